@@ -1,0 +1,198 @@
+//! An agent of the fleet: who it is, how it is called, how it is.
+
+use std::sync::Arc;
+
+use super::card::{Card, Dialect, Interface};
+use super::cause::Cause;
+use super::id::AgentId;
+use super::text::Untrusted;
+use super::time::At;
+
+/// How an agent came into the fleet, and what the operator set for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AgentSpec {
+    /// The name in the configuration; it is the agent's identity if it is given.
+    pub name: Option<Arc<str>>,
+    /// The URL as configured or typed.
+    pub url: Arc<str>,
+    /// Where it was named.
+    pub source: Source,
+    /// Speak only this dialect.
+    pub dialect: Option<Dialect>,
+    /// Whether a second look at a running task is known to be harmless or harmful there.
+    pub resubscribe: Option<bool>,
+    /// Labels for grouping.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+}
+
+/// Where an agent was named.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// `[[fleet.NAME.agents]]`
+    Config,
+    /// A URL on the command line.
+    CommandLine,
+    /// The embedded fleet.
+    Demo,
+}
+
+impl Source {
+    /// The word on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "configuration",
+            Self::CommandLine => "command line",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// How an agent is, as far as we can know.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Health {
+    /// Never reached yet.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It answers, but badly.
+    Degraded,
+    /// It refuses, resets or is silent.
+    Down,
+    /// What we knew is older than its interval.
+    Stale,
+    /// It answers 401 or 403.
+    LoginNeeded,
+    /// It answers, but offers nothing that we speak.
+    NotSpoken,
+}
+
+impl Health {
+    /// Every state, worst first.
+    pub const ALL: [Self; 7] =
+        [Self::Down, Self::LoginNeeded, Self::Degraded, Self::Stale, Self::NotSpoken, Self::Unknown, Self::Up];
+
+    /// The word in JSON and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Stale => "stale",
+            Self::LoginNeeded => "login-needed",
+            Self::NotSpoken => "not-spoken",
+        }
+    }
+
+    /// True if work can be sent there now.
+    pub fn takes_work(self) -> bool {
+        matches!(self, Self::Up | Self::Degraded)
+    }
+}
+
+/// An agent's durable state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Agent {
+    /// Ours, from first sight on.
+    pub id: AgentId,
+    /// Facts so far.
+    pub seq: u64,
+    /// Its place in the configuration or on the command line; names are numbered in this order.
+    pub order: u32,
+    /// What the operator set.
+    pub spec: Arc<AgentSpec>,
+    /// Unique among the listed agents of the fleet.
+    pub name: Untrusted,
+    /// False once it has left the fleet; its history stays.
+    pub listed: bool,
+    /// The last card that could be read.
+    pub card: Option<Arc<Card>>,
+    /// When that card was first seen.
+    pub card_since: At,
+    /// The interface that we call.
+    pub interface: Option<Arc<Interface>>,
+    /// The dialect that a call has shown to work, if it is not the card's first.
+    pub settled: Option<Dialect>,
+    /// How it is.
+    pub health: Health,
+    /// Since when it is so.
+    pub since: At,
+    /// Why it is so.
+    pub cause: Option<Arc<Cause>>,
+    /// The last sign of life before it went away; `At::ZERO` if there never was one.
+    pub last_seen: At,
+    /// Problems of protocol seen so far.
+    pub oddities: u32,
+    /// Control sequences and hidden characters disarmed so far.
+    pub disarmed: u32,
+    /// Counted from its tasks; not durable by itself.
+    pub counts: Counts,
+}
+
+/// How many tasks an agent has, by what they mean to an operator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Not ended.
+    pub live: u32,
+    /// Waiting for a person.
+    pub need_you: u32,
+    /// Completed, or answered without a task.
+    pub completed: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Canceled or rejected.
+    pub stopped: u32,
+    /// Silent, stalled, stale, lost, conflicting or uncertain.
+    pub doubtful: u32,
+}
+
+impl Agent {
+    /// The dialect that is spoken with it now.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.interface.as_ref().map(|interface| interface.dialect)
+    }
+
+    /// Whether its card offers server-sent events.
+    pub fn streams(&self) -> bool {
+        self.card.as_ref().is_some_and(|card| card.streaming)
+    }
+}
+
+/// A URL in one spelling, so that two ways to write it are one agent: scheme and host in lower
+/// case, no default port, no trailing slash, no query, no fragment, no well-known path.
+pub fn normalise_url(url: &str) -> String {
+    let url = url.trim();
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let scheme = scheme.to_ascii_lowercase();
+    let (host, path) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, ""),
+    };
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_ascii_lowercase();
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let host = host.strip_suffix(default_port).unwrap_or(&host);
+    let mut path = path;
+    for known in ["/.well-known/agent-card.json", "/.well-known/agent.json"] {
+        path = path.strip_suffix(known).unwrap_or(path);
+    }
+    format!("{scheme}://{host}{}", path.trim_end_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_url_are_one_agent() {
+        for (url, expected) in [
+            ("http://Agents.Example:80/", "http://agents.example"),
+            ("agents.example", "http://agents.example"),
+            ("https://a.example:443/x/?q#f", "https://a.example/x"),
+            ("http://h:9101/.well-known/agent-card.json", "http://h:9101"),
+            ("http://user:pw@h/a/.well-known/agent.json", "http://h/a"),
+        ] {
+            assert_eq!(normalise_url(url), expected);
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The deterministic core: state, what is under way, and one `step` that decides.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::agent::Health;
+use super::apply::apply;
+use super::cause::Cause;
+use super::decide;
+use super::effect::{Effect, ListQuery, Order};
+use super::fact::{Fact, Owner, What};
+use super::id::{AgentKey, AttemptKey, CallId, Seed};
+use super::input::{Input, Reply, Rules};
+use super::intent::{Receipt, Refusal};
+use super::message::Message;
+use super::state::State;
+use super::task::TaskState;
+use super::text::Untrusted;
+use super::time::At;
+
+/// The core of one supervisor.
+#[derive(Clone, Debug)]
+pub struct Core {
+    pub(super) state: State,
+    pub(super) live: Live,
+    pub(super) seed: Seed,
+    pub(super) rules: Rules,
+}
+
+/// What one step has decided.
+#[derive(Clone, Debug, Default)]
+pub struct Out {
+    /// To be journaled, in order; already applied.
+    pub facts: Vec<Fact>,
+    /// To be carried out; gated ones only once the facts of this step are durable.
+    pub effects: Vec<Effect>,
+    /// To be told to callers, once the facts of this step are durable.
+    pub replies: Vec<Reply>,
+}
+
+impl Core {
+    /// A core over a state that a store has loaded, or over an empty one.
+    pub fn new(state: State, rules: Rules, seed: u64) -> Self {
+        Self { state, live: Live::default(), seed: Seed::new(seed), rules }
+    }
+
+    /// The durable state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The durable state, to take its changes.
+    pub fn state_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Decides what comes of one input.
+    pub fn step(&mut self, at: At, input: Input, out: &mut Out) {
+        let mut turn = Turn { core: self, at, out, touched: Touched::default() };
+        decide::decide(&mut turn, input);
+    }
+
+    /// Derives what must go on after a start: `watched_until` is the last moment of the engine before.
+    pub fn resume(&mut self, at: At, watched_until: Option<At>, out: &mut Out) {
+        let mut turn = Turn { core: self, at, out, touched: Touched::default() };
+        decide::resume(&mut turn, watched_until);
+    }
+
+    /// When [`Input::Deadline`] is due next.
+    pub fn deadline(&self) -> Option<At> {
+        self.live.timers.first().map(|(at, _)| *at)
+    }
+
+    /// True if a call is still expected to be answered.
+    pub fn expects(&self, call: CallId) -> bool {
+        self.live.calls.contains_key(&call)
+    }
+
+    /// How many calls are under way.
+    pub fn calls_under_way(&self) -> usize {
+        self.live.calls.len()
+    }
+}
+
+/// What is under way and gone with the process: open calls, timers, rates.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Live {
+    pub next_call: u64,
+    pub calls: BTreeMap<CallId, Pending>,
+    pub timers: BTreeSet<(At, Timer)>,
+    pub due: BTreeMap<Timer, At>,
+    pub agents: BTreeMap<AgentKey, AgentLive>,
+    pub watches: BTreeMap<AttemptKey, Watch>,
+    /// Listed agents by the name that they would have if they were alone, in order.
+    pub names: BTreeMap<Untrusted, BTreeSet<(u32, AgentKey)>>,
+    /// Why the journal cannot be written.
+    pub unsaved: Option<Untrusted>,
+    pub store_bytes: u64,
+}
+
+/// One thing that becomes due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Timer {
+    /// Probe the agent.
+    Probe(AgentKey),
+    /// List the agent's tasks.
+    List(AgentKey),
+    /// Resubscribe, poll or compare.
+    Watch(AttemptKey),
+    /// Look whether a task has become silent or stalled.
+    Quiet(AttemptKey),
+    /// Look how a cancel goes on.
+    Cancel(AttemptKey),
+    /// Look once more for a sending that may have arrived.
+    Lookup(AttemptKey),
+    /// Forget what is older than the rules keep.
+    Retention,
+}
+
+/// A call that was ordered and has not ended.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub agent: AgentKey,
+    pub issued: At,
+    pub what: PendingWhat,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum PendingWhat {
+    Probe,
+    /// A sending of an attempt, or an answer within it.
+    Send(SendCall),
+    /// A subscription.
+    Stream(AttemptKey),
+    Get(AttemptKey, GetWhy),
+    List(ListWhy, ListQuery),
+    Cancel(AttemptKey),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct SendCall {
+    pub attempt: AttemptKey,
+    /// The message; kept to try the other dialect once.
+    pub message: Arc<Message>,
+    /// True if it answers a question of the attempt's task.
+    pub answer: bool,
+    pub stream: bool,
+    /// The cause of the first refusal, if this is the try with the other dialect.
+    pub fallback: Option<Arc<Cause>>,
+}
+
+/// Why a task is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum GetWhy {
+    /// To know where it stands.
+    Reconcile,
+    /// To compare with the end that its stream told.
+    Confirm,
+    /// To see whether an uncertain answer arrived.
+    Answer,
+}
+
+/// Why tasks are listed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum ListWhy {
+    /// First contact: state by state.
+    Adopt,
+    /// What is new.
+    Refresh,
+    /// Our message, that may have arrived.
+    Lookup(AttemptKey),
+    /// To compare with the end that a stream told, without its large outputs.
+    Confirm(AttemptKey),
+}
+
+/// What is known of an agent only while this process runs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AgentLive {
+    /// The name it would have if it were alone.
+    pub base: Option<Untrusted>,
+    pub etag: Option<Untrusted>,
+    pub probe: Option<CallId>,
+    /// Refused or reset probes in a row.
+    pub strikes: u8,
+    /// True once a probe of this process has answered.
+    pub reached: bool,
+    pub last_sign: At,
+    pub outcomes: VecDeque<(At, bool)>,
+    pub latencies: VecDeque<(At, Duration)>,
+    pub express: bool,
+    /// A call, not the card, was refused for want of a login.
+    pub login: Option<Arc<Cause>>,
+    /// The card answered, but cannot be read.
+    pub card_fault: Option<Arc<Cause>>,
+    pub listing: Listing,
+    /// Streams of tasks that are not ours.
+    pub foreign_streams: u16,
+    /// True once a call of the chosen interface succeeded.
+    pub proven: bool,
+}
+
+/// How far an agent's tasks have been listed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Listing {
+    pub call: Option<CallId>,
+    /// It has no `ListTasks`.
+    pub unsupported: bool,
+    pub adopted: bool,
+    /// States still to be asked for, last first.
+    pub states: Vec<TaskState>,
+    /// Tasks that may still be adopted.
+    pub budget: u32,
+    pub changed: At,
+    pub rounds: u32,
+    /// The last listing showed tasks that were new.
+    pub busy: bool,
+}
+
+/// How a task is watched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watch {
+    pub stream: Option<CallId>,
+    /// The stream is one of the 32 for tasks that are not ours.
+    pub foreign_slot: bool,
+    pub get: Option<CallId>,
+    pub get_again: bool,
+    pub tries: u32,
+    /// Subscriptions since the last event that was not a snapshot.
+    pub resubscribed: u32,
+    /// The wait before the next subscription is over.
+    pub ready: bool,
+    /// The agent does not let us subscribe.
+    pub poll_only: bool,
+    /// The stream was cut here, and nothing has moved since.
+    pub cut: Option<At>,
+    /// The last event or change.
+    pub sign: At,
+    pub missing: u8,
+    pub confirms: u8,
+    pub lookups: u8,
+    pub cancel_call: Option<CallId>,
+    pub cancel_tries: u32,
+    pub agreed: Option<At>,
+    pub events_since_agreed: u32,
+    pub alarmed: u32,
+}
+
+/// One step of the core while it is taken.
+pub(super) struct Turn<'a> {
+    pub core: &'a mut Core,
+    pub at: At,
+    pub out: &'a mut Out,
+    pub touched: Touched,
+}
+
+/// What the lints must look at after this step.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Touched {
+    pub agents: BTreeSet<AgentKey>,
+    pub attempts: BTreeSet<AttemptKey>,
+    pub console: bool,
+}
+
+impl Turn<'_> {
+    pub fn state(&self) -> &State {
+        &self.core.state
+    }
+
+    pub fn agent_live(&mut self, key: AgentKey) -> &mut AgentLive {
+        self.core.live.agents.entry(key).or_default()
+    }
+
+    pub fn watch(&mut self, key: AttemptKey) -> &mut Watch {
+        let at = self.at;
+        self.core.live.watches.entry(key).or_insert_with(|| Watch { sign: at, ..Watch::default() })
+    }
+
+    /// The health of an agent now.
+    pub fn health(&self, key: AgentKey) -> Health {
+        self.state().agent(key).map_or(Health::Unknown, |agent| agent.health)
+    }
+
+    fn record(&mut self, owner: Owner, seq: u64, what: What) {
+        let fact = Fact { at: self.at, owner, seq, what };
+        apply(&mut self.core.state, &fact);
+        self.out.facts.push(fact);
+    }
+
+    /// The first fact of an owner that does not exist yet.
+    pub fn record_new(&mut self, owner: Owner, what: What) {
+        self.record(owner, 1, what);
+    }
+
+    pub fn watch_fact(&mut self, what: What) {
+        let seq = self.state().watch_seq() + 1;
+        self.record(Owner::Watch, seq, what);
+    }
+
+    pub fn agent_fact(&mut self, key: AgentKey, what: What) {
+        let Some(agent) = self.state().agent(key) else { return };
+        let (id, seq) = (agent.id, agent.seq + 1);
+        self.record(Owner::Agent(id), seq, what);
+        self.touched.agents.insert(key);
+    }
+
+    pub fn job_fact(&mut self, job: super::id::JobId, what: What) {
+        let seq = self.state().job_key(job).and_then(|key| self.state().jobs().get(key)).map_or(0, |job| job.seq) + 1;
+        self.record(Owner::Job(job), seq, what);
+    }
+
+    /// A fact of the job that an attempt belongs to.
+    pub fn attempt_fact(&mut self, key: AttemptKey, what: impl FnOnce(super::id::AttemptId) -> What) {
+        let Some(attempt) = self.state().attempt(key) else { return };
+        let (id, agent) = (attempt.id, attempt.agent);
+        let Some(job) = self.state().job_of(attempt) else { return };
+        let (owner, seq) = (Owner::Job(job.id), job.seq + 1);
+        self.record(owner, seq, what(id));
+        self.touched.attempts.insert(key);
+        self.touched.agents.insert(agent);
+    }
+
+    /// Orders a call and remembers it.
+    pub fn call(&mut self, agent: AgentKey, pending: PendingWhat, order: Order) -> CallId {
+        self.core.live.next_call += 1;
+        let call = CallId(self.core.live.next_call);
+        self.core.live.calls.insert(call, Pending { agent, issued: self.at, what: pending });
+        self.out.effects.push(Effect { call, agent, what: order });
+        call
+    }
+
+    /// Closes a stream; what it still sends is late and ignored.
+    pub fn close(&mut self, stream: CallId) {
+        if let Some(pending) = self.core.live.calls.remove(&stream) {
+            let call = CallId(self.core.live.next_call + 1);
+            self.core.live.next_call += 1;
+            self.out.effects.push(Effect { call, agent: pending.agent, what: Order::Close { stream } });
+        }
+    }
+
+    pub fn reply(&mut self, ticket: u64, result: Result<Receipt, Refusal>) {
+        self.out.replies.push(Reply { ticket, result });
+    }
+
+    pub fn set_timer(&mut self, timer: Timer, at: At) {
+        self.clear_timer(timer);
+        self.core.live.due.insert(timer, at);
+        self.core.live.timers.insert((at, timer));
+    }
+
+    /// Sets a timer unless one of its kind is due earlier.
+    pub fn set_timer_by(&mut self, timer: Timer, at: At) {
+        if self.core.live.due.get(&timer).is_none_or(|due| *due > at) {
+            self.set_timer(timer, at);
+        }
+    }
+
+    pub fn clear_timer(&mut self, timer: Timer) {
+        if let Some(due) = self.core.live.due.remove(&timer) {
+            self.core.live.timers.remove(&(due, timer));
+        }
+    }
+
+    pub fn timer_is_set(&self, timer: Timer) -> bool {
+        self.core.live.due.contains_key(&timer)
+    }
+
+    /// `base` give or take a fifth.
+    pub fn jittered(&mut self, base: Duration) -> Duration {
+        let micros = u64::try_from(base.as_micros()).unwrap_or(u64::MAX);
+        let span = micros / 5 * 2;
+        Duration::from_micros(micros - micros / 5 + self.core.seed.below(span + 1))
+    }
+}

@@ -1,0 +1,140 @@
+//! Cancelling, honestly: asked, agreed and seen ended are three things.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::cause::{Cause, ErrorName};
+use super::super::core::{GetWhy, PendingWhat, Timer, Turn};
+use super::super::effect::Order;
+use super::super::fact::What;
+use super::super::id::{AttemptId, AttemptKey};
+use super::super::input::Outcome;
+use super::super::intent::{Receipt, Refusal};
+use super::super::task::CancelMark;
+use super::{not_now, unknown, watch};
+
+/// After its yes, an agent has this long to stop talking, and so long between two alarms.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// After its yes, its task has this long to end before the cancel is called unconfirmed.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
+/// `GetTask` follows after 1, 2, 4 … 60 seconds.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Asks an agent to end a task.
+pub(super) fn ask(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
+    let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    let Some(task) = row.task.as_ref() else {
+        return Err(not_now(format!("the attempt is {}: there is no task to cancel", row.phase.as_str())));
+    };
+    if task.is_over() {
+        return Err(not_now(format!("task {} is {} already", task.id.short(), task.state.word())));
+    }
+    if turn.core.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some()) {
+        return Err(not_now("a cancel is already on its way"));
+    }
+    mark(turn, key, CancelMark::Asked, None);
+    order(turn, key)?;
+    Ok(Receipt::Done)
+}
+
+fn order(turn: &mut Turn, key: AttemptKey) -> Result<(), Refusal> {
+    let attempt = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    let agent = attempt.agent;
+    let task = attempt.task.as_ref().map(|task| task.id.clone()).ok_or_else(|| unknown("task"))?;
+    let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
+    let interface = interface.ok_or_else(|| not_now("its agent cannot be spoken to"))?;
+    let call = turn.call(agent, PendingWhat::Cancel(key), Order::Cancel { attempt: key, interface, task });
+    let watch = turn.watch(key);
+    watch.cancel_call = Some(call);
+    watch.cancel_tries = 0;
+    Ok(())
+}
+
+fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Cause>>) {
+    let now = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.cancel);
+    if now != Some(mark) {
+        turn.attempt_fact(key, |attempt| What::CancelMoved { attempt, mark, cause });
+    }
+}
+
+/// What the agent answered. Its answer is a yes or a no, not yet an end.
+pub(super) fn answered(turn: &mut Turn, key: AttemptKey, outcome: Outcome) {
+    let at = turn.at;
+    turn.watch(key).cancel_call = None;
+    let over = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(|task| task.is_over());
+    match outcome {
+        Outcome::Task(..) | Outcome::Message(..) if over => return,
+        Outcome::Task(..) | Outcome::Message(..) => {
+            let watch = turn.watch(key);
+            watch.agreed = Some(at);
+            watch.events_since_agreed = 0;
+            watch.alarmed = 0;
+            mark(turn, key, CancelMark::Agreed, None);
+        }
+        Outcome::Failed(failure) => {
+            let already_over = matches!(&failure.cause,
+                Cause::Rpc(error) if matches!(error.name, ErrorName::TaskNotCancelable | ErrorName::TaskNotFound));
+            if !over && !already_over {
+                mark(turn, key, CancelMark::Unconfirmed, Some(Arc::new(failure.cause)));
+            }
+            if over {
+                return;
+            }
+        }
+        _ => return,
+    }
+    watch::read(turn, key, GetWhy::Reconcile);
+    turn.set_timer(Timer::Cancel(key), at + Duration::from_secs(1));
+}
+
+/// Looks how a cancel goes on, until the task is seen ended.
+pub(super) fn look(turn: &mut Turn, key: AttemptKey) {
+    let at = turn.at;
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
+    if task.is_over() {
+        return;
+    }
+    let marked = task.cancel;
+    let watch = turn.watch(key);
+    watch.cancel_tries += 1;
+    let tries = watch.cancel_tries;
+    let late = watch.agreed.is_some_and(|agreed| at.since(agreed) >= CONFIRM_WITHIN);
+    if late && marked == Some(CancelMark::Agreed) {
+        mark(turn, key, CancelMark::Unconfirmed, None);
+    }
+    watch::read(turn, key, GetWhy::Reconcile);
+    let wait = Duration::from_secs(1 << tries.min(6)).min(LONGEST);
+    turn.set_timer(Timer::Cancel(key), at + wait);
+}
+
+/// The task was seen ended: by its stream, or by `GetTask`, never by the answer to the cancel alone.
+pub(super) fn verified(turn: &mut Turn, key: AttemptKey) {
+    mark(turn, key, CancelMark::Verified, None);
+    turn.clear_timer(Timer::Cancel(key));
+    turn.watch(key).agreed = None;
+}
+
+/// An event came although the agent had agreed to stop.
+pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
+    let at = turn.at;
+    let watch = turn.watch(key);
+    let Some(agreed) = watch.agreed else { return };
+    let alarms = u32::try_from(at.since(agreed).as_micros() / PATIENCE.as_micros()).unwrap_or(u32::MAX);
+    if alarms > watch.alarmed {
+        watch.alarmed = alarms;
+        let events = watch.events_since_agreed;
+        turn.attempt_fact(key, |attempt| What::CancelIgnored { attempt, events });
+    }
+}
+
+/// The agent is back: a cancel that nobody confirmed is asked for once more; it is idempotent.
+pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
+    let open = matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed));
+    let under_way = turn.core.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some());
+    if open && !task.is_over() && !under_way && !turn.core.rules.read_only && turn.core.live.unsaved.is_none() {
+        mark(turn, key, CancelMark::Asked, None);
+        let _refused_when_unspoken = order(turn, key);
+    }
+}

@@ -1,0 +1,478 @@
+//! Sending: from the wish through the gate to what became of it. Nothing is sent twice by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::agent::Health;
+use super::super::card::{Dialect, Interface};
+use super::super::cause::{Cause, ErrorName, Failure, Sent};
+use super::super::core::{ListWhy, PendingWhat, SendCall, Timer, Turn};
+use super::super::effect::{ListQuery, Order};
+use super::super::fact::{Owner, What};
+use super::super::id::{AgentKey, AttemptId, AttemptKey, CallId, JobId, MessageId};
+use super::super::input::Outcome;
+use super::super::intent::{Receipt, Refusal, Send};
+use super::super::job::{Origin, Phase};
+use super::super::message::{Hints, Json, Message, Part, Role};
+use super::super::task::Via;
+use super::super::text::Untrusted;
+use super::{adopt, health, not_now, take, unknown, watch};
+
+/// Titles of jobs are cut to this many characters.
+pub(super) const TITLE_CHARS: usize = 80;
+/// A sending that may have arrived is looked for this often, so long after each other.
+const LOOKUPS: u8 = 2;
+const LOOKUP_WAIT: Duration = Duration::from_secs(1);
+
+/// Takes a new job: it is durable before a byte leaves.
+pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
+    let key = turn.state().agent_key(send.agent).ok_or_else(|| unknown("agent"))?;
+    if send.parts.is_empty() {
+        return Err(not_now("a message needs at least one part"));
+    }
+    if let Some(task) = &send.task
+        && let Some(attempt) = turn.state().attempt_of_task(key, task)
+        && let Some(id) = turn.state().attempt(attempt).map(|attempt| attempt.id)
+    {
+        return answer(turn, id, send.parts, send.metadata);
+    }
+    let at = turn.at;
+    let job = JobId(turn.core.seed.uuid(at));
+    let attempt = AttemptId(turn.core.seed.uuid(at));
+    let message_id = MessageId::from(turn.core.seed.uuid(at).to_string().as_str());
+    let only_skill = turn.state().agent(key).and_then(|agent| agent.card.clone());
+    let skill = send.skill.clone().or_else(|| Some(only_skill?.only_skill()?.id.clone()));
+    let message = Arc::new(Message {
+        id: message_id.clone(),
+        role: Role::User,
+        parts: send.parts,
+        context: send.context.clone(),
+        task: send.task,
+        metadata: send.metadata,
+        references: Vec::new(),
+        hints: Hints { caller: send.caller.clone(), skill: send.skill, parent: send.parent.clone() },
+    });
+    let caller = send.caller.unwrap_or_else(|| Untrusted::new(turn.core.rules.operator.clone()));
+    let opened = What::JobOpened {
+        origin: Origin::Sent,
+        title: message.headline(TITLE_CHARS),
+        caller: Some(caller),
+        skill,
+        context: send.context,
+        parent: send.parent,
+        message: Some(message),
+    };
+    turn.record_new(Owner::Job(job), opened);
+    turn.job_fact(job, What::AttemptPlanned { attempt, agent: send.agent, message_id: Some(message_id) });
+    if let Some(key) = turn.state().attempt_key(attempt) {
+        begin(turn, key);
+    }
+    Ok(Receipt::Taken { job, attempt })
+}
+
+/// Sends a planned attempt if its agent takes work; else a fresh probe decides.
+fn begin(turn: &mut Turn, key: AttemptKey) {
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    let reachable = turn.agent_live(agent).reached
+        && matches!(turn.health(agent), Health::Up | Health::Degraded | Health::LoginNeeded);
+    if reachable { transmit(turn, key) } else { health::probe(turn, agent) }
+}
+
+/// Orders the sending. From here on it may have arrived, whatever happens to us.
+fn transmit(turn: &mut Turn, key: AttemptKey) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let agent = attempt.agent;
+    let message = turn.state().job_of(attempt).and_then(|job| job.message.clone());
+    let Some(interface) = turn.state().agent(agent).and_then(|agent| agent.interface.clone()) else { return };
+    let Some(message) = message else { return };
+    turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Sending, cause: None });
+    let stream = turn.state().agent(agent).is_some_and(super::super::agent::Agent::streams);
+    let send = SendCall { attempt: key, message, answer: false, stream, fallback: None };
+    order(turn, agent, interface, send);
+    adopt::quicken(turn, agent);
+}
+
+fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: SendCall) {
+    let (attempt, message, stream) = (send.attempt, send.message.clone(), send.stream);
+    let call = turn.call(agent, PendingWhat::Send(send), Order::Send { attempt, interface, message, stream });
+    if stream {
+        turn.watch(attempt).stream = Some(call);
+    }
+}
+
+/// The agent answers: planned attempts leave.
+pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
+    for key in planned(turn, agent) {
+        transmit(turn, key);
+    }
+}
+
+/// The agent cannot take work: planned attempts end as unsent, with its cause.
+pub(super) fn give_up_planned(turn: &mut Turn, agent: AgentKey) {
+    let cause = turn.state().agent(agent).and_then(|agent| agent.cause.clone());
+    if let Some(cause) = &cause {
+        give_up(turn, agent, cause);
+    }
+    // What was on its way when we stopped, or when the agent vanished, can no longer be looked up.
+    for key in sending_without_call(turn, agent) {
+        uncertain(turn, key, cause.clone());
+    }
+}
+
+/// Planned attempts of an agent end as unsent.
+pub(super) fn give_up(turn: &mut Turn, agent: AgentKey, cause: &Arc<Cause>) {
+    for key in planned(turn, agent) {
+        let cause = Some(cause.clone());
+        turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Unsent, cause });
+    }
+}
+
+fn planned(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
+    let open = turn.state().open_attempts(agent);
+    open.into_iter()
+        .filter(|key| turn.state().attempt(*key).is_some_and(|attempt| attempt.phase == Phase::Planned))
+        .collect()
+}
+
+/// Attempts that may have been sent, and that no call of this process will tell about.
+pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
+    let open = turn.state().open_attempts(agent);
+    let calls = &turn.core.live.calls;
+    let has_call = |key: AttemptKey| {
+        calls.values().any(|pending| match &pending.what {
+            PendingWhat::Send(send) => send.attempt == key && !send.answer,
+            PendingWhat::List(ListWhy::Lookup(attempt), _) => *attempt == key,
+            _ => false,
+        })
+    };
+    open.into_iter()
+        .filter(|key| turn.state().attempt(*key).is_some_and(|attempt| attempt.phase == Phase::Sending))
+        .filter(|key| !has_call(*key))
+        .collect()
+}
+
+/// What came of a sending.
+pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCall, outcome: Outcome) {
+    let key = send.attempt;
+    match outcome {
+        Outcome::Opened { .. } => {}
+        Outcome::Event(event) => {
+            took_hold(turn, agent, &send);
+            accepted_answer(turn, &send);
+            take::event(turn, key, event, Via::Send);
+        }
+        Outcome::Unreadable(why) => take::unreadable(turn, key, why),
+        Outcome::Task(report, _) => {
+            took_hold(turn, agent, &send);
+            accepted_answer(turn, &send);
+            take::report(turn, key, *report, Via::Send, turn.at);
+            watch::go_on(turn, key);
+        }
+        Outcome::Message(message, _) => {
+            took_hold(turn, agent, &send);
+            accepted_answer(turn, &send);
+            take::answer(turn, key, *message);
+        }
+        Outcome::Ended(how) => {
+            let watch = turn.watch(key);
+            if watch.stream == Some(call) {
+                watch.stream = None;
+            }
+            let known = turn.state().attempt(key).is_some_and(|attempt| attempt.phase != Phase::Sending);
+            if known || send.answer {
+                if send.answer && answer_is_open(turn, key) {
+                    // It ended before an event of its own: the task tells whether it arrived.
+                    return watch::read(turn, key, super::super::core::GetWhy::Answer);
+                }
+                watch::stream_ended(turn, key, how.err().map(Arc::new));
+            } else {
+                let cause = how.err().unwrap_or_else(|| Cause::Malformed("the stream ended without an event".into()));
+                may_have_arrived(turn, agent, key, cause);
+            }
+        }
+        Outcome::Failed(failure) => failed(turn, agent, send, failure),
+        Outcome::Probed { .. } | Outcome::Page { .. } => {}
+    }
+}
+
+/// A call has worked in the dialect that was tried: it is remembered.
+fn took_hold(turn: &mut Turn, agent: AgentKey, send: &SendCall) {
+    if send.fallback.is_none() {
+        return;
+    }
+    let Some(row) = turn.state().agent(agent) else { return };
+    let Some(interface) = &row.interface else { return };
+    let other = other_dialect(interface.dialect);
+    if row.settled != Some(other) && row.settled.is_none() {
+        let settled = Arc::new(Interface { dialect: other, ..(**interface).clone() });
+        turn.agent_fact(agent, What::DialectSettled { dialect: other });
+        turn.agent_fact(agent, What::InterfaceChosen { interface: Some(settled) });
+    }
+}
+
+fn other_dialect(dialect: Dialect) -> Dialect {
+    match dialect {
+        Dialect::V1_0 => Dialect::V0_3,
+        Dialect::V0_3 => Dialect::V1_0,
+    }
+}
+
+/// The interface for the one try with the other dialect, if it is still allowed.
+pub(super) fn fallback_interface(turn: &mut Turn, agent: AgentKey, cause: &Cause) -> Option<Arc<Interface>> {
+    let Cause::Rpc(error) = cause else { return None };
+    if !matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound) {
+        return None;
+    }
+    if turn.agent_live(agent).proven {
+        return None;
+    }
+    let row = turn.state().agent(agent)?;
+    if row.settled.is_some() || row.spec.dialect.is_some() {
+        return None;
+    }
+    let interface = row.interface.as_ref()?;
+    Some(Arc::new(Interface { dialect: other_dialect(interface.dialect), ..(**interface).clone() }))
+}
+
+fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
+    let key = send.attempt;
+    {
+        let watch = turn.watch(key);
+        watch.stream = None;
+    }
+    if send.fallback.is_none()
+        && let Some(interface) = fallback_interface(turn, agent, &failure.cause)
+    {
+        let again = SendCall { fallback: Some(Arc::new(failure.cause)), ..send };
+        return order(turn, agent, interface, again);
+    }
+    // The first refusal is the one that speaks about the dialect of the card.
+    let cause = match (&send.fallback, &failure.cause) {
+        (Some(first), Cause::Rpc(error))
+            if matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound) =>
+        {
+            first.clone()
+        }
+        _ => Arc::new(failure.cause),
+    };
+    if send.answer {
+        return answer_failed(turn, &send, failure.sent, cause);
+    }
+    if failure.sent == Sent::Not {
+        return turn.attempt_fact(key, |attempt| What::AttemptMoved {
+            attempt,
+            phase: Phase::Unsent,
+            cause: Some(cause),
+        });
+    }
+    if is_refusal(&cause) {
+        return turn.attempt_fact(key, |attempt| What::AttemptMoved {
+            attempt,
+            phase: Phase::Refused,
+            cause: Some(cause),
+        });
+    }
+    may_have_arrived(turn, agent, key, (*cause).clone());
+}
+
+/// True if the answer means that the agent did not take it.
+fn is_refusal(cause: &Cause) -> bool {
+    match cause {
+        Cause::Rpc(_) | Cause::Login { .. } | Cause::RedirectRefused(_) => true,
+        Cause::Limit(super::super::cause::Limit::Redirects) => true,
+        // A gateway may answer 500, 502 or 504 for work that goes on behind it.
+        Cause::Status { status, .. } => *status < 500 || matches!(status, 501 | 503),
+        _ => false,
+    }
+}
+
+/// Nobody can tell yet whether it arrived: look for our message, if the agent can list its tasks.
+fn may_have_arrived(turn: &mut Turn, agent: AgentKey, key: AttemptKey, cause: Cause) {
+    if cause.is_transport() || !can_look_up(turn, agent) {
+        uncertain(turn, key, Some(Arc::new(cause)));
+        if can_look_up(turn, agent) {
+            turn.set_timer(Timer::Lookup(key), turn.at + LOOKUP_WAIT);
+        }
+    } else {
+        lookup(turn, key);
+    }
+}
+
+fn uncertain(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::Sending) {
+        turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Uncertain, cause });
+    }
+}
+
+fn can_look_up(turn: &mut Turn, agent: AgentKey) -> bool {
+    let lists = turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0);
+    lists && !turn.agent_live(agent).listing.unsupported
+}
+
+/// Asks the agent's listing for a message of ours that may have arrived.
+pub(super) fn lookup(turn: &mut Turn, key: AttemptKey) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    if attempt.task.is_some() || !matches!(attempt.phase, Phase::Sending | Phase::Uncertain) {
+        return;
+    }
+    let agent = attempt.agent;
+    let context = turn.state().job_of(attempt).and_then(|job| job.context.clone());
+    if !can_look_up(turn, agent) || !turn.agent_live(agent).reached {
+        return uncertain(turn, key, None);
+    }
+    let query = ListQuery { context, history: true, ..ListQuery::default() };
+    adopt::order_list(turn, agent, ListWhy::Lookup(key), query);
+}
+
+/// A lookup has read the last page and found nothing.
+pub(super) fn not_found(turn: &mut Turn, key: AttemptKey) {
+    let watch = turn.watch(key);
+    watch.lookups += 1;
+    if watch.lookups < LOOKUPS {
+        let at = turn.at + LOOKUP_WAIT;
+        turn.set_timer(Timer::Lookup(key), at);
+    } else {
+        uncertain(turn, key, None);
+    }
+}
+
+/// After a start or a return: every sending that may have arrived is looked for.
+pub(super) fn look_up_all(turn: &mut Turn, agent: AgentKey) {
+    let doubtful: Vec<_> = turn
+        .state()
+        .open_attempts(agent)
+        .into_iter()
+        .filter(|key| turn.state().attempt(*key).is_some_and(|attempt| attempt.phase == Phase::Uncertain))
+        .chain(sending_without_call(turn, agent))
+        .collect();
+    for key in doubtful {
+        turn.watch(key).lookups = 0;
+        lookup(turn, key);
+    }
+}
+
+/// Sends an uncertain attempt again: the same message with the same id.
+pub(super) fn resend(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
+    let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    let job = turn.state().job_of(row).map(|job| job.id).ok_or_else(|| unknown("job"))?;
+    if row.phase != Phase::Uncertain {
+        return Err(not_now(format!("the attempt is {}; only an uncertain one is sent again", row.phase.as_str())));
+    }
+    turn.clear_timer(Timer::Lookup(key));
+    begin_again(turn, key);
+    Ok(Receipt::Taken { job, attempt })
+}
+
+fn begin_again(turn: &mut Turn, key: AttemptKey) {
+    turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Planned, cause: None });
+    begin(turn, key);
+}
+
+/// Takes an uncertain attempt as lost: a person's decision.
+pub(super) fn presume_lost(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
+    let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    if row.phase != Phase::Uncertain {
+        return Err(not_now(format!("the attempt is {}, not uncertain", row.phase.as_str())));
+    }
+    let cause = row.cause.clone();
+    turn.clear_timer(Timer::Lookup(key));
+    turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::PresumedLost, cause });
+    Ok(Receipt::Done)
+}
+
+// Answers to a task that needs one
+
+/// Answers a task: the same task, the same context.
+pub(super) fn answer(
+    turn: &mut Turn,
+    attempt: AttemptId,
+    parts: Vec<Part>,
+    metadata: Option<Json>,
+) -> Result<Receipt, Refusal> {
+    let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    let job = turn.state().job_of(row).map(|job| job.id).ok_or_else(|| unknown("job"))?;
+    let task = row.task.as_ref().ok_or_else(|| not_now("there is no task to answer yet"))?;
+    if parts.is_empty() {
+        return Err(not_now("an answer needs at least one part"));
+    }
+    if task.is_over() {
+        return Err(not_now(format!("task {} is {}: it takes no more messages", task.id.short(), task.state.word())));
+    }
+    if !task.state.is_interrupted() {
+        // Measured: one SDK then runs the work twice at once, another queues it unseen.
+        return Err(not_now(format!("task {} is {}: it asks nothing", task.id.short(), task.state.word())));
+    }
+    if row.answer.as_ref().is_some_and(|answer| matches!(answer.phase, Phase::Planned | Phase::Sending)) {
+        return Err(not_now("an answer is already on its way"));
+    }
+    let agent = row.agent;
+    let (task_id, context) = (task.id.clone(), task.context.clone());
+    let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
+    let interface = interface.ok_or_else(|| not_now("its agent cannot be spoken to"))?;
+    let at = turn.at;
+    let message = Arc::new(Message {
+        id: MessageId::from(turn.core.seed.uuid(at).to_string().as_str()),
+        role: Role::User,
+        parts,
+        context,
+        task: Some(task_id),
+        metadata,
+        references: Vec::new(),
+        hints: Hints::default(),
+    });
+    let said = message.clone();
+    turn.attempt_fact(key, |attempt| What::AnswerMoved {
+        attempt,
+        message: said,
+        phase: Phase::Sending,
+        cause: None,
+    });
+    let stream = turn.state().agent(agent).is_some_and(super::super::agent::Agent::streams);
+    if let Some(stream) = turn.watch(key).stream.take() {
+        turn.close(stream);
+    }
+    order(turn, agent, interface, SendCall { attempt: key, message, answer: true, stream, fallback: None });
+    Ok(Receipt::Taken { job, attempt })
+}
+
+fn answer_is_open(turn: &Turn, key: AttemptKey) -> bool {
+    let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
+    answer.is_some_and(|answer| matches!(answer.phase, Phase::Sending | Phase::Uncertain))
+}
+
+fn accepted_answer(turn: &mut Turn, send: &SendCall) {
+    if send.answer && answer_is_open(turn, send.attempt) {
+        settle_answer(turn, send.attempt, Phase::Accepted, None);
+    }
+}
+
+/// Records what became of the answer that is on its way.
+pub(super) fn settle_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, cause: Option<Arc<Cause>>) {
+    let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
+    let Some(message) = answer.map(|answer| answer.message.clone()) else { return };
+    let said = message.clone();
+    turn.attempt_fact(key, |attempt| What::AnswerMoved { attempt, message, phase, cause });
+    if phase == Phase::Accepted {
+        turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message: said, status: false });
+    }
+}
+
+fn answer_failed(turn: &mut Turn, send: &SendCall, sent: Sent, cause: Arc<Cause>) {
+    let phase = match sent {
+        Sent::Not => Phase::Unsent,
+        Sent::Maybe if is_refusal(&cause) => Phase::Refused,
+        Sent::Maybe => Phase::Uncertain,
+    };
+    if answer_is_open(turn, send.attempt) {
+        settle_answer(turn, send.attempt, phase, Some(cause));
+    }
+    let why = if phase == Phase::Uncertain {
+        super::super::core::GetWhy::Answer
+    } else {
+        super::super::core::GetWhy::Reconcile
+    };
+    watch::read(turn, send.attempt, why);
+}

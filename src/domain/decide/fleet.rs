@@ -1,0 +1,295 @@
+//! Which agents the fleet has, what they are called, and the interface that is used.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::agent::{AgentSpec, Source, normalise_url};
+use super::super::card::{Card, Dialect, Interface, Offer};
+use super::super::core::{Timer, Turn};
+use super::super::fact::{Owner, What};
+use super::super::id::{AgentId, AgentKey};
+use super::super::text::Untrusted;
+use super::{health, watch};
+
+/// Names on screens are cut to this many characters.
+const NAME_CHARS: usize = 40;
+
+/// Takes the fleet as configured: what is new is listed and probed, what is gone is unlisted.
+pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
+    let mut kept = BTreeSet::new();
+    for (order, spec) in specs.into_iter().enumerate() {
+        let order = u32::try_from(order).unwrap_or(u32::MAX);
+        kept.insert(list(turn, spec, order));
+    }
+    let gone: Vec<_> = turn
+        .state()
+        .agents()
+        .iter()
+        .filter(|(key, agent)| agent.listed && !kept.contains(key))
+        .map(|(key, _)| key)
+        .collect();
+    for key in gone {
+        turn.agent_fact(key, What::AgentUnlisted);
+        turn.clear_timer(Timer::Probe(key));
+        turn.clear_timer(Timer::List(key));
+        watch::lose_sight(turn, key, turn.at, None);
+    }
+    rename_all(turn);
+}
+
+/// Adds agents for this run, behind those that are there; known ones are found again.
+pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
+    let mut ids = Vec::new();
+    for spec in specs {
+        let known = find(turn, &spec).filter(|key| turn.state().agent(*key).is_some_and(|agent| agent.listed));
+        let key = match known {
+            Some(key) => {
+                health::probe(turn, key);
+                key
+            }
+            None => {
+                let order = turn.state().agents().iter().map(|(_, agent)| agent.order + 1).max().unwrap_or(0);
+                list(turn, spec, order)
+            }
+        };
+        if let Some(agent) = turn.state().agent(key) {
+            ids.push(agent.id);
+        }
+    }
+    rename_all(turn);
+    ids
+}
+
+/// An agent is known by its configured name, else by its normalised URL.
+fn find(turn: &Turn, spec: &AgentSpec) -> Option<AgentKey> {
+    let url = normalise_url(&spec.url);
+    let same_url = |of: &AgentSpec| normalise_url(&of.url) == url;
+    let agents = || turn.state().agents().iter();
+    let by_name = agents().find(|(_, agent)| spec.name.is_some() && agent.spec.name == spec.name);
+    let by_url = || {
+        agents()
+            .filter(|(_, agent)| same_url(&agent.spec) && (spec.name.is_none() || agent.spec.name.is_none()))
+            .max_by_key(|(key, agent)| (agent.listed, std::cmp::Reverse(*key)))
+    };
+    by_name.or_else(by_url).map(|(key, _)| key)
+}
+
+fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
+    if let Some(key) = find(turn, &spec) {
+        let same = turn.state().agent(key).is_some_and(|agent| {
+            // A URL on the command line that is configured too is the configured agent.
+            let typed = spec.source == Source::CommandLine && agent.spec.source == Source::Config;
+            agent.listed && agent.order == order && (*agent.spec == spec || typed)
+        });
+        if !same {
+            turn.agent_fact(key, What::AgentRelisted { spec: Arc::new(spec), order });
+        }
+        name_base(turn, key);
+        rechoose(turn, key);
+        if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
+            health::probe(turn, key);
+        }
+        return key;
+    }
+    let at = turn.at;
+    let id = AgentId(turn.core.seed.uuid(at));
+    let name = base_name(&spec, None);
+    let what = What::AgentListed { spec: Arc::new(spec), order, name };
+    turn.record_new(Owner::Agent(id), what);
+    let key = turn.state().agent_key(id).unwrap_or(AgentKey(u32::MAX));
+    turn.touched.agents.insert(key);
+    name_base(turn, key);
+    health::probe(turn, key);
+    key
+}
+
+/// The name of an agent if it were alone: configured, else from its card, else its host.
+fn base_name(spec: &AgentSpec, card: Option<&Card>) -> Untrusted {
+    let printable = |text: &Untrusted| Untrusted::from(text.headline(NAME_CHARS).line().into_string());
+    if let Some(name) = &spec.name {
+        return printable(&Untrusted::new(name.clone()));
+    }
+    let from_card = card.map(|card| printable(&card.name)).filter(|name| !name.is_empty());
+    from_card.unwrap_or_else(|| {
+        let url = normalise_url(&spec.url);
+        let host = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        printable(&Untrusted::from(host))
+    })
+}
+
+/// Notes under which name an agent competes.
+pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let (order, base) = (agent.order, base_name(&agent.spec, agent.card.as_deref()));
+    let before = turn.agent_live(key).base.replace(base.clone());
+    if let Some(before) = before
+        && let Some(group) = turn.core.live.names.get_mut(&before)
+    {
+        group.retain(|(_, other)| *other != key);
+    }
+    turn.core.live.names.entry(base).or_default().insert((order, key));
+}
+
+fn rename_all(turn: &mut Turn) {
+    let bases: Vec<_> = turn.core.live.names.keys().cloned().collect();
+    for base in bases {
+        rename(turn, &base);
+    }
+}
+
+/// Numbers the listed agents of one base name in the order configured or typed.
+pub(super) fn rename(turn: &mut Turn, base: &Untrusted) {
+    let group: Vec<_> = turn.core.live.names.get(base).into_iter().flatten().map(|(_, key)| *key).collect();
+    let mut number = 0;
+    for key in group {
+        let Some(agent) = turn.state().agent(key).filter(|agent| agent.listed) else { continue };
+        number += 1;
+        let name =
+            if number == 1 { base.clone() } else { Untrusted::from(format!("{}~{number}", base.raw())) };
+        if agent.name != name {
+            turn.agent_fact(key, What::AgentNamed { name });
+        }
+    }
+}
+
+/// Takes a card in: records what changed, names the agent after it, chooses the interface.
+pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_url: &str) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    if agent.card.as_ref().is_none_or(|known| known.digest != card.digest) {
+        let disarmed = disarmed_in(&card);
+        turn.agent_fact(key, What::CardSeen { card });
+        if disarmed > 0 {
+            turn.agent_fact(key, What::TextDisarmed { count: disarmed });
+        }
+        name_base(turn, key);
+        let base = turn.agent_live(key).base.clone();
+        if let Some(base) = base {
+            rename(turn, &base);
+        }
+    }
+    choose(turn, key, card_url);
+}
+
+fn disarmed_in(card: &Card) -> u32 {
+    let skills = card.skills.iter().flat_map(|skill| [&skill.name, &skill.description]);
+    [&card.name, &card.description, &card.version].into_iter().chain(skills).map(Untrusted::disarmed).sum()
+}
+
+/// Chooses the interface again with the card that is known.
+fn rechoose(turn: &mut Turn, key: AgentKey) {
+    let url = turn.state().agent(key).map(|agent| agent.spec.url.clone());
+    if let Some(url) = url
+        && turn.state().agent(key).is_some_and(|agent| agent.card.is_some())
+    {
+        choose(turn, key, &url);
+    }
+}
+
+fn choose(turn: &mut Turn, key: AgentKey, card_url: &str) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let Some(card) = agent.card.clone() else { return };
+    let only = agent.spec.dialect.or(agent.settled);
+    let interface = choose_interface(&card, only, card_url).map(Arc::new);
+    if agent.interface != interface {
+        turn.agent_live(key).proven = false;
+        turn.agent_fact(key, What::InterfaceChosen { interface });
+    }
+}
+
+/// The card's order among what we speak; where one URL is offered for both, 1.x before 0.3.
+///
+/// `only` is what the operator configured, or what a call has shown to work.
+pub fn choose_interface(card: &Card, only: Option<Dialect>, card_url: &str) -> Option<Interface> {
+    let spoken = |offer: &Offer| -> Option<Dialect> {
+        if !offer.binding.raw().eq_ignore_ascii_case("JSONRPC") {
+            return None;
+        }
+        match &offer.version {
+            Some(version) => Dialect::from_version(version.raw()),
+            // No version is read as 1.0; the one fallback corrects it (PROTOCOL: robust pick).
+            None => Some(Dialect::V1_0),
+        }
+    };
+    let candidates: Vec<_> = card.offers.iter().filter_map(|offer| Some((spoken(offer)?, offer))).collect();
+    let picked = match only {
+        // A dialect that the card does not name may still be answered at an offered URL.
+        Some(only) => candidates.iter().find(|(dialect, _)| *dialect == only).or(candidates.first()),
+        None => candidates.first().map(|first| {
+            let newer = candidates.iter().find(|(dialect, offer)| {
+                *dialect == Dialect::V1_0 && offer.url == first.1.url
+            });
+            newer.unwrap_or(first)
+        }),
+    };
+    let (dialect, offer) = picked?;
+    Some(Interface {
+        dialect: only.unwrap_or(*dialect),
+        binding: offer.binding.clone(),
+        url: correct_host(&offer.url, card_url),
+        tenant: offer.tenant.clone().filter(|tenant| !tenant.is_empty()),
+    })
+}
+
+/// A card may name an address of its agent's own machine: `0.0.0.0`, or loopback although it was
+/// fetched from elsewhere. Then the host that answered for the card is used, and the card's port.
+fn correct_host(url: &Untrusted, card_url: &str) -> Untrusted {
+    let (Some((scheme, rest)), Some((_, card_rest))) = (url.raw().split_once("://"), card_url.split_once("://"))
+    else {
+        return url.clone();
+    };
+    let host_end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(host_end);
+    let card_authority = &card_rest[..card_rest.find('/').unwrap_or(card_rest.len())];
+    let (host, port) = split_port(authority);
+    let (card_host, _) = split_port(card_authority);
+    let unspecified = matches!(host, "0.0.0.0" | "[::]");
+    let loopback = |host: &str| host == "localhost" || host == "[::1]" || host.starts_with("127.");
+    if unspecified || (loopback(host) && !loopback(card_host)) {
+        Untrusted::from(format!("{scheme}://{card_host}{port}{path}"))
+    } else {
+        url.clone()
+    }
+}
+
+/// Host and `:port`, if there is one.
+fn split_port(authority: &str) -> (&str, &str) {
+    match authority.rfind(':') {
+        Some(colon) if !authority[colon..].contains(']') => authority.split_at(colon),
+        _ => (authority, ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn card(offers: &[(&str, &str, &str)]) -> Card {
+        let offers = offers.iter().map(|(url, binding, version)| Offer {
+            url: (*url).into(),
+            binding: (*binding).into(),
+            version: (!version.is_empty()).then(|| (*version).into()),
+            tenant: None,
+        });
+        Card { offers: offers.collect(), ..crate::domain::card::Card::empty() }
+    }
+
+    #[track_caller]
+    fn check(offers: &[(&str, &str, &str)], only: Option<Dialect>, expected: Option<(&str, Dialect)>) {
+        let picked = choose_interface(&card(offers), only, "http://h:1/.well-known/agent-card.json");
+        assert_eq!(picked.as_ref().map(|i| (i.url.raw(), i.dialect)), expected);
+    }
+
+    #[test]
+    fn the_interface_follows_the_card() {
+        use Dialect::{V0_3, V1_0};
+        check(&[("http://h/a", "JSONRPC", "0.3"), ("http://h/a", "JSONRPC", "1.0")], None, Some(("http://h/a", V1_0)));
+        check(&[("http://h/a", "JSONRPC", "0.3"), ("http://h/b", "JSONRPC", "1.0")], None, Some(("http://h/a", V0_3)));
+        check(&[("http://h/a", "GRPC", "1.0"), ("http://h/b", "JSONRPC", "1.0.1")], None, Some(("http://h/b", V1_0)));
+        check(&[("http://h/a", "JSONRPC", "")], None, Some(("http://h/a", V1_0)));
+        check(&[("http://h/a", "HTTP+JSON", "0.3.0")], None, None);
+        check(&[("http://h/a", "JSONRPC", "0.2.5")], None, None);
+        check(&[("http://h/a", "JSONRPC", "1.0")], Some(V0_3), Some(("http://h/a", V0_3)));
+        check(&[("http://0.0.0.0:9/a", "JSONRPC", "1.0")], None, Some(("http://h:9/a", V1_0)));
+        check(&[("http://localhost:9/a", "JSONRPC", "1.0")], None, Some(("http://h:9/a", V1_0)));
+    }
+}

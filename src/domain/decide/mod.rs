@@ -1,0 +1,170 @@
+//! All policy: what comes of each input. One file a subject; nothing here changes state but by facts.
+
+mod adopt;
+mod cancel;
+mod dispatch;
+mod fleet;
+mod health;
+mod keep;
+mod lint;
+mod take;
+mod watch;
+
+use super::agent::Health;
+use super::core::{PendingWhat, Timer, Turn};
+use super::fact::What;
+use super::id::CallId;
+use super::input::{Input, Outcome};
+use super::intent::{Intent, Receipt, Refusal};
+use super::task::Verdict;
+use super::text::Untrusted;
+use super::time::At;
+
+/// Decides what comes of one input.
+pub(super) fn decide(turn: &mut Turn, input: Input) {
+    match input {
+        Input::Configured(specs) => fleet::configure(turn, specs),
+        Input::Intent { ticket, intent } => on_intent(turn, ticket, intent),
+        Input::Outcome { call, outcome } => on_outcome(turn, call, outcome),
+        Input::Journal(Ok(())) => {
+            turn.core.live.unsaved = None;
+            turn.touched.console = true;
+        }
+        Input::Journal(Err(why)) => {
+            turn.core.live.unsaved = Some(why);
+            turn.touched.console = true;
+        }
+        Input::Paused { from, until: _ } => on_pause(turn, from),
+        Input::StoreSize(bytes) => {
+            turn.core.live.store_bytes = bytes;
+            keep::forget_old(turn);
+        }
+        Input::Deadline => on_deadline(turn),
+    }
+    for key in turn.touched.attempts.clone() {
+        watch::forget_settled(turn, key);
+    }
+    lint::run(turn);
+}
+
+/// Derives what must go on after a start.
+pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
+    if let Some(from) = watched_until {
+        turn.watch_fact(What::WatchPaused { from });
+    }
+    turn.watch_fact(What::WatchStarted);
+    let since = watched_until.unwrap_or(turn.at);
+    let agents: Vec<_> = turn.state().agents().iter().map(|(key, _)| key).collect();
+    for key in agents {
+        fleet::name_base(turn, key);
+        let health = turn.health(key);
+        if matches!(health, Health::Up | Health::Degraded) {
+            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen: since });
+        }
+        watch::lose_sight(turn, key, since, None);
+    }
+    turn.set_timer(Timer::Retention, turn.at);
+    turn.touched.console = true;
+    lint::run(turn);
+}
+
+/// Nobody watched: what we knew is old until it is asked again.
+fn on_pause(turn: &mut Turn, from: At) {
+    turn.watch_fact(What::WatchPaused { from });
+    let agents: Vec<_> =
+        turn.state().agents().iter().filter(|(_, agent)| agent.listed).map(|(key, _)| key).collect();
+    for key in agents {
+        if matches!(turn.health(key), Health::Up | Health::Degraded) {
+            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen: from });
+        }
+        watch::lose_sight(turn, key, from, None);
+        health::probe(turn, key);
+    }
+}
+
+fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
+    if intent.acts() {
+        if turn.core.rules.read_only {
+            return turn.reply(ticket, Err(Refusal::ReadOnly));
+        }
+        if let Some(why) = turn.core.live.unsaved.clone() {
+            let cause = super::cause::Cause::Unsaved(why);
+            return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
+        }
+    }
+    let result = match intent {
+        Intent::Send(send) => dispatch::send(turn, *send),
+        Intent::Answer { attempt, parts, metadata } => dispatch::answer(turn, attempt, parts, metadata),
+        Intent::Cancel { attempt } => cancel::ask(turn, attempt),
+        Intent::Resend { attempt } => dispatch::resend(turn, attempt),
+        Intent::PresumeLost { attempt } => dispatch::presume_lost(turn, attempt),
+        Intent::CheckAgent { agent } => match turn.state().agent_key(agent) {
+            Some(key) => {
+                health::probe(turn, key);
+                Ok(Receipt::Done)
+            }
+            None => Err(unknown("agent")),
+        },
+        Intent::CheckTask { attempt } => watch::check(turn, attempt),
+        Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
+        Intent::Adopt { agent, task } => adopt::adopt_by_id(turn, agent, &task),
+    };
+    turn.reply(ticket, result);
+}
+
+fn unknown(what: &str) -> Refusal {
+    Refusal::Unknown(Untrusted::from(format!("such {what}")))
+}
+
+fn not_now(why: impl Into<Untrusted>) -> Refusal {
+    Refusal::NotNow(why.into())
+}
+
+fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
+    // Late, doubled and unasked-for answers find no call and change nothing.
+    let Some(pending) = turn.core.live.calls.get(&call).cloned() else { return };
+    if outcome.is_last() {
+        turn.core.live.calls.remove(&call);
+    }
+    health::note_call(turn, &pending, &outcome);
+    match pending.what {
+        PendingWhat::Probe => health::probed(turn, pending.agent, outcome),
+        PendingWhat::Send(send) => dispatch::sent(turn, pending.agent, call, send, outcome),
+        PendingWhat::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
+        PendingWhat::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
+        PendingWhat::List(why, query) => adopt::listed(turn, pending.agent, why, query, pending.issued, outcome),
+        PendingWhat::Cancel(attempt) => cancel::answered(turn, attempt, outcome),
+    }
+}
+
+fn on_deadline(turn: &mut Turn) {
+    while let Some((due, timer)) = turn.core.live.timers.first().copied() {
+        if due > turn.at {
+            break;
+        }
+        turn.clear_timer(timer);
+        match timer {
+            Timer::Probe(agent) => health::probe(turn, agent),
+            Timer::List(agent) => adopt::refresh(turn, agent),
+            Timer::Watch(attempt) => watch::due(turn, attempt),
+            Timer::Quiet(attempt) => watch::look_for_quiet(turn, attempt),
+            Timer::Cancel(attempt) => cancel::look(turn, attempt),
+            Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
+            Timer::Retention => {
+                keep::forget_old(turn);
+                turn.set_timer(Timer::Retention, turn.at + keep::EVERY);
+            }
+        }
+    }
+}
+
+/// Sets what we doubt about a task. A conflict and a loss are never taken back by a lesser doubt.
+fn doubt(turn: &mut Turn, key: super::id::AttemptKey, verdict: Option<Verdict>) {
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
+    let now = task.verdict;
+    let lasting = matches!(now, Some(Verdict::Lost | Verdict::Conflict));
+    if now == verdict || (lasting && verdict < now) {
+        return;
+    }
+    turn.attempt_fact(key, |attempt| What::VerdictChanged { attempt, verdict });
+}

@@ -1,0 +1,298 @@
+//! Taking in what agents say about tasks, so that each thing is recorded once and nothing is hidden.
+
+use std::sync::Arc;
+
+use super::super::core::Turn;
+use super::super::fact::What;
+use super::super::id::{AttemptKey, TaskId};
+use super::super::job::{ArtifactMeta, Phase};
+use super::super::message::{Artifact, Content, Fingerprint, Message, Part, text_hash};
+use super::super::task::{CancelMark, Oddity, Status, StreamEvent, TaskReport, Via};
+use super::super::text::Untrusted;
+use super::super::time::At;
+use super::{adopt, cancel, watch};
+
+/// An event of a stream. It belongs to the stream's task, whatever id it carries.
+pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: Via) {
+    let snapshot = matches!(event, StreamEvent::Task(_));
+    match event {
+        StreamEvent::Task(report) => {
+            foreign_id(turn, key, Some(&report.id));
+            self::report(turn, key, *report, via, turn.at);
+        }
+        StreamEvent::Message(message) => {
+            if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_some()) {
+                self::message(turn, key, *message, false);
+            } else {
+                answer(turn, key, *message);
+            }
+        }
+        StreamEvent::Status { task, context, status, metadata: _, raw } => {
+            foreign_id(turn, key, task.as_ref());
+            if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
+                // Some servers do not begin with the task.
+                let Some(id) = task else { return };
+                bind(turn, key, &id, context, &status, via, raw.clone());
+            }
+            self::status(turn, key, status, via, turn.at, raw);
+        }
+        StreamEvent::Artifact { task, context, artifact, append, last } => {
+            foreign_id(turn, key, task.as_ref());
+            if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
+                let Some(id) = task else { return };
+                let working = Status {
+                    state: super::super::task::TaskState::Working,
+                    message: None,
+                    timestamp: None,
+                };
+                bind(turn, key, &id, context, &working, via, None);
+            }
+            chunk(turn, key, artifact, append, last);
+        }
+        StreamEvent::Unknown(json) => {
+            unreadable(turn, key, Untrusted::from(format!("an unknown event: {}", json.0.shortened(120).raw())));
+        }
+    }
+    watch::heard(turn, key, snapshot);
+}
+
+fn foreign_id(turn: &mut Turn, key: AttemptKey, claimed: Option<&TaskId>) {
+    let known = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
+    if let (Some(known), Some(claimed)) = (known, claimed)
+        && known.id != *claimed
+    {
+        let id = claimed.clone();
+        oddity(turn, key, Oddity::ForeignTaskId(id));
+    }
+}
+
+fn oddity(turn: &mut Turn, key: AttemptKey, oddity: Oddity) {
+    turn.attempt_fact(key, |attempt| What::OddityObserved { attempt, oddity });
+}
+
+/// An event that could not be read.
+pub(super) fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
+    oddity(turn, key, Oddity::Unreadable(why));
+}
+
+/// The agent answered with a message and made no task: the job is answered.
+pub(super) fn answer(turn: &mut Turn, key: AttemptKey, said: Message) {
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none() && !attempt.phase.is_over()) {
+        turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Answered, cause: None });
+    }
+    message(turn, key, said, false);
+}
+
+/// Gives an attempt its task.
+fn bind(
+    turn: &mut Turn,
+    key: AttemptKey,
+    id: &TaskId,
+    context: Option<super::super::id::ContextId>,
+    status: &Status,
+    via: Via,
+    raw: Option<super::super::message::Json>,
+) {
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    // A listing may have shown our own task before its stream did.
+    if let Some(other) = turn.state().attempt_of_task(agent, id)
+        && other != key
+    {
+        adopt::yield_to_own(turn, other);
+    }
+    let (task, state, peer_time) = (id.clone(), status.state.clone(), status.timestamp);
+    turn.attempt_fact(key, |attempt| What::TaskSeen { attempt, task, context, state, peer_time, via, raw });
+    turn.clear_timer(super::super::core::Timer::Lookup(key));
+}
+
+/// A whole task as an agent reported it; `issued` is when it was asked for. True if something was new.
+pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: Via, issued: At) -> bool {
+    let facts = turn.out.facts.len();
+    let Some(attempt) = turn.state().attempt(key) else { return false };
+    if attempt.task.is_none() {
+        if attempt.phase.is_over() && attempt.phase != Phase::PresumedLost {
+            return false;
+        }
+        bind(turn, key, &report.id, report.context.clone(), &report.status, via, report.raw.clone());
+    }
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.progress.is_some()) {
+        history(turn, key, report.history);
+        for artifact in report.artifacts.into_iter().flatten() {
+            whole_artifact(turn, key, artifact);
+        }
+    }
+    status(turn, key, report.status, via, issued, report.raw);
+    turn.out.facts.len() > facts
+}
+
+/// The messages of a history that come after the last one that is known.
+fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
+    let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.clone()).unwrap_or_default();
+    let last_known = history.iter().rposition(|message| known.messages.contains(&text_hash(message.id.raw())));
+    for said in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
+        message(turn, key, said, false);
+    }
+}
+
+fn message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
+    let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
+    if known.is_some_and(|progress| progress.messages.contains(&text_hash(message.id.raw()))) {
+        return;
+    }
+    let disarmed: u32 = message.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
+    let message = Arc::new(message);
+    turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message, status });
+    note_disarmed(turn, key, disarmed);
+}
+
+fn note_disarmed(turn: &mut Turn, key: AttemptKey, count: u32) {
+    if count > 0
+        && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
+    {
+        turn.agent_fact(agent, What::TextDisarmed { count });
+    }
+}
+
+/// A state, with what was said about it.
+pub(super) fn status(
+    turn: &mut Turn,
+    key: AttemptKey,
+    status: Status,
+    via: Via,
+    issued: At,
+    raw: Option<super::super::message::Json>,
+) {
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.clone()) else { return };
+    let Status { state, message: said, timestamp } = status;
+    let streamed = matches!(via, Via::Send | Via::Subscribe);
+    if state == task.state {
+        if task.says.is_some() && via == Via::Get {
+            turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says: None, via });
+        }
+    } else if task.state.is_terminal() {
+        if streamed {
+            let odd = Oddity::IllegalMove { from: task.state.clone(), to: state.clone() };
+            oddity(turn, key, odd);
+            let says = Some(state.clone());
+            turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says, via });
+            super::doubt(turn, key, Some(super::super::task::Verdict::Conflict));
+        }
+        // A read is compared by `watch::compare`, which knows when it was asked for.
+        return;
+    } else if !streamed && issued < task.state_since && !state.is_terminal() {
+        // An answer that is older than what the stream has told since.
+        return;
+    } else {
+        if !task.state.may_become(&state) {
+            let odd = Oddity::IllegalMove { from: task.state.clone(), to: state.clone() };
+            oddity(turn, key, odd);
+        }
+        let new = state.clone();
+        turn.attempt_fact(key, |attempt| What::StateSeen { attempt, state: new, peer_time: timestamp, via, raw });
+        if turn.state().attempt(key).is_some_and(|attempt| attempt.answer.is_some()) && !state.is_interrupted() {
+            super::dispatch::settle_answer(turn, key, Phase::Accepted, None);
+        }
+        if state.is_terminal() && task.cancel.is_some_and(|mark| mark != CancelMark::Verified) && via != Via::Cancel {
+            cancel::verified(turn, key);
+        }
+    }
+    if let Some(said) = said {
+        message(turn, key, said, true);
+    }
+}
+
+/// A chunk of an output from a stream.
+fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
+    let Some(progress) = turn.state().attempt(key).map(|attempt| attempt.progress.clone().unwrap_or_default()) else {
+        return;
+    };
+    let known = progress.artifacts.iter().find(|meta| meta.id == artifact.id);
+    let mut append = append;
+    match known {
+        Some(meta) if meta.closed && append => oddity(turn, key, Oddity::AfterLastChunk),
+        None if append => {
+            oddity(turn, key, Oddity::AppendToNothing);
+            append = false;
+        }
+        _ => {}
+    }
+    put_artifact(turn, key, artifact, append, last);
+}
+
+fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
+    let disarmed: u32 = artifact.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
+    let Artifact { id, name, parts, .. } = artifact;
+    turn.attempt_fact(key, |attempt| What::ArtifactSeen {
+        attempt,
+        artifact: id,
+        name,
+        append,
+        parts: Arc::new(parts),
+        last,
+    });
+    note_disarmed(turn, key, disarmed);
+}
+
+/// An output as a snapshot has it: only what is new is recorded.
+fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact) {
+    let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.clone()).unwrap_or_default();
+    let known = progress.artifacts.iter().find(|meta| meta.id == artifact.id);
+    match known {
+        None => put_artifact(turn, key, artifact, false, false),
+        Some(meta) if Fingerprint::of(&artifact.parts) == meta.print => {}
+        Some(meta) => match suffix(meta, &artifact.parts) {
+            Some(more) => put_artifact(turn, key, Artifact { parts: more, ..artifact }, true, meta.closed),
+            None => {
+                let closed = meta.closed;
+                put_artifact(turn, key, artifact, false, closed);
+            }
+        },
+    }
+}
+
+/// What text parts hold behind what is known, if they begin with it.
+fn suffix(meta: &ArtifactMeta, parts: &[Part]) -> Option<Vec<Part>> {
+    let mut left = usize::try_from(meta.print.bytes).ok()?;
+    let mut print = Fingerprint::default();
+    let mut more = Vec::new();
+    for part in parts {
+        let Content::Text(text) = &part.content else { return None };
+        let text = text.raw();
+        if left >= text.len() {
+            print.add(text.as_bytes());
+            left -= text.len();
+        } else if text.is_char_boundary(left) {
+            let (old, new) = text.split_at(left);
+            print.add(old.as_bytes());
+            left = 0;
+            more.push(Part { content: Content::Text(Untrusted::from(new)), ..part.clone() });
+        } else {
+            return None;
+        }
+    }
+    (left == 0 && print == meta.print && !more.is_empty()).then_some(more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_new_end_of_a_snapshot_is_taken() {
+        let meta = |text: &str| ArtifactMeta {
+            id: "a".into(),
+            name: None,
+            print: Fingerprint::of(&[Part::text(text)]),
+            closed: false,
+        };
+        let texts = |parts: &[&str]| parts.iter().map(|text| Part::text(*text)).collect::<Vec<_>>();
+        for (known, now, expected) in [
+            ("one two", vec!["one ", "two three"], Some(vec![" three"])),
+            ("one ", vec!["one ", "two"], Some(vec!["two"])),
+            ("one", vec!["eno more"], None),
+            ("one two", vec!["one"], None),
+        ] {
+            assert_eq!(suffix(&meta(known), &texts(&now)), expected.map(|parts| texts(&parts)));
+        }
+    }
+}

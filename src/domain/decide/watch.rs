@@ -1,0 +1,557 @@
+//! Watching tasks: streams, polls, gaps, and the doubts that come with them.
+//!
+//! A stream that ends is not a task that ended, and watching never changes the watched: on 0.3 a
+//! second look by a stream happens only where the server is known to be safe (PROTOCOL, quirk 1).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::card::Dialect;
+use super::super::cause::{Cause, ErrorName};
+use super::super::core::{GetWhy, ListWhy, PendingWhat, Timer, Turn};
+use super::super::effect::{ListQuery, Order};
+use super::super::fact::What;
+use super::super::id::{AgentKey, AttemptId, AttemptKey, CallId};
+use super::super::input::Outcome;
+use super::super::intent::{Receipt, Refusal};
+use super::super::job::{Origin, Phase, Task};
+use super::super::task::{CancelMark, TaskReport, TaskState, Verdict, Via};
+use super::super::time::At;
+use super::{adopt, cancel, dispatch, doubt, not_now, take, unknown};
+
+/// Polls begin at two seconds and slow down to thirty.
+const POLL_FIRST: Duration = Duration::from_secs(2);
+const POLL_LAST: Duration = Duration::from_secs(30);
+/// Resubscribing begins at half a second and slows down to thirty seconds.
+const RESUBSCRIBE_FIRST: Duration = Duration::from_millis(500);
+/// Streams of tasks that are not ours, for each agent.
+const FOREIGN_STREAMS: u16 = 32;
+/// A second look before a disagreement or a loss is believed: stores lag behind their streams.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+/// Outputs above this are not fetched again only to compare states.
+const LARGE: u64 = 1 << 20;
+
+fn task<'t>(turn: &'t Turn<'_>, key: AttemptKey) -> Option<&'t Task> {
+    turn.state().attempt(key)?.task.as_ref()
+}
+
+/// Something was heard of a task on its stream. A snapshot alone does not show that the stream goes on.
+pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
+    let at = turn.at;
+    let Some(now) = task(turn, key) else { return };
+    let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since.is_some());
+    let agreed = now.cancel.is_some_and(|mark| matches!(mark, CancelMark::Agreed | CancelMark::Unconfirmed));
+    let watch = turn.watch(key);
+    watch.sign = at;
+    watch.cut = None;
+    watch.tries = 0;
+    if !snapshot {
+        watch.resubscribed = 0;
+    }
+    if agreed && watch.agreed.is_some() {
+        watch.events_since_agreed += 1;
+        cancel::still_talking(turn, key);
+    }
+    if matches!(verdict, Some(Verdict::Silent | Verdict::Stalled | Verdict::Stale)) {
+        doubt(turn, key, None);
+    }
+    if gap && !over {
+        turn.attempt_fact(key, |attempt| What::GapClosed { attempt, via: Via::Subscribe, changed: true });
+    }
+    if over {
+        turn.clear_timer(Timer::Quiet(key));
+        if task(turn, key).is_some_and(|task| !task.settled) {
+            confirm(turn, key);
+        }
+    } else if !turn.timer_is_set(Timer::Quiet(key)) {
+        let due = at + turn.core.rules.silent_after;
+        turn.set_timer(Timer::Quiet(key), due);
+    }
+}
+
+/// Events of a subscription.
+pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome: Outcome) {
+    match outcome {
+        Outcome::Opened { .. } => {
+            let due = turn.at + turn.core.rules.silent_after;
+            turn.set_timer_by(Timer::Quiet(key), due);
+        }
+        Outcome::Event(event) => {
+            let gap = task(turn, key).and_then(|task| task.gap_since).is_some();
+            let facts = turn.out.facts.len();
+            let snapshot = matches!(event, super::super::task::StreamEvent::Task(_));
+            if gap && snapshot {
+                // The first event of a subscription is the whole task: it tells what was missed.
+                if let super::super::task::StreamEvent::Task(report) = event {
+                    take::report(turn, key, *report, Via::Subscribe, turn.at);
+                    let changed = turn.out.facts.len() > facts;
+                    close_gap(turn, key, Via::Subscribe, changed);
+                    heard(turn, key, true);
+                }
+            } else {
+                take::event(turn, key, event, Via::Subscribe);
+            }
+        }
+        Outcome::Unreadable(why) => take::unreadable(turn, key, why),
+        Outcome::Ended(how) => {
+            release(turn, key, call);
+            stream_ended(turn, key, how.err().map(Arc::new));
+        }
+        Outcome::Failed(failure) => {
+            release(turn, key, call);
+            if let Cause::Rpc(error) = &failure.cause
+                && matches!(
+                    error.name,
+                    ErrorName::UnsupportedOperation
+                        | ErrorName::MethodNotFound
+                        | ErrorName::TaskNotFound
+                        | ErrorName::VersionNotSupported
+                )
+            {
+                turn.watch(key).poll_only = true;
+            }
+            if !failure.cause.is_transport() {
+                read(turn, key, GetWhy::Reconcile);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn release(turn: &mut Turn, key: AttemptKey, call: CallId) {
+    let agent = turn.state().attempt(key).map(|attempt| attempt.agent);
+    let watch = turn.watch(key);
+    if watch.stream == Some(call) {
+        watch.stream = None;
+    }
+    if std::mem::take(&mut watch.foreign_slot)
+        && let Some(agent) = agent
+    {
+        let live = turn.agent_live(agent);
+        live.foreign_streams = live.foreign_streams.saturating_sub(1);
+    }
+}
+
+/// A stream ended. Whether the task did, its agent is asked.
+pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
+    let at = turn.at;
+    let Some(now) = task(turn, key) else { return };
+    if now.is_over() {
+        if !now.settled {
+            confirm(turn, key);
+        }
+        return;
+    }
+    let interrupted = now.state.is_interrupted();
+    let gap = now.gap_since.is_some();
+    if !interrupted {
+        // SDKs close streams at a question; in the middle of work it is a cut.
+        let watch = turn.watch(key);
+        watch.cut.get_or_insert(at);
+        let since = watch.sign;
+        if !gap {
+            turn.attempt_fact(key, |attempt| What::GapOpened { attempt, since, cause });
+        }
+        let due = at + turn.core.rules.stalled_after;
+        turn.set_timer(Timer::Quiet(key), due);
+    }
+    read(turn, key, GetWhy::Reconcile);
+}
+
+/// Reads a task with `GetTask`, unless a read is under way; then once more after it.
+pub(super) fn read(turn: &mut Turn, key: AttemptKey, why: GetWhy) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let agent = attempt.agent;
+    let Some(task) = attempt.task.as_ref().map(|task| task.id.clone()) else { return };
+    let Some(interface) = turn.state().agent(agent).and_then(|agent| agent.interface.clone()) else { return };
+    let watch = turn.watch(key);
+    if watch.get.is_some() {
+        watch.get_again = true;
+        return;
+    }
+    turn.clear_timer(Timer::Watch(key));
+    let call = turn.call(agent, PendingWhat::Get(key, why), Order::Get { attempt: key, interface, task });
+    turn.watch(key).get = Some(call);
+}
+
+/// What a read told.
+pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetWhy, issued: At, outcome: Outcome) {
+    let watch = turn.watch(key);
+    watch.get = None;
+    let again = std::mem::take(&mut watch.get_again);
+    match outcome {
+        Outcome::Task(report, _) => {
+            turn.watch(key).missing = 0;
+            reported(turn, key, *report, Via::Get, issued);
+            if why == GetWhy::Answer {
+                answer_seen(turn, key);
+            }
+        }
+        Outcome::Failed(failure) => match &failure.cause {
+            Cause::Rpc(error) if error.name == ErrorName::TaskNotFound => missing(turn, key),
+            _ if why == GetWhy::Confirm => settle(turn, key),
+            _ => later(turn, key),
+        },
+        _ => {}
+    }
+    if again {
+        read(turn, key, GetWhy::Reconcile);
+    }
+}
+
+/// Takes a report that was asked for, and goes on from it.
+pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: Via, issued: At) {
+    let Some(before) = task(turn, key) else { return };
+    let (ended, gap) = (before.state.is_terminal(), before.gap_since.is_some());
+    let says = report.status.state.clone();
+    let changed = take::report(turn, key, report, via, issued);
+    let at = turn.at;
+    if changed {
+        let watch = turn.watch(key);
+        watch.sign = at;
+        watch.tries = 0;
+        if watch.cut.is_some() {
+            watch.cut = Some(at);
+        }
+        if matches!(task(turn, key).and_then(|task| task.verdict), Some(Verdict::Stalled | Verdict::Silent)) {
+            doubt(turn, key, None);
+        }
+    }
+    if ended {
+        return compare(turn, key, says, via, issued);
+    }
+    if gap {
+        close_gap(turn, key, via, changed);
+    }
+    if task(turn, key).is_some_and(|task| task.verdict == Some(Verdict::Stale)) {
+        doubt(turn, key, None);
+    }
+    if task(turn, key).is_some_and(|task| task.state.is_terminal()) {
+        let has_content = via == Via::Get || turn.state().attempt(key).is_some_and(|a| a.progress.is_none());
+        if has_content { settle(turn, key) } else { read(turn, key, GetWhy::Confirm) }
+        return;
+    }
+    go_on(turn, key);
+}
+
+fn close_gap(turn: &mut Turn, key: AttemptKey, via: Via, changed: bool) {
+    if task(turn, key).is_some_and(|task| task.gap_since.is_some()) {
+        turn.attempt_fact(key, |attempt| What::GapClosed { attempt, via, changed });
+    }
+}
+
+/// The task has ended by its stream: is its agent of the same opinion?
+fn confirm(turn: &mut Turn, key: AttemptKey) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let Some(now) = attempt.task.as_ref() else { return };
+    let agent = attempt.agent;
+    let context = now.context.clone();
+    let large = now.bytes > LARGE;
+    if turn.watch(key).get.is_some() {
+        turn.watch(key).get_again = true;
+        return;
+    }
+    let lists = turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0)
+        && !turn.agent_live(agent).listing.unsupported;
+    if large && lists && context.is_some() {
+        let query = ListQuery { context, ..ListQuery::default() };
+        adopt::order_list(turn, agent, ListWhy::Confirm(key), query);
+    } else if large {
+        settle(turn, key);
+    } else {
+        read(turn, key, GetWhy::Confirm);
+    }
+}
+
+/// Compares an ended task with what its agent says now. A terminal state sticks; both are shown.
+pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Via, issued: At) {
+    let Some(now) = task(turn, key) else { return };
+    if now.state == says {
+        return settle(turn, key);
+    }
+    if issued < now.state_since {
+        // It was asked before the end; ask again.
+        if !now.settled {
+            read(turn, key, GetWhy::Confirm);
+        }
+        return;
+    }
+    let settled = now.settled;
+    let known = now.says.as_ref() == Some(&says);
+    let watch = turn.watch(key);
+    watch.confirms += 1;
+    if watch.confirms < 2 && !settled {
+        let due = turn.at + SECOND_LOOK;
+        return turn.set_timer(Timer::Watch(key), due);
+    }
+    if !known {
+        let says = Some(says);
+        turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says, via });
+    }
+    doubt(turn, key, Some(Verdict::Conflict));
+    settle(turn, key);
+}
+
+/// Nothing more is expected of this task.
+pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
+    for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key)] {
+        turn.clear_timer(timer);
+    }
+    let needs_fact = turn
+        .state()
+        .attempt(key)
+        .is_some_and(|attempt| attempt.progress.is_some() || attempt.task.as_ref().is_some_and(|task| !task.settled));
+    if matches!(task(turn, key).and_then(|task| task.verdict), Some(Verdict::Stale | Verdict::Silent | Verdict::Stalled))
+    {
+        doubt(turn, key, None);
+    }
+    if needs_fact {
+        turn.attempt_fact(key, |attempt| What::Settled { attempt });
+    }
+}
+
+/// The agent does not know the task: believed at the second look.
+fn missing(turn: &mut Turn, key: AttemptKey) {
+    let Some(now) = task(turn, key) else { return };
+    if now.state.is_terminal() {
+        // Some servers drop what has ended.
+        return settle(turn, key);
+    }
+    let watch = turn.watch(key);
+    watch.missing += 1;
+    if watch.missing < 2 {
+        let due = turn.at + SECOND_LOOK;
+        return turn.set_timer(Timer::Watch(key), due);
+    }
+    close_gap(turn, key, Via::Get, true);
+    doubt(turn, key, Some(Verdict::Lost));
+    settle(turn, key);
+}
+
+/// Decides how a task is watched from here.
+pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let Some(now) = attempt.task.as_ref() else { return };
+    if now.settled {
+        return;
+    }
+    let agent = attempt.agent;
+    let (ended, interrupted, id) = (now.is_over(), now.state.is_interrupted(), now.id.clone());
+    let ours = turn.state().job_of(attempt).is_some_and(|job| job.origin == Origin::Sent);
+    if ended {
+        return confirm(turn, key);
+    }
+    if !turn.agent_live(agent).reached {
+        return;
+    }
+    let watch = turn.watch(key);
+    if watch.stream.is_some() || watch.get.is_some() {
+        return;
+    }
+    if watch.missing > 0 {
+        return read(turn, key, GetWhy::Reconcile);
+    }
+    let poll_only = watch.poll_only || interrupted;
+    let Some(row) = turn.state().agent(agent) else { return };
+    let Some(interface) = row.interface.clone() else { return };
+    let streams = row.streams();
+    let is_1_0 = interface.dialect == Dialect::V1_0;
+    let configured = row.spec.resubscribe;
+    let live = turn.agent_live(agent);
+    let safe = configured.unwrap_or(is_1_0 || live.express);
+    let slot = ours || live.foreign_streams < FOREIGN_STREAMS;
+    let listed = is_1_0 && !live.listing.unsupported;
+    if streams && safe && slot && !poll_only {
+        let watch = turn.watch(key);
+        if watch.resubscribed == 0 || std::mem::take(&mut watch.ready) {
+            return subscribe(turn, key, agent, interface, id, ours);
+        }
+        let wait = grown(RESUBSCRIBE_FIRST, watch.resubscribed - 1);
+        let wait = turn.jittered(wait);
+        let due = turn.at + wait;
+        return turn.set_timer_by(Timer::Watch(key), due);
+    }
+    if !ours && listed {
+        // The listing shows it every five seconds, unless it is too far down.
+        let due = turn.at + POLL_LAST;
+        return turn.set_timer_by(Timer::Watch(key), due);
+    }
+    if !turn.timer_is_set(Timer::Watch(key)) {
+        later(turn, key);
+    }
+}
+
+fn subscribe(
+    turn: &mut Turn,
+    key: AttemptKey,
+    agent: AgentKey,
+    interface: Arc<super::super::card::Interface>,
+    task: super::super::id::TaskId,
+    ours: bool,
+) {
+    turn.clear_timer(Timer::Watch(key));
+    let order = Order::Subscribe { attempt: key, interface, task };
+    let call = turn.call(agent, PendingWhat::Stream(key), order);
+    let watch = turn.watch(key);
+    watch.stream = Some(call);
+    watch.resubscribed = watch.resubscribed.saturating_add(1);
+    if !ours {
+        watch.foreign_slot = true;
+        turn.agent_live(agent).foreign_streams += 1;
+    }
+}
+
+/// Reads again after a while that grows.
+fn later(turn: &mut Turn, key: AttemptKey) {
+    let watch = turn.watch(key);
+    let tries = watch.tries;
+    watch.tries = tries.saturating_add(1);
+    let wait = turn.jittered(grown(POLL_FIRST, tries));
+    let due = turn.at + wait.min(POLL_LAST);
+    turn.set_timer(Timer::Watch(key), due);
+}
+
+/// `first`, half as much again for each try, up to thirty seconds.
+fn grown(first: Duration, tries: u32) -> Duration {
+    let mut wait = first;
+    for _ in 0..tries.min(16) {
+        wait = wait * 3 / 2;
+    }
+    wait.min(POLL_LAST)
+}
+
+/// The timer of a task: poll, resubscribe or compare.
+pub(super) fn due(turn: &mut Turn, key: AttemptKey) {
+    let Some(now) = task(turn, key) else { return };
+    if now.settled {
+        return;
+    }
+    if now.state.is_terminal() {
+        return read(turn, key, GetWhy::Confirm);
+    }
+    let agent = turn.state().attempt(key).map(|attempt| attempt.agent);
+    if !agent.is_some_and(|agent| turn.agent_live(agent).reached) {
+        return;
+    }
+    // A read first: it tells what was missed, and whether there is still something to watch.
+    turn.watch(key).ready = true;
+    read(turn, key, GetWhy::Reconcile);
+}
+
+/// Looks whether a task that should be talking has become silent or stalled.
+pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let agent = attempt.agent;
+    let Some(now) = attempt.task.as_ref() else { return };
+    if now.is_over() || now.state.is_interrupted() || now.settled {
+        return;
+    }
+    let at = turn.at;
+    let (silent_after, stalled_after) = (turn.core.rules.silent_after, turn.core.rules.stalled_after);
+    if !turn.agent_live(agent).reached {
+        return;
+    }
+    let watch = turn.watch(key);
+    let (quiet, limit, verdict) = match (watch.stream, watch.cut) {
+        (None, Some(_)) => (at.since(watch.sign.max(watch.cut.unwrap_or(At::ZERO))), stalled_after, Verdict::Stalled),
+        (Some(_), _) => (at.since(watch.sign), silent_after, Verdict::Silent),
+        (None, None) => return,
+    };
+    if quiet < limit {
+        let due = at + (limit - quiet);
+        return turn.set_timer(Timer::Quiet(key), due);
+    }
+    doubt(turn, key, Some(verdict));
+    turn.set_timer(Timer::Quiet(key), at + silent_after);
+    // What the agent says meanwhile may differ from what its stream does not say.
+    read(turn, key, GetWhy::Reconcile);
+}
+
+/// The agent is gone, or nobody watched: what we know of its tasks is old.
+pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Option<Arc<Cause>>) {
+    for key in turn.state().open_attempts(agent) {
+        let Some(now) = task(turn, key) else { continue };
+        if now.settled || now.is_over() {
+            continue;
+        }
+        let (gap, interrupted) = (now.gap_since.is_some(), now.state.is_interrupted());
+        if !gap && !interrupted {
+            let cause = cause.clone();
+            turn.attempt_fact(key, |attempt| What::GapOpened { attempt, since, cause });
+        }
+        doubt(turn, key, Some(Verdict::Stale));
+        turn.clear_timer(Timer::Watch(key));
+        turn.clear_timer(Timer::Quiet(key));
+    }
+}
+
+/// The agent is back: every task of it is asked for.
+pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
+    dispatch::look_up_all(turn, agent);
+    for key in turn.state().open_attempts(agent) {
+        let Some(now) = task(turn, key) else { continue };
+        if now.settled {
+            continue;
+        }
+        let watch = turn.watch(key);
+        watch.tries = 0;
+        watch.missing = 0;
+        // A connection of the time before may hang for ever.
+        if let Some(stream) = watch.stream.take() {
+            let foreign = std::mem::take(&mut watch.foreign_slot);
+            turn.close(stream);
+            if foreign {
+                let live = turn.agent_live(agent);
+                live.foreign_streams = live.foreign_streams.saturating_sub(1);
+            }
+        }
+        read(turn, key, GetWhy::Reconcile);
+        cancel::again(turn, key);
+    }
+}
+
+/// Whether an uncertain answer arrived: its message is in the history, or the task went on.
+fn answer_seen(turn: &mut Turn, key: AttemptKey) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let Some(answer) = &attempt.answer else { return };
+    let hash = super::super::message::text_hash(answer.message.id.raw());
+    let in_history = attempt.progress.as_ref().is_some_and(|progress| progress.messages.contains(&hash));
+    if in_history {
+        dispatch::settle_answer(turn, key, Phase::Accepted, None);
+    } else if answer.phase == Phase::Sending {
+        dispatch::settle_answer(turn, key, Phase::Uncertain, None);
+    }
+}
+
+/// Reads a task because a person wants to know.
+pub(super) fn check(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
+    let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
+    let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+    if row.task.is_none() {
+        return match row.phase {
+            Phase::Uncertain => {
+                turn.watch(key).lookups = 0;
+                dispatch::lookup(turn, key);
+                Ok(Receipt::Done)
+            }
+            phase => Err(not_now(format!("the attempt is {}: there is no task to read", phase.as_str()))),
+        };
+    }
+    read(turn, key, GetWhy::Reconcile);
+    Ok(Receipt::Done)
+}
+
+/// Forgets how a task was watched once nothing more can come of it. A stream that is still open may
+/// tell of oddities; its end is the agent's business.
+pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
+    let over = turn.state().attempt(key).is_none_or(|attempt| match &attempt.task {
+        Some(task) => task.settled,
+        None => attempt.phase.is_over(),
+    });
+    let idle = turn.core.live.watches.get(&key).is_some_and(|watch| {
+        watch.stream.is_none() && watch.get.is_none() && watch.cancel_call.is_none()
+    });
+    if over && idle {
+        turn.core.live.watches.remove(&key);
+    }
+}

@@ -1,0 +1,112 @@
+//! What the core tells the shell to do. Each effect ends in exactly one [`super::input::Input`].
+
+use std::sync::Arc;
+
+use super::card::Interface;
+use super::id::{AgentKey, AttemptKey, CallId, ContextId, TaskId};
+use super::message::Message;
+use super::task::TaskState;
+use super::text::Untrusted;
+use super::time::PeerTime;
+
+/// An order. Gated ones wait until the facts that come with them are durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Effect {
+    /// Its answers carry this.
+    pub call: CallId,
+    /// To whom.
+    pub agent: AgentKey,
+    /// What to do.
+    pub what: Order,
+}
+
+/// What to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Fetch the card.
+    Probe {
+        /// The URL as configured or typed.
+        url: Arc<str>,
+        /// Ask only for changes.
+        etag: Option<Untrusted>,
+    },
+    /// Send a message; gated.
+    Send {
+        /// For which attempt; names it in logs and captures.
+        attempt: AttemptKey,
+        /// How.
+        interface: Arc<Interface>,
+        /// What; it carries the task it goes on with, if any.
+        message: Arc<Message>,
+        /// Watch by the answer's own stream, or return at once.
+        stream: bool,
+    },
+    /// Read a task.
+    Get {
+        /// For which attempt.
+        attempt: AttemptKey,
+        /// How.
+        interface: Arc<Interface>,
+        /// Which.
+        task: TaskId,
+    },
+    /// List tasks.
+    List {
+        /// How.
+        interface: Arc<Interface>,
+        /// Which.
+        query: ListQuery,
+    },
+    /// Watch a task by a stream.
+    Subscribe {
+        /// For which attempt.
+        attempt: AttemptKey,
+        /// How.
+        interface: Arc<Interface>,
+        /// Which.
+        task: TaskId,
+    },
+    /// End a task; gated.
+    Cancel {
+        /// For which attempt.
+        attempt: AttemptKey,
+        /// How.
+        interface: Arc<Interface>,
+        /// Which.
+        task: TaskId,
+    },
+    /// Close the stream of an earlier call. It has no answer of its own.
+    Close {
+        /// Which.
+        stream: CallId,
+    },
+}
+
+impl Order {
+    /// True if it must wait for the journal.
+    pub fn is_gated(&self) -> bool {
+        match self {
+            Self::Send { .. } | Self::Cancel { .. } => true,
+            Self::Probe { .. }
+            | Self::Get { .. }
+            | Self::List { .. }
+            | Self::Subscribe { .. }
+            | Self::Close { .. } => false,
+        }
+    }
+}
+
+/// Which tasks a listing asks for.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ListQuery {
+    /// Only those in this state.
+    pub state: Option<TaskState>,
+    /// Only those of this conversation.
+    pub context: Option<ContextId>,
+    /// Only those whose state is younger, by the agent's clock.
+    pub after: Option<PeerTime>,
+    /// Go on from here.
+    pub page: Option<Untrusted>,
+    /// Whether messages are wanted too.
+    pub history: bool,
+}

@@ -1,0 +1,323 @@
+//! What happened, in the past tense. Facts are journaled; replaying them through `apply` rebuilds the state.
+
+use std::sync::Arc;
+
+use super::agent::{AgentSpec, Health};
+use super::card::{Card, Dialect, Interface};
+use super::cause::Cause;
+use super::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
+use super::job::{Origin, Phase};
+use super::message::{Json, Message, Part};
+use super::problem::Kind;
+use super::task::{CancelMark, Oddity, TaskState, Verdict, Via};
+use super::text::Untrusted;
+use super::time::{At, PeerTime};
+
+/// Whose fact it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Owner {
+    /// This watch over the fleet: starts, pauses, problems.
+    Watch,
+    /// An agent.
+    Agent(AgentId),
+    /// A job with its attempts and tasks.
+    Job(JobId),
+}
+
+/// One thing that happened, with everything that was chosen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fact {
+    /// When, on the engine's clock.
+    pub at: At,
+    /// Whose.
+    pub owner: Owner,
+    /// The owner's how-manieth, from 1.
+    pub seq: u64,
+    /// What.
+    pub what: What,
+}
+
+/// What happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum What {
+    // The watch
+    /// An engine began to watch.
+    WatchStarted,
+    /// Nobody watched since then.
+    WatchPaused {
+        /// Since.
+        from: At,
+    },
+    /// Facts could not be written between these times; what they said is lost, the state is not.
+    JournalGap {
+        /// Since.
+        from: At,
+        /// How many.
+        facts: u64,
+    },
+    /// A problem was found.
+    ProblemRaised {
+        /// `p-N`
+        number: u32,
+        /// What is wrong.
+        kind: Kind,
+        /// With which agent.
+        agent: Option<AgentId>,
+        /// With which attempt of which job.
+        attempt: Option<(JobId, AttemptId)>,
+        /// In words.
+        text: Untrusted,
+        /// What to do.
+        next: Untrusted,
+    },
+    /// A problem's words changed.
+    ProblemReworded {
+        /// `p-N`
+        number: u32,
+        /// In words.
+        text: Untrusted,
+        /// What to do.
+        next: Untrusted,
+    },
+    /// A problem is over.
+    ProblemCleared {
+        /// `p-N`
+        number: u32,
+    },
+    /// A cleared problem was removed.
+    ProblemForgotten {
+        /// `p-N`
+        number: u32,
+    },
+
+    // An agent
+    /// Seen for the first time.
+    AgentListed {
+        /// What the operator set.
+        spec: Arc<AgentSpec>,
+        /// Its place.
+        order: u32,
+        /// Its name until its card says more.
+        name: Untrusted,
+    },
+    /// It is listed again, or with other settings.
+    AgentRelisted {
+        /// What the operator set.
+        spec: Arc<AgentSpec>,
+        /// Its place.
+        order: u32,
+    },
+    /// It left the fleet.
+    AgentUnlisted,
+    /// It has another name.
+    AgentNamed {
+        /// Unique among the listed.
+        name: Untrusted,
+    },
+    /// Its card was read for the first time, or changed.
+    CardSeen {
+        /// The card.
+        card: Arc<Card>,
+    },
+    /// The interface that we call was chosen anew.
+    InterfaceChosen {
+        /// `None`: it offers none that we speak.
+        interface: Option<Arc<Interface>>,
+    },
+    /// A call has shown that the other dialect works there.
+    DialectSettled {
+        /// The one that works.
+        dialect: Dialect,
+    },
+    /// It is better or worse.
+    HealthChanged {
+        /// How it is.
+        health: Health,
+        /// Why.
+        cause: Option<Arc<Cause>>,
+        /// The last sign of life.
+        last_seen: At,
+    },
+    /// It sent control sequences or hidden characters.
+    TextDisarmed {
+        /// How many more.
+        count: u32,
+    },
+
+    // A job
+    /// Somebody wanted something, or we found that somebody had.
+    JobOpened {
+        /// Sent or found.
+        origin: Origin,
+        /// First words.
+        title: Untrusted,
+        /// Who asked.
+        caller: Option<Untrusted>,
+        /// For which skill.
+        skill: Option<Untrusted>,
+        /// In which conversation.
+        context: Option<ContextId>,
+        /// Delegated by.
+        parent: Option<TaskId>,
+        /// What is to be sent.
+        message: Option<Arc<Message>>,
+    },
+    /// What we know of a found job grew.
+    JobExplained {
+        /// First words.
+        title: Untrusted,
+        /// Who asked.
+        caller: Option<Untrusted>,
+        /// For which skill.
+        skill: Option<Untrusted>,
+        /// Delegated by.
+        parent: Option<TaskId>,
+    },
+    /// A sending was decided, or a found task got its place.
+    AttemptPlanned {
+        /// The attempt.
+        attempt: AttemptId,
+        /// To whom.
+        agent: AgentId,
+        /// Its message.
+        message_id: Option<MessageId>,
+    },
+    /// A sending moved on.
+    AttemptMoved {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Where to.
+        phase: Phase,
+        /// Why.
+        cause: Option<Arc<Cause>>,
+    },
+    /// The agent made a task of it, or it was found.
+    TaskSeen {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The agent's id.
+        task: TaskId,
+        /// The conversation.
+        context: Option<ContextId>,
+        /// Its state.
+        state: TaskState,
+        /// The agent's clock.
+        peer_time: Option<PeerTime>,
+        /// How we learnt of it.
+        via: Via,
+        /// The object as it came.
+        raw: Option<Json>,
+    },
+    /// The task's state changed, or was said again with other words.
+    StateSeen {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Its state.
+        state: TaskState,
+        /// The agent's clock.
+        peer_time: Option<PeerTime>,
+        /// How we learnt of it.
+        via: Via,
+        /// The event as it came.
+        raw: Option<Json>,
+    },
+    /// A terminal state sticks; this is what else was claimed.
+    ClaimSeen {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What it says now; `None`: it agrees again.
+        says: Option<TaskState>,
+        /// Where it says so.
+        via: Via,
+    },
+    /// A message of the conversation.
+    MessageSeen {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The message.
+        message: Arc<Message>,
+        /// True if it came with a state.
+        status: bool,
+    },
+    /// An output began, grew or was replaced.
+    ArtifactSeen {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Which.
+        artifact: Untrusted,
+        /// For people.
+        name: Option<Untrusted>,
+        /// True if the parts go behind what is there.
+        append: bool,
+        /// The parts.
+        parts: Arc<Vec<Part>>,
+        /// True if it is complete.
+        last: bool,
+    },
+    /// Nobody tells us anything from here on.
+    GapOpened {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The last moment that was watched.
+        since: At,
+        /// Why.
+        cause: Option<Arc<Cause>>,
+    },
+    /// We know again.
+    GapClosed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How we learnt of it.
+        via: Via,
+        /// True if something had changed meanwhile.
+        changed: bool,
+    },
+    /// What we doubt changed.
+    VerdictChanged {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The doubt.
+        verdict: Option<Verdict>,
+    },
+    /// A cancel moved on.
+    CancelMoved {
+        /// The attempt.
+        attempt: AttemptId,
+        /// How far.
+        mark: CancelMark,
+        /// Why it is unconfirmed.
+        cause: Option<Arc<Cause>>,
+    },
+    /// An agent goes on emitting although it agreed to a cancel.
+    CancelIgnored {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Events since it agreed.
+        events: u32,
+    },
+    /// An answer moved on.
+    AnswerMoved {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What is said.
+        message: Arc<Message>,
+        /// How far.
+        phase: Phase,
+        /// Why.
+        cause: Option<Arc<Cause>>,
+    },
+    /// Something that the protocol does not allow.
+    OddityObserved {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What.
+        oddity: Oddity,
+    },
+    /// Ended and compared, or given up: nothing more is expected.
+    Settled {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// It was removed with its history, by the rules of retention.
+    JobForgotten,
+}

@@ -1,0 +1,190 @@
+//! Identities: ours are UUIDv7, the agents' are whatever text they chose.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+use super::text::Untrusted;
+use super::time::At;
+
+macro_rules! own_id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self.0)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::try_parse(text).map(Self)
+            }
+        }
+    )*};
+}
+
+own_id! {
+    /// An agent, from its first sight on; a changed card is drift, not a new agent.
+    AgentId,
+    /// What somebody wanted done, once.
+    JobId,
+    /// One sending of a job to one agent.
+    AttemptId,
+}
+
+impl JobId {
+    /// Four characters that people can say to each other, from the random end of the id.
+    pub fn short(self) -> String {
+        short(self.0)
+    }
+}
+
+impl AttemptId {
+    /// Four characters that people can say to each other, from the random end of the id.
+    pub fn short(self) -> String {
+        short(self.0)
+    }
+}
+
+/// Crockford's base 32 of the last 20 bits: no letter that is mistaken for a digit.
+fn short(id: Uuid) -> String {
+    const LETTERS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let bits = id.as_u128();
+    (0..4).rev().map(|place| LETTERS[(bits >> (place * 5)) as usize & 31] as char).collect()
+}
+
+macro_rules! peer_id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(pub Untrusted);
+
+        impl $name {
+            /// The id as it came; see [`Untrusted::raw`].
+            pub fn raw(&self) -> &str {
+                self.0.raw()
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(Untrusted::from(text))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    )*};
+}
+
+peer_id! {
+    /// The agent's own id of a task; unique only together with the agent.
+    TaskId,
+    /// A2A's `contextId`: tasks that belong to one conversation.
+    ContextId,
+    /// A2A's `messageId`; ours are UUIDv7 and name one attempt for ever.
+    MessageId,
+}
+
+impl TaskId {
+    /// The first four characters, as people quote it.
+    pub fn short(&self) -> String {
+        self.0.shortened(4).line().into_string()
+    }
+}
+
+macro_rules! dense_id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub struct $name(pub u32);
+
+        impl super::slab::Key for $name {
+            fn from_index(index: u32) -> Self {
+                Self(index)
+            }
+            fn index(self) -> u32 {
+                self.0
+            }
+        }
+    )*};
+}
+
+dense_id! {
+    /// The place of an agent in this process; durable identity is [`AgentId`].
+    AgentKey,
+    /// The place of a job in this process; durable identity is [`JobId`].
+    JobKey,
+    /// The place of an attempt in this process; durable identity is [`AttemptId`].
+    AttemptKey,
+    /// The place of a problem in this process; people know it by its number.
+    ProblemKey,
+}
+
+/// One call that the shell was told to make; its answers carry it back, so late ones are known as late.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct CallId(pub u64);
+
+/// Ids and jitter from one seed, so that the same inputs make the same decisions.
+#[derive(Clone, Debug)]
+pub struct Seed(u64);
+
+impl Seed {
+    /// A generator that starts at `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next number of the sequence (SplitMix64).
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, or zero if `bound` is zero.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        if bound == 0 { 0 } else { self.next() % bound }
+    }
+
+    /// A UUIDv7 whose time is `at`.
+    pub fn uuid(&mut self, at: At) -> Uuid {
+        let mut random = [0; 10];
+        random[..8].copy_from_slice(&self.next().to_le_bytes());
+        random[8..].copy_from_slice(&self.next().to_le_bytes()[..2]);
+        let millis = u64::try_from(at.millis()).unwrap_or(0);
+        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_come_from_the_seed_alone() {
+        let at = At::from_micros(1_795_000_000_000_000);
+        let (mut one, mut two) = (Seed::new(7), Seed::new(7));
+        let id = one.uuid(at);
+        assert_eq!(id, two.uuid(at));
+        assert_eq!(id.get_version_num(), 7);
+        assert_ne!(id, one.uuid(at));
+        assert_eq!(JobId(id).short().len(), 4);
+    }
+}

@@ -1,0 +1,151 @@
+//! Everything that can happen to the core: a closed list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::agent::AgentSpec;
+use super::card::FetchedCard;
+use super::cause::{Cause, Failure};
+use super::id::CallId;
+use super::intent::Intent;
+use super::message::Message;
+use super::task::{StreamEvent, TaskReport};
+use super::text::Untrusted;
+use super::time::At;
+
+/// One thing that happened.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Input {
+    /// The fleet as configured, at the start and after each reload.
+    Configured(Vec<AgentSpec>),
+    /// A wish, with the number under which its receipt is expected.
+    Intent {
+        /// Echoed in the reply.
+        ticket: u64,
+        /// The wish.
+        intent: Intent,
+    },
+    /// What came of a call.
+    Outcome {
+        /// Which.
+        call: CallId,
+        /// What.
+        outcome: Outcome,
+    },
+    /// Whether the journal can be written.
+    Journal(Result<(), Untrusted>),
+    /// Nobody watched between these points: the machine slept, or the engine was stopped.
+    Paused {
+        /// From.
+        from: At,
+        /// Until.
+        until: At,
+    },
+    /// How much the store holds, in bytes, for retention.
+    StoreSize(u64),
+    /// The deadline has come.
+    Deadline,
+}
+
+/// What came of a call. All but [`Outcome::Opened`] and [`Outcome::Event`] end it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The card was read, or has not changed.
+    Probed {
+        /// `None`: not modified.
+        card: Option<FetchedCard>,
+        /// How long the answer took.
+        took: Duration,
+        /// What the headers tell about the server.
+        server: ServerTraits,
+    },
+    /// A stream answered with headers.
+    Opened {
+        /// How long the headers took.
+        took: Duration,
+        /// What the headers tell about the server.
+        server: ServerTraits,
+    },
+    /// An event of a stream.
+    Event(StreamEvent),
+    /// A stream event that could not be read, and why. The stream goes on.
+    Unreadable(Untrusted),
+    /// A stream ended: cleanly, or not.
+    Ended(Result<(), Cause>),
+    /// A send that did not stream made a task.
+    Task(Box<TaskReport>, Duration),
+    /// A send was answered with a message.
+    Message(Box<Message>, Duration),
+    /// A page of tasks.
+    Page {
+        /// The tasks.
+        tasks: Vec<TaskReport>,
+        /// Where the next page begins.
+        next: Option<Untrusted>,
+        /// How long the answer took.
+        took: Duration,
+    },
+    /// The call failed.
+    Failed(Failure),
+}
+
+/// What response headers tell about a server, as far as decisions need it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ServerTraits {
+    /// `X-Powered-By: Express`: the JavaScript SDK, where resubscribing on 0.3 is harmless.
+    pub express: bool,
+}
+
+/// What a step tells a waiting caller, once its facts are durable.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reply {
+    /// Whose.
+    pub ticket: u64,
+    /// What.
+    pub result: Result<super::intent::Receipt, super::intent::Refusal>,
+}
+
+impl Outcome {
+    /// A failure that certainly wrote nothing.
+    pub fn unsent(cause: Cause) -> Self {
+        Self::Failed(Failure { sent: super::cause::Sent::Not, cause })
+    }
+
+    /// True if nothing more can come of the call.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Self::Opened { .. } | Self::Event(_) | Self::Unreadable(_))
+    }
+}
+
+/// The rules that the operator set, as the core needs them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rules {
+    /// Between two probes of one agent, before jitter of a fifth.
+    pub probe_interval: Duration,
+    /// Refuse every intent that acts.
+    pub read_only: bool,
+    /// No event for this long on an open stream makes a task silent.
+    pub silent_after: Duration,
+    /// No change for this long after a cut stream makes a task stalled.
+    pub stalled_after: Duration,
+    /// Ended jobs are kept this long.
+    pub keep: Duration,
+    /// And at most so many bytes of them.
+    pub keep_bytes: u64,
+    /// Who we are, for jobs of our own.
+    pub operator: Arc<str>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            probe_interval: Duration::from_secs(30),
+            read_only: false,
+            silent_after: Duration::from_secs(30),
+            stalled_after: Duration::from_secs(15),
+            keep: Duration::from_secs(30 * 24 * 3600),
+            keep_bytes: 2 << 30,
+            operator: Arc::from("operator"),
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The pure core: what a fleet is, and what to do about it.
+//!
+//! Nothing here knows a clock, a socket, a terminal, SQL, a wire format or randomness.
+//! Time comes in as [`time::At`]; ids and jitter come from a seed; one deadline goes out.
+//! [`core::Core::step`] turns one [`input::Input`] into [`fact::Fact`]s and [`effect::Effect`]s,
+//! and [`apply`] is the only code that changes [`state::State`].
+
+pub mod agent;
+pub mod apply;
+pub mod card;
+pub mod cause;
+pub mod core;
+pub mod decide;
+pub mod detail;
+pub mod effect;
+pub mod fact;
+pub mod id;
+pub mod input;
+pub mod intent;
+pub mod job;
+pub mod message;
+pub mod problem;
+pub mod slab;
+pub mod snapshot;
+pub mod state;
+pub mod task;
+pub mod text;
+pub mod time;

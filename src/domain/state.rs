@@ -1,0 +1,354 @@
+//! The durable state of a fleet, with the indexes that decisions need.
+//!
+//! Only [`super::apply`] changes it; everybody else reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::agent::{Agent, Counts};
+use super::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, TaskId};
+use super::job::{Attempt, Job, Phase};
+use super::problem::{Kind, Problem, Subject};
+use super::slab::Slab;
+use super::task::TaskState;
+
+/// One row that changed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Changed {
+    /// An agent.
+    Agent(AgentKey),
+    /// A job.
+    Job(JobKey),
+    /// An attempt or its task.
+    Attempt(AttemptKey),
+    /// A problem.
+    Problem(ProblemKey),
+}
+
+/// Everything that is known of a fleet and must survive a restart.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(super) agents: Slab<AgentKey, Agent>,
+    pub(super) jobs: Slab<JobKey, Job>,
+    pub(super) attempts: Slab<AttemptKey, Attempt>,
+    pub(super) problems: Slab<ProblemKey, Problem>,
+    /// Facts of the watch so far.
+    pub(super) watch_seq: u64,
+    /// The highest problem number ever given.
+    pub(super) last_problem: u32,
+
+    pub(super) agent_ids: BTreeMap<AgentId, AgentKey>,
+    pub(super) job_ids: BTreeMap<JobId, JobKey>,
+    pub(super) attempt_ids: BTreeMap<AttemptId, AttemptKey>,
+    pub(super) tasks: BTreeMap<(AgentKey, TaskId), AttemptKey>,
+    /// Our sendings of which no task is known: the ones that a listing may bring to light.
+    pub(super) wanted: BTreeMap<(AgentKey, MessageId), AttemptKey>,
+    pub(super) children: BTreeMap<TaskId, Vec<JobKey>>,
+    /// Attempts that are not over, and those that are over but not yet settled.
+    pub(super) open: BTreeMap<AgentKey, BTreeSet<AttemptKey>>,
+    pub(super) problem_numbers: BTreeMap<u32, ProblemKey>,
+    pub(super) raised: BTreeMap<(Kind, Subject), ProblemKey>,
+    pub(super) changes: Vec<Changed>,
+}
+
+impl State {
+    /// The agents, in order of place.
+    pub fn agents(&self) -> &Slab<AgentKey, Agent> {
+        &self.agents
+    }
+
+    /// The jobs.
+    pub fn jobs(&self) -> &Slab<JobKey, Job> {
+        &self.jobs
+    }
+
+    /// The attempts with their tasks.
+    pub fn attempts(&self) -> &Slab<AttemptKey, Attempt> {
+        &self.attempts
+    }
+
+    /// The problems, open and cleared.
+    pub fn problems(&self) -> &Slab<ProblemKey, Problem> {
+        &self.problems
+    }
+
+    /// An agent.
+    pub fn agent(&self, key: AgentKey) -> Option<&Agent> {
+        self.agents.get(key)
+    }
+
+    /// An attempt.
+    pub fn attempt(&self, key: AttemptKey) -> Option<&Attempt> {
+        self.attempts.get(key)
+    }
+
+    /// The job of an attempt.
+    pub fn job_of(&self, attempt: &Attempt) -> Option<&Job> {
+        self.jobs.get(attempt.job)
+    }
+
+    /// An agent by its durable id.
+    pub fn agent_key(&self, id: AgentId) -> Option<AgentKey> {
+        self.agent_ids.get(&id).copied()
+    }
+
+    /// A job by its durable id.
+    pub fn job_key(&self, id: JobId) -> Option<JobKey> {
+        self.job_ids.get(&id).copied()
+    }
+
+    /// An attempt by its durable id.
+    pub fn attempt_key(&self, id: AttemptId) -> Option<AttemptKey> {
+        self.attempt_ids.get(&id).copied()
+    }
+
+    /// The attempt that is a task of an agent.
+    pub fn attempt_of_task(&self, agent: AgentKey, task: &TaskId) -> Option<AttemptKey> {
+        self.tasks.get(&(agent, task.clone())).copied()
+    }
+
+    /// The attempt of ours that sent this message, while no task of it is known.
+    pub fn attempt_wanting(&self, agent: AgentKey, message: &MessageId) -> Option<AttemptKey> {
+        self.wanted.get(&(agent, message.clone())).copied()
+    }
+
+    /// True if a sending to this agent has no known task.
+    pub fn wants_messages(&self, agent: AgentKey) -> bool {
+        self.wanted.keys().any(|(of, _)| *of == agent)
+    }
+
+    /// Jobs that a task delegated.
+    pub fn children(&self, task: &TaskId) -> &[JobKey] {
+        self.children.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// Attempts of an agent that are not settled, oldest place first.
+    pub fn open_attempts(&self, agent: AgentKey) -> Vec<AttemptKey> {
+        self.open.get(&agent).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// How many attempts of an agent are not settled.
+    pub fn open_count(&self, agent: AgentKey) -> usize {
+        self.open.get(&agent).map_or(0, BTreeSet::len)
+    }
+
+    /// The open problem of a kind about a subject.
+    pub fn raised(&self, kind: Kind, subject: Subject) -> Option<&Problem> {
+        self.problems.get(*self.raised.get(&(kind, subject))?)
+    }
+
+    /// The number that the next problem gets.
+    pub fn next_problem(&self) -> u32 {
+        self.last_problem + 1
+    }
+
+    /// Facts of the watch so far.
+    pub fn watch_seq(&self) -> u64 {
+        self.watch_seq
+    }
+
+    /// Takes what changed since the last call, in order, with repeats.
+    pub fn take_changes(&mut self) -> Vec<Changed> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Puts rows in as a store has loaded them; indexes and counts are made here.
+    pub fn restore(rows: Rows) -> Self {
+        let mut state = Self { watch_seq: rows.watch_seq, last_problem: rows.last_problem, ..Self::default() };
+        for mut agent in rows.agents {
+            let id = agent.id;
+            agent.counts = Counts::default();
+            let key = state.agents.insert(agent);
+            state.agent_ids.insert(id, key);
+        }
+        for (job, attempts) in rows.jobs {
+            let key = state.insert_job(job);
+            for (attempt, agent) in attempts {
+                if let Some(agent) = state.agent_key(agent) {
+                    state.insert_attempt(Attempt { job: key, agent, ..attempt });
+                }
+            }
+        }
+        for row in rows.problems {
+            let subject = match (row.attempt, row.agent) {
+                (Some(attempt), _) => state.attempt_key(attempt).map(Subject::Attempt),
+                (None, Some(agent)) => state.agent_key(agent).map(Subject::Agent),
+                (None, None) => Some(Subject::Console),
+            };
+            let agent = row.agent.and_then(|agent| state.agent_key(agent));
+            if let Some(subject) = subject {
+                state.insert_problem(Problem { subject, agent, ..row.problem });
+            }
+        }
+        state.changes.clear();
+        state
+    }
+
+    pub(super) fn insert_job(&mut self, job: Job) -> JobKey {
+        let (id, parent) = (job.id, job.parent.clone());
+        let key = self.jobs.insert(Job { attempts: Vec::new(), ..job });
+        self.job_ids.insert(id, key);
+        if let Some(parent) = parent {
+            self.children.entry(parent).or_default().push(key);
+        }
+        self.changes.push(Changed::Job(key));
+        key
+    }
+
+    pub(super) fn insert_attempt(&mut self, attempt: Attempt) -> AttemptKey {
+        let (id, job) = (attempt.id, attempt.job);
+        let key = self.attempts.insert(attempt);
+        self.attempt_ids.insert(id, key);
+        if let Some(job) = self.jobs.get_mut(job) {
+            job.attempts.push(key);
+        }
+        self.index_attempt(key);
+        key
+    }
+
+    pub(super) fn insert_problem(&mut self, problem: Problem) -> ProblemKey {
+        let (number, open, at) = (problem.number, problem.cleared.is_none(), (problem.kind, problem.subject));
+        let key = self.problems.insert(problem);
+        self.problem_numbers.insert(number, key);
+        if open {
+            self.raised.insert(at, key);
+        }
+        self.changes.push(Changed::Problem(key));
+        key
+    }
+
+    /// Changes an attempt and keeps every index and count in step with it.
+    pub(super) fn edit_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
+        self.unindex_attempt(key);
+        if let Some(attempt) = self.attempts.get_mut(key) {
+            edit(attempt);
+        }
+        self.index_attempt(key);
+    }
+
+    pub(super) fn index_attempt(&mut self, key: AttemptKey) {
+        let Some(attempt) = self.attempts.get(key) else { return };
+        let agent = attempt.agent;
+        let mut settled = attempt.phase.is_over();
+        if let Some(task) = &attempt.task {
+            settled = task.settled;
+            self.tasks.insert((agent, task.id.clone()), key);
+        } else if let (Phase::Sending | Phase::Uncertain, Some(message)) = (attempt.phase, &attempt.message_id) {
+            self.wanted.insert((agent, message.clone()), key);
+        }
+        if !settled {
+            self.open.entry(agent).or_default().insert(key);
+        }
+        let marks = Marks::of(attempt);
+        if let Some(agent) = self.agents.get_mut(agent) {
+            marks.add_to(&mut agent.counts, 1);
+        }
+        self.changes.push(Changed::Attempt(key));
+        self.changes.push(Changed::Agent(agent));
+    }
+
+    pub(super) fn unindex_attempt(&mut self, key: AttemptKey) {
+        let Some(attempt) = self.attempts.get(key) else { return };
+        let agent = attempt.agent;
+        if let Some(task) = &attempt.task {
+            self.tasks.remove(&(agent, task.id.clone()));
+        }
+        if let Some(message) = &attempt.message_id {
+            self.wanted.remove(&(agent, message.clone()));
+        }
+        if let Some(open) = self.open.get_mut(&agent) {
+            open.remove(&key);
+        }
+        let marks = Marks::of(attempt);
+        if let Some(agent) = self.agents.get_mut(agent) {
+            marks.add_to(&mut agent.counts, u32::MAX);
+        }
+    }
+
+    pub(super) fn remove_job(&mut self, key: JobKey) {
+        let Some(job) = self.jobs.remove(key) else { return };
+        for attempt in &job.attempts {
+            self.unindex_attempt(*attempt);
+            if let Some(gone) = self.attempts.remove(*attempt) {
+                self.attempt_ids.remove(&gone.id);
+            }
+            self.changes.push(Changed::Attempt(*attempt));
+        }
+        self.job_ids.remove(&job.id);
+        if let Some(parent) = &job.parent
+            && let Some(children) = self.children.get_mut(parent)
+        {
+            children.retain(|child| *child != key);
+            if children.is_empty() {
+                self.children.remove(parent);
+            }
+        }
+        self.changes.push(Changed::Job(key));
+    }
+}
+
+/// What an attempt adds to its agent's counts.
+#[derive(Clone, Copy)]
+struct Marks {
+    live: bool,
+    need_you: bool,
+    completed: bool,
+    failed: bool,
+    stopped: bool,
+    doubtful: bool,
+}
+
+impl Marks {
+    fn of(attempt: &Attempt) -> Self {
+        let state = attempt.task.as_ref().map(|task| &task.state);
+        Self {
+            live: attempt.is_live(),
+            need_you: attempt.needs_you(),
+            completed: state == Some(&TaskState::Completed) || attempt.phase == Phase::Answered,
+            failed: state == Some(&TaskState::Failed),
+            stopped: matches!(state, Some(TaskState::Canceled | TaskState::Rejected)),
+            doubtful: attempt.is_doubtful(),
+        }
+    }
+
+    /// Adds each mark `by` times, wrapping, so that `u32::MAX` takes it away once.
+    fn add_to(self, counts: &mut Counts, by: u32) {
+        for (mark, count) in [
+            (self.live, &mut counts.live),
+            (self.need_you, &mut counts.need_you),
+            (self.completed, &mut counts.completed),
+            (self.failed, &mut counts.failed),
+            (self.stopped, &mut counts.stopped),
+            (self.doubtful, &mut counts.doubtful),
+        ] {
+            if mark {
+                *count = count.wrapping_add(by);
+            }
+        }
+    }
+}
+
+/// Entity rows as a store keeps them: related by durable ids.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Facts of the watch so far.
+    pub watch_seq: u64,
+    /// The highest problem number ever given.
+    pub last_problem: u32,
+    /// The agents.
+    pub agents: Vec<Agent>,
+    /// The jobs, each with its attempts in order and the agents of those.
+    pub jobs: Vec<(Job, Vec<(Attempt, AgentId)>)>,
+    /// The problems.
+    pub problems: Vec<ProblemRow>,
+}
+
+/// A problem whose subject is named by durable ids.
+#[derive(Clone, Debug)]
+pub struct ProblemRow {
+    /// The problem; its subject and agent are filled in on loading.
+    pub problem: Problem,
+    /// Its agent.
+    pub agent: Option<AgentId>,
+    /// Its attempt.
+    pub attempt: Option<AttemptId>,
+}

@@ -1,0 +1,322 @@
+//! Text from outside, and the one way to make it fit for a screen, a log, a title or a plain terminal.
+//!
+//! Every byte from an agent is hostile: it may clear screens, forge prompts, reverse words or grab
+//! the clipboard. [`Untrusted`] holds such text and cannot be printed as it is; its `Display` and
+//! `Debug` go through [`sanitise`]. What comes out is [`SafeText`].
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use unicode_width::UnicodeWidthChar;
+
+/// Text that did not originate in this program. Compare it, keep it, send it back; never print it raw.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Untrusted(Arc<str>);
+
+impl Untrusted {
+    /// Takes text as it came.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The bytes as they came, for codecs, stores and comparisons only; `tests/it/architecture.rs`
+    /// forbids this call in every module that shows something to a person.
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+
+    /// True if there is no text at all.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The first `chars` characters, for a title or a bounded copy.
+    #[must_use]
+    pub fn shortened(&self, chars: usize) -> Self {
+        match self.0.char_indices().nth(chars) {
+            Some((end, _)) => Self(Arc::from(&self.0[..end])),
+            None => self.clone(),
+        }
+    }
+
+    /// The first line that says something, without surrounding white space.
+    #[must_use]
+    pub fn headline(&self, chars: usize) -> Self {
+        let line = self.0.lines().map(str::trim).find(|line| !line.is_empty());
+        Self(Arc::from(line.unwrap_or_default())).shortened(chars)
+    }
+
+    /// One printable line: line breaks and tabs become spaces.
+    pub fn line(&self) -> SafeText {
+        sanitise(&self.0, Shape::Line).text
+    }
+
+    /// Printable text that keeps its line breaks; tabs become four spaces.
+    pub fn block(&self) -> SafeText {
+        sanitise(&self.0, Shape::Block).text
+    }
+
+    /// How many control sequences, direction marks and hidden characters the text holds.
+    pub fn disarmed(&self) -> u32 {
+        sanitise(&self.0, Shape::Block).disarmed
+    }
+
+    /// True if the raw text contains `needle`, ignoring ASCII case.
+    pub fn contains_ignore_case(&self, needle: &str) -> bool {
+        contains_ignore_case(&self.0, needle)
+    }
+}
+
+impl From<&str> for Untrusted {
+    fn from(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl From<String> for Untrusted {
+    fn from(text: String) -> Self {
+        Self(Arc::from(text))
+    }
+}
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.line())
+    }
+}
+
+impl fmt::Debug for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.shortened(200).line())
+    }
+}
+
+/// Text that holds nothing a terminal would obey.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct SafeText(String);
+
+impl SafeText {
+    /// Cuts the text so that it takes at most `cells` terminal cells, with `…` where it was cut.
+    #[must_use]
+    pub fn fit(&self, cells: usize) -> String {
+        fit(&self.0, cells)
+    }
+
+    /// The text as an owned string.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
+impl Deref for SafeText {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SafeText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// Cuts printable text to at most `cells` terminal cells, with `…` where it was cut.
+pub fn fit(text: &str, cells: usize) -> String {
+    let mut used = 0;
+    for (at, c) in text.char_indices() {
+        let width = c.width().unwrap_or(0);
+        if used + width > cells {
+            // Room for the ellipsis is found by dropping characters from the end.
+            let mut kept = String::from(&text[..at]);
+            while used + 1 > cells {
+                match kept.pop() {
+                    Some(last) => used -= last.width().unwrap_or(0),
+                    None => return kept,
+                }
+            }
+            kept.push('…');
+            return kept;
+        }
+        used += width;
+    }
+    text.to_owned()
+}
+
+/// How line breaks are treated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// A single line.
+    Line,
+    /// Several lines.
+    Block,
+}
+
+/// Printable text, and how much in it was disarmed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sanitised {
+    /// The printable text.
+    pub text: SafeText,
+    /// Characters that would have controlled a terminal or hidden text; an escape counts once.
+    pub disarmed: u32,
+}
+
+/// The most combining marks that one character may carry; more are dropped, as they draw over other rows.
+const MARKS_PER_CHARACTER: u32 = 6;
+
+/// Turns any text into text that no terminal obeys and that looks like what it is.
+///
+/// C0 controls become their visible pictures (`␛`), C1 controls, direction controls, zero-width,
+/// tag and filler characters become `�`, and towers of combining marks are cut. An escape sequence
+/// is not removed but shown, unterminated ones too, as its parameters are ordinary characters.
+pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
+    // Nearly all text is printable ASCII, and then it is only copied.
+    if raw.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Sanitised { text: SafeText(raw.to_owned()), disarmed: 0 };
+    }
+    let mut out = String::with_capacity(raw.len() + 16);
+    let mut disarmed = 0;
+    let mut marks = 0;
+    let mut chars = raw.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            ' '..='~' => out.push(c),
+            '\r' if chars.peek() == Some(&'\n') => continue,
+            '\n' | '\r' | '\u{2028}' | '\u{2029}' | '\u{85}' => {
+                out.push(if shape == Shape::Block { '\n' } else { ' ' });
+            }
+            '\t' => out.push_str(if shape == Shape::Block { "    " } else { " " }),
+            '\0'..='\u{1f}' => {
+                disarmed += 1;
+                out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'));
+            }
+            '\u{7f}' => {
+                disarmed += 1;
+                out.push('␡');
+            }
+            _ if is_dropped(c) => continue,
+            _ if is_hidden(c) => {
+                // An emoji family is joined by U+200D: between two pictures it hides nothing.
+                let joins_pictures = c == '\u{200d}'
+                    && out.chars().next_back().is_some_and(is_picture)
+                    && chars.peek().copied().is_some_and(is_picture);
+                if !joins_pictures {
+                    disarmed += 1;
+                    out.push('\u{fffd}');
+                }
+            }
+            _ if c.width() == Some(0) => {
+                marks += 1;
+                if marks <= MARKS_PER_CHARACTER && !out.is_empty() {
+                    out.push(c);
+                } else if marks == MARKS_PER_CHARACTER + 1 {
+                    disarmed += 1;
+                }
+                continue;
+            }
+            _ => out.push(c),
+        }
+        marks = 0;
+    }
+    Sanitised { text: SafeText(out), disarmed }
+}
+
+/// Variation selectors: they only choose a look, and terminals disagree about its width.
+fn is_dropped(c: char) -> bool {
+    matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{34f}')
+}
+
+/// C1 controls, direction controls, zero-width and tag characters, fillers, noncharacters.
+fn is_hidden(c: char) -> bool {
+    matches!(c,
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
+        | '\u{61c}'
+        | '\u{115f}' | '\u{1160}'
+        | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
+        | '\u{feff}'
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{fffe}' | '\u{ffff}'
+        | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e00ff}'
+        | '\u{e01f0}'..='\u{e0fff}')
+}
+
+/// The ranges that emoji sequences are built of.
+fn is_picture(c: char) -> bool {
+    matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}')
+}
+
+/// True if `text` contains `needle`, ignoring ASCII case.
+pub fn contains_ignore_case(text: &str, needle: &str) -> bool {
+    if needle.is_empty() {
+        return true;
+    }
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    text.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(raw: &str, shape: Shape, expected: &str, disarmed: u32) {
+        let got = sanitise(raw, shape);
+        assert_eq!((&*got.text, got.disarmed), (expected, disarmed), "raw {raw:?}");
+    }
+
+    #[test]
+    fn hostile_text_is_shown_and_not_obeyed() {
+        check("plain", Shape::Line, "plain", 0);
+        check("\u{1b}[2J\u{1b}[H", Shape::Line, "␛[2J␛[H", 2);
+        check("\u{1b}]52;c;aGk=\u{7}", Shape::Line, "␛]52;c;aGk=␇", 2);
+        check("\u{1b}]0;never ended", Shape::Line, "␛]0;never ended", 1);
+        check("\u{9b}31m", Shape::Line, "\u{fffd}31m", 1);
+        check("a\u{202e}gpj.exe", Shape::Line, "a\u{fffd}gpj.exe", 1);
+        check("pass\u{200b}word", Shape::Line, "pass\u{fffd}word", 1);
+        check("tag\u{e0041}", Shape::Line, "tag\u{fffd}", 1);
+        check("one\r\ntwo\tthree", Shape::Line, "one two three", 0);
+        check("one\r\ntwo\tthree", Shape::Block, "one\ntwo    three", 0);
+        check("\u{7f}\u{0}", Shape::Line, "␡␀", 2);
+        check("a\u{8}b", Shape::Block, "a␈b", 1);
+    }
+
+    #[test]
+    fn honest_text_stays_readable() {
+        check("Grüße, 東京 – €", Shape::Line, "Grüße, 東京 – €", 0);
+        check("e\u{301}", Shape::Line, "e\u{301}", 0);
+        check("👩\u{200d}🚀 \u{2764}\u{fe0f}", Shape::Line, "👩🚀 \u{2764}", 0);
+        let tower = format!("Z{}", "\u{335}".repeat(40));
+        check(&tower, Shape::Line, &format!("Z{}", "\u{335}".repeat(6)), 1);
+    }
+
+    #[test]
+    fn text_is_cut_to_cells() {
+        for (text, cells, expected) in
+            [("abcdef", 6, "abcdef"), ("abcdef", 4, "abc…"), ("東京都", 5, "東京…"), ("東京都", 4, "東…"), ("ab", 0, "")]
+        {
+            assert_eq!(fit(text, cells), expected);
+        }
+    }
+
+    #[test]
+    fn display_and_debug_are_sanitised() {
+        let text = Untrusted::from("\u{1b}[31mred");
+        assert_eq!(format!("{text}"), "␛[31mred");
+        assert!(!format!("{text:?}").contains('\u{1b}'));
+    }
+}

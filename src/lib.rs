@@ -1,0 +1,2 @@
+//! Quarterdeck: the terminal supervisor for fleets of A2A agents.
+pub mod domain;

@@ -1,0 +1,872 @@
+//! A seeded world around the core: toy agents, a network that delays, loses and doubles, and crashes
+//! at every point. Invariants are checked after each step. A failure prints its seed:
+//! `QUARTERDECK_SIM_SEED=N cargo test simulator` runs that one alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quarterdeck::domain::agent::{AgentSpec, Source};
+use quarterdeck::domain::apply::apply;
+use quarterdeck::domain::card::{Card, FetchedCard, Offer};
+use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
+use quarterdeck::domain::core::{Core, Out};
+use quarterdeck::domain::effect::{Effect, Order};
+use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Seed, TaskId};
+use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
+use quarterdeck::domain::intent::{Intent, Receipt, Send};
+use quarterdeck::domain::job::Phase;
+use quarterdeck::domain::message::{Artifact, Hints, Message, Part, Role};
+use quarterdeck::domain::state::State;
+use quarterdeck::domain::task::{Status, StreamEvent, TaskReport, TaskState};
+use quarterdeck::domain::text::Untrusted;
+use quarterdeck::domain::time::At;
+
+const AGENTS: usize = 4;
+const START: i64 = 1_795_000_000_000_000;
+/// Faults stop here; after it the world is quiet and must come to rest.
+const STORM: Duration = Duration::from_secs(120);
+const END: Duration = Duration::from_secs(1200);
+
+#[derive(Clone, Debug)]
+enum Happening {
+    /// Something reaches the core.
+    Input(Input),
+    /// The journal has committed everything up to this fact.
+    Commit(usize),
+    /// A request reaches an agent.
+    Arrive { effect: Effect },
+    /// A task goes on by itself.
+    Work { agent: usize, task: String, step: u32, life: u32 },
+    /// An agent dies, or comes back.
+    Toggle(usize),
+    /// The process is killed, and another one starts.
+    Crash,
+    /// An operator wants something.
+    Operator,
+    /// Somebody else sends work to an agent.
+    Stranger,
+}
+
+#[derive(Clone, Debug)]
+struct ToyTask {
+    state: TaskState,
+    message: MessageId,
+    said: Vec<Message>,
+    text: String,
+    script: u64,
+    streams: Vec<CallId>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct ToyAgent {
+    up: bool,
+    /// Counts its deaths, so that work of an earlier life stops.
+    life: u32,
+    forgets: bool,
+    is_0_3: bool,
+    streams: bool,
+    /// Its streams tell the end, its store never does.
+    lies: bool,
+    tasks: BTreeMap<String, ToyTask>,
+    received: BTreeMap<MessageId, u32>,
+}
+
+struct World {
+    seed: Seed,
+    now: At,
+    order: u64,
+    queue: BTreeMap<(At, u64), Happening>,
+    core: Core,
+    agents: Vec<ToyAgent>,
+    journal: Vec<Fact>,
+    committed: usize,
+    /// Gated effects and replies, each with the length of the journal that must be durable first.
+    gated: Vec<(usize, Effect)>,
+    /// Jobs whose callers are told once the journal is this long.
+    promises: Vec<(usize, JobId)>,
+    promised: BTreeSet<JobId>,
+    resent: BTreeMap<MessageId, u32>,
+}
+
+impl World {
+    fn new(number: u64) -> Self {
+        let mut seed = Seed::new(number);
+        let agents = (0..AGENTS)
+            .map(|_| ToyAgent {
+                up: seed.below(8) > 0,
+                forgets: seed.below(3) == 0,
+                is_0_3: seed.below(3) == 0,
+                streams: seed.below(5) > 0,
+                lies: seed.below(9) == 0,
+                ..ToyAgent::default()
+            })
+            .collect();
+        let now = At::from_micros(START);
+        let core = Core::new(State::default(), Rules::default(), number);
+        let mut world = Self {
+            seed,
+            now,
+            order: 0,
+            queue: BTreeMap::new(),
+            core,
+            agents,
+            journal: Vec::new(),
+            committed: 0,
+            gated: Vec::new(),
+            promises: Vec::new(),
+            promised: BTreeSet::new(),
+            resent: BTreeMap::new(),
+        };
+        world.boot(None);
+        for _ in 0..20 {
+            let at = world.seed.below(STORM.as_micros() as u64);
+            world.at(Duration::from_micros(at), Happening::Operator);
+        }
+        for _ in 0..6 {
+            let at = world.seed.below(STORM.as_micros() as u64);
+            world.at(Duration::from_micros(at), Happening::Stranger);
+        }
+        for _ in 0..world.seed.below(6) {
+            let (at, agent) = (world.seed.below(STORM.as_micros() as u64), world.seed.below(AGENTS as u64) as usize);
+            world.at(Duration::from_micros(at), Happening::Toggle(agent));
+        }
+        for _ in 0..world.seed.below(4) {
+            let at = world.seed.below(STORM.as_micros() as u64);
+            world.at(Duration::from_micros(at), Happening::Crash);
+        }
+        world
+    }
+
+    fn at(&mut self, after: Duration, what: Happening) {
+        self.order += 1;
+        self.queue.insert((self.now + after, self.order), what);
+    }
+
+    fn millis(&mut self, least: u64, most: u64) -> Duration {
+        Duration::from_millis(least + self.seed.below(most - least + 1))
+    }
+
+    fn stormy(&self) -> bool {
+        self.now.since(At::from_micros(START)) < STORM
+    }
+
+    /// One in `n` while the storm lasts.
+    fn mischief(&mut self, n: u64) -> bool {
+        self.stormy() && self.seed.below(n) == 0
+    }
+
+    fn specs() -> Vec<AgentSpec> {
+        (0..AGENTS)
+            .map(|n| AgentSpec {
+                name: Some(format!("toy-{n}").into()),
+                url: format!("http://toy-{n}").into(),
+                source: Source::Config,
+                dialect: None,
+                resubscribe: None,
+                labels: Vec::new(),
+            })
+            .collect()
+    }
+
+    /// A process starts on what is durable.
+    fn boot(&mut self, watched_until: Option<At>) {
+        let mut out = Out::default();
+        self.core.resume(self.now, watched_until, &mut out);
+        self.take(out);
+        self.feed(Input::Configured(Self::specs()));
+    }
+
+    fn crash(&mut self) {
+        // What was not committed never happened; what the agents got stays with them.
+        self.journal.truncate(self.committed);
+        self.gated.clear();
+        self.promises.clear();
+        let until = self.journal.last().map(|fact| fact.at);
+        self.queue.retain(|_, what| match what {
+            Happening::Input(_) | Happening::Commit(_) => false,
+            Happening::Arrive { .. }
+            | Happening::Work { .. }
+            | Happening::Toggle(_)
+            | Happening::Crash
+            | Happening::Operator
+            | Happening::Stranger => true,
+        });
+        // Requests that are under way still arrive; their answers find nobody.
+        for what in self.queue.values_mut() {
+            if let Happening::Arrive { effect } = what {
+                effect.call = CallId(u64::MAX);
+            }
+        }
+        for agent in &mut self.agents {
+            for task in agent.tasks.values_mut() {
+                task.streams.clear();
+            }
+        }
+        let state = self.replayed();
+        let fresh = self.seed.next();
+        self.core = Core::new(state, Rules::default(), fresh);
+        self.boot(until);
+    }
+
+    fn replayed(&self) -> State {
+        let mut state = State::default();
+        for fact in &self.journal {
+            apply(&mut state, fact);
+        }
+        state
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut out = Out::default();
+        self.core.step(self.now, input, &mut out);
+        self.take(out);
+    }
+
+    fn take(&mut self, out: Out) {
+        for fact in &out.facts {
+            self.check_fact(fact);
+        }
+        self.journal.extend(out.facts);
+        let length = self.journal.len();
+        for effect in out.effects {
+            if effect.what.is_gated() {
+                self.gated.push((length, effect));
+            } else {
+                self.release(effect);
+            }
+        }
+        for reply in out.replies {
+            if let Ok(Receipt::Taken { job, .. }) = reply.result {
+                self.promises.push((length, job));
+            }
+        }
+        if length > self.committed {
+            let wait = self.millis(0, 20);
+            self.at(wait, Happening::Commit(length));
+        }
+    }
+
+    fn commit(&mut self, length: usize) {
+        self.committed = self.committed.max(length.min(self.journal.len()));
+        let committed = self.committed;
+        let gated = std::mem::take(&mut self.gated);
+        for (needs, effect) in gated {
+            if needs <= committed { self.release(effect) } else { self.gated.push((needs, effect)) }
+        }
+        let told = self.promises.iter().filter(|(needs, _)| *needs <= committed).map(|(_, job)| *job);
+        self.promised.extend(told);
+        self.promises.retain(|(needs, _)| *needs > committed);
+    }
+
+    fn release(&mut self, effect: Effect) {
+        if matches!(effect.what, Order::Close { .. }) {
+            return;
+        }
+        let wait = self.millis(0, 200);
+        self.at(wait, Happening::Arrive { effect });
+    }
+
+    fn answer(&mut self, call: CallId, outcome: Outcome) {
+        let wait = self.millis(0, 150);
+        if self.mischief(20) {
+            let late = self.millis(0, 4000);
+            self.at(late, Happening::Input(Input::Outcome { call, outcome: outcome.clone() }));
+        }
+        self.at(wait, Happening::Input(Input::Outcome { call, outcome }));
+    }
+
+    fn fail(&mut self, call: CallId, sent: Sent, cause: Cause) {
+        self.answer(call, Outcome::Failed(Failure { sent, cause }));
+    }
+
+    /// A request reaches an agent, or does not.
+    fn arrive(&mut self, effect: Effect) {
+        let index = effect.agent.0 as usize;
+        let call = effect.call;
+        if !self.agents[index].up {
+            return self.fail(call, Sent::Not, Cause::Refused);
+        }
+        if self.mischief(25) {
+            // Lost on the way there.
+            return self.fail(call, Sent::Maybe, Cause::TimedOut(Duration::from_secs(5)));
+        }
+        let lost_back = self.mischief(25);
+        let took = Duration::from_millis(3);
+        match effect.what {
+            Order::Probe { url, .. } => {
+                let card = self.card(index);
+                let card = Some(FetchedCard { card, url, etag: None });
+                self.answer(call, Outcome::Probed { card, took, server: ServerTraits::default() });
+            }
+            Order::Send { message, stream, .. } => self.sent(index, call, &message, stream, lost_back),
+            Order::Get { task, .. } => match self.agents[index].tasks.get(task.raw()).cloned() {
+                Some(mut toy) => {
+                    if self.agents[index].lies && toy.state == TaskState::Completed {
+                        toy.state = TaskState::Working;
+                    }
+                    self.answer(call, Outcome::Task(Box::new(report(task.raw(), &toy)), took));
+                }
+                None => self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound)),
+            },
+            Order::List { query, .. } => {
+                if self.agents[index].is_0_3 {
+                    return self.fail(call, Sent::Maybe, rpc(ErrorName::MethodNotFound));
+                }
+                let tasks = self.agents[index]
+                    .tasks
+                    .iter()
+                    .filter(|(_, toy)| query.state.as_ref().is_none_or(|state| *state == toy.state))
+                    .map(|(id, toy)| {
+                        let mut report = report(id, toy);
+                        report.artifacts = None;
+                        if !query.history {
+                            report.history.clear();
+                        }
+                        report
+                    })
+                    .collect();
+                self.answer(call, Outcome::Page { tasks, next: None, took });
+            }
+            Order::Subscribe { task, .. } => {
+                let Some(toy) = self.agents[index].tasks.get_mut(task.raw()) else {
+                    return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
+                };
+                if toy.state.is_terminal() {
+                    return self.fail(call, Sent::Maybe, rpc(ErrorName::UnsupportedOperation));
+                }
+                toy.streams.push(call);
+                let snapshot = StreamEvent::Task(Box::new(report(task.raw(), toy)));
+                self.stream_event(call, snapshot);
+            }
+            Order::Cancel { task, .. } => {
+                let Some(toy) = self.agents[index].tasks.get_mut(task.raw()) else {
+                    return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
+                };
+                if toy.state.is_terminal() {
+                    return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotCancelable));
+                }
+                // One in four agrees and goes on.
+                if toy.script % 4 != 0 {
+                    toy.state = TaskState::Canceled;
+                }
+                let told = report(task.raw(), toy);
+                if toy.state.is_terminal() {
+                    self.tell(index, task.raw(), status_of(&told));
+                    self.end_streams(index, task.raw());
+                }
+                if lost_back {
+                    self.fail(call, Sent::Maybe, Cause::TimedOut(Duration::from_secs(10)));
+                } else {
+                    self.answer(call, Outcome::Task(Box::new(told), took));
+                }
+            }
+            Order::Close { .. } => {}
+        }
+    }
+
+    fn sent(&mut self, index: usize, call: CallId, message: &Message, stream: bool, lost_back: bool) {
+        let count = self.agents[index].received.entry(message.id.clone()).or_default();
+        *count += 1;
+        let allowed = 1 + self.resent.get(&message.id).copied().unwrap_or(0);
+        assert!(*count <= allowed, "message {} arrived {count} times, {allowed} allowed", message.id);
+        let took = Duration::from_millis(3);
+        if let Some(task) = &message.task {
+            let Some(toy) = self.agents[index].tasks.get_mut(task.raw()) else {
+                return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
+            };
+            if toy.state.is_terminal() {
+                return self.fail(call, Sent::Maybe, rpc(ErrorName::UnsupportedOperation));
+            }
+            toy.said.push(message.clone());
+            toy.state = TaskState::Working;
+            let told = report(task.raw(), toy);
+            let life = self.agents[index].life;
+            let wait = self.millis(10, 2000);
+            self.at(wait, Happening::Work { agent: index, task: task.raw().to_owned(), step: 4, life });
+            return self.reply_to_send(index, call, task.raw(), told, stream, lost_back, took);
+        }
+        let script = self.seed.next();
+        if script % 11 == 0 {
+            let words = Message { id: MessageId::from("direct"), role: Role::Agent, ..words("no task") };
+            return if lost_back {
+                self.fail(call, Sent::Maybe, Cause::Reset)
+            } else if stream {
+                self.stream_event(call, StreamEvent::Message(Box::new(words)));
+                self.answer(call, Outcome::Ended(Ok(())));
+            } else {
+                self.answer(call, Outcome::Message(Box::new(words), took));
+            };
+        }
+        let id = format!("t{index}-{}", self.order);
+        let toy = ToyTask {
+            state: TaskState::Submitted,
+            message: message.id.clone(),
+            said: vec![message.clone()],
+            text: String::new(),
+            script,
+            streams: Vec::new(),
+        };
+        let told = report(&id, &toy);
+        let life = self.agents[index].life;
+        self.agents[index].tasks.insert(id.clone(), toy);
+        let wait = self.millis(10, 3000);
+        self.at(wait, Happening::Work { agent: index, task: id.clone(), step: 0, life });
+        self.reply_to_send(index, call, &id, told, stream, lost_back, took);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call of a toy")]
+    fn reply_to_send(
+        &mut self,
+        index: usize,
+        call: CallId,
+        id: &str,
+        told: TaskReport,
+        stream: bool,
+        lost_back: bool,
+        took: Duration,
+    ) {
+        if lost_back {
+            return self.fail(call, Sent::Maybe, Cause::Reset);
+        }
+        if stream {
+            if let Some(toy) = self.agents[index].tasks.get_mut(id) {
+                toy.streams.push(call);
+            }
+            self.stream_event(call, StreamEvent::Task(Box::new(told)));
+        } else {
+            self.answer(call, Outcome::Task(Box::new(told), took));
+        }
+    }
+
+    /// Events of one stream keep their order, as TCP keeps it.
+    fn stream_event(&mut self, call: CallId, event: StreamEvent) {
+        let outcome = Outcome::Event(event);
+        self.at(Duration::from_millis(20), Happening::Input(Input::Outcome { call, outcome: outcome.clone() }));
+        if self.mischief(40) {
+            self.at(Duration::from_millis(20), Happening::Input(Input::Outcome { call, outcome }));
+        }
+    }
+
+    fn tell(&mut self, index: usize, id: &str, event: StreamEvent) {
+        let streams = self.agents[index].tasks.get(id).map(|toy| toy.streams.clone()).unwrap_or_default();
+        for call in streams {
+            if self.mischief(30) {
+                self.drop_stream(index, id, call);
+                self.at(
+                    Duration::from_millis(20),
+                    Happening::Input(Input::Outcome { call, outcome: Outcome::Ended(Err(Cause::Reset)) }),
+                );
+            } else {
+                self.stream_event(call, event.clone());
+            }
+        }
+    }
+
+    fn drop_stream(&mut self, index: usize, id: &str, call: CallId) {
+        if let Some(toy) = self.agents[index].tasks.get_mut(id) {
+            toy.streams.retain(|open| *open != call);
+        }
+    }
+
+    fn end_streams(&mut self, index: usize, id: &str) {
+        let streams =
+            self.agents[index].tasks.get_mut(id).map(|toy| std::mem::take(&mut toy.streams)).unwrap_or_default();
+        for call in streams {
+            let ended = Input::Outcome { call, outcome: Outcome::Ended(Ok(())) };
+            self.at(Duration::from_millis(25), Happening::Input(ended));
+        }
+    }
+
+    /// A task goes on by itself: a few chunks, then its end by the script.
+    fn work(&mut self, index: usize, id: &str, step: u32, life: u32) {
+        if !self.agents[index].up || self.agents[index].life != life {
+            return;
+        }
+        let Some(toy) = self.agents[index].tasks.get_mut(id) else { return };
+        if toy.state.is_terminal() {
+            return;
+        }
+        let script = toy.script;
+        let (event, more) = match step {
+            0 => {
+                toy.state = TaskState::Working;
+                (status_of(&report(id, toy)), true)
+            }
+            1..=3 => {
+                let text = format!("chunk {step} ");
+                toy.text.push_str(&text);
+                let artifact = Artifact {
+                    id: "a".into(),
+                    name: None,
+                    description: None,
+                    parts: vec![Part::text(text.as_str())],
+                    metadata: None,
+                };
+                let event =
+                    StreamEvent::Artifact { task: None, context: None, artifact, append: step > 1, last: step == 3 };
+                (event, true)
+            }
+            4 if script % 5 == 0 && toy.said.len() == 1 => {
+                toy.state = TaskState::InputRequired;
+                (status_of(&report(id, toy)), false)
+            }
+            // One in thirteen never ends.
+            _ if script % 13 == 0 => return,
+            _ => {
+                toy.state = if script % 3 == 0 { TaskState::Failed } else { TaskState::Completed };
+                (status_of(&report(id, toy)), false)
+            }
+        };
+        let ends = toy.state.is_terminal() || toy.state.is_interrupted();
+        self.tell(index, id, event);
+        if ends {
+            self.end_streams(index, id);
+        }
+        if more {
+            let wait = self.millis(10, 3000);
+            self.at(wait, Happening::Work { agent: index, task: id.to_owned(), step: step + 1, life });
+        }
+    }
+
+    fn toggle(&mut self, index: usize) {
+        let agent = &mut self.agents[index];
+        agent.up = !agent.up;
+        if agent.up {
+            let life = agent.life;
+            if agent.forgets {
+                agent.tasks.clear();
+            }
+            let running: Vec<_> = agent.tasks.iter().filter(|(_, toy)| !toy.state.is_terminal()).collect();
+            let running: Vec<_> = running.into_iter().map(|(id, _)| id.clone()).collect();
+            for task in running {
+                let wait = self.millis(10, 3000);
+                self.at(wait, Happening::Work { agent: index, task, step: 4, life });
+            }
+        } else {
+            agent.life += 1;
+            let streams: Vec<_> = agent.tasks.values_mut().flat_map(|toy| std::mem::take(&mut toy.streams)).collect();
+            for call in streams {
+                let cut = Input::Outcome { call, outcome: Outcome::Ended(Err(Cause::Reset)) };
+                self.at(Duration::from_millis(25), Happening::Input(cut));
+            }
+        }
+    }
+
+    fn operator(&mut self) {
+        let state = self.core.state();
+        let attempts: Vec<_> = state.attempts().iter().map(|(_, attempt)| attempt.clone()).collect();
+        let agents: Vec<_> = state.agents().iter().map(|(_, agent)| agent.id).collect();
+        let pick = self.seed.below(10);
+        let intent = match pick {
+            0 | 1 if !attempts.is_empty() => {
+                let attempt = &attempts[self.seed.below(attempts.len() as u64) as usize];
+                match (pick, attempt.phase, &attempt.task) {
+                    (_, Phase::Uncertain, _) => {
+                        if let Some(message) = &attempt.message_id {
+                            *self.resent.entry(message.clone()).or_default() += 1;
+                        }
+                        Intent::Resend { attempt: attempt.id }
+                    }
+                    (0, _, Some(_)) => Intent::Cancel { attempt: attempt.id },
+                    _ => Intent::CheckTask { attempt: attempt.id },
+                }
+            }
+            2 => {
+                let waiting = attempts.iter().find(|attempt| attempt.needs_you() && attempt.task.is_some());
+                match waiting {
+                    Some(attempt) => {
+                        Intent::Answer { attempt: attempt.id, parts: vec![Part::text("Lisbon")], metadata: None }
+                    }
+                    None => return,
+                }
+            }
+            _ if !agents.is_empty() => Intent::Send(Box::new(Send {
+                agent: agents[self.seed.below(agents.len() as u64) as usize],
+                parts: vec![Part::text("do it")],
+                context: None,
+                task: None,
+                metadata: None,
+                skill: None,
+                caller: None,
+                parent: None,
+            })),
+            _ => return,
+        };
+        self.feed(Input::Intent { ticket: 0, intent });
+    }
+
+    fn stranger(&mut self) {
+        let index = self.seed.below(AGENTS as u64) as usize;
+        if !self.agents[index].up {
+            return;
+        }
+        self.order += 1;
+        let message = MessageId::from(format!("stranger-{}", self.order).as_str());
+        let said = Message { id: message.clone(), role: Role::User, ..words("of somebody else") };
+        let toy = ToyTask {
+            state: TaskState::Submitted,
+            message,
+            said: vec![said],
+            text: String::new(),
+            script: self.seed.next(),
+            streams: Vec::new(),
+        };
+        let id = format!("s{index}-{}", self.order);
+        let life = self.agents[index].life;
+        self.agents[index].tasks.insert(id.clone(), toy);
+        let wait = self.millis(10, 9000);
+        self.at(wait, Happening::Work { agent: index, task: id, step: 0, life });
+    }
+
+    fn card(&self, index: usize) -> Arc<Card> {
+        let version = if self.agents[index].is_0_3 { "0.3" } else { "1.0" };
+        Arc::new(Card {
+            name: "toy".into(),
+            streaming: self.agents[index].streams,
+            offers: vec![Offer {
+                url: format!("http://toy-{index}/").into(),
+                binding: "JSONRPC".into(),
+                version: Some(version.into()),
+                tenant: None,
+            }],
+            digest: 1,
+            ..Card::empty()
+        })
+    }
+
+    fn run(&mut self) {
+        let end = At::from_micros(START) + END;
+        let mut steps = 0u64;
+        loop {
+            let next = self.queue.keys().next().map(|(at, _)| *at);
+            let due = self.core.deadline();
+            let Some(at) = next.into_iter().chain(due).min() else { break };
+            if at > end {
+                break;
+            }
+            self.now = self.now.max(at);
+            if !self.stormy() && self.agents.iter().any(|agent| !agent.up) {
+                for index in 0..AGENTS {
+                    if !self.agents[index].up {
+                        self.toggle(index);
+                    }
+                }
+            }
+            if due.is_some_and(|due| due <= at) && next.is_none_or(|next| due.is_some_and(|due| due <= next)) {
+                self.feed(Input::Deadline);
+                assert!(self.core.deadline().is_none_or(|next| next > self.now), "a deadline stays due");
+            } else if let Some(((_, _), what)) = self.queue.pop_first() {
+                match what {
+                    Happening::Input(input) => self.feed(input),
+                    Happening::Commit(length) => self.commit(length),
+                    Happening::Arrive { effect } => self.arrive(effect),
+                    Happening::Work { agent, task, step, life } => self.work(agent, &task, step, life),
+                    Happening::Toggle(agent) if self.stormy() => self.toggle(agent),
+                    Happening::Toggle(_) => {}
+                    Happening::Crash => self.crash(),
+                    Happening::Operator => self.operator(),
+                    Happening::Stranger => self.stranger(),
+                }
+            }
+            steps += 1;
+            assert!(steps < 200_000, "the world does not come to rest");
+            if steps % 16 == 0 {
+                self.check_counts();
+            }
+        }
+        self.check_rest();
+    }
+
+    /// Facts of an owner are numbered without a gap, and phases only move as they may.
+    fn check_fact(&self, fact: &Fact) {
+        if let What::AttemptMoved { attempt, phase, .. } = &fact.what {
+            let before = self.journal.iter().rev().find_map(|fact| match &fact.what {
+                What::AttemptMoved { attempt: of, phase, .. } if of == attempt => Some(*phase),
+                What::TaskSeen { attempt: of, .. } if of == attempt => Some(Phase::Accepted),
+                What::AttemptPlanned { attempt: of, .. } if of == attempt => Some(Phase::Planned),
+                _ => None,
+            });
+            let allowed = match before {
+                Some(Phase::Planned) | None => {
+                    matches!(phase, Phase::Sending | Phase::Unsent)
+                }
+                Some(Phase::Sending) => !matches!(phase, Phase::Sending | Phase::Planned | Phase::PresumedLost),
+                Some(Phase::Uncertain) => {
+                    matches!(phase, Phase::Planned | Phase::PresumedLost | Phase::Answered)
+                }
+                Some(_) => false,
+            };
+            // The facts of one step are checked before they join the journal.
+            let same_step = before.is_none() || before == Some(Phase::Planned) || before == Some(Phase::Uncertain);
+            assert!(allowed || same_step, "{attempt:?} went from {before:?} to {phase:?}");
+        }
+    }
+
+    /// What an agent's row counts is what its attempts are.
+    fn check_counts(&self) {
+        let state = self.core.state();
+        for (key, agent) in state.agents().iter() {
+            let of_agent = || state.attempts().iter().filter(move |(_, attempt)| attempt.agent == key);
+            let live = of_agent().filter(|(_, attempt)| attempt.is_live()).count();
+            let need_you = of_agent().filter(|(_, attempt)| attempt.needs_you()).count();
+            assert_eq!(
+                (agent.counts.live as usize, agent.counts.need_you as usize),
+                (live, need_you),
+                "counts of {}",
+                agent.name
+            );
+        }
+    }
+
+    /// After the storm: nothing is lost, nothing is between two states, and we believe what is true.
+    fn check_rest(&self) {
+        let state = self.core.state();
+        let replayed = self.replayed();
+        if self.committed == self.journal.len() {
+            let rows = |state: &State| {
+                let agents: Vec<_> = state.agents().iter().map(|(k, row)| (k, row.clone())).collect();
+                let jobs: Vec<_> = state.jobs().iter().map(|(k, row)| (k, row.clone())).collect();
+                let attempts: Vec<_> = state.attempts().iter().map(|(k, row)| (k, row.clone())).collect();
+                let problems: Vec<_> = state.problems().iter().map(|(k, row)| (k, row.clone())).collect();
+                (agents, jobs, attempts, problems)
+            };
+            assert_eq!(rows(state), rows(&replayed), "replaying the journal gives another state");
+        }
+        let mut seqs: BTreeMap<Owner, u64> = BTreeMap::new();
+        for fact in &self.journal {
+            let seq = seqs.entry(fact.owner).or_default();
+            assert_eq!(fact.seq, *seq + 1, "facts of {:?} have a gap", fact.owner);
+            *seq = fact.seq;
+        }
+        for job in &self.promised {
+            let known = state.job_key(*job).is_some();
+            assert!(known, "job {job} was promised and is lost");
+        }
+        for (index, toy) in self.agents.iter().enumerate().filter(|(_, toy)| !toy.is_0_3) {
+            let key = AgentKey(u32::try_from(index).unwrap());
+            for id in toy.tasks.keys() {
+                let found = state.attempt_of_task(key, &TaskId::from(id.as_str())).is_some();
+                assert!(found, "task {id} runs on an agent that lists it, and nobody knows it");
+            }
+        }
+        for (key, attempt) in state.attempts().iter() {
+            let AgentKey(index) = attempt.agent;
+            let toy = &self.agents[index as usize];
+            assert!(
+                !matches!(attempt.phase, Phase::Planned | Phase::Sending),
+                "{key:?} is {:?} for ever: {attempt:?}",
+                attempt.phase
+            );
+            let Some(task) = &attempt.task else {
+                if attempt.phase == Phase::Unsent
+                    && let Some(message) = &attempt.message_id
+                {
+                    let received = toy.received.get(message).copied().unwrap_or(0);
+                    let again = self.resent.get(message).copied().unwrap_or(0);
+                    assert!(received <= again, "{key:?} is unsent and arrived");
+                }
+                continue;
+            };
+            match toy.tasks.get(task.id.raw()) {
+                Some(truth) => {
+                    // What only a stream told that we did not have, nobody can know.
+                    let untold = toy.lies && truth.state == TaskState::Completed && task.state == TaskState::Working;
+                    assert!(
+                        task.state == truth.state || task.verdict.is_some() || untold,
+                        "{key:?}: we say {:?}, its agent says {:?}: {attempt:?}",
+                        task.state,
+                        truth.state
+                    );
+                    if !truth.state.is_terminal() {
+                        assert!(!task.settled, "{key:?} is settled and runs: {attempt:?}, {truth:?}");
+                    }
+                    if attempt.message_id.is_some() {
+                        assert_eq!(attempt.message_id.as_ref(), Some(&truth.message));
+                    }
+                }
+                None => assert!(task.is_over(), "{key:?} was forgotten by its agent: {attempt:?}"),
+            }
+        }
+    }
+}
+
+fn rpc(name: ErrorName) -> Cause {
+    Cause::Rpc(RpcError { name, code: None, message: "toy".into() })
+}
+
+fn words(text: &str) -> Message {
+    Message {
+        id: MessageId::from(text),
+        role: Role::Agent,
+        parts: vec![Part::text(text)],
+        context: None,
+        task: None,
+        metadata: None,
+        references: Vec::new(),
+        hints: Hints::default(),
+    }
+}
+
+fn report(id: &str, toy: &ToyTask) -> TaskReport {
+    let artifact = Artifact {
+        id: "a".into(),
+        name: None,
+        description: None,
+        parts: vec![Part::text(toy.text.as_str())],
+        metadata: None,
+    };
+    TaskReport {
+        id: TaskId::from(id),
+        context: None,
+        status: Status { state: toy.state.clone(), message: None, timestamp: None },
+        artifacts: Some(if toy.text.is_empty() { vec![] } else { vec![artifact] }),
+        history: toy.said.clone(),
+        metadata: None,
+        hints: Hints::default(),
+        raw: None,
+    }
+}
+
+fn status_of(report: &TaskReport) -> StreamEvent {
+    StreamEvent::Status {
+        task: Some(report.id.clone()),
+        context: None,
+        status: report.status.clone(),
+        metadata: None,
+        raw: None,
+    }
+}
+
+/// 250 seeds of a thousand; four tests, so that they share the cores.
+fn storms(quarter: u64) {
+    if let Ok(seed) = std::env::var("QUARTERDECK_SIM_SEED") {
+        World::new(seed.parse().expect("QUARTERDECK_SIM_SEED is a number")).run();
+        return;
+    }
+    for seed in quarter * 250..(quarter + 1) * 250 {
+        let ran = std::panic::catch_unwind(|| World::new(seed).run());
+        assert!(ran.is_ok(), "seed {seed} failed: QUARTERDECK_SIM_SEED={seed} cargo test simulator");
+    }
+}
+
+#[test]
+fn storms_lose_nothing_and_double_nothing_1() {
+    storms(0);
+}
+
+#[test]
+fn storms_lose_nothing_and_double_nothing_2() {
+    storms(1);
+}
+
+#[test]
+fn storms_lose_nothing_and_double_nothing_3() {
+    storms(2);
+}
+
+#[test]
+fn storms_lose_nothing_and_double_nothing_4() {
+    storms(3);
+}
