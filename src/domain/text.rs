@@ -255,6 +255,11 @@ fn is_hidden(c: char) -> bool {
         | '\u{e01f0}'..='\u{e0fff}')
 }
 
+/// True for every character that a terminal may obey or that hides or reorders text.
+pub fn is_control_or_hidden(c: char) -> bool {
+    matches!(c, '\0'..='\u{1f}' | '\u{7f}' | '\u{2028}' | '\u{2029}') || is_hidden(c)
+}
+
 /// The ranges that emoji sequences are built of.
 fn is_picture(c: char) -> bool {
     matches!(c, '\u{1f000}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}')

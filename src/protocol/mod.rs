@@ -1,0 +1,174 @@
+//! Bytes to domain and back, without I/O: the dialects of A2A, cards, errors, event streams.
+//!
+//! A dialect is one folder and one line in [`DIALECTS`]. Wire types never leave this module.
+//! Decoding is lenient: an operator must see what a nonconforming agent sent, so a member of the
+//! wrong type is left out, not a reason to lose the object.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use crate::domain::card::Dialect;
+use crate::domain::cause::Cause;
+use crate::domain::effect::ListQuery;
+use crate::domain::id::TaskId;
+use crate::domain::message::Message;
+use crate::domain::task::{StreamEvent, TaskReport};
+use crate::domain::text::Untrusted;
+
+pub mod card;
+pub mod error;
+pub mod json;
+pub mod jsonrpc;
+mod shared;
+pub mod sse;
+pub mod timestamp;
+pub mod v0_3;
+pub mod v1_0;
+
+/// Every dialect that is spoken; what is to be added gets its folder and its line here.
+pub const DIALECTS: &[&dyn Codec] = &[&v1_0::V1_0, &v0_3::V0_3];
+
+/// The codec of a dialect.
+pub fn codec(dialect: Dialect) -> &'static dyn Codec {
+    match dialect {
+        Dialect::V1_0 => &v1_0::V1_0,
+        Dialect::V0_3 => &v0_3::V0_3,
+    }
+}
+
+/// Raw JSON above this is not kept beside the typed value.
+pub const RAW_KEPT: usize = 64 * 1024;
+
+/// What is asked of an agent.
+#[derive(Clone, Debug)]
+pub enum Request<'a> {
+    /// Send a message.
+    Send {
+        /// The message; its hints are merged into its metadata.
+        message: &'a Message,
+        /// Answer with a stream, or at once.
+        stream: bool,
+    },
+    /// Read a task.
+    Get(&'a TaskId),
+    /// List tasks.
+    List(&'a ListQuery),
+    /// End a task.
+    Cancel(&'a TaskId),
+    /// Watch a task.
+    Subscribe(&'a TaskId),
+}
+
+/// What an agent answered to a request that does not stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Reply {
+    /// A task.
+    Task(Box<TaskReport>),
+    /// A message without a task.
+    Message(Box<Message>),
+    /// A page of tasks.
+    Page {
+        /// The tasks.
+        tasks: Vec<TaskReport>,
+        /// Where the next page begins.
+        next: Option<Untrusted>,
+    },
+}
+
+/// One event of a stream.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Event<'a> {
+    /// More text for an output: by far the most frequent event, decoded without a copy.
+    Chunk {
+        /// The task it claims to be about.
+        task: Cow<'a, str>,
+        /// Which output.
+        artifact: Cow<'a, str>,
+        /// The text.
+        text: Cow<'a, str>,
+        /// True if no more chunks follow.
+        last: bool,
+    },
+    /// Anything else.
+    Full(StreamEvent),
+    /// An error inside a stream.
+    Error(Cause),
+}
+
+/// A request as a server receives it; used by the embedded fleet.
+#[derive(Clone, Debug)]
+pub enum Incoming {
+    /// A message was sent.
+    Send {
+        /// The message.
+        message: Message,
+        /// By a stream.
+        stream: bool,
+        /// Answer at once, not at the end.
+        at_once: bool,
+    },
+    /// A task is read.
+    Get(TaskId),
+    /// Tasks are listed.
+    List(ListQuery, usize),
+    /// A task is to end.
+    Cancel(TaskId),
+    /// A task is to be watched.
+    Subscribe(TaskId),
+    /// Anything else.
+    Unknown(String),
+}
+
+/// One dialect of A2A over JSON-RPC.
+pub trait Codec: Send + Sync + Debug {
+    /// Which.
+    fn dialect(&self) -> Dialect;
+
+    /// Headers that go with each request.
+    fn headers(&self) -> &'static [(&'static str, &'static str)];
+
+    /// True if it can list tasks.
+    fn lists_tasks(&self) -> bool;
+
+    /// The body of a request.
+    fn encode_request(&self, id: &str, tenant: Option<&str>, request: &Request<'_>) -> String;
+
+    /// The answer to a request that does not stream.
+    ///
+    /// # Errors
+    /// The agent's own error, or why the answer cannot be read.
+    fn decode_reply(&self, body: &str) -> Result<Reply, Cause>;
+
+    /// The data of one event.
+    ///
+    /// # Errors
+    /// Why the event cannot be read; the stream goes on.
+    fn decode_event<'a>(&self, data: &'a str) -> Result<Event<'a>, Cause>;
+
+    /// A task as this dialect writes it.
+    fn encode_task(&self, task: &TaskReport) -> String;
+
+    /// A message as this dialect writes it.
+    fn encode_message(&self, message: &Message) -> String;
+
+    /// The `result` of an event as this dialect writes it.
+    fn encode_event(&self, event: &StreamEvent) -> String;
+
+    /// The `result` of an answer to a send: the task or the message.
+    fn encode_send_result(&self, reply: &Reply) -> String;
+
+    /// A request as a server receives it: the raw id and what is asked.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    fn decode_request(&self, body: &str) -> Result<(String, Incoming), Cause>;
+}
+
+/// A bounded copy of what came, for the raw view.
+fn keep_raw(raw: &str) -> Option<crate::domain::message::Json> {
+    (raw.len() <= RAW_KEPT).then(|| crate::domain::message::Json::new(raw))
+}
+
+fn malformed(place: impl Into<Untrusted>) -> Cause {
+    Cause::Malformed(place.into())
+}

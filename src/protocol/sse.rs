@@ -1,0 +1,170 @@
+//! Server-sent events, behind a guard that no peer can hurt.
+//!
+//! `eventsource-stream` panics on a byte order mark and takes time that grows with the square of a
+//! long line. [`Guard`] stands before it: it strips the mark, turns CR and CRLF into LF, mends broken
+//! UTF-8, caps lines and events, and hands over one whole event at a time. An event that is a single
+//! `data:` line, as nearly all are, needs no parser; every other goes through `eventsource-stream`.
+//! `tests/it/sse.rs` checks that both ways agree, and that chunking makes no difference.
+
+use std::borrow::Cow;
+
+use eventsource_stream::EventStream;
+use futures_util::{FutureExt, StreamExt, stream};
+
+use crate::domain::cause::{Cause, Limit};
+
+/// A line or an event longer than this ends its stream with an error.
+pub const MOST: usize = 8 * 1024 * 1024;
+
+/// One event: its name, if it has one, and its data lines joined by line feeds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Event<'a> {
+    /// The `event:` field; empty if there is none.
+    pub name: Cow<'a, str>,
+    /// The `data:` lines.
+    pub data: Cow<'a, str>,
+}
+
+/// Splits a byte stream into whole events.
+#[derive(Debug, Default)]
+pub struct Guard {
+    /// Bytes of a line that has not ended.
+    line: Vec<u8>,
+    /// The lines of the event so far, without comments, each ended by a line feed.
+    event: String,
+    lines: u32,
+    /// Bytes of the mark that may still come; 3 once the start is past.
+    mark: usize,
+    /// The last byte was a CR: a line feed that follows belongs to it.
+    after_cr: bool,
+    /// Comments seen; servers send them to keep connections open.
+    comments: u64,
+}
+
+const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+impl Guard {
+    /// A guard at the start of a stream.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Comments seen so far.
+    pub fn comments(&self) -> u64 {
+        self.comments
+    }
+
+    /// Takes bytes in and hands each event that they complete to `take`.
+    ///
+    /// # Errors
+    /// [`Limit::SseLine`] or [`Limit::SseEvent`]; the stream must be closed then.
+    pub fn push(&mut self, bytes: &[u8], mut take: impl FnMut(Event<'_>)) -> Result<(), Cause> {
+        let mut rest = self.skip_mark(bytes);
+        if self.after_cr && !rest.is_empty() {
+            self.after_cr = false;
+            rest = rest.strip_prefix(b"\n").unwrap_or(rest);
+        }
+        while let Some(end) = memchr::memchr2(b'\n', b'\r', rest) {
+            let (line, tail) = rest.split_at(end);
+            rest = match (tail[0], tail.get(1)) {
+                (b'\r', Some(b'\n')) => &tail[2..],
+                (b'\r', None) => {
+                    self.after_cr = true;
+                    &tail[1..]
+                }
+                _ => &tail[1..],
+            };
+            if self.line.is_empty() {
+                self.end_line(line, &mut take)?;
+            } else {
+                if self.line.len() + line.len() > MOST {
+                    return Err(Cause::Limit(Limit::SseLine));
+                }
+                self.line.extend_from_slice(line);
+                let whole = std::mem::take(&mut self.line);
+                self.end_line(&whole, &mut take)?;
+                self.line = whole;
+                self.line.clear();
+            }
+        }
+        if self.line.len() + rest.len() > MOST {
+            return Err(Cause::Limit(Limit::SseLine));
+        }
+        self.line.extend_from_slice(rest);
+        Ok(())
+    }
+
+    /// Drops a byte order mark at the very start, also if it comes in pieces.
+    fn skip_mark<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let mut rest = bytes;
+        while self.mark < MARK.len() {
+            match rest.split_first() {
+                None => break,
+                Some((first, tail)) if *first == MARK[self.mark] => {
+                    self.mark += 1;
+                    rest = tail;
+                }
+                Some(_) => {
+                    // It was not a mark after all: what looked like its start is ordinary bytes.
+                    self.line.extend_from_slice(&MARK[..self.mark]);
+                    self.mark = MARK.len();
+                }
+            }
+        }
+        rest
+    }
+
+    fn end_line(&mut self, line: &[u8], take: &mut impl FnMut(Event<'_>)) -> Result<(), Cause> {
+        if line.len() > MOST {
+            return Err(Cause::Limit(Limit::SseLine));
+        }
+        if line.is_empty() {
+            self.end_event(take);
+            return Ok(());
+        }
+        if line[0] == b':' {
+            self.comments += 1;
+            return Ok(());
+        }
+        if line.starts_with(&MARK) {
+            // Only the very start may be marked; here it makes the field's name one that nobody knows.
+            return Ok(());
+        }
+        if self.event.len() + line.len() > MOST {
+            return Err(Cause::Limit(Limit::SseEvent));
+        }
+        self.event.push_str(&String::from_utf8_lossy(line));
+        self.event.push('\n');
+        self.lines += 1;
+        Ok(())
+    }
+
+    fn end_event(&mut self, take: &mut impl FnMut(Event<'_>)) {
+        let lines = std::mem::take(&mut self.lines);
+        if lines == 1
+            && let Some(data) = self.event.strip_prefix("data:")
+        {
+            let data = data.strip_prefix(' ').unwrap_or(data);
+            let data = data.strip_suffix('\n').unwrap_or(data);
+            take(Event { name: Cow::Borrowed(""), data: Cow::Borrowed(data) });
+        } else if lines > 0 {
+            self.event.push('\n');
+            if let Some((name, data)) = parse(&self.event) {
+                take(Event { name: Cow::Owned(name), data: Cow::Owned(data) });
+            }
+        }
+        self.event.clear();
+    }
+}
+
+/// Reads one whole event, ended by an empty line, by `eventsource-stream`.
+///
+/// An event without data is none, as the standard says.
+pub fn parse(event: &str) -> Option<(String, String)> {
+    let whole = stream::iter([Ok::<_, std::convert::Infallible>(event.as_bytes())]);
+    let mut events = EventStream::new(whole);
+    let event = events.next().now_or_never()??.ok()?;
+    // An event without a name is called "message" by the standard.
+    let name = if event.event == "message" { String::new() } else { event.event };
+    Some((name, event.data))
+}

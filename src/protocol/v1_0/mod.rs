@@ -1,0 +1,64 @@
+//! A2A 1.0 and 1.0.1 over JSON-RPC.
+//!
+//! Methods in Pascal case, `result` is a oneof by member name, enums are `TASK_STATE_*`, parts are a
+//! oneof without `kind`, `A2A-Version: 1.0` goes with every request (section 3.6: exactly this value,
+//! as one SDK accepts no other).
+
+mod decode;
+mod encode;
+
+use super::{Codec, Event, Incoming, Reply, Request};
+use crate::domain::card::Dialect;
+use crate::domain::cause::Cause;
+use crate::domain::message::Message;
+use crate::domain::task::{StreamEvent, TaskReport};
+
+/// The codec.
+#[derive(Clone, Copy, Debug)]
+pub struct V1_0;
+
+impl Codec for V1_0 {
+    fn dialect(&self) -> Dialect {
+        Dialect::V1_0
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("a2a-version", "1.0")]
+    }
+
+    fn lists_tasks(&self) -> bool {
+        true
+    }
+
+    fn encode_request(&self, id: &str, tenant: Option<&str>, request: &Request<'_>) -> String {
+        encode::request(id, tenant, request)
+    }
+
+    fn decode_reply(&self, body: &str) -> Result<Reply, Cause> {
+        decode::reply(body)
+    }
+
+    fn decode_event<'a>(&self, data: &'a str) -> Result<Event<'a>, Cause> {
+        decode::event(data)
+    }
+
+    fn encode_task(&self, task: &TaskReport) -> String {
+        encode::task(task)
+    }
+
+    fn encode_message(&self, message: &Message) -> String {
+        encode::message(message)
+    }
+
+    fn encode_event(&self, event: &StreamEvent) -> String {
+        encode::event(event)
+    }
+
+    fn encode_send_result(&self, reply: &Reply) -> String {
+        encode::send_result(reply)
+    }
+
+    fn decode_request(&self, body: &str) -> Result<(String, Incoming), Cause> {
+        decode::request(body)
+    }
+}
