@@ -1,0 +1,593 @@
+//! Reading the layers: defaults, the file, the environment, flags.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+use super::secret::{SecretRef, is_secret_header};
+use super::units;
+use super::{Agent, Config, Console, Credentials, Fleet, Keep, Login, Watch};
+use crate::domain::card::Dialect;
+
+/// One thing that is wrong with the configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: usize,
+    /// The key, from the top.
+    pub key: String,
+    /// What is wrong, and what to write.
+    pub what: String,
+}
+
+/// Everything that is wrong with a configuration file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Faults {
+    /// The file.
+    pub file: PathBuf,
+    /// In order of line.
+    pub faults: Vec<Fault>,
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.faults.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}:{}: ", self.file.display(), fault.line)?;
+            if !fault.key.is_empty() {
+                write!(f, "{}: ", fault.key)?;
+            }
+            f.write_str(&fault.what)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+/// Where a setting came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// A line of the file.
+    File(usize),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A flag.
+    Flag(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(line) => write!(f, "file, line {line}"),
+            Self::Environment(name) => write!(f, "environment, {name}"),
+            Self::Flag(name) => write!(f, "flag, {name}"),
+        }
+    }
+}
+
+/// A setting as it is in effect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Setting {
+    /// The key, from the top.
+    pub key: String,
+    /// The value; secrets are shown as references.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Reads the configuration of a file. A file that was not named and is not there counts as empty.
+///
+/// # Errors
+/// Every fault of the file, each with its line.
+pub fn load(named: Option<&Path>, usual: Option<&Path>) -> Result<Config, Faults> {
+    let file = named.or(usual);
+    let text = match file.map(|path| (path, std::fs::read_to_string(path))) {
+        None => String::new(),
+        Some((_, Ok(text))) => text,
+        Some((_, Err(error))) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Some((path, Err(error))) => {
+            let fault = Fault { line: 1, key: String::new(), what: format!("cannot be read: {error}") };
+            return Err(Faults { file: path.to_owned(), faults: vec![fault] });
+        }
+    };
+    load_text(&text, file.unwrap_or(Path::new("config.toml")))
+}
+
+/// Reads a configuration from its text; `file` names it in faults and anchors relative paths.
+///
+/// # Errors
+/// Every fault of the text, each with its line.
+pub fn load_text(text: &str, file: &Path) -> Result<Config, Faults> {
+    let mut reader = Reader { text, base: file.parent().map(Path::to_owned).unwrap_or_default(), ..Reader::default() };
+    let mut config = match DeTable::parse(text) {
+        Ok(table) => reader.config(table.get_ref()),
+        Err(error) => {
+            let line = error.span().map_or(1, |span| reader.line(span.start));
+            let what = error.message().lines().collect::<Vec<_>>().join(" ");
+            reader.faults.push(Fault { line, key: String::new(), what });
+            reader.config(&DeTable::new())
+        }
+    };
+    if reader.faults.is_empty() {
+        config.settings = reader.settings;
+        config.file = (!text.is_empty()).then(|| file.to_owned());
+        Ok(config)
+    } else {
+        reader.faults.sort_by(|a, b| (a.line, &a.key).cmp(&(b.line, &b.key)));
+        Err(Faults { file: file.to_owned(), faults: reader.faults })
+    }
+}
+
+#[derive(Default)]
+struct Reader<'a> {
+    text: &'a str,
+    base: PathBuf,
+    faults: Vec<Fault>,
+    settings: Vec<Setting>,
+}
+
+type Value<'v, 'a> = &'v Spanned<DeValue<'a>>;
+
+impl<'a> Reader<'a> {
+    fn line(&self, at: usize) -> usize {
+        self.text.get(..at).map_or(1, |before| before.bytes().filter(|byte| *byte == b'\n').count() + 1)
+    }
+
+    fn fault(&mut self, at: usize, key: &str, what: impl Into<String>) {
+        let fault = Fault { line: self.line(at), key: key.to_owned(), what: what.into() };
+        self.faults.push(fault);
+    }
+
+    fn set(&mut self, key: &str, value: impl Into<String>, at: Option<usize>) {
+        let origin = at.map_or(Origin::Default, |at| Origin::File(self.line(at)));
+        self.settings.push(Setting { key: key.to_owned(), value: value.into(), origin });
+    }
+
+    /// A text setting, read by `parse`, or its default.
+    fn text_setting<T>(
+        &mut self,
+        table: &DeTable<'a>,
+        path: &str,
+        key: &str,
+        default: T,
+        parse: impl Fn(&str) -> Result<T, String>,
+        show: impl Fn(&T) -> String,
+    ) -> T {
+        let full = join(path, key);
+        let Some(value) = table.get(key) else {
+            self.set(&full, show(&default), None);
+            return default;
+        };
+        let at = value.span().start;
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            other => {
+                self.fault(at, &full, format!("is {}, not a string", other.type_str()));
+                return default;
+            }
+        };
+        match parse(&text) {
+            Ok(value) => {
+                self.set(&full, show(&value), Some(at));
+                value
+            }
+            Err(what) => {
+                self.fault(at, &full, what);
+                default
+            }
+        }
+    }
+
+    fn flag_setting(&mut self, table: &DeTable<'a>, path: &str, key: &str, default: bool) -> bool {
+        let full = join(path, key);
+        match table.get(key) {
+            None => {
+                self.set(&full, default.to_string(), None);
+                default
+            }
+            Some(value) => match value.get_ref() {
+                DeValue::Boolean(flag) => {
+                    self.set(&full, flag.to_string(), Some(value.span().start));
+                    *flag
+                }
+                other => {
+                    let what = format!("is {}, not true or false", other.type_str());
+                    self.fault(value.span().start, &full, what);
+                    default
+                }
+            },
+        }
+    }
+
+    /// Every key that no setting has is a fault, with the nearest known one.
+    fn only(&mut self, table: &DeTable<'a>, path: &str, known: &[&str]) {
+        for key in table.keys() {
+            let name = key.get_ref();
+            if !known.contains(&name.as_ref()) {
+                let near = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                self.fault(key.span().start, &join(path, name), format!("is no setting{near}"));
+            }
+        }
+    }
+
+    fn table<'v>(&mut self, table: &'v DeTable<'a>, path: &str, key: &str) -> Option<&'v DeTable<'a>> {
+        let value = table.get(key)?;
+        match value.get_ref() {
+            DeValue::Table(inner) => Some(inner),
+            other => {
+                let what = format!("is {}, not a table", other.type_str());
+                self.fault(value.span().start, &join(path, key), what);
+                None
+            }
+        }
+    }
+
+    fn tables<'v>(&mut self, table: &'v DeTable<'a>, path: &str, key: &str) -> Vec<(usize, &'v DeTable<'a>)> {
+        let Some(value) = table.get(key) else { return Vec::new() };
+        let full = join(path, key);
+        let DeValue::Array(items) = value.get_ref() else {
+            let what = format!("is {}; write [[{full}]]", value.get_ref().type_str());
+            self.fault(value.span().start, &full, what);
+            return Vec::new();
+        };
+        self.rows(items, &full)
+    }
+
+    fn rows<'v>(&mut self, items: &'v DeArray<'a>, full: &str) -> Vec<(usize, &'v DeTable<'a>)> {
+        let mut tables = Vec::new();
+        for item in items {
+            match item.get_ref() {
+                DeValue::Table(inner) => tables.push((item.span().start, inner)),
+                other => self.fault(item.span().start, full, format!("holds {}, not a table", other.type_str())),
+            }
+        }
+        tables
+    }
+
+    fn config(&mut self, top: &DeTable<'a>) -> Config {
+        self.only(top, "", &["default_fleet", "operator", "power_loss_safe", "console", "watch", "keep", "fleet"]);
+        let text = |text: &str| Ok(text.to_owned());
+        let user = std::env::var("USER").unwrap_or_else(|_| "operator".into());
+        let default_fleet = self.text_setting(top, "", "default_fleet", "default".into(), text, String::clone);
+        let operator = self.text_setting(top, "", "operator", user, text, String::clone);
+        let power_loss_safe = self.flag_setting(top, "", "power_loss_safe", false);
+        let none = DeTable::new();
+        let console = self.table(top, "", "console").unwrap_or(&none);
+        let console = self.console(console);
+        let watch = self.table(top, "", "watch").unwrap_or(&none);
+        let watch = self.watch(watch);
+        let keep = self.table(top, "", "keep").unwrap_or(&none);
+        let keep = self.keep(keep);
+        let mut fleets = BTreeMap::new();
+        if let Some(tables) = self.table(top, "", "fleet") {
+            for (name, value) in tables {
+                let path = join("fleet", name.get_ref());
+                match value.get_ref() {
+                    DeValue::Table(table) => {
+                        let fleet = self.fleet(table, &path);
+                        fleets.insert(name.get_ref().to_string(), fleet);
+                    }
+                    other => {
+                        let what = format!("is {}; write [{path}]", other.type_str());
+                        self.fault(value.span().start, &path, what);
+                    }
+                }
+            }
+        }
+        if let Some(value) = top.get("default_fleet")
+            && !fleets.contains_key(&default_fleet)
+        {
+            let what = format!("there is no [fleet.{default_fleet}]");
+            self.fault(value.span().start, "default_fleet", what);
+        }
+        Config {
+            default_fleet,
+            operator,
+            console,
+            watch,
+            keep,
+            power_loss_safe,
+            fleets,
+            settings: Vec::new(),
+            file: None,
+        }
+    }
+
+    fn console(&mut self, table: &DeTable<'a>) -> Console {
+        self.only(table, "console", &["theme", "ascii", "mouse", "zone"]);
+        let one_of = |choices: &'static [&'static str]| {
+            move |text: &str| {
+                if choices.contains(&text) {
+                    Ok(text.to_owned())
+                } else {
+                    Err(format!("is {text:?}; write one of {}", choices.join(", ")))
+                }
+            }
+        };
+        let zone = |text: &str| {
+            if text == "local" || jiff::tz::TimeZone::get(text).is_ok() {
+                Ok(text.to_owned())
+            } else {
+                Err(format!("{text:?} is no time zone; write UTC, local or a name such as Europe/Berlin"))
+            }
+        };
+        Console {
+            theme: self.text_setting(
+                table,
+                "console",
+                "theme",
+                "dark".into(),
+                one_of(&["dark", "light", "mono"]),
+                String::clone,
+            ),
+            ascii: self.flag_setting(table, "console", "ascii", false),
+            mouse: self.flag_setting(table, "console", "mouse", true),
+            zone: self.text_setting(table, "console", "zone", "UTC".into(), zone, String::clone),
+        }
+    }
+
+    fn watch(&mut self, table: &DeTable<'a>) -> Watch {
+        self.only(table, "watch", &["silent_after", "stalled_after"]);
+        let mut time = |key: &str, seconds: u64| {
+            let default = Duration::from_secs(seconds);
+            self.text_setting(table, "watch", key, default, units::duration, |time| units::show_duration(*time))
+        };
+        Watch { silent_after: time("silent_after", 30), stalled_after: time("stalled_after", 15) }
+    }
+
+    fn keep(&mut self, table: &DeTable<'a>) -> Keep {
+        self.only(table, "keep", &["time", "bytes"]);
+        let time = Duration::from_secs(30 * 24 * 3600);
+        Keep {
+            time: self.text_setting(table, "keep", "time", time, units::duration, |time| units::show_duration(*time)),
+            bytes: self.text_setting(table, "keep", "bytes", 2 << 30, units::bytes, |size| units::show_bytes(*size)),
+        }
+    }
+
+    fn path(&self, text: &str) -> PathBuf {
+        match text.strip_prefix("~/") {
+            Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
+            None => self.base.join(text),
+        }
+    }
+
+    fn maybe_path(&mut self, table: &DeTable<'a>, path: &str, key: &str) -> Option<PathBuf> {
+        let base = self.base.clone();
+        let anchored = Reader { base, ..Reader::default() };
+        table.get(key)?;
+        let parse = |text: &str| Ok(Some(anchored.path(text)));
+        let show = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        self.text_setting(table, path, key, None, parse, show)
+    }
+
+    fn fleet(&mut self, table: &DeTable<'a>, path: &str) -> Fleet {
+        self.only(table, path, &["protect", "data_dir", "probe_interval", "ca", "agents", "logins"]);
+        let interval = Fleet::default().probe_interval;
+        let show = |time: &Duration| units::show_duration(*time);
+        let fleet = Fleet {
+            protect: self.flag_setting(table, path, "protect", false),
+            data_dir: self.maybe_path(table, path, "data_dir"),
+            probe_interval: self.text_setting(table, path, "probe_interval", interval, units::duration, show),
+            ca: self.maybe_path(table, path, "ca"),
+            agents: Vec::new(),
+            logins: Vec::new(),
+        };
+        let mut agents: Vec<Agent> = Vec::new();
+        for (at, row) in self.tables(table, path, "agents") {
+            if let Some(agent) = self.agent(row, &join(path, "agents"), at) {
+                if agent.name.is_some() && agents.iter().any(|other| other.name == agent.name) {
+                    let name = agent.name.clone().unwrap_or_default();
+                    self.fault(at, &join(path, "agents"), format!("the name {name:?} is taken by an agent above"));
+                }
+                agents.push(agent);
+            }
+        }
+        let mut logins = Vec::new();
+        for (at, row) in self.tables(table, path, "logins") {
+            let path = join(path, "logins");
+            self.only(row, &path, &["url", "bearer", "headers"]);
+            let credentials = self.credentials(row, &path);
+            match self.required(row, &path, "url", at) {
+                Some(url) if !url.contains("://") => {
+                    self.fault(at, &join(&path, "url"), "needs a scheme: https://*.example.com");
+                }
+                Some(url) => logins.push(Login { url, credentials }),
+                None => {}
+            }
+        }
+        Fleet { agents, logins, ..fleet }
+    }
+
+    fn required(&mut self, table: &DeTable<'a>, path: &str, key: &str, at: usize) -> Option<String> {
+        if table.get(key).is_none() {
+            self.fault(at, &join(path, key), "is missing");
+            return None;
+        }
+        let faults = self.faults.len();
+        let text = self.text_setting(table, path, key, String::new(), |text| Ok(text.to_owned()), String::clone);
+        (self.faults.len() == faults).then_some(text)
+    }
+
+    fn agent(&mut self, table: &DeTable<'a>, path: &str, at: usize) -> Option<Agent> {
+        let known = ["name", "url", "bearer", "headers", "ca", "dialect", "resubscribe", "labels"];
+        self.only(table, path, &known);
+        let maybe = |text: &str| Ok(Some(text.to_owned()));
+        let show = |text: &Option<String>| text.clone().unwrap_or_default();
+        let name = match table.get("name") {
+            Some(_) => self.text_setting(table, path, "name", None, maybe, show),
+            None => None,
+        };
+        let dialect = match table.get("dialect") {
+            Some(_) => {
+                let parse = |text: &str| match Dialect::from_version(text) {
+                    Some(dialect) => Ok(Some(dialect)),
+                    None => Err(format!("{text:?} is not spoken; write \"1.0\" or \"0.3\"")),
+                };
+                let show = |d: &Option<Dialect>| d.map(|d| d.to_string()).unwrap_or_default();
+                self.text_setting(table, path, "dialect", None, parse, show)
+            }
+            None => None,
+        };
+        let resubscribe = table.get("resubscribe").map(|_| self.flag_setting(table, path, "resubscribe", false));
+        let mut labels = BTreeMap::new();
+        if let Some(inner) = self.table(table, path, "labels") {
+            for key in inner.keys() {
+                let path = join(path, "labels");
+                let value = self.text_setting(inner, &path, key.get_ref(), String::new(), |t| Ok(t.into()), String::clone);
+                labels.insert(key.get_ref().to_string(), value);
+            }
+        }
+        let credentials = self.credentials(table, path);
+        let ca = self.maybe_path(table, path, "ca");
+        let url = self.required(table, path, "url", at)?;
+        if let Err(what) = check_url(&url) {
+            self.fault(at, &join(path, "url"), what);
+            return None;
+        }
+        Some(Agent { name, url, credentials, ca, dialect, resubscribe, labels })
+    }
+
+    fn credentials(&mut self, table: &DeTable<'a>, path: &str) -> Credentials {
+        let mut credentials = Credentials::default();
+        if let Some(value) = table.get("bearer") {
+            credentials.bearer = self.secret(value, &join(path, "bearer"), true);
+        }
+        if let Some(headers) = self.table(table, path, "headers") {
+            for (name, value) in headers {
+                let full = join(&join(path, "headers"), name.get_ref());
+                if http::HeaderName::try_from(name.get_ref().as_ref()).is_err() {
+                    self.fault(name.span().start, &full, "is no header name");
+                    continue;
+                }
+                if let Some(secret) = self.secret(value, &full, is_secret_header(name.get_ref())) {
+                    credentials.headers.insert(name.get_ref().to_string(), secret);
+                }
+            }
+        }
+        credentials
+    }
+
+    fn secret(&mut self, value: Value<'_, 'a>, key: &str, is_secret: bool) -> Option<SecretRef> {
+        let at = value.span().start;
+        let DeValue::String(text) = value.get_ref() else {
+            self.fault(at, key, format!("is {}, not a string", value.get_ref().type_str()));
+            return None;
+        };
+        let Ok(secret) = text.parse::<SecretRef>();
+        if secret.is_literal() && is_secret {
+            self.fault(at, key, "holds the secret itself; write env:NAME, file:PATH or cmd:COMMAND");
+            return None;
+        }
+        let secret = match secret {
+            SecretRef::File(path) => SecretRef::File(self.path(&path.to_string_lossy())),
+            other => other,
+        };
+        self.set(key, secret.shown(), Some(at));
+        Some(secret)
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+/// True if this is a URL that an agent can have; a scheme may be left out.
+fn check_url(url: &str) -> Result<(), String> {
+    let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    match url::Url::parse(&full) {
+        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.host().is_some() => Ok(()),
+        Ok(parsed) => Err(format!("{}: is no scheme of an agent; write http or https", parsed.scheme())),
+        Err(error) => Err(format!("{url:?} is no URL: {error}")),
+    }
+}
+
+/// The known word that needs the fewest changes, if it is near.
+pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distance = |a: &str, b: &str| -> usize {
+        let b: Vec<char> = b.chars().collect();
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.chars().enumerate() {
+            let mut before = row[0];
+            row[0] = i + 1;
+            for (j, y) in b.iter().enumerate() {
+                let kept = row[j + 1];
+                row[j + 1] = (before + usize::from(x != *y)).min(row[j] + 1).min(kept + 1);
+                before = kept;
+            }
+        }
+        row[b.len()]
+    };
+    let best = known.iter().map(|key| (distance(word, key), *key)).min()?;
+    (best.0 <= 2 || best.0 * 3 <= word.chars().count()).then_some(best.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn faults(text: &str, expected: &[(usize, &str)]) {
+        let error = load_text(text, Path::new("/etc/q.toml")).expect_err("it has faults");
+        let got: Vec<_> = error.faults.iter().map(|f| (f.line, format!("{}: {}", f.key, f.what))).collect();
+        assert_eq!(got.len(), expected.len(), "{got:?}");
+        for ((line, what), (expected_line, part)) in got.iter().zip(expected) {
+            assert_eq!(line, expected_line, "{what}");
+            assert!(what.contains(part), "{what:?} says nothing of {part:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_with_its_line() {
+        faults(
+            "operator = 3.5\nthem = 1\n[console]\ntheme = \"pink\"\nmouse = \"yes\"\n[watch]\nsilent_after = \"soon\"\n",
+            &[
+                (1, "operator: is float"),
+                (2, "them: is no setting"),
+                (4, "console.theme: is \"pink\"; write one of dark"),
+                (5, "console.mouse: is string, not true or false"),
+                (7, "watch.silent_after: not a duration"),
+            ],
+        );
+        faults(
+            "[fleet.prod]\nprotekt = true\n[[fleet.prod.agents]]\nname = \"a\"\n[[fleet.prod.agents]]\nurl = \"ftp://x\"\nbearer = \"sk-1\"\n[[fleet.prod.agents]]\nurl = \"http://x\"\ndialect = \"0.2\"\nheaders = { \"x-api-key\" = \"v\", \"bad name\" = \"env:X\" }\n",
+            &[
+                (2, "did you mean protect?"),
+                (3, "fleet.prod.agents.url: is missing"),
+                (5, "ftp: is no scheme"),
+                (7, "holds the secret itself"),
+                (10, "is not spoken"),
+                (11, "headers.bad name: is no header name"),
+                (11, "headers.x-api-key: holds the secret itself"),
+            ],
+        );
+        faults("[console\ntheme=1", &[(1, "")]);
+        faults("default_fleet = \"prod\"\n", &[(1, "there is no [fleet.prod]")]);
+    }
+
+    #[test]
+    fn what_is_set_is_in_effect_and_says_where_it_came_from() {
+        let text = "default_fleet = \"prod\"\n[fleet.prod]\nprotect = true\nca = \"ca.pem\"\n[[fleet.prod.agents]]\nname = \"a\"\nurl = \"localhost:9101\"\nbearer = \"env:TOKEN\"\nresubscribe = true\nlabels = { region = \"eu\" }\n";
+        let config = load_text(text, Path::new("/etc/q.toml")).unwrap();
+        let fleet = &config.fleets["prod"];
+        assert!(fleet.protect);
+        assert_eq!(fleet.ca.as_deref(), Some(Path::new("/etc/ca.pem")));
+        let agent = &fleet.agents[0];
+        assert_eq!((agent.name.as_deref(), agent.resubscribe), (Some("a"), Some(true)));
+        assert_eq!(agent.credentials.bearer, Some(SecretRef::Env("TOKEN".into())));
+        let origin = |key: &str| config.settings.iter().find(|s| s.key == key).map(|s| s.origin.clone());
+        assert_eq!(origin("fleet.prod.protect"), Some(Origin::File(3)));
+        assert_eq!(origin("console.theme"), Some(Origin::Default));
+    }
+}

@@ -1,0 +1,175 @@
+//! What the operator set: defaults, then the file, then the environment, then flags.
+//!
+//! Reading finds every fault at once and names its line. Secrets are references until they are used.
+
+mod load;
+pub mod secret;
+pub mod units;
+
+pub use load::{Fault, Faults, Origin, Setting, load, load_text};
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::domain::agent::{AgentSpec, Source};
+use crate::domain::card::Dialect;
+use secret::SecretRef;
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The fleet that is used unless another one is named.
+    pub default_fleet: String,
+    /// Who acts, in stories and metadata; the system's user name by default.
+    pub operator: String,
+    /// How the console looks and behaves.
+    pub console: Console,
+    /// When a task counts as silent or stalled.
+    pub watch: Watch,
+    /// How long ended work is kept.
+    pub keep: Keep,
+    /// Survive a power loss, not only a kill; each commit then waits for the disk.
+    pub power_loss_safe: bool,
+    /// The fleets by name.
+    pub fleets: BTreeMap<String, Fleet>,
+    /// Every setting with where it came from, for `config show`.
+    pub settings: Vec<Setting>,
+    /// The file that was read, if there was one.
+    pub file: Option<PathBuf>,
+}
+
+/// `[console]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Console {
+    /// `dark`, `light` or `mono`.
+    pub theme: String,
+    /// Draw with ASCII alone.
+    pub ascii: bool,
+    /// Let the mouse select, scroll and open.
+    pub mouse: bool,
+    /// The zone of all clocks; `UTC` or a name of the tz database, or `local`.
+    pub zone: String,
+}
+
+/// `[watch]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Watch {
+    /// No event for this long on an open stream makes a task silent.
+    pub silent_after: Duration,
+    /// No change for this long after a cut stream makes a task stalled.
+    pub stalled_after: Duration,
+}
+
+/// `[keep]`
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keep {
+    /// Ended jobs are kept this long.
+    pub time: Duration,
+    /// And at most so many bytes of them.
+    pub bytes: u64,
+}
+
+/// `[fleet.NAME]`
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// Production: every act is confirmed more carefully, and every screen says so.
+    pub protect: bool,
+    /// Where its data is kept; by default a folder of its name in the user's data folder.
+    pub data_dir: Option<PathBuf>,
+    /// Between two probes of one agent, give or take a fifth.
+    pub probe_interval: Duration,
+    /// A file of certificate authorities for all its agents.
+    pub ca: Option<PathBuf>,
+    /// Its agents, in order.
+    pub agents: Vec<Agent>,
+    /// Credentials by URL pattern.
+    pub logins: Vec<Login>,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Self {
+            protect: false,
+            data_dir: None,
+            probe_interval: Duration::from_secs(30),
+            ca: None,
+            agents: Vec::new(),
+            logins: Vec::new(),
+        }
+    }
+}
+
+/// `[[fleet.NAME.agents]]`
+#[derive(Clone, Debug)]
+pub struct Agent {
+    /// Its name in this fleet; the name in its card otherwise.
+    pub name: Option<String>,
+    /// Where its card is, or its origin.
+    pub url: String,
+    /// What is sent with each request, to this URL's origin alone.
+    pub credentials: Credentials,
+    /// A file of certificate authorities for this agent.
+    pub ca: Option<PathBuf>,
+    /// Speak only this dialect.
+    pub dialect: Option<Dialect>,
+    /// Whether looking at a running task by a second stream is harmless there.
+    pub resubscribe: Option<bool>,
+    /// For grouping.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Agent {
+    /// An agent of which only the URL is known.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self {
+            name: None,
+            url: url.into(),
+            credentials: Credentials::default(),
+            ca: None,
+            dialect: None,
+            resubscribe: None,
+            labels: BTreeMap::new(),
+        }
+    }
+
+    /// What the core needs to know of it.
+    pub fn spec(&self, source: Source) -> AgentSpec {
+        AgentSpec {
+            name: self.name.as_deref().map(Into::into),
+            url: self.url.as_str().into(),
+            source,
+            dialect: self.dialect,
+            resubscribe: self.resubscribe,
+            labels: self.labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
+        }
+    }
+}
+
+/// `[[fleet.NAME.logins]]`
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// `https://*.example.com/path`: scheme, host with `*` for one or more labels, port, path prefix.
+    pub url: String,
+    /// What is sent.
+    pub credentials: Credentials,
+}
+
+/// What is sent to prove who is calling.
+#[derive(Clone, Debug, Default)]
+pub struct Credentials {
+    /// `Authorization: Bearer …`
+    pub bearer: Option<SecretRef>,
+    /// Fixed headers.
+    pub headers: BTreeMap<String, SecretRef>,
+}
+
+impl Credentials {
+    /// True if nothing is sent.
+    pub fn is_empty(&self) -> bool {
+        self.bearer.is_none() && self.headers.is_empty()
+    }
+}
+
+/// The commented example, every key at its default.
+pub const EXAMPLE: &str = include_str!("../../config.example.toml");

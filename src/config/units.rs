@@ -1,0 +1,98 @@
+//! Durations and sizes as people write them.
+
+use std::time::Duration;
+
+/// `500ms`, `30s`, `5m`, `2h`, `7d`, or a bare number of seconds; also `1m30s`.
+///
+/// # Errors
+/// What a duration looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let fault = || format!("not a duration: {text:?}; write 500ms, 30s, 5m, 2h or 7d");
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0).ok_or_else(fault)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| fault())?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let millis = match &rest[..letters] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(fault()),
+        };
+        total += Duration::from_millis(number.checked_mul(millis).ok_or_else(fault)?);
+        rest = &rest[letters..];
+    }
+    if total.is_zero() { Err(fault()) } else { Ok(total) }
+}
+
+/// A duration as it is written in the configuration.
+pub fn show_duration(time: Duration) -> String {
+    let millis = time.as_millis();
+    for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {
+        if millis >= unit && millis.is_multiple_of(unit) {
+            return format!("{}{name}", millis / unit);
+        }
+    }
+    format!("{millis}ms")
+}
+
+/// `512MiB`, `2GiB`, `1000000`.
+///
+/// # Errors
+/// What a size looks like.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    let fault = || format!("not a size: {text:?}; write 512MiB or 2GiB");
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..digits].parse().map_err(|_| fault())?;
+    let shift = match text[digits..].trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return Err(fault()),
+    };
+    number.checked_shl(shift).filter(|size| size >> shift == number).ok_or_else(fault)
+}
+
+/// A size as it is written in the configuration.
+pub fn show_bytes(bytes: u64) -> String {
+    for (shift, name) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes >= 1 << shift && bytes.is_multiple_of(1 << shift) {
+            return format!("{}{name}", bytes >> shift);
+        }
+    }
+    format!("{bytes}B")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_read_and_written() {
+        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("90", 90_000), ("1m30s", 90_000), ("30d", 2_592_000_000)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "s", "5 parsecs", "-3s", "0s", "1.5h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        for (text, size) in [("2GiB", 2u64 << 30), ("1000", 1000), ("64 KiB", 65536)] {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for text in ["", "GiB", "2GB", "99999999999TiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+        assert_eq!((show_duration(Duration::from_secs(90)), show_duration(Duration::from_secs(7200))), ("90s".into(), "2h".into()));
+        assert_eq!(show_bytes(2 << 30), "2GiB");
+    }
+}

@@ -1,0 +1,37 @@
+//! Calls to agents: the only place with reqwest.
+//!
+//! Every wait, size, depth, header count and redirect has a bound. Credentials go only to the origin
+//! that they were configured for. What comes back is redacted before anything else sees it.
+
+mod address;
+mod cause;
+pub mod clock;
+pub mod login;
+mod redact;
+mod request;
+mod stream;
+pub mod tap;
+
+pub use login::Access;
+pub use redact::Redactor;
+pub use request::{CardAnswer, Net, Opened};
+pub use stream::EventReader;
+
+use std::time::Duration;
+
+/// A probe must be answered within this.
+pub const PROBE: Duration = Duration::from_secs(5);
+/// A connection must stand within this.
+pub const CONNECT: Duration = Duration::from_secs(5);
+/// A read or a listing must be answered within this.
+pub const READ: Duration = Duration::from_secs(10);
+/// A cancel must be answered within this; then `GetTask` tells.
+pub const CANCEL: Duration = Duration::from_secs(10);
+/// A sending must be answered, or its stream opened, within this.
+pub const SEND: Duration = Duration::from_secs(30);
+/// A JSON body is at most this long.
+pub const BODY: usize = 64 * 1024 * 1024;
+/// Response headers are at most so many.
+pub const HEADERS: usize = 100;
+/// Redirects are followed at most so often.
+pub const REDIRECTS: usize = 5;

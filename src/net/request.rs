@@ -1,0 +1,507 @@
+//! Requests: cards, calls and streams.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE};
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+use url::{Host, Url};
+
+use super::address::{Resolver, is_blocked};
+use super::cause::classify;
+use super::login::{Access, parse_url};
+use super::redact::Redactor;
+use super::stream::EventReader;
+use super::tap::{Kind, Line, Tap};
+use super::{BODY, CONNECT, HEADERS, PROBE, REDIRECTS};
+use crate::domain::agent::normalise_url;
+use crate::domain::card::FetchedCard;
+use crate::domain::cause::{Cause, Failure, Limit, Sent};
+use crate::domain::input::ServerTraits;
+use crate::domain::text::Untrusted;
+use crate::protocol;
+
+/// Where cards are, in the order tried: 0.3 and 1.0, then 0.2.
+const WELL_KNOWN: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/agent.json"];
+
+/// Calls agents. A clone shares connections.
+#[derive(Clone, Debug)]
+pub struct Net {
+    clients: Arc<Mutex<BTreeMap<Profile, reqwest::Client>>>,
+    redactor: Redactor,
+    tap: Tap,
+}
+
+/// What is trusted; clients that trust the same share their connections.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Profile {
+    Plain,
+    System,
+    Authorities(PathBuf),
+    Anybody,
+}
+
+/// A card that was asked for.
+#[derive(Debug)]
+pub struct CardAnswer {
+    /// `None`: it has not changed.
+    pub card: Option<FetchedCard>,
+    /// The card's text, as it came, redacted.
+    pub text: Option<String>,
+    /// How long it took.
+    pub took: Duration,
+    /// What the headers tell.
+    pub server: ServerTraits,
+}
+
+/// An answer to a request that asked for a stream.
+#[derive(Debug)]
+pub enum Opened {
+    /// It streams.
+    Stream(EventReader),
+    /// It answered with a document instead: an error, or a server that does not stream.
+    Document(String),
+}
+
+struct Answer {
+    response: reqwest::Response,
+    took: Duration,
+    server: ServerTraits,
+    status: StatusCode,
+}
+
+impl Net {
+    /// Prepares calls; nothing is connected yet.
+    pub fn new(redactor: Redactor, tap: Tap) -> Self {
+        install_crypto();
+        Self { clients: Arc::default(), redactor, tap }
+    }
+
+    /// What was on the wire.
+    pub fn tap(&self) -> &Tap {
+        &self.tap
+    }
+
+    /// Takes secrets out of texts.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
+    fn client(&self, access: &Access, url: &Url) -> Result<reqwest::Client, Cause> {
+        let profile = if access.insecure {
+            Profile::Anybody
+        } else if url.scheme() == "http" {
+            Profile::Plain
+        } else if let Some(ca) = &access.ca {
+            Profile::Authorities(ca.clone())
+        } else {
+            Profile::System
+        };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&profile) {
+            return Ok(client.clone());
+        }
+        let client = build(&profile)?;
+        clients.insert(profile, client.clone());
+        Ok(client)
+    }
+
+    /// One exchange of headers, with redirects where they are allowed.
+    async fn exchange(
+        &self,
+        access: &Access,
+        line: &Line,
+        method: Method,
+        url: Url,
+        headers: HeaderMap,
+        body: Option<String>,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
+        let mut url = url;
+        let begun = Instant::now();
+        for _ in 0..=REDIRECTS {
+            self.check_address(access, &url)?;
+            let left = limit.saturating_sub(begun.elapsed());
+            let answer =
+                self.exchange_once(access, line, &method, &url, headers.clone(), body.clone(), left, limit).await?;
+            let status = answer.status;
+            if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
+                return Ok(answer);
+            }
+            let location = answer.response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let Some(next) = location.and_then(|to| url.join(to).ok()) else {
+                return Err(maybe(Cause::Status { status: status.as_u16(), says: "a redirect to nowhere".into() }));
+            };
+            // A request that has a body is sent again only where the status says so.
+            let keeps_method = method == Method::GET
+                || matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+            let same_origin = next.origin() == url.origin();
+            let downgrade = url.scheme() == "https" && next.scheme() != "https";
+            let carries = access.has_credentials() || body.is_some();
+            if !keeps_method || downgrade || (!same_origin && carries) {
+                return Err(maybe(Cause::RedirectRefused(Untrusted::from(next.as_str()))));
+            }
+            url = next;
+        }
+        Err(maybe(Cause::Limit(Limit::Redirects)))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the members of one request")]
+    async fn exchange_once(
+        &self,
+        access: &Access,
+        line: &Line,
+        method: &Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Option<String>,
+        left: Duration,
+        limit: Duration,
+    ) -> Result<Answer, Failure> {
+        let unsent = |cause| Failure { sent: Sent::Not, cause };
+        let client = self.client(access, url).map_err(unsent)?;
+        let secret_headers = access.headers(url, &self.redactor).await.map_err(unsent)?;
+        let names: Vec<_> = secret_headers.keys().map(|name| name.as_str().to_owned()).collect();
+        let mut all = headers;
+        all.extend(secret_headers);
+        line.keep(Kind::Request, &format!("{method} {url}"), &shown(&all, &names, body.as_deref().unwrap_or("")));
+        let begun = Instant::now();
+        let mut request = client.request(method.clone(), url.clone()).headers(all);
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let sent = tokio::time::timeout(left, request.send()).await;
+        let response = match sent {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => {
+                let failure = classify(&error, limit);
+                line.keep(Kind::End, &failure.cause.to_string(), "");
+                return Err(failure);
+            }
+            Err(_) => {
+                let cause = Cause::TimedOut(limit);
+                line.keep(Kind::End, &cause.to_string(), "");
+                return Err(maybe(cause));
+            }
+        };
+        let took = begun.elapsed();
+        let status = response.status();
+        let server = ServerTraits {
+            express: response.headers().get("x-powered-by").is_some_and(|value| value.as_bytes() == b"Express"),
+        };
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            access.refused(url);
+            let challenge = response.headers().get(WWW_AUTHENTICATE).map(header_text);
+            let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
+            line.keep(Kind::Response, &head, &shown(response.headers(), &[], ""));
+            return Err(maybe(Cause::Login {
+                status: status.as_u16(),
+                challenge: challenge.map(|text| Untrusted::from(&*self.redactor.redact(&text))),
+                had_credentials: !names.is_empty(),
+            }));
+        }
+        Ok(Answer { response, took, server, status })
+    }
+
+    /// Cards do not decide that this machine calls the local link or a metadata service.
+    fn check_address(&self, access: &Access, url: &Url) -> Result<(), Failure> {
+        let named = access.origin.as_ref().is_some_and(|origin| origin.host() == url.host());
+        let blocked = match url.host() {
+            Some(Host::Ipv4(address)) => is_blocked(address.into()),
+            Some(Host::Ipv6(address)) => is_blocked(address.into()),
+            _ => false,
+        };
+        if blocked && !named {
+            let host = url.host_str().unwrap_or_default();
+            return Err(Failure { sent: Sent::Not, cause: Cause::Blocked(Untrusted::from(host)) });
+        }
+        Ok(())
+    }
+
+    /// Reads a body up to the limit, and keeps it on the tap.
+    async fn body(&self, answer: Answer, line: &Line, left: Duration, limit: Duration) -> Result<String, Failure> {
+        let Answer { mut response, took, status, .. } = answer;
+        let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
+        let headers = shown(response.headers(), &[], "");
+        if response.content_length().is_some_and(|length| length > BODY as u64) {
+            line.keep(Kind::Response, &head, &headers);
+            return Err(maybe(Cause::Limit(Limit::Body)));
+        }
+        let mut bytes = Vec::new();
+        let read = async {
+            while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error, limit).cause)? {
+                if bytes.len() + chunk.len() > BODY {
+                    return Err(Cause::Limit(Limit::Body));
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            Ok(())
+        };
+        let read = tokio::time::timeout(left, read).await.unwrap_or(Err(Cause::TimedOut(limit)));
+        let text = String::from_utf8_lossy(&bytes);
+        let text = self.redactor.redact(&text).into_owned();
+        line.keep(Kind::Response, &head, &format!("{headers}{text}"));
+        match read {
+            Ok(()) => Ok(text),
+            Err(cause) => {
+                line.keep(Kind::End, &cause.to_string(), "");
+                Err(maybe(cause))
+            }
+        }
+    }
+
+    /// Fetches an agent's card from where it is, or from where cards usually are.
+    ///
+    /// # Errors
+    /// What came of the last place that was tried.
+    pub async fn fetch_card(
+        &self,
+        access: &Access,
+        line: &Line,
+        url: &str,
+        etag: Option<&Untrusted>,
+        limit: Duration,
+    ) -> Result<CardAnswer, Failure> {
+        let begun = Instant::now();
+        let mut last = maybe(Cause::Malformed(Untrusted::from("no URL to look for a card at")));
+        for place in card_places(url) {
+            let left = limit.saturating_sub(begun.elapsed());
+            match self.fetch_card_at(access, line, place, etag, left, limit).await {
+                Err(Failure { cause: Cause::Status { status: 404 | 405 | 410, says }, .. }) => {
+                    last = maybe(Cause::Status { status: 404, says });
+                }
+                // Some servers answer every path with a page.
+                Err(failure @ Failure { cause: Cause::Malformed(_), .. }) => last = failure,
+                result => return result,
+            }
+        }
+        Err(last)
+    }
+
+    async fn fetch_card_at(
+        &self,
+        access: &Access,
+        line: &Line,
+        url: Url,
+        etag: Option<&Untrusted>,
+        left: Duration,
+        limit: Duration,
+    ) -> Result<CardAnswer, Failure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        // Two SDKs serve both cards at one place and choose by this header.
+        headers.insert("a2a-version", HeaderValue::from_static("1.0"));
+        if let Some(value) = etag.and_then(|etag| HeaderValue::from_str(etag.raw()).ok()) {
+            headers.insert(IF_NONE_MATCH, value);
+        }
+        let begun = Instant::now();
+        let answer = self.exchange(access, line, Method::GET, url.clone(), headers, None, left).await?;
+        let (took, server, status) = (answer.took, answer.server, answer.status);
+        if status == StatusCode::NOT_MODIFIED {
+            line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
+            return Ok(CardAnswer { card: None, text: None, took, server });
+        }
+        let etag = answer.response.headers().get(ETAG).map(header_text).map(Untrusted::from);
+        let left = left.saturating_sub(begun.elapsed());
+        let text = self.body(answer, line, left, limit).await?;
+        if !status.is_success() {
+            return Err(maybe(status_cause(status, &text)));
+        }
+        let card = protocol::card::decode(&text).map_err(maybe)?;
+        let card = Some(FetchedCard { card: Arc::new(card), url: Arc::from(url.as_str()), etag });
+        Ok(CardAnswer { card, text: Some(text), took, server })
+    }
+
+    /// One call that is answered by a document. Also gives the time until its headers.
+    ///
+    /// # Errors
+    /// What went wrong, and whether it can have arrived.
+    pub async fn call(
+        &self,
+        access: &Access,
+        line: &Line,
+        url: &Untrusted,
+        headers: &[(&'static str, &'static str)],
+        body: String,
+        limit: Duration,
+    ) -> Result<(String, Duration), Failure> {
+        let begun = Instant::now();
+        let url = interface_url(url)?;
+        let headers = rpc_headers(headers, "application/json");
+        let answer = self.exchange(access, line, Method::POST, url, headers, Some(body), limit).await?;
+        let (took, status) = (answer.took, answer.status);
+        // The body has as long again as the answer had.
+        let left = (limit * 2).saturating_sub(begun.elapsed());
+        let text = self.body(answer, line, left, limit).await?;
+        if !status.is_success() {
+            return Err(maybe(status_cause(status, &text)));
+        }
+        Ok((text, took))
+    }
+
+    /// One call that asks for a stream. `limit` is for its headers only.
+    ///
+    /// # Errors
+    /// What went wrong, and whether it can have arrived.
+    pub async fn open(
+        &self,
+        access: &Access,
+        line: &Line,
+        url: &Untrusted,
+        headers: &[(&'static str, &'static str)],
+        body: String,
+        limit: Duration,
+    ) -> Result<(Opened, Duration, ServerTraits), Failure> {
+        let url = interface_url(url)?;
+        let headers = rpc_headers(headers, "text/event-stream, application/json");
+        let answer = self.exchange(access, line, Method::POST, url, headers, Some(body), limit).await?;
+        let (took, server, status) = (answer.took, answer.server, answer.status);
+        let kind = answer.response.headers().get(CONTENT_TYPE).map(header_text).unwrap_or_default();
+        if status.is_success() && kind.to_ascii_lowercase().starts_with("text/event-stream") {
+            let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
+            line.keep(Kind::Response, &head, &shown(answer.response.headers(), &[], ""));
+            let reader = EventReader::new(answer.response, self.redactor.clone(), line.clone());
+            return Ok((Opened::Stream(reader), took, server));
+        }
+        let text = self.body(answer, line, limit, limit).await?;
+        if !status.is_success() {
+            return Err(maybe(status_cause(status, &text)));
+        }
+        Ok((Opened::Document(text), took, server))
+    }
+}
+
+fn maybe(cause: Cause) -> Failure {
+    Failure { sent: Sent::Maybe, cause }
+}
+
+fn header_text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+fn interface_url(url: &Untrusted) -> Result<Url, Failure> {
+    parse_url(url.raw()).ok_or_else(|| Failure {
+        sent: Sent::Not,
+        cause: Cause::Malformed(Untrusted::from(format!("its card names no URL but {:?}", url.shortened(80)))),
+    })
+}
+
+fn rpc_headers(own: &[(&'static str, &'static str)], accept: &'static str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    for (name, value) in own {
+        headers.insert(*name, HeaderValue::from_static(value));
+    }
+    headers
+}
+
+/// A status that is no success. A JSON-RPC error in its body says more than the number.
+fn status_cause(status: StatusCode, body: &str) -> Cause {
+    if let Err(cause @ Cause::Rpc(_)) = protocol::jsonrpc::open(body) {
+        return cause;
+    }
+    let says = Untrusted::from(body).headline(160);
+    Cause::Status { status: status.as_u16(), says }
+}
+
+/// Headers as they are shown: those that carry secrets without their values.
+fn shown(headers: &HeaderMap, secret: &[String], body: &str) -> String {
+    let mut text = String::new();
+    for (name, value) in headers {
+        let hide = secret.iter().any(|hidden| hidden == name.as_str())
+            || value.is_sensitive()
+            || crate::config::secret::is_secret_header(name.as_str());
+        let value = if hide { "[redacted]".to_owned() } else { header_text(value) };
+        let _infallible = writeln!(text, "{name}: {value}");
+    }
+    text.push('\n');
+    text.push_str(body);
+    text
+}
+
+/// The places where the card of `url` may be: a path that names a card is one; else the usual
+/// places below the path, then below the origin, as some hosts serve many agents.
+fn card_places(url: &str) -> Vec<Url> {
+    let Some(given) = parse_url(url) else { return Vec::new() };
+    if given.path().ends_with(".json") {
+        return vec![given];
+    }
+    let mut places = Vec::new();
+    let base = normalise_url(given.as_str());
+    let origin = given.origin().ascii_serialization();
+    for base in [base, origin] {
+        for known in WELL_KNOWN {
+            if let Ok(place) = Url::parse(&format!("{base}{known}"))
+                && !places.contains(&place)
+            {
+                places.push(place);
+            }
+        }
+    }
+    places
+}
+
+fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
+    let fault = |why: String| Cause::Credential(Untrusted::from(why));
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("quarterdeck/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT.min(PROBE))
+        .redirect(reqwest::redirect::Policy::none())
+        .http1_max_headers(HEADERS)
+        .dns_resolver(Arc::new(Resolver))
+        .pool_idle_timeout(Duration::from_secs(60))
+        .tcp_nodelay(true)
+        .tcp_keepalive(Duration::from_secs(15));
+    match profile {
+        // Without TLS no authority needs to be loaded.
+        Profile::Plain => builder = builder.tls_certs_only([]),
+        Profile::System => {}
+        Profile::Anybody => builder = builder.tls_danger_accept_invalid_certs(true),
+        Profile::Authorities(path) => {
+            let pem = std::fs::read(path).map_err(|error| fault(format!("ca {}: {error}", path.display())))?;
+            let certs = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| fault(format!("ca {}: {error}", path.display())))?;
+            if certs.is_empty() {
+                return Err(fault(format!("ca {}: holds no certificate", path.display())));
+            }
+            builder = builder.tls_certs_merge(certs);
+        }
+    }
+    builder.build().map_err(|error| fault(format!("TLS cannot be set up: {error}")))
+}
+
+/// Chooses the cryptography of TLS, once.
+pub(super) fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // An error means that somebody chose before us, which is as good.
+        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cards_are_looked_for_where_they_usually_are() {
+        let places = |url| card_places(url).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(places("h:9101"), [
+            "http://h:9101/.well-known/agent-card.json",
+            "http://h:9101/.well-known/agent.json",
+        ]);
+        assert_eq!(places("https://h/agents/x/"), [
+            "https://h/agents/x/.well-known/agent-card.json",
+            "https://h/agents/x/.well-known/agent.json",
+            "https://h/.well-known/agent-card.json",
+            "https://h/.well-known/agent.json",
+        ]);
+        assert_eq!(places("https://h/my-card.json"), ["https://h/my-card.json"]);
+        assert!(places("not a url").is_empty());
+    }
+}

@@ -1,0 +1,53 @@
+//! Reading an event stream: guarded, redacted, tapped.
+
+use std::time::Duration;
+
+use super::cause::cause;
+use super::redact::Redactor;
+use super::tap::{Kind, Line};
+use crate::domain::cause::Cause;
+use crate::protocol::sse::{Event, Guard};
+
+/// An open event stream of one call.
+#[derive(Debug)]
+pub struct EventReader {
+    response: reqwest::Response,
+    guard: Guard,
+    redactor: Redactor,
+    line: Line,
+}
+
+impl EventReader {
+    pub(super) fn new(response: reqwest::Response, redactor: Redactor, line: Line) -> Self {
+        Self { response, guard: Guard::new(), redactor, line }
+    }
+
+    /// Waits for bytes and hands each event that they complete to `take`. False once the stream has ended.
+    ///
+    /// There is no limit on silence here: servers exist that send nothing between events for minutes.
+    ///
+    /// # Errors
+    /// The connection broke, or a limit was passed.
+    pub async fn read(&mut self, mut take: impl FnMut(Event<'_>)) -> Result<bool, Cause> {
+        let Some(bytes) = self.response.chunk().await.map_err(|error| cause(&error, Duration::ZERO))? else {
+            return Ok(false);
+        };
+        let (redactor, line) = (&self.redactor, &self.line);
+        let redacts = !redactor.is_empty();
+        self.guard.push(&bytes, |event| {
+            line.keep(Kind::Event, &event.name, &event.data);
+            if redacts {
+                let data = redactor.redact(&event.data);
+                take(Event { name: event.name, data });
+            } else {
+                take(event);
+            }
+        })?;
+        Ok(true)
+    }
+
+    /// Notes how the stream ended.
+    pub fn ended(&self, how: &str) {
+        self.line.keep(Kind::End, how, "");
+    }
+}
