@@ -1,5 +1,9 @@
 //! Quarterdeck: the terminal supervisor for fleets of A2A agents.
 pub mod config;
+pub mod demo;
 pub mod domain;
+pub mod engine;
+pub mod failpoint;
 pub mod net;
 pub mod protocol;
+pub mod store;

@@ -277,6 +277,15 @@ macro_rules! error_names {
                 }
             }
 
+            /// By its name.
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($text => Some(Self::$name),)*
+                    "AgentError" => Some(Self::Other),
+                    _ => None,
+                }
+            }
+
             /// By `google.rpc.ErrorInfo.reason`.
             pub fn from_reason(reason: &str) -> Option<Self> {
                 match reason {

@@ -32,8 +32,15 @@ pub enum Input {
         /// What.
         outcome: Outcome,
     },
-    /// Whether the journal can be written.
-    Journal(Result<(), Untrusted>),
+    /// The journal cannot be written, and why.
+    JournalFailed(Untrusted),
+    /// The journal can be written again.
+    JournalRecovered {
+        /// Since when it could not.
+        from: At,
+        /// How many facts were not kept; the state they led to is.
+        facts: u64,
+    },
     /// Nobody watched between these points: the machine slept, or the engine was stopped.
     Paused {
         /// From.

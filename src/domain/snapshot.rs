@@ -1,9 +1,8 @@
 //! What surfaces read: the rows as they are, and what changed since they last looked.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::detail::Detail;
 use super::id::{AgentKey, AttemptKey, JobKey, ProblemKey};
 use super::job::{Attempt, Job};
 use super::agent::Agent;
@@ -31,8 +30,6 @@ pub struct Snapshot {
     pub attempts: Slab<AttemptKey, Attempt>,
     /// The problems, open and cleared.
     pub problems: Slab<ProblemKey, Problem>,
-    /// Story, messages and outputs of jobs that are under way.
-    pub details: BTreeMap<JobKey, Arc<Detail>>,
     /// Events a second over the last seconds, of all streams.
     pub events_per_second: u32,
     changes: VecDeque<Arc<Batch>>,
@@ -48,6 +45,11 @@ struct Batch {
 const BATCHES: usize = 256;
 
 impl Snapshot {
+    /// An empty fleet, watched since now.
+    pub fn starting(at: At) -> Self {
+        Self { at, watching_since: at, ..Self::default() }
+    }
+
     /// Publishes the state as it is now.
     pub fn publish(&mut self, state: &State, at: At, mut changed: Vec<Changed>) {
         self.rev += 1;

@@ -3,3 +3,6 @@
 mod recordings;
 mod simulator;
 mod sse;
+mod store;
+mod support;
+mod watching;

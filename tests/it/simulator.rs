@@ -20,7 +20,6 @@ use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::message::{Artifact, Hints, Message, Part, Role};
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::task::{Status, StreamEvent, TaskReport, TaskState};
-use quarterdeck::domain::text::Untrusted;
 use quarterdeck::domain::time::At;
 
 const AGENTS: usize = 4;
@@ -73,7 +72,7 @@ struct ToyAgent {
     received: BTreeMap<MessageId, u32>,
 }
 
-struct World {
+pub(crate) struct World {
     seed: Seed,
     now: At,
     order: u64,
@@ -91,7 +90,7 @@ struct World {
 }
 
 impl World {
-    fn new(number: u64) -> Self {
+    pub(crate) fn new(number: u64) -> Self {
         let mut seed = Seed::new(number);
         let agents = (0..AGENTS)
             .map(|_| ToyAgent {
@@ -636,7 +635,12 @@ impl World {
         })
     }
 
-    fn run(&mut self) {
+    /// What happened, in order; and the state that it led to.
+    pub(crate) fn outcome(&self) -> (&[Fact], &State) {
+        (&self.journal, self.core.state())
+    }
+
+    pub(crate) fn run(&mut self) {
         let end = At::from_micros(START) + END;
         let mut steps = 0u64;
         loop {

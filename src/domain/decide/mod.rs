@@ -26,12 +26,13 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Configured(specs) => fleet::configure(turn, specs),
         Input::Intent { ticket, intent } => on_intent(turn, ticket, intent),
         Input::Outcome { call, outcome } => on_outcome(turn, call, outcome),
-        Input::Journal(Ok(())) => {
-            turn.core.live.unsaved = None;
+        Input::JournalFailed(why) => {
+            turn.core.live.unsaved = Some(why);
             turn.touched.console = true;
         }
-        Input::Journal(Err(why)) => {
-            turn.core.live.unsaved = Some(why);
+        Input::JournalRecovered { from, facts } => {
+            turn.core.live.unsaved = None;
+            turn.watch_fact(What::JournalGap { from, facts });
             turn.touched.console = true;
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),

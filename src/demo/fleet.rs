@@ -1,0 +1,236 @@
+//! All embedded agents together: started, killed, brought back.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+
+use super::agent::{Errand, Mind};
+use super::behaviour::{Behaviour, Fault};
+use super::scenario::Scenario;
+use super::server;
+use crate::domain::agent::{AgentSpec, Source};
+use crate::domain::id::MessageId;
+use crate::domain::message::{Hints, Message, Part, Role};
+use crate::net::clock::Clock;
+use crate::net::tap::Tap;
+use crate::net::{Access, Net, Redactor};
+use crate::protocol::{Request, codec};
+
+/// Errands that wait for their courier.
+const ERRANDS: usize = 256;
+
+/// A running embedded fleet. Dropping it ends every agent.
+#[derive(Debug)]
+pub struct Fleet {
+    agents: Vec<Running>,
+    errands: tokio::sync::mpsc::Sender<Errand>,
+    courier: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Running {
+    mind: Arc<Mind>,
+    address: SocketAddr,
+    url: Arc<str>,
+    server: Mutex<Option<AbortHandle>>,
+}
+
+/// One agent, as the headless demo lists it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Its origin.
+    pub url: String,
+    /// How it behaves.
+    pub behaviour: &'static str,
+    /// What is wrong with it from the start.
+    pub fault: Option<&'static str>,
+    /// `1.0` or `0.3`.
+    pub speaks: String,
+}
+
+impl Fleet {
+    /// Starts every agent of a scenario on a port that the system chooses. `faults` is the percentage of
+    /// agents that have one, dealt out in turn from the start.
+    ///
+    /// # Errors
+    /// No port can be had.
+    pub fn start(scenario: &Scenario, seed: u64, speed: f64, faults: u32) -> io::Result<Self> {
+        let clock = Arc::new(Clock::start());
+        let (sender, errands) = tokio::sync::mpsc::channel(ERRANDS);
+        let faulty = scenario.agents.len() * usize::try_from(faults.min(100)).unwrap_or(0) / 100;
+        let mut agents = Vec::with_capacity(scenario.agents.len());
+        for (index, part) in scenario.agents.iter().enumerate() {
+            let fault = (index < faulty).then(|| Fault::ALL[index % Fault::ALL.len()]);
+            let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+            let address = listener.local_addr()?;
+            let url: Arc<str> = format!("http://{address}").into();
+            let mind = Arc::new(Mind::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone()));
+            let server = if fault == Some(Fault::Down) {
+                None
+            } else {
+                Some(tokio::spawn(server::serve(listener, mind.clone(), url.clone())).abort_handle())
+            };
+            agents.push(Running { mind, address, url, server: Mutex::new(server) });
+        }
+        let places = agents.iter().map(|agent| (agent.mind.part.name.clone(), agent.url.clone())).collect();
+        let courier = tokio::spawn(carry(errands, places, clock)).abort_handle();
+        Ok(Self { agents, errands: sender, courier })
+    }
+
+    /// The agents in order.
+    pub fn list(&self) -> Vec<Listed> {
+        let list = self.agents.iter().map(|agent| Listed {
+            name: agent.mind.part.name.clone(),
+            url: agent.url.to_string(),
+            behaviour: agent.mind.part.behaviour.as_str(),
+            fault: agent.mind.fault.map(Fault::as_str),
+            speaks: agent.mind.part.speaks.clone(),
+        });
+        list.collect()
+    }
+
+    /// The agents as an engine is told of them.
+    pub fn specs(&self) -> Vec<AgentSpec> {
+        let specs = self.agents.iter().map(|agent| AgentSpec {
+            name: Some(agent.mind.part.name.as_str().into()),
+            url: agent.url.clone(),
+            source: Source::Demo,
+            dialect: None,
+            // Known to be harmless here: the embedded servers replay nothing into their store.
+            resubscribe: (agent.mind.part.behaviour == Behaviour::DropsMidEvent).then_some(true),
+            labels: Vec::new(),
+        });
+        specs.collect()
+    }
+
+    fn find(&self, name: &str) -> Option<&Running> {
+        self.agents.iter().find(|agent| agent.mind.part.name == name)
+    }
+
+    /// Kills an agent: its port refuses, its connections are cut, its work stops.
+    pub fn kill(&self, name: &str) {
+        let Some(agent) = self.find(name) else { return };
+        let mut server = agent.server.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(server) = server.take() {
+            agent.mind.life.fetch_add(1, Ordering::Relaxed);
+            server.abort();
+            agent.mind.tasks.lose_watchers();
+        }
+    }
+
+    /// Brings a killed agent back on its port. One that forgets has no tasks any more.
+    pub async fn revive(&self, name: &str) {
+        let Some(agent) = self.find(name) else { return };
+        if agent.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            return;
+        }
+        if agent.mind.part.behaviour == Behaviour::Forgets {
+            agent.mind.tasks.forget();
+        }
+        // The port may be in use for a moment by a connection that is ending.
+        for _ in 0..50 {
+            match server::bind(agent.address) {
+                Ok(listener) => {
+                    let server = tokio::spawn(server::serve(listener, agent.mind.clone(), agent.url.clone()));
+                    *agent.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.abort_handle());
+                    agent.mind.resume_work();
+                    return;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, name, "the port is not free yet");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// A built-in caller gives every agent that speaks 1.0 a task now and then: one in turn, so that
+    /// each has one in every `round`.
+    pub async fn call(&self, round: Duration) {
+        let names: Vec<_> = self
+            .agents
+            .iter()
+            .filter(|agent| agent.mind.part.speaks == "1.0")
+            .map(|agent| agent.mind.part.name.clone())
+            .collect();
+        let pause = round / u32::try_from(names.len().max(1)).unwrap_or(u32::MAX);
+        for (number, name) in names.iter().cycle().enumerate() {
+            let errand = Errand {
+                to: name.clone(),
+                text: format!("piece of work {}", number + 1),
+                caller: "demo-caller".into(),
+                parent: None,
+            };
+            if self.errands.send(errand).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        std::future::pending().await
+    }
+
+    /// How often sends arrived, over all agents: all of them, and those beyond the first of an id.
+    pub fn received(&self) -> (u64, u64) {
+        let counts = self.agents.iter().flat_map(|agent| agent.mind.tasks.received());
+        counts.fold((0, 0), |(all, doubled), (_, count)| (all + count, doubled + count - 1))
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        self.courier.abort();
+        for agent in &self.agents {
+            if let Some(server) = agent.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                server.abort();
+            }
+        }
+    }
+}
+
+/// Carries what agents hand on to each other, over real connections.
+async fn carry(
+    mut errands: tokio::sync::mpsc::Receiver<Errand>,
+    places: std::collections::BTreeMap<String, Arc<str>>,
+    clock: Arc<Clock>,
+) {
+    let redactor = Redactor::default();
+    let net = Net::new(redactor.clone(), Tap::new(clock, redactor));
+    while let Some(errand) = errands.recv().await {
+        let Some(url) = places.get(&errand.to).cloned() else { continue };
+        let net = net.clone();
+        tokio::spawn(async move {
+            let codec = codec(crate::domain::card::Dialect::V1_0);
+            let parent = errand.parent.as_ref().map_or("", |parent| parent.raw());
+            let id = crate::domain::message::text_hash(&format!("{parent}{}{}", errand.to, errand.text));
+            let message = Message {
+                id: MessageId::from(format!("{}-{id:016x}", errand.caller).as_str()),
+                role: Role::User,
+                parts: vec![Part::text(errand.text.as_str())],
+                context: None,
+                task: None,
+                metadata: None,
+                references: errand.parent.iter().cloned().collect(),
+                hints: Hints {
+                    caller: Some(errand.caller.as_str().into()),
+                    skill: None,
+                    parent: errand.parent.clone(),
+                },
+            };
+            let body = codec.encode_request("1", None, &Request::Send { message: &message, stream: false });
+            let access = Access::open(&url);
+            let line = net.tap().line(crate::domain::id::AgentKey(0), 0);
+            let to = format!("{url}/").into();
+            if let Err(failure) =
+                net.call(&access, &line, &to, codec.headers(), body, crate::net::SEND).await
+            {
+                tracing::debug!(cause = %failure.cause, "an errand failed");
+            }
+        });
+    }
+}

@@ -1,0 +1,155 @@
+//! The HTTP side of an embedded agent: a port that can really die and come back.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Frame as BodyFrame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinSet;
+
+use super::agent::{Answered, Mind};
+use super::behaviour::Fault;
+use super::tasks::Frame;
+
+type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// Requests larger than this are refused.
+const LARGEST: usize = 8 * 1024 * 1024;
+/// Keep-alive comments, as one SDK sends them.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A listening port, bound and not yet served.
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(1024)
+}
+
+/// Serves an agent until the task is aborted; then its port refuses and its connections are cut.
+pub(super) async fn serve(listener: TcpListener, mind: Arc<Mind>, url: Arc<str>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((socket, _)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        if mind.fault == Some(Fault::Frozen) {
+            connections.spawn(async move {
+                let _held_open = socket;
+                std::future::pending::<()>().await;
+            });
+            continue;
+        }
+        let _late_is_better_than_never = socket.set_nodelay(true);
+        let (mind, url) = (mind.clone(), url.clone());
+        connections.spawn(async move {
+            let service = service_fn(move |request| handle(request, mind.clone(), url.clone()));
+            let http = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .serve_connection(TokioIo::new(socket), service)
+                .await;
+            if let Err(error) = http {
+                tracing::trace!(%error, "an embedded agent's connection ended");
+            }
+        });
+    }
+}
+
+async fn handle(request: Request<Incoming>, mind: Arc<Mind>, url: Arc<str>) -> Result<Response<Body>, Infallible> {
+    match mind.fault {
+        Some(Fault::Slow) => tokio::time::sleep(Duration::from_secs(5)).await,
+        Some(Fault::Login) if request.uri().path() != "/demo/received" => {
+            let mut response = document(StatusCode::UNAUTHORIZED, "text/plain", "who are you?".into());
+            let challenge = http::HeaderValue::from_static("Bearer realm=\"demo\"");
+            response.headers_mut().insert(http::header::WWW_AUTHENTICATE, challenge);
+            return Ok(response);
+        }
+        _ => {}
+    }
+    let (head, body) = request.into_parts();
+    Ok(match (head.method.as_str(), head.uri.path()) {
+        ("GET", "/.well-known/agent-card.json") => {
+            let card = mind.card(&url);
+            let etag = format!("\"{:016x}\"", crate::domain::message::text_hash(&card));
+            let known = head.headers.get(http::header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+            let mut response = if known {
+                document(StatusCode::NOT_MODIFIED, "application/json", String::new())
+            } else {
+                document(StatusCode::OK, "application/json", card)
+            };
+            if let Ok(etag) = http::HeaderValue::from_str(&etag) {
+                response.headers_mut().insert(http::header::ETAG, etag);
+            }
+            response
+        }
+        ("GET", "/demo/received") => document(StatusCode::OK, "application/json", mind.received()),
+        ("POST", "/") => match Limited::new(body, LARGEST).collect().await {
+            Ok(body) => {
+                let body = body.to_bytes();
+                let version = head.headers.get("a2a-version").and_then(|value| value.to_str().ok());
+                match mind.answer(&String::from_utf8_lossy(&body), version).await {
+                    Answered::Document(text) => document(StatusCode::OK, "application/json", text),
+                    Answered::Stream(frames, encode) => event_stream(frames, encode),
+                }
+            }
+            Err(_) => document(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large".into()),
+        },
+        _ => document(StatusCode::NOT_FOUND, "text/plain", "Not Found".into()),
+    })
+}
+
+fn document(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
+    let body = Full::new(Bytes::from(text)).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    response
+}
+
+type Encode = Box<dyn Fn(&Frame) -> Option<String> + Send + Sync>;
+
+struct Sse {
+    frames: tokio::sync::mpsc::Receiver<Frame>,
+    encode: Encode,
+    broken: bool,
+}
+
+fn event_stream(frames: tokio::sync::mpsc::Receiver<Frame>, encode: Encode) -> Response<Body> {
+    let state = Sse { frames, encode, broken: false };
+    let frames = stream::unfold(state, |mut state| async move {
+        if state.broken {
+            // An error here makes the server cut the connection without ending the body.
+            state.broken = false;
+            return Some((Err(io::Error::from(io::ErrorKind::ConnectionReset)), state));
+        }
+        let frame = match tokio::time::timeout(KEEP_ALIVE, state.frames.recv()).await {
+            Ok(frame) => frame?,
+            Err(_) => return Some((Ok(BodyFrame::data(Bytes::from_static(b": ping\n\n"))), state)),
+        };
+        state.broken = matches!(frame, Frame::Cut(_));
+        let text = (state.encode)(&frame)?;
+        Some((Ok(BodyFrame::data(Bytes::from(text))), state))
+    });
+    let frames: Pin<Box<dyn futures_util::Stream<Item = io::Result<BodyFrame<Bytes>>> + Send>> = Box::pin(frames);
+    let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+    let headers = response.headers_mut();
+    headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));
+    headers.insert(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-cache"));
+    response
+}

@@ -1,0 +1,277 @@
+//! The story: who sends what when, what happens besides, and what is told about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::ABILITIES;
+use super::fleet::Fleet;
+use super::scenario::{Act, Beat, Calm, JobPart, Scenario};
+use crate::domain::id::{AttemptId, Seed};
+use crate::domain::intent::{Intent, Receipt, Send};
+use crate::domain::message::Part;
+use crate::engine::Handle;
+
+/// What is told now.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Caption {
+    /// One line.
+    pub text: String,
+    /// What to press, for people at their own desk.
+    pub tour: Option<String>,
+    /// Seconds of the story; none once it is over.
+    pub second: Option<u32>,
+    /// The story waits for the presenter.
+    pub waits: bool,
+}
+
+/// How the story is told.
+#[derive(Clone, Copy, Debug)]
+pub struct StoryOptions {
+    /// How many times faster than life.
+    pub speed: f64,
+    /// Beats wait for the presenter.
+    pub stage: bool,
+    /// Nothing is sent.
+    pub no_work: bool,
+}
+
+/// A story under way.
+#[derive(Debug)]
+pub struct Story {
+    /// What is told now.
+    pub captions: watch::Receiver<Caption>,
+    /// `true`: the next beat; `false`: once more from the beat before.
+    pub presenter: mpsc::Sender<bool>,
+    task: tokio::task::AbortHandle,
+}
+
+impl Drop for Story {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Story {
+    /// Begins to tell a scenario to an engine that watches the fleet.
+    pub fn begin(scenario: Scenario, fleet: Arc<Fleet>, handle: Handle, options: StoryOptions) -> Self {
+        let (captions, told) = watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
+        let (presenter, keys) = mpsc::channel(8);
+        let teller = Teller {
+            fleet,
+            handle,
+            captions,
+            keys,
+            options,
+            named: Vec::new(),
+            seed: Seed::new(scenario.seed),
+            story: 0.0,
+            resumed: Instant::now(),
+        };
+        let task = tokio::spawn(teller.tell(scenario)).abort_handle();
+        Self { captions: told, presenter, task }
+    }
+}
+
+/// What happens at one second.
+enum Moment {
+    Job(JobPart),
+    Beat(Beat),
+    Rule(Beat),
+}
+
+struct Teller {
+    fleet: Arc<Fleet>,
+    handle: Handle,
+    captions: watch::Sender<Caption>,
+    keys: mpsc::Receiver<bool>,
+    options: StoryOptions,
+    /// Jobs that beats refer to.
+    named: Vec<(String, AttemptId)>,
+    seed: Seed,
+    /// Seconds of the story that have passed when the clock was last stopped.
+    story: f64,
+    resumed: Instant,
+}
+
+impl Teller {
+    fn second(&self) -> f64 {
+        self.story + self.resumed.elapsed().as_secs_f64() * self.options.speed
+    }
+
+    async fn until(&self, second: f64) {
+        let left = (second - self.second()) / self.options.speed;
+        if left > 0.0 {
+            tokio::time::sleep(Duration::from_secs_f64(left)).await;
+        }
+    }
+
+    async fn tell(mut self, scenario: Scenario) {
+        let Scenario { jobs, beats, calm, .. } = scenario;
+        let able = |beat: &Beat| beat.needs.iter().all(|need| ABILITIES.contains(&need.as_str()));
+        let mut moments: Vec<(f64, Moment)> = Vec::new();
+        if !self.options.no_work {
+            moments.extend(jobs.into_iter().map(|job| (job.at, Moment::Job(job))));
+        }
+        for beat in beats.into_iter().filter(able) {
+            match beat.by_rule_after {
+                Some(after) => {
+                    moments.push((beat.at + after, Moment::Rule(beat.clone())));
+                    moments.push((beat.at, Moment::Beat(Beat { act: None, ..beat })));
+                }
+                None => moments.push((beat.at, Moment::Beat(beat))),
+            }
+        }
+        moments.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let mut index = 0;
+        while index < moments.len() {
+            let (second, moment) = &moments[index];
+            let ticks = self.captions.clone();
+            let begun = self.second();
+            let speed = self.options.speed;
+            let clock = async {
+                let mut shown = begun;
+                loop {
+                    tokio::time::sleep(Duration::from_secs_f64(1.0 / speed)).await;
+                    shown += 1.0;
+                    ticks.send_modify(|caption| caption.second = whole(shown));
+                }
+            };
+            tokio::select! {
+                () = self.until(*second) => {}
+                () = clock => {}
+            }
+            self.captions.send_modify(|caption| caption.second = whole(*second));
+            match moment {
+                Moment::Job(job) => self.send(job.clone()).await,
+                Moment::Beat(beat) => {
+                    if self.options.stage && beat.caption.is_some() && !self.wait_for_presenter().await {
+                        // Once more from the beat before.
+                        let earlier = moments[..index].iter().rposition(|(_, moment)| {
+                            matches!(moment, Moment::Beat(beat) if beat.caption.is_some())
+                        });
+                        index = earlier.unwrap_or(0);
+                        self.story = moments[index].0;
+                        self.resumed = Instant::now();
+                        continue;
+                    }
+                    self.show(beat);
+                    self.act(beat).await;
+                }
+                Moment::Rule(beat) => {
+                    if self.act(beat).await {
+                        self.captions.send_modify(|caption| caption.text.push_str(" (by rule)"));
+                    }
+                }
+            }
+            index += 1;
+        }
+        if let Some(calm) = calm.filter(|_| !self.options.no_work) {
+            self.calm(calm).await;
+        }
+    }
+
+    fn show(&self, beat: &Beat) {
+        let (sent, doubled) = self.fleet.received();
+        let fill = |text: &String| text.replace("{sent}", &sent.to_string()).replace("{doubled}", &doubled.to_string());
+        self.captions.send_modify(|caption| {
+            if let Some(text) = &beat.caption {
+                caption.text = fill(text);
+            }
+            caption.tour = beat.tour.as_ref().map(fill);
+            caption.second = whole(beat.at);
+        });
+    }
+
+    /// Waits for the presenter; the story's clock stands still. False: once more from before.
+    async fn wait_for_presenter(&mut self) -> bool {
+        self.story = self.second();
+        self.captions.send_modify(|caption| caption.waits = true);
+        let next = self.keys.recv().await.unwrap_or(true);
+        self.captions.send_modify(|caption| caption.waits = false);
+        self.resumed = Instant::now();
+        next
+    }
+
+    async fn send(&mut self, job: JobPart) {
+        let Some(attempt) = send(&self.handle, &job.to, &job.text, job.caller.as_deref(), job.skill.as_deref()).await
+        else {
+            return;
+        };
+        if let Some(name) = job.name {
+            self.named.push((name, attempt));
+        }
+    }
+
+    /// Does what a beat says. False if there was nothing left to do.
+    async fn act(&self, beat: &Beat) -> bool {
+        let Some(act) = beat.act else { return false };
+        let who = beat.who.as_deref().unwrap_or_default();
+        match act {
+            Act::Kill => self.fleet.kill(who),
+            Act::Revive => self.fleet.revive(who).await,
+            Act::Restart => {
+                self.fleet.kill(who);
+                let (fleet, who) = (self.fleet.clone(), who.to_owned());
+                let wait = Duration::from_secs_f64(1.0 / self.options.speed);
+                tokio::spawn(async move {
+                    tokio::time::sleep(wait).await;
+                    fleet.revive(&who).await;
+                });
+            }
+            Act::Cancel => {
+                let named = self.named.iter().rev().find(|(name, _)| name == who);
+                let Some((_, attempt)) = named else { return false };
+                // The operator may have done it already.
+                return self.handle.submit(Intent::Cancel { attempt: *attempt }).await.is_ok();
+            }
+        }
+        true
+    }
+
+    /// After the story: a calm fleet, a new traveller every few seconds.
+    async fn calm(mut self, calm: Calm) {
+        self.until(calm.from).await;
+        let mut number: usize = 0;
+        loop {
+            self.captions.send_modify(|caption| caption.second = None);
+            let job = &calm.jobs[number % calm.jobs.len().max(1)];
+            let pick = usize::try_from(self.seed.below(calm.names.len() as u64)).unwrap_or(0);
+            let name = calm.names.get(pick).map_or("somebody", String::as_str);
+            let text = job.text.replace("{name}", name);
+            send(&self.handle, &job.to, &text, job.caller.as_deref(), job.skill.as_deref()).await;
+            number += 1;
+            tokio::time::sleep(Duration::from_secs_f64(calm.every / self.options.speed)).await;
+        }
+    }
+}
+
+/// Sends as an operator would; waits for the agent to be known.
+async fn send(handle: &Handle, to: &str, text: &str, caller: Option<&str>, skill: Option<&str>) -> Option<AttemptId> {
+    let agent = handle.snapshot().agents.iter().find(|(_, agent)| agent.name.raw() == to).map(|(_, agent)| agent.id)?;
+    let intent = Intent::Send(Box::new(Send {
+        agent,
+        parts: vec![Part::text(text)],
+        context: None,
+        task: None,
+        metadata: None,
+        skill: skill.map(Into::into),
+        caller: caller.map(Into::into),
+        parent: None,
+    }));
+    match handle.submit(intent).await {
+        Ok(Receipt::Taken { attempt, .. }) => Some(attempt),
+        Ok(_) => None,
+        Err(refusal) => {
+            tracing::debug!(%refusal, to, "the story's job was not taken");
+            None
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a minute")]
+fn whole(second: f64) -> Option<u32> {
+    Some(second.max(0.0) as u32)
+}

@@ -1,0 +1,92 @@
+//! Who is reached how: credentials and trust of each agent, from configuration and command line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::config::{self, Credentials};
+use crate::domain::agent::{AgentSpec, normalise_url};
+use crate::net::Access;
+use crate::net::login::{Grant, Scope, parse_url};
+
+/// Knows how each agent is reached.
+#[derive(Clone, Debug, Default)]
+pub struct AccessBook {
+    by_name: BTreeMap<String, Entry>,
+    by_url: BTreeMap<String, Entry>,
+    patterns: Vec<Arc<Grant>>,
+    ca: Option<PathBuf>,
+    insecure: bool,
+    parameters: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    ca: Option<PathBuf>,
+    grant: Option<Arc<Grant>>,
+}
+
+impl AccessBook {
+    /// From a fleet's configuration.
+    pub fn of_fleet(fleet: &config::Fleet) -> Self {
+        let mut book = Self { ca: fleet.ca.clone(), ..Self::default() };
+        for agent in &fleet.agents {
+            book.add(agent);
+        }
+        for login in &fleet.logins {
+            let scope = Scope::Pattern(login.url.clone());
+            book.patterns.push(Arc::new(Grant::new(scope, login.credentials.clone())));
+        }
+        book
+    }
+
+    /// Adds an agent with its credentials.
+    pub fn add(&mut self, agent: &config::Agent) {
+        let grant = parse_url(&agent.url)
+            .filter(|_| !agent.credentials.is_empty())
+            .map(|url| Arc::new(Grant::new(Scope::Origin(url), agent.credentials.clone())));
+        let entry = Entry { ca: agent.ca.clone(), grant };
+        if let Some(name) = &agent.name {
+            self.by_name.insert(name.clone(), entry.clone());
+        }
+        self.by_url.entry(normalise_url(&agent.url)).or_insert(entry);
+    }
+
+    /// Credentials from the command line, for one URL alone.
+    pub fn add_credentials(&mut self, url: &str, credentials: Credentials) {
+        let ca = self.by_url.get(&normalise_url(url)).and_then(|entry| entry.ca.clone());
+        let grant = parse_url(url).map(|url| Arc::new(Grant::new(Scope::Origin(url), credentials)));
+        self.by_url.insert(normalise_url(url), Entry { ca, grant });
+    }
+
+    /// Certificates are not verified. The caller has warned.
+    pub fn set_insecure(&mut self) {
+        self.insecure = true;
+    }
+
+    /// A file of authorities for agents that have none of their own.
+    pub fn set_ca(&mut self, ca: PathBuf) {
+        self.ca = Some(ca);
+    }
+
+    /// Headers for every request to an agent's own origin.
+    pub fn add_parameter(&mut self, name: HeaderName, value: HeaderValue) {
+        self.parameters.push((name, value));
+    }
+
+    /// How an agent is reached.
+    pub fn access(&self, spec: &AgentSpec) -> Access {
+        let by_name = spec.name.as_deref().and_then(|name| self.by_name.get(name));
+        let entry = by_name.or_else(|| self.by_url.get(&normalise_url(&spec.url)));
+        let own = entry.and_then(|entry| entry.grant.clone());
+        Access {
+            origin: parse_url(&spec.url),
+            ca: entry.and_then(|entry| entry.ca.clone()).or_else(|| self.ca.clone()),
+            insecure: self.insecure,
+            grants: own.into_iter().chain(self.patterns.iter().cloned()).collect(),
+            parameters: self.parameters.clone(),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Carrying out orders. Each ends in exactly one last outcome, a panic included.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::Semaphore;
+
+use super::lanes::Lane;
+use super::watch;
+use crate::domain::card::Interface;
+use crate::domain::cause::{Cause, Failure, Sent};
+use crate::domain::effect::{Effect, Order};
+use crate::domain::id::CallId;
+use crate::domain::input::Outcome;
+use crate::domain::message::Message;
+use crate::failpoint;
+use crate::net::tap::Line;
+use crate::net::{self, Access, Net, Opened};
+use crate::protocol::{self, Reply, Request};
+
+/// What an effect needs to be carried out.
+#[derive(Clone, Debug)]
+pub(super) struct Tools {
+    pub net: Net,
+    pub access: Arc<Access>,
+    pub lane: Lane,
+    /// Bounds cards, reads and listings; sends never wait here.
+    pub reads: Arc<Semaphore>,
+    /// Counts events of streams.
+    pub events: Arc<std::sync::atomic::AtomicU64>,
+}
+
+/// Carries an order out and tells the loop.
+pub(super) async fn carry_out(tools: Tools, effect: Effect) {
+    let call = effect.call;
+    let lane = tools.lane.clone();
+    let ran = AssertUnwindSafe(run(tools, effect)).catch_unwind().await;
+    if let Err(panic) = ran {
+        let words = panic
+            .downcast_ref::<&str>()
+            .map(ToString::to_string)
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        tracing::error!(call = call.0, %words, "a call panicked");
+        let cause = Cause::Malformed(format!("the console failed while reading it: {words}").into());
+        lane.send(call, Outcome::Failed(Failure { sent: Sent::Maybe, cause })).await;
+    }
+}
+
+async fn run(tools: Tools, effect: Effect) {
+    let Effect { call, agent, what } = effect;
+    let line = tools.net.tap().line(agent, call.0);
+    match what {
+        Order::Probe { url, etag } => {
+            let _place = tools.reads.acquire().await;
+            let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), net::PROBE).await;
+            let outcome = match answer {
+                Ok(answer) => Outcome::Probed { card: answer.card, took: answer.took, server: answer.server },
+                Err(failure) => Outcome::Failed(failure),
+            };
+            tools.lane.send(call, outcome).await;
+        }
+        Order::Get { interface, task, .. } => {
+            let _place = tools.reads.acquire().await;
+            unary(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;
+        }
+        Order::List { interface, query } => {
+            let _place = tools.reads.acquire().await;
+            unary(&tools, &line, call, &interface, &Request::List(&query), net::READ).await;
+        }
+        Order::Cancel { interface, task, .. } => {
+            unary(&tools, &line, call, &interface, &Request::Cancel(&task), net::CANCEL).await;
+        }
+        Order::Subscribe { interface, task, .. } => {
+            stream(&tools, &line, call, &interface, &Request::Subscribe(&task)).await;
+        }
+        Order::Send { interface, message, stream, .. } => {
+            send(&tools, &line, call, &interface, &message, stream).await;
+        }
+        // Closing is done by the loop, which holds the tasks.
+        Order::Close { .. } => {}
+    }
+}
+
+async fn send(
+    tools: &Tools,
+    line: &Line,
+    call: CallId,
+    interface: &Interface,
+    message: &Message,
+    streams: bool,
+) {
+    failpoint::reach("before-write");
+    let request = Request::Send { message, stream: streams };
+    if streams {
+        stream(tools, line, call, interface, &request).await;
+    } else {
+        unary(tools, line, call, interface, &request, net::SEND).await;
+    }
+}
+
+fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String {
+    let tenant = interface.tenant.as_ref().map(|tenant| tenant.raw());
+    protocol::codec(interface.dialect).encode_request(&call.0.to_string(), tenant, request)
+}
+
+async fn unary(
+    tools: &Tools,
+    line: &Line,
+    call: CallId,
+    interface: &Interface,
+    request: &Request<'_>,
+    limit: Duration,
+) {
+    let codec = protocol::codec(interface.dialect);
+    let body = encode(interface, call, request);
+    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, limit).await;
+    let outcome = match answered {
+        Ok((text, took)) => document(interface, &text, took),
+        Err(failure) => Outcome::Failed(failure),
+    };
+    if let Request::Send { .. } = request {
+        failpoint::reach("after-write");
+        failpoint::reach("before-answer");
+    }
+    tools.lane.send(call, outcome).await;
+}
+
+/// What a document says.
+fn document(interface: &Interface, text: &str, took: Duration) -> Outcome {
+    match protocol::codec(interface.dialect).decode_reply(text) {
+        Ok(Reply::Task(task)) => Outcome::Task(task, took),
+        Ok(Reply::Message(message)) => Outcome::Message(message, took),
+        Ok(Reply::Page { tasks, next }) => Outcome::Page { tasks, next, took },
+        Err(cause) => Outcome::Failed(Failure { sent: Sent::Maybe, cause }),
+    }
+}
+
+async fn stream(tools: &Tools, line: &Line, call: CallId, interface: &Interface, request: &Request<'_>) {
+    let codec = protocol::codec(interface.dialect);
+    let body = encode(interface, call, request);
+    let is_send = matches!(request, Request::Send { .. });
+    let opened = tools.net.open(&tools.access, line, &interface.url, codec.headers(), body, net::SEND).await;
+    if is_send {
+        failpoint::reach("after-write");
+    }
+    match opened {
+        Ok((Opened::Stream(reader), took, server)) => {
+            if tools.lane.send(call, Outcome::Opened { took, server }).await {
+                watch::read(reader, codec, call, &tools.lane, &tools.events, is_send).await;
+            }
+        }
+        Ok((Opened::Document(text), took, _)) => {
+            if is_send {
+                failpoint::reach("before-answer");
+                tools.lane.send(call, document(interface, &text, took)).await;
+                return;
+            }
+            // A subscription that is answered by a document: the task as it is, and no stream.
+            match document(interface, &text, took) {
+                Outcome::Task(report, _) => {
+                    let event = crate::domain::task::StreamEvent::Task(report);
+                    tools.lane.send(call, Outcome::Event(event)).await;
+                    tools.lane.send(call, Outcome::Ended(Ok(()))).await;
+                }
+                Outcome::Failed(failure) => {
+                    tools.lane.send(call, Outcome::Failed(failure)).await;
+                }
+                _ => {
+                    let cause = Cause::Malformed("a subscription was answered by something else".into());
+                    tools.lane.send(call, Outcome::Ended(Err(cause))).await;
+                }
+            }
+        }
+        Err(failure) => {
+            if is_send {
+                failpoint::reach("before-answer");
+            }
+            tools.lane.send(call, Outcome::Failed(failure)).await;
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The durability gate: what must not be lost is durable before anything is done or told about it.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crate::domain::effect::Effect;
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::id::JobId;
+use crate::domain::input::Reply;
+use crate::domain::problem::Subject;
+use crate::domain::state::{Changed, State};
+use crate::domain::time::At;
+use crate::store::record::{AttemptRow, ProblemRow};
+use crate::store::{Batch, Writer};
+
+/// Facts that may wait for the disk before agents are slowed down.
+const MOST_FACTS: usize = 65_536;
+/// And bytes of content in them.
+const MOST_BYTES: usize = 32 << 20;
+
+/// What waits for a commit.
+#[derive(Debug, Default)]
+struct Waiting {
+    batch: u64,
+    effects: Vec<Effect>,
+    replies: Vec<Reply>,
+}
+
+/// Holds back what is gated, and hands the journal its batches.
+#[derive(Debug)]
+pub(super) struct Gate {
+    writer: Option<Writer>,
+    /// The batch that is being filled.
+    number: u64,
+    facts: Vec<Fact>,
+    bytes: usize,
+    changed: BTreeSet<Changed>,
+    gone_jobs: Vec<JobId>,
+    gone_problems: Vec<u32>,
+    effects: Vec<Effect>,
+    replies: Vec<Reply>,
+    /// The batch at the writer, with its facts, until it is durable.
+    committing: Option<(u64, Vec<Fact>)>,
+    waiting: VecDeque<Waiting>,
+    beat: bool,
+}
+
+/// What may happen now.
+#[derive(Debug, Default)]
+pub(super) struct Released {
+    pub effects: Vec<Effect>,
+    pub replies: Vec<Reply>,
+}
+
+impl Gate {
+    /// A gate before a journal; without one nothing is held back, and nothing is kept.
+    pub fn new(writer: Option<Writer>) -> Self {
+        Self {
+            writer,
+            number: 1,
+            facts: Vec::new(),
+            bytes: 0,
+            changed: BTreeSet::new(),
+            gone_jobs: Vec::new(),
+            gone_problems: Vec::new(),
+            effects: Vec::new(),
+            replies: Vec::new(),
+            committing: None,
+            waiting: VecDeque::new(),
+            beat: false,
+        }
+    }
+
+    /// True if there is a journal.
+    pub fn is_durable(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    /// Takes what a step decided. Returns what may happen at once.
+    pub fn take(
+        &mut self,
+        facts: Vec<Fact>,
+        changed: &[Changed],
+        effects: Vec<Effect>,
+        replies: Vec<Reply>,
+    ) -> Released {
+        if self.writer.is_none() {
+            return Released { effects, replies };
+        }
+        for fact in &facts {
+            match (&fact.what, fact.owner) {
+                (What::JobForgotten, Owner::Job(job)) => self.gone_jobs.push(job),
+                (What::ProblemForgotten { number }, _) => self.gone_problems.push(*number),
+                (What::ArtifactSeen { parts, .. }, _) => {
+                    self.bytes += parts.iter().map(crate::domain::message::Part::len).sum::<usize>();
+                }
+                _ => {}
+            }
+        }
+        self.facts.extend(facts);
+        self.changed.extend(changed);
+        let (gated, free) = effects.into_iter().partition(|effect: &Effect| effect.what.is_gated());
+        self.effects.extend(Vec::from(gated));
+        // A reply speaks of the facts of its step, and of those before.
+        if self.facts.is_empty() && self.committing.is_none() {
+            return Released { effects: free, replies };
+        }
+        self.replies.extend(replies);
+        Released { effects: free, replies: Vec::new() }
+    }
+
+    /// The engine is alive; the next batch says so.
+    pub fn beat(&mut self) {
+        self.beat = true;
+    }
+
+    /// True if agents must wait until the disk has caught up.
+    pub fn is_overfull(&self) -> bool {
+        self.facts.len() > MOST_FACTS || self.bytes > MOST_BYTES
+    }
+
+    /// Hands the filled batch to the writer if it is free.
+    pub fn hand_over(&mut self, state: &State, at: At) {
+        let Some(writer) = &self.writer else { return };
+        let nothing = self.facts.is_empty() && self.changed.is_empty() && self.replies.is_empty();
+        if self.committing.is_some() || (nothing && !self.beat) {
+            return;
+        }
+        let mut batch = rows(state, &std::mem::take(&mut self.changed));
+        batch.number = self.number;
+        batch.alive = at;
+        batch.gone_jobs = std::mem::take(&mut self.gone_jobs);
+        batch.gone_problems = std::mem::take(&mut self.gone_problems);
+        let facts = std::mem::take(&mut self.facts);
+        batch.facts.clone_from(&facts);
+        self.bytes = 0;
+        self.beat = false;
+        self.waiting.push_back(Waiting {
+            batch: self.number,
+            effects: std::mem::take(&mut self.effects),
+            replies: std::mem::take(&mut self.replies),
+        });
+        self.committing = Some((self.number, facts));
+        self.number += 1;
+        writer.hand_over(batch);
+    }
+
+    /// A batch is durable: what waited for it may happen.
+    pub fn committed(&mut self, number: u64) -> Released {
+        self.end(number)
+    }
+
+    /// A batch is not durable: what waited for it must not happen.
+    pub fn failed(&mut self, number: u64) -> Released {
+        self.end(number)
+    }
+
+    fn end(&mut self, number: u64) -> Released {
+        if self.committing.as_ref().is_some_and(|(committing, _)| *committing == number) {
+            self.committing = None;
+        }
+        let mut released = Released::default();
+        while self.waiting.front().is_some_and(|waiting| waiting.batch <= number) {
+            if let Some(waiting) = self.waiting.pop_front() {
+                released.effects.extend(waiting.effects);
+                released.replies.extend(waiting.replies);
+            }
+        }
+        released
+    }
+
+    /// Facts of an owner that a reader of the journal may not see yet.
+    pub fn uncommitted(&self, owner: Owner) -> Vec<Fact> {
+        let committing = self.committing.iter().flat_map(|(_, facts)| facts);
+        committing.chain(&self.facts).filter(|fact| fact.owner == owner).cloned().collect()
+    }
+
+    /// True if nothing waits for the disk.
+    pub fn is_settled(&self) -> bool {
+        self.committing.is_none() && self.facts.is_empty()
+    }
+
+    /// Commits what was handed over and closes the journal.
+    pub fn close(&mut self) {
+        self.writer = None;
+    }
+}
+
+/// The rows that changed, related by durable ids.
+fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
+    let mut batch = Batch::default();
+    let agent_id = |key| state.agent(key).map(|agent| agent.id);
+    for changed in changed {
+        match *changed {
+            Changed::Agent(key) => batch.agents.extend(state.agent(key).cloned()),
+            Changed::Job(key) => batch.jobs.extend(state.jobs().get(key).cloned()),
+            Changed::Attempt(key) => {
+                if let Some(attempt) = state.attempt(key)
+                    && let (Some(job), Some(agent)) = (state.job_of(attempt), agent_id(attempt.agent))
+                {
+                    batch.attempts.push(AttemptRow { attempt: attempt.clone(), job: job.id, agent });
+                }
+            }
+            Changed::Problem(key) => {
+                if let Some(problem) = state.problems().get(key) {
+                    let attempt = match problem.subject {
+                        Subject::Attempt(key) => state.attempt(key).map(|attempt| attempt.id),
+                        Subject::Agent(_) | Subject::Console => None,
+                    };
+                    let agent = problem.agent.and_then(agent_id);
+                    batch.problems.push(ProblemRow { problem: problem.clone(), agent, attempt });
+                }
+            }
+        }
+    }
+    batch
+}

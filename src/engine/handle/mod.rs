@@ -1,0 +1,193 @@
+//! What surfaces hold: the same for an engine in this process and for one behind a socket.
+
+pub mod wire;
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::domain::detail::Detail;
+use crate::domain::fact::{Fact, Owner};
+use crate::domain::id::{AgentKey, AttemptId, JobId};
+use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::message::Part;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
+use crate::net::tap::Frame;
+
+/// A way to an engine. A clone is the same way.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    requests: mpsc::Sender<Request>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+}
+
+/// What a surface asks of an engine.
+#[derive(Debug)]
+pub enum Request {
+    /// A wish; the answer comes once it is durable.
+    Submit {
+        /// The wish.
+        intent: Intent,
+        /// Where the receipt goes.
+        reply: oneshot::Sender<Result<Receipt, Refusal>>,
+    },
+    /// A question.
+    Query {
+        /// The question.
+        query: Query,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<Answer, QueryError>>,
+    },
+    /// A job's story from its beginning, then as it goes on.
+    Follow {
+        /// Which job.
+        job: JobId,
+        /// Where the story goes.
+        reply: oneshot::Sender<Result<Follow, QueryError>>,
+    },
+}
+
+/// A question that the snapshot does not answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// The last facts of an owner, oldest first.
+    Facts {
+        /// Whose.
+        owner: Owner,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Every output of an attempt, whole.
+    Outputs {
+        /// Its job.
+        job: JobId,
+        /// Which.
+        attempt: AttemptId,
+    },
+    /// What was on the wire, oldest first.
+    Wire {
+        /// With which agent; with all of them if it is none.
+        agent: Option<AgentKey>,
+        /// Answer only if there are more frames than this.
+        known: u64,
+    },
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Query::Facts`].
+    Facts(Vec<Fact>),
+    /// To [`Query::Outputs`]: id, name, parts.
+    Outputs(Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>),
+    /// To [`Query::Wire`]: how many frames there ever were, and those that are kept, if that is news.
+    Wire(u64, Option<Vec<(AgentKey, Frame)>>),
+}
+
+/// Why a question has no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum QueryError {
+    /// There is no such thing.
+    Unknown,
+    /// The journal cannot be read, and why.
+    Unreadable(Untrusted),
+    /// The engine has ended.
+    Gone,
+}
+
+impl std::fmt::Display for QueryError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("there is no such thing"),
+            Self::Unreadable(why) => write!(f, "the journal cannot be read: {why}"),
+            Self::Gone => f.write_str("the engine has ended"),
+        }
+    }
+}
+
+/// A job's story so far, and what follows. When `more` ends, the follower was too slow or the engine
+/// has ended: follow anew.
+#[derive(Debug)]
+pub struct Follow {
+    /// The facts so far, in order.
+    pub facts: Vec<Arc<Fact>>,
+    /// What follows; may repeat facts that are known already, by their numbers.
+    pub more: mpsc::Receiver<Arc<Fact>>,
+}
+
+impl Follow {
+    /// The story told at length.
+    pub fn detail(&self) -> Detail {
+        let mut detail = Detail::default();
+        for fact in &self.facts {
+            detail.apply(fact);
+        }
+        detail
+    }
+
+    /// The number of the last fact so far.
+    pub fn seq(&self) -> u64 {
+        self.facts.last().map_or(0, |fact| fact.seq)
+    }
+}
+
+impl Handle {
+    /// A handle from its two ends.
+    pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
+        Self { requests, snapshots }
+    }
+
+    /// The fleet as it is now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Tells of each new snapshot; a slow reader sees only the newest.
+    pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+
+    /// True once the engine has ended.
+    pub fn is_gone(&self) -> bool {
+        self.requests.is_closed()
+    }
+
+    /// Ends when the engine has ended.
+    pub async fn gone(&self) {
+        self.requests.closed().await;
+    }
+
+    /// Submits a wish. The answer comes once it is durable.
+    ///
+    /// # Errors
+    /// Why it was not taken; nothing was begun then.
+    pub async fn submit(&self, intent: Intent) -> Result<Receipt, Refusal> {
+        let (reply, receipt) = oneshot::channel();
+        let sent = self.requests.send(Request::Submit { intent, reply }).await;
+        if sent.is_err() {
+            return Err(Refusal::Busy);
+        }
+        receipt.await.unwrap_or(Err(Refusal::Busy))
+    }
+
+    /// Asks a question.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn query(&self, query: Query) -> Result<Answer, QueryError> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(Request::Query { query, reply }).await.map_err(|_| QueryError::Gone)?;
+        answer.await.unwrap_or(Err(QueryError::Gone))
+    }
+
+    /// Follows a job.
+    ///
+    /// # Errors
+    /// Why it cannot be followed.
+    pub async fn follow(&self, job: JobId) -> Result<Follow, QueryError> {
+        let (reply, follow) = oneshot::channel();
+        self.requests.send(Request::Follow { job, reply }).await.map_err(|_| QueryError::Gone)?;
+        follow.await.unwrap_or(Err(QueryError::Gone))
+    }
+}

@@ -1,0 +1,1 @@
+//! The words that go over the socket.

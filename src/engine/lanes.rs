@@ -1,0 +1,62 @@
+//! The control lane: bounded, and fair to every agent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::{CONTROL, CREDITS};
+use crate::domain::id::{AgentKey, CallId};
+use crate::domain::input::Outcome;
+use crate::domain::time::At;
+use crate::net::clock::Clock;
+
+/// An outcome on its way to the loop. Its credit returns when it is dropped.
+#[derive(Debug)]
+pub(super) struct Observed {
+    pub at: At,
+    pub call: CallId,
+    pub outcome: Outcome,
+    _credit: OwnedSemaphorePermit,
+}
+
+/// Where outcomes of one agent's calls go in.
+#[derive(Clone, Debug)]
+pub(super) struct Lane {
+    sender: mpsc::Sender<Observed>,
+    credits: Arc<Semaphore>,
+    clock: Arc<Clock>,
+}
+
+impl Lane {
+    /// Sends an outcome; waits for a credit of its own agent, then for room.
+    /// False once the loop has ended.
+    pub async fn send(&self, call: CallId, outcome: Outcome) -> bool {
+        let at = self.clock.now();
+        let Ok(credit) = self.credits.clone().acquire_owned().await else { return false };
+        self.sender.send(Observed { at, call, outcome, _credit: credit }).await.is_ok()
+    }
+}
+
+/// The lanes of all agents.
+#[derive(Debug)]
+pub(super) struct Lanes {
+    sender: mpsc::Sender<Observed>,
+    credits: Mutex<BTreeMap<AgentKey, Arc<Semaphore>>>,
+    clock: Arc<Clock>,
+}
+
+impl Lanes {
+    /// The lanes, and the end that the loop reads.
+    pub fn new(clock: Arc<Clock>) -> (Self, mpsc::Receiver<Observed>) {
+        let (sender, receiver) = mpsc::channel(CONTROL);
+        (Self { sender, credits: Mutex::default(), clock }, receiver)
+    }
+
+    /// The lane of one agent.
+    pub fn of(&self, agent: AgentKey) -> Lane {
+        let mut all = self.credits.lock().unwrap_or_else(PoisonError::into_inner);
+        let credits = all.entry(agent).or_insert_with(|| Arc::new(Semaphore::new(CREDITS))).clone();
+        Lane { sender: self.sender.clone(), credits, clock: self.clock.clone() }
+    }
+}

@@ -1,0 +1,25 @@
+//! The shell around the core: one loop owns the state; everything else sends inputs and gets snapshots.
+//!
+//! Surfaces hold a [`Handle`]: submit an intent, read the snapshot, ask a query, follow a job.
+
+pub mod access;
+mod effects;
+mod gate;
+pub mod handle;
+mod lanes;
+mod run;
+mod watch;
+
+pub use handle::{Answer, Follow, Handle, Query, QueryError};
+pub use run::{Engine, Options, Stopped};
+
+/// The bound of the lane of requests from surfaces. Full: the surface waits, and says so.
+const REQUESTS: usize = 64;
+/// The bound of the control lane. Full: readers of streams wait, and TCP pushes back on their agents.
+const CONTROL: usize = 4096;
+/// What one agent may have in the control lane; its readers wait for their own, others never notice.
+const CREDITS: usize = 64;
+/// What one follower of a job may be behind. Full: it is let go and follows anew.
+const FOLLOW: usize = 4096;
+/// Cards, reads and listings under way at once.
+const READS: usize = 512;

@@ -1,0 +1,588 @@
+//! The loop: one task owns the core; inputs come in by lanes, facts and effects go out.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::access::AccessBook;
+use super::effects::{self, Tools};
+use super::gate::{Gate, Released};
+use super::handle::{Answer, Follow, Handle, Query, QueryError, Request};
+use super::lanes::{Lanes, Observed};
+use super::{FOLLOW, READS, REQUESTS};
+use crate::domain::agent::AgentSpec;
+use crate::domain::cause::Cause;
+use crate::domain::core::{Core, Out};
+use crate::domain::effect::{Effect, Order};
+use crate::domain::fact::{Fact, Owner};
+use crate::domain::id::{AgentKey, CallId, JobId};
+use crate::domain::input::{Input, Outcome, Reply, Rules};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::State;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::failpoint;
+use crate::net::clock::Clock;
+use crate::net::tap::Tap;
+use crate::net::{Access, Net, Redactor};
+use crate::store::{Done, Reader, StoreError, Writer};
+
+/// Snapshots are published at most this often.
+const PUBLISH: Duration = Duration::from_millis(33);
+/// The loop looks at the clock at least this often.
+const BEAT: Duration = Duration::from_secs(2);
+/// A beat that comes this late means that nobody watched: the machine slept, or we were stopped.
+const PAUSE: Duration = Duration::from_secs(8);
+/// The journal says that the engine is alive this often.
+const ALIVE: Duration = Duration::from_secs(10);
+/// One turn takes at most so many inputs, or so long; then everything else gets its turn.
+const TURN_INPUTS: usize = 256;
+const TURN: Duration = Duration::from_millis(5);
+/// At the end, sendings that are under way may be answered for so long.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
+
+/// What an engine is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// Where its data is; without it nothing is kept.
+    pub dir: Option<PathBuf>,
+    /// Survive a power loss too.
+    pub power_loss_safe: bool,
+    /// The rules.
+    pub rules: Rules,
+    /// The agents, in order.
+    pub specs: Vec<AgentSpec>,
+    /// How they are reached.
+    pub access: AccessBook,
+    /// Fixes ids and jitter, for tests and the demo.
+    pub seed: Option<u64>,
+}
+
+/// A running engine.
+#[derive(Debug)]
+pub struct Engine {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<Stopped>,
+    net: Net,
+}
+
+/// How an engine ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stopped {
+    /// Everything that was decided is durable.
+    Saved,
+    /// The journal could not be written at the end.
+    Unsaved,
+}
+
+impl Engine {
+    /// Loads what is durable and starts the loop.
+    ///
+    /// # Errors
+    /// The data folder cannot be used.
+    pub fn start(options: Options) -> Result<Self, StoreError> {
+        let Options { dir, power_loss_safe, rules, specs, access, seed } = options;
+        let (journal, done) = mpsc::channel(4);
+        let (mut reader, mut writer, mut loaded) = (None, None, None);
+        if let Some(dir) = &dir {
+            crate::store::make_dir(dir)?;
+            // The only sender; its receiver ends with the loop, and then nobody needs to know.
+            writer = Some(Writer::open(dir, power_loss_safe, move |done| {
+                let _the_loop_has_ended = journal.blocking_send(done);
+            })?);
+            reader = Reader::open(dir)?;
+            loaded = reader.as_ref().map(Reader::load).transpose()?;
+        }
+        let loaded = loaded.unwrap_or_default();
+        let clock = Arc::new(Clock::start_after(loaded.alive.unwrap_or(At::ZERO)));
+        let redactor = Redactor::default();
+        let net = Net::new(redactor.clone(), Tap::new(clock.clone(), redactor));
+        let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(clock.now().micros()));
+        let core = Core::new(State::restore(loaded.rows), rules, seed);
+        let (lanes, control) = Lanes::new(clock.clone());
+        let (sender, requests) = mpsc::channel(REQUESTS);
+        let first = Arc::new(Snapshot::starting(clock.now()));
+        let (publish, snapshots) = watch::channel(first);
+        let (stop, stopping) = oneshot::channel();
+        let handle = Handle::new(sender, snapshots);
+        let mut runner = Runner {
+            core,
+            clock,
+            gate: Gate::new(writer),
+            lanes,
+            net: net.clone(),
+            reads: Arc::new(Semaphore::new(READS)),
+            book: access,
+            access: HashMap::new(),
+            calls: HashMap::new(),
+            sends: BTreeSet::new(),
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            followers: BTreeMap::new(),
+            memory: BTreeMap::new(),
+            reader: reader.map(|reader| Arc::new(std::sync::Mutex::new(reader))),
+            publish,
+            dirty: true,
+            published: None,
+            events: Arc::default(),
+            last_events: (Instant::now(), 0),
+            last_at: At::ZERO,
+            changed: Vec::new(),
+        };
+        runner.begin(loaded.alive, specs);
+        let task = tokio::spawn(runner.run(requests, control, done, stopping));
+        Ok(Self { handle, stop: Some(stop), task, net })
+    }
+
+    /// A way to it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Its network side, for secrets that must be redacted elsewhere too.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// Ends it: answers that are under way may still come, then everything is committed.
+    pub async fn stop(mut self) -> Stopped {
+        if let Some(stop) = self.stop.take() {
+            let _it_has_ended_by_itself = stop.send(());
+        }
+        self.task.await.unwrap_or(Stopped::Unsaved)
+    }
+}
+
+struct Runner {
+    core: Core,
+    clock: Arc<Clock>,
+    gate: Gate,
+    lanes: Lanes,
+    net: Net,
+    reads: Arc<Semaphore>,
+    book: AccessBook,
+    /// How each agent is reached, as long as its settings are the same.
+    access: HashMap<AgentKey, (Arc<AgentSpec>, Arc<Access>)>,
+    /// Tasks of open calls, to close streams.
+    calls: HashMap<CallId, AbortHandle>,
+    /// Sendings that have not been answered at all.
+    sends: BTreeSet<CallId>,
+    tickets: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>,
+    next_ticket: u64,
+    followers: BTreeMap<JobId, Vec<mpsc::Sender<Arc<Fact>>>>,
+    /// Facts of an engine that keeps nothing.
+    memory: BTreeMap<Owner, Vec<Fact>>,
+    reader: Option<Arc<std::sync::Mutex<Reader>>>,
+    publish: watch::Sender<Arc<Snapshot>>,
+    dirty: bool,
+    published: Option<Instant>,
+    events: Arc<AtomicU64>,
+    last_events: (Instant, u64),
+    last_at: At,
+    changed: Vec<crate::domain::state::Changed>,
+}
+
+impl Runner {
+    /// The engine's time never runs backwards, also where readers saw things in another order.
+    fn at(&mut self, observed: At) -> At {
+        self.last_at = self.last_at.max(observed);
+        self.last_at
+    }
+
+    fn begin(&mut self, alive: Option<At>, specs: Vec<AgentSpec>) {
+        let now = self.clock.now();
+        let at = self.at(now);
+        let mut out = Out::default();
+        self.core.resume(at, alive, &mut out);
+        self.take(out);
+        self.step(at, Input::Configured(specs));
+        self.publish_now();
+        self.gate.hand_over(self.core.state(), at);
+    }
+
+    fn step(&mut self, at: At, input: Input) {
+        let mut out = Out::default();
+        self.core.step(at, input, &mut out);
+        self.take(out);
+    }
+
+    fn take(&mut self, out: Out) {
+        let Out { facts, effects, replies } = out;
+        let changed = self.core.state_mut().take_changes();
+        self.dirty |= !changed.is_empty();
+        self.changed.extend(&changed);
+        for fact in &facts {
+            if let Owner::Job(job) = fact.owner
+                && let Some(followers) = self.followers.get_mut(&job)
+            {
+                let fact = Arc::new(fact.clone());
+                followers.retain(|follower| follower.try_send(fact.clone()).is_ok());
+                if followers.is_empty() {
+                    self.followers.remove(&job);
+                }
+            }
+        }
+        if !self.gate.is_durable() {
+            for fact in &facts {
+                self.memory.entry(fact.owner).or_default().push(fact.clone());
+            }
+        }
+        let released = self.gate.take(facts, &changed, effects, replies);
+        self.release(released);
+    }
+
+    fn release(&mut self, released: Released) {
+        for reply in released.replies {
+            self.reply(reply);
+        }
+        for effect in released.effects {
+            self.carry_out(effect);
+        }
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        if let Some(ticket) = self.tickets.remove(&reply.ticket) {
+            let _the_surface_has_gone = ticket.send(reply.result);
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        if let Order::Close { stream } = effect.what {
+            if let Some(task) = self.calls.remove(&stream) {
+                task.abort();
+            }
+            self.sends.remove(&stream);
+            return;
+        }
+        let Some(access) = self.access_of(effect.agent) else { return };
+        if let Order::Send { .. } = effect.what {
+            self.sends.insert(effect.call);
+        }
+        let tools = Tools {
+            net: self.net.clone(),
+            access,
+            lane: self.lanes.of(effect.agent),
+            reads: self.reads.clone(),
+            events: self.events.clone(),
+        };
+        let call = effect.call;
+        let task = tokio::spawn(effects::carry_out(tools, effect));
+        self.calls.insert(call, task.abort_handle());
+    }
+
+    fn access_of(&mut self, agent: AgentKey) -> Option<Arc<Access>> {
+        let spec = self.core.state().agent(agent)?.spec.clone();
+        if let Some((known, access)) = self.access.get(&agent)
+            && Arc::ptr_eq(known, &spec)
+        {
+            return Some(access.clone());
+        }
+        let access = Arc::new(self.book.access(&spec));
+        self.access.insert(agent, (spec, access.clone()));
+        Some(access)
+    }
+
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<Request>,
+        mut control: mpsc::Receiver<Observed>,
+        mut done: mpsc::Receiver<Done>,
+        mut stop: oneshot::Receiver<()>,
+    ) -> Stopped {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut last_beat = self.clock.now();
+        let mut last_alive = last_beat;
+        let mut inputs = Vec::with_capacity(TURN_INPUTS);
+        loop {
+            let deadline = self.core.deadline().map_or(BEAT, |at| self.clock.until(at));
+            let next_publish = match (self.dirty, self.published) {
+                (false, _) => None,
+                (true, None) => Some(Instant::now()),
+                (true, Some(last)) => Some(last + PUBLISH),
+            };
+            tokio::select! {
+                // Cancel, then the disk, then intents, then what agents say, then deadlines: an operator
+                // never waits behind a chatty agent, and a deadline never fires before what came earlier.
+                biased;
+                _ = &mut stop => break,
+                Some(done) = done.recv() => self.on_done(done),
+                request = requests.recv() => match request {
+                    Some(request) => self.on_request(request),
+                    None => break,
+                },
+                _ = control.recv_many(&mut inputs, TURN_INPUTS), if !self.gate.is_overfull() => {
+                    let begun = Instant::now();
+                    for observed in inputs.drain(..) {
+                        self.on_outcome(observed);
+                    }
+                    let took = begun.elapsed();
+                    if took > TURN * 10 {
+                        tracing::warn!(took = took.as_millis(), "a turn of the engine was long");
+                    }
+                }
+                () = tokio::time::sleep(deadline) => {
+                    let now = self.clock.now();
+                    let at = self.at(now);
+                    if self.core.deadline().is_some_and(|due| due <= at) {
+                        self.step(at, Input::Deadline);
+                    }
+                }
+                _ = beat.tick() => {
+                    let now = self.clock.now();
+                    if now.since(last_beat) > PAUSE {
+                        let at = self.at(now);
+                        self.step(at, Input::Paused { from: last_beat, until: now });
+                    }
+                    last_beat = now;
+                    if now.since(last_alive) >= ALIVE {
+                        last_alive = now;
+                        self.gate.beat();
+                    }
+                    self.measure_events();
+                    let calls = &mut self.calls;
+                    calls.retain(|_, task| !task.is_finished());
+                }
+                () = tokio::time::sleep_until(next_publish.unwrap_or_else(Instant::now)), if next_publish.is_some() => {
+                    self.publish_now();
+                }
+            }
+            let at = self.last_at.max(self.clock.now());
+            self.gate.hand_over(self.core.state(), at);
+        }
+        requests.close();
+        self.end(&mut control, &mut done).await
+    }
+
+    /// Answers that are under way may come, then everything is committed and every call is closed.
+    async fn end(mut self, control: &mut mpsc::Receiver<Observed>, done: &mut mpsc::Receiver<Done>) -> Stopped {
+        let until = Instant::now() + LAST_ANSWERS;
+        while !self.sends.is_empty() {
+            let at = self.clock.now();
+            self.gate.hand_over(self.core.state(), at);
+            tokio::select! {
+                Some(observed) = control.recv() => self.on_outcome(observed),
+                Some(done) = done.recv() => self.on_done(done),
+                () = tokio::time::sleep_until(until) => break,
+            }
+        }
+        for task in self.calls.values() {
+            task.abort();
+        }
+        let mut stopped = Stopped::Saved;
+        let until = Instant::now() + LAST_ANSWERS * 3;
+        self.gate.beat();
+        loop {
+            let at = self.clock.now();
+            self.gate.hand_over(self.core.state(), at);
+            if self.gate.is_settled() || !self.gate.is_durable() {
+                break;
+            }
+            tokio::select! {
+                finished = done.recv() => match finished {
+                    Some(Done::Failed { .. }) | None => {
+                        stopped = Stopped::Unsaved;
+                        break;
+                    }
+                    Some(finished) => self.on_done(finished),
+                },
+                () = tokio::time::sleep_until(until) => {
+                    stopped = Stopped::Unsaved;
+                    break;
+                }
+            }
+        }
+        // The writer ends with its last batch; that takes as long as the disk takes.
+        let mut gate = self.gate;
+        let closed = tokio::task::spawn_blocking(move || gate.close());
+        drop(tokio::time::timeout(LAST_ANSWERS * 3, closed).await);
+        stopped
+    }
+
+    fn on_outcome(&mut self, observed: Observed) {
+        let Observed { at, call, outcome, .. } = observed;
+        let at = self.at(at);
+        let was_send = !matches!(outcome, Outcome::Opened { .. }) && self.sends.remove(&call);
+        if outcome.is_last() {
+            self.calls.remove(&call);
+        }
+        self.step(at, Input::Outcome { call, outcome });
+        if was_send {
+            failpoint::reach("after-answer");
+        }
+    }
+
+    fn on_done(&mut self, done: Done) {
+        let now = self.clock.now();
+        let at = self.at(now);
+        match done {
+            Done::Committed { number, size } => {
+                let released = self.gate.committed(number);
+                self.release(released);
+                if let Some(size) = size {
+                    self.step(at, Input::StoreSize(size));
+                }
+            }
+            Done::Failed { number, why } => {
+                let unsaved = Arc::new(Cause::Unsaved(why.clone()));
+                let withheld = self.gate.failed(number);
+                self.step(at, Input::JournalFailed(why.clone()));
+                for effect in withheld.effects {
+                    let outcome = Outcome::unsent(Cause::Unsaved(why.clone()));
+                    self.step(at, Input::Outcome { call: effect.call, outcome });
+                }
+                for reply in withheld.replies {
+                    // Reads need no journal; what was to be done was not begun.
+                    let result = match reply.result {
+                        Ok(Receipt::Taken { .. }) => Err(Refusal::Cause(unsaved.clone())),
+                        other => other,
+                    };
+                    self.reply(Reply { result, ..reply });
+                }
+            }
+            Done::Recovered { facts } => {
+                let from = self.unsaved_since();
+                self.step(at, Input::JournalRecovered { from, facts });
+            }
+        }
+    }
+
+    /// Since when the journal could not be written, by its problem.
+    fn unsaved_since(&self) -> At {
+        let state = self.core.state();
+        let raised = state.raised(
+            crate::domain::problem::Kind::JournalUnsaved,
+            crate::domain::problem::Subject::Console,
+        );
+        raised.map_or(self.last_at, |problem| problem.since)
+    }
+
+    fn on_request(&mut self, request: Request) {
+        let now = self.clock.now();
+        let at = self.at(now);
+        match request {
+            Request::Submit { intent, reply } => {
+                self.next_ticket += 1;
+                self.tickets.insert(self.next_ticket, reply);
+                let ticket = self.next_ticket;
+                self.step(at, Input::Intent { ticket, intent });
+            }
+            Request::Query { query, reply } => self.on_query(query, reply),
+            Request::Follow { job, reply } => self.on_follow(job, reply),
+        }
+    }
+
+    fn on_query(&mut self, query: Query, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+        match query {
+            Query::Wire { agent, known } => {
+                let count = self.net.tap().count(agent);
+                let frames = (count != known).then(|| self.net.tap().frames(agent));
+                let _the_surface_has_gone = reply.send(Ok(Answer::Wire(count, frames)));
+            }
+            Query::Facts { owner, limit } => {
+                let pending = self.pending(owner);
+                let reader = self.reader.clone();
+                tokio::task::spawn_blocking(move || {
+                    let facts = read_facts(reader.as_deref(), owner, limit, pending).map(Answer::Facts);
+                    let _the_surface_has_gone = reply.send(facts);
+                });
+            }
+            Query::Outputs { job, attempt } => {
+                let pending = self.pending(Owner::Job(job));
+                let reader = self.reader.clone();
+                tokio::task::spawn_blocking(move || {
+                    let facts = read_facts(reader.as_deref(), Owner::Job(job), usize::MAX, pending);
+                    let outputs = facts.map(|facts| Answer::Outputs(crate::store::outputs_of(&facts, attempt)));
+                    let _the_surface_has_gone = reply.send(outputs);
+                });
+            }
+        }
+    }
+
+    /// Facts that a reader of the journal may not see.
+    fn pending(&self, owner: Owner) -> Vec<Fact> {
+        if self.gate.is_durable() {
+            self.gate.uncommitted(owner)
+        } else {
+            self.memory.get(&owner).cloned().unwrap_or_default()
+        }
+    }
+
+    fn on_follow(&mut self, job: JobId, reply: oneshot::Sender<Result<Follow, QueryError>>) {
+        if self.core.state().job_key(job).is_none() {
+            let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
+            return;
+        }
+        let (sender, more) = mpsc::channel(FOLLOW);
+        self.followers.entry(job).or_default().push(sender);
+        let owner = Owner::Job(job);
+        let pending = self.pending(owner);
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || {
+            let facts = read_facts(reader.as_deref(), owner, usize::MAX, pending);
+            let follow = facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), more });
+            let _the_surface_has_gone = reply.send(follow);
+        });
+    }
+
+    fn measure_events(&mut self) {
+        let (since, count) = self.last_events;
+        let now = self.events.load(Ordering::Relaxed);
+        let took = since.elapsed().as_millis().max(1);
+        let rate = u32::try_from(u128::from(now - count) * 1000 / took).unwrap_or(u32::MAX);
+        self.last_events = (Instant::now(), now);
+        if self.publish.borrow().events_per_second != rate {
+            self.publish.send_modify(|snapshot| {
+                let mut next = Snapshot::clone(snapshot);
+                next.events_per_second = rate;
+                *snapshot = Arc::new(next);
+            });
+        }
+    }
+
+    fn publish_now(&mut self) {
+        self.dirty = false;
+        self.published = Some(Instant::now());
+        let at = self.last_at.max(self.clock.now());
+        let state = self.core.state();
+        let changed = std::mem::take(&mut self.changed);
+        let unsaved = state
+            .raised(crate::domain::problem::Kind::JournalUnsaved, crate::domain::problem::Subject::Console)
+            .is_some();
+        let mut next = Snapshot::clone(&self.publish.borrow());
+        next.unsaved = unsaved;
+        next.publish(state, at, changed);
+        self.publish.send_replace(Arc::new(next));
+    }
+}
+
+/// Facts of the journal, then those that it does not hold yet, each once.
+fn read_facts(
+    reader: Option<&std::sync::Mutex<Reader>>,
+    owner: Owner,
+    limit: usize,
+    pending: Vec<Fact>,
+) -> Result<Vec<Fact>, QueryError> {
+    let mut facts = match reader {
+        Some(reader) => {
+            let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            reader.facts(owner, limit).map_err(|error| QueryError::Unreadable(Untrusted::from(error.to_string())))?
+        }
+        None => Vec::new(),
+    };
+    let last = facts.last().map_or(0, |fact| fact.seq);
+    facts.extend(pending.into_iter().filter(|fact| fact.seq > last));
+    if facts.len() > limit {
+        facts.drain(..facts.len() - limit);
+    }
+    Ok(facts)
+}

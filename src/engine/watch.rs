@@ -1,0 +1,179 @@
+//! Reading a task's stream: decoded, with chunks of text gathered before they reach the core.
+//!
+//! Chunks of one output are gathered for 50 ms or 64 KiB; any other event sends them on first and is
+//! itself never gathered or dropped. So a thousand words a second cost the core twenty inputs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::lanes::Lane;
+use crate::domain::cause::{Cause, Failure, Sent};
+use crate::domain::id::{CallId, TaskId};
+use crate::domain::input::Outcome;
+use crate::domain::message::{Artifact, Part};
+use crate::domain::task::StreamEvent;
+use crate::domain::text::Untrusted;
+use crate::failpoint;
+use crate::net::EventReader;
+use crate::protocol::{Codec, Event};
+
+/// Chunks are gathered for this long.
+const GATHER: Duration = Duration::from_millis(50);
+/// Or until they are this long.
+const GATHERED: usize = 64 * 1024;
+/// The first event must come within this: a server exists that sends headers and then nothing.
+const FIRST: Duration = Duration::from_secs(60);
+
+/// Chunks of one output that have not been sent on.
+#[derive(Debug, Default)]
+struct Gathered {
+    task: String,
+    artifact: String,
+    text: String,
+    since: Option<Instant>,
+}
+
+impl Gathered {
+    fn take(&mut self, last: bool) -> Option<Outcome> {
+        self.since.take()?;
+        let text = Untrusted::from(self.text.as_str());
+        self.text.clear();
+        let artifact = Artifact {
+            id: Untrusted::from(self.artifact.as_str()),
+            name: None,
+            description: None,
+            parts: vec![Part::text(text)],
+            metadata: None,
+        };
+        let task = (!self.task.is_empty()).then(|| TaskId::from(self.task.as_str()));
+        Some(Outcome::Event(StreamEvent::Artifact { task, context: None, artifact, append: true, last }))
+    }
+
+    fn fits(&self, task: &str, artifact: &str) -> bool {
+        self.since.is_some() && self.artifact == artifact && self.task == task
+    }
+}
+
+/// What a stream has told so far.
+struct Reading<'c> {
+    codec: &'c dyn Codec,
+    gathered: Gathered,
+    out: Vec<Outcome>,
+    seen: bool,
+    ended: Option<Outcome>,
+}
+
+impl Reading<'_> {
+    fn event(&mut self, data: &str) {
+        // A keep-alive of some proxies is an event without content.
+        if data.is_empty() || self.ended.is_some() {
+            return;
+        }
+        match self.codec.decode_event(data) {
+            Ok(Event::Chunk { task, artifact, text, last }) => {
+                if !self.gathered.fits(&task, &artifact) {
+                    self.flush(false);
+                    self.gathered.task.clear();
+                    self.gathered.task.push_str(&task);
+                    self.gathered.artifact.clear();
+                    self.gathered.artifact.push_str(&artifact);
+                    self.gathered.since = Some(Instant::now());
+                }
+                self.gathered.text.push_str(&text);
+                if last || self.gathered.text.len() >= GATHERED {
+                    self.flush(last);
+                }
+            }
+            Ok(Event::Full(event)) => {
+                self.flush(false);
+                self.out.push(Outcome::Event(event));
+            }
+            Ok(Event::Error(cause)) => {
+                self.flush(false);
+                // Before any event it is the answer to the request; later it ends the stream.
+                self.ended = Some(if self.seen {
+                    Outcome::Ended(Err(cause))
+                } else {
+                    Outcome::Failed(Failure { sent: Sent::Maybe, cause })
+                });
+            }
+            Err(cause) => {
+                self.flush(false);
+                self.out.push(Outcome::Unreadable(Untrusted::from(cause.to_string())));
+            }
+        }
+        self.seen = true;
+    }
+
+    fn flush(&mut self, last: bool) {
+        let gathered = self.gathered.take(last);
+        self.out.extend(gathered);
+    }
+}
+
+/// Reads a stream to its end.
+pub(super) async fn read(
+    mut reader: EventReader,
+    codec: &dyn Codec,
+    call: CallId,
+    lane: &Lane,
+    events: &AtomicU64,
+    is_send: bool,
+) {
+    let mut reading = Reading { codec, gathered: Gathered::default(), out: Vec::new(), seen: false, ended: None };
+    let first_by = Instant::now() + FIRST;
+    let mut answered = false;
+    let end = loop {
+        let due = reading.gathered.since.map(|since| since + GATHER);
+        let step = {
+            let mut count = 0u64;
+            let read = reader.read(|event| {
+                count += 1;
+                reading.event(&event.data);
+            });
+            let step = tokio::select! {
+                read = read => Some(read),
+                () = tokio::time::sleep_until(due.unwrap_or(first_by)), if due.is_some() || !answered => None,
+            };
+            events.fetch_add(count, Ordering::Relaxed);
+            step
+        };
+        let ended = match step {
+            Some(Ok(true)) => None,
+            Some(Ok(false)) => Some(Ok(())),
+            Some(Err(cause)) => Some(Err(cause)),
+            None if due.is_some() => {
+                reading.flush(false);
+                None
+            }
+            None => Some(Err(Cause::TimedOut(FIRST))),
+        };
+        if ended.is_some() {
+            reading.flush(false);
+        }
+        for outcome in std::mem::take(&mut reading.out) {
+            if is_send && !answered {
+                failpoint::reach("before-answer");
+            }
+            answered = true;
+            if !lane.send(call, outcome).await {
+                return;
+            }
+        }
+        if let Some(outcome) = reading.ended.take() {
+            break outcome;
+        }
+        if let Some(ended) = ended {
+            break Outcome::Ended(ended);
+        }
+    };
+    reader.ended(&match &end {
+        Outcome::Ended(Ok(())) => "the stream ended".to_owned(),
+        Outcome::Ended(Err(cause)) => format!("the stream was cut: {cause}"),
+        Outcome::Failed(failure) => format!("the stream told an error: {}", failure.cause),
+        _ => String::new(),
+    });
+    lane.send(call, end).await;
+}

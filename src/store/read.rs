@@ -1,0 +1,247 @@
+//! Reading a store, beside its writer or without one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use uuid::Uuid;
+
+use super::blobs::Blobs;
+use super::record::{self, AttemptRow, ProblemRow, Record};
+use super::write::owner_key;
+use super::{StoreError, journal_path, migrate, prepare, sql};
+use crate::domain::agent::Agent;
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::id::{AgentId, AttemptId, JobId};
+use crate::domain::job::{Attempt, Job};
+use crate::domain::message::{Content, Json, Part};
+use crate::domain::state::{self, Rows};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::protocol::json::Object;
+
+/// Reads the journal and the rows of a folder.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    file: PathBuf,
+    blobs: Blobs,
+}
+
+/// What a start finds.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The rows.
+    pub rows: Rows,
+    /// The last moment of the engine before.
+    pub alive: Option<At>,
+}
+
+impl Reader {
+    /// Opens the journal of a folder, or says that there is none.
+    ///
+    /// # Errors
+    /// The file cannot be used, or a newer version wrote it.
+    pub fn open(dir: &Path) -> Result<Option<Self>, StoreError> {
+        let file = journal_path(dir);
+        if !file.exists() {
+            return Ok(None);
+        }
+        // Reading beside a writer needs its shared memory, which a connection that may write can map.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&file, flags)
+            .or_else(|_| {
+                Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+            })
+            .map_err(sql(&file))?;
+        prepare(&connection, false).map_err(sql(&file))?;
+        connection.pragma_update(None, "query_only", "ON").map_err(sql(&file))?;
+        let found = migrate::version(&connection, &file)?;
+        migrate::check(found, &file)?;
+        if found == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Self { connection, file, blobs: Blobs::new(dir) }))
+    }
+
+    fn damaged(&self, what: String) -> StoreError {
+        StoreError::Damaged { file: self.file.clone(), what }
+    }
+
+    /// Everything that a start needs.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a row of it.
+    pub fn load(&self) -> Result<Loaded, StoreError> {
+        let mut loaded = Loaded {
+            alive: self
+                .connection
+                .query_row("SELECT value FROM meta WHERE key = 'alive'", [], |row| row.get(0))
+                .optional()
+                .map_err(sql(&self.file))?
+                .map(At::from_micros),
+            ..Loaded::default()
+        };
+        let rows = &mut loaded.rows;
+        rows.watch_seq = self.scalar("SELECT ifnull(max(seq), 0) FROM fact WHERE owner = x''")?;
+        let numbers = "SELECT max(ifnull((SELECT max(number) FROM problem), 0), \
+                       ifnull((SELECT value FROM meta WHERE key = 'last_problem'), 0))";
+        rows.last_problem = u32::try_from(self.scalar(numbers)?).unwrap_or(u32::MAX);
+        rows.agents = self.bodies::<Agent>("agent", "SELECT version, body FROM agent ORDER BY id")?;
+        let mut attempts: BTreeMap<JobId, Vec<(Attempt, AgentId)>> = BTreeMap::new();
+        for row in self.bodies::<AttemptRow>("attempt", "SELECT version, body FROM attempt ORDER BY id")? {
+            attempts.entry(row.job).or_default().push((row.attempt, row.agent));
+        }
+        for job in self.bodies::<Job>("job", "SELECT version, body FROM job ORDER BY id")? {
+            let mut of_job = attempts.remove(&job.id).unwrap_or_default();
+            of_job.sort_by_key(|(attempt, _)| attempt.number);
+            rows.jobs.push((job, of_job));
+        }
+        for row in self.bodies::<ProblemRow>("problem", "SELECT version, body FROM problem ORDER BY number")? {
+            let ProblemRow { problem, agent, attempt } = row;
+            rows.problems.push(state::ProblemRow { problem, agent, attempt });
+        }
+        Ok(loaded)
+    }
+
+    fn scalar(&self, query: &str) -> Result<u64, StoreError> {
+        let number: i64 = self.connection.query_row(query, [], |row| row.get(0)).map_err(sql(&self.file))?;
+        Ok(u64::try_from(number).unwrap_or(0))
+    }
+
+    fn bodies<T: Record>(&self, table: &str, query: &str) -> Result<Vec<T>, StoreError> {
+        let mut select = self.connection.prepare(query).map_err(sql(&self.file))?;
+        let rows = select
+            .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
+            .map_err(sql(&self.file))?;
+        let mut all = Vec::new();
+        for row in rows {
+            let (version, body) = row.map_err(sql(&self.file))?;
+            let body = record::upcast(version, body);
+            let read = T::get(&body);
+            all.push(read.ok_or_else(|| self.damaged(format!("a row of {table} cannot be read")))?);
+        }
+        Ok(all)
+    }
+
+    /// The last `limit` facts of an owner, oldest first. Facts of a kind that this program does not
+    /// know are left out.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn facts(&self, owner: Owner, limit: usize) -> Result<Vec<Fact>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq DESC LIMIT ?2")
+            .map_err(sql(&self.file))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = select
+            .query_map(rusqlite::params![owner_key(owner), limit], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
+            })
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+            .map_err(sql(&self.file))?;
+        let mut facts = Vec::with_capacity(rows.len());
+        for (seq, at, version, body) in rows.into_iter().rev() {
+            let body = record::upcast(version, body);
+            if let Some(what) = self.what(&body)? {
+                let seq = u64::try_from(seq).unwrap_or(0);
+                facts.push(Fact { at: At::from_micros(at), owner, seq, what });
+            }
+        }
+        Ok(facts)
+    }
+
+    /// Every owner of facts, for rebuilding and checking.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn owners(&self) -> Result<Vec<Owner>, StoreError> {
+        let mut select = self.connection.prepare("SELECT DISTINCT owner FROM fact").map_err(sql(&self.file))?;
+        let keys = select
+            .query_map([], |row| row.get::<_, Vec<u8>>(0))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
+            .map_err(sql(&self.file))?;
+        Ok(keys.iter().filter_map(|key| owner_of(key)).collect())
+    }
+
+    /// A fact's body; content that was too large for it is read from its file.
+    fn what(&self, body: &str) -> Result<Option<What>, StoreError> {
+        let Some(what) = What::get(body) else { return Ok(None) };
+        let What::ArtifactSeen { attempt, artifact, name, append, last, .. } = &what else { return Ok(Some(what)) };
+        let Ok(object) = Object::parse(body) else { return Ok(Some(what)) };
+        let Some(output) = object.number("output") else { return Ok(Some(what)) };
+        let sha256: Option<String> = self
+            .connection
+            .prepare_cached("SELECT sha256 FROM output WHERE id = ?1")
+            .and_then(|mut select| select.query_row([output], |row| row.get(0)).optional())
+            .map_err(sql(&self.file))?
+            .flatten();
+        let mut from = u64::try_from(object.number("from").unwrap_or(0)).unwrap_or(0);
+        let mut parts = Vec::new();
+        for piece in object.objects("pieces") {
+            let bytes = u64::try_from(piece.number("bytes").unwrap_or(0)).unwrap_or(0);
+            let content = self.blobs.read(output, sha256.as_deref(), from, bytes);
+            let content = content.unwrap_or_else(|error| format!("[its file is gone: {error}]").into_bytes());
+            from += bytes;
+            let kind = piece.text("kind").unwrap_or_default();
+            let content = self::content(&String::from_utf8_lossy(&content), &kind);
+            if let Some(part) = piece.raw("part").and_then(Part::get) {
+                parts.push(Part { content, ..part });
+            }
+        }
+        Ok(Some(What::ArtifactSeen {
+            attempt: *attempt,
+            artifact: artifact.clone(),
+            name: name.clone(),
+            append: *append,
+            parts: Arc::new(parts),
+            last: *last,
+        }))
+    }
+}
+
+/// The whole of every output of an attempt, in the order in which they began: id, name, parts.
+pub fn outputs_of(facts: &[Fact], attempt: AttemptId) -> Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> {
+    let mut outputs: Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> = Vec::new();
+    for fact in facts {
+        let What::ArtifactSeen { attempt: of, artifact, name, append, parts, .. } = &fact.what else { continue };
+        if *of != attempt {
+            continue;
+        }
+        let at = outputs.iter().position(|(id, ..)| id == artifact);
+        let at = at.unwrap_or_else(|| {
+            outputs.push((artifact.clone(), None, Vec::new()));
+            outputs.len() - 1
+        });
+        let (_, known_name, known) = &mut outputs[at];
+        if !append {
+            known.clear();
+        }
+        *known_name = name.clone().or(known_name.take());
+        known.extend(parts.iter().cloned());
+    }
+    outputs
+}
+
+fn owner_of(key: &[u8]) -> Option<Owner> {
+    let Some((kind, id)) = key.split_first() else { return Some(Owner::Watch) };
+    let id = Uuid::from_slice(id).ok()?;
+    match kind {
+        b'a' => Some(Owner::Agent(AgentId(id))),
+        b'j' => Some(Owner::Job(JobId(id))),
+        _ => None,
+    }
+}
+
+/// Content of a kind, from its text.
+pub(super) fn content(text: &str, kind: &str) -> Content {
+    match kind {
+        "raw" => Content::Raw(text.into()),
+        "url" => Content::Url(text.into()),
+        "data" => Content::Data(Json::new(text)),
+        "unknown" => Content::Unknown(Json::new(text)),
+        _ => Content::Text(text.into()),
+    }
+}

@@ -1,0 +1,41 @@
+//! Records of facts.
+
+use super::variants;
+use crate::domain::fact::What;
+
+variants!(What {
+    WatchStarted = "watch_started" {},
+    WatchPaused = "watch_paused" { from },
+    JournalGap = "journal_gap" { from, facts },
+    ProblemRaised = "problem_raised" { number, kind, agent, attempt, text, next },
+    ProblemReworded = "problem_reworded" { number, text, next },
+    ProblemCleared = "problem_cleared" { number },
+    ProblemForgotten = "problem_forgotten" { number },
+    AgentListed = "agent_listed" { spec, order, name },
+    AgentRelisted = "agent_relisted" { spec, order },
+    AgentUnlisted = "agent_unlisted" {},
+    AgentNamed = "agent_named" { name },
+    CardSeen = "card_seen" { card },
+    InterfaceChosen = "interface_chosen" { interface },
+    DialectSettled = "dialect_settled" { dialect },
+    HealthChanged = "health_changed" { health, cause, last_seen },
+    TextDisarmed = "text_disarmed" { count },
+    JobOpened = "job_opened" { origin, title, caller, skill, context, parent, message },
+    JobExplained = "job_explained" { title, caller, skill, parent },
+    AttemptPlanned = "attempt_planned" { attempt, agent, message_id },
+    AttemptMoved = "attempt_moved" { attempt, phase, cause },
+    TaskSeen = "task_seen" { attempt, task, context, state, peer_time, via, raw },
+    StateSeen = "state_seen" { attempt, state, peer_time, via, raw },
+    ClaimSeen = "claim_seen" { attempt, says, via },
+    MessageSeen = "message_seen" { attempt, message, status },
+    ArtifactSeen = "artifact_seen" { attempt, artifact, name, append, parts, last },
+    GapOpened = "gap_opened" { attempt, since, cause },
+    GapClosed = "gap_closed" { attempt, via, changed },
+    VerdictChanged = "verdict_changed" { attempt, verdict },
+    CancelMoved = "cancel_moved" { attempt, mark, cause },
+    CancelIgnored = "cancel_ignored" { attempt, events },
+    AnswerMoved = "answer_moved" { attempt, message, phase, cause },
+    OddityObserved = "oddity_observed" { attempt, oddity },
+    Settled = "settled" { attempt },
+    JobForgotten = "job_forgotten" {},
+});

@@ -1,0 +1,288 @@
+//! Records of what messages, cards and causes are made of.
+
+use super::{Record, member, put_member, record, words};
+use crate::domain::agent::{AgentSpec, Health, Source};
+use crate::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
+use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
+use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
+use crate::domain::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
+use crate::domain::problem::Kind;
+use crate::domain::task::{CancelMark, Oddity, TaskState, Verdict, Via};
+use crate::domain::text::Untrusted;
+use crate::protocol::json::{Object, Writer, string, text_of};
+
+words! {
+    Source { Config = "config", CommandLine = "command line", Demo = "demo" }
+    Dialect { V0_3 = "0.3", V1_0 = "1.0" }
+    Health {
+        Unknown = "unknown", Up = "up", Degraded = "degraded", Down = "down", Stale = "stale",
+        LoginNeeded = "login-needed", NotSpoken = "not-spoken",
+    }
+    Origin { Sent = "sent", Found = "found" }
+    Phase {
+        Planned = "planned", Sending = "sending", Accepted = "accepted", Answered = "answered",
+        Refused = "refused", Unsent = "unsent", Uncertain = "uncertain", PresumedLost = "presumed lost",
+    }
+    Verdict { Silent = "silent", Stalled = "stalled", Stale = "stale", Conflict = "conflict", Lost = "lost" }
+    CancelMark { Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed" }
+    Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
+    Limit {
+        SseLine = "sse line", SseEvent = "sse event", Body = "body", Depth = "depth", Headers = "headers",
+        Redirects = "redirects",
+    }
+}
+
+impl Record for Kind {
+    fn put(&self) -> String {
+        string(self.as_str())
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        Self::from_word(&text_of(raw)?)
+    }
+}
+
+record! {
+    AgentSpec { name, url, source, dialect, resubscribe, labels }
+    Offer { url, binding, version, tenant }
+    Interface { dialect, binding, url, tenant }
+    Skill { id, name, description, tags, examples, input_modes, output_modes }
+    SecurityScheme { name, kind }
+    Card {
+        name, description, version, provider, documentation, offers, streaming, push_notifications,
+        extended_card, extensions, skills, input_modes, output_modes, security, required_security,
+        signatures, faults, raw, digest,
+    }
+    Hints { caller, skill, parent }
+    Message { id, role, parts, context, task, metadata, references, hints }
+    Fingerprint { bytes, hash }
+    ArtifactMeta { id, name, print, closed }
+    Progress { artifacts, messages }
+}
+
+/// One of a few words, or text as it came.
+impl Record for TaskState {
+    fn put(&self) -> String {
+        string(match self {
+            Self::Submitted => "submitted",
+            Self::Working => "working",
+            Self::InputRequired => "input-required",
+            Self::AuthRequired => "auth-required",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Rejected => "rejected",
+            Self::Unspecified => "unspecified",
+            Self::Other(raw) => return string(&format!("other:{}", raw.raw())),
+        })
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let text = text_of(raw)?;
+        Some(match &*text {
+            "submitted" => Self::Submitted,
+            "working" => Self::Working,
+            "input-required" => Self::InputRequired,
+            "auth-required" => Self::AuthRequired,
+            "completed" => Self::Completed,
+            "failed" => Self::Failed,
+            "canceled" => Self::Canceled,
+            "rejected" => Self::Rejected,
+            "unspecified" => Self::Unspecified,
+            other => Self::Other(other.strip_prefix("other:").unwrap_or(other).into()),
+        })
+    }
+}
+
+impl Record for Role {
+    fn put(&self) -> String {
+        string(match self {
+            Self::User => "user",
+            Self::Agent => "agent",
+            Self::Other(raw) => return string(&format!("other:{}", raw.raw())),
+        })
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let text = text_of(raw)?;
+        Some(match &*text {
+            "user" => Self::User,
+            "agent" => Self::Agent,
+            other => Self::Other(other.strip_prefix("other:").unwrap_or(other).into()),
+        })
+    }
+}
+
+impl Record for Part {
+    fn put(&self) -> String {
+        let (kind, text) = match &self.content {
+            Content::Text(text) => ("text", text),
+            Content::Raw(bytes) => ("raw", bytes),
+            Content::Url(url) => ("url", url),
+            Content::Data(json) => ("data", &json.0),
+            Content::Unknown(json) => ("unknown", &json.0),
+        };
+        let writer = Writer::new().text(kind, text.raw());
+        let writer = put_member(writer, "filename", &self.filename);
+        let writer = put_member(writer, "media_type", &self.media_type);
+        put_member(writer, "metadata", &self.metadata).end()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        let content = if let Some(text) = object.untrusted("text") {
+            Content::Text(text)
+        } else if let Some(bytes) = object.untrusted("raw") {
+            Content::Raw(bytes)
+        } else if let Some(url) = object.untrusted("url") {
+            Content::Url(url)
+        } else if let Some(json) = object.untrusted("data") {
+            Content::Data(Json(json))
+        } else {
+            Content::Unknown(Json(object.untrusted("unknown")?))
+        };
+        Some(Self {
+            content,
+            filename: member(&object, "filename")?,
+            media_type: member(&object, "media_type")?,
+            metadata: member(&object, "metadata")?,
+        })
+    }
+}
+
+impl Record for RpcError {
+    fn put(&self) -> String {
+        let writer = Writer::new().text("name", self.name.as_str());
+        let writer = put_member(writer, "code", &self.code);
+        writer.text("message", self.message.raw()).end()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        let code: Option<i64> = member(&object, "code")?;
+        let by_name = object.text("name").and_then(|name| ErrorName::from_word(&name));
+        let name = by_name.unwrap_or_else(|| code.map_or(ErrorName::Other, ErrorName::from_code));
+        Some(Self { name, code, message: member(&object, "message")? })
+    }
+}
+
+impl Record for TlsFault {
+    fn put(&self) -> String {
+        string(match self {
+            Self::Expired => "expired",
+            Self::NotYetValid => "not yet valid",
+            Self::UnknownIssuer => "unknown issuer",
+            Self::WrongName => "wrong name",
+            Self::Revoked => "revoked",
+            Self::Other(why) => return string(&format!("other:{}", why.raw())),
+        })
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let text = text_of(raw)?;
+        Some(match &*text {
+            "expired" => Self::Expired,
+            "not yet valid" => Self::NotYetValid,
+            "unknown issuer" => Self::UnknownIssuer,
+            "wrong name" => Self::WrongName,
+            "revoked" => Self::Revoked,
+            other => Self::Other(other.strip_prefix("other:").unwrap_or(other).into()),
+        })
+    }
+}
+
+impl Record for Cause {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        let with = |word: &str, text: &Untrusted| says(word).text("text", text.raw()).end();
+        match self {
+            Self::Refused => says("refused").end(),
+            Self::Reset => says("reset").end(),
+            Self::TimedOut(limit) => says("timed out").raw("after", &limit.put()).end(),
+            Self::Dns(host) => with("dns", host),
+            Self::Unreachable(why) => with("unreachable", why),
+            Self::Tls(fault) => says("tls").raw("fault", &fault.put()).end(),
+            Self::Login { status, challenge, had_credentials } => {
+                let writer = says("login").raw("status", &status.put());
+                let writer = put_member(writer, "challenge", challenge);
+                put_member(writer, "had_credentials", had_credentials).end()
+            }
+            Self::Status { status, says: words } => {
+                says("status").raw("status", &status.put()).text("text", words.raw()).end()
+            }
+            Self::Malformed(place) => with("malformed", place),
+            Self::Limit(limit) => says("limit").raw("limit", &limit.put()).end(),
+            Self::RedirectRefused(to) => with("redirect refused", to),
+            Self::Blocked(host) => with("blocked", host),
+            Self::Rpc(error) => says("rpc").raw("error", &error.put()).end(),
+            Self::NotSpoken(offers) => with("not spoken", offers),
+            Self::Unsaved(why) => with("unsaved", why),
+            Self::Stopping => says("stopping").end(),
+            Self::Credential(why) => with("credential", why),
+            Self::Unsupported(what) => with("unsupported", what),
+            Self::Failing(failed) => says("failing").raw("failed", &failed.put()).end(),
+            Self::Slow { p95, limit } => says("slow").raw("p95", &p95.put()).raw("limit", &limit.put()).end(),
+            Self::StaleCard(cause) => says("stale card").raw("cause", &cause.put()).end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        let text = || member(&object, "text");
+        Some(match &*object.text("what")? {
+            "refused" => Self::Refused,
+            "reset" => Self::Reset,
+            "timed out" => Self::TimedOut(member(&object, "after")?),
+            "dns" => Self::Dns(text()?),
+            "unreachable" => Self::Unreachable(text()?),
+            "tls" => Self::Tls(member(&object, "fault")?),
+            "login" => Self::Login {
+                status: member(&object, "status")?,
+                challenge: member(&object, "challenge")?,
+                had_credentials: member(&object, "had_credentials")?,
+            },
+            "status" => Self::Status { status: member(&object, "status")?, says: text()? },
+            "malformed" => Self::Malformed(text()?),
+            "limit" => Self::Limit(member(&object, "limit")?),
+            "redirect refused" => Self::RedirectRefused(text()?),
+            "blocked" => Self::Blocked(text()?),
+            "rpc" => Self::Rpc(member(&object, "error")?),
+            "not spoken" => Self::NotSpoken(text()?),
+            "unsaved" => Self::Unsaved(text()?),
+            "stopping" => Self::Stopping,
+            "credential" => Self::Credential(text()?),
+            "unsupported" => Self::Unsupported(text()?),
+            "failing" => Self::Failing(member(&object, "failed")?),
+            "slow" => Self::Slow { p95: member(&object, "p95")?, limit: member(&object, "limit")? },
+            "stale card" => Self::StaleCard(member(&object, "cause")?),
+            _ => return None,
+        })
+    }
+}
+
+impl Record for Oddity {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::IllegalMove { from, to } => {
+                says("illegal move").raw("from", &from.put()).raw("to", &to.put()).end()
+            }
+            Self::AfterLastChunk => says("after last chunk").end(),
+            Self::AppendToNothing => says("append to nothing").end(),
+            Self::ForeignTaskId(task) => says("foreign task id").raw("task", &task.put()).end(),
+            Self::Unreadable(why) => says("unreadable").text("text", why.raw()).end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("what")? {
+            "illegal move" => Self::IllegalMove { from: member(&object, "from")?, to: member(&object, "to")? },
+            "after last chunk" => Self::AfterLastChunk,
+            "append to nothing" => Self::AppendToNothing,
+            "foreign task id" => Self::ForeignTaskId(member(&object, "task")?),
+            "unreadable" => Self::Unreadable(member(&object, "text")?),
+            _ => return None,
+        })
+    }
+}

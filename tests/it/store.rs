@@ -1,0 +1,312 @@
+//! The journal: what is written comes back, large outputs are files, trouble is told and survived.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::id::{AgentId, AttemptId, JobId, Seed};
+use quarterdeck::domain::message::{Content, Part};
+use quarterdeck::domain::state::State;
+use quarterdeck::domain::time::At;
+use quarterdeck::store::record::{AttemptRow, ProblemRow, Record};
+use quarterdeck::store::{Batch, Done, Reader, StoreError, Writer, journal_path, outputs_of};
+
+use crate::simulator::World;
+
+/// Everything that a state holds, as rows for one batch.
+pub(crate) fn rows_of(state: &State) -> Batch {
+    let agent_id = |key| state.agent(key).map(|agent| agent.id);
+    Batch {
+        agents: state.agents().iter().map(|(_, agent)| agent.clone()).collect(),
+        jobs: state.jobs().iter().map(|(_, job)| job.clone()).collect(),
+        attempts: state
+            .attempts()
+            .iter()
+            .map(|(_, attempt)| AttemptRow {
+                attempt: attempt.clone(),
+                job: state.job_of(attempt).unwrap().id,
+                agent: agent_id(attempt.agent).unwrap(),
+            })
+            .collect(),
+        problems: state
+            .problems()
+            .iter()
+            .map(|(_, problem)| ProblemRow {
+                problem: problem.clone(),
+                agent: problem.agent.and_then(agent_id),
+                attempt: match problem.subject {
+                    quarterdeck::domain::problem::Subject::Attempt(key) => state.attempt(key).map(|a| a.id),
+                    _ => None,
+                },
+            })
+            .collect(),
+        ..Batch::default()
+    }
+}
+
+/// Rows without the keys of one process, in one order.
+fn told(state: &State) -> Vec<String> {
+    let rows = rows_of(state);
+    let mut told: Vec<String> = rows.agents.iter().map(Record::put).collect();
+    told.extend(rows.jobs.iter().map(Record::put));
+    told.extend(rows.attempts.iter().map(Record::put));
+    told.extend(rows.problems.iter().map(Record::put));
+    told.sort();
+    told
+}
+
+fn open(dir: &Path) -> (Writer, Receiver<Done>) {
+    let (sender, receiver) = channel();
+    let writer = Writer::open(dir, false, move |done| sender.send(done).unwrap()).unwrap();
+    (writer, receiver)
+}
+
+fn commit(writer: &Writer, done: &Receiver<Done>, batch: Batch) {
+    assert!(writer.hand_over(batch));
+    assert!(matches!(done.recv_timeout(Duration::from_secs(20)), Ok(Done::Committed { .. })));
+}
+
+#[test]
+fn what_storms_leave_behind_is_written_and_read_back() {
+    for seed in [1, 7, 23] {
+        let mut world = World::new(seed);
+        world.run();
+        let (facts, state) = world.outcome();
+        for fact in facts {
+            assert_eq!(What::get(&fact.what.put()).as_ref(), Some(&fact.what), "{}", fact.what.put());
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (writer, done) = open(dir.path());
+        commit(&writer, &done, Batch { facts: facts.to_vec(), alive: At::from_micros(77), ..rows_of(state) });
+        let reader = Reader::open(dir.path()).unwrap().unwrap();
+        let loaded = reader.load().unwrap();
+        assert_eq!(loaded.alive, Some(At::from_micros(77)));
+        let restored = State::restore(loaded.rows);
+        assert_eq!(told(&restored), told(state), "seed {seed}");
+        assert_eq!(restored.next_problem(), state.next_problem());
+        for owner in reader.owners().unwrap() {
+            let of_owner: Vec<_> = facts.iter().filter(|fact| fact.owner == owner).cloned().collect();
+            assert_eq!(reader.facts(owner, usize::MAX).unwrap(), of_owner);
+        }
+    }
+}
+
+struct Story {
+    job: JobId,
+    attempt: AttemptId,
+    seq: u64,
+}
+
+impl Story {
+    fn new(seed: u64) -> Self {
+        let mut seed = Seed::new(seed);
+        Self { job: JobId(seed.uuid(At::ZERO)), attempt: AttemptId(seed.uuid(At::ZERO)), seq: 0 }
+    }
+
+    fn fact(&mut self, what: What) -> Fact {
+        self.seq += 1;
+        Fact { at: At::from_micros(1), owner: Owner::Job(self.job), seq: self.seq, what }
+    }
+
+    fn chunk(&mut self, append: bool, parts: Vec<Part>) -> Fact {
+        let attempt = self.attempt;
+        self.fact(What::ArtifactSeen {
+            attempt,
+            artifact: "map/../of\u{1b}the station".into(),
+            name: Some("map.txt".into()),
+            append,
+            parts: Arc::new(parts),
+            last: false,
+        })
+    }
+}
+
+fn text_of(parts: &[Part]) -> String {
+    parts.iter().filter_map(Part::as_text).map(|text| text.raw().to_owned()).collect()
+}
+
+#[test]
+fn large_outputs_are_files_by_content() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut story = Story::new(1);
+    let piece = |n: usize| Part::text(format!("{n:07} ").repeat(2500));
+    let mut facts = vec![story.chunk(false, vec![piece(0)])];
+    facts.extend((1..20).map(|n| story.chunk(true, vec![piece(n)])));
+    let (writer, done) = open(dir.path());
+    for half in facts.chunks(7) {
+        commit(&writer, &done, Batch { facts: half.to_vec(), ..Batch::default() });
+    }
+    // Another process goes on with it.
+    drop((writer, done));
+    let (writer, done) = open(dir.path());
+    let more = story.chunk(true, vec![piece(20), Part { content: Content::Raw("AAAA".into()), ..Part::text("") }]);
+    facts.push(more.clone());
+    commit(&writer, &done, Batch { facts: vec![more], ..Batch::default() });
+    let reader = Reader::open(dir.path()).unwrap().unwrap();
+    let (job, attempt) = (story.job, story.attempt);
+    let read = |reader: &Reader| outputs_of(&reader.facts(Owner::Job(job), usize::MAX).unwrap(), attempt);
+    let check = |outputs: Vec<(_, _, Vec<Part>)>| {
+        assert_eq!(outputs.len(), 1);
+        let parts = &outputs[0].2;
+        assert_eq!(text_of(parts), (0..21).map(|n| format!("{n:07} ").repeat(2500)).collect::<String>());
+        assert_eq!(parts.last().unwrap().content, Content::Raw("AAAA".into()));
+    };
+    check(read(&reader));
+    assert_eq!(reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), facts);
+    let settled = story.fact(What::Settled { attempt });
+    commit(&writer, &done, Batch { facts: vec![settled], ..Batch::default() });
+    check(read(&reader));
+    let named: Vec<_> = walk(&dir.path().join("blobs"));
+    assert_eq!(named.len(), 1);
+    assert_eq!(named[0].len(), 64, "named by its SHA-256: {named:?}");
+    // Retention takes the file with the job.
+    commit(&writer, &done, Batch { gone_jobs: vec![job], ..Batch::default() });
+    assert!(walk(&dir.path().join("blobs")).is_empty());
+    assert!(reader.facts(Owner::Job(job), usize::MAX).unwrap().is_empty());
+}
+
+fn walk(dir: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(walk(&entry.path()));
+        } else {
+            files.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    files
+}
+
+#[test]
+fn a_replaced_output_begins_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut story = Story::new(2);
+    let long = Part::text("x".repeat(100_000));
+    let facts = vec![
+        story.chunk(false, vec![long.clone()]),
+        story.chunk(false, vec![Part::text("short")]),
+        story.chunk(true, vec![long.clone()]),
+    ];
+    let (writer, done) = open(dir.path());
+    commit(&writer, &done, Batch { facts: facts.clone(), ..Batch::default() });
+    let reader = Reader::open(dir.path()).unwrap().unwrap();
+    let outputs = outputs_of(&reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), story.attempt);
+    assert_eq!(text_of(&outputs[0].2), format!("short{}", "x".repeat(100_000)));
+    assert_eq!(reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), facts);
+}
+
+#[test]
+fn a_locked_file_is_told_and_survived() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut story = Story::new(3);
+    let (writer, done) = open(dir.path());
+    let other = rusqlite::Connection::open(journal_path(dir.path())).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let attempt = story.attempt;
+    let lost = story.fact(What::Settled { attempt });
+    let agent = quarterdeck::domain::agent::Agent { ..agent(9) };
+    assert!(writer.hand_over(Batch { number: 5, facts: vec![lost], agents: vec![agent], ..Batch::default() }));
+    let wait = Duration::from_secs(20);
+    let Ok(Done::Failed { number: 5, why }) = done.recv_timeout(wait) else { panic!("not told") };
+    assert!(why.to_string().contains("locked"), "{why}");
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(matches!(done.recv_timeout(wait), Ok(Done::Recovered { facts: 1 })));
+    let loaded = Reader::open(dir.path()).unwrap().unwrap().load().unwrap();
+    assert_eq!(loaded.rows.agents.len(), 1, "what changed meanwhile is kept");
+}
+
+#[test]
+fn a_full_disk_is_told_and_nothing_is_half_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut story = Story::new(4);
+    // The same as a full disk to SQLite: no page more.
+    drop(open(dir.path()));
+    let journal = rusqlite::Connection::open(journal_path(dir.path())).unwrap();
+    journal.execute_batch("CREATE TRIGGER full BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END").unwrap();
+    let (writer, done) = open(dir.path());
+    let attempt = story.attempt;
+    let fact = story.fact(What::Settled { attempt });
+    assert!(writer.hand_over(Batch { number: 1, facts: vec![fact], agents: vec![agent(1)], ..Batch::default() }));
+    let Ok(Done::Failed { why, .. }) = done.recv_timeout(Duration::from_secs(20)) else { panic!("not told") };
+    assert!(why.to_string().contains("full"), "{why}");
+    journal.execute_batch("DROP TRIGGER full").unwrap();
+    assert!(matches!(done.recv_timeout(Duration::from_secs(20)), Ok(Done::Recovered { .. })));
+}
+
+#[test]
+fn a_newer_schema_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    rusqlite::Connection::open(journal_path(dir.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let refused = Writer::open(dir.path(), false, |_| {}).unwrap_err();
+    assert!(matches!(refused, StoreError::Newer { found: 99, .. }));
+    assert!(refused.to_string().contains("written by a newer quarterdeck"), "{refused}");
+    assert!(matches!(Reader::open(dir.path()), Err(StoreError::Newer { .. })));
+}
+
+#[test]
+fn nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("a/b");
+    quarterdeck::store::make_dir(&data).unwrap();
+    drop(open(&data));
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&data), mode(&journal_path(&data))), (0o700, 0o600));
+}
+
+fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
+    use quarterdeck::domain::agent::{Agent, AgentSpec, Counts, Health, Source};
+    Agent {
+        id: AgentId(Seed::new(seed).uuid(At::ZERO)),
+        seq: 1,
+        order: 0,
+        spec: Arc::new(AgentSpec {
+            name: None,
+            url: "http://h".into(),
+            source: Source::Config,
+            dialect: None,
+            resubscribe: None,
+            labels: vec![("region".into(), "eu".into())],
+        }),
+        name: "h".into(),
+        listed: true,
+        card: None,
+        card_since: At::ZERO,
+        interface: None,
+        settled: None,
+        health: Health::Unknown,
+        since: At::ZERO,
+        cause: None,
+        last_seen: At::ZERO,
+        oddities: 0,
+        disarmed: 0,
+        counts: Counts::default(),
+    }
+}
+
+/// A journal of each released version, as it was written then, still reads.
+#[test]
+fn journals_of_released_versions_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let text = std::fs::read_to_string(entry.path()).unwrap();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let (kind, body) = line.split_once(' ').unwrap();
+            let known = match kind {
+                "fact" => What::get(body).map(|what| what.put()),
+                "agent" => quarterdeck::domain::agent::Agent::get(body).map(|row| row.put()),
+                "job" => quarterdeck::domain::job::Job::get(body).map(|row| row.put()),
+                "attempt" => AttemptRow::get(body).map(|row| row.put()),
+                "problem" => ProblemRow::get(body).map(|row| row.put()),
+                other => panic!("{other} is no kind of line"),
+            };
+            assert!(known.is_some(), "{:?}: {line}", entry.file_name());
+            read += 1;
+        }
+    }
+    assert!(read > 40, "the fixtures say something of every kind");
+}

@@ -1,0 +1,263 @@
+//! The engine on real sockets: each way in which agents behave, and what it must be called.
+
+use quarterdeck::demo::Behaviour;
+use quarterdeck::domain::agent::Health;
+use quarterdeck::domain::intent::Intent;
+use quarterdeck::domain::job::Phase;
+use quarterdeck::domain::message::Part;
+use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::task::{CancelMark, TaskState, Verdict};
+
+use crate::support::{
+    agent_of, attempt_of, engine, engine_with, fleet, old_part, part, rules, send, task_of, until,
+};
+
+/// What a task must come to.
+#[track_caller]
+fn check(
+    behaviour: Behaviour,
+    old: bool,
+    text: &'static str,
+    fits: impl Fn(&quarterdeck::domain::job::Attempt) -> bool,
+) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let agent = if old { old_part("one", behaviour) } else { part("one", behaviour) };
+        let fleet = fleet(vec![agent]);
+        let quick = quarterdeck::domain::input::Rules {
+            silent_after: std::time::Duration::from_secs(2),
+            stalled_after: std::time::Duration::from_secs(2),
+            ..rules()
+        };
+        let engine = engine_with(&fleet, None, quick);
+        let handle = engine.handle();
+        let (_, attempt) = send(&handle, "one", text).await;
+        until(&handle, &format!("{behaviour:?} {text}"), |snapshot| {
+            attempt_of(snapshot, attempt).filter(|attempt| fits(attempt)).map(|_| ())
+        })
+        .await;
+        assert_eq!(fleet.received().1, 0, "nothing is doubled");
+        engine.stop().await;
+    });
+}
+
+fn ends(attempt: &quarterdeck::domain::job::Attempt, state: TaskState, verdict: Option<Verdict>) -> bool {
+    attempt.task.as_ref().is_some_and(|task| task.settled && task.state == state && task.verdict == verdict)
+}
+
+#[test]
+fn a_steady_agent_completes() {
+    check(Behaviour::Steady, false, "work", |a| ends(a, TaskState::Completed, None));
+    check(Behaviour::Steady, true, "work", |a| ends(a, TaskState::Completed, None));
+    check(Behaviour::Slow, false, "work", |a| ends(a, TaskState::Completed, None));
+}
+
+#[test]
+fn a_stream_cut_in_an_event_is_taken_up_again() {
+    check(Behaviour::DropsMidEvent, false, "work", |a| ends(a, TaskState::Completed, None));
+    // The embedded 0.3 agent is known to be safe to resubscribe to.
+    check(Behaviour::DropsMidEvent, true, "work", |a| ends(a, TaskState::Completed, None));
+}
+
+#[test]
+fn a_message_without_a_task_answers_the_job() {
+    check(Behaviour::MessageOnly, false, "work", |a| a.phase == Phase::Answered && a.task.is_none());
+    check(Behaviour::MessageOnly, true, "work", |a| a.phase == Phase::Answered && a.task.is_none());
+}
+
+#[test]
+fn a_silent_agent_is_called_silent() {
+    check(Behaviour::Silent, false, "work", |a| {
+        a.task.as_ref().is_some_and(|t| t.state == TaskState::Working && t.verdict == Some(Verdict::Silent))
+    });
+}
+
+#[test]
+fn a_stream_and_a_store_that_disagree_are_both_shown() {
+    for old in [false, true] {
+        check(Behaviour::Disagrees, old, "work", |a| {
+            ends(a, TaskState::Completed, Some(Verdict::Conflict))
+                && a.task.as_ref().is_some_and(|t| t.says == Some(TaskState::Working))
+        });
+    }
+}
+
+#[test]
+fn a_huge_output_is_taken_whole() {
+    check(Behaviour::Huge, false, "work", |a| {
+        ends(a, TaskState::Completed, None) && a.task.as_ref().is_some_and(|t| t.bytes > 40_000_000)
+    });
+}
+
+#[test]
+fn a_hostile_agent_harms_nobody() {
+    for old in [false, true] {
+        check(Behaviour::Hostile, old, "one offer", |a| ends(a, TaskState::Completed, None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_is_answered_and_the_task_goes_on() {
+    for old in [false, true] {
+        let agent = if old { old_part("one", Behaviour::NeedsInput) } else { part("one", Behaviour::NeedsInput) };
+        let fleet = fleet(vec![agent]);
+        let engine = engine(&fleet, None);
+        let handle = engine.handle();
+        let (_, attempt) = send(&handle, "one", "refund 412 EUR").await;
+        until(&handle, "the question", |snapshot| {
+            let waits = attempt_of(snapshot, attempt)?.needs_you();
+            (waits && snapshot.inbox().len() == 1).then_some(())
+        })
+        .await;
+        let answer = Intent::Answer { attempt, parts: vec![Part::text("approve")], metadata: None };
+        handle.submit(answer.clone()).await.unwrap();
+        until(&handle, "the end", |snapshot| {
+            attempt_of(snapshot, attempt).filter(|a| ends(a, TaskState::Completed, None)).map(|_| ())
+        })
+        .await;
+        assert!(handle.submit(answer).await.is_err(), "an ended task takes no answer");
+        engine.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_is_verified_or_called_ignored() {
+    let fleet = fleet(vec![part("good", Behaviour::Silent), part("deaf", Behaviour::IgnoresCancel)]);
+    let engine = engine(&fleet, None);
+    let handle = engine.handle();
+    let (_, good) = send(&handle, "good", "work").await;
+    let (_, deaf) = send(&handle, "deaf", "work").await;
+    for attempt in [good, deaf] {
+        until(&handle, "the task", |snapshot| {
+            task_of(snapshot, attempt).filter(|task| task.state == TaskState::Working).map(|_| ())
+        })
+        .await;
+        handle.submit(Intent::Cancel { attempt }).await.unwrap();
+    }
+    until(&handle, "the end that was asked for", |snapshot| {
+        let task = task_of(snapshot, good)?;
+        (task.state == TaskState::Canceled && task.cancel == Some(CancelMark::Verified)).then_some(())
+    })
+    .await;
+    until(&handle, "the yes", |snapshot| {
+        (task_of(snapshot, deaf)?.cancel == Some(CancelMark::Agreed)).then_some(())
+    })
+    .await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_agent_is_down_within_four_seconds_and_its_tasks_are_stale() {
+    let fleet = fleet(vec![part("one", Behaviour::Silent), part("two", Behaviour::Steady)]);
+    let engine = engine(&fleet, None);
+    let handle = engine.handle();
+    let (_, attempt) = send(&handle, "one", "work").await;
+    until(&handle, "work", |snapshot| {
+        task_of(snapshot, attempt).filter(|task| task.state == TaskState::Working).map(|_| ())
+    })
+    .await;
+    fleet.kill("one");
+    let killed = tokio::time::Instant::now();
+    until(&handle, "the death", |snapshot| {
+        let down = agent_of(snapshot, "one")?.health == Health::Down;
+        let stale = task_of(snapshot, attempt)?.verdict == Some(Verdict::Stale);
+        let raised = snapshot.open_problems().any(|(_, problem)| problem.kind == Kind::AgentDown);
+        (down && stale && raised).then_some(())
+    })
+    .await;
+    assert!(killed.elapsed() < std::time::Duration::from_secs(4), "it took {:?}", killed.elapsed());
+    let open = handle.snapshot();
+    assert_eq!(open.open_problems().filter(|(_, p)| p.kind == Kind::AgentDown).count(), 1);
+    assert_eq!(agent_of(&open, "two").map(|agent| agent.health), Some(Health::Up));
+    fleet.revive("one").await;
+    until(&handle, "its return", |snapshot| {
+        let up = agent_of(snapshot, "one")?.health == Health::Up;
+        let ended = task_of(snapshot, attempt)?.state == TaskState::Completed;
+        let cleared = snapshot.open_problems().all(|(_, problem)| problem.kind != Kind::AgentDown);
+        (up && ended && cleared).then_some(())
+    })
+    .await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_forgets_has_lost_its_tasks() {
+    let fleet = fleet(vec![quarterdeck::demo::AgentPart {
+        takes: [300.0, 300.0],
+        ..part("one", Behaviour::Forgets)
+    }]);
+    let engine = engine(&fleet, None);
+    let handle = engine.handle();
+    let (_, attempt) = send(&handle, "one", "work").await;
+    until(&handle, "work", |snapshot| {
+        task_of(snapshot, attempt).filter(|task| task.state == TaskState::Working).map(|_| ())
+    })
+    .await;
+    fleet.kill("one");
+    fleet.revive("one").await;
+    until(&handle, "the loss", |snapshot| {
+        let lost = task_of(snapshot, attempt)?.verdict == Some(Verdict::Lost);
+        let raised = snapshot.open_problems().any(|(_, problem)| problem.kind == Kind::TaskLost);
+        (lost && raised).then_some(())
+    })
+    .await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_send_is_found_and_followed() {
+    let mut caller = part("caller", Behaviour::Steady);
+    caller.delegates = vec![quarterdeck::demo::scenario::Delegation {
+        to: "worker".into(),
+        text: "for {text}".into(),
+        after: 0.1,
+        one_in: 1,
+    }];
+    let fleet = fleet(vec![caller, part("worker", Behaviour::Slow)]);
+    let engine = engine(&fleet, None);
+    let handle = engine.handle();
+    let (_, attempt) = send(&handle, "caller", "Ana").await;
+    let (title, caller, parent, task) = until(&handle, "the delegated task", |snapshot| {
+        let worker = snapshot.agents.iter().find(|(_, agent)| agent.name.raw() == "worker")?.0;
+        let (_, found) = snapshot.attempts.iter().find(|(_, attempt)| attempt.agent == worker)?;
+        let job = snapshot.job_of(found)?;
+        let done = found.task.as_ref()?.state == TaskState::Completed;
+        let parent = task_of(snapshot, attempt)?.id.clone();
+        done.then(|| (job.title.raw().to_owned(), job.caller.clone(), job.parent.clone(), parent))
+    })
+    .await;
+    assert_eq!(title, "for Ana");
+    assert_eq!(caller.map(|caller| caller.raw().to_owned()).as_deref(), Some("caller"));
+    assert_eq!(parent, Some(task));
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_where_it_was_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let fleet = fleet(vec![part("one", Behaviour::Silent), part("two", Behaviour::Steady)]);
+    let first = engine(&fleet, Some(dir.path()));
+    let handle = first.handle();
+    let (_, silent) = send(&handle, "one", "work").await;
+    let (_, steady) = send(&handle, "two", "work").await;
+    until(&handle, "both", |snapshot| {
+        let working = task_of(snapshot, silent)?.state == TaskState::Working;
+        let done = attempt_of(snapshot, steady).is_some_and(|a| ends(a, TaskState::Completed, None));
+        (working && done).then_some(())
+    })
+    .await;
+    drop(handle);
+    first.stop().await;
+    let second = engine(&fleet, Some(dir.path()));
+    let handle = second.handle();
+    let snapshot = handle.snapshot();
+    assert_eq!(task_of(&snapshot, steady).map(|task| &task.state), Some(&TaskState::Completed));
+    assert!(task_of(&snapshot, silent).is_some_and(|task| task.gap_since.is_some() || task.verdict.is_some()));
+    until(&handle, "the task again", |snapshot| {
+        let task = task_of(snapshot, silent)?;
+        (task.state == TaskState::Working && task.verdict.is_none() && task.gap_since.is_none()).then_some(())
+    })
+    .await;
+    assert_eq!(fleet.received(), (2, 0));
+    second.stop().await;
+}
