@@ -1,4 +1,5 @@
 //! Quarterdeck: the terminal supervisor for fleets of A2A agents.
+pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
@@ -6,4 +7,5 @@ pub mod engine;
 pub mod failpoint;
 pub mod net;
 pub mod protocol;
+pub mod serve;
 pub mod store;

@@ -1,1 +1,5 @@
-fn main(){}
+//! Parse, start, exit code; no logic.
+
+fn main() -> std::process::ExitCode {
+    quarterdeck::cli::run()
+}

@@ -7,6 +7,7 @@ pub mod secret;
 pub mod units;
 
 pub use load::{Fault, Faults, Origin, Setting, load, load_text};
+pub(crate) use load::nearest;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -335,7 +335,10 @@ fn change_attempt(attempt: &mut Attempt, fact: &Fact) {
 
 fn change_task(task: &mut Task, what: &What, at: At) {
     match what {
-        What::StateSeen { state, peer_time, .. } => {
+        What::StateSeen { state, context, peer_time, .. } => {
+            if task.context.is_none() {
+                task.context.clone_from(context);
+            }
             if task.state != *state {
                 task.state_since = at;
                 task.note = None;

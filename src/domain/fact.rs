@@ -214,6 +214,8 @@ pub enum What {
         attempt: AttemptId,
         /// Its state.
         state: TaskState,
+        /// The conversation, if it was not known before.
+        context: Option<ContextId>,
         /// The agent's clock.
         peer_time: Option<PeerTime>,
         /// How we learnt of it.

@@ -103,6 +103,22 @@ impl<K: Key, T: Clone> Slab<K, T> {
         row
     }
 
+    /// Puts a row at a place that somebody else chose, or takes it away: for a mirror of another slab.
+    /// A slab that is set does not give out places by itself.
+    pub fn set(&mut self, key: K, row: Option<T>) {
+        let index = key.index() as usize;
+        while self.chunks.len() <= index / CHUNK {
+            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
+        }
+        let chunk = Arc::make_mut(&mut self.chunks[index / CHUNK]);
+        while chunk.len() <= index % CHUNK {
+            chunk.push(None);
+        }
+        let place = &mut chunk[index % CHUNK];
+        self.len = self.len + usize::from(row.is_some()) - usize::from(place.is_some());
+        *place = row;
+    }
+
     /// Every row with its key, in order of place.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &T)> {
         self.chunks.iter().enumerate().flat_map(|(chunk, rows)| {

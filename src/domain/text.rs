@@ -11,7 +11,7 @@ use std::sync::Arc;
 use unicode_width::UnicodeWidthChar;
 
 /// Text that did not originate in this program. Compare it, keep it, send it back; never print it raw.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Untrusted(Arc<str>);
 
 impl Untrusted {

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue};
+use url::Url;
 
+use crate::config::secret::SecretRef;
 use crate::config::{self, Credentials};
 use crate::domain::agent::{AgentSpec, normalise_url};
+use crate::domain::card::Card;
 use crate::net::Access;
 use crate::net::login::{Grant, Scope, parse_url};
 
@@ -26,6 +29,10 @@ pub struct AccessBook {
 struct Entry {
     ca: Option<PathBuf>,
     grant: Option<Arc<Grant>>,
+    /// A key whose header the agent's card names.
+    api_key: Option<SecretRef>,
+    /// Where the credentials go, if that is not the URL itself: a card may be a file.
+    origin: Option<Url>,
 }
 
 impl AccessBook {
@@ -47,18 +54,22 @@ impl AccessBook {
         let grant = parse_url(&agent.url)
             .filter(|_| !agent.credentials.is_empty())
             .map(|url| Arc::new(Grant::new(Scope::Origin(url), agent.credentials.clone())));
-        let entry = Entry { ca: agent.ca.clone(), grant };
+        let entry = Entry { ca: agent.ca.clone(), grant, api_key: None, origin: None };
         if let Some(name) = &agent.name {
             self.by_name.insert(name.clone(), entry.clone());
         }
         self.by_url.entry(normalise_url(&agent.url)).or_insert(entry);
     }
 
-    /// Credentials from the command line, for one URL alone.
-    pub fn add_credentials(&mut self, url: &str, credentials: Credentials) {
+    /// Credentials from the command line for the agent at `url`; they go to the origin of `origin` alone.
+    pub fn add_credentials(&mut self, url: &str, origin: &str, credentials: Credentials, api_key: Option<SecretRef>) {
         let ca = self.by_url.get(&normalise_url(url)).and_then(|entry| entry.ca.clone());
-        let grant = parse_url(url).map(|url| Arc::new(Grant::new(Scope::Origin(url), credentials)));
-        self.by_url.insert(normalise_url(url), Entry { ca, grant });
+        let origin = parse_url(origin);
+        let grant = origin
+            .clone()
+            .filter(|_| !credentials.is_empty())
+            .map(|url| Arc::new(Grant::new(Scope::Origin(url), credentials)));
+        self.by_url.insert(normalise_url(url), Entry { ca, grant, api_key, origin });
     }
 
     /// Certificates are not verified. The caller has warned.
@@ -76,17 +87,31 @@ impl AccessBook {
         self.parameters.push((name, value));
     }
 
-    /// How an agent is reached.
-    pub fn access(&self, spec: &AgentSpec) -> Access {
+    /// How an agent is reached. Its card tells in which header it wants an API key.
+    pub fn access(&self, spec: &AgentSpec, card: Option<&Card>) -> Access {
         let by_name = spec.name.as_deref().and_then(|name| self.by_name.get(name));
         let entry = by_name.or_else(|| self.by_url.get(&normalise_url(&spec.url)));
         let own = entry.and_then(|entry| entry.grant.clone());
+        let origin = parse_url(&spec.url).or_else(|| entry.and_then(|entry| entry.origin.clone()));
+        let key = entry.and_then(|entry| entry.api_key.clone()).zip(origin.clone()).map(|(key, url)| {
+            let header = card.and_then(key_header).unwrap_or_else(|| "x-api-key".to_owned());
+            let credentials = Credentials { bearer: None, headers: BTreeMap::from([(header, key)]) };
+            Arc::new(Grant::new(Scope::Origin(url), credentials))
+        });
         Access {
-            origin: parse_url(&spec.url),
+            origin,
             ca: entry.and_then(|entry| entry.ca.clone()).or_else(|| self.ca.clone()),
             insecure: self.insecure,
-            grants: own.into_iter().chain(self.patterns.iter().cloned()).collect(),
+            grants: own.into_iter().chain(key).chain(self.patterns.iter().cloned()).collect(),
             parameters: self.parameters.clone(),
         }
     }
+}
+
+/// The header in which a card wants an API key.
+fn key_header(card: &Card) -> Option<String> {
+    card.security.iter().find_map(|scheme| {
+        let header = scheme.kind.raw().strip_prefix("apiKey in header ")?.trim();
+        HeaderName::try_from(header).ok().map(|name| name.as_str().to_owned())
+    })
 }

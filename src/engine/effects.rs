@@ -12,9 +12,10 @@ use super::watch;
 use crate::domain::card::Interface;
 use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::effect::{Effect, Order};
-use crate::domain::id::CallId;
+use crate::domain::id::{AgentKey, CallId, TaskId};
 use crate::domain::input::Outcome;
 use crate::domain::message::Message;
+use crate::domain::task::TaskReport;
 use crate::failpoint;
 use crate::net::tap::Line;
 use crate::net::{self, Access, Net, Opened};
@@ -126,6 +127,25 @@ async fn unary(
         failpoint::reach("before-answer");
     }
     tools.lane.send(call, outcome).await;
+}
+
+/// Reads a task for somebody who wants to see it.
+pub(super) async fn read_task(
+    net: &Net,
+    access: &Access,
+    agent: AgentKey,
+    interface: &Interface,
+    task: &TaskId,
+) -> Result<TaskReport, Failure> {
+    let codec = protocol::codec(interface.dialect);
+    let body = encode(interface, CallId(0), &Request::Get(task));
+    let line = net.tap().line(agent, 0);
+    let (text, took) = net.call(access, &line, &interface.url, codec.headers(), body, net::READ).await?;
+    match document(interface, &text, took) {
+        Outcome::Task(report, _) => Ok(*report),
+        Outcome::Failed(failure) => Err(failure),
+        _ => Err(Failure { sent: Sent::Maybe, cause: Cause::Malformed("GetTask was answered by no task".into()) }),
+    }
 }
 
 /// What a document says.

@@ -11,7 +11,7 @@ mod run;
 mod watch;
 
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
-pub use run::{Engine, Options, Stopped};
+pub use run::{Engine, Options, Stopped, all_ended};
 
 /// The bound of the lane of requests from surfaces. Full: the surface waits, and says so.
 const REQUESTS: usize = 64;

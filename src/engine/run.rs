@@ -22,9 +22,10 @@ use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
 use crate::domain::effect::{Effect, Order};
 use crate::domain::fact::{Fact, Owner};
-use crate::domain::id::{AgentKey, CallId, JobId};
+use crate::domain::id::{AgentId, AgentKey, CallId, JobId, TaskId};
 use crate::domain::input::{Input, Outcome, Reply, Rules};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::message::Json;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
@@ -33,6 +34,7 @@ use crate::failpoint;
 use crate::net::clock::Clock;
 use crate::net::tap::Tap;
 use crate::net::{Access, Net, Redactor};
+use crate::store::lock::Lock;
 use crate::store::{Done, Reader, StoreError, Writer};
 
 /// Snapshots are published at most this often.
@@ -64,9 +66,39 @@ pub struct Options {
     pub access: AccessBook,
     /// Fixes ids and jitter, for tests and the demo.
     pub seed: Option<u64>,
+    /// The lock of the data folder; freed when everything is committed.
+    pub lock: Option<Lock>,
 }
 
-/// A running engine.
+/// Engines of this process that have not ended.
+static RUNNING: std::sync::LazyLock<watch::Sender<usize>> = std::sync::LazyLock::new(|| watch::Sender::new(0));
+
+/// Waits until every engine of this process has committed what it decided; one that was dropped ends
+/// by itself. False if that took too long.
+pub async fn all_ended(limit: Duration) -> bool {
+    let mut running = RUNNING.subscribe();
+    let ended = tokio::time::timeout(limit, running.wait_for(|running| *running == 0)).await;
+    matches!(ended, Ok(Ok(_)))
+}
+
+/// Counts an engine as long as it is held.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        RUNNING.send_modify(|running| *running += 1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        RUNNING.send_modify(|running| *running -= 1);
+    }
+}
+
+/// A running engine. Dropped, it commits and ends by itself; see [`all_ended`].
 #[derive(Debug)]
 pub struct Engine {
     handle: Handle,
@@ -90,7 +122,7 @@ impl Engine {
     /// # Errors
     /// The data folder cannot be used.
     pub fn start(options: Options) -> Result<Self, StoreError> {
-        let Options { dir, power_loss_safe, rules, specs, access, seed } = options;
+        let Options { dir, power_loss_safe, rules, specs, access, seed, lock } = options;
         let (journal, done) = mpsc::channel(4);
         let (mut reader, mut writer, mut loaded) = (None, None, None);
         if let Some(dir) = &dir {
@@ -137,6 +169,8 @@ impl Engine {
             last_events: (Instant::now(), 0),
             last_at: At::ZERO,
             changed: Vec::new(),
+            lock,
+            _counted: Counted::new(),
         };
         runner.begin(loaded.alive, specs);
         let task = tokio::spawn(runner.run(requests, control, done, stopping));
@@ -170,8 +204,8 @@ struct Runner {
     net: Net,
     reads: Arc<Semaphore>,
     book: AccessBook,
-    /// How each agent is reached, as long as its settings are the same.
-    access: HashMap<AgentKey, (Arc<AgentSpec>, Arc<Access>)>,
+    /// How each agent is reached, as long as its settings and its card are the same.
+    access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
     /// Tasks of open calls, to close streams.
     calls: HashMap<CallId, AbortHandle>,
     /// Sendings that have not been answered at all.
@@ -189,6 +223,8 @@ struct Runner {
     last_events: (Instant, u64),
     last_at: At,
     changed: Vec<crate::domain::state::Changed>,
+    lock: Option<Lock>,
+    _counted: Counted,
 }
 
 impl Runner {
@@ -241,6 +277,10 @@ impl Runner {
     }
 
     fn release(&mut self, released: Released) {
+        // Who gets a receipt finds what it speaks of in the snapshot.
+        if self.dirty && !released.replies.is_empty() {
+            self.publish_now();
+        }
         for reply in released.replies {
             self.reply(reply);
         }
@@ -280,14 +320,16 @@ impl Runner {
     }
 
     fn access_of(&mut self, agent: AgentKey) -> Option<Arc<Access>> {
-        let spec = self.core.state().agent(agent)?.spec.clone();
-        if let Some((known, access)) = self.access.get(&agent)
+        let row = self.core.state().agent(agent)?;
+        let (spec, card) = (row.spec.clone(), row.card.as_ref().map_or(0, |card| card.digest));
+        if let Some((known, of_card, access)) = self.access.get(&agent)
             && Arc::ptr_eq(known, &spec)
+            && *of_card == card
         {
             return Some(access.clone());
         }
-        let access = Arc::new(self.book.access(&spec));
-        self.access.insert(agent, (spec, access.clone()));
+        let access = Arc::new(self.book.access(&spec, row.card.as_deref()));
+        self.access.insert(agent, (spec, card, access.clone()));
         Some(access)
     }
 
@@ -402,9 +444,10 @@ impl Runner {
             }
         }
         // The writer ends with its last batch; that takes as long as the disk takes.
-        let mut gate = self.gate;
+        let Self { mut gate, lock, _counted, .. } = self;
         let closed = tokio::task::spawn_blocking(move || gate.close());
         drop(tokio::time::timeout(LAST_ANSWERS * 3, closed).await);
+        drop(lock);
         stopped
     }
 
@@ -496,6 +539,7 @@ impl Runner {
                     let _the_surface_has_gone = reply.send(facts);
                 });
             }
+            Query::ReadTask { agent, task } => self.read_task(agent, task, reply),
             Query::Outputs { job, attempt } => {
                 let pending = self.pending(Owner::Job(job));
                 let reader = self.reader.clone();
@@ -508,6 +552,30 @@ impl Runner {
         }
     }
 
+    /// Reads a task past the core: for those who want to see it, not to know it.
+    fn read_task(&mut self, agent: AgentId, task: TaskId, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+        let key = self.core.state().agent_key(agent);
+        let interface = key.and_then(|key| self.core.state().agent(key)).and_then(|agent| agent.interface.clone());
+        let access = key.and_then(|key| self.access_of(key));
+        let (Some(key), Some(interface), Some(access)) = (key, interface, access) else {
+            let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
+            return;
+        };
+        let (net, reads) = (self.net.clone(), self.reads.clone());
+        tokio::spawn(async move {
+            let _place = reads.acquire().await;
+            let answer = effects::read_task(&net, &access, key, &interface, &task).await;
+            let answer = match answer {
+                Ok(report) => {
+                    let codec = crate::protocol::codec(crate::domain::card::Dialect::V1_0);
+                    Ok(Answer::Task(Json::new(codec.encode_task(&report))))
+                }
+                Err(failure) => Err(QueryError::Failed(Arc::new(failure.cause))),
+            };
+            let _the_surface_has_gone = reply.send(answer);
+        });
+    }
+
     /// Facts that a reader of the journal may not see.
     fn pending(&self, owner: Owner) -> Vec<Fact> {
         if self.gate.is_durable() {
@@ -518,10 +586,11 @@ impl Runner {
     }
 
     fn on_follow(&mut self, job: JobId, reply: oneshot::Sender<Result<Follow, QueryError>>) {
-        if self.core.state().job_key(job).is_none() {
+        let state = self.core.state();
+        let Some(until) = state.job_key(job).and_then(|key| state.jobs().get(key)).map(|row| row.seq) else {
             let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
             return;
-        }
+        };
         let (sender, more) = mpsc::channel(FOLLOW);
         self.followers.entry(job).or_default().push(sender);
         let owner = Owner::Job(job);
@@ -529,7 +598,7 @@ impl Runner {
         let reader = self.reader.clone();
         tokio::task::spawn_blocking(move || {
             let facts = read_facts(reader.as_deref(), owner, usize::MAX, pending);
-            let follow = facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), more });
+            let follow = facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), until, more });
             let _the_surface_has_gone = reply.send(follow);
         });
     }

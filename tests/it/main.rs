@@ -1,5 +1,7 @@
 //! The one integration binary: a module for each subject.
 
+mod cli;
+mod kill;
 mod recordings;
 mod simulator;
 mod sse;

@@ -52,6 +52,7 @@ pub(crate) fn engine_with(fleet: &Fleet, dir: Option<&Path>, rules: Rules) -> En
         specs: fleet.specs(),
         access: AccessBook::default(),
         seed: Some(7),
+        lock: None,
     })
     .unwrap()
 }

@@ -32,9 +32,9 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
             if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
                 // Some servers do not begin with the task.
                 let Some(id) = task else { return };
-                bind(turn, key, &id, context, &status, via, raw.clone());
+                bind(turn, key, &id, context.clone(), &status, via, raw.clone());
             }
-            self::status(turn, key, status, via, turn.at, raw);
+            self::status(turn, key, Told { status, context, raw, via, issued: turn.at });
         }
         StreamEvent::Artifact { task, context, artifact, append, last } => {
             foreign_id(turn, key, task.as_ref());
@@ -121,7 +121,8 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
             whole_artifact(turn, key, artifact);
         }
     }
-    status(turn, key, report.status, via, issued, report.raw);
+    let told = Told { status: report.status, context: report.context, raw: report.raw, via, issued };
+    status(turn, key, told);
     turn.out.facts.len() > facts
 }
 
@@ -153,23 +154,28 @@ fn note_disarmed(turn: &mut Turn, key: AttemptKey, count: u32) {
     }
 }
 
-/// A state, with what was said about it.
-pub(super) fn status(
-    turn: &mut Turn,
-    key: AttemptKey,
+/// A state as it was told.
+pub(super) struct Told {
     status: Status,
-    via: Via,
-    issued: At,
+    context: Option<super::super::id::ContextId>,
     raw: Option<super::super::message::Json>,
-) {
+    via: Via,
+    /// When it was asked for.
+    issued: At,
+}
+
+/// A state, with what was said about it.
+fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
+    let Told { status, context, raw, via, issued } = told;
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.clone()) else { return };
     let Status { state, message: said, timestamp } = status;
     let streamed = matches!(via, Via::Send | Via::Subscribe);
-    if state == task.state {
+    let context = context.filter(|_| task.context.is_none());
+    if state == task.state && context.is_none() {
         if task.says.is_some() && via == Via::Get {
             turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says: None, via });
         }
-    } else if task.state.is_terminal() {
+    } else if task.state.is_terminal() && state != task.state {
         if streamed {
             let odd = Oddity::IllegalMove { from: task.state.clone(), to: state.clone() };
             oddity(turn, key, odd);
@@ -188,7 +194,14 @@ pub(super) fn status(
             oddity(turn, key, odd);
         }
         let new = state.clone();
-        turn.attempt_fact(key, |attempt| What::StateSeen { attempt, state: new, peer_time: timestamp, via, raw });
+        turn.attempt_fact(key, |attempt| What::StateSeen {
+            attempt,
+            state: new,
+            context,
+            peer_time: timestamp,
+            via,
+            raw,
+        });
         if turn.state().attempt(key).is_some_and(|attempt| attempt.answer.is_some()) && !state.is_interrupted() {
             super::dispatch::settle_answer(turn, key, Phase::Accepted, None);
         }

@@ -1,16 +1,18 @@
 //! What surfaces hold: the same for an engine in this process and for one behind a socket.
 
+pub mod remote;
 pub mod wire;
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::domain::cause::Cause;
 use crate::domain::detail::Detail;
 use crate::domain::fact::{Fact, Owner};
-use crate::domain::id::{AgentKey, AttemptId, JobId};
+use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
-use crate::domain::message::Part;
+use crate::domain::message::{Json, Part};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::net::tap::Frame;
@@ -72,6 +74,13 @@ pub enum Query {
         /// Answer only if there are more frames than this.
         known: u64,
     },
+    /// A task as its agent tells it now. Nothing of it is kept.
+    ReadTask {
+        /// Which agent.
+        agent: AgentId,
+        /// Its id there.
+        task: TaskId,
+    },
 }
 
 /// The answer to a question.
@@ -83,6 +92,8 @@ pub enum Answer {
     Outputs(Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>),
     /// To [`Query::Wire`]: how many frames there ever were, and those that are kept, if that is news.
     Wire(u64, Option<Vec<(AgentKey, Frame)>>),
+    /// To [`Query::ReadTask`]: the task as A2A 1.0 writes it.
+    Task(Json),
 }
 
 /// Why a question has no answer.
@@ -92,6 +103,8 @@ pub enum QueryError {
     Unknown,
     /// The journal cannot be read, and why.
     Unreadable(Untrusted),
+    /// The agent could not be asked, and why.
+    Failed(Arc<Cause>),
     /// The engine has ended.
     Gone,
 }
@@ -101,6 +114,7 @@ impl std::fmt::Display for QueryError {
         match self {
             Self::Unknown => f.write_str("there is no such thing"),
             Self::Unreadable(why) => write!(f, "the journal cannot be read: {why}"),
+            Self::Failed(cause) => cause.fmt(f),
             Self::Gone => f.write_str("the engine has ended"),
         }
     }
@@ -112,6 +126,8 @@ impl std::fmt::Display for QueryError {
 pub struct Follow {
     /// The facts so far, in order.
     pub facts: Vec<Arc<Fact>>,
+    /// The number of the job's last fact when this began; some before it may be lost with a full disk.
+    pub until: u64,
     /// What follows; may repeat facts that are known already, by their numbers.
     pub more: mpsc::Receiver<Arc<Fact>>,
 }
@@ -124,11 +140,6 @@ impl Follow {
             detail.apply(fact);
         }
         detail
-    }
-
-    /// The number of the last fact so far.
-    pub fn seq(&self) -> u64 {
-        self.facts.last().map_or(0, |fact| fact.seq)
     }
 }
 

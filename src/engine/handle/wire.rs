@@ -1,1 +1,350 @@
-//! The words that go over the socket.
+//! The words that go over the socket: one JSON object a line.
+//!
+//! ```text
+//! client                                   server
+//! {"hello":{"version":1}}                  {"hello":{"version":1,"pid":7,"lasting":true,…}}
+//! {"watch":true}                           {"rows":{…}} … {"published":{"rev":1,…}}, again at each change
+//! {"id":1,"submit":{…}}                    {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
+//! {"id":2,"query":{…}}                     {"id":2,"answer":{…}} or {"id":2,"error":{…}}
+//! {"id":3,"follow":"JOB"}                  {"id":3,"story":[…]} … {"id":3,"began":true,"until":7}, then {"id":3,"fact":{…}} …
+//! {"hand_over":true}                       {"handed_over":true}, if this engine is only passing by
+//! ```
+
+use crate::domain::cause::Cause;
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
+use crate::domain::intent::{Intent, Receipt, Refusal, Send};
+use crate::domain::message::{Json, Part};
+use crate::domain::text::Untrusted;
+use crate::engine::handle::{Answer, Query, QueryError};
+use crate::net::tap::{Frame, Kind};
+use crate::protocol::json::{Object, Writer, array, elements};
+use crate::store::record::{Record, member, put_member, record, words};
+
+/// The version of these words. Another one is refused in the hello.
+pub const VERSION: u32 = 1;
+
+words! {
+    Kind { Request = "request", Response = "response", Event = "event", End = "end" }
+}
+
+record! {
+    Send { agent, parts, context, task, metadata, skill, caller, parent }
+    Frame { number, at, call, kind, head, text, bytes }
+}
+
+impl Record for usize {
+    fn put(&self) -> String {
+        self.to_string()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        if raw == "null" { Some(0) } else { raw.parse().ok() }
+    }
+}
+
+impl Record for AgentKey {
+    fn put(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        raw.parse().ok().map(Self)
+    }
+}
+
+impl Record for Intent {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::Send(send) => says("send").raw("send", &send.put()).end(),
+            Self::Answer { attempt, parts, metadata } => {
+                let writer = says("answer").raw("attempt", &attempt.put()).raw("parts", &parts.put());
+                put_member(writer, "metadata", metadata).end()
+            }
+            Self::Cancel { attempt } => says("cancel").raw("attempt", &attempt.put()).end(),
+            Self::Resend { attempt } => says("resend").raw("attempt", &attempt.put()).end(),
+            Self::PresumeLost { attempt } => says("presume lost").raw("attempt", &attempt.put()).end(),
+            Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
+            Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
+            Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
+            Self::Adopt { agent, task } => {
+                says("adopt").raw("agent", &agent.put()).raw("task", &task.put()).end()
+            }
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        let attempt = || member::<AttemptId>(&object, "attempt");
+        let agent = || member::<AgentId>(&object, "agent");
+        Some(match &*object.text("what")? {
+            "send" => Self::Send(member(&object, "send")?),
+            "answer" => Self::Answer {
+                attempt: attempt()?,
+                parts: member::<Vec<Part>>(&object, "parts")?,
+                metadata: member::<Option<Json>>(&object, "metadata")?,
+            },
+            "cancel" => Self::Cancel { attempt: attempt()? },
+            "resend" => Self::Resend { attempt: attempt()? },
+            "presume lost" => Self::PresumeLost { attempt: attempt()? },
+            "check agent" => Self::CheckAgent { agent: agent()? },
+            "check task" => Self::CheckTask { attempt: attempt()? },
+            "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
+            "adopt" => Self::Adopt { agent: agent()?, task: member::<TaskId>(&object, "task")? },
+            _ => return None,
+        })
+    }
+}
+
+impl Record for Receipt {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::Taken { job, attempt } => {
+                says("taken").raw("job", &job.put()).raw("attempt", &attempt.put()).end()
+            }
+            Self::Done => says("done").end(),
+            Self::Agents(agents) => says("agents").raw("agents", &agents.put()).end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("what")? {
+            "taken" => Self::Taken { job: member(&object, "job")?, attempt: member(&object, "attempt")? },
+            "done" => Self::Done,
+            "agents" => Self::Agents(member(&object, "agents")?),
+            _ => return None,
+        })
+    }
+}
+
+impl Record for Refusal {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::ReadOnly => says("read only").end(),
+            Self::Unknown(what) => says("unknown").text("text", what.raw()).end(),
+            Self::NotNow(why) => says("not now").text("text", why.raw()).end(),
+            Self::Cause(cause) => says("cause").raw("cause", &cause.put()).end(),
+            Self::Busy => says("busy").end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        let text = || member::<Untrusted>(&object, "text");
+        Some(match &*object.text("what")? {
+            "read only" => Self::ReadOnly,
+            "unknown" => Self::Unknown(text()?),
+            "not now" => Self::NotNow(text()?),
+            "cause" => Self::Cause(member::<std::sync::Arc<Cause>>(&object, "cause")?),
+            "busy" => Self::Busy,
+            _ => return None,
+        })
+    }
+}
+
+impl Record for Owner {
+    fn put(&self) -> String {
+        match self {
+            Self::Watch => "\"watch\"".into(),
+            Self::Agent(id) => Writer::new().raw("agent", &id.put()).end(),
+            Self::Job(id) => Writer::new().raw("job", &id.put()).end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        if raw == "\"watch\"" {
+            return Some(Self::Watch);
+        }
+        let object = Object::parse(raw).ok()?;
+        match object.raw("agent") {
+            Some(agent) => Some(Self::Agent(AgentId::get(agent)?)),
+            None => Some(Self::Job(JobId::get(object.raw("job")?)?)),
+        }
+    }
+}
+
+impl Record for Fact {
+    fn put(&self) -> String {
+        Writer::new()
+            .raw("at", &self.at.put())
+            .raw("owner", &self.owner.put())
+            .raw("seq", &self.seq.put())
+            .raw("body", &self.what.put())
+            .end()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(Self {
+            at: member(&object, "at")?,
+            owner: member(&object, "owner")?,
+            seq: member(&object, "seq")?,
+            what: What::get(object.raw("body")?)?,
+        })
+    }
+}
+
+impl Record for Query {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::Facts { owner, limit } => {
+                says("facts").raw("owner", &owner.put()).raw("limit", &limit.put()).end()
+            }
+            Self::Outputs { job, attempt } => {
+                says("outputs").raw("job", &job.put()).raw("attempt", &attempt.put()).end()
+            }
+            Self::Wire { agent, known } => {
+                put_member(says("wire"), "agent", agent).raw("known", &known.put()).end()
+            }
+            Self::ReadTask { agent, task } => {
+                says("read task").raw("agent", &agent.put()).raw("task", &task.put()).end()
+            }
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("what")? {
+            "facts" => Self::Facts { owner: member(&object, "owner")?, limit: member(&object, "limit")? },
+            "outputs" => Self::Outputs { job: member(&object, "job")?, attempt: member(&object, "attempt")? },
+            "wire" => Self::Wire { agent: member(&object, "agent")?, known: member(&object, "known")? },
+            "read task" => Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? },
+            _ => return None,
+        })
+    }
+}
+
+impl Record for Answer {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::Facts(facts) => says("facts").raw("facts", &facts.put()).end(),
+            Self::Outputs(outputs) => {
+                let outputs = outputs.iter().map(|(id, name, parts)| {
+                    let writer = Writer::new().raw("id", &id.put());
+                    put_member(writer, "name", name).raw("parts", &parts.put()).end()
+                });
+                says("outputs").raw("outputs", &array(outputs)).end()
+            }
+            Self::Wire(count, frames) => {
+                put_member(says("wire").raw("count", &count.put()), "frames", frames).end()
+            }
+            Self::Task(json) => says("task").raw("task", &json.put()).end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("what")? {
+            "facts" => Self::Facts(member(&object, "facts")?),
+            "outputs" => {
+                let mut outputs = Vec::new();
+                for raw in elements(object.raw("outputs").unwrap_or("[]"))? {
+                    let output = Object::parse(raw).ok()?;
+                    outputs.push((member(&output, "id")?, member(&output, "name")?, member(&output, "parts")?));
+                }
+                Self::Outputs(outputs)
+            }
+            "wire" => Self::Wire(member(&object, "count")?, member(&object, "frames")?),
+            "task" => Self::Task(member(&object, "task")?),
+            _ => return None,
+        })
+    }
+}
+
+impl Record for QueryError {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("what", word);
+        match self {
+            Self::Unknown => says("unknown").end(),
+            Self::Unreadable(why) => says("unreadable").text("text", why.raw()).end(),
+            Self::Failed(cause) => says("failed").raw("cause", &cause.put()).end(),
+            Self::Gone => says("gone").end(),
+        }
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("what")? {
+            "unknown" => Self::Unknown,
+            "unreadable" => Self::Unreadable(member(&object, "text")?),
+            "failed" => Self::Failed(member(&object, "cause")?),
+            "gone" => Self::Gone,
+            _ => return None,
+        })
+    }
+}
+
+/// What a server says of itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Hello {
+    /// The version of the words.
+    pub version: u32,
+    /// Its process.
+    pub pid: u32,
+    /// Runs until it is stopped.
+    pub lasting: bool,
+    /// Which fleet it watches.
+    pub fleet: Untrusted,
+    /// The fleet is protected.
+    pub protect: bool,
+    /// Nothing may be done through it.
+    pub read_only: bool,
+}
+
+record! {
+    Hello { version, pid, lasting, fleet, protect, read_only }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_over_the_socket_comes_back() {
+        let mut seed = crate::domain::id::Seed::new(1);
+        let at = crate::domain::time::At::ZERO;
+        let (agent, attempt, job) = (AgentId(seed.uuid(at)), AttemptId(seed.uuid(at)), JobId(seed.uuid(at)));
+        let intents = [
+            Intent::Send(Box::new(Send {
+                agent,
+                parts: vec![Part::text("é\u{1b}")],
+                context: Some("c".into()),
+                task: None,
+                metadata: Some(Json::new(r#"{"a":[1,2.50]}"#)),
+                skill: Some("s".into()),
+                caller: None,
+                parent: None,
+            })),
+            Intent::Answer { attempt, parts: vec![Part::text("x")], metadata: None },
+            Intent::Cancel { attempt },
+            Intent::Resend { attempt },
+            Intent::PresumeLost { attempt },
+            Intent::CheckAgent { agent },
+            Intent::CheckTask { attempt },
+            Intent::Adopt { agent, task: "t".into() },
+        ];
+        for intent in intents {
+            assert_eq!(Intent::get(&intent.put()), Some(intent));
+        }
+        for receipt in [Receipt::Done, Receipt::Taken { job, attempt }, Receipt::Agents(vec![agent])] {
+            assert_eq!(Receipt::get(&receipt.put()), Some(receipt));
+        }
+        for refusal in [Refusal::ReadOnly, Refusal::Busy, Refusal::NotNow("later".into())] {
+            assert_eq!(Refusal::get(&refusal.put()), Some(refusal));
+        }
+        for query in [
+            Query::Facts { owner: Owner::Job(job), limit: 7 },
+            Query::Facts { owner: Owner::Watch, limit: 7 },
+            Query::Wire { agent: None, known: 3 },
+            Query::ReadTask { agent, task: "t".into() },
+        ] {
+            assert_eq!(Query::get(&query.put()), Some(query));
+        }
+    }
+}

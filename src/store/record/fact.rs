@@ -25,7 +25,7 @@ variants!(What {
     AttemptPlanned = "attempt_planned" { attempt, agent, message_id },
     AttemptMoved = "attempt_moved" { attempt, phase, cause },
     TaskSeen = "task_seen" { attempt, task, context, state, peer_time, via, raw },
-    StateSeen = "state_seen" { attempt, state, peer_time, via, raw },
+    StateSeen = "state_seen" { attempt, state, context, peer_time, via, raw },
     ClaimSeen = "claim_seen" { attempt, says, via },
     MessageSeen = "message_seen" { attempt, message, status },
     ArtifactSeen = "artifact_seen" { attempt, artifact, name, append, parts, last },

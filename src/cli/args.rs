@@ -1,0 +1,334 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::config::units;
+
+/// Terminal supervisor and observability console for fleets of A2A agents.
+///
+/// Alone it opens the console on the chosen fleet; URLs are agents that are added to it for this run.
+#[derive(Parser, Debug)]
+#[command(name = "quarterdeck", version, disable_version_flag = true, max_term_width = 100)]
+#[command(subcommand_negates_reqs = true)]
+#[command(after_help = "`quarterdeck demo` shows it on a fleet of its own. Exit codes: 0 the command did its job, \
+whatever the agent decided; 1 general; 2 usage; 3 unreachable; 4 login; 5 time-out.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do; without it the console opens.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// Agents to add for this run, by URL.
+    #[arg(value_name = "URL")]
+    pub urls: Vec<String>,
+    /// Print the version.
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    pub version: Option<bool>,
+}
+
+/// What goes with every verb.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "PATH", env = "QUARTERDECK_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The fleet.
+    #[arg(long, global = true, value_name = "NAME", env = "QUARTERDECK_FLEET")]
+    pub fleet: Option<String>,
+    /// Where the fleet's data is kept.
+    #[arg(long, global = true, value_name = "DIR", env = "QUARTERDECK_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Refuse everything that acts on an agent.
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// How results are printed.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, env = "A2ACLI_OUTPUT")]
+    pub output: Output,
+    /// Write what the program does to stderr; never secrets.
+    #[arg(long, global = true)]
+    pub debug: bool,
+}
+
+/// How results are printed.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Output {
+    /// One `Label: value` a line, blocks for what is longer.
+    Text,
+    /// One JSON document; JSON lines with --stream.
+    Json,
+}
+
+/// The verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The embedded fleet: fifteen agents, a storm, one minute.
+    Demo(Demo),
+    /// The engine without a screen; consoles and commands join it.
+    Serve(Serve),
+    /// The fleet with its health, after a round of probes.
+    Agents(Agents),
+    /// An agent's card.
+    #[command(subcommand)]
+    Card(Card),
+    /// Send a message: a new task, or an answer to one.
+    Send(Box<Send>),
+    /// Tasks, on every agent.
+    #[command(subcommand)]
+    Task(Task),
+    /// What waits for a person, oldest first.
+    Inbox(Here),
+    /// What is wrong, and the next step.
+    Problems(Here),
+    /// The configuration in effect.
+    #[command(subcommand)]
+    Config(Config),
+    /// A completion script for a shell.
+    Completion {
+        /// Which.
+        shell: Shell,
+    },
+    /// The manual page.
+    Man,
+}
+
+/// `demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// storm, hostile, document, or a file.
+    #[arg(long, value_name = "NAME", default_value = "storm")]
+    pub scenario: String,
+    /// Fixes everything that looks random.
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// A fleet of so many steady agents instead of a story.
+    #[arg(long, value_name = "N")]
+    pub agents: Option<usize>,
+    /// So many per cent of them have a fault from the start.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub faults: u32,
+    /// No screen: one JSON line per agent once all listen, then run until stopped.
+    #[arg(long)]
+    pub headless: bool,
+    /// Send nothing.
+    #[arg(long)]
+    pub no_work: bool,
+    /// For a talk: larger captions, the keys pressed, beats that wait for `.`.
+    #[arg(long)]
+    pub stage: bool,
+    /// Say what to press.
+    #[arg(long)]
+    pub tour: bool,
+    /// How many times faster than life.
+    #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
+    pub speed: f64,
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if (0.1..=100.0).contains(&speed) => Ok(speed),
+        _ => Err("write a number between 0.1 and 100".into()),
+    }
+}
+
+/// `serve`
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Agents to add for this run, by URL.
+    #[arg(value_name = "URL")]
+    pub urls: Vec<String>,
+}
+
+/// `agents`
+#[derive(Args, Debug)]
+pub struct Agents {
+    /// Show these; they are added to the fleet for this run.
+    #[arg(value_name = "URL")]
+    pub urls: Vec<String>,
+    #[command(flatten)]
+    pub login: Login,
+    /// How long the round of probes may take.
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+    pub timeout: std::time::Duration,
+}
+
+/// `card …`
+#[derive(Subcommand, Debug)]
+pub enum Card {
+    /// Fetch and show it.
+    Get {
+        #[command(flatten)]
+        target: Target,
+        /// Say what the specification requires and the card lacks.
+        #[arg(long)]
+        validate: bool,
+    },
+}
+
+/// The agent that is talked to.
+#[derive(Args, Clone, Debug)]
+pub struct Target {
+    /// A name of the fleet, an origin, the URL of a card, or a card's file.
+    #[arg(short = 'a', long = "agent-card", value_name = "REF", env = "A2ACLI_AGENT_CARD")]
+    pub agent: String,
+    #[command(flatten)]
+    pub login: Login,
+}
+
+/// The same where an agent need not be named.
+#[derive(Args, Clone, Debug)]
+pub struct MaybeTarget {
+    /// A name of the fleet, an origin, the URL of a card, or a card's file.
+    #[arg(short = 'a', long = "agent-card", value_name = "REF", env = "A2ACLI_AGENT_CARD")]
+    pub agent: Option<String>,
+    #[command(flatten)]
+    pub login: Login,
+}
+
+/// Who we are, for an agent that is talked to directly.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Login {
+    /// A bearer token: env:NAME, file:PATH, cmd:COMMAND; the token itself is taken with a warning.
+    #[arg(long, value_name = "TOKEN", env = "A2ACLI_BEARER", hide_env_values = true)]
+    pub bearer: Option<String>,
+    /// An API key, in the header that the card names, else X-API-Key; references as for --bearer.
+    #[arg(long, value_name = "KEY", env = "A2ACLI_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+    /// A header for every request, as KEY:VALUE; may be repeated.
+    #[arg(long, value_name = "KEY:VALUE")]
+    pub svc_param: Vec<String>,
+    /// A file of certificate authorities.
+    #[arg(long, value_name = "PATH")]
+    pub ca: Option<PathBuf>,
+    /// Do not verify certificates. For development only.
+    #[arg(long)]
+    pub insecure: bool,
+    /// Speak only this version of the protocol: 1.0 or 0.3.
+    #[arg(long, value_name = "VERSION", env = "A2ACLI_A2A_VERSION")]
+    pub a2a_version: Option<String>,
+}
+
+/// `send`
+#[derive(Args, Debug)]
+pub struct Send {
+    #[command(flatten)]
+    pub target: Target,
+    /// The message, as one text part.
+    #[arg(value_name = "TEXT")]
+    pub message: Option<String>,
+    /// A text part.
+    #[arg(long, value_name = "TEXT")]
+    pub text: Vec<String>,
+    /// A file part: its bytes, or a URL that the agent fetches.
+    #[arg(long, value_name = "PATH|URL")]
+    pub file: Vec<String>,
+    /// A data part from a JSON file; - for standard input.
+    #[arg(long, value_name = "PATH|-")]
+    pub data: Vec<String>,
+    /// The media type of the part before it.
+    #[arg(long, value_name = "TYPE")]
+    pub media_type: Vec<String>,
+    /// Metadata, as a JSON object.
+    #[arg(long, value_name = "JSON", env = "A2ACLI_METADATA")]
+    pub metadata: Option<String>,
+    /// Join this conversation.
+    #[arg(long, value_name = "ID", env = "A2ACLI_CONTEXT_ID")]
+    pub context_id: Option<String>,
+    /// Go on with this task; answers one that asks.
+    #[arg(long, value_name = "ID", env = "A2ACLI_TASK_ID")]
+    pub task_id: Option<String>,
+    /// Print events as they come; with -o json as JSON lines.
+    #[arg(long)]
+    pub stream: bool,
+    /// Print the ids and do not wait.
+    #[arg(long = "async", visible_aliases = ["return-immediately", "no-wait"], conflicts_with = "stream")]
+    pub detach: bool,
+    /// Wait for the end; the default.
+    #[arg(long, conflicts_with = "detach")]
+    pub wait: bool,
+    /// Wait at most so long.
+    #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+    pub timeout: Option<std::time::Duration>,
+}
+
+/// `task …`
+#[derive(Subcommand, Debug)]
+pub enum Task {
+    /// Read one.
+    Get {
+        /// The agent's id of it.
+        #[arg(value_name = "TASK")]
+        task: String,
+        #[command(flatten)]
+        target: MaybeTarget,
+        /// At most so many messages.
+        #[arg(long, value_name = "N")]
+        history: Option<usize>,
+        /// Wait until it ends or asks.
+        #[arg(long, visible_alias = "watch")]
+        wait: bool,
+        /// Wait at most so long.
+        #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+        timeout: Option<std::time::Duration>,
+    },
+    /// Every task of every agent known.
+    List {
+        #[command(flatten)]
+        target: MaybeTarget,
+        /// Only those in this state: working, completed, TASK_STATE_FAILED …
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// Only those of this conversation.
+        #[arg(long, value_name = "ID")]
+        context_id: Option<String>,
+        /// At most so many, newest first.
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+    },
+    /// Follow one until it ends or asks.
+    Subscribe {
+        /// The agent's id of it.
+        #[arg(value_name = "TASK")]
+        task: String,
+        #[command(flatten)]
+        target: MaybeTarget,
+        /// Print events as they come; with -o json as JSON lines.
+        #[arg(long)]
+        stream: bool,
+        /// Wait at most so long.
+        #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+        timeout: Option<std::time::Duration>,
+    },
+    /// End one, and see that it ended.
+    Cancel {
+        /// The agent's id of it.
+        #[arg(value_name = "TASK")]
+        task: String,
+        #[command(flatten)]
+        target: MaybeTarget,
+        /// Wait at most so long for its end.
+        #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+        timeout: std::time::Duration,
+    },
+}
+
+/// What can be asked of one agent or of all.
+#[derive(Args, Debug)]
+pub struct Here {
+    /// Only of this agent of the fleet.
+    #[arg(short = 'a', long = "agent-card", value_name = "NAME", env = "A2ACLI_AGENT_CARD")]
+    pub agent: Option<String>,
+}
+
+/// `config …`
+#[derive(Subcommand, Debug)]
+pub enum Config {
+    /// Every setting with where it came from.
+    Show,
+    /// Say everything that is wrong with it, with line numbers.
+    Check,
+    /// Every key, commented, at its default.
+    Example,
+}

@@ -1,0 +1,140 @@
+//! The command line: one file a command; results on stdout, everything else on stderr.
+
+mod agents;
+pub mod args;
+mod card;
+mod config;
+mod demo;
+mod inbox;
+mod output;
+mod problems;
+mod send;
+mod serve;
+mod session;
+mod task;
+mod tell;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command, Output};
+use output::{Failure, Printer};
+
+/// Runs what the command line says.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let _stays_until_the_end = log_to_stderr(cli.global.debug);
+    raise_open_files();
+    let mut out = Printer::new(cli.global.output);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return out.fail(&Failure::internal(format!("no runtime: {error}"))),
+    };
+    let result = runtime.block_on(async {
+        let handles_signals = matches!(cli.command, None | Some(Command::Serve(_) | Command::Demo(_)));
+        let result = if handles_signals {
+            Some(dispatch(cli, &mut out).await)
+        } else {
+            tokio::select! {
+                result = dispatch(cli, &mut out) => Some(result),
+                () = serve::stopped() => None,
+            }
+        };
+        // What was decided is durable before we go, also after an interrupt.
+        crate::engine::all_ended(std::time::Duration::from_secs(5)).await;
+        result
+    });
+    let code = match result {
+        Some(Ok(code)) => code,
+        Some(Err(failure)) => out.fail(&failure),
+        // As the shell has it: 128 and the number of the signal.
+        None => ExitCode::from(130),
+    };
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    code
+}
+
+async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let global = &cli.global;
+    match cli.command {
+        None => Err(Failure::usage("the console is not there yet")),
+        Some(Command::Demo(args)) => demo::run(global, args, out).await,
+        Some(Command::Serve(args)) => serve::run(global, args, out).await,
+        Some(Command::Agents(args)) => agents::run(global, args, out).await,
+        Some(Command::Card(args)) => card::run(global, args, out).await,
+        Some(Command::Send(args)) => send::run(global, *args, out).await,
+        Some(Command::Task(args)) => task::run(global, args, out).await,
+        Some(Command::Inbox(args)) => inbox::run(global, args, out).await,
+        Some(Command::Problems(args)) => problems::run(global, args, out).await,
+        Some(Command::Config(args)) => config::run(global, args, out),
+        Some(Command::Completion { shell }) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "quarterdeck", &mut script);
+            out.plain(&String::from_utf8_lossy(&script));
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Man) => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(|error| Failure::internal(error.to_string()))?;
+            out.plain(&String::from_utf8_lossy(&page));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Wrong words: help and version are no errors; everything else is told in the chosen format.
+fn usage(error: &clap::Error) -> ExitCode {
+    use clap::error::ErrorKind;
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _nobody_reads_it = error.print();
+        return ExitCode::SUCCESS;
+    }
+    let words: Vec<String> = std::env::args().collect();
+    let json = words.windows(2).any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json")
+        || words.iter().any(|word| word == "--output=json" || word == "-ojson");
+    if json {
+        let text = error.to_string();
+        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        let failure = Failure::usage(message).hint("quarterdeck help names every verb and flag");
+        return Printer::new(Output::Json).fail(&failure);
+    }
+    let _nobody_reads_it = error.print();
+    ExitCode::from(2)
+}
+
+fn log_to_stderr(debug: bool) -> Option<tracing::subscriber::DefaultGuard> {
+    use tracing_subscriber::EnvFilter;
+    let filter = match std::env::var("QUARTERDECK_LOG") {
+        Ok(filter) => EnvFilter::try_new(filter).ok()?,
+        Err(_) if debug => EnvFilter::new("quarterdeck=debug"),
+        Err(_) => return None,
+    };
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).finish();
+    let _another_one_is_there = tracing::subscriber::set_global_default(subscriber);
+    None
+}
+
+/// A fleet needs more open files than the usual soft limit.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let _the_soft_limit_stays = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// A warning to stderr, once for each text.
+fn warn_once(text: &str) {
+    use std::collections::BTreeSet;
+    use std::sync::{Mutex, PoisonError};
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert(text.to_owned()) {
+        Printer::new(Output::Text).warn(text);
+    }
+}

@@ -1,0 +1,231 @@
+//! Printing: text that is safe to read and to pipe, JSON that a terminal cannot obey, errors with a next step.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::args::Output;
+use crate::domain::cause::{Cause, RpcError};
+use crate::domain::intent::Refusal;
+use crate::domain::text::Untrusted;
+use crate::protocol::json as wire;
+
+/// Why a command did not do its job.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: u8,
+    /// A2A's own name for it, or `A2ACLI_ERR_…`, or `QUARTERDECK_ERR_…`.
+    pub code: String,
+    /// For people.
+    pub message: Untrusted,
+    /// The next step.
+    pub hint: Option<Untrusted>,
+    /// The transport's code, if there is one.
+    pub a2a_code: Option<i64>,
+}
+
+impl Failure {
+    /// A failure of the command line itself.
+    pub fn usage(message: impl Into<Untrusted>) -> Self {
+        Self::new(2, "A2ACLI_ERR_USAGE", message)
+    }
+
+    /// Something in this program or on this machine.
+    pub fn internal(message: impl Into<Untrusted>) -> Self {
+        Self::new(1, "A2ACLI_ERR_INTERNAL", message)
+    }
+
+    /// Time ran out.
+    pub fn timeout(message: impl Into<Untrusted>) -> Self {
+        Self::new(5, "A2ACLI_ERR_TIMEOUT", message)
+    }
+
+    /// Any other.
+    pub fn new(exit: u8, code: &str, message: impl Into<Untrusted>) -> Self {
+        Self { exit, code: code.to_owned(), message: message.into(), hint: None, a2a_code: None }
+    }
+
+    /// With the next step.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<Untrusted>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// From why a call failed.
+    pub fn from_cause(cause: &Cause) -> Self {
+        let message = cause.to_string();
+        let (exit, code) = match cause {
+            Cause::Rpc(error) => return Self::from_rpc(error),
+            Cause::Login { had_credentials: true, .. } => (4, "A2ACLI_ERR_AUTH_FAILED"),
+            Cause::Login { .. } | Cause::Credential(_) => (4, "A2ACLI_ERR_CREDENTIALS_MISSING"),
+            Cause::Refused
+            | Cause::Reset
+            | Cause::TimedOut(_)
+            | Cause::Dns(_)
+            | Cause::Unreachable(_)
+            | Cause::Tls(_)
+            | Cause::Blocked(_)
+            | Cause::RedirectRefused(_) => (3, "A2ACLI_ERR_UNREACHABLE"),
+            Cause::Status { .. } => (3, "A2ACLI_ERR_CARD_NOT_FOUND"),
+            Cause::Malformed(_) | Cause::Limit(_) | Cause::NotSpoken(_) => (1, "A2ACLI_ERR_CARD_INVALID"),
+            Cause::StaleCard(inner) => return Self::from_cause(inner),
+            Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
+            Cause::Stopping | Cause::Unsupported(_) | Cause::Failing(_) | Cause::Slow { .. } => {
+                (1, "A2ACLI_ERR_INTERNAL")
+            }
+        };
+        Self::new(exit, code, message).hint(cause.next_step())
+    }
+
+    /// From an error that the agent answered with: its own name, unchanged.
+    pub fn from_rpc(error: &RpcError) -> Self {
+        let message = if error.message.is_empty() { Untrusted::from(error.to_string()) } else { error.message.clone() };
+        Self { a2a_code: error.code, ..Self::new(1, error.name.as_str(), message) }
+            .hint("--debug shows the underlying exchange")
+    }
+
+    /// From why an intent was not taken.
+    pub fn from_refusal(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::ReadOnly => Self::new(1, "QUARTERDECK_ERR_READ_ONLY", refusal.to_string())
+                .hint("leave --read-only out to act"),
+            Refusal::Cause(cause) => Self::from_cause(cause),
+            Refusal::NotNow(_) | Refusal::Unknown(_) => {
+                Self::new(1, "QUARTERDECK_ERR_REFUSED", refusal.to_string())
+            }
+            Refusal::Busy => Self::internal(refusal.to_string()),
+        }
+    }
+
+    /// The envelope of the A2A CLI specification, appendix B.
+    pub fn to_json(&self) -> Value {
+        json!({ "error": {
+            "code": self.code,
+            "message": self.message.line().into_string(),
+            "hint": self.hint.as_ref().map(|hint| hint.line().into_string()),
+            "a2aCode": self.a2a_code,
+        } })
+    }
+}
+
+/// Where results go.
+#[derive(Debug)]
+pub struct Printer {
+    format: Output,
+    progress: bool,
+    shown: bool,
+}
+
+impl Printer {
+    /// A printer in a format; progress is shown only to people.
+    pub fn new(format: Output) -> Self {
+        Self { format, progress: std::io::stderr().is_terminal(), shown: false }
+    }
+
+    /// True for JSON.
+    pub fn is_json(&self) -> bool {
+        self.format == Output::Json
+    }
+
+    /// One JSON document.
+    pub fn document(&mut self, value: &Value) {
+        let pretty = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
+        self.out(&wire::escaped(&pretty));
+    }
+
+    /// One JSON line.
+    pub fn line(&mut self, value: &Value) {
+        self.out(&wire::escaped(&value.to_string()));
+    }
+
+    /// `Label: value`
+    pub fn field(&mut self, label: &str, value: impl Into<Untrusted>) {
+        self.out(&format!("{label}: {}", value.into().line()));
+    }
+
+    /// A block: its label, its content, an empty line.
+    pub fn block(&mut self, label: &str, content: &Untrusted) {
+        self.out(&format!("{label}:\n{}\n", content.block().trim_end_matches('\n')));
+    }
+
+    /// A line of a table; the caller has made it safe.
+    pub fn row(&mut self, row: &crate::domain::text::SafeText) {
+        self.out(row);
+    }
+
+    /// Text of our own, such as a script.
+    pub fn plain(&mut self, text: &str) {
+        self.out(text);
+    }
+
+    fn out(&mut self, text: &str) {
+        self.end_progress();
+        let mut out = std::io::stdout().lock();
+        // A reader that has gone (`| head`) is no error of ours.
+        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    /// Something that is not the result, for people: to stderr.
+    pub fn warn(&mut self, text: impl Into<Untrusted>) {
+        self.end_progress();
+        let _nobody_reads_it = writeln!(std::io::stderr(), "quarterdeck: {}", text.into().line());
+    }
+
+    /// What is going on, on one line that is drawn over.
+    pub fn progress(&mut self, text: impl Into<Untrusted>) {
+        if self.progress {
+            self.shown = true;
+            let text = text.into().line().fit(100);
+            let _nobody_reads_it = write!(std::io::stderr(), "\r{text}\u{1b}[K");
+            let _nobody_reads_it = std::io::stderr().flush();
+        }
+    }
+
+    fn end_progress(&mut self) {
+        if std::mem::take(&mut self.shown) {
+            let _nobody_reads_it = write!(std::io::stderr(), "\r\u{1b}[K");
+        }
+    }
+
+    /// Says why the command failed; the exit code agrees.
+    pub fn fail(&mut self, failure: &Failure) -> ExitCode {
+        if self.is_json() {
+            self.document(&failure.to_json());
+        } else {
+            self.warn(format!("{} ({})", failure.message.line(), failure.code));
+            if let Some(hint) = &failure.hint {
+                self.warn(format!("→ {}", hint.line()));
+            }
+        }
+        ExitCode::from(failure.exit)
+    }
+}
+
+/// A table with aligned columns, for text output.
+pub fn table(head: &[&str], rows: &[Vec<String>]) -> Vec<crate::domain::text::SafeText> {
+    use unicode_width::UnicodeWidthStr;
+    let clean = |text: &str| Untrusted::from(text).line().into_string();
+    let rows: Vec<Vec<String>> = std::iter::once(head.iter().map(|cell| (*cell).to_owned()).collect())
+        .chain(rows.iter().map(|row| row.iter().map(|cell| clean(cell)).collect()))
+        .collect();
+    let columns = head.len();
+    let widths: Vec<usize> =
+        (0..columns).map(|column| rows.iter().map(|row| row[column].width()).max().unwrap_or(0)).collect();
+    rows.iter()
+        .map(|row| {
+            let mut line = String::new();
+            for (column, cell) in row.iter().enumerate() {
+                line.push_str(cell);
+                if column + 1 < columns {
+                    line.push_str(&" ".repeat(widths[column] - cell.width() + 2));
+                }
+            }
+            Untrusted::from(line.trim_end()).line()
+        })
+        .collect()
+}

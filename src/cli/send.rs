@@ -1,0 +1,567 @@
+//! `send`: one message; its task is watched until it ends, asks, or is stuck.
+
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::args::{Global, Send as Args, Target};
+use super::output::{Failure, Printer};
+use super::session::{Place, Session, Setup, find_agent, place};
+use super::tell;
+use crate::domain::detail::Detail;
+use crate::domain::fact::{Fact, What};
+use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, TaskId};
+use crate::domain::intent::{self, Intent, Receipt};
+use crate::domain::job::{Attempt, Phase};
+use crate::domain::message::{Content, Json, Part, Role};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
+use crate::domain::text::Untrusted;
+use crate::engine::{Answer, Query, QueryError};
+
+pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let parts = parts(&args)?;
+    let metadata = metadata(args.metadata.as_deref())?;
+    let setup = Setup::load(global)?;
+    if setup.read_only {
+        return Err(Failure::from_refusal(&intent::Refusal::ReadOnly));
+    }
+    let (session, agent) = reach(&setup, &args.target).await?;
+    let context = args.context_id.as_deref().map(ContextId::from);
+    let task = args.task_id.as_deref().map(TaskId::from);
+    let intent = match known_task(&session, agent, task.as_ref(), context.as_ref())? {
+        Some(attempt) => Intent::Answer { attempt, parts, metadata },
+        None => Intent::Send(Box::new(intent::Send {
+            agent,
+            parts,
+            context,
+            task,
+            metadata,
+            skill: None,
+            caller: None,
+            parent: None,
+        })),
+    };
+    let receipt = session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal));
+    let (job, attempt) = match receipt {
+        Ok(Receipt::Taken { job, attempt }) => (job, attempt),
+        Ok(_) => return Err(Failure::internal("the engine took it as something else")),
+        Err(failure) => {
+            session.close(false).await;
+            return Err(failure);
+        }
+    };
+    let mut watching =
+        Watching { setup, session, job, attempt, login: args.target.login.clone(), known: 0, detail: Detail::default() };
+    let until = args.timeout.map(|limit| Instant::now() + limit);
+    let result = if args.detach {
+        watching.accepted(until, out).await
+    } else {
+        watching.decided(until, args.stream, out).await
+    };
+    let code = match result {
+        Ok(()) => watching.finish(args.detach, args.stream, out).await,
+        Err(failure) => Err(failure),
+    };
+    // A passing engine goes on for the clients that have joined it meanwhile.
+    watching.session.close(true).await;
+    code
+}
+
+/// Reaches the agent of a reference: its id, and an engine that knows it.
+pub(super) async fn reach(setup: &Setup, target: &Target) -> Result<(Session, AgentId), Failure> {
+    let (session, reference) = match place(setup, &target.agent).await? {
+        Place::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
+        Place::Running(session, key) => {
+            let id = session.handle.snapshot().agents.get(key).map(|agent| agent.id);
+            return Ok((session, id.ok_or_else(|| Failure::internal("the agent has gone"))?));
+        }
+        Place::Direct(reference) => {
+            let url = super::session::card_url(&reference)?;
+            (Session::direct(setup, &reference, &target.login)?, url)
+        }
+    };
+    let id = find_agent(&session.handle.snapshot(), &reference).map(|(_, agent)| agent.id);
+    let id = id.ok_or_else(|| Failure::usage(format!("no agent is called {reference:?}")))?;
+    Ok((session, id))
+}
+
+/// The attempt of a task that we know, if the message goes on with one.
+fn known_task(
+    session: &Session,
+    agent: AgentId,
+    task: Option<&TaskId>,
+    context: Option<&ContextId>,
+) -> Result<Option<AttemptId>, Failure> {
+    let Some(wanted) = task else { return Ok(None) };
+    let snapshot = session.handle.snapshot();
+    let Some((_, attempt)) = find_task(&snapshot, Some(agent), wanted.raw()) else { return Ok(None) };
+    let known = attempt.task.as_ref().and_then(|task| task.context.as_ref());
+    match (known, context) {
+        (Some(known), Some(asked)) if known != asked => {
+            Err(Failure::new(1, "InvalidParamsError", format!("task {wanted} belongs to context {known}, not {asked}"))
+                .hint("leave --context-id out: the task knows its context"))
+        }
+        _ => Ok(Some(attempt.id)),
+    }
+}
+
+/// A task by its agent's id, or by the beginning of it if that is not ambiguous.
+pub(super) fn find_task<'s>(
+    snapshot: &'s Snapshot,
+    agent: Option<AgentId>,
+    wanted: &str,
+) -> Option<(AttemptKey, &'s Attempt)> {
+    let of_agent = |attempt: &Attempt| {
+        agent.is_none_or(|agent| snapshot.agents.get(attempt.agent).is_some_and(|row| row.id == agent))
+    };
+    let mut near = None;
+    let mut several = false;
+    for (key, attempt) in snapshot.attempts.iter().filter(|(_, attempt)| of_agent(attempt)) {
+        let Some(task) = &attempt.task else { continue };
+        if task.id.raw() == wanted {
+            return Some((key, attempt));
+        }
+        if wanted.len() >= 4 && task.id.raw().starts_with(wanted) {
+            several |= near.is_some();
+            near = Some((key, attempt));
+        }
+    }
+    near.filter(|_| !several)
+}
+
+/// A task under watch, also when the engine changes hands.
+pub(super) struct Watching {
+    pub setup: Setup,
+    pub session: Session,
+    pub job: JobId,
+    pub attempt: AttemptId,
+    pub login: super::args::Login,
+    /// Facts that were taken in.
+    pub known: u64,
+    pub detail: Detail,
+}
+
+impl Watching {
+    fn find(&self, snapshot: &Snapshot) -> Option<(AttemptKey, Attempt)> {
+        let found = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == self.attempt);
+        found.map(|(key, attempt)| (key, attempt.clone()))
+    }
+
+    /// The engine changed hands or ended: the next one is joined, or we carry on ourselves.
+    async fn reopen(&mut self) -> Result<(), Failure> {
+        let next = Session::open(&self.setup, &[], &self.login, false).await?;
+        let old = std::mem::replace(&mut self.session, next);
+        old.close(false).await;
+        Ok(())
+    }
+
+    /// Waits until the agent has said something about it.
+    async fn accepted(&mut self, until: Option<Instant>, out: &mut Printer) -> Result<(), Failure> {
+        self.wait(until, false, out, |attempt| {
+            attempt.task.is_some() || attempt.phase.is_over() || attempt.phase == Phase::Uncertain
+        })
+        .await
+    }
+
+    /// Waits until it ends, asks or is stuck.
+    pub(super) async fn decided(
+        &mut self,
+        until: Option<Instant>,
+        stream: bool,
+        out: &mut Printer,
+    ) -> Result<(), Failure> {
+        self.wait(until, stream, out, tell::is_decided).await
+    }
+
+    pub(super) async fn wait(
+        &mut self,
+        until: Option<Instant>,
+        stream: bool,
+        out: &mut Printer,
+        over: impl Fn(&Attempt) -> bool,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let timeout = async move {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(timeout);
+        loop {
+            let mut follow = match self.session.handle.follow(self.job).await {
+                Ok(follow) => follow,
+                Err(QueryError::Gone) => {
+                    self.reopen().await?;
+                    continue;
+                }
+                Err(error) => return Err(Failure::internal(format!("the job cannot be followed: {error}"))),
+            };
+            for fact in std::mem::take(&mut follow.facts) {
+                self.take(&fact, stream, out);
+            }
+            self.known = self.known.max(follow.until);
+            let mut snapshots = self.session.handle.watch();
+            let mut tick = tokio::time::interval(Duration::from_millis(500));
+            let ended = loop {
+                let snapshot = snapshots.borrow_and_update().clone();
+                // Facts and rows come on two ways: it is over when both have arrived.
+                if let Some((_, attempt)) = self.find(&snapshot)
+                    && over(&attempt)
+                    && snapshot.job_of(&attempt).is_none_or(|job| self.known >= job.seq)
+                {
+                    break true;
+                }
+                tokio::select! {
+                    fact = follow.more.recv() => match fact {
+                        Some(fact) => self.take(&fact, stream, out),
+                        None => break false,
+                    },
+                    changed = snapshots.changed() => if changed.is_err() { break false },
+                    () = self.session.handed_over() => break false,
+                    _ = tick.tick() => {
+                        if !stream && let Some((_, attempt)) = self.find(&snapshot) {
+                            out.progress(progress(&attempt, begun.elapsed()));
+                        }
+                    }
+                    () = &mut timeout => return Err(self.timed_out(&snapshot)),
+                }
+            };
+            if ended {
+                return Ok(());
+            }
+            self.reopen().await?;
+        }
+    }
+
+    fn timed_out(&self, snapshot: &Snapshot) -> Failure {
+        let task = self.find(snapshot).and_then(|(_, attempt)| attempt.task);
+        match task {
+            Some(task) => Failure::timeout(format!("task {} is {} still", task.id, task.state.word()))
+                .hint(format!("quarterdeck task get --wait {}", task.id)),
+            None => Failure::timeout("the agent has not answered yet"),
+        }
+    }
+
+    /// Takes a fact in, and prints it if events are asked for.
+    fn take(&mut self, fact: &Arc<Fact>, stream: bool, out: &mut Printer) {
+        if fact.seq <= self.known {
+            return;
+        }
+        self.known = fact.seq;
+        self.detail.apply(fact);
+        if stream && crate::domain::apply::attempt_of(&fact.what).is_none_or(|of| of == self.attempt) {
+            self.print_event(fact, out);
+        }
+    }
+
+    fn print_event(&self, fact: &Fact, out: &mut Printer) {
+        let snapshot = self.session.handle.snapshot();
+        let task = self.find(&snapshot).and_then(|(_, attempt)| attempt.task);
+        let ids = task.map(|task| (task.id, task.context));
+        let (task, context) = ids.map_or((None, None), |(task, context)| (Some(task), context));
+        let state = self.last_state();
+        let event = match &fact.what {
+            What::TaskSeen { task, context, state, peer_time, .. } => StreamEvent::Task(Box::new(TaskReport {
+                id: task.clone(),
+                context: context.clone(),
+                status: Status { state: state.clone(), message: None, timestamp: *peer_time },
+                artifacts: None,
+                history: Vec::new(),
+                metadata: None,
+                hints: crate::domain::message::Hints::default(),
+                raw: None,
+            })),
+            What::StateSeen { state, peer_time, .. } => StreamEvent::Status {
+                task,
+                context,
+                status: Status { state: state.clone(), message: None, timestamp: *peer_time },
+                metadata: None,
+                raw: None,
+            },
+            What::MessageSeen { message, status: true, .. } => StreamEvent::Status {
+                task,
+                context,
+                status: Status { state, message: Some((**message).clone()), timestamp: None },
+                metadata: None,
+                raw: None,
+            },
+            What::MessageSeen { message, .. } if message.role != Role::User && task.is_none() => {
+                StreamEvent::Message(Box::new((**message).clone()))
+            }
+            What::ArtifactSeen { artifact, name, append, parts, last, .. } => StreamEvent::Artifact {
+                task,
+                context,
+                artifact: crate::domain::message::Artifact {
+                    id: artifact.clone(),
+                    name: name.clone(),
+                    description: None,
+                    parts: parts.to_vec(),
+                    metadata: None,
+                },
+                append: *append,
+                last: *last,
+            },
+            _ => return,
+        };
+        if out.is_json() {
+            let mut value = tell::event(&event);
+            if let (Some(task), Some((_, attempt))) = (value.get_mut("task"), self.find(&snapshot)) {
+                *task = tell::with_ours(task.take(), tell::ours(&snapshot, &attempt));
+            }
+            return out.line(&value);
+        }
+        match &event {
+            StreamEvent::Task(report) => {
+                out.field("Task", report.id.0.clone());
+                out.field("State", report.status.state.word());
+            }
+            StreamEvent::Status { status, .. } => {
+                let said = status.message.as_ref().map(|message| format!(": {}", message.headline(400)));
+                out.field("State", format!("{}{}", status.state.word(), said.unwrap_or_default()));
+            }
+            StreamEvent::Artifact { artifact, .. } => {
+                for part in &artifact.parts {
+                    if let Content::Text(text) = &part.content {
+                        out.block(&format!("Artifact {}", artifact.id), text);
+                    }
+                }
+            }
+            StreamEvent::Message(message) => tell::print_message(out, message),
+            StreamEvent::Unknown(_) => {}
+        }
+    }
+
+    fn last_state(&self) -> TaskState {
+        let states = self.detail.story.iter().rev().find_map(|line| match &line.what {
+            What::StateSeen { state, .. } | What::TaskSeen { state, .. } => Some(state.clone()),
+            _ => None,
+        });
+        states.unwrap_or(TaskState::Unspecified)
+    }
+
+    /// Prints what came of it. The exit code says whether we did our job, not what the agent decided.
+    async fn finish(&mut self, detach: bool, stream: bool, out: &mut Printer) -> Result<ExitCode, Failure> {
+        let snapshot = self.session.handle.snapshot();
+        let Some((key, attempt)) = self.find(&snapshot) else {
+            return Err(Failure::internal("the engine no longer knows the job"));
+        };
+        match attempt.phase {
+            Phase::Unsent | Phase::Refused => return Err(self.not_taken(&snapshot, &attempt)),
+            Phase::Uncertain => {
+                let why = attempt.cause.as_deref().map_or_else(String::new, |cause| format!(": {cause}"));
+                return Err(Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", format!("nobody can tell whether it arrived{why}"))
+                    .hint("quarterdeck inbox shows it; send it again there with the same id, or take it as lost"));
+            }
+            _ => {}
+        }
+        if let Some(answer) = attempt.answer.as_ref().filter(|answer| answer.phase != Phase::Sending) {
+            return Err(answer.cause.as_deref().map_or_else(
+                || Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", "nobody can tell whether the answer arrived"),
+                Failure::from_cause,
+            ));
+        }
+        if attempt.task.is_none() {
+            self.print_answer(stream, out);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let outputs = if detach { Vec::new() } else { self.outputs().await? };
+        if stream {
+            self.print_last(&snapshot, &attempt, out);
+        } else if out.is_json() {
+            let task = tell::whole_task(&snapshot, &attempt, &self.detail, outputs);
+            out.document(&json!({ "task": task }));
+        } else {
+            tell::print_task(out, &snapshot, key, &self.detail, &outputs);
+        }
+        warn(&attempt, out);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn not_taken(&self, snapshot: &Snapshot, attempt: &Attempt) -> Failure {
+        let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
+        match attempt.cause.as_deref() {
+            Some(cause) => {
+                let failure = Failure::from_cause(cause);
+                let message = if failure.a2a_code.is_some() {
+                    failure.message.clone()
+                } else {
+                    Untrusted::from(format!("{agent}: {}", failure.message))
+                };
+                Failure { message, ..failure }
+            }
+            None => Failure::internal(format!("{agent} did not take it")),
+        }
+    }
+
+    fn print_answer(&self, stream: bool, out: &mut Printer) {
+        let said = self.detail.messages.iter().rev().find(|said| said.message.role != Role::User);
+        let Some(said) = said else { return };
+        if stream {
+            return;
+        }
+        if out.is_json() {
+            out.document(&json!({ "message": tell::message(&said.message) }));
+        } else {
+            tell::print_message(out, &said.message);
+        }
+    }
+
+    /// The last event restates ids and state, for those who keep only the tail.
+    fn print_last(&self, snapshot: &Snapshot, attempt: &Attempt, out: &mut Printer) {
+        if out.is_json() {
+            if let Some(task) = &attempt.task {
+                let event = StreamEvent::Status {
+                    task: Some(task.id.clone()),
+                    context: task.context.clone(),
+                    status: Status { state: task.state.clone(), message: None, timestamp: task.peer_time },
+                    metadata: None,
+                    raw: None,
+                };
+                out.line(&tell::event(&event));
+            }
+        } else {
+            tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
+        }
+    }
+
+    pub(super) async fn outputs(&self) -> Result<tell::Outputs, Failure> {
+        let query = Query::Outputs { job: self.job, attempt: self.attempt };
+        match self.session.handle.query(query).await {
+            Ok(Answer::Outputs(outputs)) => Ok(outputs),
+            Ok(_) => Err(Failure::internal("the engine answered something else")),
+            Err(error) => Err(Failure::internal(error.to_string())),
+        }
+    }
+}
+
+fn progress(attempt: &Attempt, waited: Duration) -> String {
+    let seconds = waited.as_secs();
+    match &attempt.task {
+        Some(task) => {
+            let note = task.note.as_ref().map(|note| format!(": {}", note.shortened(60))).unwrap_or_default();
+            format!("{} {seconds}s{note}", task.state.word())
+        }
+        None => format!("{} {seconds}s", attempt.phase.as_str()),
+    }
+}
+
+/// Names an outcome that is no success, or a pause, on stderr.
+pub(super) fn warn(attempt: &Attempt, out: &mut Printer) {
+    let Some(task) = &attempt.task else { return };
+    let id = task.id.0.line();
+    match task.verdict {
+        Some(Verdict::Stalled) => {
+            out.warn(format!("stalled: its stream was cut, and the agent says {}", task.state.word()));
+        }
+        Some(Verdict::Conflict) => {
+            let says = task.says.as_ref().map_or_else(String::new, TaskState::word);
+            out.warn(format!("its stream told {}, the agent still says {says}", task.state.word()));
+        }
+        Some(Verdict::Lost) => out.warn("its agent no longer knows the task"),
+        _ => {}
+    }
+    match task.state {
+        TaskState::InputRequired => {
+            out.warn(format!("it needs an answer: quarterdeck send -a … --task-id {id} \"…\""));
+        }
+        TaskState::AuthRequired => out.warn("it needs a login that is given to the agent out of band"),
+        TaskState::Failed => out.warn("the task failed"),
+        TaskState::Rejected => out.warn("the agent rejected the task"),
+        TaskState::Canceled => out.warn("the task was canceled"),
+        _ => {}
+    }
+}
+
+fn parts(args: &Args) -> Result<Vec<Part>, Failure> {
+    let mut parts: Vec<Part> = args.message.iter().map(|text| Part::text(text.as_str())).collect();
+    let mut types = args.media_type.iter();
+    // The order of the flags is the order of the parts; clap keeps each flag's own order only.
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let (mut texts, mut files, mut datas) = (args.text.iter(), args.file.iter(), args.data.iter());
+    for word in &words {
+        let flag = word.split('=').next().unwrap_or(word);
+        match flag {
+            "--text" => parts.extend(texts.next().map(|text| Part::text(text.as_str()))),
+            "--file" => {
+                if let Some(file) = files.next() {
+                    parts.push(file_part(file)?);
+                }
+            }
+            "--data" => {
+                if let Some(data) = datas.next() {
+                    parts.push(data_part(data)?);
+                }
+            }
+            "--media-type" => match (parts.last_mut(), types.next()) {
+                (Some(part), Some(kind)) => part.media_type = Some(kind.as_str().into()),
+                (None, _) => return Err(Failure::usage("--media-type comes behind the part that it is for")),
+                (Some(_), None) => {}
+            },
+            "--" => break,
+            _ => {}
+        }
+    }
+    parts.extend(texts.map(|text| Part::text(text.as_str())));
+    if parts.is_empty() {
+        return Err(Failure::usage("nothing to send").hint("quarterdeck send -a REF \"text\"; or --text, --file, --data"));
+    }
+    Ok(parts)
+}
+
+fn file_part(file: &str) -> Result<Part, Failure> {
+    if file.contains("://") {
+        return Ok(Part { content: Content::Url(file.into()), ..Part::text("") });
+    }
+    let bytes = std::fs::read(file).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
+    let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
+    let kind = match Path::new(file).extension().and_then(|ext| ext.to_str()).unwrap_or_default() {
+        "txt" | "log" => Some("text/plain"),
+        "md" => Some("text/markdown"),
+        "json" => Some("application/json"),
+        "csv" => Some("text/csv"),
+        "html" => Some("text/html"),
+        "pdf" => Some("application/pdf"),
+        "png" => Some("image/png"),
+        "jpg" | "jpeg" => Some("image/jpeg"),
+        _ => None,
+    };
+    Ok(Part {
+        content: Content::Raw(encoded.into()),
+        filename: name.map(Into::into),
+        media_type: kind.map(Into::into),
+        metadata: None,
+    })
+}
+
+fn data_part(data: &str) -> Result<Part, Failure> {
+    let text = if data == "-" {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+        text
+    } else {
+        std::fs::read_to_string(data).map_err(|error| Failure::usage(format!("{data} cannot be read: {error}")))?
+    };
+    serde_json::from_str::<serde::de::IgnoredAny>(&text)
+        .map_err(|error| Failure::usage(format!("{data} is not JSON: {error}")))?;
+    Ok(Part { content: Content::Data(Json::new(text.trim())), ..Part::text("") })
+}
+
+pub(super) fn metadata(text: Option<&str>) -> Result<Option<Json>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(serde_json::Value::Object(_)) => Ok(Some(Json::new(text))),
+        Ok(_) => Err(Failure::usage("--metadata is not a JSON object").hint("for example '{\"type\":\"charge\"}'")),
+        Err(error) => Err(Failure::usage(format!("--metadata is not JSON: {error}"))),
+    }
+}

@@ -1,0 +1,52 @@
+//! `serve`: the engine without a screen.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::args::{Global, Login, Serve};
+use super::output::{Failure, Printer};
+use super::session::{Session, Setup, card_url};
+use crate::store::lock;
+
+pub(super) async fn run(global: &Global, args: Serve, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let setup = Setup::load(global)?;
+    for url in &args.urls {
+        card_url(url)?;
+    }
+    let session = Session::open(&setup, &args.urls, &Login::default(), true).await?;
+    let Some(socket) = session.socket().map(|path| path.display().to_string()) else {
+        let holder = lock::holder(&setup.dir);
+        let place = holder.as_ref().map_or_else(String::new, |holder| holder.socket.display().to_string());
+        let pid = holder.map_or(0, |holder| holder.pid);
+        session.close(false).await;
+        return Err(Failure::new(
+            1,
+            "QUARTERDECK_ERR_RUNNING",
+            format!("an engine runs on this data already: process {pid}, socket {place}"),
+        )
+        .hint("consoles and commands join it by themselves; stop it to start another one"));
+    };
+    out.line(&json!({ "socket": socket }));
+    stopped().await;
+    session.close(false).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends at SIGTERM, SIGHUP or SIGINT.
+pub(super) async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let wait = |kind| async move {
+        match signal(kind) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = wait(SignalKind::terminate()) => {}
+        () = wait(SignalKind::hangup()) => {}
+        () = wait(SignalKind::interrupt()) => {}
+    }
+}

@@ -1,0 +1,481 @@
+//! How a command reaches an engine: the running one, one of its own on the fleet's data, or one that
+//! keeps nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue};
+
+use super::args::{Global, Login};
+use super::output::Failure;
+use crate::config::secret::SecretRef;
+use crate::config::{self, Config, Credentials, Fleet};
+use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
+use crate::domain::card::Dialect;
+use crate::domain::id::AgentKey;
+use crate::domain::input::Rules;
+use crate::domain::intent::{Intent, Receipt};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::State;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::engine::access::AccessBook;
+use crate::engine::handle::remote::{self, JoinError};
+use crate::engine::handle::wire::Hello;
+use crate::engine::{Engine, Handle, Options};
+use crate::serve::socket::{self, Listening};
+use crate::store::lock::{self, Lock};
+use crate::store::{Reader, StoreError};
+
+/// A lasting engine waits so long for a passing one to hand over.
+const HAND_OVER: Duration = Duration::from_secs(15);
+
+/// The configuration, the chosen fleet, and where its data is.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// All of it.
+    pub config: Arc<Config>,
+    /// The chosen fleet's name.
+    pub name: String,
+    /// The chosen fleet.
+    pub fleet: Fleet,
+    /// Its data folder.
+    pub dir: PathBuf,
+    /// Refuse everything that acts.
+    pub read_only: bool,
+}
+
+impl Setup {
+    /// Reads the configuration and chooses the fleet.
+    ///
+    /// # Errors
+    /// Every fault of the file, or an unknown fleet.
+    pub fn load(global: &Global) -> Result<Self, Failure> {
+        let usual = directories::ProjectDirs::from("", "", "quarterdeck");
+        let file = usual.as_ref().map(|dirs| dirs.config_dir().join("config.toml"));
+        let config = config::load(global.config.as_deref(), file.as_deref())
+            .map_err(|faults| Failure::usage(faults.to_string()).hint("quarterdeck config check lists every fault"))?;
+        let name = global.fleet.clone().unwrap_or_else(|| config.default_fleet.clone());
+        let known = config.fleets.get(&name).cloned();
+        let fleet = match (known, global.fleet.is_some() && !config.fleets.is_empty()) {
+            (Some(fleet), _) => fleet,
+            (None, false) => Fleet::default(),
+            (None, true) => {
+                let names: Vec<_> = config.fleets.keys().cloned().collect();
+                return Err(Failure::usage(format!("there is no fleet {name:?}"))
+                    .hint(format!("there are {}", names.join(", "))));
+            }
+        };
+        let dir = match (&global.data_dir, &fleet.data_dir, &usual) {
+            (Some(dir), _, _) | (None, Some(dir), _) => dir.clone(),
+            (None, None, Some(dirs)) => dirs.data_dir().join(safe_name(&name)),
+            (None, None, None) => {
+                return Err(Failure::usage("no home folder is known").hint("name a folder with --data-dir"));
+            }
+        };
+        Ok(Self { config: Arc::new(config), name, fleet, dir, read_only: global.read_only })
+    }
+
+    /// What the core needs of it.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            probe_interval: self.fleet.probe_interval,
+            read_only: self.read_only,
+            silent_after: self.config.watch.silent_after,
+            stalled_after: self.config.watch.stalled_after,
+            keep: self.config.keep.time,
+            keep_bytes: self.config.keep.bytes,
+            operator: self.config.operator.as_str().into(),
+        }
+    }
+
+    /// The configured agents, then those of the command line.
+    pub fn specs(&self, urls: &[String]) -> Vec<AgentSpec> {
+        let configured = self.fleet.agents.iter().map(|agent| agent.spec(Source::Config));
+        let mut specs: Vec<AgentSpec> = configured.collect();
+        for url in urls {
+            let same = |spec: &AgentSpec| normalise_url(&spec.url) == normalise_url(url);
+            if !specs.iter().any(same) {
+                specs.push(config::Agent::at(url.as_str()).spec(Source::CommandLine));
+            }
+        }
+        specs
+    }
+
+    fn hello(&self, lasting: bool) -> Hello {
+        Hello {
+            lasting,
+            fleet: Untrusted::from(self.name.as_str()),
+            protect: self.fleet.protect,
+            read_only: self.read_only,
+            ..Hello::default()
+        }
+    }
+}
+
+/// A name as a folder: nothing that leads elsewhere.
+fn safe_name(name: &str) -> String {
+    let safe = |c: char| if c.is_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '_' };
+    let name: String = name.chars().map(safe).collect();
+    name.trim_start_matches('.').to_owned()
+}
+
+/// A way to an engine, and the engine itself if it is ours.
+#[derive(Debug)]
+pub struct Session {
+    /// The way.
+    pub handle: Handle,
+    /// What the engine says of itself.
+    pub hello: Hello,
+    own: Option<Own>,
+}
+
+#[derive(Debug)]
+struct Own {
+    engine: Engine,
+    listening: Option<Listening>,
+}
+
+impl Session {
+    /// Joins the engine of the fleet's data folder, or starts one: a lasting one for a console or
+    /// `serve`, a passing one for a command.
+    ///
+    /// # Errors
+    /// The data folder cannot be used, or the running engine cannot be joined.
+    pub async fn open(setup: &Setup, urls: &[String], login: &Login, lasting: bool) -> Result<Self, Failure> {
+        crate::store::make_dir(&setup.dir).map_err(|error| store_failure(&error))?;
+        let until = tokio::time::Instant::now() + HAND_OVER;
+        loop {
+            if let Some(lock) = Lock::take(&setup.dir).map_err(|error| store_failure(&error))? {
+                return Self::start(setup, urls, login, lasting, lock);
+            }
+            match Self::join(setup, lasting).await? {
+                Some(session) => {
+                    session.add(urls, login).await?;
+                    return Ok(session);
+                }
+                None if tokio::time::Instant::now() > until => {
+                    return Err(Failure::internal("another quarterdeck holds the data folder and does not answer")
+                        .hint(format!("look for its process, or use another --data-dir than {}", setup.dir.display())));
+                }
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// Joins the running engine, if there is one.
+    ///
+    /// # Errors
+    /// It cannot be understood.
+    pub async fn running(setup: &Setup) -> Result<Option<Self>, Failure> {
+        let Some(holder) = lock::holder(&setup.dir) else { return Ok(None) };
+        match remote::join(&holder.socket).await {
+            Ok((handle, hello)) => Ok(Some(Self { handle, hello, own: None })),
+            Err(JoinError::Absent) => Ok(None),
+            Err(error) => Err(Failure::internal(error.to_string())),
+        }
+    }
+
+    async fn join(setup: &Setup, lasting: bool) -> Result<Option<Self>, Failure> {
+        let Some(holder) = lock::holder(&setup.dir) else { return Ok(None) };
+        if lasting && !holder.lasting && remote::ask_to_hand_over(&holder.socket).await {
+            return Ok(None);
+        }
+        Self::running(setup).await
+    }
+
+    fn start(setup: &Setup, urls: &[String], login: &Login, lasting: bool, lock: Lock) -> Result<Self, Failure> {
+        let mut access = AccessBook::of_fleet(&setup.fleet);
+        apply_login(&mut access, login, urls)?;
+        let mut specs = setup.specs(urls);
+        if let Some(dialect) = dialect(login)? {
+            let named = |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
+            specs.iter_mut().filter(named).for_each(|spec| spec.dialect = Some(dialect));
+        }
+        Self::run(setup, specs, access, lasting, setup.config.power_loss_safe, None, lock)
+    }
+
+    /// Runs an engine on the data folder, and listens for others of the same user.
+    fn run(
+        setup: &Setup,
+        specs: Vec<AgentSpec>,
+        access: AccessBook,
+        lasting: bool,
+        power_loss_safe: bool,
+        seed: Option<u64>,
+        mut lock: Lock,
+    ) -> Result<Self, Failure> {
+        // Who meets the lock before the socket stands tries again.
+        let holder = lock::Holder { socket: socket::place(&setup.dir), pid: std::process::id(), lasting };
+        lock.announce(&holder).map_err(|error| store_failure(&error))?;
+        let engine = Engine::start(Options {
+            dir: Some(setup.dir.clone()),
+            power_loss_safe,
+            rules: setup.rules(),
+            specs,
+            access,
+            seed,
+            lock: Some(lock),
+        })
+        .map_err(|error| store_failure(&error))?;
+        let handle = engine.handle();
+        let hello = setup.hello(lasting);
+        let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())
+            .map_err(|error| Failure::internal(format!("the control socket cannot be made: {error}")))?;
+        Ok(Self { handle, hello, own: Some(Own { engine, listening: Some(listening) }) })
+    }
+
+    /// An engine on one agent that keeps nothing.
+    ///
+    /// # Errors
+    /// The command line contradicts itself.
+    pub fn direct(setup: &Setup, reference: &str, login: &Login) -> Result<Self, Failure> {
+        let mut access = AccessBook::of_fleet(&setup.fleet);
+        let url = card_url(reference)?;
+        apply_login(&mut access, login, std::slice::from_ref(&url))?;
+        let spec = AgentSpec { dialect: dialect(login)?, ..config::Agent::at(url).spec(Source::CommandLine) };
+        let engine = Engine::start(Options {
+            dir: None,
+            power_loss_safe: false,
+            rules: setup.rules(),
+            specs: vec![spec],
+            access,
+            seed: None,
+            lock: None,
+        })
+        .map_err(|error| store_failure(&error))?;
+        Ok(Self {
+            handle: engine.handle(),
+            hello: setup.hello(false),
+            own: Some(Own { engine, listening: None }),
+        })
+    }
+
+    /// An engine on agents that are given, with its data in a folder: the demo's.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub fn on_fleet(setup: &Setup, specs: Vec<AgentSpec>, seed: u64) -> Result<Self, Failure> {
+        crate::store::make_dir(&setup.dir).map_err(|error| store_failure(&error))?;
+        let Some(lock) = Lock::take(&setup.dir).map_err(|error| store_failure(&error))? else {
+            return Err(Failure::internal("another quarterdeck uses this data folder")
+                .hint("name another one with --data-dir"));
+        };
+        Self::run(setup, specs, AccessBook::default(), true, false, Some(seed), lock)
+    }
+
+    /// True if the engine runs in this process.
+    pub fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// The socket that is listened on, if the engine is ours.
+    pub fn socket(&self) -> Option<&Path> {
+        self.own.as_ref()?.listening.as_ref().map(Listening::path)
+    }
+
+    /// Adds agents of the command line to a running engine, for as long as it runs.
+    async fn add(&self, urls: &[String], login: &Login) -> Result<(), Failure> {
+        if urls.is_empty() {
+            return Ok(());
+        }
+        if login.bearer.is_some() || login.api_key.is_some() {
+            return Err(Failure::usage("the running engine keeps its own credentials")
+                .hint("configure bearer or headers for the agent, or stop the engine first"));
+        }
+        let specs = urls.iter().map(|url| config::Agent::at(url.as_str()).spec(Source::CommandLine)).collect();
+        self.handle
+            .submit(Intent::AddAgents { specs })
+            .await
+            .map(|_: Receipt| ())
+            .map_err(|refusal| Failure::from_refusal(&refusal))
+    }
+
+    /// Ends when a lasting engine wants to take over from ours.
+    pub async fn handed_over(&self) {
+        match self.own.as_ref().and_then(|own| own.listening.as_ref()) {
+            Some(listening) => listening.handed_over().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Leaves. An engine of our own waits for its last client, commits, and frees the lock.
+    pub async fn close(self, wait_for_clients: bool) {
+        drop(self.handle);
+        let Some(own) = self.own else { return };
+        let Own { engine, listening } = own;
+        if wait_for_clients && let Some(listening) = &listening {
+            tokio::select! {
+                () = listening.alone() => {}
+                () = listening.handed_over() => {}
+            }
+        }
+        drop(listening);
+        engine.stop().await;
+    }
+}
+
+/// What a reference means.
+#[derive(Debug)]
+pub enum Place {
+    /// An agent of the fleet, by its name.
+    Fleet(String),
+    /// An agent of the running engine, by its URL.
+    Running(Session, AgentKey),
+    /// Anything else: talked to directly.
+    Direct(String),
+}
+
+/// Finds out what `-a` means: a fleet name wins, then an agent of the running engine, then a direct URL or file.
+///
+/// # Errors
+/// It is none of them; near names are told.
+pub async fn place(setup: &Setup, reference: &str) -> Result<Place, Failure> {
+    let configured: Vec<&str> = setup.fleet.agents.iter().filter_map(|agent| agent.name.as_deref()).collect();
+    if configured.contains(&reference) {
+        return Ok(Place::Fleet(reference.to_owned()));
+    }
+    let running = Session::running(setup).await?;
+    let mut known: Vec<String> = configured.iter().map(|name| (*name).to_owned()).collect();
+    if let Some(session) = running {
+        let snapshot = session.handle.snapshot();
+        let listed = || snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+        if let Some((key, _)) = find_agent(&snapshot, reference) {
+            return Ok(Place::Running(session, key));
+        }
+        known.extend(listed().map(|(_, agent)| agent.name.line().into_string()));
+    } else if let Some(stored) = stored(setup)? {
+        let named = |(_, agent): &(AgentKey, &Agent)| agent.listed && agent.name.raw() == reference;
+        if stored.agents.iter().any(|entry| named(&entry)) {
+            return Ok(Place::Fleet(reference.to_owned()));
+        }
+        known.extend(stored.agents.iter().map(|(_, agent)| agent.name.line().into_string()));
+    }
+    if reference.contains(['/', ':', '.']) || Path::new(reference).is_file() {
+        return Ok(Place::Direct(reference.to_owned()));
+    }
+    let names: Vec<&str> = known.iter().map(String::as_str).collect();
+    let near = config::nearest(reference, &names).map(|near| format!("did you mean {near}?"));
+    let hint = near.unwrap_or_else(|| "name an agent of the fleet, a URL, or a card's file".into());
+    Err(Failure::usage(format!("no agent is called {reference:?}")).hint(hint))
+}
+
+/// An agent by its name or its normalised URL.
+pub fn find_agent<'s>(snapshot: &'s Snapshot, reference: &str) -> Option<(AgentKey, &'s Agent)> {
+    let listed = || snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+    let by_name = listed().find(|(_, agent)| agent.name.raw() == reference);
+    let url = normalise_url(reference);
+    by_name.or_else(|| listed().find(|(_, agent)| normalise_url(&agent.spec.url) == url))
+}
+
+/// What is stored, when nobody runs: read only, as of then.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn stored(setup: &Setup) -> Result<Option<Snapshot>, Failure> {
+    let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
+    let Some(reader) = reader else { return Ok(None) };
+    let loaded = reader.load().map_err(|error| store_failure(&error))?;
+    let mut snapshot = Snapshot::starting(loaded.alive.unwrap_or(At::ZERO));
+    let state = State::restore(loaded.rows);
+    let at = snapshot.at;
+    snapshot.publish(&state, at, Vec::new());
+    Ok(Some(snapshot))
+}
+
+/// Waits until every agent that is asked for is known to be something, or the time is over.
+pub async fn probed(handle: &Handle, keys: Option<&[AgentKey]>, limit: Duration) -> bool {
+    let mut snapshots = handle.watch();
+    let settled = snapshots.wait_for(|snapshot| {
+        snapshot.agents.iter().filter(|(key, agent)| agent.listed && keys.is_none_or(|keys| keys.contains(key))).all(
+            |(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale),
+        )
+    });
+    matches!(tokio::time::timeout(limit, settled).await, Ok(Ok(_)))
+}
+
+/// A trouble with the data folder.
+pub fn store_failure(error: &StoreError) -> Failure {
+    Failure::new(1, "QUARTERDECK_ERR_STORE", error.to_string())
+}
+
+fn dialect(login: &Login) -> Result<Option<Dialect>, Failure> {
+    match &login.a2a_version {
+        None => Ok(None),
+        Some(version) => Dialect::from_version(version)
+            .map(Some)
+            .ok_or_else(|| Failure::usage(format!("A2A {version} is not spoken")).hint("1.0 and 0.3 are")),
+    }
+}
+
+/// A reference as a URL; a card's file becomes a file URL.
+pub fn card_url(reference: &str) -> Result<String, Failure> {
+    if let Some(path) = reference.strip_prefix("file://") {
+        return file_url(Path::new(path));
+    }
+    if !reference.contains("://") && Path::new(reference).is_file() {
+        return file_url(Path::new(reference));
+    }
+    match crate::net::login::parse_url(reference) {
+        Some(_) => Ok(reference.to_owned()),
+        None => Err(Failure::usage(format!("{reference:?} is neither a URL nor a file"))),
+    }
+}
+
+fn file_url(path: &Path) -> Result<String, Failure> {
+    let path = std::fs::canonicalize(path)
+        .map_err(|error| Failure::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", format!("{}: {error}", path.display())))?;
+    Ok(format!("file://{}", path.display()))
+}
+
+/// Puts what the command line says about logging in to work, for the URLs that it names.
+fn apply_login(access: &mut AccessBook, login: &Login, urls: &[String]) -> Result<(), Failure> {
+    let read = |flag: &str, variable: &str, text: &Option<String>| {
+        let text = text.as_ref()?;
+        let Ok(secret) = text.parse::<SecretRef>();
+        let from_environment = std::env::var(variable).is_ok_and(|value| value == *text);
+        if secret.is_literal() && !from_environment {
+            super::warn_once(&format!(
+                "{flag} holds the secret itself, where other users may see it; env:NAME, file:PATH or cmd:COMMAND do not"
+            ));
+        }
+        Some(secret)
+    };
+    let bearer = read("--bearer", "A2ACLI_BEARER", &login.bearer);
+    let api_key = read("--api-key", "A2ACLI_API_KEY", &login.api_key);
+    if bearer.is_some() || api_key.is_some() {
+        for url in urls {
+            let credentials = Credentials { bearer: bearer.clone(), ..Credentials::default() };
+            access.add_credentials(url, &credential_origin(url), credentials, api_key.clone());
+        }
+    }
+    for parameter in &login.svc_param {
+        let (name, value) = parameter
+            .split_once(':')
+            .ok_or_else(|| Failure::usage(format!("--svc-param {parameter:?} is not KEY:VALUE")))?;
+        let name = HeaderName::try_from(name.trim())
+            .map_err(|_| Failure::usage(format!("--svc-param: {name:?} is no header name")))?;
+        let mut value = HeaderValue::try_from(value.trim())
+            .map_err(|_| Failure::usage(format!("--svc-param {name}: its value fits into no header")))?;
+        // It may carry a credential: it is never shown.
+        value.set_sensitive(true);
+        access.add_parameter(name, value);
+    }
+    if let Some(ca) = &login.ca {
+        access.set_ca(ca.clone());
+    }
+    if login.insecure {
+        super::warn_once("--insecure: certificates are not verified; anybody may be listening");
+        access.set_insecure();
+    }
+    Ok(())
+}
+
+/// Credentials for a card's file go to where its own interface is.
+fn credential_origin(url: &str) -> String {
+    let Some(path) = url.strip_prefix("file://") else { return url.to_owned() };
+    let card = std::fs::read_to_string(path).ok().and_then(|text| crate::protocol::card::decode(&text).ok());
+    let offer = card.and_then(|card| card.offers.first().map(|offer| offer.url.raw().to_owned()));
+    offer.unwrap_or_else(|| url.to_owned())
+}

@@ -1,0 +1,503 @@
+//! `task …`: read, list, follow and end tasks, on every agent.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::args::{Global, MaybeTarget, Target, Task as Args};
+use super::output::{Failure, Printer, table};
+use super::send::{Watching, find_task, reach, warn};
+use super::session::{Session, Setup, probed, stored};
+use super::tell;
+use crate::domain::detail::Detail;
+use crate::domain::id::{AgentId, TaskId};
+use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::job::Attempt;
+use crate::domain::message::Json;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::task::{CancelMark, TaskState, Verdict};
+use crate::domain::time::At;
+use crate::engine::{Answer, Query, QueryError};
+use crate::protocol::timestamp;
+
+/// A task that is looked for on a fresh engine may take so long to be found.
+const FIND: Duration = Duration::from_secs(15);
+
+pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let setup = Setup::load(global)?;
+    match args {
+        Args::Get { task, target, history, wait, timeout } => {
+            if wait {
+                let until = timeout.map(|limit| Instant::now() + limit);
+                follow(setup, &target, &task, false, until, out).await
+            } else {
+                get(setup, &target, &task, history, out).await
+            }
+        }
+        Args::List { target, state, context_id, limit } => {
+            list(setup, &target, state.as_deref(), context_id.as_deref(), limit, out).await
+        }
+        Args::Subscribe { task, target, stream, timeout } => {
+            let until = timeout.map(|limit| Instant::now() + limit);
+            follow(setup, &target, &task, stream, until, out).await
+        }
+        Args::Cancel { task, target, timeout } => cancel(setup, &target, &task, timeout, out).await,
+    }
+}
+
+/// Where a task is: an engine, the agent, and what we know of it.
+struct Found {
+    session: Session,
+    agent: AgentId,
+    task: TaskId,
+}
+
+/// Finds a task by its id; without an agent, among all that are known.
+async fn find(setup: &Setup, target: &MaybeTarget, task: &str) -> Result<Found, Failure> {
+    if let Some(agent) = &target.agent {
+        let target = Target { agent: agent.clone(), login: target.login.clone() };
+        let (session, agent) = reach(setup, &target).await?;
+        let known = find_task(&session.handle.snapshot(), Some(agent), task)
+            .and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.clone()));
+        return Ok(Found { session, agent, task: known.unwrap_or_else(|| TaskId::from(task)) });
+    }
+    let session = Session::open(setup, &[], &target.login, false).await?;
+    let snapshot = session.handle.snapshot();
+    let found = find_task(&snapshot, None, task).and_then(|(_, attempt)| {
+        let agent = snapshot.agents.get(attempt.agent)?.id;
+        Some((agent, attempt.task.as_ref()?.id.clone()))
+    });
+    match found {
+        Some((agent, task)) => Ok(Found { session, agent, task }),
+        None => {
+            session.close(false).await;
+            Err(Failure::new(1, "TaskNotFoundError", format!("no agent of the fleet is known to have task {task}"))
+                .hint("name its agent with -a"))
+        }
+    }
+}
+
+async fn get(
+    setup: Setup,
+    target: &MaybeTarget,
+    task: &str,
+    history: Option<usize>,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
+    let Found { session, agent, task } = find(&setup, target, task).await?;
+    let key = session.handle.snapshot().agents.iter().find(|(_, row)| row.id == agent).map(|(key, _)| key);
+    probed(&session.handle, Some(&key.into_iter().collect::<Vec<_>>()), FIND).await;
+    let answer = session.handle.query(Query::ReadTask { agent, task: task.clone() }).await;
+    let snapshot = session.handle.snapshot();
+    let known = find_task(&snapshot, Some(agent), task.raw()).map(|(_, attempt)| attempt.clone());
+    let result = match answer {
+        Ok(Answer::Task(json)) => {
+            print_read(&snapshot, agent, known.as_ref(), &json, history, out);
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(_) => Err(Failure::internal("the engine answered something else")),
+        Err(QueryError::Failed(cause)) => match &known {
+            // The agent cannot be asked: what we know, with its age.
+            Some(attempt) if cause.is_transport() => {
+                out.warn(format!("{cause}; this is what was known last"));
+                print_known(&session, &snapshot, attempt, out).await
+            }
+            _ => Err(Failure::from_cause(&cause)),
+        },
+        Err(QueryError::Unknown) => {
+            let cause = key.and_then(|key| snapshot.agents.get(key)).and_then(|row| row.cause.clone());
+            match (&known, cause) {
+                (Some(attempt), Some(cause)) => {
+                    out.warn(format!("{cause}; this is what was known last"));
+                    print_known(&session, &snapshot, attempt, out).await
+                }
+                (None, Some(cause)) => Err(Failure::from_cause(&cause)),
+                (_, None) => Err(Failure::internal("the agent is not known yet")),
+            }
+        }
+        Err(error) => Err(Failure::internal(error.to_string())),
+    };
+    session.close(false).await;
+    result
+}
+
+/// A task as its agent tells it now.
+fn print_read(
+    snapshot: &Snapshot,
+    agent: AgentId,
+    known: Option<&Attempt>,
+    json: &Json,
+    history: Option<usize>,
+    out: &mut Printer,
+) {
+    let mut value: Value = serde_json::from_str(json.raw()).unwrap_or(Value::Null);
+    if let (Some(limit), Some(messages)) = (history, value.get_mut("history").and_then(Value::as_array_mut)) {
+        let cut = messages.len().saturating_sub(limit);
+        messages.drain(..cut);
+    }
+    let name = snapshot.agents.iter().find(|(_, row)| row.id == agent).map(|(_, row)| row.name.line().into_string());
+    let ours = match known {
+        Some(attempt) => tell::ours(snapshot, attempt),
+        None => json!({
+            "agent": name, "job": null, "attempt": null, "messageId": null, "attemptState": "accepted",
+            "verdict": null, "agentSays": null, "cancel": null,
+        }),
+    };
+    let value = tell::with_ours(value, ours);
+    if out.is_json() {
+        return out.document(&value);
+    }
+    print_value(&value, name, known, out);
+}
+
+fn print_value(value: &Value, agent: Option<String>, known: Option<&Attempt>, out: &mut Printer) {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    out.field("Task", text(&value["id"]));
+    out.field("Context", text(&value["contextId"]));
+    out.field("State", word_of(&text(&value["status"]["state"])));
+    if let Some(verdict) = known.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.verdict) {
+        out.field("Verdict", verdict.as_str());
+    }
+    if let Some(agent) = agent {
+        out.field("Agent", agent);
+    }
+    let parts = |value: &Value| -> Vec<Value> { value["parts"].as_array().cloned().unwrap_or_default() };
+    for part in parts(&value["status"]["message"]) {
+        print_part("Message", &part, out);
+    }
+    for artifact in value["artifacts"].as_array().cloned().unwrap_or_default() {
+        let name = if artifact["name"].is_string() { &artifact["name"] } else { &artifact["artifactId"] };
+        out.field("Artifact", text(name));
+        let texts: String = parts(&artifact).iter().filter_map(|part| part["text"].as_str()).collect();
+        if !texts.is_empty() {
+            out.block("Text", &texts.into());
+        }
+        for part in parts(&artifact).iter().filter(|part| part["text"].is_null()) {
+            print_part("Part", part, out);
+        }
+    }
+}
+
+fn print_part(label: &str, part: &Value, out: &mut Printer) {
+    if let Some(text) = part["text"].as_str() {
+        if text.contains('\n') { out.block(label, &text.into()) } else { out.field(label, text) }
+    } else if let Some(url) = part["url"].as_str() {
+        out.field("File", url);
+    } else if let Some(raw) = part["raw"].as_str() {
+        let name = part["filename"].as_str().unwrap_or("unnamed");
+        let kind = part["mediaType"].as_str().unwrap_or("unknown type");
+        out.field("File", format!("{name}, {kind}, {} bytes", raw.len() / 4 * 3));
+    } else {
+        let pretty = serde_json::to_string_pretty(&part["data"]).unwrap_or_default();
+        out.block("Data", &pretty.into());
+    }
+}
+
+/// `TASK_STATE_INPUT_REQUIRED` as people say it.
+fn word_of(state: &str) -> String {
+    state.strip_prefix("TASK_STATE_").map_or_else(
+        || state.to_owned(),
+        |rest| match rest {
+            "INPUT_REQUIRED" => "needs an answer".into(),
+            "AUTH_REQUIRED" => "needs a login".into(),
+            rest => rest.to_ascii_lowercase(),
+        },
+    )
+}
+
+async fn print_known(
+    session: &Session,
+    snapshot: &Snapshot,
+    attempt: &Attempt,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
+    let job = snapshot.job_of(attempt).map(|job| job.id).ok_or_else(|| Failure::internal("its job is gone"))?;
+    let detail = session.handle.follow(job).await.map(|follow| follow.detail()).unwrap_or_default();
+    let outputs = match session.handle.query(Query::Outputs { job, attempt: attempt.id }).await {
+        Ok(Answer::Outputs(outputs)) => outputs,
+        _ => Vec::new(),
+    };
+    if out.is_json() {
+        out.document(&tell::whole_task(snapshot, attempt, &detail, outputs).unwrap_or(Value::Null));
+    } else if let Some((key, _)) = snapshot.attempts.iter().find(|(_, row)| row.id == attempt.id) {
+        tell::print_task(out, snapshot, key, &detail, &outputs);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(
+    setup: Setup,
+    target: &MaybeTarget,
+    state: Option<&str>,
+    context: Option<&str>,
+    limit: Option<usize>,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
+    let (snapshot, session, agent) = match &target.agent {
+        Some(agent) => {
+            let target = Target { agent: agent.clone(), login: target.login.clone() };
+            let (session, agent) = reach(&setup, &target).await?;
+            if session.is_own() {
+                let key = session.handle.snapshot().agents.iter().find(|(_, row)| row.id == agent).map(|(key, _)| key);
+                probed(&session.handle, Some(&key.into_iter().collect::<Vec<_>>()), FIND).await;
+                quiet(&session).await;
+            }
+            let snapshot = session.handle.snapshot();
+            if let Some((_, row)) = snapshot.agents.iter().find(|(_, row)| row.id == agent)
+                && row.interface.is_none()
+                && let Some(cause) = row.cause.clone()
+            {
+                session.close(false).await;
+                return Err(Failure::from_cause(&cause));
+            }
+            (snapshot, Some(session), Some(agent))
+        }
+        None => match Session::running(&setup).await? {
+            Some(session) => (session.handle.snapshot(), Some(session), None),
+            None => {
+                let snapshot = stored(&setup)?.unwrap_or_default();
+                as_of(snapshot.at, out);
+                (snapshot.into(), None, None)
+            }
+        },
+    };
+    let state = state.map(|word| normal_state(word)).transpose()?;
+    let fits = |attempt: &&Attempt| {
+        let task = attempt.task.as_ref();
+        agent.is_none_or(|agent| snapshot.agents.get(attempt.agent).is_some_and(|row| row.id == agent))
+            && state.as_ref().is_none_or(|state| task.is_some_and(|task| tell::state_name(&task.state) == *state))
+            && context.is_none_or(|context| {
+                task.and_then(|task| task.context.as_ref()).is_some_and(|known| known.raw() == context)
+            })
+    };
+    let mut attempts: Vec<&Attempt> = snapshot.attempts.iter().map(|(_, attempt)| attempt).filter(fits).collect();
+    attempts.sort_by_key(|attempt| std::cmp::Reverse(changed(attempt)));
+    let total = attempts.iter().filter(|attempt| attempt.task.is_some()).count();
+    if let Some(limit) = limit {
+        attempts.truncate(limit);
+    }
+    if out.is_json() {
+        let tasks: Vec<Value> = attempts.iter().filter_map(|attempt| tell::task_row(&snapshot, attempt)).collect();
+        let without = attempts.iter().filter(|attempt| attempt.task.is_none());
+        let without: Vec<Value> = without.map(|attempt| tell::taskless(&snapshot, attempt)).collect();
+        out.document(&json!({
+            "pageSize": tasks.len(),
+            "tasks": tasks,
+            "nextPageToken": "",
+            "totalSize": total,
+            "attempts": without,
+        }));
+    } else {
+        let rows: Vec<_> = attempts.iter().map(|attempt| row(&snapshot, attempt)).collect();
+        for line in table(&["TASK", "STATE", "AGENT", "SINCE", "JOB"], &rows) {
+            out.row(&line);
+        }
+    }
+    if let Some(session) = session {
+        session.close(false).await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A fresh engine has found what an agent lists once its rows stand still for a moment.
+async fn quiet(session: &Session) {
+    let mut snapshots = session.handle.watch();
+    let until = Instant::now() + FIND;
+    loop {
+        match tokio::time::timeout(Duration::from_millis(400), snapshots.changed()).await {
+            Ok(Ok(())) if Instant::now() < until => snapshots.mark_unchanged(),
+            _ => return,
+        }
+    }
+}
+
+fn changed(attempt: &Attempt) -> At {
+    attempt.task.as_ref().map_or(attempt.phase_since, |task| task.last_sign)
+}
+
+fn row(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
+    let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
+    let title = snapshot.job_of(attempt).map(|job| job.title.to_string()).unwrap_or_default();
+    let (id, state) = match &attempt.task {
+        Some(task) => {
+            let verdict = task.verdict.map(|verdict| format!(", {}", verdict.as_str())).unwrap_or_default();
+            (task.id.to_string(), format!("{}{verdict}", task.state.word()))
+        }
+        None => ("–".to_owned(), attempt.phase.as_str().to_owned()),
+    };
+    vec![id, state, agent, timestamp::format_at(changed(attempt)), title]
+}
+
+/// Says that nobody watches now.
+pub(super) fn as_of(at: At, out: &mut Printer) {
+    if at == At::ZERO {
+        out.warn("nothing is known yet: no engine runs, and none has run");
+    } else {
+        out.warn(format!("as of {}: no engine runs now", timestamp::format_at(at)));
+    }
+}
+
+/// A state as 1.0 writes it, from how people write it.
+fn normal_state(word: &str) -> Result<String, Failure> {
+    let word = word.to_ascii_uppercase().replace(['-', ' '], "_");
+    let word = word.strip_prefix("TASK_STATE_").unwrap_or(&word).to_owned();
+    let known = [
+        "SUBMITTED", "WORKING", "INPUT_REQUIRED", "AUTH_REQUIRED", "COMPLETED", "FAILED", "CANCELED", "REJECTED",
+        "UNSPECIFIED",
+    ];
+    if known.contains(&word.as_str()) {
+        return Ok(format!("TASK_STATE_{word}"));
+    }
+    let near = crate::config::nearest(&word, &known).unwrap_or("WORKING").to_ascii_lowercase();
+    Err(Failure::usage(format!("{:?} is no state", word.to_ascii_lowercase())).hint(format!("did you mean {near}?")))
+}
+
+/// Makes a task known to the engine and follows it.
+async fn adopt(
+    setup: Setup,
+    target: &MaybeTarget,
+    task: &str,
+    out: &mut Printer,
+) -> Result<Watching, Failure> {
+    let Found { session, agent, task } = find(&setup, target, task).await?;
+    let key = session.handle.snapshot().agents.iter().find(|(_, row)| row.id == agent).map(|(key, _)| key);
+    probed(&session.handle, Some(&key.into_iter().collect::<Vec<_>>()), FIND).await;
+    let row = key.and_then(|key| session.handle.snapshot().agents.get(key).cloned());
+    if let Some(row) = row
+        && row.interface.is_none()
+        && let Some(cause) = row.cause
+    {
+        session.close(false).await;
+        return Err(Failure::from_cause(&cause));
+    }
+    // A task that nobody knows must not become one that we watch for ever.
+    let known = find_task(&session.handle.snapshot(), Some(agent), task.raw()).is_some();
+    if !known
+        && let Err(QueryError::Failed(cause)) =
+            session.handle.query(Query::ReadTask { agent, task: task.clone() }).await
+    {
+        session.close(false).await;
+        return Err(Failure::from_cause(&cause));
+    }
+    let receipt = session.handle.submit(Intent::Adopt { agent, task }).await;
+    match receipt {
+        Ok(Receipt::Taken { job, attempt }) => {
+            let mut watching = Watching {
+                setup,
+                session,
+                job,
+                attempt,
+                login: target.login.clone(),
+                known: 0,
+                detail: Detail::default(),
+            };
+            let until = Instant::now() + FIND;
+            watching
+                .wait(Some(until), false, out, |attempt| {
+                    attempt.task.as_ref().is_some_and(|task| {
+                        task.state != TaskState::Unspecified || task.verdict.is_some() || task.settled
+                    })
+                })
+                .await?;
+            Ok(watching)
+        }
+        Ok(_) => Err(Failure::internal("the engine took it as something else")),
+        Err(refusal) => Err(Failure::from_refusal(&refusal)),
+    }
+}
+
+async fn follow(
+    setup: Setup,
+    target: &MaybeTarget,
+    task: &str,
+    stream: bool,
+    until: Option<Instant>,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
+    let mut watching = adopt(setup, target, task, out).await?;
+    if stream {
+        // From the beginning: what was taken in while it was looked for is printed too.
+        watching.known = 0;
+        watching.detail = Detail::default();
+    }
+    let result = watching.decided(until, stream, out).await;
+    let snapshot = watching.session.handle.snapshot();
+    let found = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == watching.attempt);
+    let code = match (result, found) {
+        (Err(failure), _) => Err(failure),
+        (Ok(()), Some((key, attempt))) => {
+            let outputs = watching.outputs().await?;
+            if stream && out.is_json() {
+                if let Some(task) = tell::task_row(&snapshot, attempt) {
+                    out.line(&json!({ "task": task }));
+                }
+            } else if out.is_json() {
+                out.document(&tell::whole_task(&snapshot, attempt, &watching.detail, outputs).unwrap_or(Value::Null));
+            } else if stream {
+                tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
+            } else {
+                tell::print_task(out, &snapshot, key, &watching.detail, &outputs);
+            }
+            warn(attempt, out);
+            Ok(ExitCode::SUCCESS)
+        }
+        (Ok(()), None) => Err(Failure::internal("the engine no longer knows the task")),
+    };
+    watching.session.close(true).await;
+    code
+}
+
+async fn cancel(
+    setup: Setup,
+    target: &MaybeTarget,
+    task: &str,
+    timeout: Duration,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
+    if setup.read_only {
+        return Err(Failure::from_refusal(&Refusal::ReadOnly));
+    }
+    let mut watching = adopt(setup, target, task, out).await?;
+    let attempt = watching.attempt;
+    let asked = watching.session.handle.submit(Intent::Cancel { attempt }).await;
+    if let Err(refusal) = asked {
+        watching.session.close(true).await;
+        return Err(match refusal {
+            Refusal::NotNow(why) => Failure::new(1, "TaskNotCancelableError", why),
+            other => Failure::from_refusal(&other),
+        });
+    }
+    let until = Instant::now() + timeout;
+    let waited = watching
+        .wait(Some(until), false, out, |attempt| {
+            attempt.task.as_ref().is_none_or(|task| {
+                task.is_over() && matches!(task.cancel, Some(CancelMark::Verified))
+                    || task.verdict == Some(Verdict::Lost)
+            })
+        })
+        .await;
+    let snapshot = watching.session.handle.snapshot();
+    let found = snapshot.attempts.iter().find(|(_, row)| row.id == attempt);
+    let code = match (waited, found) {
+        (Ok(()), Some((_, attempt))) => {
+            if out.is_json() {
+                out.document(&tell::task_row(&snapshot, attempt).unwrap_or(Value::Null));
+            } else {
+                tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        (Err(_), Some((_, attempt))) => {
+            let task = attempt.task.as_ref();
+            let says = task.map_or_else(String::new, |task| task.state.word());
+            let mark = task.and_then(|task| task.cancel).map_or("asked", CancelMark::as_str);
+            Err(Failure::timeout(format!("the cancel is {mark}, and the task is {says} still: unconfirmed"))
+                .hint("the engine goes on asking; quarterdeck task get shows how it stands"))
+        }
+        (_, None) => Err(Failure::internal("the engine no longer knows the task")),
+    };
+    watching.session.close(false).await;
+    code
+}

@@ -1,0 +1,344 @@
+//! A handle to an engine behind a socket: the same rows, mirrored.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::wire::{Hello, VERSION};
+use super::{Answer, Follow, Handle, QueryError, Request};
+use crate::domain::fact::Fact;
+use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::problem::Subject;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::engine::{FOLLOW, REQUESTS};
+use crate::protocol::json::{Object, Writer, elements};
+use crate::store::record::{AttemptRow, ProblemRow, Record, member};
+
+/// The engine must answer the hello within this.
+const HELLO: Duration = Duration::from_secs(5);
+
+/// Why an engine could not be joined.
+#[derive(Debug)]
+pub enum JoinError {
+    /// Nobody listens there.
+    Absent,
+    /// It speaks another version of the words.
+    Version(u32),
+    /// Something else answered, or nothing.
+    Strange(String),
+}
+
+impl std::fmt::Display for JoinError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Absent => f.write_str("no engine listens there"),
+            Self::Version(version) => {
+                write!(f, "the running engine is of another version ({version}, not {VERSION}); stop it first")
+            }
+            Self::Strange(why) => write!(f, "the running engine cannot be joined: {why}"),
+        }
+    }
+}
+
+/// Joins the engine that listens on a socket. The handle is gone when the connection is.
+///
+/// # Errors
+/// Nobody listens, or it cannot be understood.
+pub async fn join(socket: &Path) -> Result<(Handle, Hello), JoinError> {
+    let stream = UnixStream::connect(socket).await.map_err(|_| JoinError::Absent)?;
+    let strange = |why: &str| JoinError::Strange(why.to_owned());
+    let (read, mut write) = stream.into_split();
+    let mut lines = BufReader::new(read).lines();
+    let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
+    let greeting = format!("{greeting}\n{{\"watch\":true}}\n");
+    write.write_all(greeting.as_bytes()).await.map_err(|error| strange(&error.to_string()))?;
+    let line = tokio::time::timeout(HELLO, lines.next_line())
+        .await
+        .map_err(|_| strange("it says nothing"))?
+        .map_err(|error| strange(&error.to_string()))?
+        .ok_or(JoinError::Absent)?;
+    let hello = Object::parse(&line).ok().and_then(|object| member::<Hello>(&object, "hello"));
+    let hello = hello.ok_or_else(|| strange("it is not a quarterdeck"))?;
+    if hello.version != VERSION {
+        return Err(JoinError::Version(hello.version));
+    }
+    let (requests, to_send) = mpsc::channel(REQUESTS);
+    let (publish, snapshots) = watch::channel(Arc::new(Snapshot::default()));
+    let mirror = Mirror {
+        snapshot: Snapshot::default(),
+        changed: Vec::new(),
+        publish,
+        receipts: HashMap::new(),
+        told: Vec::new(),
+        server_rev: 0,
+        answers: HashMap::new(),
+        follows: HashMap::new(),
+        next: 0,
+    };
+    let mut first = snapshots.clone();
+    tokio::spawn(mirror.run(lines, write, to_send));
+    // The first picture must be there before anybody looks.
+    let seen = tokio::time::timeout(HELLO * 6, first.wait_for(|snapshot| snapshot.rev > 0)).await;
+    if !matches!(seen, Ok(Ok(_))) {
+        return Err(strange("it sends no rows"));
+    }
+    Ok((Handle::new(requests, snapshots), hello))
+}
+
+/// Asks a passing engine to end, so that a lasting one can take over. True if it will.
+pub async fn ask_to_hand_over(socket: &Path) -> bool {
+    let asked = async {
+        let stream = UnixStream::connect(socket).await.ok()?;
+        let (read, mut write) = stream.into_split();
+        let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
+        write.write_all(format!("{greeting}\n{{\"hand_over\":true}}\n").as_bytes()).await.ok()?;
+        let mut lines = BufReader::new(read).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let object = Object::parse(&line).ok()?;
+            if object.has("handed_over") {
+                return Some(object.flag("handed_over"));
+            }
+        }
+        None
+    };
+    tokio::time::timeout(HELLO, asked).await.ok().flatten().unwrap_or(false)
+}
+
+type Lines = tokio::io::Lines<BufReader<tokio::net::unix::OwnedReadHalf>>;
+type Receipts = HashMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>;
+type Told = (u64, oneshot::Sender<Result<Receipt, Refusal>>, Result<Receipt, Refusal>);
+type Answers = HashMap<u64, oneshot::Sender<Result<Answer, QueryError>>>;
+
+struct Following {
+    begun: Option<oneshot::Sender<Result<Follow, QueryError>>>,
+    facts: Vec<Arc<Fact>>,
+    more: mpsc::Sender<Arc<Fact>>,
+    receiver: Option<mpsc::Receiver<Arc<Fact>>>,
+}
+
+struct Mirror {
+    snapshot: Snapshot,
+    changed: Vec<Changed>,
+    publish: watch::Sender<Arc<Snapshot>>,
+    receipts: Receipts,
+    /// Receipts that wait for their rows.
+    told: Vec<Told>,
+    /// The server's count of what it has published.
+    server_rev: u64,
+    answers: Answers,
+    follows: HashMap<u64, Following>,
+    next: u64,
+}
+
+impl Mirror {
+    async fn run(
+        mut self,
+        mut lines: Lines,
+        mut write: tokio::net::unix::OwnedWriteHalf,
+        mut requests: mpsc::Receiver<Request>,
+    ) {
+        loop {
+            tokio::select! {
+                line = lines.next_line() => match line {
+                    Ok(Some(line)) => {
+                        if self.take(&line).is_none() {
+                            tracing::warn!("the engine said something that cannot be read");
+                        }
+                    }
+                    Ok(None) | Err(_) => return,
+                },
+                request = requests.recv() => {
+                    let Some(request) = request else { return };
+                    let line = self.ask(request);
+                    if write.write_all(line.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, request: Request) -> String {
+        self.next += 1;
+        let id = self.next;
+        let writer = Writer::new().raw("id", &id.put());
+        let line = match request {
+            Request::Submit { intent, reply } => {
+                self.receipts.insert(id, reply);
+                writer.raw("submit", &intent.put())
+            }
+            Request::Query { query, reply } => {
+                self.answers.insert(id, reply);
+                writer.raw("query", &query.put())
+            }
+            Request::Follow { job, reply } => {
+                let (more, receiver) = mpsc::channel(FOLLOW);
+                let following = Following { begun: Some(reply), facts: Vec::new(), more, receiver: Some(receiver) };
+                self.follows.insert(id, following);
+                writer.raw("follow", &job.put())
+            }
+        };
+        line.end() + "\n"
+    }
+
+    fn take(&mut self, line: &str) -> Option<()> {
+        let object = Object::parse(line).ok()?;
+        if let Some(rows) = object.object("rows") {
+            return self.rows(&rows);
+        }
+        if let Some(published) = object.object("published") {
+            return self.published(&published);
+        }
+        let id = u64::get(object.raw("id")?)?;
+        if object.has("receipt") || object.has("refusal") {
+            let result = match object.raw("receipt") {
+                Some(raw) => Ok(Receipt::get(raw)?),
+                None => Err(Refusal::get(object.raw("refusal")?)?),
+            };
+            let rev = object.raw("rev").and_then(u64::get).unwrap_or(0);
+            self.told.push((rev, self.receipts.remove(&id)?, result));
+            self.tell_receipts();
+        } else if let Some(raw) = object.raw("answer") {
+            let _the_surface_has_gone = self.answers.remove(&id)?.send(Ok(Answer::get(raw)?));
+        } else if let Some(raw) = object.raw("error") {
+            let error = QueryError::get(raw)?;
+            if let Some(answer) = self.answers.remove(&id) {
+                let _the_surface_has_gone = answer.send(Err(error));
+            } else if let Some(begun) = self.follows.remove(&id).and_then(|following| following.begun) {
+                let _the_surface_has_gone = begun.send(Err(error));
+            }
+        } else {
+            self.follow(id, &object)?;
+        }
+        Some(())
+    }
+
+    /// Receipts are told once the rows that they speak of are here.
+    fn tell_receipts(&mut self) {
+        let rev = self.server_rev;
+        let (now, later) = std::mem::take(&mut self.told).into_iter().partition(|(needs, ..)| *needs <= rev);
+        self.told = later;
+        for (_, reply, result) in Vec::<Told>::from(now) {
+            let _the_surface_has_gone = reply.send(result);
+        }
+    }
+
+    fn follow(&mut self, id: u64, object: &Object<'_>) -> Option<()> {
+        let following = self.follows.get_mut(&id)?;
+        if let Some(raw) = object.raw("story") {
+            for fact in elements(raw)? {
+                following.facts.extend(Fact::get(fact).map(Arc::new));
+            }
+        } else if object.has("began") {
+            let facts = std::mem::take(&mut following.facts);
+            let until = member(object, "until")?;
+            let follow = Follow { facts, until, more: following.receiver.take()? };
+            let _the_surface_has_gone = following.begun.take()?.send(Ok(follow));
+        } else if let Some(raw) = object.raw("fact") {
+            let fact = Arc::new(Fact::get(raw)?);
+            if following.more.try_send(fact).is_err() {
+                self.follows.remove(&id);
+            }
+        } else if object.has("end") {
+            self.follows.remove(&id);
+        }
+        Some(())
+    }
+
+    /// Rows as they are now; `null` for those that are gone. They become visible when they are published.
+    fn rows(&mut self, rows: &Object<'_>) -> Option<()> {
+        let snapshot = &mut self.snapshot;
+        for raw in rows.list("agents") {
+            let (key, row) = keyed(raw)?;
+            self.changed.push(Changed::Agent(AgentKey(key)));
+            // Counts are sent beside the row, as they are no durable state.
+            let counts = Object::parse(row).ok().and_then(|object| object.object("counts"));
+            let agent = crate::domain::agent::Agent::get(row).map(|mut agent| {
+                if let Some(counts) = &counts {
+                    let count = |key: &str| counts.number(key).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+                    agent.counts = crate::domain::agent::Counts {
+                        live: count("live"),
+                        need_you: count("need_you"),
+                        completed: count("completed"),
+                        failed: count("failed"),
+                        stopped: count("stopped"),
+                        doubtful: count("doubtful"),
+                    };
+                }
+                agent
+            });
+            snapshot.agents.set(AgentKey(key), agent);
+        }
+        for raw in rows.list("jobs") {
+            let (key, row) = keyed(raw)?;
+            self.changed.push(Changed::Job(JobKey(key)));
+            let attempts: Option<Vec<u32>> =
+                Object::parse(row).ok().and_then(|object| member(&object, "attempts"));
+            let job = crate::domain::job::Job::get(row).map(|mut job| {
+                job.attempts = attempts.unwrap_or_default().into_iter().map(AttemptKey).collect();
+                job
+            });
+            snapshot.jobs.set(JobKey(key), job);
+        }
+        for raw in rows.list("attempts") {
+            let (key, row) = keyed(raw)?;
+            self.changed.push(Changed::Attempt(AttemptKey(key)));
+            let keys = Object::parse(row).ok().and_then(|object| member::<(u32, u32)>(&object, "keys"));
+            let attempt = AttemptRow::get(row).zip(keys).map(|(row, (job, agent))| {
+                crate::domain::job::Attempt { job: JobKey(job), agent: AgentKey(agent), ..row.attempt }
+            });
+            snapshot.attempts.set(AttemptKey(key), attempt);
+        }
+        for raw in rows.list("problems") {
+            let (key, row) = keyed(raw)?;
+            self.changed.push(Changed::Problem(ProblemKey(key)));
+            let object = Object::parse(row).ok();
+            let agent = object.as_ref().and_then(|object| member::<Option<u32>>(object, "agent_key")).flatten();
+            let attempt = object.as_ref().and_then(|object| member::<Option<u32>>(object, "attempt_key")).flatten();
+            let problem = ProblemRow::get(row).map(|row| {
+                let mut problem = row.problem;
+                problem.agent = agent.map(AgentKey);
+                problem.subject = match (attempt, agent) {
+                    (Some(attempt), _) => Subject::Attempt(AttemptKey(attempt)),
+                    (None, Some(agent)) => Subject::Agent(AgentKey(agent)),
+                    (None, None) => Subject::Console,
+                };
+                problem
+            });
+            snapshot.problems.set(ProblemKey(key), problem);
+        }
+        Some(())
+    }
+
+    fn published(&mut self, published: &Object<'_>) -> Option<()> {
+        let snapshot = &mut self.snapshot;
+        snapshot.rev += 1;
+        snapshot.at = member(published, "at")?;
+        snapshot.watching_since = member(published, "watching_since")?;
+        snapshot.unsaved = published.flag("unsaved");
+        snapshot.events_per_second = member(published, "events_per_second")?;
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.dedup();
+        snapshot.push_batch(changed);
+        self.publish.send_replace(Arc::new(snapshot.clone()));
+        self.server_rev = member(published, "rev")?;
+        self.tell_receipts();
+        Some(())
+    }
+}
+
+/// `[key, row]`
+fn keyed(raw: &str) -> Option<(u32, &str)> {
+    match elements(raw)?.as_slice() {
+        [key, row] => Some((key.parse().ok()?, row)),
+        _ => None,
+    }
+}

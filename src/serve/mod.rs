@@ -1,0 +1,3 @@
+//! Inbound: the control socket that consoles and commands of the same user join.
+
+pub mod socket;

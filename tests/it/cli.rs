@@ -1,0 +1,291 @@
+//! The command line: shapes, exit codes, errors with a next step, help.
+
+use std::path::Path;
+use std::process::Output;
+
+use quarterdeck::demo::{Behaviour, Fleet};
+use serde_json::Value;
+
+use crate::kill::{binary, configure};
+use crate::support::{fleet, old_part, part};
+
+struct Desk {
+    dir: tempfile::TempDir,
+    fleet: Fleet,
+}
+
+impl Desk {
+    fn new(parts: Vec<quarterdeck::demo::AgentPart>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let fleet = fleet(parts);
+        configure(dir.path(), &fleet);
+        Self { dir, fleet }
+    }
+
+    fn url(&self, name: &str) -> String {
+        self.fleet.list().into_iter().find(|agent| agent.name == name).unwrap().url
+    }
+
+    async fn run(&self, args: &[&str]) -> Output {
+        let mut command = binary();
+        command.arg("--config").arg(self.dir.path().join("config.toml"));
+        command.arg("--data-dir").arg(self.dir.path().join("data")).args(args).output().await.unwrap()
+    }
+
+    async fn json(&self, args: &[&str]) -> Value {
+        let output = self.run(&[args, &["-o", "json"]].concat()).await;
+        assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{args:?}: {}", text(&output.stdout)))
+    }
+
+    /// The exit code and the error's code of a command that fails.
+    async fn error(&self, args: &[&str]) -> (i32, String) {
+        let output = self.run(&[args, &["-o", "json"]].concat()).await;
+        let value: Value = serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{args:?}: {}{}", text(&output.stdout), text(&output.stderr)));
+        let error = &value["error"];
+        assert!(error["message"].is_string(), "{value}");
+        (output.status.code().unwrap(), error["code"].as_str().unwrap().to_owned())
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_have_the_shapes_that_scripts_rely_on() {
+    let desk = Desk::new(vec![
+        part("steady", Behaviour::Steady),
+        old_part("old", Behaviour::Steady),
+        part("words", Behaviour::MessageOnly),
+        part("asks", Behaviour::NeedsInput),
+    ]);
+    let agents = desk.json(&["agents"]).await;
+    let rows = agents["agents"].as_array().unwrap();
+    let told: Vec<_> = rows.iter().map(|row| (row["name"].as_str(), row["state"].as_str(), row["dialect"].as_str())).collect();
+    assert_eq!(told, [
+        (Some("steady"), Some("up"), Some("1.0")),
+        (Some("old"), Some("up"), Some("0.3")),
+        (Some("words"), Some("up"), Some("1.0")),
+        (Some("asks"), Some("up"), Some("1.0")),
+    ]);
+    assert_eq!(rows[0]["binding"], "JSONRPC");
+    assert!(rows[0]["reason"].is_null() && rows[0]["since"].is_string());
+
+    for agent in ["steady", "old"] {
+        let sent = desk.json(&["send", "-a", agent, "do it"]).await;
+        let ours = &sent["task"]["metadata"]["quarterdeck"];
+        assert_eq!(sent["task"]["status"]["state"], "TASK_STATE_COMPLETED");
+        assert_eq!(sent["task"]["artifacts"][0]["parts"][0]["text"], "Done: do it");
+        assert_eq!((&ours["agent"], &ours["attemptState"], &ours["cancel"]), (
+            &Value::from(agent),
+            &Value::from("accepted"),
+            &Value::Null
+        ));
+        let id = sent["task"]["id"].as_str().unwrap();
+        let read = desk.json(&["task", "get", id]).await;
+        assert_eq!(read["status"]["state"], "TASK_STATE_COMPLETED");
+        assert_eq!(read["metadata"]["quarterdeck"]["job"], ours["job"]);
+    }
+    let words = desk.json(&["send", "-a", "words", "which way?"]).await;
+    assert_eq!(words["message"]["role"], "ROLE_AGENT");
+
+    let asked = desk.json(&["send", "-a", "asks", "refund 412 EUR"]).await;
+    assert_eq!(asked["task"]["status"]["state"], "TASK_STATE_INPUT_REQUIRED");
+    let id = asked["task"]["id"].as_str().unwrap();
+    let inbox = desk.json(&["inbox"]).await;
+    assert_eq!(inbox["inbox"][0]["taskId"], id);
+    assert_eq!(inbox["inbox"][0]["wants"], "answer");
+    let answered = desk.json(&["send", "-a", "asks", "--task-id", id, "approve"]).await;
+    assert_eq!(answered["task"]["status"]["state"], "TASK_STATE_COMPLETED");
+    assert_eq!(desk.json(&["inbox"]).await["inbox"], Value::Array(vec![]));
+
+    let list = desk.json(&["task", "list"]).await;
+    assert_eq!(list["tasks"].as_array().unwrap().len(), 3);
+    assert_eq!(list["attempts"][0]["attemptState"], "answered");
+    let completed = desk.json(&["task", "list", "--state", "completed", "--limit", "1"]).await;
+    assert_eq!((completed["tasks"].as_array().unwrap().len(), &completed["totalSize"]), (1, &Value::from(3)));
+    assert!(desk.json(&["problems"]).await["problems"].is_array());
+    assert_eq!(desk.fleet.received().1, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_are_json_lines_that_end_with_the_end() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("words", Behaviour::MessageOnly)]);
+    let output = desk.run(&["send", "-a", &desk.url("steady"), "--stream", "-o", "json", "do it"]).await;
+    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines[0]["task"]["id"].is_string(), "{lines:?}");
+    assert!(lines.iter().any(|line| line["artifactUpdate"]["artifact"]["parts"][0]["text"] == "Done: do it"));
+    let last = lines.last().unwrap();
+    assert_eq!(last["statusUpdate"]["status"]["state"], "TASK_STATE_COMPLETED");
+    assert_eq!(last["statusUpdate"]["taskId"], lines[0]["task"]["id"]);
+    let output = desk.run(&["send", "-a", &desk.url("words"), "--stream", "-o", "json", "which way?"]).await;
+    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[0]["message"]["role"]), (1, &Value::from("ROLE_AGENT")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failures_have_a_code_and_an_exit() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("gone", Behaviour::Dies)]);
+    let gone = desk.url("gone");
+    desk.fleet.kill("gone");
+    let usage = |code: &str| (2, code.to_owned());
+    assert_eq!(desk.error(&["send", "-a", &gone, "x"]).await, (3, "A2ACLI_ERR_UNREACHABLE".into()));
+    assert_eq!(desk.error(&["send", "-a", "gone", "x"]).await, (3, "A2ACLI_ERR_UNREACHABLE".into()));
+    assert_eq!(desk.error(&["card", "get", "-a", &gone]).await, (3, "A2ACLI_ERR_UNREACHABLE".into()));
+    assert_eq!(desk.error(&["send", "-a", "stedy", "x"]).await, usage("A2ACLI_ERR_USAGE"));
+    assert_eq!(desk.error(&["send", "-a", "steady"]).await, usage("A2ACLI_ERR_USAGE"));
+    assert_eq!(desk.error(&["send", "-a", "steady", "--metadata", "[1]", "x"]).await, usage("A2ACLI_ERR_USAGE"));
+    assert_eq!(desk.error(&["send", "-a", "steady", "--nonsense"]).await, usage("A2ACLI_ERR_USAGE"));
+    assert_eq!(desk.error(&["--read-only", "send", "-a", "steady", "x"]).await, (1, "QUARTERDECK_ERR_READ_ONLY".into()));
+    assert_eq!(desk.error(&["task", "get", "-a", "steady", "nope"]).await, (1, "TaskNotFoundError".into()));
+    assert_eq!(desk.error(&["task", "cancel", "-a", "steady", "nope"]).await, (1, "TaskNotFoundError".into()));
+    assert_eq!(desk.error(&["--fleet", "prod", "agents"]).await, usage("A2ACLI_ERR_USAGE"));
+    assert_eq!(
+        desk.error(&["send", "-a", "steady", "--task-id", "nope", "x"]).await,
+        (1, "TaskNotFoundError".into())
+    );
+    let near = text(&desk.run(&["send", "-a", "stedy", "x"]).await.stderr);
+    assert!(near.contains("did you mean steady?"), "{near}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_is_ignored_is_a_time_out() {
+    let desk = Desk::new(vec![quarterdeck::demo::AgentPart {
+        takes: [300.0, 300.0],
+        ..part("deaf", Behaviour::IgnoresCancel)
+    }]);
+    let sent = desk.json(&["send", "-a", "deaf", "--async", "drive"]).await;
+    let id = sent["task"]["id"].as_str().unwrap();
+    assert_eq!(
+        desk.error(&["task", "cancel", "-a", "deaf", "--timeout", "2s", id]).await,
+        (5, "A2ACLI_ERR_TIMEOUT".into())
+    );
+    let list = desk.json(&["task", "list"]).await;
+    assert_eq!(list["tasks"][0]["metadata"]["quarterdeck"]["cancel"], "agreed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_engine_serves_all_commands() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
+    let mut serve = binary();
+    serve.arg("--config").arg(desk.dir.path().join("config.toml"));
+    let mut serve = serve.arg("--data-dir").arg(desk.dir.path().join("data")).arg("serve").spawn().unwrap();
+    let mut lines = {
+        use tokio::io::AsyncBufReadExt;
+        tokio::io::BufReader::new(serve.stdout.take().unwrap()).lines()
+    };
+    let socket: Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    assert!(Path::new(socket["socket"].as_str().unwrap()).exists());
+    let (exit, code) = desk.error(&["serve"]).await;
+    assert_eq!((exit, code.as_str()), (1, "QUARTERDECK_ERR_RUNNING"));
+    // By name, and by the URL of an agent that the running engine has.
+    let by_name = desk.json(&["send", "-a", "steady", "one"]).await;
+    let by_url = desk.json(&["send", "-a", &format!("{}/", desk.url("steady")), "two"]).await;
+    let list = desk.json(&["task", "list"]).await;
+    let ids: Vec<_> = list["tasks"].as_array().unwrap().iter().map(|task| task["id"].clone()).collect();
+    assert!(ids.contains(&by_name["task"]["id"]) && ids.contains(&by_url["task"]["id"]));
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(i32::try_from(serve.id().unwrap()).unwrap()).unwrap(),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert!(serve.wait().await.unwrap().success());
+    assert!(!Path::new(socket["socket"].as_str().unwrap()).exists());
+    let stored = desk.run(&["task", "list"]).await;
+    assert!(text(&stored.stderr).contains("as of"), "{}", text(&stored.stderr));
+    assert!(text(&stored.stdout).contains("completed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_card_is_shown_and_validated() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
+    let card = desk.json(&["card", "get", "-a", "steady", "--validate"]).await;
+    assert_eq!(card["name"], "steady");
+    let file = desk.dir.path().join("card.json");
+    std::fs::write(&file, r#"{"name":"half","url":"http://127.0.0.1:1/","skills":[{"id":"a"}]}"#).unwrap();
+    let output = desk.run(&["card", "get", "-a", file.to_str().unwrap(), "--validate"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stderr);
+    assert!(told.contains("protocolVersion: missing") && told.contains("skills[0].name: missing"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_configuration_is_shown_and_checked() {
+    let desk = Desk::new(vec![]);
+    let shown = desk.json(&["config", "show"]).await;
+    let of = |key: &str| {
+        let rows = shown["settings"].as_array().unwrap();
+        rows.iter().find(|row| row["key"] == key).unwrap()["source"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(of("fleet.default.probe_interval"), "file, line 2");
+    assert_eq!(of("console.theme"), "default");
+    assert_eq!(of("data folder"), "flag, --data-dir");
+    std::fs::write(desk.dir.path().join("config.toml"), "them = 1\n[watch]\nsilent_after = \"soon\"\n").unwrap();
+    let output = desk.run(&["config", "check"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    assert!(told.contains("config.toml:1: them: is no setting") && told.contains("config.toml:3:"), "{told}");
+}
+
+/// Uncommenting every line of the example gives a configuration without a fault, and every key at
+/// its default.
+#[test]
+fn the_example_configuration_is_true() {
+    let example = quarterdeck::config::EXAMPLE;
+    let is_setting = |line: &str| {
+        let rest = line.trim_start_matches('#');
+        line.starts_with('#') && !rest.starts_with(' ') && !rest.is_empty()
+    };
+    let uncommented: String = example
+        .lines()
+        .map(|line| if is_setting(line) { line.trim_start_matches('#') } else { line })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let full = quarterdeck::config::load_text(&uncommented, Path::new("config.example.toml")).unwrap();
+    let empty = quarterdeck::config::load_text("", Path::new("config.toml")).unwrap();
+    for setting in &empty.settings {
+        let same = full.settings.iter().find(|other| other.key == setting.key);
+        // The user's own name cannot stand in an example.
+        if setting.key != "operator" {
+            assert_eq!(same.map(|same| &same.value), Some(&setting.value), "{}", setting.key);
+        }
+    }
+    let agent = &full.fleets["default"].agents[0];
+    assert!(agent.credentials.bearer.is_some() && agent.resubscribe == Some(true));
+    assert_eq!(full.fleets["default"].probe_interval, quarterdeck::config::Fleet::default().probe_interval);
+}
+
+/// Help is part of the interface: every verb's is looked at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn help_is_what_it_was() {
+    let verbs: [&[&str]; 14] = [
+        &[],
+        &["demo"],
+        &["serve"],
+        &["agents"],
+        &["card", "get"],
+        &["send"],
+        &["task", "get"],
+        &["task", "list"],
+        &["task", "subscribe"],
+        &["task", "cancel"],
+        &["inbox"],
+        &["problems"],
+        &["config"],
+        &["completion"],
+    ];
+    for verb in verbs {
+        let output = binary().args(verb).arg("--help").output().await.unwrap();
+        assert!(output.status.success());
+        let name = format!("help-{}", if verb.is_empty() { "quarterdeck".into() } else { verb.join("-") });
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, text(&output.stdout));
+        });
+    }
+    for verb in [&["completion", "bash"][..], &["man"][..], &["--version"][..]] {
+        let output = binary().args(verb).output().await.unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{verb:?}");
+    }
+}
