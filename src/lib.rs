@@ -9,3 +9,4 @@ pub mod net;
 pub mod protocol;
 pub mod serve;
 pub mod store;
+pub mod tui;

@@ -308,9 +308,33 @@ pub enum Task {
         task: String,
         #[command(flatten)]
         target: MaybeTarget,
+        /// Why; it is kept in the task's story.
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
         /// Wait at most so long for its end.
         #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: std::time::Duration,
+    },
+    /// Send one that may not have arrived once more, with the same message id.
+    Resend {
+        /// The id of the attempt or of its job, as `inbox` and `task list` show it.
+        #[arg(value_name = "ATTEMPT")]
+        attempt: String,
+        /// Why; it is kept in the job's story.
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
+        /// Wait at most so long.
+        #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
+        timeout: Option<std::time::Duration>,
+    },
+    /// Take one that may not have arrived as lost.
+    PresumeLost {
+        /// The id of the attempt or of its job, as `inbox` and `task list` show it.
+        #[arg(value_name = "ATTEMPT")]
+        attempt: String,
+        /// Why; it is kept in the job's story.
+        #[arg(long, value_name = "TEXT")]
+        why: Option<String>,
     },
 }
 

@@ -14,7 +14,7 @@ use crate::demo::{Fleet, Scenario};
 /// Without a screen every agent gets a task at least this often.
 const ROUND: Duration = Duration::from_secs(30);
 
-pub(super) async fn run(_global: &Global, args: Demo, out: &mut Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Result<ExitCode, Failure> {
     let scenario = match args.agents {
         Some(agents) => Scenario::steady(agents),
         None => Scenario::load(&args.scenario).map_err(Failure::usage)?,
@@ -42,5 +42,5 @@ pub(super) async fn run(_global: &Global, args: Demo, out: &mut Printer) -> Resu
         }
         return Ok(ExitCode::SUCCESS);
     }
-    Err(Failure::usage("the console is not there yet").hint("--headless runs the fleet alone"))
+    super::console::demo(global, &args, scenario, fleet, out).await
 }

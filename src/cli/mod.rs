@@ -4,6 +4,7 @@ mod agents;
 pub mod args;
 mod card;
 mod config;
+mod console;
 mod demo;
 mod inbox;
 mod output;
@@ -13,6 +14,7 @@ mod serve;
 mod session;
 mod task;
 mod tell;
+mod uncertain;
 
 use std::process::ExitCode;
 
@@ -27,7 +29,15 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let _stays_until_the_end = log_to_stderr(cli.global.debug);
+    tell_panics_safely();
+    let has_screen = match &cli.command {
+        None => true,
+        Some(Command::Demo(args)) => !args.headless,
+        Some(_) => false,
+    };
+    if !has_screen {
+        log_to_stderr(cli.global.debug);
+    }
     raise_open_files();
     let mut out = Printer::new(cli.global.output);
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -55,13 +65,16 @@ pub fn run() -> ExitCode {
         None => ExitCode::from(130),
     };
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    for fault in faults().drain(..) {
+        Printer::new(Output::Text).warn(fault);
+    }
     code
 }
 
 async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     match cli.command {
-        None => Err(Failure::usage("the console is not there yet")),
+        None => console::open(cli.global.clone(), cli.urls, out).await,
         Some(Command::Demo(args)) => demo::run(global, args, out).await,
         Some(Command::Serve(args)) => serve::run(global, args, out).await,
         Some(Command::Agents(args)) => agents::run(global, args, out).await,
@@ -108,17 +121,53 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn log_to_stderr(debug: bool) -> Option<tracing::subscriber::DefaultGuard> {
+/// What is written down: as `QUARTERDECK_LOG` says, or all of ours with `--debug`.
+fn log_filter(debug: bool) -> Option<tracing_subscriber::EnvFilter> {
     use tracing_subscriber::EnvFilter;
-    let filter = match std::env::var("QUARTERDECK_LOG") {
-        Ok(filter) => EnvFilter::try_new(filter).ok()?,
-        Err(_) if debug => EnvFilter::new("quarterdeck=debug"),
-        Err(_) => return None,
-    };
+    match std::env::var("QUARTERDECK_LOG") {
+        Ok(filter) => EnvFilter::try_new(filter).ok(),
+        Err(_) => debug.then(|| EnvFilter::new("quarterdeck=debug")),
+    }
+}
+
+fn log_to_stderr(debug: bool) {
+    let Some(filter) = log_filter(debug) else { return };
     let subscriber =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).finish();
     let _another_one_is_there = tracing::subscriber::set_global_default(subscriber);
-    None
+}
+
+/// While a screen is shown, what the program does is written to a file; it is complete when this is dropped.
+fn log_to_file(dir: &std::path::Path, debug: bool) -> Option<tracing_appender::non_blocking::WorkerGuard> {
+    let filter = log_filter(debug)?;
+    crate::store::make_dir(dir).ok()?;
+    let (writer, guard) = tracing_appender::non_blocking(tracing_appender::rolling::never(dir, "quarterdeck.log"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).finish();
+    let _another_one_is_there = tracing::subscriber::set_global_default(subscriber);
+    Some(guard)
+}
+
+/// Faults of our own in tasks beside the screen, told once the screen is gone.
+static FAULTS: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
+
+fn faults() -> std::sync::MutexGuard<'static, Vec<String>> {
+    FAULTS.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A fault of our own gives the terminal back first, and its words are made safe: they may quote an agent.
+/// A fault beside the screen's own thread leaves the screen standing.
+fn tell_panics_safely() {
+    std::panic::set_hook(Box::new(|panic| {
+        let words = panic.payload_as_str().unwrap_or("without words");
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+        let text = format!("a fault in quarterdeck itself, at {place}: {words}; please report it");
+        tracing::error!("{}", crate::domain::text::Untrusted::from(text.as_str()).line());
+        if crate::tui::terminal::is_taken() && std::thread::current().name() != Some("main") {
+            return faults().push(text);
+        }
+        crate::tui::terminal::restore();
+        Printer::new(Output::Text).warn(text);
+    }));
 }
 
 /// A fleet needs more open files than the usual soft limit.

@@ -348,7 +348,7 @@ impl Watching {
     }
 
     /// Prints what came of it. The exit code says whether we did our job, not what the agent decided.
-    async fn finish(&mut self, detach: bool, stream: bool, out: &mut Printer) -> Result<ExitCode, Failure> {
+    pub(super) async fn finish(&mut self, detach: bool, stream: bool, out: &mut Printer) -> Result<ExitCode, Failure> {
         let snapshot = self.session.handle.snapshot();
         let Some((key, attempt)) = self.find(&snapshot) else {
             return Err(Failure::internal("the engine no longer knows the job"));

@@ -10,7 +10,7 @@ use super::args::{Global, MaybeTarget, Target, Task as Args};
 use super::output::{Failure, Printer, table};
 use super::send::{Watching, find_task, reach, warn};
 use super::session::{Session, Setup, probed, stored};
-use super::tell;
+use super::{tell, uncertain};
 use crate::domain::detail::Detail;
 use crate::domain::id::{AgentId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
@@ -43,7 +43,12 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
             let until = timeout.map(|limit| Instant::now() + limit);
             follow(setup, &target, &task, stream, until, out).await
         }
-        Args::Cancel { task, target, timeout } => cancel(setup, &target, &task, timeout, out).await,
+        Args::Cancel { task, target, why, timeout } => cancel(setup, &target, &task, why, timeout, out).await,
+        Args::Resend { attempt, why, timeout } => {
+            let until = timeout.map(|limit| Instant::now() + limit);
+            uncertain::resend(setup, &attempt, why, until, out).await
+        }
+        Args::PresumeLost { attempt, why } => uncertain::presume_lost(setup, &attempt, why, out).await,
     }
 }
 
@@ -453,6 +458,7 @@ async fn cancel(
     setup: Setup,
     target: &MaybeTarget,
     task: &str,
+    why: Option<String>,
     timeout: Duration,
     out: &mut Printer,
 ) -> Result<ExitCode, Failure> {
@@ -461,7 +467,8 @@ async fn cancel(
     }
     let mut watching = adopt(setup, target, task, out).await?;
     let attempt = watching.attempt;
-    let asked = watching.session.handle.submit(Intent::Cancel { attempt }).await;
+    let why = why.map(Into::into);
+    let asked = watching.session.handle.submit(Intent::Cancel { attempt, why }).await;
     if let Err(refusal) = asked {
         watching.session.close(true).await;
         return Err(match refusal {

@@ -225,7 +225,7 @@ impl Teller {
                 let named = self.named.iter().rev().find(|(name, _)| name == who);
                 let Some((_, attempt)) = named else { return false };
                 // The operator may have done it already.
-                return self.handle.submit(Intent::Cancel { attempt: *attempt }).await.is_ok();
+                return self.handle.submit(Intent::Cancel { attempt: *attempt, why: None }).await.is_ok();
             }
         }
         true

@@ -209,6 +209,7 @@ pub fn attempt_of(what: &What) -> Option<AttemptId> {
         | What::CancelMoved { attempt, .. }
         | What::CancelIgnored { attempt, .. }
         | What::AnswerMoved { attempt, .. }
+        | What::ReasonGiven { attempt, .. }
         | What::OddityObserved { attempt, .. }
         | What::Settled { attempt } => Some(*attempt),
         _ => None,

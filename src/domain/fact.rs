@@ -308,6 +308,15 @@ pub enum What {
         /// Why.
         cause: Option<Arc<Cause>>,
     },
+    /// An operator said why, in the same turn as the act.
+    ReasonGiven {
+        /// The attempt.
+        attempt: AttemptId,
+        /// Who.
+        by: Untrusted,
+        /// Why.
+        why: Untrusted,
+    },
     /// Something that the protocol does not allow.
     OddityObserved {
         /// The attempt.

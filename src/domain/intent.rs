@@ -26,16 +26,22 @@ pub enum Intent {
     Cancel {
         /// The task's attempt.
         attempt: AttemptId,
+        /// Why, in the operator's words.
+        why: Option<Untrusted>,
     },
     /// Send an uncertain attempt once more, with the same message id.
     Resend {
         /// The attempt.
         attempt: AttemptId,
+        /// Why, in the operator's words.
+        why: Option<Untrusted>,
     },
     /// Take an uncertain attempt as lost.
     PresumeLost {
         /// The attempt.
         attempt: AttemptId,
+        /// Why, in the operator's words.
+        why: Option<Untrusted>,
     },
     /// Probe an agent now.
     CheckAgent {

@@ -38,7 +38,7 @@ pub enum Subject {
 }
 
 macro_rules! kinds {
-    ($($name:ident $text:literal $severity:ident $doc:literal),* $(,)?) => {
+    ($($name:ident $text:literal $severity:ident $doc:literal $clears:literal),* $(,)?) => {
         /// What is wrong; the lints are in `decide::lint`.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Kind {
@@ -64,6 +64,11 @@ macro_rules! kinds {
                 match self { $(Self::$name => Severity::$severity,)* }
             }
 
+            /// How it is over by itself.
+            pub fn clears(self) -> &'static str {
+                match self { $(Self::$name => $clears,)* }
+            }
+
             /// What it means, in a sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $doc,)* }
@@ -73,20 +78,34 @@ macro_rules! kinds {
 }
 
 kinds! {
-    AgentDown "agent-down" Bad "An agent refuses connections, resets them or is silent.",
-    LoginNeeded "login-needed" Bad "An agent answers 401 or 403.",
-    AgentDegraded "agent-degraded" Warn "An agent answers, but slowly, with failures or with an unreadable card.",
-    NotSpoken "agent-not-spoken" Info "An agent is reachable but offers nothing that this console speaks.",
-    JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused.",
-    CancelIgnored "cancel-ignored" Bad "An agent agreed to a cancel and goes on.",
-    CancelUnconfirmed "cancel-unconfirmed" Warn "An agent did not confirm a cancel.",
-    SendUncertain "send-uncertain" Warn "Nobody can tell whether a sending arrived.",
-    TaskLost "task-lost" Bad "An agent forgot a task when it restarted.",
-    TaskStalled "task-stalled" Warn "A task's stream was cut, and its agent's answer has not changed since.",
-    TaskSilent "task-silent" Warn "A task is said to be running, and no event comes.",
-    TaskConflict "task-conflict" Warn "Two sources of one agent disagree about a task.",
-    ProtocolBroken "protocol-broken" Info "An agent did something that the protocol does not allow.",
-    HostileText "hostile-text" Info "An agent sent control sequences or hidden characters; they were disarmed.",
+    AgentDown "agent-down" Bad "An agent refuses connections, resets them or is silent."
+        "when a call to it succeeds",
+    LoginNeeded "login-needed" Bad "An agent answers 401 or 403."
+        "when it takes our credentials",
+    AgentDegraded "agent-degraded" Warn "An agent answers, but slowly, with failures or with an unreadable card."
+        "when its last 20 calls are well again and its card can be read",
+    NotSpoken "agent-not-spoken" Info "An agent is reachable but offers nothing that this console speaks."
+        "when its card offers JSON-RPC of A2A 1.0 or 0.3",
+    JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused."
+        "when the journal can be written again",
+    CancelIgnored "cancel-ignored" Bad "An agent agreed to a cancel and goes on."
+        "when the task ends",
+    CancelUnconfirmed "cancel-unconfirmed" Warn "An agent did not confirm a cancel."
+        "when the task is seen ended",
+    SendUncertain "send-uncertain" Warn "Nobody can tell whether a sending arrived."
+        "when its task is found, or when somebody decides",
+    TaskLost "task-lost" Bad "An agent forgot a task when it restarted."
+        "with the job, when it is removed",
+    TaskStalled "task-stalled" Warn "A task's stream was cut, and its agent's answer has not changed since."
+        "when the agent tells something new of it",
+    TaskSilent "task-silent" Warn "A task is said to be running, and no event comes."
+        "with the next event",
+    TaskConflict "task-conflict" Warn "Two sources of one agent disagree about a task."
+        "when both agree, or with the job",
+    ProtocolBroken "protocol-broken" Info "An agent did something that the protocol does not allow."
+        "not by itself: it stays with the agent",
+    HostileText "hostile-text" Info "An agent sent control sequences or hidden characters; they were disarmed."
+        "not by itself: it stays with the agent",
 }
 
 /// One fault that was found.

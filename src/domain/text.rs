@@ -52,6 +52,12 @@ impl Untrusted {
         Self(Arc::from(line.unwrap_or_default())).shortened(chars)
     }
 
+    /// What follows the first empty line: the body below headers.
+    #[must_use]
+    pub fn after_blank_line(&self) -> Self {
+        self.0.split_once("\n\n").map_or_else(|| Self::from(""), |(_, body)| Self::from(body))
+    }
+
     /// One printable line: line breaks and tabs become spaces.
     pub fn line(&self) -> SafeText {
         sanitise(&self.0, Shape::Line).text

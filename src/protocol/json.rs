@@ -383,9 +383,74 @@ pub fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// JSON as it came, for a clipboard or a file: nothing in it that a terminal could obey or hide.
+pub fn safe(json: &Untrusted) -> String {
+    escaped(json.raw()).into_owned()
+}
+
+/// JSON text over several lines, everything else as it came: spelling of numbers, escapes, members that
+/// stand twice. `None` if it is not JSON.
+pub fn indented(json: &Untrusted) -> Option<Untrusted> {
+    let json = json.raw();
+    serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0usize, false, false);
+    let mut rest = json.chars().filter(|c| !c.is_control()).peekable();
+    let line = |out: &mut String, depth: usize| {
+        out.push('\n');
+        out.extend(std::iter::repeat_n("  ", depth));
+    };
+    while let Some(c) = rest.next() {
+        if in_string {
+            out.push(c);
+            in_string = escaped || c != '"';
+            escaped = !escaped && c == '\\';
+            continue;
+        }
+        match c {
+            ' ' => {}
+            '"' => {
+                in_string = true;
+                out.push(c);
+            }
+            '{' | '[' => {
+                out.push(c);
+                while rest.next_if_eq(&' ').is_some() {}
+                if let Some(close) = rest.next_if(|next| matches!(next, '}' | ']')) {
+                    out.push(close);
+                } else {
+                    depth += 1;
+                    line(&mut out, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut out, depth);
+                out.push(c);
+            }
+            ',' => {
+                out.push(c);
+                line(&mut out, depth);
+            }
+            ':' => out.push_str(": "),
+            c => out.push(c),
+        }
+    }
+    Some(Untrusted::from(out))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn indenting_changes_nothing_but_space() {
+        let json = r#"{"a":[1.0,{"b":"x, \"y\": {\\"} ],"a":{},"c":[ ],"d":1e400}"#;
+        let shown = "{\n  \"a\": [\n    1.0,\n    {\n      \"b\": \"x, \\\"y\\\": {\\\\\"\n    }\n  ],\n  \
+                     \"a\": {},\n  \"c\": [],\n  \"d\": 1e400\n}";
+        assert_eq!(indented(&json.into()), Some(shown.into()));
+        assert_eq!(indented(&"{".into()), None);
+    }
 
     #[test]
     fn odd_members_are_survived() {

@@ -20,6 +20,7 @@ pub mod error;
 pub mod json;
 pub mod jsonrpc;
 mod shared;
+pub mod question;
 pub mod sse;
 pub mod timestamp;
 pub mod v0_3;

@@ -566,9 +566,9 @@ impl World {
                         if let Some(message) = &attempt.message_id {
                             *self.resent.entry(message.clone()).or_default() += 1;
                         }
-                        Intent::Resend { attempt: attempt.id }
+                        Intent::Resend { attempt: attempt.id, why: None }
                     }
-                    (0, _, Some(_)) => Intent::Cancel { attempt: attempt.id },
+                    (0, _, Some(_)) => Intent::Cancel { attempt: attempt.id, why: Some("enough".into()) },
                     _ => Intent::CheckTask { attempt: attempt.id },
                 }
             }

@@ -132,7 +132,7 @@ async fn a_cancel_is_verified_or_called_ignored() {
             task_of(snapshot, attempt).filter(|task| task.state == TaskState::Working).map(|_| ())
         })
         .await;
-        handle.submit(Intent::Cancel { attempt }).await.unwrap();
+        handle.submit(Intent::Cancel { attempt, why: None }).await.unwrap();
     }
     until(&handle, "the end that was asked for", |snapshot| {
         let task = task_of(snapshot, good)?;

@@ -11,7 +11,8 @@ use super::super::id::{AttemptId, AttemptKey};
 use super::super::input::Outcome;
 use super::super::intent::{Receipt, Refusal};
 use super::super::task::CancelMark;
-use super::{not_now, unknown, watch};
+use super::super::text::Untrusted;
+use super::{not_now, reason, unknown, watch};
 
 /// After its yes, an agent has this long to stop talking, and so long between two alarms.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,7 +22,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Asks an agent to end a task.
-pub(super) fn ask(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
+pub(super) fn ask(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -> Result<Receipt, Refusal> {
     let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let Some(task) = row.task.as_ref() else {
@@ -33,6 +34,7 @@ pub(super) fn ask(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusa
     if turn.core.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some()) {
         return Err(not_now("a cancel is already on its way"));
     }
+    reason(turn, key, why);
     mark(turn, key, CancelMark::Asked, None);
     order(turn, key)?;
     Ok(Receipt::Done)

@@ -16,7 +16,7 @@ use super::super::job::{Origin, Phase};
 use super::super::message::{Hints, Json, Message, Part, Role};
 use super::super::task::Via;
 use super::super::text::Untrusted;
-use super::{adopt, health, not_now, take, unknown, watch};
+use super::{adopt, health, not_now, reason, take, unknown, watch};
 
 /// Titles of jobs are cut to this many characters.
 pub(super) const TITLE_CHARS: usize = 80;
@@ -352,7 +352,11 @@ pub(super) fn look_up_all(turn: &mut Turn, agent: AgentKey) {
 }
 
 /// Sends an uncertain attempt again: the same message with the same id.
-pub(super) fn resend(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
+pub(super) fn resend(
+    turn: &mut Turn,
+    attempt: AttemptId,
+    why: Option<Untrusted>,
+) -> Result<Receipt, Refusal> {
     let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let job = turn.state().job_of(row).map(|job| job.id).ok_or_else(|| unknown("job"))?;
@@ -360,6 +364,7 @@ pub(super) fn resend(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Ref
         return Err(not_now(format!("the attempt is {}; only an uncertain one is sent again", row.phase.as_str())));
     }
     turn.clear_timer(Timer::Lookup(key));
+    reason(turn, key, why);
     begin_again(turn, key);
     Ok(Receipt::Taken { job, attempt })
 }
@@ -370,7 +375,11 @@ fn begin_again(turn: &mut Turn, key: AttemptKey) {
 }
 
 /// Takes an uncertain attempt as lost: a person's decision.
-pub(super) fn presume_lost(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
+pub(super) fn presume_lost(
+    turn: &mut Turn,
+    attempt: AttemptId,
+    why: Option<Untrusted>,
+) -> Result<Receipt, Refusal> {
     let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     if row.phase != Phase::Uncertain {
@@ -378,6 +387,7 @@ pub(super) fn presume_lost(turn: &mut Turn, attempt: AttemptId) -> Result<Receip
     }
     let cause = row.cause.clone();
     turn.clear_timer(Timer::Lookup(key));
+    reason(turn, key, why);
     turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::PresumedLost, cause });
     Ok(Receipt::Done)
 }

@@ -96,9 +96,9 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
     let result = match intent {
         Intent::Send(send) => dispatch::send(turn, *send),
         Intent::Answer { attempt, parts, metadata } => dispatch::answer(turn, attempt, parts, metadata),
-        Intent::Cancel { attempt } => cancel::ask(turn, attempt),
-        Intent::Resend { attempt } => dispatch::resend(turn, attempt),
-        Intent::PresumeLost { attempt } => dispatch::presume_lost(turn, attempt),
+        Intent::Cancel { attempt, why } => cancel::ask(turn, attempt, why),
+        Intent::Resend { attempt, why } => dispatch::resend(turn, attempt, why),
+        Intent::PresumeLost { attempt, why } => dispatch::presume_lost(turn, attempt, why),
         Intent::CheckAgent { agent } => match turn.state().agent_key(agent) {
             Some(key) => {
                 health::probe(turn, key);
@@ -111,6 +111,13 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         Intent::Adopt { agent, task } => adopt::adopt_by_id(turn, agent, &task),
     };
     turn.reply(ticket, result);
+}
+
+/// Keeps why an operator acts, before what comes of it.
+fn reason(turn: &mut Turn, key: super::id::AttemptKey, why: Option<Untrusted>) {
+    let Some(why) = why.filter(|why| !why.is_empty()) else { return };
+    let by = Untrusted::new(turn.core.rules.operator.clone());
+    turn.attempt_fact(key, |attempt| What::ReasonGiven { attempt, by, why });
 }
 
 fn unknown(what: &str) -> Refusal {

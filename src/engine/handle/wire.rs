@@ -56,15 +56,18 @@ impl Record for AgentKey {
 impl Record for Intent {
     fn put(&self) -> String {
         let says = |word: &str| Writer::new().text("what", word);
+        let of_attempt = |word: &str, attempt: &AttemptId, why: &Option<Untrusted>| {
+            put_member(says(word).raw("attempt", &attempt.put()), "why", why).end()
+        };
         match self {
             Self::Send(send) => says("send").raw("send", &send.put()).end(),
             Self::Answer { attempt, parts, metadata } => {
                 let writer = says("answer").raw("attempt", &attempt.put()).raw("parts", &parts.put());
                 put_member(writer, "metadata", metadata).end()
             }
-            Self::Cancel { attempt } => says("cancel").raw("attempt", &attempt.put()).end(),
-            Self::Resend { attempt } => says("resend").raw("attempt", &attempt.put()).end(),
-            Self::PresumeLost { attempt } => says("presume lost").raw("attempt", &attempt.put()).end(),
+            Self::Cancel { attempt, why } => of_attempt("cancel", attempt, why),
+            Self::Resend { attempt, why } => of_attempt("resend", attempt, why),
+            Self::PresumeLost { attempt, why } => of_attempt("presume lost", attempt, why),
             Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
             Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
             Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
@@ -78,6 +81,7 @@ impl Record for Intent {
         let object = Object::parse(raw).ok()?;
         let attempt = || member::<AttemptId>(&object, "attempt");
         let agent = || member::<AgentId>(&object, "agent");
+        let why = || member::<Option<Untrusted>>(&object, "why");
         Some(match &*object.text("what")? {
             "send" => Self::Send(member(&object, "send")?),
             "answer" => Self::Answer {
@@ -85,9 +89,9 @@ impl Record for Intent {
                 parts: member::<Vec<Part>>(&object, "parts")?,
                 metadata: member::<Option<Json>>(&object, "metadata")?,
             },
-            "cancel" => Self::Cancel { attempt: attempt()? },
-            "resend" => Self::Resend { attempt: attempt()? },
-            "presume lost" => Self::PresumeLost { attempt: attempt()? },
+            "cancel" => Self::Cancel { attempt: attempt()?, why: why()? },
+            "resend" => Self::Resend { attempt: attempt()?, why: why()? },
+            "presume lost" => Self::PresumeLost { attempt: attempt()?, why: why()? },
             "check agent" => Self::CheckAgent { agent: agent()? },
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
@@ -322,9 +326,9 @@ mod tests {
                 parent: None,
             })),
             Intent::Answer { attempt, parts: vec![Part::text("x")], metadata: None },
-            Intent::Cancel { attempt },
-            Intent::Resend { attempt },
-            Intent::PresumeLost { attempt },
+            Intent::Cancel { attempt, why: Some("too dear".into()) },
+            Intent::Resend { attempt, why: None },
+            Intent::PresumeLost { attempt, why: None },
             Intent::CheckAgent { agent },
             Intent::CheckTask { attempt },
             Intent::Adopt { agent, task: "t".into() },

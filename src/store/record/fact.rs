@@ -35,6 +35,7 @@ variants!(What {
     CancelMoved = "cancel_moved" { attempt, mark, cause },
     CancelIgnored = "cancel_ignored" { attempt, events },
     AnswerMoved = "answer_moved" { attempt, message, phase, cause },
+    ReasonGiven = "reason_given" { attempt, by, why },
     OddityObserved = "oddity_observed" { attempt, oddity },
     Settled = "settled" { attempt },
     JobForgotten = "job_forgotten" {},

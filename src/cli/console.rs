@@ -1,0 +1,210 @@
+//! The console: on the chosen fleet, or on the embedded one.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::CommandFactory;
+
+use super::args::{Cli, Demo, Global, Login};
+use super::output::{Failure, Printer};
+use super::session::{Session, Setup, card_url};
+use crate::config::nearest;
+use crate::demo::{Fleet, Scenario, Story, StoryOptions};
+use crate::tui::format::Clocks;
+use crate::tui::model::Info;
+use crate::tui::run::{Left, Start, run};
+use crate::tui::theme::{Depth, Theme};
+
+/// The embedded fleet is looked at this often, so that a short story shows what happens in it.
+const DEMO_PROBES: Duration = Duration::from_secs(5);
+
+/// Opens the console on the chosen fleet.
+pub(super) async fn open(mut global: Global, mut urls: Vec<String>, out: &mut Printer) -> Result<ExitCode, Failure> {
+    for url in &urls {
+        no_verb(url)?;
+        card_url(url)?;
+    }
+    needs_terminal()?;
+    let mut greeting = None;
+    loop {
+        let setup = Setup::load(&global)?;
+        let log = super::log_to_file(&setup.dir, global.debug);
+        let session = Session::open(&setup, &urls, &Login::default(), true).await?;
+        let hello = &session.hello;
+        let info = Info {
+            fleet: hello.fleet.line().into_string(),
+            protect: hello.protect,
+            read_only: setup.read_only || hello.read_only,
+            own_engine: session.is_own(),
+            operator: setup.config.operator.clone(),
+            flags: flags(&global),
+            fleets: setup.config.fleets.keys().cloned().collect(),
+            stage: false,
+            tour: false,
+            is_demo: false,
+        };
+        let joined = !session.is_own();
+        let start = Start { greeting: greeting.take(), ..start(&setup, &session, info) };
+        let left = run(start).await.map_err(no_terminal)?;
+        session.close(false).await;
+        drop(log);
+        match left {
+            Left::Switch(name) => {
+                global.fleet = Some(name);
+                // A folder named by hand belongs to the fleet that was left.
+                global.data_dir = None;
+                urls.clear();
+            }
+            Left::Gone if joined => {
+                greeting = Some("the engine that this console had joined has ended; it is run from here now".into());
+            }
+            left => return ended(left, out),
+        }
+    }
+}
+
+/// Opens the console on the embedded fleet, and tells its story.
+pub(super) async fn demo(
+    global: &Global,
+    args: &Demo,
+    scenario: Scenario,
+    fleet: Arc<Fleet>,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
+    needs_terminal()?;
+    let mut setup = Setup::load(global)?;
+    setup.name = match args.agents {
+        Some(_) => "demo".into(),
+        None => {
+            let name = std::path::Path::new(&args.scenario).file_stem().unwrap_or_default();
+            format!("demo: {}", crate::domain::text::Untrusted::from(&*name.to_string_lossy()).line())
+        }
+    };
+    setup.fleet = crate::config::Fleet { probe_interval: DEMO_PROBES, ..crate::config::Fleet::default() };
+    let kept = global.data_dir.is_some();
+    if !kept {
+        setup.dir = std::env::temp_dir().join(format!("quarterdeck-demo-{}", std::process::id()));
+    }
+    let seed = args.seed.unwrap_or(scenario.seed);
+    let log = super::log_to_file(&setup.dir, global.debug);
+    let result = async {
+        let session = Session::on_fleet(&setup, fleet.specs(), seed)?;
+        let info = Info {
+            fleet: setup.name.clone(),
+            protect: false,
+            read_only: setup.read_only,
+            own_engine: true,
+            operator: setup.config.operator.clone(),
+            flags: format!(" --data-dir {}", shown_path(&setup.dir)),
+            fleets: Vec::new(),
+            stage: args.stage,
+            tour: args.tour,
+            is_demo: true,
+        };
+        let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
+        let story = Story::begin(scenario, fleet.clone(), session.handle.clone(), options);
+        let told = Some((story.captions.clone(), story.presenter.clone()));
+        let left = run(Start { story: told, ..start(&setup, &session, info) }).await.map_err(no_terminal);
+        drop(story);
+        session.close(false).await;
+        left
+    }
+    .await;
+    drop(log);
+    if !kept {
+        // What the demo has kept nobody will look for.
+        let _what_is_left_is_harmless = std::fs::remove_dir_all(&setup.dir);
+    }
+    ended(result?, out)
+}
+
+fn start(setup: &Setup, session: &Session, info: Info) -> Start {
+    let look = &setup.config.console;
+    Start {
+        handle: session.handle.clone(),
+        info,
+        theme: Theme::load(&look.theme, Depth::detect(), look.ascii || !speaks_unicode()),
+        clocks: Clocks::new(&look.zone),
+        mouse: look.mouse,
+        story: None,
+        greeting: None,
+    }
+}
+
+fn ended(left: Left, out: &mut Printer) -> Result<ExitCode, Failure> {
+    match left {
+        Left::Quit(words) => {
+            out.warn(words);
+            Ok(ExitCode::SUCCESS)
+        }
+        Left::Signal(number) => Ok(ExitCode::from(u8::try_from(128 + number).unwrap_or(129))),
+        Left::Gone => Err(Failure::internal("the engine has ended by a fault of its own")
+            .hint("start again: nothing that was decided is lost; --debug writes down what happens")),
+        Left::Switch(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn needs_terminal() -> Result<(), Failure> {
+    if std::io::stdout().is_terminal() {
+        return Ok(());
+    }
+    Err(Failure::usage("the console needs a terminal, and this is none")
+        .hint("verbs work without one: quarterdeck agents, task list, inbox, problems; quarterdeck demo --headless"))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn no_terminal(error: std::io::Error) -> Failure {
+    Failure::internal(format!("the terminal cannot be used: {error}"))
+}
+
+/// A word that looks like no URL is a mistyped verb.
+fn no_verb(word: &str) -> Result<(), Failure> {
+    if word.contains(['.', ':', '/']) || word == "localhost" || std::path::Path::new(word).is_file() {
+        return Ok(());
+    }
+    let cli = Cli::command();
+    let verbs: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    let failure = Failure::usage(format!("there is no verb {word:?}, and it is no URL"));
+    Err(match nearest(word, &verbs) {
+        Some(verb) => failure.hint(format!("did you mean `quarterdeck {verb}`?")),
+        None => failure.hint("quarterdeck help names every verb"),
+    })
+}
+
+/// What a command needs to reach the same fleet.
+fn flags(global: &Global) -> String {
+    let mut flags = String::new();
+    if let Some(path) = &global.config {
+        flags.push_str(" --config ");
+        flags.push_str(&shown_path(path));
+    }
+    if let Some(name) = &global.fleet {
+        flags.push_str(" --fleet ");
+        flags.push_str(&crate::tui::command::quoted(name));
+    }
+    if let Some(path) = &global.data_dir {
+        flags.push_str(" --data-dir ");
+        flags.push_str(&shown_path(path));
+    }
+    flags
+}
+
+fn shown_path(path: &std::path::Path) -> String {
+    crate::tui::command::quoted(&path.display().to_string())
+}
+
+/// What the locale says about letters; without one ASCII is safe.
+fn speaks_unicode() -> bool {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    match locale {
+        Some(locale) => {
+            let locale = locale.to_ascii_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        }
+        // Terminals of today speak it even where no locale is set, as in containers.
+        None => true,
+    }
+}

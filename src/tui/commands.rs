@@ -1,0 +1,192 @@
+//! What can be typed after `:`: commands with words, every action by its name, agents, and ids.
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use super::actions::Action;
+use super::model::Shared;
+use super::views::{View, problems::ProblemsView, tasks::TasksView};
+use crate::domain::text::contains_ignore_case;
+
+/// A command with words behind it.
+#[derive(Clone, Copy, Debug)]
+pub struct Command {
+    /// Its first word.
+    pub name: &'static str,
+    /// As it is written.
+    pub usage: &'static str,
+    /// What it does.
+    pub doc: &'static str,
+}
+
+/// Every command that takes words, or that has no key.
+pub const ALL: &[Command] = &[
+    Command { name: "fleet", usage: "fleet NAME", doc: "Go to another fleet of the configuration." },
+    Command { name: "theme", usage: "theme NAME", doc: "dark, light or mono." },
+    Command { name: "ascii", usage: "ascii on|off", doc: "Draw with ASCII alone." },
+    Command { name: "mouse", usage: "mouse on|off", doc: "Leave the mouse to the terminal, or take it back." },
+    Command { name: "suspend", usage: "suspend", doc: "Stop this console, as ctrl-z does elsewhere." },
+    Command { name: "q", usage: "q", doc: "Leave. It says what goes on without you, and cancels nothing." },
+];
+
+/// What was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Asked {
+    /// An action by its name.
+    Action(Action),
+    /// Another fleet.
+    Fleet(String),
+    /// Another theme.
+    Theme(String),
+    /// ASCII alone, or not.
+    Ascii(bool),
+    /// The mouse is ours, or the terminal's.
+    Mouse(bool),
+    /// Stop this process.
+    Suspend,
+    /// Leave.
+    Quit,
+    /// A name or an id.
+    GoTo(String),
+    /// It makes no sense, and why.
+    Wrong(String),
+}
+
+/// A line of the palette.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// What is typed.
+    pub text: String,
+    /// What it is.
+    pub doc: String,
+    /// Its key, if it has one.
+    pub key: &'static str,
+}
+
+/// Understands what was typed.
+pub fn parse(text: &str) -> Asked {
+    let text = text.trim().trim_start_matches(':').trim();
+    let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    let rest = rest.trim();
+    let switch = |rest: &str| match rest {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    };
+    match (name, rest) {
+        ("q" | "quit" | "exit", "") => Asked::Quit,
+        ("suspend", "") => Asked::Suspend,
+        ("fleet", name) if !name.is_empty() => Asked::Fleet(name.to_owned()),
+        ("theme", name) if ["dark", "light", "mono"].contains(&name) => Asked::Theme(name.to_owned()),
+        ("theme", _) => Asked::Wrong("theme dark, theme light or theme mono".into()),
+        ("mouse", rest) => {
+            switch(rest).map_or_else(|| Asked::Wrong("mouse on or mouse off".into()), Asked::Mouse)
+        }
+        ("ascii", rest) => {
+            switch(rest).map_or_else(|| Asked::Wrong("ascii on or ascii off".into()), Asked::Ascii)
+        }
+        (name, "") => match Action::ALL.iter().find(|action| action.word() == name) {
+            Some(action) => Asked::Action(*action),
+            None => Asked::GoTo(name.to_owned()),
+        },
+        _ => Asked::GoTo(text.to_owned()),
+    }
+}
+
+/// What fits to what was typed so far, best first.
+pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
+    let typed = typed.trim();
+    let actions = Action::ALL.iter().map(|action| Entry {
+        text: action.word().to_owned(),
+        doc: action.doc().to_owned(),
+        key: action.key(),
+    });
+    let commands = ALL.iter().map(|command| Entry {
+        text: command.usage.to_owned(),
+        doc: command.doc.to_owned(),
+        key: "",
+    });
+    let agents = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed).map(|(_, agent)| Entry {
+        text: agent.name.line().into_string(),
+        doc: "agent".to_owned(),
+        key: "",
+    });
+    let all = actions.chain(commands);
+    if typed.is_empty() {
+        return all.filter(|entry| !matches!(entry.text.as_str(), "down" | "up" | "left" | "right")).take(most).collect();
+    }
+    let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
+    let mut matcher = Matcher::new(Config::DEFAULT);
+    let mut buffer = Vec::new();
+    let mut scored: Vec<(u32, Entry)> = all
+        .chain(agents)
+        .filter_map(|entry| {
+            let named = pattern.score(Utf32Str::new(&entry.text, &mut buffer), &mut matcher);
+            // A word of what it does counts less than its name.
+            let score = match named {
+                Some(score) if entry.text.starts_with(typed) => score + 1000,
+                Some(score) => score + 100,
+                None if contains_ignore_case(&entry.doc, typed) => 1,
+                None => return None,
+            };
+            Some((score, entry))
+        })
+        .collect();
+    scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
+    scored.into_iter().map(|(_, entry)| entry).take(most).collect()
+}
+
+/// Where a name or an id leads: an agent, a problem, a task, a job, an attempt, a conversation.
+pub fn find(shared: &Shared, wanted: &str) -> Option<View> {
+    let wanted = wanted.trim().trim_matches(['"', '\'']);
+    if wanted.is_empty() {
+        return None;
+    }
+    let snapshot = &shared.snapshot;
+    if let Some(number) = wanted.strip_prefix("p-").and_then(|number| number.parse::<u32>().ok()) {
+        let (key, _) = snapshot.problems.iter().find(|(_, problem)| problem.number == number)?;
+        return Some(ProblemsView::new().at(key).into());
+    }
+    let named = |name: &str| name.eq_ignore_ascii_case(wanted);
+    if let Some((key, _)) = snapshot.agents.iter().find(|(_, agent)| agent.listed && named(&agent.name.line())) {
+        return View::agent(shared, key);
+    }
+    let begins = |id: &str| id == wanted || (wanted.len() >= 4 && id.len() > wanted.len() && id.starts_with(wanted));
+    let found = snapshot.attempts.iter().rev().find(|(_, attempt)| {
+        let of_task = attempt.task.as_ref().is_some_and(|task| begins(&task.id.to_string()));
+        let of_job = || snapshot.job_of(attempt).is_some_and(|job| {
+            job.id.short() == wanted.to_ascii_uppercase() || begins(&job.id.to_string())
+        });
+        of_task || begins(&attempt.id.to_string()) || of_job()
+    });
+    if let Some((_, attempt)) = found {
+        return View::job(shared, attempt.job);
+    }
+    let context = snapshot.attempts.iter().rev().find_map(|(_, attempt)| {
+        let context = attempt.task.as_ref()?.context.as_ref()?;
+        begins(&context.to_string()).then(|| context.clone())
+    });
+    context.map(|context| TasksView::of_context(context).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_understood() {
+        for (text, asked) in [
+            (":q", Asked::Quit),
+            ("fleet prod-eu", Asked::Fleet("prod-eu".into())),
+            ("fleet", Asked::Action(Action::ViewFleet)),
+            ("theme light", Asked::Theme("light".into())),
+            ("theme pink", Asked::Wrong("theme dark, theme light or theme mono".into())),
+            ("mouse off", Asked::Mouse(false)),
+            ("tasks", Asked::Action(Action::ViewTasks)),
+            ("77d0", Asked::GoTo("77d0".into())),
+            ("  two words ", Asked::GoTo("two words".into())),
+        ] {
+            assert_eq!(parse(text), asked, "{text}");
+        }
+    }
+}

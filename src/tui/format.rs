@@ -1,0 +1,202 @@
+//! Times, ages and counts as people read them, and when what is shown becomes old.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::domain::time::At;
+
+/// `140ms`, `31s`, `4m02s`, `1h07m`, `2d03h`.
+pub fn duration(time: Duration) -> String {
+    let millis = time.as_millis();
+    let seconds = time.as_secs();
+    match seconds {
+        0 if millis == 0 => "0s".into(),
+        0 => format!("{millis}ms"),
+        1..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// A duration with tenths of a second, for stories: `+14ms`, `+3.2s`, `+34s`.
+pub fn step(time: Duration) -> String {
+    let millis = time.as_millis();
+    match millis {
+        0..1000 => format!("+{millis}ms"),
+        1000..10_000 => format!("+{}.{}s", millis / 1000, millis % 1000 / 100),
+        _ => format!("+{}", duration(Duration::from_secs(time.as_secs()))),
+    }
+}
+
+/// An age in whole seconds, and how long it stays true.
+pub fn age(now: At, since: At) -> (String, Duration) {
+    let age = now.since(since);
+    let seconds = age.as_secs();
+    let text = if seconds == 0 { "0s".into() } else { duration(Duration::from_secs(seconds)) };
+    // Below an hour every second shows, below a day every minute, then every hour.
+    let grain: u64 = match seconds {
+        0..3600 => 1,
+        3600..86_400 => 60,
+        _ => 3600,
+    };
+    let next = Duration::from_secs((seconds / grain + 1) * grain).saturating_sub(age);
+    (text, next.max(Duration::from_millis(1)))
+}
+
+/// An age by its largest unit alone, `31s`, `4m`, `5h`, `3d`, and how long it stays true: for what stands
+/// still most of the time.
+pub fn coarse_age(now: At, since: At) -> (String, Duration) {
+    let age = now.since(since);
+    let seconds = age.as_secs();
+    let (grain, unit) = match seconds {
+        0..60 => (1, "s"),
+        60..3600 => (60, "m"),
+        3600..86_400 => (3600, "h"),
+        _ => (86_400, "d"),
+    };
+    let next = Duration::from_secs((seconds / grain + 1) * grain).saturating_sub(age);
+    (format!("{}{unit}", seconds / grain), next.max(Duration::from_millis(1)))
+}
+
+/// `1.2 kB`, `340 B`, `40 MB`.
+pub fn bytes(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
+    match units.iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) if bytes / unit < 10 => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+        Some((unit, name)) => format!("{} {name}", bytes / unit),
+        None => format!("{bytes} B"),
+    }
+}
+
+/// `41,207`
+pub fn count(number: usize) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Clocks in one zone.
+#[derive(Clone, Debug)]
+pub struct Clocks {
+    zone: TimeZone,
+    suffix: &'static str,
+}
+
+impl Clocks {
+    /// Clocks in a zone of the configuration.
+    pub fn new(zone: &str) -> Self {
+        match zone {
+            "UTC" => Self { zone: TimeZone::UTC, suffix: "Z" },
+            "local" => Self { zone: TimeZone::system(), suffix: "" },
+            name => Self { zone: TimeZone::get(name).unwrap_or(TimeZone::UTC), suffix: "" },
+        }
+    }
+
+    fn civil(&self, at: At) -> Option<jiff::civil::DateTime> {
+        let time = jiff::Timestamp::from_microsecond(at.micros()).ok()?;
+        Some(self.zone.to_datetime(time))
+    }
+
+    /// `03:04Z`, and how long it stays true.
+    pub fn minute(&self, at: At) -> (String, Duration) {
+        let Some(time) = self.civil(at) else { return ("--:--".into(), Duration::from_secs(60)) };
+        let left = 60_000_000 - at.micros().rem_euclid(60_000_000);
+        let left = Duration::from_micros(u64::try_from(left).unwrap_or(1));
+        (format!("{:02}:{:02}{}", time.hour(), time.minute(), self.suffix), left)
+    }
+
+    /// `02:58:53`, with the day in front if it is not the same day as `now`.
+    pub fn second(&self, at: At, now: At) -> String {
+        let (Some(time), Some(today)) = (self.civil(at), self.civil(now)) else { return "--:--:--".into() };
+        let clock = format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
+        if time.date() == today.date() {
+            return clock;
+        }
+        let days = today.date() - time.date();
+        if days.get_days().abs() < 7 {
+            format!("{} {:02}:{:02}", weekday(time), time.hour(), time.minute())
+        } else {
+            format!("{} {:02}:{:02}", time.date(), time.hour(), time.minute())
+        }
+    }
+
+    /// `20.104`: seconds and milliseconds, for stories.
+    pub fn fraction(&self, at: At) -> String {
+        match self.civil(at) {
+            Some(time) => format!("{:02}.{:03}", time.second(), time.subsec_nanosecond() / 1_000_000),
+            None => "--.---".into(),
+        }
+    }
+
+    /// `03:02:20.104`
+    pub fn precise(&self, at: At) -> String {
+        match self.civil(at) {
+            Some(time) => format!("{:02}:{:02}:{}", time.hour(), time.minute(), self.fraction(at)),
+            None => "--:--:--.---".into(),
+        }
+    }
+}
+
+fn weekday(time: jiff::civil::DateTime) -> &'static str {
+    use jiff::civil::Weekday;
+    match time.weekday() {
+        Weekday::Monday => "Mon",
+        Weekday::Tuesday => "Tue",
+        Weekday::Wednesday => "Wed",
+        Weekday::Thursday => "Thu",
+        Weekday::Friday => "Fri",
+        Weekday::Saturday => "Sat",
+        Weekday::Sunday => "Sun",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_well() {
+        for (millis, text) in [
+            (0, "0s"),
+            (140, "140ms"),
+            (31_000, "31s"),
+            (242_000, "4m02s"),
+            (4_020_000, "1h07m"),
+            (183_600_000, "2d03h"),
+        ] {
+            assert_eq!(duration(Duration::from_millis(millis)), text);
+        }
+        for (millis, text) in [(14, "+14ms"), (3200, "+3.2s"), (34_000, "+34s"), (90_000, "+1m30s")] {
+            assert_eq!(step(Duration::from_millis(millis)), text);
+        }
+        assert_eq!((count(7), count(41_207), count(1_000_000)), ("7".into(), "41,207".into(), "1,000,000".into()));
+        assert_eq!((bytes(340), bytes(1_234), bytes(40_000_000)), ("340 B".into(), "1.2 kB".into(), "40 MB".into()));
+    }
+
+    #[test]
+    fn ages_say_when_they_become_old() {
+        let since = At::from_micros(1_000_000_000);
+        for (millis, text, next) in [(400, "0s", 600), (59_900, "59s", 100), (3_600_000, "1h00m", 60_000)] {
+            let (told, left) = age(since + Duration::from_millis(millis), since);
+            assert_eq!((told.as_str(), left), (text, Duration::from_millis(next)));
+        }
+    }
+
+    #[test]
+    fn clocks_name_the_day_when_it_is_another() {
+        let clocks = Clocks::new("UTC");
+        let now = At::from_micros(1_795_316_657_000_000);
+        assert_eq!(clocks.minute(now).0, "03:04Z");
+        assert_eq!(clocks.second(now, now), "03:04:17");
+        assert_eq!(clocks.second(now - Duration::from_secs(86_400), now), "Sat 03:04");
+        assert_eq!(clocks.second(now - Duration::from_secs(30 * 86_400), now), "2026-10-23 03:04");
+    }
+}

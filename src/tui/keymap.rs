@@ -1,0 +1,161 @@
+//! Keys as they are named, and as a terminal sends them.
+
+use std::fmt;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// A key with what is held beside it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Chord {
+    /// The key.
+    pub code: KeyCode,
+    /// Control is held.
+    pub ctrl: bool,
+    /// Alt is held.
+    pub alt: bool,
+    /// Shift is held, for keys that are no characters.
+    pub shift: bool,
+}
+
+impl Chord {
+    /// A plain character.
+    pub const fn char(c: char) -> Self {
+        Self { code: KeyCode::Char(c), ctrl: false, alt: false, shift: false }
+    }
+
+    /// As the table of actions names it: `j`, `G`, `ctrl-d`, `shift-tab`, `f1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut chord = Self { code: KeyCode::Null, ctrl: false, alt: false, shift: false };
+        let mut rest = text;
+        // A lone `-` is a key.
+        while rest.len() > 1 {
+            if let Some(tail) = rest.strip_prefix("ctrl-") {
+                chord.ctrl = true;
+                rest = tail;
+            } else if let Some(tail) = rest.strip_prefix("alt-") {
+                chord.alt = true;
+                rest = tail;
+            } else if let Some(tail) = rest.strip_prefix("shift-") {
+                chord.shift = true;
+                rest = tail;
+            } else {
+                break;
+            }
+        }
+        chord.code = match rest {
+            "enter" => KeyCode::Enter,
+            "esc" => KeyCode::Esc,
+            "tab" if chord.shift => KeyCode::BackTab,
+            "tab" => KeyCode::Tab,
+            "space" => KeyCode::Char(' '),
+            "up" => KeyCode::Up,
+            "down" => KeyCode::Down,
+            "left" => KeyCode::Left,
+            "right" => KeyCode::Right,
+            "home" => KeyCode::Home,
+            "end" => KeyCode::End,
+            "pgup" => KeyCode::PageUp,
+            "pgdn" => KeyCode::PageDown,
+            "f1" => KeyCode::F(1),
+            one => {
+                let mut chars = one.chars();
+                match (chars.next(), chars.next()) {
+                    (Some(c), None) => KeyCode::Char(c),
+                    _ => return None,
+                }
+            }
+        };
+        if chord.code == KeyCode::BackTab {
+            chord.shift = false;
+        }
+        Some(chord)
+    }
+
+    /// As a terminal sends it. Shift is part of a character, not beside it.
+    pub fn from_event(event: &KeyEvent) -> Self {
+        let has = |modifier| event.modifiers.contains(modifier);
+        let (mut code, mut ctrl) = (event.code, has(KeyModifiers::CONTROL));
+        let mut shift = has(KeyModifiers::SHIFT);
+        match code {
+            KeyCode::Char(c) if shift && c.is_ascii_lowercase() => {
+                code = KeyCode::Char(c.to_ascii_uppercase());
+                shift = false;
+            }
+            KeyCode::Char(_) | KeyCode::BackTab => shift = false,
+            KeyCode::Null => {
+                // Control and space, as most terminals send it.
+                code = KeyCode::Char(' ');
+                ctrl = true;
+            }
+            _ => {}
+        }
+        if let KeyCode::Char(c) = code
+            && ctrl
+        {
+            code = KeyCode::Char(c.to_ascii_lowercase());
+        }
+        Self { code, ctrl, alt: has(KeyModifiers::ALT), shift }
+    }
+
+    /// The character that it types into a field.
+    pub fn typed(self) -> Option<char> {
+        match self.code {
+            KeyCode::Char(c) if !self.ctrl && !self.alt => Some(c),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Chord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (held, name) in [(self.ctrl, "ctrl-"), (self.alt, "alt-"), (self.shift, "shift-")] {
+            if held {
+                f.write_str(name)?;
+            }
+        }
+        match self.code {
+            KeyCode::Char(' ') => f.write_str("space"),
+            KeyCode::Char(c) => write!(f, "{c}"),
+            KeyCode::Enter => f.write_str("enter"),
+            KeyCode::Esc => f.write_str("esc"),
+            KeyCode::Tab => f.write_str("tab"),
+            KeyCode::BackTab => f.write_str("shift-tab"),
+            KeyCode::Backspace => f.write_str("backspace"),
+            KeyCode::Up => f.write_str("up"),
+            KeyCode::Down => f.write_str("down"),
+            KeyCode::Left => f.write_str("left"),
+            KeyCode::Right => f.write_str("right"),
+            KeyCode::Home => f.write_str("home"),
+            KeyCode::End => f.write_str("end"),
+            KeyCode::PageUp => f.write_str("pgup"),
+            KeyCode::PageDown => f.write_str("pgdn"),
+            KeyCode::F(n) => write!(f, "f{n}"),
+            _ => f.write_str("?"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chords_are_named_as_they_are_pressed() {
+        let event = |code, modifiers| Chord::from_event(&KeyEvent::new(code, modifiers));
+        for (text, pressed) in [
+            ("j", event(KeyCode::Char('j'), KeyModifiers::NONE)),
+            ("G", event(KeyCode::Char('G'), KeyModifiers::SHIFT)),
+            ("G", event(KeyCode::Char('g'), KeyModifiers::SHIFT)),
+            ("ctrl-d", event(KeyCode::Char('d'), KeyModifiers::CONTROL)),
+            ("ctrl-space", event(KeyCode::Null, KeyModifiers::NONE)),
+            ("shift-tab", event(KeyCode::BackTab, KeyModifiers::SHIFT)),
+            ("?", event(KeyCode::Char('?'), KeyModifiers::SHIFT)),
+            ("-", event(KeyCode::Char('-'), KeyModifiers::NONE)),
+            ("f1", event(KeyCode::F(1), KeyModifiers::NONE)),
+        ] {
+            assert_eq!(Chord::parse(text), Some(pressed), "{text}");
+        }
+        assert_eq!(Chord::parse("ctrl-x").map(|chord| chord.to_string()).as_deref(), Some("ctrl-x"));
+        assert_eq!(Chord::parse("hyper"), None);
+    }
+}

@@ -1,0 +1,19 @@
+//! The console: what is known is drawn, what is pressed becomes intents. It sees the engine through its handle.
+
+pub mod actions;
+pub mod command;
+pub mod commands;
+pub mod format;
+pub mod header;
+pub mod keymap;
+pub mod layout;
+pub mod model;
+pub mod overlays;
+pub mod render;
+pub mod run;
+pub mod states;
+pub mod terminal;
+pub mod theme;
+pub mod update;
+pub mod views;
+pub mod widgets;

@@ -1,0 +1,384 @@
+//! What the console knows: the fleet's snapshot, where somebody is, and what is open over it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::format::Clocks;
+use super::theme::{Role, Theme};
+use super::views::View;
+use super::overlays::Overlay;
+use crate::demo::Caption;
+use crate::domain::detail::Detail;
+use crate::domain::fact::Fact;
+use crate::domain::id::{AgentKey, AttemptKey, JobId};
+use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::domain::task::TaskState;
+use crate::domain::time::At;
+use crate::engine::{Answer, Query, QueryError};
+use crate::net::tap::Frame;
+use crate::tui::keymap::Chord;
+use crate::tui::widgets::sorted::Sorted;
+
+/// A message stays over the last border for this long, in microseconds.
+pub const TOAST: std::time::Duration = std::time::Duration::from_secs(4);
+/// Messages kept for `:messages`.
+const MESSAGES: usize = 500;
+
+/// What the surface is told at its start.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// The fleet's name.
+    pub fleet: String,
+    /// A production fleet.
+    pub protect: bool,
+    /// Nothing may be done.
+    pub read_only: bool,
+    /// The engine runs in this process: leaving ends the watching.
+    pub own_engine: bool,
+    /// Who acts.
+    pub operator: String,
+    /// What a command needs to reach the same fleet, ` --fleet prod-eu`; empty for the usual one.
+    pub flags: String,
+    /// The fleets of the configuration.
+    pub fleets: Vec<String>,
+    /// The story is told on a stage.
+    pub stage: bool,
+    /// Say what to press.
+    pub tour: bool,
+    /// The fleet is the embedded one, and a presenter may lead.
+    pub is_demo: bool,
+}
+
+/// What every view may read.
+#[derive(Debug)]
+pub struct Shared {
+    /// The fleet as it is shown.
+    pub snapshot: Arc<Snapshot>,
+    /// The engine's newest; ahead of `snapshot` while the screen is held.
+    pub latest: Arc<Snapshot>,
+    /// The screen stands still.
+    pub held: bool,
+    /// About the fleet and this surface.
+    pub info: Info,
+    /// The looks.
+    pub theme: Theme,
+    /// The clocks.
+    pub clocks: Clocks,
+    /// The screen.
+    pub size: (u16, u16),
+    /// The job that is followed.
+    pub story: Option<Story>,
+    /// Facts that wait while the screen is held.
+    pub waiting: Vec<Arc<Fact>>,
+    /// What was on the wire, as last read.
+    pub wire: WireCache,
+    /// Facts of an agent, as last read.
+    pub history: Option<(AgentKey, Vec<Fact>)>,
+    /// When tasks failed lately.
+    pub failures: VecDeque<(At, AttemptKey)>,
+    /// What this console has told.
+    pub messages: VecDeque<Message>,
+    /// The story of the embedded fleet.
+    pub caption: Option<Caption>,
+    /// Now.
+    pub now: At,
+}
+
+/// A job's story, as far as it has come.
+#[derive(Debug)]
+pub struct Story {
+    /// Whose.
+    pub job: JobId,
+    /// The story.
+    pub detail: Detail,
+    /// The number of its last fact.
+    pub seq: u64,
+    /// It has arrived.
+    pub ready: bool,
+}
+
+/// Frames as last read.
+#[derive(Debug, Default)]
+pub struct WireCache {
+    /// How many there ever were.
+    pub count: u64,
+    /// Of which agent; of all if it is none.
+    pub agent: Option<AgentKey>,
+    /// The frames, oldest first.
+    pub frames: Vec<(AgentKey, Frame)>,
+}
+
+/// Something that was told.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// When.
+    pub at: At,
+    /// What it means.
+    pub role: Role,
+    /// Printable text.
+    pub text: String,
+}
+
+/// The console.
+#[derive(Debug)]
+pub struct Model {
+    /// What views read.
+    pub shared: Shared,
+    /// The time; `shared.now` is what is shown, and stands still while the screen is held.
+    pub time: At,
+    /// The view.
+    pub view: View,
+    /// Views that were left, newest last.
+    pub past: Vec<View>,
+    /// Views that were gone back from.
+    pub future: Vec<View>,
+    /// What is open over the view, the uppermost last.
+    pub overlays: Vec<Overlay>,
+    /// A message over the last border, until.
+    pub toast: Option<(Message, At)>,
+    /// A message that was closed and not sent.
+    pub draft: Option<super::overlays::composer::Draft>,
+    /// Messages that were sent, newest last.
+    pub sent: Vec<super::overlays::composer::Draft>,
+    /// Overlays that wait while help is read.
+    pub parked: Vec<Overlay>,
+    /// Counts queries; answers of another generation are thrown away.
+    pub generation: u64,
+    /// What the view wanted when it was last asked.
+    pub wants: super::views::Wants,
+    /// A query about the wire is under way.
+    pub reading_wire: bool,
+    /// When the wire was read last.
+    pub wire_read: At,
+    /// The first line as it was drawn last.
+    pub counts: super::header::Counts,
+    /// Something that is seen has changed since the last drawing.
+    pub dirty: bool,
+    /// A job that was sent from here and is opened once it is taken.
+    pub opens: bool,
+    /// The mouse is ours.
+    pub mouse: bool,
+    /// When ctrl-c was pressed once.
+    pub interrupted: Option<At>,
+    /// Keys shown on stage, with the time until which they are.
+    pub keys: VecDeque<(String, At)>,
+    /// The engine has ended.
+    pub gone: bool,
+}
+
+/// Anything that enters `update`.
+#[derive(Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(Chord),
+    /// Text was pasted.
+    Paste(String),
+    /// The mouse did something at a cell.
+    Mouse(Mouse, u16, u16),
+    /// The screen has another size.
+    Resize(u16, u16),
+    /// The engine has published.
+    Snapshot(Arc<Snapshot>),
+    /// A followed job's story so far, and the number of its last fact.
+    Story(JobId, Vec<Arc<Fact>>, u64),
+    /// It goes on.
+    Fact(JobId, Arc<Fact>),
+    /// A query was answered.
+    Answered(u64, Result<Answer, QueryError>),
+    /// An intent was.
+    Submitted(String, Result<Receipt, Refusal>),
+    /// Rows were sorted by a worker, as of a publication.
+    Indexed(super::views::listing::Order, u64, Sorted<AttemptKey>),
+    /// The editor was closed; none: nothing was written.
+    Edited(Option<String>),
+    /// The story of the embedded fleet goes on.
+    Caption(Caption),
+    /// What is open over the view is on the screen.
+    Shown,
+    /// Something that is seen has become old.
+    Due,
+    /// The engine has ended.
+    Gone,
+    /// Something to tell.
+    Say(Role, String),
+}
+
+/// What a mouse does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mouse {
+    /// Left button.
+    Click,
+    /// Right button.
+    Menu,
+    /// Wheel up.
+    Up,
+    /// Wheel down.
+    Down,
+}
+
+/// Anything that leaves `update`.
+#[derive(Clone, Debug)]
+pub enum Cmd {
+    /// Submit an intent; the words say what it was.
+    Submit(Intent, String),
+    /// Follow this job instead of the one before.
+    Follow(Option<JobId>),
+    /// Ask a query.
+    Query(Query, u64),
+    /// Sort rows beside the screen's work.
+    Index(super::views::tasks::Work, Arc<Snapshot>),
+    /// To the clipboard.
+    Copy(String),
+    /// Edit a text in `$EDITOR`.
+    Edit(String),
+    /// Draw everything afresh.
+    Redraw,
+    /// Take or leave the mouse.
+    Mouse(bool),
+    /// Stop this process, as ctrl-z does elsewhere.
+    Suspend,
+    /// Leave.
+    Quit,
+    /// Go to another fleet.
+    Switch(String),
+    /// Lead the story: `true` on, `false` once more.
+    Present(bool),
+}
+
+/// What a view wants done.
+#[derive(Debug)]
+pub enum Step {
+    /// Something outside.
+    Cmd(Cmd),
+    /// Another view over this one.
+    Open(Box<View>),
+    /// Something over the view.
+    Over(Box<Overlay>),
+    /// Something that a key could do.
+    Act(super::actions::Action),
+    /// Something typed after `:`.
+    Command(String),
+    /// The view is filtered or searched.
+    Search(String),
+    /// Answer this task in words.
+    AnswerInWords(AttemptKey),
+    /// A message was sent: it can be had again.
+    Sent(Box<super::overlays::composer::Draft>),
+    /// Something to tell.
+    Say(Role, String),
+    /// Up.
+    Back,
+}
+
+impl Model {
+    /// A console on a fleet, at its first view.
+    pub fn new(shared: Shared, mouse: bool) -> Self {
+        Self {
+            time: shared.now,
+            shared,
+            view: super::views::fleet::FleetView::new().into(),
+            past: Vec::new(),
+            future: Vec::new(),
+            overlays: Vec::new(),
+            toast: None,
+            draft: None,
+            sent: Vec::new(),
+            parked: Vec::new(),
+            generation: 0,
+            wants: super::views::Wants::default(),
+            reading_wire: false,
+            wire_read: At::ZERO,
+            counts: super::header::Counts::default(),
+            dirty: true,
+            opens: false,
+            mouse,
+            interrupted: None,
+            keys: VecDeque::new(),
+            gone: false,
+        }
+    }
+
+    /// About the fleet and this surface.
+    pub fn info(&self) -> &Info {
+        &self.shared.info
+    }
+
+    /// When something happens by the clock alone; none if nothing does.
+    pub fn wakes_at(&self) -> Option<At> {
+        let toast = self.toast.as_ref().map(|(_, until)| *until);
+        let keys = self.keys.front().map(|(_, until)| *until);
+        let wire = self.wants.wire.filter(|_| !self.reading_wire && !self.shared.held);
+        let wire = wire.map(|_| self.wire_read + std::time::Duration::from_millis(500));
+        [toast, keys, wire].into_iter().flatten().min()
+    }
+}
+
+impl Shared {
+    /// What is known at the start.
+    pub fn new(snapshot: Arc<Snapshot>, info: Info, theme: Theme, clocks: Clocks, size: (u16, u16), now: At) -> Self {
+        Self {
+            latest: snapshot.clone(),
+            snapshot,
+            held: false,
+            info,
+            theme,
+            clocks,
+            size,
+            story: None,
+            waiting: Vec::new(),
+            wire: WireCache::default(),
+            history: None,
+            failures: VecDeque::new(),
+            messages: VecDeque::new(),
+            caption: None,
+            now,
+        }
+    }
+
+    /// Failures within the last minute.
+    pub fn failures_a_minute(&self) -> usize {
+        let since = self.now - std::time::Duration::from_secs(60);
+        self.failures.iter().filter(|(at, _)| *at >= since).count()
+    }
+
+    /// Notes failures among what changed.
+    pub fn note_failures(&mut self, changed: &[Changed]) {
+        let since = self.latest.at - std::time::Duration::from_secs(60);
+        while self.failures.front().is_some_and(|(at, _)| *at < since) {
+            self.failures.pop_front();
+        }
+        for changed in changed {
+            let Changed::Attempt(key) = changed else { continue };
+            let task = self.latest.attempts.get(*key).and_then(|attempt| attempt.task.as_ref());
+            if let Some(task) = task
+                && task.state == TaskState::Failed
+                && task.state_since >= since
+                && !self.failures.iter().any(|(_, known)| known == key)
+            {
+                self.failures.push_back((task.state_since, *key));
+            }
+        }
+    }
+
+    /// The marks.
+    pub fn glyphs(&self) -> &'static super::theme::Glyphs {
+        self.theme.glyphs
+    }
+
+    /// The story of a job, if it is the one that is followed and it has arrived.
+    pub fn story_of(&self, job: JobId) -> Option<&Story> {
+        self.story.as_ref().filter(|story| story.job == job && story.ready)
+    }
+
+    /// Notes something that was told.
+    pub fn note(&mut self, role: Role, text: String) -> Message {
+        let message = Message { at: self.now, role, text };
+        if self.messages.len() == MESSAGES {
+            self.messages.pop_front();
+        }
+        self.messages.push_back(message.clone());
+        message
+    }
+}

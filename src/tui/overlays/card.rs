@@ -1,0 +1,572 @@
+//! Cards that act: each says what will happen, to what, and the same as a command.
+//!
+//! A card belongs to ids. Keys that were pressed before it was seen, within a quarter of a second after,
+//! or that are held down, do not reach it. If what it is about changes while it is open, it asks anew.
+
+use std::time::Duration;
+
+use crossterm::event::KeyCode;
+
+use super::Pressed;
+use crate::domain::id::{AttemptId, AttemptKey};
+use crate::domain::intent::Intent;
+use crate::domain::job::{Attempt, Phase};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::protocol::question::Choice;
+use crate::tui::command;
+use crate::tui::keymap::Chord;
+use crate::tui::layout;
+use crate::tui::model::{Cmd, Shared, Step};
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::field::Field;
+use crate::tui::widgets::text::wrap;
+
+/// Keys are not heard for so long after a card was seen.
+const QUIET: Duration = Duration::from_millis(250);
+/// The width of a card.
+const WIDTH: u16 = 72;
+
+/// What a card is about.
+#[derive(Clone, Debug)]
+pub enum About {
+    /// End tasks.
+    Cancel,
+    /// Send once more what may not have arrived, or take it as lost.
+    Again,
+    /// Answer a question that offers choices.
+    Answer(Vec<Choice>),
+    /// Leave.
+    Quit,
+}
+
+/// One of the things that it is about, as it was when it was asked.
+#[derive(Clone, Debug)]
+struct Subject {
+    key: AttemptKey,
+    id: AttemptId,
+    state: String,
+}
+
+/// What the fields of a bulk card take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Typing {
+    Number,
+    Why,
+}
+
+/// A card.
+#[derive(Debug)]
+pub struct Card {
+    about: About,
+    subjects: Vec<Subject>,
+    /// Marked, but it cannot be done to them.
+    left_out: usize,
+    choice: Option<usize>,
+    lit: bool,
+    seen: Option<At>,
+    quiet_until: Option<At>,
+    last: Option<Chord>,
+    changed: Option<String>,
+    number: Field,
+    why: Field,
+    typing: Typing,
+    complaint: Option<String>,
+}
+
+impl About {
+    /// True if it can be done to an attempt now.
+    pub fn fits(&self, attempt: &Attempt) -> bool {
+        match self {
+            Self::Cancel => attempt.task.is_some() && attempt.is_live(),
+            Self::Again => attempt.phase == Phase::Uncertain,
+            Self::Answer(_) => attempt.task.is_some() && attempt.needs_you(),
+            Self::Quit => false,
+        }
+    }
+
+    /// Why it cannot be done to an attempt.
+    pub fn why_not(&self, attempt: &Attempt) -> String {
+        let told = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
+        match self {
+            Self::Cancel if attempt.task.is_none() => format!("there is no task to cancel: the sending is {}", told.word),
+            Self::Cancel => format!("it has ended: {}", told.word),
+            Self::Again => format!("it is {}; again is for sendings that may not have arrived. e sends a copy", told.word),
+            Self::Answer(_) => format!("it asks nothing: {}", told.word),
+            Self::Quit => String::new(),
+        }
+    }
+}
+
+impl Card {
+    /// A card about attempts; those that it does not fit are left out and told.
+    pub fn new(shared: &Shared, about: About, keys: &[AttemptKey]) -> Self {
+        let rows = keys.iter().filter_map(|key| Some((*key, shared.snapshot.attempts.get(*key)?)));
+        let subjects: Vec<Subject> = rows
+            .filter(|(_, attempt)| about.fits(attempt))
+            .map(|(key, attempt)| Subject { key, id: attempt.id, state: state_of(attempt) })
+            .collect();
+        Self {
+            left_out: keys.len() - subjects.len(),
+            about,
+            subjects,
+            choice: None,
+            lit: false,
+            seen: None,
+            quiet_until: None,
+            last: None,
+            changed: None,
+            number: Field::default(),
+            why: Field::default(),
+            typing: Typing::Number,
+            complaint: None,
+        }
+    }
+
+    /// True if there is nothing that it could be done to.
+    pub fn is_empty(&self) -> bool {
+        self.subjects.is_empty() && !matches!(self.about, About::Quit)
+    }
+
+    /// What is asked of somebody who leaves.
+    pub fn quit(shared: &Shared) -> Self {
+        Self::new(shared, About::Quit, &[])
+    }
+
+    fn is_bulk(&self) -> bool {
+        self.subjects.len() > 1
+    }
+
+    /// It has been on the screen since then.
+    pub fn shown(&mut self, at: At) {
+        if self.seen.is_none() {
+            self.seen = Some(at);
+            self.quiet_until = Some(at + QUIET);
+        }
+    }
+
+    /// Takes in what has changed; asks anew if it concerns what the card is about.
+    pub fn settle(&mut self, shared: &Shared) -> bool {
+        let mut news = None;
+        for subject in &mut self.subjects {
+            // A card looks at what is, also while the screen is held.
+            let row = shared.latest.attempts.get(subject.key).filter(|row| row.id == subject.id);
+            let state = row.map_or_else(|| "gone".to_owned(), state_of);
+            if state != subject.state {
+                let id = row.and_then(|row| row.task.as_ref()).map(|task| task.id.short());
+                news = Some(format!("{} is {state} now", id.unwrap_or_else(|| "it".into())));
+                subject.state = state;
+            }
+        }
+        let Some(news) = news else { return false };
+        self.changed = Some(news);
+        self.seen = None;
+        self.quiet_until = None;
+        self.lit = false;
+        self.choice = None;
+        self.number = Field::default();
+        true
+    }
+
+    /// Those that it can still be done to.
+    fn ready<'s>(&'s self, shared: &'s Shared) -> Vec<(&'s Subject, &'s Attempt)> {
+        let rows = self.subjects.iter().filter_map(|subject| {
+            let row = shared.latest.attempts.get(subject.key).filter(|row| row.id == subject.id)?;
+            Some((subject, row))
+        });
+        rows.filter(|(_, attempt)| self.about.fits(attempt)).collect()
+    }
+
+    /// Takes pasted text; only the reason is text.
+    pub fn paste(&mut self, text: &str) -> bool {
+        if self.is_bulk() && self.typing == Typing::Why {
+            self.why.insert(text);
+            return true;
+        }
+        false
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, chord: Chord, at: At, shared: &Shared) -> Pressed {
+        // Leaving is always safe, and heard at once.
+        let held = self.last == Some(chord);
+        self.last = Some(chord);
+        if chord.code == KeyCode::Esc {
+            return Pressed::Closes(Vec::new());
+        }
+        if self.quiet_until.is_none_or(|until| at < until) {
+            // A key that is held goes on being ignored until it is let go.
+            if held && let Some(until) = &mut self.quiet_until {
+                *until = at + QUIET;
+            }
+            return Pressed::Stays(Vec::new());
+        }
+        self.complaint = None;
+        if self.is_bulk() {
+            return self.bulk_key(chord, shared);
+        }
+        match chord.code {
+            KeyCode::Char('y') if !chord.ctrl => self.act(shared),
+            KeyCode::Char('q') if matches!(self.about, About::Quit) => Pressed::Closes(Vec::new()),
+            KeyCode::Char('c') if !chord.ctrl => {
+                let command = self.commands(shared).join("\n");
+                if command.is_empty() { Pressed::Stays(Vec::new()) } else { Pressed::Stays(vec![Step::Cmd(Cmd::Copy(command))]) }
+            }
+            KeyCode::Char('w') if matches!(self.about, About::Answer(_)) => match self.subjects.first() {
+                Some(subject) => Pressed::Closes(vec![Step::AnswerInWords(subject.key)]),
+                None => Pressed::Closes(Vec::new()),
+            },
+            KeyCode::Char(digit @ '1'..='9') if !chord.ctrl => {
+                let at = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or(0);
+                if at < self.choices().len() {
+                    self.choice = Some(at);
+                }
+                Pressed::Stays(Vec::new())
+            }
+            KeyCode::Char('j') | KeyCode::Down if !self.choices().is_empty() => {
+                let next = self.choice.map_or(0, |at| at + 1);
+                self.choice = Some(next.min(self.choices().len() - 1));
+                Pressed::Stays(Vec::new())
+            }
+            KeyCode::Char('k') | KeyCode::Up if !self.choices().is_empty() => {
+                self.choice = Some(self.choice.map_or(0, |at| at.saturating_sub(1)));
+                Pressed::Stays(Vec::new())
+            }
+            KeyCode::Tab | KeyCode::BackTab | KeyCode::Left | KeyCode::Right => {
+                self.lit = !self.lit;
+                Pressed::Stays(Vec::new())
+            }
+            KeyCode::Enter if self.lit => self.act(shared),
+            KeyCode::Enter => Pressed::Closes(Vec::new()),
+            _ => Pressed::Stays(Vec::new()),
+        }
+    }
+
+    fn bulk_key(&mut self, chord: Chord, shared: &Shared) -> Pressed {
+        match chord.code {
+            KeyCode::Tab | KeyCode::BackTab | KeyCode::Down | KeyCode::Up => {
+                self.typing = if self.typing == Typing::Number { Typing::Why } else { Typing::Number };
+                Pressed::Stays(Vec::new())
+            }
+            KeyCode::Enter => {
+                let ready = self.ready(shared).len();
+                if self.number.text().trim() != ready.to_string() {
+                    self.complaint = Some(format!("type {ready}, the number of tasks, to do it"));
+                } else if shared.info.protect && self.why.text().trim().is_empty() {
+                    self.typing = Typing::Why;
+                    self.complaint = Some("production: say why".into());
+                } else {
+                    return self.act(shared);
+                }
+                Pressed::Stays(Vec::new())
+            }
+            _ => {
+                if self.typing == Typing::Why {
+                    self.why.key(chord);
+                } else if chord.typed().is_none_or(|c| c.is_ascii_digit()) {
+                    self.number.key(chord);
+                } else if matches!(self.about, About::Again) {
+                    // Letters choose here, as digits are the number.
+                    match chord.typed() {
+                        Some('s') => self.choice = Some(0),
+                        Some('l') => self.choice = Some(1),
+                        _ => {}
+                    }
+                }
+                Pressed::Stays(Vec::new())
+            }
+        }
+    }
+
+    /// What can be chosen, with what it means.
+    fn choices(&self) -> Vec<(String, String)> {
+        match &self.about {
+            About::Again => vec![
+                ("send it once more".into(), "the same message id: an agent that knows ids drops a second one".into()),
+                ("take it as lost".into(), "nothing is sent, and the job is over".into()),
+            ],
+            About::Answer(choices) => {
+                choices.iter().map(|choice| (choice.label.line().into_string(), String::new())).collect()
+            }
+            About::Cancel | About::Quit => Vec::new(),
+        }
+    }
+
+    fn intent(&self, attempt: AttemptId) -> Option<Intent> {
+        let why = Some(self.why.text().trim()).filter(|why| !why.is_empty()).map(Untrusted::from);
+        Some(match &self.about {
+            About::Cancel => Intent::Cancel { attempt, why },
+            About::Again => match self.choice? {
+                0 => Intent::Resend { attempt, why },
+                _ => Intent::PresumeLost { attempt, why },
+            },
+            About::Answer(choices) => {
+                let parts = choices.get(self.choice?)?.parts.clone();
+                Intent::Answer { attempt, parts, metadata: None }
+            }
+            About::Quit => return None,
+        })
+    }
+
+    fn act(&mut self, shared: &Shared) -> Pressed {
+        if matches!(self.about, About::Quit) {
+            return Pressed::Closes(vec![Step::Cmd(Cmd::Quit)]);
+        }
+        if !self.choices().is_empty() && self.choice.is_none() {
+            self.complaint = Some("choose first".into());
+            return Pressed::Stays(Vec::new());
+        }
+        let ready = self.ready(shared);
+        let steps: Vec<Step> = ready
+            .iter()
+            .filter_map(|(subject, attempt)| {
+                let id = attempt.task.as_ref().map_or_else(|| "the sending".to_owned(), |task| task.id.short());
+                Some(Step::Cmd(Cmd::Submit(self.intent(subject.id)?, self.words(&id))))
+            })
+            .collect();
+        if steps.is_empty() {
+            self.complaint = Some("there is nothing left to do it to".into());
+            return Pressed::Stays(Vec::new());
+        }
+        Pressed::Closes(steps)
+    }
+
+    fn words(&self, id: &str) -> String {
+        match (&self.about, self.choice) {
+            (About::Cancel, _) => format!("cancel of {id} asked"),
+            (About::Again, Some(0)) => format!("{id} is sent once more"),
+            (About::Again, _) => format!("{id} is taken as lost"),
+            (About::Answer(_), _) => format!("{id} answered"),
+            (About::Quit, _) => String::new(),
+        }
+    }
+
+    /// The same as commands.
+    fn commands(&self, shared: &Shared) -> Vec<String> {
+        let ready = self.ready(shared);
+        let of = |(subject, _): &(&Subject, &Attempt)| {
+            let intent = self.intent(subject.id)?;
+            Some(command::of_intent(&shared.latest, &shared.info.flags, &intent))
+        };
+        ready.iter().filter_map(of).collect()
+    }
+
+    fn title(&self) -> &'static str {
+        match &self.about {
+            About::Cancel if self.is_bulk() => "cancel tasks",
+            About::Cancel => "cancel",
+            About::Again => "again",
+            About::Answer(_) => "answer",
+            About::Quit => "leave",
+        }
+    }
+
+    /// What will happen, in sentences.
+    fn what_will_happen(&self, shared: &Shared) -> Vec<String> {
+        let ready = self.ready(shared);
+        let name = |attempt: &Attempt| {
+            let agent = shared.latest.agents.get(attempt.agent);
+            agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
+        };
+        match &self.about {
+            About::Cancel => {
+                let agents: std::collections::BTreeSet<String> = ready.iter().map(|(_, row)| name(row)).collect();
+                let who = agents.into_iter().collect::<Vec<_>>().join(", ");
+                vec![format!(
+                    "{who} is asked to end {}. Asked is not ended: it is watched until it is seen ended, and you are told if it goes on.",
+                    if ready.len() == 1 { "it" } else { "them" }
+                )]
+            }
+            About::Again => match self.choice {
+                None => vec!["Nobody can tell whether it arrived. Sent again it may be done twice, unless the agent knows message ids.".into()],
+                Some(0) => vec!["The same message goes out once more, with the same id.".into()],
+                Some(_) => vec!["Nothing is sent. If it had arrived, it goes on at the agent and is found there again.".into()],
+            },
+            About::Answer(choices) => {
+                let said = self.choice.and_then(|at| choices.get(at));
+                let said = said.map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), shared.info.operator));
+                vec![format!("{}It goes on as the same task, same context.", said.unwrap_or_default())]
+            }
+            About::Quit => leaving(shared),
+        }
+    }
+
+    /// Draws it.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+        let width = WIDTH.min(shared.size.0);
+        let inner = usize::from(width.saturating_sub(4));
+        let body = self.body(canvas, shared, inner);
+        let height = u16::try_from(body.len()).unwrap_or(20) + 2;
+        let area = layout::card(shared, width, height);
+        canvas.clear(area);
+        let border = if shared.info.protect { Role::Bad } else { Role::Title };
+        let mut facts = Vec::new();
+        if !matches!(self.about, About::Quit) {
+            let count = self.ready(shared).len();
+            let word = if count == 1 { "task" } else { "tasks" };
+            facts.push(span(format!("{count} {word}"), Role::Plain));
+        }
+        if shared.info.protect {
+            facts.push(span(" PRODUCTION", Role::Bad));
+        }
+        canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(self.title(), Role::Title)], &facts);
+        let bottom = area.bottom() - 1;
+        canvas.heavy_sides(area, area.y + 1, bottom, border);
+        for (at, line) in body.iter().enumerate() {
+            let y = area.y + 1 + u16::try_from(at).unwrap_or(0);
+            if y >= bottom {
+                break;
+            }
+            match line {
+                Line::Rule(title) => {
+                    canvas.heavy_rule(area, y, Joint::Middle, border, &[span(*title, Role::Quiet)], &[]);
+                }
+                Line::Text(spans) => {
+                    canvas.put_spans(area.x + 2, y, spans, area.width.saturating_sub(4));
+                }
+                Line::Field(label, field, focused) => {
+                    canvas.put(area.x + 2, y, label, Role::Quiet, 18);
+                    let x = area.x + 2 + u16::try_from(label.len()).unwrap_or(0) + 1;
+                    canvas.put(x, y, field.text(), if *focused { Role::Accent } else { Role::Plain }, area.right().saturating_sub(x + 2));
+                    if *focused {
+                        let typed = unicode_width::UnicodeWidthStr::width(field.before_cursor());
+                        canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
+                    }
+                }
+            }
+        }
+        canvas.heavy_rule(area, bottom, Joint::Bottom, border, &self.buttons(shared), &[]);
+    }
+
+    fn buttons(&self, shared: &Shared) -> Vec<Span> {
+        if self.is_bulk() {
+            let count = self.ready(shared).len();
+            return vec![
+                span("enter", Role::Key),
+                span(format!(", once {count} is typed   "), Role::Plain),
+                span("tab", Role::Key),
+                span(" next field   ", Role::Plain),
+                span("esc", Role::Key),
+                span(" leave it", Role::Plain),
+            ];
+        }
+        let lit = |on: bool| if on { Role::Accent } else { Role::Plain };
+        let does = if matches!(self.about, About::Quit) { " leave" } else { " do it" };
+        let stays = if matches!(self.about, About::Quit) { " stay" } else { " leave it" };
+        let mut line = vec![
+            span("y", Role::Key),
+            span(does, lit(self.lit)),
+            span("   esc", Role::Key),
+            span(stays, lit(!self.lit)),
+        ];
+        if !matches!(self.about, About::Quit) {
+            line.push(span("   c", Role::Key));
+            line.push(span(" copy as command", Role::Plain));
+        }
+        if matches!(self.about, About::Answer(_)) {
+            line.push(span("   w", Role::Key));
+            line.push(span(" in words", Role::Plain));
+        }
+        line
+    }
+
+    fn body(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let mut text = |text: String, role| {
+            lines.extend(wrap(&text, width).into_iter().map(|line| Line::Text(vec![span(line, role)])));
+        };
+        if let Some(changed) = &self.changed {
+            text(format!("{changed}. Look again."), Role::Warn);
+        }
+        for subject in self.subjects.iter().take(6) {
+            let Some(attempt) = shared.latest.attempts.get(subject.key) else { continue };
+            text(subject_line(canvas, shared, attempt), Role::Plain);
+            if let (About::Answer(_), Some(note)) = (&self.about, attempt.task.as_ref().and_then(|task| task.note.as_ref())) {
+                text(format!("\"{}\"", note.line()), Role::You);
+            }
+        }
+        if self.subjects.len() > 6 {
+            text(format!("and {} more", self.subjects.len() - 6), Role::Quiet);
+        }
+        if self.left_out > 0 {
+            text(format!("{} marked are left out: it does not fit them", self.left_out), Role::Warn);
+        }
+        let choices = self.choices();
+        if !choices.is_empty() {
+            lines.push(Line::Text(Vec::new()));
+            for (at, (label, meaning)) in choices.iter().enumerate() {
+                let chosen = self.choice == Some(at);
+                let letter = if self.is_bulk() { ["s", "l"].get(at).map_or_else(String::new, |l| (*l).to_owned()) } else { (at + 1).to_string() };
+                lines.push(Line::Text(vec![
+                    span(if chosen { shared.glyphs().cursor } else { " " }, Role::You),
+                    span(format!("{letter} "), Role::Key),
+                    span(label.clone(), if chosen { Role::Accent } else { Role::Plain }),
+                    span(format!("   {meaning}"), Role::Quiet),
+                ]));
+            }
+        }
+        if self.is_bulk() {
+            let count = self.ready(shared).len();
+            lines.push(Line::Text(Vec::new()));
+            lines.push(Line::Field(format!("type {count} to do it"), self.number.clone(), self.typing == Typing::Number));
+            lines.push(Line::Field("why".into(), self.why.clone(), self.typing == Typing::Why));
+        }
+        lines.push(Line::Rule("what will happen"));
+        for sentence in self.what_will_happen(shared) {
+            lines.extend(wrap(&sentence, width).into_iter().map(|line| Line::Text(vec![span(line, Role::Plain)])));
+        }
+        let commands = self.commands(shared);
+        if !commands.is_empty() {
+            lines.push(Line::Rule("the same as a command"));
+            for command in commands.iter().take(2) {
+                let wrapped = wrap(command, width);
+                lines.extend(wrapped.into_iter().take(3).map(|line| Line::Text(vec![span(line, Role::Quiet)])));
+            }
+            if commands.len() > 2 {
+                lines.push(Line::Text(vec![span(format!("and {} more", commands.len() - 2), Role::Quiet)]));
+            }
+        }
+        if let Some(complaint) = &self.complaint {
+            lines.push(Line::Text(vec![span(complaint.clone(), Role::Warn)]));
+        }
+        lines
+    }
+}
+
+/// What goes on without somebody who leaves.
+pub fn leaving(shared: &Shared) -> Vec<String> {
+    let live: u32 = shared.latest.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+    let goes_on = match live {
+        0 => "No task runs.".to_owned(),
+        1 => "1 task goes on at its agent; leaving cancels nothing.".to_owned(),
+        live => format!("{live} tasks go on at their agents; leaving cancels nothing."),
+    };
+    let watching = if shared.info.is_demo {
+        "The demo fleet ends with this console."
+    } else if shared.info.own_engine {
+        "Nobody watches them until a console or `quarterdeck serve` runs again; what happens meanwhile is asked for then."
+    } else {
+        "The engine that this console joined goes on watching."
+    };
+    vec![format!("{goes_on} {watching}")]
+}
+
+enum Line {
+    Rule(&'static str),
+    Text(Vec<Span>),
+    Field(String, Field, bool),
+}
+
+fn state_of(attempt: &Attempt) -> String {
+    states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs()).word
+}
+
+/// `77d0 charge order 88213, working on cashier-1 1m46s`
+fn subject_line(canvas: &Canvas<'_>, shared: &Shared, attempt: &Attempt) -> String {
+    let id = attempt.task.as_ref().map(|task| format!("{} ", task.id.short())).unwrap_or_default();
+    let title = shared.latest.job_of(attempt).map(|job| job.title.line().fit(44)).unwrap_or_default();
+    let agent = shared.latest.agents.get(attempt.agent).map(|agent| agent.name.line().into_string());
+    format!("{id}{title}, {} on {} {}", state_of(attempt), agent.unwrap_or_default(), canvas.age(attempt.created))
+}

@@ -1,0 +1,697 @@
+//! A message that is being written: to whom, what, with what beside it, and what will happen.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::widgets::Widget;
+use ratatui_textarea::{TextArea, WrapMode};
+
+use super::Pressed;
+use crate::domain::agent::Agent;
+use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId};
+use crate::domain::intent::{Intent, Send};
+use crate::domain::message::{Content, Json, Part};
+use crate::domain::text::Untrusted;
+use crate::tui::command;
+use crate::tui::keymap::Chord;
+use crate::tui::layout;
+use crate::tui::model::{Cmd, Shared, Step};
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::field::Field;
+use crate::tui::widgets::text::wrap;
+
+/// Agents offered while the first field is typed.
+const OFFERED: usize = 5;
+/// The width of the card, and of its labels.
+const WIDTH: u16 = 92;
+const LABEL: u16 = 10;
+
+/// What the message is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum For {
+    /// A new job.
+    New,
+    /// An answer to a task that needs one.
+    Answer {
+        /// Its row.
+        key: AttemptKey,
+        /// Its attempt.
+        attempt: AttemptId,
+    },
+}
+
+/// What was written so far.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Draft {
+    /// What for.
+    pub purpose: For,
+    /// To whom, by name.
+    pub to: String,
+    /// The message.
+    pub message: String,
+    /// JSON beside it.
+    pub data: String,
+    /// The message's metadata.
+    pub metadata: String,
+    /// The conversation that it may join, and whether it does.
+    pub context: Option<(ContextId, bool)>,
+}
+
+impl Draft {
+    /// A new job for an agent.
+    pub fn new(to: String) -> Self {
+        Self {
+            purpose: For::New,
+            to,
+            message: String::new(),
+            data: String::new(),
+            metadata: String::new(),
+            context: None,
+        }
+    }
+
+    /// True if nothing was written.
+    pub fn is_empty(&self) -> bool {
+        self.message.trim().is_empty() && self.data.trim().is_empty() && self.metadata.trim().is_empty()
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum At {
+    To,
+    Message,
+    Data,
+    Metadata,
+    Context,
+}
+
+/// The composer.
+#[derive(Debug)]
+pub struct Composer {
+    purpose: For,
+    to: Field,
+    offered: Vec<AgentKey>,
+    chosen: usize,
+    message: TextArea<'static>,
+    data: TextArea<'static>,
+    metadata: Field,
+    context: Option<(ContextId, bool)>,
+    at: At,
+    /// Earlier messages, newest last, and which of them is shown.
+    earlier: Vec<Draft>,
+    earlier_at: Option<usize>,
+    complaint: Option<String>,
+    /// Said once; the same key again does it anyway.
+    warned: bool,
+    is_draft: bool,
+    seen_state: String,
+}
+
+fn area_of(text: &str) -> TextArea<'static> {
+    let mut area = TextArea::new(text.split('\n').map(str::to_owned).collect());
+    area.set_cursor_line_style(Style::new());
+    area.set_wrap_mode(WrapMode::WordOrGlyph);
+    area.move_cursor(ratatui_textarea::CursorMove::Bottom);
+    area.move_cursor(ratatui_textarea::CursorMove::End);
+    area
+}
+
+fn written(area: &TextArea<'_>) -> String {
+    area.lines().join("\n")
+}
+
+impl Composer {
+    /// Opens a draft; `earlier` can be gone through.
+    pub fn open(shared: &Shared, draft: Draft, earlier: Vec<Draft>, is_draft: bool) -> Self {
+        let at = if draft.to.is_empty() { At::To } else { At::Message };
+        let mut composer = Self {
+            offered: Vec::new(),
+            chosen: 0,
+            to: Field::new(draft.to),
+            message: area_of(&draft.message),
+            data: area_of(&draft.data),
+            metadata: Field::new(draft.metadata),
+            context: draft.context,
+            purpose: draft.purpose,
+            at,
+            earlier,
+            earlier_at: None,
+            complaint: None,
+            warned: false,
+            is_draft,
+            seen_state: String::new(),
+        };
+        composer.offer(shared);
+        composer.settle(shared);
+        composer.light(shared);
+        composer
+    }
+
+    /// The cursor is seen in the field that has the focus alone.
+    fn light(&mut self, shared: &Shared) {
+        let plain = shared.theme.style(Role::Plain);
+        let lit = plain.add_modifier(ratatui::style::Modifier::REVERSED);
+        for (area, at) in [(&mut self.message, At::Message), (&mut self.data, At::Data)] {
+            area.set_style(plain);
+            area.set_cursor_style(if self.at == at { lit } else { plain });
+        }
+    }
+
+    /// What was written so far.
+    pub fn draft(&self) -> Draft {
+        Draft {
+            purpose: self.purpose.clone(),
+            to: self.to.text().to_owned(),
+            message: written(&self.message),
+            data: written(&self.data),
+            metadata: self.metadata.text().to_owned(),
+            context: self.context.clone(),
+        }
+    }
+
+    /// Takes in what has changed; true if it looks different.
+    pub fn settle(&mut self, shared: &Shared) -> bool {
+        let state = match (&self.purpose, self.agent(shared)) {
+            (For::Answer { key, attempt }, _) => {
+                let row = shared.latest.attempts.get(*key).filter(|row| row.id == *attempt);
+                row.map_or_else(|| "gone".into(), |row| states::attempt(row, shared.glyphs()).word)
+            }
+            (For::New, Some((_, agent))) => states::agent(agent, shared.glyphs()).word,
+            (For::New, None) => String::new(),
+        };
+        let news = state != self.seen_state;
+        self.seen_state = state;
+        news
+    }
+
+    fn agent<'s>(&self, shared: &'s Shared) -> Option<(AgentKey, &'s Agent)> {
+        if let For::Answer { key, .. } = self.purpose {
+            let agent = shared.latest.attempts.get(key)?.agent;
+            return Some((agent, shared.latest.agents.get(agent)?));
+        }
+        let typed = self.to.text().trim();
+        let listed = shared.latest.agents.iter().filter(|(_, agent)| agent.listed);
+        listed.into_iter().find(|(_, agent)| &*agent.name.line() == typed)
+    }
+
+    /// Agents whose name, skill or tag is near to what was typed.
+    fn offer(&mut self, shared: &Shared) {
+        let typed = self.to.text().trim().to_owned();
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut buffer = Vec::new();
+        let pattern = Pattern::parse(&typed, CaseMatching::Ignore, Normalization::Smart);
+        let mut scored: Vec<(u32, u32, AgentKey)> = shared
+            .latest
+            .agents
+            .iter()
+            .filter(|(_, agent)| agent.listed)
+            .filter_map(|(key, agent)| {
+                let score = if typed.is_empty() {
+                    1
+                } else {
+                    let name = pattern.score(Utf32Str::new(&agent.name.line(), &mut buffer), &mut matcher);
+                    let mut of_skill = || {
+                        let card = agent.card.as_ref()?;
+                        card.skills.iter().filter_map(|skill| {
+                            let words = format!("{} {}", skill.id.line(), skill.name.line());
+                            pattern.score(Utf32Str::new(&words, &mut buffer), &mut matcher)
+                        }).max()
+                    };
+                    match name {
+                        Some(score) => score + 1000,
+                        None => of_skill()?,
+                    }
+                };
+                let usable = if agent.health.takes_work() { 10_000 } else { 0 };
+                Some((score + usable, u32::MAX - agent.order, key))
+            })
+            .collect();
+        scored.sort_unstable_by(|a, b| b.cmp(a));
+        self.offered = scored.into_iter().map(|(_, _, key)| key).take(OFFERED).collect();
+        self.chosen = 0;
+    }
+
+    fn fields(&self) -> Vec<At> {
+        let mut fields = vec![At::Message, At::Data, At::Metadata];
+        if self.purpose == For::New {
+            fields.insert(0, At::To);
+            if self.context.is_some() {
+                fields.push(At::Context);
+            }
+        }
+        fields
+    }
+
+    fn step(&mut self, by: usize, shared: &Shared) {
+        if self.at == At::To {
+            self.take_offer(shared);
+        }
+        let fields = self.fields();
+        let here = fields.iter().position(|field| *field == self.at).unwrap_or(0);
+        self.at = fields[(here + by) % fields.len()];
+    }
+
+    /// The first field is completed when it is left.
+    fn take_offer(&mut self, shared: &Shared) {
+        if self.agent(shared).is_none()
+            && let Some(agent) = self.offered.get(self.chosen).and_then(|key| shared.latest.agents.get(*key))
+        {
+            self.to.set(agent.name.line().into_string());
+        }
+    }
+
+    /// Takes a key; every printable one is text.
+    pub fn key(&mut self, chord: Chord, shared: &Shared) -> Pressed {
+        let pressed = self.pressed(chord, shared);
+        self.light(shared);
+        pressed
+    }
+
+    fn pressed(&mut self, chord: Chord, shared: &Shared) -> Pressed {
+        let sends = (chord.ctrl && chord.code == KeyCode::Char('s')) || (chord.alt && chord.code == KeyCode::Enter);
+        if !sends {
+            self.warned = false;
+        }
+        self.complaint = self.complaint.take().filter(|_| sends);
+        match (chord.code, chord.ctrl) {
+            _ if sends => return self.send(shared),
+            (KeyCode::Esc, _) => return Pressed::Keeps,
+            (KeyCode::Char('x'), true) => {
+                let text = match self.at {
+                    At::Data => written(&self.data),
+                    At::Metadata => self.metadata.text().to_owned(),
+                    At::To | At::Message | At::Context => written(&self.message),
+                };
+                return Pressed::Stays(vec![Step::Cmd(Cmd::Edit(text))]);
+            }
+            (KeyCode::Char('r'), true) => {
+                self.show_earlier(shared);
+                return Pressed::Stays(Vec::new());
+            }
+            (KeyCode::Tab, _) => {
+                self.step(1, shared);
+                return Pressed::Stays(Vec::new());
+            }
+            (KeyCode::BackTab, _) => {
+                self.step(self.fields().len() - 1, shared);
+                return Pressed::Stays(Vec::new());
+            }
+            _ => {}
+        }
+        match self.at {
+            At::To => match chord.code {
+                KeyCode::Down => self.chosen = (self.chosen + 1).min(self.offered.len().saturating_sub(1)),
+                KeyCode::Up => self.chosen = self.chosen.saturating_sub(1),
+                KeyCode::Enter => {
+                    if let Some(agent) = self.offered.get(self.chosen).and_then(|key| shared.latest.agents.get(*key)) {
+                        self.to.set(agent.name.line().into_string());
+                    }
+                    self.step(1, shared);
+                }
+                _ => {
+                    if self.to.key(chord) {
+                        self.offer(shared);
+                    }
+                }
+            },
+            At::Message => {
+                self.message.input(event(chord));
+            }
+            At::Data => {
+                self.data.input(event(chord));
+            }
+            At::Metadata => {
+                self.metadata.key(chord);
+            }
+            At::Context => {
+                if let (Some((_, joins)), KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right | KeyCode::Enter) =
+                    (&mut self.context, chord.code)
+                {
+                    *joins = !*joins;
+                }
+            }
+        }
+        Pressed::Stays(Vec::new())
+    }
+
+    fn show_earlier(&mut self, shared: &Shared) {
+        if self.earlier.is_empty() {
+            self.complaint = Some("nothing was written earlier".into());
+            return;
+        }
+        let at = self.earlier_at.unwrap_or(self.earlier.len());
+        let at = if at == 0 { self.earlier.len() - 1 } else { at - 1 };
+        self.earlier_at = Some(at);
+        let draft = self.earlier[at].clone();
+        self.message = area_of(&draft.message);
+        self.data = area_of(&draft.data);
+        self.metadata = Field::new(draft.metadata);
+        if self.purpose == For::New && draft.purpose == For::New {
+            self.to = Field::new(draft.to);
+            self.offer(shared);
+        }
+    }
+
+    /// Takes pasted text into the field that has the focus.
+    pub fn paste(&mut self, text: &str) {
+        // Line breaks are kept where there are lines; everything else that controls goes.
+        let text: String =
+            text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
+        match self.at {
+            At::To => self.to.insert(text.trim()),
+            At::Message => {
+                self.message.insert_str(text);
+            }
+            At::Data => {
+                self.data.insert_str(text);
+            }
+            At::Metadata => self.metadata.insert(text.trim()),
+            At::Context => {}
+        }
+    }
+
+    /// Takes what an editor wrote.
+    pub fn edited(&mut self, text: &str, shared: &Shared) {
+        let text = text.trim_end_matches('\n');
+        match self.at {
+            At::Data => self.data = area_of(text),
+            At::Metadata => self.metadata.set(text.replace('\n', " ")),
+            At::To | At::Message | At::Context => {
+                self.message = area_of(text);
+                self.at = At::Message;
+            }
+        }
+        self.light(shared);
+    }
+
+    fn parts(&self) -> Result<Vec<Part>, String> {
+        let mut parts = Vec::new();
+        let message = written(&self.message);
+        if !message.trim().is_empty() {
+            parts.push(Part::text(message));
+        }
+        let data = written(&self.data);
+        if !data.trim().is_empty() {
+            serde_json::from_str::<serde::de::IgnoredAny>(&data).map_err(|error| format!("Data is not JSON: {error}"))?;
+            parts.push(Part { content: Content::Data(Json::new(data)), ..Part::text("") });
+        }
+        Ok(parts)
+    }
+
+    fn metadata(&self) -> Result<Option<Json>, String> {
+        let text = self.metadata.text().trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        match serde_json::from_str::<serde_json::Value>(text) {
+            Ok(serde_json::Value::Object(_)) => Ok(Some(Json::new(text))),
+            Ok(_) => Err("Metadata is no JSON object; for example {\"type\":\"charge\"}".into()),
+            Err(error) => Err(format!("Metadata is not JSON: {error}")),
+        }
+    }
+
+    fn intent(&self, shared: &Shared) -> Result<Intent, String> {
+        let (parts, metadata) = (self.parts()?, self.metadata()?);
+        if parts.is_empty() {
+            return Err("there is nothing to send yet: write a message, or data".into());
+        }
+        if let For::Answer { key, attempt } = self.purpose {
+            let row = shared.latest.attempts.get(key).filter(|row| row.id == attempt);
+            if !row.is_some_and(crate::domain::job::Attempt::needs_you) {
+                return Err(format!("it asks nothing any more: {}", self.seen_state));
+            }
+            return Ok(Intent::Answer { attempt, parts, metadata });
+        }
+        let agent = self.agent(shared).map(|(_, agent)| agent);
+        let agent = agent.ok_or_else(|| format!("no agent is called \"{}\"", Untrusted::from(self.to.text()).line()))?;
+        let context = self.context.as_ref().filter(|(_, joins)| *joins).map(|(context, _)| context.clone());
+        Ok(Intent::Send(Box::new(Send {
+            agent: agent.id,
+            parts,
+            context,
+            task: None,
+            metadata,
+            skill: None,
+            caller: None,
+            parent: None,
+        })))
+    }
+
+    fn send(&mut self, shared: &Shared) -> Pressed {
+        self.take_offer(shared);
+        let intent = match self.intent(shared) {
+            Ok(intent) => intent,
+            Err(complaint) => {
+                self.complaint = Some(complaint);
+                return Pressed::Stays(Vec::new());
+            }
+        };
+        if let Some(doubt) = self.doubt(shared)
+            && !self.warned
+        {
+            self.warned = true;
+            self.complaint = Some(format!("{doubt}; ctrl-s again sends it all the same"));
+            return Pressed::Stays(Vec::new());
+        }
+        let name = self.agent(shared).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
+        let words = match self.purpose {
+            For::New => format!("sent to {name}"),
+            For::Answer { .. } => format!("answered {name}"),
+        };
+        Pressed::Closes(vec![Step::Sent(Box::new(self.draft())), Step::Cmd(Cmd::Submit(intent, words))])
+    }
+
+    /// What speaks against sending it so.
+    fn doubt(&self, shared: &Shared) -> Option<String> {
+        let (_, agent) = self.agent(shared)?;
+        let name = agent.name.line();
+        if !agent.health.takes_work() {
+            let told = states::agent(agent, shared.glyphs());
+            return Some(format!("{name} is {}", told.word));
+        }
+        let modes = agent.card.as_ref().map(|card| card.input_modes.as_slice()).unwrap_or_default();
+        let takes = |words: &[&str]| {
+            modes.is_empty() || modes.iter().any(|mode| words.iter().any(|word| mode.contains_ignore_case(word)))
+        };
+        let has_data = !written(&self.data).trim().is_empty();
+        if has_data && !takes(&["json", "data", "*/*"]) {
+            let modes: Vec<String> = modes.iter().map(|mode| mode.line().into_string()).collect();
+            return Some(format!("{name} takes {} only, no JSON", modes.join(", ")));
+        }
+        None
+    }
+
+    fn what_will_happen(&self, shared: &Shared) -> Vec<(String, Role)> {
+        let mut lines = Vec::new();
+        match self.agent(shared) {
+            None if self.to.text().trim().is_empty() => lines.push(("Choose an agent.".into(), Role::Doubt)),
+            None => lines.push(("No agent is called so; enter takes the one that is lit.".into(), Role::Warn)),
+            Some((_, agent)) => {
+                let name = agent.name.line();
+                match (&agent.interface, self.doubt(shared)) {
+                    (_, Some(doubt)) => lines.push((doubt, Role::Warn)),
+                    (Some(interface), None) => {
+                        let streams = if agent.streams() { "streaming" } else { "polled" };
+                        let text = format!("→ {name} over {} {}, {streams}.", interface.binding.line(), interface.dialect);
+                        lines.push((text, Role::Plain));
+                    }
+                    (None, None) => lines.push((format!("{name} offers nothing that we speak."), Role::Warn)),
+                }
+            }
+        }
+        let what = if self.purpose == For::New { "One task, nothing is cancelled." } else { "The same task goes on, in the same context." };
+        let production = if shared.info.protect { ", PRODUCTION" } else { "" };
+        lines.push((format!("Sent as {} to fleet {}{production}. {what}", shared.info.operator, shared.info.fleet), Role::Plain));
+        lines
+    }
+
+    /// Draws it.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+        let (w, h) = shared.size;
+        let border = if shared.info.protect { Role::Bad } else { Role::Title };
+        let width = WIDTH.min(w);
+        let area = layout::card(shared, width, (h.saturating_sub(2)).min(30));
+        canvas.clear(area);
+        let title = if self.purpose == For::New { "new task" } else { "answer" };
+        let facts: Vec<Span> = if self.is_draft { vec![span("draft, kept", Role::Quiet)] } else { Vec::new() };
+        canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(title, Role::Title)], &facts);
+        let bottom = area.bottom() - 1;
+        canvas.heavy_sides(area, area.y + 1, bottom, border);
+        let inner = Rect { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) };
+        self.draw_fields(canvas, inner, shared, area, border);
+        let keys = [
+            span("ctrl-s", Role::Key), span(" send  ", Role::Plain),
+            span("tab", Role::Key), span(" next  ", Role::Plain),
+            span("ctrl-x", Role::Key), span(" editor  ", Role::Plain),
+            span("ctrl-r", Role::Key), span(" earlier  ", Role::Plain),
+            span("esc", Role::Key), span(" close", Role::Plain),
+        ];
+        canvas.heavy_rule(area, bottom, Joint::Bottom, border, &keys, &[]);
+    }
+
+    fn draw_fields(&self, canvas: &mut Canvas<'_>, inner: Rect, shared: &Shared, area: Rect, border: Role) {
+        let mut y = inner.y;
+        let x = inner.x + LABEL;
+        let room = inner.width.saturating_sub(LABEL);
+        let label = |canvas: &mut Canvas<'_>, y: u16, text: &str, on: bool| {
+            canvas.put(inner.x, y, text, if on { Role::Title } else { Role::Quiet }, LABEL);
+        };
+        // To
+        label(canvas, y, "To", self.at == At::To);
+        if let For::Answer { key, .. } = self.purpose {
+            let row = shared.latest.attempts.get(key);
+            let (name, task) = row.map_or_else(Default::default, |row| {
+                let agent = shared.latest.agents.get(row.agent);
+                let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
+                (name, row.task.as_ref().map(|task| task.id.short()).unwrap_or_default())
+            });
+            canvas.put(x, y, &format!("{name}, task {task}, {}", self.seen_state), Role::Plain, room);
+            y += 1;
+            if let Some(note) = row.and_then(|row| row.task.as_ref()).and_then(|task| task.note.as_ref()) {
+                label(canvas, y, "It asks", false);
+                for line in wrap(&note.block(), usize::from(room)).into_iter().take(4) {
+                    canvas.put(x, y, &line, Role::You, room);
+                    y += 1;
+                }
+            }
+        } else {
+            canvas.put(x, y, self.to.text(), if self.at == At::To { Role::Accent } else { Role::Plain }, room);
+            if self.at == At::To {
+                let typed = unicode_width::UnicodeWidthStr::width(self.to.before_cursor());
+                canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
+                canvas.put_right(inner.right(), y, "agent or skill", Role::Quiet, 14);
+            }
+            y += 1;
+            if self.at == At::To && self.agent(shared).is_none() {
+                for (at, key) in self.offered.iter().enumerate() {
+                    let Some(agent) = shared.latest.agents.get(*key) else { continue };
+                    if y + 12 > inner.bottom() && at > 0 {
+                        break;
+                    }
+                    self.draw_offer(canvas, Rect { x, y, width: room, height: 1 }, shared, agent, at == self.chosen);
+                    y += 1;
+                }
+            }
+        }
+        // What stands below the message needs so many lines.
+        let happen = self.what_will_happen(shared);
+        let commands = self.command_lines(shared, usize::from(inner.width));
+        let foot_full = 2 + happen.len() + commands.len();
+        let small = inner.height < 18;
+        let foot = if small { 1 + happen.len() } else { foot_full };
+        let data_lines: u16 = if small { 1 } else { 3 };
+        let rest = data_lines + 1 + u16::from(self.context.is_some()) + u16::from(self.complaint.is_some()) * 2;
+        let foot = u16::try_from(foot).unwrap_or(4);
+        let message = inner.bottom().saturating_sub(y + rest + foot).max(1);
+        label(canvas, y, "Message", self.at == At::Message);
+        draw_area(canvas, &self.message, Rect { x, y, width: room, height: message });
+        y += message;
+        label(canvas, y, "Data", self.at == At::Data);
+        if self.at == At::Data || !self.data.is_empty() {
+            draw_area(canvas, &self.data, Rect { x, y, width: room, height: data_lines });
+        } else {
+            canvas.put(x, y, "JSON, if the agent takes any", Role::Quiet, room);
+        }
+        y += data_lines;
+        label(canvas, y, "Metadata", self.at == At::Metadata);
+        let empty = self.metadata.text().is_empty() && self.at != At::Metadata;
+        let (text, role) = if empty { ("a JSON object", Role::Quiet) } else { (self.metadata.text(), Role::Plain) };
+        canvas.put(x, y, text, if self.at == At::Metadata { Role::Accent } else { role }, room);
+        if self.at == At::Metadata {
+            let typed = unicode_width::UnicodeWidthStr::width(self.metadata.before_cursor());
+            canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
+        }
+        y += 1;
+        if let Some((context, joins)) = &self.context {
+            label(canvas, y, "Context", self.at == At::Context);
+            let (new, join) = if *joins { (Role::Quiet, Role::Accent) } else { (Role::Accent, Role::Quiet) };
+            let used = canvas.put(x, y, " new ", new, room);
+            canvas.put(x + used + 2, y, &format!(" goes on in {} ", context.0.shortened(24).line()), join, room.saturating_sub(used + 2));
+            y += 1;
+        }
+        if let Some(complaint) = &self.complaint {
+            for line in wrap(complaint, usize::from(inner.width)).into_iter().take(2) {
+                canvas.put(inner.x, y, &line, Role::Warn, inner.width);
+                y += 1;
+            }
+        }
+        if y < inner.bottom() {
+            canvas.heavy_rule(area, y, Joint::Middle, border, &[span("what will happen", Role::Quiet)], &[]);
+            y += 1;
+        }
+        for (text, role) in happen {
+            canvas.put(inner.x, y.min(inner.bottom() - 1), &text, role, inner.width);
+            y += 1;
+        }
+        if !small && y + 1 < inner.bottom() {
+            canvas.heavy_rule(area, y, Joint::Middle, border, &[span("the same as a command", Role::Quiet)], &[]);
+            for line in commands {
+                y += 1;
+                if y < inner.bottom() {
+                    canvas.put(inner.x, y, &line, Role::Quiet, inner.width);
+                }
+            }
+        }
+    }
+
+    fn draw_offer(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, agent: &Agent, lit: bool) {
+        let told = states::agent(agent, shared.glyphs());
+        let speaks = agent.interface.as_ref().map(|interface| format!("{} {}", interface.dialect, interface.binding.line()));
+        let skills: Vec<String> = agent
+            .card
+            .as_ref()
+            .map(|card| card.skills.iter().map(|skill| skill.name.line().into_string()).collect())
+            .unwrap_or_default();
+        canvas.put_spans(area.x, area.y, &[
+            span(format!("{} ", told.mark), told.role),
+            span(format!("{:<18}", agent.name.line().fit(18)), Role::Plain),
+            span(format!("{:<14}", told.word), told.role),
+            span(format!("{:<14}", speaks.unwrap_or_default()), Role::Quiet),
+            span(skills.join(", "), Role::Quiet),
+        ], area.width);
+        if lit {
+            canvas.tint(area, Role::Accent);
+        }
+    }
+
+    fn command_lines(&self, shared: &Shared, width: usize) -> Vec<String> {
+        match self.intent(shared) {
+            Ok(intent) => {
+                let command = command::of_intent(&shared.latest, &shared.info.flags, &intent);
+                let lines = wrap(&command, width);
+                let cut = lines.len() > 2;
+                let mut lines: Vec<String> = lines.into_iter().take(2).collect();
+                if cut && let Some(last) = lines.last_mut() {
+                    last.push('…');
+                }
+                lines
+            }
+            Err(_) => vec!["–".into()],
+        }
+    }
+}
+
+/// A chord as the library takes it.
+fn event(chord: Chord) -> KeyEvent {
+    let mut held = KeyModifiers::NONE;
+    for (on, modifier) in
+        [(chord.ctrl, KeyModifiers::CONTROL), (chord.alt, KeyModifiers::ALT), (chord.shift, KeyModifiers::SHIFT)]
+    {
+        if on {
+            held |= modifier;
+        }
+    }
+    KeyEvent::new(chord.code, held)
+}
+
+fn draw_area(canvas: &mut Canvas<'_>, text: &TextArea<'static>, area: Rect) {
+    let area = area.intersection(canvas.area());
+    if !area.is_empty() {
+        text.render(area, canvas.buffer());
+        canvas.disarm(area);
+    }
+}

@@ -1,0 +1,134 @@
+//! What can be copied of what is under the cursor; what went to the clipboard is shown.
+
+use super::menu::{Line, Menu};
+use crate::domain::intent::Intent;
+use crate::protocol::json::safe as escaped;
+use crate::tui::command;
+use crate::tui::model::{Cmd, Shared, Step};
+use crate::tui::views::{Screen, Target};
+
+fn copy(text: String) -> Step {
+    Step::Cmd(Cmd::Copy(text))
+}
+
+/// The command that shows the same as what is under the cursor.
+pub fn command_of(shared: &Shared, target: Target) -> String {
+    let snapshot = &shared.snapshot;
+    let flags = &shared.info.flags;
+    if let Some(attempt) = target.attempt.and_then(|key| snapshot.attempts.get(key)) {
+        let intent = match (&attempt.task, attempt.phase) {
+            (None, crate::domain::job::Phase::Uncertain) => Intent::Resend { attempt: attempt.id, why: None },
+            (None, _) => return format!("quarterdeck{flags} task list"),
+            (Some(_), _) => Intent::CheckTask { attempt: attempt.id },
+        };
+        return command::of_intent(snapshot, flags, &intent);
+    }
+    if target.problem.is_some() {
+        return format!("quarterdeck{flags} problems");
+    }
+    match target.agent.and_then(|key| snapshot.agents.get(key)) {
+        Some(agent) => command::of_agent(agent, flags),
+        None => format!("quarterdeck{flags} task list"),
+    }
+}
+
+/// The menu.
+pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
+    let snapshot = &shared.snapshot;
+    let target = screen.target(shared);
+    let mut lines = vec![Line {
+        key: 'y',
+        label: "the command for this",
+        detail: String::new(),
+        step: copy(command_of(shared, target)),
+    }];
+    let attempt = target.attempt.and_then(|key| snapshot.attempts.get(key));
+    let agent = target.agent.and_then(|key| snapshot.agents.get(key));
+    let id = match (attempt, target.problem.and_then(|key| snapshot.problems.get(key)), agent) {
+        (_, Some(problem), _) => Some(format!("p-{}", problem.number)),
+        (Some(attempt), ..) => Some(match &attempt.task {
+            Some(task) => task.id.to_string(),
+            None => attempt.id.to_string(),
+        }),
+        (None, None, Some(agent)) => Some(agent.name.line().into_string()),
+        (None, None, None) => None,
+    };
+    if let Some(id) = id {
+        let short = crate::domain::text::fit(&id, 36);
+        lines.push(Line { key: 'i', label: "id", detail: short, step: copy(id) });
+    }
+    if let Some(agent) = agent {
+        let has_login = agent.card.as_ref().is_some_and(|card| !card.required_security.is_empty());
+        if let Some(curl) = command::curl(agent, attempt, has_login) {
+            lines.push(Line { key: 'u', label: "curl", detail: "secrets left out".into(), step: copy(curl) });
+        }
+    }
+    if let Some(json) = json_of(shared, target) {
+        lines.push(Line { key: 'j', label: "JSON as the agent sent it", detail: String::new(), step: copy(json) });
+    }
+    if let Some(table) = screen.table(shared) {
+        let rows = table.len().saturating_sub(1);
+        lines.push(Line {
+            key: 't',
+            label: "this table as text",
+            detail: format!("{rows} rows"),
+            step: copy(as_text(&table)),
+        });
+        lines.push(Line { key: 'c', label: "this table as CSV", detail: String::new(), step: copy(as_csv(&table)) });
+    }
+    Menu::new("copy", "clipboard, and shown".into(), lines)
+}
+
+fn json_of(shared: &Shared, target: Target) -> Option<String> {
+    let snapshot = &shared.snapshot;
+    if let Some(attempt) = target.attempt.and_then(|key| snapshot.attempts.get(key)) {
+        let job = snapshot.job_of(attempt)?;
+        let raw = shared.story_of(job.id)?.detail.raw.as_ref()?;
+        return Some(escaped(&raw.0));
+    }
+    let card = target.agent.and_then(|key| snapshot.agents.get(key))?.card.as_ref()?;
+    Some(escaped(card.raw.as_ref()?))
+}
+
+fn as_text(table: &[Vec<String>]) -> String {
+    use unicode_width::UnicodeWidthStr;
+    let columns = table.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns)
+        .map(|at| table.iter().filter_map(|row| row.get(at)).map(|cell| cell.width()).max().unwrap_or(0))
+        .collect();
+    let mut out = String::new();
+    for row in table {
+        let mut line = String::new();
+        for (at, cell) in row.iter().enumerate() {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(widths[at] - cell.width() + 2));
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn as_csv(table: &[Vec<String>]) -> String {
+    let quoted = |cell: &String| {
+        // A spreadsheet runs what begins like a formula.
+        let risky = cell.starts_with(['=', '+', '-', '@']);
+        let cell = if risky { format!("'{cell}") } else { cell.clone() };
+        if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+    };
+    let line = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n";
+    table.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_text_and_csv() {
+        let row = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
+        let table = [row(&["A", "LONG"]), row(&["x, \"y\"", "=1+1"])];
+        assert_eq!(as_text(&table), "A       LONG\nx, \"y\"  =1+1\n");
+        assert_eq!(as_csv(&table), "A,LONG\n\"x, \"\"y\"\"\",'=1+1\n");
+    }
+}

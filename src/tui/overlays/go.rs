@@ -1,0 +1,110 @@
+//! Where one can go from what is under the cursor.
+
+use super::menu::{Line, Menu};
+use crate::tui::actions::Action;
+use crate::tui::model::{Shared, Step};
+use crate::tui::views::problems::{ProblemsView, headline};
+use crate::tui::views::tasks::TasksView;
+use crate::tui::views::{Target, View, raw};
+
+fn open(view: impl Into<View>) -> Step {
+    Step::Open(Box::new(view.into()))
+}
+
+/// The menu.
+pub fn menu(shared: &Shared, target: Target) -> Menu {
+    let snapshot = &shared.snapshot;
+    let mut lines =
+        vec![Line { key: 'g', label: "top of the list", detail: String::new(), step: Step::Act(Action::First) }];
+    let attempt = target.attempt.and_then(|key| Some((key, snapshot.attempts.get(key)?)));
+    let agent_key = attempt.map(|(_, attempt)| attempt.agent).or(target.agent);
+    if let Some(key) = agent_key
+        && let Some(agent) = snapshot.agents.get(key)
+        && let Some(view) = View::agent(shared, key)
+    {
+        let name = agent.name.line().fit(30);
+        lines.push(Line { key: 'a', label: "agent", detail: name.clone(), step: open(view) });
+        let count = snapshot.attempts.iter().rev().take(20_000).filter(|(_, row)| row.agent == key).count();
+        lines.push(Line {
+            key: 'n',
+            label: "tasks of this agent",
+            detail: count.to_string(),
+            step: open(TasksView::of_agent(shared, key)),
+        });
+        lines.push(Line { key: 'w', label: "wire", detail: format!("with {name}"), step: open(View::wire(Some(key))) });
+    }
+    if let Some((key, attempt)) = attempt {
+        let id = attempt.task.as_ref().map(|task| task.id.short());
+        if let Some(view) = View::attempt(shared, key) {
+            lines.push(Line { key: 't', label: "task", detail: id.clone().unwrap_or_default(), step: open(view) });
+        }
+        if let Some(job) = snapshot.job_of(attempt) {
+            let title = format!("tasks › {} › raw", id.unwrap_or_else(|| job.id.short()));
+            let view = raw::RawView::job(title, attempt.job, job.id, target);
+            lines.push(Line { key: 'i', label: "raw JSON", detail: String::new(), step: open(view) });
+            if let Some(parent) = &job.parent {
+                let found = snapshot.attempts.iter().rev().find(|(_, row)| {
+                    row.task.as_ref().is_some_and(|task| task.id == *parent)
+                });
+                if let Some(view) = found.and_then(|(key, _)| View::attempt(shared, key)) {
+                    lines.push(Line { key: 'h', label: "who handed it on", detail: parent.short(), step: open(view) });
+                }
+            }
+        }
+        if let Some(context) = attempt.task.as_ref().and_then(|task| task.context.clone()) {
+            let of = |row: &crate::domain::job::Attempt| {
+                row.task.as_ref().is_some_and(|task| task.context.as_ref() == Some(&context))
+            };
+            let count = snapshot.attempts.iter().rev().take(20_000).filter(|(_, row)| of(row)).count();
+            let word = if count == 1 { "task" } else { "tasks" };
+            lines.push(Line {
+                key: 'c',
+                label: "same context",
+                detail: format!("{count} {word}"),
+                step: open(TasksView::of_context(context)),
+            });
+        }
+        if let Some(caller) = snapshot.job_of(attempt).and_then(|job| job.caller.as_ref()) {
+            let caller = caller.line().into_string();
+            let word = caller.split_whitespace().next().unwrap_or_default().to_owned();
+            lines.push(Line {
+                key: 'u',
+                label: "same caller",
+                detail: caller,
+                step: open(TasksView::new().filtered(&format!("from={word}"))),
+            });
+        }
+    }
+    let problem = snapshot.open_problems().find(|(key, problem)| {
+        let of_attempt = target.attempt.is_some_and(|at| problem.subject == crate::domain::problem::Subject::Attempt(at));
+        target.problem != Some(*key) && (of_attempt || (agent_key.is_some() && problem.agent == agent_key))
+    });
+    if let Some((key, problem)) = problem {
+        lines.push(Line {
+            key: 'p',
+            label: "problem",
+            detail: format!("p-{} {}", problem.number, headline(snapshot, problem)),
+            step: open(ProblemsView::new().at(key)),
+        });
+    }
+    Menu::new("go to", String::new(), lines)
+}
+
+/// The menu of all views, with counts.
+pub fn views(shared: &Shared) -> Menu {
+    let snapshot = &shared.snapshot;
+    let listed = snapshot.agents.iter().filter(|(_, agent)| agent.listed).count();
+    let live: u32 = snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+    let waiting: u32 = snapshot.agents.iter().map(|(_, agent)| agent.counts.need_you).sum();
+    let problems = snapshot.open_problems().count();
+    let line = |key, label, detail: String, action| Line { key, label, detail, step: Step::Act(action) };
+    Menu::new("views", String::new(), vec![
+        line('1', "fleet", format!("{listed} agents"), Action::ViewFleet),
+        line('2', "tasks", format!("{live} live of {}", snapshot.attempts.len()), Action::ViewTasks),
+        line('3', "inbox", format!("{waiting} need you"), Action::ViewInbox),
+        line('4', "problems", format!("{problems} open"), Action::ViewProblems),
+        line('w', "wire", "what was sent and received".into(), Action::ViewWire),
+        line('m', "messages", format!("{} told", shared.messages.len()), Action::ViewMessages),
+        line('?', "help", "every key".into(), Action::Help),
+    ])
+}

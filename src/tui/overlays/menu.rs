@@ -1,0 +1,94 @@
+//! Menus: they appear with the first key, and the second may follow as fast as one likes.
+
+use crossterm::event::KeyCode;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::Pressed;
+use crate::tui::keymap::Chord;
+use crate::tui::layout;
+use crate::tui::model::{Shared, Step};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, span};
+
+/// A line of a menu.
+#[derive(Debug)]
+pub struct Line {
+    /// The letter that chooses it.
+    pub key: char,
+    /// What it is.
+    pub label: &'static str,
+    /// What it means here.
+    pub detail: String,
+    /// What it does.
+    pub step: Step,
+}
+
+/// A menu.
+#[derive(Debug)]
+pub struct Menu {
+    title: &'static str,
+    facts: String,
+    lines: Vec<Line>,
+    chosen: usize,
+}
+
+impl Menu {
+    /// A menu of lines.
+    pub fn new(title: &'static str, facts: String, lines: Vec<Line>) -> Self {
+        Self { title, facts, lines, chosen: 0 }
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, chord: Chord) -> Pressed {
+        let at = match chord.code {
+            KeyCode::Esc => return Pressed::Closes(Vec::new()),
+            KeyCode::Down => {
+                self.chosen = (self.chosen + 1).min(self.lines.len().saturating_sub(1));
+                return Pressed::Stays(Vec::new());
+            }
+            KeyCode::Up => {
+                self.chosen = self.chosen.saturating_sub(1);
+                return Pressed::Stays(Vec::new());
+            }
+            KeyCode::Enter => self.chosen,
+            _ => match chord.typed().and_then(|c| self.lines.iter().position(|line| line.key == c)) {
+                Some(at) => at,
+                None => return Pressed::Stays(Vec::new()),
+            },
+        };
+        if at >= self.lines.len() {
+            return Pressed::Closes(Vec::new());
+        }
+        Pressed::Closes(vec![self.lines.swap_remove(at).step])
+    }
+
+    /// Draws it.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+        let label = self.lines.iter().map(|line| line.label.width()).max().unwrap_or(0);
+        let detail = self.lines.iter().map(|line| line.detail.width()).max().unwrap_or(0);
+        let title = self.title.width() + self.facts.width() + 8;
+        let width = (label + detail + 10).max(title).max(34);
+        let height = u16::try_from(self.lines.len()).unwrap_or(10) + 2;
+        let area = layout::card(shared, u16::try_from(width).unwrap_or(60).min(76), height);
+        canvas.clear(area);
+        let facts = [span(self.facts.clone(), Role::Quiet)];
+        canvas.heavy_rule(area, area.y, Joint::Top, Role::Title, &[span(self.title, Role::Title)], &facts);
+        let bottom = area.bottom() - 1;
+        canvas.heavy_sides(area, area.y + 1, bottom, Role::Title);
+        let at = u16::try_from(label).unwrap_or(20) + 7;
+        for (index, line) in self.lines.iter().enumerate() {
+            let y = area.y + 1 + u16::try_from(index).unwrap_or(0);
+            if y >= bottom {
+                break;
+            }
+            canvas.put(area.x + 2, y, &line.key.to_string(), Role::Key, 1);
+            canvas.put(area.x + 5, y, line.label, Role::Plain, at);
+            canvas.put(area.x + at, y, &line.detail, Role::Quiet, area.width.saturating_sub(at + 2));
+            if index == self.chosen {
+                canvas.tint(Rect::new(area.x + 1, y, area.width - 2, 1), Role::Accent);
+            }
+        }
+        canvas.heavy_rule(area, bottom, Joint::Bottom, Role::Title, &[span("esc", Role::Key)], &[]);
+    }
+}

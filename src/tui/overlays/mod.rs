@@ -1,0 +1,108 @@
+//! What opens over a view: the command line, menus, cards and the composer.
+
+pub mod card;
+pub mod composer;
+pub mod copy;
+pub mod go;
+pub mod menu;
+pub mod prompt;
+
+use super::keymap::Chord;
+use super::model::{Shared, Step};
+use super::widgets::canvas::Canvas;
+use crate::domain::time::At;
+
+/// Something over the view.
+#[derive(Debug)]
+pub enum Overlay {
+    /// The command line, or what is searched for.
+    Prompt(prompt::Prompt),
+    /// A menu: one more key chooses.
+    Menu(menu::Menu),
+    /// A card that says what will happen.
+    Card(card::Card),
+    /// A message that is being written.
+    Composer(Box<composer::Composer>),
+}
+
+/// What a key did.
+#[derive(Debug)]
+pub enum Pressed {
+    /// It stays open.
+    Stays(Vec<Step>),
+    /// It closes.
+    Closes(Vec<Step>),
+    /// The view behind is searched for this; it stays open.
+    Searches(String),
+    /// The message is kept as a draft.
+    Keeps,
+}
+
+impl Overlay {
+    /// Takes a key.
+    pub fn key(&mut self, chord: Chord, at: At, shared: &Shared) -> Pressed {
+        match self {
+            Self::Prompt(prompt) => prompt.key(chord, shared),
+            Self::Menu(menu) => menu.key(chord),
+            Self::Card(card) => card.key(chord, at, shared),
+            Self::Composer(composer) => composer.key(chord, shared),
+        }
+    }
+
+    /// Takes pasted text; false if it has nowhere to go.
+    pub fn paste(&mut self, text: &str, shared: &Shared) -> bool {
+        match self {
+            Self::Prompt(prompt) => {
+                prompt.paste(text, shared);
+                true
+            }
+            Self::Composer(composer) => {
+                composer.paste(text);
+                true
+            }
+            Self::Card(card) => card.paste(text),
+            Self::Menu(_) => false,
+        }
+    }
+
+    /// Takes in what has changed behind it; true if it looks different.
+    pub fn settle(&mut self, shared: &Shared) -> bool {
+        match self {
+            Self::Card(card) => card.settle(shared),
+            Self::Composer(composer) => composer.settle(shared),
+            Self::Prompt(_) | Self::Menu(_) => false,
+        }
+    }
+
+    /// True if it takes the last line of the screen.
+    pub fn is_line(&self) -> bool {
+        matches!(self, Self::Prompt(_))
+    }
+
+    /// It has been seen since then.
+    pub fn shown(&mut self, at: At) {
+        if let Self::Card(card) = self {
+            card.shown(at);
+        }
+    }
+
+    /// Draws it.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+        match self {
+            Self::Prompt(prompt) => prompt.draw(canvas, shared),
+            Self::Menu(menu) => menu.draw(canvas, shared),
+            Self::Card(card) => card.draw(canvas, shared),
+            Self::Composer(composer) => composer.draw(canvas, shared),
+        }
+    }
+
+    /// What the last border says while it is open.
+    pub fn keys(&self) -> &'static str {
+        match self {
+            Self::Prompt(prompt) => prompt.keys(),
+            Self::Menu(_) => "a letter chooses   esc close",
+            Self::Card(_) => "esc leave it   f1 help",
+            Self::Composer(_) => "esc closes and keeps the draft   f1 help",
+        }
+    }
+}

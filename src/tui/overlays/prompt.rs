@@ -1,0 +1,174 @@
+//! The command line with its palette, and the line that filters or searches.
+
+use crossterm::event::KeyCode;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::Pressed;
+use crate::tui::commands::{self, Entry};
+use crate::tui::keymap::Chord;
+use crate::tui::layout;
+use crate::tui::model::{Shared, Step};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::field::Field;
+
+/// Lines of the palette.
+const LINES: usize = 12;
+
+/// What the line is for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Kind {
+    Command,
+    /// What was filtered or searched for before.
+    Search(String),
+}
+
+/// A line that is typed at the last border.
+#[derive(Debug)]
+pub struct Prompt {
+    kind: Kind,
+    field: Field,
+    entries: Vec<Entry>,
+    chosen: Option<usize>,
+}
+
+impl Prompt {
+    /// A command.
+    pub fn command(shared: &Shared) -> Self {
+        Self {
+            kind: Kind::Command,
+            field: Field::default(),
+            entries: commands::complete(shared, "", LINES),
+            chosen: None,
+        }
+    }
+
+    /// What is filtered or searched for.
+    pub fn search(before: String) -> Self {
+        Self { field: Field::new(before.clone()), kind: Kind::Search(before), entries: Vec::new(), chosen: None }
+    }
+
+    fn changed(&mut self, shared: &Shared) -> Pressed {
+        match self.kind {
+            Kind::Command => {
+                self.entries = commands::complete(shared, self.field.text(), LINES);
+                self.chosen = None;
+                Pressed::Stays(Vec::new())
+            }
+            Kind::Search(_) => Pressed::Searches(self.field.text().to_owned()),
+        }
+    }
+
+    /// Takes a key; every printable one is text.
+    pub fn key(&mut self, chord: Chord, shared: &Shared) -> Pressed {
+        match (chord.code, chord.ctrl) {
+            (KeyCode::Esc, _) => match &self.kind {
+                Kind::Command => Pressed::Closes(Vec::new()),
+                Kind::Search(before) => Pressed::Closes(vec![Step::Search(before.clone())]),
+            },
+            (KeyCode::Backspace, false) if self.field.text().is_empty() => Pressed::Closes(Vec::new()),
+            (KeyCode::Enter, _) => match &self.kind {
+                Kind::Command => {
+                    let entry = self.chosen.and_then(|at| self.entries.get(at));
+                    let words = entry.map_or_else(|| self.field.text().to_owned(), |entry| entry.text.clone());
+                    // A command that wants words waits for them.
+                    if entry.is_some() && words.contains(' ') && words.chars().any(|c| c.is_ascii_uppercase() || c == '|') {
+                        self.field.set(format!("{} ", words.split(' ').next().unwrap_or_default()));
+                        return self.changed(shared);
+                    }
+                    if words.trim().is_empty() {
+                        return Pressed::Closes(Vec::new());
+                    }
+                    Pressed::Closes(vec![Step::Command(words)])
+                }
+                Kind::Search(_) => Pressed::Closes(Vec::new()),
+            },
+            (KeyCode::Down, _) | (KeyCode::Char('n'), true) if !self.entries.is_empty() => {
+                let next = self.chosen.map_or(0, |at| at + 1);
+                self.chosen = Some(next.min(self.entries.len() - 1));
+                Pressed::Stays(Vec::new())
+            }
+            (KeyCode::Up, _) | (KeyCode::Char('p'), true) if !self.entries.is_empty() => {
+                self.chosen = self.chosen.and_then(|at| at.checked_sub(1));
+                Pressed::Stays(Vec::new())
+            }
+            (KeyCode::Tab, _) if !self.entries.is_empty() => {
+                let entry = &self.entries[self.chosen.unwrap_or(0)];
+                let word = entry.text.split(' ').next().unwrap_or_default();
+                let space = if entry.text.contains(' ') { " " } else { "" };
+                self.field.set(format!("{word}{space}"));
+                self.changed(shared)
+            }
+            _ => {
+                if self.field.key(chord) {
+                    self.changed(shared)
+                } else {
+                    Pressed::Stays(Vec::new())
+                }
+            }
+        }
+    }
+
+    /// Takes pasted text: it is text, and nothing of it runs.
+    pub fn paste(&mut self, text: &str, shared: &Shared) {
+        self.field.insert(text.trim());
+        let _searched_with_the_next_key = self.changed(shared);
+    }
+
+    /// What the line says now.
+    pub fn text(&self) -> Option<&str> {
+        matches!(self.kind, Kind::Search(_)).then(|| self.field.text())
+    }
+
+    /// What the last border says.
+    pub fn keys(&self) -> &'static str {
+        match self.kind {
+            Kind::Command => "",
+            Kind::Search(_) => "",
+        }
+    }
+
+    /// Draws the line over the last border, and the palette above it.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+        let screen = layout::screen(shared);
+        let y = screen.bottom().saturating_sub(1);
+        let line = Rect::new(0, y, screen.width, 1);
+        canvas.clear(line);
+        let sign = if self.kind == Kind::Command { ":" } else { "/" };
+        canvas.put(1, y, sign, Role::Key, 1);
+        let room = screen.width.saturating_sub(4);
+        let before = self.field.before_cursor().width();
+        // What does not fit is left out at the left.
+        let skip = before.saturating_sub(usize::from(room.saturating_sub(1)));
+        let shown: String = self.field.text().chars().skip(skip).collect();
+        canvas.put(2, y, &shown, Role::Plain, room);
+        let cursor = u16::try_from(before - skip).unwrap_or(0);
+        canvas.type_at(2 + cursor, y);
+        let hint = match self.kind {
+            Kind::Command => "enter run   tab complete   esc close",
+            Kind::Search(_) => "enter keep   esc as before   ! not   ~ near   key=value",
+        };
+        let used = 4 + u16::try_from(shown.width()).unwrap_or(0);
+        if screen.width > used + 56 {
+            canvas.put_right(screen.width - 1, y, hint, Role::Quiet, 60);
+        }
+        if self.entries.is_empty() {
+            return;
+        }
+        let rows = u16::try_from(self.entries.len()).unwrap_or(0).min(screen.height.saturating_sub(5));
+        let area = Rect::new(0, y.saturating_sub(rows + 1), screen.width.min(100), rows + 1);
+        canvas.clear(area);
+        canvas.rule(area, area.y, Joint::Top, &[span("commands", Role::Title)], &[]);
+        canvas.sides(area, area.y + 1, area.bottom());
+        for (at, entry) in self.entries.iter().take(usize::from(rows)).enumerate() {
+            let y = area.y + 1 + u16::try_from(at).unwrap_or(0);
+            canvas.put(area.x + 2, y, &entry.text, Role::Key, 22);
+            canvas.put(area.x + 25, y, entry.key, Role::Quiet, 10);
+            canvas.put(area.x + 36, y, &entry.doc, Role::Plain, area.width.saturating_sub(38));
+            if self.chosen == Some(at) {
+                canvas.tint(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1), Role::Accent);
+            }
+        }
+    }
+}

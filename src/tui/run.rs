@@ -1,0 +1,444 @@
+//! The console's loop: keys, the engine's news and the clock go in, drawings and wishes come out.
+
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
+
+use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
+use futures_util::StreamExt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::format::Clocks;
+use super::keymap::Chord;
+use super::model::{Cmd, Info, Model, Mouse, Msg, Shared};
+use super::overlays::card;
+use super::render::render;
+use super::terminal::Terminal;
+use super::theme::{Role, Theme};
+use super::update::update;
+use crate::demo::Caption;
+use crate::domain::id::JobId;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::time::At;
+use crate::engine::Handle;
+
+/// Between two drawings, and while keys come in.
+const FRAME: Duration = Duration::from_millis(33);
+const FRAME_WITH_KEYS: Duration = Duration::from_millis(16);
+/// Keys count as coming in for so long after the last one.
+const KEYS: Duration = Duration::from_millis(300);
+/// Answers and facts that wait for the screen; whoever tells more waits, a story that falls behind is
+/// told anew.
+const NEWS: usize = 1024;
+/// News taken in before anything else is looked at.
+const BATCH: usize = 256;
+
+/// What a console starts with.
+#[derive(Debug)]
+pub struct Start {
+    /// The way to the engine.
+    pub handle: Handle,
+    /// About the fleet and this surface.
+    pub info: Info,
+    /// The looks.
+    pub theme: Theme,
+    /// The clocks.
+    pub clocks: Clocks,
+    /// The mouse is ours.
+    pub mouse: bool,
+    /// What is told about the embedded fleet, and how the teller is led.
+    pub story: Option<(watch::Receiver<Caption>, mpsc::Sender<bool>)>,
+    /// Something to say first.
+    pub greeting: Option<String>,
+}
+
+/// How a console ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Left {
+    /// Somebody left; what goes on without them.
+    Quit(String),
+    /// Somebody goes to another fleet.
+    Switch(String),
+    /// The engine that was joined has ended.
+    Gone,
+    /// A signal of this number, or the terminal has gone.
+    Signal(i32),
+}
+
+/// Runs the console until somebody leaves.
+///
+/// # Errors
+/// The terminal cannot be taken.
+pub async fn run(start: Start) -> io::Result<Left> {
+    let title = format!("quarterdeck {}", start.info.fleet);
+    let mut terminal = Terminal::take(start.mouse, &title)?;
+    let (news, told) = mpsc::channel(NEWS);
+    let snapshot = start.handle.snapshot();
+    let base = (Instant::now(), snapshot.at);
+    let shared = Shared::new(snapshot, start.info, start.theme, start.clocks, terminal.size(), base.1);
+    let mut model = Model::new(shared, start.mouse);
+    if let Some(text) = start.greeting {
+        super::update::say(&mut model, Role::Plain, text);
+    }
+    let (captions, presenter) = start.story.unzip();
+    let mut console = Console { handle: start.handle, news, presenter, follows: None, base };
+    let left = console.run(&mut terminal, &mut model, told, captions).await;
+    if let Some(follows) = console.follows {
+        follows.abort();
+    }
+    drop(terminal);
+    // Whose terminal has gone is told nothing, and that is no fault of ours.
+    Ok(left.unwrap_or(Left::Signal(1)))
+}
+
+/// The signals that end a console.
+struct Signals {
+    terminate: Signal,
+    hangup: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn recv(&mut self) -> i32 {
+        tokio::select! {
+            _ = self.hangup.recv() => 1,
+            _ = self.interrupt.recv() => 2,
+            _ = self.terminate.recv() => 15,
+        }
+    }
+}
+
+struct Console {
+    handle: Handle,
+    news: mpsc::Sender<Msg>,
+    presenter: Option<mpsc::Sender<bool>>,
+    follows: Option<AbortHandle>,
+    /// The engine's clock: a moment of ours, and what it was there.
+    base: (Instant, At),
+}
+
+/// When and how the screen was drawn last.
+struct Drawing {
+    last: Option<Instant>,
+    key: Option<Instant>,
+    /// When something that was drawn is no longer true.
+    stale: Option<Instant>,
+}
+
+impl Drawing {
+    /// The earliest time of the next drawing.
+    fn due(&self) -> Instant {
+        let now = Instant::now();
+        let Some(last) = self.last else { return now };
+        let keys = self.key.is_some_and(|key| now.duration_since(key) < KEYS);
+        last + if keys { FRAME_WITH_KEYS } else { FRAME }
+    }
+}
+
+/// What woke the loop.
+enum Woken {
+    Input(Option<io::Result<Event>>),
+    Signal(i32),
+    Snapshot(bool),
+    News(Msg),
+    Caption,
+    Clock,
+}
+
+impl Console {
+    fn now(&self) -> At {
+        self.base.1 + self.base.0.elapsed()
+    }
+
+    /// Follows the engine's clock, and never goes back.
+    fn set_clock(&mut self, snapshot: &Snapshot) {
+        self.base = (Instant::now(), self.now().max(snapshot.at));
+    }
+
+    async fn run(
+        &mut self,
+        terminal: &mut Terminal,
+        model: &mut Model,
+        mut told: mpsc::Receiver<Msg>,
+        mut captions: Option<watch::Receiver<Caption>>,
+    ) -> io::Result<Left> {
+        let mut input = EventStream::new();
+        let mut signals = Signals::listen()?;
+        let mut snapshots = self.handle.watch();
+        let mut drawing = Drawing { last: None, key: None, stale: None };
+        let mut first: Vec<Msg> = Vec::new();
+        if let Some(captions) = &mut captions {
+            first.push(Msg::Caption(captions.borrow_and_update().clone()));
+        }
+        let mut cmds = update(model, self.now(), first);
+        loop {
+            for cmd in std::mem::take(&mut cmds) {
+                match cmd {
+                    Cmd::Quit => return Ok(Left::Quit(card::leaving(&model.shared).join(" "))),
+                    Cmd::Switch(name) => return Ok(Left::Switch(name)),
+                    Cmd::Edit(text) => {
+                        drop(input);
+                        terminal.leave();
+                        let edited = edit(&text).await;
+                        terminal.come_back()?;
+                        input = EventStream::new();
+                        // An interrupt in the editor was meant for the editor.
+                        signals = Signals::listen()?;
+                        let (width, height) = terminal.size();
+                        let (text, problem) = match edited {
+                            Ok(text) => (Some(text), None),
+                            Err(why) => (None, Some(Msg::Say(Role::Warn, why))),
+                        };
+                        let msgs = [Msg::Resize(width, height), Msg::Edited(text)];
+                        cmds.extend(update(model, self.now(), msgs.into_iter().chain(problem)));
+                    }
+                    Cmd::Suspend => {
+                        terminal.leave();
+                        let _we_are_still_here = rustix::process::kill_process(
+                            rustix::process::getpid(),
+                            rustix::process::Signal::STOP,
+                        );
+                        terminal.come_back()?;
+                        let (width, height) = terminal.size();
+                        cmds.extend(update(model, self.now(), [Msg::Resize(width, height)]));
+                    }
+                    Cmd::Redraw => {
+                        terminal.afresh()?;
+                        model.dirty = true;
+                    }
+                    Cmd::Copy(text) => terminal.copy(&text)?,
+                    Cmd::Mouse(on) => terminal.set_mouse(on)?,
+                    cmd => self.begin(cmd),
+                }
+            }
+            if !cmds.is_empty() {
+                continue;
+            }
+            if model.dirty && Instant::now() >= drawing.due() {
+                self.draw(terminal, model, &mut drawing, &mut cmds)?;
+                if !cmds.is_empty() {
+                    continue;
+                }
+            }
+            let wakes = self.wakes(model, &drawing);
+            let woken = tokio::select! {
+                biased;
+                event = input.next() => Woken::Input(event),
+                number = signals.recv() => Woken::Signal(number),
+                Some(msg) = told.recv() => Woken::News(msg),
+                changed = snapshots.changed() => Woken::Snapshot(changed.is_ok()),
+                Ok(()) = changed(&mut captions) => Woken::Caption,
+                () = tokio::time::sleep_until(wakes) => Woken::Clock,
+            };
+            let mut msgs = Vec::new();
+            match woken {
+                Woken::Input(Some(Ok(event))) => {
+                    if matches!(event, Event::Key(_) | Event::Mouse(_)) {
+                        drawing.key = Some(Instant::now());
+                    }
+                    if let Event::Resize(width, height) = event {
+                        terminal.resize(width, height)?;
+                    }
+                    msgs.extend(input_msg(event));
+                }
+                Woken::Input(_) => return Ok(Left::Signal(1)),
+                Woken::Signal(number) => return Ok(Left::Signal(number)),
+                Woken::News(msg) => {
+                    msgs.push(msg);
+                    while msgs.len() < BATCH && let Ok(msg) = told.try_recv() {
+                        msgs.push(msg);
+                    }
+                }
+                Woken::Snapshot(true) => {
+                    let snapshot = snapshots.borrow_and_update().clone();
+                    self.set_clock(&snapshot);
+                    msgs.push(Msg::Snapshot(snapshot));
+                }
+                Woken::Snapshot(false) => return Ok(Left::Gone),
+                Woken::Caption => {
+                    if let Some(captions) = &mut captions {
+                        msgs.push(Msg::Caption(captions.borrow_and_update().clone()));
+                    }
+                }
+                Woken::Clock => {
+                    if drawing.stale.is_some_and(|stale| stale <= Instant::now()) {
+                        msgs.push(Msg::Due);
+                    }
+                }
+            }
+            cmds = update(model, self.now(), msgs);
+        }
+    }
+
+    fn draw(
+        &mut self,
+        terminal: &mut Terminal,
+        model: &mut Model,
+        drawing: &mut Drawing,
+        cmds: &mut Vec<Cmd>,
+    ) -> io::Result<()> {
+        // What is drawn is as of now, not as of the last news.
+        cmds.extend(update(model, self.now(), []));
+        let drawn = terminal.draw(|buffer| render(model, buffer))?;
+        let now = Instant::now();
+        model.dirty = false;
+        drawing.last = Some(now);
+        let stale = drawn.next_change.filter(|_| !model.shared.held);
+        drawing.stale = stale.map(|left| now + left);
+        if !model.overlays.is_empty() {
+            cmds.extend(update(model, self.now(), [Msg::Shown]));
+        }
+        Ok(())
+    }
+
+    /// When the loop goes on by the clock alone.
+    fn wakes(&self, model: &Model, drawing: &Drawing) -> Instant {
+        let now = Instant::now();
+        if model.dirty {
+            return drawing.due();
+        }
+        let by_model = model.wakes_at().map(|at| now + at.since(self.now()));
+        let by_screen = drawing.stale.map(|stale| stale.max(drawing.due()));
+        let wakes = [by_model, by_screen].into_iter().flatten().min();
+        wakes.unwrap_or(now + Duration::from_secs(3600))
+    }
+
+    /// Begins something outside whose end is told later.
+    fn begin(&mut self, cmd: Cmd) {
+        let (handle, news) = (self.handle.clone(), self.news.clone());
+        match cmd {
+            Cmd::Submit(intent, words) => {
+                tokio::spawn(async move {
+                    let result = handle.submit(intent).await;
+                    let _the_screen_has_gone = news.send(Msg::Submitted(words, result)).await;
+                });
+            }
+            Cmd::Follow(job) => {
+                if let Some(before) = self.follows.take() {
+                    before.abort();
+                }
+                self.follows = job.map(|job| tokio::spawn(follow(handle, job, news)).abort_handle());
+            }
+            Cmd::Query(query, generation) => {
+                tokio::spawn(async move {
+                    let answer = handle.query(query).await;
+                    let _the_screen_has_gone = news.send(Msg::Answered(generation, answer)).await;
+                });
+            }
+            Cmd::Index(work, snapshot) => {
+                tokio::task::spawn_blocking(move || {
+                    let rows = work.build(&snapshot);
+                    let _the_screen_has_gone = news.blocking_send(Msg::Indexed(work.order, snapshot.rev, rows));
+                });
+            }
+            Cmd::Present(on) => {
+                if let Some(presenter) = &self.presenter {
+                    let _eight_are_enough = presenter.try_send(on);
+                }
+            }
+            // These need the terminal, and are done where it is.
+            Cmd::Copy(_) | Cmd::Edit(_) | Cmd::Redraw | Cmd::Mouse(_) | Cmd::Suspend | Cmd::Quit | Cmd::Switch(_) => {}
+        }
+    }
+}
+
+/// Ends when the caption has changed; never if there is no story or it is over.
+async fn changed(captions: &mut Option<watch::Receiver<Caption>>) -> Result<(), ()> {
+    match captions {
+        Some(captions) => {
+            if captions.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn input_msg(event: Event) -> Option<Msg> {
+    match event {
+        Event::Key(key) if key.kind != KeyEventKind::Release => Some(Msg::Key(Chord::from_event(&key))),
+        Event::Paste(text) => Some(Msg::Paste(text)),
+        Event::Resize(width, height) => Some(Msg::Resize(width, height)),
+        Event::Mouse(mouse) => {
+            let what = match mouse.kind {
+                MouseEventKind::Down(MouseButton::Left) => Mouse::Click,
+                MouseEventKind::Down(MouseButton::Right) => Mouse::Menu,
+                MouseEventKind::ScrollUp => Mouse::Up,
+                MouseEventKind::ScrollDown => Mouse::Down,
+                _ => return None,
+            };
+            Some(Msg::Mouse(what, mouse.column, mouse.row))
+        }
+        Event::Key(_) | Event::FocusGained | Event::FocusLost => None,
+    }
+}
+
+/// Tells a job's story; told anew whenever the screen could not keep up.
+async fn follow(handle: Handle, job: JobId, news: mpsc::Sender<Msg>) {
+    loop {
+        let mut story = match handle.follow(job).await {
+            Ok(story) => story,
+            Err(error) => {
+                let _the_screen_has_gone = news.send(Msg::Say(Role::Warn, error.to_string())).await;
+                return;
+            }
+        };
+        if news.send(Msg::Story(job, story.facts, story.until)).await.is_err() {
+            return;
+        }
+        while let Some(fact) = story.more.recv().await {
+            if news.send(Msg::Fact(job, fact)).await.is_err() {
+                return;
+            }
+        }
+        if handle.is_gone() {
+            return;
+        }
+        // Whoever was too slow once is not asked to read everything again at once.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Lets somebody edit a text with their editor.
+async fn edit(text: &str) -> Result<String, String> {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
+    let path = std::env::temp_dir().join(format!("quarterdeck-{}-{}.md", std::process::id(), uuid::Uuid::now_v7()));
+    let told = |error: io::Error| format!("{}: {error}", path.display());
+    let write = || -> io::Result<()> {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
+        io::Write::write_all(&mut file, text.as_bytes())
+    };
+    write().map_err(told)?;
+    // As git and others do: the variable may hold arguments.
+    let status = tokio::process::Command::new("sh")
+        .arg("-c")
+        .arg(format!("{editor} \"$1\""))
+        .arg("sh")
+        .arg(&path)
+        .status()
+        .await;
+    let read = std::fs::read_to_string(&path);
+    let _it_may_be_gone = std::fs::remove_file(&path);
+    match status {
+        Ok(status) if status.success() => {
+            let text = read.map_err(told)?;
+            Ok(text.strip_suffix('\n').map_or_else(|| text.clone(), str::to_owned))
+        }
+        Ok(status) => Err(format!("{editor} ended with {status}; nothing was taken")),
+        Err(error) => Err(format!("{editor} cannot be started: {error}; set EDITOR")),
+    }
+}

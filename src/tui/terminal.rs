@@ -1,0 +1,187 @@
+//! The terminal: taken with everything that the console needs, and given back whatever happens.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossterm::clipboard::CopyToClipboard;
+use crossterm::cursor::{Hide, MoveTo, Show};
+use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
+use crossterm::terminal::{
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
+    disable_raw_mode, enable_raw_mode,
+};
+use crossterm::{execute, queue};
+use ratatui::backend::{Backend, CrosstermBackend};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::render::Drawn;
+
+/// The terminal is ours; whoever gives it back first clears this.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Bytes kept before they are written; a full screen fits.
+const BUFFER: usize = 64 * 1024;
+
+/// The terminal while it is ours. Dropping it gives it back.
+#[derive(Debug)]
+pub struct Terminal {
+    backend: CrosstermBackend<io::BufWriter<io::Stdout>>,
+    /// What is on the screen, and what is drawn next.
+    buffers: [Buffer; 2],
+    shown: usize,
+    mouse: bool,
+    cursor: Option<(u16, u16)>,
+    title: String,
+}
+
+impl Terminal {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// It is none, or it refuses.
+    pub fn take(mouse: bool, title: &str) -> io::Result<Self> {
+        let (width, height) = crossterm::terminal::size()?;
+        let area = Rect::new(0, 0, width, height);
+        let out = io::BufWriter::with_capacity(BUFFER, io::stdout());
+        let mut terminal = Self {
+            backend: CrosstermBackend::new(out),
+            buffers: [Buffer::empty(area), Buffer::empty(area)],
+            shown: 0,
+            mouse,
+            cursor: None,
+            title: title.to_owned(),
+        };
+        terminal.enter()?;
+        Ok(terminal)
+    }
+
+    fn enter(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        TAKEN.store(true, Ordering::SeqCst);
+        let out = &mut self.backend;
+        queue!(out, EnterAlternateScreen, EnableBracketedPaste, SetTitle(&self.title), Hide)?;
+        if self.mouse {
+            queue!(out, EnableMouseCapture)?;
+        }
+        Write::flush(out)?;
+        self.afresh()
+    }
+
+    /// The size in cells.
+    pub fn size(&self) -> (u16, u16) {
+        let area = self.buffers[0].area;
+        (area.width, area.height)
+    }
+
+    /// It has another size.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn resize(&mut self, width: u16, height: u16) -> io::Result<()> {
+        if self.size() == (width, height) {
+            return Ok(());
+        }
+        let area = Rect::new(0, 0, width, height);
+        self.buffers = [Buffer::empty(area), Buffer::empty(area)];
+        self.afresh()
+    }
+
+    /// The next drawing writes every cell.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn afresh(&mut self) -> io::Result<()> {
+        self.buffers[self.shown].reset();
+        self.cursor = None;
+        self.backend.clear()?;
+        Write::flush(&mut self.backend)
+    }
+
+    /// Draws, and writes the cells that differ; nothing if none does.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer) -> Drawn) -> io::Result<Drawn> {
+        let next = 1 - self.shown;
+        self.buffers[next].reset();
+        let drawn = draw(&mut self.buffers[next]);
+        let changes = self.buffers[self.shown].diff(&self.buffers[next]);
+        if !changes.is_empty() || drawn.typing != self.cursor {
+            queue!(self.backend, BeginSynchronizedUpdate)?;
+            self.backend.draw(changes.into_iter())?;
+            let out = &mut self.backend;
+            match drawn.typing {
+                Some((x, y)) => queue!(out, MoveTo(x, y), Show)?,
+                None => queue!(out, Hide)?,
+            }
+            self.cursor = drawn.typing;
+            queue!(out, EndSynchronizedUpdate)?;
+            Write::flush(out)?;
+        }
+        self.shown = next;
+        Ok(drawn)
+    }
+
+    /// Puts text into the clipboard of the terminal (OSC 52).
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.backend, CopyToClipboard::to_clipboard_from(text))
+    }
+
+    /// Takes the mouse, or leaves it to the terminal.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn set_mouse(&mut self, on: bool) -> io::Result<()> {
+        self.mouse = on;
+        let out = &mut self.backend;
+        if on { execute!(out, EnableMouseCapture) } else { execute!(out, DisableMouseCapture) }
+    }
+
+    /// Gives the terminal away for a while.
+    pub fn leave(&mut self) {
+        let _it_may_be_gone = Write::flush(&mut self.backend);
+        restore();
+    }
+
+    /// Takes it again.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn come_back(&mut self) -> io::Result<()> {
+        self.enter()?;
+        let (width, height) = crossterm::terminal::size()?;
+        self.resize(width, height)
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// True while the terminal is ours.
+pub fn is_taken() -> bool {
+    TAKEN.load(Ordering::SeqCst)
+}
+
+/// Gives the terminal back if it is ours; from a panic too.
+pub fn restore() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        let mut out = io::stdout();
+        let _it_may_be_gone = execute!(
+            out,
+            EndSynchronizedUpdate,
+            DisableMouseCapture,
+            DisableBracketedPaste,
+            SetTitle(""),
+            LeaveAlternateScreen,
+            Show
+        );
+        let _it_may_be_gone = disable_raw_mode();
+    }
+}

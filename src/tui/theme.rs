@@ -1,0 +1,248 @@
+//! Looks by role: what a thing means decides its colour, its weight and its mark.
+
+use ratatui::style::{Color, Modifier, Style};
+use serde::Deserialize;
+
+/// What a piece of the screen means.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// Ordinary text.
+    Plain,
+    /// Well.
+    Ok,
+    /// Could hurt.
+    Warn,
+    /// Hurts now.
+    Bad,
+    /// Needs a person.
+    You,
+    /// Old, unsure, unconfirmed.
+    Doubt,
+    /// Selected.
+    Accent,
+    /// Borders and what may be overlooked.
+    Quiet,
+    /// Titles.
+    Title,
+    /// Keys.
+    Key,
+    /// The story's line.
+    Caption,
+}
+
+/// How roles look, and which marks are drawn.
+#[derive(Clone, Debug)]
+pub struct Theme {
+    /// Its name in the configuration.
+    pub name: String,
+    styles: [Style; 11],
+    /// What the terminal can show.
+    pub depth: Depth,
+    /// The marks.
+    pub glyphs: &'static Glyphs,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Look {
+    fg: Option<String>,
+    bg: Option<String>,
+    ansi: Option<String>,
+    ansi_bg: Option<String>,
+    bold: bool,
+    dim: bool,
+    reverse: bool,
+    underline: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Looks {
+    plain: Look,
+    ok: Look,
+    warn: Look,
+    bad: Look,
+    you: Look,
+    doubt: Look,
+    accent: Look,
+    quiet: Look,
+    title: Look,
+    key: Look,
+    caption: Look,
+}
+
+/// What the terminal can show.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Depth {
+    /// Millions of colours.
+    True,
+    /// Sixteen.
+    Sixteen,
+    /// None.
+    None,
+}
+
+impl Depth {
+    /// What the environment says.
+    pub fn detect() -> Self {
+        if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
+            return Self::None;
+        }
+        let says = std::env::var("COLORTERM").unwrap_or_default();
+        if says.contains("truecolor") || says.contains("24bit") { Self::True } else { Self::Sixteen }
+    }
+}
+
+impl Theme {
+    /// A theme by its name; without colours it is always `mono`.
+    pub fn load(name: &str, depth: Depth, ascii: bool) -> Self {
+        let text = match (name, depth) {
+            (_, Depth::None) | ("mono", _) => include_str!("../../assets/themes/mono.toml"),
+            ("light", _) => include_str!("../../assets/themes/light.toml"),
+            _ => include_str!("../../assets/themes/dark.toml"),
+        };
+        let looks: Result<Looks, _> = toml::from_str(text);
+        let styles = looks.map_or([Style::new(); 11], |looks| {
+            [
+                looks.plain, looks.ok, looks.warn, looks.bad, looks.you, looks.doubt, looks.accent, looks.quiet,
+                looks.title, looks.key, looks.caption,
+            ]
+            .map(|look| style(&look, depth))
+        });
+        let name = if depth == Depth::None { "mono" } else { name };
+        Self { name: name.to_owned(), styles, depth, glyphs: if ascii { &ASCII } else { &UNICODE } }
+    }
+
+    /// How a role looks.
+    pub fn style(&self, role: Role) -> Style {
+        self.styles[role as usize]
+    }
+
+    /// The marks of no theme, where only words are wanted.
+    pub fn plain_glyphs() -> &'static Glyphs {
+        &UNICODE
+    }
+
+    /// True if only ASCII may be drawn.
+    pub fn is_ascii(&self) -> bool {
+        self.glyphs.up == "+"
+    }
+}
+
+fn style(look: &Look, depth: Depth) -> Style {
+    let mut style = Style::new();
+    let (fg, bg) = match depth {
+        Depth::True => (look.fg.as_ref(), look.bg.as_ref()),
+        Depth::Sixteen => (look.ansi.as_ref(), look.ansi_bg.as_ref()),
+        Depth::None => (None, None),
+    };
+    let color = |text: &String| if text == "default" { None } else { text.parse::<Color>().ok() };
+    if let Some(color) = fg.and_then(color) {
+        style = style.fg(color);
+    }
+    if let Some(color) = bg.and_then(color) {
+        style = style.bg(color);
+    }
+    for (on, modifier) in [
+        (look.bold, Modifier::BOLD),
+        (look.dim, Modifier::DIM),
+        (look.reverse, Modifier::REVERSED),
+        (look.underline, Modifier::UNDERLINED),
+    ] {
+        if on {
+            style = style.add_modifier(modifier);
+        }
+    }
+    style
+}
+
+macro_rules! glyphs {
+    ($($name:ident $unicode:literal $ascii:literal $doc:literal),* $(,)?) => {
+        /// The marks of everything; meaning is never by colour alone.
+        #[derive(Debug)]
+        pub struct Glyphs {
+            $(#[doc = $doc] pub $name: &'static str,)*
+        }
+
+        static UNICODE: Glyphs = Glyphs { $($name: $unicode,)* };
+        static ASCII: Glyphs = Glyphs { $($name: $ascii,)* };
+    };
+}
+
+glyphs! {
+    up "●" "+" "Agent up.",
+    degraded "◐" "~" "Agent degraded, or severity warn.",
+    down "✖" "X" "Agent down, or severity bad.",
+    unknown "○" "?" "Agent never seen.",
+    stale "◌" "." "Agent stale.",
+    login "◆" "!" "Agent wants a login.",
+    not_spoken "⊘" "/" "Agent not spoken.",
+    info "·" "-" "Severity info.",
+    queued "…" "." "Task queued or submitted.",
+    working "▸" ">" "Task working.",
+    you "◆" "!" "Task needs a person.",
+    completed "✓" "v" "Task completed.",
+    failed "✗" "x" "Task failed.",
+    canceled "■" "#" "Task canceled.",
+    rejected "⊘" "/" "Task rejected or not taken.",
+    doubtful "◌" "o" "Task silent, stalled or stale.",
+    uncertain "?" "?" "Sending uncertain.",
+    lost "∅" "0" "Task lost by its agent.",
+    cursor "▌" ">" "The selected row.",
+    marked "▪" "*" "A marked row.",
+    gap "╌" "~" "Nobody told us anything.",
+    bar "━" "=" "A stretch of time.",
+    beside "─" "-" "A stretch of time beside.",
+    top_left "┌" "+" "Corner.",
+    top_right "┐" "+" "Corner.",
+    bottom_left "└" "+" "Corner.",
+    bottom_right "┘" "+" "Corner.",
+    tee_left "├" "+" "Joint.",
+    tee_right "┤" "+" "Joint.",
+    tee_down "┬" "+" "Joint.",
+    tee_up "┴" "+" "Joint.",
+    cross "┼" "+" "Joint.",
+    horizontal "─" "-" "Line.",
+    vertical "│" "|" "Line.",
+    heavy_top_left "┏" "+" "Corner of a card.",
+    heavy_top_right "┓" "+" "Corner of a card.",
+    heavy_bottom_left "┗" "+" "Corner of a card.",
+    heavy_bottom_right "┛" "+" "Corner of a card.",
+    heavy_tee_left "┠" "+" "Joint of a card.",
+    heavy_tee_right "┨" "+" "Joint of a card.",
+    heavy_horizontal "━" "=" "Line of a card.",
+    heavy_vertical "┃" "|" "Line of a card.",
+    begin "╭─" ".-" "An attempt begins.",
+    inside "│" "|" "Inside an attempt.",
+    end "╰─" "'-" "An attempt ends.",
+    child "╰▸" "'>" "Work that was handed on.",
+    protect "▲" "*" "A production fleet.",
+    more "▲" "^" "More rows above.",
+    ascending "↑" "^" "Sorted upwards.",
+    descending "↓" "v" "Sorted downwards.",
+    open "▾" "v" "Unfolded.",
+    folded "▸" ">" "Folded.",
+    ellipsis "…" "." "Cut.",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn themes_are_sound_and_marks_are_one_cell() {
+        use unicode_width::UnicodeWidthStr;
+        for name in ["dark", "light", "mono"] {
+            for depth in [Depth::True, Depth::Sixteen, Depth::None] {
+                let theme = Theme::load(name, depth, false);
+                assert_ne!(theme.style(Role::Accent), theme.style(Role::Plain), "{name} {depth:?}");
+            }
+        }
+        for glyphs in [&UNICODE, &ASCII] {
+            for one in [glyphs.up, glyphs.you, glyphs.lost, glyphs.cursor, glyphs.gap, glyphs.heavy_vertical] {
+                assert_eq!(one.width(), 1, "{one}");
+            }
+        }
+        assert!(ASCII.begin.is_ascii() && ASCII.more.is_ascii());
+    }
+}

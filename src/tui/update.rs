@@ -1,0 +1,701 @@
+//! What happens changes the model, and says what is to be done outside. No clock, no terminal, no engine.
+
+use super::actions::Action;
+use super::commands::{self, Asked};
+use super::keymap::Chord;
+use super::layout;
+use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST, WireCache};
+use super::overlays::card::{About, Card};
+use super::overlays::composer::{Composer, Draft, For};
+use super::overlays::prompt::Prompt;
+use super::overlays::{Overlay, Pressed, copy, go};
+use super::theme::{Role, Theme};
+use super::views::{Screen, Target, View, Wants, fleet, help, inbox, messages, problems, raw, tasks, wire};
+use crate::domain::detail::Detail;
+use crate::domain::fact::Owner;
+use crate::domain::id::{AttemptKey, JobId};
+use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::message::{Content, Part};
+use crate::domain::time::At;
+use crate::engine::{Answer, Query, QueryError};
+
+/// A second ctrl-c within this time leaves.
+const TWICE: std::time::Duration = std::time::Duration::from_secs(2);
+/// Views kept in history.
+const HISTORY: usize = 50;
+/// The wire is read this often while it is looked at.
+const WIRE: std::time::Duration = std::time::Duration::from_millis(500);
+/// Facts of an agent that its page reads.
+const FACTS: usize = 500;
+
+/// Takes in what happened by a time, in order.
+pub fn update(model: &mut Model, at: At, msgs: impl IntoIterator<Item = Msg>) -> Vec<Cmd> {
+    let mut cmds = Vec::new();
+    pass_time(model, at, &mut cmds);
+    for msg in msgs {
+        take(model, msg, &mut cmds);
+    }
+    settle(model, &mut cmds);
+    cmds
+}
+
+fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
+    match msg {
+        Msg::Key(chord) => on_key(model, chord, cmds),
+        Msg::Paste(text) => on_paste(model, &text),
+        Msg::Mouse(mouse, x, y) => on_mouse(model, mouse, x, y, cmds),
+        Msg::Resize(width, height) => {
+            model.shared.size = (width, height);
+            model.dirty = true;
+        }
+        Msg::Snapshot(snapshot) => {
+            let changed = snapshot.changes_since(model.shared.latest.rev);
+            model.shared.latest = snapshot;
+            model.shared.note_failures(&changed.unwrap_or_default());
+            if model.shared.held {
+                model.dirty = true;
+            } else {
+                model.shared.snapshot = model.shared.latest.clone();
+            }
+        }
+        Msg::Story(job, facts, seq) => {
+            if model.shared.story.as_ref().is_some_and(|story| story.job == job) {
+                let mut detail = Detail::default();
+                facts.iter().for_each(|fact| detail.apply(fact));
+                model.shared.story = Some(Story { job, detail, seq, ready: true });
+                model.dirty = true;
+            }
+        }
+        Msg::Fact(job, fact) => {
+            if model.shared.held {
+                model.shared.waiting.push(fact);
+            } else {
+                add_fact(model, job, &fact);
+            }
+        }
+        Msg::Answered(generation, answer) => on_answer(model, generation, answer),
+        Msg::Submitted(words, result) => on_submitted(model, &words, result),
+        Msg::Indexed(order, rev, rows) => {
+            model.view.screen_mut().indexed(&order, rev, rows);
+            model.dirty = true;
+        }
+        Msg::Edited(text) => {
+            if let (Some(text), Some(Overlay::Composer(composer))) = (text, model.overlays.last_mut()) {
+                composer.edited(&text, &model.shared);
+            }
+            model.dirty = true;
+        }
+        Msg::Caption(caption) => {
+            model.dirty |= model.shared.caption.as_ref() != Some(&caption);
+            model.shared.caption = Some(caption);
+        }
+        Msg::Shown => {
+            if let Some(overlay) = model.overlays.last_mut() {
+                overlay.shown(model.time);
+            }
+        }
+        Msg::Due => model.dirty = true,
+        Msg::Gone => {
+            if !model.gone {
+                model.gone = true;
+                say(model, Role::Bad, "the engine has ended; what is shown is old. q leaves".into());
+            }
+        }
+        Msg::Say(role, text) => say(model, role, text),
+    }
+}
+
+fn add_fact(model: &mut Model, job: JobId, fact: &crate::domain::fact::Fact) {
+    if let Some(story) = &mut model.shared.story
+        && story.job == job
+        && story.ready
+        && fact.seq > story.seq
+    {
+        story.detail.apply(fact);
+        story.seq = fact.seq;
+    }
+}
+
+fn pass_time(model: &mut Model, at: At, cmds: &mut Vec<Cmd>) {
+    model.time = at;
+    if !model.shared.held {
+        model.shared.now = at;
+    }
+    if model.toast.as_ref().is_some_and(|(_, until)| *until <= at) {
+        model.toast = None;
+        model.dirty = true;
+    }
+    while model.keys.front().is_some_and(|(_, until)| *until <= at) {
+        model.keys.pop_front();
+        model.dirty = true;
+    }
+    let due = at.since(model.wire_read) >= WIRE;
+    if let (Some(agent), true, false) = (model.wants.wire, due, model.reading_wire || model.shared.held) {
+        model.wire_read = at;
+        let known = if model.shared.wire.agent == agent { model.shared.wire.count } else { 0 };
+        model.reading_wire = true;
+        cmds.push(Cmd::Query(Query::Wire { agent, known }, model.generation));
+    }
+}
+
+/// Brings the view and what is over it in line with what has changed, and asks for what they want.
+fn settle(model: &mut Model, cmds: &mut Vec<Cmd>) {
+    let area = layout::body(&model.shared);
+    let screen = model.view.screen_mut();
+    let mut visible = screen.settle(&model.shared, area);
+    if let Some(work) = screen.index() {
+        cmds.push(Cmd::Index(work, model.shared.snapshot.clone()));
+    }
+    let wants = screen.wants(&model.shared);
+    for overlay in &mut model.overlays {
+        visible |= overlay.settle(&model.shared);
+    }
+    let counts = super::header::Counts::of(&model.shared, &model.shared.snapshot);
+    visible |= counts != model.counts;
+    model.counts = counts;
+    model.dirty |= visible;
+    want(model, wants, cmds);
+}
+
+fn want(model: &mut Model, wants: Wants, cmds: &mut Vec<Cmd>) {
+    if wants == model.wants {
+        return;
+    }
+    if wants.story != model.wants.story {
+        model.shared.waiting.clear();
+        model.shared.story =
+            wants.story.map(|job| Story { job, detail: Detail::default(), seq: 0, ready: false });
+        cmds.push(Cmd::Follow(wants.story));
+    }
+    if wants.history != model.wants.history
+        && let Some((agent, _)) = wants.history
+        && let Some(row) = model.shared.snapshot.agents.get(agent)
+    {
+        let owner = Owner::Agent(row.id);
+        cmds.push(Cmd::Query(Query::Facts { owner, limit: FACTS }, model.generation));
+    }
+    if wants.wire != model.wants.wire {
+        model.generation += 1;
+        model.reading_wire = false;
+        if let Some(agent) = wants.wire {
+            model.shared.wire = WireCache { agent, ..WireCache::default() };
+            model.reading_wire = true;
+            cmds.push(Cmd::Query(Query::Wire { agent, known: 0 }, model.generation));
+        }
+    }
+    model.wants = wants;
+}
+
+fn on_answer(model: &mut Model, generation: u64, answer: Result<Answer, QueryError>) {
+    match answer {
+        Ok(Answer::Wire(count, frames)) => {
+            if generation != model.generation {
+                return;
+            }
+            model.reading_wire = false;
+            if let (Some(frames), false) = (frames, model.shared.held) {
+                model.shared.wire.count = count;
+                model.shared.wire.frames = frames;
+            }
+        }
+        Ok(Answer::Facts(facts)) => {
+            if let Some((agent, _)) = model.wants.history {
+                model.shared.history = Some((agent, facts));
+                model.dirty = true;
+            }
+        }
+        Ok(Answer::Outputs(_) | Answer::Task(_)) => {}
+        Err(error) => {
+            model.reading_wire = false;
+            say(model, Role::Warn, error.to_string());
+        }
+    }
+}
+
+fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>) {
+    match result {
+        Ok(Receipt::Taken { job, .. }) if model.opens => {
+            model.opens = false;
+            let found = model.shared.latest.jobs.iter().rev().find(|(_, row)| row.id == job).map(|(key, _)| key);
+            if let Some(view) = found.and_then(|key| View::job(&model.shared, key)) {
+                open(model, view);
+            }
+            say(model, Role::Ok, words.to_owned());
+        }
+        Ok(_) => say(model, Role::Ok, words.to_owned()),
+        Err(refusal) => {
+            model.opens = false;
+            say(model, Role::Bad, format!("not done: {refusal}"));
+        }
+    }
+}
+
+/// Tells something over the last border, and keeps it.
+pub fn say(model: &mut Model, role: Role, text: String) {
+    let message = model.shared.note(role, text);
+    model.toast = Some((message, model.time + TOAST));
+    model.dirty = true;
+}
+
+/// Goes to a view; the one before is kept in history.
+fn open(model: &mut Model, view: View) {
+    let old = std::mem::replace(&mut model.view, view);
+    model.past.push(old);
+    if model.past.len() > HISTORY {
+        model.past.remove(0);
+    }
+    model.future.clear();
+    model.dirty = true;
+}
+
+fn back(model: &mut Model) -> bool {
+    let Some(view) = model.past.pop() else { return false };
+    let old = std::mem::replace(&mut model.view, view);
+    if old.screen().word() == "help" {
+        model.overlays = std::mem::take(&mut model.parked);
+    } else {
+        model.future.push(old);
+    }
+    model.dirty = true;
+    true
+}
+
+fn on_paste(model: &mut Model, text: &str) {
+    model.dirty = true;
+    let taken = match model.overlays.last_mut() {
+        Some(overlay) => {
+            let taken = overlay.paste(text, &model.shared);
+            if let Overlay::Prompt(prompt) = overlay
+                && let Some(text) = prompt.text().map(str::to_owned)
+            {
+                let area = layout::body(&model.shared);
+                model.view.screen_mut().search(&text, &model.shared, area);
+            }
+            taken
+        }
+        None => false,
+    };
+    if !taken {
+        say(model, Role::Warn, "pasted text does nothing here; : or / or n take it".into());
+    }
+}
+
+fn on_mouse(model: &mut Model, mouse: Mouse, x: u16, y: u16, cmds: &mut Vec<Cmd>) {
+    if !model.overlays.is_empty() {
+        return;
+    }
+    model.dirty = true;
+    let area = layout::body(&model.shared);
+    match mouse {
+        Mouse::Up | Mouse::Down => {
+            let action = if mouse == Mouse::Up { Action::Up } else { Action::Down };
+            for _ in 0..3 {
+                act(model, action, cmds);
+            }
+        }
+        Mouse::Click | Mouse::Menu if !area.contains((x, y).into()) => {}
+        Mouse::Click => {
+            if model.view.screen_mut().click(&model.shared, area, x, y) {
+                act(model, Action::Open, cmds);
+            }
+        }
+        Mouse::Menu => {
+            model.view.screen_mut().click(&model.shared, area, x, y);
+            act(model, Action::GoTo, cmds);
+        }
+    }
+}
+
+fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
+    model.dirty = true;
+    let at = model.time;
+    if model.info().stage {
+        let until = at + std::time::Duration::from_secs(3);
+        model.keys.push_back((chord.to_string(), until));
+        while model.keys.len() > 6 {
+            model.keys.pop_front();
+        }
+    }
+    let action = Action::of(chord, model.view.screen().in_text());
+    if action == Some(Action::Interrupt) {
+        let twice = model.interrupted.is_some_and(|first| at.since(first) < TWICE);
+        model.interrupted = Some(at);
+        if twice {
+            cmds.push(Cmd::Quit);
+        } else {
+            say(model, Role::Warn, "ctrl-c again leaves; nothing is cancelled by that".into());
+        }
+        return;
+    }
+    model.interrupted = None;
+    if chord == Chord::parse("f1").unwrap_or(chord) && !model.overlays.is_empty() {
+        model.parked = std::mem::take(&mut model.overlays);
+        return act(model, Action::Help, cmds);
+    }
+    if let Some(mut overlay) = model.overlays.pop() {
+        match overlay.key(chord, at, &model.shared) {
+            Pressed::Stays(steps) => {
+                model.overlays.push(overlay);
+                steps.into_iter().for_each(|step| do_step(model, step, cmds));
+            }
+            Pressed::Closes(steps) => steps.into_iter().for_each(|step| do_step(model, step, cmds)),
+            Pressed::Searches(text) => {
+                model.overlays.push(overlay);
+                do_step(model, Step::Search(text), cmds);
+            }
+            Pressed::Keeps => {
+                if let Overlay::Composer(composer) = overlay {
+                    let draft = composer.draft();
+                    if draft.is_empty() {
+                        model.draft = None;
+                    } else {
+                        model.draft = Some(draft);
+                        say(model, Role::Plain, "kept as a draft; n or a opens it again".into());
+                    }
+                }
+            }
+        }
+        return;
+    }
+    match action {
+        Some(action) => act(model, action, cmds),
+        None => {
+            let sorted = chord.typed().filter(char::is_ascii_uppercase).is_some_and(|letter| {
+                model.view.screen_mut().sort(letter)
+            });
+            if !sorted {
+                let text = format!("{chord} means nothing here; ? shows every key");
+                say(model, Role::Quiet, text);
+            }
+        }
+    }
+}
+
+fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
+    model.dirty = true;
+    match step {
+        Step::Cmd(Cmd::Submit(intent, words)) => {
+            model.opens = matches!(intent, Intent::Send(_));
+            cmds.push(Cmd::Submit(intent, words));
+        }
+        Step::Cmd(Cmd::Copy(text)) => {
+            let shown = crate::domain::text::fit(&text.replace('\n', " "), usize::from(model.shared.size.0).saturating_sub(12));
+            say(model, Role::Ok, format!("copied: {shown}"));
+            cmds.push(Cmd::Copy(text));
+        }
+        Step::Cmd(cmd) => cmds.push(cmd),
+        Step::Open(view) => open(model, *view),
+        Step::Over(overlay) => model.overlays.push(*overlay),
+        Step::Act(action) => act(model, action, cmds),
+        Step::Command(words) => command(model, &words, cmds),
+        Step::Search(text) => {
+            let area = layout::body(&model.shared);
+            model.view.screen_mut().search(&text, &model.shared, area);
+        }
+        Step::AnswerInWords(key) => answer_in_words(model, key),
+        Step::Sent(draft) => {
+            model.draft = None;
+            model.sent.push(*draft);
+            if model.sent.len() > HISTORY {
+                model.sent.remove(0);
+            }
+        }
+        Step::Say(role, text) => say(model, role, text),
+        Step::Back => {
+            back(model);
+        }
+    }
+}
+
+fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
+    match commands::parse(words) {
+        Asked::Action(action) => act(model, action, cmds),
+        Asked::Fleet(name) => {
+            if model.info().fleets.contains(&name) {
+                cmds.push(Cmd::Switch(name));
+            } else {
+                let known = model.info().fleets.join(", ");
+                let known = if known.is_empty() { "the configuration names none".into() } else { format!("there are {known}") };
+                say(model, Role::Warn, format!("there is no fleet {name}; {known}"));
+            }
+        }
+        Asked::Theme(name) => {
+            let theme = &model.shared.theme;
+            model.shared.theme = Theme::load(&name, theme.depth, theme.is_ascii());
+            cmds.push(Cmd::Redraw);
+        }
+        Asked::Ascii(on) => {
+            let theme = &model.shared.theme;
+            model.shared.theme = Theme::load(&theme.name, theme.depth, on);
+            cmds.push(Cmd::Redraw);
+        }
+        Asked::Mouse(on) => {
+            model.mouse = on;
+            cmds.push(Cmd::Mouse(on));
+        }
+        Asked::Suspend if model.info().own_engine => say(
+            model,
+            Role::Warn,
+            "not suspended: the engine runs in this console, so streams would stand still and agents be blamed. Run `quarterdeck serve` apart to suspend".into(),
+        ),
+        Asked::Suspend => cmds.push(Cmd::Suspend),
+        Asked::Quit => cmds.push(Cmd::Quit),
+        Asked::GoTo(wanted) => match commands::find(&model.shared, &wanted) {
+            Some(view) => open(model, view),
+            None => {
+                let wanted = crate::domain::text::Untrusted::from(wanted).shortened(60);
+                say(model, Role::Warn, format!("there is no command, agent, task, job or problem {wanted}"));
+            }
+        },
+        Asked::Wrong(why) => say(model, Role::Warn, why),
+    }
+}
+
+/// Does what an action means: first to the view, then everywhere.
+fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
+    model.dirty = true;
+    if action.acts() && model.info().read_only {
+        return say(model, Role::Warn, "read-only: this console was started with --read-only".into());
+    }
+    let area = layout::body(&model.shared);
+    if let Some(steps) = model.view.screen_mut().act(action, &model.shared, area) {
+        steps.into_iter().for_each(|step| do_step(model, step, cmds));
+        return;
+    }
+    match action {
+        Action::Back => {
+            if !back(model) {
+                model.overlays.push(Overlay::Card(Card::quit(&model.shared)));
+            }
+        }
+        Action::HistoryBack => {
+            if !back(model) {
+                say(model, Role::Quiet, "this is the first view".into());
+            }
+        }
+        Action::HistoryForward => match model.future.pop() {
+            Some(view) => {
+                let old = std::mem::replace(&mut model.view, view);
+                model.past.push(old);
+            }
+            None => say(model, Role::Quiet, "this is the last view".into()),
+        },
+        Action::LastView => {
+            // The last two views change places, so that pressed twice it is where it was.
+            if let Some(last) = model.past.pop() {
+                let old = std::mem::replace(&mut model.view, last);
+                model.past.push(old);
+            }
+        }
+        Action::ViewFleet => go_to(model, fleet::FleetView::new()),
+        Action::ViewTasks => go_to(model, tasks::TasksView::new()),
+        Action::ViewInbox => go_to(model, inbox::InboxView::new()),
+        Action::ViewProblems => go_to(model, problems::ProblemsView::new()),
+        Action::ViewWire => go_to(model, wire::WireView::new(None)),
+        Action::ViewMessages => go_to(model, messages::MessagesView::new()),
+        Action::Views => model.overlays.push(Overlay::Menu(go::views(&model.shared))),
+        Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.shared))),
+        Action::Filter => match model.view.screen().searched() {
+            Some(before) => model.overlays.push(Overlay::Prompt(Prompt::search(before))),
+            None => say(model, Role::Quiet, "nothing to search here; tab goes to the output".into()),
+        },
+        Action::Hold => hold(model),
+        Action::GoTo => {
+            let target = model.view.screen().target(&model.shared);
+            model.overlays.push(Overlay::Menu(go::menu(&model.shared, target)));
+        }
+        Action::Copy => {
+            let menu = copy::menu(&model.shared, model.view.screen());
+            model.overlays.push(Overlay::Menu(menu));
+        }
+        Action::Raw => open_raw(model),
+        Action::Check => check(model, cmds),
+        Action::New => new_task(model),
+        Action::EditCopy => edit_copy(model),
+        Action::Answer => answer(model),
+        Action::Again => card(model, About::Again),
+        Action::Cancel => card(model, About::Cancel),
+        Action::Help => {
+            let of = model.view.screen().word();
+            let keys = model.view.screen().keys(&model.shared);
+            open(model, help::HelpView::new(of, keys).into());
+        }
+        Action::Redraw => cmds.push(Cmd::Redraw),
+        Action::NextBeat | Action::BeatAgain if model.info().is_demo => {
+            cmds.push(Cmd::Present(action == Action::NextBeat));
+        }
+        _ => {
+            let text = format!("{} means nothing here; ? shows every key", action.key());
+            say(model, Role::Quiet, text);
+        }
+    }
+}
+
+fn go_to(model: &mut Model, view: impl Into<View>) {
+    let view = view.into();
+    if view.screen().word() == model.view.screen().word() && matches!(view, View::Fleet(_) | View::Inbox(_) | View::Problems(_)) {
+        return;
+    }
+    // A list that was looked at lately is found as it was left.
+    let word = view.screen().word();
+    let kept = model.past.iter().rposition(|past| past.screen().word() == word);
+    let view = match kept {
+        Some(at) if !matches!(view, View::Wire(_)) => model.past.remove(at),
+        _ => view,
+    };
+    open(model, view);
+}
+
+fn hold(model: &mut Model) {
+    model.shared.held = !model.shared.held;
+    if !model.shared.held {
+        model.shared.snapshot = model.shared.latest.clone();
+        let waiting = std::mem::take(&mut model.shared.waiting);
+        if let Some(job) = model.shared.story.as_ref().map(|story| story.job) {
+            for fact in waiting {
+                add_fact(model, job, &fact);
+            }
+        }
+    }
+}
+
+fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
+    let target = model.view.screen().target(&model.shared);
+    let snapshot = &model.shared.latest;
+    let attempt = target.attempt.and_then(|key| snapshot.attempts.get(key)).filter(|attempt| attempt.task.is_some());
+    let agent = target.agent.and_then(|key| snapshot.agents.get(key));
+    match (attempt, agent) {
+        (Some(attempt), _) => {
+            cmds.push(Cmd::Submit(Intent::CheckTask { attempt: attempt.id }, "the task is asked for".into()));
+        }
+        (None, Some(agent)) => {
+            let words = format!("{} is asked", agent.name.line());
+            cmds.push(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, words));
+        }
+        (None, None) => say(model, Role::Quiet, "nothing to check here".into()),
+    }
+}
+
+fn open_raw(model: &mut Model) {
+    let target = model.view.screen().target(&model.shared);
+    let snapshot = &model.shared.snapshot;
+    let view: Option<View> = match (target.attempt.and_then(|key| snapshot.attempts.get(key)), target.agent) {
+        (Some(attempt), _) => snapshot.job_of(attempt).map(|job| {
+            let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
+            raw::RawView::job(format!("tasks › {id} › raw"), attempt.job, job.id, target).into()
+        }),
+        (None, Some(key)) => snapshot
+            .agents
+            .get(key)
+            .map(|agent| super::views::agent::AgentView::new(key, agent.id).raw().into()),
+        (None, None) => None,
+    };
+    match view {
+        Some(view) => open(model, view),
+        None => say(model, Role::Quiet, "nothing raw here".into()),
+    }
+}
+
+fn compose(model: &mut Model, draft: Draft, is_draft: bool) {
+    let composer = Composer::open(&model.shared, draft, model.sent.clone(), is_draft);
+    model.overlays.push(Overlay::Composer(Box::new(composer)));
+}
+
+fn target(model: &Model) -> Target {
+    model.view.screen().target(&model.shared)
+}
+
+fn new_task(model: &mut Model) {
+    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == For::New) {
+        return compose(model, draft, true);
+    }
+    let target = target(model);
+    // In the list of tasks nobody in particular is meant.
+    let in_tasks = model.view.screen().word() == "tasks";
+    let agent = target.agent.filter(|_| !in_tasks).and_then(|key| model.shared.snapshot.agents.get(key));
+    let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
+    let attempt = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key));
+    let context = attempt.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.context.clone());
+    draft.context = context.filter(|_| !in_tasks).map(|context| (context, false));
+    compose(model, draft, false);
+}
+
+fn edit_copy(model: &mut Model) {
+    let target = target(model);
+    let Some(attempt) = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key)) else {
+        return say(model, Role::Quiet, "no task here to copy".into());
+    };
+    let agent = model.shared.snapshot.agents.get(attempt.agent);
+    let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
+    let job = model.shared.snapshot.job_of(attempt);
+    let story = job.and_then(|job| model.shared.story_of(job.id));
+    let first = story.and_then(|story| story.detail.messages.front()).map(|said| said.message.clone());
+    match first.or_else(|| job.and_then(|job| job.message.clone())) {
+        Some(message) => {
+            draft.message = message.text().block().into_string();
+            draft.data = data_of(&message.parts);
+        }
+        // The list knows the first words; the whole message is on the task's page.
+        None => draft.message = job.map(|job| job.title.line().into_string()).unwrap_or_default(),
+    }
+    draft.context = attempt.task.as_ref().and_then(|task| task.context.clone()).map(|context| (context, false));
+    compose(model, draft, false);
+}
+
+fn data_of(parts: &[Part]) -> String {
+    let data = parts.iter().find_map(|part| match &part.content {
+        Content::Data(json) => Some(json.0.block().into_string()),
+        _ => None,
+    });
+    data.unwrap_or_default()
+}
+
+fn answer(model: &mut Model) {
+    let target = target(model);
+    let Some((key, attempt)) = target.attempt.and_then(|key| Some((key, model.shared.latest.attempts.get(key)?))) else {
+        return say(model, Role::Quiet, "no question here".into());
+    };
+    if attempt.task.is_none() && attempt.needs_you() {
+        return card(model, About::Again);
+    }
+    let about = About::Answer(Vec::new());
+    if !about.fits(attempt) {
+        return say(model, Role::Warn, about.why_not(attempt));
+    }
+    let job = model.shared.latest.job_of(attempt).map(|job| job.id);
+    let story = job.and_then(|job| model.shared.story_of(job));
+    let choices = story.and_then(inbox::asked).map(crate::protocol::question::choices).unwrap_or_default();
+    if choices.is_empty() {
+        return answer_in_words(model, key);
+    }
+    let card = Card::new(&model.shared, About::Answer(choices), &[key]);
+    model.overlays.push(Overlay::Card(card));
+}
+
+fn answer_in_words(model: &mut Model, key: AttemptKey) {
+    let Some(attempt) = model.shared.latest.attempts.get(key) else { return };
+    let purpose = For::Answer { key, attempt: attempt.id };
+    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == purpose) {
+        return compose(model, draft, true);
+    }
+    let agent = model.shared.latest.agents.get(attempt.agent);
+    let to = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
+    compose(model, Draft { purpose, ..Draft::new(to) }, false);
+}
+
+/// Opens a card about what is marked, else about what is under the cursor.
+fn card(model: &mut Model, about: About) {
+    let mut keys = model.view.screen().marked();
+    if keys.is_empty() {
+        keys.extend(target(model).attempt);
+    }
+    if keys.is_empty() {
+        return say(model, Role::Quiet, "no task here".into());
+    }
+    let card = Card::new(&model.shared, about.clone(), &keys);
+    if card.is_empty() {
+        let why = keys.first().and_then(|key| model.shared.snapshot.attempts.get(*key)).map(|row| about.why_not(row));
+        return say(model, Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
+    }
+    model.overlays.push(Overlay::Card(card));
+}

@@ -1,0 +1,276 @@
+//! What is known of an agent, in lines.
+
+use super::labelled;
+use crate::domain::agent::{Agent, Health};
+use crate::domain::card::{Card, Offer};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::tui::format;
+use crate::tui::model::Shared;
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Span, span};
+use crate::tui::widgets::text::wrap;
+
+/// Lines of a text.
+pub type Lines = Vec<Vec<Span>>;
+
+/// `● up since 03:01:10  3m`
+pub fn state_line(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent) -> Vec<Span> {
+    let told = states::agent(agent, shared.glyphs());
+    let mut line = vec![span(format!("{} {}", told.mark, told.word), told.role)];
+    if agent.since > At::ZERO && agent.health != Health::Unknown {
+        line.push(span(format!(" since {}", canvas.since(agent.since)), Role::Plain));
+    }
+    line
+}
+
+/// Why an agent is as it is, and what to do, where there is something to say.
+pub fn cause_lines(agent: &Agent, width: usize) -> Lines {
+    let mut lines = Vec::new();
+    if let Some(cause) = &agent.cause {
+        lines.extend(wrapped("because", &cause.to_string(), Role::Plain, width));
+        lines.extend(wrapped("next", cause.next_step(), Role::You, width));
+    }
+    lines
+}
+
+/// Words under a label, over as many lines as they take.
+pub fn wrapped(label: &str, text: &str, role: Role, width: usize) -> Lines {
+    let wrapped = wrap(text, width.saturating_sub(10));
+    let line = |(at, text): (usize, String)| labelled(if at == 0 { label } else { "" }, vec![span(text, role)]);
+    wrapped.into_iter().enumerate().map(line).collect()
+}
+
+fn joined(words: &[Untrusted]) -> String {
+    words.iter().map(|word| word.line().into_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// How it is called: `JSONRPC 1.0 at http://…`
+pub fn calls(agent: &Agent) -> String {
+    match (&agent.interface, &agent.card) {
+        (Some(interface), _) => {
+            let settled = if agent.settled.is_some() { ", as a call has shown" } else { "" };
+            format!("{} {} at {}{settled}", interface.binding, interface.dialect, interface.url)
+        }
+        (None, Some(card)) => format!("nothing that we speak: it offers {}", card.offers_in_words()),
+        (None, None) => "not known yet: its card was never read".into(),
+    }
+}
+
+/// `3 live · 12 completed · 1 failed`
+pub fn counts(agent: &Agent) -> Vec<Span> {
+    let counts = agent.counts;
+    let mut line = vec![span(format!("{} live", counts.live), Role::Plain)];
+    for (count, word, role) in [
+        (counts.need_you, "need you", Role::You),
+        (counts.completed, "completed", Role::Plain),
+        (counts.failed, "failed", Role::Bad),
+        (counts.stopped, "canceled or rejected", Role::Plain),
+        (counts.doubtful, "in doubt", Role::Warn),
+    ] {
+        if count > 0 {
+            line.push(span(" · ", Role::Quiet));
+            line.push(span(format!("{} {word}", format::count(count as usize)), role));
+        }
+    }
+    line
+}
+
+/// The few lines below the fleet's table.
+pub fn short(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -> Lines {
+    let mut lines = vec![labelled("state", state_line(canvas, shared, agent))];
+    lines.extend(cause_lines(agent, width));
+    lines.push(labelled("tasks", counts(agent)));
+    if let Some(card) = &agent.card {
+        if !card.description.is_empty() {
+            lines.extend(wrapped("says", &card.description.line(), Role::Plain, width).into_iter().take(2));
+        }
+        let skills: Vec<Untrusted> = card.skills.iter().map(|skill| skill.name.clone()).collect();
+        lines.push(labelled("skills", vec![span(joined(&skills), Role::Plain)]));
+    }
+    lines.extend(wrapped("calls", &calls(agent), Role::Plain, width).into_iter().take(2));
+    if agent.disarmed > 0 {
+        lines.push(labelled("disarmed", vec![span(disarmed(agent.disarmed), Role::Warn)]));
+    }
+    lines
+}
+
+/// `14 control sequences shown, none obeyed`
+pub fn disarmed(count: u32) -> String {
+    let word = if count == 1 { "control sequence" } else { "control sequences" };
+    format!("{} {word} shown, none obeyed", format::count(count as usize))
+}
+
+/// Everything that the card says, readable, and what we know beside it.
+pub fn card(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -> Lines {
+    let mut lines = vec![labelled("state", state_line(canvas, shared, agent))];
+    lines.extend(cause_lines(agent, width));
+    lines.push(labelled("tasks", counts(agent)));
+    lines.push(Vec::new());
+    let url = Untrusted::from(&*agent.spec.url);
+    lines.extend(wrapped("url", &url.line(), Role::Plain, width));
+    lines.push(labelled("named in", vec![span(agent.spec.source.as_str(), Role::Plain)]));
+    if !agent.spec.labels.is_empty() {
+        let label = |(key, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| {
+            Untrusted::from(format!("{key}={value}")).line().into_string()
+        };
+        let labels: Vec<String> = agent.spec.labels.iter().map(label).collect();
+        lines.extend(wrapped("labels", &labels.join("  "), Role::Plain, width));
+    }
+    lines.extend(wrapped("calls", &calls(agent), Role::Plain, width));
+    if agent.oddities > 0 || agent.disarmed > 0 {
+        let mut told = Vec::new();
+        if agent.oddities > 0 {
+            told.push(span(format!("{} times against the protocol", agent.oddities), Role::Warn));
+        }
+        if agent.disarmed > 0 {
+            let gap = if told.is_empty() { "" } else { " · " };
+            told.push(span(format!("{gap}{}", disarmed(agent.disarmed)), Role::Warn));
+        }
+        lines.push(labelled("odd", told));
+    }
+    let Some(card) = &agent.card else {
+        lines.push(Vec::new());
+        lines.push(vec![span("Its card was never read; ctrl-r asks for it now.", Role::Doubt)]);
+        return lines;
+    };
+    lines.push(Vec::new());
+    card_lines(canvas, shared, agent, card, width, &mut lines);
+    lines
+}
+
+fn card_lines(
+    canvas: &Canvas<'_>,
+    shared: &Shared,
+    agent: &Agent,
+    card: &Card,
+    width: usize,
+    lines: &mut Lines,
+) {
+    let name = format!("{}  {}", card.name.line(), card.version.line());
+    lines.push(labelled("card", vec![
+        span(name, Role::Title),
+        span(format!("   as it is since {}", canvas.since(agent.card_since)), Role::Quiet),
+    ]));
+    let mut text = |label: &str, text: &Untrusted| {
+        if !text.is_empty() {
+            lines.extend(wrapped(label, &text.line(), Role::Plain, width));
+        }
+    };
+    text("says", &card.description);
+    for (label, told) in [("provider", &card.provider), ("more at", &card.documentation)] {
+        if let Some(told) = told {
+            text(label, told);
+        }
+    }
+    let mut can = vec![if card.streaming { "streams" } else { "does not stream" }];
+    for (has, word) in [(card.push_notifications, "push notifications"), (card.extended_card, "extended card")] {
+        if has {
+            can.push(word);
+        }
+    }
+    lines.push(labelled("can", vec![span(can.join(", "), Role::Plain)]));
+    for (label, modes) in [("takes", &card.input_modes), ("gives", &card.output_modes)] {
+        if !modes.is_empty() {
+            lines.extend(wrapped(label, &joined(modes), Role::Plain, width));
+        }
+    }
+    for (label, uris) in [("extends", &card.extensions)] {
+        if !uris.is_empty() {
+            lines.extend(wrapped(label, &joined(uris), Role::Plain, width));
+        }
+    }
+    lines.push(Vec::new());
+    interfaces(shared, agent, card, lines);
+    lines.push(Vec::new());
+    security(card, width, lines);
+    if !card.faults.is_empty() {
+        lines.push(Vec::new());
+        lines.push(vec![span("what is wrong with its card", Role::Title)]);
+        for fault in &card.faults {
+            lines.extend(wrapped("", &fault.line(), Role::Warn, width));
+        }
+    }
+}
+
+fn interfaces(shared: &Shared, agent: &Agent, card: &Card, lines: &mut Lines) {
+    lines.push(vec![span("interfaces, in the card's order", Role::Title)]);
+    if card.offers.is_empty() {
+        lines.push(labelled("", vec![span("none at all", Role::Warn)]));
+    }
+    let glyphs = shared.glyphs();
+    for offer in &card.offers {
+        let ours = agent.interface.as_ref().is_some_and(|interface| is_called(offer, interface));
+        let version = offer.version.as_ref().map_or_else(|| "no version".into(), |version| version.line().into_string());
+        let mut line = vec![
+            span(if ours { format!("        {} ", glyphs.working) } else { " ".repeat(10) }, Role::Ok),
+            span(format!("{} {version}", offer.binding.line()), if ours { Role::Plain } else { Role::Doubt }),
+            span(format!("  {}", offer.url.line()), if ours { Role::Plain } else { Role::Doubt }),
+        ];
+        if let Some(tenant) = &offer.tenant {
+            line.push(span(format!("  tenant {}", tenant.line()), Role::Plain));
+        }
+        if ours {
+            line.push(span("  called", Role::Ok));
+        }
+        lines.push(line);
+    }
+}
+
+fn is_called(offer: &Offer, interface: &crate::domain::card::Interface) -> bool {
+    use crate::domain::card::Dialect;
+    let version = offer.version.as_ref().and_then(|version| Dialect::from_version(&version.line()));
+    offer.binding == interface.binding && version == Some(interface.dialect)
+}
+
+fn security(card: &Card, width: usize, lines: &mut Lines) {
+    lines.push(vec![span("security", Role::Title)]);
+    if card.security.is_empty() {
+        lines.push(labelled("", vec![span("declares none", Role::Plain)]));
+    }
+    for scheme in &card.security {
+        let required = card.required_security.contains(&scheme.name);
+        let word = if required { "  required" } else { "" };
+        let text = format!("{}  {}{word}", scheme.name.line(), scheme.kind.line());
+        lines.extend(wrapped("", &text, Role::Plain, width));
+    }
+    if card.signatures > 0 {
+        let text = format!("{} signatures, not verified", card.signatures);
+        lines.push(labelled("signed", vec![span(text, Role::Doubt)]));
+    }
+}
+
+/// What an agent offers to do, at length.
+pub fn skills(agent: &Agent, width: usize) -> Lines {
+    let Some(card) = &agent.card else {
+        return vec![vec![span("Its card was never read; ctrl-r asks for it now.", Role::Doubt)]];
+    };
+    let mut lines = Vec::new();
+    for skill in &card.skills {
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        lines.push(vec![
+            span(skill.name.line().into_string(), Role::Title),
+            span(format!("  {}", skill.id.line()), Role::Quiet),
+        ]);
+        lines.extend(wrapped("says", &skill.description.line(), Role::Plain, width));
+        for (label, words) in [
+            ("tags", &skill.tags),
+            ("takes", &skill.input_modes),
+            ("gives", &skill.output_modes),
+        ] {
+            if !words.is_empty() {
+                lines.extend(wrapped(label, &joined(words), Role::Plain, width));
+            }
+        }
+        for example in &skill.examples {
+            lines.extend(wrapped("example", &example.line(), Role::Plain, width));
+        }
+    }
+    if lines.is_empty() {
+        lines.push(vec![span("Its card names no skill. It may still take any message: n", Role::Doubt)]);
+    }
+    lines
+}

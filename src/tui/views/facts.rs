@@ -1,0 +1,196 @@
+//! What happened, in words.
+
+use crate::domain::card::Interface;
+use crate::domain::cause::Cause;
+use crate::domain::fact::What;
+use crate::domain::job::{Origin, Phase};
+use crate::domain::task::{CancelMark, TaskState, Verdict};
+use crate::domain::text::Untrusted;
+use crate::tui::format;
+use crate::tui::theme::{Glyphs, Role};
+use crate::tui::widgets::canvas::{Span, span};
+
+fn quoted(text: &Untrusted, chars: usize) -> String {
+    format!("\"{}\"", text.shortened(chars).line())
+}
+
+fn because(cause: Option<&Cause>) -> String {
+    cause.map(|cause| format!(": {cause}")).unwrap_or_default()
+}
+
+/// How a state looks in a story.
+pub fn state(state: &TaskState, glyphs: &'static Glyphs) -> (&'static str, Role) {
+    match state {
+        TaskState::Completed => (glyphs.completed, Role::Ok),
+        TaskState::Failed => (glyphs.failed, Role::Bad),
+        TaskState::Canceled => (glyphs.canceled, Role::Plain),
+        TaskState::Rejected => (glyphs.rejected, Role::Warn),
+        TaskState::InputRequired | TaskState::AuthRequired => (glyphs.you, Role::You),
+        TaskState::Submitted | TaskState::Working => ("", Role::Plain),
+        TaskState::Unspecified | TaskState::Other(_) => (glyphs.uncertain, Role::Doubt),
+    }
+}
+
+fn one(text: impl Into<String>, role: Role) -> Vec<Span> {
+    vec![span(text, role)]
+}
+
+/// A fact of an agent or of the watch.
+pub fn of_agent(what: &What) -> Vec<Span> {
+    match what {
+        What::AgentListed { spec, .. } => one(format!("listed in the {}", spec.source.as_str()), Role::Plain),
+        What::AgentRelisted { .. } => one("listed again, or with other settings", Role::Plain),
+        What::AgentUnlisted => one("left the fleet; its history stays", Role::Warn),
+        What::AgentNamed { name } => one(format!("called {}", name.line()), Role::Plain),
+        What::CardSeen { card } => {
+            one(format!("card read: {} {}", card.name.line(), card.version.line()), Role::Plain)
+        }
+        What::InterfaceChosen { interface: Some(interface) } => one(interface_words(interface), Role::Plain),
+        What::InterfaceChosen { interface: None } => one("it offers no interface that we speak", Role::Doubt),
+        What::DialectSettled { dialect } => {
+            one(format!("a call has shown that it speaks {dialect}"), Role::Plain)
+        }
+        What::HealthChanged { health, cause, .. } => {
+            use crate::domain::agent::Health;
+            let role = match health {
+                Health::Up => Role::Ok,
+                Health::Down => Role::Bad,
+                Health::Degraded => Role::Warn,
+                Health::LoginNeeded => Role::You,
+                Health::Unknown | Health::Stale | Health::NotSpoken => Role::Doubt,
+            };
+            let mut line = one(health.as_str().replace('-', " "), role);
+            line.push(span(because(cause.as_deref()), Role::Plain));
+            line
+        }
+        What::TextDisarmed { count } => one(super::about::disarmed(*count), Role::Warn),
+        other => one(format!("{other:?}"), Role::Doubt),
+    }
+}
+
+fn interface_words(interface: &Interface) -> String {
+    format!("called by {} {} at {}", interface.binding.line(), interface.dialect, interface.url.line())
+}
+
+/// A fact of a job; none where the story says it by its frame.
+pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
+    let line = match what {
+        What::JobOpened { origin, caller, .. } => {
+            let from = caller.as_ref().map(|caller| caller.line().into_string());
+            match (origin, from) {
+                (Origin::Sent, Some(from)) => one(format!("taken from {from}"), Role::Plain),
+                (Origin::Sent, None) => one("taken", Role::Plain),
+                (Origin::Found, Some(from)) => one(format!("found; {from} sent it"), Role::Plain),
+                (Origin::Found, None) => one("found; nobody says who sent it", Role::Doubt),
+            }
+        }
+        What::AttemptMoved { phase, cause, .. } => phase_words(*phase, cause.as_deref(), glyphs),
+        What::TaskSeen { state: seen, via, .. } => {
+            let (mark, role) = state(seen, glyphs);
+            let mut line = one(format!("{}{}", spaced(mark), seen.word()), role);
+            line.push(span(format!("  the agent made it a task, by {}", via.as_str()), Role::Quiet));
+            line
+        }
+        What::StateSeen { state: seen, via, .. } => {
+            let (mark, role) = state(seen, glyphs);
+            let mut line = one(format!("{}{}", spaced(mark), seen.word()), role);
+            if !matches!(via, crate::domain::task::Via::Send | crate::domain::task::Via::Subscribe) {
+                line.push(span(format!("  by {}", via.as_str()), Role::Quiet));
+            }
+            line
+        }
+        What::ClaimSeen { says: Some(says), via, .. } => {
+            one(format!("{} says {}; what had ended stays ended", via.as_str(), says.word()), Role::Warn)
+        }
+        What::ClaimSeen { says: None, via, .. } => one(format!("{} agrees again", via.as_str()), Role::Plain),
+        What::MessageSeen { message, .. } => {
+            let text = message.text();
+            if text.is_empty() {
+                one("a message without text", Role::Quiet)
+            } else {
+                one(quoted(&text.headline(400), 400), Role::Plain)
+            }
+        }
+        What::ArtifactSeen { artifact, name, append, last, .. } => {
+            let name = name.as_ref().unwrap_or(artifact).line();
+            let word = match (*last, *append, times) {
+                (true, _, _) => "is done",
+                (false, false, 1) => "begins",
+                (false, ..) => "grows",
+            };
+            let chunks = if times > 1 { format!(", {} chunks", format::count(times as usize)) } else { String::new() };
+            one(format!("{name} {word}{chunks}"), Role::Plain)
+        }
+        What::GapOpened { cause, .. } => {
+            one(format!("{0}{0}{0} nobody tells us anything{1}", glyphs.gap, because(cause.as_deref())), Role::Doubt)
+        }
+        What::GapClosed { via, changed, .. } => {
+            let compared = if *changed { "something had changed" } else { "nothing was missed" };
+            one(format!("{0}{0}{0} known again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
+        }
+        What::VerdictChanged { verdict, .. } => return Some(verdict_words(*verdict, glyphs)),
+        What::CancelMoved { mark, cause, .. } => {
+            let (text, role) = match mark {
+                CancelMark::Asked => ("cancel: asked", Role::Warn),
+                CancelMark::Agreed => ("cancel: the agent agreed", Role::Warn),
+                CancelMark::Verified => ("cancel: seen ended", Role::Plain),
+                CancelMark::Unconfirmed => ("cancel: unconfirmed, we go on asking", Role::Warn),
+            };
+            one(format!("{text}{}", because(cause.as_deref())), role)
+        }
+        What::CancelIgnored { events, .. } => {
+            one(format!("agreed, but still talking: {events} events since"), Role::Bad)
+        }
+        What::AnswerMoved { phase, cause, message, .. } => {
+            let words = quoted(&message.headline(80), 80);
+            let (text, role) = match phase {
+                Phase::Planned | Phase::Sending => (format!("answered {words}"), Role::Plain),
+                Phase::Accepted | Phase::Answered => ("the agent has the answer".to_owned(), Role::Plain),
+                Phase::Uncertain => ("nobody can tell whether the answer arrived".to_owned(), Role::You),
+                Phase::Refused => ("the answer was refused".to_owned(), Role::Bad),
+                Phase::Unsent => ("the answer never left".to_owned(), Role::Warn),
+                Phase::PresumedLost => ("the answer is taken as lost".to_owned(), Role::Doubt),
+            };
+            one(format!("{text}{}", because(cause.as_deref())), role)
+        }
+        What::ReasonGiven { by, why, .. } => {
+            one(format!("{}: {}", by.line(), quoted(why, 200)), Role::Plain)
+        }
+        What::OddityObserved { oddity, .. } => one(format!("against the protocol: it {oddity}"), Role::Warn),
+        What::AttemptPlanned { .. } | What::JobExplained { .. } | What::Settled { .. } | What::JobForgotten => {
+            return None;
+        }
+        other => one(format!("{other:?}"), Role::Doubt),
+    };
+    Some(line)
+}
+
+fn spaced(mark: &str) -> String {
+    if mark.is_empty() { String::new() } else { format!("{mark} ") }
+}
+
+fn phase_words(phase: Phase, cause: Option<&Cause>, glyphs: &'static Glyphs) -> Vec<Span> {
+    let (text, role) = match phase {
+        Phase::Planned => ("planned".to_owned(), Role::Plain),
+        Phase::Sending => ("sent".to_owned(), Role::Plain),
+        Phase::Accepted => ("accepted".to_owned(), Role::Plain),
+        Phase::Answered => (format!("{} answered with a message and no task", glyphs.completed), Role::Ok),
+        Phase::Refused => (format!("{} refused", glyphs.rejected), Role::Bad),
+        Phase::Unsent => (format!("{} never left", glyphs.rejected), Role::Warn),
+        Phase::Uncertain => (format!("{} nobody can tell whether it arrived", glyphs.uncertain), Role::You),
+        Phase::PresumedLost => (format!("{} taken as lost", glyphs.lost), Role::Doubt),
+    };
+    one(format!("{text}{}", because(cause)), role)
+}
+
+fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span> {
+    let text = match verdict {
+        None => return one("no longer in doubt", Role::Plain),
+        Some(Verdict::Silent) => "silent: no event for far longer than is usual",
+        Some(Verdict::Stalled) => "stalled: its stream was cut, and the agent's answer has not changed since",
+        Some(Verdict::Stale) => "stale: its agent cannot be reached",
+        Some(Verdict::Conflict) => "disputed: two sources of one agent disagree",
+        Some(Verdict::Lost) => return one(format!("{} lost: its agent came back and no longer knows it", glyphs.lost), Role::Bad),
+    };
+    one(format!("{} {text}", glyphs.doubtful), Role::Warn)
+}

@@ -1,0 +1,345 @@
+//! The fleet: every agent and its health, the one under the cursor explained below.
+
+use ratatui::layout::Rect;
+
+use super::listing::{LARGE, Listing, Order, Rows};
+use super::tasks::{TaskRows, empty, list_facts, with_scratch};
+use super::{Screen, Target, View, about, inside};
+use crate::domain::agent::{Agent, Health};
+use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::tui::actions::Action;
+use crate::tui::format;
+use crate::tui::model::{Shared, Step};
+use crate::tui::states;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::filter::{Filter, Filtered};
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::text;
+
+/// Agents that are listed, and those that left while work of theirs still runs.
+#[derive(Clone, Debug)]
+pub struct AgentRows;
+
+struct Seen<'s>(&'s Agent);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        ["agent", "state", "speaks", "url", "skill", "label", "says"].iter().filter_map(|key| self.value(key)).collect()
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        let Self(agent) = self;
+        let card = agent.card.as_ref();
+        match key {
+            "agent" | "name" => Some(agent.name.line().into_string()),
+            "state" => Some(states::agent(agent, Theme::plain_glyphs()).word),
+            "speaks" => Some(speaks(agent)),
+            "url" => Some(Untrusted::from(&*agent.spec.url).line().into_string()),
+            "skill" => card.map(|card| {
+                let names = card.skills.iter().map(|skill| format!("{} {}", skill.id.line(), skill.name.line()));
+                names.collect::<Vec<_>>().join(" ")
+            }),
+            "says" => card.map(|card| card.description.line().into_string()),
+            "label" => {
+                let labels = agent.spec.labels.iter().map(|(key, value)| format!("{key}={value}"));
+                Some(Untrusted::from(labels.collect::<Vec<_>>().join(" ")).line().into_string())
+            }
+            key => {
+                let label = agent.spec.labels.iter().find(|(name, _)| &**name == key);
+                label.map(|(_, value)| Untrusted::from(&**value).line().into_string())
+            }
+        }
+    }
+}
+
+/// `1.0 JSONRPC`, or what it offers that we do not speak.
+fn speaks(agent: &Agent) -> String {
+    match (&agent.interface, &agent.card) {
+        (Some(interface), _) => format!("{} {}", interface.dialect, interface.binding.line()),
+        (None, Some(card)) => card.offers_in_words().line().into_string(),
+        (None, None) => "–".into(),
+    }
+}
+
+impl Rows for AgentRows {
+    type Key = AgentKey;
+
+    const COLUMNS: &'static [Column] = &[
+        share("AGENT", 'A', 14, 3, 9),
+        fixed("STATE", 'S', 12, 8),
+        fixed("SPEAKS", 'P', 12, 5),
+        fixed("LIVE", 'L', 5, 7).right(),
+        fixed("NEED YOU", 'N', 8, 6).right(),
+        fixed("DONE", 'D', 6, 3).right(),
+        fixed("FAILED", 'F', 6, 4).right(),
+        fixed("DOUBT", 'B', 5, 4).right(),
+        fixed("LAST SIGN", 'T', 9, 2).right(),
+        share("SKILLS", 'K', 8, 3, 1),
+        fixed("VERSION", 'V', 9, 1).wide(),
+        share("URL", 'U', 16, 3, 1).wide(),
+    ];
+
+    fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = AgentKey> + 's> {
+        Box::new(snapshot.agents.iter().map(|(key, _)| key))
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, changed: Changed, rows: &mut Vec<AgentKey>) {
+        if let Changed::Agent(key) = changed {
+            rows.push(key);
+        }
+    }
+
+    fn shows(&self, snapshot: &Snapshot, key: AgentKey, order: &Order) -> bool {
+        let Some(agent) = snapshot.agents.get(key) else { return false };
+        let here = agent.listed || agent.counts.live > 0;
+        let faulty = !matches!(agent.health, Health::Up) || agent.counts.doubtful > 0;
+        here && (!order.faults || faulty) && order.filter.passes(&Seen(agent))
+    }
+
+    fn sort_key(&self, snapshot: &Snapshot, key: AgentKey, by: char) -> SortKey {
+        let Some(agent) = snapshot.agents.get(key) else { return SortKey::Number(0) };
+        let counts = agent.counts;
+        let number = |count: u32| SortKey::Pair(i64::from(count), -i64::from(agent.order));
+        let text = |text: String| SortKey::Text(text.to_lowercase().into());
+        match by {
+            'S' => SortKey::Pair(states::health_rank(agent.health), i64::from(agent.order)),
+            'P' => text(speaks(agent)),
+            'L' => number(counts.live),
+            'N' => number(counts.need_you),
+            'D' => number(counts.completed),
+            'F' => number(counts.failed),
+            'B' => number(counts.doubtful),
+            'T' => SortKey::Number(agent.last_seen.micros()),
+            'K' => text(skills(agent)),
+            'V' => text(agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default()),
+            'U' => text(Untrusted::from(&*agent.spec.url).line().into_string()),
+            _ => text(agent.name.line().into_string()),
+        }
+    }
+
+    fn highest_first(by: char) -> bool {
+        matches!(by, 'L' | 'N' | 'D' | 'F' | 'B' | 'T')
+    }
+
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AgentKey) -> Row {
+        let Some(agent) = shared.snapshot.agents.get(key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        let told = states::agent(agent, shared.glyphs());
+        let counts = agent.counts;
+        let known = !matches!(agent.health, Health::Unknown | Health::Stale | Health::Down);
+        let plain = if known { Role::Plain } else { Role::Doubt };
+        let number = |count: u32, role: Role| {
+            if count == 0 { span("·", Role::Quiet) } else { span(format::count(count as usize), role) }
+        };
+        let sign = match agent.health {
+            Health::Up | Health::Degraded | Health::LoginNeeded | Health::NotSpoken => "now".to_owned(),
+            _ if agent.last_seen > At::ZERO => canvas.coarse_age(agent.last_seen),
+            _ => "never".to_owned(),
+        };
+        let name = agent.name.line().into_string();
+        Row {
+            mark: span(told.mark, told.role),
+            cells: vec![
+                span(if agent.listed { name } else { format!("{name} (left)") }, plain),
+                span(told.word, told.role),
+                span(speaks(agent), if agent.interface.is_some() { plain } else { Role::Doubt }),
+                number(counts.live, plain),
+                number(counts.need_you, Role::You),
+                number(counts.completed, plain),
+                number(counts.failed, Role::Bad),
+                number(counts.doubtful, Role::Warn),
+                span(sign, plain),
+                span(skills(agent), Role::Quiet),
+                span(agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default(), plain),
+                span(Untrusted::from(&*agent.spec.url).line().into_string(), Role::Quiet),
+            ],
+            marked: false,
+        }
+    }
+}
+
+fn skills(agent: &Agent) -> String {
+    let Some(card) = &agent.card else { return String::new() };
+    let names: Vec<String> = card.skills.iter().map(|skill| skill.name.line().into_string()).collect();
+    names.join(", ")
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct FleetView {
+    list: Listing<AgentRows>,
+    /// The tasks of the agent under the cursor.
+    work: Listing<TaskRows>,
+}
+
+impl FleetView {
+    /// The worst first.
+    pub fn new() -> Self {
+        let work = TaskRows { newest: Some(LARGE), ..TaskRows::default() };
+        Self { list: Listing::new(AgentRows, 'S'), work: Listing::new(work, 'S') }
+    }
+
+    fn parts(&self, area: Rect) -> (Rect, Option<Rect>, Option<Rect>) {
+        let inner = inside(area);
+        if !self.list.state.details || inner.height < 14 {
+            return (inner, None, None);
+        }
+        let rows = u16::try_from(self.list.rows.len()).unwrap_or(u16::MAX).saturating_add(1);
+        let about = if inner.height >= 30 { 9 } else { 7 };
+        let work = if inner.height >= 24 { (inner.height / 4).clamp(5, 12) } else { 0 };
+        // What a short list does not need is given to the tasks below.
+        let list = rows.max(6).min(inner.height - about - work);
+        let rest = inner.height - list - about;
+        let about = Rect { y: inner.y + list, height: if work > 0 { about } else { about + rest }, ..inner };
+        let below = (work > 0).then_some(Rect { y: about.bottom(), height: inner.bottom() - about.bottom(), ..inner });
+        (Rect { height: list, ..inner }, Some(about), below)
+    }
+
+    fn lines(&self, area: Rect) -> usize {
+        usize::from(self.parts(area).0.height.saturating_sub(1))
+    }
+}
+
+impl Default for FleetView {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Screen for FleetView {
+    fn word(&self) -> &'static str {
+        "fleet"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let lines = self.lines(area);
+        let mut visible = self.list.settle(&shared.snapshot, lines);
+        let agent = self.list.target();
+        if self.work.source.agent != agent {
+            self.work.source.agent = agent;
+            self.work.rebuild();
+        }
+        if let (_, _, Some(below)) = self.parts(area) {
+            visible |= self.work.settle(&shared.snapshot, usize::from(below.height.saturating_sub(2)));
+        }
+        visible
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let listed = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed).count();
+        let shown = self.list.rows.len();
+        let word = if listed == 1 { "agent" } else { "agents" };
+        let first = if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
+        let mut facts = list_facts(&self.list, shared, first);
+        if shared.snapshot.watching_since > At::ZERO {
+            let text = format!(" · watching since {}", shared.clocks.second(shared.snapshot.watching_since, shared.now));
+            facts.push(span(text, Role::Quiet));
+        }
+        canvas.rule(area, area.y, Joint::Top, &[span("fleet", Role::Title)], &facts);
+        let (list, about_area, below) = self.parts(area);
+        if self.list.rows.is_empty() {
+            let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
+            empty(canvas, list, filtered, &[
+                "No agents yet.",
+                "Name some on the command line: quarterdeck http://127.0.0.1:9101",
+                "or in the configuration, as [[fleet.NAME.agents]]; quarterdeck config example shows how.",
+                "quarterdeck demo brings a fleet of its own.",
+            ]);
+            return;
+        }
+        self.list.draw(canvas, list, shared);
+        let agent = self.list.target().and_then(|key| shared.snapshot.agents.get(key));
+        if let (Some(pane), Some(agent)) = (about_area, agent) {
+            let whole = Rect { x: area.x, width: area.width, ..pane };
+            let title = [span(agent.name.line().into_string(), Role::Title)];
+            let version = agent.card.as_ref().map(|card| span(card.version.line().into_string(), Role::Quiet));
+            let facts: Vec<Span> = version.into_iter().collect();
+            canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+            let pane = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let lines = about::short(canvas, shared, agent, usize::from(pane.width));
+            text::draw(canvas, pane, &lines, &text::TextState::default());
+        }
+        if let (Some(below), Some(_)) = (below, agent) {
+            let whole = Rect { x: area.x, width: area.width, ..below };
+            let facts = [span("needs you first, then doubtful, then running", Role::Quiet)];
+            canvas.rule(whole, below.y, Joint::Middle, &[span("its tasks", Role::Title)], &facts);
+            let pane = Rect { y: below.y + 1, height: below.height - 1, ..below };
+            if self.work.rows.is_empty() {
+                canvas.put(pane.x + 2, pane.y, "None lately. n sends one.", Role::Doubt, pane.width - 2);
+            } else {
+                self.work.draw_plain(canvas, pane, shared);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let lines = self.lines(area);
+        // An agent is not marked: nothing acts on several of them.
+        if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
+            return None;
+        }
+        if self.list.act(action, lines) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Open => {
+                let view = self.list.target().and_then(|key| View::agent(shared, key));
+                Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
+            }
+            Action::Back => self.list.clear_one().then(Vec::new),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+        vec![
+            (Action::Open, "open"),
+            (Action::New, "new task"),
+            (Action::ViewTasks, "tasks"),
+            (Action::ViewInbox, "inbox"),
+            (Action::ViewProblems, "problems"),
+            (Action::Check, "check now"),
+            (Action::Filter, "filter"),
+            (Action::Faults, "faults"),
+            (Action::GoTo, "go to"),
+            (Action::Raw, "raw"),
+            (Action::Copy, "copy"),
+        ]
+    }
+
+    fn target(&self, _shared: &Shared) -> Target {
+        Target { agent: self.list.target(), attempt: None, problem: None }
+    }
+
+    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
+        let (list, ..) = self.parts(area);
+        self.list.click(list, y)
+    }
+
+    fn sort(&mut self, letter: char) -> bool {
+        self.list.sort(letter)
+    }
+
+    fn searched(&self) -> Option<String> {
+        Some(self.list.state.filter.text().to_owned())
+    }
+
+    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
+        self.list.state.filter = Filter::parse(text);
+    }
+
+    fn marked(&self) -> Vec<AttemptKey> {
+        Vec::new()
+    }
+
+    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
+        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
+    }
+}

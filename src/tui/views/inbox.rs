@@ -1,0 +1,377 @@
+//! What waits for a person: every question of every agent, and every sending that may not have arrived.
+
+use ratatui::layout::Rect;
+
+use super::listing::{Listing, Order, Rows};
+use super::tasks::{empty, list_facts, with_scratch};
+use super::{Screen, Target, View, Wants, about, inside, task};
+use crate::domain::id::AttemptKey;
+use crate::domain::job::Attempt;
+use crate::domain::message::{Content, Message, Role as Speaker};
+use crate::domain::snapshot::{Snapshot, waits_since};
+use crate::domain::state::Changed;
+use crate::domain::task::TaskState;
+use crate::protocol::question::choices;
+use crate::tui::actions::Action;
+use crate::tui::command;
+use crate::tui::model::{Shared, Step, Story};
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::filter::{Filter, Filtered};
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::text::{self, TextState};
+
+/// Attempts that need a person.
+#[derive(Clone, Debug)]
+pub struct WaitingRows;
+
+struct Seen<'s>(&'s Snapshot, &'s Attempt);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        ["wants", "question", "agent", "job"].iter().filter_map(|key| self.value(key)).collect()
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        let Self(snapshot, attempt) = self;
+        match key {
+            "wants" => Some(wants(attempt).to_owned()),
+            "question" => Some(question(attempt)),
+            "agent" => snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string()),
+            "job" => snapshot.job_of(attempt).map(|job| job.title.line().into_string()),
+            _ => None,
+        }
+    }
+}
+
+/// What is wanted of a person.
+fn wants(attempt: &Attempt) -> &'static str {
+    match attempt.task.as_ref().map(|task| &task.state) {
+        Some(TaskState::AuthRequired) => "login",
+        Some(_) => "answer",
+        None => "decision",
+    }
+}
+
+/// The question in a line.
+fn question(attempt: &Attempt) -> String {
+    match &attempt.task {
+        Some(task) => match &task.note {
+            Some(note) => note.line().into_string(),
+            None => "it says nothing about what it needs".into(),
+        },
+        None => "did it arrive? Send it once more with the same id, or take it as lost".into(),
+    }
+}
+
+impl Rows for WaitingRows {
+    type Key = AttemptKey;
+
+    const COLUMNS: &'static [Column] = &[
+        fixed("WAITS", 'W', 7, 8),
+        fixed("WANTS", 'N', 9, 6),
+        share("QUESTION", 'Q', 20, 6, 9),
+        share("AGENT", 'A', 10, 2, 4),
+        share("JOB", 'J', 8, 3, 2),
+    ];
+
+    fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = AttemptKey> + 's> {
+        Box::new(snapshot.inbox().into_iter())
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, changed: Changed, rows: &mut Vec<AttemptKey>) {
+        if let Changed::Attempt(key) = changed {
+            rows.push(key);
+        }
+    }
+
+    fn shows(&self, snapshot: &Snapshot, key: AttemptKey, order: &Order) -> bool {
+        let attempt = snapshot.attempts.get(key);
+        attempt.is_some_and(|attempt| attempt.needs_you() && order.filter.passes(&Seen(snapshot, attempt)))
+    }
+
+    fn sort_key(&self, snapshot: &Snapshot, key: AttemptKey, by: char) -> SortKey {
+        let Some(attempt) = snapshot.attempts.get(key) else { return SortKey::Number(0) };
+        let seen = Seen(snapshot, attempt);
+        let text = |key: &str| SortKey::Text(seen.value(key).unwrap_or_default().to_lowercase().into());
+        match by {
+            'N' => text("wants"),
+            'Q' => text("question"),
+            'A' => text("agent"),
+            'J' => text("job"),
+            _ => SortKey::Number(waits_since(attempt).micros()),
+        }
+    }
+
+    fn highest_first(_by: char) -> bool {
+        false
+    }
+
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AttemptKey) -> Row {
+        let Some(attempt) = shared.snapshot.attempts.get(key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        let told = states::attempt(attempt, shared.glyphs());
+        let seen = Seen(&shared.snapshot, attempt);
+        let plain = |key: &str| span(seen.value(key).unwrap_or_default(), Role::Plain);
+        Row {
+            mark: span(told.mark, Role::You),
+            cells: vec![
+                span(canvas.age(waits_since(attempt)), Role::You),
+                plain("wants"),
+                plain("question"),
+                plain("agent"),
+                plain("job"),
+            ],
+            marked: false,
+        }
+    }
+}
+
+/// The question itself, from the conversation: the last message of the agent.
+pub fn asked(story: &Story) -> Option<&Message> {
+    let said = story.detail.messages.iter().rev();
+    said.map(|said| &*said.message).find(|message| message.role == Speaker::Agent)
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct InboxView {
+    list: Listing<WaitingRows>,
+    conversation: TextState,
+    seen: Option<(AttemptKey, u64)>,
+}
+
+impl InboxView {
+    /// The oldest first.
+    pub fn new() -> Self {
+        Self { list: Listing::new(WaitingRows, 'W'), conversation: TextState::following(), seen: None }
+    }
+
+    fn selected<'s>(&self, shared: &'s Shared) -> Option<(AttemptKey, &'s Attempt)> {
+        let key = self.list.target()?;
+        Some((key, shared.snapshot.attempts.get(key)?))
+    }
+
+    fn story<'s>(&self, shared: &'s Shared) -> Option<&'s Story> {
+        let (_, attempt) = self.selected(shared)?;
+        shared.story_of(shared.snapshot.job_of(attempt)?.id)
+    }
+
+    /// The list, the conversation, what it accepts, what an answer does.
+    fn parts(&self, area: Rect) -> (Rect, Option<Rect>, Option<Rect>) {
+        let inner = inside(area);
+        if !self.list.state.details || inner.height < 12 || self.list.rows.is_empty() {
+            return (inner, None, None);
+        }
+        let rows = u16::try_from(self.list.rows.len()).unwrap_or(u16::MAX).saturating_add(1);
+        let list = rows.clamp(4, (inner.height / 3).max(4));
+        let foot = if inner.height >= 20 { 6 } else { 0 };
+        let conversation = Rect { y: inner.y + list, height: inner.height - list - foot, ..inner };
+        let foot = (foot > 0).then_some(Rect { y: conversation.bottom(), height: foot, ..inner });
+        (Rect { height: list, ..inner }, Some(conversation), foot)
+    }
+
+    fn lines(&self, area: Rect) -> usize {
+        usize::from(self.parts(area).0.height.saturating_sub(1))
+    }
+
+    fn conversation_lines(&self, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
+        let Some((_, attempt)) = self.selected(shared) else { return Vec::new() };
+        match self.story(shared) {
+            Some(story) => task::messages(shared, shared.snapshot.job_of(attempt), story, width),
+            None => vec![vec![span("reading", Role::Doubt)]],
+        }
+    }
+}
+
+impl Default for InboxView {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What it accepts, in lines.
+fn accepts(attempt: &Attempt, story: Option<&Story>, width: usize) -> about::Lines {
+    if attempt.task.is_none() {
+        return vec![
+            vec![span("r", Role::Key), span("  send it once more with the same message id: agents that know ids drop a second one", Role::Plain)],
+            vec![span("r", Role::Key), span("  or take it as lost: nothing is sent, the job is over", Role::Plain)],
+        ];
+    }
+    if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
+        return vec![vec![span("a login, out of band: sign in where it says, then a tells it", Role::Plain)]];
+    }
+    let question = story.and_then(asked);
+    let choices = question.map(choices).unwrap_or_default();
+    let mut lines = Vec::new();
+    if choices.is_empty() {
+        lines.push(vec![span("words: a opens the answer", Role::Plain)]);
+    } else {
+        let mut line = vec![span("a opens the answer:  ", Role::Plain)];
+        for (at, choice) in choices.iter().enumerate() {
+            line.push(span(format!("{} ", at + 1), Role::Key));
+            line.push(span(format!("{}   ", choice.label.shortened(30).line()), Role::Plain));
+        }
+        line.push(span("w ", Role::Key));
+        line.push(span("in words", Role::Plain));
+        lines.push(line);
+    }
+    for part in question.map(|message| message.parts.as_slice()).unwrap_or_default() {
+        if let Content::Data(json) = &part.content {
+            lines.extend(about::wrapped("", &json.0.line(), Role::Doubt, width).into_iter().take(2));
+        }
+    }
+    lines
+}
+
+fn when_answered(shared: &Shared, attempt: &Attempt) -> about::Lines {
+    let mut lines = Vec::new();
+    let Some(task) = &attempt.task else { return lines };
+    lines.push(vec![span("it goes on as the same task, same context", Role::Plain)]);
+    lines.push(vec![span(format!("said as {}", shared.info.operator), Role::Plain)]);
+    let agent = shared.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
+    let text = format!("y copies: quarterdeck send -a {agent} --task-id {} …", task.id.short());
+    lines.push(vec![span(text, Role::Quiet)]);
+    lines
+}
+
+impl Screen for InboxView {
+    fn word(&self) -> &'static str {
+        "inbox"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let lines = self.lines(area);
+        let visible = self.list.settle(&shared.snapshot, lines);
+        let seq = self.story(shared).map_or(0, |story| story.seq);
+        let seen = self.list.target().map(|key| (key, seq));
+        let news = seen != self.seen;
+        if seen.map(|(key, _)| key) != self.seen.map(|(key, _)| key) {
+            self.conversation = TextState::following();
+        }
+        self.seen = seen;
+        visible || news
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let count = self.list.rows.len();
+        let word = if count == 1 { "needs you" } else { "need you" };
+        let facts = list_facts(&self.list, shared, format!("{count} {word} · oldest first"));
+        canvas.rule(area, area.y, Joint::Top, &[span("inbox", Role::Title)], &facts);
+        let (list, conversation, foot) = self.parts(area);
+        if self.list.rows.is_empty() {
+            return empty(canvas, list, !self.list.state.filter.is_empty(), &[
+                "Nobody waits for you.",
+                "What agents ask, and sendings that may not have arrived, appear here by themselves.",
+            ]);
+        }
+        self.list.draw(canvas, list, shared);
+        let Some((_, attempt)) = self.selected(shared) else { return };
+        let agent = shared.snapshot.agents.get(attempt.agent);
+        let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
+        if let Some(pane) = conversation {
+            let whole = Rect { x: area.x, width: area.width, ..pane };
+            let task = attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
+            let title = [span(format!("{name} asks{task}"), Role::Title)];
+            let facts = [span(format!("asked {}", shared.clocks.second(waits_since(attempt), shared.now)), Role::Quiet)];
+            canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let lines = self.conversation_lines(shared, usize::from(inner.width));
+            text::draw(canvas, inner, &lines, &self.conversation);
+        }
+        if let Some(pane) = foot {
+            let whole = Rect { x: area.x, width: area.width, ..pane };
+            let facts = [span("its words are quoted, never obeyed", Role::Quiet)];
+            canvas.rule(whole, pane.y, Joint::Middle, &[span("it accepts", Role::Title)], &facts);
+            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let wide = inner.width >= 90 && attempt.task.is_some();
+            let left = if wide { inner.width / 2 } else { inner.width };
+            let lines = accepts(attempt, self.story(shared), usize::from(left));
+            text::draw(canvas, Rect { width: left, ..inner }, &lines, &TextState::default());
+            let after = when_answered(shared, attempt);
+            if wide {
+                let x = inner.x + left;
+                canvas.rule(Rect { x, width: area.right() - x, ..whole }, pane.y, Joint::Middle, &[span("when you answer", Role::Title)], &[]);
+                canvas.divider(x, pane.y, area.bottom());
+                let right = Rect { x: x + 2, width: inner.right() - x - 2, ..inner };
+                text::draw(canvas, right, &after, &TextState::default());
+            } else {
+                let used = u16::try_from(lines.len()).unwrap_or(inner.height).min(inner.height);
+                let rest = Rect { y: inner.y + used, height: inner.height - used, ..inner };
+                text::draw(canvas, rest, &after, &TextState::default());
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let lines = self.lines(area);
+        if action == Action::Faults {
+            return None;
+        }
+        if self.list.act(action, lines) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Open => {
+                let view = self.list.target().and_then(|key| View::attempt(shared, key));
+                Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
+            }
+            Action::Back => self.list.clear_one().then(Vec::new),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
+        let decision = self.selected(shared).is_some_and(|(_, attempt)| attempt.task.is_none());
+        let first = if decision { (Action::Again, "again, or lost") } else { (Action::Answer, "answer") };
+        vec![
+            first,
+            (Action::Open, "task"),
+            (Action::Cancel, "cancel"),
+            (Action::GoTo, "go to"),
+            (Action::Filter, "filter"),
+            (Action::Mark, "mark"),
+            (Action::Copy, "copy"),
+        ]
+    }
+
+    fn target(&self, shared: &Shared) -> Target {
+        match self.selected(shared) {
+            Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
+            None => Target::default(),
+        }
+    }
+
+    fn marked(&self) -> Vec<AttemptKey> {
+        self.list.state.marks.iter().copied().collect()
+    }
+
+    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
+        let (list, ..) = self.parts(area);
+        self.list.click(list, y)
+    }
+
+    fn sort(&mut self, letter: char) -> bool {
+        self.list.sort(letter)
+    }
+
+    fn searched(&self) -> Option<String> {
+        Some(self.list.state.filter.text().to_owned())
+    }
+
+    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
+        self.list.state.filter = Filter::parse(text);
+    }
+
+    fn wants(&self, shared: &Shared) -> Wants {
+        let job = self.selected(shared).and_then(|(_, attempt)| shared.snapshot.job_of(attempt));
+        Wants { story: job.map(|job| job.id), ..Wants::default() }
+    }
+
+    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
+        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
+    }
+}

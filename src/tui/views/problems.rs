@@ -1,0 +1,358 @@
+//! What is wrong: the facts, what it means, whom it hits, the next step, and how it clears.
+
+use ratatui::layout::Rect;
+
+use super::listing::{Listing, Order, Rows};
+use super::tasks::{empty, list_facts, with_scratch};
+use super::{Screen, Target, View, about, inside, labelled};
+use crate::domain::id::{AttemptKey, ProblemKey};
+use crate::domain::problem::{Problem, Subject};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::tui::actions::Action;
+use crate::tui::model::{Shared, Step};
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::filter::{Filter, Filtered};
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::text::{self, TextState};
+
+/// Problems: the open ones, and those that were over lately.
+#[derive(Clone, Debug)]
+pub struct ProblemRows;
+
+struct Seen<'s>(&'s Snapshot, &'s Problem);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        vec![headline(self.0, self.1), self.1.kind.as_str().into(), format!("p-{}", self.1.number)]
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        match key {
+            "kind" => Some(self.1.kind.as_str().into()),
+            "severity" => Some(self.1.kind.severity().as_str().into()),
+            "agent" => agent_name(self.0, self.1),
+            "state" => Some(if self.1.cleared.is_some() { "over".into() } else { "open".into() }),
+            _ => None,
+        }
+    }
+}
+
+fn agent_name(snapshot: &Snapshot, problem: &Problem) -> Option<String> {
+    let agent = problem.agent.and_then(|key| snapshot.agents.get(key))?;
+    Some(agent.name.line().into_string())
+}
+
+/// `hotel-alps: its port refuses connections`
+pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
+    let text = problem.text.line();
+    match agent_name(snapshot, problem) {
+        Some(name) => format!("{name} {text}"),
+        None => text.into_string(),
+    }
+}
+
+/// Whom it hits, in a few words.
+fn hits(snapshot: &Snapshot, problem: &Problem) -> String {
+    match problem.subject {
+        Subject::Attempt(key) => match snapshot.attempts.get(key).and_then(|attempt| snapshot.job_of(attempt)) {
+            Some(job) => job.title.line().into_string(),
+            None => "a task that is gone".into(),
+        },
+        Subject::Agent(key) => match snapshot.agents.get(key).map(|agent| agent.counts) {
+            Some(counts) if counts.doubtful > 0 => format!("{} in doubt, {} live", counts.doubtful, counts.live),
+            Some(counts) if counts.live > 0 => format!("{} live", counts.live),
+            _ => "nobody now".into(),
+        },
+        Subject::Console => "everything that acts".into(),
+    }
+}
+
+impl Rows for ProblemRows {
+    type Key = ProblemKey;
+
+    const COLUMNS: &'static [Column] = &[
+        share("PROBLEM", 'P', 24, 6, 9),
+        fixed("BEGAN", 'B', 9, 5),
+        fixed("AGE", 'E', 4, 8).right(),
+        share("HITS", 'H', 12, 3, 4),
+        fixed("STATE", 'S', 5, 2),
+        fixed("ID", 'I', 6, 1).wide(),
+    ];
+
+    fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = ProblemKey> + 's> {
+        Box::new(snapshot.problems.iter().map(|(key, _)| key))
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, changed: Changed, rows: &mut Vec<ProblemKey>) {
+        if let Changed::Problem(key) = changed {
+            rows.push(key);
+        }
+    }
+
+    fn shows(&self, snapshot: &Snapshot, key: ProblemKey, order: &Order) -> bool {
+        let Some(problem) = snapshot.problems.get(key) else { return false };
+        (!order.faults || problem.cleared.is_none()) && order.filter.passes(&Seen(snapshot, problem))
+    }
+
+    fn sort_key(&self, snapshot: &Snapshot, key: ProblemKey, by: char) -> SortKey {
+        let Some(problem) = snapshot.problems.get(key) else { return SortKey::Number(0) };
+        let text = |text: String| SortKey::Text(text.to_lowercase().into());
+        match by {
+            'P' => text(headline(snapshot, problem)),
+            'H' => text(hits(snapshot, problem)),
+            'B' | 'E' => SortKey::Number(problem.since.micros()),
+            'I' => SortKey::Number(i64::from(problem.number)),
+            // Open before over, then by how much it hurts, then the oldest.
+            _ => {
+                let over = i64::from(problem.cleared.is_some());
+                let hurts = 2 - problem.kind.severity() as i64;
+                SortKey::Pair(over * 4 + hurts, problem.since.micros())
+            }
+        }
+    }
+
+    fn highest_first(by: char) -> bool {
+        matches!(by, 'B' | 'E' | 'I')
+    }
+
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: ProblemKey) -> Row {
+        let Some(problem) = shared.snapshot.problems.get(key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        let over = problem.cleared.is_some();
+        let told = states::severity(problem.kind.severity(), shared.glyphs());
+        let mark = if over { span(shared.glyphs().completed, Role::Ok) } else { span(told.mark, told.role) };
+        let plain = if over { Role::Quiet } else { Role::Plain };
+        Row {
+            mark,
+            cells: vec![
+                span(headline(&shared.snapshot, problem), plain),
+                span(shared.clocks.second(problem.since, shared.now), plain),
+                span(canvas.coarse_age(problem.since), plain),
+                span(hits(&shared.snapshot, problem), plain),
+                span(if over { "over" } else { "open" }, plain),
+                span(format!("p-{}", problem.number), Role::Quiet),
+            ],
+            marked: false,
+        }
+    }
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct ProblemsView {
+    list: Listing<ProblemRows>,
+    seen: Option<(ProblemKey, u64)>,
+}
+
+impl ProblemsView {
+    /// What hurts now first.
+    pub fn new() -> Self {
+        Self { list: Listing::new(ProblemRows, 'S'), seen: None }
+    }
+
+    /// The same with the cursor on one.
+    #[must_use]
+    pub fn at(mut self, key: ProblemKey) -> Self {
+        self.list.state.selected = Some(key);
+        self
+    }
+
+    fn selected<'s>(&self, shared: &'s Shared) -> Option<(ProblemKey, &'s Problem)> {
+        let key = self.list.target()?;
+        Some((key, shared.snapshot.problems.get(key)?))
+    }
+
+    fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
+        let inner = inside(area);
+        if !self.list.state.details || inner.height < 14 || self.list.rows.is_empty() {
+            return (inner, None);
+        }
+        let below = (inner.height / 2).clamp(8, 18);
+        let list = Rect { height: inner.height - below, ..inner };
+        (list, Some(Rect { y: list.bottom(), height: below, ..inner }))
+    }
+
+    fn lines(&self, area: Rect) -> usize {
+        usize::from(self.parts(area).0.height.saturating_sub(1))
+    }
+}
+
+impl Default for ProblemsView {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Attempts that a problem is about: the evidence.
+fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<AttemptKey> {
+    match problem.subject {
+        Subject::Attempt(key) => vec![key],
+        Subject::Agent(agent) => {
+            let hit = |(_, attempt): &(AttemptKey, &crate::domain::job::Attempt)| {
+                attempt.agent == agent && (attempt.is_doubtful() || attempt.is_live())
+            };
+            snapshot.attempts.iter().rev().take(super::listing::LARGE).filter(hit).map(|(key, _)| key).take(most).collect()
+        }
+        Subject::Console => Vec::new(),
+    }
+}
+
+/// Everything about a problem, in lines.
+fn explain(canvas: &Canvas<'_>, shared: &Shared, problem: &Problem, width: usize, height: usize) -> about::Lines {
+    let mut lines = about::wrapped("SEEN", &headline(&shared.snapshot, problem), Role::Plain, width);
+    lines.extend(about::wrapped("MEANS", problem.kind.meaning(), Role::Plain, width));
+    let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
+    if let (Subject::Agent(_), Some(agent)) = (problem.subject, agent) {
+        lines.push(labelled("AGENT", about::state_line(canvas, shared, agent)));
+    }
+    lines.extend(about::wrapped("HITS", &hits(&shared.snapshot, problem), Role::Plain, width));
+    match problem.cleared {
+        Some(cleared) => {
+            let text = format!("{}, after {}", canvas.since(cleared), super::story::precise(cleared.since(problem.since)));
+            lines.push(labelled("OVER", vec![span(text, Role::Ok)]));
+        }
+        None => {
+            lines.extend(about::wrapped("NEXT", &problem.next.line(), Role::You, width));
+            lines.extend(about::wrapped("CLEARS", problem.kind.clears(), Role::Quiet, width));
+        }
+    }
+    let room = height.saturating_sub(lines.len() + 2);
+    let rows = evidence(&shared.snapshot, problem, room.min(8));
+    if room > 0 && !rows.is_empty() {
+        lines.push(Vec::new());
+        for (at, key) in rows.iter().enumerate() {
+            let Some(attempt) = shared.snapshot.attempts.get(*key) else { continue };
+            let told = states::attempt(attempt, shared.glyphs());
+            let job = shared.snapshot.job_of(attempt).map(|job| job.title.line().fit(48)).unwrap_or_default();
+            let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
+            lines.push(labelled(if at == 0 { "EVIDENCE" } else { "" }, vec![
+                span(format!("{} ", told.mark), told.role),
+                span(format!("{task:<6}"), Role::Quiet),
+                span(format!("{job}  "), Role::Plain),
+                span(told.word, told.role),
+            ]));
+        }
+    }
+    lines
+}
+
+impl Screen for ProblemsView {
+    fn word(&self) -> &'static str {
+        "problems"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let lines = self.lines(area);
+        let visible = self.list.settle(&shared.snapshot, lines);
+        // Whom an agent's problem hits changes with its tasks.
+        let agent = self.selected(shared).and_then(|(_, problem)| problem.agent);
+        let live = agent.and_then(|key| shared.snapshot.agents.get(key)).map_or(0, |agent| {
+            u64::from(agent.counts.live) << 32 | u64::from(agent.counts.doubtful)
+        });
+        let seen = self.list.target().map(|key| (key, live));
+        let news = seen != self.seen;
+        self.seen = seen;
+        visible || news
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let open = shared.snapshot.open_problems().count();
+        let over = shared.snapshot.problems.len() - open;
+        let first = format!("{open} open · {over} over lately");
+        canvas.rule(area, area.y, Joint::Top, &[span("problems", Role::Title)], &list_facts(&self.list, shared, first));
+        let (list, below) = self.parts(area);
+        if self.list.rows.is_empty() {
+            let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
+            return empty(canvas, list, filtered, &[
+                "No problem is known.",
+                "What goes wrong with agents, tasks or this console appears here by itself, with the next step.",
+            ]);
+        }
+        self.list.draw(canvas, list, shared);
+        if let (Some(pane), Some((_, problem))) = (below, self.selected(shared)) {
+            let whole = Rect { x: area.x, width: area.width, ..pane };
+            let title = [span(format!("p-{} {}", problem.number, problem.kind.as_str()), Role::Title)];
+            let facts = [span(format!("began {}", canvas.since(problem.since)), Role::Quiet)];
+            canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let lines = explain(canvas, shared, problem, usize::from(inner.width), usize::from(inner.height));
+            text::draw(canvas, inner, &lines, &TextState::default());
+        }
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let lines = self.lines(area);
+        if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
+            return None;
+        }
+        if self.list.act(action, lines) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Open => {
+                let (_, problem) = self.selected(shared)?;
+                let view = match problem.subject {
+                    Subject::Attempt(key) => View::attempt(shared, key),
+                    Subject::Agent(key) => View::agent(shared, key),
+                    Subject::Console => Some(super::messages::MessagesView::new().into()),
+                };
+                Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
+            }
+            Action::Back => self.list.clear_one().then(Vec::new),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
+        let mut keys = vec![(Action::Open, "what it is about")];
+        if let Some((_, problem)) = self.selected(shared) {
+            use crate::domain::problem::Kind;
+            match problem.kind {
+                Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
+                Kind::TaskSilent | Kind::TaskStalled | Kind::CancelIgnored => keys.push((Action::Cancel, "cancel")),
+                Kind::TaskLost => keys.push((Action::EditCopy, "send a copy")),
+                _ => {}
+            }
+        }
+        keys.extend([
+            (Action::Check, "check now"),
+            (Action::GoTo, "go to"),
+            (Action::Filter, "filter"),
+            (Action::Faults, "open only"),
+            (Action::Copy, "copy"),
+        ]);
+        keys
+    }
+
+    fn target(&self, shared: &Shared) -> Target {
+        let Some((key, problem)) = self.selected(shared) else { return Target::default() };
+        let attempt = if let Subject::Attempt(key) = problem.subject { Some(key) } else { None };
+        Target { agent: problem.agent, attempt, problem: Some(key) }
+    }
+
+    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
+        let (list, _) = self.parts(area);
+        self.list.click(list, y)
+    }
+
+    fn sort(&mut self, letter: char) -> bool {
+        self.list.sort(letter)
+    }
+
+    fn searched(&self) -> Option<String> {
+        Some(self.list.state.filter.text().to_owned())
+    }
+
+    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
+        self.list.state.filter = Filter::parse(text);
+    }
+
+    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
+        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
+    }
+}

@@ -1,0 +1,189 @@
+//! Where the time went: each attempt as a bar, with what nobody told us drawn as such.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+
+use super::story::{attempts, ended, precise};
+use crate::domain::apply::attempt_of;
+use crate::domain::fact::What;
+use crate::domain::id::{AttemptId, JobKey};
+use crate::domain::job::Job;
+use crate::domain::time::At;
+use crate::tui::model::{Shared, Story};
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Span, span};
+
+/// Who had the time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Had {
+    /// The agent.
+    Agent,
+    /// Nobody tells.
+    Nobody,
+    /// A person.
+    You,
+}
+
+/// A stretch of an attempt's time.
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    from: At,
+    until: At,
+    had: Had,
+}
+
+/// The stretches of an attempt, without holes.
+fn stretches(story: &Story, attempt: AttemptId, begun: At, end: At) -> Vec<Stretch> {
+    let mut all = Vec::new();
+    let (mut from, mut asks, mut gap) = (begun, false, false);
+    let had = |asks: bool, gap: bool| match (gap, asks) {
+        (true, _) => Had::Nobody,
+        (false, true) => Had::You,
+        (false, false) => Had::Agent,
+    };
+    for line in story.detail.story.iter().filter(|line| attempt_of(&line.what) == Some(attempt)) {
+        let (now_asks, now_gap) = match &line.what {
+            What::TaskSeen { state, .. } | What::StateSeen { state, .. } => (state.is_interrupted(), gap),
+            What::AnswerMoved { .. } => (false, gap),
+            What::GapOpened { .. } => (asks, true),
+            What::GapClosed { .. } => (asks, false),
+            _ => continue,
+        };
+        // A gap is noticed after it began.
+        let at = if let What::GapOpened { since, .. } = &line.what { *since } else { line.at };
+        if (now_asks, now_gap) != (asks, gap) {
+            let at = at.max(from).min(end);
+            all.push(Stretch { from, until: at, had: had(asks, gap) });
+            (from, asks, gap) = (at, now_asks, now_gap);
+        }
+    }
+    all.push(Stretch { from, until: end.max(from), had: had(asks, gap) });
+    all
+}
+
+/// One bar.
+struct Bar {
+    label: String,
+    took: String,
+    stretches: Vec<Stretch>,
+    end: Option<Span>,
+    delegated: bool,
+}
+
+fn bars(shared: &Shared, job: &Job, story: &Story, children: &[JobKey]) -> Vec<Bar> {
+    let glyphs = shared.glyphs();
+    let name = |key| {
+        let agent = shared.snapshot.agents.get(key);
+        agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
+    };
+    let mut all = Vec::new();
+    for (_, attempt) in attempts(shared, job) {
+        let end = ended(attempt);
+        let told = states::attempt(attempt, glyphs);
+        let until = end.unwrap_or(shared.now);
+        all.push(Bar {
+            label: format!("{} {}", attempt.number, name(attempt.agent)),
+            took: precise(until.since(attempt.created)),
+            stretches: stretches(story, attempt.id, attempt.created, until),
+            end: Some(if end.is_some() { span(told.mark, told.role) } else { span(glyphs.working, told.role) }),
+            delegated: false,
+        });
+    }
+    for child in children {
+        let Some(child) = shared.snapshot.jobs.get(*child) else { continue };
+        let Some((_, attempt)) = attempts(shared, child).last() else { continue };
+        let end = ended(attempt);
+        let told = states::attempt(attempt, glyphs);
+        let until = end.unwrap_or(shared.now);
+        all.push(Bar {
+            label: format!("  {}", name(attempt.agent)),
+            took: precise(until.since(attempt.created)),
+            stretches: vec![Stretch { from: attempt.created, until, had: Had::Agent }],
+            end: Some(if end.is_some() { span(told.mark, told.role) } else { span(glyphs.working, told.role) }),
+            delegated: true,
+        });
+    }
+    all
+}
+
+/// How many lines the strip takes, its rule not counted.
+pub fn lines(shared: &Shared, job: &Job, children: &[JobKey]) -> u16 {
+    let delegated = children.iter().filter(|key| shared.snapshot.jobs.get(**key).is_some()).count();
+    u16::try_from((job.attempts.len() + delegated).clamp(1, 6)).unwrap_or(6)
+}
+
+/// Who had which share of the time, the largest first.
+pub fn shares(shared: &Shared, job: &Job, story: &Story) -> Vec<Span> {
+    let mut had: BTreeMap<(u8, String), Duration> = BTreeMap::new();
+    let mut all = Duration::ZERO;
+    for (_, attempt) in attempts(shared, job) {
+        let agent = shared.snapshot.agents.get(attempt.agent);
+        let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
+        let end = ended(attempt).unwrap_or(shared.now);
+        for stretch in stretches(story, attempt.id, attempt.created, end) {
+            let took = stretch.until.since(stretch.from);
+            all += took;
+            let who = match stretch.had {
+                Had::Agent => (0, name.clone()),
+                Had::Nobody => (1, "nobody says".to_owned()),
+                Had::You => (2, "a person".to_owned()),
+            };
+            *had.entry(who).or_default() += took;
+        }
+    }
+    let mut had: Vec<_> = had.into_iter().filter(|(_, took)| !took.is_zero()).collect();
+    had.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+    let mut line = Vec::new();
+    for ((kind, name), took) in had {
+        if !line.is_empty() {
+            line.push(span(" · ", Role::Quiet));
+        }
+        let percent = took.as_millis() * 100 / all.as_millis().max(1);
+        let role = [Role::Plain, Role::Doubt, Role::You][usize::from(kind).min(2)];
+        line.push(span(format!("{name} {percent} %"), role));
+    }
+    line
+}
+
+/// Draws the bars.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, job: &Job, story: &Story, children: &[JobKey]) {
+    let bars = bars(shared, job, story, children);
+    let end = bars.iter().flat_map(|bar| &bar.stretches).map(|stretch| stretch.until).max();
+    let (Some(end), true) = (end, area.width > 40) else { return };
+    let begun = job.created;
+    let whole = u128::from(u64::try_from(end.since(begun).as_micros()).unwrap_or(u64::MAX)).max(1);
+    let (label, took) = (16, 8);
+    let room = area.width - label - took - 1;
+    let column = |at: At| -> u16 {
+        let part = at.since(begun).as_micros() * u128::from(room.saturating_sub(1)) / whole;
+        u16::try_from(part).unwrap_or(room).min(room.saturating_sub(1))
+    };
+    if bars.iter().any(|bar| bar.end.as_ref().is_some_and(|mark| mark.text == shared.glyphs().working)) {
+        // A bar that goes on is drawn anew each second.
+        let _ticks = canvas.age(begun);
+    }
+    for (line, bar) in bars.iter().take(usize::from(area.height)).enumerate() {
+        let y = area.y + u16::try_from(line).unwrap_or(0);
+        canvas.put(area.x, y, &bar.label, if bar.delegated { Role::Quiet } else { Role::Plain }, label - 1);
+        let left = area.x + label;
+        for stretch in &bar.stretches {
+            let glyphs = shared.glyphs();
+            let (mark, role) = match stretch.had {
+                Had::Agent if bar.delegated => (glyphs.beside, Role::Plain),
+                Had::Agent => (glyphs.bar, Role::Plain),
+                Had::Nobody => (glyphs.gap, Role::Doubt),
+                Had::You => (glyphs.beside, Role::You),
+            };
+            for x in column(stretch.from)..=column(stretch.until) {
+                canvas.put(left + x, y, mark, role, 1);
+            }
+        }
+        if let (Some(mark), Some(last)) = (&bar.end, bar.stretches.last()) {
+            canvas.put(left + column(last.until), y, &mark.text, mark.role, 1);
+        }
+        canvas.put_right(area.right(), y, &bar.took, Role::Plain, took);
+    }
+}

@@ -1,0 +1,658 @@
+//! One job: its story at the left, what it puts out at the right, where the time went below.
+
+use std::collections::BTreeSet;
+
+use ratatui::layout::Rect;
+
+use super::story::{self, Told};
+use super::tasks::{self, empty, with_scratch};
+use super::{Screen, Target, View, Wants, inside, raw, strip};
+use crate::domain::detail::Output;
+use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
+use crate::domain::job::{Attempt, Job};
+use crate::domain::message::{Content, Part, Role as Speaker};
+use crate::domain::state::Changed;
+use crate::tui::actions::Action;
+use crate::tui::format;
+use crate::tui::model::{Shared, Step, Story};
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::text::{self, TextState, wrap};
+
+/// A pane of the page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pane {
+    Story,
+    Output,
+    Messages,
+}
+
+impl Pane {
+    const ALL: [Self; 3] = [Self::Story, Self::Output, Self::Messages];
+}
+
+/// Below this width one pane is shown at a time.
+const NARROW: u16 = 90;
+
+/// The page.
+#[derive(Debug)]
+pub struct TaskView {
+    key: JobKey,
+    id: JobId,
+    focus: Pane,
+    /// The pane at the right: outputs or messages; none: whichever there is.
+    beside: Option<Pane>,
+    /// The line under the cursor in the story; none: the end is followed.
+    line: Option<usize>,
+    top: usize,
+    folded: BTreeSet<AttemptId>,
+    output: usize,
+    output_text: TextState,
+    messages_text: TextState,
+    children: Vec<JobKey>,
+    rev: u64,
+    seen_seq: u64,
+    full: bool,
+}
+
+impl TaskView {
+    /// The page of a job.
+    pub fn new(key: JobKey, id: JobId) -> Self {
+        Self {
+            key,
+            id,
+            focus: Pane::Story,
+            beside: None,
+            line: None,
+            top: 0,
+            folded: BTreeSet::new(),
+            output: 0,
+            output_text: TextState::following(),
+            messages_text: TextState::following(),
+            children: Vec::new(),
+            rev: 0,
+            seen_seq: 0,
+            full: false,
+        }
+    }
+
+    fn job<'s>(&self, shared: &'s Shared) -> Option<&'s Job> {
+        shared.snapshot.jobs.get(self.key).filter(|job| job.id == self.id)
+    }
+
+    fn latest<'s>(&self, shared: &'s Shared) -> Option<(AttemptKey, &'s Attempt)> {
+        let job = self.job(shared)?;
+        story::attempts(shared, job).last()
+    }
+
+    /// Tasks that this job has handed on to others.
+    fn find_children(&mut self, shared: &Shared) -> bool {
+        let snapshot = &shared.snapshot;
+        let Some(job) = self.job(shared) else { return false };
+        let ids: Vec<_> = story::attempts(shared, job).filter_map(|(_, attempt)| attempt.task.as_ref()).collect();
+        let is_child = |key: JobKey| {
+            let parent = snapshot.jobs.get(key).and_then(|job| job.parent.as_ref());
+            parent.is_some_and(|parent| ids.iter().any(|task| task.id == *parent))
+        };
+        let mut children = self.children.clone();
+        match snapshot.changes_since(self.rev).filter(|_| self.rev > 0) {
+            Some(changes) => {
+                for change in changes {
+                    if let Changed::Job(key) = change
+                        && is_child(key)
+                        && !children.contains(&key)
+                    {
+                        children.push(key);
+                    }
+                }
+                children.retain(|key| is_child(*key));
+            }
+            None => children = snapshot.jobs.iter().map(|(key, _)| key).filter(|key| is_child(*key)).collect(),
+        }
+        let changed = children != self.children;
+        self.children = children;
+        changed
+    }
+
+    /// What is shown at the right.
+    fn right(&self, shared: &Shared) -> Pane {
+        let has_output = shared.story_of(self.id).is_some_and(|story| !story.detail.outputs.is_empty());
+        match (self.focus, self.beside) {
+            (Pane::Output | Pane::Messages, _) => self.focus,
+            (Pane::Story, Some(pane)) => pane,
+            (Pane::Story, None) if has_output => Pane::Output,
+            (Pane::Story, None) => Pane::Messages,
+        }
+    }
+
+    fn parts(&self, area: Rect, shared: &Shared) -> Parts {
+        let inner = inside(area);
+        let head = Rect { height: inner.height.min(1), ..inner };
+        let mut panes = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
+        let mut below = None;
+        if panes.height >= 18 && !self.full {
+            let lines = self.job(shared).map_or(1, |job| strip::lines(shared, job, &self.children));
+            let height = lines + 1;
+            below = Some(Rect { y: panes.bottom() - height, height, ..panes });
+            panes.height -= height;
+        }
+        let (left, right) = if area.width < NARROW || self.full {
+            match self.focus {
+                Pane::Story => (Some(panes), None),
+                Pane::Output | Pane::Messages => (None, Some(panes)),
+            }
+        } else {
+            let width = (panes.width * 5 / 8).min(panes.width - 34);
+            let left = Rect { width, ..panes };
+            (Some(left), Some(Rect { x: left.right() + 1, width: panes.width - width - 1, ..panes }))
+        };
+        Parts { head, left, right, below }
+    }
+
+    fn story_lines(&self, canvas: &Canvas<'_>, shared: &Shared) -> Vec<Told> {
+        match (self.job(shared), shared.story_of(self.id)) {
+            (Some(job), Some(story)) => story::tell(canvas, shared, job, story, &self.children, &self.folded),
+            _ => Vec::new(),
+        }
+    }
+
+    fn chosen_output<'s>(&self, story: &'s Story) -> Option<&'s Output> {
+        let outputs = &story.detail.outputs;
+        outputs.get(self.output.min(outputs.len().saturating_sub(1)))
+    }
+
+    fn right_lines(&self, shared: &Shared, pane: Pane, width: usize) -> Vec<Vec<Span>> {
+        let Some(story) = shared.story_of(self.id) else { return vec![vec![span("reading", Role::Doubt)]] };
+        match pane {
+            Pane::Messages => messages(shared, self.job(shared), story, width),
+            Pane::Story | Pane::Output => match self.chosen_output(story) {
+                Some(output) => output_lines(output, width),
+                None => vec![vec![span("No output yet. It appears here as it grows.", Role::Doubt)]],
+            },
+        }
+    }
+
+    fn move_line(&mut self, shared: &Shared, area: Rect, action: Action) -> bool {
+        let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
+        let height = self.parts(area, shared).left.map_or(0, |left| usize::from(left.height.saturating_sub(1)));
+        let last = told.len().saturating_sub(1);
+        let here = self.line.unwrap_or(last);
+        let half = (height / 2).max(1);
+        match action {
+            Action::Down => self.line = Some((here + 1).min(last)),
+            Action::Up => self.line = Some(if self.line.is_none() { last } else { here.saturating_sub(1) }),
+            Action::HalfDown => self.line = Some((here + half).min(last)),
+            Action::HalfUp => self.line = Some(here.saturating_sub(half)),
+            Action::First => self.line = Some(0),
+            Action::Last => self.line = None,
+            Action::Left | Action::Right => {
+                let begins = told[..=here.min(last)].iter().rposition(|line| line.begins.is_some());
+                if let Some(at) = begins
+                    && let Some(attempt) = told[at].begins
+                {
+                    if action == Action::Left {
+                        self.folded.insert(attempt);
+                        self.line = Some(at);
+                    } else {
+                        self.folded.remove(&attempt);
+                    }
+                }
+            }
+            _ => return false,
+        }
+        if let Some(line) = self.line {
+            if line < self.top {
+                self.top = line;
+            } else if height > 0 && line >= self.top + height {
+                self.top = line + 1 - height;
+            }
+        }
+        true
+    }
+
+    fn first_line(&self, lines: usize, height: usize) -> usize {
+        let last = lines.saturating_sub(height);
+        if self.line.is_none() { last } else { self.top.min(last) }
+    }
+
+    fn draw_story(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let told = self.story_lines(canvas, shared);
+        if told.is_empty() {
+            canvas.put(area.x + 2, area.y + 1, "reading its story", Role::Doubt, area.width.saturating_sub(3));
+            return;
+        }
+        let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+        let height = usize::from(rows.height);
+        let first = self.first_line(told.len(), height);
+        let steps = area.width >= 56;
+        for (row, line) in told.iter().enumerate().skip(first).take(height) {
+            let y = rows.y + u16::try_from(row - first).unwrap_or(0);
+            let glyphs = shared.glyphs();
+            let here = self.line == Some(row) && self.focus == Pane::Story;
+            if here {
+                canvas.put(rows.x, y, glyphs.cursor, Role::You, 1);
+            }
+            let mut x = rows.x + 1;
+            canvas.put(x, y, line.frame, Role::Quiet, 2);
+            x += 3;
+            if line.begins.is_none() {
+                let before = told[..row].iter().rev().find_map(|line| line.at);
+                let clock = if row == first { None } else { before };
+                canvas.put(x, y, &story::clock(shared, line, clock), Role::Quiet, 12);
+                x += 13;
+                if steps {
+                    canvas.put_right(x + 7, y, &story::step(line), Role::Quiet, 7);
+                    x += 9;
+                }
+            }
+            let right = rows.right();
+            canvas.put_spans(x, y, &line.words, right.saturating_sub(x + 1));
+            if here {
+                canvas.tint(Rect::new(rows.x + 1, y, rows.width - 1, 1), Role::Accent);
+            }
+        }
+    }
+
+    fn draw_right(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let pane = self.right(shared);
+        let text_area = Rect {
+            x: area.x + 1,
+            y: area.y + 1,
+            width: area.width.saturating_sub(2),
+            height: area.height.saturating_sub(1),
+        };
+        let Some(story) = shared.story_of(self.id) else { return };
+        let outputs = &story.detail.outputs;
+        let mut body = text_area;
+        if pane == Pane::Output && outputs.len() > 1 && text_area.height > 8 {
+            let names = u16::try_from(outputs.len()).unwrap_or(4).min(4);
+            body.height -= names + 1;
+            for (line, (at, output)) in outputs.iter().enumerate().rev().take(usize::from(names)).enumerate() {
+                let y = text_area.bottom() - 1 - u16::try_from(line).unwrap_or(0);
+                let chosen = at == self.output.min(outputs.len() - 1);
+                let role = if chosen { Role::Title } else { Role::Quiet };
+                let name = output.name.as_ref().unwrap_or(&output.id).line();
+                canvas.put(text_area.x, y, &name, role, text_area.width.saturating_sub(20));
+                canvas.put_right(text_area.right(), y, &size_words(output), role, 19);
+            }
+        }
+        let lines = self.right_lines(shared, pane, usize::from(body.width));
+        let state = if pane == Pane::Messages { &self.messages_text } else { &self.output_text };
+        text::draw(canvas, body, &lines, state);
+    }
+
+    /// The title of the pane at the right, and what stands at its end.
+    fn right_title(&self, shared: &Shared) -> (Vec<Span>, bool) {
+        let pane = self.right(shared);
+        let role = if self.focus == Pane::Story { Role::Quiet } else { Role::Title };
+        let Some(story) = shared.story_of(self.id) else { return (vec![span("output", role)], false) };
+        if pane == Pane::Messages {
+            let count = story.detail.messages.len();
+            return (vec![span(format!("messages · {count}"), role)], false);
+        }
+        let Some(output) = self.chosen_output(story) else { return (vec![span("output", role)], false) };
+        let name = output.name.as_ref().unwrap_or(&output.id).line();
+        (vec![span(format!("{name} · {}", size_words(output)), role)], !output.closed)
+    }
+}
+
+fn size_words(output: &Output) -> String {
+    let word = if output.closed { "done" } else { "growing" };
+    format!("{} · {word}", format::bytes(output.bytes))
+}
+
+/// The panes of the page.
+struct Parts {
+    head: Rect,
+    left: Option<Rect>,
+    right: Option<Rect>,
+    below: Option<Rect>,
+}
+
+fn output_lines(output: &Output, width: usize) -> Vec<Vec<Span>> {
+    let mut lines = Vec::new();
+    for part in &output.parts {
+        part_lines(part, width, Role::Plain, &mut lines);
+    }
+    if (output.kept as u64) < output.bytes {
+        let text = format!(
+            "shown: {} of {}; quarterdeck task get prints all of it",
+            format::bytes(output.kept as u64),
+            format::bytes(output.bytes)
+        );
+        lines.push(vec![span(text, Role::Doubt)]);
+    } else if !output.closed {
+        lines.push(vec![span("following", Role::Quiet)]);
+    }
+    lines
+}
+
+/// A part of any kind, in lines: nothing is left out silently.
+pub fn part_lines(part: &Part, width: usize, role: Role, lines: &mut Vec<Vec<Span>>) {
+    let named = |what: &str| {
+        let name = part.filename.as_ref().map_or_else(|| what.to_owned(), |name| name.line().into_string());
+        match &part.media_type {
+            Some(kind) => format!("{name}  {}", kind.line()),
+            None => name,
+        }
+    };
+    match &part.content {
+        Content::Text(text) => {
+            lines.extend(wrap(&text.block(), width).into_iter().map(|line| vec![span(line, role)]));
+        }
+        Content::Data(json) | Content::Unknown(json) => {
+            for line in raw::pretty(&json.0) {
+                lines.push(line);
+            }
+        }
+        Content::Raw(bytes) => {
+            let size = format::bytes(bytes.len() as u64 / 4 * 3);
+            lines.push(vec![span(format!("{}  {size}", named("file")), Role::Key)]);
+        }
+        Content::Url(url) => {
+            let text = format!("{}  {}", named("link"), url.line());
+            lines.extend(wrap(&text, width).into_iter().map(|line| vec![span(line, Role::Key)]));
+        }
+    }
+}
+
+/// The conversation.
+pub fn messages(shared: &Shared, job: Option<&Job>, story: &Story, width: usize) -> Vec<Vec<Span>> {
+    let mut lines = Vec::new();
+    let caller = job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string());
+    for said in &story.detail.messages {
+        let agent = said.attempt.and_then(|id| {
+            let job = job?;
+            let (_, attempt) = story::attempts(shared, job).find(|(_, attempt)| attempt.id == id)?;
+            Some(shared.snapshot.agents.get(attempt.agent)?.name.line().into_string())
+        });
+        let (who, role) = match &said.message.role {
+            Speaker::User => (caller.clone().unwrap_or_else(|| "caller".into()), Role::Key),
+            Speaker::Agent => (agent.unwrap_or_else(|| "agent".into()), Role::Title),
+            Speaker::Other(word) => (word.line().into_string(), Role::Doubt),
+        };
+        if !lines.is_empty() {
+            lines.push(Vec::new());
+        }
+        lines.push(vec![
+            span(format!("{}  ", shared.clocks.second(said.at, shared.now)), Role::Quiet),
+            span(who, role),
+        ]);
+        for part in &said.message.parts {
+            part_lines(part, width, Role::Plain, &mut lines);
+        }
+    }
+    if lines.is_empty() {
+        lines.push(vec![span("No message is known: its agent keeps no history.", Role::Doubt)]);
+    }
+    lines
+}
+
+impl Screen for TaskView {
+    fn word(&self) -> &'static str {
+        "task"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let mut visible = self.find_children(shared);
+        if let Some(changes) = shared.snapshot.changes_since(self.rev) {
+            let job = self.job(shared);
+            visible |= changes.iter().any(|change| match change {
+                Changed::Job(key) => *key == self.key || self.children.contains(key),
+                Changed::Attempt(key) => {
+                    let of = shared.snapshot.attempts.get(*key).map(|attempt| attempt.job);
+                    job.is_some_and(|job| job.attempts.contains(key))
+                        || of.is_some_and(|of| self.children.contains(&of))
+                }
+                Changed::Agent(_) | Changed::Problem(_) => false,
+            });
+        } else {
+            visible = true;
+        }
+        self.rev = shared.snapshot.rev;
+        let seq = shared.story_of(self.id).map_or(0, |story| story.seq);
+        visible |= seq != self.seen_seq;
+        self.seen_seq = seq;
+        // A page that became short keeps its cursor on its last line.
+        if self.line.is_some() {
+            let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
+            self.line = self.line.map(|line| line.min(told.len().saturating_sub(1)));
+        }
+        let _same_for_every_size = area;
+        visible
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let (Some(job), Some((_, attempt))) = (self.job(shared), self.latest(shared)) else {
+            canvas.rule(area, area.y, Joint::Top, &[span("task", Role::Title)], &[]);
+            return empty(canvas, inside(area), false, &[
+                "This task is not known any more: ended work is kept for a while, then removed.",
+                "esc goes back.",
+            ]);
+        };
+        let told = states::attempt(attempt, shared.glyphs());
+        let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
+        let title = [span(format!("tasks › {id} "), Role::Title), span(job.title.line().fit(60), Role::Title)];
+        let took = match story::ended(attempt) {
+            Some(end) => format!(" in {}", story::precise(end.since(attempt.created))),
+            None => format!(" {}", canvas.age(attempt.created)),
+        };
+        let mut facts = vec![span(format!("{} {}{took}", told.mark, told.word), told.role)];
+        if job.attempts.len() > 1 {
+            facts.push(span(format!(" · attempt {} of {}", attempt.number, job.attempts.len()), Role::Plain));
+        }
+        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        let parts = self.parts(area, shared);
+        self.draw_head(canvas, parts.head, shared, job, attempt);
+        let y = parts.head.bottom();
+        let (right_title, growing) = self.right_title(shared);
+        let follows = if growing { vec![span("growing", Role::Quiet)] } else { Vec::new() };
+        let story_role = if self.focus == Pane::Story { Role::Title } else { Role::Quiet };
+        match (parts.left, parts.right) {
+            (Some(left), Some(right)) => {
+                let left_rule = Rect { x: area.x, width: left.width + 2, ..left };
+                let right_rule = Rect { x: right.x - 1, width: right.width + 2, ..right };
+                canvas.rule(right_rule, y, Joint::Middle, &right_title, &[]);
+                canvas.rule(left_rule, y, Joint::Middle, &[span("story", story_role)], &[]);
+                let bottom = parts.below.map_or(area.bottom(), |below| below.y);
+                canvas.divider(right.x - 1, y, bottom);
+                self.draw_story(canvas, left, shared);
+                self.draw_right(canvas, right, shared);
+            }
+            (Some(left), None) => {
+                let tabs = [span("story", story_role), span("   output   messages", Role::Quiet)];
+                canvas.rule(area, y, Joint::Middle, &tabs, &[]);
+                self.draw_story(canvas, left, shared);
+            }
+            (None, Some(right)) => {
+                canvas.rule(area, y, Joint::Middle, &right_title, &follows);
+                self.draw_right(canvas, right, shared);
+            }
+            (None, None) => {}
+        }
+        if let (Some(below), Some(story)) = (parts.below, shared.story_of(self.id)) {
+            let shares = strip::shares(shared, job, story);
+            canvas.rule_across(area, below.y, &[span("where the time went", Role::Title)], &shares, parts.right);
+            let bars = Rect { x: below.x + 1, y: below.y + 1, width: below.width.saturating_sub(2), height: below.height - 1 };
+            strip::draw(canvas, bars, shared, job, story, &self.children);
+        }
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        match action {
+            Action::NextPane | Action::PrevPane => {
+                let at = Pane::ALL.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+                let by = if action == Action::NextPane { 1 } else { 2 };
+                self.focus = Pane::ALL[(at + by) % 3];
+                if self.focus != Pane::Story {
+                    self.beside = Some(self.focus);
+                }
+                return Some(Vec::new());
+            }
+            Action::FullScreen => {
+                self.full = !self.full;
+                return Some(Vec::new());
+            }
+            Action::Back if self.full => {
+                self.full = false;
+                return Some(Vec::new());
+            }
+            Action::Raw => {
+                let title = format!("tasks › {} › raw", self.title(shared));
+                let view = raw::RawView::job(title, self.key, self.id, self.target(shared));
+                return Some(vec![Step::Open(Box::new(view.into()))]);
+            }
+            Action::Open if self.focus == Pane::Story => {
+                let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
+                let here = told.get(self.line.unwrap_or(told.len().saturating_sub(1)))?;
+                if let Some(view) = here.leads.and_then(|child| View::job(shared, child)) {
+                    return Some(vec![Step::Open(Box::new(view))]);
+                }
+                if let Some(attempt) = here.begins
+                    && !self.folded.remove(&attempt)
+                {
+                    self.folded.insert(attempt);
+                }
+                return Some(Vec::new());
+            }
+            _ => {}
+        }
+        let parts = self.parts(area, shared);
+        let pane = self.right(shared);
+        match self.focus {
+            Pane::Story => self.move_line(shared, area, action).then(Vec::new),
+            Pane::Output | Pane::Messages => {
+                let outputs = shared.story_of(self.id).map_or(0, |story| story.detail.outputs.len());
+                if pane == Pane::Output && outputs > 1 && matches!(action, Action::Left | Action::Right) {
+                    let by = if action == Action::Right { 1 } else { outputs - 1 };
+                    self.output = (self.output.min(outputs - 1) + by) % outputs;
+                    self.output_text = TextState::following();
+                    return Some(Vec::new());
+                }
+                let right = parts.right.unwrap_or_default();
+                let lines = self.right_lines(shared, pane, usize::from(right.width.saturating_sub(2)));
+                let height = usize::from(right.height.saturating_sub(1));
+                let state = if pane == Pane::Messages { &mut self.messages_text } else { &mut self.output_text };
+                state.act(action, &lines, height).then(Vec::new)
+            }
+        }
+    }
+
+    fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
+        let attempt = self.latest(shared).map(|(_, attempt)| attempt);
+        let mut keys = Vec::new();
+        // What can be done here comes first.
+        if attempt.is_some_and(|attempt| attempt.phase == crate::domain::job::Phase::Uncertain) {
+            keys.push((Action::Again, "again, or lost"));
+        } else if attempt.is_some_and(Attempt::needs_you) {
+            keys.push((Action::Answer, "answer"));
+        }
+        if attempt.is_some_and(|attempt| attempt.task.is_some() && attempt.is_live()) {
+            keys.push((Action::Cancel, "cancel"));
+        }
+        keys.extend([
+            (Action::NextPane, "pane"),
+            (Action::EditCopy, "edit a copy"),
+            (Action::GoTo, "go to"),
+            (Action::Raw, "raw"),
+            (Action::FullScreen, "full"),
+            (Action::Check, "check now"),
+            (Action::Left, "fold"),
+            (Action::Copy, "copy"),
+        ]);
+        keys
+    }
+
+    fn target(&self, shared: &Shared) -> Target {
+        match self.latest(shared) {
+            Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
+            None => Target::default(),
+        }
+    }
+
+    fn in_text(&self) -> bool {
+        self.focus != Pane::Story
+    }
+
+    fn click(&mut self, shared: &Shared, area: Rect, x: u16, y: u16) -> bool {
+        let parts = self.parts(area, shared);
+        let within = |rect: Option<Rect>| rect.is_some_and(|rect| rect.contains((x, y).into()));
+        if within(parts.left) {
+            self.focus = Pane::Story;
+            let left = parts.left.unwrap_or_default();
+            let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
+            let height = usize::from(left.height.saturating_sub(1));
+            let first = self.first_line(told.len(), height);
+            if let Some(row) = y.checked_sub(left.y + 1) {
+                let line = first + usize::from(row);
+                if line < told.len() {
+                    let same = self.line == Some(line);
+                    self.top = first;
+                    self.line = Some(line);
+                    return same;
+                }
+            }
+        } else if within(parts.right) {
+            self.focus = self.right(shared);
+            self.beside = Some(self.focus);
+        }
+        false
+    }
+
+    fn searched(&self) -> Option<String> {
+        match self.focus {
+            Pane::Story => None,
+            Pane::Output => Some(self.output_text.search.clone()),
+            Pane::Messages => Some(self.messages_text.search.clone()),
+        }
+    }
+
+    fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
+        let right = self.parts(area, shared).right.unwrap_or_default();
+        let pane = self.right(shared);
+        let lines = self.right_lines(shared, pane, usize::from(right.width.saturating_sub(2)));
+        let height = usize::from(right.height.saturating_sub(1));
+        let state = if pane == Pane::Messages { &mut self.messages_text } else { &mut self.output_text };
+        state.look_for(text, &lines, height);
+    }
+
+    fn wants(&self, _shared: &Shared) -> Wants {
+        Wants { story: Some(self.id), ..Wants::default() }
+    }
+}
+
+impl TaskView {
+    fn title(&self, shared: &Shared) -> String {
+        let task = self.latest(shared).and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.short()));
+        task.unwrap_or_else(|| self.id.short())
+    }
+
+    fn draw_head(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, job: &Job, attempt: &Attempt) {
+        let mut line = vec![span(format!("job {}", job.id.short()), Role::Quiet)];
+        let mut add = |text: String, role| {
+            line.push(span(" · ", Role::Quiet));
+            line.push(span(text, role));
+        };
+        if let Some(caller) = &job.caller {
+            add(format!("from {}", caller.line()), Role::Plain);
+        }
+        if let Some(agent) = shared.snapshot.agents.get(attempt.agent) {
+            add(format!("on {}", agent.name.line()), Role::Plain);
+        }
+        if let Some(skill) = &job.skill {
+            add(format!("skill {}", skill.line()), Role::Plain);
+        }
+        if let Some(parent) = &job.parent {
+            add(format!("handed on by task {}", parent.short()), Role::Plain);
+        }
+        if let Some(doubt) = tasks::doubt(attempt) {
+            add(doubt, Role::Warn);
+        } else if let Some(next) = tasks::next_step(attempt) {
+            add(next, Role::You);
+        } else if let Some(context) = attempt.task.as_ref().and_then(|task| task.context.as_ref()) {
+            add(format!("context {}", context.0.shortened(12)), Role::Quiet);
+        }
+        canvas.put_spans(area.x + 1, area.y, &line, area.width.saturating_sub(2));
+    }
+}

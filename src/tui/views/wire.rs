@@ -1,0 +1,349 @@
+//! What was sent and received, as it was, redacted.
+
+use ratatui::layout::Rect;
+
+use super::tasks::{empty, with_scratch};
+use super::{Screen, Target, View, Wants, inside, raw};
+use crate::domain::id::AgentKey;
+use crate::net::tap::{Frame, Kind};
+use crate::tui::actions::Action;
+use crate::tui::format;
+use crate::tui::model::{Shared, Step};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::filter::{Filter, Filtered};
+use crate::tui::widgets::list::ListState;
+use crate::tui::widgets::sorted::{SortKey, Sorted};
+use crate::tui::widgets::table::{self, Column, Cursor, Row, Sort, fixed, share};
+use crate::tui::widgets::text::{self, TextState};
+
+/// Names a frame.
+type Key = (AgentKey, u64);
+
+const COLUMNS: &[Column] = &[
+    fixed("TIME", 'T', 12, 6),
+    share("AGENT", 'A', 10, 1, 5),
+    fixed("CALL", 'C', 5, 2).right(),
+    share("FRAME", 'F', 24, 6, 9),
+    fixed("SIZE", 'S', 7, 3).right(),
+];
+
+struct Seen<'s>(&'s Shared, AgentKey, &'s Frame);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        vec![self.2.head.line().into_string(), agent_name(self.0, self.1), self.2.text.line().into_string()]
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        match key {
+            "agent" => Some(agent_name(self.0, self.1)),
+            "call" => Some(self.2.call.to_string()),
+            "kind" => Some(word(self.2.kind).to_owned()),
+            _ => None,
+        }
+    }
+}
+
+fn agent_name(shared: &Shared, key: AgentKey) -> String {
+    shared.snapshot.agents.get(key).map(|agent| agent.name.line().into_string()).unwrap_or_default()
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Request => "request",
+        Kind::Response => "response",
+        Kind::Event => "event",
+        Kind::End => "end",
+    }
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct WireView {
+    agent: Option<AgentKey>,
+    rows: Sorted<Key>,
+    state: ListState<Key>,
+    seen: u64,
+    built: Option<(u64, Filter, bool)>,
+}
+
+impl WireView {
+    /// What was on the wire, of one agent or of all.
+    pub fn new(agent: Option<AgentKey>) -> Self {
+        Self { agent, rows: Sorted::default(), state: ListState::new('T'), seen: 0, built: None }
+    }
+
+    fn frame<'s>(&self, shared: &'s Shared, key: Key) -> Option<&'s Frame> {
+        let frames = shared.wire.frames.iter();
+        frames.rev().find(|(agent, frame)| (*agent, frame.number) == key).map(|(_, frame)| frame)
+    }
+
+    fn target_frame<'s>(&self, shared: &'s Shared) -> Option<(AgentKey, &'s Frame)> {
+        let key = self.state.target(&self.rows)?;
+        Some((key.0, self.frame(shared, key)?))
+    }
+
+    fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
+        let inner = inside(area);
+        if !self.state.details || inner.height < 14 {
+            return (inner, None);
+        }
+        let below = inner.height / 2;
+        let list = Rect { height: inner.height - below, ..inner };
+        (list, Some(Rect { y: list.bottom(), height: below, ..inner }))
+    }
+
+    fn lines(&self, area: Rect) -> usize {
+        usize::from(self.parts(area).0.height.saturating_sub(1))
+    }
+
+    fn row(shared: &Shared, agent: AgentKey, frame: &Frame) -> Row {
+        let role = match frame.kind {
+            Kind::Request => Role::Key,
+            Kind::Response => Role::Plain,
+            Kind::Event => Role::Doubt,
+            Kind::End => Role::Quiet,
+        };
+        Row {
+            mark: span(frame.kind.arrow(), role),
+            cells: vec![
+                span(shared.clocks.precise(frame.at), Role::Quiet),
+                span(agent_name(shared, agent), role),
+                span(frame.call.to_string(), Role::Quiet),
+                span(headline(frame), role),
+                span(format::bytes(frame.bytes as u64), Role::Quiet),
+            ],
+            marked: false,
+        }
+    }
+
+    fn drawn(&self, shared: &Shared, window: &[Key]) -> Vec<Row> {
+        // The frames are in order of time, and so are the rows: one walk finds them all.
+        let wanted: std::collections::BTreeSet<Key> = window.iter().copied().collect();
+        let mut found = std::collections::BTreeMap::new();
+        for (agent, frame) in shared.wire.frames.iter().rev() {
+            let key = (*agent, frame.number);
+            if wanted.contains(&key) {
+                found.insert(key, Self::row(shared, *agent, frame));
+                if found.len() == wanted.len() {
+                    break;
+                }
+            }
+        }
+        window.iter().filter_map(|key| found.remove(key)).collect()
+    }
+}
+
+/// An event is told by its data, everything else by its head.
+fn headline(frame: &Frame) -> String {
+    if frame.kind == Kind::Event {
+        return frame.text.shortened(400).line().into_string();
+    }
+    frame.head.line().into_string()
+}
+
+/// A frame in full: its head, then its text, JSON over several lines.
+fn whole(frame: &Frame) -> Vec<Vec<Span>> {
+    let mut lines = vec![vec![span(frame.head.line().into_string(), Role::Title)]];
+    // Headers and body are apart by an empty line.
+    let block = frame.text.block();
+    match block.split_once("\n\n") {
+        Some((headers, _)) if frame.kind != Kind::Event => {
+            lines.extend(headers.lines().map(|line| vec![span(line, Role::Key)]));
+            lines.push(Vec::new());
+            lines.extend(raw::pretty(&frame.text.after_blank_line()));
+        }
+        _ => lines.extend(raw::pretty(&frame.text)),
+    }
+    if frame.text.len() < frame.bytes {
+        let text = format!("shown: {} of {}", format::bytes(frame.text.len() as u64), format::bytes(frame.bytes as u64));
+        lines.push(vec![span(text, Role::Doubt)]);
+    }
+    lines
+}
+
+impl Screen for WireView {
+    fn word(&self) -> &'static str {
+        "wire"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let wanted = (shared.wire.count, self.state.filter.clone(), self.state.reversed);
+        let mut visible = false;
+        if self.built.as_ref() != Some(&wanted) && shared.wire.agent == self.agent {
+            let order = |agent: AgentKey, frame: &Frame, by: char| match by {
+                'A' => SortKey::Text(agent_name(shared, agent).into()),
+                'C' => SortKey::Number(i64::try_from(frame.call).unwrap_or(0)),
+                'F' => SortKey::Text(headline(frame).into()),
+                'S' => SortKey::Number(i64::try_from(frame.bytes).unwrap_or(0)),
+                _ => SortKey::Pair(frame.at.micros(), i64::try_from(frame.number).unwrap_or(0)),
+            };
+            let passing = shared
+                .wire
+                .frames
+                .iter()
+                .filter(|(agent, frame)| self.state.filter.passes(&Seen(shared, *agent, frame)))
+                .map(|(agent, frame)| (order(*agent, frame, self.state.sort), (*agent, frame.number)));
+            let before = self.rows.len();
+            let rows = Sorted::build(passing, matches!(self.state.sort, 'T' | 'C' | 'S') != self.state.reversed);
+            let new: Vec<Key> = rows.iter().filter(|key| !self.rows.contains(*key)).collect();
+            self.rows = rows;
+            if before > 0 {
+                self.state.came_in(&self.rows, &new);
+            }
+            self.built = Some(wanted);
+            visible = true;
+        }
+        visible |= self.seen != shared.wire.count;
+        self.seen = shared.wire.count;
+        let lines = self.lines(area);
+        self.state.settle(&self.rows, lines);
+        visible
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let mut title = vec![span("wire", Role::Title)];
+        if let Some(agent) = self.agent {
+            title.push(span(format!(" of {}", agent_name(shared, agent)), Role::Title));
+        }
+        let mut facts = vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
+        if !self.state.filter.is_empty() {
+            facts.push(span(format!(" · filter {}", self.state.filter.text()), Role::You));
+        }
+        if self.state.new_above > 0 {
+            facts.push(span(format!(" · {} {} new", shared.glyphs().more, self.state.new_above), Role::You));
+        }
+        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        let (list, below) = self.parts(area);
+        if self.rows.is_empty() {
+            return empty(canvas, list, !self.state.filter.is_empty(), &[
+                "Nothing was on the wire yet.",
+                "The last 256 frames of each agent are kept while this program runs; ctrl-r on an agent makes some.",
+            ]);
+        }
+        let lines = usize::from(list.height.saturating_sub(1));
+        let (window, cursor) = self.state.window(&self.rows, lines);
+        let rows = self.drawn(shared, &window);
+        let newest = matches!(self.state.sort, 'T' | 'C' | 'S') == self.state.reversed;
+        let sort = Sort { by: self.state.sort, reversed: newest };
+        table::draw(canvas, list, COLUMNS, true, sort, &rows, cursor.map_or(Cursor::Follows, Cursor::On));
+        if let (Some(pane), Some((agent, frame))) = (below, self.target_frame(shared)) {
+            let whole_rule = Rect { x: area.x, width: area.width, ..pane };
+            let title = [span(format!("{} {}", agent_name(shared, agent), word(frame.kind)), Role::Title)];
+            let facts = [span(shared.clocks.precise(frame.at), Role::Quiet)];
+            canvas.rule(whole_rule, pane.y, Joint::Middle, &title, &facts);
+            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            text::draw(canvas, inner, &whole(frame), &TextState::default());
+        }
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let lines = self.lines(area);
+        let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
+        match action {
+            Action::Down => self.state.go(&self.rows, 1, lines),
+            Action::Up => self.state.go(&self.rows, -1, lines),
+            Action::HalfDown => self.state.go(&self.rows, half, lines),
+            Action::HalfUp => self.state.go(&self.rows, -half, lines),
+            Action::First => self.state.first(),
+            Action::Last => self.state.last(&self.rows, lines),
+            Action::Details => self.state.details = !self.state.details,
+            Action::Open | Action::Raw => {
+                let (agent, frame) = self.target_frame(shared)?;
+                let title = format!("wire › {} {} {}", agent_name(shared, agent), word(frame.kind), frame.number);
+                let target = Target { agent: Some(agent), ..Target::default() };
+                let view = raw::RawView::lines(title, whole(frame), target);
+                return Some(vec![Step::Open(Box::new(view.into()))]);
+            }
+            Action::Back if !self.state.filter.is_empty() => self.state.filter = Filter::default(),
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
+    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+        vec![
+            (Action::Open, "open"),
+            (Action::Filter, "filter"),
+            (Action::First, "newest"),
+            (Action::Hold, "hold"),
+            (Action::Details, "details"),
+            (Action::GoTo, "go to"),
+            (Action::Copy, "copy"),
+        ]
+    }
+
+    fn target(&self, shared: &Shared) -> Target {
+        let agent = self.target_frame(shared).map(|(agent, _)| agent).or(self.agent);
+        Target { agent, ..Target::default() }
+    }
+
+    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
+        let (list, _) = self.parts(area);
+        match y.checked_sub(list.y + 1) {
+            Some(line) if y < list.bottom() => self.state.click(usize::from(line)),
+            _ => false,
+        }
+    }
+
+    fn sort(&mut self, letter: char) -> bool {
+        let known = COLUMNS.iter().any(|column| column.sort == Some(letter));
+        if known {
+            self.state.sort_by(letter);
+            self.built = None;
+        }
+        known
+    }
+
+    fn searched(&self) -> Option<String> {
+        Some(self.state.filter.text().to_owned())
+    }
+
+    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
+        self.state.filter = Filter::parse(text);
+    }
+
+    fn wants(&self, _shared: &Shared) -> Wants {
+        Wants { wire: Some(self.agent), ..Wants::default() }
+    }
+
+    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
+        let head = COLUMNS.iter().map(|column| column.name.to_owned()).collect();
+        let rows: Vec<Key> = self.rows.iter().collect();
+        let rows = with_scratch(shared, |_| self.drawn(shared, &rows));
+        let cells = rows.into_iter().map(|row| row.cells.into_iter().map(|cell| cell.text).collect());
+        Some(std::iter::once(head).chain(cells).collect())
+    }
+}
+
+impl View {
+    /// What was on the wire with an agent, or with all.
+    pub fn wire(agent: Option<AgentKey>) -> Self {
+        WireView::new(agent).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::time::At;
+
+    #[test]
+    fn a_frame_is_shown_with_its_headers_apart() {
+        let frame = Frame {
+            number: 1,
+            at: At::ZERO,
+            call: 7,
+            kind: Kind::Request,
+            head: "POST /".into(),
+            text: "accept: */*\n\n{\"a\":\"\u{1b}[2J\"}".into(),
+            bytes: 40,
+        };
+        let lines: Vec<String> =
+            whole(&frame).iter().map(|line| line.iter().map(|span| span.text.as_str()).collect()).collect();
+        assert_eq!(lines[..3], ["POST /".to_owned(), "accept: */*".to_owned(), String::new()]);
+        assert!(lines.iter().all(|line| !line.contains('\u{1b}')), "{lines:?}");
+        assert!(lines.iter().any(|line| line.contains("␛[2J")), "{lines:?}");
+    }
+}

@@ -1,0 +1,339 @@
+//! Drawing into the screen's cells: text by role, frames with titles, and when what was drawn becomes old.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
+
+use crate::domain::text::{fit, is_control_or_hidden};
+use crate::domain::time::At;
+use crate::tui::format::{self, Clocks};
+use crate::tui::theme::{Role, Theme};
+
+/// The screen's cells, with what drawing needs.
+#[derive(Debug)]
+pub struct Canvas<'a> {
+    buffer: &'a mut Buffer,
+    /// The looks.
+    pub theme: &'a Theme,
+    /// The clocks.
+    pub clocks: &'a Clocks,
+    /// The time that is drawn.
+    pub now: At,
+    next: Cell<Option<Duration>>,
+    typing: Cell<Option<(u16, u16)>>,
+}
+
+/// A piece of a line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Span {
+    /// Printable text.
+    pub text: String,
+    /// What it means.
+    pub role: Role,
+}
+
+/// A piece of a line.
+pub fn span(text: impl Into<String>, role: Role) -> Span {
+    Span { text: text.into(), role }
+}
+
+/// Cells that pieces take.
+pub fn width(spans: &[Span]) -> u16 {
+    cells(&spans.iter().map(|span| span.text.width()).sum::<usize>())
+}
+
+fn cells(number: &usize) -> u16 {
+    u16::try_from(*number).unwrap_or(u16::MAX)
+}
+
+/// How the top line of a pane joins what is above it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Joint {
+    /// The top of a frame.
+    Top,
+    /// A line across a frame.
+    Middle,
+    /// The bottom of a frame.
+    Bottom,
+}
+
+impl<'a> Canvas<'a> {
+    /// A canvas over a buffer.
+    pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, clocks: &'a Clocks, now: At) -> Self {
+        Self { buffer, theme, clocks, now, next: Cell::new(None), typing: Cell::new(None) }
+    }
+
+    /// The whole screen.
+    pub fn area(&self) -> Rect {
+        self.buffer.area
+    }
+
+    /// After how long something that was drawn is no longer true.
+    pub fn next_change(&self) -> Option<Duration> {
+        self.next.get()
+    }
+
+    fn true_for(&self, left: Duration) {
+        self.next.set(Some(self.next.get().map_or(left, |next| next.min(left))));
+    }
+
+    /// An age that goes on.
+    pub fn age(&self, since: At) -> String {
+        let (text, left) = format::age(self.now, since);
+        self.true_for(left);
+        text
+    }
+
+    /// An age by its largest unit, for what stands still most of the time.
+    pub fn coarse_age(&self, since: At) -> String {
+        let (text, left) = format::coarse_age(self.now, since);
+        self.true_for(left);
+        text
+    }
+
+    /// A time of day with its age.
+    pub fn since(&self, at: At) -> String {
+        format!("{}  {}", self.clocks.second(at, self.now), self.coarse_age(at))
+    }
+
+    /// Where the terminal's cursor stands, while something is typed.
+    pub fn typing(&self) -> Option<(u16, u16)> {
+        self.typing.get()
+    }
+
+    /// Puts the terminal's cursor somewhere.
+    pub fn type_at(&self, x: u16, y: u16) {
+        self.typing.set(Some((x, y)));
+    }
+
+    /// The cells themselves, for widgets of libraries.
+    pub fn buffer(&mut self) -> &mut Buffer {
+        self.buffer
+    }
+
+    /// The clock of the first line.
+    pub fn minute(&self) -> String {
+        let (text, left) = self.clocks.minute(self.now);
+        self.true_for(left);
+        text
+    }
+
+    fn style(&self, role: Role) -> Style {
+        self.theme.style(role)
+    }
+
+    /// Puts text at a place, in at most `most` cells; returns the cells used.
+    pub fn put(&mut self, x: u16, y: u16, text: &str, role: Role, most: u16) -> u16 {
+        let area = self.buffer.area;
+        if y >= area.bottom() || x >= area.right() || most == 0 {
+            return 0;
+        }
+        let most = most.min(area.right() - x);
+        let style = self.style(role);
+        let fitting;
+        let text = if text.width() > usize::from(most) {
+            fitting = self.shortened(text, usize::from(most));
+            &fitting
+        } else {
+            text
+        };
+        let ascii;
+        let text = if self.theme.is_ascii() && !text.is_ascii() {
+            ascii = to_ascii(text);
+            &ascii
+        } else {
+            text
+        };
+        let (end, _) = self.buffer.set_stringn(x, y, text, usize::from(most), style);
+        end - x
+    }
+
+    fn shortened(&self, text: &str, most: usize) -> String {
+        let cut = fit(text, most);
+        if self.theme.is_ascii() { cut.replace('…', ".") } else { cut }
+    }
+
+    /// Puts pieces one behind the other; returns the cells used.
+    pub fn put_spans(&mut self, x: u16, y: u16, spans: &[Span], most: u16) -> u16 {
+        let mut used = 0;
+        for span in spans {
+            if used >= most {
+                break;
+            }
+            used += self.put(x + used, y, &span.text, span.role, most - used);
+        }
+        used
+    }
+
+    /// Puts text so that it ends at a place.
+    pub fn put_right(&mut self, right: u16, y: u16, text: &str, role: Role, most: u16) -> u16 {
+        let wide = cells(&text.width()).min(most);
+        self.put(right.saturating_sub(wide), y, text, role, wide)
+    }
+
+    /// Changes how cells look, whatever stands in them.
+    pub fn tint(&mut self, area: Rect, role: Role) {
+        let style = self.style(role);
+        self.buffer.set_style(area.intersection(self.buffer.area), style);
+    }
+
+    /// Makes cells empty.
+    pub fn clear(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                self.buffer[(x, y)].reset();
+            }
+        }
+    }
+
+    /// Replaces what a terminal could obey or hide in cells that a library drew.
+    pub fn disarm(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                let cell = &mut self.buffer[(x, y)];
+                if cell.symbol().chars().any(is_control_or_hidden) {
+                    cell.set_symbol("\u{fffd}");
+                }
+            }
+        }
+    }
+
+    /// Strikes cells through: what cannot be done here.
+    pub fn strike(&mut self, area: Rect) {
+        let style = Style::new().add_modifier(ratatui::style::Modifier::CROSSED_OUT);
+        self.buffer.set_style(area.intersection(self.buffer.area), style);
+    }
+
+    /// Underlines one cell: the letter that sorts.
+    pub fn underline(&mut self, x: u16, y: u16) {
+        let style = Style::new().add_modifier(ratatui::style::Modifier::UNDERLINED);
+        let area = Rect::new(x, y, 1, 1).intersection(self.buffer.area);
+        self.buffer.set_style(area, style);
+    }
+
+    /// A line of a frame with a title at the left and facts at the right.
+    pub fn rule(&mut self, area: Rect, y: u16, joint: Joint, title: &[Span], facts: &[Span]) {
+        let glyphs = self.theme.glyphs;
+        let (left, right) = match joint {
+            Joint::Top => (glyphs.top_left, glyphs.top_right),
+            Joint::Middle => (glyphs.tee_left, glyphs.tee_right),
+            Joint::Bottom => (glyphs.bottom_left, glyphs.bottom_right),
+        };
+        self.line(area, y, (left, glyphs.horizontal, right), Role::Quiet, title, facts);
+    }
+
+    /// A line across a frame that meets the line between two panes above it.
+    pub fn rule_across(&mut self, area: Rect, y: u16, title: &[Span], facts: &[Span], right: Option<Rect>) {
+        self.rule(area, y, Joint::Middle, title, facts);
+        if let Some(right) = right.filter(|right| right.x > area.x + 1) {
+            let x = right.x - 1;
+            let glyphs = self.theme.glyphs;
+            let cell = &self.buffer[(x, y)];
+            if cell.symbol() == glyphs.horizontal {
+                self.put(x, y, glyphs.tee_up, Role::Quiet, 1);
+            }
+        }
+    }
+
+    /// A line of a card.
+    pub fn heavy_rule(&mut self, area: Rect, y: u16, joint: Joint, role: Role, title: &[Span], facts: &[Span]) {
+        let glyphs = self.theme.glyphs;
+        let (left, middle, right) = match joint {
+            Joint::Top => (glyphs.heavy_top_left, glyphs.heavy_horizontal, glyphs.heavy_top_right),
+            Joint::Middle => (glyphs.heavy_tee_left, glyphs.horizontal, glyphs.heavy_tee_right),
+            Joint::Bottom => (glyphs.heavy_bottom_left, glyphs.heavy_horizontal, glyphs.heavy_bottom_right),
+        };
+        self.line(area, y, (left, middle, right), role, title, facts);
+    }
+
+    fn line(
+        &mut self,
+        area: Rect,
+        y: u16,
+        (left, middle, right): (&str, &str, &str),
+        role: Role,
+        title: &[Span],
+        facts: &[Span],
+    ) {
+        if area.width < 2 || y >= self.buffer.area.bottom() {
+            return;
+        }
+        let (from, to) = (area.x, area.right() - 1);
+        self.put(from, y, left, role, 1);
+        for x in from + 1..to {
+            self.put(x, y, middle, role, 1);
+        }
+        self.put(to, y, right, role, 1);
+        let room = area.width.saturating_sub(4);
+        let facts_width = if facts.is_empty() { 0 } else { width(facts) + 2 };
+        let title_width = if title.is_empty() { 0 } else { width(title) + 2 };
+        // The title stays; facts go when both do not fit.
+        let facts_fit = facts_width > 0 && title_width + facts_width <= room;
+        if title_width > 0 {
+            let most = if facts_fit { room - facts_width } else { room };
+            self.put(from + 1, y, " ", Role::Plain, 1);
+            let used = self.put_spans(from + 2, y, title, most.saturating_sub(1));
+            self.put(from + 2 + used, y, " ", Role::Plain, 1);
+        }
+        if facts_fit {
+            let at = to - facts_width;
+            self.put(at, y, " ", Role::Plain, 1);
+            let used = self.put_spans(at + 1, y, facts, facts_width);
+            self.put(at + 1 + used, y, " ", Role::Plain, 1);
+        }
+    }
+
+    /// The sides of a frame.
+    pub fn sides(&mut self, area: Rect, from: u16, to: u16) {
+        let vertical = self.theme.glyphs.vertical;
+        for y in from..to {
+            self.put(area.x, y, vertical, Role::Quiet, 1);
+            self.put(area.right().saturating_sub(1), y, vertical, Role::Quiet, 1);
+        }
+    }
+
+    /// The sides of a card.
+    pub fn heavy_sides(&mut self, area: Rect, from: u16, to: u16, role: Role) {
+        let vertical = self.theme.glyphs.heavy_vertical;
+        for y in from..to {
+            self.put(area.x, y, vertical, role, 1);
+            self.put(area.right().saturating_sub(1), y, vertical, role, 1);
+        }
+    }
+
+    /// A line down between two panes, with its joints.
+    pub fn divider(&mut self, x: u16, from: u16, to: u16) {
+        let glyphs = self.theme.glyphs;
+        self.put(x, from, glyphs.tee_down, Role::Quiet, 1);
+        for y in from + 1..to {
+            self.put(x, y, glyphs.vertical, Role::Quiet, 1);
+        }
+        if to < self.buffer.area.bottom() {
+            self.put(x, to, glyphs.tee_up, Role::Quiet, 1);
+        }
+    }
+}
+
+/// Marks of our own in ASCII; letters of other scripts become `?`.
+fn to_ascii(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            ' '..='~' => c,
+            '…' | '·' => '.',
+            '–' | '—' | '╌' | '─' | '━' => '-',
+            '→' | '▸' => '>',
+            '←' | '◂' => '<',
+            '│' | '┃' | '┤' => '|',
+            '×' => 'x',
+            '“' | '”' | '„' => '"',
+            '‘' | '’' => '\'',
+            _ => '?',
+        })
+        .collect()
+}

@@ -1,0 +1,126 @@
+//! What a filter means: words that must be there, `!` for those that must not, `~` for near ones,
+//! `key=value` for one column.
+
+use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
+use nucleo_matcher::{Config, Matcher, Utf32Str};
+
+use crate::domain::text::contains_ignore_case;
+
+/// A filter that was typed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Filter {
+    text: String,
+    terms: Vec<Term>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Term {
+    Has(String),
+    Not(Box<Term>),
+    Near(String),
+    Key(String, String),
+}
+
+/// A row as a filter sees it.
+pub trait Filtered {
+    /// All its words.
+    fn words(&self) -> Vec<String>;
+    /// The value of one of its columns.
+    fn value(&self, key: &str) -> Option<String>;
+}
+
+impl Filter {
+    /// Reads what was typed; every text is a filter.
+    pub fn parse(text: &str) -> Self {
+        let terms = text.split_whitespace().filter_map(term).collect();
+        Self { text: text.trim().to_owned(), terms }
+    }
+
+    /// As it was typed.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// True if it lets everything through.
+    pub fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    /// True if a row passes.
+    pub fn passes(&self, row: &impl Filtered) -> bool {
+        if self.terms.is_empty() {
+            return true;
+        }
+        let words = row.words();
+        self.terms.iter().all(|term| term.passes(row, &words))
+    }
+}
+
+fn term(word: &str) -> Option<Term> {
+    if let Some(rest) = word.strip_prefix('!') {
+        return term(rest).map(|term| Term::Not(Box::new(term)));
+    }
+    if let Some(rest) = word.strip_prefix('~') {
+        return (!rest.is_empty()).then(|| Term::Near(rest.to_owned()));
+    }
+    if let Some((key, value)) = word.split_once('=')
+        && !key.is_empty()
+        && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    {
+        return Some(Term::Key(key.to_ascii_lowercase(), value.to_owned()));
+    }
+    (!word.is_empty()).then(|| Term::Has(word.to_owned()))
+}
+
+impl Term {
+    fn passes(&self, row: &impl Filtered, words: &[String]) -> bool {
+        match self {
+            Self::Has(text) => words.iter().any(|word| contains_ignore_case(word, text)),
+            Self::Not(term) => !term.passes(row, words),
+            Self::Near(text) => {
+                let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
+                let mut matcher = Matcher::new(Config::DEFAULT);
+                let mut buffer = Vec::new();
+                words.iter().any(|word| pattern.score(Utf32Str::new(word, &mut buffer), &mut matcher).is_some())
+            }
+            Self::Key(key, value) => row.value(key).is_some_and(|have| contains_ignore_case(&have, value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Row;
+
+    impl Filtered for Row {
+        fn words(&self) -> Vec<String> {
+            vec!["charge order 88213".into(), "cashier-1".into()]
+        }
+
+        fn value(&self, key: &str) -> Option<String> {
+            (key == "state").then(|| "working".into())
+        }
+    }
+
+    #[test]
+    fn filters_mean_what_they_say() {
+        for (text, passes) in [
+            ("", true),
+            ("order", true),
+            ("ORDER cashier", true),
+            ("order nope", false),
+            ("!nope", true),
+            ("!order", false),
+            ("~chgord", true),
+            ("~zzz", false),
+            ("state=work", true),
+            ("state=done", false),
+            ("!state=work", false),
+            ("agent=cashier", false),
+        ] {
+            assert_eq!(Filter::parse(text).passes(&Row), passes, "{text}");
+        }
+    }
+}

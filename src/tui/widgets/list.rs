@@ -1,0 +1,281 @@
+//! A cursor in a list whose rows come, go and move: it stays with its row, and its row stays on its line.
+
+use std::collections::BTreeSet;
+use std::hash::Hash;
+
+use super::filter::Filter;
+use super::sorted::Sorted;
+
+/// Where somebody is in a list, and how it is shown.
+#[derive(Clone, Debug)]
+pub struct ListState<K> {
+    /// The row under the cursor; none: the top is followed, nothing is selected yet.
+    pub selected: Option<K>,
+    /// The line of the cursor, from the top of the list.
+    pub line: usize,
+    /// What is shown.
+    pub filter: Filter,
+    /// Only what is wrong or in doubt.
+    pub faults: bool,
+    /// The letter of the column that is sorted by.
+    pub sort: char,
+    /// Turned round.
+    pub reversed: bool,
+    /// All columns.
+    pub wide: bool,
+    /// The selected row is explained below.
+    pub details: bool,
+    /// Marked rows; marks survive filters.
+    pub marks: BTreeSet<K>,
+    last_mark: Option<K>,
+    /// Rows that were drawn last, to find a neighbour when the selected one goes.
+    seen: Vec<K>,
+    /// Rows that came in above the window since the cursor last moved.
+    pub new_above: usize,
+}
+
+impl<K: Copy + Ord + Hash> ListState<K> {
+    /// The top of a list sorted by a column.
+    pub fn new(sort: char) -> Self {
+        Self {
+            selected: None,
+            line: 0,
+            filter: Filter::default(),
+            faults: false,
+            sort,
+            reversed: false,
+            wide: false,
+            details: true,
+            marks: BTreeSet::new(),
+            last_mark: None,
+            seen: Vec::new(),
+            new_above: 0,
+        }
+    }
+
+    /// The rows that fill a window, and the line of the cursor in it.
+    pub fn window(&self, rows: &Sorted<K>, height: usize) -> (Vec<K>, Option<usize>) {
+        let Some(selected) = self.selected.filter(|key| rows.contains(*key)) else {
+            return (rows.iter().take(height).collect(), None);
+        };
+        if height == 0 {
+            return (Vec::new(), None);
+        }
+        let line = self.line.min(height - 1);
+        let mut window: Vec<K> = rows.above(selected).take(line).collect();
+        window.reverse();
+        let mut at = window.len();
+        window.push(selected);
+        window.extend(rows.below(selected).take(height - window.len()));
+        if window.len() < height {
+            // Near the end: the window is filled from above.
+            let missing = height - window.len();
+            let more: Vec<K> = rows.above(window[0]).take(missing).collect();
+            at += more.len();
+            window.splice(0..0, more.into_iter().rev());
+        }
+        (window, Some(at))
+    }
+
+    /// Notes what is on the screen, after rows or sizes have changed. A row that went is replaced by
+    /// its neighbour.
+    pub fn settle(&mut self, rows: &Sorted<K>, height: usize) {
+        if let Some(selected) = self.selected
+            && !rows.contains(selected)
+        {
+            let at = self.seen.iter().position(|key| *key == selected).unwrap_or(0);
+            let after = self.seen.iter().skip(at).find(|key| rows.contains(**key));
+            let before = || self.seen[..at.min(self.seen.len())].iter().rev().find(|key| rows.contains(**key));
+            self.selected = after.or_else(before).copied().or_else(|| rows.iter().next());
+        }
+        let (window, at) = self.window(rows, height);
+        if let Some(at) = at {
+            self.line = at;
+        }
+        if let (Some(first), Some(_)) = (window.first(), self.selected)
+            && !self.seen.is_empty()
+        {
+            let known: BTreeSet<K> = self.seen.iter().copied().collect();
+            if !known.contains(first) && !rows.above(*first).any(|key| known.contains(&key)) {
+                self.new_above = 0;
+            }
+        }
+        self.seen = window;
+    }
+
+    /// Rows that came in are counted if they are above the window.
+    pub fn came_in(&mut self, rows: &Sorted<K>, new: &[K]) {
+        if let (Some(_), Some(first)) = (self.selected, self.seen.first()) {
+            self.new_above += new.iter().filter(|key| rows.is_above(**key, *first)).count();
+        }
+    }
+
+    /// The rows that were drawn last.
+    pub fn seen(&self) -> &[K] {
+        &self.seen
+    }
+
+    /// The row that is meant: the one under the cursor, else the first.
+    pub fn target(&self, rows: &Sorted<K>) -> Option<K> {
+        self.selected.or_else(|| rows.iter().next())
+    }
+
+    /// Moves the cursor; negative is up.
+    pub fn go(&mut self, rows: &Sorted<K>, by: isize, height: usize) {
+        self.new_above = 0;
+        let Some(selected) = self.selected else {
+            // The first key takes hold of the first row that is shown.
+            self.selected = rows.iter().next();
+            self.line = 0;
+            if by > 1 {
+                self.go(rows, by - 1, height);
+            }
+            return;
+        };
+        let steps = by.unsigned_abs();
+        let reached = if by < 0 {
+            rows.above(selected).take(steps).last()
+        } else {
+            rows.below(selected).take(steps).last()
+        };
+        let Some(reached) = reached else { return };
+        let moved = if by < 0 {
+            rows.above(selected).take(steps).position(|key| key == reached).map_or(0, |at| at + 1)
+        } else {
+            rows.below(selected).take(steps).position(|key| key == reached).map_or(0, |at| at + 1)
+        };
+        self.selected = Some(reached);
+        self.line = if by < 0 {
+            self.line.saturating_sub(moved)
+        } else {
+            (self.line + moved).min(height.saturating_sub(1))
+        };
+    }
+
+    /// To the top; new rows are followed again.
+    pub fn first(&mut self) {
+        self.selected = None;
+        self.line = 0;
+        self.new_above = 0;
+    }
+
+    /// To the bottom.
+    pub fn last(&mut self, rows: &Sorted<K>, height: usize) {
+        self.selected = rows.iter_back().next();
+        self.line = height.saturating_sub(1);
+        self.new_above = 0;
+    }
+
+    /// Puts the cursor on a line of the window.
+    pub fn click(&mut self, line: usize) -> bool {
+        match self.seen.get(line) {
+            Some(key) => {
+                let same = self.selected == Some(*key);
+                self.selected = Some(*key);
+                self.line = line;
+                self.new_above = 0;
+                same
+            }
+            None => false,
+        }
+    }
+
+    /// Sorts by a column; again turns it round.
+    pub fn sort_by(&mut self, letter: char) {
+        if self.sort == letter {
+            self.reversed = !self.reversed;
+        } else {
+            self.sort = letter;
+            self.reversed = false;
+        }
+    }
+
+    /// Marks the row, or takes its mark away.
+    pub fn mark(&mut self, rows: &Sorted<K>) {
+        let Some(key) = self.target(rows) else { return };
+        self.selected = Some(key);
+        if !self.marks.remove(&key) {
+            self.marks.insert(key);
+        }
+        self.last_mark = Some(key);
+    }
+
+    /// Marks all that is shown, or takes all marks away.
+    pub fn mark_all(&mut self, rows: &Sorted<K>) {
+        if rows.iter().all(|key| self.marks.contains(&key)) {
+            self.marks.clear();
+        } else {
+            self.marks.extend(rows.iter());
+        }
+    }
+
+    /// Marks from the last mark to here.
+    pub fn mark_to(&mut self, rows: &Sorted<K>) {
+        let (Some(here), Some(from)) = (self.target(rows), self.last_mark) else { return self.mark(rows) };
+        let up = rows.is_above(from, here);
+        let (top, bottom) = if up { (from, here) } else { (here, from) };
+        self.marks.insert(top);
+        for key in rows.below(top) {
+            self.marks.insert(key);
+            if key == bottom {
+                break;
+            }
+        }
+        self.last_mark = Some(here);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sorted::SortKey;
+    use super::*;
+
+    fn rows(keys: &[u32]) -> Sorted<u32> {
+        Sorted::build(keys.iter().map(|key| (SortKey::Number(i64::from(*key)), *key)), true)
+    }
+
+    #[test]
+    fn the_cursor_stays_with_its_row_and_its_row_on_its_line() {
+        let mut list: ListState<u32> = ListState::new('A');
+        let mut sorted = rows(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        assert_eq!(list.window(&sorted, 3), (vec![8, 7, 6], None));
+        list.go(&sorted, 1, 3);
+        list.go(&sorted, 1, 3);
+        list.settle(&sorted, 3);
+        assert_eq!((list.selected, list.line), (Some(7), 1));
+        // Newer rows come in above: the window does not move.
+        for key in [9, 10] {
+            sorted.put(key, Some(SortKey::Number(i64::from(key))));
+        }
+        list.came_in(&sorted, &[9, 10]);
+        list.settle(&sorted, 3);
+        assert_eq!(list.window(&sorted, 3), (vec![8, 7, 6], Some(1)));
+        assert_eq!(list.new_above, 2);
+        // The selected row goes: the next one takes its place.
+        sorted.put(7, None);
+        list.settle(&sorted, 3);
+        assert_eq!(list.selected, Some(6));
+        list.last(&sorted, 3);
+        assert_eq!(list.window(&sorted, 3), (vec![3, 2, 1], Some(2)));
+        list.go(&sorted, -100, 3);
+        assert_eq!((list.selected, list.line), (Some(10), 0));
+        list.first();
+        assert_eq!(list.window(&sorted, 3), (vec![10, 9, 8], None));
+    }
+
+    #[test]
+    fn marks_reach_from_here_to_there() {
+        let mut list: ListState<u32> = ListState::new('A');
+        let sorted = rows(&[1, 2, 3, 4, 5]);
+        list.go(&sorted, 1, 5);
+        list.go(&sorted, 1, 5);
+        list.mark(&sorted);
+        list.go(&sorted, 2, 5);
+        list.mark_to(&sorted);
+        assert_eq!(list.marks, BTreeSet::from([4, 3, 2]));
+        list.mark_all(&sorted);
+        assert_eq!(list.marks.len(), 5);
+        list.mark_all(&sorted);
+        assert!(list.marks.is_empty());
+    }
+}

@@ -1,0 +1,9 @@
+//! What screens are made of.
+
+pub mod canvas;
+pub mod field;
+pub mod filter;
+pub mod list;
+pub mod sorted;
+pub mod table;
+pub mod text;

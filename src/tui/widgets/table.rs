@@ -1,0 +1,212 @@
+//! Tables: columns that go one after the other when there is no room, rows that carry their marks.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::canvas::{Canvas, Span};
+use crate::tui::theme::Role;
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    /// Its head; the letter that sorts is underlined in it.
+    pub name: &'static str,
+    /// The letter that sorts by it.
+    pub sort: Option<char>,
+    /// Cells at least.
+    pub least: u16,
+    /// A share of what is left; none: exactly `least`.
+    pub share: u16,
+    /// The higher, the longer it stays when there is no room.
+    pub keep: u8,
+    /// Numbers stand at the right.
+    pub right: bool,
+    /// Only when all columns are asked for.
+    pub wide: bool,
+}
+
+/// A column of a fixed width.
+pub const fn fixed(name: &'static str, sort: char, least: u16, keep: u8) -> Column {
+    Column { name, sort: Some(sort), least, share: 0, keep, right: false, wide: false }
+}
+
+/// A column that takes a share of what is left.
+pub const fn share(name: &'static str, sort: char, least: u16, share: u16, keep: u8) -> Column {
+    Column { name, sort: Some(sort), least, share, keep, right: false, wide: false }
+}
+
+impl Column {
+    /// The same for numbers.
+    #[must_use]
+    pub const fn right(self) -> Self {
+        Self { right: true, ..self }
+    }
+
+    /// The same, shown only when all columns are asked for.
+    #[must_use]
+    pub const fn wide(self) -> Self {
+        Self { wide: true, ..self }
+    }
+}
+
+/// A row.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// The mark before it.
+    pub mark: Span,
+    /// A cell for each column.
+    pub cells: Vec<Span>,
+    /// It is marked.
+    pub marked: bool,
+}
+
+/// How columns are sorted now.
+#[derive(Clone, Copy, Debug)]
+pub struct Sort {
+    /// The letter of the column.
+    pub by: char,
+    /// Turned round.
+    pub reversed: bool,
+}
+
+/// Where the cursor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cursor {
+    /// On a line.
+    On(usize),
+    /// The top is followed; the first row is what is meant.
+    Follows,
+    /// Nowhere.
+    None,
+}
+
+/// Cells before the first column: the cursor, the mark, and a space after each.
+const MARGIN: u16 = 4;
+
+/// Which columns fit, and how wide they are.
+pub fn fit(columns: &[Column], width: u16, wide: bool) -> Vec<(usize, u16)> {
+    let mut shown: Vec<usize> = (0..columns.len()).filter(|at| wide || !columns[*at].wide).collect();
+    let room = width.saturating_sub(MARGIN);
+    let needs = |shown: &[usize]| -> u16 {
+        shown.iter().map(|at| columns[*at].least + 1).sum::<u16>().saturating_sub(1)
+    };
+    while shown.len() > 1 && needs(&shown) > room {
+        let weakest = (0..shown.len()).min_by_key(|at| (columns[shown[*at]].keep, usize::MAX - at)).unwrap_or(0);
+        shown.remove(weakest);
+    }
+    let spare = room.saturating_sub(needs(&shown));
+    let shares: u16 = shown.iter().map(|at| columns[*at].share).sum();
+    let mut left = spare;
+    let last = shown.iter().rposition(|at| columns[*at].share > 0);
+    shown
+        .iter()
+        .enumerate()
+        .map(|(place, at)| {
+            let column = &columns[*at];
+            let more = if column.share == 0 || shares == 0 {
+                0
+            } else if Some(place) == last {
+                left
+            } else {
+                spare * column.share / shares
+            };
+            left -= more;
+            (*at, column.least + more)
+        })
+        .collect()
+}
+
+/// Draws a table: its head, then its rows.
+pub fn draw(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    columns: &[Column],
+    wide: bool,
+    sort: Sort,
+    rows: &[Row],
+    cursor: Cursor,
+) {
+    if area.height == 0 || area.width < MARGIN {
+        return;
+    }
+    let fitting = fit(columns, area.width, wide);
+    let mut x = area.x + MARGIN - 1;
+    for (at, width) in &fitting {
+        head(canvas, x, area.y, &columns[*at], *width, sort);
+        x += width + 1;
+    }
+    for (line, row) in rows.iter().take(usize::from(area.height - 1)).enumerate() {
+        let y = area.y + 1 + u16::try_from(line).unwrap_or(u16::MAX);
+        let here = matches!(cursor, Cursor::On(at) if at == line);
+        if here {
+            canvas.put(area.x, y, canvas.theme.glyphs.cursor, Role::You, 1);
+        } else if cursor == Cursor::Follows && line == 0 {
+            canvas.put(area.x, y, canvas.theme.glyphs.cursor, Role::Quiet, 1);
+        }
+        if row.marked {
+            canvas.put(area.x + 2, y, canvas.theme.glyphs.marked, Role::You, 1);
+        }
+        canvas.put(area.x + 1, y, &row.mark.text, row.mark.role, 1);
+        let mut x = area.x + MARGIN - 1;
+        for (at, width) in &fitting {
+            let Some(cell) = row.cells.get(*at) else { continue };
+            if columns[*at].right {
+                canvas.put_right(x + width, y, &cell.text, cell.role, *width);
+            } else {
+                canvas.put(x, y, &cell.text, cell.role, *width);
+            }
+            x += width + 1;
+        }
+        if here {
+            canvas.tint(Rect::new(area.x + 1, y, area.width - 1, 1), Role::Accent);
+        }
+    }
+}
+
+fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, column: &Column, width: u16, sort: Sort) {
+    let sorted = column.sort == Some(sort.by);
+    let arrow = match (sorted, sort.reversed) {
+        (false, _) => "",
+        (true, false) => canvas.theme.glyphs.descending,
+        (true, true) => canvas.theme.glyphs.ascending,
+    };
+    let name_width = u16::try_from(column.name.width()).unwrap_or(0);
+    let show_arrow = sorted && name_width < width;
+    let total = name_width + u16::from(show_arrow);
+    let start = if column.right { x + width.saturating_sub(total) } else { x };
+    let role = if sorted { Role::Title } else { Role::Quiet };
+    canvas.put(start, y, column.name, role, width);
+    if show_arrow {
+        canvas.put(start + name_width, y, arrow, role, 1);
+    }
+    if let Some(letter) = column.sort
+        && let Some(at) = column.name.find(letter.to_ascii_uppercase())
+        && u16::try_from(at).is_ok_and(|at| at < width)
+    {
+        canvas.underline(start + u16::try_from(at).unwrap_or(0), y);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_go_by_what_they_are_worth() {
+        let columns = [
+            fixed("TASK", 'T', 5, 9),
+            share("JOB", 'J', 10, 2, 8),
+            share("AGENT", 'A', 8, 1, 5),
+            fixed("STATE", 'S', 10, 7),
+            fixed("FROM", 'F', 8, 1).wide(),
+        ];
+        let names = |width, wide| -> Vec<_> {
+            fit(&columns, width, wide).into_iter().map(|(at, width)| (columns[at].name, width)).collect()
+        };
+        assert_eq!(names(43, false), [("TASK", 5), ("JOB", 12), ("AGENT", 9), ("STATE", 10)]);
+        assert_eq!(names(31, false), [("TASK", 5), ("JOB", 10), ("STATE", 10)]);
+        assert_eq!(names(30, false), [("TASK", 5), ("JOB", 20)]);
+        assert_eq!(names(10, false), [("TASK", 5)]);
+        assert_eq!(names(60, true).len(), 5);
+    }
+}

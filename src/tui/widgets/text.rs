@@ -1,0 +1,221 @@
+//! A text that can be read like in less: scrolled, searched, followed.
+
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::canvas::{Canvas, Span};
+use crate::domain::text::contains_ignore_case;
+use crate::tui::actions::Action;
+use crate::tui::theme::Role;
+
+/// Where somebody is in a text.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct TextState {
+    /// The first line shown.
+    pub top: usize,
+    /// The first column shown.
+    pub left: usize,
+    /// The end is followed.
+    pub follow: bool,
+    /// What is searched for.
+    pub search: String,
+}
+
+impl TextState {
+    /// A text whose end is followed.
+    pub fn following() -> Self {
+        Self { follow: true, ..Self::default() }
+    }
+
+    /// The first line shown, for a text of so many lines.
+    pub fn first_line(&self, lines: usize, height: usize) -> usize {
+        let last = lines.saturating_sub(height);
+        if self.follow { last } else { self.top.min(last) }
+    }
+
+    /// Scrolls; negative is up.
+    pub fn scroll(&mut self, by: isize, lines: usize, height: usize) {
+        let last = lines.saturating_sub(height);
+        let top = self.first_line(lines, height).saturating_add_signed(by).min(last);
+        self.top = top;
+        // At the end it is followed again only when asked for.
+        self.follow &= by > 0 && top == last;
+    }
+
+    /// To the beginning.
+    pub fn first(&mut self) {
+        self.top = 0;
+        self.follow = false;
+    }
+
+    /// To the end, and on with it.
+    pub fn last(&mut self) {
+        self.follow = true;
+    }
+
+    /// To the next or the previous line that holds what is searched for.
+    pub fn find(&mut self, lines: &[Vec<Span>], forward: bool, height: usize) -> bool {
+        if self.search.is_empty() {
+            return false;
+        }
+        let here = self.first_line(lines.len(), height);
+        let hit = |at: &usize| line_text(&lines[*at]).is_some_and(|text| contains_ignore_case(&text, &self.search));
+        let found = if forward {
+            (here + 1..lines.len()).chain(0..=here.min(lines.len().saturating_sub(1))).find(hit)
+        } else {
+            (0..here).rev().chain((here..lines.len()).rev()).find(hit)
+        };
+        match found {
+            Some(at) => {
+                self.top = at;
+                self.follow = false;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl TextState {
+    /// Does what moves in a text; false if it is something else.
+    pub fn act(&mut self, action: Action, lines: &[Vec<Span>], height: usize) -> bool {
+        let half = isize::try_from(height / 2).unwrap_or(1).max(1);
+        let page = isize::try_from(height).unwrap_or(1).max(1);
+        let count = lines.len();
+        match action {
+            Action::Down => self.scroll(1, count, height),
+            Action::Up => self.scroll(-1, count, height),
+            Action::HalfDown => self.scroll(half, count, height),
+            Action::HalfUp => self.scroll(-half, count, height),
+            Action::Mark => self.scroll(page, count, height),
+            Action::First => self.first(),
+            Action::Last => self.last(),
+            Action::Left => self.left = self.left.saturating_sub(8),
+            Action::Right => self.left += 8,
+            Action::NextMatch => {
+                self.find(lines, true, height);
+            }
+            Action::PrevMatch => {
+                self.find(lines, false, height);
+            }
+            Action::Back if !self.search.is_empty() => self.search.clear(),
+            Action::Back if self.left > 0 => self.left = 0,
+            _ => return false,
+        }
+        true
+    }
+
+    /// Searches for something; the first match at or below the top is shown.
+    pub fn look_for(&mut self, text: &str, lines: &[Vec<Span>], height: usize) {
+        text.clone_into(&mut self.search);
+        let here = self.first_line(lines.len(), height);
+        let hit = |line: &Vec<Span>| line_text(line).is_some_and(|line| contains_ignore_case(&line, text));
+        if !text.is_empty() && !lines.get(here).is_some_and(hit) {
+            self.find(lines, true, height);
+        }
+    }
+}
+
+fn line_text(line: &[Span]) -> Option<String> {
+    (!line.is_empty()).then(|| line.iter().map(|span| span.text.as_str()).collect())
+}
+
+/// Draws the lines that fit.
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, lines: &[Vec<Span>], state: &TextState) {
+    let height = usize::from(area.height);
+    let first = state.first_line(lines.len(), height);
+    for (row, line) in lines.iter().skip(first).take(height).enumerate() {
+        let y = area.y + u16::try_from(row).unwrap_or(u16::MAX);
+        let mut skip = state.left;
+        let mut x = area.x;
+        for span in line {
+            let text = if skip == 0 {
+                span.text.as_str()
+            } else {
+                let wide = span.text.width();
+                if wide <= skip {
+                    skip -= wide;
+                    continue;
+                }
+                let at = span.text.char_indices().nth(skip).map_or(span.text.len(), |(at, _)| at);
+                skip = 0;
+                &span.text[at..]
+            };
+            if x >= area.right() {
+                break;
+            }
+            x += canvas.put(x, y, text, span.role, area.right() - x);
+        }
+        if !state.search.is_empty()
+            && line_text(line).is_some_and(|text| contains_ignore_case(&text, &state.search))
+        {
+            canvas.tint(Rect::new(area.x, y, area.width, 1), Role::Accent);
+        }
+    }
+}
+
+/// Text cut into lines of at most `width` cells, at spaces where there are some.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let mut lines = Vec::new();
+    for line in text.split('\n') {
+        let mut rest = line;
+        while rest.width() > width {
+            let mut used = 0;
+            let mut end = 0;
+            let mut space = None;
+            for (at, c) in rest.char_indices() {
+                let wide = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
+                if used + wide > width {
+                    break;
+                }
+                used += wide;
+                end = at + c.len_utf8();
+                if c == ' ' {
+                    space = Some(end);
+                }
+            }
+            if end == 0 {
+                end = rest.chars().next().map_or(rest.len(), char::len_utf8);
+            }
+            let cut = space.filter(|space| *space > width / 3).unwrap_or(end);
+            lines.push(rest[..cut].trim_end().to_owned());
+            rest = &rest[cut..];
+        }
+        lines.push(rest.to_owned());
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::widgets::canvas::span;
+
+    #[test]
+    fn text_wraps_at_spaces() {
+        assert_eq!(wrap("one two three", 8), ["one two", "three"]);
+        assert_eq!(wrap("unbreakable", 4), ["unbr", "eaka", "ble"]);
+        assert_eq!(wrap("a\n\nb", 4), ["a", "", "b"]);
+        assert_eq!(wrap("東京都庁", 4), ["東京", "都庁"]);
+        assert_eq!(wrap("x", 0), ["x"]);
+    }
+
+    #[test]
+    fn a_text_is_scrolled_followed_and_searched() {
+        let lines: Vec<Vec<Span>> = (0..20).map(|n| vec![span(format!("line {n}"), Role::Plain)]).collect();
+        let mut state = TextState::following();
+        assert_eq!(state.first_line(20, 5), 15);
+        state.scroll(-3, 20, 5);
+        assert_eq!((state.first_line(20, 5), state.follow), (12, false));
+        state.scroll(100, 20, 5);
+        assert_eq!((state.first_line(20, 5), state.follow), (15, false));
+        state.search = "LINE 7".into();
+        assert!(state.find(&lines, true, 5));
+        assert_eq!(state.first_line(20, 5), 7);
+        state.search = "nowhere".into();
+        assert!(!state.find(&lines, true, 5));
+        state.last();
+        assert!(state.follow);
+    }
+}
