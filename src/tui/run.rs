@@ -138,8 +138,7 @@ struct Drawing {
 
 impl Drawing {
     /// The earliest time of the next drawing.
-    fn due(&self) -> Instant {
-        let now = Instant::now();
+    fn due(&self, now: Instant) -> Instant {
         let Some(last) = self.last else { return now };
         let keys = self.key.is_some_and(|key| now.duration_since(key) < KEYS);
         last + if keys { FRAME_WITH_KEYS } else { FRAME }
@@ -225,7 +224,8 @@ impl Console {
             if !cmds.is_empty() {
                 continue;
             }
-            if model.dirty && Instant::now() >= drawing.due() {
+            let now = Instant::now();
+            if model.dirty && now >= drawing.due(now) {
                 self.draw(terminal, model, &mut drawing, &mut cmds)?;
                 if !cmds.is_empty() {
                     continue;
@@ -306,10 +306,10 @@ impl Console {
     fn wakes(&self, model: &Model, drawing: &Drawing) -> Instant {
         let now = Instant::now();
         if model.dirty {
-            return drawing.due();
+            return drawing.due(now);
         }
         let by_model = model.wakes_at().map(|at| now + at.since(self.now()));
-        let by_screen = drawing.stale.map(|stale| stale.max(drawing.due()));
+        let by_screen = drawing.stale.map(|stale| stale.max(drawing.due(now)));
         let wakes = [by_model, by_screen].into_iter().flatten().min();
         wakes.unwrap_or(now + Duration::from_secs(3600))
     }
