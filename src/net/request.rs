@@ -462,6 +462,10 @@ fn card_places(url: &str) -> Vec<Url> {
     places
 }
 
+/// Idle connections are given up before the other side does so: uvicorn and Node close theirs after 5 s, and
+/// a request written into that moment fails without need, or leaves a sending uncertain.
+const IDLE: Duration = Duration::from_millis(1500);
+
 fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
     let fault = |why: String| Cause::Credential(Untrusted::from(why));
     let mut builder = reqwest::Client::builder()
@@ -470,7 +474,7 @@ fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
         .redirect(reqwest::redirect::Policy::none())
         .http1_max_headers(HEADERS)
         .dns_resolver(Arc::new(Resolver))
-        .pool_idle_timeout(Duration::from_secs(60))
+        .pool_idle_timeout(IDLE)
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(15));
     match profile {

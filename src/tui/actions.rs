@@ -148,8 +148,18 @@ impl Action {
     pub fn key(self) -> &'static str {
         match self.keys().first() {
             Some(&"pgdn") | None => "",
+            Some(&"left") => "←",
+            Some(&"right") => "→",
             Some(key) => key,
         }
+    }
+
+    /// True for those that open a view.
+    pub fn is_view(self) -> bool {
+        matches!(
+            self,
+            Self::ViewFleet | Self::ViewTasks | Self::ViewInbox | Self::ViewProblems | Self::ViewWire | Self::ViewMessages
+        )
     }
 
     /// True for the letters that act.

@@ -113,7 +113,13 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
     });
     let all = actions.chain(commands);
     if typed.is_empty() {
-        return all.filter(|entry| !matches!(entry.text.as_str(), "down" | "up" | "left" | "right")).take(most).collect();
+        // What leads somewhere first; nobody types what a key does better.
+        let views = Action::ALL.iter().filter(|action| action.is_view()).map(|action| Entry {
+            text: action.word().to_owned(),
+            doc: action.doc().to_owned(),
+            key: action.key(),
+        });
+        return views.chain(all.skip(Action::ALL.len())).take(most).collect();
     }
     let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
     let mut matcher = Matcher::new(Config::DEFAULT);

@@ -14,6 +14,7 @@ pub struct Counts {
     degraded: usize,
     down: usize,
     login: usize,
+    not_spoken: usize,
     other: usize,
     live: u32,
     need_you: u32,
@@ -44,7 +45,8 @@ impl Counts {
                 Health::Degraded => counts.degraded += 1,
                 Health::Down => counts.down += 1,
                 Health::LoginNeeded => counts.login += 1,
-                Health::Unknown | Health::Stale | Health::NotSpoken => counts.other += 1,
+                Health::NotSpoken => counts.not_spoken += 1,
+                Health::Unknown | Health::Stale => counts.other += 1,
             }
         }
         for (_, problem) in snapshot.open_problems() {
@@ -113,6 +115,7 @@ fn pieces(shared: &Shared, counts: &Counts, words: bool) -> Vec<Piece> {
         (counts.degraded, glyphs.degraded, "degraded", Role::Warn),
         (counts.down, glyphs.down, "down", Role::Bad),
         (counts.login, glyphs.login, "login", Role::You),
+        (counts.not_spoken, glyphs.not_spoken, "not spoken", Role::Doubt),
         (counts.other, glyphs.unknown, "unknown", Role::Doubt),
     ] {
         if count > 0 {

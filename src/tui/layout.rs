@@ -12,15 +12,26 @@ pub fn screen(shared: &Shared) -> Rect {
     Rect::new(0, 0, shared.size.0, shared.size.1)
 }
 
-/// Lines of the story's caption: one, three on a stage, none without a story.
+/// What the caption says, in one line or two.
+pub fn told(shared: &Shared, text: &str) -> Vec<String> {
+    let mut lines = super::widgets::text::wrap(text, usize::from(shared.size.0.saturating_sub(4)));
+    lines.truncate(2);
+    lines
+}
+
+/// Lines of the story's caption: one or two, three on a stage, none without a story.
 pub fn caption_lines(shared: &Shared) -> u16 {
     match &shared.caption {
         None => 0,
         Some(caption) if caption.text.is_empty() => 0,
         Some(_) if shared.size.1 < 16 => 1,
         Some(caption) => {
+            if shared.info.stage {
+                return 3;
+            }
             let tour = u16::from(shared.info.tour && caption.tour.is_some());
-            if shared.info.stage { 3 } else { 1 + tour }
+            let lines = told(shared, &caption.text).len();
+            u16::try_from(lines).unwrap_or(1) + tour
         }
     }
 }

@@ -70,11 +70,18 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
         canvas.put_right(area.right() - 2, line, &corner, Role::Caption, wide);
         room = room.saturating_sub(wide + 2);
     }
-    canvas.put(area.x + 2, line, &told.text, Role::Caption, room);
-    if area.height == 2
+    if stage {
+        canvas.put(area.x + 2, line, &told.text, Role::Caption, room);
+        return;
+    }
+    let lines = layout::told(shared, &told.text);
+    for (y, line) in (line..area.bottom()).zip(&lines) {
+        canvas.put(area.x + 2, y, line, Role::Caption, room);
+    }
+    if usize::from(area.height) > lines.len()
         && let Some(tour) = &told.tour
     {
-        canvas.put(area.x + 2, area.y + 1, &format!("press  {tour}"), Role::Caption, area.width.saturating_sub(4));
+        canvas.put(area.x + 2, area.bottom() - 1, &format!("press  {tour}"), Role::Caption, room);
     }
 }
 

@@ -10,7 +10,7 @@ use super::overlays::composer::{Composer, Draft, For};
 use super::overlays::prompt::Prompt;
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
-use super::views::{Screen, Target, View, Wants, fleet, help, inbox, messages, problems, raw, tasks, wire};
+use super::views::{Target, View, Wants, fleet, help, inbox, messages, problems, raw, tasks, wire};
 use crate::domain::detail::Detail;
 use crate::domain::fact::Owner;
 use crate::domain::id::{AttemptKey, JobId};
@@ -582,7 +582,7 @@ fn open_raw(model: &mut Model) {
     let view: Option<View> = match (target.attempt.and_then(|key| snapshot.attempts.get(key)), target.agent) {
         (Some(attempt), _) => snapshot.job_of(attempt).map(|job| {
             let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
-            raw::RawView::job(format!("tasks › {id} › raw"), attempt.job, job.id, target).into()
+            raw::RawView::job(format!("tasks › {id} › raw"), job.id, target).into()
         }),
         (None, Some(key)) => snapshot
             .agents

@@ -1,6 +1,7 @@
 //! The one integration binary: a module for each subject.
 
 mod cli;
+mod console;
 mod kill;
 mod recordings;
 mod simulator;

@@ -514,7 +514,11 @@ impl Composer {
         let (w, h) = shared.size;
         let border = if shared.info.protect { Role::Bad } else { Role::Title };
         let width = WIDTH.min(w);
-        let area = layout::card(shared, width, (h.saturating_sub(2)).min(30));
+        // The message has room for what is written, and some more.
+        let written = u16::try_from(self.message.lines().len()).unwrap_or(u16::MAX).clamp(6, 24);
+        let offered = if self.at == At::To { u16::try_from(OFFERED).unwrap_or(5) } else { 0 };
+        let height = written.saturating_add(offered) + 16;
+        let area = layout::card(shared, width, h.saturating_sub(2).min(height));
         canvas.clear(area);
         let title = if self.purpose == For::New { "new task" } else { "answer" };
         let facts: Vec<Span> = if self.is_draft { vec![span("draft, kept", Role::Quiet)] } else { Vec::new() };
@@ -539,6 +543,9 @@ impl Composer {
         let room = inner.width.saturating_sub(LABEL);
         let label = |canvas: &mut Canvas<'_>, y: u16, text: &str, on: bool| {
             canvas.put(inner.x, y, text, if on { Role::Title } else { Role::Quiet }, LABEL);
+            if on {
+                canvas.put(inner.x - 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
+            }
         };
         // To
         label(canvas, y, "To", self.at == At::To);
@@ -609,8 +616,10 @@ impl Composer {
         if let Some((context, joins)) = &self.context {
             label(canvas, y, "Context", self.at == At::Context);
             let (new, join) = if *joins { (Role::Quiet, Role::Accent) } else { (Role::Accent, Role::Quiet) };
-            let used = canvas.put(x, y, " new ", new, room);
-            canvas.put(x + used + 2, y, &format!(" goes on in {} ", context.0.shortened(24).line()), join, room.saturating_sub(used + 2));
+            let mark = |on: bool| if on { shared.glyphs().marked } else { " " };
+            let used = canvas.put(x, y, &format!("{} new ", mark(!*joins)), new, room);
+            let text = format!("{} goes on in {} ", mark(*joins), context.0.line().fit(24));
+            canvas.put(x + used + 2, y, &text, join, room.saturating_sub(used + 2));
             y += 1;
         }
         if let Some(complaint) = &self.complaint {

@@ -40,7 +40,7 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
         }
         if let Some(job) = snapshot.job_of(attempt) {
             let title = format!("tasks › {} › raw", id.unwrap_or_else(|| job.id.short()));
-            let view = raw::RawView::job(title, attempt.job, job.id, target);
+            let view = raw::RawView::job(title, job.id, target);
             lines.push(Line { key: 'i', label: "raw JSON", detail: String::new(), step: open(view) });
             if let Some(parent) = &job.parent {
                 let found = snapshot.attempts.iter().rev().find(|(_, row)| {

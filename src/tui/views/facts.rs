@@ -188,7 +188,7 @@ fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span>
         None => return one("no longer in doubt", Role::Plain),
         Some(Verdict::Silent) => "silent: no event for far longer than is usual",
         Some(Verdict::Stalled) => "stalled: its stream was cut, and the agent's answer has not changed since",
-        Some(Verdict::Stale) => "stale: its agent cannot be reached",
+        Some(Verdict::Stale) => "stale: its agent has not answered since",
         Some(Verdict::Conflict) => "disputed: two sources of one agent disagree",
         Some(Verdict::Lost) => return one(format!("{} lost: its agent came back and no longer knows it", glyphs.lost), Role::Bad),
     };

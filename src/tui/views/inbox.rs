@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::listing::{Listing, Order, Rows};
 use super::tasks::{empty, list_facts, with_scratch};
-use super::{Screen, Target, View, Wants, about, inside, task};
+use super::{Screen, Target, View, Wants, about, conversation, inside};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::Attempt;
 use crate::domain::message::{Content, Message, Role as Speaker};
@@ -181,7 +181,7 @@ impl InboxView {
     fn conversation_lines(&self, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
         let Some((_, attempt)) = self.selected(shared) else { return Vec::new() };
         match self.story(shared) {
-            Some(story) => task::messages(shared, shared.snapshot.job_of(attempt), story, width),
+            Some(story) => conversation::messages(shared, shared.snapshot.job_of(attempt), story, width),
             None => vec![vec![span("reading", Role::Doubt)]],
         }
     }

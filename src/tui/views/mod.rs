@@ -2,6 +2,7 @@
 
 pub mod about;
 pub mod agent;
+pub mod conversation;
 pub mod facts;
 pub mod fleet;
 pub mod help;

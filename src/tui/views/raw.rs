@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{Screen, Target, inside};
-use crate::domain::id::{JobId, JobKey};
+use crate::domain::id::JobId;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
 use crate::tui::model::{Shared, Step};
@@ -18,7 +18,7 @@ enum Source {
     /// It does not change.
     Text,
     /// The last object that an agent sent about a task.
-    Job(JobKey, JobId),
+    Job(JobId),
 }
 
 /// The page.
@@ -63,8 +63,8 @@ impl RawView {
     }
 
     /// The last object that an agent sent about a job's task.
-    pub fn job(title: String, key: JobKey, id: JobId, target: Target) -> Self {
-        let source = Source::Job(key, id);
+    pub fn job(title: String, id: JobId, target: Target) -> Self {
+        let source = Source::Job(id);
         Self { title, source, target, lines: Vec::new(), shown: None, state: TextState::default() }
     }
 
@@ -80,7 +80,7 @@ impl Screen for RawView {
     }
 
     fn settle(&mut self, shared: &Shared, _area: Rect) -> bool {
-        let Source::Job(_, id) = self.source else { return false };
+        let Source::Job(id) = self.source else { return false };
         let Some(story) = shared.story_of(id) else { return false };
         let raw = story.detail.raw.as_ref().map(|json| json.0.clone());
         if raw.is_some() && raw == self.shown {
@@ -143,7 +143,7 @@ impl Screen for RawView {
 
     fn wants(&self, _shared: &Shared) -> Wants {
         match self.source {
-            Source::Job(_, id) => Wants { story: Some(id), ..Wants::default() },
+            Source::Job(id) => Wants { story: Some(id), ..Wants::default() },
             Source::Text => Wants::default(),
         }
     }

@@ -6,11 +6,10 @@ use ratatui::layout::Rect;
 
 use super::story::{self, Told};
 use super::tasks::{self, empty, with_scratch};
-use super::{Screen, Target, View, Wants, inside, raw, strip};
+use super::{Screen, Target, View, Wants, conversation, inside, raw, strip};
 use crate::domain::detail::Output;
 use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::job::{Attempt, Job};
-use crate::domain::message::{Content, Part, Role as Speaker};
 use crate::domain::state::Changed;
 use crate::tui::actions::Action;
 use crate::tui::format;
@@ -18,7 +17,7 @@ use crate::tui::model::{Shared, Step, Story};
 use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::text::{self, TextState, wrap};
+use crate::tui::widgets::text::{self, TextState};
 
 /// A pane of the page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,7 +164,7 @@ impl TaskView {
     fn right_lines(&self, shared: &Shared, pane: Pane, width: usize) -> Vec<Vec<Span>> {
         let Some(story) = shared.story_of(self.id) else { return vec![vec![span("reading", Role::Doubt)]] };
         match pane {
-            Pane::Messages => messages(shared, self.job(shared), story, width),
+            Pane::Messages => conversation::messages(shared, self.job(shared), story, width),
             Pane::Story | Pane::Output => match self.chosen_output(story) {
                 Some(output) => output_lines(output, width),
                 None => vec![vec![span("No output yet. It appears here as it grows.", Role::Doubt)]],
@@ -313,7 +312,7 @@ struct Parts {
 fn output_lines(output: &Output, width: usize) -> Vec<Vec<Span>> {
     let mut lines = Vec::new();
     for part in &output.parts {
-        part_lines(part, width, Role::Plain, &mut lines);
+        conversation::part_lines(part, width, Role::Plain, &mut lines);
     }
     if (output.kept as u64) < output.bytes {
         let text = format!(
@@ -328,65 +327,19 @@ fn output_lines(output: &Output, width: usize) -> Vec<Vec<Span>> {
     lines
 }
 
-/// A part of any kind, in lines: nothing is left out silently.
-pub fn part_lines(part: &Part, width: usize, role: Role, lines: &mut Vec<Vec<Span>>) {
-    let named = |what: &str| {
-        let name = part.filename.as_ref().map_or_else(|| what.to_owned(), |name| name.line().into_string());
-        match &part.media_type {
-            Some(kind) => format!("{name}  {}", kind.line()),
-            None => name,
-        }
-    };
-    match &part.content {
-        Content::Text(text) => {
-            lines.extend(wrap(&text.block(), width).into_iter().map(|line| vec![span(line, role)]));
-        }
-        Content::Data(json) | Content::Unknown(json) => {
-            for line in raw::pretty(&json.0) {
-                lines.push(line);
+impl TaskView {
+    /// The panes, where there is room for one alone.
+    fn tabs(&self) -> Vec<Span> {
+        let mut tabs = Vec::new();
+        for (pane, word) in [(Pane::Story, "story"), (Pane::Output, "output"), (Pane::Messages, "messages")] {
+            if !tabs.is_empty() {
+                tabs.push(span("   ", Role::Quiet));
             }
+            let here = self.focus == pane;
+            tabs.push(span(word, if here { Role::Title } else { Role::Quiet }));
         }
-        Content::Raw(bytes) => {
-            let size = format::bytes(bytes.len() as u64 / 4 * 3);
-            lines.push(vec![span(format!("{}  {size}", named("file")), Role::Key)]);
-        }
-        Content::Url(url) => {
-            let text = format!("{}  {}", named("link"), url.line());
-            lines.extend(wrap(&text, width).into_iter().map(|line| vec![span(line, Role::Key)]));
-        }
+        tabs
     }
-}
-
-/// The conversation.
-pub fn messages(shared: &Shared, job: Option<&Job>, story: &Story, width: usize) -> Vec<Vec<Span>> {
-    let mut lines = Vec::new();
-    let caller = job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string());
-    for said in &story.detail.messages {
-        let agent = said.attempt.and_then(|id| {
-            let job = job?;
-            let (_, attempt) = story::attempts(shared, job).find(|(_, attempt)| attempt.id == id)?;
-            Some(shared.snapshot.agents.get(attempt.agent)?.name.line().into_string())
-        });
-        let (who, role) = match &said.message.role {
-            Speaker::User => (caller.clone().unwrap_or_else(|| "caller".into()), Role::Key),
-            Speaker::Agent => (agent.unwrap_or_else(|| "agent".into()), Role::Title),
-            Speaker::Other(word) => (word.line().into_string(), Role::Doubt),
-        };
-        if !lines.is_empty() {
-            lines.push(Vec::new());
-        }
-        lines.push(vec![
-            span(format!("{}  ", shared.clocks.second(said.at, shared.now)), Role::Quiet),
-            span(who, role),
-        ]);
-        for part in &said.message.parts {
-            part_lines(part, width, Role::Plain, &mut lines);
-        }
-    }
-    if lines.is_empty() {
-        lines.push(vec![span("No message is known: its agent keeps no history.", Role::Doubt)]);
-    }
-    lines
 }
 
 impl Screen for TaskView {
@@ -461,12 +414,15 @@ impl Screen for TaskView {
                 self.draw_right(canvas, right, shared);
             }
             (Some(left), None) => {
-                let tabs = [span("story", story_role), span("   output   messages", Role::Quiet)];
-                canvas.rule(area, y, Joint::Middle, &tabs, &[]);
+                canvas.rule(area, y, Joint::Middle, &self.tabs(), &[]);
                 self.draw_story(canvas, left, shared);
             }
             (None, Some(right)) => {
-                canvas.rule(area, y, Joint::Middle, &right_title, &follows);
+                if self.full {
+                    canvas.rule(area, y, Joint::Middle, &right_title, &follows);
+                } else {
+                    canvas.rule(area, y, Joint::Middle, &self.tabs(), &right_title);
+                }
                 self.draw_right(canvas, right, shared);
             }
             (None, None) => {}
@@ -500,7 +456,7 @@ impl Screen for TaskView {
             }
             Action::Raw => {
                 let title = format!("tasks › {} › raw", self.title(shared));
-                let view = raw::RawView::job(title, self.key, self.id, self.target(shared));
+                let view = raw::RawView::job(title, self.id, self.target(shared));
                 return Some(vec![Step::Open(Box::new(view.into()))]);
             }
             Action::Open if self.focus == Pane::Story => {

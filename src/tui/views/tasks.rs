@@ -100,7 +100,7 @@ impl Rows for TaskRows {
 
     const COLUMNS: &'static [Column] = &[
         fixed("TASK", 'T', 5, 6),
-        share("JOB", 'J', 12, 5, 9),
+        share("JOB", 'J', 20, 5, 9),
         share("AGENT", 'A', 10, 2, 7),
         fixed("STATE", 'S', 18, 8),
         fixed("AGE", 'E', 7, 4).right(),
@@ -265,7 +265,7 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
     Some(match task.verdict? {
         Verdict::Silent => format!("it says {says}, and no event has come for far longer than is usual"),
         Verdict::Stalled => format!("stream cut, agent says {says}; its answer has not changed since"),
-        Verdict::Stale => format!("its agent cannot be reached; {says} is what it said last"),
+        Verdict::Stale => format!("its agent has not answered since; {says} is what it said last"),
         Verdict::Conflict => format!("{}, and its agent still says {says}", task.state.word()),
         Verdict::Lost => "its agent came back and no longer knows it".into(),
     })

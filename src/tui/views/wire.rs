@@ -145,7 +145,11 @@ fn headline(frame: &Frame) -> String {
 
 /// A frame in full: its head, then its text, JSON over several lines.
 fn whole(frame: &Frame) -> Vec<Vec<Span>> {
-    let mut lines = vec![vec![span(frame.head.line().into_string(), Role::Title)]];
+    let head = frame.head.line();
+    let mut lines = Vec::new();
+    if !head.is_empty() {
+        lines.push(vec![span(head.into_string(), Role::Title)]);
+    }
     // Headers and body are apart by an empty line.
     let block = frame.text.block();
     match block.split_once("\n\n") {

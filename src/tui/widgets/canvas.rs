@@ -271,8 +271,8 @@ impl<'a> Canvas<'a> {
         }
         self.put(to, y, right, role, 1);
         let room = area.width.saturating_sub(4);
-        let facts_width = if facts.is_empty() { 0 } else { width(facts) + 2 };
-        let title_width = if title.is_empty() { 0 } else { width(title) + 2 };
+        let facts_width = if width(facts) == 0 { 0 } else { width(facts) + 2 };
+        let title_width = if width(title) == 0 { 0 } else { width(title) + 2 };
         // The title stays; facts go when both do not fit.
         let facts_fit = facts_width > 0 && title_width + facts_width <= room;
         if title_width > 0 {

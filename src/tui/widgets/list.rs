@@ -124,11 +124,11 @@ impl<K: Copy + Ord + Hash> ListState<K> {
     pub fn go(&mut self, rows: &Sorted<K>, by: isize, height: usize) {
         self.new_above = 0;
         let Some(selected) = self.selected else {
-            // The first key takes hold of the first row that is shown.
+            // What was followed is held from now on, and moved from.
             self.selected = rows.iter().next();
             self.line = 0;
-            if by > 1 {
-                self.go(rows, by - 1, height);
+            if by > 0 && self.selected.is_some() {
+                self.go(rows, by, height);
             }
             return;
         };
@@ -240,7 +240,6 @@ mod tests {
         let mut sorted = rows(&[1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(list.window(&sorted, 3), (vec![8, 7, 6], None));
         list.go(&sorted, 1, 3);
-        list.go(&sorted, 1, 3);
         list.settle(&sorted, 3);
         assert_eq!((list.selected, list.line), (Some(7), 1));
         // Newer rows come in above: the window does not move.
@@ -267,7 +266,6 @@ mod tests {
     fn marks_reach_from_here_to_there() {
         let mut list: ListState<u32> = ListState::new('A');
         let sorted = rows(&[1, 2, 3, 4, 5]);
-        list.go(&sorted, 1, 5);
         list.go(&sorted, 1, 5);
         list.mark(&sorted);
         list.go(&sorted, 2, 5);

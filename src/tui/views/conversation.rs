@@ -1,0 +1,107 @@
+//! What was said, by whom and when, in lines.
+
+use unicode_width::UnicodeWidthStr;
+
+use super::raw;
+use crate::domain::job::Job;
+use crate::domain::message::{Content, Part, Role as Speaker};
+use crate::tui::format;
+use crate::tui::model::{Shared, Story};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Span, span, width as cells};
+use crate::tui::widgets::text::wrap;
+
+/// A part of any kind, in lines: nothing is left out silently.
+pub fn part_lines(part: &Part, width: usize, role: Role, lines: &mut Vec<Vec<Span>>) {
+    let named = |what: &str| {
+        let name = part.filename.as_ref().map_or_else(|| what.to_owned(), |name| name.line().into_string());
+        match &part.media_type {
+            Some(kind) => format!("{name}  {}", kind.line()),
+            None => name,
+        }
+    };
+    match &part.content {
+        Content::Text(text) => {
+            lines.extend(wrap(&text.block(), width).into_iter().map(|line| vec![span(line, role)]));
+        }
+        Content::Data(json) | Content::Unknown(json) => {
+            let short = json.0.line();
+            if short.width() <= width {
+                lines.push(vec![span(short.into_string(), role)]);
+            } else {
+                lines.extend(raw::pretty(&json.0));
+            }
+        }
+        Content::Raw(bytes) => {
+            let size = format::bytes(bytes.len() as u64 / 4 * 3);
+            lines.push(vec![span(format!("{}  {size}", named("file")), Role::Key)]);
+        }
+        Content::Url(url) => {
+            let text = format!("{}  {}", named("link"), url.line());
+            lines.extend(wrap(&text, width).into_iter().map(|line| vec![span(line, Role::Key)]));
+        }
+    }
+}
+
+/// From this width on, words stand beside who said them, behind so many cells.
+const BESIDE: usize = 70;
+const NAMES: usize = 26;
+
+fn beside_head(head: Vec<Span>, words: Vec<Vec<Span>>, lines: &mut Vec<Vec<Span>>) {
+    let used = usize::from(cells(&head));
+    let mut head = head;
+    if used >= NAMES {
+        // A name that is too long has a line of its own.
+        lines.push(std::mem::take(&mut head));
+    }
+    for mut words in words {
+        let used = usize::from(cells(&head));
+        let mut line = std::mem::take(&mut head);
+        line.push(span(" ".repeat(NAMES.saturating_sub(used)), Role::Plain));
+        line.append(&mut words);
+        lines.push(line);
+    }
+    if !head.is_empty() {
+        lines.push(head);
+    }
+}
+
+/// The conversation.
+pub fn messages(shared: &Shared, job: Option<&Job>, story: &Story, width: usize) -> Vec<Vec<Span>> {
+    let mut lines = Vec::new();
+    let caller = job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string());
+    for said in &story.detail.messages {
+        let agent = said.attempt.and_then(|id| {
+            let job = job?;
+            let (_, attempt) = super::story::attempts(shared, job).find(|(_, attempt)| attempt.id == id)?;
+            Some(shared.snapshot.agents.get(attempt.agent)?.name.line().into_string())
+        });
+        let (who, role) = match &said.message.role {
+            Speaker::User => (caller.clone().unwrap_or_else(|| "caller".into()), Role::Key),
+            Speaker::Agent => (agent.unwrap_or_else(|| "agent".into()), Role::Title),
+            Speaker::Other(word) => (word.line().into_string(), Role::Doubt),
+        };
+        let head = vec![
+            span(format!("{}  ", shared.clocks.second(said.at, shared.now)), Role::Quiet),
+            span(who, role),
+        ];
+        let mut words = Vec::new();
+        let beside = width >= BESIDE;
+        for part in &said.message.parts {
+            part_lines(part, if beside { width - NAMES } else { width }, Role::Plain, &mut words);
+        }
+        if beside {
+            beside_head(head, words, &mut lines);
+        } else {
+            if !lines.is_empty() {
+                lines.push(Vec::new());
+            }
+            lines.push(head);
+            lines.append(&mut words);
+        }
+    }
+    if lines.is_empty() {
+        lines.push(vec![span("No message is known: its agent keeps no history.", Role::Doubt)]);
+    }
+    lines
+}

@@ -1,0 +1,169 @@
+//! The console, driven by keys on a fleet that stands still.
+
+mod keys;
+mod scene;
+mod screens;
+
+use std::sync::Arc;
+
+use quarterdeck::domain::fact::{Fact, Owner};
+use quarterdeck::domain::time::At;
+use quarterdeck::engine::{Answer, Query};
+use quarterdeck::tui::format::Clocks;
+use quarterdeck::tui::keymap::Chord;
+use quarterdeck::tui::model::{Cmd, Info, Model, Msg, Shared};
+use quarterdeck::tui::render::render;
+use quarterdeck::tui::theme::{Depth, Theme};
+use quarterdeck::tui::update::update;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use scene::{Cast, Scene, later, three_in_the_morning};
+
+/// A console, its fleet, and what it wants done outside.
+pub(crate) struct Console {
+    pub(crate) model: Model,
+    pub(crate) scene: Scene,
+    pub(crate) cast: Cast,
+    /// What left the console and is no question.
+    pub(crate) asked: Vec<Cmd>,
+    pub(crate) now: At,
+}
+
+pub(crate) fn info() -> Info {
+    Info {
+        fleet: "prod-eu".into(),
+        protect: true,
+        read_only: false,
+        own_engine: true,
+        operator: "sam".into(),
+        flags: " --fleet prod-eu".into(),
+        fleets: vec!["prod-eu".into(), "staging".into()],
+        stage: false,
+        tour: false,
+        is_demo: false,
+    }
+}
+
+impl Console {
+    pub(crate) fn new(width: u16, height: u16) -> Self {
+        Self::with(width, height, info(), Theme::load("dark", Depth::None, false))
+    }
+
+    pub(crate) fn with(width: u16, height: u16, info: Info, theme: Theme) -> Self {
+        let (mut scene, cast) = three_in_the_morning();
+        let snapshot = scene.publish(scene::NOW);
+        let now = later(0.0);
+        let shared = Shared::new(snapshot.clone(), info, theme, Clocks::new("UTC"), (width, height), now);
+        let mut console = Self { model: Model::new(shared, true), scene, cast, asked: Vec::new(), now };
+        console.tell([Msg::Snapshot(snapshot)]);
+        console
+    }
+
+    /// Something happens; questions are answered at once, everything else is kept.
+    pub(crate) fn tell(&mut self, msgs: impl IntoIterator<Item = Msg>) {
+        let mut cmds = update(&mut self.model, self.now, msgs);
+        while !cmds.is_empty() {
+            let mut answers = Vec::new();
+            for cmd in cmds {
+                match cmd {
+                    Cmd::Follow(Some(job)) => {
+                        let (facts, until) = self.scene.story(job);
+                        answers.push(Msg::Story(job, facts, until));
+                    }
+                    Cmd::Follow(None) => {}
+                    Cmd::Query(query, generation) => answers.push(Msg::Answered(generation, Ok(self.answer(&query)))),
+                    Cmd::Index(work, snapshot) => {
+                        let rows = work.build(&snapshot);
+                        answers.push(Msg::Indexed(work.order, snapshot.rev, rows));
+                    }
+                    cmd => self.asked.push(cmd),
+                }
+            }
+            cmds = update(&mut self.model, self.now, answers);
+        }
+    }
+
+    fn answer(&self, query: &Query) -> Answer {
+        match query {
+            Query::Facts { owner, limit } => {
+                let of: Vec<&Arc<Fact>> = self.scene.facts.iter().filter(|fact| fact.owner == *owner).collect();
+                Answer::Facts(of.iter().skip(of.len().saturating_sub(*limit)).map(|fact| Fact::clone(fact)).collect())
+            }
+            Query::Wire { agent, known } => {
+                let frames = screens::frames(&self.scene, *agent);
+                let count = frames.len() as u64;
+                Answer::Wire(count, (count > *known).then_some(frames))
+            }
+            Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
+        }
+    }
+
+    /// What is known now is published.
+    pub(crate) fn publish(&mut self) {
+        let seconds = self.now.since(scene::at(0.0)).as_secs_f64();
+        let snapshot = self.scene.publish(seconds);
+        self.tell([Msg::Snapshot(snapshot)]);
+    }
+
+    /// Draws, and notes that it was seen.
+    pub(crate) fn screen(&mut self) -> String {
+        let (width, height) = self.model.shared.size;
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        render(&self.model, &mut buffer);
+        self.tell([Msg::Shown]);
+        let line = |y| {
+            let mut line = String::new();
+            let mut skip = 0;
+            for x in 0..width {
+                if skip > 0 {
+                    skip -= 1;
+                    continue;
+                }
+                let symbol = buffer[(x, y)].symbol();
+                skip = unicode_width::UnicodeWidthStr::width(symbol).saturating_sub(1);
+                line.push_str(symbol);
+            }
+            line.trim_end().to_owned()
+        };
+        (0..height).map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Keys, one after the other, each seen before the next: `2`, `ctrl-d`, `"text"`.
+    pub(crate) fn press(&mut self, keys: &str) -> &mut Self {
+        for key in keys.split(' ') {
+            if let Some(text) = key.strip_prefix('"') {
+                for c in text.trim_end_matches('"').replace('_', " ").chars() {
+                    self.tell([Msg::Key(Chord::char(c))]);
+                }
+            } else {
+                let chord = named(key).unwrap_or_else(|| panic!("{key} is no key"));
+                self.tell([Msg::Key(chord)]);
+            }
+            self.screen();
+        }
+        self
+    }
+
+    /// Time passes.
+    pub(crate) fn wait(&mut self, seconds: f64) -> &mut Self {
+        self.now = self.now + std::time::Duration::from_secs_f64(seconds);
+        self.tell([]);
+        self
+    }
+
+    /// What the last border says.
+    pub(crate) fn last_line(&mut self) -> String {
+        self.screen().lines().last().unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        Owner::Job(self.cast.working.job)
+    }
+}
+
+fn named(key: &str) -> Option<Chord> {
+    match key {
+        "backspace" => Some(Chord { code: crossterm::event::KeyCode::Backspace, ..Chord::char(' ') }),
+        key => Chord::parse(key),
+    }
+}

@@ -1,0 +1,344 @@
+//! One fleet at 3 a.m., told as facts: an agent of every health, a task of every state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quarterdeck::domain::agent::{AgentSpec, Health, Source};
+use quarterdeck::domain::apply::apply;
+use quarterdeck::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
+use quarterdeck::domain::cause::Cause;
+use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
+use quarterdeck::domain::job::{Origin, Phase};
+use quarterdeck::domain::message::{Hints, Json, Message, Part, Role};
+use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::snapshot::Snapshot;
+use quarterdeck::domain::state::State;
+use quarterdeck::domain::task::{CancelMark, TaskState, Verdict, Via};
+use quarterdeck::domain::time::At;
+use uuid::Uuid;
+
+/// 2026-11-22T03:00:00Z
+const BEGINNING: i64 = 1_795_316_400_000_000;
+
+/// So many seconds after three.
+pub(crate) fn at(seconds: f64) -> At {
+    At::from_micros(BEGINNING + (seconds * 1e6) as i64)
+}
+
+/// A fleet that is told fact by fact.
+pub(crate) struct Scene {
+    pub(crate) state: State,
+    pub(crate) facts: Vec<Arc<Fact>>,
+    pub(crate) snapshot: Snapshot,
+    seqs: BTreeMap<Owner, u64>,
+    next: u128,
+}
+
+/// A job that was sent, with what its facts are told of.
+#[derive(Clone, Copy)]
+pub(crate) struct Sent {
+    pub(crate) job: JobId,
+    pub(crate) attempt: AttemptId,
+    number: u128,
+}
+
+impl Scene {
+    pub(crate) fn new() -> Self {
+        let mut scene = Self {
+            state: State::default(),
+            facts: Vec::new(),
+            snapshot: Snapshot::starting(at(0.0)),
+            seqs: BTreeMap::new(),
+            next: 0,
+        };
+        scene.tell(0.0, Owner::Watch, What::WatchStarted);
+        scene
+    }
+
+    /// An id that is the same in each run, and differs in its first letters.
+    fn uuid(&mut self) -> Uuid {
+        self.next += 1;
+        let spread = self.next.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+        Uuid::from_u128(spread)
+    }
+
+    pub(crate) fn tell(&mut self, seconds: f64, owner: Owner, what: What) {
+        let seq = self.seqs.entry(owner).or_default();
+        *seq += 1;
+        let fact = Fact { at: at(seconds), owner, seq: *seq, what };
+        apply(&mut self.state, &fact);
+        self.facts.push(Arc::new(fact));
+    }
+
+    /// What is known at a time.
+    pub(crate) fn publish(&mut self, seconds: f64) -> Arc<Snapshot> {
+        let changed = self.state.take_changes();
+        self.snapshot.publish(&self.state, at(seconds), changed);
+        Arc::new(self.snapshot.clone())
+    }
+
+    /// The story of a job so far, and the number of its last fact.
+    pub(crate) fn story(&self, job: JobId) -> (Vec<Arc<Fact>>, u64) {
+        let of_job = self.facts.iter().filter(|fact| fact.owner == Owner::Job(job)).cloned();
+        (of_job.collect(), self.seqs.get(&Owner::Job(job)).copied().unwrap_or(0))
+    }
+
+    pub(crate) fn agent(&mut self, name: &str, dialect: Dialect, health: Health, cause: Option<Cause>) -> AgentId {
+        let id = AgentId(self.uuid());
+        let number = self.seqs.len();
+        let url = format!("http://10.0.0.{number}:9000/");
+        let owner = Owner::Agent(id);
+        let spec = AgentSpec {
+            name: None,
+            url: url.as_str().into(),
+            source: Source::Config,
+            dialect: None,
+            resubscribe: None,
+            labels: vec![("region".into(), "eu".into())],
+        };
+        let order = u32::try_from(number).unwrap();
+        self.tell(0.1, owner, What::AgentListed { spec: Arc::new(spec), order, name: name.into() });
+        if health != Health::Unknown {
+            let card = card(name, &url, dialect);
+            let interface = Interface { dialect, binding: "JSONRPC".into(), url: url.as_str().into(), tenant: None };
+            self.tell(0.2, owner, What::CardSeen { card: Arc::new(card) });
+            if health != Health::NotSpoken {
+                self.tell(0.2, owner, What::InterfaceChosen { interface: Some(Arc::new(interface)) });
+            }
+            self.tell(0.3, owner, What::HealthChanged { health: Health::Up, cause: None, last_seen: at(0.3) });
+        }
+        if !matches!(health, Health::Up | Health::Unknown) {
+            let cause = cause.map(Arc::new);
+            self.tell(100.0, owner, What::HealthChanged { health, cause, last_seen: at(90.0) });
+        }
+        id
+    }
+
+    pub(crate) fn job(&mut self, seconds: f64, agent: AgentId, words: &str, caller: &str) -> Sent {
+        let (job, attempt) = (JobId(self.uuid()), AttemptId(self.uuid()));
+        let message_id = MessageId::from(self.uuid().to_string().as_str());
+        let message = self.said(Role::User, vec![Part::text(words)]);
+        let owner = Owner::Job(job);
+        self.tell(seconds, owner, What::JobOpened {
+            origin: Origin::Sent,
+            title: words.into(),
+            caller: Some(caller.into()),
+            skill: Some("charge".into()),
+            context: None,
+            parent: None,
+            message: Some(message.clone()),
+        });
+        self.tell(seconds, owner, What::AttemptPlanned { attempt, agent, message_id: Some(message_id) });
+        self.moved(seconds, job, attempt, Phase::Sending, None);
+        Sent { job, attempt, number: self.next }
+    }
+
+    fn said(&mut self, role: Role, parts: Vec<Part>) -> Arc<Message> {
+        Arc::new(Message {
+            id: MessageId::from(self.uuid().to_string().as_str()),
+            role,
+            parts,
+            context: None,
+            task: None,
+            metadata: None,
+            references: Vec::new(),
+            hints: Hints::default(),
+        })
+    }
+
+    pub(crate) fn moved(&mut self, seconds: f64, job: JobId, attempt: AttemptId, phase: Phase, cause: Option<Cause>) {
+        let cause = cause.map(Arc::new);
+        self.tell(seconds, Owner::Job(job), What::AttemptMoved { attempt, phase, cause });
+    }
+
+    /// The agent made a task of it.
+    pub(crate) fn accepted(&mut self, seconds: f64, sent: Sent) {
+        let attempt = sent.attempt;
+        self.moved(seconds, sent.job, attempt, Phase::Accepted, None);
+        let task = TaskId::from(Uuid::from_u128(sent.number.wrapping_mul(0xd1b5_4a32_d192_ed03) << 32).to_string().as_str());
+        let context = Some(ContextId::from(format!("c-{:04x}", sent.number * 7919 % 65536).as_str()));
+        let raw = format!(r#"{{"id":"{}","status":{{"state":"TASK_STATE_SUBMITTED"}},"kind":"task"}}"#, task.raw());
+        self.tell(seconds, Owner::Job(sent.job), What::TaskSeen {
+            attempt,
+            task,
+            context,
+            state: TaskState::Submitted,
+            peer_time: None,
+            via: Via::Send,
+            raw: Some(Json::new(raw)),
+        });
+    }
+
+    pub(crate) fn state(&mut self, seconds: f64, sent: Sent, state: TaskState) {
+        let attempt = sent.attempt;
+        self.tell(seconds, Owner::Job(sent.job), What::StateSeen {
+            attempt,
+            state,
+            context: None,
+            peer_time: None,
+            via: Via::Send,
+            raw: None,
+        });
+    }
+
+    pub(crate) fn says(&mut self, seconds: f64, sent: Sent, parts: Vec<Part>) {
+        let message = self.said(Role::Agent, parts);
+        self.tell(seconds, Owner::Job(sent.job), What::MessageSeen { attempt: sent.attempt, message, status: true });
+    }
+
+    pub(crate) fn verdict(&mut self, seconds: f64, sent: Sent, verdict: Option<Verdict>) {
+        self.tell(seconds, Owner::Job(sent.job), What::VerdictChanged { attempt: sent.attempt, verdict });
+    }
+
+    fn problem(&mut self, seconds: f64, number: u32, kind: Kind, agent: Option<AgentId>, sent: Option<Sent>, text: &str) {
+        self.tell(seconds, Owner::Watch, What::ProblemRaised {
+            number,
+            kind,
+            agent,
+            attempt: sent.map(|sent| (sent.job, sent.attempt)),
+            text: text.into(),
+            next: "look at the agent's own log".into(),
+        });
+    }
+}
+
+fn card(name: &str, url: &str, dialect: Dialect) -> Card {
+    let skill = Skill {
+        id: "charge".into(),
+        name: "charge a basket".into(),
+        description: "Takes a basket and charges it.".into(),
+        tags: vec!["payments".into(), "eu".into()],
+        examples: vec!["charge order 88213".into()],
+        input_modes: Vec::new(),
+        output_modes: Vec::new(),
+    };
+    Card {
+        name: name.into(),
+        description: format!("{name} does what its name says, for shops in the EU").into(),
+        version: "2.4.1".into(),
+        provider: Some("Example Payments".into()),
+        offers: vec![
+            Offer { url: url.into(), binding: "JSONRPC".into(), version: Some(dialect.as_str().into()), tenant: None },
+            Offer { url: url.into(), binding: "GRPC".into(), version: Some("1.0".into()), tenant: None },
+        ],
+        streaming: true,
+        skills: vec![skill],
+        input_modes: vec!["text/plain".into(), "application/json".into()],
+        output_modes: vec!["text/plain".into()],
+        security: vec![SecurityScheme { name: "bearer".into(), kind: "http Bearer".into() }],
+        raw: Some(format!(r#"{{"name":"{name}","version":"2.4.1","url":"{url}"}}"#).into()),
+        digest: 7,
+        ..Card::empty()
+    }
+}
+
+/// The jobs of the scene that tests refer to.
+pub(crate) struct Cast {
+    pub(crate) cashier: AgentId,
+    pub(crate) working: Sent,
+    pub(crate) asking: Sent,
+    pub(crate) uncertain: Sent,
+    pub(crate) ended: Sent,
+}
+
+/// The scene at 03:04:12.
+pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
+    let mut scene = Scene::new();
+    let s = &mut scene;
+    let cashier = s.agent("cashier-1", Dialect::V1_0, Health::Up, None);
+    let second = s.agent("cashier-2", Dialect::V1_0, Health::Degraded, Some(Cause::Failing(9)));
+    let ledger = s.agent("ledger-1", Dialect::V0_3, Health::Down, Some(Cause::Refused));
+    let login = Cause::Login { status: 401, challenge: Some("Bearer realm=\"bank\"".into()), had_credentials: false };
+    let bank = s.agent("bank-link", Dialect::V1_0, Health::LoginNeeded, Some(login));
+    let refunds = s.agent("refund-desk", Dialect::V0_3, Health::Up, None);
+    s.agent("catalog", Dialect::V1_0, Health::NotSpoken, Some(Cause::NotSpoken("GRPC 1.0".into())));
+    s.agent("東京-shipping", Dialect::V1_0, Health::Unknown, None);
+    let hostile = s.agent("deals\u{1b}[2J-bot\u{202e}", Dialect::V1_0, Health::Up, None);
+
+    let working = s.job(140.1, cashier, "charge order 88213", "shop-web");
+    s.accepted(140.123, working);
+    s.state(140.302, working, TaskState::Working);
+    s.says(141.0, working, vec![Part::text("the basket is read")]);
+    s.tell(143.5, Owner::Job(working.job), What::GapOpened { attempt: working.attempt, since: at(143.5), cause: Some(Arc::new(Cause::Reset)) });
+    s.tell(144.9, Owner::Job(working.job), What::GapClosed { attempt: working.attempt, via: Via::Get, changed: false });
+    for (seconds, text, append) in [(150.0, "# Receipt, order 88213\n\n", false), (151.2, "oak desk   1   412.00\n", true), (249.0, "lamp       2    58.00\n", true)] {
+        s.tell(seconds, Owner::Job(working.job), What::ArtifactSeen {
+            attempt: working.attempt,
+            artifact: "receipt".into(),
+            name: Some("receipt.md".into()),
+            append,
+            parts: Arc::new(vec![Part::text(text)]),
+            last: false,
+        });
+    }
+    let asking = s.job(2.0, refunds, "refund order 88107", "shop-web");
+    s.accepted(2.1, asking);
+    s.state(3.0, asking, TaskState::Working);
+    s.says(10.0, asking, vec![
+        Part::text("Refund 412.00 EUR? It is over the limit of 300 that I may refund without a second pair of eyes."),
+        data(r#"{"decision":["approve","decline"]}"#),
+    ]);
+    s.state(10.0, asking, TaskState::InputRequired);
+    let signing = s.job(120.0, cashier, "refund order 88140", "refund-desk");
+    s.accepted(120.1, signing);
+    s.says(121.0, signing, vec![Part::text("Sign in to the bank gateway at https://bank.example/device")]);
+    s.state(121.0, signing, TaskState::AuthRequired);
+    let uncertain = s.job(130.0, bank, "send order 88190", "shop-web");
+    s.moved(131.0, uncertain.job, uncertain.attempt, Phase::Uncertain, Some(Cause::Reset));
+    let ended = s.job(60.0, cashier, "charge order 88201", "shop-app");
+    s.accepted(60.1, ended);
+    s.state(60.2, ended, TaskState::Working);
+    s.says(64.0, ended, vec![Part::text("charged 39.90 EUR")]);
+    s.state(64.2, ended, TaskState::Completed);
+    let failed = s.job(200.0, second, "charge order 88214", "shop-web");
+    s.accepted(200.1, failed);
+    s.says(206.3, failed, vec![Part::text("no rule for code SUMMER")]);
+    s.state(206.3, failed, TaskState::Failed);
+    let canceled = s.job(180.0, second, "charge order 88210", "shop-web");
+    s.accepted(180.1, canceled);
+    for (seconds, mark) in [(185.0, CancelMark::Asked), (185.2, CancelMark::Agreed), (186.0, CancelMark::Verified)] {
+        if mark == CancelMark::Verified {
+            s.state(186.0, canceled, TaskState::Canceled);
+        }
+        s.tell(seconds, Owner::Job(canceled.job), What::CancelMoved { attempt: canceled.attempt, mark, cause: None });
+    }
+    let stale = s.job(90.0, ledger, "post order 88213 to the ledger", "cashier-1");
+    s.accepted(90.2, stale);
+    s.state(90.4, stale, TaskState::Working);
+    s.verdict(100.0, stale, Some(Verdict::Stale));
+    let lost = s.job(30.0, ledger, "post order 88100 to the ledger", "cashier-1");
+    s.accepted(30.2, lost);
+    s.verdict(95.0, lost, Some(Verdict::Lost));
+    let silent = s.job(110.0, second, "charge order 88219, with a title that is far too long for any column of this screen", "shop-app");
+    s.accepted(110.2, silent);
+    s.state(110.4, silent, TaskState::Working);
+    s.verdict(200.0, silent, Some(Verdict::Silent));
+    let forged = s.job(230.0, hostile, "anything cheap?", "shop-app");
+    s.accepted(230.1, forged);
+    s.says(230.5, forged, vec![Part::text("\u{1b}[2J\u{1b}[HALL AGENTS DOWN\u{7}\u{202e}gnp.exe\u{1b}]0;root\u{7}")]);
+    s.state(230.6, forged, TaskState::Working);
+
+    s.problem(100.0, 1, Kind::AgentDown, Some(ledger), None, "is down: its port refuses connections; 2 tasks at risk");
+    s.problem(95.0, 2, Kind::TaskLost, Some(ledger), Some(lost), "no longer knows the task");
+    s.problem(131.0, 3, Kind::SendUncertain, Some(bank), Some(uncertain), "nobody can tell whether the sending arrived");
+    s.problem(200.0, 4, Kind::TaskSilent, Some(second), Some(silent), "says working and sends nothing");
+    s.problem(230.5, 5, Kind::HostileText, Some(hostile), None, "sent control sequences; shown as text, none obeyed");
+    s.problem(20.0, 6, Kind::AgentDegraded, Some(cashier), None, "is degraded: 3 of its last 20 calls failed");
+    s.tell(50.0, Owner::Watch, What::ProblemCleared { number: 6 });
+    (scene, Cast { cashier, working, asking, uncertain, ended })
+}
+
+pub(crate) fn data(json: &str) -> Part {
+    use quarterdeck::domain::message::Content;
+    Part { content: Content::Data(Json::new(json)), ..Part::text("") }
+}
+
+/// How long the scene has been watched.
+pub(crate) const NOW: f64 = 252.0;
+
+/// The clock moves on.
+pub(crate) fn later(seconds: f64) -> At {
+    at(NOW) + Duration::from_secs_f64(seconds)
+}

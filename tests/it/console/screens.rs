@@ -1,0 +1,119 @@
+//! Every screen at four sizes, as it is drawn.
+
+use quarterdeck::domain::id::AgentKey;
+use quarterdeck::net::tap::{Frame, Kind};
+use quarterdeck::tui::theme::{Depth, Theme};
+
+use super::Console;
+use super::scene::{Scene, at};
+
+const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
+
+/// A few frames of the wire, one of them hostile.
+pub(super) fn frames(scene: &Scene, agent: Option<AgentKey>) -> Vec<(AgentKey, Frame)> {
+    let keys: Vec<AgentKey> = scene.state.agents().iter().map(|(key, _)| key).collect();
+    let frame = |number, kind, head: &str, text: &str| Frame {
+        number,
+        at: at(200.0 + number as f64 / 7.0),
+        call: number / 2,
+        kind,
+        head: head.into(),
+        text: text.into(),
+        bytes: text.len(),
+    };
+    let all = [
+        (0, frame(1, Kind::Request, "POST http://10.0.0.1:9000/", "content-type: application/json\nauthorization: [removed]\n\n{\"jsonrpc\":\"2.0\",\"method\":\"SendStreamingMessage\"}")),
+        (0, frame(2, Kind::Response, "200 in 12 ms, streaming", "content-type: text/event-stream\n\n")),
+        (0, frame(3, Kind::Event, "", "{\"result\":{\"statusUpdate\":{\"status\":{\"state\":\"TASK_STATE_WORKING\"}}}}")),
+        (7, frame(4, Kind::Event, "", "{\"text\":\"\u{1b}[2J\u{9b}31m\u{202e}\"}")),
+        (2, frame(5, Kind::End, "it refuses the connection", "")),
+    ];
+    let of = all.into_iter().map(|(at, frame)| (keys[at], frame));
+    of.filter(|(key, _)| agent.is_none_or(|agent| agent == *key)).collect()
+}
+
+/// Presses keys, and keeps what is seen then at every size.
+fn check(name: &str, keys: &str) {
+    let mut all = String::new();
+    for (width, height) in SIZES {
+        let mut console = Console::new(width, height);
+        if !keys.is_empty() {
+            console.press(keys);
+        }
+        // Messages go by themselves.
+        console.wait(5.0);
+        let screen = console.screen();
+        assert_harmless(name, &screen);
+        all.push_str(&format!("── {width}x{height}\n{screen}\n"));
+    }
+    insta::assert_snapshot!(format!("screen-{name}"), all);
+}
+
+fn assert_harmless(name: &str, screen: &str) {
+    let bad = screen.chars().find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));
+    assert_eq!(bad, None, "{name}");
+}
+
+#[test]
+fn every_screen_at_every_size() {
+    for (name, keys) in [
+        ("fleet", ""),
+        ("fleet-wide-and-faults", "w z"),
+        ("agent-card", "j j j enter"),
+        ("agent-skills", "enter tab"),
+        ("agent-tasks", "enter tab tab"),
+        ("agent-happened", "enter tab tab tab"),
+        ("agent-raw", "enter i"),
+        ("tasks", "2"),
+        ("tasks-marked", "2 j space j space"),
+        ("task-working", "2 / \"88213\" enter enter"),
+        ("task-output", "2 / \"88213\" enter enter tab"),
+        ("task-canceled", "2 / \"88210\" enter enter"),
+        ("task-raw", "2 / \"88213\" enter enter i"),
+        ("inbox", "3"),
+        ("problems", "4"),
+        ("wire", "v w"),
+        ("wire-frame", "v w j enter"),
+        ("messages", "r v m"),
+        ("help", "?"),
+        ("palette", ": \"ta\""),
+        ("go-to", "2 g"),
+        ("copy", "2 y"),
+        ("views", "v"),
+        ("composer", "n"),
+        ("composer-written", "2 n \"cashier-1\" tab \"Charge_this_basket_again.\" tab \"{\\\"order\\\":88213}\""),
+        ("composer-wrong", "n tab \"x\" tab \"{no\" ctrl-s"),
+        ("card-cancel", "2 / \"88213\" enter x"),
+        ("card-bulk", "2 / \"charge\" enter * x"),
+        ("card-again", "2 / \"88190\" enter r"),
+        ("card-answer", "3 a"),
+        ("card-quit", "q"),
+        ("nothing-passes", "2 / \"nowhere\" enter"),
+    ] {
+        check(name, keys);
+    }
+}
+
+#[test]
+fn screens_are_drawn_in_ascii_too() {
+    let mut console = Console::with(80, 24, super::info(), Theme::load("dark", Depth::None, true));
+    for keys in ["1", "2", "3", "4", "?", "esc", "n", "esc", "2", "enter"] {
+        console.press(keys);
+        let screen = console.screen();
+        assert!(screen.is_ascii(), "{keys}:\n{screen}");
+    }
+    insta::assert_snapshot!("screen-task-ascii", console.screen());
+}
+
+#[test]
+fn any_size_is_drawn() {
+    for width in [1, 7, 23, 24, 39, 40, 41, 63, 100, 300] {
+        for height in [1, 2, 5, 6, 7, 11, 12, 13, 17, 30, 90] {
+            for keys in ["1", "enter", "2", "2 enter", "3", "4", "?", "2 n", "2 x", "2 * x", ":", "/", "v", "v w d"] {
+                let mut console = Console::new(width, height);
+                console.press(keys);
+                console.screen();
+            }
+        }
+    }
+}
