@@ -74,23 +74,21 @@ pub fn draw(canvas: &mut Canvas<'_>, shared: &Shared, y: u16) {
     let area = canvas.area();
     let clock_width = u16::try_from(clock.len()).unwrap_or(6);
     let room = area.width.saturating_sub(clock_width + 3);
-    let mut words = true;
-    let mut line = pieces(shared, &counts, words);
-    loop {
-        let total: u16 = line.iter().map(|piece| width(&piece.spans) + 3).sum();
-        if total <= room {
+    let mut line = Vec::new();
+    for level in [Words::All, Words::Few, Words::None] {
+        line = pieces(shared, &counts, level);
+        // What is worth most stays with short words before it goes.
+        let least = if level == Words::None { 9 } else { 8 };
+        while total(&line) > room {
+            let weakest = (0..line.len()).filter(|at| line[*at].keep < least).min_by_key(|at| line[*at].keep);
+            match weakest {
+                Some(at) if level != Words::All => line.remove(at),
+                _ => break,
+            };
+        }
+        if total(&line) <= room {
             break;
         }
-        // First the words beside the marks go, then whole pieces.
-        if words {
-            words = false;
-            line = pieces(shared, &counts, words);
-            continue;
-        }
-        let Some(weakest) = (0..line.len()).filter(|at| line[*at].keep < 9).min_by_key(|at| line[*at].keep) else {
-            break;
-        };
-        line.remove(weakest);
     }
     let mut x = area.x + 1;
     for piece in &line {
@@ -99,8 +97,23 @@ pub fn draw(canvas: &mut Canvas<'_>, shared: &Shared, y: u16) {
     canvas.put_right(area.right().saturating_sub(1), y, &clock, Role::Plain, clock_width);
 }
 
-fn pieces(shared: &Shared, counts: &Counts, words: bool) -> Vec<Piece> {
+/// How much is said beside the marks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Words {
+    All,
+    /// None beside agents.
+    Few,
+    /// None at all.
+    None,
+}
+
+fn total(line: &[Piece]) -> u16 {
+    line.iter().map(|piece| width(&piece.spans) + 3).sum()
+}
+
+fn pieces(shared: &Shared, counts: &Counts, level: Words) -> Vec<Piece> {
     let glyphs = shared.glyphs();
+    let words = level == Words::All;
     let mut fleet = vec![span(shared.info.fleet.clone(), Role::Title)];
     if shared.info.protect {
         let mark = if shared.theme.is_ascii() { " *PROD*".into() } else { format!(" {}PROD", glyphs.protect) };
@@ -138,6 +151,13 @@ fn pieces(shared: &Shared, counts: &Counts, words: bool) -> Vec<Piece> {
         Some(Severity::Warn) => Role::Warn,
         _ => Role::Quiet,
     };
+    let mut need = format!("{need} {need_words}");
+    let mut problems = format!("{} {problem_words}", counts.problems);
+    if level == Words::None {
+        let mark = if problem_role == Role::Bad { glyphs.down } else { glyphs.degraded };
+        need = format!("{}{}", glyphs.you, counts.need_you);
+        problems = format!("{mark}{}", counts.problems);
+    }
     let last = if counts.failures > 0 {
         Some(span(format!("{} fails/min", counts.failures), Role::Bad))
     } else if counts.events > 0 {
@@ -149,8 +169,8 @@ fn pieces(shared: &Shared, counts: &Counts, words: bool) -> Vec<Piece> {
         Piece { spans: fleet, keep: 9 },
         Piece { spans: agents, keep: 8 },
         Piece { spans: vec![span(format!("{} live", counts.live), Role::Plain)], keep: 3 },
-        Piece { spans: vec![span(format!("{need} {need_words}"), quiet(need, Role::You))], keep: 9 },
-        Piece { spans: vec![span(format!("{} {problem_words}", counts.problems), quiet(counts.problems, problem_role))], keep: 9 },
+        Piece { spans: vec![span(need, quiet(counts.need_you as usize, Role::You))], keep: 9 },
+        Piece { spans: vec![span(problems, quiet(counts.problems, problem_role))], keep: 9 },
     ];
     if counts.unsaved {
         line.push(Piece { spans: vec![span("UNSAVED", Role::Bad)], keep: 9 });

@@ -87,6 +87,16 @@ impl About {
         }
     }
 
+    /// What those are that it cannot be done to.
+    fn unfit(&self) -> &'static str {
+        match self {
+            Self::Cancel => "they have ended, or never became a task",
+            Self::Again => "nobody doubts that they arrived",
+            Self::Answer(_) => "they ask nothing",
+            Self::Quit => "",
+        }
+    }
+
     /// Why it cannot be done to an attempt.
     pub fn why_not(&self, attempt: &Attempt) -> String {
         let told = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
@@ -373,9 +383,10 @@ impl Card {
         match &self.about {
             About::Cancel => {
                 let agents: std::collections::BTreeSet<String> = ready.iter().map(|(_, row)| name(row)).collect();
+                let is = if agents.len() == 1 { "is" } else { "are" };
                 let who = agents.into_iter().collect::<Vec<_>>().join(", ");
                 vec![format!(
-                    "{who} is asked to end {}. Asked is not ended: it is watched until it is seen ended, and you are told if it goes on.",
+                    "{who} {is} asked to end {}. Asked is not ended: it is watched until it is seen ended, and you are told if it goes on.",
                     if ready.len() == 1 { "it" } else { "them" }
                 )]
             }
@@ -397,7 +408,8 @@ impl Card {
     pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
         let width = WIDTH.min(shared.size.0);
         let inner = usize::from(width.saturating_sub(4));
-        let body = self.body(canvas, shared, inner);
+        let room = usize::from(shared.size.1.saturating_sub(4));
+        let body = self.body(canvas, shared, inner, room);
         let height = u16::try_from(body.len()).unwrap_or(20) + 2;
         let area = layout::card(shared, width, height);
         canvas.clear(area);
@@ -409,7 +421,8 @@ impl Card {
             facts.push(span(format!("{count} {word}"), Role::Plain));
         }
         if shared.info.protect {
-            facts.push(span(" PRODUCTION", Role::Bad));
+            let gap = if facts.is_empty() { "" } else { " · " };
+            facts.push(span(format!("{gap}PRODUCTION"), Role::Bad));
         }
         canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(self.title(), Role::Title)], &facts);
         let bottom = area.bottom() - 1;
@@ -472,66 +485,90 @@ impl Card {
         line
     }
 
-    fn body(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<Line> {
+    /// The lines, as many as fit: what must be read to decide stays longest.
+    fn body(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize, room: usize) -> Vec<Line> {
+        let mut lines = self.all_lines(canvas, shared, width);
+        while lines.len() > room {
+            let Some(weakest) = (0..lines.len()).rev().min_by_key(|at| lines[*at].0) else { break };
+            lines.remove(weakest);
+        }
+        lines.into_iter().map(|(_, line)| line).collect()
+    }
+
+    /// Each line with what it is worth when there is no room.
+    fn all_lines(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<(u8, Line)> {
         let mut lines = Vec::new();
-        let mut text = |text: String, role| {
-            lines.extend(wrap(&text, width).into_iter().map(|line| Line::Text(vec![span(line, role)])));
+        let mut text = |keep: u8, text: String, role| {
+            lines.extend(wrap(&text, width).into_iter().map(|line| (keep, Line::Text(vec![span(line, role)]))));
         };
         if let Some(changed) = &self.changed {
-            text(format!("{changed}. Look again."), Role::Warn);
+            text(9, format!("{changed}. Look again."), Role::Warn);
         }
-        for subject in self.subjects.iter().take(6) {
+        for (at, subject) in self.subjects.iter().take(6).enumerate() {
             let Some(attempt) = shared.latest.attempts.get(subject.key) else { continue };
-            text(subject_line(canvas, shared, attempt), Role::Plain);
+            text(if at == 0 { 7 } else { 3 }, subject_line(canvas, shared, attempt), Role::Plain);
             if let (About::Answer(_), Some(note)) = (&self.about, attempt.task.as_ref().and_then(|task| task.note.as_ref())) {
-                text(format!("\"{}\"", note.line()), Role::You);
+                text(6, format!("\"{}\"", note.line()), Role::You);
             }
         }
         if self.subjects.len() > 6 {
-            text(format!("and {} more", self.subjects.len() - 6), Role::Quiet);
+            text(5, format!("and {} more", self.subjects.len() - 6), Role::Quiet);
         }
         if self.left_out > 0 {
-            text(format!("{} marked are left out: it does not fit them", self.left_out), Role::Warn);
+            text(6, format!("{} marked stay as they are: {}", self.left_out, self.about.unfit()), Role::Warn);
         }
-        let choices = self.choices();
-        if !choices.is_empty() {
-            lines.push(Line::Text(Vec::new()));
-            for (at, (label, meaning)) in choices.iter().enumerate() {
-                let chosen = self.choice == Some(at);
-                let letter = if self.is_bulk() { ["s", "l"].get(at).map_or_else(String::new, |l| (*l).to_owned()) } else { (at + 1).to_string() };
-                lines.push(Line::Text(vec![
-                    span(if chosen { shared.glyphs().cursor } else { " " }, Role::You),
-                    span(format!("{letter} "), Role::Key),
-                    span(label.clone(), if chosen { Role::Accent } else { Role::Plain }),
-                    span(format!("   {meaning}"), Role::Quiet),
-                ]));
-            }
-        }
+        self.push_choices(shared, &mut lines);
         if self.is_bulk() {
             let count = self.ready(shared).len();
-            lines.push(Line::Text(Vec::new()));
-            lines.push(Line::Field(format!("type {count} to do it"), self.number.clone(), self.typing == Typing::Number));
-            lines.push(Line::Field("why".into(), self.why.clone(), self.typing == Typing::Why));
+            lines.push((1, Line::Text(Vec::new())));
+            let number = self.typing == Typing::Number;
+            lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
+            let why = if shared.info.protect { "why, a must here" } else { "why" };
+            lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
         }
-        lines.push(Line::Rule("what will happen"));
+        let plain = |line, role| Line::Text(vec![span(line, role)]);
+        lines.push((4, Line::Rule("what will happen")));
         for sentence in self.what_will_happen(shared) {
-            lines.extend(wrap(&sentence, width).into_iter().map(|line| Line::Text(vec![span(line, Role::Plain)])));
+            lines.extend(wrap(&sentence, width).into_iter().map(|line| (5, plain(line, Role::Plain))));
         }
         let commands = self.commands(shared);
         if !commands.is_empty() {
-            lines.push(Line::Rule("the same as a command"));
+            lines.push((2, Line::Rule("the same as a command")));
             for command in commands.iter().take(2) {
                 let wrapped = wrap(command, width);
-                lines.extend(wrapped.into_iter().take(3).map(|line| Line::Text(vec![span(line, Role::Quiet)])));
+                lines.extend(wrapped.into_iter().take(3).map(|line| (2, plain(line, Role::Quiet))));
             }
             if commands.len() > 2 {
-                lines.push(Line::Text(vec![span(format!("and {} more", commands.len() - 2), Role::Quiet)]));
+                lines.push((2, plain(format!("and {} more", commands.len() - 2), Role::Quiet)));
             }
         }
         if let Some(complaint) = &self.complaint {
-            lines.push(Line::Text(vec![span(complaint.clone(), Role::Warn)]));
+            lines.push((9, plain(complaint.clone(), Role::Warn)));
         }
         lines
+    }
+
+    fn push_choices(&self, shared: &Shared, lines: &mut Vec<(u8, Line)>) {
+        let choices = self.choices();
+        if choices.is_empty() {
+            return;
+        }
+        lines.push((1, Line::Text(Vec::new())));
+        for (at, (label, meaning)) in choices.iter().enumerate() {
+            let chosen = self.choice == Some(at);
+            let letter = match (self.is_bulk(), at) {
+                (true, 0) => "s".to_owned(),
+                (true, _) => "l".to_owned(),
+                (false, at) => (at + 1).to_string(),
+            };
+            let line = vec![
+                span(if chosen { shared.glyphs().cursor } else { " " }, Role::You),
+                span(format!("{letter} "), Role::Key),
+                span(label.clone(), if chosen { Role::Accent } else { Role::Plain }),
+                span(format!("   {meaning}"), Role::Quiet),
+            ];
+            lines.push((9, Line::Text(line)));
+        }
     }
 }
 

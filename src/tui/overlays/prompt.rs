@@ -163,9 +163,11 @@ impl Prompt {
         canvas.sides(area, area.y + 1, area.bottom());
         for (at, entry) in self.entries.iter().take(usize::from(rows)).enumerate() {
             let y = area.y + 1 + u16::try_from(at).unwrap_or(0);
-            canvas.put(area.x + 2, y, &entry.text, Role::Key, 22);
-            canvas.put(area.x + 25, y, entry.key, Role::Quiet, 10);
-            canvas.put(area.x + 36, y, &entry.doc, Role::Plain, area.width.saturating_sub(38));
+            // A narrow palette leaves out the keys.
+            let (key, doc) = if area.width < 64 { (21, 21) } else { (25, 36) };
+            canvas.put(area.x + 2, y, &entry.text, Role::Key, key - 3);
+            canvas.put(area.x + key, y, entry.key, Role::Quiet, doc - key);
+            canvas.put(area.x + doc, y, &entry.doc, Role::Plain, area.width.saturating_sub(doc + 2));
             if self.chosen == Some(at) {
                 canvas.tint(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1), Role::Accent);
             }

@@ -100,9 +100,9 @@ impl Rows for TaskRows {
 
     const COLUMNS: &'static [Column] = &[
         fixed("TASK", 'T', 5, 6),
-        share("JOB", 'J', 20, 5, 9),
+        share("JOB", 'J', 14, 5, 9).wants(28),
         share("AGENT", 'A', 10, 2, 7),
-        fixed("STATE", 'S', 18, 8),
+        share("STATE", 'S', 12, 1, 8).wants(18),
         fixed("AGE", 'E', 7, 4).right(),
         fixed("LAST SIGN", 'L', 9, 3).right(),
         fixed("ATTEMPT", 'M', 7, 2),

@@ -15,6 +15,8 @@ pub struct Column {
     pub sort: Option<char>,
     /// Cells at least.
     pub least: u16,
+    /// Cells that it should have before columns that are worth less than this get any.
+    pub wants: u16,
     /// A share of what is left; none: exactly `least`.
     pub share: u16,
     /// The higher, the longer it stays when there is no room.
@@ -27,12 +29,12 @@ pub struct Column {
 
 /// A column of a fixed width.
 pub const fn fixed(name: &'static str, sort: char, least: u16, keep: u8) -> Column {
-    Column { name, sort: Some(sort), least, share: 0, keep, right: false, wide: false }
+    Column { name, sort: Some(sort), least, wants: least, share: 0, keep, right: false, wide: false }
 }
 
 /// A column that takes a share of what is left.
 pub const fn share(name: &'static str, sort: char, least: u16, share: u16, keep: u8) -> Column {
-    Column { name, sort: Some(sort), least, share, keep, right: false, wide: false }
+    Column { name, sort: Some(sort), least, wants: least, share, keep, right: false, wide: false }
 }
 
 impl Column {
@@ -40,6 +42,12 @@ impl Column {
     #[must_use]
     pub const fn right(self) -> Self {
         Self { right: true, ..self }
+    }
+
+    /// The same, with so many cells before luxuries are shown.
+    #[must_use]
+    pub const fn wants(self, cells: u16) -> Self {
+        Self { wants: cells, ..self }
     }
 
     /// The same, shown only when all columns are asked for.
@@ -83,6 +91,9 @@ pub enum Cursor {
 /// Cells before the first column: the cursor, the mark, and a space after each.
 const MARGIN: u16 = 4;
 
+/// Columns worth this or less come only once the others have what they want.
+const LUXURY: u8 = 3;
+
 /// Which columns fit, and how wide they are.
 pub fn fit(columns: &[Column], width: u16, wide: bool) -> Vec<(usize, u16)> {
     let mut shown: Vec<usize> = (0..columns.len()).filter(|at| wide || !columns[*at].wide).collect();
@@ -90,7 +101,11 @@ pub fn fit(columns: &[Column], width: u16, wide: bool) -> Vec<(usize, u16)> {
     let needs = |shown: &[usize]| -> u16 {
         shown.iter().map(|at| columns[*at].least + 1).sum::<u16>().saturating_sub(1)
     };
-    while shown.len() > 1 && needs(&shown) > room {
+    let wants = |shown: &[usize]| -> u16 {
+        shown.iter().map(|at| columns[*at].wants + 1).sum::<u16>().saturating_sub(1)
+    };
+    let luxury = |shown: &[usize]| !wide && shown.iter().any(|at| columns[*at].keep <= LUXURY);
+    while shown.len() > 1 && (needs(&shown) > room || (luxury(&shown) && wants(&shown) > room)) {
         let weakest = (0..shown.len()).min_by_key(|at| (columns[shown[*at]].keep, usize::MAX - at)).unwrap_or(0);
         shown.remove(weakest);
     }

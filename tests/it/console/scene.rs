@@ -157,7 +157,7 @@ impl Scene {
     pub(crate) fn accepted(&mut self, seconds: f64, sent: Sent) {
         let attempt = sent.attempt;
         self.moved(seconds, sent.job, attempt, Phase::Accepted, None);
-        let task = TaskId::from(Uuid::from_u128(sent.number.wrapping_mul(0xd1b5_4a32_d192_ed03) << 32).to_string().as_str());
+        let task = TaskId::from(Uuid::from_u128(sent.number.wrapping_mul(0xd1b5_4a32_d192_ed03) << 64).to_string().as_str());
         let context = Some(ContextId::from(format!("c-{:04x}", sent.number * 7919 % 65536).as_str()));
         let raw = format!(r#"{{"id":"{}","status":{{"state":"TASK_STATE_SUBMITTED"}},"kind":"task"}}"#, task.raw());
         self.tell(seconds, Owner::Job(sent.job), What::TaskSeen {
@@ -276,15 +276,15 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     let asking = s.job(2.0, refunds, "refund order 88107", "shop-web");
     s.accepted(2.1, asking);
     s.state(3.0, asking, TaskState::Working);
+    s.state(10.0, asking, TaskState::InputRequired);
     s.says(10.0, asking, vec![
         Part::text("Refund 412.00 EUR? It is over the limit of 300 that I may refund without a second pair of eyes."),
         data(r#"{"decision":["approve","decline"]}"#),
     ]);
-    s.state(10.0, asking, TaskState::InputRequired);
     let signing = s.job(120.0, cashier, "refund order 88140", "refund-desk");
     s.accepted(120.1, signing);
-    s.says(121.0, signing, vec![Part::text("Sign in to the bank gateway at https://bank.example/device")]);
     s.state(121.0, signing, TaskState::AuthRequired);
+    s.says(121.0, signing, vec![Part::text("Sign in to the bank gateway at https://bank.example/device")]);
     let uncertain = s.job(130.0, bank, "send order 88190", "shop-web");
     s.moved(131.0, uncertain.job, uncertain.attempt, Phase::Uncertain, Some(Cause::Reset));
     let ended = s.job(60.0, cashier, "charge order 88201", "shop-app");
