@@ -290,6 +290,7 @@ impl Console {
     ) -> io::Result<()> {
         // What is drawn is as of now, not as of the last news.
         cmds.extend(update(model, self.now(), []));
+        crate::failpoint::panics("draw");
         let drawn = terminal.draw(|buffer| render(model, buffer))?;
         let now = Instant::now();
         model.dirty = false;

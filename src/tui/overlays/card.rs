@@ -583,7 +583,7 @@ pub fn leaving(shared: &Shared) -> Vec<String> {
     let watching = if shared.info.is_demo {
         "The demo fleet ends with this console."
     } else if shared.info.own_engine {
-        "Nobody watches them until a console or `quarterdeck serve` runs again; what happens meanwhile is asked for then."
+        "Nobody watches the fleet until a console or `quarterdeck serve` runs again; what happens meanwhile is asked for then."
     } else {
         "The engine that this console joined goes on watching."
     };

@@ -1,0 +1,263 @@
+//! What keys may do and may not: the promises of safety.
+
+use quarterdeck::domain::fact::{Owner, What};
+use quarterdeck::domain::intent::Intent;
+use quarterdeck::domain::task::{TaskState, Via};
+use quarterdeck::tui::keymap::Chord;
+use quarterdeck::tui::model::{Cmd, Msg};
+use quarterdeck::tui::theme::{Depth, Theme};
+
+use super::{Console, info};
+
+/// What was wished for, in words.
+fn wishes(console: &Console) -> Vec<String> {
+    let wish = |cmd: &Cmd| match cmd {
+        Cmd::Submit(Intent::Cancel { why, .. }, words) => {
+            Some(format!("cancel: {words}{}", why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()))
+        }
+        Cmd::Submit(Intent::Resend { .. }, words) => Some(format!("resend: {words}")),
+        Cmd::Submit(Intent::PresumeLost { .. }, words) => Some(format!("lost: {words}")),
+        Cmd::Submit(Intent::Answer { parts, .. }, words) => Some(format!("answer {} parts: {words}", parts.len())),
+        Cmd::Submit(Intent::Send(send), words) => Some(format!("send {} parts: {words}", send.parts.len())),
+        Cmd::Submit(other, words) => Some(format!("{other:?}: {words}")),
+        Cmd::Quit => Some("quit".into()),
+        Cmd::Copy(text) => Some(format!("copy {}", text.lines().next().unwrap_or_default())),
+        Cmd::Edit(text) => Some(format!("edit {text}")),
+        _ => None,
+    };
+    console.asked.iter().filter_map(wish).collect()
+}
+
+/// Presses keys on a console of 120x40, a quarter of a second after each card is seen, and compares
+/// what is wished for.
+#[track_caller]
+fn check(keys: &str, expected: &[&str]) {
+    let mut console = Console::new(120, 40);
+    for key in keys.split(' ') {
+        console.press(key);
+        console.wait(0.3);
+    }
+    assert_eq!(wishes(&console), expected, "{keys}\n{}", console.screen());
+}
+
+#[test]
+fn letters_open_cards_and_cards_act() {
+    // No letter acts by itself.
+    for letter in ["n", "e", "a", "r", "x"] {
+        check(&format!("2 / \"88213\" enter {letter}"), &[]);
+        check(&format!("3 {letter} esc"), &[]);
+    }
+    check("2 / \"88213\" enter x y", &["cancel: cancel of d47f asked"]);
+    check("2 / \"88213\" enter x esc y y", &["copy quarterdeck --fleet prod-eu task get -a http://10.0.0.1:9000/ d47f7a61-d2e3-1c24-0000-000000000000"]);
+    // "Leave it" is lit; the lit button is pressed by enter.
+    check("2 / \"88213\" enter x enter", &[]);
+    check("2 / \"88213\" enter x tab enter", &["cancel: cancel of d47f asked"]);
+    check("2 / \"88213\" enter x c", &["copy quarterdeck --fleet prod-eu task cancel -a http://10.0.0.1:9000/ d47f7a61-d2e3-1c24-0000-000000000000"]);
+    // What does not fit opens nothing.
+    check("2 / \"88201\" enter x y", &[]);
+    check("2 / \"88190\" enter r y", &[]);
+    check("2 / \"88190\" enter r 1 y", &["resend: the sending is sent once more"]);
+    check("2 / \"88190\" enter r 2 y", &["lost: the sending is taken as lost"]);
+    check("3 a 1 y", &["answer 2 parts: ed09 answered"]);
+    check("3 a y", &[]);
+    check("3 a w \"no,_ask_mia\" ctrl-s", &["answer 1 parts: answered refund-desk"]);
+    check("q y", &["quit"]);
+    check("q q", &[]);
+    check("q esc", &[]);
+    check(": \"q\" enter", &["quit"]);
+    check("ctrl-c ctrl-c", &["quit"]);
+    check("ctrl-z x esc", &[]);
+}
+
+#[test]
+fn a_message_is_written_and_sent() {
+    check("n \"cashier-1\" tab \"do_it\" ctrl-s", &[]);
+    check("2 n \"cashier-1\" tab \"do_it\" ctrl-s", &["send 1 parts: sent to cashier-1"]);
+    check("2 n \"cashier-1\" tab \"do_it\" tab \"{}\" ctrl-s", &["send 2 parts: sent to cashier-1"]);
+    check("2 n \"cashier-1\" tab \"do_it\" tab tab \"[1]\" ctrl-s", &[]);
+    check("2 n \"cashier-1\" tab \"do_it\" ctrl-x", &["edit do it"]);
+    // Closing keeps the draft, and it opens again with it.
+    check("2 n \"cashier-1\" tab \"do_it\" esc n ctrl-s", &["send 1 parts: sent to cashier-1"]);
+    // Every printable key is text in a field, also those that mean something elsewhere.
+    check("2 n \"cashier-1\" tab \"1?:/qxny\" ctrl-x", &["edit 1?:/qxny"]);
+}
+
+#[test]
+fn production_wants_a_number_and_a_reason() {
+    let two = "2 / \"charge\" enter * x";
+    check(&format!("{two} y"), &[]);
+    check(&format!("{two} enter"), &[]);
+    check(&format!("{two} \"2\" enter"), &[]);
+    check(&format!("{two} \"3\" tab \"why\" enter"), &[]);
+    let both = ["cancel: cancel of d47f asked (rules)", "cancel: cancel of 6a88 asked (rules)"];
+    check(&format!("{two} \"2\" tab \"rules\" enter"), &both);
+    let mut staging = Console::with(120, 40, quarterdeck::tui::model::Info { protect: false, ..info() }, mono());
+    for key in format!("{two} \"2\" enter").split(' ') {
+        staging.press(key).wait(0.3);
+    }
+    assert_eq!(wishes(&staging).len(), 2);
+}
+
+fn mono() -> Theme {
+    Theme::load("dark", Depth::None, false)
+}
+
+#[test]
+fn a_card_hears_nothing_before_it_was_seen() {
+    let mut console = Console::new(120, 40);
+    console.press("2 / \"88213\" enter");
+    let key = |c| Msg::Key(Chord::char(c));
+    // Typed ahead, before anything was drawn.
+    console.tell([key('x'), key('y')]);
+    assert_eq!(wishes(&console), [""; 0]);
+    // Seen, but only just.
+    console.screen();
+    console.wait(0.2).tell([key('y')]);
+    assert_eq!(wishes(&console), [""; 0]);
+    // It may be held: only a press after a pause is meant for the card.
+    console.wait(0.3).tell([key('y')]);
+    assert_eq!(wishes(&console).len(), 1);
+}
+
+#[test]
+fn a_held_key_does_not_repeat_into_a_card() {
+    let mut console = Console::new(120, 40);
+    console.press("2 / \"88213\" enter x");
+    for _ in 0..40 {
+        console.wait(0.03).tell([Msg::Key(Chord::char('y'))]);
+        console.screen();
+    }
+    assert_eq!(wishes(&console), [""; 0]);
+    // It was let go, and is pressed again.
+    console.wait(0.3).tell([Msg::Key(Chord::char('y'))]);
+    assert_eq!(wishes(&console).len(), 1);
+}
+
+#[test]
+fn a_card_asks_anew_when_its_task_changes() {
+    let mut console = Console::new(120, 40);
+    console.press("2 / \"88213\" enter x").wait(0.5);
+    let (owner, attempt) = (console.owner(), console.cast.working.attempt);
+    let state = |state| What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
+    console.scene.tell(253.0, owner, state(TaskState::InputRequired));
+    console.publish();
+    console.tell([Msg::Key(Chord::char('y'))]);
+    assert_eq!(wishes(&console), [""; 0], "it acts on what nobody has read");
+    assert!(console.screen().contains("needs an answer now. Look again."), "{}", console.screen());
+    console.wait(0.3).tell([Msg::Key(Chord::char('y'))]);
+    assert_eq!(wishes(&console).len(), 1);
+}
+
+#[test]
+fn what_has_ended_meanwhile_is_not_acted_on() {
+    let mut console = Console::new(120, 40);
+    console.press("2 / \"88213\" enter x").wait(0.5);
+    let (owner, attempt) = (console.owner(), console.cast.working.attempt);
+    let ended = What::StateSeen {
+        attempt,
+        state: TaskState::Completed,
+        context: None,
+        peer_time: None,
+        via: Via::Send,
+        raw: None,
+    };
+    console.scene.tell(253.0, owner, ended);
+    console.publish();
+    console.screen();
+    console.wait(0.3).press("y");
+    assert_eq!(wishes(&console), [""; 0]);
+    assert!(console.screen().contains("there is nothing left to do it to"), "{}", console.screen());
+}
+
+#[test]
+fn pasted_text_is_text() {
+    let mut console = Console::new(120, 40);
+    console.press("2");
+    console.tell([Msg::Paste("x\ny\n:q\n".into())]);
+    assert_eq!(wishes(&console), [""; 0]);
+    assert!(console.last_line().contains("pasted text does nothing here"));
+    console.press(":");
+    console.tell([Msg::Paste("q\n".into())]);
+    assert_eq!(wishes(&console), [""; 0], "a pasted end of line runs nothing");
+    console.press("esc 2 n \"cashier-1\" tab");
+    console.tell([Msg::Paste("one\ntwo \u{1b}[2J".into())]);
+    console.press("ctrl-x");
+    assert_eq!(wishes(&console), ["edit one\ntwo \u{fffd}[2J"].map(|text| text.replace('\u{fffd}', "")).to_vec());
+}
+
+#[test]
+fn read_only_acts_on_nothing_and_says_so() {
+    let mut console = Console::with(120, 40, quarterdeck::tui::model::Info { read_only: true, ..info() }, mono());
+    console.press("2 / \"88213\" enter");
+    for letter in ["n", "e", "a", "r", "x"] {
+        console.press(letter);
+        assert!(console.model.overlays.is_empty(), "{letter}");
+        assert!(console.last_line().contains("read-only"), "{}", console.last_line());
+    }
+    assert_eq!(wishes(&console), [""; 0]);
+}
+
+#[test]
+fn esc_takes_back_one_thing_a_press() {
+    let mut console = Console::new(120, 40);
+    console.press("2 / \"88\" enter j space z");
+    let title = |console: &mut Console| console.screen().lines().nth(1).unwrap_or_default().to_owned();
+    let first = title(&mut console);
+    assert!(first.contains("faults only") && first.contains("marked") && first.contains("filter 88"), "{first}");
+    let mut steps = Vec::new();
+    for _ in 0..4 {
+        console.press("esc");
+        steps.push(title(&mut console));
+    }
+    assert!(!steps[0].contains("marked") && steps[0].contains("filter"), "{steps:#?}");
+    assert!(!steps[1].contains("filter 88"), "{steps:#?}");
+    assert!(steps[3].contains("fleet") || console.model.overlays.len() == 1, "{steps:#?}");
+}
+
+#[test]
+fn a_held_screen_stands_still_and_counts() {
+    let mut console = Console::new(120, 40);
+    console.press("2 p");
+    let before = console.screen();
+    let body = |screen: &str| screen.lines().skip(1).take(30).collect::<Vec<_>>().join("\n");
+    let (owner, attempt) = (Owner::Job(console.cast.ended.job), console.cast.ended.attempt);
+    console.scene.tell(253.0, owner, What::Settled { attempt });
+    console.wait(10.0).publish();
+    let after = console.screen();
+    assert_eq!(body(&before), body(&after));
+    assert!(after.lines().next().unwrap().contains("HELD, 1 changes behind"), "{after}");
+    console.press("p");
+    assert!(!console.screen().contains("HELD"));
+}
+
+#[test]
+fn ids_names_and_links_lead_there() {
+    let uncertain = Console::new(120, 40).cast.uncertain;
+    for (typed, seen) in [
+        ("p-2".to_owned(), "p-2 task-lost"),
+        ("d47f".into(), "tasks › d47f charge order 88213"),
+        ("cashier-2".into(), "fleet › cashier-2"),
+        (uncertain.job.to_string(), "send order 88190"),
+        (uncertain.attempt.to_string(), "send order 88190"),
+    ] {
+        let mut console = Console::new(120, 40);
+        console.press(":");
+        console.tell([Msg::Paste(typed.clone())]);
+        console.press("enter");
+        assert!(console.screen().contains(seen), "{typed}\n{}", console.screen());
+    }
+    let mut console = Console::new(120, 40);
+    console.press(": \"nowhere\" enter");
+    assert!(console.last_line().contains("there is no command, agent, task, job or problem nowhere"));
+}
+
+#[test]
+fn every_fleet_has_its_agents_and_every_agent_its_page() {
+    let mut console = Console::new(120, 40);
+    let cashier = console.cast.cashier;
+    let key = console.scene.state.agent_key(cashier).unwrap();
+    assert_eq!(console.scene.state.agent(key).unwrap().name.raw(), "cashier-1");
+    let asking = console.cast.asking;
+    console.press("3 enter");
+    assert!(console.screen().contains("refund order 88107"), "{asking:?}", asking = asking.job);
+}
