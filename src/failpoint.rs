@@ -44,7 +44,8 @@ pub fn reach(point: &str) {
         && name == point
         && left.fetch_sub(1, Ordering::SeqCst) == 1
     {
-        let _dead_before_it_returns = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+        let _dead_before_it_returns =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
 }
 

@@ -13,8 +13,10 @@ use crate::config::units;
 #[derive(Parser, Debug)]
 #[command(name = "quarterdeck", version, disable_version_flag = true, max_term_width = 100)]
 #[command(subcommand_negates_reqs = true)]
-#[command(after_help = "`quarterdeck demo` shows it on a fleet of its own. Exit codes: 0 the command did its job, \
-whatever the agent decided; 1 general; 2 usage; 3 unreachable; 4 login; 5 time-out.")]
+#[command(
+    after_help = "`quarterdeck demo` shows it on a fleet of its own. Exit codes: 0 the command did its job, \
+whatever the agent decided; 1 general; 2 usage; 3 unreachable; 4 login; 5 time-out."
+)]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,

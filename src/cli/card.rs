@@ -39,7 +39,8 @@ pub(super) async fn run(global: &Global, args: Card, out: &mut Printer) -> Resul
             out.warn(fault.clone());
         }
         if !card.faults.is_empty() {
-            let message = format!("the card lacks or breaks {} of what the specification requires", card.faults.len());
+            let message =
+                format!("the card lacks or breaks {} of what the specification requires", card.faults.len());
             if out.is_json() {
                 out.warn(message);
                 return Ok(ExitCode::from(1));

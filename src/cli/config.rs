@@ -27,13 +27,25 @@ pub(super) fn run(global: &Global, args: Config, out: &mut Printer) -> Result<Ex
             let setup = Setup::load(global)?;
             let mut settings = setup.config.settings.clone();
             let flag = |name, variable: &'static str| {
-                if std::env::var_os(variable).is_some() { Origin::Environment(variable) } else { Origin::Flag(name) }
+                if std::env::var_os(variable).is_some() {
+                    Origin::Environment(variable)
+                } else {
+                    Origin::Flag(name)
+                }
             };
-            let chosen = if global.fleet.is_some() { flag("--fleet", "QUARTERDECK_FLEET") } else { Origin::Default };
-            let placed =
-                if global.data_dir.is_some() { flag("--data-dir", "QUARTERDECK_DATA_DIR") } else { Origin::Default };
+            let chosen =
+                if global.fleet.is_some() { flag("--fleet", "QUARTERDECK_FLEET") } else { Origin::Default };
+            let placed = if global.data_dir.is_some() {
+                flag("--data-dir", "QUARTERDECK_DATA_DIR")
+            } else {
+                Origin::Default
+            };
             settings.push(Setting { key: "fleet in use".into(), value: setup.name.clone(), origin: chosen });
-            settings.push(Setting { key: "data folder".into(), value: setup.dir.display().to_string(), origin: placed });
+            settings.push(Setting {
+                key: "data folder".into(),
+                value: setup.dir.display().to_string(),
+                origin: placed,
+            });
             if out.is_json() {
                 let rows: Vec<Value> = settings
                     .iter()

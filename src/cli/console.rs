@@ -21,7 +21,11 @@ use crate::tui::theme::{Depth, Theme};
 const DEMO_PROBES: Duration = Duration::from_secs(5);
 
 /// Opens the console on the chosen fleet.
-pub(super) async fn open(mut global: Global, mut urls: Vec<String>, out: &mut Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn open(
+    mut global: Global,
+    mut urls: Vec<String>,
+    out: &mut Printer,
+) -> Result<ExitCode, Failure> {
     for url in &urls {
         no_verb(url)?;
         card_url(url)?;
@@ -58,7 +62,8 @@ pub(super) async fn open(mut global: Global, mut urls: Vec<String>, out: &mut Pr
                 urls.clear();
             }
             Left::Gone if joined => {
-                greeting = Some("the engine that this console had joined has ended; it is run from here now".into());
+                greeting =
+                    Some("the engine that this console had joined has ended; it is run from here now".into());
             }
             left => return ended(left, out),
         }
@@ -150,8 +155,9 @@ fn needs_terminal() -> Result<(), Failure> {
     if std::io::stdout().is_terminal() {
         return Ok(());
     }
-    Err(Failure::usage("the console needs a terminal, and this is none")
-        .hint("verbs work without one: quarterdeck agents, task list, inbox, problems; quarterdeck demo --headless"))
+    Err(Failure::usage("the console needs a terminal, and this is none").hint(
+        "verbs work without one: quarterdeck agents, task list, inbox, problems; quarterdeck demo --headless",
+    ))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]

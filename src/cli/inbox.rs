@@ -84,5 +84,11 @@ fn entry(snapshot: &Snapshot, attempt: &Attempt) -> Value {
 fn cells(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
     let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
     let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.to_string());
-    vec![timestamp::format_at(waits_since(attempt)), wants(attempt).to_owned(), agent, task, question(attempt).to_string()]
+    vec![
+        timestamp::format_at(waits_since(attempt)),
+        wants(attempt).to_owned(),
+        agent,
+        task,
+        question(attempt).to_string(),
+    ]
 }

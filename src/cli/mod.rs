@@ -109,8 +109,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let words: Vec<String> = std::env::args().collect();
-    let json = words.windows(2).any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json")
-        || words.iter().any(|word| word == "--output=json" || word == "-ojson");
+    let json =
+        words.windows(2).any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json")
+            || words.iter().any(|word| word == "--output=json" || word == "-ojson");
     if json {
         let text = error.to_string();
         let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
@@ -132,8 +133,11 @@ fn log_filter(debug: bool) -> Option<tracing_subscriber::EnvFilter> {
 
 fn log_to_stderr(debug: bool) {
     let Some(filter) = log_filter(debug) else { return };
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .finish();
     let _another_one_is_there = tracing::subscriber::set_global_default(subscriber);
 }
 
@@ -141,8 +145,10 @@ fn log_to_stderr(debug: bool) {
 fn log_to_file(dir: &std::path::Path, debug: bool) -> Option<tracing_appender::non_blocking::WorkerGuard> {
     let filter = log_filter(debug)?;
     crate::store::make_dir(dir).ok()?;
-    let (writer, guard) = tracing_appender::non_blocking(tracing_appender::rolling::never(dir, "quarterdeck.log"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).finish();
+    let (writer, guard) =
+        tracing_appender::non_blocking(tracing_appender::rolling::never(dir, "quarterdeck.log"));
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false).finish();
     let _another_one_is_there = tracing::subscriber::set_global_default(subscriber);
     Some(guard)
 }
@@ -159,7 +165,8 @@ fn faults() -> std::sync::MutexGuard<'static, Vec<String>> {
 fn tell_panics_safely() {
     std::panic::set_hook(Box::new(|panic| {
         let words = panic.payload_as_str().unwrap_or("without words");
-        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
+        let place =
+            panic.location().map(|place| format!("{}:{}", place.file(), place.line())).unwrap_or_default();
         let text = format!("a fault in quarterdeck itself, at {place}: {words}; please report it");
         tracing::error!("{}", crate::domain::text::Untrusted::from(text.as_str()).line());
         if crate::tui::terminal::is_taken() && std::thread::current().name() != Some("main") {

@@ -82,7 +82,8 @@ impl Failure {
 
     /// From an error that the agent answered with: its own name, unchanged.
     pub fn from_rpc(error: &RpcError) -> Self {
-        let message = if error.message.is_empty() { Untrusted::from(error.to_string()) } else { error.message.clone() };
+        let message =
+            if error.message.is_empty() { Untrusted::from(error.to_string()) } else { error.message.clone() };
         Self { a2a_code: error.code, ..Self::new(1, error.name.as_str(), message) }
             .hint("--debug shows the underlying exchange")
     }

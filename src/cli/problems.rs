@@ -45,7 +45,9 @@ pub(super) async fn run(global: &Global, args: Here, out: &mut Printer) -> Resul
                     format!("p-{}", problem.number),
                     problem.kind.severity().as_str().to_owned(),
                     timestamp::format_at(problem.since),
-                    format!("{} {}", agent_name(problem).unwrap_or_default(), problem.text.line()).trim().to_owned(),
+                    format!("{} {}", agent_name(problem).unwrap_or_default(), problem.text.line())
+                        .trim()
+                        .to_owned(),
                     problem.next.to_string(),
                 ]
             })

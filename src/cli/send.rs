@@ -57,8 +57,15 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
             return Err(failure);
         }
     };
-    let mut watching =
-        Watching { setup, session, job, attempt, login: args.target.login.clone(), known: 0, detail: Detail::default() };
+    let mut watching = Watching {
+        setup,
+        session,
+        job,
+        attempt,
+        login: args.target.login.clone(),
+        known: 0,
+        detail: Detail::default(),
+    };
     let until = args.timeout.map(|limit| Instant::now() + limit);
     let result = if args.detach {
         watching.accepted(until, out).await
@@ -104,10 +111,12 @@ fn known_task(
     let Some((_, attempt)) = find_task(&snapshot, Some(agent), wanted.raw()) else { return Ok(None) };
     let known = attempt.task.as_ref().and_then(|task| task.context.as_ref());
     match (known, context) {
-        (Some(known), Some(asked)) if known != asked => {
-            Err(Failure::new(1, "InvalidParamsError", format!("task {wanted} belongs to context {known}, not {asked}"))
-                .hint("leave --context-id out: the task knows its context"))
-        }
+        (Some(known), Some(asked)) if known != asked => Err(Failure::new(
+            1,
+            "InvalidParamsError",
+            format!("task {wanted} belongs to context {known}, not {asked}"),
+        )
+        .hint("leave --context-id out: the task knows its context")),
         _ => Ok(Some(attempt.id)),
     }
 }
@@ -269,16 +278,18 @@ impl Watching {
         let (task, context) = ids.map_or((None, None), |(task, context)| (Some(task), context));
         let state = self.last_state();
         let event = match &fact.what {
-            What::TaskSeen { task, context, state, peer_time, .. } => StreamEvent::Task(Box::new(TaskReport {
-                id: task.clone(),
-                context: context.clone(),
-                status: Status { state: state.clone(), message: None, timestamp: *peer_time },
-                artifacts: None,
-                history: Vec::new(),
-                metadata: None,
-                hints: crate::domain::message::Hints::default(),
-                raw: None,
-            })),
+            What::TaskSeen { task, context, state, peer_time, .. } => {
+                StreamEvent::Task(Box::new(TaskReport {
+                    id: task.clone(),
+                    context: context.clone(),
+                    status: Status { state: state.clone(), message: None, timestamp: *peer_time },
+                    artifacts: None,
+                    history: Vec::new(),
+                    metadata: None,
+                    hints: crate::domain::message::Hints::default(),
+                    raw: None,
+                }))
+            }
             What::StateSeen { state, peer_time, .. } => StreamEvent::Status {
                 task,
                 context,
@@ -348,7 +359,12 @@ impl Watching {
     }
 
     /// Prints what came of it. The exit code says whether we did our job, not what the agent decided.
-    pub(super) async fn finish(&mut self, detach: bool, stream: bool, out: &mut Printer) -> Result<ExitCode, Failure> {
+    pub(super) async fn finish(
+        &mut self,
+        detach: bool,
+        stream: bool,
+        out: &mut Printer,
+    ) -> Result<ExitCode, Failure> {
         let snapshot = self.session.handle.snapshot();
         let Some((key, attempt)) = self.find(&snapshot) else {
             return Err(Failure::internal("the engine no longer knows the job"));
@@ -357,8 +373,14 @@ impl Watching {
             Phase::Unsent | Phase::Refused => return Err(self.not_taken(&snapshot, &attempt)),
             Phase::Uncertain => {
                 let why = attempt.cause.as_deref().map_or_else(String::new, |cause| format!(": {cause}"));
-                return Err(Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", format!("nobody can tell whether it arrived{why}"))
-                    .hint("quarterdeck inbox shows it; send it again there with the same id, or take it as lost"));
+                return Err(Failure::new(
+                    1,
+                    "QUARTERDECK_ERR_UNCERTAIN",
+                    format!("nobody can tell whether it arrived{why}"),
+                )
+                .hint(
+                    "quarterdeck inbox shows it; send it again there with the same id, or take it as lost",
+                ));
             }
             _ => {}
         }
@@ -386,7 +408,8 @@ impl Watching {
     }
 
     fn not_taken(&self, snapshot: &Snapshot, attempt: &Attempt) -> Failure {
-        let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
+        let agent =
+            snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
         match attempt.cause.as_deref() {
             Some(cause) => {
                 let failure = Failure::from_cause(cause);
@@ -511,7 +534,8 @@ fn parts(args: &Args) -> Result<Vec<Part>, Failure> {
     }
     parts.extend(texts.map(|text| Part::text(text.as_str())));
     if parts.is_empty() {
-        return Err(Failure::usage("nothing to send").hint("quarterdeck send -a REF \"text\"; or --text, --file, --data"));
+        return Err(Failure::usage("nothing to send")
+            .hint("quarterdeck send -a REF \"text\"; or --text, --file, --data"));
     }
     Ok(parts)
 }
@@ -520,7 +544,8 @@ fn file_part(file: &str) -> Result<Part, Failure> {
     if file.contains("://") {
         return Ok(Part { content: Content::Url(file.into()), ..Part::text("") });
     }
-    let bytes = std::fs::read(file).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
+    let bytes =
+        std::fs::read(file).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
     let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
     let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
     let kind = match Path::new(file).extension().and_then(|ext| ext.to_str()).unwrap_or_default() {
@@ -550,7 +575,8 @@ fn data_part(data: &str) -> Result<Part, Failure> {
             .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
         text
     } else {
-        std::fs::read_to_string(data).map_err(|error| Failure::usage(format!("{data} cannot be read: {error}")))?
+        std::fs::read_to_string(data)
+            .map_err(|error| Failure::usage(format!("{data} cannot be read: {error}")))?
     };
     serde_json::from_str::<serde::de::IgnoredAny>(&text)
         .map_err(|error| Failure::usage(format!("{data} is not JSON: {error}")))?;
@@ -561,7 +587,9 @@ pub(super) fn metadata(text: Option<&str>) -> Result<Option<Json>, Failure> {
     let Some(text) = text else { return Ok(None) };
     match serde_json::from_str::<serde_json::Value>(text) {
         Ok(serde_json::Value::Object(_)) => Ok(Some(Json::new(text))),
-        Ok(_) => Err(Failure::usage("--metadata is not a JSON object").hint("for example '{\"type\":\"charge\"}'")),
+        Ok(_) => {
+            Err(Failure::usage("--metadata is not a JSON object").hint("for example '{\"type\":\"charge\"}'"))
+        }
         Err(error) => Err(Failure::usage(format!("--metadata is not JSON: {error}"))),
     }
 }

@@ -54,8 +54,9 @@ impl Setup {
     pub fn load(global: &Global) -> Result<Self, Failure> {
         let usual = directories::ProjectDirs::from("", "", "quarterdeck");
         let file = usual.as_ref().map(|dirs| dirs.config_dir().join("config.toml"));
-        let config = config::load(global.config.as_deref(), file.as_deref())
-            .map_err(|faults| Failure::usage(faults.to_string()).hint("quarterdeck config check lists every fault"))?;
+        let config = config::load(global.config.as_deref(), file.as_deref()).map_err(|faults| {
+            Failure::usage(faults.to_string()).hint("quarterdeck config check lists every fault")
+        })?;
         let name = global.fleet.clone().unwrap_or_else(|| config.default_fleet.clone());
         let known = config.fleets.get(&name).cloned();
         let fleet = match (known, global.fleet.is_some() && !config.fleets.is_empty()) {
@@ -156,8 +157,13 @@ impl Session {
                     return Ok(session);
                 }
                 None if tokio::time::Instant::now() > until => {
-                    return Err(Failure::internal("another quarterdeck holds the data folder and does not answer")
-                        .hint(format!("look for its process, or use another --data-dir than {}", setup.dir.display())));
+                    return Err(Failure::internal(
+                        "another quarterdeck holds the data folder and does not answer",
+                    )
+                    .hint(format!(
+                        "look for its process, or use another --data-dir than {}",
+                        setup.dir.display()
+                    )));
                 }
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
             }
@@ -185,12 +191,19 @@ impl Session {
         Self::running(setup).await
     }
 
-    fn start(setup: &Setup, urls: &[String], login: &Login, lasting: bool, lock: Lock) -> Result<Self, Failure> {
+    fn start(
+        setup: &Setup,
+        urls: &[String],
+        login: &Login,
+        lasting: bool,
+        lock: Lock,
+    ) -> Result<Self, Failure> {
         let mut access = AccessBook::of_fleet(&setup.fleet);
         apply_login(&mut access, login, urls)?;
         let mut specs = setup.specs(urls);
         if let Some(dialect) = dialect(login)? {
-            let named = |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
+            let named =
+                |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
             specs.iter_mut().filter(named).for_each(|spec| spec.dialect = Some(dialect));
         }
         Self::run(setup, specs, access, lasting, setup.config.power_loss_safe, None, lock)
@@ -284,7 +297,8 @@ impl Session {
             return Err(Failure::usage("the running engine keeps its own credentials")
                 .hint("configure bearer or headers for the agent, or stop the engine first"));
         }
-        let specs = urls.iter().map(|url| config::Agent::at(url.as_str()).spec(Source::CommandLine)).collect();
+        let specs =
+            urls.iter().map(|url| config::Agent::at(url.as_str()).spec(Source::CommandLine)).collect();
         self.handle
             .submit(Intent::AddAgents { specs })
             .await
@@ -388,9 +402,11 @@ pub fn stored(setup: &Setup) -> Result<Option<Snapshot>, Failure> {
 pub async fn probed(handle: &Handle, keys: Option<&[AgentKey]>, limit: Duration) -> bool {
     let mut snapshots = handle.watch();
     let settled = snapshots.wait_for(|snapshot| {
-        snapshot.agents.iter().filter(|(key, agent)| agent.listed && keys.is_none_or(|keys| keys.contains(key))).all(
-            |(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale),
-        )
+        snapshot
+            .agents
+            .iter()
+            .filter(|(key, agent)| agent.listed && keys.is_none_or(|keys| keys.contains(key)))
+            .all(|(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale))
     });
     matches!(tokio::time::timeout(limit, settled).await, Ok(Ok(_)))
 }
@@ -424,8 +440,9 @@ pub fn card_url(reference: &str) -> Result<String, Failure> {
 }
 
 fn file_url(path: &Path) -> Result<String, Failure> {
-    let path = std::fs::canonicalize(path)
-        .map_err(|error| Failure::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", format!("{}: {error}", path.display())))?;
+    let path = std::fs::canonicalize(path).map_err(|error| {
+        Failure::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", format!("{}: {error}", path.display()))
+    })?;
     Ok(format!("file://{}", path.display()))
 }
 

@@ -78,8 +78,12 @@ async fn find(setup: &Setup, target: &MaybeTarget, task: &str) -> Result<Found, 
         Some((agent, task)) => Ok(Found { session, agent, task }),
         None => {
             session.close(false).await;
-            Err(Failure::new(1, "TaskNotFoundError", format!("no agent of the fleet is known to have task {task}"))
-                .hint("name its agent with -a"))
+            Err(Failure::new(
+                1,
+                "TaskNotFoundError",
+                format!("no agent of the fleet is known to have task {task}"),
+            )
+            .hint("name its agent with -a"))
         }
     }
 }
@@ -142,7 +146,8 @@ fn print_read(
         let cut = messages.len().saturating_sub(limit);
         messages.drain(..cut);
     }
-    let name = snapshot.agents.iter().find(|(_, row)| row.id == agent).map(|(_, row)| row.name.line().into_string());
+    let name =
+        snapshot.agents.iter().find(|(_, row)| row.id == agent).map(|(_, row)| row.name.line().into_string());
     let ours = match known {
         Some(attempt) => tell::ours(snapshot, attempt),
         None => json!({
@@ -218,7 +223,8 @@ async fn print_known(
     attempt: &Attempt,
     out: &mut Printer,
 ) -> Result<ExitCode, Failure> {
-    let job = snapshot.job_of(attempt).map(|job| job.id).ok_or_else(|| Failure::internal("its job is gone"))?;
+    let job =
+        snapshot.job_of(attempt).map(|job| job.id).ok_or_else(|| Failure::internal("its job is gone"))?;
     let detail = session.handle.follow(job).await.map(|follow| follow.detail()).unwrap_or_default();
     let outputs = match session.handle.query(Query::Outputs { job, attempt: attempt.id }).await {
         Ok(Answer::Outputs(outputs)) => outputs,
@@ -245,7 +251,13 @@ async fn list(
             let target = Target { agent: agent.clone(), login: target.login.clone() };
             let (session, agent) = reach(&setup, &target).await?;
             if session.is_own() {
-                let key = session.handle.snapshot().agents.iter().find(|(_, row)| row.id == agent).map(|(key, _)| key);
+                let key = session
+                    .handle
+                    .snapshot()
+                    .agents
+                    .iter()
+                    .find(|(_, row)| row.id == agent)
+                    .map(|(key, _)| key);
                 probed(&session.handle, Some(&key.into_iter().collect::<Vec<_>>()), FIND).await;
                 quiet(&session).await;
             }
@@ -272,19 +284,23 @@ async fn list(
     let fits = |attempt: &&Attempt| {
         let task = attempt.task.as_ref();
         agent.is_none_or(|agent| snapshot.agents.get(attempt.agent).is_some_and(|row| row.id == agent))
-            && state.as_ref().is_none_or(|state| task.is_some_and(|task| tell::state_name(&task.state) == *state))
+            && state
+                .as_ref()
+                .is_none_or(|state| task.is_some_and(|task| tell::state_name(&task.state) == *state))
             && context.is_none_or(|context| {
                 task.and_then(|task| task.context.as_ref()).is_some_and(|known| known.raw() == context)
             })
     };
-    let mut attempts: Vec<&Attempt> = snapshot.attempts.iter().map(|(_, attempt)| attempt).filter(fits).collect();
+    let mut attempts: Vec<&Attempt> =
+        snapshot.attempts.iter().map(|(_, attempt)| attempt).filter(fits).collect();
     attempts.sort_by_key(|attempt| std::cmp::Reverse(changed(attempt)));
     let total = attempts.iter().filter(|attempt| attempt.task.is_some()).count();
     if let Some(limit) = limit {
         attempts.truncate(limit);
     }
     if out.is_json() {
-        let tasks: Vec<Value> = attempts.iter().filter_map(|attempt| tell::task_row(&snapshot, attempt)).collect();
+        let tasks: Vec<Value> =
+            attempts.iter().filter_map(|attempt| tell::task_row(&snapshot, attempt)).collect();
         let without = attempts.iter().filter(|attempt| attempt.task.is_none());
         let without: Vec<Value> = without.map(|attempt| tell::taskless(&snapshot, attempt)).collect();
         out.document(&json!({
@@ -349,14 +365,22 @@ fn normal_state(word: &str) -> Result<String, Failure> {
     let word = word.to_ascii_uppercase().replace(['-', ' '], "_");
     let word = word.strip_prefix("TASK_STATE_").unwrap_or(&word).to_owned();
     let known = [
-        "SUBMITTED", "WORKING", "INPUT_REQUIRED", "AUTH_REQUIRED", "COMPLETED", "FAILED", "CANCELED", "REJECTED",
+        "SUBMITTED",
+        "WORKING",
+        "INPUT_REQUIRED",
+        "AUTH_REQUIRED",
+        "COMPLETED",
+        "FAILED",
+        "CANCELED",
+        "REJECTED",
         "UNSPECIFIED",
     ];
     if known.contains(&word.as_str()) {
         return Ok(format!("TASK_STATE_{word}"));
     }
     let near = crate::config::nearest(&word, &known).unwrap_or("WORKING").to_ascii_lowercase();
-    Err(Failure::usage(format!("{:?} is no state", word.to_ascii_lowercase())).hint(format!("did you mean {near}?")))
+    Err(Failure::usage(format!("{:?} is no state", word.to_ascii_lowercase()))
+        .hint(format!("did you mean {near}?")))
 }
 
 /// Makes a task known to the engine and follows it.
@@ -439,7 +463,9 @@ async fn follow(
                     out.line(&json!({ "task": task }));
                 }
             } else if out.is_json() {
-                out.document(&tell::whole_task(&snapshot, attempt, &watching.detail, outputs).unwrap_or(Value::Null));
+                out.document(
+                    &tell::whole_task(&snapshot, attempt, &watching.detail, outputs).unwrap_or(Value::Null),
+                );
             } else if stream {
                 tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
             } else {

@@ -109,7 +109,12 @@ fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) 
 pub type Outputs = Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>;
 
 /// A whole task: what its agent told us so far.
-pub fn whole_task(snapshot: &Snapshot, attempt: &Attempt, detail: &Detail, outputs: Outputs) -> Option<Value> {
+pub fn whole_task(
+    snapshot: &Snapshot,
+    attempt: &Attempt,
+    detail: &Detail,
+    outputs: Outputs,
+) -> Option<Value> {
     let task = attempt.task.as_ref()?;
     let artifacts = outputs.into_iter().map(|(id, name, parts)| Artifact {
         id,
@@ -165,7 +170,13 @@ pub fn taskless(snapshot: &Snapshot, attempt: &Attempt) -> Value {
 }
 
 /// Prints a task's fields and outputs.
-pub fn print_task(out: &mut Printer, snapshot: &Snapshot, key: AttemptKey, detail: &Detail, outputs: &Outputs) {
+pub fn print_task(
+    out: &mut Printer,
+    snapshot: &Snapshot,
+    key: AttemptKey,
+    detail: &Detail,
+    outputs: &Outputs,
+) {
     let Some(attempt) = snapshot.attempts.get(key) else { return };
     let agent = snapshot.agents.get(attempt.agent);
     print_ids(out, attempt, agent, snapshot.job_of(attempt));
@@ -244,7 +255,8 @@ fn print_parts(out: &mut Printer, parts: &[Part], texts: bool) {
             }
             Content::Raw(bytes) => {
                 let name = part.filename.as_ref().map_or_else(|| "unnamed".to_owned(), ToString::to_string);
-                let kind = part.media_type.as_ref().map_or_else(|| "unknown type".to_owned(), ToString::to_string);
+                let kind =
+                    part.media_type.as_ref().map_or_else(|| "unknown type".to_owned(), ToString::to_string);
                 out.field("File", format!("{name}, {kind}, {} bytes", bytes.len() / 4 * 3));
             }
             Content::Url(url) => out.field("File", url.clone()),

@@ -92,7 +92,8 @@ pub(super) async fn presume_lost(
         && let Some(attempt) = snapshot.attempts.get(key)
     {
         if out.is_json() {
-            let value = tell::task_row(&snapshot, attempt).unwrap_or_else(|| tell::taskless(&snapshot, attempt));
+            let value =
+                tell::task_row(&snapshot, attempt).unwrap_or_else(|| tell::taskless(&snapshot, attempt));
             out.document(&value);
         } else {
             tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));

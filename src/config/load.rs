@@ -95,7 +95,9 @@ pub fn load(named: Option<&Path>, usual: Option<&Path>) -> Result<Config, Faults
     let text = match file.map(|path| (path, std::fs::read_to_string(path))) {
         None => String::new(),
         Some((_, Ok(text))) => text,
-        Some((_, Err(error))) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Some((_, Err(error))) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            String::new()
+        }
         Some((path, Err(error))) => {
             let fault = Fault { line: 1, key: String::new(), what: format!("cannot be read: {error}") };
             return Err(Faults { file: path.to_owned(), faults: vec![fault] });
@@ -109,7 +111,8 @@ pub fn load(named: Option<&Path>, usual: Option<&Path>) -> Result<Config, Faults
 /// # Errors
 /// Every fault of the text, each with its line.
 pub fn load_text(text: &str, file: &Path) -> Result<Config, Faults> {
-    let mut reader = Reader { text, base: file.parent().map(Path::to_owned).unwrap_or_default(), ..Reader::default() };
+    let mut reader =
+        Reader { text, base: file.parent().map(Path::to_owned).unwrap_or_default(), ..Reader::default() };
     let mut config = match DeTable::parse(text) {
         Ok(table) => reader.config(table.get_ref()),
         Err(error) => {
@@ -216,7 +219,8 @@ impl<'a> Reader<'a> {
         for key in table.keys() {
             let name = key.get_ref();
             if !known.contains(&name.as_ref()) {
-                let near = nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                let near =
+                    nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
                 self.fault(key.span().start, &join(path, name), format!("is no setting{near}"));
             }
         }
@@ -250,17 +254,24 @@ impl<'a> Reader<'a> {
         for item in items {
             match item.get_ref() {
                 DeValue::Table(inner) => tables.push((item.span().start, inner)),
-                other => self.fault(item.span().start, full, format!("holds {}, not a table", other.type_str())),
+                other => {
+                    self.fault(item.span().start, full, format!("holds {}, not a table", other.type_str()))
+                }
             }
         }
         tables
     }
 
     fn config(&mut self, top: &DeTable<'a>) -> Config {
-        self.only(top, "", &["default_fleet", "operator", "power_loss_safe", "console", "watch", "keep", "fleet"]);
+        self.only(
+            top,
+            "",
+            &["default_fleet", "operator", "power_loss_safe", "console", "watch", "keep", "fleet"],
+        );
         let text = |text: &str| Ok(text.to_owned());
         let user = std::env::var("USER").unwrap_or_else(|_| "operator".into());
-        let default_fleet = self.text_setting(top, "", "default_fleet", "default".into(), text, String::clone);
+        let default_fleet =
+            self.text_setting(top, "", "default_fleet", "default".into(), text, String::clone);
         let operator = self.text_setting(top, "", "operator", user, text, String::clone);
         let power_loss_safe = self.flag_setting(top, "", "power_loss_safe", false);
         let none = DeTable::new();
@@ -342,7 +353,9 @@ impl<'a> Reader<'a> {
         self.only(table, "watch", &["silent_after", "stalled_after"]);
         let mut time = |key: &str, seconds: u64| {
             let default = Duration::from_secs(seconds);
-            self.text_setting(table, "watch", key, default, units::duration, |time| units::show_duration(*time))
+            self.text_setting(table, "watch", key, default, units::duration, |time| {
+                units::show_duration(*time)
+            })
         };
         Watch { silent_after: time("silent_after", 30), stalled_after: time("stalled_after", 15) }
     }
@@ -351,8 +364,11 @@ impl<'a> Reader<'a> {
         self.only(table, "keep", &["time", "bytes"]);
         let time = Duration::from_secs(30 * 24 * 3600);
         Keep {
-            time: self.text_setting(table, "keep", "time", time, units::duration, |time| units::show_duration(*time)),
-            bytes: self.text_setting(table, "keep", "bytes", 2 << 30, units::bytes, |size| units::show_bytes(*size)),
+            time: self.text_setting(table, "keep", "time", time, units::duration, |time| {
+                units::show_duration(*time)
+            }),
+            bytes: self
+                .text_setting(table, "keep", "bytes", 2 << 30, units::bytes, |size| units::show_bytes(*size)),
         }
     }
 
@@ -368,7 +384,8 @@ impl<'a> Reader<'a> {
         let anchored = Reader { base, ..Reader::default() };
         table.get(key)?;
         let parse = |text: &str| Ok(Some(anchored.path(text)));
-        let show = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        let show =
+            |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
         self.text_setting(table, path, key, None, parse, show)
     }
 
@@ -389,7 +406,11 @@ impl<'a> Reader<'a> {
             if let Some(agent) = self.agent(row, &join(path, "agents"), at) {
                 if agent.name.is_some() && agents.iter().any(|other| other.name == agent.name) {
                     let name = agent.name.clone().unwrap_or_default();
-                    self.fault(at, &join(path, "agents"), format!("the name {name:?} is taken by an agent above"));
+                    self.fault(
+                        at,
+                        &join(path, "agents"),
+                        format!("the name {name:?} is taken by an agent above"),
+                    );
                 }
                 agents.push(agent);
             }
@@ -416,7 +437,8 @@ impl<'a> Reader<'a> {
             return None;
         }
         let faults = self.faults.len();
-        let text = self.text_setting(table, path, key, String::new(), |text| Ok(text.to_owned()), String::clone);
+        let text =
+            self.text_setting(table, path, key, String::new(), |text| Ok(text.to_owned()), String::clone);
         (self.faults.len() == faults).then_some(text)
     }
 
@@ -440,12 +462,20 @@ impl<'a> Reader<'a> {
             }
             None => None,
         };
-        let resubscribe = table.get("resubscribe").map(|_| self.flag_setting(table, path, "resubscribe", false));
+        let resubscribe =
+            table.get("resubscribe").map(|_| self.flag_setting(table, path, "resubscribe", false));
         let mut labels = BTreeMap::new();
         if let Some(inner) = self.table(table, path, "labels") {
             for key in inner.keys() {
                 let path = join(path, "labels");
-                let value = self.text_setting(inner, &path, key.get_ref(), String::new(), |t| Ok(t.into()), String::clone);
+                let value = self.text_setting(
+                    inner,
+                    &path,
+                    key.get_ref(),
+                    String::new(),
+                    |t| Ok(t.into()),
+                    String::clone,
+                );
                 labels.insert(key.get_ref().to_string(), value);
             }
         }

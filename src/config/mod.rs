@@ -6,8 +6,8 @@ mod load;
 pub mod secret;
 pub mod units;
 
-pub use load::{Fault, Faults, Origin, Setting, load, load_text};
 pub(crate) use load::nearest;
+pub use load::{Fault, Faults, Origin, Setting, load, load_text};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -142,7 +142,11 @@ impl Agent {
             source,
             dialect: self.dialect,
             resubscribe: self.resubscribe,
-            labels: self.labels.iter().map(|(key, value)| (key.as_str().into(), value.as_str().into())).collect(),
+            labels: self
+                .labels
+                .iter()
+                .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+                .collect(),
         }
     }
 }

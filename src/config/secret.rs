@@ -104,6 +104,10 @@ mod tests {
             assert_eq!(secret.shown(), shown);
             assert!(!format!("{secret:?}").contains("sk-12345"));
         }
-        assert!(is_secret_header("X-API-Key") && is_secret_header("Authorization") && !is_secret_header("X-Tenant"));
+        assert!(
+            is_secret_header("X-API-Key")
+                && is_secret_header("Authorization")
+                && !is_secret_header("X-Tenant")
+        );
     }
 }

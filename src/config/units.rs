@@ -80,7 +80,9 @@ mod tests {
 
     #[test]
     fn units_are_read_and_written() {
-        for (text, millis) in [("500ms", 500), ("30s", 30_000), ("90", 90_000), ("1m30s", 90_000), ("30d", 2_592_000_000)] {
+        for (text, millis) in
+            [("500ms", 500), ("30s", 30_000), ("90", 90_000), ("1m30s", 90_000), ("30d", 2_592_000_000)]
+        {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "s", "5 parsecs", "-3s", "0s", "1.5h"] {
@@ -92,7 +94,10 @@ mod tests {
         for text in ["", "GiB", "2GB", "99999999999TiB"] {
             assert!(bytes(text).is_err(), "{text}");
         }
-        assert_eq!((show_duration(Duration::from_secs(90)), show_duration(Duration::from_secs(7200))), ("90s".into(), "2h".into()));
+        assert_eq!(
+            (show_duration(Duration::from_secs(90)), show_duration(Duration::from_secs(7200))),
+            ("90s".into(), "2h".into())
+        );
         assert_eq!(show_bytes(2 << 30), "2GiB");
     }
 }

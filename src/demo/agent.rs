@@ -14,7 +14,7 @@ use crate::domain::task::{TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 use crate::net::clock::Clock;
-use crate::protocol::{Codec, Incoming, Reply, codec, jsonrpc, json};
+use crate::protocol::{Codec, Incoming, Reply, codec, json, jsonrpc};
 
 /// An agent's mind: it outlives its server's deaths.
 #[derive(Debug)]
@@ -77,7 +77,8 @@ impl Mind {
         let hostile = self.part.behaviour == Behaviour::Hostile;
         let name = if hostile { format!("{}\u{202e}tob", self.part.name) } else { self.part.name.clone() };
         let description = if hostile {
-            "The best offers.\u{1b}[2J\u{1b}[H\u{1b}[41mALL AGENTS DOWN\u{1b}[0m\u{1b}]0;ALL AGENTS DOWN\u{7}".to_owned()
+            "The best offers.\u{1b}[2J\u{1b}[H\u{1b}[41mALL AGENTS DOWN\u{1b}[0m\u{1b}]0;ALL AGENTS DOWN\u{7}"
+                .to_owned()
         } else {
             self.part.part.clone()
         };
@@ -138,8 +139,13 @@ impl Mind {
             Incoming::List(query, size) if codec.lists_tasks() => {
                 let fits = |report: &TaskReport| {
                     query.state.as_ref().is_none_or(|state| *state == report.status.state)
-                        && query.context.as_ref().is_none_or(|context| report.context.as_ref() == Some(context))
-                        && query.after.is_none_or(|after| report.status.timestamp.is_none_or(|time| time > after))
+                        && query
+                            .context
+                            .as_ref()
+                            .is_none_or(|context| report.context.as_ref() == Some(context))
+                        && query
+                            .after
+                            .is_none_or(|after| report.status.timestamp.is_none_or(|time| time > after))
                 };
                 let all = self.tasks.list(fits);
                 let from = query.page.as_ref().and_then(|page| page.raw().parse().ok()).unwrap_or(0usize);
@@ -195,7 +201,9 @@ impl Mind {
         let task = match (&message.task, self.tasks.of_message(&message.id)) {
             (_, Some(known)) if times > 1 => known,
             (Some(task), _) => {
-                let Some(report) = self.tasks.get(task) else { return self.error(id, -32001, "Task not found") };
+                let Some(report) = self.tasks.get(task) else {
+                    return self.error(id, -32001, "Task not found");
+                };
                 if report.status.state.is_terminal() {
                     return self.error(id, -32004, "the task has ended");
                 }
@@ -328,7 +336,8 @@ impl Mind {
             let mind = self.clone();
             tokio::spawn(async move {
                 mind.sleep(2.0).await;
-                let said = mind.says("went on after a restart, done", Some(&task), &MessageId::from("resume"), 0);
+                let said =
+                    mind.says("went on after a restart, done", Some(&task), &MessageId::from("resume"), 0);
                 mind.tasks.status(&task, TaskState::Completed, Some(said), mind.now());
             });
         }
@@ -357,7 +366,9 @@ impl Script {
             _ => {}
         }
         match self.mind.part.behaviour {
-            Behaviour::Steady | Behaviour::Dies | Behaviour::Forgets | Behaviour::MessageOnly => self.steady(3).await,
+            Behaviour::Steady | Behaviour::Dies | Behaviour::Forgets | Behaviour::MessageOnly => {
+                self.steady(3).await
+            }
             Behaviour::Slow => self.steady(8).await,
             Behaviour::DropsMidEvent => self.drops().await,
             Behaviour::Chatty => self.chatty().await,
@@ -548,7 +559,8 @@ impl Script {
         if !self.wait(0.8).await {
             return;
         }
-        let question = format!("Refund {amount}.00 EUR? It is over the limit of 300 that I may refund by myself.");
+        let question =
+            format!("Refund {amount}.00 EUR? It is over the limit of 300 that I may refund by myself.");
         let mut said = self.mind.says(&question, Some(&self.task), &self.message.id, 2);
         let choices = r#"{"decision":["approve","decline"]}"#;
         said.parts.push(Part { content: Content::Data(Json::new(choices)), ..Part::text("") });

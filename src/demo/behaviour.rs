@@ -77,7 +77,8 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, in the order in which they are dealt out.
-    pub const ALL: [Self; 6] = [Self::Down, Self::Frozen, Self::Slow, Self::Failing, Self::Silent, Self::Login];
+    pub const ALL: [Self; 6] =
+        [Self::Down, Self::Frozen, Self::Slow, Self::Failing, Self::Silent, Self::Login];
 
     /// The word in JSON.
     pub fn as_str(self) -> &'static str {

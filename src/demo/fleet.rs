@@ -138,7 +138,8 @@ impl Fleet {
             match server::bind(agent.address) {
                 Ok(listener) => {
                     let server = tokio::spawn(server::serve(listener, agent.mind.clone(), agent.url.clone()));
-                    *agent.server.lock().unwrap_or_else(PoisonError::into_inner) = Some(server.abort_handle());
+                    *agent.server.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(server.abort_handle());
                     agent.mind.resume_work();
                     return;
                 }
@@ -226,8 +227,7 @@ async fn carry(
             let access = Access::open(&url);
             let line = net.tap().line(crate::domain::id::AgentKey(0), 0);
             let to = format!("{url}/").into();
-            if let Err(failure) =
-                net.call(&access, &line, &to, codec.headers(), body, crate::net::SEND).await
+            if let Err(failure) = net.call(&access, &line, &to, codec.headers(), body, crate::net::SEND).await
             {
                 tracing::debug!(cause = %failure.cause, "an errand failed");
             }

@@ -212,21 +212,24 @@ impl Scenario {
             let known: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
             return Err(format!("there is no scenario {name:?}; there are {}, and files", known.join(", ")));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| format!("{name} cannot be read: {error}"))?;
         Self::parse(&text).map_err(|error| format!("{name}: {error}"))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         let names: Vec<_> = scenario.agents.iter().map(|agent| agent.name.as_str()).collect();
-        let delegated = scenario.agents.iter().flat_map(|agent| agent.delegates.iter().map(|d| d.to.as_str()));
+        let delegated =
+            scenario.agents.iter().flat_map(|agent| agent.delegates.iter().map(|d| d.to.as_str()));
         let sent = scenario.jobs.iter().map(|job| job.to.as_str());
         let calm = scenario.calm.iter().flat_map(|calm| calm.jobs.iter().map(|job| job.to.as_str()));
         if let Some(unknown) = delegated.chain(sent).chain(calm).find(|to| !names.contains(to)) {
             return Err(format!("no agent is called {unknown:?}"));
         }
         for agent in &scenario.agents {
-            let old = |to: &str| scenario.agents.iter().any(|other| other.name == to && other.speaks == "0.3");
+            let old =
+                |to: &str| scenario.agents.iter().any(|other| other.name == to && other.speaks == "0.3");
             if let Some(delegation) = agent.delegates.iter().find(|delegation| old(&delegation.to)) {
                 // 0.3 cannot list tasks: what others send there stays unseen.
                 return Err(format!("{} delegates to {}, which speaks 0.3", agent.name, delegation.to));

@@ -71,7 +71,11 @@ pub(super) async fn serve(listener: TcpListener, mind: Arc<Mind>, url: Arc<str>)
     }
 }
 
-async fn handle(request: Request<Incoming>, mind: Arc<Mind>, url: Arc<str>) -> Result<Response<Body>, Infallible> {
+async fn handle(
+    request: Request<Incoming>,
+    mind: Arc<Mind>,
+    url: Arc<str>,
+) -> Result<Response<Body>, Infallible> {
     match mind.fault {
         Some(Fault::Slow) => tokio::time::sleep(Duration::from_secs(5)).await,
         Some(Fault::Login) if request.uri().path() != "/demo/received" => {
@@ -87,7 +91,10 @@ async fn handle(request: Request<Incoming>, mind: Arc<Mind>, url: Arc<str>) -> R
         ("GET", "/.well-known/agent-card.json") => {
             let card = mind.card(&url);
             let etag = format!("\"{:016x}\"", crate::domain::message::text_hash(&card));
-            let known = head.headers.get(http::header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == etag.as_bytes());
+            let known = head
+                .headers
+                .get(http::header::IF_NONE_MATCH)
+                .is_some_and(|known| known.as_bytes() == etag.as_bytes());
             let mut response = if known {
                 document(StatusCode::NOT_MODIFIED, "application/json", String::new())
             } else {
@@ -146,7 +153,8 @@ fn event_stream(frames: tokio::sync::mpsc::Receiver<Frame>, encode: Encode) -> R
         let text = (state.encode)(&frame)?;
         Some((Ok(BodyFrame::data(Bytes::from(text))), state))
     });
-    let frames: Pin<Box<dyn futures_util::Stream<Item = io::Result<BodyFrame<Bytes>>> + Send>> = Box::pin(frames);
+    let frames: Pin<Box<dyn futures_util::Stream<Item = io::Result<BodyFrame<Bytes>>> + Send>> =
+        Box::pin(frames);
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/event-stream"));

@@ -149,9 +149,9 @@ impl Teller {
                 Moment::Beat(beat) => {
                     if self.options.stage && beat.caption.is_some() && !self.wait_for_presenter().await {
                         // Once more from the beat before.
-                        let earlier = moments[..index].iter().rposition(|(_, moment)| {
-                            matches!(moment, Moment::Beat(beat) if beat.caption.is_some())
-                        });
+                        let earlier = moments[..index].iter().rposition(
+                            |(_, moment)| matches!(moment, Moment::Beat(beat) if beat.caption.is_some()),
+                        );
                         index = earlier.unwrap_or(0);
                         self.story = moments[index].0;
                         self.resumed = Instant::now();
@@ -175,7 +175,9 @@ impl Teller {
 
     fn show(&self, beat: &Beat) {
         let (sent, doubled) = self.fleet.received();
-        let fill = |text: &String| text.replace("{sent}", &sent.to_string()).replace("{doubled}", &doubled.to_string());
+        let fill = |text: &String| {
+            text.replace("{sent}", &sent.to_string()).replace("{doubled}", &doubled.to_string())
+        };
         self.captions.send_modify(|caption| {
             if let Some(text) = &beat.caption {
                 caption.text = fill(text);
@@ -196,7 +198,8 @@ impl Teller {
     }
 
     async fn send(&mut self, job: JobPart) {
-        let Some(attempt) = send(&self.handle, &job.to, &job.text, job.caller.as_deref(), job.skill.as_deref()).await
+        let Some(attempt) =
+            send(&self.handle, &job.to, &job.text, job.caller.as_deref(), job.skill.as_deref()).await
         else {
             return;
         };
@@ -249,8 +252,19 @@ impl Teller {
 }
 
 /// Sends as an operator would; waits for the agent to be known.
-async fn send(handle: &Handle, to: &str, text: &str, caller: Option<&str>, skill: Option<&str>) -> Option<AttemptId> {
-    let agent = handle.snapshot().agents.iter().find(|(_, agent)| agent.name.raw() == to).map(|(_, agent)| agent.id)?;
+async fn send(
+    handle: &Handle,
+    to: &str,
+    text: &str,
+    caller: Option<&str>,
+    skill: Option<&str>,
+) -> Option<AttemptId> {
+    let agent = handle
+        .snapshot()
+        .agents
+        .iter()
+        .find(|(_, agent)| agent.name.raw() == to)
+        .map(|(_, agent)| agent.id)?;
     let intent = Intent::Send(Box::new(Send {
         agent,
         parts: vec![Part::text(text)],

@@ -68,8 +68,15 @@ pub enum Health {
 
 impl Health {
     /// Every state, worst first.
-    pub const ALL: [Self; 7] =
-        [Self::Down, Self::LoginNeeded, Self::Degraded, Self::Stale, Self::NotSpoken, Self::Unknown, Self::Up];
+    pub const ALL: [Self; 7] = [
+        Self::Down,
+        Self::LoginNeeded,
+        Self::Degraded,
+        Self::Stale,
+        Self::NotSpoken,
+        Self::Unknown,
+        Self::Up,
+    ];
 
     /// The word in JSON and on screens.
     pub fn as_str(self) -> &'static str {

@@ -126,7 +126,12 @@ impl Cause {
     pub fn is_transport(&self) -> bool {
         matches!(
             self,
-            Self::Refused | Self::Reset | Self::TimedOut(_) | Self::Dns(_) | Self::Unreachable(_) | Self::Tls(_)
+            Self::Refused
+                | Self::Reset
+                | Self::TimedOut(_)
+                | Self::Dns(_)
+                | Self::Unreachable(_)
+                | Self::Tls(_)
         )
     }
 
@@ -154,7 +159,9 @@ impl Cause {
             Self::Unreachable(_) => "look at the network between here and the agent",
             Self::Tls(TlsFault::Expired) => "renew the agent's certificate",
             Self::Tls(TlsFault::NotYetValid) => "look at the clocks of the agent and of this machine",
-            Self::Tls(TlsFault::UnknownIssuer) => "name the authority's certificate as ca of the agent or the fleet",
+            Self::Tls(TlsFault::UnknownIssuer) => {
+                "name the authority's certificate as ca of the agent or the fleet"
+            }
             Self::Tls(TlsFault::WrongName) => "use the name in the certificate in the agent's URL",
             Self::Tls(TlsFault::Revoked) => "replace the agent's certificate: it was revoked",
             Self::Tls(TlsFault::Other(_)) => "look at the TLS settings of the agent",
@@ -164,7 +171,9 @@ impl Cause {
             Self::Malformed(_) => "see what it sent in the wire view",
             Self::Limit(_) => "the agent sends more than an operator's console accepts",
             Self::RedirectRefused(_) => "configure the URL that it redirects to",
-            Self::Blocked(_) => "this address is never contacted because of a card; configure it as the agent's own URL",
+            Self::Blocked(_) => {
+                "this address is never contacted because of a card; configure it as the agent's own URL"
+            }
             Self::Rpc(_) => "read the agent's error; the wire view has the whole answer",
             Self::NotSpoken(_) => "ask its owner for a JSON-RPC interface of A2A 1.0 or 0.3",
             Self::Unsaved(_) => "free the disk or unlock the journal; watching goes on meanwhile",
@@ -231,7 +240,11 @@ impl fmt::Display for Limit {
 }
 
 fn seconds(time: Duration) -> String {
-    if time.subsec_millis() == 0 { format!("{} s", time.as_secs()) } else { format!("{} ms", time.as_millis()) }
+    if time.subsec_millis() == 0 {
+        format!("{} s", time.as_secs())
+    } else {
+        format!("{} ms", time.as_millis())
+    }
 }
 
 /// An error that the agent itself answered with.

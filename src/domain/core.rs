@@ -310,7 +310,9 @@ impl Turn<'_> {
     }
 
     pub fn job_fact(&mut self, job: super::id::JobId, what: What) {
-        let seq = self.state().job_key(job).and_then(|key| self.state().jobs().get(key)).map_or(0, |job| job.seq) + 1;
+        let seq =
+            self.state().job_key(job).and_then(|key| self.state().jobs().get(key)).map_or(0, |job| job.seq)
+                + 1;
         self.record(Owner::Job(job), seq, what);
     }
 

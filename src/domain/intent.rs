@@ -97,7 +97,10 @@ impl Intent {
             | Self::Cancel { .. }
             | Self::Resend { .. }
             | Self::PresumeLost { .. } => true,
-            Self::CheckAgent { .. } | Self::CheckTask { .. } | Self::AddAgents { .. } | Self::Adopt { .. } => false,
+            Self::CheckAgent { .. }
+            | Self::CheckTask { .. }
+            | Self::AddAgents { .. }
+            | Self::Adopt { .. } => false,
         }
     }
 }

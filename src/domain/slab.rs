@@ -51,9 +51,9 @@ impl<K: Key, T: Clone> Slab<K, T> {
 
     /// One more than the highest place ever used.
     pub fn end(&self) -> u32 {
-        self.chunks.last().map_or(0, |last| {
-            u32::try_from((self.chunks.len() - 1) * CHUNK + last.len()).unwrap_or(u32::MAX)
-        })
+        self.chunks
+            .last()
+            .map_or(0, |last| u32::try_from((self.chunks.len() - 1) * CHUNK + last.len()).unwrap_or(u32::MAX))
     }
 
     /// The row at `key`, if there is one.
@@ -75,7 +75,9 @@ impl<K: Key, T: Clone> Slab<K, T> {
         self.len += 1;
         if let Some(index) = self.free.pop() {
             let at = index as usize;
-            if let Some(place) = self.chunks.get_mut(at / CHUNK).and_then(|c| Arc::make_mut(c).get_mut(at % CHUNK)) {
+            if let Some(place) =
+                self.chunks.get_mut(at / CHUNK).and_then(|c| Arc::make_mut(c).get_mut(at % CHUNK))
+            {
                 *place = Some(row);
             }
             return K::from_index(index);

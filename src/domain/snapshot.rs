@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::agent::Agent;
 use super::id::{AgentKey, AttemptKey, JobKey, ProblemKey};
 use super::job::{Attempt, Job};
-use super::agent::Agent;
 use super::problem::Problem;
 use super::slab::Slab;
 use super::state::{Changed, State};
@@ -80,8 +80,12 @@ impl Snapshot {
         if self.changes.front().is_none_or(|oldest| oldest.rev > rev + 1) {
             return None;
         }
-        let mut rows: Vec<_> =
-            self.changes.iter().filter(|batch| batch.rev > rev).flat_map(|batch| batch.rows.iter().copied()).collect();
+        let mut rows: Vec<_> = self
+            .changes
+            .iter()
+            .filter(|batch| batch.rev > rev)
+            .flat_map(|batch| batch.rows.iter().copied())
+            .collect();
         rows.sort_unstable();
         rows.dedup();
         Some(rows)
@@ -99,12 +103,8 @@ impl Snapshot {
 
     /// Attempts that wait for a person, oldest first.
     pub fn inbox(&self) -> Vec<AttemptKey> {
-        let mut waiting: Vec<_> = self
-            .agents
-            .iter()
-            .filter(|(_, agent)| agent.counts.need_you > 0)
-            .map(|(key, _)| key)
-            .collect();
+        let mut waiting: Vec<_> =
+            self.agents.iter().filter(|(_, agent)| agent.counts.need_you > 0).map(|(key, _)| key).collect();
         if waiting.is_empty() {
             return Vec::new();
         }

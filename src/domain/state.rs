@@ -153,7 +153,8 @@ impl State {
 
     /// Puts rows in as a store has loaded them; indexes and counts are made here.
     pub fn restore(rows: Rows) -> Self {
-        let mut state = Self { watch_seq: rows.watch_seq, last_problem: rows.last_problem, ..Self::default() };
+        let mut state =
+            Self { watch_seq: rows.watch_seq, last_problem: rows.last_problem, ..Self::default() };
         for mut agent in rows.agents {
             let id = agent.id;
             agent.counts = Counts::default();
@@ -232,7 +233,9 @@ impl State {
         if let Some(task) = &attempt.task {
             settled = task.settled;
             self.tasks.insert((agent, task.id.clone()), key);
-        } else if let (Phase::Sending | Phase::Uncertain, Some(message)) = (attempt.phase, &attempt.message_id) {
+        } else if let (Phase::Sending | Phase::Uncertain, Some(message)) =
+            (attempt.phase, &attempt.message_id)
+        {
             self.wanted.insert((agent, message.clone()), key);
         }
         if !settled {

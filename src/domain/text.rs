@@ -317,9 +317,13 @@ mod tests {
 
     #[test]
     fn text_is_cut_to_cells() {
-        for (text, cells, expected) in
-            [("abcdef", 6, "abcdef"), ("abcdef", 4, "abc…"), ("東京都", 5, "東京…"), ("東京都", 4, "東…"), ("ab", 0, "")]
-        {
+        for (text, cells, expected) in [
+            ("abcdef", 6, "abcdef"),
+            ("abcdef", 4, "abc…"),
+            ("東京都", 5, "東京…"),
+            ("東京都", 4, "東…"),
+            ("ab", 0, ""),
+        ] {
             assert_eq!(fit(text, cells), expected);
         }
     }

@@ -62,7 +62,13 @@ impl AccessBook {
     }
 
     /// Credentials from the command line for the agent at `url`; they go to the origin of `origin` alone.
-    pub fn add_credentials(&mut self, url: &str, origin: &str, credentials: Credentials, api_key: Option<SecretRef>) {
+    pub fn add_credentials(
+        &mut self,
+        url: &str,
+        origin: &str,
+        credentials: Credentials,
+        api_key: Option<SecretRef>,
+    ) {
         let ca = self.by_url.get(&normalise_url(url)).and_then(|entry| entry.ca.clone());
         let origin = parse_url(origin);
         let grant = origin

@@ -144,7 +144,10 @@ pub(super) async fn read_task(
     match document(interface, &text, took) {
         Outcome::Task(report, _) => Ok(*report),
         Outcome::Failed(failure) => Err(failure),
-        _ => Err(Failure { sent: Sent::Maybe, cause: Cause::Malformed("GetTask was answered by no task".into()) }),
+        _ => Err(Failure {
+            sent: Sent::Maybe,
+            cause: Cause::Malformed("GetTask was answered by no task".into()),
+        }),
     }
 }
 

@@ -71,7 +71,8 @@ pub struct Options {
 }
 
 /// Engines of this process that have not ended.
-static RUNNING: std::sync::LazyLock<watch::Sender<usize>> = std::sync::LazyLock::new(|| watch::Sender::new(0));
+static RUNNING: std::sync::LazyLock<watch::Sender<usize>> =
+    std::sync::LazyLock::new(|| watch::Sender::new(0));
 
 /// Waits until every engine of this process has committed what it decided; one that was dropped ends
 /// by itself. False if that took too long.
@@ -406,7 +407,11 @@ impl Runner {
     }
 
     /// Answers that are under way may come, then everything is committed and every call is closed.
-    async fn end(mut self, control: &mut mpsc::Receiver<Observed>, done: &mut mpsc::Receiver<Done>) -> Stopped {
+    async fn end(
+        mut self,
+        control: &mut mpsc::Receiver<Observed>,
+        done: &mut mpsc::Receiver<Done>,
+    ) -> Stopped {
         let until = Instant::now() + LAST_ANSWERS;
         while !self.sends.is_empty() {
             let at = self.clock.now();
@@ -502,10 +507,8 @@ impl Runner {
     /// Since when the journal could not be written, by its problem.
     fn unsaved_since(&self) -> At {
         let state = self.core.state();
-        let raised = state.raised(
-            crate::domain::problem::Kind::JournalUnsaved,
-            crate::domain::problem::Subject::Console,
-        );
+        let raised = state
+            .raised(crate::domain::problem::Kind::JournalUnsaved, crate::domain::problem::Subject::Console);
         raised.map_or(self.last_at, |problem| problem.since)
     }
 
@@ -545,7 +548,8 @@ impl Runner {
                 let reader = self.reader.clone();
                 tokio::task::spawn_blocking(move || {
                     let facts = read_facts(reader.as_deref(), Owner::Job(job), usize::MAX, pending);
-                    let outputs = facts.map(|facts| Answer::Outputs(crate::store::outputs_of(&facts, attempt)));
+                    let outputs =
+                        facts.map(|facts| Answer::Outputs(crate::store::outputs_of(&facts, attempt)));
                     let _the_surface_has_gone = reply.send(outputs);
                 });
             }
@@ -553,9 +557,15 @@ impl Runner {
     }
 
     /// Reads a task past the core: for those who want to see it, not to know it.
-    fn read_task(&mut self, agent: AgentId, task: TaskId, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+    fn read_task(
+        &mut self,
+        agent: AgentId,
+        task: TaskId,
+        reply: oneshot::Sender<Result<Answer, QueryError>>,
+    ) {
         let key = self.core.state().agent_key(agent);
-        let interface = key.and_then(|key| self.core.state().agent(key)).and_then(|agent| agent.interface.clone());
+        let interface =
+            key.and_then(|key| self.core.state().agent(key)).and_then(|agent| agent.interface.clone());
         let access = key.and_then(|key| self.access_of(key));
         let (Some(key), Some(interface), Some(access)) = (key, interface, access) else {
             let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
@@ -598,7 +608,8 @@ impl Runner {
         let reader = self.reader.clone();
         tokio::task::spawn_blocking(move || {
             let facts = read_facts(reader.as_deref(), owner, usize::MAX, pending);
-            let follow = facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), until, more });
+            let follow =
+                facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), until, more });
             let _the_surface_has_gone = reply.send(follow);
         });
     }
@@ -644,7 +655,9 @@ fn read_facts(
     let mut facts = match reader {
         Some(reader) => {
             let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            reader.facts(owner, limit).map_err(|error| QueryError::Unreadable(Untrusted::from(error.to_string())))?
+            reader
+                .facts(owner, limit)
+                .map_err(|error| QueryError::Unreadable(Untrusted::from(error.to_string())))?
         }
         None => Vec::new(),
     };

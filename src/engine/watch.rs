@@ -122,7 +122,8 @@ pub(super) async fn read(
     events: &AtomicU64,
     is_send: bool,
 ) {
-    let mut reading = Reading { codec, gathered: Gathered::default(), out: Vec::new(), seen: false, ended: None };
+    let mut reading =
+        Reading { codec, gathered: Gathered::default(), out: Vec::new(), seen: false, ended: None };
     let first_by = Instant::now() + FIRST;
     let mut answered = false;
     let end = loop {

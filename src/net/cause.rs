@@ -10,7 +10,8 @@ use crate::domain::text::Untrusted;
 
 /// Classifies an error of a request; `limit` is the time it was given.
 pub(super) fn classify(error: &reqwest::Error, limit: Duration) -> Failure {
-    let sent = if error.is_connect() || error.is_builder() || is_canceled(error) { Sent::Not } else { Sent::Maybe };
+    let sent =
+        if error.is_connect() || error.is_builder() || is_canceled(error) { Sent::Not } else { Sent::Maybe };
     Failure { sent, cause: cause(error, limit) }
 }
 
@@ -49,7 +50,10 @@ pub(super) fn cause(error: &reqwest::Error, limit: Duration) -> Cause {
         return Cause::Dns(Untrusted::from(host));
     }
     if error.is_builder() {
-        return Cause::Malformed(Untrusted::from(format!("the URL or a header cannot be used, {}", innermost(error))));
+        return Cause::Malformed(Untrusted::from(format!(
+            "the URL or a header cannot be used, {}",
+            innermost(error)
+        )));
     }
     for link in Chain(Some(error)) {
         if let Some(inner) = link.downcast_ref::<io::Error>() {
@@ -64,7 +68,9 @@ pub(super) fn cause(error: &reqwest::Error, limit: Duration) -> Cause {
                 io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkUnreachable
                 | io::ErrorKind::AddrNotAvailable
-                | io::ErrorKind::NetworkDown => return Cause::Unreachable(Untrusted::from(inner.to_string())),
+                | io::ErrorKind::NetworkDown => {
+                    return Cause::Unreachable(Untrusted::from(inner.to_string()));
+                }
                 io::ErrorKind::InvalidData if error.is_decode() => {
                     return Cause::Malformed(Untrusted::from(format!("its compression is broken, {inner}")));
                 }

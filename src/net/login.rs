@@ -166,9 +166,9 @@ pub async fn read_secret(reference: &SecretRef) -> Result<Secret, Cause> {
     let text = match reference {
         SecretRef::Literal(secret) => return Ok(secret.clone()),
         SecretRef::Env(name) => std::env::var(name).map_err(|_| fault("is not set".into()))?,
-        SecretRef::File(path) => {
-            tokio::fs::read_to_string(path).await.map_err(|error| fault(format!("cannot be read, {error}")))?
-        }
+        SecretRef::File(path) => tokio::fs::read_to_string(path)
+            .await
+            .map_err(|error| fault(format!("cannot be read, {error}")))?,
         SecretRef::Command(command) => {
             let mut shell = tokio::process::Command::new("/bin/sh");
             shell.arg("-c").arg(command).stdin(std::process::Stdio::null()).kill_on_drop(true);
@@ -179,7 +179,8 @@ pub async fn read_secret(reference: &SecretRef) -> Result<Secret, Cause> {
             if !output.status.success() {
                 return Err(fault(format!("failed, {}", output.status)));
             }
-            String::from_utf8(output.stdout).map_err(|_| fault("printed something that is not UTF-8".into()))?
+            String::from_utf8(output.stdout)
+                .map_err(|_| fault("printed something that is not UTF-8".into()))?
         }
     };
     let text = text.trim();

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE,
+};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::{Host, Url};
@@ -126,15 +128,19 @@ impl Net {
         for _ in 0..=REDIRECTS {
             self.check_address(access, &url)?;
             let left = limit.saturating_sub(begun.elapsed());
-            let answer =
-                self.exchange_once(access, line, &method, &url, headers.clone(), body.clone(), left, limit).await?;
+            let answer = self
+                .exchange_once(access, line, &method, &url, headers.clone(), body.clone(), left, limit)
+                .await?;
             let status = answer.status;
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 return Ok(answer);
             }
             let location = answer.response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
             let Some(next) = location.and_then(|to| url.join(to).ok()) else {
-                return Err(maybe(Cause::Status { status: status.as_u16(), says: "a redirect to nowhere".into() }));
+                return Err(maybe(Cause::Status {
+                    status: status.as_u16(),
+                    says: "a redirect to nowhere".into(),
+                }));
             };
             // A request that has a body is sent again only where the status says so.
             let keeps_method = method == Method::GET
@@ -168,7 +174,11 @@ impl Net {
         let names: Vec<_> = secret_headers.keys().map(|name| name.as_str().to_owned()).collect();
         let mut all = headers;
         all.extend(secret_headers);
-        line.keep(Kind::Request, &format!("{method} {url}"), &shown(&all, &names, body.as_deref().unwrap_or("")));
+        line.keep(
+            Kind::Request,
+            &format!("{method} {url}"),
+            &shown(&all, &names, body.as_deref().unwrap_or("")),
+        );
         let begun = Instant::now();
         let mut request = client.request(method.clone(), url.clone()).headers(all);
         if let Some(body) = body {
@@ -191,7 +201,10 @@ impl Net {
         let took = begun.elapsed();
         let status = response.status();
         let server = ServerTraits {
-            express: response.headers().get("x-powered-by").is_some_and(|value| value.as_bytes() == b"Express"),
+            express: response
+                .headers()
+                .get("x-powered-by")
+                .is_some_and(|value| value.as_bytes() == b"Express"),
         };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             access.refused(url);
@@ -223,7 +236,13 @@ impl Net {
     }
 
     /// Reads a body up to the limit, and keeps it on the tap.
-    async fn body(&self, answer: Answer, line: &Line, left: Duration, limit: Duration) -> Result<String, Failure> {
+    async fn body(
+        &self,
+        answer: Answer,
+        line: &Line,
+        left: Duration,
+        limit: Duration,
+    ) -> Result<String, Failure> {
         let Answer { mut response, took, status, .. } = answer;
         let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
         let headers = shown(response.headers(), &[], "");
@@ -288,9 +307,9 @@ impl Net {
     /// A card that the operator has as a file.
     async fn read_card(&self, path: &str) -> Result<CardAnswer, Failure> {
         let unread = |cause| Failure { sent: Sent::Not, cause };
-        let text = tokio::fs::read_to_string(path)
-            .await
-            .map_err(|error| unread(Cause::Status { status: 404, says: format!("{path}: {error}").into() }))?;
+        let text = tokio::fs::read_to_string(path).await.map_err(|error| {
+            unread(Cause::Status { status: 404, says: format!("{path}: {error}").into() })
+        })?;
         let text = self.redactor.redact(&text).into_owned();
         let card = Arc::new(protocol::card::decode(&text).map_err(unread)?);
         let url = card.offers.first().map_or("", |offer| offer.url.raw());
@@ -402,7 +421,10 @@ fn header_text(value: &HeaderValue) -> String {
 fn interface_url(url: &Untrusted) -> Result<Url, Failure> {
     parse_url(url.raw()).ok_or_else(|| Failure {
         sent: Sent::Not,
-        cause: Cause::Malformed(Untrusted::from(format!("its card names no URL but {:?}", url.shortened(80)))),
+        cause: Cause::Malformed(Untrusted::from(format!(
+            "its card names no URL but {:?}",
+            url.shortened(80)
+        ))),
     })
 }
 
@@ -483,7 +505,8 @@ fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
         Profile::System => {}
         Profile::Anybody => builder = builder.tls_danger_accept_invalid_certs(true),
         Profile::Authorities(path) => {
-            let pem = std::fs::read(path).map_err(|error| fault(format!("ca {}: {error}", path.display())))?;
+            let pem =
+                std::fs::read(path).map_err(|error| fault(format!("ca {}: {error}", path.display())))?;
             let certs = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|error| fault(format!("ca {}: {error}", path.display())))?;
             if certs.is_empty() {
@@ -511,16 +534,19 @@ mod tests {
     #[test]
     fn cards_are_looked_for_where_they_usually_are() {
         let places = |url| card_places(url).iter().map(ToString::to_string).collect::<Vec<_>>();
-        assert_eq!(places("h:9101"), [
-            "http://h:9101/.well-known/agent-card.json",
-            "http://h:9101/.well-known/agent.json",
-        ]);
-        assert_eq!(places("https://h/agents/x/"), [
-            "https://h/agents/x/.well-known/agent-card.json",
-            "https://h/agents/x/.well-known/agent.json",
-            "https://h/.well-known/agent-card.json",
-            "https://h/.well-known/agent.json",
-        ]);
+        assert_eq!(
+            places("h:9101"),
+            ["http://h:9101/.well-known/agent-card.json", "http://h:9101/.well-known/agent.json",]
+        );
+        assert_eq!(
+            places("https://h/agents/x/"),
+            [
+                "https://h/agents/x/.well-known/agent-card.json",
+                "https://h/agents/x/.well-known/agent.json",
+                "https://h/.well-known/agent-card.json",
+                "https://h/.well-known/agent.json",
+            ]
+        );
         assert_eq!(places("https://h/my-card.json"), ["https://h/my-card.json"]);
         assert!(places("not a url").is_empty());
     }

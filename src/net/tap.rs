@@ -133,7 +133,8 @@ impl Line {
         let cost = text.len() + head.len();
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.next += 1;
-        let frame = Frame { number: ring.next, at: self.clock.now(), call: self.call, kind, head, text, bytes };
+        let frame =
+            Frame { number: ring.next, at: self.clock.now(), call: self.call, kind, head, text, bytes };
         ring.frames.push_back(frame);
         ring.bytes += cost;
         while ring.frames.len() > FRAMES || (ring.bytes > BYTES && ring.frames.len() > 1) {

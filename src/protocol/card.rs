@@ -13,9 +13,12 @@ use crate::domain::text::Untrusted;
 /// It is not a JSON object, or is nested too deeply, or says nothing that a card says.
 pub fn decode(body: &str) -> Result<Card, Cause> {
     let card = Object::parse(body)?;
-    let looks_like_one = ["supportedInterfaces", "url", "skills", "capabilities"].iter().any(|key| card.has(key));
+    let looks_like_one =
+        ["supportedInterfaces", "url", "skills", "capabilities"].iter().any(|key| card.has(key));
     if !looks_like_one {
-        return Err(malformed("an object without url, supportedInterfaces, capabilities or skills is no agent card"));
+        return Err(malformed(
+            "an object without url, supportedInterfaces, capabilities or skills is no agent card",
+        ));
     }
     let capabilities = card.object("capabilities").unwrap_or_default();
     let offers = offers(&card);
@@ -28,7 +31,8 @@ pub fn decode(body: &str) -> Result<Card, Cause> {
         documentation: card.filled("documentationUrl"),
         streaming: capabilities.flag("streaming"),
         push_notifications: capabilities.flag("pushNotifications"),
-        extended_card: capabilities.flag("extendedAgentCard") || card.flag("supportsAuthenticatedExtendedCard"),
+        extended_card: capabilities.flag("extendedAgentCard")
+            || card.flag("supportsAuthenticatedExtendedCard"),
         extensions: capabilities.objects("extensions").iter().filter_map(|e| e.filled("uri")).collect(),
         skills: card.objects("skills").iter().map(skill).collect(),
         input_modes: card.texts("defaultInputModes"),
@@ -65,8 +69,12 @@ fn offers(card: &Object<'_>) -> Vec<Offer> {
     let version = card.filled("protocolVersion").or_else(|| Some("0.3".into()));
     let mut add = |url: Option<Untrusted>, binding: Option<Untrusted>| {
         let Some(url) = url else { return };
-        let offer =
-            Offer { url, binding: binding.unwrap_or_else(|| "JSONRPC".into()), version: version.clone(), tenant: None };
+        let offer = Offer {
+            url,
+            binding: binding.unwrap_or_else(|| "JSONRPC".into()),
+            version: version.clone(),
+            tenant: None,
+        };
         let same = |other: &Offer| {
             let minor = |offer: &Offer| {
                 offer.version.as_ref().and_then(|v| crate::domain::card::Dialect::from_version(v.raw()))
@@ -169,7 +177,15 @@ fn faults(card: &Object<'_>, offers: &[Offer]) -> Vec<Untrusted> {
             faults.push(Untrusted::from(format!("{key}: missing")));
         }
     };
-    for key in ["name", "description", "version", "capabilities", "defaultInputModes", "defaultOutputModes", "skills"] {
+    for key in [
+        "name",
+        "description",
+        "version",
+        "capabilities",
+        "defaultInputModes",
+        "defaultOutputModes",
+        "skills",
+    ] {
         missing(key);
     }
     if !card.has("supportedInterfaces") {
@@ -210,7 +226,8 @@ fn faults(card: &Object<'_>, offers: &[Offer]) -> Vec<Untrusted> {
 /// A card as servers of both dialects write it, for the embedded fleet.
 pub fn encode(card: &Card) -> String {
     let texts = |list: &[Untrusted]| super::json::array(list.iter().map(|text| string(text.raw())));
-    let is_0_3 = |offer: &Offer| offer.version.as_ref().is_some_and(|version| version.raw().starts_with("0.3"));
+    let is_0_3 =
+        |offer: &Offer| offer.version.as_ref().is_some_and(|version| version.raw().starts_with("0.3"));
     let mut capabilities =
         Writer::new().flag("streaming", card.streaming).flag("pushNotifications", card.push_notifications);
     if card.extended_card {
@@ -234,7 +251,8 @@ pub fn encode(card: &Card) -> String {
         .raw("defaultOutputModes", &texts(&card.output_modes))
         .list("skills", skills);
     if let Some(provider) = &card.provider {
-        let provider = Writer::new().text("organization", provider.raw()).text("url", "https://example.com").end();
+        let provider =
+            Writer::new().text("organization", provider.raw()).text("url", "https://example.com").end();
         writer = writer.raw("provider", &provider);
     }
     if card.offers.iter().any(|offer| !is_0_3(offer)) {

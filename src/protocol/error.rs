@@ -7,7 +7,8 @@ use crate::domain::text::Untrusted;
 /// The `error` member of a JSON-RPC answer, of either dialect.
 pub fn decode(raw: &str) -> Cause {
     let Ok(object) = Object::parse(raw) else {
-        let message = super::json::text_of(raw).map_or_else(|| Untrusted::from(""), |text| Untrusted::new(&*text));
+        let message =
+            super::json::text_of(raw).map_or_else(|| Untrusted::from(""), |text| Untrusted::new(&*text));
         return Cause::Rpc(RpcError { name: ErrorName::Other, code: None, message });
     };
     let code = object.number("code");
@@ -32,7 +33,10 @@ mod tests {
     fn errors_are_classified_by_reason_then_code() {
         for (raw, name) in [
             (r#"{"code":-32001,"message":"Task not found"}"#, ErrorName::TaskNotFound),
-            (r#"{"code":-32603,"message":"x","data":[{"reason":"VERSION_NOT_SUPPORTED"}]}"#, ErrorName::VersionNotSupported),
+            (
+                r#"{"code":-32603,"message":"x","data":[{"reason":"VERSION_NOT_SUPPORTED"}]}"#,
+                ErrorName::VersionNotSupported,
+            ),
             (r#"{"code":-32602,"data":"a text"}"#, ErrorName::InvalidParams),
             (r#"{"code":-31999,"data":null}"#, ErrorName::Other),
             (r#""just words""#, ErrorName::Other),

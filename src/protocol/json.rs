@@ -481,7 +481,10 @@ mod tests {
     fn output_escapes_what_a_terminal_would_obey() {
         let written = string("a\u{1b}[2J\u{9b}\u{202e}\u{e0041}é\"\\\n");
         assert_eq!(written, r#""a\u001b[2J\u009b\u202e\udb40\udc41é\"\\\n""#);
-        assert_eq!(serde_json::from_str::<String>(&written).unwrap(), "a\u{1b}[2J\u{9b}\u{202e}\u{e0041}é\"\\\n");
+        assert_eq!(
+            serde_json::from_str::<String>(&written).unwrap(),
+            "a\u{1b}[2J\u{9b}\u{202e}\u{e0041}é\"\\\n"
+        );
         assert_eq!(escaped("{\"a\":\"\u{9b}é\"}"), "{\"a\":\"\\u009bé\"}");
     }
 }

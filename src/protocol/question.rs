@@ -54,7 +54,9 @@ fn scalars(value: &Value) -> Option<Vec<Value>> {
 fn listed(value: &Value) -> Option<(String, Vec<Value>)> {
     let object = value.as_object()?;
     if let Some(properties) = object.get("properties").and_then(Value::as_object) {
-        return properties.iter().find_map(|(member, schema)| Some((member.clone(), scalars(schema.get("enum")?)?)));
+        return properties
+            .iter()
+            .find_map(|(member, schema)| Some((member.clone(), scalars(schema.get("enum")?)?)));
     }
     object.iter().find_map(|(member, values)| Some((member.clone(), scalars(values)?)))
 }
@@ -67,7 +69,10 @@ mod tests {
     #[test]
     fn choices_are_read_from_two_customs() {
         for (data, expected) in [
-            (r#"{"decision":["approve","decline"]}"#, vec![("approve", r#"{"decision":"approve"}"#), ("decline", r#"{"decision":"decline"}"#)]),
+            (
+                r#"{"decision":["approve","decline"]}"#,
+                vec![("approve", r#"{"decision":"approve"}"#), ("decline", r#"{"decision":"decline"}"#)],
+            ),
             (
                 r#"{"type":"object","properties":{"why":{"type":"string"},"seat":{"enum":[1,2]}}}"#,
                 vec![("1", r#"{"seat":1}"#), ("2", r#"{"seat":2}"#)],

@@ -241,7 +241,8 @@ fn answer(
                     return;
                 }
             }
-            let began = Writer::new().raw("id", &id).flag("began", true).raw("until", &follow.until.put()).end();
+            let began =
+                Writer::new().raw("id", &id).flag("began", true).raw("until", &follow.until.put()).end();
             if lines.send(began).await.is_err() {
                 return;
             }
@@ -255,7 +256,9 @@ fn answer(
     } else {
         tasks.spawn(async move {
             let words = string("not understood");
-            let line = Writer::new().raw("id", &id).raw("refusal", &format!("{{\"what\":\"not now\",\"text\":{words}}}"));
+            let line = Writer::new()
+                .raw("id", &id)
+                .raw("refusal", &format!("{{\"what\":\"not now\",\"text\":{words}}}"));
             let _the_client_has_gone = lines.send(line.end()).await;
         });
     }
@@ -267,7 +270,8 @@ async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>) {
     let mut known: Option<u64> = None;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
-        let changed = known.and_then(|rev| snapshot.changes_since(rev)).unwrap_or_else(|| everything(&snapshot));
+        let changed =
+            known.and_then(|rev| snapshot.changes_since(rev)).unwrap_or_else(|| everything(&snapshot));
         for rows in changed.chunks(ROWS) {
             let line = Writer::new().raw("rows", &rows_of(&snapshot, rows)).end();
             if lines.send(line).await.is_err() {
@@ -303,38 +307,50 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
     let (mut agents, mut jobs, mut attempts, mut problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for changed in changed {
         match *changed {
-            Changed::Agent(key) => agents.push(keyed(key, snapshot.agents.get(key).map(|agent| {
-                let counts = agent.counts;
-                let counts = Writer::new()
-                    .raw("live", &counts.live.put())
-                    .raw("need_you", &counts.need_you.put())
-                    .raw("completed", &counts.completed.put())
-                    .raw("failed", &counts.failed.put())
-                    .raw("stopped", &counts.stopped.put())
-                    .raw("doubtful", &counts.doubtful.put())
-                    .end();
-                with(agent.put(), "counts", &counts)
-            }))),
-            Changed::Job(key) => jobs.push(keyed(key, snapshot.jobs.get(key).map(|job| {
-                let keys = array(job.attempts.iter().map(|key| key.0.to_string()));
-                with(job.put(), "attempts", &keys)
-            }))),
-            Changed::Attempt(key) => attempts.push(keyed(key, snapshot.attempts.get(key).and_then(|attempt| {
-                let job = snapshot.job_of(attempt)?.id;
-                let agent = snapshot.agents.get(attempt.agent)?.id;
-                let row = AttemptRow { attempt: attempt.clone(), job, agent }.put();
-                Some(with(row, "keys", &format!("[{},{}]", attempt.job.0, attempt.agent.0)))
-            }))),
-            Changed::Problem(key) => problems.push(keyed(key, snapshot.problems.get(key).map(|problem| {
-                let mut row = ProblemRow { problem: problem.clone(), agent: None, attempt: None }.put();
-                if let Some(agent) = problem.agent {
-                    row = with(row, "agent_key", &agent.0.to_string());
-                }
-                if let Subject::Attempt(attempt) = problem.subject {
-                    row = with(row, "attempt_key", &attempt.0.to_string());
-                }
-                row
-            }))),
+            Changed::Agent(key) => agents.push(keyed(
+                key,
+                snapshot.agents.get(key).map(|agent| {
+                    let counts = agent.counts;
+                    let counts = Writer::new()
+                        .raw("live", &counts.live.put())
+                        .raw("need_you", &counts.need_you.put())
+                        .raw("completed", &counts.completed.put())
+                        .raw("failed", &counts.failed.put())
+                        .raw("stopped", &counts.stopped.put())
+                        .raw("doubtful", &counts.doubtful.put())
+                        .end();
+                    with(agent.put(), "counts", &counts)
+                }),
+            )),
+            Changed::Job(key) => jobs.push(keyed(
+                key,
+                snapshot.jobs.get(key).map(|job| {
+                    let keys = array(job.attempts.iter().map(|key| key.0.to_string()));
+                    with(job.put(), "attempts", &keys)
+                }),
+            )),
+            Changed::Attempt(key) => attempts.push(keyed(
+                key,
+                snapshot.attempts.get(key).and_then(|attempt| {
+                    let job = snapshot.job_of(attempt)?.id;
+                    let agent = snapshot.agents.get(attempt.agent)?.id;
+                    let row = AttemptRow { attempt: attempt.clone(), job, agent }.put();
+                    Some(with(row, "keys", &format!("[{},{}]", attempt.job.0, attempt.agent.0)))
+                }),
+            )),
+            Changed::Problem(key) => problems.push(keyed(
+                key,
+                snapshot.problems.get(key).map(|problem| {
+                    let mut row = ProblemRow { problem: problem.clone(), agent: None, attempt: None }.put();
+                    if let Some(agent) = problem.agent {
+                        row = with(row, "agent_key", &agent.0.to_string());
+                    }
+                    if let Subject::Attempt(attempt) = problem.subject {
+                        row = with(row, "attempt_key", &attempt.0.to_string());
+                    }
+                    row
+                }),
+            )),
         }
     }
     Writer::new()

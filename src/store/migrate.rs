@@ -55,7 +55,9 @@ pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), St
     for (index, step) in STEPS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let transaction = connection.transaction().map_err(sql(file))?;
         transaction.execute_batch(step).map_err(sql(file))?;
-        transaction.pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX)).map_err(sql(file))?;
+        transaction
+            .pragma_update(None, "user_version", i64::try_from(index + 1).unwrap_or(i64::MAX))
+            .map_err(sql(file))?;
         transaction.commit().map_err(sql(file))?;
     }
     Ok(())

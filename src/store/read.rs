@@ -52,7 +52,10 @@ impl Reader {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&file, flags)
             .or_else(|_| {
-                Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+                Connection::open_with_flags(
+                    &file,
+                    OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+                )
             })
             .map_err(sql(&file))?;
         prepare(&connection, false).map_err(sql(&file))?;
@@ -98,7 +101,9 @@ impl Reader {
             of_job.sort_by_key(|(attempt, _)| attempt.number);
             rows.jobs.push((job, of_job));
         }
-        for row in self.bodies::<ProblemRow>("problem", "SELECT version, body FROM problem ORDER BY number")? {
+        for row in
+            self.bodies::<ProblemRow>("problem", "SELECT version, body FROM problem ORDER BY number")?
+        {
             let ProblemRow { problem, agent, attempt } = row;
             rows.problems.push(state::ProblemRow { problem, agent, attempt });
         }
@@ -133,12 +138,19 @@ impl Reader {
     pub fn facts(&self, owner: Owner, limit: usize) -> Result<Vec<Fact>, StoreError> {
         let mut select = self
             .connection
-            .prepare_cached("SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq DESC LIMIT ?2")
+            .prepare_cached(
+                "SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq DESC LIMIT ?2",
+            )
             .map_err(sql(&self.file))?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = select
             .query_map(rusqlite::params![owner_key(owner), limit], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, row.get::<_, String>(3)?))
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                    row.get::<_, String>(3)?,
+                ))
             })
             .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
             .map_err(sql(&self.file))?;
@@ -158,7 +170,8 @@ impl Reader {
     /// # Errors
     /// The file cannot be read.
     pub fn owners(&self) -> Result<Vec<Owner>, StoreError> {
-        let mut select = self.connection.prepare("SELECT DISTINCT owner FROM fact").map_err(sql(&self.file))?;
+        let mut select =
+            self.connection.prepare("SELECT DISTINCT owner FROM fact").map_err(sql(&self.file))?;
         let keys = select
             .query_map([], |row| row.get::<_, Vec<u8>>(0))
             .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
@@ -169,7 +182,9 @@ impl Reader {
     /// A fact's body; content that was too large for it is read from its file.
     fn what(&self, body: &str) -> Result<Option<What>, StoreError> {
         let Some(what) = What::get(body) else { return Ok(None) };
-        let What::ArtifactSeen { attempt, artifact, name, append, last, .. } = &what else { return Ok(Some(what)) };
+        let What::ArtifactSeen { attempt, artifact, name, append, last, .. } = &what else {
+            return Ok(Some(what));
+        };
         let Ok(object) = Object::parse(body) else { return Ok(Some(what)) };
         let Some(output) = object.number("output") else { return Ok(Some(what)) };
         let sha256: Option<String> = self
@@ -206,7 +221,9 @@ impl Reader {
 pub fn outputs_of(facts: &[Fact], attempt: AttemptId) -> Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> {
     let mut outputs: Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> = Vec::new();
     for fact in facts {
-        let What::ArtifactSeen { attempt: of, artifact, name, append, parts, .. } = &fact.what else { continue };
+        let What::ArtifactSeen { attempt: of, artifact, name, append, parts, .. } = &fact.what else {
+            continue;
+        };
         if *of != attempt {
             continue;
         }

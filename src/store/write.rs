@@ -114,7 +114,12 @@ impl Writer {
         Ok(Self::start(connection, file, dir, done))
     }
 
-    fn start(connection: Connection, file: PathBuf, dir: &Path, done: impl FnMut(Done) + Send + 'static) -> Self {
+    fn start(
+        connection: Connection,
+        file: PathBuf,
+        dir: &Path,
+        done: impl FnMut(Done) + Send + 'static,
+    ) -> Self {
         // The engine hands a batch over only when the last one is done: one place is enough.
         let (sender, receiver) = sync_channel(1);
         let committer = Committer {
@@ -125,7 +130,8 @@ impl Writer {
             failing: None,
             commits: 0,
         };
-        let thread = std::thread::Builder::new().name("journal".into()).spawn(move || committer.run(&receiver, done));
+        let thread =
+            std::thread::Builder::new().name("journal".into()).spawn(move || committer.run(&receiver, done));
         Self { sender: Some(sender), thread: thread.ok() }
     }
 
@@ -395,7 +401,9 @@ fn artifact_body(
     blobs.append(output, before, &bytes).map_err(io)?;
     transaction
         .prepare_cached("UPDATE output SET bytes = ?2 WHERE id = ?1")
-        .and_then(|mut update| update.execute(params![output, i64::try_from(state.bytes).unwrap_or(i64::MAX)]))
+        .and_then(|mut update| {
+            update.execute(params![output, i64::try_from(state.bytes).unwrap_or(i64::MAX)])
+        })
         .map_err(sql(file))?;
     let without = What::ArtifactSeen {
         attempt: *attempt,
@@ -423,13 +431,16 @@ pub(super) fn content_of(part: &Part) -> (&str, &'static str) {
 }
 
 fn emptied(content: &Content) -> Content {
-    super::read::content("", match content {
-        Content::Text(_) => "text",
-        Content::Raw(_) => "raw",
-        Content::Url(_) => "url",
-        Content::Data(_) => "data",
-        Content::Unknown(_) => "unknown",
-    })
+    super::read::content(
+        "",
+        match content {
+            Content::Text(_) => "text",
+            Content::Raw(_) => "raw",
+            Content::Url(_) => "url",
+            Content::Data(_) => "data",
+            Content::Unknown(_) => "unknown",
+        },
+    )
 }
 
 /// Where an output of an earlier process goes on.
@@ -490,22 +501,23 @@ fn inline_content(
 
 fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     for agent in &batch.agents {
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO agent VALUES (?1, ?2, ?3)")?
-            .execute(params![agent.id.0.as_bytes(), VERSION, agent.put()])?;
+        transaction.prepare_cached("INSERT OR REPLACE INTO agent VALUES (?1, ?2, ?3)")?.execute(params![
+            agent.id.0.as_bytes(),
+            VERSION,
+            agent.put()
+        ])?;
     }
     for job in &batch.jobs {
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO job VALUES (?1, ?2, ?3)")?
-            .execute(params![job.id.0.as_bytes(), VERSION, job.put()])?;
+        transaction.prepare_cached("INSERT OR REPLACE INTO job VALUES (?1, ?2, ?3)")?.execute(params![
+            job.id.0.as_bytes(),
+            VERSION,
+            job.put()
+        ])?;
     }
     for row in &batch.attempts {
-        transaction.prepare_cached("INSERT OR REPLACE INTO attempt VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-            row.attempt.id.0.as_bytes(),
-            row.job.0.as_bytes(),
-            VERSION,
-            row.put()
-        ])?;
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO attempt VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![row.attempt.id.0.as_bytes(), row.job.0.as_bytes(), VERSION, row.put()])?;
     }
     for row in &batch.problems {
         transaction
@@ -514,7 +526,8 @@ fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<
     }
     if let Some(last) = batch.problems.iter().map(|row| row.problem.number).max() {
         // Numbers are never used again, also when their problems are forgotten.
-        let keep = "INSERT INTO meta VALUES ('last_problem', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)";
+        let keep =
+            "INSERT INTO meta VALUES ('last_problem', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)";
         transaction.prepare_cached(keep)?.execute([last])?;
     }
     for number in &batch.gone_problems {
@@ -523,7 +536,12 @@ fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<
     Ok(())
 }
 
-fn forget_job(transaction: &Transaction<'_>, file: &Path, blobs: &Blobs, job: JobId) -> Result<(), StoreError> {
+fn forget_job(
+    transaction: &Transaction<'_>,
+    file: &Path,
+    blobs: &Blobs,
+    job: JobId,
+) -> Result<(), StoreError> {
     let fault = sql(file);
     let id = job.0.as_bytes();
     let outputs = transaction
@@ -534,7 +552,11 @@ fn forget_job(transaction: &Transaction<'_>, file: &Path, blobs: &Blobs, job: Jo
                 .collect::<rusqlite::Result<Vec<_>>>()
         })
         .map_err(&fault)?;
-    for statement in ["DELETE FROM output WHERE job = ?1", "DELETE FROM attempt WHERE job = ?1", "DELETE FROM job WHERE id = ?1"] {
+    for statement in [
+        "DELETE FROM output WHERE job = ?1",
+        "DELETE FROM attempt WHERE job = ?1",
+        "DELETE FROM job WHERE id = ?1",
+    ] {
         transaction.prepare_cached(statement).and_then(|mut delete| delete.execute([id])).map_err(&fault)?;
     }
     transaction

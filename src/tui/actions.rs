@@ -158,7 +158,12 @@ impl Action {
     pub fn is_view(self) -> bool {
         matches!(
             self,
-            Self::ViewFleet | Self::ViewTasks | Self::ViewInbox | Self::ViewProblems | Self::ViewWire | Self::ViewMessages
+            Self::ViewFleet
+                | Self::ViewTasks
+                | Self::ViewInbox
+                | Self::ViewProblems
+                | Self::ViewWire
+                | Self::ViewMessages
         )
     }
 

@@ -69,10 +69,10 @@ fn piped(parts: &[Part]) -> String {
 /// The command that does the same as an intent.
 pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
     let agent_of = |attempt: &Attempt| snapshot.agents.get(attempt.agent).map(reference).unwrap_or_default();
-    let find = |id| snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(_, attempt)| attempt);
-    let task_of = |attempt: &Attempt| {
-        attempt.task.as_ref().map(|task| quoted(task.id.raw())).unwrap_or_default()
-    };
+    let find =
+        |id| snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(_, attempt)| attempt);
+    let task_of =
+        |attempt: &Attempt| attempt.task.as_ref().map(|task| quoted(task.id.raw())).unwrap_or_default();
     let metadata = |json: &Option<crate::domain::message::Json>| {
         json.as_ref().map(|json| format!(" --metadata={}", quoted(json.raw()))).unwrap_or_default()
     };
@@ -80,7 +80,8 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         Intent::Send(send) => {
             let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == send.agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
-            let context = send.context.as_ref().map(|context| format!(" --context-id={}", quoted(context.raw())));
+            let context =
+                send.context.as_ref().map(|context| format!(" --context-id={}", quoted(context.raw())));
             format!(
                 "{}quarterdeck{flags} send -a {agent}{}{}{}",
                 piped(&send.parts),
@@ -102,12 +103,19 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         },
         Intent::Cancel { attempt, why } => match find(*attempt) {
             Some(attempt) => {
-                format!("quarterdeck{flags} task cancel -a {} {}{}", agent_of(attempt), task_of(attempt), reason(why))
+                format!(
+                    "quarterdeck{flags} task cancel -a {} {}{}",
+                    agent_of(attempt),
+                    task_of(attempt),
+                    reason(why)
+                )
             }
             None => String::new(),
         },
         Intent::CheckTask { attempt } => match find(*attempt) {
-            Some(attempt) => format!("quarterdeck{flags} task get -a {} {}", agent_of(attempt), task_of(attempt)),
+            Some(attempt) => {
+                format!("quarterdeck{flags} task get -a {} {}", agent_of(attempt), task_of(attempt))
+            }
             None => String::new(),
         },
         Intent::Resend { attempt, why } => format!("quarterdeck{flags} task resend {attempt}{}", reason(why)),
@@ -136,7 +144,10 @@ pub fn of_agent(agent: &Agent, flags: &str) -> String {
 pub fn curl(agent: &Agent, attempt: Option<&Attempt>, has_login: bool) -> Option<String> {
     let login = if has_login { " -H \"authorization: Bearer $TOKEN\"" } else { "" };
     let Some(task) = attempt.map(|attempt| attempt.task.as_ref()) else {
-        return Some(format!("curl -s{login} {}", quoted(&format!("{}/.well-known/agent-card.json", agent.spec.url.trim_end_matches('/')))));
+        return Some(format!(
+            "curl -s{login} {}",
+            quoted(&format!("{}/.well-known/agent-card.json", agent.spec.url.trim_end_matches('/')))
+        ));
     };
     let (task, interface) = (task?, agent.interface.as_ref()?);
     let codec = codec(interface.dialect);

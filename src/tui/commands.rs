@@ -24,7 +24,11 @@ pub const ALL: &[Command] = &[
     Command { name: "fleet", usage: "fleet NAME", doc: "Go to another fleet of the configuration." },
     Command { name: "theme", usage: "theme NAME", doc: "dark, light or mono." },
     Command { name: "ascii", usage: "ascii on|off", doc: "Draw with ASCII alone." },
-    Command { name: "mouse", usage: "mouse on|off", doc: "Leave the mouse to the terminal, or take it back." },
+    Command {
+        name: "mouse",
+        usage: "mouse on|off",
+        doc: "Leave the mouse to the terminal, or take it back.",
+    },
     Command { name: "suspend", usage: "suspend", doc: "Stop this console, as ctrl-z does elsewhere." },
     Command { name: "q", usage: "q", doc: "Leave. It says what goes on without you, and cancels nothing." },
 ];
@@ -154,15 +158,20 @@ pub fn find(shared: &Shared, wanted: &str) -> Option<View> {
         return Some(ProblemsView::new().at(key).into());
     }
     let named = |name: &str| name.eq_ignore_ascii_case(wanted);
-    if let Some((key, _)) = snapshot.agents.iter().find(|(_, agent)| agent.listed && named(&agent.name.line())) {
+    if let Some((key, _)) =
+        snapshot.agents.iter().find(|(_, agent)| agent.listed && named(&agent.name.line()))
+    {
         return View::agent(shared, key);
     }
-    let begins = |id: &str| id == wanted || (wanted.len() >= 4 && id.len() > wanted.len() && id.starts_with(wanted));
+    let begins =
+        |id: &str| id == wanted || (wanted.len() >= 4 && id.len() > wanted.len() && id.starts_with(wanted));
     let found = snapshot.attempts.iter().rev().find(|(_, attempt)| {
         let of_task = attempt.task.as_ref().is_some_and(|task| begins(&task.id.to_string()));
-        let of_job = || snapshot.job_of(attempt).is_some_and(|job| {
-            job.id.short() == wanted.to_ascii_uppercase() || begins(&job.id.to_string())
-        });
+        let of_job = || {
+            snapshot.job_of(attempt).is_some_and(|job| {
+                job.id.short() == wanted.to_ascii_uppercase() || begins(&job.id.to_string())
+            })
+        };
         of_task || begins(&attempt.id.to_string()) || of_job()
     });
     if let Some((_, attempt)) = found {

@@ -64,7 +64,9 @@ pub fn coarse_age(now: At, since: At) -> (String, Duration) {
 pub fn bytes(bytes: u64) -> String {
     let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
     match units.iter().find(|(unit, _)| bytes >= *unit) {
-        Some((unit, name)) if bytes / unit < 10 => format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit),
+        Some((unit, name)) if bytes / unit < 10 => {
+            format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
+        }
         Some((unit, name)) => format!("{} {name}", bytes / unit),
         None => format!("{bytes} B"),
     }
@@ -177,8 +179,14 @@ mod tests {
         for (millis, text) in [(14, "+14ms"), (3200, "+3.2s"), (34_000, "+34s"), (90_000, "+1m30s")] {
             assert_eq!(step(Duration::from_millis(millis)), text);
         }
-        assert_eq!((count(7), count(41_207), count(1_000_000)), ("7".into(), "41,207".into(), "1,000,000".into()));
-        assert_eq!((bytes(340), bytes(1_234), bytes(40_000_000)), ("340 B".into(), "1.2 kB".into(), "40 MB".into()));
+        assert_eq!(
+            (count(7), count(41_207), count(1_000_000)),
+            ("7".into(), "41,207".into(), "1,000,000".into())
+        );
+        assert_eq!(
+            (bytes(340), bytes(1_234), bytes(40_000_000)),
+            ("340 B".into(), "1.2 kB".into(), "40 MB".into())
+        );
     }
 
     #[test]

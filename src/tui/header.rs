@@ -116,7 +116,8 @@ fn pieces(shared: &Shared, counts: &Counts, level: Words) -> Vec<Piece> {
     let words = level == Words::All;
     let mut fleet = vec![span(shared.info.fleet.clone(), Role::Title)];
     if shared.info.protect {
-        let mark = if shared.theme.is_ascii() { " *PROD*".into() } else { format!(" {}PROD", glyphs.protect) };
+        let mark =
+            if shared.theme.is_ascii() { " *PROD*".into() } else { format!(" {}PROD", glyphs.protect) };
         fleet.push(span(mark, Role::Bad));
     }
     if shared.info.read_only {

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::format::Clocks;
+use super::overlays::Overlay;
 use super::theme::{Role, Theme};
 use super::views::View;
-use super::overlays::Overlay;
 use crate::demo::Caption;
 use crate::domain::detail::Detail;
 use crate::domain::fact::Fact;
@@ -317,7 +317,14 @@ impl Model {
 
 impl Shared {
     /// What is known at the start.
-    pub fn new(snapshot: Arc<Snapshot>, info: Info, theme: Theme, clocks: Clocks, size: (u16, u16), now: At) -> Self {
+    pub fn new(
+        snapshot: Arc<Snapshot>,
+        info: Info,
+        theme: Theme,
+        clocks: Clocks,
+        size: (u16, u16),
+        now: At,
+    ) -> Self {
         Self {
             latest: snapshot.clone(),
             snapshot,

@@ -256,7 +256,9 @@ impl Console {
                 Woken::Signal(number) => return Ok(Left::Signal(number)),
                 Woken::News(msg) => {
                     msgs.push(msg);
-                    while msgs.len() < BATCH && let Ok(msg) = told.try_recv() {
+                    while msgs.len() < BATCH
+                        && let Ok(msg) = told.try_recv()
+                    {
                         msgs.push(msg);
                     }
                 }
@@ -340,7 +342,8 @@ impl Console {
             Cmd::Index(work, snapshot) => {
                 tokio::task::spawn_blocking(move || {
                     let rows = work.build(&snapshot);
-                    let _the_screen_has_gone = news.blocking_send(Msg::Indexed(work.order, snapshot.rev, rows));
+                    let _the_screen_has_gone =
+                        news.blocking_send(Msg::Indexed(work.order, snapshot.rev, rows));
                 });
             }
             Cmd::Present(on) => {
@@ -349,7 +352,13 @@ impl Console {
                 }
             }
             // These need the terminal, and are done where it is.
-            Cmd::Copy(_) | Cmd::Edit(_) | Cmd::Redraw | Cmd::Mouse(_) | Cmd::Suspend | Cmd::Quit | Cmd::Switch(_) => {}
+            Cmd::Copy(_)
+            | Cmd::Edit(_)
+            | Cmd::Redraw
+            | Cmd::Mouse(_)
+            | Cmd::Suspend
+            | Cmd::Quit
+            | Cmd::Switch(_) => {}
         }
     }
 }
@@ -416,7 +425,8 @@ async fn follow(handle: Handle, job: JobId, news: mpsc::Sender<Msg>) {
 async fn edit(text: &str) -> Result<String, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
-    let path = std::env::temp_dir().join(format!("quarterdeck-{}-{}.md", std::process::id(), uuid::Uuid::now_v7()));
+    let path =
+        std::env::temp_dir().join(format!("quarterdeck-{}-{}.md", std::process::id(), uuid::Uuid::now_v7()));
     let told = |error: io::Error| format!("{}: {error}", path.display());
     let write = || -> io::Result<()> {
         let mut options = std::fs::OpenOptions::new();

@@ -55,7 +55,9 @@ pub fn attempt(attempt: &Attempt, glyphs: &'static Glyphs) -> Told {
         Some(Verdict::Silent) => return told(glyphs.doubtful, "silent", Role::Warn),
         None => {}
     }
-    if !task.state.is_terminal() && let Some(cancel) = task.cancel {
+    if !task.state.is_terminal()
+        && let Some(cancel) = task.cancel
+    {
         return match cancel {
             CancelMark::Asked => told(glyphs.working, "cancel asked", Role::Warn),
             CancelMark::Agreed => told(glyphs.working, "cancel agreed", Role::Warn),
@@ -70,7 +72,9 @@ pub fn attempt(attempt: &Attempt, glyphs: &'static Glyphs) -> Told {
         TaskState::InputRequired | TaskState::AuthRequired if attempt.needs_you() => {
             told(glyphs.you, &word, Role::You)
         }
-        TaskState::InputRequired | TaskState::AuthRequired => told(glyphs.working, "answered, waiting", Role::Plain),
+        TaskState::InputRequired | TaskState::AuthRequired => {
+            told(glyphs.working, "answered, waiting", Role::Plain)
+        }
         TaskState::Completed => told(glyphs.completed, &word, Role::Ok),
         TaskState::Failed => told(glyphs.failed, &word, Role::Bad),
         TaskState::Canceled => told(glyphs.canceled, &word, Role::Plain),

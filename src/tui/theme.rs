@@ -104,8 +104,17 @@ impl Theme {
         let looks: Result<Looks, _> = toml::from_str(text);
         let styles = looks.map_or([Style::new(); 11], |looks| {
             [
-                looks.plain, looks.ok, looks.warn, looks.bad, looks.you, looks.doubt, looks.accent, looks.quiet,
-                looks.title, looks.key, looks.caption,
+                looks.plain,
+                looks.ok,
+                looks.warn,
+                looks.bad,
+                looks.you,
+                looks.doubt,
+                looks.accent,
+                looks.quiet,
+                looks.title,
+                looks.key,
+                looks.caption,
             ]
             .map(|look| style(&look, depth))
         });
@@ -239,7 +248,8 @@ mod tests {
             }
         }
         for glyphs in [&UNICODE, &ASCII] {
-            for one in [glyphs.up, glyphs.you, glyphs.lost, glyphs.cursor, glyphs.gap, glyphs.heavy_vertical] {
+            for one in [glyphs.up, glyphs.you, glyphs.lost, glyphs.cursor, glyphs.gap, glyphs.heavy_vertical]
+            {
                 assert_eq!(one.width(), 1, "{one}");
             }
         }

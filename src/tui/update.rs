@@ -216,7 +216,8 @@ fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>
     match result {
         Ok(Receipt::Taken { job, .. }) if model.opens => {
             model.opens = false;
-            let found = model.shared.latest.jobs.iter().rev().find(|(_, row)| row.id == job).map(|(key, _)| key);
+            let found =
+                model.shared.latest.jobs.iter().rev().find(|(_, row)| row.id == job).map(|(key, _)| key);
             if let Some(view) = found.and_then(|key| View::job(&model.shared, key)) {
                 open(model, view);
             }
@@ -360,9 +361,10 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
     match action {
         Some(action) => act(model, action, cmds),
         None => {
-            let sorted = chord.typed().filter(char::is_ascii_uppercase).is_some_and(|letter| {
-                model.view.screen_mut().sort(letter)
-            });
+            let sorted = chord
+                .typed()
+                .filter(char::is_ascii_uppercase)
+                .is_some_and(|letter| model.view.screen_mut().sort(letter));
             if !sorted {
                 let text = format!("{chord} means nothing here; ? shows every key");
                 say(model, Role::Quiet, text);
@@ -379,7 +381,10 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
             cmds.push(Cmd::Submit(intent, words));
         }
         Step::Cmd(Cmd::Copy(text)) => {
-            let shown = crate::domain::text::fit(&text.replace('\n', " "), usize::from(model.shared.size.0).saturating_sub(12));
+            let shown = crate::domain::text::fit(
+                &text.replace('\n', " "),
+                usize::from(model.shared.size.0).saturating_sub(12),
+            );
             say(model, Role::Ok, format!("copied: {shown}"));
             cmds.push(Cmd::Copy(text));
         }
@@ -533,7 +538,9 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
 
 fn go_to(model: &mut Model, view: impl Into<View>) {
     let view = view.into();
-    if view.screen().word() == model.view.screen().word() && matches!(view, View::Fleet(_) | View::Inbox(_) | View::Problems(_)) {
+    if view.screen().word() == model.view.screen().word()
+        && matches!(view, View::Fleet(_) | View::Inbox(_) | View::Problems(_))
+    {
         return;
     }
     // A list that was looked at lately is found as it was left.
@@ -562,7 +569,8 @@ fn hold(model: &mut Model) {
 fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let target = model.view.screen().target(&model.shared);
     let snapshot = &model.shared.latest;
-    let attempt = target.attempt.and_then(|key| snapshot.attempts.get(key)).filter(|attempt| attempt.task.is_some());
+    let attempt =
+        target.attempt.and_then(|key| snapshot.attempts.get(key)).filter(|attempt| attempt.task.is_some());
     let agent = target.agent.and_then(|key| snapshot.agents.get(key));
     match (attempt, agent) {
         (Some(attempt), _) => {
@@ -638,7 +646,8 @@ fn edit_copy(model: &mut Model) {
         // The list knows the first words; the whole message is on the task's page.
         None => draft.message = job.map(|job| job.title.line().into_string()).unwrap_or_default(),
     }
-    draft.context = attempt.task.as_ref().and_then(|task| task.context.clone()).map(|context| (context, false));
+    draft.context =
+        attempt.task.as_ref().and_then(|task| task.context.clone()).map(|context| (context, false));
     compose(model, draft, false);
 }
 
@@ -652,7 +661,9 @@ fn data_of(parts: &[Part]) -> String {
 
 fn answer(model: &mut Model) {
     let target = target(model);
-    let Some((key, attempt)) = target.attempt.and_then(|key| Some((key, model.shared.latest.attempts.get(key)?))) else {
+    let Some((key, attempt)) =
+        target.attempt.and_then(|key| Some((key, model.shared.latest.attempts.get(key)?)))
+    else {
         return say(model, Role::Quiet, "no question here".into());
     };
     if attempt.task.is_none() && attempt.needs_you() {
@@ -694,7 +705,10 @@ fn card(model: &mut Model, about: About) {
     }
     let card = Card::new(&model.shared, about.clone(), &keys);
     if card.is_empty() {
-        let why = keys.first().and_then(|key| model.shared.snapshot.attempts.get(*key)).map(|row| about.why_not(row));
+        let why = keys
+            .first()
+            .and_then(|key| model.shared.snapshot.attempts.get(*key))
+            .map(|row| about.why_not(row));
         return say(model, Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
     }
     model.overlays.push(Overlay::Card(card));

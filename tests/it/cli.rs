@@ -35,7 +35,8 @@ impl Desk {
     async fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["-o", "json"]].concat()).await;
         assert!(output.status.success(), "{args:?}: {}{}", text(&output.stdout), text(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{args:?}: {}", text(&output.stdout)))
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|_| panic!("{args:?}: {}", text(&output.stdout)))
     }
 
     /// The exit code and the error's code of a command that fails.
@@ -63,13 +64,19 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
     ]);
     let agents = desk.json(&["agents"]).await;
     let rows = agents["agents"].as_array().unwrap();
-    let told: Vec<_> = rows.iter().map(|row| (row["name"].as_str(), row["state"].as_str(), row["dialect"].as_str())).collect();
-    assert_eq!(told, [
-        (Some("steady"), Some("up"), Some("1.0")),
-        (Some("old"), Some("up"), Some("0.3")),
-        (Some("words"), Some("up"), Some("1.0")),
-        (Some("asks"), Some("up"), Some("1.0")),
-    ]);
+    let told: Vec<_> = rows
+        .iter()
+        .map(|row| (row["name"].as_str(), row["state"].as_str(), row["dialect"].as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (Some("steady"), Some("up"), Some("1.0")),
+            (Some("old"), Some("up"), Some("0.3")),
+            (Some("words"), Some("up"), Some("1.0")),
+            (Some("asks"), Some("up"), Some("1.0")),
+        ]
+    );
     assert_eq!(rows[0]["binding"], "JSONRPC");
     assert!(rows[0]["reason"].is_null() && rows[0]["since"].is_string());
 
@@ -78,11 +85,10 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
         let ours = &sent["task"]["metadata"]["quarterdeck"];
         assert_eq!(sent["task"]["status"]["state"], "TASK_STATE_COMPLETED");
         assert_eq!(sent["task"]["artifacts"][0]["parts"][0]["text"], "Done: do it");
-        assert_eq!((&ours["agent"], &ours["attemptState"], &ours["cancel"]), (
-            &Value::from(agent),
-            &Value::from("accepted"),
-            &Value::Null
-        ));
+        assert_eq!(
+            (&ours["agent"], &ours["attemptState"], &ours["cancel"]),
+            (&Value::from(agent), &Value::from("accepted"), &Value::Null)
+        );
         let id = sent["task"]["id"].as_str().unwrap();
         let read = desk.json(&["task", "get", id]).await;
         assert_eq!(read["status"]["state"], "TASK_STATE_COMPLETED");
@@ -114,14 +120,16 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
 async fn streams_are_json_lines_that_end_with_the_end() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("words", Behaviour::MessageOnly)]);
     let output = desk.run(&["send", "-a", &desk.url("steady"), "--stream", "-o", "json", "do it"]).await;
-    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines[0]["task"]["id"].is_string(), "{lines:?}");
     assert!(lines.iter().any(|line| line["artifactUpdate"]["artifact"]["parts"][0]["text"] == "Done: do it"));
     let last = lines.last().unwrap();
     assert_eq!(last["statusUpdate"]["status"]["state"], "TASK_STATE_COMPLETED");
     assert_eq!(last["statusUpdate"]["taskId"], lines[0]["task"]["id"]);
     let output = desk.run(&["send", "-a", &desk.url("words"), "--stream", "-o", "json", "which way?"]).await;
-    let lines: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), &lines[0]["message"]["role"]), (1, &Value::from("ROLE_AGENT")));
 }
 
@@ -136,11 +144,20 @@ async fn failures_have_a_code_and_an_exit() {
     assert_eq!(desk.error(&["card", "get", "-a", &gone]).await, (3, "A2ACLI_ERR_UNREACHABLE".into()));
     assert_eq!(desk.error(&["send", "-a", "stedy", "x"]).await, usage("A2ACLI_ERR_USAGE"));
     assert_eq!(desk.error(&["send", "-a", "steady"]).await, usage("A2ACLI_ERR_USAGE"));
-    assert_eq!(desk.error(&["send", "-a", "steady", "--metadata", "[1]", "x"]).await, usage("A2ACLI_ERR_USAGE"));
+    assert_eq!(
+        desk.error(&["send", "-a", "steady", "--metadata", "[1]", "x"]).await,
+        usage("A2ACLI_ERR_USAGE")
+    );
     assert_eq!(desk.error(&["send", "-a", "steady", "--nonsense"]).await, usage("A2ACLI_ERR_USAGE"));
-    assert_eq!(desk.error(&["--read-only", "send", "-a", "steady", "x"]).await, (1, "QUARTERDECK_ERR_READ_ONLY".into()));
+    assert_eq!(
+        desk.error(&["--read-only", "send", "-a", "steady", "x"]).await,
+        (1, "QUARTERDECK_ERR_READ_ONLY".into())
+    );
     assert_eq!(desk.error(&["task", "get", "-a", "steady", "nope"]).await, (1, "TaskNotFoundError".into()));
-    assert_eq!(desk.error(&["task", "cancel", "-a", "steady", "nope"]).await, (1, "TaskNotFoundError".into()));
+    assert_eq!(
+        desk.error(&["task", "cancel", "-a", "steady", "nope"]).await,
+        (1, "TaskNotFoundError".into())
+    );
     assert_eq!(desk.error(&["--fleet", "prod", "agents"]).await, usage("A2ACLI_ERR_USAGE"));
     assert_eq!(
         desk.error(&["send", "-a", "steady", "--task-id", "nope", "x"]).await,
@@ -222,7 +239,8 @@ async fn the_configuration_is_shown_and_checked() {
     assert_eq!(of("fleet.default.probe_interval"), "file, line 2");
     assert_eq!(of("console.theme"), "default");
     assert_eq!(of("data folder"), "flag, --data-dir");
-    std::fs::write(desk.dir.path().join("config.toml"), "them = 1\n[watch]\nsilent_after = \"soon\"\n").unwrap();
+    std::fs::write(desk.dir.path().join("config.toml"), "them = 1\n[watch]\nsilent_after = \"soon\"\n")
+        .unwrap();
     let output = desk.run(&["config", "check"]).await;
     assert_eq!(output.status.code(), Some(2));
     let told = text(&output.stderr);

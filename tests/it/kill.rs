@@ -23,7 +23,8 @@ const AT_ONCE: usize = 3;
 pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quarterdeck"));
     command.stdin(Stdio::null()).stderr(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-    for variable in ["QUARTERDECK_DATA_DIR", "QUARTERDECK_CONFIG", "QUARTERDECK_FLEET", "QUARTERDECK_DIE_AT"] {
+    for variable in ["QUARTERDECK_DATA_DIR", "QUARTERDECK_CONFIG", "QUARTERDECK_FLEET", "QUARTERDECK_DIE_AT"]
+    {
         command.env_remove(variable);
     }
     command
@@ -136,7 +137,10 @@ async fn kills(points: &[Option<&str>], times: usize) {
         let states = |key: &str| -> Vec<Value> { list[key].as_array().cloned().unwrap_or_default() };
         let with_task = states("tasks").into_iter().map(|task| task["metadata"]["quarterdeck"].clone());
         let attempts: Vec<Value> = with_task.chain(states("attempts")).collect();
-        let open = attempts.iter().filter(|a| matches!(a["attemptState"].as_str(), Some("planned" | "sending"))).count();
+        let open = attempts
+            .iter()
+            .filter(|a| matches!(a["attemptState"].as_str(), Some("planned" | "sending")))
+            .count();
         if open == 0 {
             let known: BTreeSet<String> =
                 attempts.iter().filter_map(|a| a["attempt"].as_str().map(ToOwned::to_owned)).collect();
@@ -151,7 +155,10 @@ async fn kills(points: &[Option<&str>], times: usize) {
     assert!(uncertain <= deaths * AT_ONCE, "{uncertain} uncertain after {deaths} deaths");
     let (received, doubled) = fleet.received();
     assert_eq!(doubled, 0, "of {received} sendings");
-    println!("{deaths} deaths, {} promised, {received} received, {uncertain} uncertain, 0 doubled", promised.len());
+    println!(
+        "{deaths} deaths, {} promised, {received} received, {uncertain} uncertain, 0 doubled",
+        promised.len()
+    );
 }
 
 fn measure(usual: usize) -> usize {

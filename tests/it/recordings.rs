@@ -27,7 +27,8 @@ fn folder() -> PathBuf {
 }
 
 fn recordings(server: &str) -> Vec<Recording> {
-    let mut files: Vec<_> = std::fs::read_dir(folder().join(server)).unwrap().map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder().join(server)).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     files.iter().map(|file| read(file)).collect()
 }
@@ -68,7 +69,8 @@ impl Recording {
             let text = String::from_utf8_lossy(&self.body);
             let told = match card::decode(&text) {
                 Ok(card) => {
-                    let schemes: Vec<_> = card.security.iter().map(|s| format!("{} {}", s.name, s.kind)).collect();
+                    let schemes: Vec<_> =
+                        card.security.iter().map(|s| format!("{} {}", s.name, s.kind)).collect();
                     let faults: Vec<_> = card.faults.iter().map(ToString::to_string).collect();
                     format!("card {} offers {}; {schemes:?} {faults:?}", card.name, card.offers_in_words())
                 }
@@ -90,7 +92,9 @@ impl Recording {
         let mut lines: Vec<(String, u32)> = Vec::new();
         for data in events(&self.body) {
             let told = match codec.decode_event(&data) {
-                Ok(Event::Chunk { artifact, last, .. }) => format!("chunk of {artifact}{}", if last { ", last" } else { "" }),
+                Ok(Event::Chunk { artifact, last, .. }) => {
+                    format!("chunk of {artifact}{}", if last { ", last" } else { "" })
+                }
                 Ok(Event::Full(event)) => tell_event(&event),
                 Ok(Event::Error(cause)) => format!("error in the stream: {}", tell_cause(&cause)),
                 Err(cause) => format!("unreadable: {}", tell_cause(&cause)),

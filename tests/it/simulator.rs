@@ -128,7 +128,8 @@ impl World {
             world.at(Duration::from_micros(at), Happening::Stranger);
         }
         for _ in 0..world.seed.below(6) {
-            let (at, agent) = (world.seed.below(STORM.as_micros() as u64), world.seed.below(AGENTS as u64) as usize);
+            let (at, agent) =
+                (world.seed.below(STORM.as_micros() as u64), world.seed.below(AGENTS as u64) as usize);
             world.at(Duration::from_micros(at), Happening::Toggle(agent));
         }
         for _ in 0..world.seed.below(4) {
@@ -442,7 +443,10 @@ impl World {
     /// Events of one stream keep their order, as TCP keeps it.
     fn stream_event(&mut self, call: CallId, event: StreamEvent) {
         let outcome = Outcome::Event(event);
-        self.at(Duration::from_millis(20), Happening::Input(Input::Outcome { call, outcome: outcome.clone() }));
+        self.at(
+            Duration::from_millis(20),
+            Happening::Input(Input::Outcome { call, outcome: outcome.clone() }),
+        );
         if self.mischief(40) {
             self.at(Duration::from_millis(20), Happening::Input(Input::Outcome { call, outcome }));
         }
@@ -470,8 +474,11 @@ impl World {
     }
 
     fn end_streams(&mut self, index: usize, id: &str) {
-        let streams =
-            self.agents[index].tasks.get_mut(id).map(|toy| std::mem::take(&mut toy.streams)).unwrap_or_default();
+        let streams = self.agents[index]
+            .tasks
+            .get_mut(id)
+            .map(|toy| std::mem::take(&mut toy.streams))
+            .unwrap_or_default();
         for call in streams {
             let ended = Input::Outcome { call, outcome: Outcome::Ended(Ok(())) };
             self.at(Duration::from_millis(25), Happening::Input(ended));
@@ -503,8 +510,13 @@ impl World {
                     parts: vec![Part::text(text.as_str())],
                     metadata: None,
                 };
-                let event =
-                    StreamEvent::Artifact { task: None, context: None, artifact, append: step > 1, last: step == 3 };
+                let event = StreamEvent::Artifact {
+                    task: None,
+                    context: None,
+                    artifact,
+                    append: step > 1,
+                    last: step == 3,
+                };
                 (event, true)
             }
             4 if script % 5 == 0 && toy.said.len() == 1 => {
@@ -545,7 +557,8 @@ impl World {
             }
         } else {
             agent.life += 1;
-            let streams: Vec<_> = agent.tasks.values_mut().flat_map(|toy| std::mem::take(&mut toy.streams)).collect();
+            let streams: Vec<_> =
+                agent.tasks.values_mut().flat_map(|toy| std::mem::take(&mut toy.streams)).collect();
             for call in streams {
                 let cut = Input::Outcome { call, outcome: Outcome::Ended(Err(Cause::Reset)) };
                 self.at(Duration::from_millis(25), Happening::Input(cut));
@@ -575,9 +588,11 @@ impl World {
             2 => {
                 let waiting = attempts.iter().find(|attempt| attempt.needs_you() && attempt.task.is_some());
                 match waiting {
-                    Some(attempt) => {
-                        Intent::Answer { attempt: attempt.id, parts: vec![Part::text("Lisbon")], metadata: None }
-                    }
+                    Some(attempt) => Intent::Answer {
+                        attempt: attempt.id,
+                        parts: vec![Part::text("Lisbon")],
+                        metadata: None,
+                    },
                     None => return,
                 }
             }
@@ -658,7 +673,8 @@ impl World {
                     }
                 }
             }
-            if due.is_some_and(|due| due <= at) && next.is_none_or(|next| due.is_some_and(|due| due <= next)) {
+            if due.is_some_and(|due| due <= at) && next.is_none_or(|next| due.is_some_and(|due| due <= next))
+            {
                 self.feed(Input::Deadline);
                 assert!(self.core.deadline().is_none_or(|next| next > self.now), "a deadline stays due");
             } else if let Some(((_, _), what)) = self.queue.pop_first() {
@@ -696,14 +712,17 @@ impl World {
                 Some(Phase::Planned) | None => {
                     matches!(phase, Phase::Sending | Phase::Unsent)
                 }
-                Some(Phase::Sending) => !matches!(phase, Phase::Sending | Phase::Planned | Phase::PresumedLost),
+                Some(Phase::Sending) => {
+                    !matches!(phase, Phase::Sending | Phase::Planned | Phase::PresumedLost)
+                }
                 Some(Phase::Uncertain) => {
                     matches!(phase, Phase::Planned | Phase::PresumedLost | Phase::Answered)
                 }
                 Some(_) => false,
             };
             // The facts of one step are checked before they join the journal.
-            let same_step = before.is_none() || before == Some(Phase::Planned) || before == Some(Phase::Uncertain);
+            let same_step =
+                before.is_none() || before == Some(Phase::Planned) || before == Some(Phase::Uncertain);
             assert!(allowed || same_step, "{attempt:?} went from {before:?} to {phase:?}");
         }
     }
@@ -776,7 +795,8 @@ impl World {
             match toy.tasks.get(task.id.raw()) {
                 Some(truth) => {
                     // What only a stream told that we did not have, nobody can know.
-                    let untold = toy.lies && truth.state == TaskState::Completed && task.state == TaskState::Working;
+                    let untold =
+                        toy.lies && truth.state == TaskState::Completed && task.state == TaskState::Working;
                     assert!(
                         task.state == truth.state || task.verdict.is_some() || untold,
                         "{key:?}: we say {:?}, its agent says {:?}: {attempt:?}",

@@ -141,7 +141,8 @@ fn large_outputs_are_files_by_content() {
     // Another process goes on with it.
     drop((writer, done));
     let (writer, done) = open(dir.path());
-    let more = story.chunk(true, vec![piece(20), Part { content: Content::Raw("AAAA".into()), ..Part::text("") }]);
+    let more =
+        story.chunk(true, vec![piece(20), Part { content: Content::Raw("AAAA".into()), ..Part::text("") }]);
     facts.push(more.clone());
     commit(&writer, &done, Batch { facts: vec![more], ..Batch::default() });
     let reader = Reader::open(dir.path()).unwrap().unwrap();
@@ -207,7 +208,12 @@ fn a_locked_file_is_told_and_survived() {
     let attempt = story.attempt;
     let lost = story.fact(What::Settled { attempt });
     let agent = quarterdeck::domain::agent::Agent { ..agent(9) };
-    assert!(writer.hand_over(Batch { number: 5, facts: vec![lost], agents: vec![agent], ..Batch::default() }));
+    assert!(writer.hand_over(Batch {
+        number: 5,
+        facts: vec![lost],
+        agents: vec![agent],
+        ..Batch::default()
+    }));
     let wait = Duration::from_secs(20);
     let Ok(Done::Failed { number: 5, why }) = done.recv_timeout(wait) else { panic!("not told") };
     assert!(why.to_string().contains("locked"), "{why}");
@@ -228,7 +234,12 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
     let (writer, done) = open(dir.path());
     let attempt = story.attempt;
     let fact = story.fact(What::Settled { attempt });
-    assert!(writer.hand_over(Batch { number: 1, facts: vec![fact], agents: vec![agent(1)], ..Batch::default() }));
+    assert!(writer.hand_over(Batch {
+        number: 1,
+        facts: vec![fact],
+        agents: vec![agent(1)],
+        ..Batch::default()
+    }));
     let Ok(Done::Failed { why, .. }) = done.recv_timeout(Duration::from_secs(20)) else { panic!("not told") };
     assert!(why.to_string().contains("full"), "{why}");
     journal.execute_batch("DROP TRIGGER full").unwrap();
@@ -239,7 +250,10 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
 fn a_newer_schema_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
-    rusqlite::Connection::open(journal_path(dir.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    rusqlite::Connection::open(journal_path(dir.path()))
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
     let refused = Writer::open(dir.path(), false, |_| {}).unwrap_err();
     assert!(matches!(refused, StoreError::Newer { found: 99, .. }));
     assert!(refused.to_string().contains("written by a newer quarterdeck"), "{refused}");

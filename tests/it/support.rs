@@ -59,7 +59,11 @@ pub(crate) fn engine_with(fleet: &Fleet, dir: Option<&Path>, rules: Rules) -> En
 
 /// Waits until a snapshot fits, and returns what was found in it.
 #[track_caller]
-pub(crate) fn until<T>(handle: &Handle, what: &str, find: impl Fn(&Snapshot) -> Option<T>) -> impl Future<Output = T> {
+pub(crate) fn until<T>(
+    handle: &Handle,
+    what: &str,
+    find: impl Fn(&Snapshot) -> Option<T>,
+) -> impl Future<Output = T> {
     let mut snapshots = handle.watch();
     let what = what.to_owned();
     async move {
@@ -103,7 +107,11 @@ pub(crate) async fn known(handle: &Handle, name: &str) -> AgentId {
     until(handle, "the agent", move |snapshot| agent_of(snapshot, &name).map(|agent| agent.id)).await
 }
 
-pub(crate) async fn try_send(handle: &Handle, agent: &str, text: &str) -> Result<(JobId, AttemptId), Refusal> {
+pub(crate) async fn try_send(
+    handle: &Handle,
+    agent: &str,
+    text: &str,
+) -> Result<(JobId, AttemptId), Refusal> {
     let agent = known(handle, agent).await;
     let send = Send {
         agent,

@@ -99,7 +99,8 @@ fn a_hostile_agent_harms_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_is_answered_and_the_task_goes_on() {
     for old in [false, true] {
-        let agent = if old { old_part("one", Behaviour::NeedsInput) } else { part("one", Behaviour::NeedsInput) };
+        let agent =
+            if old { old_part("one", Behaviour::NeedsInput) } else { part("one", Behaviour::NeedsInput) };
         let fleet = fleet(vec![agent]);
         let engine = engine(&fleet, None);
         let handle = engine.handle();
@@ -252,7 +253,9 @@ async fn everything_is_where_it_was_after_a_restart() {
     let handle = second.handle();
     let snapshot = handle.snapshot();
     assert_eq!(task_of(&snapshot, steady).map(|task| &task.state), Some(&TaskState::Completed));
-    assert!(task_of(&snapshot, silent).is_some_and(|task| task.gap_since.is_some() || task.verdict.is_some()));
+    assert!(
+        task_of(&snapshot, silent).is_some_and(|task| task.gap_since.is_some() || task.verdict.is_some())
+    );
     until(&handle, "the task again", |snapshot| {
         let task = task_of(snapshot, silent)?;
         (task.state == TaskState::Working && task.verdict.is_none() && task.gap_since.is_none()).then_some(())

@@ -109,15 +109,24 @@ fn schedule(turn: &mut Turn, agent: AgentKey) {
 /// A job was sent to the agent, or one was found: the listing becomes quick.
 pub(super) fn quicken(turn: &mut Turn, agent: AgentKey) {
     let due = turn.at + BUSY;
-    let lists = turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0);
+    let lists =
+        turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0);
     let listing = &turn.agent_live(agent).listing;
-    if lists && !listing.unsupported && listing.adopted && listing.call.is_none() && listing.states.is_empty() {
+    if lists && !listing.unsupported && listing.adopted && listing.call.is_none() && listing.states.is_empty()
+    {
         turn.set_timer_by(Timer::List(agent), due);
     }
 }
 
 /// What a listing told.
-pub(super) fn listed(turn: &mut Turn, agent: AgentKey, why: ListWhy, query: ListQuery, issued: At, outcome: Outcome) {
+pub(super) fn listed(
+    turn: &mut Turn,
+    agent: AgentKey,
+    why: ListWhy,
+    query: ListQuery,
+    issued: At,
+    outcome: Outcome,
+) {
     if matches!(why, ListWhy::Adopt | ListWhy::Refresh) {
         turn.agent_live(agent).listing.call = None;
     }
@@ -128,7 +137,8 @@ pub(super) fn listed(turn: &mut Turn, agent: AgentKey, why: ListWhy, query: List
     };
     match why {
         ListWhy::Confirm(key) => {
-            let wanted = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).map(|t| t.id.clone());
+            let wanted =
+                turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).map(|t| t.id.clone());
             match tasks.into_iter().find(|report| Some(&report.id) == wanted.as_ref()) {
                 Some(report) => watch::compare(turn, key, report.status.state, Via::List, issued),
                 None => watch::settle(turn, key),
@@ -181,7 +191,9 @@ fn refreshed(
     let more = news > 0 && turn.agent_live(agent).listing.rounds % (SUBMITTED_EVERY * PAGES) != 0;
     match next {
         _ if again => order_list(turn, agent, ListWhy::Refresh, ListQuery { history: true, ..query }),
-        Some(page) if more => order_list(turn, agent, ListWhy::Refresh, ListQuery { page: Some(page), ..query }),
+        Some(page) if more => {
+            order_list(turn, agent, ListWhy::Refresh, ListQuery { page: Some(page), ..query })
+        }
         _ => schedule(turn, agent),
     }
 }
@@ -279,12 +291,14 @@ struct About {
 impl About {
     fn of(report: &TaskReport) -> Self {
         let first = report.history.iter().find(|message| message.role == Role::User);
-        let title = first.map_or_else(|| Untrusted::from(""), |message| message.headline(dispatch::TITLE_CHARS));
+        let title =
+            first.map_or_else(|| Untrusted::from(""), |message| message.headline(dispatch::TITLE_CHARS));
         let said = |pick: fn(&Hints) -> Option<Untrusted>| {
             first.and_then(|message| pick(&message.hints)).or_else(|| pick(&report.hints))
         };
         let referenced = |message: &Message| message.references.first().cloned();
-        let parent = first.and_then(|message| message.hints.parent.clone()).or_else(|| report.hints.parent.clone());
+        let parent =
+            first.and_then(|message| message.hints.parent.clone()).or_else(|| report.hints.parent.clone());
         Self {
             title,
             hints: Hints {
@@ -308,12 +322,15 @@ pub(super) fn explain(turn: &mut Turn, key: AttemptKey, report: &TaskReport) {
         return;
     }
     let (id, skill) = (job.id, job.skill.clone());
-    turn.job_fact(id, What::JobExplained {
-        title: about.title,
-        caller: about.hints.caller,
-        skill: about.hints.skill.or(skill),
-        parent: about.hints.parent,
-    });
+    turn.job_fact(
+        id,
+        What::JobExplained {
+            title: about.title,
+            caller: about.hints.caller,
+            skill: about.hints.skill.or(skill),
+            parent: about.hints.parent,
+        },
+    );
 }
 
 /// A found attempt turns out to be a sending of ours: the implicit job goes.
@@ -333,8 +350,10 @@ pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
     for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key), Timer::Lookup(key)] {
         turn.clear_timer(timer);
     }
-    turn.core.live.calls.retain(|_, pending| !matches!(pending.what,
-        PendingWhat::Get(of, _) | PendingWhat::Stream(of) | PendingWhat::Cancel(of) if of == key));
+    turn.core.live.calls.retain(|_, pending| {
+        !matches!(pending.what,
+        PendingWhat::Get(of, _) | PendingWhat::Stream(of) | PendingWhat::Cancel(of) if of == key)
+    });
     turn.job_fact(id, What::JobForgotten);
 }
 
@@ -380,15 +399,18 @@ pub(super) fn adopt_by_id(turn: &mut Turn, agent: AgentId, task: &TaskId) -> Res
         let at = turn.at;
         let (job, attempt) = (JobId(turn.core.seed.uuid(at)), AttemptId(turn.core.seed.uuid(at)));
         let nothing = Untrusted::from("");
-        turn.record_new(Owner::Job(job), What::JobOpened {
-            origin: Origin::Found,
-            title: nothing,
-            caller: None,
-            skill: None,
-            context: None,
-            parent: None,
-            message: None,
-        });
+        turn.record_new(
+            Owner::Job(job),
+            What::JobOpened {
+                origin: Origin::Found,
+                title: nothing,
+                caller: None,
+                skill: None,
+                context: None,
+                parent: None,
+                message: None,
+            },
+        );
         turn.job_fact(job, What::AttemptPlanned { attempt, agent, message_id: None });
         let new = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
         let task = task.clone();

@@ -54,7 +54,8 @@ fn order(turn: &mut Turn, key: AttemptKey) -> Result<(), Refusal> {
 }
 
 fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Cause>>) {
-    let now = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.cancel);
+    let now =
+        turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.cancel);
     if now != Some(mark) {
         turn.attempt_fact(key, |attempt| What::CancelMoved { attempt, mark, cause });
     }
@@ -64,7 +65,8 @@ fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Ca
 pub(super) fn answered(turn: &mut Turn, key: AttemptKey, outcome: Outcome) {
     let at = turn.at;
     turn.watch(key).cancel_call = None;
-    let over = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(|task| task.is_over());
+    let over =
+        turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(|task| task.is_over());
     match outcome {
         Outcome::Task(..) | Outcome::Message(..) if over => return,
         Outcome::Task(..) | Outcome::Message(..) => {
@@ -135,7 +137,8 @@ pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let open = matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed));
     let under_way = turn.core.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some());
-    if open && !task.is_over() && !under_way && !turn.core.rules.read_only && turn.core.live.unsaved.is_none() {
+    if open && !task.is_over() && !under_way && !turn.core.rules.read_only && turn.core.live.unsaved.is_none()
+    {
         mark(turn, key, CancelMark::Asked, None);
         let _refused_when_unspoken = order(turn, key);
     }

@@ -186,7 +186,8 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
                 }
                 watch::stream_ended(turn, key, how.err().map(Arc::new));
             } else {
-                let cause = how.err().unwrap_or_else(|| Cause::Malformed("the stream ended without an event".into()));
+                let cause =
+                    how.err().unwrap_or_else(|| Cause::Malformed("the stream ended without an event".into()));
                 may_have_arrived(turn, agent, key, cause);
             }
         }
@@ -305,7 +306,8 @@ fn uncertain(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
 }
 
 fn can_look_up(turn: &mut Turn, agent: AgentKey) -> bool {
-    let lists = turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0);
+    let lists =
+        turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0);
     lists && !turn.agent_live(agent).listing.unsupported
 }
 
@@ -361,7 +363,10 @@ pub(super) fn resend(
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let job = turn.state().job_of(row).map(|job| job.id).ok_or_else(|| unknown("job"))?;
     if row.phase != Phase::Uncertain {
-        return Err(not_now(format!("the attempt is {}; only an uncertain one is sent again", row.phase.as_str())));
+        return Err(not_now(format!(
+            "the attempt is {}; only an uncertain one is sent again",
+            row.phase.as_str()
+        )));
     }
     turn.clear_timer(Timer::Lookup(key));
     reason(turn, key, why);
@@ -409,7 +414,11 @@ pub(super) fn answer(
         return Err(not_now("an answer needs at least one part"));
     }
     if task.is_over() {
-        return Err(not_now(format!("task {} is {}: it takes no more messages", task.id.short(), task.state.word())));
+        return Err(not_now(format!(
+            "task {} is {}: it takes no more messages",
+            task.id.short(),
+            task.state.word()
+        )));
     }
     if !task.state.is_interrupted() {
         // Measured: one SDK then runs the work twice at once, another queues it unseen.

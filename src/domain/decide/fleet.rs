@@ -41,7 +41,8 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
 pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
     let mut ids = Vec::new();
     for spec in specs {
-        let known = find(turn, &spec).filter(|key| turn.state().agent(*key).is_some_and(|agent| agent.listed));
+        let known =
+            find(turn, &spec).filter(|key| turn.state().agent(*key).is_some_and(|agent| agent.listed));
         let key = match known {
             Some(key) => {
                 health::probe(turn, key);
@@ -215,9 +216,9 @@ pub fn choose_interface(card: &Card, only: Option<Dialect>, card_url: &str) -> O
         // A dialect that the card does not name may still be answered at an offered URL.
         Some(only) => candidates.iter().find(|(dialect, _)| *dialect == only).or(candidates.first()),
         None => candidates.first().map(|first| {
-            let newer = candidates.iter().find(|(dialect, offer)| {
-                *dialect == Dialect::V1_0 && offer.url == first.1.url
-            });
+            let newer = candidates
+                .iter()
+                .find(|(dialect, offer)| *dialect == Dialect::V1_0 && offer.url == first.1.url);
             newer.unwrap_or(first)
         }),
     };
@@ -233,7 +234,8 @@ pub fn choose_interface(card: &Card, only: Option<Dialect>, card_url: &str) -> O
 /// A card may name an address of its agent's own machine: `0.0.0.0`, or loopback although it was
 /// fetched from elsewhere. Then the host that answered for the card is used, and the card's port.
 fn correct_host(url: &Untrusted, card_url: &str) -> Untrusted {
-    let (Some((scheme, rest)), Some((_, card_rest))) = (url.raw().split_once("://"), card_url.split_once("://"))
+    let (Some((scheme, rest)), Some((_, card_rest))) =
+        (url.raw().split_once("://"), card_url.split_once("://"))
     else {
         return url.clone();
     };
@@ -282,9 +284,21 @@ mod tests {
     #[test]
     fn the_interface_follows_the_card() {
         use Dialect::{V0_3, V1_0};
-        check(&[("http://h/a", "JSONRPC", "0.3"), ("http://h/a", "JSONRPC", "1.0")], None, Some(("http://h/a", V1_0)));
-        check(&[("http://h/a", "JSONRPC", "0.3"), ("http://h/b", "JSONRPC", "1.0")], None, Some(("http://h/a", V0_3)));
-        check(&[("http://h/a", "GRPC", "1.0"), ("http://h/b", "JSONRPC", "1.0.1")], None, Some(("http://h/b", V1_0)));
+        check(
+            &[("http://h/a", "JSONRPC", "0.3"), ("http://h/a", "JSONRPC", "1.0")],
+            None,
+            Some(("http://h/a", V1_0)),
+        );
+        check(
+            &[("http://h/a", "JSONRPC", "0.3"), ("http://h/b", "JSONRPC", "1.0")],
+            None,
+            Some(("http://h/a", V0_3)),
+        );
+        check(
+            &[("http://h/a", "GRPC", "1.0"), ("http://h/b", "JSONRPC", "1.0.1")],
+            None,
+            Some(("http://h/b", V1_0)),
+        );
         check(&[("http://h/a", "JSONRPC", "")], None, Some(("http://h/a", V1_0)));
         check(&[("http://h/a", "HTTP+JSON", "0.3.0")], None, None);
         check(&[("http://h/a", "JSONRPC", "0.2.5")], None, None);

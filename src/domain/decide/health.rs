@@ -192,7 +192,8 @@ fn slow(live: &super::super::core::AgentLive, at: At) -> Option<Cause> {
         .filter(|(when, _)| at.since(*when) < Duration::from_secs(3600))
         .map(|(_, took)| *took)
         .collect();
-    let long_enough = live.latencies.front().is_some_and(|(when, _)| at.since(*when) >= Duration::from_secs(600));
+    let long_enough =
+        live.latencies.front().is_some_and(|(when, _)| at.since(*when) >= Duration::from_secs(600));
     let limit = if long_enough && hour.len() >= CALLS {
         hour.sort_unstable();
         // Three times almost nothing is still almost nothing.
@@ -263,7 +264,12 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         return;
     }
     match cause {
-        Cause::Refused | Cause::Reset | Cause::TimedOut(_) | Cause::Dns(_) | Cause::Unreachable(_) | Cause::Tls(_) => {
+        Cause::Refused
+        | Cause::Reset
+        | Cause::TimedOut(_)
+        | Cause::Dns(_)
+        | Cause::Unreachable(_)
+        | Cause::Tls(_) => {
             note_outcome(turn, key, false);
             // A connection that fails under a call is a suspicion; the probe tells.
             if turn.health(key) != Health::Down {

@@ -161,7 +161,8 @@ fn about_attempt(turn: &Turn, key: AttemptKey) -> Vec<Finding> {
 }
 
 fn subject(turn: &Turn, attempt: &Attempt) -> String {
-    let title = turn.state().job_of(attempt).map(|job| job.title.shortened(40)).filter(|title| !title.is_empty());
+    let title =
+        turn.state().job_of(attempt).map(|job| job.title.shortened(40)).filter(|title| !title.is_empty());
     match (&attempt.task, title) {
         (Some(task), Some(title)) => format!("task {} \"{title}\"", task.id.short()),
         (Some(task), None) => format!("task {}", task.id.short()),
@@ -172,9 +173,11 @@ fn subject(turn: &Turn, attempt: &Attempt) -> String {
 
 /// Brings the open problems of a subject in line with what was found.
 fn settle(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>) {
-    let mut found: BTreeMap<Kind, Finding> = found.into_iter().map(|finding| (finding.kind, finding)).collect();
+    let mut found: BTreeMap<Kind, Finding> =
+        found.into_iter().map(|finding| (finding.kind, finding)).collect();
     for kind in kinds {
-        let raised = turn.state().raised(*kind, subject).map(|problem| (problem.number, problem.text.clone()));
+        let raised =
+            turn.state().raised(*kind, subject).map(|problem| (problem.number, problem.text.clone()));
         match (raised, found.remove(kind)) {
             (None, Some(finding)) => raise(turn, subject, &finding),
             (Some((number, text)), Some(finding)) => {

@@ -60,7 +60,10 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
         fleet::name_base(turn, key);
         let health = turn.health(key);
         if matches!(health, Health::Up | Health::Degraded) {
-            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen: since });
+            turn.agent_fact(
+                key,
+                What::HealthChanged { health: Health::Stale, cause: None, last_seen: since },
+            );
         }
         watch::lose_sight(turn, key, since, None);
     }
@@ -140,7 +143,9 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
         PendingWhat::Send(send) => dispatch::sent(turn, pending.agent, call, send, outcome),
         PendingWhat::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
         PendingWhat::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
-        PendingWhat::List(why, query) => adopt::listed(turn, pending.agent, why, query, pending.issued, outcome),
+        PendingWhat::List(why, query) => {
+            adopt::listed(turn, pending.agent, why, query, pending.issued, outcome)
+        }
         PendingWhat::Cancel(attempt) => cancel::answered(turn, attempt, outcome),
     }
 }

@@ -40,17 +40,18 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
             foreign_id(turn, key, task.as_ref());
             if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
                 let Some(id) = task else { return };
-                let working = Status {
-                    state: super::super::task::TaskState::Working,
-                    message: None,
-                    timestamp: None,
-                };
+                let working =
+                    Status { state: super::super::task::TaskState::Working, message: None, timestamp: None };
                 bind(turn, key, &id, context, &working, via, None);
             }
             chunk(turn, key, artifact, append, last);
         }
         StreamEvent::Unknown(json) => {
-            unreadable(turn, key, Untrusted::from(format!("an unknown event: {}", json.0.shortened(120).raw())));
+            unreadable(
+                turn,
+                key,
+                Untrusted::from(format!("an unknown event: {}", json.0.shortened(120).raw())),
+            );
         }
     }
     watch::heard(turn, key, snapshot);
@@ -129,7 +130,8 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
 /// The messages of a history that come after the last one that is known.
 fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
     let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.clone()).unwrap_or_default();
-    let last_known = history.iter().rposition(|message| known.messages.contains(&text_hash(message.id.raw())));
+    let last_known =
+        history.iter().rposition(|message| known.messages.contains(&text_hash(message.id.raw())));
     for said in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
         message(turn, key, said, false);
     }
@@ -202,10 +204,15 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
             via,
             raw,
         });
-        if turn.state().attempt(key).is_some_and(|attempt| attempt.answer.is_some()) && !state.is_interrupted() {
+        if turn.state().attempt(key).is_some_and(|attempt| attempt.answer.is_some())
+            && !state.is_interrupted()
+        {
             super::dispatch::settle_answer(turn, key, Phase::Accepted, None);
         }
-        if state.is_terminal() && task.cancel.is_some_and(|mark| mark != CancelMark::Verified) && via != Via::Cancel {
+        if state.is_terminal()
+            && task.cancel.is_some_and(|mark| mark != CancelMark::Verified)
+            && via != Via::Cancel
+        {
             cancel::verified(turn, key);
         }
     }
@@ -216,7 +223,9 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
 
 /// A chunk of an output from a stream.
 fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
-    let Some(progress) = turn.state().attempt(key).map(|attempt| attempt.progress.clone().unwrap_or_default()) else {
+    let Some(progress) =
+        turn.state().attempt(key).map(|attempt| attempt.progress.clone().unwrap_or_default())
+    else {
         return;
     };
     let known = progress.artifacts.iter().find(|meta| meta.id == artifact.id);

@@ -228,7 +228,11 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     }
     if task(turn, key).is_some_and(|task| task.state.is_terminal()) {
         let has_content = via == Via::Get || turn.state().attempt(key).is_some_and(|a| a.progress.is_none());
-        if has_content { settle(turn, key) } else { read(turn, key, GetWhy::Confirm) }
+        if has_content {
+            settle(turn, key)
+        } else {
+            read(turn, key, GetWhy::Confirm)
+        }
         return;
     }
     go_on(turn, key);
@@ -251,7 +255,8 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
         turn.watch(key).get_again = true;
         return;
     }
-    let lists = turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0)
+    let lists = turn.state().agent(agent).and_then(super::super::agent::Agent::dialect)
+        == Some(Dialect::V1_0)
         && !turn.agent_live(agent).listing.unsupported;
     if large && lists && context.is_some() {
         let query = ListQuery { context, ..ListQuery::default() };
@@ -297,12 +302,13 @@ pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
     for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key)] {
         turn.clear_timer(timer);
     }
-    let needs_fact = turn
-        .state()
-        .attempt(key)
-        .is_some_and(|attempt| attempt.progress.is_some() || attempt.task.as_ref().is_some_and(|task| !task.settled));
-    if matches!(task(turn, key).and_then(|task| task.verdict), Some(Verdict::Stale | Verdict::Silent | Verdict::Stalled))
-    {
+    let needs_fact = turn.state().attempt(key).is_some_and(|attempt| {
+        attempt.progress.is_some() || attempt.task.as_ref().is_some_and(|task| !task.settled)
+    });
+    if matches!(
+        task(turn, key).and_then(|task| task.verdict),
+        Some(Verdict::Stale | Verdict::Silent | Verdict::Stalled)
+    ) {
         doubt(turn, key, None);
     }
     if needs_fact {
@@ -453,7 +459,9 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     }
     let watch = turn.watch(key);
     let (quiet, limit, verdict) = match (watch.stream, watch.cut) {
-        (None, Some(_)) => (at.since(watch.sign.max(watch.cut.unwrap_or(At::ZERO))), stalled_after, Verdict::Stalled),
+        (None, Some(_)) => {
+            (at.since(watch.sign.max(watch.cut.unwrap_or(At::ZERO))), stalled_after, Verdict::Stalled)
+        }
         (Some(_), _) => (at.since(watch.sign), silent_after, Verdict::Silent),
         (None, None) => return,
     };
@@ -548,9 +556,10 @@ pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
         Some(task) => task.settled,
         None => attempt.phase.is_over(),
     });
-    let idle = turn.core.live.watches.get(&key).is_some_and(|watch| {
-        watch.stream.is_none() && watch.get.is_none() && watch.cancel_call.is_none()
-    });
+    let idle =
+        turn.core.live.watches.get(&key).is_some_and(|watch| {
+            watch.stream.is_none() && watch.get.is_none() && watch.cancel_call.is_none()
+        });
     if over && idle {
         turn.core.live.watches.remove(&key);
     }

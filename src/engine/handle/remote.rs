@@ -40,7 +40,10 @@ impl std::fmt::Display for JoinError {
         match self {
             Self::Absent => f.write_str("no engine listens there"),
             Self::Version(version) => {
-                write!(f, "the running engine is of another version ({version}, not {VERSION}); stop it first")
+                write!(
+                    f,
+                    "the running engine is of another version ({version}, not {VERSION}); stop it first"
+                )
             }
             Self::Strange(why) => write!(f, "the running engine cannot be joined: {why}"),
         }
@@ -97,7 +100,8 @@ pub async fn ask_to_hand_over(socket: &Path) -> bool {
     let asked = async {
         let stream = UnixStream::connect(socket).await.ok()?;
         let (read, mut write) = stream.into_split();
-        let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
+        let greeting =
+            Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
         write.write_all(format!("{greeting}\n{{\"hand_over\":true}}\n").as_bytes()).await.ok()?;
         let mut lines = BufReader::new(read).lines();
         while let Ok(Some(line)) = lines.next_line().await {
@@ -180,7 +184,8 @@ impl Mirror {
             }
             Request::Follow { job, reply } => {
                 let (more, receiver) = mpsc::channel(FOLLOW);
-                let following = Following { begun: Some(reply), facts: Vec::new(), more, receiver: Some(receiver) };
+                let following =
+                    Following { begun: Some(reply), facts: Vec::new(), more, receiver: Some(receiver) };
                 self.follows.insert(id, following);
                 writer.raw("follow", &job.put())
             }
@@ -262,7 +267,8 @@ impl Mirror {
             let counts = Object::parse(row).ok().and_then(|object| object.object("counts"));
             let agent = crate::domain::agent::Agent::get(row).map(|mut agent| {
                 if let Some(counts) = &counts {
-                    let count = |key: &str| counts.number(key).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+                    let count =
+                        |key: &str| counts.number(key).and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
                     agent.counts = crate::domain::agent::Counts {
                         live: count("live"),
                         need_you: count("need_you"),
@@ -300,8 +306,10 @@ impl Mirror {
             let (key, row) = keyed(raw)?;
             self.changed.push(Changed::Problem(ProblemKey(key)));
             let object = Object::parse(row).ok();
-            let agent = object.as_ref().and_then(|object| member::<Option<u32>>(object, "agent_key")).flatten();
-            let attempt = object.as_ref().and_then(|object| member::<Option<u32>>(object, "attempt_key")).flatten();
+            let agent =
+                object.as_ref().and_then(|object| member::<Option<u32>>(object, "agent_key")).flatten();
+            let attempt =
+                object.as_ref().and_then(|object| member::<Option<u32>>(object, "attempt_key")).flatten();
             let problem = ProblemRow::get(row).map(|row| {
                 let mut problem = row.problem;
                 problem.agent = agent.map(AgentKey);

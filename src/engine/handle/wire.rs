@@ -217,7 +217,9 @@ impl Record for Query {
             "facts" => Self::Facts { owner: member(&object, "owner")?, limit: member(&object, "limit")? },
             "outputs" => Self::Outputs { job: member(&object, "job")?, attempt: member(&object, "attempt")? },
             "wire" => Self::Wire { agent: member(&object, "agent")?, known: member(&object, "known")? },
-            "read task" => Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? },
+            "read task" => {
+                Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? }
+            }
             _ => return None,
         })
     }
@@ -250,7 +252,11 @@ impl Record for Answer {
                 let mut outputs = Vec::new();
                 for raw in elements(object.raw("outputs").unwrap_or("[]"))? {
                     let output = Object::parse(raw).ok()?;
-                    outputs.push((member(&output, "id")?, member(&output, "name")?, member(&output, "parts")?));
+                    outputs.push((
+                        member(&output, "id")?,
+                        member(&output, "name")?,
+                        member(&output, "parts")?,
+                    ));
                 }
                 Self::Outputs(outputs)
             }

@@ -53,7 +53,8 @@ pub(super) fn event(data: &str) -> Result<Event<'_>, Cause> {
             raw: keep_raw(result),
         },
         Some("artifact-update") => {
-            let chunk = object.object("artifact").ok_or_else(|| malformed("artifact-update without artifact"))?;
+            let chunk =
+                object.object("artifact").ok_or_else(|| malformed("artifact-update without artifact"))?;
             StreamEvent::Artifact {
                 task: task_id(&object),
                 context: context(&object),
@@ -124,7 +125,12 @@ fn chunk(data: &str) -> Option<Event<'_>> {
     if !update.append || update.kind != "artifact-update" || part.kind != "text" {
         return None;
     }
-    Some(Event::Chunk { task: update.task_id, artifact: artifact_id, text: part.text, last: update.last_chunk })
+    Some(Event::Chunk {
+        task: update.task_id,
+        artifact: artifact_id,
+        text: part.text,
+        last: update.last_chunk,
+    })
 }
 
 fn task(raw: &str) -> Result<TaskReport, Cause> {
@@ -200,7 +206,12 @@ fn parts(object: &Object<'_>) -> Vec<Part> {
 }
 
 fn part(raw: &str) -> Part {
-    let unknown = || Part { content: Content::Unknown(Json::new(raw)), filename: None, media_type: None, metadata: None };
+    let unknown = || Part {
+        content: Content::Unknown(Json::new(raw)),
+        filename: None,
+        media_type: None,
+        metadata: None,
+    };
     let Ok(object) = Object::parse(raw) else { return unknown() };
     // 0.1 said `type`; servers of 0.3 still send and take it.
     let kind = object.text("kind").or_else(|| object.text("type"));

@@ -127,7 +127,12 @@ fn chunk(data: &str) -> Option<Event<'_>> {
         return None;
     }
     let Chunk { artifact_id, parts: [part], .. } = update.artifact;
-    Some(Event::Chunk { task: update.task_id, artifact: artifact_id, text: part.text, last: update.last_chunk })
+    Some(Event::Chunk {
+        task: update.task_id,
+        artifact: artifact_id,
+        text: part.text,
+        last: update.last_chunk,
+    })
 }
 
 pub(super) fn task(raw: &str) -> Result<TaskReport, Cause> {
@@ -137,7 +142,9 @@ pub(super) fn task(raw: &str) -> Result<TaskReport, Cause> {
         id: TaskId(id),
         context: context(&object),
         status: status(&object),
-        artifacts: object.has("artifacts").then(|| object.objects("artifacts").iter().map(artifact).collect()),
+        artifacts: object
+            .has("artifacts")
+            .then(|| object.objects("artifacts").iter().map(artifact).collect()),
         history: object.objects("history").iter().map(message).collect(),
         metadata: object.json_object("metadata"),
         hints: hints(&object),

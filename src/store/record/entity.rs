@@ -104,8 +104,19 @@ pub struct AttemptRow {
 
 impl Record for AttemptRow {
     fn put(&self) -> String {
-        let Attempt { id, number, message_id, phase, phase_since, created, cause, task, answer, progress, .. } =
-            &self.attempt;
+        let Attempt {
+            id,
+            number,
+            message_id,
+            phase,
+            phase_since,
+            created,
+            cause,
+            task,
+            answer,
+            progress,
+            ..
+        } = &self.attempt;
         let writer = put_member(Writer::new(), "id", id);
         let writer = put_member(writer, "job", &self.job);
         let writer = put_member(writer, "agent", &self.agent);

@@ -277,7 +277,9 @@ impl Record for Oddity {
     fn get(raw: &str) -> Option<Self> {
         let object = Object::parse(raw).ok()?;
         Some(match &*object.text("what")? {
-            "illegal move" => Self::IllegalMove { from: member(&object, "from")?, to: member(&object, "to")? },
+            "illegal move" => {
+                Self::IllegalMove { from: member(&object, "from")?, to: member(&object, "to")? }
+            }
             "after last chunk" => Self::AfterLastChunk,
             "append to nothing" => Self::AppendToNothing,
             "foreign task id" => Self::ForeignTaskId(member(&object, "task")?),

@@ -101,9 +101,14 @@ impl About {
     pub fn why_not(&self, attempt: &Attempt) -> String {
         let told = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
         match self {
-            Self::Cancel if attempt.task.is_none() => format!("there is no task to cancel: the sending is {}", told.word),
+            Self::Cancel if attempt.task.is_none() => {
+                format!("there is no task to cancel: the sending is {}", told.word)
+            }
             Self::Cancel => format!("it has ended: {}", told.word),
-            Self::Again => format!("it is {}; again is for sendings that may not have arrived. e sends a copy", told.word),
+            Self::Again => format!(
+                "it is {}; again is for sendings that may not have arrived. e sends a copy",
+                told.word
+            ),
             Self::Answer(_) => format!("it asks nothing: {}", told.word),
             Self::Quit => String::new(),
         }
@@ -222,7 +227,11 @@ impl Card {
             KeyCode::Char('q') if matches!(self.about, About::Quit) => Pressed::Closes(Vec::new()),
             KeyCode::Char('c') if !chord.ctrl => {
                 let command = self.commands(shared).join("\n");
-                if command.is_empty() { Pressed::Stays(Vec::new()) } else { Pressed::Stays(vec![Step::Cmd(Cmd::Copy(command))]) }
+                if command.is_empty() {
+                    Pressed::Stays(Vec::new())
+                } else {
+                    Pressed::Stays(vec![Step::Cmd(Cmd::Copy(command))])
+                }
             }
             KeyCode::Char('w') if matches!(self.about, About::Answer(_)) => match self.subjects.first() {
                 Some(subject) => Pressed::Closes(vec![Step::AnswerInWords(subject.key)]),
@@ -294,7 +303,10 @@ impl Card {
     fn choices(&self) -> Vec<(String, String)> {
         match &self.about {
             About::Again => vec![
-                ("send it once more".into(), "the same message id: an agent that knows ids drops a second one".into()),
+                (
+                    "send it once more".into(),
+                    "the same message id: an agent that knows ids drops a second one".into(),
+                ),
                 ("take it as lost".into(), "nothing is sent, and the job is over".into()),
             ],
             About::Answer(choices) => {
@@ -332,7 +344,8 @@ impl Card {
         let steps: Vec<Step> = ready
             .iter()
             .filter_map(|(subject, attempt)| {
-                let id = attempt.task.as_ref().map_or_else(|| "the sending".to_owned(), |task| task.id.short());
+                let id =
+                    attempt.task.as_ref().map_or_else(|| "the sending".to_owned(), |task| task.id.short());
                 Some(Step::Cmd(Cmd::Submit(self.intent(subject.id)?, self.words(&id))))
             })
             .collect();
@@ -442,7 +455,13 @@ impl Card {
                 Line::Field(label, field, focused) => {
                     canvas.put(area.x + 2, y, label, Role::Quiet, 18);
                     let x = area.x + 2 + u16::try_from(label.len()).unwrap_or(0) + 1;
-                    canvas.put(x, y, field.text(), if *focused { Role::Accent } else { Role::Plain }, area.right().saturating_sub(x + 2));
+                    canvas.put(
+                        x,
+                        y,
+                        field.text(),
+                        if *focused { Role::Accent } else { Role::Plain },
+                        area.right().saturating_sub(x + 2),
+                    );
                     if *focused {
                         let typed = unicode_width::UnicodeWidthStr::width(field.before_cursor());
                         canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
@@ -499,7 +518,9 @@ impl Card {
     fn all_lines(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<(u8, Line)> {
         let mut lines = Vec::new();
         let mut text = |keep: u8, text: String, role| {
-            lines.extend(wrap(&text, width).into_iter().map(|line| (keep, Line::Text(vec![span(line, role)]))));
+            lines.extend(
+                wrap(&text, width).into_iter().map(|line| (keep, Line::Text(vec![span(line, role)]))),
+            );
         };
         if let Some(changed) = &self.changed {
             text(9, format!("{changed}. Look again."), Role::Warn);
@@ -507,7 +528,9 @@ impl Card {
         for (at, subject) in self.subjects.iter().take(6).enumerate() {
             let Some(attempt) = shared.latest.attempts.get(subject.key) else { continue };
             text(if at == 0 { 7 } else { 3 }, subject_line(canvas, shared, attempt), Role::Plain);
-            if let (About::Answer(_), Some(note)) = (&self.about, attempt.task.as_ref().and_then(|task| task.note.as_ref())) {
+            if let (About::Answer(_), Some(note)) =
+                (&self.about, attempt.task.as_ref().and_then(|task| task.note.as_ref()))
+            {
                 text(6, format!("\"{}\"", note.line()), Role::You);
             }
         }
@@ -605,5 +628,10 @@ fn subject_line(canvas: &Canvas<'_>, shared: &Shared, attempt: &Attempt) -> Stri
     let id = attempt.task.as_ref().map(|task| format!("{} ", task.id.short())).unwrap_or_default();
     let title = shared.latest.job_of(attempt).map(|job| job.title.line().fit(44)).unwrap_or_default();
     let agent = shared.latest.agents.get(attempt.agent).map(|agent| agent.name.line().into_string());
-    format!("{id}{title}, {} on {} {}", state_of(attempt), agent.unwrap_or_default(), canvas.age(attempt.created))
+    format!(
+        "{id}{title}, {} on {} {}",
+        state_of(attempt),
+        agent.unwrap_or_default(),
+        canvas.age(attempt.created)
+    )
 }

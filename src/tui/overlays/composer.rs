@@ -216,10 +216,13 @@ impl Composer {
                     let name = pattern.score(Utf32Str::new(&agent.name.line(), &mut buffer), &mut matcher);
                     let mut of_skill = || {
                         let card = agent.card.as_ref()?;
-                        card.skills.iter().filter_map(|skill| {
-                            let words = format!("{} {}", skill.id.line(), skill.name.line());
-                            pattern.score(Utf32Str::new(&words, &mut buffer), &mut matcher)
-                        }).max()
+                        card.skills
+                            .iter()
+                            .filter_map(|skill| {
+                                let words = format!("{} {}", skill.id.line(), skill.name.line());
+                                pattern.score(Utf32Str::new(&words, &mut buffer), &mut matcher)
+                            })
+                            .max()
                     };
                     match name {
                         Some(score) => score + 1000,
@@ -272,7 +275,8 @@ impl Composer {
     }
 
     fn pressed(&mut self, chord: Chord, shared: &Shared) -> Pressed {
-        let sends = (chord.ctrl && chord.code == KeyCode::Char('s')) || (chord.alt && chord.code == KeyCode::Enter);
+        let sends =
+            (chord.ctrl && chord.code == KeyCode::Char('s')) || (chord.alt && chord.code == KeyCode::Enter);
         if !sends {
             self.warned = false;
         }
@@ -307,7 +311,9 @@ impl Composer {
                 KeyCode::Down => self.chosen = (self.chosen + 1).min(self.offered.len().saturating_sub(1)),
                 KeyCode::Up => self.chosen = self.chosen.saturating_sub(1),
                 KeyCode::Enter => {
-                    if let Some(agent) = self.offered.get(self.chosen).and_then(|key| shared.latest.agents.get(*key)) {
+                    if let Some(agent) =
+                        self.offered.get(self.chosen).and_then(|key| shared.latest.agents.get(*key))
+                    {
                         self.to.set(agent.name.line().into_string());
                     }
                     self.step(1, shared);
@@ -328,8 +334,10 @@ impl Composer {
                 self.metadata.key(chord);
             }
             At::Context => {
-                if let (Some((_, joins)), KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right | KeyCode::Enter) =
-                    (&mut self.context, chord.code)
+                if let (
+                    Some((_, joins)),
+                    KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right | KeyCode::Enter,
+                ) = (&mut self.context, chord.code)
                 {
                     *joins = !*joins;
                 }
@@ -359,8 +367,12 @@ impl Composer {
     /// Takes pasted text into the field that has the focus.
     pub fn paste(&mut self, text: &str) {
         // Line breaks are kept where there are lines; everything else that controls goes.
-        let text: String =
-            text.replace("\r\n", "\n").replace('\r', "\n").chars().filter(|c| *c == '\n' || *c == '\t' || !c.is_control()).collect();
+        let text: String = text
+            .replace("\r\n", "\n")
+            .replace('\r', "\n")
+            .chars()
+            .filter(|c| *c == '\n' || *c == '\t' || !c.is_control())
+            .collect();
         match self.at {
             At::To => self.to.insert(text.trim()),
             At::Message => {
@@ -396,7 +408,8 @@ impl Composer {
         }
         let data = written(&self.data);
         if !data.trim().is_empty() {
-            serde_json::from_str::<serde::de::IgnoredAny>(&data).map_err(|error| format!("Data is not JSON: {error}"))?;
+            serde_json::from_str::<serde::de::IgnoredAny>(&data)
+                .map_err(|error| format!("Data is not JSON: {error}"))?;
             parts.push(Part { content: Content::Data(Json::new(data)), ..Part::text("") });
         }
         Ok(parts)
@@ -427,7 +440,8 @@ impl Composer {
             return Ok(Intent::Answer { attempt, parts, metadata });
         }
         let agent = self.agent(shared).map(|(_, agent)| agent);
-        let agent = agent.ok_or_else(|| format!("no agent is called \"{}\"", Untrusted::from(self.to.text()).line()))?;
+        let agent = agent
+            .ok_or_else(|| format!("no agent is called \"{}\"", Untrusted::from(self.to.text()).line()))?;
         let context = self.context.as_ref().filter(|(_, joins)| *joins).map(|(context, _)| context.clone());
         Ok(Intent::Send(Box::new(Send {
             agent: agent.id,
@@ -475,7 +489,8 @@ impl Composer {
         }
         let modes = agent.card.as_ref().map(|card| card.input_modes.as_slice()).unwrap_or_default();
         let takes = |words: &[&str]| {
-            modes.is_empty() || modes.iter().any(|mode| words.iter().any(|word| mode.contains_ignore_case(word)))
+            modes.is_empty()
+                || modes.iter().any(|mode| words.iter().any(|word| mode.contains_ignore_case(word)))
         };
         let has_data = !written(&self.data).trim().is_empty();
         if has_data && !takes(&["json", "data", "*/*"]) {
@@ -489,23 +504,36 @@ impl Composer {
         let mut lines = Vec::new();
         match self.agent(shared) {
             None if self.to.text().trim().is_empty() => lines.push(("Choose an agent.".into(), Role::Doubt)),
-            None => lines.push(("No agent is called so; enter takes the one that is lit.".into(), Role::Warn)),
+            None => {
+                lines.push(("No agent is called so; enter takes the one that is lit.".into(), Role::Warn))
+            }
             Some((_, agent)) => {
                 let name = agent.name.line();
                 match (&agent.interface, self.doubt(shared)) {
                     (_, Some(doubt)) => lines.push((doubt, Role::Warn)),
                     (Some(interface), None) => {
                         let streams = if agent.streams() { "streaming" } else { "polled" };
-                        let text = format!("→ {name} over {} {}, {streams}.", interface.binding.line(), interface.dialect);
+                        let text = format!(
+                            "→ {name} over {} {}, {streams}.",
+                            interface.binding.line(),
+                            interface.dialect
+                        );
                         lines.push((text, Role::Plain));
                     }
                     (None, None) => lines.push((format!("{name} offers nothing that we speak."), Role::Warn)),
                 }
             }
         }
-        let what = if self.purpose == For::New { "One task, nothing is cancelled." } else { "The same task goes on, in the same context." };
+        let what = if self.purpose == For::New {
+            "One task, nothing is cancelled."
+        } else {
+            "The same task goes on, in the same context."
+        };
         let production = if shared.info.protect { ", PRODUCTION" } else { "" };
-        lines.push((format!("Sent as {} to fleet {}{production}. {what}", shared.info.operator, shared.info.fleet), Role::Plain));
+        lines.push((
+            format!("Sent as {} to fleet {}{production}. {what}", shared.info.operator, shared.info.fleet),
+            Role::Plain,
+        ));
         lines
     }
 
@@ -521,18 +549,29 @@ impl Composer {
         let area = layout::card(shared, width, h.saturating_sub(2).min(height));
         canvas.clear(area);
         let title = if self.purpose == For::New { "new task" } else { "answer" };
-        let facts: Vec<Span> = if self.is_draft { vec![span("draft, kept", Role::Quiet)] } else { Vec::new() };
+        let facts: Vec<Span> =
+            if self.is_draft { vec![span("draft, kept", Role::Quiet)] } else { Vec::new() };
         canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(title, Role::Title)], &facts);
         let bottom = area.bottom() - 1;
         canvas.heavy_sides(area, area.y + 1, bottom, border);
-        let inner = Rect { x: area.x + 2, y: area.y + 1, width: area.width.saturating_sub(4), height: area.height.saturating_sub(2) };
+        let inner = Rect {
+            x: area.x + 2,
+            y: area.y + 1,
+            width: area.width.saturating_sub(4),
+            height: area.height.saturating_sub(2),
+        };
         self.draw_fields(canvas, inner, shared, area, border);
         let keys = [
-            span("ctrl-s", Role::Key), span(" send  ", Role::Plain),
-            span("tab", Role::Key), span(" next  ", Role::Plain),
-            span("ctrl-x", Role::Key), span(" editor  ", Role::Plain),
-            span("ctrl-r", Role::Key), span(" earlier  ", Role::Plain),
-            span("esc", Role::Key), span(" close", Role::Plain),
+            span("ctrl-s", Role::Key),
+            span(" send  ", Role::Plain),
+            span("tab", Role::Key),
+            span(" next  ", Role::Plain),
+            span("ctrl-x", Role::Key),
+            span(" editor  ", Role::Plain),
+            span("ctrl-r", Role::Key),
+            span(" earlier  ", Role::Plain),
+            span("esc", Role::Key),
+            span(" close", Role::Plain),
         ];
         canvas.heavy_rule(area, bottom, Joint::Bottom, border, &keys, &[]);
     }
@@ -566,7 +605,13 @@ impl Composer {
                 }
             }
         } else {
-            canvas.put(x, y, self.to.text(), if self.at == At::To { Role::Accent } else { Role::Plain }, room);
+            canvas.put(
+                x,
+                y,
+                self.to.text(),
+                if self.at == At::To { Role::Accent } else { Role::Plain },
+                room,
+            );
             if self.at == At::To {
                 let typed = unicode_width::UnicodeWidthStr::width(self.to.before_cursor());
                 canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
@@ -579,7 +624,13 @@ impl Composer {
                     if y + 12 > inner.bottom() && at > 0 {
                         break;
                     }
-                    self.draw_offer(canvas, Rect { x, y, width: room, height: 1 }, shared, agent, at == self.chosen);
+                    self.draw_offer(
+                        canvas,
+                        Rect { x, y, width: room, height: 1 },
+                        shared,
+                        agent,
+                        at == self.chosen,
+                    );
                     y += 1;
                 }
             }
@@ -591,7 +642,8 @@ impl Composer {
         let small = inner.height < 18;
         let foot = if small { 1 + happen.len() } else { foot_full };
         let data_lines: u16 = if small { 1 } else { 3 };
-        let rest = data_lines + 1 + u16::from(self.context.is_some()) + u16::from(self.complaint.is_some()) * 2;
+        let rest =
+            data_lines + 1 + u16::from(self.context.is_some()) + u16::from(self.complaint.is_some()) * 2;
         let foot = u16::try_from(foot).unwrap_or(4);
         let message = inner.bottom().saturating_sub(y + rest + foot).max(1);
         label(canvas, y, "Message", self.at == At::Message);
@@ -606,7 +658,8 @@ impl Composer {
         y += data_lines;
         label(canvas, y, "Metadata", self.at == At::Metadata);
         let empty = self.metadata.text().is_empty() && self.at != At::Metadata;
-        let (text, role) = if empty { ("a JSON object", Role::Quiet) } else { (self.metadata.text(), Role::Plain) };
+        let (text, role) =
+            if empty { ("a JSON object", Role::Quiet) } else { (self.metadata.text(), Role::Plain) };
         canvas.put(x, y, text, if self.at == At::Metadata { Role::Accent } else { role }, room);
         if self.at == At::Metadata {
             let typed = unicode_width::UnicodeWidthStr::width(self.metadata.before_cursor());
@@ -637,7 +690,14 @@ impl Composer {
             y += 1;
         }
         if !small && y + 1 < inner.bottom() {
-            canvas.heavy_rule(area, y, Joint::Middle, border, &[span("the same as a command", Role::Quiet)], &[]);
+            canvas.heavy_rule(
+                area,
+                y,
+                Joint::Middle,
+                border,
+                &[span("the same as a command", Role::Quiet)],
+                &[],
+            );
             for line in commands {
                 y += 1;
                 if y < inner.bottom() {
@@ -649,19 +709,27 @@ impl Composer {
 
     fn draw_offer(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, agent: &Agent, lit: bool) {
         let told = states::agent(agent, shared.glyphs());
-        let speaks = agent.interface.as_ref().map(|interface| format!("{} {}", interface.dialect, interface.binding.line()));
+        let speaks = agent
+            .interface
+            .as_ref()
+            .map(|interface| format!("{} {}", interface.dialect, interface.binding.line()));
         let skills: Vec<String> = agent
             .card
             .as_ref()
             .map(|card| card.skills.iter().map(|skill| skill.name.line().into_string()).collect())
             .unwrap_or_default();
-        canvas.put_spans(area.x, area.y, &[
-            span(format!("{} ", told.mark), told.role),
-            span(format!("{:<18}", agent.name.line().fit(18)), Role::Plain),
-            span(format!("{:<14}", told.word), told.role),
-            span(format!("{:<14}", speaks.unwrap_or_default()), Role::Quiet),
-            span(skills.join(", "), Role::Quiet),
-        ], area.width);
+        canvas.put_spans(
+            area.x,
+            area.y,
+            &[
+                span(format!("{} ", told.mark), told.role),
+                span(format!("{:<18}", agent.name.line().fit(18)), Role::Plain),
+                span(format!("{:<14}", told.word), told.role),
+                span(format!("{:<14}", speaks.unwrap_or_default()), Role::Quiet),
+                span(skills.join(", "), Role::Quiet),
+            ],
+            area.width,
+        );
         if lit {
             canvas.tint(area, Role::Accent);
         }
@@ -687,9 +755,11 @@ impl Composer {
 /// A chord as the library takes it.
 fn event(chord: Chord) -> KeyEvent {
     let mut held = KeyModifiers::NONE;
-    for (on, modifier) in
-        [(chord.ctrl, KeyModifiers::CONTROL), (chord.alt, KeyModifiers::ALT), (chord.shift, KeyModifiers::SHIFT)]
-    {
+    for (on, modifier) in [
+        (chord.ctrl, KeyModifiers::CONTROL),
+        (chord.alt, KeyModifiers::ALT),
+        (chord.shift, KeyModifiers::SHIFT),
+    ] {
         if on {
             held |= modifier;
         }

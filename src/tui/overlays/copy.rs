@@ -64,7 +64,12 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
         }
     }
     if let Some(json) = json_of(shared, target) {
-        lines.push(Line { key: 'j', label: "JSON as the agent sent it", detail: String::new(), step: copy(json) });
+        lines.push(Line {
+            key: 'j',
+            label: "JSON as the agent sent it",
+            detail: String::new(),
+            step: copy(json),
+        });
     }
     if let Some(table) = screen.table(shared) {
         let rows = table.len().saturating_sub(1);
@@ -74,7 +79,12 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
             detail: format!("{rows} rows"),
             step: copy(as_text(&table)),
         });
-        lines.push(Line { key: 'c', label: "this table as CSV", detail: String::new(), step: copy(as_csv(&table)) });
+        lines.push(Line {
+            key: 'c',
+            label: "this table as CSV",
+            detail: String::new(),
+            step: copy(as_csv(&table)),
+        });
     }
     Menu::new("copy", "clipboard, and shown".into(), lines)
 }

@@ -14,8 +14,12 @@ fn open(view: impl Into<View>) -> Step {
 /// The menu.
 pub fn menu(shared: &Shared, target: Target) -> Menu {
     let snapshot = &shared.snapshot;
-    let mut lines =
-        vec![Line { key: 'g', label: "top of the list", detail: String::new(), step: Step::Act(Action::First) }];
+    let mut lines = vec![Line {
+        key: 'g',
+        label: "top of the list",
+        detail: String::new(),
+        step: Step::Act(Action::First),
+    }];
     let attempt = target.attempt.and_then(|key| Some((key, snapshot.attempts.get(key)?)));
     let agent_key = attempt.map(|(_, attempt)| attempt.agent).or(target.agent);
     if let Some(key) = agent_key
@@ -31,23 +35,40 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
             detail: count.to_string(),
             step: open(TasksView::of_agent(shared, key)),
         });
-        lines.push(Line { key: 'w', label: "wire", detail: format!("with {name}"), step: open(View::wire(Some(key))) });
+        lines.push(Line {
+            key: 'w',
+            label: "wire",
+            detail: format!("with {name}"),
+            step: open(View::wire(Some(key))),
+        });
     }
     if let Some((key, attempt)) = attempt {
         let id = attempt.task.as_ref().map(|task| task.id.short());
         if let Some(view) = View::attempt(shared, key) {
-            lines.push(Line { key: 't', label: "task", detail: id.clone().unwrap_or_default(), step: open(view) });
+            lines.push(Line {
+                key: 't',
+                label: "task",
+                detail: id.clone().unwrap_or_default(),
+                step: open(view),
+            });
         }
         if let Some(job) = snapshot.job_of(attempt) {
             let title = format!("tasks › {} › raw", id.unwrap_or_else(|| job.id.short()));
             let view = raw::RawView::job(title, job.id, target);
             lines.push(Line { key: 'i', label: "raw JSON", detail: String::new(), step: open(view) });
             if let Some(parent) = &job.parent {
-                let found = snapshot.attempts.iter().rev().find(|(_, row)| {
-                    row.task.as_ref().is_some_and(|task| task.id == *parent)
-                });
+                let found = snapshot
+                    .attempts
+                    .iter()
+                    .rev()
+                    .find(|(_, row)| row.task.as_ref().is_some_and(|task| task.id == *parent));
                 if let Some(view) = found.and_then(|(key, _)| View::attempt(shared, key)) {
-                    lines.push(Line { key: 'h', label: "who handed it on", detail: parent.short(), step: open(view) });
+                    lines.push(Line {
+                        key: 'h',
+                        label: "who handed it on",
+                        detail: parent.short(),
+                        step: open(view),
+                    });
                 }
             }
         }
@@ -76,7 +97,8 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
         }
     }
     let problem = snapshot.open_problems().find(|(key, problem)| {
-        let of_attempt = target.attempt.is_some_and(|at| problem.subject == crate::domain::problem::Subject::Attempt(at));
+        let of_attempt =
+            target.attempt.is_some_and(|at| problem.subject == crate::domain::problem::Subject::Attempt(at));
         target.problem != Some(*key) && (of_attempt || (agent_key.is_some() && problem.agent == agent_key))
     });
     if let Some((key, problem)) = problem {
@@ -98,13 +120,17 @@ pub fn views(shared: &Shared) -> Menu {
     let waiting: u32 = snapshot.agents.iter().map(|(_, agent)| agent.counts.need_you).sum();
     let problems = snapshot.open_problems().count();
     let line = |key, label, detail: String, action| Line { key, label, detail, step: Step::Act(action) };
-    Menu::new("views", String::new(), vec![
-        line('1', "fleet", format!("{listed} agents"), Action::ViewFleet),
-        line('2', "tasks", format!("{live} live of {}", snapshot.attempts.len()), Action::ViewTasks),
-        line('3', "inbox", format!("{waiting} need you"), Action::ViewInbox),
-        line('4', "problems", format!("{problems} open"), Action::ViewProblems),
-        line('w', "wire", "what was sent and received".into(), Action::ViewWire),
-        line('m', "messages", format!("{} told", shared.messages.len()), Action::ViewMessages),
-        line('?', "help", "every key".into(), Action::Help),
-    ])
+    Menu::new(
+        "views",
+        String::new(),
+        vec![
+            line('1', "fleet", format!("{listed} agents"), Action::ViewFleet),
+            line('2', "tasks", format!("{live} live of {}", snapshot.attempts.len()), Action::ViewTasks),
+            line('3', "inbox", format!("{waiting} need you"), Action::ViewInbox),
+            line('4', "problems", format!("{problems} open"), Action::ViewProblems),
+            line('w', "wire", "what was sent and received".into(), Action::ViewWire),
+            line('m', "messages", format!("{} told", shared.messages.len()), Action::ViewMessages),
+            line('?', "help", "every key".into(), Action::Help),
+        ],
+    )
 }

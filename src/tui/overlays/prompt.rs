@@ -46,7 +46,12 @@ impl Prompt {
 
     /// What is filtered or searched for.
     pub fn search(before: String) -> Self {
-        Self { field: Field::new(before.clone()), kind: Kind::Search(before), entries: Vec::new(), chosen: None }
+        Self {
+            field: Field::new(before.clone()),
+            kind: Kind::Search(before),
+            entries: Vec::new(),
+            chosen: None,
+        }
     }
 
     fn changed(&mut self, shared: &Shared) -> Pressed {
@@ -71,9 +76,13 @@ impl Prompt {
             (KeyCode::Enter, _) => match &self.kind {
                 Kind::Command => {
                     let entry = self.chosen.and_then(|at| self.entries.get(at));
-                    let words = entry.map_or_else(|| self.field.text().to_owned(), |entry| entry.text.clone());
+                    let words =
+                        entry.map_or_else(|| self.field.text().to_owned(), |entry| entry.text.clone());
                     // A command that wants words waits for them.
-                    if entry.is_some() && words.contains(' ') && words.chars().any(|c| c.is_ascii_uppercase() || c == '|') {
+                    if entry.is_some()
+                        && words.contains(' ')
+                        && words.chars().any(|c| c.is_ascii_uppercase() || c == '|')
+                    {
                         self.field.set(format!("{} ", words.split(' ').next().unwrap_or_default()));
                         return self.changed(shared);
                     }

@@ -38,7 +38,8 @@ pub fn cause_lines(agent: &Agent, width: usize) -> Lines {
 /// Words under a label, over as many lines as they take.
 pub fn wrapped(label: &str, text: &str, role: Role, width: usize) -> Lines {
     let wrapped = wrap(text, width.saturating_sub(10));
-    let line = |(at, text): (usize, String)| labelled(if at == 0 { label } else { "" }, vec![span(text, role)]);
+    let line =
+        |(at, text): (usize, String)| labelled(if at == 0 { label } else { "" }, vec![span(text, role)]);
     wrapped.into_iter().enumerate().map(line).collect()
 }
 
@@ -149,10 +150,13 @@ fn card_lines(
     lines: &mut Lines,
 ) {
     let name = format!("{}  {}", card.name.line(), card.version.line());
-    lines.push(labelled("card", vec![
-        span(name, Role::Title),
-        span(format!("   as it is since {}", canvas.since(agent.card_since)), Role::Quiet),
-    ]));
+    lines.push(labelled(
+        "card",
+        vec![
+            span(name, Role::Title),
+            span(format!("   as it is since {}", canvas.since(agent.card_since)), Role::Quiet),
+        ],
+    ));
     let mut text = |label: &str, text: &Untrusted| {
         if !text.is_empty() {
             lines.extend(wrapped(label, &text.line(), Role::Plain, width));
@@ -165,7 +169,9 @@ fn card_lines(
         }
     }
     let mut can = vec![if card.streaming { "streams" } else { "does not stream" }];
-    for (has, word) in [(card.push_notifications, "push notifications"), (card.extended_card, "extended card")] {
+    for (has, word) in
+        [(card.push_notifications, "push notifications"), (card.extended_card, "extended card")]
+    {
         if has {
             can.push(word);
         }
@@ -202,7 +208,10 @@ fn interfaces(shared: &Shared, agent: &Agent, card: &Card, lines: &mut Lines) {
     let glyphs = shared.glyphs();
     for offer in &card.offers {
         let ours = agent.interface.as_ref().is_some_and(|interface| is_called(offer, interface));
-        let version = offer.version.as_ref().map_or_else(|| "no version".into(), |version| version.line().into_string());
+        let version = offer
+            .version
+            .as_ref()
+            .map_or_else(|| "no version".into(), |version| version.line().into_string());
         let mut line = vec![
             span(if ours { format!("        {} ", glyphs.working) } else { " ".repeat(10) }, Role::Ok),
             span(format!("{} {version}", offer.binding.line()), if ours { Role::Plain } else { Role::Doubt }),
@@ -256,11 +265,9 @@ pub fn skills(agent: &Agent, width: usize) -> Lines {
             span(format!("  {}", skill.id.line()), Role::Quiet),
         ]);
         lines.extend(wrapped("says", &skill.description.line(), Role::Plain, width));
-        for (label, words) in [
-            ("tags", &skill.tags),
-            ("takes", &skill.input_modes),
-            ("gives", &skill.output_modes),
-        ] {
+        for (label, words) in
+            [("tags", &skill.tags), ("takes", &skill.input_modes), ("gives", &skill.output_modes)]
+        {
             if !words.is_empty() {
                 lines.extend(wrapped(label, &joined(words), Role::Plain, width));
             }

@@ -142,16 +142,22 @@ impl Screen for AgentView {
             let raw = card.as_ref().and_then(|card| card.raw.as_ref());
             let lines = match (raw, &card) {
                 (Some(raw), _) => super::raw::pretty(raw),
-                (None, Some(_)) => vec![vec![span("The card is larger than 64 kB; its raw text is not kept.", Role::Doubt)]],
-                (None, None) => vec![vec![span("Its card was never read; ctrl-r asks for it now.", Role::Doubt)]],
+                (None, Some(_)) => {
+                    vec![vec![span("The card is larger than 64 kB; its raw text is not kept.", Role::Doubt)]]
+                }
+                (None, None) => {
+                    vec![vec![span("Its card was never read; ctrl-r asks for it now.", Role::Doubt)]]
+                }
             };
             self.raw = (digest, lines);
         }
-        let history = shared.history.as_ref().filter(|(key, _)| *key == self.key).map_or(0, |(_, facts)| facts.len());
+        let history =
+            shared.history.as_ref().filter(|(key, _)| *key == self.key).map_or(0, |(_, facts)| facts.len());
         visible |= self.seen_history != history && self.tab == Tab::Happened;
         self.seen_history = history;
         if self.tab == Tab::Tasks {
-            visible |= self.list.settle(&shared.snapshot, usize::from(Self::pane(area).height.saturating_sub(1)));
+            visible |=
+                self.list.settle(&shared.snapshot, usize::from(Self::pane(area).height.saturating_sub(1)));
         }
         visible
     }
@@ -159,7 +165,12 @@ impl Screen for AgentView {
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
         let Some(agent) = self.agent(shared) else {
             canvas.rule(area, area.y, Joint::Top, &[span("agent", Role::Title)], &[]);
-            return empty(canvas, inside(area), false, &["This agent is not known any more.", "esc goes back."]);
+            return empty(
+                canvas,
+                inside(area),
+                false,
+                &["This agent is not known any more.", "esc goes back."],
+            );
         };
         let told = states::agent(agent, shared.glyphs());
         let title = [span(format!("fleet › {}", agent.name.line()), Role::Title)];
@@ -172,7 +183,8 @@ impl Screen for AgentView {
         let mut x = inner.x + 1;
         for tab in Tab::ALL {
             let role = if tab == self.tab { Role::Accent } else { Role::Quiet };
-            x += canvas.put(x, inner.y, &format!(" {} ", tab.word()), role, inner.right().saturating_sub(x)) + 1;
+            x += canvas.put(x, inner.y, &format!(" {} ", tab.word()), role, inner.right().saturating_sub(x))
+                + 1;
         }
         if self.tab == Tab::Tasks {
             let pane = Self::pane(area);
@@ -218,7 +230,9 @@ impl Screen for AgentView {
             };
         }
         let pane = Self::text_pane(area);
-        let lines = super::tasks::with_scratch(shared, |canvas| self.text_lines(canvas, shared, usize::from(pane.width)));
+        let lines = super::tasks::with_scratch(shared, |canvas| {
+            self.text_lines(canvas, shared, usize::from(pane.width))
+        });
         self.text.act(action, &lines, usize::from(pane.height)).then(Vec::new)
     }
 
@@ -235,7 +249,12 @@ impl Screen for AgentView {
         } else {
             keys.extend([(Action::Filter, "search"), (Action::NextMatch, "next match")]);
         }
-        keys.extend([(Action::Check, "check now"), (Action::GoTo, "go to"), (Action::Raw, "raw"), (Action::Copy, "copy")]);
+        keys.extend([
+            (Action::Check, "check now"),
+            (Action::GoTo, "go to"),
+            (Action::Raw, "raw"),
+            (Action::Copy, "copy"),
+        ]);
         keys
     }
 
@@ -274,7 +293,11 @@ impl Screen for AgentView {
     }
 
     fn searched(&self) -> Option<String> {
-        Some(if self.tab == Tab::Tasks { self.list.state.filter.text().to_owned() } else { self.text.search.clone() })
+        Some(if self.tab == Tab::Tasks {
+            self.list.state.filter.text().to_owned()
+        } else {
+            self.text.search.clone()
+        })
     }
 
     fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
@@ -283,7 +306,9 @@ impl Screen for AgentView {
             return;
         }
         let pane = Self::text_pane(area);
-        let lines = super::tasks::with_scratch(shared, |canvas| self.text_lines(canvas, shared, usize::from(pane.width)));
+        let lines = super::tasks::with_scratch(shared, |canvas| {
+            self.text_lines(canvas, shared, usize::from(pane.width))
+        });
         self.text.look_for(text, &lines, usize::from(pane.height));
     }
 

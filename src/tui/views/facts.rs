@@ -118,12 +118,14 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
                 (false, false, 1) => "begins",
                 (false, ..) => "grows",
             };
-            let chunks = if times > 1 { format!(", {} chunks", format::count(times as usize)) } else { String::new() };
+            let chunks =
+                if times > 1 { format!(", {} chunks", format::count(times as usize)) } else { String::new() };
             one(format!("{name} {word}{chunks}"), Role::Plain)
         }
-        What::GapOpened { cause, .. } => {
-            one(format!("{0}{0}{0} nobody tells us anything{1}", glyphs.gap, because(cause.as_deref())), Role::Doubt)
-        }
+        What::GapOpened { cause, .. } => one(
+            format!("{0}{0}{0} nobody tells us anything{1}", glyphs.gap, because(cause.as_deref())),
+            Role::Doubt,
+        ),
         What::GapClosed { via, changed, .. } => {
             let compared = if *changed { "something had changed" } else { "nothing was missed" };
             one(format!("{0}{0}{0} known again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
@@ -153,11 +155,12 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
             };
             one(format!("{text}{}", because(cause.as_deref())), role)
         }
-        What::ReasonGiven { by, why, .. } => {
-            one(format!("{}: {}", by.line(), quoted(why, 200)), Role::Plain)
-        }
+        What::ReasonGiven { by, why, .. } => one(format!("{}: {}", by.line(), quoted(why, 200)), Role::Plain),
         What::OddityObserved { oddity, .. } => one(format!("against the protocol: it {oddity}"), Role::Warn),
-        What::AttemptPlanned { .. } | What::JobExplained { .. } | What::Settled { .. } | What::JobForgotten => {
+        What::AttemptPlanned { .. }
+        | What::JobExplained { .. }
+        | What::Settled { .. }
+        | What::JobForgotten => {
             return None;
         }
         other => one(format!("{other:?}"), Role::Doubt),
@@ -190,7 +193,12 @@ fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span>
         Some(Verdict::Stalled) => "stalled: its stream was cut, and the agent's answer has not changed since",
         Some(Verdict::Stale) => "stale: its agent has not answered since",
         Some(Verdict::Conflict) => "disputed: two sources of one agent disagree",
-        Some(Verdict::Lost) => return one(format!("{} lost: its agent came back and no longer knows it", glyphs.lost), Role::Bad),
+        Some(Verdict::Lost) => {
+            return one(
+                format!("{} lost: its agent came back and no longer knows it", glyphs.lost),
+                Role::Bad,
+            );
+        }
     };
     one(format!("{} {text}", glyphs.doubtful), Role::Warn)
 }

@@ -30,7 +30,10 @@ struct Seen<'s>(&'s Agent);
 
 impl Filtered for Seen<'_> {
     fn words(&self) -> Vec<String> {
-        ["agent", "state", "speaks", "url", "skill", "label", "says"].iter().filter_map(|key| self.value(key)).collect()
+        ["agent", "state", "speaks", "url", "skill", "label", "says"]
+            .iter()
+            .filter_map(|key| self.value(key))
+            .collect()
     }
 
     fn value(&self, key: &str) -> Option<String> {
@@ -42,7 +45,8 @@ impl Filtered for Seen<'_> {
             "speaks" => Some(speaks(agent)),
             "url" => Some(Untrusted::from(&*agent.spec.url).line().into_string()),
             "skill" => card.map(|card| {
-                let names = card.skills.iter().map(|skill| format!("{} {}", skill.id.line(), skill.name.line()));
+                let names =
+                    card.skills.iter().map(|skill| format!("{} {}", skill.id.line(), skill.name.line()));
                 names.collect::<Vec<_>>().join(" ")
             }),
             "says" => card.map(|card| card.description.line().into_string()),
@@ -117,7 +121,9 @@ impl Rows for AgentRows {
             'B' => number(counts.doubtful),
             'T' => SortKey::Number(agent.last_seen.micros()),
             'K' => text(skills(agent)),
-            'V' => text(agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default()),
+            'V' => {
+                text(agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default())
+            }
             'U' => text(Untrusted::from(&*agent.spec.url).line().into_string()),
             _ => text(agent.name.line().into_string()),
         }
@@ -157,7 +163,10 @@ impl Rows for AgentRows {
                 number(counts.doubtful, Role::Warn),
                 span(sign, plain),
                 span(skills(agent), Role::Quiet),
-                span(agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default(), plain),
+                span(
+                    agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default(),
+                    plain,
+                ),
                 span(Untrusted::from(&*agent.spec.url).line().into_string(), Role::Quiet),
             ],
             marked: false,
@@ -198,7 +207,11 @@ impl FleetView {
         let list = rows.max(6).min(inner.height - about - work);
         let rest = inner.height - list - about;
         let about = Rect { y: inner.y + list, height: if work > 0 { about } else { about + rest }, ..inner };
-        let below = (work > 0).then_some(Rect { y: about.bottom(), height: inner.bottom() - about.bottom(), ..inner });
+        let below = (work > 0).then_some(Rect {
+            y: about.bottom(),
+            height: inner.bottom() - about.bottom(),
+            ..inner
+        });
         (Rect { height: list, ..inner }, Some(about), below)
     }
 
@@ -236,22 +249,31 @@ impl Screen for FleetView {
         let listed = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed).count();
         let shown = self.list.rows.len();
         let word = if listed == 1 { "agent" } else { "agents" };
-        let first = if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
+        let first =
+            if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
         let mut facts = list_facts(&self.list, shared, first);
         if shared.snapshot.watching_since > At::ZERO {
-            let text = format!(" · watching since {}", shared.clocks.second(shared.snapshot.watching_since, shared.now));
+            let text = format!(
+                " · watching since {}",
+                shared.clocks.second(shared.snapshot.watching_since, shared.now)
+            );
             facts.push(span(text, Role::Quiet));
         }
         canvas.rule(area, area.y, Joint::Top, &[span("fleet", Role::Title)], &facts);
         let (list, about_area, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
-            empty(canvas, list, filtered, &[
-                "No agents yet.",
-                "Name some on the command line: quarterdeck http://127.0.0.1:9101",
-                "or in the configuration, as [[fleet.NAME.agents]]; quarterdeck config example shows how.",
-                "quarterdeck demo brings a fleet of its own.",
-            ]);
+            empty(
+                canvas,
+                list,
+                filtered,
+                &[
+                    "No agents yet.",
+                    "Name some on the command line: quarterdeck http://127.0.0.1:9101",
+                    "or in the configuration, as [[fleet.NAME.agents]]; quarterdeck config example shows how.",
+                    "quarterdeck demo brings a fleet of its own.",
+                ],
+            );
             return;
         }
         self.list.draw(canvas, list, shared);
@@ -259,10 +281,16 @@ impl Screen for FleetView {
         if let (Some(pane), Some(agent)) = (about_area, agent) {
             let whole = Rect { x: area.x, width: area.width, ..pane };
             let title = [span(agent.name.line().into_string(), Role::Title)];
-            let version = agent.card.as_ref().map(|card| span(card.version.line().into_string(), Role::Quiet));
+            let version =
+                agent.card.as_ref().map(|card| span(card.version.line().into_string(), Role::Quiet));
             let facts: Vec<Span> = version.into_iter().collect();
             canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
-            let pane = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let pane = Rect {
+                x: pane.x + 1,
+                y: pane.y + 1,
+                width: pane.width.saturating_sub(2),
+                height: pane.height - 1,
+            };
             let lines = about::short(canvas, shared, agent, usize::from(pane.width));
             text::draw(canvas, pane, &lines, &text::TextState::default());
         }

@@ -97,7 +97,8 @@ impl Screen for HelpView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _shared: &Shared) {
-        let facts = [span("lower case looks or opens · shift sorts · n e a r x act, through a card", Role::Quiet)];
+        let facts =
+            [span("lower case looks or opens · shift sorts · n e a r x act, through a card", Role::Quiet)];
         canvas.rule(area, area.y, Joint::Top, &[span("help", Role::Title)], &facts);
         let pane = Self::pane(area);
         text::draw(canvas, pane, &self.lines(usize::from(pane.width)), &self.state);

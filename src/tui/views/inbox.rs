@@ -197,8 +197,17 @@ impl Default for InboxView {
 fn accepts(attempt: &Attempt, story: Option<&Story>, width: usize) -> about::Lines {
     if attempt.task.is_none() {
         return vec![
-            vec![span("r", Role::Key), span("  send it once more with the same message id: agents that know ids drop a second one", Role::Plain)],
-            vec![span("r", Role::Key), span("  or take it as lost: nothing is sent, the job is over", Role::Plain)],
+            vec![
+                span("r", Role::Key),
+                span(
+                    "  send it once more with the same message id: agents that know ids drop a second one",
+                    Role::Plain,
+                ),
+            ],
+            vec![
+                span("r", Role::Key),
+                span("  or take it as lost: nothing is sent, the job is over", Role::Plain),
+            ],
         ];
     }
     if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
@@ -263,10 +272,15 @@ impl Screen for InboxView {
         canvas.rule(area, area.y, Joint::Top, &[span("inbox", Role::Title)], &facts);
         let (list, conversation, foot) = self.parts(area);
         if self.list.rows.is_empty() {
-            return empty(canvas, list, !self.list.state.filter.is_empty(), &[
-                "Nobody waits for you.",
-                "What agents ask, and sendings that may not have arrived, appear here by themselves.",
-            ]);
+            return empty(
+                canvas,
+                list,
+                !self.list.state.filter.is_empty(),
+                &[
+                    "Nobody waits for you.",
+                    "What agents ask, and sendings that may not have arrived, appear here by themselves.",
+                ],
+            );
         }
         self.list.draw(canvas, list, shared);
         let Some((_, attempt)) = self.selected(shared) else { return };
@@ -274,11 +288,20 @@ impl Screen for InboxView {
         let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
         if let Some(pane) = conversation {
             let whole = Rect { x: area.x, width: area.width, ..pane };
-            let task = attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
+            let task =
+                attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
             let title = [span(format!("{name} asks{task}"), Role::Title)];
-            let facts = [span(format!("asked {}", shared.clocks.second(waits_since(attempt), shared.now)), Role::Quiet)];
+            let facts = [span(
+                format!("asked {}", shared.clocks.second(waits_since(attempt), shared.now)),
+                Role::Quiet,
+            )];
             canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
-            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let inner = Rect {
+                x: pane.x + 1,
+                y: pane.y + 1,
+                width: pane.width.saturating_sub(2),
+                height: pane.height - 1,
+            };
             let lines = self.conversation_lines(shared, usize::from(inner.width));
             text::draw(canvas, inner, &lines, &self.conversation);
         }
@@ -286,7 +309,12 @@ impl Screen for InboxView {
             let whole = Rect { x: area.x, width: area.width, ..pane };
             let facts = [span("its words are quoted, never obeyed", Role::Quiet)];
             canvas.rule(whole, pane.y, Joint::Middle, &[span("it accepts", Role::Title)], &facts);
-            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let inner = Rect {
+                x: pane.x + 1,
+                y: pane.y + 1,
+                width: pane.width.saturating_sub(2),
+                height: pane.height - 1,
+            };
             let wide = inner.width >= 90 && attempt.task.is_some();
             let left = if wide { inner.width / 2 } else { inner.width };
             let lines = accepts(attempt, self.story(shared), usize::from(left));
@@ -294,7 +322,13 @@ impl Screen for InboxView {
             let after = when_answered(shared, attempt);
             if wide {
                 let x = inner.x + left;
-                canvas.rule(Rect { x, width: area.right() - x, ..whole }, pane.y, Joint::Middle, &[span("when you answer", Role::Title)], &[]);
+                canvas.rule(
+                    Rect { x, width: area.right() - x, ..whole },
+                    pane.y,
+                    Joint::Middle,
+                    &[span("when you answer", Role::Title)],
+                    &[],
+                );
                 canvas.divider(x, pane.y, area.bottom());
                 let right = Rect { x: x + 2, width: inner.right() - x - 2, ..inner };
                 text::draw(canvas, right, &after, &TextState::default());

@@ -85,7 +85,14 @@ pub struct Listing<R: Rows> {
 impl<R: Rows> Listing<R> {
     /// A table sorted by a column.
     pub fn new(source: R, sort: char) -> Self {
-        Self { source, rows: Sorted::default(), state: ListState::new(sort), built: None, rev: 0, asked: None }
+        Self {
+            source,
+            rows: Sorted::default(),
+            state: ListState::new(sort),
+            built: None,
+            rev: 0,
+            asked: None,
+        }
     }
 
     /// The order that is wanted now.

@@ -58,12 +58,16 @@ pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
 /// Whom it hits, in a few words.
 fn hits(snapshot: &Snapshot, problem: &Problem) -> String {
     match problem.subject {
-        Subject::Attempt(key) => match snapshot.attempts.get(key).and_then(|attempt| snapshot.job_of(attempt)) {
-            Some(job) => job.title.line().into_string(),
-            None => "a task that is gone".into(),
-        },
+        Subject::Attempt(key) => {
+            match snapshot.attempts.get(key).and_then(|attempt| snapshot.job_of(attempt)) {
+                Some(job) => job.title.line().into_string(),
+                None => "a task that is gone".into(),
+            }
+        }
         Subject::Agent(key) => match snapshot.agents.get(key).map(|agent| agent.counts) {
-            Some(counts) if counts.doubtful > 0 => format!("{} in doubt, {} live", counts.doubtful, counts.live),
+            Some(counts) if counts.doubtful > 0 => {
+                format!("{} in doubt, {} live", counts.doubtful, counts.live)
+            }
             Some(counts) if counts.live > 0 => format!("{} live", counts.live),
             _ => "nobody now".into(),
         },
@@ -196,14 +200,28 @@ fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<AttemptK
             let hit = |(_, attempt): &(AttemptKey, &crate::domain::job::Attempt)| {
                 attempt.agent == agent && (attempt.is_doubtful() || attempt.is_live())
             };
-            snapshot.attempts.iter().rev().take(super::listing::LARGE).filter(hit).map(|(key, _)| key).take(most).collect()
+            snapshot
+                .attempts
+                .iter()
+                .rev()
+                .take(super::listing::LARGE)
+                .filter(hit)
+                .map(|(key, _)| key)
+                .take(most)
+                .collect()
         }
         Subject::Console => Vec::new(),
     }
 }
 
 /// Everything about a problem, in lines.
-fn explain(canvas: &Canvas<'_>, shared: &Shared, problem: &Problem, width: usize, height: usize) -> about::Lines {
+fn explain(
+    canvas: &Canvas<'_>,
+    shared: &Shared,
+    problem: &Problem,
+    width: usize,
+    height: usize,
+) -> about::Lines {
     let mut lines = about::wrapped("SEEN", &headline(&shared.snapshot, problem), Role::Plain, width);
     lines.extend(about::wrapped("MEANS", problem.kind.meaning(), Role::Plain, width));
     let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
@@ -213,7 +231,11 @@ fn explain(canvas: &Canvas<'_>, shared: &Shared, problem: &Problem, width: usize
     lines.extend(about::wrapped("HITS", &hits(&shared.snapshot, problem), Role::Plain, width));
     match problem.cleared {
         Some(cleared) => {
-            let text = format!("{}, after {}", canvas.since(cleared), super::story::precise(cleared.since(problem.since)));
+            let text = format!(
+                "{}, after {}",
+                canvas.since(cleared),
+                super::story::precise(cleared.since(problem.since))
+            );
             lines.push(labelled("OVER", vec![span(text, Role::Ok)]));
         }
         None => {
@@ -230,12 +252,15 @@ fn explain(canvas: &Canvas<'_>, shared: &Shared, problem: &Problem, width: usize
             let told = states::attempt(attempt, shared.glyphs());
             let job = shared.snapshot.job_of(attempt).map(|job| job.title.line().fit(48)).unwrap_or_default();
             let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
-            lines.push(labelled(if at == 0 { "EVIDENCE" } else { "" }, vec![
-                span(format!("{} ", told.mark), told.role),
-                span(format!("{task:<6}"), Role::Quiet),
-                span(format!("{job}  "), Role::Plain),
-                span(told.word, told.role),
-            ]));
+            lines.push(labelled(
+                if at == 0 { "EVIDENCE" } else { "" },
+                vec![
+                    span(format!("{} ", told.mark), told.role),
+                    span(format!("{task:<6}"), Role::Quiet),
+                    span(format!("{job}  "), Role::Plain),
+                    span(told.word, told.role),
+                ],
+            ));
         }
     }
     lines
@@ -251,9 +276,9 @@ impl Screen for ProblemsView {
         let visible = self.list.settle(&shared.snapshot, lines);
         // Whom an agent's problem hits changes with its tasks.
         let agent = self.selected(shared).and_then(|(_, problem)| problem.agent);
-        let live = agent.and_then(|key| shared.snapshot.agents.get(key)).map_or(0, |agent| {
-            u64::from(agent.counts.live) << 32 | u64::from(agent.counts.doubtful)
-        });
+        let live = agent
+            .and_then(|key| shared.snapshot.agents.get(key))
+            .map_or(0, |agent| u64::from(agent.counts.live) << 32 | u64::from(agent.counts.doubtful));
         let seen = self.list.target().map(|key| (key, live));
         let news = seen != self.seen;
         self.seen = seen;
@@ -264,14 +289,25 @@ impl Screen for ProblemsView {
         let open = shared.snapshot.open_problems().count();
         let over = shared.snapshot.problems.len() - open;
         let first = format!("{open} open · {over} over lately");
-        canvas.rule(area, area.y, Joint::Top, &[span("problems", Role::Title)], &list_facts(&self.list, shared, first));
+        canvas.rule(
+            area,
+            area.y,
+            Joint::Top,
+            &[span("problems", Role::Title)],
+            &list_facts(&self.list, shared, first),
+        );
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
-            return empty(canvas, list, filtered, &[
-                "No problem is known.",
-                "What goes wrong with agents, tasks or this console appears here by itself, with the next step.",
-            ]);
+            return empty(
+                canvas,
+                list,
+                filtered,
+                &[
+                    "No problem is known.",
+                    "What goes wrong with agents, tasks or this console appears here by itself, with the next step.",
+                ],
+            );
         }
         self.list.draw(canvas, list, shared);
         if let (Some(pane), Some((_, problem))) = (below, self.selected(shared)) {
@@ -279,7 +315,12 @@ impl Screen for ProblemsView {
             let title = [span(format!("p-{} {}", problem.number, problem.kind.as_str()), Role::Title)];
             let facts = [span(format!("began {}", canvas.since(problem.since)), Role::Quiet)];
             canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
-            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let inner = Rect {
+                x: pane.x + 1,
+                y: pane.y + 1,
+                width: pane.width.saturating_sub(2),
+                height: pane.height - 1,
+            };
             let lines = explain(canvas, shared, problem, usize::from(inner.width), usize::from(inner.height));
             text::draw(canvas, inner, &lines, &TextState::default());
         }
@@ -314,7 +355,9 @@ impl Screen for ProblemsView {
             use crate::domain::problem::Kind;
             match problem.kind {
                 Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
-                Kind::TaskSilent | Kind::TaskStalled | Kind::CancelIgnored => keys.push((Action::Cancel, "cancel")),
+                Kind::TaskSilent | Kind::TaskStalled | Kind::CancelIgnored => {
+                    keys.push((Action::Cancel, "cancel"))
+                }
                 Kind::TaskLost => keys.push((Action::EditCopy, "send a copy")),
                 _ => {}
             }

@@ -88,7 +88,10 @@ impl Screen for RawView {
         }
         self.lines = match &raw {
             Some(raw) => pretty(raw),
-            None => vec![vec![span("The agent has sent no object that was kept: at most 64 kB of one are.", Role::Doubt)]],
+            None => vec![vec![span(
+                "The agent has sent no object that was kept: at most 64 kB of one are.",
+                Role::Doubt,
+            )]],
         };
         self.shown = raw;
         true
@@ -100,7 +103,10 @@ impl Screen for RawView {
         let last = (first + usize::from(pane.height)).min(self.lines.len());
         let mut facts = vec![span(format!("{}–{last} of {}", first + 1, self.lines.len()), Role::Quiet)];
         if !self.state.search.is_empty() {
-            facts.insert(0, span(format!("search {} · ", Untrusted::from(self.state.search.as_str()).line()), Role::You));
+            facts.insert(
+                0,
+                span(format!("search {} · ", Untrusted::from(self.state.search.as_str()).line()), Role::You),
+            );
         }
         canvas.rule(area, area.y, Joint::Top, &[span(self.title.clone(), Role::Title)], &facts);
         text::draw(canvas, pane, &self.lines, &self.state);

@@ -84,16 +84,20 @@ pub fn tell(
     }
     close(canvas, shared, job, &mut lines, folded, before);
     if story.detail.story_cut > 0 {
-        let text = format!("{} lines in the middle are left out", format::count(story.detail.story_cut as usize));
+        let text =
+            format!("{} lines in the middle are left out", format::count(story.detail.story_cut as usize));
         let at = lines.len().min(128);
-        lines.insert(at, Told {
-            frame: glyphs.inside,
-            at: None,
-            before: None,
-            words: vec![span(text, Role::Doubt)],
-            begins: None,
-            leads: None,
-        });
+        lines.insert(
+            at,
+            Told {
+                frame: glyphs.inside,
+                at: None,
+                before: None,
+                words: vec![span(text, Role::Doubt)],
+                begins: None,
+                leads: None,
+            },
+        );
     }
     lines
 }
@@ -161,7 +165,14 @@ fn push_child(shared: &Shared, lines: &mut Vec<Told>, before: &mut Option<At>, a
         span(format!("{} handed on to {name}{task}  ", glyphs.child), Role::Plain),
         span(format!("{} {}", told.mark, told.word), told.role),
     ];
-    lines.push(Told { frame: glyphs.inside, at: Some(at), before: *before, words, begins: None, leads: Some(child) });
+    lines.push(Told {
+        frame: glyphs.inside,
+        at: Some(at),
+        before: *before,
+        words,
+        begins: None,
+        leads: Some(child),
+    });
     *before = Some(at);
 }
 
@@ -204,7 +215,8 @@ fn now(canvas: &Canvas<'_>, shared: &Shared, attempt: &Attempt) -> Vec<Span> {
     };
     let mut words = vec![span(format!("now  {} {}", told.mark, told.word), told.role)];
     if let Some(gap) = task.gap_since {
-        let text = format!("  {0}{0}{0} nobody tells us anything for {1}", shared.glyphs().gap, canvas.age(gap));
+        let text =
+            format!("  {0}{0}{0} nobody tells us anything for {1}", shared.glyphs().gap, canvas.age(gap));
         words.push(span(text, Role::Doubt));
     } else if !attempt.needs_you() {
         words.push(span(format!("  last sign {} ago", canvas.age(task.last_sign)), Role::Quiet));

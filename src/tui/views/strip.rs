@@ -88,7 +88,11 @@ fn bars(shared: &Shared, job: &Job, story: &Story, children: &[JobKey]) -> Vec<B
             label: format!("{} {}", attempt.number, name(attempt.agent)),
             took: precise(until.since(attempt.created)),
             stretches: stretches(story, attempt.id, attempt.created, until),
-            end: Some(if end.is_some() { span(told.mark, told.role) } else { span(glyphs.working, told.role) }),
+            end: Some(if end.is_some() {
+                span(told.mark, told.role)
+            } else {
+                span(glyphs.working, told.role)
+            }),
             delegated: false,
         });
     }
@@ -102,7 +106,11 @@ fn bars(shared: &Shared, job: &Job, story: &Story, children: &[JobKey]) -> Vec<B
             label: format!("  {}", name(attempt.agent)),
             took: precise(until.since(attempt.created)),
             stretches: vec![Stretch { from: attempt.created, until, had: Had::Agent }],
-            end: Some(if end.is_some() { span(told.mark, told.role) } else { span(glyphs.working, told.role) }),
+            end: Some(if end.is_some() {
+                span(told.mark, told.role)
+            } else {
+                span(glyphs.working, told.role)
+            }),
             delegated: true,
         });
     }
@@ -149,7 +157,14 @@ pub fn shares(shared: &Shared, job: &Job, story: &Story) -> Vec<Span> {
 }
 
 /// Draws the bars.
-pub fn draw(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, job: &Job, story: &Story, children: &[JobKey]) {
+pub fn draw(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    shared: &Shared,
+    job: &Job,
+    story: &Story,
+    children: &[JobKey],
+) {
     let bars = bars(shared, job, story, children);
     let end = bars.iter().flat_map(|bar| &bar.stretches).map(|stretch| stretch.until).max();
     let (Some(end), true) = (end, area.width > 40) else { return };

@@ -89,7 +89,8 @@ impl TaskView {
     fn find_children(&mut self, shared: &Shared) -> bool {
         let snapshot = &shared.snapshot;
         let Some(job) = self.job(shared) else { return false };
-        let ids: Vec<_> = story::attempts(shared, job).filter_map(|(_, attempt)| attempt.task.as_ref()).collect();
+        let ids: Vec<_> =
+            story::attempts(shared, job).filter_map(|(_, attempt)| attempt.task.as_ref()).collect();
         let is_child = |key: JobKey| {
             let parent = snapshot.jobs.get(key).and_then(|job| job.parent.as_ref());
             parent.is_some_and(|parent| ids.iter().any(|task| task.id == *parent))
@@ -107,7 +108,9 @@ impl TaskView {
                 }
                 children.retain(|key| is_child(*key));
             }
-            None => children = snapshot.jobs.iter().map(|(key, _)| key).filter(|key| is_child(*key)).collect(),
+            None => {
+                children = snapshot.jobs.iter().map(|(key, _)| key).filter(|key| is_child(*key)).collect()
+            }
         }
         let changed = children != self.children;
         self.children = children;
@@ -174,7 +177,8 @@ impl TaskView {
 
     fn move_line(&mut self, shared: &Shared, area: Rect, action: Action) -> bool {
         let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
-        let height = self.parts(area, shared).left.map_or(0, |left| usize::from(left.height.saturating_sub(1)));
+        let height =
+            self.parts(area, shared).left.map_or(0, |left| usize::from(left.height.saturating_sub(1)));
         let last = told.len().saturating_sub(1);
         let here = self.line.unwrap_or(last);
         let half = (height / 2).max(1);
@@ -218,7 +222,13 @@ impl TaskView {
     fn draw_story(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
         let told = self.story_lines(canvas, shared);
         if told.is_empty() {
-            canvas.put(area.x + 2, area.y + 1, "reading its story", Role::Doubt, area.width.saturating_sub(3));
+            canvas.put(
+                area.x + 2,
+                area.y + 1,
+                "reading its story",
+                Role::Doubt,
+                area.width.saturating_sub(3),
+            );
             return;
         }
         let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
@@ -267,7 +277,8 @@ impl TaskView {
         if pane == Pane::Output && outputs.len() > 1 && text_area.height > 8 {
             let names = u16::try_from(outputs.len()).unwrap_or(4).min(4);
             body.height -= names + 1;
-            for (line, (at, output)) in outputs.iter().enumerate().rev().take(usize::from(names)).enumerate() {
+            for (line, (at, output)) in outputs.iter().enumerate().rev().take(usize::from(names)).enumerate()
+            {
                 let y = text_area.bottom() - 1 - u16::try_from(line).unwrap_or(0);
                 let chosen = at == self.output.min(outputs.len() - 1);
                 let role = if chosen { Role::Title } else { Role::Quiet };
@@ -379,14 +390,20 @@ impl Screen for TaskView {
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
         let (Some(job), Some((_, attempt))) = (self.job(shared), self.latest(shared)) else {
             canvas.rule(area, area.y, Joint::Top, &[span("task", Role::Title)], &[]);
-            return empty(canvas, inside(area), false, &[
-                "This task is not known any more: ended work is kept for a while, then removed.",
-                "esc goes back.",
-            ]);
+            return empty(
+                canvas,
+                inside(area),
+                false,
+                &[
+                    "This task is not known any more: ended work is kept for a while, then removed.",
+                    "esc goes back.",
+                ],
+            );
         };
         let told = states::attempt(attempt, shared.glyphs());
         let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
-        let title = [span(format!("tasks › {id} "), Role::Title), span(job.title.line().fit(60), Role::Title)];
+        let title =
+            [span(format!("tasks › {id} "), Role::Title), span(job.title.line().fit(60), Role::Title)];
         let took = match story::ended(attempt) {
             Some(end) => format!(" in {}", story::precise(end.since(attempt.created))),
             None => format!(" {}", canvas.age(attempt.created)),
@@ -429,8 +446,19 @@ impl Screen for TaskView {
         }
         if let (Some(below), Some(story)) = (parts.below, shared.story_of(self.id)) {
             let shares = strip::shares(shared, job, story);
-            canvas.rule_across(area, below.y, &[span("where the time went", Role::Title)], &shares, parts.right);
-            let bars = Rect { x: below.x + 1, y: below.y + 1, width: below.width.saturating_sub(2), height: below.height - 1 };
+            canvas.rule_across(
+                area,
+                below.y,
+                &[span("where the time went", Role::Title)],
+                &shares,
+                parts.right,
+            );
+            let bars = Rect {
+                x: below.x + 1,
+                y: below.y + 1,
+                width: below.width.saturating_sub(2),
+                height: below.height - 1,
+            };
             strip::draw(canvas, bars, shared, job, story, &self.children);
         }
     }
@@ -489,7 +517,8 @@ impl Screen for TaskView {
                 let right = parts.right.unwrap_or_default();
                 let lines = self.right_lines(shared, pane, usize::from(right.width.saturating_sub(2)));
                 let height = usize::from(right.height.saturating_sub(1));
-                let state = if pane == Pane::Messages { &mut self.messages_text } else { &mut self.output_text };
+                let state =
+                    if pane == Pane::Messages { &mut self.messages_text } else { &mut self.output_text };
                 state.act(action, &lines, height).then(Vec::new)
             }
         }
@@ -580,7 +609,8 @@ impl Screen for TaskView {
 
 impl TaskView {
     fn title(&self, shared: &Shared) -> String {
-        let task = self.latest(shared).and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.short()));
+        let task =
+            self.latest(shared).and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.short()));
         task.unwrap_or_else(|| self.id.short())
     }
 

@@ -161,7 +161,9 @@ impl Rows for TaskRows {
                 let bytes = attempt.task.as_ref().map_or(0, |task| task.bytes);
                 SortKey::Number(i64::try_from(bytes).unwrap_or(i64::MAX))
             }
-            'C' => text(attempt.task.as_ref().and_then(|task| task.context.as_ref()).map(ToString::to_string)),
+            'C' => {
+                text(attempt.task.as_ref().and_then(|task| task.context.as_ref()).map(ToString::to_string))
+            }
             _ => SortKey::Number(micros(attempt.created)),
         }
     }
@@ -187,7 +189,11 @@ impl Rows for TaskRows {
             _ => dash(),
         };
         let attempts = job.map_or(1, |job| job.attempts.len());
-        let number = if attempts > 1 { format!("{} of {attempts}", attempt.number) } else { attempt.number.to_string() };
+        let number = if attempts > 1 {
+            format!("{} of {attempts}", attempt.number)
+        } else {
+            attempt.number.to_string()
+        };
         let bytes = task.filter(|task| task.artifacts > 0).map(|task| format::bytes(task.bytes));
         let words = |text: Option<&crate::domain::text::Untrusted>| {
             text.map_or_else(dash, |text| text.shortened(200).line().into_string())
@@ -329,7 +335,8 @@ impl TasksView {
 
     fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
         let inner = inside(area);
-        let details = if self.list.state.details && inner.height >= 14 { (inner.height / 4).clamp(5, 9) } else { 0 };
+        let details =
+            if self.list.state.details && inner.height >= 14 { (inner.height / 4).clamp(5, 9) } else { 0 };
         if details == 0 {
             return (inner, None);
         }
@@ -400,10 +407,15 @@ impl Screen for TasksView {
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
-            empty(canvas, list, filtered, &[
-                "No tasks yet.",
-                "n sends one; tasks that others send appear by themselves where the agent lists its tasks.",
-            ]);
+            empty(
+                canvas,
+                list,
+                filtered,
+                &[
+                    "No tasks yet.",
+                    "n sends one; tasks that others send appear by themselves where the agent lists its tasks.",
+                ],
+            );
         } else {
             self.list.draw(canvas, list, shared);
         }
@@ -414,7 +426,12 @@ impl Screen for TasksView {
             let title: Vec<Span> = title.map(|id| span(id, Role::Title)).into_iter().collect();
             canvas.rule(whole, below.y, Joint::Middle, &title, &[]);
             if let Some(attempt) = attempt {
-                let pane = Rect { x: below.x + 1, y: below.y + 1, width: below.width.saturating_sub(2), height: below.height - 1 };
+                let pane = Rect {
+                    x: below.x + 1,
+                    y: below.y + 1,
+                    width: below.width.saturating_sub(2),
+                    height: below.height - 1,
+                };
                 let lines = explain(canvas, shared, attempt, usize::from(pane.width));
                 text::draw(canvas, pane, &lines, &text::TextState::default());
             }

@@ -161,7 +161,11 @@ fn whole(frame: &Frame) -> Vec<Vec<Span>> {
         _ => lines.extend(raw::pretty(&frame.text)),
     }
     if frame.text.len() < frame.bytes {
-        let text = format!("shown: {} of {}", format::bytes(frame.text.len() as u64), format::bytes(frame.bytes as u64));
+        let text = format!(
+            "shown: {} of {}",
+            format::bytes(frame.text.len() as u64),
+            format::bytes(frame.bytes as u64)
+        );
         lines.push(vec![span(text, Role::Doubt)]);
     }
     lines
@@ -190,7 +194,8 @@ impl Screen for WireView {
                 .filter(|(agent, frame)| self.state.filter.passes(&Seen(shared, *agent, frame)))
                 .map(|(agent, frame)| (order(*agent, frame, self.state.sort), (*agent, frame.number)));
             let before = self.rows.len();
-            let rows = Sorted::build(passing, matches!(self.state.sort, 'T' | 'C' | 'S') != self.state.reversed);
+            let rows =
+                Sorted::build(passing, matches!(self.state.sort, 'T' | 'C' | 'S') != self.state.reversed);
             let new: Vec<Key> = rows.iter().filter(|key| !self.rows.contains(*key)).collect();
             self.rows = rows;
             if before > 0 {
@@ -211,7 +216,8 @@ impl Screen for WireView {
         if let Some(agent) = self.agent {
             title.push(span(format!(" of {}", agent_name(shared, agent)), Role::Title));
         }
-        let mut facts = vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
+        let mut facts =
+            vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
         if !self.state.filter.is_empty() {
             facts.push(span(format!(" · filter {}", self.state.filter.text()), Role::You));
         }
@@ -221,10 +227,15 @@ impl Screen for WireView {
         canvas.rule(area, area.y, Joint::Top, &title, &facts);
         let (list, below) = self.parts(area);
         if self.rows.is_empty() {
-            return empty(canvas, list, !self.state.filter.is_empty(), &[
-                "Nothing was on the wire yet.",
-                "The last 256 frames of each agent are kept while this program runs; ctrl-r on an agent makes some.",
-            ]);
+            return empty(
+                canvas,
+                list,
+                !self.state.filter.is_empty(),
+                &[
+                    "Nothing was on the wire yet.",
+                    "The last 256 frames of each agent are kept while this program runs; ctrl-r on an agent makes some.",
+                ],
+            );
         }
         let lines = usize::from(list.height.saturating_sub(1));
         let (window, cursor) = self.state.window(&self.rows, lines);
@@ -237,7 +248,12 @@ impl Screen for WireView {
             let title = [span(format!("{} {}", agent_name(shared, agent), word(frame.kind)), Role::Title)];
             let facts = [span(shared.clocks.precise(frame.at), Role::Quiet)];
             canvas.rule(whole_rule, pane.y, Joint::Middle, &title, &facts);
-            let inner = Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+            let inner = Rect {
+                x: pane.x + 1,
+                y: pane.y + 1,
+                width: pane.width.saturating_sub(2),
+                height: pane.height - 1,
+            };
             text::draw(canvas, inner, &whole(frame), &TextState::default());
         }
     }
@@ -255,7 +271,8 @@ impl Screen for WireView {
             Action::Details => self.state.details = !self.state.details,
             Action::Open | Action::Raw => {
                 let (agent, frame) = self.target_frame(shared)?;
-                let title = format!("wire › {} {} {}", agent_name(shared, agent), word(frame.kind), frame.number);
+                let title =
+                    format!("wire › {} {} {}", agent_name(shared, agent), word(frame.kind), frame.number);
                 let target = Target { agent: Some(agent), ..Target::default() };
                 let view = raw::RawView::lines(title, whole(frame), target);
                 return Some(vec![Step::Open(Box::new(view.into()))]);

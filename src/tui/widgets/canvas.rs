@@ -242,7 +242,15 @@ impl<'a> Canvas<'a> {
     }
 
     /// A line of a card.
-    pub fn heavy_rule(&mut self, area: Rect, y: u16, joint: Joint, role: Role, title: &[Span], facts: &[Span]) {
+    pub fn heavy_rule(
+        &mut self,
+        area: Rect,
+        y: u16,
+        joint: Joint,
+        role: Role,
+        title: &[Span],
+        facts: &[Span],
+    ) {
         let glyphs = self.theme.glyphs;
         let (left, middle, right) = match joint {
             Joint::Top => (glyphs.heavy_top_left, glyphs.heavy_horizontal, glyphs.heavy_top_right),

@@ -31,8 +31,11 @@ impl Field {
 
     /// Puts text in; line breaks become spaces, control characters go.
     pub fn insert(&mut self, text: &str) {
-        let clean: String =
-            text.chars().map(|c| if c == '\n' || c == '\t' { ' ' } else { c }).filter(|c| !c.is_control()).collect();
+        let clean: String = text
+            .chars()
+            .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
+            .filter(|c| !c.is_control())
+            .collect();
         self.text.insert_str(self.cursor, &clean);
         self.cursor += clean.len();
     }

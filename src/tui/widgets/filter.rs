@@ -81,7 +81,9 @@ impl Term {
                 let pattern = Pattern::parse(text, CaseMatching::Ignore, Normalization::Smart);
                 let mut matcher = Matcher::new(Config::DEFAULT);
                 let mut buffer = Vec::new();
-                words.iter().any(|word| pattern.score(Utf32Str::new(word, &mut buffer), &mut matcher).is_some())
+                words
+                    .iter()
+                    .any(|word| pattern.score(Utf32Str::new(word, &mut buffer), &mut matcher).is_some())
             }
             Self::Key(key, value) => row.value(key).is_some_and(|have| contains_ignore_case(&have, value)),
         }

@@ -85,7 +85,8 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         {
             let at = self.seen.iter().position(|key| *key == selected).unwrap_or(0);
             let after = self.seen.iter().skip(at).find(|key| rows.contains(**key));
-            let before = || self.seen[..at.min(self.seen.len())].iter().rev().find(|key| rows.contains(**key));
+            let before =
+                || self.seen[..at.min(self.seen.len())].iter().rev().find(|key| rows.contains(**key));
             self.selected = after.or_else(before).copied().or_else(|| rows.iter().next());
         }
         let (window, at) = self.window(rows, height);

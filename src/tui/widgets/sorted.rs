@@ -136,10 +136,16 @@ mod tests {
                 expected.reverse();
             }
             assert_eq!(order, expected);
-            assert_eq!(sorted.iter_back().collect::<Vec<_>>(), expected.iter().rev().copied().collect::<Vec<_>>());
+            assert_eq!(
+                sorted.iter_back().collect::<Vec<_>>(),
+                expected.iter().rev().copied().collect::<Vec<_>>()
+            );
             let middle = expected[4];
             assert_eq!(sorted.below(middle).collect::<Vec<_>>(), expected[5..]);
-            assert_eq!(sorted.above(middle).collect::<Vec<_>>(), expected[..4].iter().rev().copied().collect::<Vec<_>>());
+            assert_eq!(
+                sorted.above(middle).collect::<Vec<_>>(),
+                expected[..4].iter().rev().copied().collect::<Vec<_>>()
+            );
             assert!(sorted.is_above(expected[0], middle) && !sorted.is_above(middle, expected[0]));
             assert!(!sorted.contains(5) && sorted.len() == 10);
         }

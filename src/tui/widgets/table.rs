@@ -106,7 +106,8 @@ pub fn fit(columns: &[Column], width: u16, wide: bool) -> Vec<(usize, u16)> {
     };
     let luxury = |shown: &[usize]| !wide && shown.iter().any(|at| columns[*at].keep <= LUXURY);
     while shown.len() > 1 && (needs(&shown) > room || (luxury(&shown) && wants(&shown) > room)) {
-        let weakest = (0..shown.len()).min_by_key(|at| (columns[shown[*at]].keep, usize::MAX - at)).unwrap_or(0);
+        let weakest =
+            (0..shown.len()).min_by_key(|at| (columns[shown[*at]].keep, usize::MAX - at)).unwrap_or(0);
         shown.remove(weakest);
     }
     let spare = room.saturating_sub(needs(&shown));

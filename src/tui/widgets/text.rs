@@ -59,7 +59,8 @@ impl TextState {
             return false;
         }
         let here = self.first_line(lines.len(), height);
-        let hit = |at: &usize| line_text(&lines[*at]).is_some_and(|text| contains_ignore_case(&text, &self.search));
+        let hit =
+            |at: &usize| line_text(&lines[*at]).is_some_and(|text| contains_ignore_case(&text, &self.search));
         let found = if forward {
             (here + 1..lines.len()).chain(0..=here.min(lines.len().saturating_sub(1))).find(hit)
         } else {

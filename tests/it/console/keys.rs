@@ -12,12 +12,15 @@ use super::{Console, info};
 /// What was wished for, in words.
 fn wishes(console: &Console) -> Vec<String> {
     let wish = |cmd: &Cmd| match cmd {
-        Cmd::Submit(Intent::Cancel { why, .. }, words) => {
-            Some(format!("cancel: {words}{}", why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()))
-        }
+        Cmd::Submit(Intent::Cancel { why, .. }, words) => Some(format!(
+            "cancel: {words}{}",
+            why.as_ref().map(|why| format!(" ({why})")).unwrap_or_default()
+        )),
         Cmd::Submit(Intent::Resend { .. }, words) => Some(format!("resend: {words}")),
         Cmd::Submit(Intent::PresumeLost { .. }, words) => Some(format!("lost: {words}")),
-        Cmd::Submit(Intent::Answer { parts, .. }, words) => Some(format!("answer {} parts: {words}", parts.len())),
+        Cmd::Submit(Intent::Answer { parts, .. }, words) => {
+            Some(format!("answer {} parts: {words}", parts.len()))
+        }
         Cmd::Submit(Intent::Send(send), words) => Some(format!("send {} parts: {words}", send.parts.len())),
         Cmd::Submit(other, words) => Some(format!("{other:?}: {words}")),
         Cmd::Quit => Some("quit".into()),
@@ -48,11 +51,21 @@ fn letters_open_cards_and_cards_act() {
         check(&format!("3 {letter} esc"), &[]);
     }
     check("2 / \"88213\" enter x y", &["cancel: cancel of d47f asked"]);
-    check("2 / \"88213\" enter x esc y y", &["copy quarterdeck --fleet prod-eu task get -a http://10.0.0.1:9000/ d47f7a61-d2e3-1c24-0000-000000000000"]);
+    check(
+        "2 / \"88213\" enter x esc y y",
+        &[
+            "copy quarterdeck --fleet prod-eu task get -a http://10.0.0.1:9000/ d47f7a61-d2e3-1c24-0000-000000000000",
+        ],
+    );
     // "Leave it" is lit; the lit button is pressed by enter.
     check("2 / \"88213\" enter x enter", &[]);
     check("2 / \"88213\" enter x tab enter", &["cancel: cancel of d47f asked"]);
-    check("2 / \"88213\" enter x c", &["copy quarterdeck --fleet prod-eu task cancel -a http://10.0.0.1:9000/ d47f7a61-d2e3-1c24-0000-000000000000"]);
+    check(
+        "2 / \"88213\" enter x c",
+        &[
+            "copy quarterdeck --fleet prod-eu task cancel -a http://10.0.0.1:9000/ d47f7a61-d2e3-1c24-0000-000000000000",
+        ],
+    );
     // What does not fit opens nothing.
     check("2 / \"88201\" enter x y", &[]);
     check("2 / \"88190\" enter r y", &[]);
@@ -91,7 +104,8 @@ fn production_wants_a_number_and_a_reason() {
     check(&format!("{two} \"3\" tab \"why\" enter"), &[]);
     let both = ["cancel: cancel of d47f asked (rules)", "cancel: cancel of 6a88 asked (rules)"];
     check(&format!("{two} \"2\" tab \"rules\" enter"), &both);
-    let mut staging = Console::with(120, 40, quarterdeck::tui::model::Info { protect: false, ..info() }, mono());
+    let mut staging =
+        Console::with(120, 40, quarterdeck::tui::model::Info { protect: false, ..info() }, mono());
     for key in format!("{two} \"2\" enter").split(' ') {
         staging.press(key).wait(0.3);
     }
@@ -138,7 +152,8 @@ fn a_card_asks_anew_when_its_task_changes() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x").wait(0.5);
     let (owner, attempt) = (console.owner(), console.cast.working.attempt);
-    let state = |state| What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
+    let state =
+        |state| What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
     console.scene.tell(253.0, owner, state(TaskState::InputRequired));
     console.publish();
     console.tell([Msg::Key(Chord::char('y'))]);
@@ -182,12 +197,16 @@ fn pasted_text_is_text() {
     console.press("esc 2 n \"cashier-1\" tab");
     console.tell([Msg::Paste("one\ntwo \u{1b}[2J".into())]);
     console.press("ctrl-x");
-    assert_eq!(wishes(&console), ["edit one\ntwo \u{fffd}[2J"].map(|text| text.replace('\u{fffd}', "")).to_vec());
+    assert_eq!(
+        wishes(&console),
+        ["edit one\ntwo \u{fffd}[2J"].map(|text| text.replace('\u{fffd}', "")).to_vec()
+    );
 }
 
 #[test]
 fn read_only_acts_on_nothing_and_says_so() {
-    let mut console = Console::with(120, 40, quarterdeck::tui::model::Info { read_only: true, ..info() }, mono());
+    let mut console =
+        Console::with(120, 40, quarterdeck::tui::model::Info { read_only: true, ..info() }, mono());
     console.press("2 / \"88213\" enter");
     for letter in ["n", "e", "a", "r", "x"] {
         console.press(letter);
@@ -203,7 +222,10 @@ fn esc_takes_back_one_thing_a_press() {
     console.press("2 / \"88\" enter j space z");
     let title = |console: &mut Console| console.screen().lines().nth(1).unwrap_or_default().to_owned();
     let first = title(&mut console);
-    assert!(first.contains("faults only") && first.contains("marked") && first.contains("filter 88"), "{first}");
+    assert!(
+        first.contains("faults only") && first.contains("marked") && first.contains("filter 88"),
+        "{first}"
+    );
     let mut steps = Vec::new();
     for _ in 0..4 {
         console.press("esc");

@@ -72,7 +72,9 @@ impl Console {
                         answers.push(Msg::Story(job, facts, until));
                     }
                     Cmd::Follow(None) => {}
-                    Cmd::Query(query, generation) => answers.push(Msg::Answered(generation, Ok(self.answer(&query)))),
+                    Cmd::Query(query, generation) => {
+                        answers.push(Msg::Answered(generation, Ok(self.answer(&query))))
+                    }
                     Cmd::Index(work, snapshot) => {
                         let rows = work.build(&snapshot);
                         answers.push(Msg::Indexed(work.order, snapshot.rev, rows));
@@ -87,8 +89,11 @@ impl Console {
     fn answer(&self, query: &Query) -> Answer {
         match query {
             Query::Facts { owner, limit } => {
-                let of: Vec<&Arc<Fact>> = self.scene.facts.iter().filter(|fact| fact.owner == *owner).collect();
-                Answer::Facts(of.iter().skip(of.len().saturating_sub(*limit)).map(|fact| Fact::clone(fact)).collect())
+                let of: Vec<&Arc<Fact>> =
+                    self.scene.facts.iter().filter(|fact| fact.owner == *owner).collect();
+                Answer::Facts(
+                    of.iter().skip(of.len().saturating_sub(*limit)).map(|fact| Fact::clone(fact)).collect(),
+                )
             }
             Query::Wire { agent, known } => {
                 let frames = screens::frames(&self.scene, *agent);

@@ -34,7 +34,9 @@ impl Terminal {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_quarterdeck"));
         command.args(args);
         command.cwd(std::env::temp_dir());
-        for variable in ["QUARTERDECK_DATA_DIR", "QUARTERDECK_CONFIG", "QUARTERDECK_FLEET", "NO_COLOR", "VISUAL"] {
+        for variable in
+            ["QUARTERDECK_DATA_DIR", "QUARTERDECK_CONFIG", "QUARTERDECK_FLEET", "NO_COLOR", "VISUAL"]
+        {
             command.env_remove(variable);
         }
         for (name, value) in [("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("LANG", "C.UTF-8")] {
@@ -124,7 +126,8 @@ struct Desk {
 impl Desk {
     fn new(parts: Vec<quarterdeck::demo::AgentPart>) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let fleet = {
             let _its_servers_run_there = runtime.enter();
             fleet(parts)
@@ -139,7 +142,8 @@ impl Desk {
     }
 
     fn without_terminal(&self, verb: Option<&str>) -> std::process::Output {
-        self.runtime.block_on(async { crate::kill::binary().args(self.args()).args(verb).output().await.unwrap() })
+        self.runtime
+            .block_on(async { crate::kill::binary().args(self.args()).args(verb).output().await.unwrap() })
     }
 
     fn open(&self, size: (u16, u16), variables: &[(&str, &str)]) -> Terminal {
@@ -208,12 +212,23 @@ fn it_follows_the_size_of_the_terminal() {
     let terminal = desk.open((120, 40), &[]);
     terminal.shows("● 1 up");
     for (width, height) in [(40u16, 12u16), (200, 60), (10, 3), (80, 24)] {
-        terminal.seen.0.lock().unwrap().parser.screen_mut().set_size(height.try_into().unwrap(), width.try_into().unwrap());
+        terminal
+            .seen
+            .0
+            .lock()
+            .unwrap()
+            .parser
+            .screen_mut()
+            .set_size(height.try_into().unwrap(), width.try_into().unwrap());
         let size = PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 };
         terminal.master.resize(size).unwrap();
         terminal.until("the new size", |seen| {
             let last = seen.parser.screen().rows(0, width).last().unwrap_or_default();
-            if width < 20 { seen.parser.screen().contents().contains("too small") } else { last.ends_with('┘') }
+            if width < 20 {
+                seen.parser.screen().contents().contains("too small")
+            } else {
+                last.ends_with('┘')
+            }
         });
     }
 }
@@ -250,7 +265,8 @@ fn without_colours_none_is_written() {
     for sequence in written.split('\u{1b}').filter_map(|rest| rest.strip_prefix('[')) {
         let Some(end) = sequence.find(|c: char| c.is_ascii_alphabetic()) else { continue };
         if sequence[end..].starts_with('m') {
-            let colour = sequence[..end].split(';').any(|n| matches!(n.parse(), Ok(30..=38 | 40..=48 | 90..=107)));
+            let colour =
+                sequence[..end].split(';').any(|n| matches!(n.parse(), Ok(30..=38 | 40..=48 | 90..=107)));
             assert!(!colour, "{sequence:?}");
         }
     }
@@ -282,7 +298,10 @@ fn assert_only_our_sequences(bytes: &[u8]) {
         if c != '\u{1b}' {
             // The terminal itself turns an end of line into two.
             assert!(!c.is_control() || matches!(c, '\r' | '\n'), "{here:?}");
-            assert!(!matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'), "{here:?}");
+            assert!(
+                !matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'),
+                "{here:?}"
+            );
             continue;
         }
         if let Some(title) = rest.strip_prefix("]0;") {
@@ -297,7 +316,8 @@ fn assert_only_our_sequences(bytes: &[u8]) {
         let ours = match last {
             "m" | "H" => !parameters.contains('?'),
             "J" => parameters == "2",
-            "h" | "l" => ["?1049", "?2004", "?25", "?2026", "?1000", "?1002", "?1003", "?1006", "?1015"].contains(&parameters),
+            "h" | "l" => ["?1049", "?2004", "?25", "?2026", "?1000", "?1002", "?1003", "?1006", "?1015"]
+                .contains(&parameters),
             _ => false,
         };
         assert!(ours, "{here:?}");
@@ -307,16 +327,23 @@ fn assert_only_our_sequences(bytes: &[u8]) {
 
 #[test]
 fn no_byte_of_an_agent_controls_the_terminal() {
-    let desk = Desk::new(vec![part("poster", Behaviour::Hostile), old_part("old-poster", Behaviour::Hostile)]);
+    let desk =
+        Desk::new(vec![part("poster", Behaviour::Hostile), old_part("old-poster", Behaviour::Hostile)]);
     let mut terminal = desk.open((120, 40), &[]);
     terminal.shows("● 2 up");
     for agent in ["poster", "old-poster"] {
         terminal.type_in("2n");
         terminal.shows("new task");
         terminal.type_in(&format!("{agent}\tanything cheap?\u{13}"));
-        terminal.until("the task", |seen| seen.parser.screen().contents().contains("disarmed") || seen.parser.screen().contents().contains("␛"));
+        terminal.until("the task", |seen| {
+            seen.parser.screen().contents().contains("disarmed")
+                || seen.parser.screen().contents().contains("␛")
+        });
         // Every screen that shows something of it.
-        for keys in ["\t", "\t", "i", "\u{1b}", "f", "\u{1b}", "2", "w", "d", "3", "4", "\r", "1", "\r", "\t", "\t", "\t", "\t", "vw", "\r", "\u{1b}", "ga", "yt", "?", "\u{1b}"] {
+        for keys in [
+            "\t", "\t", "i", "\u{1b}", "f", "\u{1b}", "2", "w", "d", "3", "4", "\r", "1", "\r", "\t", "\t",
+            "\t", "\t", "vw", "\r", "\u{1b}", "ga", "yt", "?", "\u{1b}",
+        ] {
             terminal.type_in(keys);
             let before = terminal.seen.0.lock().unwrap().bytes.len();
             terminal.until("another picture", |seen| seen.bytes.len() > before || seen.ended);

@@ -85,7 +85,13 @@ impl Scene {
         (of_job.collect(), self.seqs.get(&Owner::Job(job)).copied().unwrap_or(0))
     }
 
-    pub(crate) fn agent(&mut self, name: &str, dialect: Dialect, health: Health, cause: Option<Cause>) -> AgentId {
+    pub(crate) fn agent(
+        &mut self,
+        name: &str,
+        dialect: Dialect,
+        health: Health,
+        cause: Option<Cause>,
+    ) -> AgentId {
         let id = AgentId(self.uuid());
         let number = self.seqs.len();
         let url = format!("http://10.0.0.{number}:9000/");
@@ -102,12 +108,17 @@ impl Scene {
         self.tell(0.1, owner, What::AgentListed { spec: Arc::new(spec), order, name: name.into() });
         if health != Health::Unknown {
             let card = card(name, &url, dialect);
-            let interface = Interface { dialect, binding: "JSONRPC".into(), url: url.as_str().into(), tenant: None };
+            let interface =
+                Interface { dialect, binding: "JSONRPC".into(), url: url.as_str().into(), tenant: None };
             self.tell(0.2, owner, What::CardSeen { card: Arc::new(card) });
             if health != Health::NotSpoken {
                 self.tell(0.2, owner, What::InterfaceChosen { interface: Some(Arc::new(interface)) });
             }
-            self.tell(0.3, owner, What::HealthChanged { health: Health::Up, cause: None, last_seen: at(0.3) });
+            self.tell(
+                0.3,
+                owner,
+                What::HealthChanged { health: Health::Up, cause: None, last_seen: at(0.3) },
+            );
         }
         if !matches!(health, Health::Up | Health::Unknown) {
             let cause = cause.map(Arc::new);
@@ -121,15 +132,19 @@ impl Scene {
         let message_id = MessageId::from(self.uuid().to_string().as_str());
         let message = self.said(Role::User, vec![Part::text(words)]);
         let owner = Owner::Job(job);
-        self.tell(seconds, owner, What::JobOpened {
-            origin: Origin::Sent,
-            title: words.into(),
-            caller: Some(caller.into()),
-            skill: Some("charge".into()),
-            context: None,
-            parent: None,
-            message: Some(message.clone()),
-        });
+        self.tell(
+            seconds,
+            owner,
+            What::JobOpened {
+                origin: Origin::Sent,
+                title: words.into(),
+                caller: Some(caller.into()),
+                skill: Some("charge".into()),
+                context: None,
+                parent: None,
+                message: Some(message.clone()),
+            },
+        );
         self.tell(seconds, owner, What::AttemptPlanned { attempt, agent, message_id: Some(message_id) });
         self.moved(seconds, job, attempt, Phase::Sending, None);
         Sent { job, attempt, number: self.next }
@@ -148,7 +163,14 @@ impl Scene {
         })
     }
 
-    pub(crate) fn moved(&mut self, seconds: f64, job: JobId, attempt: AttemptId, phase: Phase, cause: Option<Cause>) {
+    pub(crate) fn moved(
+        &mut self,
+        seconds: f64,
+        job: JobId,
+        attempt: AttemptId,
+        phase: Phase,
+        cause: Option<Cause>,
+    ) {
         let cause = cause.map(Arc::new);
         self.tell(seconds, Owner::Job(job), What::AttemptMoved { attempt, phase, cause });
     }
@@ -157,50 +179,70 @@ impl Scene {
     pub(crate) fn accepted(&mut self, seconds: f64, sent: Sent) {
         let attempt = sent.attempt;
         self.moved(seconds, sent.job, attempt, Phase::Accepted, None);
-        let task = TaskId::from(Uuid::from_u128(sent.number.wrapping_mul(0xd1b5_4a32_d192_ed03) << 64).to_string().as_str());
+        let task = TaskId::from(
+            Uuid::from_u128(sent.number.wrapping_mul(0xd1b5_4a32_d192_ed03) << 64).to_string().as_str(),
+        );
         let context = Some(ContextId::from(format!("c-{:04x}", sent.number * 7919 % 65536).as_str()));
-        let raw = format!(r#"{{"id":"{}","status":{{"state":"TASK_STATE_SUBMITTED"}},"kind":"task"}}"#, task.raw());
-        self.tell(seconds, Owner::Job(sent.job), What::TaskSeen {
-            attempt,
-            task,
-            context,
-            state: TaskState::Submitted,
-            peer_time: None,
-            via: Via::Send,
-            raw: Some(Json::new(raw)),
-        });
+        let raw =
+            format!(r#"{{"id":"{}","status":{{"state":"TASK_STATE_SUBMITTED"}},"kind":"task"}}"#, task.raw());
+        self.tell(
+            seconds,
+            Owner::Job(sent.job),
+            What::TaskSeen {
+                attempt,
+                task,
+                context,
+                state: TaskState::Submitted,
+                peer_time: None,
+                via: Via::Send,
+                raw: Some(Json::new(raw)),
+            },
+        );
     }
 
     pub(crate) fn state(&mut self, seconds: f64, sent: Sent, state: TaskState) {
         let attempt = sent.attempt;
-        self.tell(seconds, Owner::Job(sent.job), What::StateSeen {
-            attempt,
-            state,
-            context: None,
-            peer_time: None,
-            via: Via::Send,
-            raw: None,
-        });
+        self.tell(
+            seconds,
+            Owner::Job(sent.job),
+            What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None },
+        );
     }
 
     pub(crate) fn says(&mut self, seconds: f64, sent: Sent, parts: Vec<Part>) {
         let message = self.said(Role::Agent, parts);
-        self.tell(seconds, Owner::Job(sent.job), What::MessageSeen { attempt: sent.attempt, message, status: true });
+        self.tell(
+            seconds,
+            Owner::Job(sent.job),
+            What::MessageSeen { attempt: sent.attempt, message, status: true },
+        );
     }
 
     pub(crate) fn verdict(&mut self, seconds: f64, sent: Sent, verdict: Option<Verdict>) {
         self.tell(seconds, Owner::Job(sent.job), What::VerdictChanged { attempt: sent.attempt, verdict });
     }
 
-    fn problem(&mut self, seconds: f64, number: u32, kind: Kind, agent: Option<AgentId>, sent: Option<Sent>, text: &str) {
-        self.tell(seconds, Owner::Watch, What::ProblemRaised {
-            number,
-            kind,
-            agent,
-            attempt: sent.map(|sent| (sent.job, sent.attempt)),
-            text: text.into(),
-            next: "look at the agent's own log".into(),
-        });
+    fn problem(
+        &mut self,
+        seconds: f64,
+        number: u32,
+        kind: Kind,
+        agent: Option<AgentId>,
+        sent: Option<Sent>,
+        text: &str,
+    ) {
+        self.tell(
+            seconds,
+            Owner::Watch,
+            What::ProblemRaised {
+                number,
+                kind,
+                agent,
+                attempt: sent.map(|sent| (sent.job, sent.attempt)),
+                text: text.into(),
+                next: "look at the agent's own log".into(),
+            },
+        );
     }
 }
 
@@ -220,7 +262,12 @@ fn card(name: &str, url: &str, dialect: Dialect) -> Card {
         version: "2.4.1".into(),
         provider: Some("Example Payments".into()),
         offers: vec![
-            Offer { url: url.into(), binding: "JSONRPC".into(), version: Some(dialect.as_str().into()), tenant: None },
+            Offer {
+                url: url.into(),
+                binding: "JSONRPC".into(),
+                version: Some(dialect.as_str().into()),
+                tenant: None,
+            },
             Offer { url: url.into(), binding: "GRPC".into(), version: Some("1.0".into()), tenant: None },
         ],
         streaming: true,
@@ -250,7 +297,8 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     let cashier = s.agent("cashier-1", Dialect::V1_0, Health::Up, None);
     let second = s.agent("cashier-2", Dialect::V1_0, Health::Degraded, Some(Cause::Failing(9)));
     let ledger = s.agent("ledger-1", Dialect::V0_3, Health::Down, Some(Cause::Refused));
-    let login = Cause::Login { status: 401, challenge: Some("Bearer realm=\"bank\"".into()), had_credentials: false };
+    let login =
+        Cause::Login { status: 401, challenge: Some("Bearer realm=\"bank\"".into()), had_credentials: false };
     let bank = s.agent("bank-link", Dialect::V1_0, Health::LoginNeeded, Some(login));
     let refunds = s.agent("refund-desk", Dialect::V0_3, Health::Up, None);
     s.agent("catalog", Dialect::V1_0, Health::NotSpoken, Some(Cause::NotSpoken("GRPC 1.0".into())));
@@ -261,17 +309,33 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     s.accepted(140.123, working);
     s.state(140.302, working, TaskState::Working);
     s.says(141.0, working, vec![Part::text("the basket is read")]);
-    s.tell(143.5, Owner::Job(working.job), What::GapOpened { attempt: working.attempt, since: at(143.5), cause: Some(Arc::new(Cause::Reset)) });
-    s.tell(144.9, Owner::Job(working.job), What::GapClosed { attempt: working.attempt, via: Via::Get, changed: false });
-    for (seconds, text, append) in [(150.0, "# Receipt, order 88213\n\n", false), (151.2, "oak desk   1   412.00\n", true), (249.0, "lamp       2    58.00\n", true)] {
-        s.tell(seconds, Owner::Job(working.job), What::ArtifactSeen {
-            attempt: working.attempt,
-            artifact: "receipt".into(),
-            name: Some("receipt.md".into()),
-            append,
-            parts: Arc::new(vec![Part::text(text)]),
-            last: false,
-        });
+    s.tell(
+        143.5,
+        Owner::Job(working.job),
+        What::GapOpened { attempt: working.attempt, since: at(143.5), cause: Some(Arc::new(Cause::Reset)) },
+    );
+    s.tell(
+        144.9,
+        Owner::Job(working.job),
+        What::GapClosed { attempt: working.attempt, via: Via::Get, changed: false },
+    );
+    for (seconds, text, append) in [
+        (150.0, "# Receipt, order 88213\n\n", false),
+        (151.2, "oak desk   1   412.00\n", true),
+        (249.0, "lamp       2    58.00\n", true),
+    ] {
+        s.tell(
+            seconds,
+            Owner::Job(working.job),
+            What::ArtifactSeen {
+                attempt: working.attempt,
+                artifact: "receipt".into(),
+                name: Some("receipt.md".into()),
+                append,
+                parts: Arc::new(vec![Part::text(text)]),
+                last: false,
+            },
+        );
     }
     let asking = s.job(2.0, refunds, "refund order 88107", "shop-web");
     s.accepted(2.1, asking);
@@ -298,11 +362,17 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     s.state(206.3, failed, TaskState::Failed);
     let canceled = s.job(180.0, second, "charge order 88210", "shop-web");
     s.accepted(180.1, canceled);
-    for (seconds, mark) in [(185.0, CancelMark::Asked), (185.2, CancelMark::Agreed), (186.0, CancelMark::Verified)] {
+    for (seconds, mark) in
+        [(185.0, CancelMark::Asked), (185.2, CancelMark::Agreed), (186.0, CancelMark::Verified)]
+    {
         if mark == CancelMark::Verified {
             s.state(186.0, canceled, TaskState::Canceled);
         }
-        s.tell(seconds, Owner::Job(canceled.job), What::CancelMoved { attempt: canceled.attempt, mark, cause: None });
+        s.tell(
+            seconds,
+            Owner::Job(canceled.job),
+            What::CancelMoved { attempt: canceled.attempt, mark, cause: None },
+        );
     }
     let stale = s.job(90.0, ledger, "post order 88213 to the ledger", "cashier-1");
     s.accepted(90.2, stale);
@@ -311,21 +381,58 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     let lost = s.job(30.0, ledger, "post order 88100 to the ledger", "cashier-1");
     s.accepted(30.2, lost);
     s.verdict(95.0, lost, Some(Verdict::Lost));
-    let silent = s.job(110.0, second, "charge order 88219, with a title that is far too long for any column of this screen", "shop-app");
+    let silent = s.job(
+        110.0,
+        second,
+        "charge order 88219, with a title that is far too long for any column of this screen",
+        "shop-app",
+    );
     s.accepted(110.2, silent);
     s.state(110.4, silent, TaskState::Working);
     s.verdict(200.0, silent, Some(Verdict::Silent));
     let forged = s.job(230.0, hostile, "anything cheap?", "shop-app");
     s.accepted(230.1, forged);
-    s.says(230.5, forged, vec![Part::text("\u{1b}[2J\u{1b}[HALL AGENTS DOWN\u{7}\u{202e}gnp.exe\u{1b}]0;root\u{7}")]);
+    s.says(
+        230.5,
+        forged,
+        vec![Part::text("\u{1b}[2J\u{1b}[HALL AGENTS DOWN\u{7}\u{202e}gnp.exe\u{1b}]0;root\u{7}")],
+    );
     s.state(230.6, forged, TaskState::Working);
 
-    s.problem(100.0, 1, Kind::AgentDown, Some(ledger), None, "is down: its port refuses connections; 2 tasks at risk");
+    s.problem(
+        100.0,
+        1,
+        Kind::AgentDown,
+        Some(ledger),
+        None,
+        "is down: its port refuses connections; 2 tasks at risk",
+    );
     s.problem(95.0, 2, Kind::TaskLost, Some(ledger), Some(lost), "no longer knows the task");
-    s.problem(131.0, 3, Kind::SendUncertain, Some(bank), Some(uncertain), "nobody can tell whether the sending arrived");
+    s.problem(
+        131.0,
+        3,
+        Kind::SendUncertain,
+        Some(bank),
+        Some(uncertain),
+        "nobody can tell whether the sending arrived",
+    );
     s.problem(200.0, 4, Kind::TaskSilent, Some(second), Some(silent), "says working and sends nothing");
-    s.problem(230.5, 5, Kind::HostileText, Some(hostile), None, "sent control sequences; shown as text, none obeyed");
-    s.problem(20.0, 6, Kind::AgentDegraded, Some(cashier), None, "is degraded: 3 of its last 20 calls failed");
+    s.problem(
+        230.5,
+        5,
+        Kind::HostileText,
+        Some(hostile),
+        None,
+        "sent control sequences; shown as text, none obeyed",
+    );
+    s.problem(
+        20.0,
+        6,
+        Kind::AgentDegraded,
+        Some(cashier),
+        None,
+        "is degraded: 3 of its last 20 calls failed",
+    );
     s.tell(50.0, Owner::Watch, What::ProblemCleared { number: 6 });
     (scene, Cast { cashier, working, asking, uncertain, ended })
 }

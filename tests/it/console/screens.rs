@@ -22,9 +22,25 @@ pub(super) fn frames(scene: &Scene, agent: Option<AgentKey>) -> Vec<(AgentKey, F
         bytes: text.len(),
     };
     let all = [
-        (0, frame(1, Kind::Request, "POST http://10.0.0.1:9000/", "content-type: application/json\nauthorization: [removed]\n\n{\"jsonrpc\":\"2.0\",\"method\":\"SendStreamingMessage\"}")),
+        (
+            0,
+            frame(
+                1,
+                Kind::Request,
+                "POST http://10.0.0.1:9000/",
+                "content-type: application/json\nauthorization: [removed]\n\n{\"jsonrpc\":\"2.0\",\"method\":\"SendStreamingMessage\"}",
+            ),
+        ),
         (0, frame(2, Kind::Response, "200 in 12 ms, streaming", "content-type: text/event-stream\n\n")),
-        (0, frame(3, Kind::Event, "", "{\"result\":{\"statusUpdate\":{\"status\":{\"state\":\"TASK_STATE_WORKING\"}}}}")),
+        (
+            0,
+            frame(
+                3,
+                Kind::Event,
+                "",
+                "{\"result\":{\"statusUpdate\":{\"status\":{\"state\":\"TASK_STATE_WORKING\"}}}}",
+            ),
+        ),
         (7, frame(4, Kind::Event, "", "{\"text\":\"\u{1b}[2J\u{9b}31m\u{202e}\"}")),
         (2, frame(5, Kind::End, "it refuses the connection", "")),
     ];
@@ -50,7 +66,8 @@ fn check(name: &str, keys: &str) {
 }
 
 fn assert_harmless(name: &str, screen: &str) {
-    let bad = screen.chars().find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));
+    let bad =
+        screen.chars().find(|c| (c.is_control() && *c != '\n') || ('\u{202a}'..='\u{202e}').contains(c));
     assert_eq!(bad, None, "{name}");
 }
 
@@ -81,7 +98,10 @@ fn every_screen_at_every_size() {
         ("copy", "2 y"),
         ("views", "v"),
         ("composer", "n"),
-        ("composer-written", "2 n \"cashier-1\" tab \"Charge_this_basket_again.\" tab \"{\\\"order\\\":88213}\""),
+        (
+            "composer-written",
+            "2 n \"cashier-1\" tab \"Charge_this_basket_again.\" tab \"{\\\"order\\\":88213}\"",
+        ),
         ("composer-wrong", "n tab \"x\" tab \"{no\" ctrl-s"),
         ("card-cancel", "2 / \"88213\" enter x"),
         ("card-bulk", "2 / \"charge\" enter * x"),
@@ -109,7 +129,9 @@ fn screens_are_drawn_in_ascii_too() {
 fn any_size_is_drawn() {
     for width in [1, 7, 23, 24, 39, 40, 41, 63, 100, 300] {
         for height in [1, 2, 5, 6, 7, 11, 12, 13, 17, 30, 90] {
-            for keys in ["1", "enter", "2", "2 enter", "3", "4", "?", "2 n", "2 x", "2 * x", ":", "/", "v", "v w d"] {
+            for keys in
+                ["1", "enter", "2", "2 enter", "3", "4", "?", "2 n", "2 x", "2 * x", ":", "/", "v", "v w d"]
+            {
                 let mut console = Console::new(width, height);
                 console.press(keys);
                 console.screen();
