@@ -167,6 +167,8 @@ impl Printer {
         let mut out = std::io::stdout().lock();
         // A reader that has gone (`| head`) is no error of ours.
         if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+            // Whoever reads has gone, as with `| head`: there is nobody to tell anything.
+            #[expect(clippy::disallowed_methods, reason = "a write that fails here is the end of a pipe")]
             std::process::exit(0);
         }
     }

@@ -370,7 +370,7 @@ impl Watching {
             return Err(Failure::internal("the engine no longer knows the job"));
         };
         match attempt.phase {
-            Phase::Unsent | Phase::Refused => return Err(self.not_taken(&snapshot, &attempt)),
+            Phase::Unsent | Phase::Refused => return Err(Self::not_taken(&snapshot, &attempt)),
             Phase::Uncertain => {
                 let why = attempt.cause.as_deref().map_or_else(String::new, |cause| format!(": {cause}"));
                 return Err(Failure::new(
@@ -396,7 +396,7 @@ impl Watching {
         }
         let outputs = if detach { Vec::new() } else { self.outputs().await? };
         if stream {
-            self.print_last(&snapshot, &attempt, out);
+            Self::print_last(&snapshot, &attempt, out);
         } else if out.is_json() {
             let task = tell::whole_task(&snapshot, &attempt, &self.detail, outputs);
             out.document(&json!({ "task": task }));
@@ -407,7 +407,7 @@ impl Watching {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn not_taken(&self, snapshot: &Snapshot, attempt: &Attempt) -> Failure {
+    fn not_taken(snapshot: &Snapshot, attempt: &Attempt) -> Failure {
         let agent =
             snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
         match attempt.cause.as_deref() {
@@ -438,7 +438,7 @@ impl Watching {
     }
 
     /// The last event restates ids and state, for those who keep only the tail.
-    fn print_last(&self, snapshot: &Snapshot, attempt: &Attempt, out: &mut Printer) {
+    fn print_last(snapshot: &Snapshot, attempt: &Attempt, out: &mut Printer) {
         if out.is_json() {
             if let Some(task) = &attempt.task {
                 let event = StreamEvent::Status {

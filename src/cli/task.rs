@@ -280,7 +280,7 @@ async fn list(
             }
         },
     };
-    let state = state.map(|word| normal_state(word)).transpose()?;
+    let state = state.map(normal_state).transpose()?;
     let fits = |attempt: &&Attempt| {
         let task = attempt.task.as_ref();
         agent.is_none_or(|agent| snapshot.agents.get(attempt.agent).is_some_and(|row| row.id == agent))

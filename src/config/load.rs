@@ -255,7 +255,7 @@ impl<'a> Reader<'a> {
             match item.get_ref() {
                 DeValue::Table(inner) => tables.push((item.span().start, inner)),
                 other => {
-                    self.fault(item.span().start, full, format!("holds {}, not a table", other.type_str()))
+                    self.fault(item.span().start, full, format!("holds {}, not a table", other.type_str()));
                 }
             }
         }

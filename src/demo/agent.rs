@@ -41,10 +41,13 @@ pub(super) struct Errand {
     pub parent: Option<TaskId>,
 }
 
+/// How frames become the bytes of a stream.
+type Encoder = Box<dyn Fn(&Frame) -> Option<String> + Send + Sync>;
+
 /// What a request is answered with.
 pub(super) enum Answered {
     Document(String),
-    Stream(tokio::sync::mpsc::Receiver<Frame>, Box<dyn Fn(&Frame) -> Option<String> + Send + Sync>),
+    Stream(tokio::sync::mpsc::Receiver<Frame>, Encoder),
 }
 
 impl Mind {
@@ -125,16 +128,16 @@ impl Mind {
         let codec = self.codec();
         let (id, incoming) = match codec.decode_request(body) {
             Ok(read) => read,
-            Err(cause) => return self.error("null", -32700, &cause.to_string()),
+            Err(cause) => return Self::error("null", -32700, &cause.to_string()),
         };
         if self.dialect() == Dialect::V1_0 && version.is_none_or(|version| !version.starts_with("1.")) {
-            return self.error(&id, -32009, "this agent speaks A2A 1.0");
+            return Self::error(&id, -32009, "this agent speaks A2A 1.0");
         }
         match incoming {
             Incoming::Send { message, stream, at_once } => self.send(&id, message, stream, at_once).await,
             Incoming::Get(task) => match self.tasks.get(&task) {
                 Some(report) => Answered::Document(jsonrpc::result(&id, &codec.encode_task(&report))),
-                None => self.error(&id, -32001, "Task not found"),
+                None => Self::error(&id, -32001, "Task not found"),
             },
             Incoming::List(query, size) if codec.lists_tasks() => {
                 let fits = |report: &TaskReport| {
@@ -161,22 +164,22 @@ impl Mind {
                 let page = Reply::Page { tasks: tasks.collect(), next };
                 Answered::Document(jsonrpc::result(&id, &codec.encode_send_result(&page)))
             }
-            Incoming::Cancel(task) => self.cancel(&id, &task).await,
+            Incoming::Cancel(task) => self.cancel(&id, &task),
             Incoming::Subscribe(task) => match self.tasks.get(&task) {
-                None => self.error(&id, -32001, "Task not found"),
+                None => Self::error(&id, -32001, "Task not found"),
                 Some(report) if report.status.state.is_terminal() => {
-                    self.error(&id, -32004, "the task has ended")
+                    Self::error(&id, -32004, "the task has ended")
                 }
                 Some(_) => match self.tasks.watch(&task) {
                     Some((report, frames)) => self.stream(&id, report, frames),
-                    None => self.error(&id, -32001, "Task not found"),
+                    None => Self::error(&id, -32001, "Task not found"),
                 },
             },
-            Incoming::List(..) | Incoming::Unknown(_) => self.error(&id, -32601, "Method not found"),
+            Incoming::List(..) | Incoming::Unknown(_) => Self::error(&id, -32601, "Method not found"),
         }
     }
 
-    fn error(&self, id: &str, code: i64, words: &str) -> Answered {
+    fn error(id: &str, code: i64, words: &str) -> Answered {
         let error = json::Writer::new().raw("code", &code.to_string()).text("message", words).end();
         Answered::Document(jsonrpc::failure(id, &error))
     }
@@ -202,13 +205,13 @@ impl Mind {
             (_, Some(known)) if times > 1 => known,
             (Some(task), _) => {
                 let Some(report) = self.tasks.get(task) else {
-                    return self.error(id, -32001, "Task not found");
+                    return Self::error(id, -32001, "Task not found");
                 };
                 if report.status.state.is_terminal() {
-                    return self.error(id, -32004, "the task has ended");
+                    return Self::error(id, -32004, "the task has ended");
                 }
                 if !self.tasks.follow_up(task, message.clone()) {
-                    return self.error(id, -32004, "nothing was asked");
+                    return Self::error(id, -32004, "nothing was asked");
                 }
                 self.tasks.status(task, TaskState::Working, None, self.now());
                 task.clone()
@@ -230,7 +233,7 @@ impl Mind {
             }
         };
         let Some((report, mut frames)) = self.tasks.watch(&task) else {
-            return self.error(id, -32001, "Task not found");
+            return Self::error(id, -32001, "Task not found");
         };
         if stream {
             return self.stream(id, report, frames);
@@ -248,7 +251,7 @@ impl Mind {
                 let reply = Reply::Task(Box::new(report));
                 Answered::Document(jsonrpc::result(id, &codec.encode_send_result(&reply)))
             }
-            None => self.error(id, -32001, "Task not found"),
+            None => Self::error(id, -32001, "Task not found"),
         }
     }
 
@@ -271,7 +274,7 @@ impl Mind {
     }
 
     /// How frames become the bytes of a stream.
-    fn encoder(&self, id: &str) -> Box<dyn Fn(&Frame) -> Option<String> + Send + Sync> {
+    fn encoder(&self, id: &str) -> Encoder {
         let (id, codec) = (id.to_owned(), self.codec());
         Box::new(move |frame| match frame {
             Frame::Event(event) => {
@@ -290,10 +293,10 @@ impl Mind {
         })
     }
 
-    async fn cancel(self: &Arc<Self>, id: &str, task: &TaskId) -> Answered {
-        let Some(report) = self.tasks.get(task) else { return self.error(id, -32001, "Task not found") };
+    fn cancel(self: &Arc<Self>, id: &str, task: &TaskId) -> Answered {
+        let Some(report) = self.tasks.get(task) else { return Self::error(id, -32001, "Task not found") };
         if report.status.state.is_terminal() {
-            return self.error(id, -32002, "Task cannot be canceled");
+            return Self::error(id, -32002, "Task cannot be canceled");
         }
         self.tasks.ask_to_cancel(task);
         if self.part.behaviour != Behaviour::IgnoresCancel {
@@ -302,7 +305,7 @@ impl Mind {
         }
         match self.tasks.get(task) {
             Some(report) => Answered::Document(jsonrpc::result(id, &self.codec().encode_task(&report))),
-            None => self.error(id, -32001, "Task not found"),
+            None => Self::error(id, -32001, "Task not found"),
         }
     }
 
@@ -367,7 +370,7 @@ impl Script {
         }
         match self.mind.part.behaviour {
             Behaviour::Steady | Behaviour::Dies | Behaviour::Forgets | Behaviour::MessageOnly => {
-                self.steady(3).await
+                self.steady(3).await;
             }
             Behaviour::Slow => self.steady(8).await,
             Behaviour::DropsMidEvent => self.drops().await,
@@ -426,7 +429,7 @@ impl Script {
         self.mind.part.output.clone().unwrap_or_else(|| "result.md".into())
     }
 
-    async fn hand_on(&self) {
+    fn hand_on(&self) {
         for delegation in &self.mind.part.delegates {
             let turn = text_hash(self.message.id.raw()) ^ text_hash(&delegation.to);
             if !turn.is_multiple_of(delegation.one_in) {
@@ -453,7 +456,7 @@ impl Script {
         if !self.wait(step.min(0.4)).await {
             return;
         }
-        self.hand_on().await;
+        self.hand_on();
         for number in 0..steps {
             self.tell(TaskState::Working, &self.saying(number), number);
             if !self.wait(step).await {

@@ -173,7 +173,7 @@ impl Fleet {
             }
             tokio::time::sleep(pause).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// How often sends arrived, over all agents: all of them, and those beyond the first of an id.

@@ -136,14 +136,14 @@ impl Teller {
                 loop {
                     tokio::time::sleep(Duration::from_secs_f64(1.0 / speed)).await;
                     shown += 1.0;
-                    ticks.send_modify(|caption| caption.second = whole(shown));
+                    ticks.send_modify(|caption| caption.second = Some(whole(shown)));
                 }
             };
             tokio::select! {
                 () = self.until(*second) => {}
                 () = clock => {}
             }
-            self.captions.send_modify(|caption| caption.second = whole(*second));
+            self.captions.send_modify(|caption| caption.second = Some(whole(*second)));
             match moment {
                 Moment::Job(job) => self.send(job.clone()).await,
                 Moment::Beat(beat) => {
@@ -183,7 +183,7 @@ impl Teller {
                 caption.text = fill(text);
             }
             caption.tour = beat.tour.as_ref().map(fill);
-            caption.second = whole(beat.at);
+            caption.second = Some(whole(beat.at));
         });
     }
 
@@ -286,6 +286,6 @@ async fn send(
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a minute")]
-fn whole(second: f64) -> Option<u32> {
-    Some(second.max(0.0) as u32)
+fn whole(second: f64) -> u32 {
+    second.max(0.0) as u32
 }

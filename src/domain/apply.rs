@@ -6,7 +6,7 @@ use super::agent::{Agent, Counts, Health};
 use super::fact::{Fact, Owner, What};
 use super::id::{AgentId, AttemptId, JobId};
 use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
-use super::message::text_hash;
+use super::message::{Fingerprint, text_hash};
 use super::problem::{Problem, Subject};
 use super::state::{Changed, State};
 use super::time::At;
@@ -118,14 +118,14 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             agent.card = Some(card.clone());
             agent.card_since = fact.at;
         }
-        What::InterfaceChosen { interface } => agent.interface = interface.clone(),
+        What::InterfaceChosen { interface } => agent.interface.clone_from(interface),
         What::DialectSettled { dialect } => agent.settled = Some(*dialect),
         What::HealthChanged { health, cause, last_seen } => {
             if agent.health != *health {
                 agent.since = fact.at;
             }
             agent.health = *health;
-            agent.cause = cause.clone();
+            agent.cause.clone_from(cause);
             agent.last_seen = *last_seen;
         }
         What::TextDisarmed { count } => agent.disarmed = agent.disarmed.saturating_add(*count),
@@ -157,8 +157,8 @@ fn apply_to_job(state: &mut State, id: JobId, fact: &Fact) {
     match &fact.what {
         What::JobExplained { title, caller, skill, parent } => {
             job.title = title.clone();
-            job.caller = caller.clone();
-            job.skill = skill.clone();
+            job.caller.clone_from(caller);
+            job.skill.clone_from(skill);
             let before = std::mem::replace(&mut job.parent, parent.clone());
             if let (None, Some(parent)) = (before, parent) {
                 state.children.entry(parent.clone()).or_default().push(key);
@@ -242,7 +242,7 @@ fn change_attempt(attempt: &mut Attempt, fact: &Fact) {
         What::AttemptMoved { phase, cause, .. } => {
             attempt.phase = *phase;
             attempt.phase_since = at;
-            attempt.cause = cause.clone();
+            attempt.cause.clone_from(cause);
         }
         What::TaskSeen { task, context, state, peer_time, .. } => {
             attempt.phase = Phase::Accepted;
@@ -297,14 +297,14 @@ fn change_attempt(attempt: &mut Attempt, fact: &Fact) {
                 progress.artifacts.push(ArtifactMeta {
                     id: artifact.clone(),
                     name: name.clone(),
-                    print: Default::default(),
+                    print: Fingerprint::default(),
                     closed: false,
                 });
                 progress.artifacts.len() - 1
             });
             let meta = &mut progress.artifacts[index];
             if !append {
-                meta.print = Default::default();
+                meta.print = Fingerprint::default();
             }
             if name.is_some() {
                 meta.name.clone_from(name);

@@ -98,8 +98,9 @@ impl Gate {
         }
         self.facts.extend(facts);
         self.changed.extend(changed);
-        let (gated, free) = effects.into_iter().partition(|effect: &Effect| effect.what.is_gated());
-        self.effects.extend(Vec::from(gated));
+        let (gated, free): (Vec<Effect>, Vec<Effect>) =
+            effects.into_iter().partition(|effect: &Effect| effect.what.is_gated());
+        self.effects.extend(gated);
         // A reply speaks of the facts of its step, and of those before.
         if self.facts.is_empty() && self.committing.is_none() {
             return Released { effects: free, replies };

@@ -113,6 +113,7 @@ impl Net {
     }
 
     /// One exchange of headers, with redirects where they are allowed.
+    #[expect(clippy::too_many_arguments, reason = "the members of one request")]
     async fn exchange(
         &self,
         access: &Access,
@@ -126,7 +127,7 @@ impl Net {
         let mut url = url;
         let begun = Instant::now();
         for _ in 0..=REDIRECTS {
-            self.check_address(access, &url)?;
+            Self::check_address(access, &url)?;
             let left = limit.saturating_sub(begun.elapsed());
             let answer = self
                 .exchange_once(access, line, &method, &url, headers.clone(), body.clone(), left, limit)
@@ -221,7 +222,7 @@ impl Net {
     }
 
     /// Cards do not decide that this machine calls the local link or a metadata service.
-    fn check_address(&self, access: &Access, url: &Url) -> Result<(), Failure> {
+    fn check_address(access: &Access, url: &Url) -> Result<(), Failure> {
         let named = access.origin.as_ref().is_some_and(|origin| origin.host() == url.host());
         let blocked = match url.host() {
             Some(Host::Ipv4(address)) => is_blocked(address.into()),
@@ -466,7 +467,7 @@ fn shown(headers: &HeaderMap, secret: &[String], body: &str) -> String {
 /// places below the path, then below the origin, as some hosts serve many agents.
 fn card_places(url: &str) -> Vec<Url> {
     let Some(given) = parse_url(url) else { return Vec::new() };
-    if given.path().ends_with(".json") {
+    if std::path::Path::new(given.path()).extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
         return vec![given];
     }
     let mut places = Vec::new();

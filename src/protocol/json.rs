@@ -1,7 +1,7 @@
 //! Lenient reading of JSON: one level at a time, members as they came.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -368,7 +368,6 @@ pub fn escaped(json: &str) -> Cow<'_, str> {
     if json.bytes().all(|byte| (0x20..0x7f).contains(&byte) || byte == b'\n') {
         return Cow::Borrowed(json);
     }
-    use fmt::Write;
     let mut out = String::with_capacity(json.len() + 16);
     for c in json.chars() {
         if c != '\n' && needs_escape(c) {

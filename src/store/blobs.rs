@@ -56,7 +56,7 @@ impl Blobs {
         file.set_len(bytes)?;
         let mut hash = Sha256::new();
         let mut reader = io::BufReader::with_capacity(1 << 16, &file);
-        let mut buffer = [0; 1 << 16];
+        let mut buffer = vec![0; 1 << 14];
         loop {
             let read = reader.read(&mut buffer)?;
             if read == 0 {
@@ -64,7 +64,10 @@ impl Blobs {
             }
             hash.update(&buffer[..read]);
         }
-        let sha256: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut sha256 = String::with_capacity(64);
+        for byte in hash.finalize() {
+            sha256.push_str(&format!("{byte:02x}"));
+        }
         let named = self.complete(&sha256);
         if named.exists() {
             fs::remove_file(&path)?;

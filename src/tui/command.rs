@@ -15,7 +15,7 @@ pub fn quoted(word: &str) -> String {
         return word.to_owned();
     }
     // Control characters would run wild in a paste; `$'…'` spells them out.
-    if word.chars().any(|c| crate::domain::text::is_control_or_hidden(c)) {
+    if word.chars().any(crate::domain::text::is_control_or_hidden) {
         let mut out = String::from("$'");
         for c in word.chars() {
             match c {
@@ -107,7 +107,7 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
                     "quarterdeck{flags} task cancel -a {} {}{}",
                     agent_of(attempt),
                     task_of(attempt),
-                    reason(why)
+                    reason(why.as_ref())
                 )
             }
             None => String::new(),
@@ -118,9 +118,11 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             }
             None => String::new(),
         },
-        Intent::Resend { attempt, why } => format!("quarterdeck{flags} task resend {attempt}{}", reason(why)),
+        Intent::Resend { attempt, why } => {
+            format!("quarterdeck{flags} task resend {attempt}{}", reason(why.as_ref()))
+        }
         Intent::PresumeLost { attempt, why } => {
-            format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why))
+            format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
         Intent::Adopt { agent, task } => {
@@ -131,8 +133,8 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
     }
 }
 
-fn reason(why: &Option<crate::domain::text::Untrusted>) -> String {
-    why.as_ref().map(|why| format!(" --why={}", quoted(why.raw()))).unwrap_or_default()
+fn reason(why: Option<&crate::domain::text::Untrusted>) -> String {
+    why.map(|why| format!(" --why={}", quoted(why.raw()))).unwrap_or_default()
 }
 
 /// The command for an agent's row.

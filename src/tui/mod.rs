@@ -1,6 +1,7 @@
 //! The console: what is known is drawn, what is pressed becomes intents. It sees the engine through its handle.
 
 pub mod actions;
+mod acts;
 pub mod command;
 pub mod commands;
 pub mod format;

@@ -165,6 +165,7 @@ impl Console {
         self.base = (Instant::now(), self.now().max(snapshot.at));
     }
 
+    #[expect(clippy::too_many_lines, reason = "one loop is read in one piece")]
     async fn run(
         &mut self,
         terminal: &mut Terminal,

@@ -1,21 +1,20 @@
 //! What happens changes the model, and says what is to be done outside. No clock, no terminal, no engine.
 
 use super::actions::Action;
+use super::acts;
 use super::commands::{self, Asked};
 use super::keymap::Chord;
 use super::layout;
 use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST, WireCache};
 use super::overlays::card::{About, Card};
-use super::overlays::composer::{Composer, Draft, For};
 use super::overlays::prompt::Prompt;
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
-use super::views::{Target, View, Wants, fleet, help, inbox, messages, problems, raw, tasks, wire};
+use super::views::{View, Wants, fleet, help, inbox, messages, problems, tasks, wire};
 use crate::domain::detail::Detail;
 use crate::domain::fact::Owner;
-use crate::domain::id::{AttemptKey, JobId};
+use crate::domain::id::JobId;
 use crate::domain::intent::{Intent, Receipt, Refusal};
-use crate::domain::message::{Content, Part};
 use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
 
@@ -61,7 +60,9 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Story(job, facts, seq) => {
             if model.shared.story.as_ref().is_some_and(|story| story.job == job) {
                 let mut detail = Detail::default();
-                facts.iter().for_each(|fact| detail.apply(fact));
+                for fact in &facts {
+                    detail.apply(fact);
+                }
                 model.shared.story = Some(Story { job, detail, seq, ready: true });
                 model.dirty = true;
             }
@@ -239,7 +240,7 @@ pub fn say(model: &mut Model, role: Role, text: String) {
 }
 
 /// Goes to a view; the one before is kept in history.
-fn open(model: &mut Model, view: View) {
+pub(super) fn open(model: &mut Model, view: View) {
     let old = std::mem::replace(&mut model.view, view);
     model.past.push(old);
     if model.past.len() > HISTORY {
@@ -337,9 +338,15 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
         match overlay.key(chord, at, &model.shared) {
             Pressed::Stays(steps) => {
                 model.overlays.push(overlay);
-                steps.into_iter().for_each(|step| do_step(model, step, cmds));
+                for step in steps {
+                    do_step(model, step, cmds);
+                }
             }
-            Pressed::Closes(steps) => steps.into_iter().for_each(|step| do_step(model, step, cmds)),
+            Pressed::Closes(steps) => {
+                for step in steps {
+                    do_step(model, step, cmds);
+                }
+            }
             Pressed::Searches(text) => {
                 model.overlays.push(overlay);
                 do_step(model, Step::Search(text), cmds);
@@ -397,7 +404,7 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
             let area = layout::body(&model.shared);
             model.view.screen_mut().search(&text, &model.shared, area);
         }
-        Step::AnswerInWords(key) => answer_in_words(model, key),
+        Step::AnswerInWords(key) => acts::answer_in_words(model, key),
         Step::Sent(draft) => {
             model.draft = None;
             model.sent.push(*draft);
@@ -464,7 +471,9 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
     }
     let area = layout::body(&model.shared);
     if let Some(steps) = model.view.screen_mut().act(action, &model.shared, area) {
-        steps.into_iter().for_each(|step| do_step(model, step, cmds));
+        for step in steps {
+            do_step(model, step, cmds);
+        }
         return;
     }
     match action {
@@ -513,13 +522,13 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
             let menu = copy::menu(&model.shared, model.view.screen());
             model.overlays.push(Overlay::Menu(menu));
         }
-        Action::Raw => open_raw(model),
-        Action::Check => check(model, cmds),
-        Action::New => new_task(model),
-        Action::EditCopy => edit_copy(model),
-        Action::Answer => answer(model),
-        Action::Again => card(model, About::Again),
-        Action::Cancel => card(model, About::Cancel),
+        Action::Raw => acts::open_raw(model),
+        Action::Check => acts::check(model, cmds),
+        Action::New => acts::new_task(model),
+        Action::EditCopy => acts::edit_copy(model),
+        Action::Answer => acts::answer(model),
+        Action::Again => acts::card(model, About::Again),
+        Action::Cancel => acts::card(model, About::Cancel),
         Action::Help => {
             let of = model.view.screen().word();
             let keys = model.view.screen().keys(&model.shared);
@@ -564,152 +573,4 @@ fn hold(model: &mut Model) {
             }
         }
     }
-}
-
-fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
-    let target = model.view.screen().target(&model.shared);
-    let snapshot = &model.shared.latest;
-    let attempt =
-        target.attempt.and_then(|key| snapshot.attempts.get(key)).filter(|attempt| attempt.task.is_some());
-    let agent = target.agent.and_then(|key| snapshot.agents.get(key));
-    match (attempt, agent) {
-        (Some(attempt), _) => {
-            cmds.push(Cmd::Submit(Intent::CheckTask { attempt: attempt.id }, "the task is asked for".into()));
-        }
-        (None, Some(agent)) => {
-            let words = format!("{} is asked", agent.name.line());
-            cmds.push(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, words));
-        }
-        (None, None) => say(model, Role::Quiet, "nothing to check here".into()),
-    }
-}
-
-fn open_raw(model: &mut Model) {
-    let target = model.view.screen().target(&model.shared);
-    let snapshot = &model.shared.snapshot;
-    let view: Option<View> = match (target.attempt.and_then(|key| snapshot.attempts.get(key)), target.agent) {
-        (Some(attempt), _) => snapshot.job_of(attempt).map(|job| {
-            let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
-            raw::RawView::job(format!("tasks › {id} › raw"), job.id, target).into()
-        }),
-        (None, Some(key)) => snapshot
-            .agents
-            .get(key)
-            .map(|agent| super::views::agent::AgentView::new(key, agent.id).raw().into()),
-        (None, None) => None,
-    };
-    match view {
-        Some(view) => open(model, view),
-        None => say(model, Role::Quiet, "nothing raw here".into()),
-    }
-}
-
-fn compose(model: &mut Model, draft: Draft, is_draft: bool) {
-    let composer = Composer::open(&model.shared, draft, model.sent.clone(), is_draft);
-    model.overlays.push(Overlay::Composer(Box::new(composer)));
-}
-
-fn target(model: &Model) -> Target {
-    model.view.screen().target(&model.shared)
-}
-
-fn new_task(model: &mut Model) {
-    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == For::New) {
-        return compose(model, draft, true);
-    }
-    let target = target(model);
-    // In the list of tasks nobody in particular is meant.
-    let in_tasks = model.view.screen().word() == "tasks";
-    let agent = target.agent.filter(|_| !in_tasks).and_then(|key| model.shared.snapshot.agents.get(key));
-    let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
-    let attempt = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key));
-    let context = attempt.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.context.clone());
-    draft.context = context.filter(|_| !in_tasks).map(|context| (context, false));
-    compose(model, draft, false);
-}
-
-fn edit_copy(model: &mut Model) {
-    let target = target(model);
-    let Some(attempt) = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key)) else {
-        return say(model, Role::Quiet, "no task here to copy".into());
-    };
-    let agent = model.shared.snapshot.agents.get(attempt.agent);
-    let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
-    let job = model.shared.snapshot.job_of(attempt);
-    let story = job.and_then(|job| model.shared.story_of(job.id));
-    let first = story.and_then(|story| story.detail.messages.front()).map(|said| said.message.clone());
-    match first.or_else(|| job.and_then(|job| job.message.clone())) {
-        Some(message) => {
-            draft.message = message.text().block().into_string();
-            draft.data = data_of(&message.parts);
-        }
-        // The list knows the first words; the whole message is on the task's page.
-        None => draft.message = job.map(|job| job.title.line().into_string()).unwrap_or_default(),
-    }
-    draft.context =
-        attempt.task.as_ref().and_then(|task| task.context.clone()).map(|context| (context, false));
-    compose(model, draft, false);
-}
-
-fn data_of(parts: &[Part]) -> String {
-    let data = parts.iter().find_map(|part| match &part.content {
-        Content::Data(json) => Some(json.0.block().into_string()),
-        _ => None,
-    });
-    data.unwrap_or_default()
-}
-
-fn answer(model: &mut Model) {
-    let target = target(model);
-    let Some((key, attempt)) =
-        target.attempt.and_then(|key| Some((key, model.shared.latest.attempts.get(key)?)))
-    else {
-        return say(model, Role::Quiet, "no question here".into());
-    };
-    if attempt.task.is_none() && attempt.needs_you() {
-        return card(model, About::Again);
-    }
-    let about = About::Answer(Vec::new());
-    if !about.fits(attempt) {
-        return say(model, Role::Warn, about.why_not(attempt));
-    }
-    let job = model.shared.latest.job_of(attempt).map(|job| job.id);
-    let story = job.and_then(|job| model.shared.story_of(job));
-    let choices = story.and_then(inbox::asked).map(crate::protocol::question::choices).unwrap_or_default();
-    if choices.is_empty() {
-        return answer_in_words(model, key);
-    }
-    let card = Card::new(&model.shared, About::Answer(choices), &[key]);
-    model.overlays.push(Overlay::Card(card));
-}
-
-fn answer_in_words(model: &mut Model, key: AttemptKey) {
-    let Some(attempt) = model.shared.latest.attempts.get(key) else { return };
-    let purpose = For::Answer { key, attempt: attempt.id };
-    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == purpose) {
-        return compose(model, draft, true);
-    }
-    let agent = model.shared.latest.agents.get(attempt.agent);
-    let to = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
-    compose(model, Draft { purpose, ..Draft::new(to) }, false);
-}
-
-/// Opens a card about what is marked, else about what is under the cursor.
-fn card(model: &mut Model, about: About) {
-    let mut keys = model.view.screen().marked();
-    if keys.is_empty() {
-        keys.extend(target(model).attempt);
-    }
-    if keys.is_empty() {
-        return say(model, Role::Quiet, "no task here".into());
-    }
-    let card = Card::new(&model.shared, about.clone(), &keys);
-    if card.is_empty() {
-        let why = keys
-            .first()
-            .and_then(|key| model.shared.snapshot.attempts.get(*key))
-            .map(|row| about.why_not(row));
-        return say(model, Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
-    }
-    model.overlays.push(Overlay::Card(card));
 }

@@ -1,4 +1,12 @@
 //! The one integration binary: a module for each subject.
+#![allow(clippy::print_stdout, clippy::format_collect, reason = "what is measured is told")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::disallowed_types,
+    reason = "small numbers, real time"
+)]
 
 mod cli;
 mod console;

@@ -25,8 +25,8 @@ use quarterdeck::domain::time::At;
 const AGENTS: usize = 4;
 const START: i64 = 1_795_000_000_000_000;
 /// Faults stop here; after it the world is quiet and must come to rest.
-const STORM: Duration = Duration::from_secs(120);
-const END: Duration = Duration::from_secs(1200);
+const STORM: Duration = Duration::from_mins(2);
+const END: Duration = Duration::from_mins(20);
 
 #[derive(Clone, Debug)]
 enum Happening {
@@ -388,10 +388,10 @@ impl World {
             return self.reply_to_send(index, call, task.raw(), told, stream, lost_back, took);
         }
         let script = self.seed.next();
-        if script % 11 == 0 {
+        if script.is_multiple_of(11) {
             let words = Message { id: MessageId::from("direct"), role: Role::Agent, ..words("no task") };
             return if lost_back {
-                self.fail(call, Sent::Maybe, Cause::Reset)
+                self.fail(call, Sent::Maybe, Cause::Reset);
             } else if stream {
                 self.stream_event(call, StreamEvent::Message(Box::new(words)));
                 self.answer(call, Outcome::Ended(Ok(())));
@@ -692,7 +692,7 @@ impl World {
             }
             steps += 1;
             assert!(steps < 200_000, "the world does not come to rest");
-            if steps % 16 == 0 {
+            if steps.is_multiple_of(16) {
                 self.check_counts();
             }
         }

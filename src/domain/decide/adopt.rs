@@ -78,7 +78,7 @@ pub(super) fn refresh(turn: &mut Turn, agent: AgentKey) {
     }
     live.listing.rounds = live.listing.rounds.wrapping_add(1);
     let history = live.listing.busy || wants;
-    let state = (live.listing.rounds % SUBMITTED_EVERY == 0).then_some(TaskState::Submitted);
+    let state = live.listing.rounds.is_multiple_of(SUBMITTED_EVERY).then_some(TaskState::Submitted);
     order_list(turn, agent, ListWhy::Refresh, ListQuery { state, history, ..ListQuery::default() });
 }
 
@@ -188,11 +188,11 @@ fn refreshed(
         turn.agent_live(agent).listing.changed = at;
     }
     turn.agent_live(agent).listing.busy = news > 0;
-    let more = news > 0 && turn.agent_live(agent).listing.rounds % (SUBMITTED_EVERY * PAGES) != 0;
+    let more = news > 0 && !turn.agent_live(agent).listing.rounds.is_multiple_of(SUBMITTED_EVERY * PAGES);
     match next {
         _ if again => order_list(turn, agent, ListWhy::Refresh, ListQuery { history: true, ..query }),
         Some(page) if more => {
-            order_list(turn, agent, ListWhy::Refresh, ListQuery { page: Some(page), ..query })
+            order_list(turn, agent, ListWhy::Refresh, ListQuery { page: Some(page), ..query });
         }
         _ => schedule(turn, agent),
     }
@@ -248,7 +248,7 @@ fn take_listed(turn: &mut Turn, agent: AgentKey, report: TaskReport, with_histor
 /// The sending of ours that this task came of.
 fn wanted_by(turn: &Turn, agent: AgentKey, report: &TaskReport) -> Option<AttemptKey> {
     let said = report.history.iter().chain(report.status.message.iter());
-    said.filter_map(|message| turn.state().attempt_wanting(agent, &message.id)).next()
+    said.into_iter().find_map(|message| turn.state().attempt_wanting(agent, &message.id))
 }
 
 /// An implicit job of one attempt, for a task that somebody else sent.

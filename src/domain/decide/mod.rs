@@ -144,7 +144,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
         PendingWhat::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
         PendingWhat::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
         PendingWhat::List(why, query) => {
-            adopt::listed(turn, pending.agent, why, query, pending.issued, outcome)
+            adopt::listed(turn, pending.agent, why, query, pending.issued, outcome);
         }
         PendingWhat::Cancel(attempt) => cancel::answered(turn, attempt, outcome),
     }

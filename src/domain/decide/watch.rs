@@ -229,9 +229,9 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     if task(turn, key).is_some_and(|task| task.state.is_terminal()) {
         let has_content = via == Via::Get || turn.state().attempt(key).is_some_and(|a| a.progress.is_none());
         if has_content {
-            settle(turn, key)
+            settle(turn, key);
         } else {
-            read(turn, key, GetWhy::Confirm)
+            read(turn, key, GetWhy::Confirm);
         }
         return;
     }
@@ -466,7 +466,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
         (None, None) => return,
     };
     if quiet < limit {
-        let due = at + (limit - quiet);
+        let due = at + limit.saturating_sub(quiet);
         return turn.set_timer(Timer::Quiet(key), due);
     }
     doubt(turn, key, Some(verdict));

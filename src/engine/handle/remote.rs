@@ -228,9 +228,10 @@ impl Mirror {
     /// Receipts are told once the rows that they speak of are here.
     fn tell_receipts(&mut self) {
         let rev = self.server_rev;
-        let (now, later) = std::mem::take(&mut self.told).into_iter().partition(|(needs, ..)| *needs <= rev);
+        let (now, later): (Vec<Told>, Vec<Told>) =
+            std::mem::take(&mut self.told).into_iter().partition(|(needs, ..)| *needs <= rev);
         self.told = later;
-        for (_, reply, result) in Vec::<Told>::from(now) {
+        for (_, reply, result) in now {
             let _the_surface_has_gone = reply.send(result);
         }
     }

@@ -356,7 +356,7 @@ impl Screen for ProblemsView {
             match problem.kind {
                 Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
                 Kind::TaskSilent | Kind::TaskStalled | Kind::CancelIgnored => {
-                    keys.push((Action::Cancel, "cancel"))
+                    keys.push((Action::Cancel, "cancel"));
                 }
                 Kind::TaskLost => keys.push((Action::EditCopy, "send a copy")),
                 _ => {}

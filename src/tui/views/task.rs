@@ -109,7 +109,7 @@ impl TaskView {
                 children.retain(|key| is_child(*key));
             }
             None => {
-                children = snapshot.jobs.iter().map(|(key, _)| key).filter(|key| is_child(*key)).collect()
+                children = snapshot.jobs.iter().map(|(key, _)| key).filter(|key| is_child(*key)).collect();
             }
         }
         let changed = children != self.children;
@@ -358,7 +358,7 @@ impl Screen for TaskView {
         "task"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+    fn settle(&mut self, shared: &Shared, _area: Rect) -> bool {
         let mut visible = self.find_children(shared);
         if let Some(changes) = shared.snapshot.changes_since(self.rev) {
             let job = self.job(shared);
@@ -383,7 +383,6 @@ impl Screen for TaskView {
             let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
             self.line = self.line.map(|line| line.min(told.len().saturating_sub(1)));
         }
-        let _same_for_every_size = area;
         visible
     }
 
@@ -414,7 +413,7 @@ impl Screen for TaskView {
         }
         canvas.rule(area, area.y, Joint::Top, &title, &facts);
         let parts = self.parts(area, shared);
-        self.draw_head(canvas, parts.head, shared, job, attempt);
+        Self::draw_head(canvas, parts.head, shared, job, attempt);
         let y = parts.head.bottom();
         let (right_title, growing) = self.right_title(shared);
         let follows = if growing { vec![span("growing", Role::Quiet)] } else { Vec::new() };
@@ -614,7 +613,7 @@ impl TaskView {
         task.unwrap_or_else(|| self.id.short())
     }
 
-    fn draw_head(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, job: &Job, attempt: &Attempt) {
+    fn draw_head(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, job: &Job, attempt: &Attempt) {
         let mut line = vec![span(format!("job {}", job.id.short()), Role::Quiet)];
         let mut add = |text: String, role| {
             line.push(span(" · ", Role::Quiet));

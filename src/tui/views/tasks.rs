@@ -521,12 +521,9 @@ pub fn with_scratch<T>(shared: &Shared, draw: impl FnOnce(&Canvas<'_>) -> T) -> 
 pub fn empty(canvas: &mut Canvas<'_>, area: Rect, filtered: bool, why: &[&str]) {
     let filtered_words = ["Nothing here passes the filter.", "esc clears it."];
     let why: &[&str] = if filtered { &filtered_words } else { why };
-    let mut y = area.y + 1 + area.height.saturating_sub(4) / 3;
-    for line in why.iter().flat_map(|line| text::wrap(line, usize::from(area.width.saturating_sub(4)))) {
-        if y >= area.bottom() {
-            break;
-        }
+    let lines = why.iter().flat_map(|line| text::wrap(line, usize::from(area.width.saturating_sub(4))));
+    let from = area.y + 1 + area.height.saturating_sub(4) / 3;
+    for (y, line) in (from..area.bottom()).zip(lines) {
         canvas.put(area.x + 2, y, &line, Role::Doubt, area.width.saturating_sub(3));
-        y += 1;
     }
 }

@@ -74,14 +74,14 @@ impl WireView {
         Self { agent, rows: Sorted::default(), state: ListState::new('T'), seen: 0, built: None }
     }
 
-    fn frame<'s>(&self, shared: &'s Shared, key: Key) -> Option<&'s Frame> {
+    fn frame(shared: &Shared, key: Key) -> Option<&Frame> {
         let frames = shared.wire.frames.iter();
         frames.rev().find(|(agent, frame)| (*agent, frame.number) == key).map(|(_, frame)| frame)
     }
 
     fn target_frame<'s>(&self, shared: &'s Shared) -> Option<(AgentKey, &'s Frame)> {
         let key = self.state.target(&self.rows)?;
-        Some((key.0, self.frame(shared, key)?))
+        Some((key.0, Self::frame(shared, key)?))
     }
 
     fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
@@ -118,7 +118,7 @@ impl WireView {
         }
     }
 
-    fn drawn(&self, shared: &Shared, window: &[Key]) -> Vec<Row> {
+    fn drawn(shared: &Shared, window: &[Key]) -> Vec<Row> {
         // The frames are in order of time, and so are the rows: one walk finds them all.
         let wanted: std::collections::BTreeSet<Key> = window.iter().copied().collect();
         let mut found = std::collections::BTreeMap::new();
@@ -239,7 +239,7 @@ impl Screen for WireView {
         }
         let lines = usize::from(list.height.saturating_sub(1));
         let (window, cursor) = self.state.window(&self.rows, lines);
-        let rows = self.drawn(shared, &window);
+        let rows = Self::drawn(shared, &window);
         let newest = matches!(self.state.sort, 'T' | 'C' | 'S') == self.state.reversed;
         let sort = Sort { by: self.state.sort, reversed: newest };
         table::draw(canvas, list, COLUMNS, true, sort, &rows, cursor.map_or(Cursor::Follows, Cursor::On));
@@ -332,7 +332,7 @@ impl Screen for WireView {
     fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
         let head = COLUMNS.iter().map(|column| column.name.to_owned()).collect();
         let rows: Vec<Key> = self.rows.iter().collect();
-        let rows = with_scratch(shared, |_| self.drawn(shared, &rows));
+        let rows = with_scratch(shared, |_| Self::drawn(shared, &rows));
         let cells = rows.into_iter().map(|row| row.cells.into_iter().map(|cell| cell.text).collect());
         Some(std::iter::once(head).chain(cells).collect())
     }

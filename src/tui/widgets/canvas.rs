@@ -43,11 +43,11 @@ pub fn span(text: impl Into<String>, role: Role) -> Span {
 
 /// Cells that pieces take.
 pub fn width(spans: &[Span]) -> u16 {
-    cells(&spans.iter().map(|span| span.text.width()).sum::<usize>())
+    cells(spans.iter().map(|span| span.text.width()).sum::<usize>())
 }
 
-fn cells(number: &usize) -> u16 {
-    u16::try_from(*number).unwrap_or(u16::MAX)
+fn cells(number: usize) -> u16 {
+    u16::try_from(number).unwrap_or(u16::MAX)
 }
 
 /// How the top line of a pane joins what is above it.
@@ -171,7 +171,7 @@ impl<'a> Canvas<'a> {
 
     /// Puts text so that it ends at a place.
     pub fn put_right(&mut self, right: u16, y: u16, text: &str, role: Role, most: u16) -> u16 {
-        let wide = cells(&text.width()).min(most);
+        let wide = cells(text.width()).min(most);
         self.put(right.saturating_sub(wide), y, text, role, wide)
     }
 

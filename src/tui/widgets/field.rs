@@ -67,7 +67,7 @@ impl Field {
                     self.cursor = at;
                 }
             }
-            (KeyCode::Char('w'), true) | (KeyCode::Backspace, true) => {
+            (KeyCode::Char('w') | KeyCode::Backspace, true) => {
                 let start = self.word_start();
                 self.text.replace_range(start..self.cursor, "");
                 self.cursor = start;

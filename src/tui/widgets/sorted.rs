@@ -70,6 +70,7 @@ impl<K: Copy + Ord + Hash> Sorted<K> {
     }
 
     /// The rows from the top.
+    #[expect(clippy::iter_without_into_iter, reason = "nobody loops over all rows")]
     pub fn iter(&self) -> Box<dyn Iterator<Item = K> + '_> {
         if self.descending {
             Box::new(self.set.iter().rev().map(|(_, key)| *key))

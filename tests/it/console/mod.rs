@@ -73,7 +73,7 @@ impl Console {
                     }
                     Cmd::Follow(None) => {}
                     Cmd::Query(query, generation) => {
-                        answers.push(Msg::Answered(generation, Ok(self.answer(&query))))
+                        answers.push(Msg::Answered(generation, Ok(self.answer(&query))));
                     }
                     Cmd::Index(work, snapshot) => {
                         let rows = work.build(&snapshot);

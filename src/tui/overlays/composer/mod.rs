@@ -1,11 +1,11 @@
 //! A message that is being written: to whom, what, with what beside it, and what will happen.
 
+mod draw;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
-use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::widgets::Widget;
 use ratatui_textarea::{TextArea, WrapMode};
 
 use super::Pressed;
@@ -14,15 +14,11 @@ use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId};
 use crate::domain::intent::{Intent, Send};
 use crate::domain::message::{Content, Json, Part};
 use crate::domain::text::Untrusted;
-use crate::tui::command;
 use crate::tui::keymap::Chord;
-use crate::tui::layout;
 use crate::tui::model::{Cmd, Shared, Step};
 use crate::tui::states;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::field::Field;
-use crate::tui::widgets::text::wrap;
 
 /// Agents offered while the first field is typed.
 const OFFERED: usize = 5;
@@ -505,7 +501,7 @@ impl Composer {
         match self.agent(shared) {
             None if self.to.text().trim().is_empty() => lines.push(("Choose an agent.".into(), Role::Doubt)),
             None => {
-                lines.push(("No agent is called so; enter takes the one that is lit.".into(), Role::Warn))
+                lines.push(("No agent is called so; enter takes the one that is lit.".into(), Role::Warn));
             }
             Some((_, agent)) => {
                 let name = agent.name.line();
@@ -536,220 +532,6 @@ impl Composer {
         ));
         lines
     }
-
-    /// Draws it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
-        let (w, h) = shared.size;
-        let border = if shared.info.protect { Role::Bad } else { Role::Title };
-        let width = WIDTH.min(w);
-        // The message has room for what is written, and some more.
-        let written = u16::try_from(self.message.lines().len()).unwrap_or(u16::MAX).clamp(6, 24);
-        let offered = if self.at == At::To { u16::try_from(OFFERED).unwrap_or(5) } else { 0 };
-        let height = written.saturating_add(offered) + 16;
-        let area = layout::card(shared, width, h.saturating_sub(2).min(height));
-        canvas.clear(area);
-        let title = if self.purpose == For::New { "new task" } else { "answer" };
-        let facts: Vec<Span> =
-            if self.is_draft { vec![span("draft, kept", Role::Quiet)] } else { Vec::new() };
-        canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(title, Role::Title)], &facts);
-        let bottom = area.bottom() - 1;
-        canvas.heavy_sides(area, area.y + 1, bottom, border);
-        let inner = Rect {
-            x: area.x + 2,
-            y: area.y + 1,
-            width: area.width.saturating_sub(4),
-            height: area.height.saturating_sub(2),
-        };
-        self.draw_fields(canvas, inner, shared, area, border);
-        let keys = [
-            span("ctrl-s", Role::Key),
-            span(" send  ", Role::Plain),
-            span("tab", Role::Key),
-            span(" next  ", Role::Plain),
-            span("ctrl-x", Role::Key),
-            span(" editor  ", Role::Plain),
-            span("ctrl-r", Role::Key),
-            span(" earlier  ", Role::Plain),
-            span("esc", Role::Key),
-            span(" close", Role::Plain),
-        ];
-        canvas.heavy_rule(area, bottom, Joint::Bottom, border, &keys, &[]);
-    }
-
-    fn draw_fields(&self, canvas: &mut Canvas<'_>, inner: Rect, shared: &Shared, area: Rect, border: Role) {
-        let mut y = inner.y;
-        let x = inner.x + LABEL;
-        let room = inner.width.saturating_sub(LABEL);
-        let label = |canvas: &mut Canvas<'_>, y: u16, text: &str, on: bool| {
-            canvas.put(inner.x, y, text, if on { Role::Title } else { Role::Quiet }, LABEL);
-            if on {
-                canvas.put(inner.x - 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
-            }
-        };
-        // To
-        label(canvas, y, "To", self.at == At::To);
-        if let For::Answer { key, .. } = self.purpose {
-            let row = shared.latest.attempts.get(key);
-            let (name, task) = row.map_or_else(Default::default, |row| {
-                let agent = shared.latest.agents.get(row.agent);
-                let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
-                (name, row.task.as_ref().map(|task| task.id.short()).unwrap_or_default())
-            });
-            canvas.put(x, y, &format!("{name}, task {task}, {}", self.seen_state), Role::Plain, room);
-            y += 1;
-            if let Some(note) = row.and_then(|row| row.task.as_ref()).and_then(|task| task.note.as_ref()) {
-                label(canvas, y, "It asks", false);
-                for line in wrap(&note.block(), usize::from(room)).into_iter().take(4) {
-                    canvas.put(x, y, &line, Role::You, room);
-                    y += 1;
-                }
-            }
-        } else {
-            canvas.put(
-                x,
-                y,
-                self.to.text(),
-                if self.at == At::To { Role::Accent } else { Role::Plain },
-                room,
-            );
-            if self.at == At::To {
-                let typed = unicode_width::UnicodeWidthStr::width(self.to.before_cursor());
-                canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
-                canvas.put_right(inner.right(), y, "agent or skill", Role::Quiet, 14);
-            }
-            y += 1;
-            if self.at == At::To && self.agent(shared).is_none() {
-                for (at, key) in self.offered.iter().enumerate() {
-                    let Some(agent) = shared.latest.agents.get(*key) else { continue };
-                    if y + 12 > inner.bottom() && at > 0 {
-                        break;
-                    }
-                    self.draw_offer(
-                        canvas,
-                        Rect { x, y, width: room, height: 1 },
-                        shared,
-                        agent,
-                        at == self.chosen,
-                    );
-                    y += 1;
-                }
-            }
-        }
-        // What stands below the message needs so many lines.
-        let happen = self.what_will_happen(shared);
-        let commands = self.command_lines(shared, usize::from(inner.width));
-        let foot_full = 2 + happen.len() + commands.len();
-        let small = inner.height < 18;
-        let foot = if small { 1 + happen.len() } else { foot_full };
-        let data_lines: u16 = if small { 1 } else { 3 };
-        let rest =
-            data_lines + 1 + u16::from(self.context.is_some()) + u16::from(self.complaint.is_some()) * 2;
-        let foot = u16::try_from(foot).unwrap_or(4);
-        let message = inner.bottom().saturating_sub(y + rest + foot).max(1);
-        label(canvas, y, "Message", self.at == At::Message);
-        draw_area(canvas, &self.message, Rect { x, y, width: room, height: message });
-        y += message;
-        label(canvas, y, "Data", self.at == At::Data);
-        if self.at == At::Data || !self.data.is_empty() {
-            draw_area(canvas, &self.data, Rect { x, y, width: room, height: data_lines });
-        } else {
-            canvas.put(x, y, "JSON, if the agent takes any", Role::Quiet, room);
-        }
-        y += data_lines;
-        label(canvas, y, "Metadata", self.at == At::Metadata);
-        let empty = self.metadata.text().is_empty() && self.at != At::Metadata;
-        let (text, role) =
-            if empty { ("a JSON object", Role::Quiet) } else { (self.metadata.text(), Role::Plain) };
-        canvas.put(x, y, text, if self.at == At::Metadata { Role::Accent } else { role }, room);
-        if self.at == At::Metadata {
-            let typed = unicode_width::UnicodeWidthStr::width(self.metadata.before_cursor());
-            canvas.type_at(x + u16::try_from(typed).unwrap_or(0), y);
-        }
-        y += 1;
-        if let Some((context, joins)) = &self.context {
-            label(canvas, y, "Context", self.at == At::Context);
-            let (new, join) = if *joins { (Role::Quiet, Role::Accent) } else { (Role::Accent, Role::Quiet) };
-            let mark = |on: bool| if on { shared.glyphs().marked } else { " " };
-            let used = canvas.put(x, y, &format!("{} new ", mark(!*joins)), new, room);
-            let text = format!("{} goes on in {} ", mark(*joins), context.0.line().fit(24));
-            canvas.put(x + used + 2, y, &text, join, room.saturating_sub(used + 2));
-            y += 1;
-        }
-        if let Some(complaint) = &self.complaint {
-            for line in wrap(complaint, usize::from(inner.width)).into_iter().take(2) {
-                canvas.put(inner.x, y, &line, Role::Warn, inner.width);
-                y += 1;
-            }
-        }
-        if y < inner.bottom() {
-            canvas.heavy_rule(area, y, Joint::Middle, border, &[span("what will happen", Role::Quiet)], &[]);
-            y += 1;
-        }
-        for (text, role) in happen {
-            canvas.put(inner.x, y.min(inner.bottom() - 1), &text, role, inner.width);
-            y += 1;
-        }
-        if !small && y + 1 < inner.bottom() {
-            canvas.heavy_rule(
-                area,
-                y,
-                Joint::Middle,
-                border,
-                &[span("the same as a command", Role::Quiet)],
-                &[],
-            );
-            for line in commands {
-                y += 1;
-                if y < inner.bottom() {
-                    canvas.put(inner.x, y, &line, Role::Quiet, inner.width);
-                }
-            }
-        }
-    }
-
-    fn draw_offer(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, agent: &Agent, lit: bool) {
-        let told = states::agent(agent, shared.glyphs());
-        let speaks = agent
-            .interface
-            .as_ref()
-            .map(|interface| format!("{} {}", interface.dialect, interface.binding.line()));
-        let skills: Vec<String> = agent
-            .card
-            .as_ref()
-            .map(|card| card.skills.iter().map(|skill| skill.name.line().into_string()).collect())
-            .unwrap_or_default();
-        canvas.put_spans(
-            area.x,
-            area.y,
-            &[
-                span(format!("{} ", told.mark), told.role),
-                span(format!("{:<18}", agent.name.line().fit(18)), Role::Plain),
-                span(format!("{:<14}", told.word), told.role),
-                span(format!("{:<14}", speaks.unwrap_or_default()), Role::Quiet),
-                span(skills.join(", "), Role::Quiet),
-            ],
-            area.width,
-        );
-        if lit {
-            canvas.tint(area, Role::Accent);
-        }
-    }
-
-    fn command_lines(&self, shared: &Shared, width: usize) -> Vec<String> {
-        match self.intent(shared) {
-            Ok(intent) => {
-                let command = command::of_intent(&shared.latest, &shared.info.flags, &intent);
-                let lines = wrap(&command, width);
-                let cut = lines.len() > 2;
-                let mut lines: Vec<String> = lines.into_iter().take(2).collect();
-                if cut && let Some(last) = lines.last_mut() {
-                    last.push('…');
-                }
-                lines
-            }
-            Err(_) => vec!["–".into()],
-        }
-    }
 }
 
 /// A chord as the library takes it.
@@ -765,12 +547,4 @@ fn event(chord: Chord) -> KeyEvent {
         }
     }
     KeyEvent::new(chord.code, held)
-}
-
-fn draw_area(canvas: &mut Canvas<'_>, text: &TextArea<'static>, area: Rect) {
-    let area = area.intersection(canvas.area());
-    if !area.is_empty() {
-        text.render(area, canvas.buffer());
-        canvas.disarm(area);
-    }
 }

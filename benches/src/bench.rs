@@ -1,0 +1,29 @@
+//! Benchmarks of Quarterdeck: one subcommand a row, ours and the reference in one call; see README.md.
+
+mod frames;
+mod ingest;
+mod measure;
+mod screen;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["p1"] => ingest::run(),
+        // Parts that a row runs in processes of their own.
+        ["frames-server"] => frames::serve(),
+        ["ingest-ours", port] => ingest::ours(port, false),
+        ["ingest-screen", port] => ingest::ours(port, true),
+        ["ingest-reference", port] => ingest::reference(port),
+        _ => Err("write one of p1, p3, p5, p6".into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::from(2)
+        }
+    }
+}

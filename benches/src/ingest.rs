@@ -1,0 +1,226 @@
+//! P1: what it costs to take in 100 event streams at once, from the network to the journal and the snapshot,
+//! against the official Rust SDK's client, which only decodes each event.
+
+use std::io::{BufRead, BufReader};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::future::{join_all, try_join_all};
+use quarterdeck::domain::agent::{AgentSpec, Health, Source};
+use quarterdeck::domain::id::AgentId;
+use quarterdeck::domain::input::Rules;
+use quarterdeck::domain::intent::{Intent, Send};
+use quarterdeck::domain::message::Part as Said;
+use quarterdeck::domain::snapshot::Snapshot;
+use quarterdeck::engine::access::AccessBook;
+use quarterdeck::engine::{Engine, Handle, Options};
+use serde_json::json;
+
+use crate::frames::{self, EVENTS, STREAMS};
+use crate::measure::{Fault, Part, cpu, figures, median, memory, paired, tell, tell_ratio};
+use crate::screen::Screen;
+
+/// Agents that the streams are shared out to.
+const AGENTS: usize = 10;
+/// Ours, ours with a screen and the reference, so often.
+const ROUNDS: usize = 5;
+/// As the program itself has them.
+const WORKERS: usize = 2;
+/// Between two drawings.
+const FRAME: Duration = Duration::from_millis(33);
+const SIZE: (u16, u16) = (200, 60);
+
+/// Runs the row.
+pub fn run() -> Result<(), Fault> {
+    let mut server = Part::start(&["frames-server"])?;
+    let mut port = String::new();
+    BufReader::new(server.0.stdout.take().ok_or("no output")?).read_line(&mut port)?;
+    let port = port.trim();
+    println!(
+        "P1 ingest: {STREAMS} streams of {EVENTS} events of {} bytes, {ROUNDS} rounds, medians",
+        frames::average()
+    );
+    let mut rounds: [Vec<Vec<f64>>; 3] = Default::default();
+    for _ in 0..ROUNDS {
+        for (kind, part) in ["ingest-ours", "ingest-screen", "ingest-reference"].into_iter().enumerate() {
+            rounds[kind].push(figures(&[part, port])?);
+        }
+    }
+    let column = |kind: usize, at: usize| -> Vec<f64> { rounds[kind].iter().map(|round| round[at]).collect() };
+    for (kind, name) in ["ours, whole pipeline", "ours, with a screen", "a2a-client-lf, decode only"].iter().enumerate()
+    {
+        let [cost, rate, highest] = [0, 1, 2].map(|at| median(column(kind, at)));
+        tell(&format!("{name}: CPU per event"), &format!("{cost:.0} ns"), "");
+        tell(&format!("{name}: events per second"), &format!("{rate:.0}"), "");
+        tell(&format!("{name}: highest memory"), &format!("{highest:.0} kB"), "");
+    }
+    tell("frames drawn per second", &format!("{:.1}", median(column(1, 3))), "");
+    tell_ratio("CPU per event, ours / reference", paired(&column(0, 0), &column(2, 0)), "must 0.65, aim 0.45");
+    tell_ratio("rate, with a screen / without", paired(&column(1, 1), &column(0, 1)), "must 0.90");
+    tell_ratio("CPU per event, without a screen / with", paired(&column(0, 0), &column(1, 0)), "");
+    Ok(())
+}
+
+/// Prints CPU per event, events per second, highest memory and frames per second.
+fn print(cpu: Duration, took: Duration, frames: u32) {
+    let events = (STREAMS * EVENTS) as f64;
+    let cost = cpu.as_nanos() as f64 / events;
+    let highest = memory(std::process::id(), "VmHWM").unwrap_or(f64::NAN);
+    let seconds = took.as_secs_f64();
+    println!("{cost} {} {highest} {}", events / seconds, f64::from(frames) / seconds);
+}
+
+/// Our side: the engine with a journal on disk, with or without a screen.
+pub fn ours(port: &str, with_screen: bool) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+    runtime.block_on(async {
+        let dir = tempfile::tempdir_in(scratch())?;
+        let engine = Engine::start(Options {
+            dir: Some(dir.path().join("data")),
+            power_loss_safe: false,
+            rules: Rules::default(),
+            specs: (0..AGENTS).map(|agent| spec(port, agent)).collect(),
+            access: AccessBook::default(),
+            seed: Some(7),
+            lock: None,
+        })?;
+        let handle = engine.handle();
+        let agents = agents_up(&handle).await?;
+        let mut screen = with_screen.then(|| Screen::new(handle.snapshot(), SIZE));
+        if let Some(screen) = &mut screen {
+            screen.press("2")?;
+        }
+        let (began, spent) = (Instant::now(), cpu());
+        let all = async {
+            let sent = (0..STREAMS).map(|stream| handle.submit(task_for(agents[stream % AGENTS])));
+            try_join_all(sent).await.map_err(|refusal| format!("a sending was refused: {refusal}"))?;
+            until(&handle, |snapshot| {
+                let settled = |task: &quarterdeck::domain::job::Task| task.settled;
+                snapshot.attempts.iter().all(|(_, attempt)| attempt.task.as_ref().is_some_and(settled))
+            })
+            .await
+        };
+        match &mut screen {
+            Some(screen) => tokio::select! {
+                result = all => result?,
+                result = show(screen, &handle) => result?,
+            },
+            None => all.await?,
+        }
+        engine.stop().await;
+        print(cpu() - spent, began.elapsed(), screen.map_or(0, |screen| screen.frames));
+        Ok(())
+    })
+}
+
+/// Draws whenever something that is seen has changed, thirty times a second at most, as the console does.
+async fn show(screen: &mut Screen, handle: &Handle) -> Result<(), Fault> {
+    let mut clock = tokio::time::interval(FRAME);
+    let mut snapshots = handle.watch();
+    loop {
+        tokio::select! {
+            biased;
+            _ = clock.tick() => screen.draw_if_dirty()?,
+            changed = snapshots.changed() => {
+                changed?;
+                let snapshot = snapshots.borrow_and_update().clone();
+                screen.take(snapshot);
+            }
+        }
+    }
+}
+
+/// A folder on a disk: `/tmp` may be none.
+fn scratch() -> std::path::PathBuf {
+    std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())).unwrap_or_else(std::env::temp_dir)
+}
+
+fn spec(port: &str, agent: usize) -> AgentSpec {
+    AgentSpec {
+        name: None,
+        url: format!("http://127.0.0.1:{port}/{agent}").into(),
+        source: Source::Config,
+        dialect: None,
+        resubscribe: None,
+        labels: Vec::new(),
+    }
+}
+
+fn task_for(agent: AgentId) -> Intent {
+    Intent::Send(Box::new(Send {
+        agent,
+        parts: vec![Said::text("write the report")],
+        context: None,
+        task: None,
+        metadata: None,
+        skill: None,
+        caller: None,
+        parent: None,
+    }))
+}
+
+async fn agents_up(handle: &Handle) -> Result<Vec<AgentId>, Fault> {
+    let up = |snapshot: &Snapshot| {
+        snapshot.agents.len() == AGENTS
+            && snapshot.agents.iter().all(|(_, agent)| agent.health == Health::Up && agent.interface.is_some())
+    };
+    until(handle, up).await?;
+    Ok(handle.snapshot().agents.iter().map(|(_, agent)| agent.id).collect())
+}
+
+async fn until(handle: &Handle, fits: impl Fn(&Snapshot) -> bool) -> Result<(), Fault> {
+    handle.watch().wait_for(|snapshot| fits(snapshot)).await?;
+    Ok(())
+}
+
+/// The reference: each event is decoded by the SDK and dropped.
+pub fn reference(port: &str) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let card: a2a::AgentCard = serde_json::from_value(json!({
+            "name": "writer",
+            "description": "writes as fast as it is read",
+            "version": "1",
+            "supportedInterfaces": [{
+                "url": format!("http://127.0.0.1:{port}/0"),
+                "protocolBinding": "JSONRPC",
+                "protocolVersion": "1.0",
+            }],
+            "capabilities": {"streaming": true},
+            "defaultInputModes": ["text/plain"],
+            "defaultOutputModes": ["text/plain"],
+            "skills": [],
+        }))?;
+        let client = a2a_client::A2AClientFactory::builder().build().create_from_card(&card).await?;
+        let client = Arc::new(client);
+        let (began, spent) = (Instant::now(), cpu());
+        let streams = (0..STREAMS).map(|number| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let request: a2a::SendMessageRequest = serde_json::from_value(json!({
+                    "message": {
+                        "role": "ROLE_USER",
+                        "messageId": format!("m-{number}"),
+                        "parts": [{"text": "write the report"}],
+                    },
+                }))?;
+                let mut events = client.send_streaming_message(&request).await?;
+                let mut count = 0;
+                while let Some(event) = events.next().await {
+                    std::hint::black_box(&event?);
+                    count += 1;
+                }
+                Ok::<usize, Fault>(count)
+            })
+        });
+        for count in join_all(streams).await {
+            let count = count??;
+            if count != EVENTS {
+                return Err(format!("{count} events instead of {EVENTS}").into());
+            }
+        }
+        print(cpu() - spent, began.elapsed(), 0);
+        Ok(())
+    })
+}

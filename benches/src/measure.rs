@@ -1,0 +1,76 @@
+//! What all rows share: processor time, medians, parts in processes of their own, and how figures are printed.
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Whatever goes wrong ends the benchmark.
+pub type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Processor time of this process so far, user and system, ended threads included.
+pub fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// Resident memory of a process in kB, now or at its highest, by the name of its line in `status`.
+pub fn memory(pid: u32, line: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|found| found.strip_prefix(line)?.strip_prefix(':'))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// The middle one.
+pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.into_iter().collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The median of the ratios of pairs, so that a disturbance that lasts longer than a round falls out.
+pub fn paired(ours: &[f64], other: &[f64]) -> f64 {
+    median(ours.iter().zip(other).map(|(ours, other)| ours / other))
+}
+
+/// This program once more, as one of its parts. It ends when its input is closed or it is dropped.
+pub struct Part(pub Child);
+
+impl Part {
+    /// Starts it.
+    pub fn start(words: &[&str]) -> Result<Self, Fault> {
+        let child = Command::new(std::env::current_exe()?)
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        Ok(Self(child))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _it_may_have_ended = self.0.kill();
+        let _it_is_gone = self.0.wait();
+    }
+}
+
+/// The figures that a part prints at its end.
+pub fn figures(words: &[&str]) -> Result<Vec<f64>, Fault> {
+    let output = Command::new(std::env::current_exe()?).args(words).stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("the part {words:?} failed: {}", output.status).into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    text.split_whitespace().map(|word| word.parse().map_err(Fault::from)).collect()
+}
+
+/// One line: what, its figure, and beside a goal the goal.
+pub fn tell(what: &str, figure: &str, goal: &str) {
+    println!("  {what:<46} {figure:>16}  {goal}");
+}
+
+/// The line of a ratio.
+pub fn tell_ratio(what: &str, ratio: f64, goal: &str) {
+    tell(what, &format!("{ratio:.2}"), goal);
+}

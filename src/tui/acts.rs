@@ -1,0 +1,160 @@
+//! What the letters that act open: cards and the composer, about what is under the cursor.
+
+use super::model::{Cmd, Model};
+use super::overlays::Overlay;
+use super::overlays::card::{About, Card};
+use super::overlays::composer::{Composer, Draft, For};
+use super::theme::Role;
+use super::update::{open, say};
+use super::views::{Target, View, inbox, raw};
+use crate::domain::id::AttemptKey;
+use crate::domain::intent::Intent;
+use crate::domain::message::{Content, Part};
+
+pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
+    let target = model.view.screen().target(&model.shared);
+    let snapshot = &model.shared.latest;
+    let attempt =
+        target.attempt.and_then(|key| snapshot.attempts.get(key)).filter(|attempt| attempt.task.is_some());
+    let agent = target.agent.and_then(|key| snapshot.agents.get(key));
+    match (attempt, agent) {
+        (Some(attempt), _) => {
+            cmds.push(Cmd::Submit(Intent::CheckTask { attempt: attempt.id }, "the task is asked for".into()));
+        }
+        (None, Some(agent)) => {
+            let words = format!("{} is asked", agent.name.line());
+            cmds.push(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, words));
+        }
+        (None, None) => say(model, Role::Quiet, "nothing to check here".into()),
+    }
+}
+
+pub(super) fn open_raw(model: &mut Model) {
+    let target = model.view.screen().target(&model.shared);
+    let snapshot = &model.shared.snapshot;
+    let view: Option<View> = match (target.attempt.and_then(|key| snapshot.attempts.get(key)), target.agent) {
+        (Some(attempt), _) => snapshot.job_of(attempt).map(|job| {
+            let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
+            raw::RawView::job(format!("tasks › {id} › raw"), job.id, target).into()
+        }),
+        (None, Some(key)) => snapshot
+            .agents
+            .get(key)
+            .map(|agent| super::views::agent::AgentView::new(key, agent.id).raw().into()),
+        (None, None) => None,
+    };
+    match view {
+        Some(view) => open(model, view),
+        None => say(model, Role::Quiet, "nothing raw here".into()),
+    }
+}
+
+fn compose(model: &mut Model, draft: Draft, is_draft: bool) {
+    let composer = Composer::open(&model.shared, draft, model.sent.clone(), is_draft);
+    model.overlays.push(Overlay::Composer(Box::new(composer)));
+}
+
+fn target(model: &Model) -> Target {
+    model.view.screen().target(&model.shared)
+}
+
+pub(super) fn new_task(model: &mut Model) {
+    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == For::New) {
+        return compose(model, draft, true);
+    }
+    let target = target(model);
+    // In the list of tasks nobody in particular is meant.
+    let in_tasks = model.view.screen().word() == "tasks";
+    let agent = target.agent.filter(|_| !in_tasks).and_then(|key| model.shared.snapshot.agents.get(key));
+    let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
+    let attempt = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key));
+    let context = attempt.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.context.clone());
+    draft.context = context.filter(|_| !in_tasks).map(|context| (context, false));
+    compose(model, draft, false);
+}
+
+pub(super) fn edit_copy(model: &mut Model) {
+    let target = target(model);
+    let Some(attempt) = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key)) else {
+        return say(model, Role::Quiet, "no task here to copy".into());
+    };
+    let agent = model.shared.snapshot.agents.get(attempt.agent);
+    let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
+    let job = model.shared.snapshot.job_of(attempt);
+    let story = job.and_then(|job| model.shared.story_of(job.id));
+    let first = story.and_then(|story| story.detail.messages.front()).map(|said| said.message.clone());
+    match first.or_else(|| job.and_then(|job| job.message.clone())) {
+        Some(message) => {
+            draft.message = message.text().block().into_string();
+            draft.data = data_of(&message.parts);
+        }
+        // The list knows the first words; the whole message is on the task's page.
+        None => draft.message = job.map(|job| job.title.line().into_string()).unwrap_or_default(),
+    }
+    draft.context =
+        attempt.task.as_ref().and_then(|task| task.context.clone()).map(|context| (context, false));
+    compose(model, draft, false);
+}
+
+fn data_of(parts: &[Part]) -> String {
+    let data = parts.iter().find_map(|part| match &part.content {
+        Content::Data(json) => Some(json.0.block().into_string()),
+        _ => None,
+    });
+    data.unwrap_or_default()
+}
+
+pub(super) fn answer(model: &mut Model) {
+    let target = target(model);
+    let Some((key, attempt)) =
+        target.attempt.and_then(|key| Some((key, model.shared.latest.attempts.get(key)?)))
+    else {
+        return say(model, Role::Quiet, "no question here".into());
+    };
+    if attempt.task.is_none() && attempt.needs_you() {
+        return card(model, About::Again);
+    }
+    let about = About::Answer(Vec::new());
+    if !about.fits(attempt) {
+        return say(model, Role::Warn, about.why_not(attempt));
+    }
+    let job = model.shared.latest.job_of(attempt).map(|job| job.id);
+    let story = job.and_then(|job| model.shared.story_of(job));
+    let choices = story.and_then(inbox::asked).map(crate::protocol::question::choices).unwrap_or_default();
+    if choices.is_empty() {
+        return answer_in_words(model, key);
+    }
+    let card = Card::new(&model.shared, About::Answer(choices), &[key]);
+    model.overlays.push(Overlay::Card(card));
+}
+
+pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
+    let Some(attempt) = model.shared.latest.attempts.get(key) else { return };
+    let purpose = For::Answer { key, attempt: attempt.id };
+    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == purpose) {
+        return compose(model, draft, true);
+    }
+    let agent = model.shared.latest.agents.get(attempt.agent);
+    let to = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
+    compose(model, Draft { purpose, ..Draft::new(to) }, false);
+}
+
+/// Opens a card about what is marked, else about what is under the cursor.
+pub(super) fn card(model: &mut Model, about: About) {
+    let mut keys = model.view.screen().marked();
+    if keys.is_empty() {
+        keys.extend(target(model).attempt);
+    }
+    if keys.is_empty() {
+        return say(model, Role::Quiet, "no task here".into());
+    }
+    let card = Card::new(&model.shared, about.clone(), &keys);
+    if card.is_empty() {
+        let why = keys
+            .first()
+            .and_then(|key| model.shared.snapshot.attempts.get(*key))
+            .map(|row| about.why_not(row));
+        return say(model, Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
+    }
+    model.overlays.push(Overlay::Card(card));
+}
