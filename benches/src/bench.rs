@@ -1,9 +1,11 @@
 //! Benchmarks of Quarterdeck: one subcommand a row, ours and the reference in one call; see README.md.
 
+mod frame;
 mod frames;
 mod ingest;
 mod measure;
 mod screen;
+mod told;
 
 use std::process::ExitCode;
 
@@ -12,6 +14,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["p1"] => ingest::run(),
+        ["p3"] => frame::run(),
         // Parts that a row runs in processes of their own.
         ["frames-server"] => frames::serve(),
         ["ingest-ours", port] => ingest::ours(port, false),

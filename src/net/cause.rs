@@ -26,10 +26,10 @@ pub(super) fn cause(error: &reqwest::Error, limit: Duration) -> Cause {
             return Cause::Tls(tls_fault(tls));
         }
         if let Some(inner) = link.downcast_ref::<io::Error>() {
-            if let Some(tls) = inner.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            if let Some(tls) = inside::<rustls::Error>(inner) {
                 return Cause::Tls(tls_fault(tls));
             }
-            if let Some(blocked) = inner.get_ref().and_then(|inner| inner.downcast_ref::<BlockedHost>()) {
+            if let Some(blocked) = inside::<BlockedHost>(inner) {
                 return Cause::Blocked(Untrusted::from(blocked.0.as_str()));
             }
         }
@@ -95,13 +95,20 @@ fn tls_fault(error: &rustls::Error) -> TlsFault {
         rustls::Error::InvalidCertificate(fault) => match fault {
             C::Expired | C::ExpiredContext { .. } => TlsFault::Expired,
             C::NotValidYet | C::NotValidYetContext { .. } => TlsFault::NotYetValid,
-            C::UnknownIssuer => TlsFault::UnknownIssuer,
+            // A known name above another key is an unknown authority too.
+            C::UnknownIssuer | C::BadSignature => TlsFault::UnknownIssuer,
             C::NotValidForName | C::NotValidForNameContext { .. } => TlsFault::WrongName,
             C::Revoked => TlsFault::Revoked,
             other => TlsFault::Other(Untrusted::from(other.to_string())),
         },
         other => TlsFault::Other(Untrusted::from(other.to_string())),
     }
+}
+
+/// What an I/O error carries, however often it was wrapped: its `source` skips what it holds itself.
+fn inside<E: Error + 'static>(error: &io::Error) -> Option<&E> {
+    let held = error.get_ref()?;
+    held.downcast_ref::<E>().or_else(|| inside(held.downcast_ref::<io::Error>()?))
 }
 
 /// The innermost words of an error; the outer ones repeat the URL.

@@ -150,7 +150,9 @@ impl Net {
             let downgrade = url.scheme() == "https" && next.scheme() != "https";
             let carries = access.has_credentials() || body.is_some();
             if !keeps_method || downgrade || (!same_origin && carries) {
-                return Err(maybe(Cause::RedirectRefused(Untrusted::from(next.as_str()))));
+                return Err(maybe(Cause::RedirectRefused(Untrusted::from(
+                    &*self.redactor.redact(next.as_str()),
+                ))));
             }
             url = next;
         }

@@ -11,6 +11,7 @@
 mod cli;
 mod console;
 mod kill;
+mod login;
 mod recordings;
 mod simulator;
 mod sse;

@@ -396,3 +396,31 @@ fn the_demo_leaves_nothing_behind() {
     assert_eq!(folders(), before);
     assert!(Path::new(env!("CARGO_BIN_EXE_quarterdeck")).exists());
 }
+
+/// Opens the console on a data folder whose agent `strict` echoes a secret, and looks at every screen.
+pub(crate) fn shows_no_secret(dir: &Path, secret: &str) {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let (config, data) = (path("config.toml"), path("data"));
+    let args = ["--config", &config, "--data-dir", &data, "--debug"];
+    let mut terminal = Terminal::run((160, 50), &args, &[("CANARY", secret)]);
+    terminal.shows("● 1 up");
+    for word in ["well", "error", "status", "login"] {
+        terminal.type_in("2n");
+        terminal.shows("new task");
+        terminal.type_in(&format!("strict\t{word}\u{13}"));
+        terminal.shows("sent to strict");
+        for keys in [
+            "\t", "\t", "i", "\u{1b}", "\u{1b}", "1", "\r", "\t", "\t", "\t", "\t", "4", "vw", "\r",
+            "\u{1b}", "yt", "yc", "2", "yu", "\u{1b}", "yy", "vm",
+        ] {
+            terminal.type_in(keys);
+            let before = terminal.seen.0.lock().unwrap().bytes.len();
+            terminal.until("another picture", |seen| seen.bytes.len() > before || seen.ended);
+        }
+    }
+    terminal.type_in(":q\r");
+    let (_, written) = terminal.ends();
+    let (copies, _) = take_copies(written.as_bytes());
+    assert!(!written.contains(secret), "on the screen");
+    assert!(copies.iter().all(|text| !text.contains(secret)), "in the clipboard: {copies:?}");
+}
