@@ -1,10 +1,14 @@
 //! Benchmarks of Quarterdeck: one subcommand a row, ours and the reference in one call; see README.md.
 
+mod built;
 mod frame;
 mod frames;
+mod idle;
 mod ingest;
 mod measure;
+mod pty;
 mod screen;
+mod start;
 mod told;
 
 use std::process::ExitCode;
@@ -15,6 +19,8 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["p1"] => ingest::run(),
         ["p3"] => frame::run(),
+        ["p5"] => start::run(),
+        ["p6"] => idle::run(),
         // Parts that a row runs in processes of their own.
         ["frames-server"] => frames::serve(),
         ["ingest-ours", port] => ingest::ours(port, false),

@@ -2,8 +2,8 @@
 //!
 //! It is a process of its own, so that its processor time is nobody's, and prints its port once it listens.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -108,7 +108,10 @@ impl Agents {
         let begin = format!(r#"{{"task":{}}}"#, task_json(&task, "TASK_STATE_SUBMITTED"));
         push_chunk(&mut out, &envelope(id, "result", &begin));
         let output = r#"{"artifactId":"art-1","name":"report.md","parts":[{"text":"report\n"}]}"#;
-        push_chunk(&mut out, &envelope(id, "result", &update(&task, "artifactUpdate", "artifact", output, "")));
+        push_chunk(
+            &mut out,
+            &envelope(id, "result", &update(&task, "artifactUpdate", "artifact", output, "")),
+        );
         stream.write_all(&out).await?;
         self.everybody(number).await?;
         let (mut block, places) = block(id, &task);
@@ -198,8 +201,18 @@ fn push_chunk(out: &mut Vec<u8>, data: &str) {
 /// The frames of a block, and where in it the numbers of its messages are.
 fn block(id: &str, task: &str) -> (Vec<u8>, Vec<usize>) {
     const WORDS: [&str; 12] = [
-        "the agent ", "reads the ", r"document\n", "and writes ", r#"\"a summary\" "#, "of the quarter ",
-        "with figures, ", "tables ", "and links; ", "then it ", "asks for ", "more ",
+        "the agent ",
+        "reads the ",
+        r"document\n",
+        "and writes ",
+        r#"\"a summary\" "#,
+        "of the quarter ",
+        "with figures, ",
+        "tables ",
+        "and links; ",
+        "then it ",
+        "asks for ",
+        "more ",
     ];
     const MARK: &str = "m-00000000";
     let (mut out, mut places) = (Vec::new(), Vec::new());

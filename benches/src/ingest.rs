@@ -47,8 +47,10 @@ pub fn run() -> Result<(), Fault> {
             rounds[kind].push(figures(&[part, port])?);
         }
     }
-    let column = |kind: usize, at: usize| -> Vec<f64> { rounds[kind].iter().map(|round| round[at]).collect() };
-    for (kind, name) in ["ours, whole pipeline", "ours, with a screen", "a2a-client-lf, decode only"].iter().enumerate()
+    let column =
+        |kind: usize, at: usize| -> Vec<f64> { rounds[kind].iter().map(|round| round[at]).collect() };
+    for (kind, name) in
+        ["ours, whole pipeline", "ours, with a screen", "a2a-client-lf, decode only"].iter().enumerate()
     {
         let [cost, rate, highest] = [0, 1, 2].map(|at| median(column(kind, at)));
         tell(&format!("{name}: CPU per event"), &format!("{cost:.0} ns"), "");
@@ -56,7 +58,11 @@ pub fn run() -> Result<(), Fault> {
         tell(&format!("{name}: highest memory"), &format!("{highest:.0} kB"), "");
     }
     tell("frames drawn per second", &format!("{:.1}", median(column(1, 3))), "");
-    tell_ratio("CPU per event, ours / reference", paired(&column(0, 0), &column(2, 0)), "must 0.65, aim 0.45");
+    tell_ratio(
+        "CPU per event, ours / reference",
+        paired(&column(0, 0), &column(2, 0)),
+        "must 0.65, aim 0.45",
+    );
     tell_ratio("rate, with a screen / without", paired(&column(1, 1), &column(0, 1)), "must 0.90");
     tell_ratio("CPU per event, without a screen / with", paired(&column(0, 0), &column(1, 0)), "");
     Ok(())
@@ -133,7 +139,10 @@ async fn show(screen: &mut Screen, handle: &Handle) -> Result<(), Fault> {
 
 /// A folder on a disk: `/tmp` may be none.
 fn scratch() -> std::path::PathBuf {
-    std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.to_owned())).unwrap_or_else(std::env::temp_dir)
+    std::env::current_exe()
+        .ok()
+        .and_then(|exe| Some(exe.parent()?.to_owned()))
+        .unwrap_or_else(std::env::temp_dir)
 }
 
 fn spec(port: &str, agent: usize) -> AgentSpec {
@@ -163,7 +172,10 @@ fn task_for(agent: AgentId) -> Intent {
 async fn agents_up(handle: &Handle) -> Result<Vec<AgentId>, Fault> {
     let up = |snapshot: &Snapshot| {
         snapshot.agents.len() == AGENTS
-            && snapshot.agents.iter().all(|(_, agent)| agent.health == Health::Up && agent.interface.is_some())
+            && snapshot
+                .agents
+                .iter()
+                .all(|(_, agent)| agent.health == Health::Up && agent.interface.is_some())
     };
     until(handle, up).await?;
     Ok(handle.snapshot().agents.iter().map(|(_, agent)| agent.id).collect())

@@ -142,11 +142,4 @@ impl Screen {
         self.buffers.swap(0, 1);
         Ok(())
     }
-
-    /// What is on the screen, as text.
-    pub fn text(&self) -> String {
-        let width = usize::from(self.buffers[0].area.width);
-        let cells: Vec<&str> = self.buffers[0].content.iter().map(ratatui::buffer::Cell::symbol).collect();
-        cells.chunks(width).map(|line| line.concat() + "\n").collect()
-    }
 }

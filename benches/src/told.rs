@@ -86,7 +86,8 @@ impl Told {
         self.now = self.now + STEP;
         let (job, attempt, via) = (job_id(number), attempt_id(number), Via::Send);
         let owner = Owner::Job(job);
-        let asked = self.message(number * 2, Role::User, &format!("summarise document {number} for the report"));
+        let asked =
+            self.message(number * 2, Role::User, &format!("summarise document {number} for the report"));
         self.tell(
             owner,
             What::JobOpened {
@@ -113,7 +114,8 @@ impl Told {
         );
         self.moved(owner, attempt, TaskState::Working, keep);
         self.says(number, keep);
-        for (text, append) in [("# Report\n\n", false), ("It rose by a tenth, and fell by a fifth.\n", true)] {
+        for (text, append) in [("# Report\n\n", false), ("It rose by a tenth, and fell by a fifth.\n", true)]
+        {
             let parts = Arc::new(vec![Part::text(text)]);
             let (artifact, name) = ("report".into(), Some("report.md".into()));
             self.tell(
@@ -131,7 +133,8 @@ impl Told {
     }
 
     fn moved(&mut self, owner: Owner, attempt: AttemptId, state: TaskState, keep: &mut impl FnMut(Fact)) {
-        let what = What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
+        let what =
+            What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
         self.tell(owner, what, keep);
     }
 
@@ -139,7 +142,8 @@ impl Told {
     pub fn says(&mut self, number: u64, keep: &mut impl FnMut(Fact)) {
         let owner = Owner::Job(job_id(number));
         let count = self.seqs.get(&owner).copied().unwrap_or(0);
-        let message = self.message(number * 2 + 1, Role::Agent, &format!("{count} pages of {number} are read"));
+        let message =
+            self.message(number * 2 + 1, Role::Agent, &format!("{count} pages of {number} are read"));
         self.tell(owner, What::MessageSeen { attempt: attempt_id(number), message, status: true }, keep);
     }
 

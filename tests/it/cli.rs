@@ -307,3 +307,59 @@ async fn help_is_what_it_was() {
         assert!(output.status.success() && !output.stdout.is_empty(), "{verb:?}");
     }
 }
+
+/// Splits a command as a shell does.
+fn shell_words(command: &str) -> Vec<String> {
+    let script = format!("for word in {command}; do printf '%s\\0' \"$word\"; done");
+    let output = std::process::Command::new("bash").arg("-c").arg(script).output().unwrap();
+    assert!(output.status.success(), "{command}");
+    let words = output.stdout.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+    let mut words: Vec<String> = words.collect();
+    words.pop();
+    words
+}
+
+#[test]
+fn what_the_console_offers_as_a_command_is_one() {
+    use clap::Parser;
+    use quarterdeck::cli::args::Cli;
+    use quarterdeck::domain::intent::{Intent, Send};
+    use quarterdeck::domain::message::Part;
+    use quarterdeck::tui::command;
+    let (mut scene, cast) = crate::console::three_in_the_morning();
+    let snapshot = scene.publish(252.0);
+    let nasty = "it's \"quoted\" $HOME `id` ; rm -rf / \n--text second line \u{1b}[2J";
+    let attempt = cast.working.attempt;
+    let send = |parts: Vec<Part>, metadata: Option<&str>| {
+        Intent::Send(Box::new(Send {
+            agent: cast.cashier,
+            parts,
+            context: Some("c-1".into()),
+            task: None,
+            metadata: metadata.map(|text| quarterdeck::domain::message::Json::new(text.to_owned())),
+            skill: None,
+            caller: None,
+            parent: None,
+        }))
+    };
+    let why = Some(nasty.into());
+    for intent in [
+        send(vec![Part::text(nasty)], None),
+        send(vec![Part::text("--help")], Some("{\"a\": \"it's\"}")),
+        send(vec![Part::text(""), crate::console::data("{\"x\":1}")], None),
+        Intent::Answer { attempt: cast.asking.attempt, parts: vec![Part::text(nasty)], metadata: None },
+        Intent::Cancel { attempt, why: why.clone() },
+        Intent::Resend { attempt: cast.uncertain.attempt, why: None },
+        Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
+        Intent::CheckTask { attempt },
+        Intent::CheckAgent { agent: cast.cashier },
+    ] {
+        let offered = command::of_intent(&snapshot, " --fleet prod-eu", &intent);
+        assert!(!offered.contains('\u{1b}'), "{offered:?}");
+        let command = offered.rsplit_once("| ").map_or(&*offered, |(_, command)| command);
+        let words = shell_words(command);
+        let parsed = Cli::try_parse_from(&words);
+        assert!(parsed.is_ok(), "{offered}\n{words:?}\n{}", parsed.unwrap_err());
+        assert!(parsed.unwrap().command.is_some(), "{offered} is no verb");
+    }
+}

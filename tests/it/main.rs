@@ -8,8 +8,10 @@
     reason = "small numbers, real time"
 )]
 
+mod architecture;
 mod cli;
 mod console;
+mod interop;
 mod kill;
 mod login;
 mod recordings;

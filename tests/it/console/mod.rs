@@ -18,7 +18,8 @@ use quarterdeck::tui::theme::{Depth, Theme};
 use quarterdeck::tui::update::update;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use scene::{Cast, Scene, later, three_in_the_morning};
+use scene::{Cast, Scene, later};
+pub(crate) use scene::{data, three_in_the_morning};
 
 /// A console, its fleet, and what it wants done outside.
 pub(crate) struct Console {

@@ -1,0 +1,135 @@
+//! P5: from the start to the first frame in a terminal, against the empty program; memory before the first TLS
+//! connection; and the start on a journal of a million facts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use quarterdeck::domain::state::{Changed, State};
+use quarterdeck::store::record::AttemptRow;
+use quarterdeck::store::{Batch, Writer, make_dir};
+
+use crate::built;
+use crate::measure::{Fault, median, memory, paired, tell, tell_ratio};
+use crate::pty::Pty;
+use crate::told::{AGENTS, FACTS_OF_A_JOB, Told};
+
+const ROUNDS: usize = 15;
+/// Starts on the large journal.
+const LARGE_ROUNDS: usize = 5;
+const FACTS: usize = 1_000_000;
+/// Jobs in one commit of the large journal.
+const BATCH: u64 = 1_000;
+/// The end of a drawing of ours.
+const DRAWN: &str = "\u{1b}[?2026l";
+/// The memory is read so long after the first frame, when everything that a start does is done.
+const REST: Duration = Duration::from_millis(700);
+/// One agent that nobody reaches, without TLS.
+const CONFIG: &str = "[[fleet.default.agents]]\nurl = \"http://127.0.0.1:9\"\n";
+
+/// Runs the row.
+pub fn run() -> Result<(), Fault> {
+    let (ours, empty) = (built::quarterdeck()?, built::empty()?);
+    println!("P5 start to the first frame in a terminal of 200x60: {ROUNDS} rounds, medians");
+    let mut figures: [Vec<f64>; 5] = Default::default();
+    for _ in 0..ROUNDS {
+        let dir = tempfile::tempdir()?;
+        let journal = dir.path().join("empty.db").display().to_string();
+        let pty = Pty::start(&empty, &[&journal])?;
+        let (first, ready) = (pty.until("FIRST")?, pty.until("READY")?);
+        let memory_of_empty = resting(&pty);
+        drop(pty);
+        let (frame, memory) = start(&ours, dir.path())?;
+        let round = [ms(first), ms(ready), memory_of_empty, frame, memory];
+        for (all, figure) in figures.iter_mut().zip(round) {
+            all.push(figure);
+        }
+    }
+    let [first, ready, memory_of_empty, frame, memory] = figures;
+    tell("empty: first frame", &format!("{:.1} ms", median(first.clone())), "");
+    tell("empty: client built, fresh journal open", &format!("{:.1} ms", median(ready.clone())), "");
+    tell("empty: memory", &format!("{:.0} kB", median(memory_of_empty)), "");
+    tell("ours, fresh journal: first frame", &format!("{:.1} ms", median(frame.clone())), "");
+    tell_ratio("ours / empty, first frame", paired(&frame, &first), "must 2, aim 1.5");
+    tell_ratio("ours / empty, both with a fresh journal", paired(&frame, &ready), "");
+    tell("ours: memory before TLS", &format!("{:.0} kB", median(memory)), "must 16384");
+    let dir = tempfile::tempdir()?;
+    journal(&dir.path().join("data"))?;
+    let mut large: [Vec<f64>; 2] = Default::default();
+    for _ in 0..LARGE_ROUNDS {
+        let (frame, memory) = start(&ours, dir.path())?;
+        large[0].push(frame);
+        large[1].push(memory);
+    }
+    let [frame, memory] = large.map(median);
+    tell(&format!("ours, {FACTS} journaled facts: first frame"), &format!("{frame:.0} ms"), "must 300");
+    tell(&format!("ours, {FACTS} journaled facts: memory"), &format!("{memory:.0} kB"), "");
+    Ok(())
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn resting(pty: &Pty) -> f64 {
+    std::thread::sleep(REST);
+    memory(pty.pid(), "VmRSS").unwrap_or(f64::NAN)
+}
+
+/// Starts ours on the data in a folder: the time to its first frame, and its memory then.
+fn start(program: &Path, dir: &Path) -> Result<(f64, f64), Fault> {
+    let config = dir.join("config.toml");
+    std::fs::write(&config, CONFIG)?;
+    let (config, data) = (config.display().to_string(), dir.join("data").display().to_string());
+    let pty = Pty::start(program, &["--config", &config, "--data-dir", &data])?;
+    let frame = ms(pty.until(DRAWN)?);
+    Ok((frame, resting(&pty)))
+}
+
+/// Writes a journal of many facts, as the engine would have.
+fn journal(dir: &Path) -> Result<(), Fault> {
+    make_dir(dir)?;
+    let writer = Writer::open(dir, false, |_| {})?;
+    let jobs = (FACTS / FACTS_OF_A_JOB) as u64;
+    let mut facts = Vec::new();
+    let mut told = Told::agents(jobs, &mut |fact| facts.push(fact));
+    for number in 0..jobs {
+        told.job(number, true, &mut |fact| facts.push(fact));
+        if (number + 1).is_multiple_of(BATCH) {
+            let changed = told.state.take_changes();
+            let mut batch = rows(&told.state, changed);
+            batch.number = number / BATCH + 1;
+            batch.facts = std::mem::take(&mut facts);
+            batch.alive = told.now;
+            if !writer.hand_over(batch) {
+                return Err("the journal was not written".into());
+            }
+        }
+    }
+    assert_eq!(told.state.agents().len() as u64, AGENTS);
+    Ok(())
+}
+
+fn rows(state: &State, mut changed: Vec<Changed>) -> Batch {
+    let mut batch = Batch::default();
+    changed.sort_unstable();
+    changed.dedup();
+    for row in changed {
+        match row {
+            Changed::Agent(key) => batch.agents.extend(state.agent(key).cloned()),
+            Changed::Job(key) => batch.jobs.extend(state.jobs().get(key).cloned()),
+            Changed::Attempt(key) => {
+                if let Some(attempt) = state.attempt(key)
+                    && let (Some(job), Some(agent)) = (state.job_of(attempt), state.agent(attempt.agent))
+                {
+                    batch.attempts.push(AttemptRow {
+                        attempt: attempt.clone(),
+                        job: job.id,
+                        agent: agent.id,
+                    });
+                }
+            }
+            Changed::Problem(_) => {}
+        }
+    }
+    batch
+}

@@ -1,0 +1,130 @@
+//! Agents built on the SDKs that people run: Python and JavaScript, A2A 1.0 and 0.3.
+//!
+//! `QUARTERDECK_INTEROP=1` starts them (tests/interop/up installs what is missing from PyPI and npm;
+//! it needs python3 with venv, node and npm). Without it these tests skip, and say so.
+
+use std::path::{Path, PathBuf};
+use std::process::Command as Blocking;
+
+use serde_json::Value;
+
+use crate::kill::binary;
+
+/// The agents, in the order of their ports, with what must be said of them.
+const AGENTS: [(&str, &str, &str); 7] = [
+    ("python 1.3, both dialects", "up", "1.0"),
+    ("python 1.3", "up", "1.0"),
+    ("python 0.3", "up", "0.3"),
+    ("python 0.3, REST only", "not-spoken", ""),
+    ("javascript 1.3, both dialects", "up", "1.0"),
+    ("javascript 1.3", "up", "1.0"),
+    ("javascript 0.3", "up", "0.3"),
+];
+
+struct Agents {
+    base: u16,
+    dir: PathBuf,
+}
+
+impl Agents {
+    /// Starts them, or says why not.
+    fn start() -> Option<Self> {
+        if std::env::var_os("QUARTERDECK_INTEROP").is_none() {
+            println!("skipped: QUARTERDECK_INTEROP=1 starts agents of the Python and JavaScript SDKs");
+            return None;
+        }
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = free.local_addr().unwrap().port() / 100 * 100;
+        drop(free);
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
+        let up = Blocking::new("bash").arg(dir.join("up")).arg(base.to_string()).output().unwrap();
+        assert!(up.status.success(), "tests/interop/up: {}", String::from_utf8_lossy(&up.stderr));
+        Some(Self { base, dir })
+    }
+
+    fn url(&self, at: usize) -> String {
+        format!("http://127.0.0.1:{}", usize::from(self.base) + at + 1)
+    }
+}
+
+impl Drop for Agents {
+    fn drop(&mut self) {
+        let _they_may_have_ended = Blocking::new("bash").arg(self.dir.join("down")).output();
+    }
+}
+
+struct Desk(tempfile::TempDir);
+
+impl Desk {
+    async fn run(&self, args: &[&str]) -> (i32, Value, String) {
+        let output = binary()
+            .arg("--data-dir")
+            .arg(self.0.path())
+            .args(args)
+            .args(["-o", "json"])
+            .output()
+            .await
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+        (output.status.code().unwrap_or(-1), value, told)
+    }
+}
+
+/// The state of a task, or `message`, and the verdict about it.
+fn outcome(value: &Value) -> String {
+    if !value["message"].is_null() {
+        return "message".into();
+    }
+    let state =
+        value["task"]["status"]["state"].as_str().unwrap_or("nothing").trim_start_matches("TASK_STATE_");
+    let verdict = value["task"]["metadata"]["quarterdeck"]["verdict"].as_str();
+    let state = state.to_ascii_lowercase();
+    verdict.map_or(state.clone(), |verdict| format!("{state}, {verdict}"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_of_the_sdks_do_what_they_are_told() {
+    let Some(agents) = Agents::start() else { return };
+    let desk = Desk(tempfile::tempdir().unwrap());
+    let urls: Vec<String> = (0..AGENTS.len()).map(|at| agents.url(at)).collect();
+    let mut args = vec!["agents"];
+    args.extend(urls.iter().map(String::as_str));
+    let (code, told, words) = desk.run(&args).await;
+    assert_eq!(code, 0, "{words}");
+    for (at, (name, state, dialect)) in AGENTS.iter().enumerate() {
+        let row = &told["agents"][at];
+        assert_eq!(row["state"], *state, "{name}: {row}");
+        assert_eq!(row["dialect"].as_str().unwrap_or_default(), *dialect, "{name}: {row}");
+        assert_eq!(row["reason"].is_string(), *state == "not-spoken", "{name}: {row}");
+    }
+    // What each word leads to, on Python 1.3, Python 0.3, JavaScript 1.3 and JavaScript 0.3.
+    for (word, ends) in [
+        ("quick", ["completed"; 4]),
+        ("fail", ["failed"; 4]),
+        ("reject", ["rejected"; 4]),
+        ("input", ["input_required"; 4]),
+        ("auth", ["auth_required"; 4]),
+        ("message", ["message"; 4]),
+        ("crash", ["failed", "submitted, stalled", "failed", "failed, conflict"]),
+    ] {
+        for (at, expected) in [1, 2, 5, 6].into_iter().zip(ends) {
+            let (code, told, words) = desk.run(&["send", "-a", &agents.url(at), word]).await;
+            assert_eq!(
+                (code, outcome(&told).as_str()),
+                (0, expected),
+                "{word} on {}: {told} {words}",
+                AGENTS[at].0
+            );
+        }
+    }
+    for at in [1, 2, 5, 6] {
+        let url = agents.url(at);
+        let (_, told, words) = desk.run(&["send", "-a", &url, "--async", "slow"]).await;
+        let id = told["task"]["id"].as_str().unwrap_or_else(|| panic!("{told} {words}")).to_owned();
+        let (code, told, words) = desk.run(&["task", "cancel", "-a", &url, &id]).await;
+        assert_eq!(code, 0, "{}: {told} {words}", AGENTS[at].0);
+        let state = told["status"]["state"].as_str().or(told["task"]["status"]["state"].as_str());
+        assert_eq!(state, Some("TASK_STATE_CANCELED"), "{}: {told}", AGENTS[at].0);
+    }
+}
