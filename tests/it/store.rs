@@ -324,3 +324,64 @@ fn journals_of_released_versions_are_read() {
     }
     assert!(read > 40, "the fixtures say something of every kind");
 }
+
+/// Writes the fixture of a release: `QUARTERDECK_WRITE_FIXTURE=0.1.0 cargo test write_the_fixture`.
+#[test]
+fn write_the_fixture_of_a_release() {
+    let Ok(version) = std::env::var("QUARTERDECK_WRITE_FIXTURE") else { return };
+    let mut facts: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
+    let mut rows: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
+    fn keep<'k>(kept: &mut std::collections::BTreeMap<&'k str, Vec<String>>, kind: &'k str, line: String) {
+        let lines = kept.entry(kind).or_default();
+        if lines.len() < 4 && !lines.contains(&line) && line.len() < 4000 {
+            lines.push(line);
+        }
+    }
+    let (scene, _) = crate::console::three_in_the_morning();
+    let mut states = vec![scene.state.clone()];
+    let mut happened: Vec<What> = scene.facts.iter().map(|fact| fact.what.clone()).collect();
+    for seed in 0..60 {
+        let mut world = World::new(seed);
+        world.run();
+        let (told, state) = world.outcome();
+        happened.extend(told.iter().map(|fact| fact.what.clone()));
+        states.push(state.clone());
+    }
+    let number = 3;
+    let by = || quarterdeck::domain::text::Untrusted::from("sam");
+    let attempt = AttemptId(Seed::new(5).uuid(At::ZERO));
+    happened.extend([
+        What::JournalGap { from: At::ZERO, facts: 7 },
+        What::ProblemReworded { number, text: by(), next: by() },
+        What::ProblemForgotten { number },
+        What::AgentNamed { name: by() },
+        What::TextDisarmed { count: 2 },
+        What::JobExplained { title: by(), caller: Some(by()), skill: None, parent: None },
+        What::CancelIgnored { attempt, events: 9 },
+        What::ReasonGiven { attempt, by: by(), why: by() },
+        What::JobForgotten,
+        What::AgentRelisted { spec: agent(3).spec, order: 2 },
+        What::AgentUnlisted,
+        What::DialectSettled { dialect: quarterdeck::domain::card::Dialect::V0_3 },
+    ]);
+    for what in &happened {
+        keep(&mut facts, what.stored_as(), format!("fact {}", what.put()));
+    }
+    for state in &states {
+        let all = rows_of(state);
+        all.agents.iter().for_each(|row| keep(&mut rows, "agent", format!("agent {}", row.put())));
+        all.jobs.iter().for_each(|row| keep(&mut rows, "job", format!("job {}", row.put())));
+        all.attempts.iter().for_each(|row| keep(&mut rows, "attempt", format!("attempt {}", row.put())));
+        all.problems.iter().for_each(|row| keep(&mut rows, "problem", format!("problem {}", row.put())));
+    }
+    let source =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/record/fact.rs"))
+            .unwrap();
+    let every =
+        source.lines().filter_map(|line| line.split_once("= \"")?.1.split_once('"')).map(|(word, _)| word);
+    let missing: Vec<&str> = every.filter(|word| !facts.contains_key(word)).collect();
+    assert!(missing.is_empty(), "no fact of the kinds {missing:?}");
+    let lines: Vec<String> = facts.into_values().chain(rows.into_values()).flatten().collect();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/store/{version}.txt"));
+    std::fs::write(file, lines.join("\n") + "\n").unwrap();
+}
