@@ -1,10 +1,16 @@
 //! The one integration binary: a module for each subject.
-#![allow(clippy::print_stdout, clippy::format_collect, reason = "what is measured is told")]
+#![allow(
+    clippy::print_stdout,
+    clippy::format_collect,
+    clippy::type_complexity,
+    reason = "what is measured is told"
+)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
     clippy::disallowed_types,
+    clippy::case_sensitive_file_extension_comparisons,
     reason = "small numbers, real time"
 )]
 

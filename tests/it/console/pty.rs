@@ -19,7 +19,7 @@ struct Seen {
     ended: bool,
 }
 
-struct Terminal {
+pub(super) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -28,7 +28,7 @@ struct Terminal {
 
 impl Terminal {
     /// Runs the program in a terminal of a size.
-    fn run((width, height): (u16, u16), args: &[&str], variables: &[(&str, &str)]) -> Self {
+    pub(super) fn run((width, height): (u16, u16), args: &[&str], variables: &[(&str, &str)]) -> Self {
         let size = PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_quarterdeck"));
@@ -82,11 +82,16 @@ impl Terminal {
     }
 
     #[track_caller]
-    fn shows(&self, text: &str) {
+    pub(super) fn shows(&self, text: &str) {
         self.until(text, |seen| seen.parser.screen().contents().contains(text));
     }
 
-    fn type_in(&mut self, keys: &str) {
+    /// Reads something off the screen.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&vt100::Screen) -> T) -> T {
+        read(self.seen.0.lock().unwrap().parser.screen())
+    }
+
+    pub(super) fn type_in(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).unwrap();
         self.writer.flush().unwrap();
     }
@@ -98,7 +103,7 @@ impl Terminal {
 
     /// Waits for the end: the exit code, and everything that was written.
     #[track_caller]
-    fn ends(&mut self) -> (u32, String) {
+    pub(super) fn ends(&mut self) -> (u32, String) {
         let code = self.child.wait().unwrap().exit_code();
         let begun = Instant::now();
         let mut seen = self.seen.0.lock().unwrap();
