@@ -363,3 +363,72 @@ fn what_the_console_offers_as_a_command_is_one() {
         assert!(parsed.unwrap().command.is_some(), "{offered} is no verb");
     }
 }
+
+/// The schemas of `docs/` name what is printed, all of it and nothing else.
+fn fits(schema: &Value, value: &Value, place: &str) {
+    let kinds: Vec<&str> = match &schema["type"] {
+        Value::String(kind) => vec![kind],
+        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
+        _ => panic!("{place}: the schema says no type"),
+    };
+    let kind = match value {
+        Value::Null => "null",
+        Value::String(_) => "string",
+        Value::Number(_) => "integer",
+        Value::Bool(_) => "boolean",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    assert!(kinds.contains(&kind), "{place}: {value} is no {kinds:?}");
+    if let Some(allowed) = schema["enum"].as_array() {
+        assert!(allowed.contains(value), "{place}: {value} is none of {allowed:?}");
+    }
+    if let (Some(members), Some(known)) = (value.as_object(), schema["properties"].as_object()) {
+        for name in schema["required"].as_array().into_iter().flatten() {
+            assert!(members.contains_key(name.as_str().unwrap()), "{place}: {name} is missing");
+        }
+        for (name, member) in members {
+            let Some(known) = known.get(name) else { panic!("{place}: {name} is in no schema") };
+            fits(known, member, &format!("{place}.{name}"));
+        }
+    }
+    for (at, item) in value.as_array().into_iter().flatten().enumerate() {
+        fits(&schema["items"], item, &format!("{place}[{at}]"));
+    }
+}
+
+fn schema(name: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/{name}.schema.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_printed_is_what_the_schemas_say() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("asks", Behaviour::NeedsInput)]);
+    fits(&schema("agents"), &desk.json(&["agents"]).await, "agents");
+    let sent = desk.json(&["send", "-a", "asks", "refund 412 EUR"]).await;
+    fits(&schema("metadata"), &sent["task"]["metadata"]["quarterdeck"], "metadata");
+    fits(&schema("inbox"), &desk.json(&["inbox"]).await, "inbox");
+    desk.fleet.kill("steady");
+    let agents = desk.json(&["agents"]).await;
+    fits(&schema("agents"), &agents, "agents");
+    assert_eq!(agents["agents"][0]["state"], "down");
+    let problems = desk.json(&["problems"]).await;
+    assert_eq!(problems["problems"][0]["kind"], "agent-down", "{problems}");
+    fits(&schema("problems"), &problems, "problems");
+    let output = desk.run(&["task", "get", "nothing-of-this-name", "-o", "json"]).await;
+    fits(&schema("error"), &serde_json::from_slice(&output.stdout).unwrap(), "error");
+}
+
+#[test]
+fn every_kind_of_problem_is_explained() {
+    use quarterdeck::domain::problem::Kind;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/problems.md");
+    let told = std::fs::read_to_string(path).unwrap();
+    let mut table = String::from("| kind | severity | means | clears |\n|---|---|---|---|\n");
+    for kind in Kind::ALL {
+        let (word, severity) = (kind.as_str(), kind.severity().as_str());
+        table.push_str(&format!("| `{word}` | {severity} | {} | {} |\n", kind.meaning(), kind.clears()));
+    }
+    assert!(told.contains(&table), "the table of docs/problems.md must be:\n{table}");
+}
