@@ -37,7 +37,9 @@ pub fn run() -> Result<(), Fault> {
         let opened = opened.elapsed();
         // The first frames fill caches.
         for _ in 0..20 {
-            (few.frame()?, many.frame()?, empty.frame()?);
+            few.frame()?;
+            many.frame()?;
+            empty.frame()?;
         }
         let mut times: [Vec<f64>; 5] = Default::default();
         for _ in 0..FRAMES {
@@ -152,7 +154,7 @@ impl Fleet {
         }
         let taken = begun.elapsed();
         self.screen.draw()?;
-        Ok((taken, begun.elapsed() - taken))
+        Ok((taken, begun.elapsed().saturating_sub(taken)))
     }
 
     /// A task that is not on the screen changes, a hundred times while no clock moves: the drawings and

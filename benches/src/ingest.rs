@@ -99,8 +99,8 @@ pub fn ours(port: &str, with_screen: bool) -> Result<(), Fault> {
         }
         let (began, spent) = (Instant::now(), cpu());
         let all = async {
-            let sent = (0..STREAMS).map(|stream| handle.submit(task_for(agents[stream % AGENTS])));
-            try_join_all(sent).await.map_err(|refusal| format!("a sending was refused: {refusal}"))?;
+            let sendings = (0..STREAMS).map(|stream| handle.submit(task_for(agents[stream % AGENTS])));
+            try_join_all(sendings).await.map_err(|refusal| format!("a sending was refused: {refusal}"))?;
             until(&handle, |snapshot| {
                 let settled = |task: &quarterdeck::domain::job::Task| task.settled;
                 snapshot.attempts.iter().all(|(_, attempt)| attempt.task.as_ref().is_some_and(settled))
@@ -115,7 +115,7 @@ pub fn ours(port: &str, with_screen: bool) -> Result<(), Fault> {
             None => all.await?,
         }
         engine.stop().await;
-        print(cpu() - spent, began.elapsed(), screen.map_or(0, |screen| screen.frames));
+        print(cpu().saturating_sub(spent), began.elapsed(), screen.map_or(0, |screen| screen.frames));
         Ok(())
     })
 }
@@ -232,7 +232,7 @@ pub fn reference(port: &str) -> Result<(), Fault> {
                 return Err(format!("{count} events instead of {EVENTS}").into());
             }
         }
-        print(cpu() - spent, began.elapsed(), 0);
+        print(cpu().saturating_sub(spent), began.elapsed(), 0);
         Ok(())
     })
 }

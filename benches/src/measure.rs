@@ -33,18 +33,14 @@ pub fn paired(ours: &[f64], other: &[f64]) -> f64 {
     median(ours.iter().zip(other).map(|(ours, other)| ours / other))
 }
 
-/// This program once more, as one of its parts. It ends when its input is closed or it is dropped.
+/// A process beside this one, ended when it is dropped.
 pub struct Part(pub Child);
 
 impl Part {
-    /// Starts it.
+    /// Starts this program once more, as one of its parts.
     pub fn start(words: &[&str]) -> Result<Self, Fault> {
-        let child = Command::new(std::env::current_exe()?)
-            .args(words)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        Ok(Self(child))
+        let program = std::env::current_exe()?;
+        Ok(Self(Command::new(program).args(words).stdout(Stdio::piped()).spawn()?))
     }
 }
 

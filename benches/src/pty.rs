@@ -58,7 +58,7 @@ impl Pty {
         let child = pair.slave.spawn_command(command)?;
         drop(pair.slave);
         std::thread::spawn(move || {
-            let mut buffer = [0; 65536];
+            let mut buffer = vec![0; 64 * 1024];
             loop {
                 let read = reader.read(&mut buffer).unwrap_or(0);
                 let mut written = shared.written.lock().unwrap_or_else(PoisonError::into_inner);

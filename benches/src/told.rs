@@ -86,8 +86,7 @@ impl Told {
         self.now = self.now + STEP;
         let (job, attempt, via) = (job_id(number), attempt_id(number), Via::Send);
         let owner = Owner::Job(job);
-        let asked =
-            self.message(number * 2, Role::User, &format!("summarise document {number} for the report"));
+        let asked = message(number * 2, Role::User, &format!("summarise document {number} for the report"));
         self.tell(
             owner,
             What::JobOpened {
@@ -142,23 +141,22 @@ impl Told {
     pub fn says(&mut self, number: u64, keep: &mut impl FnMut(Fact)) {
         let owner = Owner::Job(job_id(number));
         let count = self.seqs.get(&owner).copied().unwrap_or(0);
-        let message =
-            self.message(number * 2 + 1, Role::Agent, &format!("{count} pages of {number} are read"));
+        let message = message(number * 2 + 1, Role::Agent, &format!("{count} pages of {number} are read"));
         self.tell(owner, What::MessageSeen { attempt: attempt_id(number), message, status: true }, keep);
     }
+}
 
-    fn message(&self, number: u64, role: Role, text: &str) -> Arc<Message> {
-        Arc::new(Message {
-            id: MessageId::from(uuid(5, number).to_string().as_str()),
-            role,
-            parts: vec![Part::text(text)],
-            context: None,
-            task: None,
-            metadata: None,
-            references: Vec::new(),
-            hints: Hints::default(),
-        })
-    }
+fn message(number: u64, role: Role, text: &str) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId::from(uuid(5, number).to_string().as_str()),
+        role,
+        parts: vec![Part::text(text)],
+        context: None,
+        task: None,
+        metadata: None,
+        references: Vec::new(),
+        hints: Hints::default(),
+    })
 }
 
 /// An id that is the same in each run, and differs in its first letters.

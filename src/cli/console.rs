@@ -12,6 +12,7 @@ use super::output::{Failure, Printer};
 use super::session::{Session, Setup, card_url};
 use crate::config::nearest;
 use crate::demo::{Fleet, Scenario, Story, StoryOptions};
+use crate::domain::agent::Source;
 use crate::tui::format::Clocks;
 use crate::tui::model::Info;
 use crate::tui::run::{Left, Start, run};
@@ -52,6 +53,13 @@ pub(super) async fn open(
         let joined = !session.is_own();
         let start = Start { greeting: greeting.take(), ..start(&setup, &session, info) };
         let left = run(start).await.map_err(no_terminal)?;
+        if left == Left::Gone {
+            // Agents that were named to the engine that has ended stay in this console.
+            let snapshot = session.handle.snapshot();
+            let rows = snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+            let named = rows.filter(|(_, agent)| agent.spec.source == Source::CommandLine);
+            urls = named.map(|(_, agent)| agent.spec.url.to_string()).collect();
+        }
         session.close(false).await;
         drop(log);
         match left {

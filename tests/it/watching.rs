@@ -264,3 +264,74 @@ async fn everything_is_where_it_was_after_a_restart() {
     assert_eq!(fleet.received(), (2, 0));
     second.stop().await;
 }
+
+/// A process of its own that can be stopped like a machine that hangs.
+struct Process {
+    child: tokio::process::Child,
+    urls: Vec<String>,
+}
+
+impl Process {
+    async fn start(agents: usize) -> Self {
+        use tokio::io::AsyncBufReadExt as _;
+        let mut child = crate::kill::binary()
+            .args(["demo", "--headless", "--no-work", "--agents", &agents.to_string()])
+            .spawn()
+            .unwrap();
+        let mut lines = tokio::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut urls = Vec::new();
+        while urls.len() < agents {
+            let line = lines.next_line().await.unwrap().expect("a line per agent");
+            let agent: serde_json::Value = serde_json::from_str(&line).unwrap();
+            urls.push(agent["url"].as_str().unwrap().to_owned());
+        }
+        Self { child, urls }
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = i32::try_from(self.child.id().unwrap()).unwrap();
+        rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
+    use quarterdeck::domain::agent::Source;
+    let process = Process::start(1).await;
+    let spec = quarterdeck::config::Agent::at(process.urls[0].as_str()).spec(Source::CommandLine);
+    let well = fleet(vec![part("well", Behaviour::Slow)]);
+    let specs = well.specs().into_iter().chain([spec]).collect();
+    let engine = quarterdeck::engine::Engine::start(quarterdeck::engine::Options {
+        dir: None,
+        power_loss_safe: false,
+        rules: rules(),
+        specs,
+        access: quarterdeck::engine::access::AccessBook::default(),
+        seed: Some(7),
+        lock: None,
+    })
+    .unwrap();
+    let handle = engine.handle();
+    let frozen = |snapshot: &quarterdeck::domain::snapshot::Snapshot| {
+        snapshot
+            .agents
+            .iter()
+            .find(|(_, agent)| &*agent.spec.url == process.urls[0])
+            .map(|(_, agent)| agent.health)
+    };
+    until(&handle, "it up", |snapshot| (frozen(snapshot)? == Health::Up).then_some(())).await;
+    let (_, attempt) = send(&handle, "well", "work").await;
+    process.signal(rustix::process::Signal::STOP);
+    let stopped = tokio::time::Instant::now();
+    until(&handle, "it down", |snapshot| (frozen(snapshot)? == Health::Down).then_some(())).await;
+    let took = stopped.elapsed();
+    assert!(took < rules().probe_interval + std::time::Duration::from_secs(10), "it took {took:?}");
+    // Nobody else is delayed by it.
+    until(&handle, "the other's work", |snapshot| {
+        task_of(snapshot, attempt).filter(|task| task.state == TaskState::Completed).map(|_| ())
+    })
+    .await;
+    process.signal(rustix::process::Signal::CONT);
+    until(&handle, "it up again", |snapshot| (frozen(snapshot)? == Health::Up).then_some(())).await;
+    engine.stop().await;
+}

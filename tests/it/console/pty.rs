@@ -186,6 +186,29 @@ fn it_takes_the_screen_and_gives_it_back() {
 }
 
 #[test]
+fn a_second_console_joins_the_first_and_goes_on_without_it() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
+    let mut first = desk.open((100, 30), &[]);
+    first.shows("● 1 up");
+    let mut second = desk.open((100, 30), &[]);
+    second.shows("● 1 up");
+    // What is sent in one is seen in the other.
+    second.type_in("2nsteady\tfrom the second\u{13}");
+    second.shows("taken from");
+    first.type_in("2");
+    first.shows("from the second");
+    first.type_in(":q\r");
+    assert_eq!(first.ends().0, 0);
+    second.shows("it is run from here now");
+    second.shows("● 1 up");
+    second.type_in("2nsteady\tall by itself\u{13}");
+    second.shows("taken from");
+    second.shows("completed");
+    second.type_in(":q\r");
+    assert_restored(&second.ends().1);
+}
+
+#[test]
 fn signals_restore_the_terminal() {
     use rustix::process::Signal;
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
