@@ -156,8 +156,10 @@ pub struct Model {
     pub counts: super::header::Counts,
     /// Something that is seen has changed since the last drawing.
     pub dirty: bool,
-    /// A job that was sent from here and is opened once it is taken.
+    /// What is sent from here now is opened once it is taken.
     pub opens: bool,
+    /// It was taken, and its row has not come yet.
+    pub opening: Option<JobId>,
     /// The mouse is ours.
     pub mouse: bool,
     /// When ctrl-c was pressed once.
@@ -293,6 +295,7 @@ impl Model {
             counts: super::header::Counts::default(),
             dirty: true,
             opens: false,
+            opening: None,
             mouse,
             interrupted: None,
             keys: VecDeque::new(),

@@ -51,6 +51,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
             let changed = snapshot.changes_since(model.shared.latest.rev);
             model.shared.latest = snapshot;
             model.shared.note_failures(&changed.unwrap_or_default());
+            open_sent(model);
             if model.shared.held {
                 model.dirty = true;
             } else {
@@ -217,11 +218,8 @@ fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>
     match result {
         Ok(Receipt::Taken { job, .. }) if model.opens => {
             model.opens = false;
-            let found =
-                model.shared.latest.jobs.iter().rev().find(|(_, row)| row.id == job).map(|(key, _)| key);
-            if let Some(view) = found.and_then(|key| View::job(&model.shared, key)) {
-                open(model, view);
-            }
+            model.opening = Some(job);
+            open_sent(model);
             say(model, Role::Ok, words.to_owned());
         }
         Ok(_) => say(model, Role::Ok, words.to_owned()),
@@ -229,6 +227,16 @@ fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>
             model.opens = false;
             say(model, Role::Bad, format!("not done: {refusal}"));
         }
+    }
+}
+
+/// Opens the job that was sent from here, once its row has come: a receipt may be faster.
+fn open_sent(model: &mut Model) {
+    let Some(job) = model.opening else { return };
+    let found = model.shared.latest.jobs.iter().rev().find(|(_, row)| row.id == job).map(|(key, _)| key);
+    if let Some(view) = found.and_then(|key| View::job(&model.shared, key)) {
+        model.opening = None;
+        open(model, view);
     }
 }
 
