@@ -123,6 +123,9 @@ pub struct Demo {
     /// Say what to press.
     #[arg(long)]
     pub tour: bool,
+    /// dark, light (for projectors) or mono, instead of the configured one.
+    #[arg(long, value_name = "NAME", value_parser = ["dark", "light", "mono"])]
+    pub theme: Option<String>,
     /// How many times faster than life.
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,

@@ -100,6 +100,11 @@ pub(super) async fn demo(
     if !kept {
         setup.dir = std::env::temp_dir().join(format!("quarterdeck-demo-{}", std::process::id()));
     }
+    if let Some(theme) = &args.theme {
+        let mut config = crate::config::Config::clone(&setup.config);
+        config.console.theme.clone_from(theme);
+        setup.config = Arc::new(config);
+    }
     let seed = args.seed.unwrap_or(scenario.seed);
     let log = super::log_to_file(&setup.dir, global.debug);
     let result = async {

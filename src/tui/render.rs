@@ -71,7 +71,11 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
         room = room.saturating_sub(wide + 2);
     }
     if stage {
-        canvas.put(area.x + 2, line, &told.text, Role::Caption, room);
+        let lines = wrap(&told.text, usize::from(room));
+        let first = if lines.len() > 1 { area.y } else { line };
+        for (y, line) in (first..area.bottom()).zip(&lines) {
+            canvas.put(area.x + 2, y, line, Role::Caption, room);
+        }
         return;
     }
     let lines = layout::told(shared, &told.text);

@@ -184,9 +184,12 @@ impl<'a> Canvas<'a> {
     /// Makes cells empty.
     pub fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
+        let paper = self.style(Role::Plain);
         for y in area.top()..area.bottom() {
             for x in area.left()..area.right() {
-                self.buffer[(x, y)].reset();
+                let cell = &mut self.buffer[(x, y)];
+                cell.reset();
+                cell.set_style(paper);
             }
         }
     }
