@@ -125,6 +125,12 @@ impl Teller {
             }
         }
         moments.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let mut aside = tokio::task::JoinSet::new();
+        let mut calm = calm.filter(|_| !self.options.no_work);
+        // On a stage the clock stands still between beats: there it waits for the end.
+        if let Some(calm) = calm.take_if(|_| !self.options.stage) {
+            aside.spawn(self.aside().calm(calm));
+        }
         let mut index = 0;
         while index < moments.len() {
             let (second, moment) = &moments[index];
@@ -168,8 +174,26 @@ impl Teller {
             }
             index += 1;
         }
-        if let Some(calm) = calm.filter(|_| !self.options.no_work) {
-            self.calm(calm).await;
+        self.captions.send_modify(|caption| caption.second = None);
+        match calm {
+            Some(calm) => self.calm(calm).await,
+            // It goes on beside the story, and ends with it.
+            None => while aside.join_next().await.is_some() {},
+        }
+    }
+
+    /// The same clock, for what goes on beside the story.
+    fn aside(&self) -> Self {
+        Self {
+            fleet: self.fleet.clone(),
+            handle: self.handle.clone(),
+            captions: self.captions.clone(),
+            keys: mpsc::channel(1).1,
+            options: self.options,
+            named: Vec::new(),
+            seed: self.seed.clone(),
+            story: self.story,
+            resumed: self.resumed,
         }
     }
 
@@ -234,12 +258,11 @@ impl Teller {
         true
     }
 
-    /// After the story: a calm fleet, a new traveller every few seconds.
+    /// A calm fleet, a new traveller every few seconds.
     async fn calm(mut self, calm: Calm) {
         self.until(calm.from).await;
         let mut number: usize = 0;
         loop {
-            self.captions.send_modify(|caption| caption.second = None);
             let job = &calm.jobs[number % calm.jobs.len().max(1)];
             let pick = usize::try_from(self.seed.below(calm.names.len() as u64)).unwrap_or(0);
             let name = calm.names.get(pick).map_or("somebody", String::as_str);
