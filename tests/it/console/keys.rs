@@ -283,3 +283,37 @@ fn every_fleet_has_its_agents_and_every_agent_its_page() {
     console.press("3 enter");
     assert!(console.screen().contains("refund order 88107"), "{asking:?}", asking = asking.job);
 }
+
+#[test]
+fn the_mouse_selects_scrolls_and_opens_and_never_acts() {
+    use quarterdeck::tui::model::Mouse;
+    let mut console = Console::new(120, 40);
+    console.press("2");
+    let row = |console: &mut Console, text: &str| {
+        let screen = console.screen();
+        let at = screen.lines().position(|line| line.contains(text)).expect("the row is on the screen");
+        u16::try_from(at).unwrap()
+    };
+    let y = row(&mut console, "charge order 88201");
+    console.tell([Msg::Mouse(Mouse::Click, 30, y)]);
+    assert!(console.screen().lines().nth(usize::from(y)).unwrap().contains('▌'));
+    console.tell([Msg::Mouse(Mouse::Click, 30, y)]);
+    assert!(console.screen().contains("tasks › 64f3 charge order 88201"), "{}", console.screen());
+    console.press("esc");
+    console.tell([Msg::Mouse(Mouse::Menu, 30, y)]);
+    assert!(console.screen().contains("go to"));
+    // Over a card the mouse does nothing.
+    console.press("esc / \"88213\" enter x");
+    let before = console.screen();
+    for mouse in [Mouse::Click, Mouse::Menu, Mouse::Up, Mouse::Down] {
+        console.tell([Msg::Mouse(mouse, 60, 20)]);
+    }
+    assert_eq!(before, console.screen());
+    console.press("esc esc 2");
+    console.tell([Msg::Mouse(Mouse::Down, 30, 10), Msg::Mouse(Mouse::Up, 30, 10)]);
+    assert_eq!(wishes(&console), [""; 0]);
+    // Outside of the list, and outside of the screen.
+    for (x, y) in [(0, 0), (119, 39), (400, 400)] {
+        console.tell([Msg::Mouse(Mouse::Click, x, y)]);
+    }
+}
