@@ -530,9 +530,12 @@ impl Runner {
     fn on_query(&mut self, query: Query, reply: oneshot::Sender<Result<Answer, QueryError>>) {
         match query {
             Query::Wire { agent, known } => {
-                let count = self.net.tap().count(agent);
-                let frames = (count != known).then(|| self.net.tap().frames(agent));
-                let _the_surface_has_gone = reply.send(Ok(Answer::Wire(count, frames)));
+                let tap = self.net.tap().clone();
+                tokio::task::spawn_blocking(move || {
+                    let count = tap.count(agent);
+                    let frames = (count != known).then(|| tap.frames(agent));
+                    let _the_surface_has_gone = reply.send(Ok(Answer::Wire(count, frames)));
+                });
             }
             Query::Facts { owner, limit } => {
                 let pending = self.pending(owner);

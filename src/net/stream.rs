@@ -35,11 +35,12 @@ impl EventReader {
         let (redactor, line) = (&self.redactor, &self.line);
         let redacts = !redactor.is_empty();
         self.guard.push(&bytes, |event| {
-            line.keep(Kind::Event, &event.name, &event.data);
             if redacts {
-                let data = redactor.redact(&event.data);
-                take(Event { name: event.name, data });
+                let event = Event { name: redactor.redact(&event.name), data: redactor.redact(&event.data) };
+                line.keep_clean(Kind::Event, &event.name, &event.data);
+                take(event);
             } else {
+                line.keep_clean(Kind::Event, &event.name, &event.data);
                 take(event);
             }
         })?;

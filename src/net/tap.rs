@@ -12,6 +12,9 @@ use crate::domain::time::At;
 /// Frames kept of each agent, and their bytes together.
 const FRAMES: usize = 256;
 const BYTES: usize = 256 * 1024;
+/// Where all agents are looked at: so many frames of each, and in all.
+const OF_EACH: usize = 64;
+const OF_ALL: usize = 512;
 /// A longer frame is cut; its true length is kept.
 const FRAME: usize = 16 * 1024;
 
@@ -96,19 +99,26 @@ impl Tap {
         Line { ring, clock: self.clock.clone(), redactor: self.redactor.clone(), call }
     }
 
-    /// The frames of an agent, or of all, that are newer than `after`, oldest first.
+    /// The frames of an agent, or the newest of all, oldest first.
     pub fn frames(&self, agent: Option<AgentKey>) -> Vec<(AgentKey, Frame)> {
         let rings: Vec<_> = {
             let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
             let wanted = rings.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
             wanted.map(|(key, ring)| (*key, ring.clone())).collect()
         };
+        let alone = agent.is_some();
         let mut frames = Vec::new();
         for (key, ring) in rings {
             let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
-            frames.extend(ring.frames.iter().map(|frame| (key, frame.clone())));
+            // Of many agents only the newest frames are looked at.
+            let skip = if alone { 0 } else { ring.frames.len().saturating_sub(OF_EACH) };
+            frames.extend(ring.frames.iter().skip(skip).map(|frame| (key, frame.clone())));
         }
         frames.sort_by_key(|(_, frame)| frame.at);
+        if !alone {
+            let old = frames.len().saturating_sub(OF_ALL);
+            frames.drain(..old);
+        }
         frames
     }
 
@@ -123,13 +133,17 @@ impl Tap {
 impl Line {
     /// Keeps a frame. Headers must already be without secrets; the text is redacted here.
     pub fn keep(&self, kind: Kind, head: &str, text: &str) {
+        self.keep_clean(kind, &self.redactor.redact(head), &self.redactor.redact(text));
+    }
+
+    /// Keeps a frame whose words are redacted already.
+    pub(super) fn keep_clean(&self, kind: Kind, head: &str, text: &str) {
         let bytes = text.len();
         let mut end = bytes.min(FRAME);
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let text = Untrusted::from(&*self.redactor.redact(&text[..end]));
-        let head = Untrusted::from(&*self.redactor.redact(head));
+        let (text, head) = (Untrusted::from(&text[..end]), Untrusted::from(head));
         let cost = text.len() + head.len();
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.next += 1;

@@ -9,7 +9,7 @@ use super::update::{open, say};
 use super::views::{Target, View, inbox, raw};
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
-use crate::domain::message::{Content, Part};
+use crate::domain::message::{Content, Part, Role as Speaker};
 
 pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let target = model.view.screen().target(&model.shared);
@@ -54,12 +54,17 @@ fn compose(model: &mut Model, draft: Draft, is_draft: bool) {
     model.overlays.push(Overlay::Composer(Box::new(composer)));
 }
 
+fn take_draft(model: &mut Model, purpose: &For) -> Option<Draft> {
+    let at = model.drafts.iter().position(|draft| draft.purpose == *purpose)?;
+    Some(model.drafts.remove(at))
+}
+
 fn target(model: &Model) -> Target {
     model.view.screen().target(&model.shared)
 }
 
 pub(super) fn new_task(model: &mut Model) {
-    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == For::New) {
+    if let Some(draft) = take_draft(model, &For::New) {
         return compose(model, draft, true);
     }
     let target = target(model);
@@ -67,6 +72,7 @@ pub(super) fn new_task(model: &mut Model) {
     let in_tasks = model.view.screen().word() == "tasks";
     let agent = target.agent.filter(|_| !in_tasks).and_then(|key| model.shared.snapshot.agents.get(key));
     let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
+    draft.agent = agent.map(|agent| agent.id);
     let attempt = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key));
     let context = attempt.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.context.clone());
     draft.context = context.filter(|_| !in_tasks).map(|context| (context, false));
@@ -80,16 +86,26 @@ pub(super) fn edit_copy(model: &mut Model) {
     };
     let agent = model.shared.snapshot.agents.get(attempt.agent);
     let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
+    draft.agent = agent.map(|agent| agent.id);
     let job = model.shared.snapshot.job_of(attempt);
     let story = job.and_then(|job| model.shared.story_of(job.id));
-    let first = story.and_then(|story| story.detail.messages.front()).map(|said| said.message.clone());
+    let said = story.map(|story| story.detail.messages.iter()).into_iter().flatten();
+    let first = said.map(|said| &said.message).find(|message| message.role == Speaker::User).cloned();
     match first.or_else(|| job.and_then(|job| job.message.clone())) {
         Some(message) => {
             draft.message = message.text().block().into_string();
             draft.data = data_of(&message.parts);
+            draft.metadata =
+                message.metadata.as_ref().map(|json| json.0.line().into_string()).unwrap_or_default();
         }
-        // The list knows the first words; the whole message is on the task's page.
-        None => draft.message = job.map(|job| job.title.line().into_string()).unwrap_or_default(),
+        // The list knows the first words alone, and they would not be a copy.
+        None => {
+            return say(
+                model,
+                Role::Warn,
+                "open the task first: enter, then e; the list has not its whole message".into(),
+            );
+        }
     }
     draft.context =
         attempt.task.as_ref().and_then(|task| task.context.clone()).map(|context| (context, false));
@@ -131,12 +147,12 @@ pub(super) fn answer(model: &mut Model) {
 pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
     let Some(attempt) = model.shared.latest.attempts.get(key) else { return };
     let purpose = For::Answer { key, attempt: attempt.id };
-    if let Some(draft) = model.draft.take_if(|draft| draft.purpose == purpose) {
-        return compose(model, draft, true);
-    }
     let agent = model.shared.latest.agents.get(attempt.agent);
     let to = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
-    compose(model, Draft { purpose, ..Draft::new(to) }, false);
+    match take_draft(model, &purpose) {
+        Some(draft) => compose(model, draft, true),
+        None => compose(model, Draft { purpose, ..Draft::new(to) }, false),
+    }
 }
 
 /// Opens a card about what is marked, else about what is under the cursor.

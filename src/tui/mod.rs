@@ -6,6 +6,7 @@ pub mod command;
 pub mod commands;
 pub mod format;
 pub mod header;
+pub mod input;
 pub mod keymap;
 pub mod layout;
 pub mod model;

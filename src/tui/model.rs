@@ -71,7 +71,7 @@ pub struct Shared {
     /// The job that is followed.
     pub story: Option<Story>,
     /// Facts that wait while the screen is held.
-    pub waiting: Vec<Arc<Fact>>,
+    pub waiting: Vec<(JobId, Arc<Fact>)>,
     /// What was on the wire, as last read.
     pub wire: WireCache,
     /// Facts of an agent, as last read.
@@ -139,7 +139,7 @@ pub struct Model {
     /// A message over the last border, until.
     pub toast: Option<(Message, At)>,
     /// A message that was closed and not sent.
-    pub draft: Option<super::overlays::composer::Draft>,
+    pub drafts: Vec<super::overlays::composer::Draft>,
     /// Messages that were sent, newest last.
     pub sent: Vec<super::overlays::composer::Draft>,
     /// Overlays that wait while help is read.
@@ -285,7 +285,7 @@ impl Model {
             future: Vec::new(),
             overlays: Vec::new(),
             toast: None,
-            draft: None,
+            drafts: Vec::new(),
             sent: Vec::new(),
             parked: Vec::new(),
             generation: 0,

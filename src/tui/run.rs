@@ -4,14 +4,14 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use crossterm::event::{Event, EventStream, KeyEventKind, MouseButton, MouseEventKind};
-use futures_util::StreamExt;
+use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::format::Clocks;
+use super::input::Input;
 use super::keymap::Chord;
 use super::model::{Cmd, Info, Model, Mouse, Msg, Shared};
 use super::overlays::card;
@@ -173,7 +173,7 @@ impl Console {
         mut told: mpsc::Receiver<Msg>,
         mut captions: Option<watch::Receiver<Caption>>,
     ) -> io::Result<Left> {
-        let mut input = EventStream::new();
+        let mut input = Input::start();
         let mut signals = Signals::listen()?;
         let mut snapshots = self.handle.watch();
         let mut drawing = Drawing { last: None, key: None, stale: None };
@@ -188,13 +188,13 @@ impl Console {
                     Cmd::Quit => return Ok(Left::Quit(card::leaving(&model.shared).join(" "))),
                     Cmd::Switch(name) => return Ok(Left::Switch(name)),
                     Cmd::Edit(text) => {
-                        drop(input);
+                        input.stop().await;
                         terminal.leave();
                         let edited = edit(&text).await;
                         terminal.come_back()?;
-                        input = EventStream::new();
+                        input = Input::start();
                         // An interrupt in the editor was meant for the editor.
-                        signals = Signals::listen()?;
+                        signals.interrupt = signal(SignalKind::interrupt())?;
                         let (width, height) = terminal.size();
                         let (text, problem) = match edited {
                             Ok(text) => (Some(text), None),

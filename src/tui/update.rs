@@ -20,6 +20,8 @@ use crate::engine::{Answer, Query, QueryError};
 
 /// A second ctrl-c within this time leaves.
 const TWICE: std::time::Duration = std::time::Duration::from_secs(2);
+/// Facts that wait while the screen is held; beyond it the story is read anew.
+const WAITING: usize = 4096;
 /// Views kept in history.
 const HISTORY: usize = 50;
 /// The wire is read this often while it is looked at.
@@ -70,15 +72,22 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         }
         Msg::Fact(job, fact) => {
             if model.shared.held {
-                model.shared.waiting.push(fact);
+                // What was left out is read anew when the screen goes on.
+                if model.shared.waiting.len() < WAITING {
+                    model.shared.waiting.push((job, fact));
+                }
             } else {
                 add_fact(model, job, &fact);
             }
         }
         Msg::Answered(generation, answer) => on_answer(model, generation, answer),
-        Msg::Submitted(words, result) => on_submitted(model, &words, result),
+        Msg::Submitted(words, result) => on_submitted(model, &words, result, cmds),
         Msg::Indexed(order, rev, rows) => {
-            model.view.screen_mut().indexed(&order, rev, rows);
+            // The list may have been left meanwhile, and is come back to.
+            let others = model.past.iter_mut().chain(&mut model.future);
+            for view in others.chain([&mut model.view]) {
+                view.screen_mut().indexed(&order, rev, &rows);
+            }
             model.dirty = true;
         }
         Msg::Edited(text) => {
@@ -201,7 +210,14 @@ fn on_answer(model: &mut Model, generation: u64, answer: Result<Answer, QueryErr
             }
         }
         Ok(Answer::Facts(facts)) => {
-            if let Some((agent, _)) = model.wants.history {
+            // An answer about another agent comes too late.
+            let wanted = model.wants.history.filter(|(agent, _)| {
+                let agent = model.shared.snapshot.agents.get(*agent);
+                facts
+                    .first()
+                    .is_none_or(|fact| agent.is_some_and(|agent| fact.owner == Owner::Agent(agent.id)))
+            });
+            if let Some((agent, _)) = wanted {
                 model.shared.history = Some((agent, facts));
                 model.dirty = true;
             }
@@ -214,7 +230,11 @@ fn on_answer(model: &mut Model, generation: u64, answer: Result<Answer, QueryErr
     }
 }
 
-fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>) {
+fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>, cmds: &mut Vec<Cmd>) {
+    if model.shared.held && result.is_ok() {
+        // What was just done would not be seen.
+        hold(model, cmds);
+    }
     match result {
         Ok(Receipt::Taken { job, .. }) if model.opens => {
             model.opens = false;
@@ -250,6 +270,9 @@ pub fn say(model: &mut Model, role: Role, text: String) {
 /// Goes to a view; the one before is kept in history.
 pub(super) fn open(model: &mut Model, view: View) {
     let old = std::mem::replace(&mut model.view, view);
+    if old.screen().word() == "help" {
+        leave_parked(model);
+    }
     model.past.push(old);
     if model.past.len() > HISTORY {
         model.past.remove(0);
@@ -258,11 +281,36 @@ pub(super) fn open(model: &mut Model, view: View) {
     model.dirty = true;
 }
 
+/// Help was left for somewhere else: what waited for it is over; what was written is kept.
+fn leave_parked(model: &mut Model) {
+    for overlay in std::mem::take(&mut model.parked) {
+        if let Overlay::Composer(composer) = overlay {
+            keep_draft(model, composer.draft());
+        }
+    }
+}
+
+/// Keeps what was written, one draft for each purpose; false if nothing was.
+fn keep_draft(model: &mut Model, draft: super::overlays::composer::Draft) -> bool {
+    model.drafts.retain(|kept| kept.purpose != draft.purpose);
+    if draft.is_empty() {
+        return false;
+    }
+    if model.drafts.len() == HISTORY {
+        model.drafts.remove(0);
+    }
+    model.drafts.push(draft);
+    true
+}
+
 fn back(model: &mut Model) -> bool {
     let Some(view) = model.past.pop() else { return false };
     let old = std::mem::replace(&mut model.view, view);
     if old.screen().word() == "help" {
         model.overlays = std::mem::take(&mut model.parked);
+        for overlay in &mut model.overlays {
+            overlay.hidden();
+        }
     } else {
         model.future.push(old);
     }
@@ -338,11 +386,17 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
         return;
     }
     model.interrupted = None;
+    // Whoever goes on by hand is not taken elsewhere by a receipt.
+    model.opens = false;
+    model.opening = None;
     if chord == Chord::parse("f1").unwrap_or(chord) && !model.overlays.is_empty() {
-        model.parked = std::mem::take(&mut model.overlays);
-        return act(model, Action::Help, cmds);
+        let parked = std::mem::take(&mut model.overlays);
+        act(model, Action::Help, cmds);
+        model.parked = parked;
+        return;
     }
     if let Some(mut overlay) = model.overlays.pop() {
+        let is_card = matches!(overlay, Overlay::Card(_));
         match overlay.key(chord, at, &model.shared) {
             Pressed::Stays(steps) => {
                 model.overlays.push(overlay);
@@ -351,6 +405,9 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 }
             }
             Pressed::Closes(steps) => {
+                if is_card && steps.iter().any(|step| matches!(step, Step::Cmd(Cmd::Submit(..)))) {
+                    model.view.screen_mut().unmark();
+                }
                 for step in steps {
                     do_step(model, step, cmds);
                 }
@@ -361,11 +418,7 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
             }
             Pressed::Keeps => {
                 if let Overlay::Composer(composer) = overlay {
-                    let draft = composer.draft();
-                    if draft.is_empty() {
-                        model.draft = None;
-                    } else {
-                        model.draft = Some(draft);
+                    if keep_draft(model, composer.draft()) {
                         say(model, Role::Plain, "kept as a draft; n or a opens it again".into());
                     }
                 }
@@ -414,7 +467,7 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
         }
         Step::AnswerInWords(key) => acts::answer_in_words(model, key),
         Step::Sent(draft) => {
-            model.draft = None;
+            model.drafts.retain(|kept| kept.purpose != draft.purpose);
             model.sent.push(*draft);
             if model.sent.len() > HISTORY {
                 model.sent.remove(0);
@@ -521,7 +574,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
             Some(before) => model.overlays.push(Overlay::Prompt(Prompt::search(before))),
             None => say(model, Role::Quiet, "nothing to search here; tab goes to the output".into()),
         },
-        Action::Hold => hold(model),
+        Action::Hold => hold(model, cmds),
         Action::GoTo => {
             let target = model.view.screen().target(&model.shared);
             model.overlays.push(Overlay::Menu(go::menu(&model.shared, target)));
@@ -534,7 +587,13 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::Check => acts::check(model, cmds),
         Action::New => acts::new_task(model),
         Action::EditCopy => acts::edit_copy(model),
-        Action::Answer => acts::answer(model),
+        Action::Answer => {
+            // What is asked now is answered, not what stood still.
+            if model.shared.held {
+                hold(model, cmds);
+            }
+            acts::answer(model);
+        }
         Action::Again => acts::card(model, About::Again),
         Action::Cancel => acts::card(model, About::Cancel),
         Action::Help => {
@@ -562,7 +621,11 @@ fn go_to(model: &mut Model, view: impl Into<View>) {
     }
     // A list that was looked at lately is found as it was left.
     let word = view.screen().word();
-    let kept = model.past.iter().rposition(|past| past.screen().word() == word);
+    let fits = |past: &View| match past {
+        View::Tasks(tasks) => word == "tasks" && tasks.is_all(),
+        past => past.screen().word() == word,
+    };
+    let kept = model.past.iter().rposition(fits);
     let view = match kept {
         Some(at) if !matches!(view, View::Wire(_)) => model.past.remove(at),
         _ => view,
@@ -570,15 +633,17 @@ fn go_to(model: &mut Model, view: impl Into<View>) {
     open(model, view);
 }
 
-fn hold(model: &mut Model) {
+pub(super) fn hold(model: &mut Model, cmds: &mut Vec<Cmd>) {
     model.shared.held = !model.shared.held;
     if !model.shared.held {
         model.shared.snapshot = model.shared.latest.clone();
         let waiting = std::mem::take(&mut model.shared.waiting);
-        if let Some(job) = model.shared.story.as_ref().map(|story| story.job) {
-            for fact in waiting {
-                add_fact(model, job, &fact);
-            }
+        let overflown = waiting.len() >= WAITING;
+        for (job, fact) in waiting {
+            add_fact(model, job, &fact);
+        }
+        if overflown {
+            cmds.push(Cmd::Follow(model.shared.story.as_ref().map(|story| story.job)));
         }
     }
 }

@@ -154,7 +154,7 @@ const RULES: &[Rule] = &[
     // What is drawn and decided has no clock, no randomness, no files and no terminal.
     Rule {
         folder: "tui",
-        except: &["run.rs", "terminal.rs", "theme.rs"],
+        except: &["run.rs", "input.rs", "terminal.rs", "theme.rs"],
         forbidden: &[
             "tokio::",
             "Instant::now",

@@ -26,6 +26,9 @@ use crate::tui::widgets::text::wrap;
 
 /// Keys are not heard for so long after a card was seen.
 const QUIET: Duration = Duration::from_millis(250);
+/// A key that was not heard is held down while it comes again within this: keyboards wait up to two thirds
+/// of a second before they repeat.
+const HELD: Duration = Duration::from_millis(800);
 /// The width of a card.
 const WIDTH: u16 = 72;
 
@@ -48,6 +51,8 @@ struct Subject {
     key: AttemptKey,
     id: AttemptId,
     state: String,
+    /// Since when, and what is asked: two questions may look alike.
+    asked: (At, Option<Untrusted>),
 }
 
 /// What the fields of a bulk card take.
@@ -68,7 +73,8 @@ pub struct Card {
     lit: bool,
     seen: Option<At>,
     quiet_until: Option<At>,
-    last: Option<Chord>,
+    /// The last key that was not heard, and when.
+    unheard: Option<(Chord, At)>,
     changed: Option<String>,
     number: Field,
     why: Field,
@@ -121,7 +127,12 @@ impl Card {
         let rows = keys.iter().filter_map(|key| Some((*key, shared.snapshot.attempts.get(*key)?)));
         let subjects: Vec<Subject> = rows
             .filter(|(_, attempt)| about.fits(attempt))
-            .map(|(key, attempt)| Subject { key, id: attempt.id, state: state_of(attempt) })
+            .map(|(key, attempt)| Subject {
+                key,
+                id: attempt.id,
+                state: state_of(attempt),
+                asked: asked(attempt),
+            })
             .collect();
         Self {
             left_out: keys.len() - subjects.len(),
@@ -131,7 +142,7 @@ impl Card {
             lit: false,
             seen: None,
             quiet_until: None,
-            last: None,
+            unheard: None,
             changed: None,
             number: Field::default(),
             why: Field::default(),
@@ -162,6 +173,12 @@ impl Card {
         }
     }
 
+    /// It is no longer on the screen.
+    pub fn hidden(&mut self) {
+        self.seen = None;
+        self.quiet_until = None;
+    }
+
     /// Takes in what has changed; asks anew if it concerns what the card is about.
     pub fn settle(&mut self, shared: &Shared) -> bool {
         let mut news = None;
@@ -169,7 +186,9 @@ impl Card {
             // A card looks at what is, also while the screen is held.
             let row = shared.latest.attempts.get(subject.key).filter(|row| row.id == subject.id);
             let state = row.map_or_else(|| "gone".to_owned(), state_of);
-            if state != subject.state {
+            let question = row.map_or((At::ZERO, None), asked);
+            if state != subject.state || question != subject.asked {
+                subject.asked = question;
                 let id = row.and_then(|row| row.task.as_ref()).map(|task| task.id.short());
                 news = Some(format!("{} is {state} now", id.unwrap_or_else(|| "it".into())));
                 subject.state = state;
@@ -206,18 +225,15 @@ impl Card {
     /// Takes a key.
     pub fn key(&mut self, chord: Chord, at: At, shared: &Shared) -> Pressed {
         // Leaving is always safe, and heard at once.
-        let held = self.last == Some(chord);
-        self.last = Some(chord);
         if chord.code == KeyCode::Esc {
             return Pressed::Closes(Vec::new());
         }
-        if self.quiet_until.is_none_or(|until| at < until) {
-            // A key that is held goes on being ignored until it is let go.
-            if held && let Some(until) = &mut self.quiet_until {
-                *until = at + QUIET;
-            }
+        let held = self.unheard.is_some_and(|(key, last)| key == chord && at.since(last) < HELD);
+        if held || self.quiet_until.is_none_or(|until| at < until) {
+            self.unheard = Some((chord, at));
             return Pressed::Stays(Vec::new());
         }
+        self.unheard = None;
         self.complaint = None;
         if self.is_bulk() {
             return self.bulk_key(chord, shared);
@@ -226,7 +242,7 @@ impl Card {
             KeyCode::Char('y') if !chord.ctrl => self.act(shared),
             KeyCode::Char('q') if matches!(self.about, About::Quit) => Pressed::Closes(Vec::new()),
             KeyCode::Char('c') if !chord.ctrl => {
-                let command = self.commands(shared).join("\n");
+                let command = self.commands(shared, 100).join("\n");
                 if command.is_empty() {
                     Pressed::Stays(Vec::new())
                 } else {
@@ -336,6 +352,11 @@ impl Card {
         if matches!(self.about, About::Quit) {
             return Pressed::Closes(vec![Step::Cmd(Cmd::Quit)]);
         }
+        if matches!(self.about, About::Answer(_)) && self.changed.is_some() {
+            // The choices belong to the question that was asked before.
+            self.complaint = Some("it asks something else now: esc, then a".into());
+            return Pressed::Stays(Vec::new());
+        }
         if !self.choices().is_empty() && self.choice.is_none() {
             self.complaint = Some("choose first".into());
             return Pressed::Stays(Vec::new());
@@ -367,8 +388,9 @@ impl Card {
     }
 
     /// The same as commands.
-    fn commands(&self, shared: &Shared) -> Vec<String> {
-        let ready = self.ready(shared);
+    fn commands(&self, shared: &Shared, most: usize) -> Vec<String> {
+        // Two are shown, and copied in one go only as many as anybody reads.
+        let ready: Vec<_> = self.ready(shared).into_iter().take(most).collect();
         let of = |(subject, _): &(&Subject, &Attempt)| {
             let intent = self.intent(subject.id)?;
             Some(command::of_intent(&shared.latest, &shared.info.flags, &intent))
@@ -554,15 +576,16 @@ impl Card {
         for sentence in self.what_will_happen(shared) {
             lines.extend(wrap(&sentence, width).into_iter().map(|line| (5, plain(line, Role::Plain))));
         }
-        let commands = self.commands(shared);
+        let commands = self.commands(shared, 2);
+        let more = self.subjects.len().saturating_sub(commands.len());
         if !commands.is_empty() {
             lines.push((2, Line::Rule("the same as a command")));
             for command in commands.iter().take(2) {
                 let wrapped = wrap(command, width);
                 lines.extend(wrapped.into_iter().take(3).map(|line| (2, plain(line, Role::Quiet))));
             }
-            if commands.len() > 2 {
-                lines.push((2, plain(format!("and {} more", commands.len() - 2), Role::Quiet)));
+            if more > 0 {
+                lines.push((2, plain(format!("and {more} more"), Role::Quiet)));
             }
         }
         if let Some(complaint) = &self.complaint {
@@ -617,6 +640,12 @@ enum Line {
     Rule(&'static str),
     Text(Vec<Span>),
     Field(String, Field, bool),
+}
+
+fn asked(attempt: &Attempt) -> (At, Option<Untrusted>) {
+    let task = attempt.task.as_ref();
+    let asking = task.filter(|_| attempt.needs_you());
+    asking.map_or((At::ZERO, None), |task| (task.state_since, task.note.clone()))
 }
 
 fn state_of(attempt: &Attempt) -> String {

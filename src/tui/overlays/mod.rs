@@ -79,6 +79,13 @@ impl Overlay {
         matches!(self, Self::Prompt(_))
     }
 
+    /// It is no longer seen; what is pressed until it is seen again is not meant for it.
+    pub fn hidden(&mut self) {
+        if let Self::Card(card) = self {
+            card.hidden();
+        }
+    }
+
     /// It has been seen since then.
     pub fn shown(&mut self, at: At) {
         if let Self::Card(card) = self {

@@ -85,7 +85,11 @@ pub fn short(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) 
     lines.push(labelled("tasks", counts(agent)));
     if let Some(card) = &agent.card {
         if !card.description.is_empty() {
-            lines.extend(wrapped("says", &card.description.line(), Role::Plain, width).into_iter().take(2));
+            lines.extend(
+                wrapped("says", &card.description.shortened(2000).line(), Role::Plain, width)
+                    .into_iter()
+                    .take(2),
+            );
         }
         let skills: Vec<Untrusted> = card.skills.iter().map(|skill| skill.name.clone()).collect();
         lines.push(labelled("skills", vec![span(joined(&skills), Role::Plain)]));

@@ -263,6 +263,10 @@ impl Screen for AgentView {
         Target { agent: Some(self.key), attempt, problem: None }
     }
 
+    fn unmark(&mut self) {
+        self.list.state.marks.clear();
+    }
+
     fn marked(&self) -> Vec<AttemptKey> {
         if self.tab == Tab::Tasks { self.list.state.marks.iter().copied().collect() } else { Vec::new() }
     }
@@ -322,7 +326,7 @@ impl Screen for AgentView {
         Some(Work { source: self.list.source.clone(), order })
     }
 
-    fn indexed(&mut self, order: &Order, rev: u64, rows: Sorted<AttemptKey>) {
+    fn indexed(&mut self, order: &Order, rev: u64, rows: &Sorted<AttemptKey>) {
         self.list.built(order, rev, rows);
     }
 }

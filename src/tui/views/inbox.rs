@@ -379,6 +379,10 @@ impl Screen for InboxView {
         }
     }
 
+    fn unmark(&mut self) {
+        self.list.state.marks.clear();
+    }
+
     fn marked(&self) -> Vec<AttemptKey> {
         self.list.state.marks.iter().copied().collect()
     }

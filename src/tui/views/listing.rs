@@ -18,6 +18,9 @@ use crate::tui::widgets::table::{self, Column, Cursor, Row, Sort};
 /// Above so many rows an order is built beside the screen's work, so that no key waits for it.
 pub const LARGE: usize = 20_000;
 
+/// Numbers lists in the order in which they are opened.
+static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
 /// In which order rows are shown, and which of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
@@ -29,12 +32,17 @@ pub struct Order {
     pub filter: Filter,
     /// Only what is wrong or in doubt.
     pub faults: bool,
+    /// Of which list: rows that a worker built for one list are not another's.
+    pub list: u64,
 }
 
 /// Where rows come from and what they look like.
 pub trait Rows: Clone + Debug {
     /// What names a row.
     type Key: Copy + Ord + Hash + Debug;
+
+    /// There may be so many that they are sorted beside the screen.
+    const MANY: bool = false;
 
     /// The columns.
     const COLUMNS: &'static [Column];
@@ -80,6 +88,8 @@ pub struct Listing<R: Rows> {
     rev: u64,
     /// What a worker builds, and whether it was told.
     asked: Option<(Order, bool)>,
+    /// Tells lists apart.
+    number: u64,
 }
 
 impl<R: Rows> Listing<R> {
@@ -92,6 +102,7 @@ impl<R: Rows> Listing<R> {
             built: None,
             rev: 0,
             asked: None,
+            number: NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
         }
     }
 
@@ -102,6 +113,7 @@ impl<R: Rows> Listing<R> {
             reversed: self.state.reversed,
             filter: self.state.filter.clone(),
             faults: self.state.faults,
+            list: self.number,
         }
     }
 
@@ -127,10 +139,10 @@ impl<R: Rows> Listing<R> {
     }
 
     /// Takes what a worker has built, if it is still wanted.
-    pub fn built(&mut self, order: &Order, rev: u64, rows: Sorted<R::Key>) {
+    pub fn built(&mut self, order: &Order, rev: u64, rows: &Sorted<R::Key>) {
         if self.asked.as_ref().is_some_and(|(asked, _)| asked == order) {
             self.asked = None;
-            self.rows = rows;
+            self.rows = rows.clone();
             self.built = Some(order.clone());
             self.rev = rev;
         }
@@ -142,8 +154,11 @@ impl<R: Rows> Listing<R> {
         let mut seen_before = self.state.seen().to_vec();
         let size_before = self.rows.len();
         let mut visible = false;
+        if self.built.as_ref() == Some(&wanted) {
+            self.asked = None;
+        }
         if self.built.as_ref() != Some(&wanted) {
-            if snapshot.attempts.len() > LARGE && self.built.is_some() {
+            if R::MANY && snapshot.attempts.len() > LARGE && self.built.is_some() {
                 if self.asked.as_ref().is_none_or(|(asked, _)| *asked != wanted) {
                     self.asked = Some((wanted, false));
                 }
@@ -216,6 +231,8 @@ impl<R: Rows> Listing<R> {
             Action::Wide => self.state.wide = !self.state.wide,
             Action::Details => self.state.details = !self.state.details,
             Action::Faults => self.state.faults = !self.state.faults,
+            // What is being sorted or filtered is not what is shown yet.
+            Action::Mark | Action::MarkAll | Action::MarkTo if self.is_building() => {}
             Action::Mark => {
                 self.state.mark(&self.rows);
                 self.state.go(&self.rows, 1, lines);

@@ -73,6 +73,9 @@ pub trait Screen {
         Vec::new()
     }
 
+    /// Takes all marks away: what they were made for has been done.
+    fn unmark(&mut self) {}
+
     /// True where `n` is the next match and `space` pages.
     fn in_text(&self) -> bool {
         false
@@ -107,7 +110,7 @@ pub trait Screen {
     }
 
     /// Rows as a worker has built them.
-    fn indexed(&mut self, _order: &listing::Order, _rev: u64, _rows: Sorted<AttemptKey>) {}
+    fn indexed(&mut self, _order: &listing::Order, _rev: u64, _rows: &Sorted<AttemptKey>) {}
 
     /// The table that is shown, for the clipboard.
     fn table(&self, _shared: &Shared) -> Option<Vec<Vec<String>>> {

@@ -190,7 +190,11 @@ impl TaskView {
             Action::First => self.line = Some(0),
             Action::Last => self.line = None,
             Action::Left | Action::Right => {
-                let begins = told[..=here.min(last)].iter().rposition(|line| line.begins.is_some());
+                let begins = told
+                    .get(..=here.min(last))
+                    .unwrap_or_default()
+                    .iter()
+                    .rposition(|line| line.begins.is_some());
                 if let Some(at) = begins
                     && let Some(attempt) = told[at].begins
                 {

@@ -21,7 +21,7 @@ use crate::tui::widgets::table::{Column, Row, fixed, share};
 use crate::tui::widgets::text;
 
 /// Tasks: of all agents, of one, or of one conversation.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TaskRows {
     /// Only of this agent.
     pub agent: Option<AgentKey>,
@@ -97,6 +97,8 @@ fn state_rank(attempt: &Attempt) -> i64 {
 
 impl Rows for TaskRows {
     type Key = AttemptKey;
+
+    const MANY: bool = true;
 
     const COLUMNS: &'static [Column] = &[
         fixed("TASK", 'T', 5, 6),
@@ -313,6 +315,11 @@ impl TasksView {
         Self { list: Listing::new(TaskRows::default(), 'E'), agent_name: None }
     }
 
+    /// True if it is about all tasks.
+    pub fn is_all(&self) -> bool {
+        self.list.source == TaskRows::default()
+    }
+
     /// The tasks of one conversation.
     pub fn of_context(context: ContextId) -> Self {
         let rows = TaskRows { context: Some(context), ..TaskRows::default() };
@@ -476,6 +483,10 @@ impl Screen for TasksView {
         Target { agent: agent.or(self.list.source.agent), attempt, problem: None }
     }
 
+    fn unmark(&mut self) {
+        self.list.state.marks.clear();
+    }
+
     fn marked(&self) -> Vec<AttemptKey> {
         self.list.state.marks.iter().copied().collect()
     }
@@ -502,7 +513,7 @@ impl Screen for TasksView {
         Some(Work { source: self.list.source.clone(), order })
     }
 
-    fn indexed(&mut self, order: &Order, rev: u64, rows: Sorted<AttemptKey>) {
+    fn indexed(&mut self, order: &Order, rev: u64, rows: &Sorted<AttemptKey>) {
         self.list.built(order, rev, rows);
     }
 

@@ -282,10 +282,10 @@ impl<'a> Canvas<'a> {
         }
         self.put(to, y, right, role, 1);
         let room = area.width.saturating_sub(4);
-        let facts_width = if width(facts) == 0 { 0 } else { width(facts) + 2 };
-        let title_width = if width(title) == 0 { 0 } else { width(title) + 2 };
+        let facts_width = if width(facts) == 0 { 0 } else { width(facts).saturating_add(2) };
+        let title_width = if width(title) == 0 { 0 } else { width(title).saturating_add(2) };
         // The title stays; facts go when both do not fit.
-        let facts_fit = facts_width > 0 && title_width + facts_width <= room;
+        let facts_fit = facts_width > 0 && title_width.saturating_add(facts_width) <= room;
         if title_width > 0 {
             let most = if facts_fit { room - facts_width } else { room };
             self.put(from + 1, y, " ", Role::Plain, 1);

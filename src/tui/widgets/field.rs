@@ -34,7 +34,7 @@ impl Field {
         let clean: String = text
             .chars()
             .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
-            .filter(|c| !c.is_control())
+            .filter(|c| !crate::domain::text::is_control_or_hidden(*c))
             .collect();
         self.text.insert_str(self.cursor, &clean);
         self.cursor += clean.len();

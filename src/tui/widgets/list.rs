@@ -203,7 +203,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
 
     /// Marks all that is shown, or takes all marks away.
     pub fn mark_all(&mut self, rows: &Sorted<K>) {
-        if rows.iter().all(|key| self.marks.contains(&key)) {
+        if rows.len() > 0 && rows.iter().all(|key| self.marks.contains(&key)) {
             self.marks.clear();
         } else {
             self.marks.extend(rows.iter());
@@ -212,7 +212,10 @@ impl<K: Copy + Ord + Hash> ListState<K> {
 
     /// Marks from the last mark to here.
     pub fn mark_to(&mut self, rows: &Sorted<K>) {
-        let (Some(here), Some(from)) = (self.target(rows), self.last_mark) else { return self.mark(rows) };
+        let (Some(here), Some(from)) = (self.target(rows), self.last_mark.filter(|key| rows.contains(*key)))
+        else {
+            return self.mark(rows);
+        };
         let up = rows.is_above(from, here);
         let (top, bottom) = if up { (from, here) } else { (here, from) };
         self.marks.insert(top);

@@ -1,7 +1,7 @@
 //! A text that can be read like in less: scrolled, searched, followed.
 
 use ratatui::layout::Rect;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::canvas::{Canvas, Span};
 use crate::domain::text::contains_ignore_case;
@@ -55,7 +55,7 @@ impl TextState {
 
     /// To the next or the previous line that holds what is searched for.
     pub fn find(&mut self, lines: &[Vec<Span>], forward: bool, height: usize) -> bool {
-        if self.search.is_empty() {
+        if self.search.is_empty() || lines.is_empty() {
             return false;
         }
         let here = self.first_line(lines.len(), height);
@@ -157,35 +157,31 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, lines: &[Vec<Span>], state: &Te
 
 /// Text cut into lines of at most `width` cells, at spaces where there are some.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
-    let width = width.max(1);
     let mut lines = Vec::new();
     for line in text.split('\n') {
-        let mut rest = line;
-        while rest.width() > width {
-            let mut used = 0;
-            let mut end = 0;
-            let mut space = None;
-            for (at, c) in rest.char_indices() {
-                let wide = unicode_width::UnicodeWidthChar::width(c).unwrap_or(0);
-                if used + wide > width {
-                    break;
-                }
-                used += wide;
-                end = at + c.len_utf8();
-                if c == ' ' {
-                    space = Some(end);
-                }
-            }
-            if end == 0 {
-                end = rest.chars().next().map_or(rest.len(), char::len_utf8);
-            }
-            let cut = space.filter(|space| *space > width / 3).unwrap_or(end);
-            lines.push(rest[..cut].trim_end().to_owned());
-            rest = &rest[cut..];
-        }
-        lines.push(rest.to_owned());
+        wrap_line(line, width.max(1), &mut lines);
     }
     lines
+}
+
+/// One walk over the line, however long it is: agents send lines of megabytes.
+fn wrap_line(line: &str, width: usize, lines: &mut Vec<String>) {
+    let (mut start, mut used, mut space) = (0, 0, None);
+    for (at, c) in line.char_indices() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide > width && at > start {
+            let cut = space.filter(|space| space - start > width / 3).unwrap_or(at);
+            lines.push(line[start..cut].trim_end().to_owned());
+            start = cut;
+            used = line[start..at].width();
+            space = None;
+        }
+        used += wide;
+        if c == ' ' {
+            space = Some(at + 1);
+        }
+    }
+    lines.push(line[start..].to_owned());
 }
 
 #[cfg(test)]

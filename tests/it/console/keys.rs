@@ -129,7 +129,7 @@ fn a_card_hears_nothing_before_it_was_seen() {
     console.wait(0.2).tell([key('y')]);
     assert_eq!(wishes(&console), [""; 0]);
     // It may be held: only a press after a pause is meant for the card.
-    console.wait(0.3).tell([key('y')]);
+    console.wait(0.9).tell([key('y')]);
     assert_eq!(wishes(&console).len(), 1);
 }
 
@@ -143,7 +143,7 @@ fn a_held_key_does_not_repeat_into_a_card() {
     }
     assert_eq!(wishes(&console), [""; 0]);
     // It was let go, and is pressed again.
-    console.wait(0.3).tell([Msg::Key(Chord::char('y'))]);
+    console.wait(0.9).tell([Msg::Key(Chord::char('y'))]);
     assert_eq!(wishes(&console).len(), 1);
 }
 
@@ -159,7 +159,7 @@ fn a_card_asks_anew_when_its_task_changes() {
     console.tell([Msg::Key(Chord::char('y'))]);
     assert_eq!(wishes(&console), [""; 0], "it acts on what nobody has read");
     assert!(console.screen().contains("needs an answer now. Look again."), "{}", console.screen());
-    console.wait(0.3).tell([Msg::Key(Chord::char('y'))]);
+    console.wait(0.9).tell([Msg::Key(Chord::char('y'))]);
     assert_eq!(wishes(&console).len(), 1);
 }
 
@@ -316,4 +316,82 @@ fn the_mouse_selects_scrolls_and_opens_and_never_acts() {
     for (x, y) in [(0, 0), (119, 39), (400, 400)] {
         console.tell([Msg::Mouse(Mouse::Click, x, y)]);
     }
+}
+
+#[test]
+fn a_key_that_repeats_as_late_as_keyboards_do_is_still_held() {
+    let mut console = Console::new(120, 40);
+    console.press("2 / \"88213\" enter x");
+    // Pressed at once and held: keyboards wait before they repeat.
+    console.wait(0.1).tell([Msg::Key(Chord::char('y'))]);
+    console.wait(0.6).tell([Msg::Key(Chord::char('y'))]);
+    for _ in 0..20 {
+        console.wait(0.03).tell([Msg::Key(Chord::char('y'))]);
+    }
+    assert_eq!(wishes(&console), [""; 0]);
+}
+
+#[test]
+fn an_answer_never_goes_to_another_question() {
+    let mut console = Console::new(120, 40);
+    console.press("3 a").wait(0.5);
+    let (owner, attempt) = (Owner::Job(console.cast.asking.job), console.cast.asking.attempt);
+    let asked = console.cast.asking;
+    for (at, state) in [(253.0, TaskState::Working), (254.0, TaskState::InputRequired)] {
+        console.scene.tell(
+            at,
+            owner,
+            What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None },
+        );
+    }
+    console.scene.says(254.0, asked, vec![quarterdeck::domain::message::Part::text("And 4,000 EUR?")]);
+    console.wait(3.0).publish();
+    console.screen();
+    console.wait(0.9).press("1");
+    console.wait(0.9).press("y");
+    assert_eq!(wishes(&console), [""; 0], "{}", console.screen());
+    assert!(console.screen().contains("it asks something else now"), "{}", console.screen());
+}
+
+#[test]
+fn what_was_parked_for_help_does_not_come_back_by_surprise() {
+    let mut console = Console::new(120, 40);
+    console.press("2 / \"88213\" enter x").wait(0.5);
+    console.press("f1 2 ? esc").wait(0.9);
+    console.press("y y");
+    assert!(wishes(&console).iter().all(|wish| wish.starts_with("copy")), "{:?}", wishes(&console));
+    // A message that waited is kept as a draft.
+    console.press("n \"cashier-1\" tab \"kept\" f1 2 n ctrl-x");
+    assert!(wishes(&console).contains(&"edit kept".to_owned()), "{:?}", wishes(&console));
+}
+
+#[test]
+fn every_key_is_safe_on_every_view_with_nothing_in_it() {
+    use quarterdeck::tui::actions::Action;
+    for view in
+        ["1", "2", "3", "4", "v w", "v m", "?", "1 enter", "1 enter i", "2 enter", "2 enter i", "2 enter tab"]
+    {
+        let empty = Console::empty(80, 24);
+        let told = Console::new(80, 24);
+        for mut console in [empty, told] {
+            console.press(view);
+            console.press("/ \"x\" enter");
+            for key in Action::ALL.iter().flat_map(|action| action.keys()) {
+                console.press(key);
+                console.wait(0.9);
+                while !console.model.overlays.is_empty() {
+                    console.press("esc");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_name_that_was_typed_in_full_is_meant() {
+    let mut console = Console::new(120, 40);
+    // ledger-1 is down, and others are near to it.
+    console.press("2 n \"ledger-1\" enter \"post_it\" ctrl-s").wait(0.9);
+    console.press("ctrl-s");
+    assert_eq!(wishes(&console), ["send 1 parts: sent to ledger-1"]);
 }

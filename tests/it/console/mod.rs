@@ -52,6 +52,17 @@ impl Console {
         Self::with(width, height, info(), Theme::load("dark", Depth::None, false))
     }
 
+    /// A fleet of which nothing is known.
+    pub(crate) fn empty(width: u16, height: u16) -> Self {
+        let mut console = Self::new(width, height);
+        let snapshot = Scene::new().publish(scene::NOW);
+        let theme = Theme::load("dark", Depth::None, false);
+        let shared = Shared::new(snapshot, info(), theme, Clocks::new("UTC"), (width, height), console.now);
+        console.model = Model::new(shared, true);
+        console.tell([]);
+        console
+    }
+
     pub(crate) fn with(width: u16, height: u16, info: Info, theme: Theme) -> Self {
         let (mut scene, cast) = three_in_the_morning();
         let snapshot = scene.publish(scene::NOW);

@@ -363,14 +363,15 @@ fn no_byte_of_an_agent_controls_the_terminal() {
         terminal.type_in("2n");
         terminal.shows("new task");
         terminal.type_in(&format!("{agent}\tanything cheap?\u{13}"));
+        terminal.shows("taken from");
         terminal.until("the task", |seen| {
             seen.parser.screen().contents().contains("disarmed")
                 || seen.parser.screen().contents().contains("␛")
         });
         // Every screen that shows something of it.
         for keys in [
-            "\t", "\t", "i", "\u{1b}", "f", "\u{1b}", "2", "w", "d", "3", "4", "\r", "1", "\r", "\t", "\t",
-            "\t", "\t", "vw", "\r", "\u{1b}", "ga", "yt", "?", "\u{1b}",
+            "\t", "\t", "i", "q", "f", "q", "2", "w", "d", "3", "4", "\r", "1", "\r", "\t", "\t", "\t", "\t",
+            "vw", "\r", "q", "gg", "yt", "?", "q",
         ] {
             terminal.type_in(keys);
             let before = terminal.seen.0.lock().unwrap().bytes.len();
@@ -438,8 +439,8 @@ pub(crate) fn shows_no_secret(dir: &Path, secret: &str) {
         terminal.type_in(&format!("strict\t{word}\u{13}"));
         terminal.shows("sent to strict");
         for keys in [
-            "\t", "\t", "i", "\u{1b}", "\u{1b}", "1", "\r", "\t", "\t", "\t", "\t", "4", "vw", "\r",
-            "\u{1b}", "yt", "yc", "2", "yu", "\u{1b}", "yy", "vm",
+            "\t", "\t", "i", "q", "q", "1", "\r", "\t", "\t", "\t", "\t", "4", "vw", "\r", "q", "yt", "yc",
+            "2", "yy", "vm",
         ] {
             terminal.type_in(keys);
             let before = terminal.seen.0.lock().unwrap().bytes.len();

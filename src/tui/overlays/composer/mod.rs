@@ -10,7 +10,7 @@ use ratatui_textarea::{TextArea, WrapMode};
 
 use super::Pressed;
 use crate::domain::agent::Agent;
-use crate::domain::id::{AgentKey, AttemptId, AttemptKey, ContextId};
+use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, ContextId};
 use crate::domain::intent::{Intent, Send};
 use crate::domain::message::{Content, Json, Part};
 use crate::domain::text::Untrusted;
@@ -47,6 +47,8 @@ pub struct Draft {
     pub purpose: For,
     /// To whom, by name.
     pub to: String,
+    /// The agent that was meant by it: another one may take the name meanwhile.
+    pub agent: Option<AgentId>,
     /// The message.
     pub message: String,
     /// JSON beside it.
@@ -63,6 +65,7 @@ impl Draft {
         Self {
             purpose: For::New,
             to,
+            agent: None,
             message: String::new(),
             data: String::new(),
             metadata: String::new(),
@@ -90,6 +93,10 @@ enum At {
 pub struct Composer {
     purpose: For,
     to: Field,
+    /// The agent that was chosen, under the name that it had then.
+    picked: Option<(AgentId, String)>,
+    /// What an answer answers: since when it is asked.
+    asked: Option<crate::domain::time::At>,
     offered: Vec<AgentKey>,
     chosen: usize,
     message: TextArea<'static>,
@@ -127,6 +134,8 @@ impl Composer {
         let mut composer = Self {
             offered: Vec::new(),
             chosen: 0,
+            picked: draft.agent.map(|agent| (agent, draft.to.clone())),
+            asked: None,
             to: Field::new(draft.to),
             message: area_of(&draft.message),
             data: area_of(&draft.data),
@@ -142,6 +151,10 @@ impl Composer {
             seen_state: String::new(),
         };
         composer.offer(shared);
+        composer.asked = composer.asked_now(shared);
+        if composer.picked.is_none() {
+            composer.pick(shared);
+        }
         composer.settle(shared);
         composer.light(shared);
         composer
@@ -162,6 +175,7 @@ impl Composer {
         Draft {
             purpose: self.purpose.clone(),
             to: self.to.text().to_owned(),
+            agent: self.agent_id(),
             message: written(&self.message),
             data: written(&self.data),
             metadata: self.metadata.text().to_owned(),
@@ -189,9 +203,30 @@ impl Composer {
             let agent = shared.latest.attempts.get(key)?.agent;
             return Some((agent, shared.latest.agents.get(agent)?));
         }
+        if let Some(id) = self.agent_id() {
+            return shared.latest.agents.iter().find(|(_, agent)| agent.id == id && agent.listed);
+        }
         let typed = self.to.text().trim();
         let listed = shared.latest.agents.iter().filter(|(_, agent)| agent.listed);
         listed.into_iter().find(|(_, agent)| &*agent.name.line() == typed)
+    }
+
+    /// The agent that was chosen, unless something else was typed since.
+    fn agent_id(&self) -> Option<AgentId> {
+        self.picked.as_ref().filter(|(_, name)| name == self.to.text()).map(|(id, _)| *id)
+    }
+
+    /// Holds on to the agent whose name stands there.
+    fn pick(&mut self, shared: &Shared) {
+        let found = self.agent(shared).map(|(_, agent)| agent.id);
+        self.picked = found.map(|id| (id, self.to.text().to_owned()));
+    }
+
+    /// Since when the question is asked that an answer would go to.
+    fn asked_now(&self, shared: &Shared) -> Option<crate::domain::time::At> {
+        let For::Answer { key, attempt } = self.purpose else { return None };
+        let row = shared.latest.attempts.get(key).filter(|row| row.id == attempt)?;
+        row.task.as_ref().filter(|_| row.needs_you()).map(|task| task.state_since)
     }
 
     /// Agents whose name, skill or tag is near to what was typed.
@@ -261,6 +296,7 @@ impl Composer {
         {
             self.to.set(agent.name.line().into_string());
         }
+        self.pick(shared);
     }
 
     /// Takes a key; every printable one is text.
@@ -306,14 +342,8 @@ impl Composer {
             At::To => match chord.code {
                 KeyCode::Down => self.chosen = (self.chosen + 1).min(self.offered.len().saturating_sub(1)),
                 KeyCode::Up => self.chosen = self.chosen.saturating_sub(1),
-                KeyCode::Enter => {
-                    if let Some(agent) =
-                        self.offered.get(self.chosen).and_then(|key| shared.latest.agents.get(*key))
-                    {
-                        self.to.set(agent.name.line().into_string());
-                    }
-                    self.step(1, shared);
-                }
+                // What was typed in full is meant, whatever is near to it.
+                KeyCode::Enter => self.step(1, shared),
                 _ => {
                     if self.to.key(chord) {
                         self.offer(shared);
@@ -452,7 +482,6 @@ impl Composer {
     }
 
     fn send(&mut self, shared: &Shared) -> Pressed {
-        self.take_offer(shared);
         let intent = match self.intent(shared) {
             Ok(intent) => intent,
             Err(complaint) => {
@@ -477,6 +506,9 @@ impl Composer {
 
     /// What speaks against sending it so.
     fn doubt(&self, shared: &Shared) -> Option<String> {
+        if self.asked.is_some() && self.asked_now(shared) != self.asked {
+            return Some("it asks something else than when you began".into());
+        }
         let (_, agent) = self.agent(shared)?;
         let name = agent.name.line();
         if !agent.health.takes_work() {
