@@ -417,10 +417,10 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 do_step(model, Step::Search(text), cmds);
             }
             Pressed::Keeps => {
-                if let Overlay::Composer(composer) = overlay {
-                    if keep_draft(model, composer.draft()) {
-                        say(model, Role::Plain, "kept as a draft; n or a opens it again".into());
-                    }
+                if let Overlay::Composer(composer) = overlay
+                    && keep_draft(model, composer.draft())
+                {
+                    say(model, Role::Plain, "kept as a draft; n or a opens it again".into());
                 }
             }
         }

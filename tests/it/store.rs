@@ -325,18 +325,19 @@ fn journals_of_released_versions_are_read() {
     assert!(read > 40, "the fixtures say something of every kind");
 }
 
+fn keep<'k>(kept: &mut std::collections::BTreeMap<&'k str, Vec<String>>, kind: &'k str, line: String) {
+    let lines = kept.entry(kind).or_default();
+    if lines.len() < 4 && !lines.contains(&line) && line.len() < 4000 {
+        lines.push(line);
+    }
+}
+
 /// Writes the fixture of a release: `QUARTERDECK_WRITE_FIXTURE=0.1.0 cargo test write_the_fixture`.
 #[test]
 fn write_the_fixture_of_a_release() {
     let Ok(version) = std::env::var("QUARTERDECK_WRITE_FIXTURE") else { return };
     let mut facts: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
     let mut rows: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
-    fn keep<'k>(kept: &mut std::collections::BTreeMap<&'k str, Vec<String>>, kind: &'k str, line: String) {
-        let lines = kept.entry(kind).or_default();
-        if lines.len() < 4 && !lines.contains(&line) && line.len() < 4000 {
-            lines.push(line);
-        }
-    }
     let (scene, _) = crate::console::three_in_the_morning();
     let mut states = vec![scene.state.clone()];
     let mut happened: Vec<What> = scene.facts.iter().map(|fact| fact.what.clone()).collect();

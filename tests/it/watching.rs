@@ -316,7 +316,7 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
         snapshot
             .agents
             .iter()
-            .find(|(_, agent)| &*agent.spec.url == process.urls[0])
+            .find(|(_, agent)| *agent.spec.url == process.urls[0])
             .map(|(_, agent)| agent.health)
     };
     until(&handle, "it up", |snapshot| (frozen(snapshot)? == Health::Up).then_some(())).await;

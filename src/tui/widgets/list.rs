@@ -203,7 +203,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
 
     /// Marks all that is shown, or takes all marks away.
     pub fn mark_all(&mut self, rows: &Sorted<K>) {
-        if rows.len() > 0 && rows.iter().all(|key| self.marks.contains(&key)) {
+        if !rows.is_empty() && rows.iter().all(|key| self.marks.contains(&key)) {
             self.marks.clear();
         } else {
             self.marks.extend(rows.iter());

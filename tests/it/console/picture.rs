@@ -22,7 +22,7 @@ fn the_picture_of_the_readme() {
     terminal.shows("space mark");
     terminal.type_in("j");
     terminal.shows("▌");
-    let svg = terminal.read(|screen| picture(screen));
+    let svg = terminal.read(picture);
     std::fs::write(Path::new(&path), svg).unwrap();
     terminal.type_in(":q\r");
     terminal.ends();
