@@ -376,6 +376,10 @@ fn no_byte_of_an_agent_controls_the_terminal() {
             terminal.type_in(keys);
             let before = terminal.seen.0.lock().unwrap().bytes.len();
             terminal.until("another picture", |seen| seen.bytes.len() > before || seen.ended);
+            if keys == "vw" {
+                // What was on the wire is asked for when it is looked at.
+                terminal.shows("http://");
+            }
         }
     }
     terminal.type_in(":q\r");
@@ -445,6 +449,10 @@ pub(crate) fn shows_no_secret(dir: &Path, secret: &str) {
             terminal.type_in(keys);
             let before = terminal.seen.0.lock().unwrap().bytes.len();
             terminal.until("another picture", |seen| seen.bytes.len() > before || seen.ended);
+            if keys == "vw" {
+                // What was on the wire is asked for when it is looked at.
+                terminal.shows("http://");
+            }
         }
     }
     terminal.type_in(":q\r");
