@@ -378,7 +378,10 @@ fn no_byte_of_an_agent_controls_the_terminal() {
             terminal.until("another picture", |seen| seen.bytes.len() > before || seen.ended);
             if keys == "vw" {
                 // What was on the wire is asked for when it is looked at.
-                terminal.shows("http://");
+                terminal.until("frames", |seen| {
+                    let screen = seen.parser.screen().contents();
+                    screen.contains("secrets removed") && !screen.contains("the last 0 frames")
+                });
             }
         }
     }
@@ -451,7 +454,10 @@ pub(crate) fn shows_no_secret(dir: &Path, secret: &str) {
             terminal.until("another picture", |seen| seen.bytes.len() > before || seen.ended);
             if keys == "vw" {
                 // What was on the wire is asked for when it is looked at.
-                terminal.shows("http://");
+                terminal.until("frames", |seen| {
+                    let screen = seen.parser.screen().contents();
+                    screen.contains("secrets removed") && !screen.contains("the last 0 frames")
+                });
             }
         }
     }
