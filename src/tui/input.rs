@@ -33,6 +33,8 @@ impl Input {
             let _the_only_one = READING.lock().unwrap_or_else(PoisonError::into_inner);
             while !stopped.load(Ordering::SeqCst) {
                 let event = match crossterm::event::poll(LOOK) {
+                    // What came since it was told to stop is left for whoever reads next.
+                    Ok(true) if stopped.load(Ordering::SeqCst) => return,
                     Ok(true) => crossterm::event::read(),
                     Ok(false) => continue,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
