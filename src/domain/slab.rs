@@ -1,7 +1,7 @@
-//! Rows under dense ids, in chunks that are shared until they change.
+//! Rows under dense ids, in a shallow tree of chunks that are shared until they change.
 //!
-//! Publishing a million rows copies only the chunks that changed: a clone shares every chunk, and
-//! the first write to a shared chunk copies that chunk alone.
+//! Publishing a million rows copies a hundred pointers: a clone shares every branch, and the first write
+//! below a shared branch copies that branch's pointers and one chunk.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -17,28 +17,59 @@ pub trait Key: Copy {
 /// Rows in one chunk: small enough to copy in a microsecond, large enough to keep the spine short.
 const CHUNK: usize = 64;
 
+/// Chunks below one branch.
+const BRANCH: usize = 128;
+
+type Chunk<T> = Vec<Option<T>>;
+
 /// A growable table of rows; freed places are used again.
 #[derive(Debug)]
 pub struct Slab<K, T> {
-    chunks: Vec<Arc<Vec<Option<T>>>>,
-    free: Vec<u32>,
+    branches: Vec<Arc<Vec<Arc<Chunk<T>>>>>,
+    free: Arc<Vec<u32>>,
     len: usize,
     key: PhantomData<fn() -> K>,
 }
 
 impl<K, T> Clone for Slab<K, T> {
     fn clone(&self) -> Self {
-        Self { chunks: self.chunks.clone(), free: self.free.clone(), len: self.len, key: PhantomData }
+        Self { branches: self.branches.clone(), free: self.free.clone(), len: self.len, key: PhantomData }
     }
 }
 
 impl<K, T> Default for Slab<K, T> {
     fn default() -> Self {
-        Self { chunks: Vec::new(), free: Vec::new(), len: 0, key: PhantomData }
+        Self { branches: Vec::new(), free: Arc::default(), len: 0, key: PhantomData }
     }
 }
 
 impl<K: Key, T: Clone> Slab<K, T> {
+    /// How many chunks there are.
+    fn chunks(&self) -> usize {
+        self.branches.last().map_or(0, |last| (self.branches.len() - 1) * BRANCH + last.len())
+    }
+
+    fn chunk(&self, number: usize) -> Option<&Chunk<T>> {
+        self.branches.get(number / BRANCH)?.get(number % BRANCH).map(|chunk| &**chunk)
+    }
+
+    /// A chunk for changing; copies it, and its branch, if a snapshot still holds them.
+    fn chunk_mut(&mut self, number: usize) -> Option<&mut Chunk<T>> {
+        let branch = Arc::make_mut(self.branches.get_mut(number / BRANCH)?);
+        branch.get_mut(number % BRANCH).map(Arc::make_mut)
+    }
+
+    fn push_chunk(&mut self, chunk: Chunk<T>) {
+        match self.branches.last_mut() {
+            Some(last) if last.len() < BRANCH => Arc::make_mut(last).push(Arc::new(chunk)),
+            _ => {
+                let mut branch = Vec::with_capacity(BRANCH);
+                branch.push(Arc::new(chunk));
+                self.branches.push(Arc::new(branch));
+            }
+        }
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.len
@@ -51,44 +82,43 @@ impl<K: Key, T: Clone> Slab<K, T> {
 
     /// One more than the highest place ever used.
     pub fn end(&self) -> u32 {
-        self.chunks
-            .last()
-            .map_or(0, |last| u32::try_from((self.chunks.len() - 1) * CHUNK + last.len()).unwrap_or(u32::MAX))
+        let chunks = self.chunks();
+        let last = chunks.checked_sub(1).and_then(|last| self.chunk(last));
+        last.map_or(0, |last| u32::try_from((chunks - 1) * CHUNK + last.len()).unwrap_or(u32::MAX))
     }
 
     /// The row at `key`, if there is one.
     pub fn get(&self, key: K) -> Option<&T> {
         let index = key.index() as usize;
-        self.chunks.get(index / CHUNK)?.get(index % CHUNK)?.as_ref()
+        self.chunk(index / CHUNK)?.get(index % CHUNK)?.as_ref()
     }
 
     /// The row at `key`, for changing; copies the chunk if a snapshot still holds it.
     pub fn get_mut(&mut self, key: K) -> Option<&mut T> {
         let index = key.index() as usize;
-        let chunk = self.chunks.get_mut(index / CHUNK)?;
-        chunk.get(index % CHUNK)?.as_ref()?;
-        Arc::make_mut(chunk).get_mut(index % CHUNK)?.as_mut()
+        self.get(key)?;
+        self.chunk_mut(index / CHUNK)?.get_mut(index % CHUNK)?.as_mut()
     }
 
     /// Adds a row at the first free place.
     pub fn insert(&mut self, row: T) -> K {
         self.len += 1;
-        if let Some(index) = self.free.pop() {
+        if !self.free.is_empty()
+            && let Some(index) = Arc::make_mut(&mut self.free).pop()
+        {
             let at = index as usize;
-            if let Some(place) =
-                self.chunks.get_mut(at / CHUNK).and_then(|c| Arc::make_mut(c).get_mut(at % CHUNK))
-            {
+            if let Some(place) = self.chunk_mut(at / CHUNK).and_then(|chunk| chunk.get_mut(at % CHUNK)) {
                 *place = Some(row);
             }
             return K::from_index(index);
         }
         let index = self.end();
-        match self.chunks.last_mut() {
-            Some(last) if last.len() < CHUNK => Arc::make_mut(last).push(Some(row)),
+        match self.chunks().checked_sub(1).and_then(|last| self.chunk_mut(last)) {
+            Some(last) if last.len() < CHUNK => last.push(Some(row)),
             _ => {
                 let mut chunk = Vec::with_capacity(CHUNK);
                 chunk.push(Some(row));
-                self.chunks.push(Arc::new(chunk));
+                self.push_chunk(chunk);
             }
         }
         K::from_index(index)
@@ -97,10 +127,10 @@ impl<K: Key, T: Clone> Slab<K, T> {
     /// Removes a row; its place may be used again.
     pub fn remove(&mut self, key: K) -> Option<T> {
         let index = key.index() as usize;
-        let row = Arc::make_mut(self.chunks.get_mut(index / CHUNK)?).get_mut(index % CHUNK)?.take();
+        let row = self.chunk_mut(index / CHUNK)?.get_mut(index % CHUNK)?.take();
         if row.is_some() {
             self.len -= 1;
-            self.free.push(key.index());
+            Arc::make_mut(&mut self.free).push(key.index());
         }
         row
     }
@@ -109,24 +139,27 @@ impl<K: Key, T: Clone> Slab<K, T> {
     /// A slab that is set does not give out places by itself.
     pub fn set(&mut self, key: K, row: Option<T>) {
         let index = key.index() as usize;
-        while self.chunks.len() <= index / CHUNK {
-            self.chunks.push(Arc::new(Vec::with_capacity(CHUNK)));
+        while self.chunks() <= index / CHUNK {
+            self.push_chunk(Vec::with_capacity(CHUNK));
         }
-        let chunk = Arc::make_mut(&mut self.chunks[index / CHUNK]);
+        let Some(chunk) = self.chunk_mut(index / CHUNK) else { return };
         while chunk.len() <= index % CHUNK {
             chunk.push(None);
         }
-        let place = &mut chunk[index % CHUNK];
-        self.len = self.len + usize::from(row.is_some()) - usize::from(place.is_some());
+        let Some(place) = chunk.get_mut(index % CHUNK) else { return };
+        let (now, before) = (usize::from(row.is_some()), usize::from(place.is_some()));
         *place = row;
+        self.len = self.len + now - before;
     }
 
     /// Every row with its key, in order of place.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &T)> {
-        self.chunks.iter().enumerate().flat_map(|(chunk, rows)| {
-            rows.iter().enumerate().filter_map(move |(row, value)| {
-                let index = u32::try_from(chunk * CHUNK + row).ok()?;
-                Some((K::from_index(index), value.as_ref()?))
+        self.branches.iter().enumerate().flat_map(|(branch, chunks)| {
+            chunks.iter().enumerate().flat_map(move |(chunk, rows)| {
+                rows.iter().enumerate().filter_map(move |(row, value)| {
+                    let index = u32::try_from((branch * BRANCH + chunk) * CHUNK + row).ok()?;
+                    Some((K::from_index(index), value.as_ref()?))
+                })
             })
         })
     }
@@ -148,5 +181,29 @@ mod tests {
         assert_eq!((slab.get(keys[130]), slab.get(keys[3])), (Some(&7), None));
         assert_eq!(slab.insert(9), keys[3]);
         assert_eq!((slab.len(), slab.iter().count(), slab.end()), (200, 200, 200));
+    }
+
+    #[test]
+    fn it_grows_over_many_branches_and_is_mirrored() {
+        let many = u32::try_from(CHUNK * BRANCH * 2 + 5).unwrap();
+        let mut slab: Slab<AgentKey, u32> = Slab::default();
+        let mut mirror: Slab<AgentKey, u32> = Slab::default();
+        for n in 0..many {
+            assert_eq!(slab.insert(n), AgentKey(n));
+        }
+        for n in (0..many).rev() {
+            mirror.set(AgentKey(n), Some(n));
+        }
+        assert!(slab.iter().eq(mirror.iter()));
+        assert_eq!(
+            (slab.len(), mirror.len(), slab.end(), mirror.end()),
+            (many as usize, many as usize, many, many)
+        );
+        mirror.set(AgentKey(9), None);
+        mirror.set(AgentKey(9), None);
+        assert_eq!(
+            (mirror.len(), slab.iter().next_back()),
+            (many as usize - 1, Some((AgentKey(many - 1), &(many - 1))))
+        );
     }
 }
