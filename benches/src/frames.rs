@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::measure::Fault;
+use crate::measure::{Fault, stay_on};
 
 /// Streams that run at once; none begins before all are open.
 pub const STREAMS: usize = 100;
@@ -25,6 +25,7 @@ const STATUS_EVERY: usize = 8;
 
 /// Serves until it is killed.
 pub fn serve() -> Result<(), Fault> {
+    stay_on(0);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -18,7 +18,7 @@ use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::json;
 
 use crate::frames::{self, EVENTS, STREAMS};
-use crate::measure::{Fault, Part, cpu, figures, median, memory, paired, tell, tell_ratio};
+use crate::measure::{Fault, Part, cpu, figures, median, memory, paired, stay_on, tell, tell_ratio};
 use crate::screen::Screen;
 
 /// Agents that the streams are shared out to.
@@ -27,6 +27,8 @@ const AGENTS: usize = 10;
 const ROUNDS: usize = 5;
 /// As the program itself has them.
 const WORKERS: usize = 2;
+/// The core of ours and of the reference; the server has the first.
+const CORE: usize = 1;
 /// Between two drawings.
 const FRAME: Duration = Duration::from_millis(33);
 const SIZE: (u16, u16) = (200, 60);
@@ -79,6 +81,7 @@ fn print(cpu: Duration, took: Duration, frames: u32) {
 
 /// Our side: the engine with a journal on disk, with or without a screen.
 pub fn ours(port: &str, with_screen: bool) -> Result<(), Fault> {
+    stay_on(CORE);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(async {
         let dir = tempfile::tempdir_in(scratch())?;
@@ -188,6 +191,7 @@ async fn until(handle: &Handle, fits: impl Fn(&Snapshot) -> bool) -> Result<(), 
 
 /// The reference: each event is decoded by the SDK and dropped.
 pub fn reference(port: &str) -> Result<(), Fault> {
+    stay_on(CORE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let card: a2a::AgentCard = serde_json::from_value(json!({

@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::thread::{CpuSet, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Whatever goes wrong ends the benchmark.
@@ -12,6 +13,14 @@ pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 pub fn cpu() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+}
+
+/// Leaves one core to this process, so that what runs beside it on another disturbs it as little as may be.
+/// Threads that are started from here on inherit it.
+pub fn stay_on(core: usize) {
+    let mut cores = CpuSet::new();
+    cores.set(core);
+    let _there_are_fewer_cores = sched_setaffinity(None, &cores);
 }
 
 /// Resident memory of a process in kB, now or at its highest, by the name of its line in `status`.

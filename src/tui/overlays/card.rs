@@ -20,6 +20,7 @@ use crate::tui::layout;
 use crate::tui::model::{Cmd, Shared, Step};
 use crate::tui::states;
 use crate::tui::theme::Role;
+use crate::tui::views::inbox::{MAY_HAVE_ARRIVED, uncertain_answer};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::field::Field;
 use crate::tui::widgets::text::wrap;
@@ -555,6 +556,10 @@ impl Card {
             {
                 text(6, format!("\"{}\"", note.line()), Role::You);
             }
+        }
+        let rows = self.ready(shared);
+        if matches!(self.about, About::Answer(_)) && rows.iter().any(|(_, row)| uncertain_answer(row)) {
+            text(8, format!("{MAY_HAVE_ARRIVED}."), Role::Warn);
         }
         if self.subjects.len() > 6 {
             text(5, format!("and {} more", self.subjects.len() - 6), Role::Quiet);

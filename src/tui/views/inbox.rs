@@ -6,7 +6,7 @@ use super::listing::{Listing, Order, Rows};
 use super::tasks::{empty, list_facts, with_scratch};
 use super::{Screen, Target, View, Wants, about, conversation, inside};
 use crate::domain::id::AttemptKey;
-use crate::domain::job::Attempt;
+use crate::domain::job::{Attempt, Phase};
 use crate::domain::message::{Content, Message, Role as Speaker};
 use crate::domain::snapshot::{Snapshot, waits_since};
 use crate::domain::state::Changed;
@@ -141,13 +141,20 @@ pub fn asked(story: &Story) -> Option<&Message> {
 pub struct InboxView {
     list: Listing<WaitingRows>,
     conversation: TextState,
+    /// The conversation is scrolled, not the list.
+    reading: bool,
     seen: Option<(AttemptKey, u64)>,
 }
 
 impl InboxView {
     /// The oldest first.
     pub fn new() -> Self {
-        Self { list: Listing::new(WaitingRows, 'W'), conversation: TextState::following(), seen: None }
+        Self {
+            list: Listing::new(WaitingRows, 'W'),
+            conversation: TextState::following(),
+            reading: false,
+            seen: None,
+        }
     }
 
     fn selected<'s>(&self, shared: &'s Shared) -> Option<(AttemptKey, &'s Attempt)> {
@@ -178,6 +185,22 @@ impl InboxView {
         usize::from(self.parts(area).0.height.saturating_sub(1))
     }
 
+    /// Scrolls the conversation, once `tab` has gone there.
+    fn read(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let pane = self.parts(area).1?;
+        match action {
+            Action::NextPane | Action::PrevPane => self.reading = !self.reading,
+            Action::Back if self.reading => self.reading = false,
+            _ if self.reading => {
+                let width = usize::from(pane.width.saturating_sub(2));
+                let lines = self.conversation_lines(shared, width);
+                return self.conversation.act(action, &lines, usize::from(pane.height - 1)).then(Vec::new);
+            }
+            _ => return None,
+        }
+        Some(Vec::new())
+    }
+
     fn conversation_lines(&self, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
         let Some((_, attempt)) = self.selected(shared) else { return Vec::new() };
         match self.story(shared) {
@@ -191,6 +214,14 @@ impl Default for InboxView {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Said wherever a question is answered whose last answer nobody has confirmed.
+pub const MAY_HAVE_ARRIVED: &str = "the last answer may have arrived; this is another";
+
+/// True if an answer was sent and nobody can tell whether it arrived.
+pub fn uncertain_answer(attempt: &Attempt) -> bool {
+    attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Uncertain)
 }
 
 /// What it accepts, in lines.
@@ -213,9 +244,12 @@ fn accepts(attempt: &Attempt, story: Option<&Story>, width: usize) -> about::Lin
     if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
         return vec![vec![span("a login, out of band: sign in where it says, then a tells it", Role::Plain)]];
     }
+    let mut lines = Vec::new();
+    if uncertain_answer(attempt) {
+        lines.push(vec![span(MAY_HAVE_ARRIVED, Role::Warn)]);
+    }
     let question = story.and_then(asked);
     let choices = question.map(choices).unwrap_or_default();
-    let mut lines = Vec::new();
     if choices.is_empty() {
         lines.push(vec![span("words: a opens the answer", Role::Plain)]);
     } else {
@@ -260,6 +294,7 @@ impl Screen for InboxView {
         let news = seen != self.seen;
         if seen.map(|(key, _)| key) != self.seen.map(|(key, _)| key) {
             self.conversation = TextState::following();
+            self.reading = false;
         }
         self.seen = seen;
         visible || news
@@ -290,7 +325,8 @@ impl Screen for InboxView {
             let whole = Rect { x: area.x, width: area.width, ..pane };
             let task =
                 attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
-            let title = [span(format!("{name} asks{task}"), Role::Title)];
+            let role = if self.reading { Role::You } else { Role::Title };
+            let title = [span(format!("{name} asks{task}"), role)];
             let facts = [span(
                 format!("asked {}", shared.clocks.second(waits_since(attempt), shared.now)),
                 Role::Quiet,
@@ -345,6 +381,9 @@ impl Screen for InboxView {
         if action == Action::Faults {
             return None;
         }
+        if let Some(steps) = self.read(action, shared, area) {
+            return Some(steps);
+        }
         if self.list.act(action, lines) {
             return Some(Vec::new());
         }
@@ -364,6 +403,7 @@ impl Screen for InboxView {
         vec![
             first,
             (Action::Open, "task"),
+            (Action::NextPane, if self.reading { "list" } else { "read" }),
             (Action::Cancel, "cancel"),
             (Action::GoTo, "go to"),
             (Action::Filter, "filter"),
@@ -377,6 +417,10 @@ impl Screen for InboxView {
             Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
             None => Target::default(),
         }
+    }
+
+    fn in_text(&self) -> bool {
+        self.reading
     }
 
     fn unmark(&mut self) {

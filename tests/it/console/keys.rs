@@ -395,3 +395,49 @@ fn a_name_that_was_typed_in_full_is_meant() {
     console.press("ctrl-s");
     assert_eq!(wishes(&console), ["send 1 parts: sent to ledger-1"]);
 }
+
+#[test]
+fn an_answer_that_may_have_arrived_is_not_repeated_without_a_word() {
+    use quarterdeck::domain::job::Phase;
+    use quarterdeck::tui::views::inbox::MAY_HAVE_ARRIVED;
+    let mut console = Console::new(120, 40);
+    let asking = console.cast.asking;
+    let (message, _) = console.scene.story(asking.job);
+    let answer = message.iter().find_map(|fact| match &fact.what {
+        What::MessageSeen { message, .. } => Some(message.clone()),
+        _ => None,
+    });
+    for phase in [Phase::Planned, Phase::Sending, Phase::Uncertain] {
+        let what = What::AnswerMoved {
+            attempt: asking.attempt,
+            message: answer.clone().unwrap(),
+            phase,
+            cause: None,
+        };
+        console.scene.tell(253.0, Owner::Job(asking.job), what);
+    }
+    console.wait(2.0).publish();
+    console.press("3");
+    assert!(console.screen().contains(MAY_HAVE_ARRIVED), "{}", console.screen());
+    console.press("a");
+    assert!(console.screen().contains("this is another"), "{}", console.screen());
+    console.wait(0.9).press("w \"yes\" ctrl-s");
+    assert_eq!(wishes(&console), [""; 0], "it is said first: {}", console.screen());
+}
+
+#[test]
+fn a_long_question_can_be_read_in_the_inbox() {
+    let mut console = Console::new(100, 24);
+    let words: Vec<String> = (0..200).map(|n| format!("line {n} of a long question")).collect();
+    let asking = console.cast.asking;
+    console.scene.says(253.0, asking, vec![quarterdeck::domain::message::Part::text(words.join("\n"))]);
+    console.wait(2.0).publish();
+    console.press("2 3");
+    assert!(console.screen().contains("line 199 of"), "{}", console.screen());
+    console.press("tab home");
+    assert!(!console.screen().contains("line 199 of"), "{}", console.screen());
+    console.press("j j j j");
+    assert!(console.screen().contains("line 3 of"), "{}", console.screen());
+    console.press("esc j");
+    assert_eq!(wishes(&console), [""; 0]);
+}

@@ -18,6 +18,7 @@ use crate::tui::keymap::Chord;
 use crate::tui::model::{Cmd, Shared, Step};
 use crate::tui::states;
 use crate::tui::theme::Role;
+use crate::tui::views::inbox;
 use crate::tui::widgets::field::Field;
 
 /// Agents offered while the first field is typed.
@@ -508,6 +509,11 @@ impl Composer {
     fn doubt(&self, shared: &Shared) -> Option<String> {
         if self.asked.is_some() && self.asked_now(shared) != self.asked {
             return Some("it asks something else than when you began".into());
+        }
+        if let For::Answer { key, .. } = self.purpose
+            && shared.latest.attempts.get(key).is_some_and(inbox::uncertain_answer)
+        {
+            return Some(inbox::MAY_HAVE_ARRIVED.into());
         }
         let (_, agent) = self.agent(shared)?;
         let name = agent.name.line();
