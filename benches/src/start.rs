@@ -98,7 +98,7 @@ fn journal(dir: &Path) -> Result<(), Fault> {
             let changed = told.state.take_changes();
             let mut batch = rows(&told.state, changed);
             batch.number = number / BATCH + 1;
-            batch.facts = std::mem::take(&mut facts);
+            batch.facts = std::mem::take(&mut facts).into();
             batch.alive = told.now;
             if !writer.hand_over(batch) {
                 return Err("the journal was not written".into());

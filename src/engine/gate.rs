@@ -1,6 +1,8 @@
 //! The durability gate: what must not be lost is durable before anything is done or told about it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::domain::effect::Effect;
 use crate::domain::fact::{Fact, Owner, What};
@@ -12,6 +14,9 @@ use crate::domain::time::At;
 use crate::store::record::{AttemptRow, ProblemRow};
 use crate::store::{Batch, Writer};
 
+/// What nothing waits for is committed this far apart at least: a busy stream then costs a row for what it
+/// told meanwhile, not one for each event. A send, a cancel, an answer or a reply never waits for it.
+const APART: Duration = Duration::from_millis(25);
 /// Facts that may wait for the disk before agents are slowed down.
 const MOST_FACTS: usize = 65_536;
 /// And bytes of content in them.
@@ -39,9 +44,12 @@ pub(super) struct Gate {
     effects: Vec<Effect>,
     replies: Vec<Reply>,
     /// The batch at the writer, with its facts, until it is durable.
-    committing: Option<(u64, Vec<Fact>)>,
+    committing: Option<(u64, Arc<Vec<Fact>>)>,
+    /// When the last batch was handed over.
+    last: At,
     waiting: VecDeque<Waiting>,
     beat: bool,
+    ending: bool,
 }
 
 /// What may happen now.
@@ -65,8 +73,10 @@ impl Gate {
             effects: Vec::new(),
             replies: Vec::new(),
             committing: None,
+            last: At::ZERO,
             waiting: VecDeque::new(),
             beat: false,
+            ending: false,
         }
     }
 
@@ -119,20 +129,36 @@ impl Gate {
         self.facts.len() > MOST_FACTS || self.bytes > MOST_BYTES
     }
 
-    /// Hands the filled batch to the writer if it is free.
-    pub fn hand_over(&mut self, state: &State, at: At) {
-        let Some(writer) = &self.writer else { return };
+    /// From now on nothing waits longer than the disk takes.
+    pub fn end_soon(&mut self) {
+        self.beat();
+        self.ending = true;
+    }
+
+    /// When the filled batch is to be handed over, if there is one and the writer is free.
+    pub fn due(&self) -> Option<At> {
         let nothing = self.facts.is_empty() && self.changed.is_empty() && self.replies.is_empty();
-        if self.committing.is_some() || (nothing && !self.beat) {
+        if self.writer.is_none() || self.committing.is_some() || (nothing && !self.beat) {
+            return None;
+        }
+        let waited_for = !self.effects.is_empty() || !self.replies.is_empty();
+        Some(if waited_for || self.ending || self.is_overfull() { At::ZERO } else { self.last + APART })
+    }
+
+    /// Hands the filled batch to the writer if it is due.
+    pub fn hand_over(&mut self, state: &State, at: At) {
+        if self.due().is_none_or(|due| due > at) {
             return;
         }
+        let Some(writer) = &self.writer else { return };
+        self.last = at;
         let mut batch = rows(state, &std::mem::take(&mut self.changed));
         batch.number = self.number;
         batch.alive = at;
         batch.gone_jobs = std::mem::take(&mut self.gone_jobs);
         batch.gone_problems = std::mem::take(&mut self.gone_problems);
-        let facts = std::mem::take(&mut self.facts);
-        batch.facts.clone_from(&facts);
+        let facts = Arc::new(std::mem::take(&mut self.facts));
+        batch.facts = facts.clone();
         self.bytes = 0;
         self.beat = false;
         self.waiting.push_back(Waiting {
@@ -171,7 +197,7 @@ impl Gate {
 
     /// Facts of an owner that a reader of the journal may not see yet.
     pub fn uncommitted(&self, owner: Owner) -> Vec<Fact> {
-        let committing = self.committing.iter().flat_map(|(_, facts)| facts);
+        let committing = self.committing.iter().flat_map(|(_, facts)| facts.iter());
         committing.chain(&self.facts).filter(|fact| fact.owner == owner).cloned().collect()
     }
 

@@ -347,7 +347,8 @@ impl Runner {
         let mut last_alive = last_beat;
         let mut inputs = Vec::with_capacity(TURN_INPUTS);
         loop {
-            let deadline = self.core.deadline().map_or(BEAT, |at| self.clock.until(at));
+            let due = self.core.deadline().into_iter().chain(self.gate.due()).min();
+            let deadline = due.map_or(BEAT, |at| self.clock.until(at));
             let next_publish = match (self.dirty, self.published) {
                 (false, _) => None,
                 (true, None) => Some(Instant::now()),
@@ -372,6 +373,8 @@ impl Runner {
                     if took > TURN * 10 {
                         tracing::warn!(took = took.as_millis(), "a turn of the engine was long");
                     }
+                    // Readers that are ready go first, so that the next turn takes in all of theirs at once.
+                    tokio::task::yield_now().await;
                 }
                 () = tokio::time::sleep(deadline) => {
                     let now = self.clock.now();
@@ -427,7 +430,7 @@ impl Runner {
         }
         let mut stopped = Stopped::Saved;
         let until = Instant::now() + LAST_ANSWERS * 3;
-        self.gate.beat();
+        self.gate.end_soon();
         loop {
             let at = self.clock.now();
             self.gate.hand_over(self.core.state(), at);

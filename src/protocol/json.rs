@@ -238,6 +238,46 @@ pub fn check_depth(text: &[u8]) -> Result<(), Cause> {
     Ok(())
 }
 
+/// True for the value of a member that may as well be absent.
+pub fn says_nothing(json: &str) -> bool {
+    matches!(json, "null" | "[]" | "false")
+}
+
+/// Writes a JSON object behind what is there, and leaves out members that say nothing.
+#[derive(Debug)]
+pub struct Members<'o> {
+    out: &'o mut String,
+    empty: bool,
+}
+
+impl<'o> Members<'o> {
+    /// Begins an object.
+    pub fn begin(out: &'o mut String) -> Self {
+        out.push('{');
+        Self { out, empty: true }
+    }
+
+    /// A member whose value `put` writes, unless it [`says_nothing`]. The key is one of ours.
+    pub fn member(&mut self, key: &str, put: impl FnOnce(&mut String)) {
+        let before = self.out.len();
+        self.out.push_str(if self.empty { "\"" } else { ",\"" });
+        self.out.push_str(key);
+        self.out.push_str("\":");
+        let value = self.out.len();
+        put(self.out);
+        if says_nothing(&self.out[value..]) {
+            self.out.truncate(before);
+        } else {
+            self.empty = false;
+        }
+    }
+
+    /// Ends it.
+    pub fn end(self) {
+        self.out.push('}');
+    }
+}
+
 /// Writes JSON objects member by member; values that are JSON already are put in as they are.
 #[derive(Debug)]
 pub struct Writer {
@@ -335,17 +375,25 @@ pub fn string(text: &str) -> String {
     out
 }
 
-fn push_string(out: &mut String, text: &str) {
-    use fmt::Write;
+/// Adds a JSON string. What a terminal could obey or hide is escaped.
+pub fn push_string(out: &mut String, text: &str) {
+    out.reserve(text.len() + 2);
     out.push('"');
-    for c in text.chars() {
+    let mut rest = text;
+    loop {
+        // Nearly all text is plain: it goes over in long pieces.
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        let end = rest.as_bytes().iter().position(|byte| !plain(byte)).unwrap_or(rest.len());
+        out.push_str(&rest[..end]);
+        rest = &rest[end..];
+        let Some(c) = rest.chars().next() else { break };
+        rest = &rest[c.len_utf8()..];
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            ' '..='~' => out.push(c),
             _ if needs_escape(c) => {
                 let mut units = [0; 2];
                 for unit in c.encode_utf16(&mut units) {

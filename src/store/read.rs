@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::blobs::Blobs;
 use super::record::{self, AttemptRow, ProblemRow, Record};
-use super::write::owner_key;
+use super::write::{bodies, owner_key};
 use super::{StoreError, journal_path, migrate, prepare, sql};
 use crate::domain::agent::Agent;
 use crate::domain::fact::{Fact, Owner, What};
@@ -138,30 +138,27 @@ impl Reader {
     pub fn facts(&self, owner: Owner, limit: usize) -> Result<Vec<Fact>, StoreError> {
         let mut select = self
             .connection
-            .prepare_cached(
-                "SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq DESC LIMIT ?2",
-            )
+            .prepare_cached("SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq DESC")
             .map_err(sql(&self.file))?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = select
-            .query_map(rusqlite::params![owner_key(owner), limit], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, i64>(2)?,
-                    row.get::<_, String>(3)?,
-                ))
-            })
-            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>)
-            .map_err(sql(&self.file))?;
-        let mut facts = Vec::with_capacity(rows.len());
-        for (seq, at, version, body) in rows.into_iter().rev() {
-            let body = record::upcast(version, body);
-            if let Some(what) = self.what(&body)? {
-                let seq = u64::try_from(seq).unwrap_or(0);
-                facts.push(Fact { at: At::from_micros(at), owner, seq, what });
+        let mut rows = select.query([owner_key(owner)]).map_err(sql(&self.file))?;
+        // Newest first, until there are enough; a row may hold many.
+        let mut facts = Vec::new();
+        while facts.len() < limit {
+            let Some(row) = rows.next().map_err(sql(&self.file))? else { break };
+            let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, i64, i64, String)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            }(row);
+            let (seq, at, version, body) = row.map_err(sql(&self.file))?;
+            let own = (u64::try_from(seq).unwrap_or(0), at);
+            for (place, body) in bodies(&body).into_iter().rev() {
+                let (seq, at) = place.unwrap_or(own);
+                if let Some(what) = self.what(&record::upcast(version, body.into()))? {
+                    facts.push(Fact { at: At::from_micros(at), owner, seq, what });
+                }
             }
         }
+        facts.truncate(limit);
+        facts.reverse();
         Ok(facts)
     }
 

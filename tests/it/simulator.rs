@@ -763,6 +763,16 @@ impl World {
             assert_eq!(fact.seq, *seq + 1, "facts of {:?} have a gap", fact.owner);
             *seq = fact.seq;
         }
+        let mut said = BTreeSet::new();
+        for fact in &self.journal {
+            if let What::MessageSeen { attempt, message, .. } = &fact.what {
+                assert!(
+                    said.insert((*attempt, message.id.clone())),
+                    "{:?} is told twice: {fact:?}",
+                    message.id
+                );
+            }
+        }
         for job in &self.promised {
             let known = state.job_key(*job).is_some();
             assert!(known, "job {job} was promised and is lost");
@@ -782,6 +792,8 @@ impl World {
                 "{key:?} is {:?} for ever: {attempt:?}",
                 attempt.phase
             );
+            let on_its_way = attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Sending);
+            assert!(!on_its_way, "an answer of {key:?} is on its way for ever: {attempt:?}");
             let Some(task) = &attempt.task else {
                 if attempt.phase == Phase::Unsent
                     && let Some(message) = &attempt.message_id

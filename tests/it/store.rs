@@ -79,7 +79,11 @@ fn what_storms_leave_behind_is_written_and_read_back() {
         }
         let dir = tempfile::tempdir().unwrap();
         let (writer, done) = open(dir.path());
-        commit(&writer, &done, Batch { facts: facts.to_vec(), alive: At::from_micros(77), ..rows_of(state) });
+        commit(
+            &writer,
+            &done,
+            Batch { facts: facts.to_vec().into(), alive: At::from_micros(77), ..rows_of(state) },
+        );
         let reader = Reader::open(dir.path()).unwrap().unwrap();
         let loaded = reader.load().unwrap();
         assert_eq!(loaded.alive, Some(At::from_micros(77)));
@@ -136,7 +140,7 @@ fn large_outputs_are_files_by_content() {
     facts.extend((1..20).map(|n| story.chunk(true, vec![piece(n)])));
     let (writer, done) = open(dir.path());
     for half in facts.chunks(7) {
-        commit(&writer, &done, Batch { facts: half.to_vec(), ..Batch::default() });
+        commit(&writer, &done, Batch { facts: half.to_vec().into(), ..Batch::default() });
     }
     // Another process goes on with it.
     drop((writer, done));
@@ -144,7 +148,7 @@ fn large_outputs_are_files_by_content() {
     let more =
         story.chunk(true, vec![piece(20), Part { content: Content::Raw("AAAA".into()), ..Part::text("") }]);
     facts.push(more.clone());
-    commit(&writer, &done, Batch { facts: vec![more], ..Batch::default() });
+    commit(&writer, &done, Batch { facts: vec![more].into(), ..Batch::default() });
     let reader = Reader::open(dir.path()).unwrap().unwrap();
     let (job, attempt) = (story.job, story.attempt);
     let read = |reader: &Reader| outputs_of(&reader.facts(Owner::Job(job), usize::MAX).unwrap(), attempt);
@@ -157,7 +161,7 @@ fn large_outputs_are_files_by_content() {
     check(read(&reader));
     assert_eq!(reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), facts);
     let settled = story.fact(What::Settled { attempt });
-    commit(&writer, &done, Batch { facts: vec![settled], ..Batch::default() });
+    commit(&writer, &done, Batch { facts: vec![settled].into(), ..Batch::default() });
     check(read(&reader));
     let named: Vec<_> = walk(&dir.path().join("blobs"));
     assert_eq!(named.len(), 1);
@@ -191,7 +195,7 @@ fn a_replaced_output_begins_again() {
         story.chunk(true, vec![long.clone()]),
     ];
     let (writer, done) = open(dir.path());
-    commit(&writer, &done, Batch { facts: facts.clone(), ..Batch::default() });
+    commit(&writer, &done, Batch { facts: facts.clone().into(), ..Batch::default() });
     let reader = Reader::open(dir.path()).unwrap().unwrap();
     let outputs = outputs_of(&reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), story.attempt);
     assert_eq!(text_of(&outputs[0].2), format!("short{}", "x".repeat(100_000)));
@@ -210,7 +214,7 @@ fn a_locked_file_is_told_and_survived() {
     let agent = quarterdeck::domain::agent::Agent { ..agent(9) };
     assert!(writer.hand_over(Batch {
         number: 5,
-        facts: vec![lost],
+        facts: vec![lost].into(),
         agents: vec![agent],
         ..Batch::default()
     }));
@@ -236,7 +240,7 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
     let fact = story.fact(What::Settled { attempt });
     assert!(writer.hand_over(Batch {
         number: 1,
-        facts: vec![fact],
+        facts: vec![fact].into(),
         agents: vec![agent(1)],
         ..Batch::default()
     }));

@@ -457,9 +457,15 @@ pub(super) fn answer(
     Ok(Receipt::Taken { job, attempt })
 }
 
-fn answer_is_open(turn: &Turn, key: AttemptKey) -> bool {
+pub(super) fn answer_is_open(turn: &Turn, key: AttemptKey) -> bool {
     let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
     answer.is_some_and(|answer| matches!(answer.phase, Phase::Sending | Phase::Uncertain))
+}
+
+/// True if an answer has left, or is about to, and its call has not been answered.
+pub(super) fn answer_is_on_its_way(turn: &Turn, key: AttemptKey) -> bool {
+    let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
+    answer.is_some_and(|answer| answer.phase == Phase::Sending)
 }
 
 fn accepted_answer(turn: &mut Turn, send: &SendCall) {
@@ -475,7 +481,7 @@ pub(super) fn settle_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, caus
     let said = message.clone();
     turn.attempt_fact(key, |attempt| What::AnswerMoved { attempt, message, phase, cause });
     if phase == Phase::Accepted {
-        turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message: said, status: false });
+        take::said(turn, key, said);
     }
 }
 

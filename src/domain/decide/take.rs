@@ -137,9 +137,23 @@ fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
     }
 }
 
+/// True if a message is in the story already, or nothing more of its task is expected.
+fn is_known(turn: &Turn, key: AttemptKey, message: &Message) -> bool {
+    turn.state().attempt(key).is_some_and(|attempt| match &attempt.progress {
+        Some(progress) => progress.messages.contains(&text_hash(message.id.raw())),
+        None => attempt.task.as_ref().is_some_and(|task| task.settled),
+    })
+}
+
+/// Our own message, once it is clear that it has arrived.
+pub(super) fn said(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
+    if !is_known(turn, key, &message) {
+        turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message, status: false });
+    }
+}
+
 fn message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
-    let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
-    if known.is_some_and(|progress| progress.messages.contains(&text_hash(message.id.raw()))) {
+    if is_known(turn, key, &message) {
         return;
     }
     let disarmed: u32 = message.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
@@ -204,9 +218,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
             via,
             raw,
         });
-        if turn.state().attempt(key).is_some_and(|attempt| attempt.answer.is_some())
-            && !state.is_interrupted()
-        {
+        if super::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
             super::dispatch::settle_answer(turn, key, Phase::Accepted, None);
         }
         if state.is_terminal()

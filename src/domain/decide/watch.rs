@@ -504,8 +504,12 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
         let watch = turn.watch(key);
         watch.tries = 0;
         watch.missing = 0;
-        // A connection of the time before may hang for ever.
-        if let Some(stream) = watch.stream.take() {
+        // A connection of the time before may hang for ever; an answer on its way has its own limit, and
+        // closing it would leave nobody who knows whether it arrived.
+        if !dispatch::answer_is_on_its_way(turn, key)
+            && let Some(stream) = turn.watch(key).stream.take()
+        {
+            let watch = turn.watch(key);
             let foreign = std::mem::take(&mut watch.foreign_slot);
             turn.close(stream);
             if foreign {

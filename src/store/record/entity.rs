@@ -1,11 +1,11 @@
 //! Records of rows: the full durable state of each entity, related by durable ids.
 
-use super::{Record, member, put_member, record};
+use super::{Record, add, member, record};
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
 use crate::domain::problem::{Problem, Subject};
-use crate::protocol::json::{Object, Writer};
+use crate::protocol::json::{Members, Object};
 
 record! {
     Task {
@@ -16,23 +16,25 @@ record! {
 }
 
 impl Record for Agent {
-    fn put(&self) -> String {
-        let writer = put_member(Writer::new(), "id", &self.id);
-        let writer = put_member(writer, "seq", &self.seq);
-        let writer = put_member(writer, "order", &self.order);
-        let writer = put_member(writer, "spec", &self.spec);
-        let writer = put_member(writer, "name", &self.name);
-        let writer = put_member(writer, "listed", &self.listed);
-        let writer = put_member(writer, "card", &self.card);
-        let writer = put_member(writer, "card_since", &self.card_since);
-        let writer = put_member(writer, "interface", &self.interface);
-        let writer = put_member(writer, "settled", &self.settled);
-        let writer = put_member(writer, "health", &self.health);
-        let writer = put_member(writer, "since", &self.since);
-        let writer = put_member(writer, "cause", &self.cause);
-        let writer = put_member(writer, "last_seen", &self.last_seen);
-        let writer = put_member(writer, "oddities", &self.oddities);
-        put_member(writer, "disarmed", &self.disarmed).end()
+    fn put_into(&self, out: &mut String) {
+        let mut members = Members::begin(out);
+        add(&mut members, "id", &self.id);
+        add(&mut members, "seq", &self.seq);
+        add(&mut members, "order", &self.order);
+        add(&mut members, "spec", &self.spec);
+        add(&mut members, "name", &self.name);
+        add(&mut members, "listed", &self.listed);
+        add(&mut members, "card", &self.card);
+        add(&mut members, "card_since", &self.card_since);
+        add(&mut members, "interface", &self.interface);
+        add(&mut members, "settled", &self.settled);
+        add(&mut members, "health", &self.health);
+        add(&mut members, "since", &self.since);
+        add(&mut members, "cause", &self.cause);
+        add(&mut members, "last_seen", &self.last_seen);
+        add(&mut members, "oddities", &self.oddities);
+        add(&mut members, "disarmed", &self.disarmed);
+        members.end();
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -60,17 +62,19 @@ impl Record for Agent {
 }
 
 impl Record for Job {
-    fn put(&self) -> String {
-        let writer = put_member(Writer::new(), "id", &self.id);
-        let writer = put_member(writer, "seq", &self.seq);
-        let writer = put_member(writer, "title", &self.title);
-        let writer = put_member(writer, "origin", &self.origin);
-        let writer = put_member(writer, "caller", &self.caller);
-        let writer = put_member(writer, "skill", &self.skill);
-        let writer = put_member(writer, "context", &self.context);
-        let writer = put_member(writer, "parent", &self.parent);
-        let writer = put_member(writer, "created", &self.created);
-        put_member(writer, "message", &self.message).end()
+    fn put_into(&self, out: &mut String) {
+        let mut members = Members::begin(out);
+        add(&mut members, "id", &self.id);
+        add(&mut members, "seq", &self.seq);
+        add(&mut members, "title", &self.title);
+        add(&mut members, "origin", &self.origin);
+        add(&mut members, "caller", &self.caller);
+        add(&mut members, "skill", &self.skill);
+        add(&mut members, "context", &self.context);
+        add(&mut members, "parent", &self.parent);
+        add(&mut members, "created", &self.created);
+        add(&mut members, "message", &self.message);
+        members.end();
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -103,7 +107,7 @@ pub struct AttemptRow {
 }
 
 impl Record for AttemptRow {
-    fn put(&self) -> String {
+    fn put_into(&self, out: &mut String) {
         let Attempt {
             id,
             number,
@@ -117,18 +121,20 @@ impl Record for AttemptRow {
             progress,
             ..
         } = &self.attempt;
-        let writer = put_member(Writer::new(), "id", id);
-        let writer = put_member(writer, "job", &self.job);
-        let writer = put_member(writer, "agent", &self.agent);
-        let writer = put_member(writer, "number", number);
-        let writer = put_member(writer, "message_id", message_id);
-        let writer = put_member(writer, "phase", phase);
-        let writer = put_member(writer, "phase_since", phase_since);
-        let writer = put_member(writer, "created", created);
-        let writer = put_member(writer, "cause", cause);
-        let writer = put_member(writer, "task", task);
-        let writer = put_member(writer, "answer", answer);
-        put_member(writer, "progress", progress).end()
+        let mut members = Members::begin(out);
+        add(&mut members, "id", id);
+        add(&mut members, "job", &self.job);
+        add(&mut members, "agent", &self.agent);
+        add(&mut members, "number", number);
+        add(&mut members, "message_id", message_id);
+        add(&mut members, "phase", phase);
+        add(&mut members, "phase_since", phase_since);
+        add(&mut members, "created", created);
+        add(&mut members, "cause", cause);
+        add(&mut members, "task", task);
+        add(&mut members, "answer", answer);
+        add(&mut members, "progress", progress);
+        members.end();
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -163,16 +169,18 @@ pub struct ProblemRow {
 }
 
 impl Record for ProblemRow {
-    fn put(&self) -> String {
+    fn put_into(&self, out: &mut String) {
         let Problem { number, kind, text, next, since, cleared, .. } = &self.problem;
-        let writer = put_member(Writer::new(), "number", number);
-        let writer = put_member(writer, "kind", kind);
-        let writer = put_member(writer, "agent", &self.agent);
-        let writer = put_member(writer, "attempt", &self.attempt);
-        let writer = put_member(writer, "text", text);
-        let writer = put_member(writer, "next", next);
-        let writer = put_member(writer, "since", since);
-        put_member(writer, "cleared", cleared).end()
+        let mut members = Members::begin(out);
+        add(&mut members, "number", number);
+        add(&mut members, "kind", kind);
+        add(&mut members, "agent", &self.agent);
+        add(&mut members, "attempt", &self.attempt);
+        add(&mut members, "text", text);
+        add(&mut members, "next", next);
+        add(&mut members, "since", since);
+        add(&mut members, "cleared", cleared);
+        members.end();
     }
 
     fn get(raw: &str) -> Option<Self> {

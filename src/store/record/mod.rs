@@ -10,6 +10,7 @@ mod parts;
 
 pub use entity::{AttemptRow, ProblemRow};
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId}
 use crate::domain::message::Json;
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
-use crate::protocol::json::{Object, Writer, array, elements, string, text_of};
+use crate::protocol::json::{Members, Object, Writer, elements, push_string, says_nothing, text_of};
 
 /// The version of bodies that this program writes.
 pub const VERSION: i64 = 1;
@@ -33,19 +34,34 @@ pub fn upcast(version: i64, body: String) -> String {
     }
 }
 
-/// Something that can be written down and read back.
+/// Something that can be written down and read back. Each type has one of the two ways to write, and the
+/// other by it: large ones write into what is there, so that nothing is copied once more on every level.
 pub trait Record: Sized {
     /// As JSON text; `null` if there is nothing to say.
-    fn put(&self) -> String;
+    fn put(&self) -> String {
+        let mut out = String::new();
+        self.put_into(&mut out);
+        out
+    }
+
+    /// The same, behind what is there.
+    fn put_into(&self, out: &mut String) {
+        out.push_str(&self.put());
+    }
 
     /// From JSON text; `null` stands for an absent member.
     fn get(raw: &str) -> Option<Self>;
 }
 
 /// Adds a member unless it says nothing.
+fn add<T: Record>(members: &mut Members<'_>, key: &str, value: &T) {
+    members.member(key, |out| value.put_into(out));
+}
+
+/// Adds a member unless it says nothing.
 pub(crate) fn put_member<T: Record>(writer: Writer, key: &str, value: &T) -> Writer {
     let json = value.put();
-    if matches!(json.as_str(), "null" | "[]" | "false") { writer } else { writer.raw(key, &json) }
+    if says_nothing(&json) { writer } else { writer.raw(key, &json) }
 }
 
 /// Reads a member.
@@ -57,10 +73,12 @@ pub(crate) fn member<T: Record>(object: &Object<'_>, key: &str) -> Option<T> {
 macro_rules! record {
     ($($type:ty { $($field:ident),* $(,)? })*) => {$(
         impl $crate::store::record::Record for $type {
-            fn put(&self) -> String {
-                let writer = $crate::protocol::json::Writer::new();
-                $(let writer = $crate::store::record::put_member(writer, stringify!($field), &self.$field);)*
-                writer.end()
+            fn put_into(&self, out: &mut String) {
+                let mut writer = $crate::protocol::json::Members::begin(out);
+                $(writer.member(stringify!($field), |out| {
+                    $crate::store::record::Record::put_into(&self.$field, out);
+                });)*
+                writer.end();
             }
 
             fn get(raw: &str) -> Option<Self> {
@@ -75,8 +93,8 @@ macro_rules! record {
 macro_rules! words {
     ($($type:ty { $($variant:ident = $word:literal),* $(,)? })*) => {$(
         impl $crate::store::record::Record for $type {
-            fn put(&self) -> String {
-                match self { $(Self::$variant => concat!("\"", $word, "\"").to_owned(),)* }
+            fn put_into(&self, out: &mut String) {
+                out.push_str(match self { $(Self::$variant => concat!("\"", $word, "\""),)* });
             }
 
             fn get(raw: &str) -> Option<Self> {
@@ -93,14 +111,17 @@ macro_rules! words {
 macro_rules! variants {
     ($type:ty { $($variant:ident = $word:literal { $($field:ident),* $(,)? }),* $(,)? }) => {
         impl $crate::store::record::Record for $type {
-            fn put(&self) -> String {
+            fn put_into(&self, out: &mut String) {
+                let mut writer = $crate::protocol::json::Members::begin(out);
                 match self {$(
                     Self::$variant { $($field),* } => {
-                        let writer = $crate::protocol::json::Writer::new().text("what", $word);
-                        $(let writer = $crate::store::record::put_member(writer, stringify!($field), $field);)*
-                        writer.end()
+                        writer.member("what", |out| out.push_str(concat!("\"", $word, "\"")));
+                        $(writer.member(stringify!($field), |out| {
+                            $crate::store::record::Record::put_into($field, out);
+                        });)*
                     }
                 )*}
+                writer.end();
             }
 
             fn get(raw: &str) -> Option<Self> {
@@ -127,8 +148,8 @@ macro_rules! variants {
 pub(crate) use {record, variants, words};
 
 impl Record for Untrusted {
-    fn put(&self) -> String {
-        string(self.raw())
+    fn put_into(&self, out: &mut String) {
+        push_string(out, self.raw());
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -137,8 +158,8 @@ impl Record for Untrusted {
 }
 
 impl Record for Arc<str> {
-    fn put(&self) -> String {
-        string(self)
+    fn put_into(&self, out: &mut String) {
+        push_string(out, self);
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -148,8 +169,8 @@ impl Record for Arc<str> {
 
 /// JSON that is carried is kept as text, so that it comes back to the letter.
 impl Record for Json {
-    fn put(&self) -> String {
-        string(self.raw())
+    fn put_into(&self, out: &mut String) {
+        push_string(out, self.raw());
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -158,8 +179,8 @@ impl Record for Json {
 }
 
 impl Record for bool {
-    fn put(&self) -> String {
-        self.to_string()
+    fn put_into(&self, out: &mut String) {
+        out.push_str(if *self { "true" } else { "false" });
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -170,8 +191,8 @@ impl Record for bool {
 macro_rules! numbers {
     ($($type:ty),*) => {$(
         impl Record for $type {
-            fn put(&self) -> String {
-                self.to_string()
+            fn put_into(&self, out: &mut String) {
+                let _infallible = write!(out, "{self}");
             }
 
             fn get(raw: &str) -> Option<Self> {
@@ -184,8 +205,8 @@ macro_rules! numbers {
 numbers!(u8, u16, u32, u64, i64);
 
 impl Record for At {
-    fn put(&self) -> String {
-        self.micros().to_string()
+    fn put_into(&self, out: &mut String) {
+        self.micros().put_into(out);
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -194,8 +215,8 @@ impl Record for At {
 }
 
 impl Record for PeerTime {
-    fn put(&self) -> String {
-        self.0.to_string()
+    fn put_into(&self, out: &mut String) {
+        let _infallible = write!(out, "{}", self.0);
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -204,8 +225,8 @@ impl Record for PeerTime {
 }
 
 impl Record for Duration {
-    fn put(&self) -> String {
-        u64::try_from(self.as_micros()).unwrap_or(u64::MAX).to_string()
+    fn put_into(&self, out: &mut String) {
+        u64::try_from(self.as_micros()).unwrap_or(u64::MAX).put_into(out);
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -214,8 +235,10 @@ impl Record for Duration {
 }
 
 impl Record for Uuid {
-    fn put(&self) -> String {
-        format!("\"{self}\"")
+    fn put_into(&self, out: &mut String) {
+        out.push('"');
+        out.push_str(self.hyphenated().encode_lower(&mut Self::encode_buffer()));
+        out.push('"');
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -226,8 +249,8 @@ impl Record for Uuid {
 macro_rules! ids {
     ($($type:ident),*) => {$(
         impl Record for $type {
-            fn put(&self) -> String {
-                self.0.put()
+            fn put_into(&self, out: &mut String) {
+                self.0.put_into(out);
             }
 
             fn get(raw: &str) -> Option<Self> {
@@ -241,8 +264,11 @@ macro_rules! ids {
 ids!(AgentId, JobId, AttemptId, TaskId, ContextId, MessageId);
 
 impl<T: Record> Record for Option<T> {
-    fn put(&self) -> String {
-        self.as_ref().map_or_else(|| "null".to_owned(), Record::put)
+    fn put_into(&self, out: &mut String) {
+        match self {
+            Some(value) => value.put_into(out),
+            None => out.push_str("null"),
+        }
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -251,8 +277,8 @@ impl<T: Record> Record for Option<T> {
 }
 
 impl<T: Record> Record for Arc<T> {
-    fn put(&self) -> String {
-        T::put(self)
+    fn put_into(&self, out: &mut String) {
+        T::put_into(self, out);
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -261,8 +287,8 @@ impl<T: Record> Record for Arc<T> {
 }
 
 impl<T: Record> Record for Box<T> {
-    fn put(&self) -> String {
-        T::put(self)
+    fn put_into(&self, out: &mut String) {
+        T::put_into(self, out);
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -271,8 +297,15 @@ impl<T: Record> Record for Box<T> {
 }
 
 impl<T: Record> Record for Vec<T> {
-    fn put(&self) -> String {
-        array(self.iter().map(Record::put))
+    fn put_into(&self, out: &mut String) {
+        out.push('[');
+        for (index, item) in self.iter().enumerate() {
+            if index > 0 {
+                out.push(',');
+            }
+            item.put_into(out);
+        }
+        out.push(']');
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -285,8 +318,12 @@ impl<T: Record> Record for Vec<T> {
 
 /// A pair, as an array of two.
 impl<A: Record, B: Record> Record for (A, B) {
-    fn put(&self) -> String {
-        array([self.0.put(), self.1.put()])
+    fn put_into(&self, out: &mut String) {
+        out.push('[');
+        self.0.put_into(out);
+        out.push(',');
+        self.1.put_into(out);
+        out.push(']');
     }
 
     fn get(raw: &str) -> Option<Self> {

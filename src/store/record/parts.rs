@@ -1,6 +1,6 @@
 //! Records of what messages, cards and causes are made of.
 
-use super::{Record, member, put_member, record, words};
+use super::{Record, add, member, record, words};
 use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
@@ -9,7 +9,7 @@ use crate::domain::message::{Content, Fingerprint, Hints, Json, Message, Part, R
 use crate::domain::problem::Kind;
 use crate::domain::task::{CancelMark, Oddity, TaskState, Verdict, Via};
 use crate::domain::text::Untrusted;
-use crate::protocol::json::{Object, Writer, string, text_of};
+use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
 words! {
     Source { Config = "config", CommandLine = "command line", Demo = "demo" }
@@ -62,19 +62,22 @@ record! {
 
 /// One of a few words, or text as it came.
 impl Record for TaskState {
-    fn put(&self) -> String {
-        string(match self {
-            Self::Submitted => "submitted",
-            Self::Working => "working",
-            Self::InputRequired => "input-required",
-            Self::AuthRequired => "auth-required",
-            Self::Completed => "completed",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-            Self::Rejected => "rejected",
-            Self::Unspecified => "unspecified",
-            Self::Other(raw) => return string(&format!("other:{}", raw.raw())),
-        })
+    fn put_into(&self, out: &mut String) {
+        push_string(
+            out,
+            match self {
+                Self::Submitted => "submitted",
+                Self::Working => "working",
+                Self::InputRequired => "input-required",
+                Self::AuthRequired => "auth-required",
+                Self::Completed => "completed",
+                Self::Failed => "failed",
+                Self::Canceled => "canceled",
+                Self::Rejected => "rejected",
+                Self::Unspecified => "unspecified",
+                Self::Other(raw) => return push_string(out, &format!("other:{}", raw.raw())),
+            },
+        );
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -95,12 +98,15 @@ impl Record for TaskState {
 }
 
 impl Record for Role {
-    fn put(&self) -> String {
-        string(match self {
-            Self::User => "user",
-            Self::Agent => "agent",
-            Self::Other(raw) => return string(&format!("other:{}", raw.raw())),
-        })
+    fn put_into(&self, out: &mut String) {
+        push_string(
+            out,
+            match self {
+                Self::User => "user",
+                Self::Agent => "agent",
+                Self::Other(raw) => return push_string(out, &format!("other:{}", raw.raw())),
+            },
+        );
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -114,7 +120,7 @@ impl Record for Role {
 }
 
 impl Record for Part {
-    fn put(&self) -> String {
+    fn put_into(&self, out: &mut String) {
         let (kind, text) = match &self.content {
             Content::Text(text) => ("text", text),
             Content::Raw(bytes) => ("raw", bytes),
@@ -122,10 +128,12 @@ impl Record for Part {
             Content::Data(json) => ("data", &json.0),
             Content::Unknown(json) => ("unknown", &json.0),
         };
-        let writer = Writer::new().text(kind, text.raw());
-        let writer = put_member(writer, "filename", &self.filename);
-        let writer = put_member(writer, "media_type", &self.media_type);
-        put_member(writer, "metadata", &self.metadata).end()
+        let mut members = Members::begin(out);
+        members.member(kind, |out| push_string(out, text.raw()));
+        add(&mut members, "filename", &self.filename);
+        add(&mut members, "media_type", &self.media_type);
+        add(&mut members, "metadata", &self.metadata);
+        members.end();
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -153,7 +161,7 @@ impl Record for Part {
 impl Record for RpcError {
     fn put(&self) -> String {
         let writer = Writer::new().text("name", self.name.as_str());
-        let writer = put_member(writer, "code", &self.code);
+        let writer = writer.maybe_raw("code", self.code.map(|code| code.put()).as_deref());
         writer.text("message", self.message.raw()).end()
     }
 
@@ -167,15 +175,18 @@ impl Record for RpcError {
 }
 
 impl Record for TlsFault {
-    fn put(&self) -> String {
-        string(match self {
-            Self::Expired => "expired",
-            Self::NotYetValid => "not yet valid",
-            Self::UnknownIssuer => "unknown issuer",
-            Self::WrongName => "wrong name",
-            Self::Revoked => "revoked",
-            Self::Other(why) => return string(&format!("other:{}", why.raw())),
-        })
+    fn put_into(&self, out: &mut String) {
+        push_string(
+            out,
+            match self {
+                Self::Expired => "expired",
+                Self::NotYetValid => "not yet valid",
+                Self::UnknownIssuer => "unknown issuer",
+                Self::WrongName => "wrong name",
+                Self::Revoked => "revoked",
+                Self::Other(why) => return push_string(out, &format!("other:{}", why.raw())),
+            },
+        );
     }
 
     fn get(raw: &str) -> Option<Self> {
@@ -204,8 +215,8 @@ impl Record for Cause {
             Self::Tls(fault) => says("tls").raw("fault", &fault.put()).end(),
             Self::Login { status, challenge, had_credentials } => {
                 let writer = says("login").raw("status", &status.put());
-                let writer = put_member(writer, "challenge", challenge);
-                put_member(writer, "had_credentials", had_credentials).end()
+                let writer = writer.maybe_raw("challenge", challenge.as_ref().map(Record::put).as_deref());
+                writer.maybe_raw("had_credentials", had_credentials.then_some("true")).end()
             }
             Self::Status { status, says: words } => {
                 says("status").raw("status", &status.put()).text("text", words.raw()).end()

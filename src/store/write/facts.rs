@@ -1,0 +1,327 @@
+//! Facts of one commit on their way into the journal: one row an owner, one write an output.
+//!
+//! A busy stream tells dozens of things between two commits. Each as a row of its own would cost more
+//! than everything else that is done with it, so what an owner has in one commit becomes one row of the
+//! kind [`BUNDLE`], an array; a fact that comes alone is a row of its own kind.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::id::{AttemptId, JobId};
+use crate::domain::message::{Content, Part};
+use crate::domain::text::Untrusted;
+use crate::protocol::json::{Object, Writer as JsonWriter, array, elements};
+use crate::store::blobs::{Blobs, INLINE};
+use crate::store::record::{Record, VERSION};
+use crate::store::{StoreError, read, sql};
+
+/// The kind of a row that holds several facts: `[{"seq":…,"at":…,"body":{…}},…]`. Its own `seq` and `at`
+/// are those of the last.
+const BUNDLE: &str = "bundle";
+
+/// Where an output goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OutputState {
+    bytes: u64,
+    /// The row of its file, once it is too long to be kept in facts.
+    file: Option<i64>,
+}
+
+/// Where the outputs of attempts that have not settled go on.
+pub(super) type Outputs = BTreeMap<(AttemptId, Untrusted), OutputState>;
+
+/// The facts of one owner that are not in the journal yet.
+#[derive(Debug)]
+struct Bundle {
+    text: String,
+    /// Where the body of the first fact begins.
+    first: usize,
+    count: u32,
+    seq: u64,
+    at: i64,
+    kind: &'static str,
+}
+
+/// What goes behind an output's file.
+#[derive(Debug)]
+struct Growth {
+    from: u64,
+    bytes: Vec<u8>,
+}
+
+/// Takes the facts of one commit in, in order. [`Self::end`] must be called.
+pub(super) struct FactWriter<'t> {
+    transaction: &'t Transaction<'t>,
+    file: &'t Path,
+    blobs: &'t Blobs,
+    outputs: &'t mut Outputs,
+    bundles: BTreeMap<Owner, Bundle>,
+    growing: BTreeMap<i64, Growth>,
+}
+
+impl<'t> FactWriter<'t> {
+    pub fn new(
+        transaction: &'t Transaction<'t>,
+        file: &'t Path,
+        blobs: &'t Blobs,
+        outputs: &'t mut Outputs,
+    ) -> Self {
+        let (bundles, growing) = (BTreeMap::new(), BTreeMap::new());
+        Self { transaction, file, blobs, outputs, bundles, growing }
+    }
+
+    pub fn add(&mut self, fact: &Fact) -> Result<(), StoreError> {
+        let filed = match &fact.what {
+            What::ArtifactSeen { .. } => self.filed_body(fact)?,
+            _ => None,
+        };
+        let bundle = self.bundles.entry(fact.owner).or_insert_with(|| Bundle {
+            text: String::with_capacity(512),
+            first: 0,
+            count: 0,
+            seq: 0,
+            at: 0,
+            kind: BUNDLE,
+        });
+        bundle.text.push(if bundle.count == 0 { '[' } else { ',' });
+        (bundle.seq, bundle.at) = (fact.seq, fact.at.micros());
+        let _infallible = write!(bundle.text, "{{\"seq\":{},\"at\":{},\"body\":", bundle.seq, bundle.at);
+        if bundle.count == 0 {
+            bundle.first = bundle.text.len();
+            bundle.kind = fact.what.stored_as();
+        } else {
+            bundle.kind = BUNDLE;
+        }
+        match filed {
+            Some(body) => bundle.text.push_str(&body),
+            None => fact.what.put_into(&mut bundle.text),
+        }
+        bundle.text.push('}');
+        bundle.count += 1;
+        Ok(())
+    }
+
+    /// Brings everything into the journal and the files.
+    pub fn end(mut self) -> Result<(), StoreError> {
+        for (owner, bundle) in std::mem::take(&mut self.bundles) {
+            self.insert(owner, bundle)?;
+        }
+        for (output, growth) in std::mem::take(&mut self.growing) {
+            self.grow(output, &growth)?;
+        }
+        Ok(())
+    }
+
+    fn insert(&self, owner: Owner, mut bundle: Bundle) -> Result<(), StoreError> {
+        let body = if bundle.count == 1 {
+            &bundle.text[bundle.first..bundle.text.len() - 1]
+        } else {
+            bundle.text.push(']');
+            &bundle.text
+        };
+        let seq = i64::try_from(bundle.seq).unwrap_or(i64::MAX);
+        self.transaction
+            .prepare_cached("INSERT OR REPLACE INTO fact VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+            .and_then(|mut statement| {
+                statement.execute(params![owner_key(owner), seq, bundle.at, bundle.kind, VERSION, body])
+            })
+            .map_err(sql(self.file))?;
+        Ok(())
+    }
+
+    fn grow(&self, output: i64, growth: &Growth) -> Result<(), StoreError> {
+        let Growth { from, bytes } = growth;
+        self.blobs
+            .append(output, *from, bytes)
+            .map_err(|error| StoreError::Io { path: self.file.with_file_name("blobs"), error })?;
+        let size = i64::try_from(from + bytes.len() as u64).unwrap_or(i64::MAX);
+        self.transaction
+            .prepare_cached("UPDATE output SET bytes = ?2 WHERE id = ?1")
+            .and_then(|mut update| update.execute([output, size]))
+            .map_err(sql(self.file))?;
+        Ok(())
+    }
+
+    /// What waits for an owner goes into the journal now, because it is to be read there.
+    fn flush(&mut self, owner: Owner) -> Result<(), StoreError> {
+        self.bundles.remove(&owner).map_or(Ok(()), |bundle| self.insert(owner, bundle))
+    }
+
+    /// The body of a fact about an output that is in a file: where in it its parts are.
+    fn filed_body(&mut self, fact: &Fact) -> Result<Option<String>, StoreError> {
+        let (What::ArtifactSeen { attempt, artifact, name, append, parts, last }, Owner::Job(job)) =
+            (&fact.what, fact.owner)
+        else {
+            return Ok(None);
+        };
+        let key = (*attempt, artifact.clone());
+        if !append {
+            self.outputs.insert(key.clone(), OutputState::default());
+        } else if !self.outputs.contains_key(&key) {
+            self.flush(fact.owner)?;
+            let known = self.load(job, *attempt, artifact)?;
+            self.outputs.insert(key.clone(), known);
+        }
+        let added: u64 = parts.iter().map(|part| part.len() as u64).sum();
+        let Some(state) = self.outputs.get_mut(&key) else { return Ok(None) };
+        let before = state.bytes;
+        state.bytes += added;
+        let output = match state.file {
+            Some(output) => output,
+            None if state.bytes <= INLINE => return Ok(None),
+            None => {
+                let output = self.begin_file(job, *attempt, artifact, before)?;
+                if let Some(state) = self.outputs.get_mut(&key) {
+                    state.file = Some(output);
+                }
+                output
+            }
+        };
+        let growth = self.growing.entry(output).or_insert_with(|| Growth { from: before, bytes: Vec::new() });
+        let mut pieces = Vec::new();
+        for part in parts.iter() {
+            let (content, kind) = content_of(part);
+            growth.bytes.extend_from_slice(content.as_bytes());
+            let empty = Part { content: read::content("", kind), ..part.clone() };
+            pieces.push(
+                JsonWriter::new()
+                    .text("kind", kind)
+                    .raw("bytes", &content.len().to_string())
+                    .raw("part", &empty.put())
+                    .end(),
+            );
+        }
+        let without = What::ArtifactSeen {
+            attempt: *attempt,
+            artifact: artifact.clone(),
+            name: name.clone(),
+            append: *append,
+            parts: std::sync::Arc::default(),
+            last: *last,
+        };
+        let mut body = without.put();
+        body.pop();
+        let pieces = array(pieces);
+        let _infallible = write!(body, ",\"output\":{output},\"from\":{before},\"pieces\":{pieces}}}");
+        Ok(Some(body))
+    }
+
+    /// An output has become too long for facts: what is in facts so far goes into its file too, so that it
+    /// holds the whole output.
+    fn begin_file(
+        &mut self,
+        job: JobId,
+        attempt: AttemptId,
+        artifact: &Untrusted,
+        before: u64,
+    ) -> Result<i64, StoreError> {
+        self.transaction
+            .prepare_cached("INSERT INTO output (job, attempt, artifact, bytes) VALUES (?1, ?2, ?3, 0)")
+            .and_then(|mut insert| {
+                insert.execute(params![job.0.as_bytes(), attempt.0.as_bytes(), artifact.raw()])
+            })
+            .map_err(sql(self.file))?;
+        let output = self.transaction.last_insert_rowid();
+        if before > 0 {
+            self.flush(Owner::Job(job))?;
+            let bytes = self.inline_content(job, attempt, artifact)?;
+            self.growing.insert(output, Growth { from: 0, bytes });
+        }
+        Ok(output)
+    }
+
+    /// Where an output of an earlier process goes on.
+    fn load(&self, job: JobId, attempt: AttemptId, artifact: &Untrusted) -> Result<OutputState, StoreError> {
+        let row: Option<(i64, i64)> = self
+            .transaction
+            .prepare_cached(
+                "SELECT id, bytes FROM output WHERE attempt = ?1 AND artifact = ?2 AND sha256 IS NULL \
+                 ORDER BY id DESC",
+            )
+            .and_then(|mut select| {
+                let key = params![attempt.0.as_bytes(), artifact.raw()];
+                select.query_row(key, |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            })
+            .map_err(sql(self.file))?;
+        if let Some((id, bytes)) = row {
+            return Ok(OutputState { bytes: u64::try_from(bytes).unwrap_or(0), file: Some(id) });
+        }
+        let inline = self.inline_content(job, attempt, artifact)?;
+        Ok(OutputState { bytes: inline.len() as u64, file: None })
+    }
+
+    /// The content of an output that is in facts, since it was last begun.
+    fn inline_content(
+        &self,
+        job: JobId,
+        attempt: AttemptId,
+        artifact: &Untrusted,
+    ) -> Result<Vec<u8>, StoreError> {
+        let mut content = Vec::new();
+        let rows = self
+            .transaction
+            .prepare_cached(
+                "SELECT body FROM fact WHERE owner = ?1 AND kind IN ('artifact_seen', 'bundle') ORDER BY seq",
+            )
+            .and_then(|mut select| {
+                select
+                    .query_map([owner_key(Owner::Job(job))], |row| row.get::<_, String>(0))?
+                    .collect::<rusqlite::Result<Vec<_>>>()
+            })
+            .map_err(sql(self.file))?;
+        for row in &rows {
+            for (_, body) in bodies(row) {
+                if let Some(What::ArtifactSeen { attempt: of, artifact: which, append, parts, .. }) =
+                    What::get(body)
+                    && of == attempt
+                    && which == *artifact
+                {
+                    if !append {
+                        content.clear();
+                    }
+                    for part in parts.iter() {
+                        content.extend_from_slice(content_of(part).0.as_bytes());
+                    }
+                }
+            }
+        }
+        Ok(content)
+    }
+}
+
+/// The key of an owner in the journal.
+pub(in crate::store) fn owner_key(owner: Owner) -> Vec<u8> {
+    match owner {
+        Owner::Watch => Vec::new(),
+        Owner::Agent(id) => [b"a", id.0.as_bytes().as_slice()].concat(),
+        Owner::Job(id) => [b"j", id.0.as_bytes().as_slice()].concat(),
+    }
+}
+
+/// The facts of a row's body, each with its `seq` and `at` where they are not the row's own.
+pub(in crate::store) fn bodies(row: &str) -> Vec<(Option<(u64, i64)>, &str)> {
+    if !row.starts_with('[') {
+        return vec![(None, row)];
+    }
+    let items = elements(row).unwrap_or_default().into_iter().filter_map(|item| {
+        let item = Object::parse(item).ok()?;
+        let place = (u64::try_from(item.number("seq")?).ok()?, item.number("at")?);
+        Some((Some(place), item.raw("body")?))
+    });
+    items.collect()
+}
+
+/// What a part holds, as text, and of which kind it is.
+pub(in crate::store) fn content_of(part: &Part) -> (&str, &'static str) {
+    match &part.content {
+        Content::Text(text) => (text.raw(), "text"),
+        Content::Raw(bytes) => (bytes.raw(), "raw"),
+        Content::Url(url) => (url.raw(), "url"),
+        Content::Data(json) => (json.raw(), "data"),
+        Content::Unknown(json) => (json.raw(), "unknown"),
+    }
+}

@@ -1,0 +1,305 @@
+//! The writer: one thread that commits what it is handed.
+
+mod facts;
+mod rows;
+
+pub(super) use facts::{bodies, owner_key};
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::blobs::Blobs;
+use super::record::{AttemptRow, ProblemRow};
+use super::{StoreError, journal_path, migrate, prepare, sql};
+use crate::domain::agent::Agent;
+use crate::domain::fact::{Fact, What};
+use crate::domain::id::JobId;
+use crate::domain::job::Job;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::failpoint;
+use facts::{FactWriter, Outputs};
+use rows::{forget_job, seal_outputs, write_rows};
+
+/// After a failure the writer tries again this often.
+const AGAIN: Duration = Duration::from_secs(1);
+/// The size of the store is told after this many commits.
+const MEASURE_EVERY: u32 = 4096;
+
+/// What one commit holds.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Counts batches; told back in [`Done`].
+    pub number: u64,
+    /// Facts in order; whoever hands them over may keep them.
+    pub facts: Arc<Vec<Fact>>,
+    /// Agents that changed.
+    pub agents: Vec<Agent>,
+    /// Jobs that changed.
+    pub jobs: Vec<Job>,
+    /// Attempts that changed.
+    pub attempts: Vec<AttemptRow>,
+    /// Problems that changed.
+    pub problems: Vec<ProblemRow>,
+    /// Jobs that were forgotten.
+    pub gone_jobs: Vec<JobId>,
+    /// Problems that were forgotten.
+    pub gone_problems: Vec<u32>,
+    /// The engine was alive now.
+    pub alive: At,
+}
+
+impl Batch {
+    /// True if there is nothing but the sign of life.
+    pub fn is_empty(&self) -> bool {
+        self.facts.is_empty()
+            && self.agents.is_empty()
+            && self.jobs.is_empty()
+            && self.attempts.is_empty()
+            && self.problems.is_empty()
+            && self.gone_jobs.is_empty()
+            && self.gone_problems.is_empty()
+    }
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub enum Done {
+    /// It is durable.
+    Committed {
+        /// Which.
+        number: u64,
+        /// Bytes of the store, now and then.
+        size: Option<u64>,
+    },
+    /// It is not, and why. Its rows are tried again, its facts are lost.
+    Failed {
+        /// Which.
+        number: u64,
+        /// Why.
+        why: Untrusted,
+    },
+    /// After failures, everything that changed meanwhile is durable again.
+    Recovered {
+        /// Facts that were lost.
+        facts: u64,
+    },
+}
+
+/// The writing side of a store. Dropping it commits what was handed over and ends the thread.
+#[derive(Debug)]
+pub struct Writer {
+    sender: Option<SyncSender<Batch>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Opens the journal of a folder for writing, makes or migrates its schema, and starts the thread.
+    /// `done` is called from that thread after each commit.
+    ///
+    /// # Errors
+    /// The file cannot be used, or a newer version wrote it.
+    pub fn open(
+        dir: &Path,
+        power_loss_safe: bool,
+        done: impl FnMut(Done) + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let file = journal_path(dir);
+        let mut connection = Connection::open(&file).map_err(sql(&file))?;
+        set_mode(&file)?;
+        prepare(&connection, power_loss_safe).map_err(sql(&file))?;
+        migrate::check(migrate::version(&connection, &file)?, &file)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(sql(&file))?;
+        migrate::migrate(&mut connection, &file)?;
+        Ok(Self::start(connection, file, dir, done))
+    }
+
+    fn start(
+        connection: Connection,
+        file: PathBuf,
+        dir: &Path,
+        done: impl FnMut(Done) + Send + 'static,
+    ) -> Self {
+        // The engine hands a batch over only when the last one is done: one place is enough.
+        let (sender, receiver) = sync_channel(1);
+        let committer = Committer {
+            connection,
+            file,
+            blobs: Blobs::new(dir),
+            outputs: Outputs::new(),
+            failing: None,
+            commits: 0,
+        };
+        let thread =
+            std::thread::Builder::new().name("journal".into()).spawn(move || committer.run(&receiver, done));
+        Self { sender: Some(sender), thread: thread.ok() }
+    }
+
+    /// Hands a batch over. False if the thread is gone.
+    pub fn hand_over(&self, batch: Batch) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.send(batch).is_ok())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            let _a_panic_there_was_told_there = thread.join();
+        }
+    }
+}
+
+fn set_mode(file: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
+        .map_err(|error| StoreError::Io { path: file.to_owned(), error })
+}
+
+/// What could not be written: rows are kept, as they are few; facts are counted.
+#[derive(Debug, Default)]
+struct Backlog {
+    facts: u64,
+    rows: Batch,
+}
+
+struct Committer {
+    connection: Connection,
+    file: PathBuf,
+    blobs: Blobs,
+    outputs: Outputs,
+    failing: Option<Backlog>,
+    commits: u32,
+}
+
+impl Committer {
+    fn run(mut self, batches: &Receiver<Batch>, mut done: impl FnMut(Done)) {
+        loop {
+            let batch = if self.failing.is_some() {
+                match batches.recv_timeout(AGAIN) {
+                    Ok(batch) => Some(batch),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            } else {
+                match batches.recv() {
+                    Ok(batch) => Some(batch),
+                    Err(_) => break,
+                }
+            };
+            match (batch, self.failing.take()) {
+                (Some(batch), None) => {
+                    let number = batch.number;
+                    match self.commit(&batch) {
+                        Ok(()) => done(Done::Committed { number, size: self.measure() }),
+                        Err(error) => {
+                            self.outputs.clear();
+                            let mut backlog = Backlog::default();
+                            backlog.keep(batch);
+                            self.failing = Some(backlog);
+                            done(Done::Failed { number, why: Untrusted::from(error.to_string()) });
+                        }
+                    }
+                }
+                (batch, Some(mut backlog)) => {
+                    let number = batch.as_ref().map(|batch| batch.number);
+                    if let Some(batch) = batch {
+                        backlog.keep(batch);
+                    }
+                    match self.commit(&backlog.rows) {
+                        Ok(()) => {
+                            done(Done::Recovered { facts: backlog.facts });
+                            if let Some(number) = number {
+                                done(Done::Committed { number, size: None });
+                            }
+                        }
+                        Err(error) => {
+                            self.failing = Some(backlog);
+                            if let Some(number) = number {
+                                done(Done::Failed { number, why: Untrusted::from(error.to_string()) });
+                            }
+                        }
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        // A tidy end: readers find one file, not three.
+        let _the_next_start_does_it_otherwise =
+            self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+    }
+
+    fn measure(&mut self) -> Option<u64> {
+        self.commits += 1;
+        if !(self.commits - 1).is_multiple_of(MEASURE_EVERY) {
+            return None;
+        }
+        let pages: i64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).ok()?;
+        let size: i64 = self.connection.pragma_query_value(None, "page_size", |row| row.get(0)).ok()?;
+        Some(u64::try_from(pages * size).unwrap_or(0) + self.blobs.size())
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let Self { connection, file, blobs, outputs, .. } = self;
+        let fault = sql(file);
+        failpoint::reach("before-commit");
+        let transaction = connection.transaction().map_err(&fault)?;
+        let mut settled = BTreeSet::new();
+        let mut facts = FactWriter::new(&transaction, file, blobs, outputs);
+        for fact in batch.facts.iter() {
+            facts.add(fact)?;
+            if let What::Settled { attempt } = fact.what {
+                settled.insert(attempt);
+            }
+        }
+        facts.end()?;
+        write_rows(&transaction, batch).map_err(&fault)?;
+        for job in &batch.gone_jobs {
+            forget_job(&transaction, file, blobs, *job)?;
+        }
+        for attempt in settled {
+            outputs.retain(|(of, _), _| *of != attempt);
+            seal_outputs(&transaction, file, blobs, attempt)?;
+        }
+        transaction
+            .prepare_cached("INSERT INTO meta VALUES ('alive', ?1) ON CONFLICT DO UPDATE SET value = ?1")
+            .and_then(|mut statement| statement.execute([batch.alive.micros()]))
+            .map_err(&fault)?;
+        transaction.commit().map_err(&fault)?;
+        failpoint::reach("after-commit");
+        Ok(())
+    }
+}
+
+impl Backlog {
+    fn keep(&mut self, batch: Batch) {
+        self.facts += batch.facts.len() as u64;
+        let Self { rows, .. } = self;
+        rows.alive = batch.alive;
+        // The newest row of each entity is enough.
+        for agent in batch.agents {
+            rows.agents.retain(|old| old.id != agent.id);
+            rows.agents.push(agent);
+        }
+        for job in batch.jobs {
+            rows.jobs.retain(|old| old.id != job.id);
+            rows.jobs.push(job);
+        }
+        for attempt in batch.attempts {
+            rows.attempts.retain(|old| old.attempt.id != attempt.attempt.id);
+            rows.attempts.push(attempt);
+        }
+        for problem in batch.problems {
+            rows.problems.retain(|old| old.problem.number != problem.problem.number);
+            rows.problems.push(problem);
+        }
+        rows.gone_jobs.extend(batch.gone_jobs);
+        rows.gone_problems.extend(batch.gone_problems);
+    }
+}
