@@ -138,7 +138,11 @@ impl Screen {
         render(&self.model, next);
         self.model.dirty = false;
         self.frames += 1;
-        self.backend.draw(shown.diff(next).into_iter())?;
+        // As the program's own terminal does: no cell changed, nothing is written.
+        let changes = shown.diff(next);
+        if !changes.is_empty() {
+            self.backend.draw(changes.into_iter())?;
+        }
         self.buffers.swap(0, 1);
         Ok(())
     }

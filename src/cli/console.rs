@@ -13,9 +13,11 @@ use super::session::{Session, Setup, card_url};
 use crate::config::nearest;
 use crate::demo::{Fleet, Scenario, Story, StoryOptions};
 use crate::domain::agent::Source;
+use crate::domain::text::Untrusted;
 use crate::tui::format::Clocks;
 use crate::tui::model::Info;
-use crate::tui::run::{Left, Start, run};
+use crate::tui::run::{Left, Start, run, until_opened};
+use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
 
 /// The embedded fleet is looked at this often, so that a short story shows what happens in it.
@@ -34,9 +36,22 @@ pub(super) async fn open(
     needs_terminal()?;
     let mut greeting = None;
     loop {
-        let setup = Setup::load(&global)?;
+        let setup = Arc::new(Setup::load(&global)?);
         let log = super::log_to_file(&setup.dir, global.debug);
-        let session = Session::open(&setup, &urls, &Login::default(), true).await?;
+        let look = Look::of(&setup);
+        let fleet = Untrusted::from(setup.name.as_str()).line();
+        let mut terminal = look.terminal(&fleet).map_err(no_terminal)?;
+        let opened = until_opened(
+            opened(setup.clone(), urls.clone()),
+            &mut terminal,
+            &fleet,
+            &look.theme,
+            &look.clocks,
+        );
+        let session = match opened.await.map_err(no_terminal)? {
+            Ok(session) => session?,
+            Err(left) => return ended(left, out),
+        };
         let hello = &session.hello;
         let info = Info {
             fleet: hello.fleet.line().into_string(),
@@ -51,8 +66,8 @@ pub(super) async fn open(
             is_demo: false,
         };
         let joined = !session.is_own();
-        let start = Start { greeting: greeting.take(), ..start(&setup, &session, info) };
-        let left = run(start).await.map_err(no_terminal)?;
+        let start = Start { greeting: greeting.take(), ..look.start(&session, info) };
+        let left = run(terminal, start).await.map_err(no_terminal)?;
         if left == Left::Gone {
             // Agents that were named to the engine that has ended stay in this console.
             let snapshot = session.handle.snapshot();
@@ -124,7 +139,10 @@ pub(super) async fn demo(
         let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
         let story = Story::begin(scenario, fleet.clone(), session.handle.clone(), options);
         let told = Some((story.captions.clone(), story.presenter.clone()));
-        let left = run(Start { story: told, ..start(&setup, &session, info) }).await.map_err(no_terminal);
+        let look = Look::of(&setup);
+        let terminal = look.terminal(&setup.name).map_err(no_terminal)?;
+        let left = run(terminal, Start { story: told, ..look.start(&session, info) }).await;
+        let left = left.map_err(no_terminal);
         drop(story);
         session.close(false).await;
         left
@@ -138,23 +156,61 @@ pub(super) async fn demo(
     ended(result?, out)
 }
 
-fn start(setup: &Setup, session: &Session, info: Info) -> Start {
-    let look = &setup.config.console;
-    Start {
-        handle: session.handle.clone(),
-        info,
-        theme: Theme::load(&look.theme, Depth::detect(), look.ascii || !speaks_unicode()),
-        clocks: Clocks::new(&look.zone),
-        mouse: look.mouse,
-        story: None,
-        greeting: None,
+/// Opens a fleet on a thread of its own: reading a large journal takes its time, and the screen has none.
+async fn opened(setup: Arc<Setup>, urls: Vec<String>) -> Result<Session, Failure> {
+    let (told, opened) = tokio::sync::oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new().name("opening".into()).spawn(move || {
+        let session = runtime.block_on(Session::open(&setup, &urls, &Login::default(), true));
+        // Whoever left before it was opened needs it no more: it commits and ends by itself.
+        let _somebody_left = told.send(session);
+    });
+    if let Err(error) = thread {
+        return Err(Failure::internal(format!("no thread can be started: {error}")));
+    }
+    opened.await.unwrap_or_else(|_| Err(Failure::internal("opening the fleet ended by a fault of its own")))
+}
+
+/// How this console looks.
+struct Look {
+    theme: Theme,
+    clocks: Clocks,
+    mouse: bool,
+}
+
+impl Look {
+    fn of(setup: &Setup) -> Self {
+        let look = &setup.config.console;
+        Self {
+            theme: Theme::load(&look.theme, Depth::detect(), look.ascii || !speaks_unicode()),
+            clocks: Clocks::new(&look.zone),
+            mouse: look.mouse,
+        }
+    }
+
+    fn terminal(&self, fleet: &str) -> std::io::Result<Terminal> {
+        Terminal::take(self.mouse, &format!("quarterdeck {fleet}"))
+    }
+
+    fn start(self, session: &Session, info: Info) -> Start {
+        Start {
+            handle: session.handle.clone(),
+            info,
+            theme: self.theme,
+            clocks: self.clocks,
+            mouse: self.mouse,
+            story: None,
+            greeting: None,
+        }
     }
 }
 
 fn ended(left: Left, out: &mut Printer) -> Result<ExitCode, Failure> {
     match left {
         Left::Quit(words) => {
-            out.warn(words);
+            if !words.is_empty() {
+                out.warn(words);
+            }
             Ok(ExitCode::SUCCESS)
         }
         Left::Signal(number) => Ok(ExitCode::from(u8::try_from(128 + number).unwrap_or(129))),

@@ -171,7 +171,7 @@ pub struct Progress {
 
 impl Progress {
     /// How many messages are remembered: a history is in order, so one known message dates all before it.
-    pub const MESSAGES: usize = 64;
+    pub const MESSAGES: usize = 32;
 }
 
 /// An output without its content.

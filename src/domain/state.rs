@@ -136,6 +136,11 @@ impl State {
         self.problems.get(*self.raised.get(&(kind, subject))?)
     }
 
+    /// True if there is no open problem at all.
+    pub fn raises_nothing(&self) -> bool {
+        self.raised.is_empty()
+    }
+
     /// The number that the next problem gets.
     pub fn next_problem(&self) -> u32 {
         self.last_problem + 1
@@ -217,52 +222,62 @@ impl State {
         key
     }
 
-    /// Changes an attempt and keeps every index and count in step with it.
+    /// Changes an attempt and keeps every index and count in step with it. Most changes touch none of them.
     pub(super) fn edit_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
-        self.unindex_attempt(key);
-        if let Some(attempt) = self.attempts.get_mut(key) {
-            edit(attempt);
+        let Some(attempt) = self.attempts.get_mut(key) else { return };
+        let before = Place::of(attempt);
+        edit(attempt);
+        let after = Place::of(attempt);
+        if before != after {
+            self.leave_place(key, &before);
+            self.take_place(key, &after);
+            if before.marks != after.marks {
+                self.changes.push(Changed::Agent(after.agent));
+            }
         }
-        self.index_attempt(key);
+        self.changes.push(Changed::Attempt(key));
     }
 
     pub(super) fn index_attempt(&mut self, key: AttemptKey) {
-        let Some(attempt) = self.attempts.get(key) else { return };
-        let agent = attempt.agent;
-        let mut settled = attempt.phase.is_over();
-        if let Some(task) = &attempt.task {
-            settled = task.settled;
-            self.tasks.insert((agent, task.id.clone()), key);
-        } else if let (Phase::Sending | Phase::Uncertain, Some(message)) =
-            (attempt.phase, &attempt.message_id)
-        {
-            self.wanted.insert((agent, message.clone()), key);
-        }
-        if !settled {
-            self.open.entry(agent).or_default().insert(key);
-        }
-        let marks = Marks::of(attempt);
-        if let Some(agent) = self.agents.get_mut(agent) {
-            marks.add_to(&mut agent.counts, 1);
-        }
+        let Some(place) = self.attempts.get(key).map(Place::of) else { return };
+        self.take_place(key, &place);
         self.changes.push(Changed::Attempt(key));
-        self.changes.push(Changed::Agent(agent));
+        self.changes.push(Changed::Agent(place.agent));
     }
 
     pub(super) fn unindex_attempt(&mut self, key: AttemptKey) {
-        let Some(attempt) = self.attempts.get(key) else { return };
-        let agent = attempt.agent;
-        if let Some(task) = &attempt.task {
-            self.tasks.remove(&(agent, task.id.clone()));
+        let Some(place) = self.attempts.get(key).map(Place::of) else { return };
+        self.leave_place(key, &place);
+    }
+
+    fn take_place(&mut self, key: AttemptKey, place: &Place) {
+        let Place { agent, task, wanted, open, marks } = place;
+        if let Some(task) = task {
+            self.tasks.insert((*agent, task.clone()), key);
         }
-        if let Some(message) = &attempt.message_id {
-            self.wanted.remove(&(agent, message.clone()));
+        if let Some(message) = wanted {
+            self.wanted.insert((*agent, message.clone()), key);
         }
-        if let Some(open) = self.open.get_mut(&agent) {
+        if *open {
+            self.open.entry(*agent).or_default().insert(key);
+        }
+        if let Some(agent) = self.agents.get_mut(*agent) {
+            marks.add_to(&mut agent.counts, 1);
+        }
+    }
+
+    fn leave_place(&mut self, key: AttemptKey, place: &Place) {
+        let Place { agent, task, wanted, marks, .. } = place;
+        if let Some(task) = task {
+            self.tasks.remove(&(*agent, task.clone()));
+        }
+        if let Some(message) = wanted {
+            self.wanted.remove(&(*agent, message.clone()));
+        }
+        if let Some(open) = self.open.get_mut(agent) {
             open.remove(&key);
         }
-        let marks = Marks::of(attempt);
-        if let Some(agent) = self.agents.get_mut(agent) {
+        if let Some(agent) = self.agents.get_mut(*agent) {
             marks.add_to(&mut agent.counts, u32::MAX);
         }
     }
@@ -289,8 +304,33 @@ impl State {
     }
 }
 
+/// Where an attempt stands in the indexes.
+#[derive(PartialEq, Eq)]
+struct Place {
+    agent: AgentKey,
+    task: Option<TaskId>,
+    /// Its message, as long as a task may turn out to be its answer.
+    wanted: Option<MessageId>,
+    open: bool,
+    marks: Marks,
+}
+
+impl Place {
+    fn of(attempt: &Attempt) -> Self {
+        let task = attempt.task.as_ref();
+        let looks = task.is_none() && matches!(attempt.phase, Phase::Sending | Phase::Uncertain);
+        Self {
+            agent: attempt.agent,
+            task: task.map(|task| task.id.clone()),
+            wanted: attempt.message_id.clone().filter(|_| looks),
+            open: !task.map_or(attempt.phase.is_over(), |task| task.settled),
+            marks: Marks::of(attempt),
+        }
+    }
+}
+
 /// What an attempt adds to its agent's counts.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Marks {
     live: bool,
     need_you: bool,

@@ -16,7 +16,7 @@ use crate::store::{Batch, Writer};
 
 /// What nothing waits for is committed this far apart at least: a busy stream then costs a row for what it
 /// told meanwhile, not one for each event. A send, a cancel, an answer or a reply never waits for it.
-const APART: Duration = Duration::from_millis(25);
+const APART: Duration = Duration::from_millis(50);
 /// Facts that may wait for the disk before agents are slowed down.
 const MOST_FACTS: usize = 65_536;
 /// And bytes of content in them.

@@ -126,8 +126,15 @@ pub(super) async fn read(
         Reading { codec, gathered: Gathered::default(), out: Vec::new(), seen: false, ended: None };
     let first_by = Instant::now() + FIRST;
     let mut answered = false;
+    // What is gathered is due later each time; the timer is moved only when it rings too early.
+    let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
     let end = loop {
         let due = reading.gathered.since.map(|since| since + GATHER);
+        let wanted = due.unwrap_or(first_by);
+        let waits = due.is_some() || !answered;
+        if waits && (wanted < timer.deadline() || timer.is_elapsed()) {
+            timer.as_mut().reset(wanted);
+        }
         let step = {
             let mut count = 0u64;
             let read = reader.read(|event| {
@@ -136,7 +143,7 @@ pub(super) async fn read(
             });
             let step = tokio::select! {
                 read = read => Some(read),
-                () = tokio::time::sleep_until(due.unwrap_or(first_by)), if due.is_some() || !answered => None,
+                () = timer.as_mut(), if waits => None,
             };
             events.fetch_add(count, Ordering::Relaxed);
             step
@@ -145,6 +152,7 @@ pub(super) async fn read(
             Some(Ok(true)) => None,
             Some(Ok(false)) => Some(Ok(())),
             Some(Err(cause)) => Some(Err(cause)),
+            None if wanted > Instant::now() => None,
             None if due.is_some() => {
                 reading.flush(false);
                 None

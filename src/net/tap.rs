@@ -10,8 +10,8 @@ use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
 /// Frames kept of each agent, and their bytes together.
-const FRAMES: usize = 256;
-const BYTES: usize = 256 * 1024;
+const FRAMES: usize = 128;
+const BYTES: usize = 128 * 1024;
 /// Where all agents are looked at: so many frames of each, and in all.
 const OF_EACH: usize = 64;
 const OF_ALL: usize = 512;
@@ -19,13 +19,14 @@ const OF_ALL: usize = 512;
 const FRAME: usize = 16 * 1024;
 
 /// Which way a frame went, and what it is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub enum Kind {
     /// From us.
     Request,
     /// The answer's head, and its body if it is not a stream.
     Response,
     /// One event of a stream.
+    #[default]
     Event,
     /// A stream ended, or a call failed.
     End,
@@ -62,11 +63,44 @@ pub struct Frame {
     pub bytes: usize,
 }
 
-#[derive(Debug, Default)]
+/// A frame as it is kept: its buffers serve again when it has become old.
+#[derive(Default)]
+struct Kept {
+    number: u64,
+    at: At,
+    call: u64,
+    kind: Kind,
+    head: String,
+    text: String,
+    bytes: usize,
+}
+
+impl Kept {
+    fn frame(&self) -> Frame {
+        Frame {
+            number: self.number,
+            at: self.at,
+            call: self.call,
+            kind: self.kind,
+            head: Untrusted::from(self.head.as_str()),
+            text: Untrusted::from(self.text.as_str()),
+            bytes: self.bytes,
+        }
+    }
+}
+
+#[derive(Default)]
 struct Ring {
-    frames: VecDeque<Frame>,
+    frames: VecDeque<Kept>,
     bytes: usize,
     next: u64,
+}
+
+impl std::fmt::Debug for Ring {
+    // What agents said does not leave through here.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("frames", &self.frames.len()).finish_non_exhaustive()
+    }
 }
 
 /// The frames of all agents.
@@ -112,7 +146,7 @@ impl Tap {
             let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
             // Of many agents only the newest frames are looked at.
             let skip = if alone { 0 } else { ring.frames.len().saturating_sub(OF_EACH) };
-            frames.extend(ring.frames.iter().skip(skip).map(|frame| (key, frame.clone())));
+            frames.extend(ring.frames.iter().skip(skip).map(|kept| (key, kept.frame())));
         }
         frames.sort_by_key(|(_, frame)| frame.at);
         if !alone {
@@ -143,18 +177,24 @@ impl Line {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let (text, head) = (Untrusted::from(&text[..end]), Untrusted::from(head));
-        let cost = text.len() + head.len();
+        let text = &text[..end];
+        let at = self.clock.now();
         let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
         ring.next += 1;
-        let frame =
-            Frame { number: ring.next, at: self.clock.now(), call: self.call, kind, head, text, bytes };
-        ring.frames.push_back(frame);
-        ring.bytes += cost;
-        while ring.frames.len() > FRAMES || (ring.bytes > BYTES && ring.frames.len() > 1) {
-            if let Some(old) = ring.frames.pop_front() {
-                ring.bytes -= old.text.len() + old.head.len();
-            }
+        ring.bytes += text.len() + head.len();
+        let mut kept = Kept::default();
+        while ring.frames.len() >= FRAMES || (ring.bytes > BYTES && !ring.frames.is_empty()) {
+            let Some(old) = ring.frames.pop_front() else { break };
+            ring.bytes -= old.text.len() + old.head.len();
+            kept = old;
         }
+        kept.head.clear();
+        kept.head.push_str(head);
+        kept.text.clear();
+        // A buffer that was made for a much longer frame would hold its memory for good.
+        kept.text.shrink_to(4 * text.len().max(256));
+        kept.text.push_str(text);
+        (kept.number, kept.at, kept.call, kept.kind, kept.bytes) = (ring.next, at, self.call, kind, bytes);
+        ring.frames.push_back(kept);
     }
 }

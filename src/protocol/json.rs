@@ -133,7 +133,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for LooseText<'a> {
                 f.write_str("a string")
             }
             fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                Ok(LooseText(String::from_utf8_lossy(bytes)))
+                // The check for good text is much quicker than the search for what is bad in it.
+                let text =
+                    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
+                Ok(LooseText(text))
             }
             fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
                 Ok(LooseText(Cow::Owned(String::from_utf8_lossy(bytes).into_owned())))

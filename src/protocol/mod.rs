@@ -20,6 +20,7 @@ pub mod error;
 pub mod json;
 pub mod jsonrpc;
 pub mod question;
+mod scan;
 mod shared;
 pub mod sse;
 pub mod timestamp;

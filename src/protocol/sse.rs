@@ -74,7 +74,17 @@ impl Guard {
                 }
                 _ => &tail[1..],
             };
-            if self.line.is_empty() {
+            if self.lines == 0
+                && self.line.is_empty()
+                && line.len() <= MOST
+                && let Some(after) = rest.strip_prefix(b"\n")
+                && let Some(data) = line.strip_prefix(b"data:")
+            {
+                // Nearly every event: one line, whole, and the empty line behind it.
+                rest = after;
+                let data = lossy(data.strip_prefix(b" ").unwrap_or(data));
+                take(Event { name: Cow::Borrowed(""), data });
+            } else if self.line.is_empty() {
                 self.end_line(line, &mut take)?;
             } else {
                 if self.line.len() + line.len() > MOST {
@@ -133,7 +143,7 @@ impl Guard {
         if self.event.len() + line.len() > MOST {
             return Err(Cause::Limit(Limit::SseEvent));
         }
-        self.event.push_str(&String::from_utf8_lossy(line));
+        self.event.push_str(&lossy(line));
         self.event.push('\n');
         self.lines += 1;
         Ok(())
@@ -155,6 +165,11 @@ impl Guard {
         }
         self.event.clear();
     }
+}
+
+/// Text with what is broken in it replaced. The check for good text is much quicker than that search.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Reads one whole event, ended by an empty line, by `eventsource-stream`.

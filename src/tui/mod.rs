@@ -10,6 +10,7 @@ pub mod input;
 pub mod keymap;
 pub mod layout;
 pub mod model;
+pub mod opening;
 pub mod overlays;
 pub mod render;
 pub mod run;

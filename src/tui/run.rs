@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use crossterm::event::{Event, KeyEventKind, MouseButton, MouseEventKind};
+use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -14,8 +14,9 @@ use super::format::Clocks;
 use super::input::Input;
 use super::keymap::Chord;
 use super::model::{Cmd, Info, Model, Mouse, Msg, Shared};
+use super::opening;
 use super::overlays::card;
-use super::render::render;
+use super::render::{Drawn, render};
 use super::terminal::Terminal;
 use super::theme::{Role, Theme};
 use super::update::update;
@@ -68,13 +69,57 @@ pub enum Left {
     Signal(i32),
 }
 
+/// Shows that a fleet is being opened until it is. `Err` inside: somebody left before.
+///
+/// # Errors
+/// The terminal cannot be written to.
+pub async fn until_opened<T>(
+    opened: impl Future<Output = T>,
+    terminal: &mut Terminal,
+    fleet: &str,
+    theme: &Theme,
+    clocks: &Clocks,
+) -> io::Result<Result<T, Left>> {
+    let mut signals = Signals::listen()?;
+    let draw = |terminal: &mut Terminal| {
+        terminal.draw(|buffer| {
+            opening::frame(buffer, fleet, theme, clocks);
+            Drawn::default()
+        })
+    };
+    draw(terminal)?;
+    let mut input = Input::start();
+    let mut opened = std::pin::pin!(opened);
+    let ended = loop {
+        tokio::select! {
+            biased;
+            opened = &mut opened => break Ok(opened),
+            number = signals.recv() => break Err(Left::Signal(number)),
+            event = input.next() => match event {
+                Some(Ok(Event::Resize(width, height))) => {
+                    terminal.resize(width, height)?;
+                    draw(terminal)?;
+                }
+                Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
+                    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+                    if matches!((key.code, control), (KeyCode::Char('q'), false) | (KeyCode::Char('c'), true)) {
+                        break Err(Left::Quit(String::new()));
+                    }
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => break Err(Left::Signal(1)),
+            },
+        }
+    };
+    input.stop().await;
+    Ok(ended)
+}
+
 /// Runs the console until somebody leaves.
 ///
 /// # Errors
-/// The terminal cannot be taken.
-pub async fn run(start: Start) -> io::Result<Left> {
-    let title = format!("quarterdeck {}", start.info.fleet);
-    let mut terminal = Terminal::take(start.mouse, &title)?;
+/// The terminal cannot be written to.
+pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     let (news, told) = mpsc::channel(NEWS);
     let snapshot = start.handle.snapshot();
     let base = (Instant::now(), snapshot.at);

@@ -173,6 +173,10 @@ fn subject(turn: &Turn, attempt: &Attempt) -> String {
 
 /// Brings the open problems of a subject in line with what was found.
 fn settle(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>) {
+    // Nearly every step finds nothing where nothing was.
+    if found.is_empty() && turn.state().raises_nothing() {
+        return;
+    }
     let mut found: BTreeMap<Kind, Finding> =
         found.into_iter().map(|finding| (finding.kind, finding)).collect();
     for kind in kinds {

@@ -1,9 +1,6 @@
 //! 0.3 JSON to domain.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-
+use super::quick;
 use crate::domain::cause::Cause;
 use crate::domain::id::{MessageId, TaskId};
 use crate::domain::message::{Artifact, Content, Json, Message, Part, Role};
@@ -34,9 +31,11 @@ fn is_message(object: &Object<'_>) -> bool {
 }
 
 pub(super) fn event(data: &str) -> Result<Event<'_>, Cause> {
-    if let Some(chunk) = chunk(data) {
-        return Ok(chunk);
-    }
+    quick::chunk(data).map_or_else(|| any_event(data), Ok)
+}
+
+/// An event of any shape.
+pub(super) fn any_event(data: &str) -> Result<Event<'static>, Cause> {
     let result = match jsonrpc::open(data) {
         Ok(result) => result,
         Err(cause @ Cause::Rpc(_)) => return Ok(Event::Error(cause)),
@@ -71,66 +70,6 @@ pub(super) fn event(data: &str) -> Result<Event<'_>, Cause> {
         None => StreamEvent::Unknown(Json::new(result)),
     };
     Ok(Event::Full(event))
-}
-
-/// A chunk of plain text that goes behind what is there: no metadata, one part, nothing unknown.
-fn chunk(data: &str) -> Option<Event<'_>> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        result: Update<'a>,
-        #[serde(rename = "id")]
-        _id: serde::de::IgnoredAny,
-        #[serde(rename = "jsonrpc")]
-        _jsonrpc: serde::de::IgnoredAny,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Update<'a> {
-        #[serde(borrow)]
-        kind: Cow<'a, str>,
-        #[serde(borrow)]
-        task_id: Cow<'a, str>,
-        #[serde(rename = "contextId")]
-        _context_id: serde::de::IgnoredAny,
-        #[serde(borrow)]
-        artifact: Chunk<'a>,
-        append: bool,
-        #[serde(default)]
-        last_chunk: bool,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Chunk<'a> {
-        #[serde(borrow)]
-        artifact_id: Cow<'a, str>,
-        #[serde(default, rename = "name")]
-        _name: serde::de::IgnoredAny,
-        #[serde(borrow)]
-        parts: [Text<'a>; 1],
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Text<'a> {
-        #[serde(borrow)]
-        kind: Cow<'a, str>,
-        #[serde(borrow)]
-        text: Cow<'a, str>,
-    }
-    memchr::memmem::find(data.as_bytes(), b"\"artifact-update\"")?;
-    let envelope: Envelope<'_> = serde_json::from_str(data).ok()?;
-    let update = envelope.result;
-    let Chunk { artifact_id, parts: [part], .. } = update.artifact;
-    if !update.append || update.kind != "artifact-update" || part.kind != "text" {
-        return None;
-    }
-    Some(Event::Chunk {
-        task: update.task_id,
-        artifact: artifact_id,
-        text: part.text,
-        last: update.last_chunk,
-    })
 }
 
 fn task(raw: &str) -> Result<TaskReport, Cause> {

@@ -5,6 +5,7 @@
 
 mod decode;
 mod encode;
+mod quick;
 
 use super::{Codec, Event, Incoming, Reply, Request};
 use crate::domain::card::Dialect;

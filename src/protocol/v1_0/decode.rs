@@ -1,9 +1,6 @@
 //! 1.0 JSON to domain.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-
+use super::quick;
 use crate::domain::cause::Cause;
 use crate::domain::effect::ListQuery;
 use crate::domain::id::{MessageId, TaskId};
@@ -35,9 +32,11 @@ pub(super) fn reply(body: &str) -> Result<Reply, Cause> {
 }
 
 pub(super) fn event(data: &str) -> Result<Event<'_>, Cause> {
-    if let Some(chunk) = chunk(data) {
-        return Ok(chunk);
-    }
+    quick::event(data).map_or_else(|| any_event(data), Ok)
+}
+
+/// An event of any shape.
+pub(super) fn any_event(data: &str) -> Result<Event<'static>, Cause> {
     let result = match jsonrpc::open(data) {
         Ok(result) => result,
         Err(cause @ Cause::Rpc(_)) => return Ok(Event::Error(cause)),
@@ -72,69 +71,6 @@ pub(super) fn event(data: &str) -> Result<Event<'_>, Cause> {
     Ok(Event::Full(StreamEvent::Unknown(Json::new(result))))
 }
 
-/// A chunk of plain text that goes behind what is there: no metadata, one part, nothing unknown.
-fn chunk(data: &str) -> Option<Event<'_>> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Envelope<'a> {
-        #[serde(borrow)]
-        result: Wrapper<'a>,
-        #[serde(rename = "id")]
-        _id: serde::de::IgnoredAny,
-        #[serde(rename = "jsonrpc")]
-        _jsonrpc: serde::de::IgnoredAny,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Wrapper<'a> {
-        #[serde(borrow)]
-        artifact_update: Update<'a>,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Update<'a> {
-        #[serde(borrow)]
-        task_id: Cow<'a, str>,
-        #[serde(rename = "contextId")]
-        _context_id: serde::de::IgnoredAny,
-        #[serde(borrow)]
-        artifact: Chunk<'a>,
-        append: bool,
-        #[serde(default)]
-        last_chunk: bool,
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields, rename_all = "camelCase")]
-    struct Chunk<'a> {
-        #[serde(borrow)]
-        artifact_id: Cow<'a, str>,
-        #[serde(default, rename = "name")]
-        _name: serde::de::IgnoredAny,
-        #[serde(borrow)]
-        parts: [Text<'a>; 1],
-    }
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Text<'a> {
-        #[serde(borrow)]
-        text: Cow<'a, str>,
-    }
-    // Members come in any order, but the name of this one tells it from the rest.
-    memchr::memmem::find(data.as_bytes(), b"\"artifactUpdate\"")?;
-    let envelope: Envelope<'_> = serde_json::from_str(data).ok()?;
-    let update = envelope.result.artifact_update;
-    if !update.append {
-        return None;
-    }
-    let Chunk { artifact_id, parts: [part], .. } = update.artifact;
-    Some(Event::Chunk {
-        task: update.task_id,
-        artifact: artifact_id,
-        text: part.text,
-        last: update.last_chunk,
-    })
-}
-
 pub(super) fn task(raw: &str) -> Result<TaskReport, Cause> {
     let object = Object::parse(raw)?;
     let id = object.filled("id").ok_or_else(|| malformed("a task without an id"))?;
@@ -161,7 +97,7 @@ fn status(object: &Object<'_>) -> Status {
     }
 }
 
-fn state(text: Option<&str>) -> TaskState {
+pub(super) fn state(text: Option<&str>) -> TaskState {
     match text {
         Some("TASK_STATE_SUBMITTED") => TaskState::Submitted,
         Some("TASK_STATE_WORKING") => TaskState::Working,
@@ -176,14 +112,18 @@ fn state(text: Option<&str>) -> TaskState {
     }
 }
 
+pub(super) fn role(text: Option<&str>) -> Role {
+    match text {
+        Some("ROLE_USER") => Role::User,
+        Some("ROLE_AGENT") => Role::Agent,
+        other => Role::Other(other.unwrap_or_default().into()),
+    }
+}
+
 pub(super) fn message(object: &Object<'_>) -> Message {
     Message {
         id: MessageId(or_empty(object, "messageId")),
-        role: match object.text("role").as_deref() {
-            Some("ROLE_USER") => Role::User,
-            Some("ROLE_AGENT") => Role::Agent,
-            other => Role::Other(other.unwrap_or_default().into()),
-        },
+        role: role(object.text("role").as_deref()),
         parts: parts(object),
         context: context(object),
         task: task_id(object),

@@ -23,6 +23,9 @@ use crate::store::{StoreError, read, sql};
 /// are those of the last.
 const BUNDLE: &str = "bundle";
 
+/// How facts about outputs begin.
+const ARTIFACT_SEEN: &str = r#"{"what":"artifact_seen","#;
+
 /// Where an output goes on.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OutputState {
@@ -80,7 +83,7 @@ impl<'t> FactWriter<'t> {
             _ => None,
         };
         let bundle = self.bundles.entry(fact.owner).or_insert_with(|| Bundle {
-            text: String::with_capacity(512),
+            text: String::with_capacity(4096),
             first: 0,
             count: 0,
             seq: 0,
@@ -274,7 +277,7 @@ impl<'t> FactWriter<'t> {
             })
             .map_err(sql(self.file))?;
         for row in &rows {
-            for (_, body) in bodies(row) {
+            for body in artifacts_in(row) {
                 if let Some(What::ArtifactSeen { attempt: of, artifact: which, append, parts, .. }) =
                     What::get(body)
                     && of == attempt
@@ -313,6 +316,16 @@ pub(in crate::store) fn bodies(row: &str) -> Vec<(Option<(u64, i64)>, &str)> {
         Some((Some(place), item.raw("body")?))
     });
     items.collect()
+}
+
+/// The bodies of facts about outputs in a row. Most of a row is about something else, and reading all of
+/// it takes long; within JSON text, what they begin with can stand nowhere else, as there are no bare
+/// quotes in a string.
+fn artifacts_in(row: &str) -> impl Iterator<Item = &str> {
+    memchr::memmem::find_iter(row.as_bytes(), ARTIFACT_SEEN).filter_map(|at| {
+        let rest = serde_json::Deserializer::from_str(row.get(at..)?);
+        rest.into_iter::<&serde_json::value::RawValue>().next()?.ok().map(serde_json::value::RawValue::get)
+    })
 }
 
 /// What a part holds, as text, and of which kind it is.

@@ -29,6 +29,10 @@ use rows::{forget_job, seal_outputs, write_rows};
 
 /// After a failure the writer tries again this often.
 const AGAIN: Duration = Duration::from_secs(1);
+/// The pages that the writer keeps in memory, once it has needed them.
+const CACHE_KIB: i64 = 8 * 1024;
+/// The write-ahead log goes over into the file when it is this long.
+const CHECKPOINT_PAGES: i64 = 4_000;
 /// The size of the store is told after this many commits.
 const MEASURE_EVERY: u32 = 4096;
 
@@ -117,6 +121,10 @@ impl Writer {
         migrate::check(migrate::version(&connection, &file)?, &file)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sql(&file))?;
         migrate::migrate(&mut connection, &file)?;
+        // A busy fleet changes the same few thousand pages again and again: they stay in memory, and go
+        // over into the file in larger portions.
+        connection.pragma_update(None, "cache_size", -CACHE_KIB).map_err(sql(&file))?;
+        connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(sql(&file))?;
         Ok(Self::start(connection, file, dir, done))
     }
 

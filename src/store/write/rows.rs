@@ -14,22 +14,22 @@ use crate::store::{StoreError, sql};
 
 pub(super) fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
     for agent in &batch.agents {
-        transaction.prepare_cached("INSERT OR REPLACE INTO agent VALUES (?1, ?2, ?3)")?.execute(params![
-            agent.id.0.as_bytes(),
-            VERSION,
-            agent.put()
-        ])?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO agent VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET version = ?2, body = ?3",
+            )?
+            .execute(params![agent.id.0.as_bytes(), VERSION, agent.put()])?;
     }
     for job in &batch.jobs {
-        transaction.prepare_cached("INSERT OR REPLACE INTO job VALUES (?1, ?2, ?3)")?.execute(params![
-            job.id.0.as_bytes(),
-            VERSION,
-            job.put()
-        ])?;
+        transaction
+            .prepare_cached(
+                "INSERT INTO job VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET version = ?2, body = ?3",
+            )?
+            .execute(params![job.id.0.as_bytes(), VERSION, job.put()])?;
     }
     for row in &batch.attempts {
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO attempt VALUES (?1, ?2, ?3, ?4)")?
+            .prepare_cached("INSERT INTO attempt VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET version = ?3, body = ?4")?
             .execute(params![row.attempt.id.0.as_bytes(), row.job.0.as_bytes(), VERSION, row.put()])?;
     }
     for row in &batch.problems {

@@ -233,7 +233,7 @@ impl Screen for WireView {
                 !self.state.filter.is_empty(),
                 &[
                     "Nothing was on the wire yet.",
-                    "The last 256 frames of each agent are kept while this program runs; ctrl-r on an agent makes some.",
+                    "The last 128 frames of each agent are kept while this program runs; ctrl-r on an agent makes some.",
                 ],
             );
         }

@@ -209,6 +209,33 @@ fn a_second_console_joins_the_first_and_goes_on_without_it() {
 }
 
 #[test]
+fn whoever_waits_for_the_journal_sees_that_and_can_leave() {
+    use rustix::process::Signal;
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
+    let data = desk.dir.path().join("data");
+    quarterdeck::store::make_dir(&data).unwrap();
+    // Somebody holds the data and says nothing: opening takes as long as it takes.
+    let lock = quarterdeck::store::lock::Lock::take(&data).unwrap().unwrap();
+    for (keys, signal, code) in [("q", None, 0), ("\u{3}", None, 0), ("2nx", Some(Signal::TERM), 143)] {
+        let mut terminal = desk.open((80, 24), &[]);
+        terminal.shows("recovering");
+        terminal.type_in(keys);
+        if let Some(signal) = signal {
+            terminal.signal(signal);
+        }
+        let (ended, written) = terminal.ends();
+        assert_eq!(ended, code, "{written}");
+        assert_restored(&written);
+    }
+    let mut terminal = desk.open((80, 24), &[]);
+    terminal.shows("recovering");
+    drop(lock);
+    terminal.shows("● 1 up");
+    terminal.type_in(":q\r");
+    assert_restored(&terminal.ends().1);
+}
+
+#[test]
 fn signals_restore_the_terminal() {
     use rustix::process::Signal;
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);

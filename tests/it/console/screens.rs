@@ -3,6 +3,8 @@
 use quarterdeck::domain::id::AgentKey;
 use quarterdeck::net::tap::{Frame, Kind};
 use quarterdeck::tui::theme::{Depth, Theme};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
 
 use super::Console;
 use super::scene::{Scene, at};
@@ -112,6 +114,21 @@ fn every_screen_at_every_size() {
     ] {
         check(name, keys);
     }
+}
+
+#[test]
+fn a_fleet_that_is_being_opened_says_so() {
+    use quarterdeck::tui::format::Clocks;
+    let mut all = String::new();
+    for (width, height) in SIZES.into_iter().chain([(10, 3)]) {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+        let theme = Theme::load("dark", Depth::None, false);
+        quarterdeck::tui::opening::frame(&mut buffer, "prod-eu", &theme, &Clocks::new("UTC"));
+        let rows = (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect::<String>());
+        let rows: Vec<String> = rows.map(|row| row.trim_end().to_owned()).collect();
+        all.push_str(&format!("── {width}x{height}\n{}\n", rows.join("\n")));
+    }
+    insta::assert_snapshot!("screen-opening", all);
 }
 
 #[test]

@@ -1,0 +1,259 @@
+//! A cursor over JSON text, for the few shapes that come thousands of times a second.
+//!
+//! It knows what these shapes are made of and gives up on anything else; the caller then reads the text
+//! the long way, which knows everything. `tests/it/recordings.rs` holds both ways against each other.
+
+use std::borrow::Cow;
+
+/// Somewhere in a JSON text.
+#[derive(Clone, Debug)]
+pub struct Cursor<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At its start.
+    pub fn new(text: &'a str) -> Self {
+        Self { text, at: 0 }
+    }
+
+    /// Where the next value begins, in bytes.
+    pub fn here(&mut self) -> Option<usize> {
+        self.peek().map(|_| self.at)
+    }
+
+    /// What it has passed since then.
+    pub fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
+    }
+
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            match self.text.as_bytes().get(self.at)? {
+                b' ' | b'\n' | b'\r' | b'\t' => self.at += 1,
+                byte => return Some(*byte),
+            }
+        }
+    }
+
+    /// Steps over one byte, if it is the next that is no white space.
+    pub fn eat(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// Nothing but white space is left.
+    pub fn end(mut self) -> Option<()> {
+        self.peek().is_none().then_some(())
+    }
+
+    /// A string between its quotes, as it is written, and whether it holds escapes.
+    fn string(&mut self) -> Option<(&'a str, bool)> {
+        self.eat(b'"')?;
+        let (text, start) = (self.text, self.at);
+        let mut escapes = false;
+        loop {
+            self.at += plain(text.as_bytes().get(self.at..)?);
+            match text.as_bytes().get(self.at)? {
+                b'"' => break,
+                b'\\' => {
+                    escapes = true;
+                    self.at += 2;
+                }
+                // A bare control character is no JSON.
+                _ => return None,
+            }
+        }
+        let end = self.at;
+        self.at += 1;
+        Some((&text[start..end], escapes))
+    }
+
+    /// A string. Half a surrogate pair is not understood here.
+    pub fn text(&mut self) -> Option<Cow<'a, str>> {
+        let (text, escapes) = self.string()?;
+        if escapes { unescaped(text).map(Cow::Owned) } else { Some(Cow::Borrowed(text)) }
+    }
+
+    /// A string without escapes.
+    pub fn plain(&mut self) -> Option<&'a str> {
+        self.string().and_then(|(text, escapes)| (!escapes).then_some(text))
+    }
+
+    /// `true` or `false`.
+    pub fn flag(&mut self) -> Option<bool> {
+        self.peek()?;
+        let rest = &self.text[self.at..];
+        let (word, value) = if rest.starts_with("true") { ("true", true) } else { ("false", false) };
+        rest.starts_with(word).then(|| self.at += word.len())?;
+        Some(value)
+    }
+
+    /// Steps over a string without escapes or a whole number.
+    pub fn skip_scalar(&mut self) -> Option<()> {
+        if self.peek()? == b'"' {
+            return self.plain().map(|_| ());
+        }
+        let rest = &self.text.as_bytes()[self.at..];
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let is_number = digits == 1 || (digits > 1 && rest[0] != b'0');
+        (is_number && digits < 16).then(|| self.at += digits)
+    }
+
+    /// An object: `take` reads the value of each member. A name with escapes is not understood.
+    pub fn members(&mut self, mut take: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
+        self.eat(b'{')?;
+        loop {
+            let name = self.plain()?;
+            self.eat(b':')?;
+            take(self, name)?;
+            match self.peek()? {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        Some(())
+    }
+
+    /// An array of one value.
+    pub fn only<T>(&mut self, take: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.eat(b'[')?;
+        let value = take(self)?;
+        self.eat(b']')?;
+        Some(value)
+    }
+}
+
+/// What a string with escapes says.
+fn unescaped(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        out.push_str(&rest[..at]);
+        let mut used = 2;
+        out.push(match rest.as_bytes().get(at + 1)? {
+            b'"' => '"',
+            b'\\' => '\\',
+            b'/' => '/',
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                used = 6;
+                let digits = rest.get(at + 2..at + 6)?;
+                // `from_str_radix` takes a sign too.
+                let all = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+                all.then(|| u32::from_str_radix(digits, 16).ok()).flatten().and_then(char::from_u32)?
+            }
+            _ => return None,
+        });
+        rest = rest.get(at + used..)?;
+    }
+    out.push_str(rest);
+    Some(out)
+}
+
+/// How many bytes come before a quote, a backslash or a control character, eight at a time: most strings
+/// are too short for anything that has to be set up.
+fn plain(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = zeros(word ^ (ONES * u64::from(b'"')));
+        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * u64::from(b' ')) & !word & HIGHS;
+        let found = quote | backslash | control;
+        if found != 0 {
+            // The lowest mark is exact; a borrow can only spoil those above it.
+            return at * 8 + found.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
+    words.len() * 8 + rest.iter().take_while(|byte| is_plain(byte)).count()
+}
+
+/// Keeps what a member says; a member that comes twice is not understood.
+pub fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
+    if place.is_some() {
+        return None;
+    }
+    *place = value;
+    place.as_ref().map(|_| ())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use crate::domain::message::{Artifact, Part};
+    use crate::domain::task::StreamEvent;
+    use crate::protocol::Event;
+
+    type Long = fn(&str) -> Result<Event<'static>, crate::domain::cause::Cause>;
+
+    /// What is read the quick way is what is read the long way, for the text and for whatever a change of
+    /// one byte makes of it.
+    pub fn check(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: Long) {
+        assert!(quick(text).is_some(), "the quick way does not know {text}");
+        let bytes = text.as_bytes();
+        for at in 0..bytes.len() {
+            let changes = [
+                b"".as_slice(),
+                b"\"",
+                b"\\",
+                b" ",
+                b"x",
+                b"0",
+                b"{",
+                b"}",
+                b"[",
+                b",",
+                b":",
+                b"\n",
+                b"\xc3\xa9",
+            ];
+            for change in changes {
+                let changed = [&bytes[..at], change, &bytes[at + 1..]].concat();
+                same(&String::from_utf8_lossy(&changed), quick, long);
+            }
+        }
+        same(text, quick, long);
+    }
+
+    fn same(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: Long) {
+        let Some(quick) = quick(text) else { return };
+        let long = long(text).unwrap_or_else(|cause| panic!("only the quick way reads {text}: {cause}"));
+        assert_eq!(told(quick), told(long), "{text}");
+    }
+
+    /// A chunk as what it stands for. A name or a context may come along; neither changes an append.
+    fn told(event: Event<'_>) -> String {
+        let event = match event {
+            Event::Chunk { task, artifact, text, last } => StreamEvent::Artifact {
+                task: (!task.is_empty()).then(|| (*task).into()),
+                context: None,
+                artifact: Artifact {
+                    id: (*artifact).into(),
+                    name: None,
+                    description: None,
+                    parts: vec![Part::text(&*text)],
+                    metadata: None,
+                },
+                append: true,
+                last,
+            },
+            Event::Full(StreamEvent::Artifact { task, artifact, append, last, .. }) => {
+                let artifact = Artifact { name: None, ..artifact };
+                StreamEvent::Artifact { task, context: None, artifact, append, last }
+            }
+            Event::Full(event) => event,
+            Event::Error(cause) => return cause.to_string(),
+        };
+        format!("{event:?}")
+    }
+}

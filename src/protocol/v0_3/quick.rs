@@ -1,0 +1,66 @@
+//! The event that comes thousands of times a second, read in one pass: a chunk of plain text that goes behind
+//! what is there. Anything else is for `decode`.
+
+use std::borrow::Cow;
+
+use crate::protocol::Event;
+use crate::protocol::scan::{Cursor, once};
+
+pub(super) fn chunk(data: &str) -> Option<Event<'_>> {
+    let mut cursor = Cursor::new(data);
+    let mut event = None;
+    cursor.members(|cursor, name| match name {
+        "jsonrpc" | "id" => cursor.skip_scalar(),
+        "result" => once(&mut event, update(cursor)),
+        _ => None,
+    })?;
+    cursor.end()?;
+    event
+}
+
+fn update<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
+    let (mut kind, mut task, mut artifact) = (None, None, None);
+    let (mut text, mut append, mut last) = (None, None, None);
+    cursor.members(|cursor, name| match name {
+        "kind" => once(&mut kind, cursor.plain().filter(|kind| *kind == "artifact-update")),
+        "taskId" => once(&mut task, cursor.text()),
+        "contextId" => cursor.skip_scalar(),
+        "append" => once(&mut append, cursor.flag()),
+        "lastChunk" => once(&mut last, cursor.flag()),
+        "artifact" => cursor.members(|cursor, name| match name {
+            "artifactId" => once(&mut artifact, cursor.text()),
+            "name" => cursor.skip_scalar(),
+            "parts" => once(&mut text, cursor.only(only_text)),
+            _ => None,
+        }),
+        _ => None,
+    })?;
+    let (_, task, artifact, text) = (kind?, task?, artifact?, text?);
+    (append == Some(true)).then(|| Event::Chunk { task, artifact, text, last: last.unwrap_or(false) })
+}
+
+fn only_text<'a>(cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
+    let (mut kind, mut text) = (None, None);
+    cursor.members(|cursor, name| match name {
+        "kind" => once(&mut kind, cursor.plain().filter(|kind| *kind == "text")),
+        "text" => once(&mut text, cursor.text()),
+        _ => None,
+    })?;
+    kind.and(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::protocol::scan::tests::check;
+    use crate::protocol::v0_3::decode::any_event;
+
+    #[test]
+    fn quick_chunks_are_what_they_are_the_long_way() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":"1","result":{"kind":"artifact-update","taskId":"t","contextId":"c","artifact":{"artifactId":"a","name":"n","parts":[{"kind":"text","text":"a \"b\"\n"}]},"append":true,"lastChunk":true}}"#,
+            r#"{"result":{"append":true,"artifact":{"parts":[{"text":"","kind":"text"}],"artifactId":"a"},"taskId":"t","kind":"artifact-update"},"id":17,"jsonrpc":"2.0"}"#,
+        ] {
+            check(text, super::chunk, any_event);
+        }
+    }
+}
