@@ -23,6 +23,9 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command, Output};
 use output::{Failure, Printer};
 
+/// An interrupt leaves a verb so long to say how things stand.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(300);
+
 /// Runs what the command line says.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -51,7 +54,8 @@ pub fn run() -> ExitCode {
         } else {
             tokio::select! {
                 result = dispatch(cli, &mut out) => Some(result),
-                () = serve::stopped() => None,
+                // Whoever waits for a task has a moment to say how it stands.
+                () = async { serve::stopped().await; tokio::time::sleep(LAST_WORDS).await } => None,
             }
         };
         // What was decided is durable before we go, also after an interrupt.

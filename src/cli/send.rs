@@ -203,7 +203,8 @@ impl Watching {
                 None => std::future::pending().await,
             }
         };
-        tokio::pin!(timeout);
+        let interrupt = super::serve::stopped();
+        tokio::pin!(timeout, interrupt);
         loop {
             let mut follow = match self.session.handle.follow(self.job).await {
                 Ok(follow) => follow,
@@ -241,12 +242,33 @@ impl Watching {
                         }
                     }
                     () = &mut timeout => return Err(self.timed_out(&snapshot)),
+                    () = &mut interrupt => return Err(self.interrupted(&snapshot)),
                 }
             };
             if ended {
                 return Ok(());
             }
             self.reopen().await?;
+        }
+    }
+
+    /// Whoever stops watching is told how to go on: the task goes on without them.
+    fn interrupted(&self, snapshot: &Snapshot) -> Failure {
+        let found = self.find(snapshot);
+        match found.and_then(|(_, attempt)| attempt.task) {
+            Some(task) => {
+                let words = format!("stopped watching; task {} is {} still", task.id, task.state.word());
+                Failure::new(130, "QUARTERDECK_ERR_INTERRUPTED", words).hint(format!(
+                    "quarterdeck task get --wait {0}, or end it: quarterdeck task cancel {0}",
+                    task.id
+                ))
+            }
+            None => Failure::new(
+                130,
+                "QUARTERDECK_ERR_INTERRUPTED",
+                "stopped watching; the agent has not answered yet",
+            )
+            .hint("quarterdeck task list shows what became of it"),
         }
     }
 

@@ -220,9 +220,15 @@ fn apply_to_attempt(state: &mut State, id: AttemptId, fact: &Fact) {
     let Some(key) = state.attempt_key(id) else { return };
     if let What::OddityObserved { .. } = &fact.what {
         let agent = state.attempts.get(key).map(|attempt| attempt.agent);
-        if let Some(agent) = agent.and_then(|key| state.agents.get_mut(key)) {
+        if let Some(key) = agent
+            && let Some(agent) = state.agents.get_mut(key)
+        {
             agent.oddities = agent.oddities.saturating_add(1);
+            state.changes.push(Changed::Agent(key));
         }
+    }
+    if matches!(fact.what, What::MessageSeen { .. } | What::ArtifactSeen { .. }) {
+        return state.touch_attempt(key, |attempt| change_attempt(attempt, fact));
     }
     let mut needs_no_message = false;
     state.edit_attempt(key, |attempt| {

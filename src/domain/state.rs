@@ -238,6 +238,14 @@ impl State {
         self.changes.push(Changed::Attempt(key));
     }
 
+    /// Changes what no index and no count knows of: what was said, and outputs.
+    pub(super) fn touch_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = self.attempts.get_mut(key) {
+            edit(attempt);
+            self.changes.push(Changed::Attempt(key));
+        }
+    }
+
     pub(super) fn index_attempt(&mut self, key: AttemptKey) {
         let Some(place) = self.attempts.get(key).map(Place::of) else { return };
         self.take_place(key, &place);

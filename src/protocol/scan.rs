@@ -157,26 +157,14 @@ fn unescaped(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// How many bytes come before a quote, a backslash or a control character, eight at a time: most strings
-/// are too short for anything that has to be set up.
+/// How many bytes come before a quote, a backslash or a control character. Sixteen at a time, which the
+/// compiler makes one comparison of.
 fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (at, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
-        let control = word.wrapping_sub(ONES * u64::from(b' ')) & !word & HIGHS;
-        let found = quote | backslash | control;
-        if found != 0 {
-            // The lowest mark is exact; a borrow can only spoil those above it.
-            return at * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let is_plain = |byte: &u8| *byte >= b' ' && !matches!(byte, b'"' | b'\\');
-    words.len() * 8 + rest.iter().take_while(|byte| is_plain(byte)).count()
+    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let clean = blocks.iter().take_while(|block| !block.iter().fold(false, |any, byte| any | special(*byte)));
+    let start = clean.count() * 16;
+    start + bytes[start..].iter().take_while(|byte| !special(**byte)).count()
 }
 
 /// Keeps what a member says; a member that comes twice is not understood.

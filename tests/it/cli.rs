@@ -184,6 +184,31 @@ async fn a_cancel_that_is_ignored_is_a_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupt_tells_how_to_go_on() {
+    let desk = Desk::new(vec![quarterdeck::demo::AgentPart {
+        takes: [300.0, 300.0],
+        ..part("slow", Behaviour::Steady)
+    }]);
+    let mut send = binary();
+    send.arg("--config").arg(desk.dir.path().join("config.toml"));
+    send.arg("--data-dir").arg(desk.dir.path().join("data"));
+    let send =
+        send.args(["send", "-a", "slow", "drive"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let id = loop {
+        let list = desk.json(&["task", "list"]).await;
+        if let Some(id) = list["tasks"][0]["id"].as_str() {
+            break id.to_owned();
+        }
+    };
+    let pid = rustix::process::Pid::from_raw(i32::try_from(send.id().unwrap()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let ended = send.wait_with_output().await.unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{told}");
+    assert!(told.contains(&format!("task {id} is")) && told.contains("task cancel"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_engine_serves_all_commands() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
     let mut serve = binary();

@@ -116,6 +116,10 @@ fn about_attempt(turn: &Turn, key: AttemptKey) -> Vec<Finding> {
         });
     }
     let Some(task) = &attempt.task else { return found };
+    let cancels = matches!(task.cancel, Some(CancelMark::Agreed | CancelMark::Unconfirmed));
+    if matches!(task.verdict, Some(Verdict::Stale) | None) && !cancels {
+        return found;
+    }
     let words = subject(turn, attempt);
     let says = task.says.as_ref().map_or_else(|| task.state.word(), |says| says.word());
     match task.verdict {
@@ -141,7 +145,7 @@ fn about_attempt(turn: &Turn, key: AttemptKey) -> Vec<Finding> {
         }),
         Some(Verdict::Stale) | None => {}
     }
-    if !task.is_over() && matches!(task.cancel, Some(CancelMark::Agreed | CancelMark::Unconfirmed)) {
+    if !task.is_over() && cancels {
         let watch = turn.core.live.watches.get(&key);
         if watch.is_some_and(|watch| watch.alarmed > 0) {
             found.push(Finding {

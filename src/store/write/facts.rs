@@ -32,10 +32,90 @@ pub(super) struct OutputState {
     bytes: u64,
     /// The row of its file, once it is too long to be kept in facts.
     file: Option<i64>,
+    /// What is in facts so far, unless that was too much for memory: it begins the file.
+    inline: Option<Vec<u8>>,
+}
+
+impl OutputState {
+    fn kept(&self) -> usize {
+        self.inline.as_ref().map_or(0, Vec::len)
+    }
 }
 
 /// Where the outputs of attempts that have not settled go on.
-pub(super) type Outputs = BTreeMap<(AttemptId, Untrusted), OutputState>;
+#[derive(Debug, Default)]
+pub(super) struct Outputs {
+    all: BTreeMap<(AttemptId, Untrusted), OutputState>,
+    /// Bytes of inline content in memory.
+    kept: usize,
+}
+
+impl Outputs {
+    /// So much of them is kept in memory; what is not is read from the journal when it is needed.
+    const KEPT: usize = 8 << 20;
+
+    /// An attempt has settled: nothing more is written of it.
+    pub fn forget(&mut self, attempt: AttemptId) {
+        self.all.retain(|(of, _), _| *of != attempt);
+        self.kept = self.all.values().map(OutputState::kept).sum();
+    }
+
+    /// Nothing is known for sure any more.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn begin(&mut self, key: &(AttemptId, Untrusted), state: OutputState) {
+        self.kept += state.kept();
+        let old = self.all.insert(key.clone(), state);
+        self.kept -= old.as_ref().map_or(0, OutputState::kept);
+    }
+
+    /// Takes in what stays in facts.
+    fn keep(&mut self, key: &(AttemptId, Untrusted), parts: &[Part]) {
+        let Some(state) = self.all.get_mut(key) else { return };
+        let Some(inline) = &mut state.inline else { return };
+        let before = inline.len();
+        for part in parts {
+            inline.extend_from_slice(content_of(part).0.as_bytes());
+        }
+        self.kept += inline.len() - before;
+        if self.kept > Self::KEPT {
+            self.kept -= inline.len();
+            state.inline = None;
+        }
+    }
+
+    /// The output is in a file from now on: what was in facts, if it was kept.
+    fn file(&mut self, key: &(AttemptId, Untrusted), file: i64) -> Option<Vec<u8>> {
+        let state = self.all.get_mut(key)?;
+        state.file = Some(file);
+        let inline = state.inline.take()?;
+        self.kept -= inline.len();
+        Some(inline)
+    }
+}
+
+/// Buffers of earlier commits: a busy journal writes as much again fifty milliseconds later.
+#[derive(Debug, Default)]
+pub(super) struct Spare(Vec<String>);
+
+impl Spare {
+    const MOST: usize = 128;
+    /// A longer buffer is not kept.
+    const LONGEST: usize = 32 * 1024;
+
+    fn take(&mut self) -> String {
+        self.0.pop().unwrap_or_default()
+    }
+
+    fn give_back(&mut self, mut text: String) {
+        if self.0.len() < Self::MOST && text.capacity() <= Self::LONGEST {
+            text.clear();
+            self.0.push(text);
+        }
+    }
+}
 
 /// The facts of one owner that are not in the journal yet.
 #[derive(Debug)]
@@ -64,6 +144,7 @@ pub(super) struct FactWriter<'t> {
     outputs: &'t mut Outputs,
     bundles: BTreeMap<Owner, Bundle>,
     growing: BTreeMap<i64, Growth>,
+    spare: &'t mut Spare,
 }
 
 impl<'t> FactWriter<'t> {
@@ -72,9 +153,10 @@ impl<'t> FactWriter<'t> {
         file: &'t Path,
         blobs: &'t Blobs,
         outputs: &'t mut Outputs,
+        spare: &'t mut Spare,
     ) -> Self {
         let (bundles, growing) = (BTreeMap::new(), BTreeMap::new());
-        Self { transaction, file, blobs, outputs, bundles, growing }
+        Self { transaction, file, blobs, outputs, bundles, growing, spare }
     }
 
     pub fn add(&mut self, fact: &Fact) -> Result<(), StoreError> {
@@ -83,7 +165,7 @@ impl<'t> FactWriter<'t> {
             _ => None,
         };
         let bundle = self.bundles.entry(fact.owner).or_insert_with(|| Bundle {
-            text: String::with_capacity(4096),
+            text: self.spare.take(),
             first: 0,
             count: 0,
             seq: 0,
@@ -119,7 +201,7 @@ impl<'t> FactWriter<'t> {
         Ok(())
     }
 
-    fn insert(&self, owner: Owner, mut bundle: Bundle) -> Result<(), StoreError> {
+    fn insert(&mut self, owner: Owner, mut bundle: Bundle) -> Result<(), StoreError> {
         let body = if bundle.count == 1 {
             &bundle.text[bundle.first..bundle.text.len() - 1]
         } else {
@@ -133,6 +215,7 @@ impl<'t> FactWriter<'t> {
                 statement.execute(params![owner_key(owner), seq, bundle.at, bundle.kind, VERSION, body])
             })
             .map_err(sql(self.file))?;
+        self.spare.give_back(bundle.text);
         Ok(())
     }
 
@@ -151,7 +234,10 @@ impl<'t> FactWriter<'t> {
 
     /// What waits for an owner goes into the journal now, because it is to be read there.
     fn flush(&mut self, owner: Owner) -> Result<(), StoreError> {
-        self.bundles.remove(&owner).map_or(Ok(()), |bundle| self.insert(owner, bundle))
+        match self.bundles.remove(&owner) {
+            Some(bundle) => self.insert(owner, bundle),
+            None => Ok(()),
+        }
     }
 
     /// The body of a fact about an output that is in a file: where in it its parts are.
@@ -163,26 +249,23 @@ impl<'t> FactWriter<'t> {
         };
         let key = (*attempt, artifact.clone());
         if !append {
-            self.outputs.insert(key.clone(), OutputState::default());
-        } else if !self.outputs.contains_key(&key) {
+            self.outputs.begin(&key, OutputState { inline: Some(Vec::new()), ..OutputState::default() });
+        } else if !self.outputs.all.contains_key(&key) {
             self.flush(fact.owner)?;
             let known = self.load(job, *attempt, artifact)?;
-            self.outputs.insert(key.clone(), known);
+            self.outputs.begin(&key, known);
         }
         let added: u64 = parts.iter().map(|part| part.len() as u64).sum();
-        let Some(state) = self.outputs.get_mut(&key) else { return Ok(None) };
+        let Some(state) = self.outputs.all.get_mut(&key) else { return Ok(None) };
         let before = state.bytes;
         state.bytes += added;
         let output = match state.file {
             Some(output) => output,
-            None if state.bytes <= INLINE => return Ok(None),
-            None => {
-                let output = self.begin_file(job, *attempt, artifact, before)?;
-                if let Some(state) = self.outputs.get_mut(&key) {
-                    state.file = Some(output);
-                }
-                output
+            None if state.bytes <= INLINE => {
+                self.outputs.keep(&key, parts);
+                return Ok(None);
             }
+            None => self.begin_file(job, &key, before)?,
         };
         let growth = self.growing.entry(output).or_insert_with(|| Growth { from: before, bytes: Vec::new() });
         let mut pieces = Vec::new();
@@ -218,10 +301,10 @@ impl<'t> FactWriter<'t> {
     fn begin_file(
         &mut self,
         job: JobId,
-        attempt: AttemptId,
-        artifact: &Untrusted,
+        key: &(AttemptId, Untrusted),
         before: u64,
     ) -> Result<i64, StoreError> {
+        let (attempt, artifact) = key;
         self.transaction
             .prepare_cached("INSERT INTO output (job, attempt, artifact, bytes) VALUES (?1, ?2, ?3, 0)")
             .and_then(|mut insert| {
@@ -229,9 +312,15 @@ impl<'t> FactWriter<'t> {
             })
             .map_err(sql(self.file))?;
         let output = self.transaction.last_insert_rowid();
+        let kept = self.outputs.file(key, output);
         if before > 0 {
-            self.flush(Owner::Job(job))?;
-            let bytes = self.inline_content(job, attempt, artifact)?;
+            let bytes = match kept {
+                Some(bytes) => bytes,
+                None => {
+                    self.flush(Owner::Job(job))?;
+                    self.inline_content(job, *attempt, artifact)?
+                }
+            };
             self.growing.insert(output, Growth { from: 0, bytes });
         }
         Ok(output)
@@ -251,10 +340,14 @@ impl<'t> FactWriter<'t> {
             })
             .map_err(sql(self.file))?;
         if let Some((id, bytes)) = row {
-            return Ok(OutputState { bytes: u64::try_from(bytes).unwrap_or(0), file: Some(id) });
+            return Ok(OutputState {
+                bytes: u64::try_from(bytes).unwrap_or(0),
+                file: Some(id),
+                inline: None,
+            });
         }
         let inline = self.inline_content(job, attempt, artifact)?;
-        Ok(OutputState { bytes: inline.len() as u64, file: None })
+        Ok(OutputState { bytes: inline.len() as u64, file: None, inline: Some(inline) })
     }
 
     /// The content of an output that is in facts, since it was last begun.

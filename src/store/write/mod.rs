@@ -24,7 +24,7 @@ use crate::domain::job::Job;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
-use facts::{FactWriter, Outputs};
+use facts::{FactWriter, Outputs, Spare};
 use rows::{forget_job, seal_outputs, write_rows};
 
 /// After a failure the writer tries again this often.
@@ -140,7 +140,8 @@ impl Writer {
             connection,
             file,
             blobs: Blobs::new(dir),
-            outputs: Outputs::new(),
+            outputs: Outputs::default(),
+            spare: Spare::default(),
             failing: None,
             commits: 0,
         };
@@ -182,6 +183,7 @@ struct Committer {
     file: PathBuf,
     blobs: Blobs,
     outputs: Outputs,
+    spare: Spare,
     failing: Option<Backlog>,
     commits: u32,
 }
@@ -254,12 +256,12 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let Self { connection, file, blobs, outputs, .. } = self;
+        let Self { connection, file, blobs, outputs, spare, .. } = self;
         let fault = sql(file);
         failpoint::reach("before-commit");
         let transaction = connection.transaction().map_err(&fault)?;
         let mut settled = BTreeSet::new();
-        let mut facts = FactWriter::new(&transaction, file, blobs, outputs);
+        let mut facts = FactWriter::new(&transaction, file, blobs, outputs, spare);
         for fact in batch.facts.iter() {
             facts.add(fact)?;
             if let What::Settled { attempt } = fact.what {
@@ -272,7 +274,7 @@ impl Committer {
             forget_job(&transaction, file, blobs, *job)?;
         }
         for attempt in settled {
-            outputs.retain(|(of, _), _| *of != attempt);
+            outputs.forget(attempt);
             seal_outputs(&transaction, file, blobs, attempt)?;
         }
         transaction
