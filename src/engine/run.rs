@@ -355,8 +355,9 @@ impl Runner {
                 (true, Some(last)) => Some(last + PUBLISH),
             };
             tokio::select! {
-                // Cancel, then the disk, then intents, then what agents say, then deadlines: an operator
-                // never waits behind a chatty agent, and a deadline never fires before what came earlier.
+                // Cancel, then the disk, then intents, then the clock and the screen, then what agents say,
+                // then deadlines: an operator never waits behind a chatty agent, nor does the picture of it,
+                // and a deadline never fires before what came earlier.
                 biased;
                 _ = &mut stop => break,
                 Some(done) = done.recv() => self.on_done(done),
@@ -364,25 +365,6 @@ impl Runner {
                     Some(request) => self.on_request(request),
                     None => break,
                 },
-                _ = control.recv_many(&mut inputs, TURN_INPUTS), if !self.gate.is_overfull() => {
-                    let begun = Instant::now();
-                    for observed in inputs.drain(..) {
-                        self.on_outcome(observed);
-                    }
-                    let took = begun.elapsed();
-                    if took > TURN * 10 {
-                        tracing::warn!(took = took.as_millis(), "a turn of the engine was long");
-                    }
-                    // Readers that are ready go first, so that the next turn takes in all of theirs at once.
-                    tokio::task::yield_now().await;
-                }
-                () = tokio::time::sleep(deadline) => {
-                    let now = self.clock.now();
-                    let at = self.at(now);
-                    if self.core.deadline().is_some_and(|due| due <= at) {
-                        self.step(at, Input::Deadline);
-                    }
-                }
                 _ = beat.tick() => {
                     let now = self.clock.now();
                     if now.since(last_beat) > PAUSE {
@@ -401,6 +383,24 @@ impl Runner {
                 () = tokio::time::sleep_until(next_publish.unwrap_or_else(Instant::now)), if next_publish.is_some() => {
                     self.publish_now();
                 }
+                _ = control.recv_many(&mut inputs, TURN_INPUTS), if !self.gate.is_overfull() => {
+                    let begun = Instant::now();
+                    let all_were_taken = inputs.len() < TURN_INPUTS;
+                    for observed in inputs.drain(..) {
+                        self.on_outcome(observed);
+                    }
+                    if all_were_taken {
+                        // Where agents never pause, deadlines have their turn here.
+                        self.keep_deadlines();
+                    }
+                    let took = begun.elapsed();
+                    if took > TURN * 10 {
+                        tracing::warn!(took = took.as_millis(), "a turn of the engine was long");
+                    }
+                    // Readers that are ready go first, so that the next turn takes in all of theirs at once.
+                    tokio::task::yield_now().await;
+                }
+                () = tokio::time::sleep(deadline) => self.keep_deadlines(),
             }
             let at = self.last_at.max(self.clock.now());
             self.gate.hand_over(self.core.state(), at);
@@ -457,6 +457,14 @@ impl Runner {
         drop(tokio::time::timeout(LAST_ANSWERS * 3, closed).await);
         drop(lock);
         stopped
+    }
+
+    fn keep_deadlines(&mut self) {
+        let now = self.clock.now();
+        let at = self.at(now);
+        if self.core.deadline().is_some_and(|due| due <= at) {
+            self.step(at, Input::Deadline);
+        }
     }
 
     fn on_outcome(&mut self, observed: Observed) {
