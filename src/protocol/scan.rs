@@ -167,6 +167,19 @@ fn plain(bytes: &[u8]) -> usize {
     start + bytes[start..].iter().take_while(|byte| !special(**byte)).count()
 }
 
+/// The result of a JSON-RPC answer that holds nothing else but its id.
+pub fn rpc_result<'a, T>(data: &'a str, mut take: impl FnMut(&mut Cursor<'a>) -> Option<T>) -> Option<T> {
+    let mut cursor = Cursor::new(data);
+    let mut result = None;
+    cursor.members(|cursor, name| match name {
+        "jsonrpc" | "id" => cursor.skip_scalar(),
+        "result" => once(&mut result, take(cursor)),
+        _ => None,
+    })?;
+    cursor.end()?;
+    result
+}
+
 /// Keeps what a member says; a member that comes twice is not understood.
 pub fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
     if place.is_some() {

@@ -4,18 +4,10 @@
 use std::borrow::Cow;
 
 use crate::protocol::Event;
-use crate::protocol::scan::{Cursor, once};
+use crate::protocol::scan::{Cursor, once, rpc_result};
 
 pub(super) fn chunk(data: &str) -> Option<Event<'_>> {
-    let mut cursor = Cursor::new(data);
-    let mut event = None;
-    cursor.members(|cursor, name| match name {
-        "jsonrpc" | "id" => cursor.skip_scalar(),
-        "result" => once(&mut event, update(cursor)),
-        _ => None,
-    })?;
-    cursor.end()?;
-    event
+    rpc_result(data, update)
 }
 
 fn update<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {

@@ -8,19 +8,11 @@ use crate::domain::id::{ContextId, MessageId, TaskId};
 use crate::domain::message::{Hints, Message, Part};
 use crate::domain::task::{Status, StreamEvent};
 use crate::domain::text::Untrusted;
-use crate::protocol::scan::{Cursor, once};
+use crate::protocol::scan::{Cursor, once, rpc_result};
 use crate::protocol::{Event, keep_raw, timestamp};
 
 pub(super) fn event(data: &str) -> Option<Event<'_>> {
-    let mut cursor = Cursor::new(data);
-    let mut event = None;
-    cursor.members(|cursor, name| match name {
-        "jsonrpc" | "id" => cursor.skip_scalar(),
-        "result" => once(&mut event, result(cursor)),
-        _ => None,
-    })?;
-    cursor.end()?;
-    event
+    rpc_result(data, result)
 }
 
 fn result<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
