@@ -124,11 +124,12 @@ fn rows(state: &State, mut changed: Vec<Changed>) -> Batch {
                     batch.attempts.push(AttemptRow {
                         attempt: attempt.clone(),
                         job: job.id,
+                        job_seq: job.seq,
                         agent: agent.id,
                     });
                 }
             }
-            Changed::Problem(_) => {}
+            Changed::Problem(_) | Changed::Story(_) => {}
         }
     }
     batch

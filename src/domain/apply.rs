@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::agent::{Agent, Counts, Health};
 use super::fact::{Fact, Owner, What};
-use super::id::{AgentId, AttemptId, JobId};
+use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use super::message::{Fingerprint, text_hash};
 use super::problem::{Problem, Subject};
@@ -184,9 +184,11 @@ fn apply_to_job(state: &mut State, id: JobId, fact: &Fact) {
             }
         }
         What::JobForgotten => state.remove_job(key),
-        _ => {
-            if let Some(attempt) = attempt_of(&fact.what) {
-                apply_to_attempt(state, attempt, fact);
+        what => {
+            let attempt = attempt_of(what).and_then(|id| state.attempt_key(id));
+            if let Some(attempt) = attempt {
+                state.changes.push(Changed::Story(key));
+                return apply_to_attempt(state, key, attempt, fact);
             }
         }
     }
@@ -216,8 +218,7 @@ pub fn attempt_of(what: &What) -> Option<AttemptId> {
     }
 }
 
-fn apply_to_attempt(state: &mut State, id: AttemptId, fact: &Fact) {
-    let Some(key) = state.attempt_key(id) else { return };
+fn apply_to_attempt(state: &mut State, job: JobKey, key: AttemptKey, fact: &Fact) {
     if let What::OddityObserved { .. } = &fact.what {
         let agent = state.attempts.get(key).map(|attempt| attempt.agent);
         if let Some(key) = agent
@@ -236,9 +237,8 @@ fn apply_to_attempt(state: &mut State, id: AttemptId, fact: &Fact) {
         needs_no_message = attempt.task.is_some() || attempt.phase.is_over();
     });
     // A message is kept only while a resend may need it.
-    let job = state.attempts.get(key).map(|attempt| attempt.job);
-    if needs_no_message && let Some(job) = job.and_then(|job| state.jobs.get_mut(job)) {
-        job.message = None;
+    if needs_no_message && state.jobs.get_mut(job).is_some_and(|row| row.message.take().is_some()) {
+        state.changes.push(Changed::Job(job));
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Core {
     pub(super) live: Live,
     pub(super) seed: Seed,
     pub(super) rules: Rules,
+    /// Empty between two steps; what it has allocated serves again.
+    touched: Touched,
 }
 
 /// What one step has decided.
@@ -42,7 +44,7 @@ pub struct Out {
 impl Core {
     /// A core over a state that a store has loaded, or over an empty one.
     pub fn new(state: State, rules: Rules, seed: u64) -> Self {
-        Self { state, live: Live::default(), seed: Seed::new(seed), rules }
+        Self { state, live: Live::default(), seed: Seed::new(seed), rules, touched: Touched::default() }
     }
 
     /// The durable state.
@@ -62,8 +64,12 @@ impl Core {
 
     /// Decides what comes of one input.
     pub fn step(&mut self, at: At, input: Input, out: &mut Out) {
-        let mut turn = Turn { core: self, at, out, touched: Touched::default() };
+        let touched = std::mem::take(&mut self.touched);
+        let mut turn = Turn { core: self, at, out, touched };
         decide::decide(&mut turn, input);
+        let mut touched = turn.touched;
+        touched.clear();
+        self.touched = touched;
     }
 
     /// Derives what must go on after a start: `watched_until` is the last moment of the engine before.
@@ -262,9 +268,25 @@ pub(super) struct Turn<'a> {
 /// What the lints must look at after this step.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Touched {
-    pub agents: BTreeSet<AgentKey>,
-    pub attempts: BTreeSet<AttemptKey>,
+    pub agents: Vec<AgentKey>,
+    pub attempts: Vec<AttemptKey>,
     pub console: bool,
+}
+
+impl Touched {
+    /// Each once, in the order of their keys.
+    pub fn sort(&mut self) {
+        self.agents.sort_unstable();
+        self.agents.dedup();
+        self.attempts.sort_unstable();
+        self.attempts.dedup();
+    }
+
+    fn clear(&mut self) {
+        self.agents.clear();
+        self.attempts.clear();
+        self.console = false;
+    }
 }
 
 impl Turn<'_> {
@@ -306,7 +328,7 @@ impl Turn<'_> {
         let Some(agent) = self.state().agent(key) else { return };
         let (id, seq) = (agent.id, agent.seq + 1);
         self.record(Owner::Agent(id), seq, what);
-        self.touched.agents.insert(key);
+        self.touched.agents.push(key);
     }
 
     pub fn job_fact(&mut self, job: super::id::JobId, what: What) {
@@ -323,8 +345,11 @@ impl Turn<'_> {
         let Some(job) = self.state().job_of(attempt) else { return };
         let (owner, seq) = (Owner::Job(job.id), job.seq + 1);
         self.record(owner, seq, what(id));
-        self.touched.attempts.insert(key);
-        self.touched.agents.insert(agent);
+        // Facts of one step are mostly about one attempt.
+        if self.touched.attempts.last() != Some(&key) {
+            self.touched.attempts.push(key);
+            self.touched.agents.push(agent);
+        }
     }
 
     /// Orders a call and remembers it.

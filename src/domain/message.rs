@@ -166,13 +166,15 @@ pub struct Artifact {
 pub struct Fingerprint {
     /// Bytes so far.
     pub bytes: u64,
-    /// FNV-1a over the bytes so far.
+    /// Over the whole groups of eight bytes so far.
     pub hash: u64,
+    /// The bytes since then, and in the highest byte how many these are.
+    pub tail: u64,
 }
 
 impl Default for Fingerprint {
     fn default() -> Self {
-        Self { bytes: 0, hash: 0xcbf2_9ce4_8422_2325 }
+        Self { bytes: 0, hash: 0xcbf2_9ce4_8422_2325, tail: 0 }
     }
 }
 
@@ -180,9 +182,37 @@ impl Fingerprint {
     /// Takes more content in.
     pub fn add(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
-        for byte in bytes {
-            self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        // The groups are the same wherever the content was cut.
+        let mut rest = bytes;
+        while self.tail > 0
+            && let Some((byte, more)) = rest.split_first()
+        {
+            self.add_byte(*byte);
+            rest = more;
         }
+        let (groups, rest) = rest.as_chunks::<8>();
+        for group in groups {
+            self.add_group(u64::from_le_bytes(*group));
+        }
+        for byte in rest {
+            self.add_byte(*byte);
+        }
+    }
+
+    fn add_byte(&mut self, byte: u8) {
+        const COUNT: u64 = 1 << 56;
+        let count = self.tail / COUNT;
+        let bytes = (self.tail % COUNT) | (u64::from(byte) << (8 * count));
+        if count == 7 {
+            self.tail = 0;
+            self.add_group(bytes);
+        } else {
+            self.tail = bytes | ((count + 1) * COUNT);
+        }
+    }
+
+    fn add_group(&mut self, group: u64) {
+        self.hash = (self.hash.rotate_left(5) ^ group).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
     /// Takes the content of parts in. Text runs together, as agents cut it anywhere; everything
@@ -217,7 +247,35 @@ impl Fingerprint {
 
 /// A stable 64-bit hash of a text, for remembering ids that were seen without keeping them.
 pub fn text_hash(text: &str) -> u64 {
-    let mut all = Fingerprint::default();
-    all.add(text.as_bytes());
-    all.hash
+    // FNV-1a; ids are short.
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_does_not_depend_on_where_content_was_cut() {
+        let text: Vec<u8> = (0..100).collect();
+        let whole = |bytes: &[u8]| {
+            let mut print = Fingerprint::default();
+            print.add(bytes);
+            print
+        };
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let mut print = whole(&text[..first]);
+                print.add(&text[first..second]);
+                print.add(&text[second..]);
+                assert_eq!(print, whole(&text), "{first} {second}");
+            }
+            let mut other = text.clone();
+            other[first] ^= 1;
+            assert_ne!(whole(&other), whole(&text), "{first}");
+            assert_ne!(whole(&text[..first]), whole(&text), "{first}");
+        }
+    }
 }

@@ -18,6 +18,8 @@ pub enum Changed {
     Agent(AgentKey),
     /// A job.
     Job(JobKey),
+    /// A job has one more fact, and of its row nothing else has changed.
+    Story(JobKey),
     /// An attempt or its task.
     Attempt(AttemptKey),
     /// A problem.
@@ -154,6 +156,11 @@ impl State {
     /// Takes what changed since the last call, in order, with repeats.
     pub fn take_changes(&mut self) -> Vec<Changed> {
         std::mem::take(&mut self.changes)
+    }
+
+    /// The same, behind what is there.
+    pub fn move_changes(&mut self, to: &mut Vec<Changed>) {
+        to.append(&mut self.changes);
     }
 
     /// Puts rows in as a store has loaded them; indexes and counts are made here.

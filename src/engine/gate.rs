@@ -88,15 +88,16 @@ impl Gate {
     /// Takes what a step decided. Returns what may happen at once.
     pub fn take(
         &mut self,
-        facts: Vec<Fact>,
+        facts: &mut Vec<Fact>,
         changed: &[Changed],
-        effects: Vec<Effect>,
-        replies: Vec<Reply>,
+        effects: &mut Vec<Effect>,
+        replies: &mut Vec<Reply>,
     ) -> Released {
         if self.writer.is_none() {
-            return Released { effects, replies };
+            facts.clear();
+            return Released { effects: std::mem::take(effects), replies: std::mem::take(replies) };
         }
-        for fact in &facts {
+        for fact in facts.iter() {
             match (&fact.what, fact.owner) {
                 (What::JobForgotten, Owner::Job(job)) => self.gone_jobs.push(job),
                 (What::ProblemForgotten { number }, _) => self.gone_problems.push(*number),
@@ -106,16 +107,16 @@ impl Gate {
                 _ => {}
             }
         }
-        self.facts.extend(facts);
-        self.changed.extend(changed);
+        self.facts.append(facts);
+        self.changed.extend(changed.iter().filter(|changed| !matches!(changed, Changed::Story(_))));
         let (gated, free): (Vec<Effect>, Vec<Effect>) =
-            effects.into_iter().partition(|effect: &Effect| effect.what.is_gated());
+            effects.drain(..).partition(|effect: &Effect| effect.what.is_gated());
         self.effects.extend(gated);
         // A reply speaks of the facts of its step, and of those before.
         if self.facts.is_empty() && self.committing.is_none() {
-            return Released { effects: free, replies };
+            return Released { effects: free, replies: std::mem::take(replies) };
         }
-        self.replies.extend(replies);
+        self.replies.append(replies);
         Released { effects: free, replies: Vec::new() }
     }
 
@@ -220,11 +221,14 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
         match *changed {
             Changed::Agent(key) => batch.agents.extend(state.agent(key).cloned()),
             Changed::Job(key) => batch.jobs.extend(state.jobs().get(key).cloned()),
+            // The attempt that the fact is about has it in its row.
+            Changed::Story(_) => {}
             Changed::Attempt(key) => {
                 if let Some(attempt) = state.attempt(key)
                     && let (Some(job), Some(agent)) = (state.job_of(attempt), agent_id(attempt.agent))
                 {
-                    batch.attempts.push(AttemptRow { attempt: attempt.clone(), job: job.id, agent });
+                    let (attempt, job, job_seq) = (attempt.clone(), job.id, job.seq);
+                    batch.attempts.push(AttemptRow { attempt, job, job_seq, agent });
                 }
             }
             Changed::Problem(key) => {

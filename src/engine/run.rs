@@ -170,6 +170,7 @@ impl Engine {
             last_events: (Instant::now(), 0),
             last_at: At::ZERO,
             changed: Vec::new(),
+            out: Out::default(),
             lock,
             _counted: Counted::new(),
         };
@@ -223,7 +224,10 @@ struct Runner {
     events: Arc<AtomicU64>,
     last_events: (Instant, u64),
     last_at: At,
+    /// Rows that changed since the last publication.
     changed: Vec<crate::domain::state::Changed>,
+    /// Empty between two steps; what it has allocated serves again.
+    out: Out,
     lock: Option<Lock>,
     _counted: Counted,
 }
@@ -247,17 +251,18 @@ impl Runner {
     }
 
     fn step(&mut self, at: At, input: Input) {
-        let mut out = Out::default();
+        let mut out = std::mem::take(&mut self.out);
         self.core.step(at, input, &mut out);
         self.take(out);
     }
 
-    fn take(&mut self, out: Out) {
-        let Out { facts, effects, replies } = out;
-        let changed = self.core.state_mut().take_changes();
-        self.dirty |= !changed.is_empty();
-        self.changed.extend(&changed);
-        for fact in &facts {
+    /// Takes what a step decided. What it was in serves again, unless a step within this one has left its own.
+    fn take(&mut self, mut out: Out) {
+        let Out { facts, effects, replies } = &mut out;
+        let before = self.changed.len();
+        self.core.state_mut().move_changes(&mut self.changed);
+        self.dirty |= self.changed.len() > before;
+        for fact in facts.iter() {
             if let Owner::Job(job) = fact.owner
                 && let Some(followers) = self.followers.get_mut(&job)
             {
@@ -269,11 +274,12 @@ impl Runner {
             }
         }
         if !self.gate.is_durable() {
-            for fact in &facts {
+            for fact in facts.iter() {
                 self.memory.entry(fact.owner).or_default().push(fact.clone());
             }
         }
-        let released = self.gate.take(facts, &changed, effects, replies);
+        let released = self.gate.take(facts, &self.changed[before..], effects, replies);
+        self.out = out;
         self.release(released);
     }
 

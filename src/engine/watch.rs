@@ -17,6 +17,7 @@ use crate::domain::task::StreamEvent;
 use crate::domain::text::Untrusted;
 use crate::failpoint;
 use crate::net::EventReader;
+use crate::protocol::shape::Shape;
 use crate::protocol::{Codec, Event};
 
 /// Chunks are gathered for this long.
@@ -52,13 +53,22 @@ impl Gathered {
     }
 
     fn fits(&self, task: &str, artifact: &str) -> bool {
-        self.since.is_some() && self.artifact == artifact && self.task == task
+        self.artifact == artifact && self.task == task
+    }
+
+    fn name(&mut self, task: &str, artifact: &str) {
+        self.task.clear();
+        self.task.push_str(task);
+        self.artifact.clear();
+        self.artifact.push_str(artifact);
     }
 }
 
 /// What a stream has told so far.
 struct Reading<'c> {
     codec: &'c dyn Codec,
+    /// The envelope of chunks of the output that was gathered last.
+    shape: Shape,
     gathered: Gathered,
     out: Vec<Outcome>,
     seen: bool,
@@ -71,20 +81,20 @@ impl Reading<'_> {
         if data.is_empty() || self.ended.is_some() {
             return;
         }
+        if let Some(text) = self.shape.text_of(data) {
+            return self.gather(&text, false);
+        }
         match self.codec.decode_event(data) {
             Ok(Event::Chunk { task, artifact, text, last }) => {
                 if !self.gathered.fits(&task, &artifact) {
                     self.flush(false);
-                    self.gathered.task.clear();
-                    self.gathered.task.push_str(&task);
-                    self.gathered.artifact.clear();
-                    self.gathered.artifact.push_str(&artifact);
-                    self.gathered.since = Some(Instant::now());
+                    self.gathered.name(&task, &artifact);
+                    self.shape.forget();
                 }
-                self.gathered.text.push_str(&text);
-                if last || self.gathered.text.len() >= GATHERED {
-                    self.flush(last);
+                if !last {
+                    self.shape.learn(data, &text);
                 }
+                self.gather(&text, last);
             }
             Ok(Event::Full(event)) => {
                 self.flush(false);
@@ -107,6 +117,14 @@ impl Reading<'_> {
         self.seen = true;
     }
 
+    fn gather(&mut self, text: &str, last: bool) {
+        self.gathered.since.get_or_insert_with(Instant::now);
+        self.gathered.text.push_str(text);
+        if last || self.gathered.text.len() >= GATHERED {
+            self.flush(last);
+        }
+    }
+
     fn flush(&mut self, last: bool) {
         let gathered = self.gathered.take(last);
         self.out.extend(gathered);
@@ -122,8 +140,14 @@ pub(super) async fn read(
     events: &AtomicU64,
     is_send: bool,
 ) {
-    let mut reading =
-        Reading { codec, gathered: Gathered::default(), out: Vec::new(), seen: false, ended: None };
+    let mut reading = Reading {
+        codec,
+        shape: Shape::default(),
+        gathered: Gathered::default(),
+        out: Vec::new(),
+        seen: false,
+        ended: None,
+    };
     let first_by = Instant::now() + FIRST;
     let mut answered = false;
     // What is gathered is due later each time; the timer is moved only when it rings too early.

@@ -17,16 +17,17 @@ const OF_EACH: usize = 64;
 const OF_ALL: usize = 512;
 /// A longer frame is cut; its true length is kept.
 const FRAME: usize = 16 * 1024;
+/// And so is a longer head.
+const HEAD: usize = 2 * 1024;
 
 /// Which way a frame went, and what it is.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// From us.
     Request,
     /// The answer's head, and its body if it is not a stream.
     Response,
     /// One event of a stream.
-    #[default]
     Event,
     /// A stream ended, or a call failed.
     End,
@@ -63,37 +64,75 @@ pub struct Frame {
     pub bytes: usize,
 }
 
-/// A frame as it is kept: its buffers serve again when it has become old.
-#[derive(Default)]
+/// What is known of a frame beside its words.
+#[derive(Clone, Copy)]
 struct Kept {
-    number: u64,
     at: At,
     call: u64,
     kind: Kind,
-    head: String,
-    text: String,
+    /// Bytes of its head and of its text.
+    head: usize,
+    text: usize,
+    /// Bytes of the whole.
     bytes: usize,
 }
 
-impl Kept {
-    fn frame(&self) -> Frame {
-        Frame {
-            number: self.number,
-            at: self.at,
-            call: self.call,
-            kind: self.kind,
-            head: Untrusted::from(self.head.as_str()),
-            text: Untrusted::from(self.text.as_str()),
-            bytes: self.bytes,
-        }
-    }
-}
-
+/// The words of all frames are behind each other in one buffer: a busy stream writes where it wrote last,
+/// and nothing is allocated for a frame.
 #[derive(Default)]
 struct Ring {
     frames: VecDeque<Kept>,
-    bytes: usize,
-    next: u64,
+    words: VecDeque<u8>,
+    /// Frames that were ever kept.
+    count: u64,
+}
+
+impl Ring {
+    fn forget_oldest(&mut self) {
+        if let Some(old) = self.frames.pop_front() {
+            self.words.drain(..old.head + old.text);
+        }
+    }
+
+    fn keep(&mut self, kept: Kept, head: &str, text: &str) {
+        let more = head.len() + text.len();
+        while self.frames.len() >= FRAMES || (self.words.len() + more > BYTES && !self.frames.is_empty()) {
+            self.forget_oldest();
+        }
+        self.words.extend(head.as_bytes());
+        self.words.extend(text.as_bytes());
+        self.frames.push_back(kept);
+        self.count += 1;
+    }
+
+    /// The newest frames, oldest first.
+    fn newest(&mut self, most: usize) -> Vec<Frame> {
+        let skipped = self.frames.len().saturating_sub(most);
+        let mut words = &*self.words.make_contiguous();
+        let mut next = |bytes: usize| {
+            let (these, rest) = words.split_at(bytes);
+            words = rest;
+            these
+        };
+        let mut frames = Vec::with_capacity(self.frames.len() - skipped);
+        let oldest = self.count - self.frames.len() as u64 + 1;
+        for (number, kept) in (oldest..).zip(&self.frames) {
+            let (head, text) = (next(kept.head), next(kept.text));
+            if number >= oldest + skipped as u64 {
+                let untrusted = |words| Untrusted::from(String::from_utf8_lossy(words).into_owned());
+                frames.push(Frame {
+                    number,
+                    at: kept.at,
+                    call: kept.call,
+                    kind: kept.kind,
+                    head: untrusted(head),
+                    text: untrusted(text),
+                    bytes: kept.bytes,
+                });
+            }
+        }
+        frames
+    }
 }
 
 impl std::fmt::Debug for Ring {
@@ -143,10 +182,10 @@ impl Tap {
         let alone = agent.is_some();
         let mut frames = Vec::new();
         for (key, ring) in rings {
-            let ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut ring = ring.lock().unwrap_or_else(PoisonError::into_inner);
             // Of many agents only the newest frames are looked at.
-            let skip = if alone { 0 } else { ring.frames.len().saturating_sub(OF_EACH) };
-            frames.extend(ring.frames.iter().skip(skip).map(|kept| (key, kept.frame())));
+            let newest = ring.newest(if alone { FRAMES } else { OF_EACH });
+            frames.extend(newest.into_iter().map(|frame| (key, frame)));
         }
         frames.sort_by_key(|(_, frame)| frame.at);
         if !alone {
@@ -160,7 +199,7 @@ impl Tap {
     pub fn count(&self, agent: Option<AgentKey>) -> u64 {
         let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = rings.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
-        wanted.map(|(_, ring)| ring.lock().unwrap_or_else(PoisonError::into_inner).next).sum()
+        wanted.map(|(_, ring)| ring.lock().unwrap_or_else(PoisonError::into_inner).count).sum()
     }
 }
 
@@ -173,28 +212,42 @@ impl Line {
     /// Keeps a frame whose words are redacted already.
     pub(super) fn keep_clean(&self, kind: Kind, head: &str, text: &str) {
         let bytes = text.len();
-        let mut end = bytes.min(FRAME);
-        while !text.is_char_boundary(end) {
-            end -= 1;
+        let (head, text) = (cut(head, HEAD), cut(text, FRAME));
+        let kept =
+            Kept { at: self.clock.now(), call: self.call, kind, head: head.len(), text: text.len(), bytes };
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).keep(kept, head, text);
+    }
+}
+
+/// The beginning of a text, of at most so many bytes.
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ring_holds_the_newest_frames_within_its_bounds() {
+        let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
+        let agent = AgentKey(3);
+        let line = tap.line(agent, 7);
+        for (count, bytes, expected) in [(3, 10, 3), (200, 10, FRAMES), (40, 20 * 1024, 7), (1, 0, 8)] {
+            let before = tap.count(Some(agent));
+            for number in 0..count {
+                line.keep(Kind::Event, &format!("e{number}"), &"ä".repeat(bytes / 2));
+            }
+            let frames = tap.frames(Some(agent));
+            let told = (tap.count(Some(agent)), tap.count(None), frames.len());
+            assert_eq!(told, (before + count, before + count, expected));
+            let (_, last) = frames.last().unwrap();
+            assert_eq!((last.number, last.call, last.bytes), (before + count, 7, bytes));
+            assert_eq!(last.head.raw(), format!("e{}", count - 1));
+            assert_eq!(last.text.raw(), "ä".repeat(bytes.min(FRAME) / 2));
+            assert!(frames.windows(2).all(|pair| pair[0].1.number + 1 == pair[1].1.number));
         }
-        let text = &text[..end];
-        let at = self.clock.now();
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.next += 1;
-        ring.bytes += text.len() + head.len();
-        let mut kept = Kept::default();
-        while ring.frames.len() >= FRAMES || (ring.bytes > BYTES && !ring.frames.is_empty()) {
-            let Some(old) = ring.frames.pop_front() else { break };
-            ring.bytes -= old.text.len() + old.head.len();
-            kept = old;
-        }
-        kept.head.clear();
-        kept.head.push_str(head);
-        kept.text.clear();
-        // A buffer that was made for a much longer frame would hold its memory for good.
-        kept.text.shrink_to(4 * text.len().max(256));
-        kept.text.push_str(text);
-        (kept.number, kept.at, kept.call, kept.kind, kept.bytes) = (ring.next, at, self.call, kind, bytes);
-        ring.frames.push_back(kept);
+        line.keep(Kind::Event, &"h".repeat(1 << 20), "");
+        assert_eq!(tap.frames(None).last().map(|(_, frame)| frame.head.len()), Some(HEAD));
     }
 }

@@ -21,6 +21,7 @@ pub mod json;
 pub mod jsonrpc;
 pub mod question;
 mod scan;
+pub mod shape;
 mod shared;
 pub mod sse;
 pub mod timestamp;

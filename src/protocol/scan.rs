@@ -157,6 +157,24 @@ fn unescaped(text: &str) -> Option<String> {
     Some(out)
 }
 
+/// What stands between the quotes of a string, if it is nothing else than one string.
+pub fn inside_quotes(text: &str) -> Option<Cow<'_, str>> {
+    let plain = plain(text.as_bytes());
+    if plain == text.len() {
+        return Some(Cow::Borrowed(text));
+    }
+    // The quote that ends the string must be the one behind the text.
+    let mut at = plain;
+    while let Some(byte) = text.as_bytes().get(at) {
+        at += match byte {
+            b'\\' => 2,
+            b'"' | 0..b' ' => return None,
+            _ => 1 + self::plain(&text.as_bytes()[at + 1..]),
+        };
+    }
+    if at == text.len() { unescaped(text).map(Cow::Owned) } else { None }
+}
+
 /// How many bytes come before a quote, a backslash or a control character. Sixteen at a time, which the
 /// compiler makes one comparison of.
 fn plain(bytes: &[u8]) -> usize {
@@ -195,6 +213,10 @@ pub(super) mod tests {
     use crate::domain::task::StreamEvent;
     use crate::protocol::Event;
 
+    /// What stands in the place of a byte, in turn.
+    pub const CHANGES: [&[u8]; 13] =
+        [b"", b"\"", b"\\", b" ", b"x", b"0", b"{", b"}", b"[", b",", b":", b"\n", b"\xc3\xa9"];
+
     type Long = fn(&str) -> Result<Event<'static>, crate::domain::cause::Cause>;
 
     /// What is read the quick way is what is read the long way, for the text and for whatever a change of
@@ -203,22 +225,7 @@ pub(super) mod tests {
         assert!(quick(text).is_some(), "the quick way does not know {text}");
         let bytes = text.as_bytes();
         for at in 0..bytes.len() {
-            let changes = [
-                b"".as_slice(),
-                b"\"",
-                b"\\",
-                b" ",
-                b"x",
-                b"0",
-                b"{",
-                b"}",
-                b"[",
-                b",",
-                b":",
-                b"\n",
-                b"\xc3\xa9",
-            ];
-            for change in changes {
+            for change in CHANGES {
                 let changed = [&bytes[..at], change, &bytes[at + 1..]].concat();
                 same(&String::from_utf8_lossy(&changed), quick, long);
             }

@@ -322,7 +322,7 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
                     with(agent.put(), "counts", &counts)
                 }),
             )),
-            Changed::Job(key) => jobs.push(keyed(
+            Changed::Job(key) | Changed::Story(key) => jobs.push(keyed(
                 key,
                 snapshot.jobs.get(key).map(|job| {
                     let keys = array(job.attempts.iter().map(|key| key.0.to_string()));
@@ -332,9 +332,10 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
             Changed::Attempt(key) => attempts.push(keyed(
                 key,
                 snapshot.attempts.get(key).and_then(|attempt| {
-                    let job = snapshot.job_of(attempt)?.id;
+                    let job = snapshot.job_of(attempt)?;
                     let agent = snapshot.agents.get(attempt.agent)?.id;
-                    let row = AttemptRow { attempt: attempt.clone(), job, agent }.put();
+                    let attempt_row = attempt.clone();
+                    let row = AttemptRow { attempt: attempt_row, job: job.id, job_seq: job.seq, agent }.put();
                     Some(with(row, "keys", &format!("[{},{}]", attempt.job.0, attempt.agent.0)))
                 }),
             )),

@@ -1,8 +1,8 @@
 //! Large outputs as files: growing ones under a number, complete ones under their SHA-256.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -36,14 +36,19 @@ impl Blobs {
     /// # Errors
     /// The file system says no.
     pub fn append(&self, output: i64, from: u64, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(&self.dir)?;
         let path = self.growing(output);
-        let mut file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let open = || OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.dir)?;
+                open()?
+            }
+            opened => opened?,
+        };
         if file.metadata()?.len() != from {
             file.set_len(from)?;
         }
-        file.seek(SeekFrom::Start(from))?;
-        file.write_all(bytes)
+        file.write_all_at(bytes, from)
     }
 
     /// Names a complete output by its content. An equal one that is there already is shared.

@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use super::{StoreError, sql};
 
 /// Each step brings the schema one version on. `PRAGMA user_version` counts them.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
     -- Facts of an owner in order. An owner is the watch itself (empty), an agent (a + id) or a job (j + id).
@@ -41,7 +42,12 @@ const STEPS: &[&str] = &["
     );
     CREATE INDEX output_attempt ON output (attempt, artifact);
     CREATE INDEX output_sha256 ON output (sha256);
-"];
+",
+    "
+    -- Rows of the kind bundle hold several facts. Whoever knows the first version only would overlook them,
+    -- so it must not open this one.
+",
+];
 
 /// The newest schema that this program knows.
 pub(super) fn newest() -> i64 {

@@ -92,12 +92,15 @@ impl Reader {
                        ifnull((SELECT value FROM meta WHERE key = 'last_problem'), 0))";
         rows.last_problem = u32::try_from(self.scalar(numbers)?).unwrap_or(u32::MAX);
         rows.agents = self.bodies::<Agent>("agent", "SELECT version, body FROM agent ORDER BY id")?;
-        let mut attempts: BTreeMap<JobId, Vec<(Attempt, AgentId)>> = BTreeMap::new();
+        let mut attempts: BTreeMap<JobId, (u64, Vec<(Attempt, AgentId)>)> = BTreeMap::new();
         for row in self.bodies::<AttemptRow>("attempt", "SELECT version, body FROM attempt ORDER BY id")? {
-            attempts.entry(row.job).or_default().push((row.attempt, row.agent));
+            let (seq, of_job) = attempts.entry(row.job).or_default();
+            *seq = row.job_seq.max(*seq);
+            of_job.push((row.attempt, row.agent));
         }
-        for job in self.bodies::<Job>("job", "SELECT version, body FROM job ORDER BY id")? {
-            let mut of_job = attempts.remove(&job.id).unwrap_or_default();
+        for mut job in self.bodies::<Job>("job", "SELECT version, body FROM job ORDER BY id")? {
+            let (seq, mut of_job) = attempts.remove(&job.id).unwrap_or_default();
+            job.seq = job.seq.max(seq);
             of_job.sort_by_key(|(attempt, _)| attempt.number);
             rows.jobs.push((job, of_job));
         }

@@ -27,6 +27,7 @@ pub(crate) fn rows_of(state: &State) -> Batch {
             .map(|(_, attempt)| AttemptRow {
                 attempt: attempt.clone(),
                 job: state.job_of(attempt).unwrap().id,
+                job_seq: state.job_of(attempt).unwrap().seq,
                 agent: agent_id(attempt.agent).unwrap(),
             })
             .collect(),

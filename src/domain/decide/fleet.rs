@@ -98,7 +98,7 @@ fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
     let what = What::AgentListed { spec: Arc::new(spec), order, name };
     turn.record_new(Owner::Agent(id), what);
     let key = turn.state().agent_key(id).unwrap_or(AgentKey(u32::MAX));
-    turn.touched.agents.insert(key);
+    turn.touched.agents.push(key);
     name_base(turn, key);
     health::probe(turn, key);
     key

@@ -29,14 +29,15 @@ pub(super) fn run(turn: &mut Turn) {
         });
         settle(turn, Subject::Console, &[Kind::JournalUnsaved], found.into_iter().collect());
     }
-    for key in touched.agents {
-        let found = about_agent(turn, key);
-        settle(turn, Subject::Agent(key), AGENT_KINDS, found);
+    for key in &touched.agents {
+        let found = about_agent(turn, *key);
+        settle(turn, Subject::Agent(*key), AGENT_KINDS, found);
     }
-    for key in touched.attempts {
-        let found = about_attempt(turn, key);
-        settle(turn, Subject::Attempt(key), ATTEMPT_KINDS, found);
+    for key in &touched.attempts {
+        let found = about_attempt(turn, *key);
+        settle(turn, Subject::Attempt(*key), ATTEMPT_KINDS, found);
     }
+    turn.touched = touched;
 }
 
 const AGENT_KINDS: &[Kind] = &[

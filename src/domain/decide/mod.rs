@@ -42,8 +42,9 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::Deadline => on_deadline(turn),
     }
-    for key in turn.touched.attempts.clone() {
-        watch::forget_settled(turn, key);
+    turn.touched.sort();
+    for at in 0..turn.touched.attempts.len() {
+        watch::forget_settled(turn, turn.touched.attempts[at]);
     }
     lint::run(turn);
 }
@@ -69,6 +70,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     }
     turn.set_timer(Timer::Retention, turn.at);
     turn.touched.console = true;
+    turn.touched.sort();
     lint::run(turn);
 }
 

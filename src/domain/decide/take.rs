@@ -129,9 +129,10 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
 
 /// The messages of a history that come after the last one that is known.
 fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
-    let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.clone()).unwrap_or_default();
-    let last_known =
-        history.iter().rposition(|message| known.messages.contains(&text_hash(message.id.raw())));
+    let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
+    let last_known = known.and_then(|known| {
+        history.iter().rposition(|message| known.messages.contains(&text_hash(message.id.raw())))
+    });
     for said in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
         message(turn, key, said, false);
     }
@@ -183,7 +184,7 @@ pub(super) struct Told {
 /// A state, with what was said about it.
 fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
     let Told { status, context, raw, via, issued } = told;
-    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.clone()) else { return };
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let Status { state, message: said, timestamp } = status;
     let streamed = matches!(via, Via::Send | Via::Subscribe);
     let context = context.filter(|_| task.context.is_none());
@@ -191,7 +192,13 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
         if task.says.is_some() && via == Via::Get {
             turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says: None, via });
         }
-    } else if task.state.is_terminal() && state != task.state {
+        if let Some(said) = said {
+            message(turn, key, said, true);
+        }
+        return;
+    }
+    let task = task.clone();
+    if task.state.is_terminal() && state != task.state {
         if streamed {
             let odd = Oddity::IllegalMove { from: task.state.clone(), to: state.clone() };
             oddity(turn, key, odd);
@@ -201,32 +208,32 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
         }
         // A read is compared by `watch::compare`, which knows when it was asked for.
         return;
-    } else if !streamed && issued < task.state_since && !state.is_terminal() {
+    }
+    if !streamed && issued < task.state_since && !state.is_terminal() {
         // An answer that is older than what the stream has told since.
         return;
-    } else {
-        if !task.state.may_become(&state) {
-            let odd = Oddity::IllegalMove { from: task.state.clone(), to: state.clone() };
-            oddity(turn, key, odd);
-        }
-        let new = state.clone();
-        turn.attempt_fact(key, |attempt| What::StateSeen {
-            attempt,
-            state: new,
-            context,
-            peer_time: timestamp,
-            via,
-            raw,
-        });
-        if super::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
-            super::dispatch::settle_answer(turn, key, Phase::Accepted, None);
-        }
-        if state.is_terminal()
-            && task.cancel.is_some_and(|mark| mark != CancelMark::Verified)
-            && via != Via::Cancel
-        {
-            cancel::verified(turn, key);
-        }
+    }
+    if !task.state.may_become(&state) {
+        let odd = Oddity::IllegalMove { from: task.state.clone(), to: state.clone() };
+        oddity(turn, key, odd);
+    }
+    let new = state.clone();
+    turn.attempt_fact(key, |attempt| What::StateSeen {
+        attempt,
+        state: new,
+        context,
+        peer_time: timestamp,
+        via,
+        raw,
+    });
+    if super::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
+        super::dispatch::settle_answer(turn, key, Phase::Accepted, None);
+    }
+    if state.is_terminal()
+        && task.cancel.is_some_and(|mark| mark != CancelMark::Verified)
+        && via != Via::Cancel
+    {
+        cancel::verified(turn, key);
     }
     if let Some(said) = said {
         message(turn, key, said, true);
@@ -235,15 +242,12 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
 
 /// A chunk of an output from a stream.
 fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
-    let Some(progress) =
-        turn.state().attempt(key).map(|attempt| attempt.progress.clone().unwrap_or_default())
-    else {
-        return;
-    };
-    let known = progress.artifacts.iter().find(|meta| meta.id == artifact.id);
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let mut outputs = attempt.progress.iter().flat_map(|progress| &progress.artifacts);
+    let closed = outputs.find(|meta| meta.id == artifact.id).map(|meta| meta.closed);
     let mut append = append;
-    match known {
-        Some(meta) if meta.closed && append => oddity(turn, key, Oddity::AfterLastChunk),
+    match closed {
+        Some(true) if append => oddity(turn, key, Oddity::AfterLastChunk),
         None if append => {
             oddity(turn, key, Oddity::AppendToNothing);
             append = false;
@@ -269,12 +273,12 @@ fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bo
 
 /// An output as a snapshot has it: only what is new is recorded.
 fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact) {
-    let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.clone()).unwrap_or_default();
-    let known = progress.artifacts.iter().find(|meta| meta.id == artifact.id);
-    match known {
+    let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
+    let known = progress.and_then(|progress| progress.artifacts.iter().find(|meta| meta.id == artifact.id));
+    match known.cloned() {
         None => put_artifact(turn, key, artifact, false, false),
         Some(meta) if Fingerprint::of(&artifact.parts) == meta.print => {}
-        Some(meta) => match suffix(meta, &artifact.parts) {
+        Some(meta) => match suffix(&meta, &artifact.parts) {
             Some(more) => put_artifact(turn, key, Artifact { parts: more, ..artifact }, true, meta.closed),
             None => {
                 let closed = meta.closed;

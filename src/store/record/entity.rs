@@ -102,6 +102,8 @@ pub struct AttemptRow {
     pub attempt: Attempt,
     /// Whose.
     pub job: JobId,
+    /// Facts of that job so far: most are about an attempt, and then the job's own row is not written.
+    pub job_seq: u64,
     /// To whom.
     pub agent: AgentId,
 }
@@ -124,6 +126,7 @@ impl Record for AttemptRow {
         let mut members = Members::begin(out);
         add(&mut members, "id", id);
         add(&mut members, "job", &self.job);
+        add(&mut members, "job_seq", &self.job_seq);
         add(&mut members, "agent", &self.agent);
         add(&mut members, "number", number);
         add(&mut members, "message_id", message_id);
@@ -153,7 +156,12 @@ impl Record for AttemptRow {
             answer: member(&object, "answer")?,
             progress: member(&object, "progress")?,
         };
-        Some(Self { attempt, job: member(&object, "job")?, agent: member(&object, "agent")? })
+        Some(Self {
+            attempt,
+            job: member(&object, "job")?,
+            job_seq: member(&object, "job_seq")?,
+            agent: member(&object, "agent")?,
+        })
     }
 }
 

@@ -55,7 +55,7 @@ record! {
     }
     Hints { caller, skill, parent }
     Message { id, role, parts, context, task, metadata, references, hints }
-    Fingerprint { bytes, hash }
+    Fingerprint { bytes, hash, tail }
     ArtifactMeta { id, name, print, closed }
     Progress { artifacts, messages }
 }

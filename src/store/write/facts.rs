@@ -14,7 +14,7 @@ use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AttemptId, JobId};
 use crate::domain::message::{Content, Part};
 use crate::domain::text::Untrusted;
-use crate::protocol::json::{Object, Writer as JsonWriter, array, elements};
+use crate::protocol::json::{Object, elements};
 use crate::store::blobs::{Blobs, INLINE};
 use crate::store::record::{Record, VERSION};
 use crate::store::{StoreError, read, sql};
@@ -129,6 +129,38 @@ struct Bundle {
     kind: &'static str,
 }
 
+/// Where in which file the parts of a fact are.
+struct Filed {
+    output: i64,
+    from: u64,
+}
+
+/// The body of a fact about an output that is in a file: the fact without its parts, and what is where.
+fn put_filed(what: &What, filed: &Filed, out: &mut String) {
+    let What::ArtifactSeen { attempt, artifact, name, append, parts, last } = what else { return };
+    What::ArtifactSeen {
+        attempt: *attempt,
+        artifact: artifact.clone(),
+        name: name.clone(),
+        append: *append,
+        parts: std::sync::Arc::default(),
+        last: *last,
+    }
+    .put_into(out);
+    out.pop();
+    let Filed { output, from } = filed;
+    let _infallible = write!(out, ",\"output\":{output},\"from\":{from},\"pieces\":[");
+    for (at, part) in parts.iter().enumerate() {
+        let (content, kind) = content_of(part);
+        let comma = if at > 0 { "," } else { "" };
+        let bytes = content.len();
+        let _infallible = write!(out, "{comma}{{\"kind\":\"{kind}\",\"bytes\":{bytes},\"part\":");
+        Part { content: read::content("", kind), ..part.clone() }.put_into(out);
+        out.push('}');
+    }
+    out.push_str("]}");
+}
+
 /// What goes behind an output's file.
 #[derive(Debug)]
 struct Growth {
@@ -161,7 +193,7 @@ impl<'t> FactWriter<'t> {
 
     pub fn add(&mut self, fact: &Fact) -> Result<(), StoreError> {
         let filed = match &fact.what {
-            What::ArtifactSeen { .. } => self.filed_body(fact)?,
+            What::ArtifactSeen { .. } => self.file(fact)?,
             _ => None,
         };
         let bundle = self.bundles.entry(fact.owner).or_insert_with(|| Bundle {
@@ -182,7 +214,7 @@ impl<'t> FactWriter<'t> {
             bundle.kind = BUNDLE;
         }
         match filed {
-            Some(body) => bundle.text.push_str(&body),
+            Some(place) => put_filed(&fact.what, &place, &mut bundle.text),
             None => fact.what.put_into(&mut bundle.text),
         }
         bundle.text.push('}');
@@ -195,8 +227,10 @@ impl<'t> FactWriter<'t> {
         for (owner, bundle) in std::mem::take(&mut self.bundles) {
             self.insert(owner, bundle)?;
         }
-        for (output, growth) in std::mem::take(&mut self.growing) {
+        for (output, mut growth) in std::mem::take(&mut self.growing) {
             self.grow(output, &growth)?;
+            growth.bytes.clear();
+            self.spare.give_back(String::from_utf8(growth.bytes).unwrap_or_default());
         }
         Ok(())
     }
@@ -240,9 +274,9 @@ impl<'t> FactWriter<'t> {
         }
     }
 
-    /// The body of a fact about an output that is in a file: where in it its parts are.
-    fn filed_body(&mut self, fact: &Fact) -> Result<Option<String>, StoreError> {
-        let (What::ArtifactSeen { attempt, artifact, name, append, parts, last }, Owner::Job(job)) =
+    /// Where the parts of a fact about an output go, if the output is in a file.
+    fn file(&mut self, fact: &Fact) -> Result<Option<Filed>, StoreError> {
+        let (What::ArtifactSeen { attempt, artifact, append, parts, .. }, Owner::Job(job)) =
             (&fact.what, fact.owner)
         else {
             return Ok(None);
@@ -267,33 +301,14 @@ impl<'t> FactWriter<'t> {
             }
             None => self.begin_file(job, &key, before)?,
         };
-        let growth = self.growing.entry(output).or_insert_with(|| Growth { from: before, bytes: Vec::new() });
-        let mut pieces = Vec::new();
+        let growth = self
+            .growing
+            .entry(output)
+            .or_insert_with(|| Growth { from: before, bytes: self.spare.take().into_bytes() });
         for part in parts.iter() {
-            let (content, kind) = content_of(part);
-            growth.bytes.extend_from_slice(content.as_bytes());
-            let empty = Part { content: read::content("", kind), ..part.clone() };
-            pieces.push(
-                JsonWriter::new()
-                    .text("kind", kind)
-                    .raw("bytes", &content.len().to_string())
-                    .raw("part", &empty.put())
-                    .end(),
-            );
+            growth.bytes.extend_from_slice(content_of(part).0.as_bytes());
         }
-        let without = What::ArtifactSeen {
-            attempt: *attempt,
-            artifact: artifact.clone(),
-            name: name.clone(),
-            append: *append,
-            parts: std::sync::Arc::default(),
-            last: *last,
-        };
-        let mut body = without.put();
-        body.pop();
-        let pieces = array(pieces);
-        let _infallible = write!(body, ",\"output\":{output},\"from\":{before},\"pieces\":{pieces}}}");
-        Ok(Some(body))
+        Ok(Some(Filed { output, from: before }))
     }
 
     /// An output has become too long for facts: what is in facts so far goes into its file too, so that it

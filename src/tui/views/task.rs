@@ -367,7 +367,7 @@ impl Screen for TaskView {
         if let Some(changes) = shared.snapshot.changes_since(self.rev) {
             let job = self.job(shared);
             visible |= changes.iter().any(|change| match change {
-                Changed::Job(key) => *key == self.key || self.children.contains(key),
+                Changed::Job(key) | Changed::Story(key) => *key == self.key || self.children.contains(key),
                 Changed::Attempt(key) => {
                     let of = shared.snapshot.attempts.get(*key).map(|attempt| attempt.job);
                     job.is_some_and(|job| job.attempts.contains(key))

@@ -127,7 +127,7 @@ impl Rows for TaskRows {
                     rows.extend(&job.attempts);
                 }
             }
-            Changed::Agent(_) | Changed::Problem(_) => {}
+            Changed::Agent(_) | Changed::Problem(_) | Changed::Story(_) => {}
         }
     }
 
