@@ -214,6 +214,11 @@ impl Attempt {
     pub fn is_doubtful(&self) -> bool {
         self.phase == Phase::Uncertain || self.task.as_ref().is_some_and(|task| task.verdict.is_some())
     }
+
+    /// True if a person may have to look at it: see [`super::attention`].
+    pub fn wants_attention(&self) -> bool {
+        self.is_live() || self.needs_you() || self.is_doubtful()
+    }
 }
 
 impl Task {

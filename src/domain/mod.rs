@@ -7,6 +7,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod attention;
 pub mod card;
 pub mod cause;
 pub mod core;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::agent::Agent;
+use super::attention::Attention;
 use super::id::{AgentKey, AttemptKey, JobKey, ProblemKey};
 use super::job::{Attempt, Job};
 use super::problem::Problem;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub jobs: Slab<JobKey, Job>,
     /// The attempts with their tasks.
     pub attempts: Slab<AttemptKey, Attempt>,
+    /// Attempts that a person may have to look at.
+    pub attention: Attention,
     /// The problems, open and cleared.
     pub problems: Slab<ProblemKey, Problem>,
     /// Events a second over the last seconds, of all streams.
@@ -57,6 +60,7 @@ impl Snapshot {
         self.agents = state.agents().clone();
         self.jobs = state.jobs().clone();
         self.attempts = state.attempts().clone();
+        self.attention = state.attention().clone();
         self.problems = state.problems().clone();
         changed.sort_unstable();
         changed.dedup();
@@ -103,17 +107,12 @@ impl Snapshot {
 
     /// Attempts that wait for a person, oldest first.
     pub fn inbox(&self) -> Vec<AttemptKey> {
-        let mut waiting: Vec<_> =
-            self.agents.iter().filter(|(_, agent)| agent.counts.need_you > 0).map(|(key, _)| key).collect();
-        if waiting.is_empty() {
-            return Vec::new();
-        }
-        waiting.sort_unstable();
-        let mut keys: Vec<_> = self
-            .attempts
-            .iter()
-            .filter(|(_, attempt)| waiting.binary_search(&attempt.agent).is_ok() && attempt.needs_you())
-            .map(|(key, attempt)| (waits_since(attempt), key))
+        let waiting = self.agents.iter().filter(|(_, agent)| agent.counts.need_you > 0);
+        let mut keys: Vec<_> = waiting
+            .flat_map(|(agent, _)| self.attention.of(agent))
+            .filter_map(|key| Some((self.attempts.get(key)?, key)))
+            .filter(|(attempt, _)| attempt.needs_you())
+            .map(|(attempt, key)| (waits_since(attempt), key))
             .collect();
         keys.sort_unstable();
         keys.into_iter().map(|(_, key)| key).collect()

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::agent::{Agent, Counts};
+use super::attention::Attention;
 use super::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, TaskId};
 use super::job::{Attempt, Job, Phase};
 use super::problem::{Kind, Problem, Subject};
@@ -47,6 +48,7 @@ pub struct State {
     pub(super) children: BTreeMap<TaskId, Vec<JobKey>>,
     /// Attempts that are not over, and those that are over but not yet settled.
     pub(super) open: BTreeMap<AgentKey, BTreeSet<AttemptKey>>,
+    pub(super) attention: Attention,
     pub(super) problem_numbers: BTreeMap<u32, ProblemKey>,
     pub(super) raised: BTreeMap<(Kind, Subject), ProblemKey>,
     pub(super) changes: Vec<Changed>,
@@ -66,6 +68,11 @@ impl State {
     /// The attempts with their tasks.
     pub fn attempts(&self) -> &Slab<AttemptKey, Attempt> {
         &self.attempts
+    }
+
+    /// Attempts that a person may have to look at.
+    pub fn attention(&self) -> &Attention {
+        &self.attention
     }
 
     /// The problems, open and cleared.
@@ -276,6 +283,7 @@ impl State {
         if *open {
             self.open.entry(*agent).or_default().insert(key);
         }
+        self.attention.put(*agent, key, marks.attention);
         if let Some(agent) = self.agents.get_mut(*agent) {
             marks.add_to(&mut agent.counts, 1);
         }
@@ -291,6 +299,9 @@ impl State {
         }
         if let Some(open) = self.open.get_mut(agent) {
             open.remove(&key);
+        }
+        if marks.attention {
+            self.attention.put(*agent, key, false);
         }
         if let Some(agent) = self.agents.get_mut(*agent) {
             marks.add_to(&mut agent.counts, u32::MAX);
@@ -353,6 +364,7 @@ struct Marks {
     failed: bool,
     stopped: bool,
     doubtful: bool,
+    attention: bool,
 }
 
 impl Marks {
@@ -365,6 +377,7 @@ impl Marks {
             failed: state == Some(&TaskState::Failed),
             stopped: matches!(state, Some(TaskState::Canceled | TaskState::Rejected)),
             doubtful: attempt.is_doubtful(),
+            attention: attempt.wants_attention(),
         }
     }
 

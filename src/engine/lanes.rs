@@ -60,3 +60,27 @@ impl Lanes {
         Lane { sender: self.sender.clone(), credits, clock: self.clock.clone() }
     }
 }
+
+#[cfg(test)]
+impl Lanes {
+    /// An outcome of a call that nobody made.
+    pub fn unasked(at: At) -> Observed {
+        let credit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a permit");
+        Observed { at, call: CallId(u64::MAX), outcome: Outcome::Ended(Ok(())), _credit: credit }
+    }
+
+    /// Keeps the lane full of such outcomes, past all credits, until the loop has ended.
+    pub fn flood(&self) -> impl Future<Output = ()> + Send + use<> {
+        let lanes =
+            Self { sender: self.sender.clone(), credits: Mutex::default(), clock: self.clock.clone() };
+        async move {
+            loop {
+                match lanes.sender.try_send(Self::unasked(lanes.clock.now())) {
+                    Ok(()) => {}
+                    Err(mpsc::error::TrySendError::Full(_)) => tokio::task::yield_now().await,
+                    Err(mpsc::error::TrySendError::Closed(_)) => return,
+                }
+            }
+        }
+    }
+}

@@ -7,11 +7,13 @@ mod effects;
 mod gate;
 pub mod handle;
 mod lanes;
+mod queries;
 mod run;
+mod start;
 mod watch;
 
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
-pub use run::{Engine, Options, Stopped, all_ended};
+pub use start::{Engine, Options, Stopped, all_ended};
 
 /// The bound of the lane of requests from surfaces. Full: the surface waits, and says so.
 const REQUESTS: usize = 64;

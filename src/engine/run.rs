@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -14,21 +13,20 @@ use tokio::time::Instant;
 use super::access::AccessBook;
 use super::effects::{self, Tools};
 use super::gate::{Gate, Released};
-use super::handle::{Answer, Follow, Handle, Query, QueryError, Request};
+use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
-use super::{FOLLOW, READS, REQUESTS};
+use super::start::{Counted, Options, Stopped};
+use super::{READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
 use crate::domain::effect::{Effect, Order};
 use crate::domain::fact::{Fact, Owner};
-use crate::domain::id::{AgentId, AgentKey, CallId, JobId, TaskId};
-use crate::domain::input::{Input, Outcome, Reply, Rules};
+use crate::domain::id::{AgentKey, CallId, JobId};
+use crate::domain::input::{Input, Outcome, Reply};
 use crate::domain::intent::{Receipt, Refusal};
-use crate::domain::message::Json;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
-use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
 use crate::net::clock::Clock;
@@ -51,78 +49,55 @@ const TURN: Duration = Duration::from_millis(5);
 /// At the end, sendings that are under way may be answered for so long.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// What an engine is started with.
-#[derive(Debug)]
-pub struct Options {
-    /// Where its data is; without it nothing is kept.
-    pub dir: Option<PathBuf>,
-    /// Survive a power loss too.
-    pub power_loss_safe: bool,
-    /// The rules.
-    pub rules: Rules,
-    /// The agents, in order.
-    pub specs: Vec<AgentSpec>,
-    /// How they are reached.
-    pub access: AccessBook,
-    /// Fixes ids and jitter, for tests and the demo.
-    pub seed: Option<u64>,
-    /// The lock of the data folder; freed when everything is committed.
-    pub lock: Option<Lock>,
+/// What leads to a loop, and into it.
+pub(super) struct Ends {
+    pub handle: Handle,
+    pub net: Net,
+    requests: mpsc::Receiver<Request>,
+    control: mpsc::Receiver<Observed>,
+    done: mpsc::Receiver<Done>,
 }
 
-/// Engines of this process that have not ended.
-static RUNNING: std::sync::LazyLock<watch::Sender<usize>> =
-    std::sync::LazyLock::new(|| watch::Sender::new(0));
-
-/// Waits until every engine of this process has committed what it decided; one that was dropped ends
-/// by itself. False if that took too long.
-pub async fn all_ended(limit: Duration) -> bool {
-    let mut running = RUNNING.subscribe();
-    let ended = tokio::time::timeout(limit, running.wait_for(|running| *running == 0)).await;
-    matches!(ended, Ok(Ok(_)))
+pub(super) struct Runner {
+    pub(super) core: Core,
+    clock: Arc<Clock>,
+    pub(super) gate: Gate,
+    lanes: Lanes,
+    pub(super) net: Net,
+    pub(super) reads: Arc<Semaphore>,
+    book: AccessBook,
+    /// How each agent is reached, as long as its settings and its card are the same.
+    access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
+    /// Tasks of open calls, to close streams.
+    calls: HashMap<CallId, AbortHandle>,
+    /// Sendings that have not been answered at all.
+    sends: BTreeSet<CallId>,
+    tickets: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>,
+    next_ticket: u64,
+    pub(super) followers: BTreeMap<JobId, Vec<mpsc::Sender<Arc<Fact>>>>,
+    /// Facts of an engine that keeps nothing.
+    pub(super) memory: BTreeMap<Owner, Vec<Fact>>,
+    pub(super) reader: Option<Arc<std::sync::Mutex<Reader>>>,
+    publish: watch::Sender<Arc<Snapshot>>,
+    dirty: bool,
+    published: Option<Instant>,
+    events: Arc<AtomicU64>,
+    last_events: (Instant, u64),
+    last_at: At,
+    /// Rows that changed since the last publication.
+    changed: Vec<crate::domain::state::Changed>,
+    /// Empty between two steps; what it has allocated serves again.
+    out: Out,
+    lock: Option<Lock>,
+    _counted: Counted,
 }
 
-/// Counts an engine as long as it is held.
-#[derive(Debug)]
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        RUNNING.send_modify(|running| *running += 1);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        RUNNING.send_modify(|running| *running -= 1);
-    }
-}
-
-/// A running engine. Dropped, it commits and ends by itself; see [`all_ended`].
-#[derive(Debug)]
-pub struct Engine {
-    handle: Handle,
-    stop: Option<oneshot::Sender<()>>,
-    task: tokio::task::JoinHandle<Stopped>,
-    net: Net,
-}
-
-/// How an engine ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stopped {
-    /// Everything that was decided is durable.
-    Saved,
-    /// The journal could not be written at the end.
-    Unsaved,
-}
-
-impl Engine {
-    /// Loads what is durable and starts the loop.
+impl Runner {
+    /// Loads what is durable and decides what goes on.
     ///
     /// # Errors
     /// The data folder cannot be used.
-    pub fn start(options: Options) -> Result<Self, StoreError> {
+    pub fn new(options: Options) -> Result<(Self, Ends), StoreError> {
         let Options { dir, power_loss_safe, rules, specs, access, seed, lock } = options;
         let (journal, done) = mpsc::channel(4);
         let (mut reader, mut writer, mut loaded) = (None, None, None);
@@ -145,9 +120,8 @@ impl Engine {
         let (sender, requests) = mpsc::channel(REQUESTS);
         let first = Arc::new(Snapshot::starting(clock.now()));
         let (publish, snapshots) = watch::channel(first);
-        let (stop, stopping) = oneshot::channel();
         let handle = Handle::new(sender, snapshots);
-        let mut runner = Runner {
+        let mut runner = Self {
             core,
             clock,
             gate: Gate::new(writer),
@@ -175,64 +149,9 @@ impl Engine {
             _counted: Counted::new(),
         };
         runner.begin(loaded.alive, specs);
-        let task = tokio::spawn(runner.run(requests, control, done, stopping));
-        Ok(Self { handle, stop: Some(stop), task, net })
+        Ok((runner, Ends { handle, net, requests, control, done }))
     }
 
-    /// A way to it.
-    pub fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
-    /// Its network side, for secrets that must be redacted elsewhere too.
-    pub fn net(&self) -> &Net {
-        &self.net
-    }
-
-    /// Ends it: answers that are under way may still come, then everything is committed.
-    pub async fn stop(mut self) -> Stopped {
-        if let Some(stop) = self.stop.take() {
-            let _it_has_ended_by_itself = stop.send(());
-        }
-        self.task.await.unwrap_or(Stopped::Unsaved)
-    }
-}
-
-struct Runner {
-    core: Core,
-    clock: Arc<Clock>,
-    gate: Gate,
-    lanes: Lanes,
-    net: Net,
-    reads: Arc<Semaphore>,
-    book: AccessBook,
-    /// How each agent is reached, as long as its settings and its card are the same.
-    access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
-    /// Tasks of open calls, to close streams.
-    calls: HashMap<CallId, AbortHandle>,
-    /// Sendings that have not been answered at all.
-    sends: BTreeSet<CallId>,
-    tickets: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>,
-    next_ticket: u64,
-    followers: BTreeMap<JobId, Vec<mpsc::Sender<Arc<Fact>>>>,
-    /// Facts of an engine that keeps nothing.
-    memory: BTreeMap<Owner, Vec<Fact>>,
-    reader: Option<Arc<std::sync::Mutex<Reader>>>,
-    publish: watch::Sender<Arc<Snapshot>>,
-    dirty: bool,
-    published: Option<Instant>,
-    events: Arc<AtomicU64>,
-    last_events: (Instant, u64),
-    last_at: At,
-    /// Rows that changed since the last publication.
-    changed: Vec<crate::domain::state::Changed>,
-    /// Empty between two steps; what it has allocated serves again.
-    out: Out,
-    lock: Option<Lock>,
-    _counted: Counted,
-}
-
-impl Runner {
     /// The engine's time never runs backwards, also where readers saw things in another order.
     fn at(&mut self, observed: At) -> At {
         self.last_at = self.last_at.max(observed);
@@ -326,7 +245,7 @@ impl Runner {
         self.calls.insert(call, task.abort_handle());
     }
 
-    fn access_of(&mut self, agent: AgentKey) -> Option<Arc<Access>> {
+    pub(super) fn access_of(&mut self, agent: AgentKey) -> Option<Arc<Access>> {
         let row = self.core.state().agent(agent)?;
         let (spec, card) = (row.spec.clone(), row.card.as_ref().map_or(0, |card| card.digest));
         if let Some((known, of_card, access)) = self.access.get(&agent)
@@ -340,13 +259,11 @@ impl Runner {
         Some(access)
     }
 
-    async fn run(
-        mut self,
-        mut requests: mpsc::Receiver<Request>,
-        mut control: mpsc::Receiver<Observed>,
-        mut done: mpsc::Receiver<Done>,
-        mut stop: oneshot::Receiver<()>,
-    ) -> Stopped {
+    /// Runs until it is stopped, or until nobody is left who could ask for anything.
+    pub async fn run(mut self, ends: Ends, mut stop: oneshot::Receiver<()>) -> Stopped {
+        let Ends { handle, mut requests, mut control, mut done, .. } = ends;
+        // The last handle outside ends the loop.
+        drop(handle);
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_beat = self.clock.now();
@@ -390,23 +307,11 @@ impl Runner {
                     self.publish_now();
                 }
                 _ = control.recv_many(&mut inputs, TURN_INPUTS), if !self.gate.is_overfull() => {
-                    let begun = Instant::now();
-                    let all_were_taken = inputs.len() < TURN_INPUTS;
-                    for observed in inputs.drain(..) {
-                        self.on_outcome(observed);
-                    }
-                    if all_were_taken {
-                        // Where agents never pause, deadlines have their turn here.
-                        self.keep_deadlines();
-                    }
-                    let took = begun.elapsed();
-                    if took > TURN * 10 {
-                        tracing::warn!(took = took.as_millis(), "a turn of the engine was long");
-                    }
+                    self.turn(&mut inputs);
                     // Readers that are ready go first, so that the next turn takes in all of theirs at once.
                     tokio::task::yield_now().await;
                 }
-                () = tokio::time::sleep(deadline) => self.keep_deadlines(),
+                () = tokio::time::sleep(deadline) => self.keep_deadlines(self.clock.now()),
             }
             let at = self.last_at.max(self.clock.now());
             self.gate.hand_over(self.core.state(), at);
@@ -465,11 +370,26 @@ impl Runner {
         stopped
     }
 
-    fn keep_deadlines(&mut self) {
-        let now = self.clock.now();
-        let at = self.at(now);
+    fn keep_deadlines(&mut self, by: At) {
+        let at = self.at(by);
         if self.core.deadline().is_some_and(|due| due <= at) {
             self.step(at, Input::Deadline);
+        }
+    }
+
+    /// Takes what agents said, and what became due before that.
+    fn turn(&mut self, inputs: &mut Vec<Observed>) {
+        let begun = Instant::now();
+        let all_were_taken = inputs.len() < TURN_INPUTS;
+        for observed in inputs.drain(..) {
+            self.on_outcome(observed);
+        }
+        // Where agents never pause, deadlines have their turn here, but none that is later than what waits.
+        let by = if all_were_taken { self.clock.now() } else { self.last_at };
+        self.keep_deadlines(by);
+        let took = begun.elapsed();
+        if took > TURN * 10 {
+            tracing::warn!(took = took.as_millis(), "a turn of the engine was long");
         }
     }
 
@@ -544,96 +464,6 @@ impl Runner {
         }
     }
 
-    fn on_query(&mut self, query: Query, reply: oneshot::Sender<Result<Answer, QueryError>>) {
-        match query {
-            Query::Wire { agent, known } => {
-                let tap = self.net.tap().clone();
-                tokio::task::spawn_blocking(move || {
-                    let count = tap.count(agent);
-                    let frames = (count != known).then(|| tap.frames(agent));
-                    let _the_surface_has_gone = reply.send(Ok(Answer::Wire(count, frames)));
-                });
-            }
-            Query::Facts { owner, limit } => {
-                let pending = self.pending(owner);
-                let reader = self.reader.clone();
-                tokio::task::spawn_blocking(move || {
-                    let facts = read_facts(reader.as_deref(), owner, limit, pending).map(Answer::Facts);
-                    let _the_surface_has_gone = reply.send(facts);
-                });
-            }
-            Query::ReadTask { agent, task } => self.read_task(agent, task, reply),
-            Query::Outputs { job, attempt } => {
-                let pending = self.pending(Owner::Job(job));
-                let reader = self.reader.clone();
-                tokio::task::spawn_blocking(move || {
-                    let facts = read_facts(reader.as_deref(), Owner::Job(job), usize::MAX, pending);
-                    let outputs =
-                        facts.map(|facts| Answer::Outputs(crate::store::outputs_of(&facts, attempt)));
-                    let _the_surface_has_gone = reply.send(outputs);
-                });
-            }
-        }
-    }
-
-    /// Reads a task past the core: for those who want to see it, not to know it.
-    fn read_task(
-        &mut self,
-        agent: AgentId,
-        task: TaskId,
-        reply: oneshot::Sender<Result<Answer, QueryError>>,
-    ) {
-        let key = self.core.state().agent_key(agent);
-        let interface =
-            key.and_then(|key| self.core.state().agent(key)).and_then(|agent| agent.interface.clone());
-        let access = key.and_then(|key| self.access_of(key));
-        let (Some(key), Some(interface), Some(access)) = (key, interface, access) else {
-            let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
-            return;
-        };
-        let (net, reads) = (self.net.clone(), self.reads.clone());
-        tokio::spawn(async move {
-            let _place = reads.acquire().await;
-            let answer = effects::read_task(&net, &access, key, &interface, &task).await;
-            let answer = match answer {
-                Ok(report) => {
-                    let codec = crate::protocol::codec(crate::domain::card::Dialect::V1_0);
-                    Ok(Answer::Task(Json::new(codec.encode_task(&report))))
-                }
-                Err(failure) => Err(QueryError::Failed(Arc::new(failure.cause))),
-            };
-            let _the_surface_has_gone = reply.send(answer);
-        });
-    }
-
-    /// Facts that a reader of the journal may not see.
-    fn pending(&self, owner: Owner) -> Vec<Fact> {
-        if self.gate.is_durable() {
-            self.gate.uncommitted(owner)
-        } else {
-            self.memory.get(&owner).cloned().unwrap_or_default()
-        }
-    }
-
-    fn on_follow(&mut self, job: JobId, reply: oneshot::Sender<Result<Follow, QueryError>>) {
-        let state = self.core.state();
-        let Some(until) = state.job_key(job).and_then(|key| state.jobs().get(key)).map(|row| row.seq) else {
-            let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
-            return;
-        };
-        let (sender, more) = mpsc::channel(FOLLOW);
-        self.followers.entry(job).or_default().push(sender);
-        let owner = Owner::Job(job);
-        let pending = self.pending(owner);
-        let reader = self.reader.clone();
-        tokio::task::spawn_blocking(move || {
-            let facts = read_facts(reader.as_deref(), owner, usize::MAX, pending);
-            let follow =
-                facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), until, more });
-            let _the_surface_has_gone = reply.send(follow);
-        });
-    }
-
     fn measure_events(&mut self) {
         let (since, count) = self.last_events;
         let now = self.events.load(Ordering::Relaxed);
@@ -665,26 +495,67 @@ impl Runner {
     }
 }
 
-/// Facts of the journal, then those that it does not hold yet, each once.
-fn read_facts(
-    reader: Option<&std::sync::Mutex<Reader>>,
-    owner: Owner,
-    limit: usize,
-    pending: Vec<Fact>,
-) -> Result<Vec<Fact>, QueryError> {
-    let mut facts = match reader {
-        Some(reader) => {
-            let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            reader
-                .facts(owner, limit)
-                .map_err(|error| QueryError::Unreadable(Untrusted::from(error.to_string())))?
-        }
-        None => Vec::new(),
-    };
-    let last = facts.last().map_or(0, |fact| fact.seq);
-    facts.extend(pending.into_iter().filter(|fact| fact.seq > last));
-    if facts.len() > limit {
-        facts.drain(..facts.len() - limit);
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Agent;
+    use crate::domain::agent::Source;
+    use crate::domain::input::Rules;
+
+    /// A loop over one agent that is not there.
+    fn runner() -> (Runner, Ends) {
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Runner::new(Options {
+            dir: None,
+            power_loss_safe: false,
+            rules: Rules::default(),
+            specs: vec![Agent::at(format!("http://{nobody}")).spec(Source::CommandLine)],
+            access: AccessBook::default(),
+            seed: Some(7),
+            lock: None,
+        })
+        .unwrap()
     }
-    Ok(facts)
+
+    /// A full turn leaves more behind it; deadlines are kept up to what it took, and none before its time.
+    #[tokio::test]
+    async fn a_full_turn_keeps_the_deadlines_before_it() {
+        let (mut runner, _ends) = runner();
+        runner.keep_deadlines(runner.clock.now());
+        let due = runner.core.deadline().unwrap();
+        let mut turn_at = |at: At| {
+            runner.turn(&mut (0..TURN_INPUTS).map(|_| Lanes::unasked(at)).collect());
+            runner.core.deadline().unwrap()
+        };
+        let earlier = At::from_micros(due.micros() - 1);
+        assert_eq!(turn_at(earlier), due, "nothing is kept before it is due");
+        let later = due + Duration::from_millis(1);
+        assert!(turn_at(later) > later, "what was due waits for agents to pause");
+    }
+
+    /// Agents that never pause fill every turn; the screen and the clock have theirs all the same.
+    #[tokio::test(start_paused = true)]
+    async fn snapshots_and_beats_have_their_turn_in_a_flood() {
+        let (runner, ends) = runner();
+        let (clock, begun) = (runner.clock.clone(), runner.clock.now());
+        let (events, flood) = (runner.events.clone(), runner.lanes.flood());
+        let (handle, (stop, stopping)) = (ends.handle.clone(), oneshot::channel());
+        let flood = tokio::spawn(flood);
+        let running = tokio::spawn(runner.run(ends, stopping));
+        loop {
+            // What a probe told is published, and so is what the beat has counted.
+            let snapshot = handle.snapshot();
+            let refused = snapshot.agents.iter().any(|(_, agent)| agent.cause.is_some());
+            if refused && snapshot.events_per_second > 0 {
+                break;
+            }
+            assert!(clock.now().since(begun) < Duration::from_secs(30), "refused: {refused}");
+            events.fetch_add(1000, Ordering::Relaxed);
+            tokio::time::advance(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
+        }
+        stop.send(()).unwrap();
+        running.await.unwrap();
+        flood.await.unwrap();
+    }
 }

@@ -740,6 +740,8 @@ impl World {
                 "counts of {}",
                 agent.name
             );
+            let wanted = of_agent().filter(|(_, attempt)| attempt.wants_attention()).map(|(key, _)| key);
+            assert!(state.attention().of(key).eq(wanted), "who wants attention of {}", agent.name);
         }
     }
 

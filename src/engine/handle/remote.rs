@@ -301,7 +301,14 @@ impl Mirror {
             let attempt = AttemptRow::get(row).zip(keys).map(|(row, (job, agent))| {
                 crate::domain::job::Attempt { job: JobKey(job), agent: AgentKey(agent), ..row.attempt }
             });
-            snapshot.attempts.set(AttemptKey(key), attempt);
+            let key = AttemptKey(key);
+            if let Some(before) = snapshot.attempts.get(key) {
+                snapshot.attention.put(before.agent, key, false);
+            }
+            if let Some(attempt) = &attempt {
+                snapshot.attention.put(attempt.agent, key, attempt.wants_attention());
+            }
+            snapshot.attempts.set(key, attempt);
         }
         for raw in rows.list("problems") {
             let (key, row) = keyed(raw)?;

@@ -191,7 +191,8 @@ pub struct FleetView {
 impl FleetView {
     /// The worst first.
     pub fn new() -> Self {
-        let work = TaskRows { newest: Some(LARGE), ..TaskRows::default() };
+        let newest = u32::try_from(LARGE).ok();
+        let work = TaskRows { newest, ..TaskRows::default() };
         Self { list: Listing::new(AgentRows, 'S'), work: Listing::new(work, 'S') }
     }
 
@@ -240,7 +241,7 @@ impl Screen for FleetView {
             self.work.rebuild();
         }
         if let (_, _, Some(below)) = self.parts(area) {
-            visible |= self.work.settle(&shared.snapshot, usize::from(below.height.saturating_sub(2)));
+            visible |= self.work.settle_window(&shared.snapshot, usize::from(below.height.saturating_sub(2)));
         }
         visible
     }

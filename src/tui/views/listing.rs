@@ -148,11 +148,17 @@ impl<R: Rows> Listing<R> {
         }
     }
 
-    /// Takes in what has changed; true if a visible row has. `lines` are the rows that fit.
+    /// Takes in what has changed; true if a visible row has, or how many there are. `lines` are the rows that
+    /// fit.
     pub fn settle(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
+        let before = self.rows.len();
+        self.settle_window(snapshot, lines) || self.rows.len() != before
+    }
+
+    /// The same for a list of which nobody sees how long it is.
+    pub fn settle_window(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
         let wanted = self.order();
         let mut seen_before = self.state.seen().to_vec();
-        let size_before = self.rows.len();
         let mut visible = false;
         if self.built.as_ref() == Some(&wanted) {
             self.asked = None;
@@ -182,10 +188,7 @@ impl<R: Rows> Listing<R> {
         let selected = self.state.selected;
         self.state.settle(&self.rows, lines);
         seen_before.truncate(lines);
-        visible
-            || self.rows.len() != size_before
-            || self.state.seen() != seen_before.as_slice()
-            || self.state.selected != selected
+        visible || self.state.seen() != seen_before.as_slice() || self.state.selected != selected
     }
 
     fn read_anew(&mut self, snapshot: &Snapshot, order: Order) {

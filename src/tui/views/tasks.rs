@@ -27,8 +27,8 @@ pub struct TaskRows {
     pub agent: Option<AgentKey>,
     /// Only of this conversation.
     pub context: Option<ContextId>,
-    /// Only among so many of the newest rows, for panes that show a few.
-    pub newest: Option<usize>,
+    /// Of what wants nobody's attention only among so many rows, for panes that show a few.
+    pub newest: Option<u32>,
 }
 
 /// What a worker needs to build an order beside the screen's work.
@@ -95,6 +95,13 @@ fn state_rank(attempt: &Attempt) -> i64 {
     }
 }
 
+impl TaskRows {
+    /// Rows before this one are shown only if they want attention.
+    fn oldest(&self, snapshot: &Snapshot) -> AttemptKey {
+        AttemptKey(self.newest.map_or(0, |newest| snapshot.attempts.end().saturating_sub(newest)))
+    }
+}
+
 impl Rows for TaskRows {
     type Key = AttemptKey;
 
@@ -115,8 +122,13 @@ impl Rows for TaskRows {
     ];
 
     fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = AttemptKey> + 's> {
-        let newest = self.newest.unwrap_or(usize::MAX);
-        Box::new(snapshot.attempts.iter().rev().take(newest).map(|(key, _)| key))
+        let oldest = self.oldest(snapshot);
+        let newest = snapshot.attempts.iter().rev().map(|(key, _)| key).take_while(move |key| *key >= oldest);
+        let agents = snapshot.agents.iter().map(|(key, _)| key);
+        let wanted = agents.filter(|agent| self.agent.is_none_or(|only| only == *agent));
+        let wanted =
+            wanted.flat_map(move |agent| snapshot.attention.of(agent).take_while(move |key| *key < oldest));
+        Box::new(newest.chain(wanted))
     }
 
     fn changed(&self, snapshot: &Snapshot, changed: Changed, rows: &mut Vec<AttemptKey>) {
@@ -134,6 +146,9 @@ impl Rows for TaskRows {
     fn shows(&self, snapshot: &Snapshot, key: AttemptKey, order: &Order) -> bool {
         let Some(attempt) = snapshot.attempts.get(key) else { return false };
         if self.agent.is_some_and(|agent| agent != attempt.agent) {
+            return false;
+        }
+        if key < self.oldest(snapshot) && !attempt.wants_attention() {
             return false;
         }
         if let Some(context) = &self.context {

@@ -1,6 +1,7 @@
 //! The console, driven by keys on a fleet that stands still.
 
 mod keys;
+mod panes;
 mod picture;
 pub(crate) mod pty;
 mod scene;

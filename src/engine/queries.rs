@@ -1,0 +1,130 @@
+//! What surfaces ask: answered beside the loop, from the journal and from what is not in it yet.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::handle::{Answer, Follow, Query, QueryError};
+use super::run::Runner;
+use super::{FOLLOW, effects};
+use crate::domain::fact::{Fact, Owner};
+use crate::domain::id::{AgentId, JobId, TaskId};
+use crate::domain::message::Json;
+use crate::domain::text::Untrusted;
+use crate::store::Reader;
+
+impl Runner {
+    pub(super) fn on_query(&mut self, query: Query, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+        match query {
+            Query::Wire { agent, known } => {
+                let tap = self.net.tap().clone();
+                tokio::task::spawn_blocking(move || {
+                    let count = tap.count(agent);
+                    let frames = (count != known).then(|| tap.frames(agent));
+                    let _the_surface_has_gone = reply.send(Ok(Answer::Wire(count, frames)));
+                });
+            }
+            Query::Facts { owner, limit } => {
+                let pending = self.pending(owner);
+                let reader = self.reader.clone();
+                tokio::task::spawn_blocking(move || {
+                    let facts = read_facts(reader.as_deref(), owner, limit, pending).map(Answer::Facts);
+                    let _the_surface_has_gone = reply.send(facts);
+                });
+            }
+            Query::ReadTask { agent, task } => self.read_task(agent, task, reply),
+            Query::Outputs { job, attempt } => {
+                let pending = self.pending(Owner::Job(job));
+                let reader = self.reader.clone();
+                tokio::task::spawn_blocking(move || {
+                    let facts = read_facts(reader.as_deref(), Owner::Job(job), usize::MAX, pending);
+                    let outputs =
+                        facts.map(|facts| Answer::Outputs(crate::store::outputs_of(&facts, attempt)));
+                    let _the_surface_has_gone = reply.send(outputs);
+                });
+            }
+        }
+    }
+
+    /// Reads a task past the core: for those who want to see it, not to know it.
+    fn read_task(
+        &mut self,
+        agent: AgentId,
+        task: TaskId,
+        reply: oneshot::Sender<Result<Answer, QueryError>>,
+    ) {
+        let key = self.core.state().agent_key(agent);
+        let interface =
+            key.and_then(|key| self.core.state().agent(key)).and_then(|agent| agent.interface.clone());
+        let access = key.and_then(|key| self.access_of(key));
+        let (Some(key), Some(interface), Some(access)) = (key, interface, access) else {
+            let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
+            return;
+        };
+        let (net, reads) = (self.net.clone(), self.reads.clone());
+        tokio::spawn(async move {
+            let _place = reads.acquire().await;
+            let answer = effects::read_task(&net, &access, key, &interface, &task).await;
+            let answer = match answer {
+                Ok(report) => {
+                    let codec = crate::protocol::codec(crate::domain::card::Dialect::V1_0);
+                    Ok(Answer::Task(Json::new(codec.encode_task(&report))))
+                }
+                Err(failure) => Err(QueryError::Failed(Arc::new(failure.cause))),
+            };
+            let _the_surface_has_gone = reply.send(answer);
+        });
+    }
+
+    /// Facts that a reader of the journal may not see.
+    fn pending(&self, owner: Owner) -> Vec<Fact> {
+        if self.gate.is_durable() {
+            self.gate.uncommitted(owner)
+        } else {
+            self.memory.get(&owner).cloned().unwrap_or_default()
+        }
+    }
+
+    pub(super) fn on_follow(&mut self, job: JobId, reply: oneshot::Sender<Result<Follow, QueryError>>) {
+        let state = self.core.state();
+        let Some(until) = state.job_key(job).and_then(|key| state.jobs().get(key)).map(|row| row.seq) else {
+            let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
+            return;
+        };
+        let (sender, more) = mpsc::channel(FOLLOW);
+        self.followers.entry(job).or_default().push(sender);
+        let owner = Owner::Job(job);
+        let pending = self.pending(owner);
+        let reader = self.reader.clone();
+        tokio::task::spawn_blocking(move || {
+            let facts = read_facts(reader.as_deref(), owner, usize::MAX, pending);
+            let follow =
+                facts.map(|facts| Follow { facts: facts.into_iter().map(Arc::new).collect(), until, more });
+            let _the_surface_has_gone = reply.send(follow);
+        });
+    }
+}
+
+/// Facts of the journal, then those that it does not hold yet, each once.
+fn read_facts(
+    reader: Option<&std::sync::Mutex<Reader>>,
+    owner: Owner,
+    limit: usize,
+    pending: Vec<Fact>,
+) -> Result<Vec<Fact>, QueryError> {
+    let mut facts = match reader {
+        Some(reader) => {
+            let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            reader
+                .facts(owner, limit)
+                .map_err(|error| QueryError::Unreadable(Untrusted::from(error.to_string())))?
+        }
+        None => Vec::new(),
+    };
+    let last = facts.last().map_or(0, |fact| fact.seq);
+    facts.extend(pending.into_iter().filter(|fact| fact.seq > last));
+    if facts.len() > limit {
+        facts.drain(..facts.len() - limit);
+    }
+    Ok(facts)
+}

@@ -1,0 +1,113 @@
+//! Starting and ending an engine.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{oneshot, watch};
+
+use super::access::AccessBook;
+use super::handle::Handle;
+use super::run::Runner;
+use crate::domain::agent::AgentSpec;
+use crate::domain::input::Rules;
+use crate::net::Net;
+use crate::store::StoreError;
+use crate::store::lock::Lock;
+
+/// What an engine is started with.
+#[derive(Debug)]
+pub struct Options {
+    /// Where its data is; without it nothing is kept.
+    pub dir: Option<PathBuf>,
+    /// Survive a power loss too.
+    pub power_loss_safe: bool,
+    /// The rules.
+    pub rules: Rules,
+    /// The agents, in order.
+    pub specs: Vec<AgentSpec>,
+    /// How they are reached.
+    pub access: AccessBook,
+    /// Fixes ids and jitter, for tests and the demo.
+    pub seed: Option<u64>,
+    /// The lock of the data folder; freed when everything is committed.
+    pub lock: Option<Lock>,
+}
+
+/// Engines of this process that have not ended.
+static RUNNING: std::sync::LazyLock<watch::Sender<usize>> =
+    std::sync::LazyLock::new(|| watch::Sender::new(0));
+
+/// Waits until every engine of this process has committed what it decided; one that was dropped ends
+/// by itself. False if that took too long.
+pub async fn all_ended(limit: Duration) -> bool {
+    let mut running = RUNNING.subscribe();
+    let ended = tokio::time::timeout(limit, running.wait_for(|running| *running == 0)).await;
+    matches!(ended, Ok(Ok(_)))
+}
+
+/// Counts an engine as long as it is held.
+#[derive(Debug)]
+pub(super) struct Counted;
+
+impl Counted {
+    pub fn new() -> Self {
+        RUNNING.send_modify(|running| *running += 1);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        RUNNING.send_modify(|running| *running -= 1);
+    }
+}
+
+/// A running engine. Dropped, it commits and ends by itself; see [`all_ended`].
+#[derive(Debug)]
+pub struct Engine {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    task: tokio::task::JoinHandle<Stopped>,
+    net: Net,
+}
+
+/// How an engine ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stopped {
+    /// Everything that was decided is durable.
+    Saved,
+    /// The journal could not be written at the end.
+    Unsaved,
+}
+
+impl Engine {
+    /// Loads what is durable and starts the loop.
+    ///
+    /// # Errors
+    /// The data folder cannot be used.
+    pub fn start(options: Options) -> Result<Self, StoreError> {
+        let (runner, ends) = Runner::new(options)?;
+        let (handle, net) = (ends.handle.clone(), ends.net.clone());
+        let (stop, stopping) = oneshot::channel();
+        let task = tokio::spawn(runner.run(ends, stopping));
+        Ok(Self { handle, stop: Some(stop), task, net })
+    }
+
+    /// A way to it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Its network side, for secrets that must be redacted elsewhere too.
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// Ends it: answers that are under way may still come, then everything is committed.
+    pub async fn stop(mut self) -> Stopped {
+        if let Some(stop) = self.stop.take() {
+            let _it_has_ended_by_itself = stop.send(());
+        }
+        self.task.await.unwrap_or(Stopped::Unsaved)
+    }
+}

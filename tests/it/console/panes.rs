@@ -1,0 +1,58 @@
+//! Lists of a few rows among many.
+
+use quarterdeck::domain::agent::Health;
+use quarterdeck::domain::card::Dialect;
+use quarterdeck::domain::message::Part;
+use quarterdeck::domain::task::{TaskState, Verdict};
+use quarterdeck::tui::views::listing::Listing;
+use quarterdeck::tui::views::tasks::TaskRows;
+
+use super::scene::Scene;
+
+/// A pane looks at the newest rows, and at what somebody may have to look at, however old that is.
+#[test]
+fn a_pane_shows_what_wants_attention_among_older_rows() {
+    let mut scene = Scene::new();
+    let agents = ["ledger", "scribe"].map(|name| scene.agent(name, Dialect::V1_0, Health::Up, None));
+    let sent: Vec<_> = (0..12)
+        .map(|number| {
+            let agent = agents[usize::from(number >= 10)];
+            let sent = scene.job(f64::from(number), agent, &format!("job {number}"), "sam");
+            scene.accepted(f64::from(number), sent);
+            scene.state(f64::from(number), sent, TaskState::Working);
+            sent
+        })
+        .collect();
+    for (number, sent) in sent.iter().enumerate() {
+        // One goes on, one asks, one ended in doubt; of the others the newest is among the last four.
+        match number {
+            0 => {}
+            1 => scene.state(20.0, *sent, TaskState::InputRequired),
+            _ => scene.state(20.0, *sent, TaskState::Completed),
+        }
+        if number == 2 {
+            scene.verdict(21.0, *sent, Some(Verdict::Conflict));
+        }
+    }
+    let titles = |listing: &mut Listing<TaskRows>, seconds: f64, scene: &mut Scene| {
+        let snapshot = scene.publish(seconds);
+        let drawn = listing.settle_window(&snapshot, 6);
+        let title = |key| {
+            let attempt = snapshot.attempts.get(key).unwrap();
+            snapshot.job_of(attempt).unwrap().title.line().into_string()
+        };
+        (drawn, listing.rows.iter().map(title).collect::<Vec<_>>())
+    };
+    let key = scene.publish(30.0).agents.iter().next().unwrap().0;
+    let rows = TaskRows { agent: Some(key), newest: Some(4), ..TaskRows::default() };
+    let mut listing = Listing::new(rows, 'S');
+    let expected = ["job 1", "job 2", "job 0", "job 9", "job 8"].map(String::from).to_vec();
+    assert_eq!(titles(&mut listing, 31.0, &mut scene), (true, expected.clone()));
+    // What is said about a row that the pane does not hold changes nothing on it.
+    scene.says(32.0, sent[4], vec![Part::text("late words")]);
+    assert_eq!(titles(&mut listing, 33.0, &mut scene), (false, expected));
+    // Nobody needs to look at it any more.
+    scene.state(34.0, sent[1], TaskState::Completed);
+    let expected = ["job 2", "job 0", "job 9", "job 8"].map(String::from).to_vec();
+    assert_eq!(titles(&mut listing, 35.0, &mut scene), (true, expected));
+}
