@@ -54,7 +54,7 @@ pub enum Input {
     Deadline,
 }
 
-/// What came of a call. All but [`Outcome::Opened`] and [`Outcome::Event`] end it.
+/// What came of a call. All but [`Outcome::Opened`] and [`Outcome::Events`] end it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The card was read, or has not changed.
@@ -73,8 +73,8 @@ pub enum Outcome {
         /// What the headers tell about the server.
         server: ServerTraits,
     },
-    /// An event of a stream.
-    Event(StreamEvent),
+    /// Events of a stream, in order.
+    Events(Vec<StreamEvent>),
     /// A stream event that could not be read, and why. The stream goes on.
     Unreadable(Untrusted),
     /// A stream ended: cleanly, or not.
@@ -120,7 +120,7 @@ impl Outcome {
 
     /// True if nothing more can come of the call.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Opened { .. } | Self::Event(_) | Self::Unreadable(_))
+        !matches!(self, Self::Opened { .. } | Self::Events(_) | Self::Unreadable(_))
     }
 }
 

@@ -185,7 +185,7 @@ async fn stream(tools: &Tools, line: &Line, call: CallId, interface: &Interface,
             match document(interface, &text, took) {
                 Outcome::Task(report, _) => {
                     let event = crate::domain::task::StreamEvent::Task(report);
-                    tools.lane.send(call, Outcome::Event(event)).await;
+                    tools.lane.send(call, Outcome::Events(vec![event])).await;
                     tools.lane.send(call, Outcome::Ended(Ok(()))).await;
                 }
                 Outcome::Failed(failure) => {

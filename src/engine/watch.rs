@@ -1,7 +1,8 @@
 //! Reading a task's stream: decoded, with chunks of text gathered before they reach the core.
 //!
-//! Chunks of one output are gathered for 50 ms or 64 KiB; any other event sends them on first and is
-//! itself never gathered or dropped. So a thousand words a second cost the core twenty inputs.
+//! Chunks of one output, and words of a task that goes on working, are gathered for 50 ms or 64 KiB, in their
+//! order; any other event goes on at once, behind them. So a thousand words a second cost the core twenty
+//! inputs.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,32 +14,66 @@ use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::id::{CallId, TaskId};
 use crate::domain::input::Outcome;
 use crate::domain::message::{Artifact, Part};
-use crate::domain::task::StreamEvent;
+use crate::domain::task::{StreamEvent, TaskState};
 use crate::domain::text::Untrusted;
 use crate::failpoint;
 use crate::net::EventReader;
 use crate::protocol::shape::Shape;
 use crate::protocol::{Codec, Event};
 
-/// Chunks are gathered for this long.
+/// Chunks and words are gathered for this long.
 const GATHER: Duration = Duration::from_millis(50);
 /// Or until they are this long.
 const GATHERED: usize = 64 * 1024;
 /// The first event must come within this: a server exists that sends headers and then nothing.
 const FIRST: Duration = Duration::from_secs(60);
 
-/// Chunks of one output that have not been sent on.
+/// What has not been sent on: chunks of one output, and words between them.
 #[derive(Debug, Default)]
 struct Gathered {
+    /// Whose chunks of which output.
     task: String,
     artifact: String,
     text: String,
+    /// There is a chunk, which may be empty.
+    is_chunk: bool,
+    /// What came before the chunk.
+    events: Vec<StreamEvent>,
+    bytes: usize,
     since: Option<Instant>,
 }
 
 impl Gathered {
-    fn take(&mut self, last: bool) -> Option<Outcome> {
-        self.since.take()?;
+    fn fits(&self, task: &str, artifact: &str) -> bool {
+        self.artifact == artifact && self.task == task
+    }
+
+    fn name(&mut self, task: &str, artifact: &str) {
+        self.end_chunk(false);
+        self.task.clear();
+        self.task.push_str(task);
+        self.artifact.clear();
+        self.artifact.push_str(artifact);
+    }
+
+    fn chunk(&mut self, text: &str) {
+        self.since.get_or_insert_with(Instant::now);
+        self.is_chunk = true;
+        self.text.push_str(text);
+        self.bytes += text.len();
+    }
+
+    fn event(&mut self, event: StreamEvent) {
+        self.since.get_or_insert_with(Instant::now);
+        self.end_chunk(false);
+        self.bytes += size(&event);
+        self.events.push(event);
+    }
+
+    fn end_chunk(&mut self, last: bool) {
+        if !std::mem::take(&mut self.is_chunk) {
+            return;
+        }
         let text = Untrusted::from(self.text.as_str());
         self.text.clear();
         let artifact = Artifact {
@@ -49,18 +84,22 @@ impl Gathered {
             metadata: None,
         };
         let task = (!self.task.is_empty()).then(|| TaskId::from(self.task.as_str()));
-        Some(Outcome::Event(StreamEvent::Artifact { task, context: None, artifact, append: true, last }))
+        self.events.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last });
     }
 
-    fn fits(&self, task: &str, artifact: &str) -> bool {
-        self.artifact == artifact && self.task == task
+    fn take(&mut self, last: bool) -> Option<Outcome> {
+        self.since.take()?;
+        self.end_chunk(last);
+        self.bytes = 0;
+        Some(Outcome::Events(std::mem::take(&mut self.events)))
     }
+}
 
-    fn name(&mut self, task: &str, artifact: &str) {
-        self.task.clear();
-        self.task.push_str(task);
-        self.artifact.clear();
-        self.artifact.push_str(artifact);
+/// How much a gathered event holds, roughly.
+fn size(event: &StreamEvent) -> usize {
+    match event {
+        StreamEvent::Status { raw, .. } => raw.as_ref().map_or(GATHERED, |raw| 2 * raw.raw().len()),
+        _ => GATHERED,
     }
 }
 
@@ -70,6 +109,8 @@ struct Reading<'c> {
     /// The envelope of chunks of the output that was gathered last.
     shape: Shape,
     gathered: Gathered,
+    /// The state that the stream told last.
+    state: Option<TaskState>,
     out: Vec<Outcome>,
     seen: bool,
     ended: Option<Outcome>,
@@ -87,7 +128,6 @@ impl Reading<'_> {
         match self.codec.decode_event(data) {
             Ok(Event::Chunk { task, artifact, text, last }) => {
                 if !self.gathered.fits(&task, &artifact) {
-                    self.flush(false);
                     self.gathered.name(&task, &artifact);
                     self.shape.forget();
                 }
@@ -97,8 +137,11 @@ impl Reading<'_> {
                 self.gather(&text, last);
             }
             Ok(Event::Full(event)) => {
-                self.flush(false);
-                self.out.push(Outcome::Event(event));
+                let waits = self.is_words(&event);
+                self.gathered.event(event);
+                if !waits || self.gathered.bytes >= GATHERED {
+                    self.flush(false);
+                }
             }
             Ok(Event::Error(cause)) => {
                 self.flush(false);
@@ -118,11 +161,24 @@ impl Reading<'_> {
     }
 
     fn gather(&mut self, text: &str, last: bool) {
-        self.gathered.since.get_or_insert_with(Instant::now);
-        self.gathered.text.push_str(text);
-        if last || self.gathered.text.len() >= GATHERED {
+        self.gathered.chunk(text);
+        if last || self.gathered.bytes >= GATHERED {
             self.flush(last);
         }
+    }
+
+    /// True if an event says something in a state that the stream has told before: nothing is decided on it.
+    fn is_words(&mut self, event: &StreamEvent) -> bool {
+        let state = match event {
+            StreamEvent::Status { status, .. } => &status.state,
+            StreamEvent::Task(report) => &report.status.state,
+            _ => return false,
+        };
+        let known = self.state.as_ref() == Some(state);
+        if !known {
+            self.state = Some(state.clone());
+        }
+        known && matches!(event, StreamEvent::Status { .. }) && *state == TaskState::Working
     }
 
     fn flush(&mut self, last: bool) {
@@ -144,6 +200,7 @@ pub(super) async fn read(
         codec,
         shape: Shape::default(),
         gathered: Gathered::default(),
+        state: None,
         out: Vec::new(),
         seen: false,
         ended: None,

@@ -156,10 +156,12 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
     let key = send.attempt;
     match outcome {
         Outcome::Opened { .. } => {}
-        Outcome::Event(event) => {
+        Outcome::Events(events) => {
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
-            take::event(turn, key, event, Via::Send);
+            for event in events {
+                take::event(turn, key, event, Via::Send);
+            }
         }
         Outcome::Unreadable(why) => take::unreadable(turn, key, why),
         Outcome::Task(report, _) => {
@@ -462,10 +464,25 @@ pub(super) fn answer_is_open(turn: &Turn, key: AttemptKey) -> bool {
     answer.is_some_and(|answer| matches!(answer.phase, Phase::Sending | Phase::Uncertain))
 }
 
-/// True if an answer has left, or is about to, and its call has not been answered.
-pub(super) fn answer_is_on_its_way(turn: &Turn, key: AttemptKey) -> bool {
+/// True if a call of this process carries an answer, and will tell what became of it.
+pub(super) fn answer_has_call(turn: &Turn, key: AttemptKey) -> bool {
+    // Only what is being sent has a call, and that is rare: the calls are not searched for anything else.
     let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
     answer.is_some_and(|answer| answer.phase == Phase::Sending)
+        && turn.core.live.calls.values().any(|pending| match &pending.what {
+            PendingWhat::Send(send) => send.answer && send.attempt == key,
+            _ => false,
+        })
+}
+
+/// After a start: whether an answer that an earlier process was sending has arrived, nobody knows.
+pub(super) fn doubt_answers(turn: &mut Turn, agent: AgentKey) {
+    for key in turn.state().open_attempts(agent) {
+        let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
+        if answer.is_some_and(|answer| answer.phase == Phase::Sending) {
+            settle_answer(turn, key, Phase::Uncertain, None);
+        }
+    }
 }
 
 fn accepted_answer(turn: &mut Turn, send: &SendCall) {

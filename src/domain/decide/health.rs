@@ -229,7 +229,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         | Outcome::Task(_, took)
         | Outcome::Message(_, took)
         | Outcome::Page { took, .. } => Some(*took),
-        Outcome::Event(_) | Outcome::Unreadable(_) => {
+        Outcome::Events(_) | Outcome::Unreadable(_) => {
             turn.agent_live(key).last_sign = at;
             return;
         }

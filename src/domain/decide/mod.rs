@@ -67,6 +67,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
             );
         }
         watch::lose_sight(turn, key, since, None);
+        dispatch::doubt_answers(turn, key);
     }
     turn.set_timer(Timer::Retention, turn.at);
     turn.touched.console = true;

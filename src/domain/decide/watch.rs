@@ -15,7 +15,7 @@ use super::super::id::{AgentKey, AttemptId, AttemptKey, CallId};
 use super::super::input::Outcome;
 use super::super::intent::{Receipt, Refusal};
 use super::super::job::{Origin, Phase, Task};
-use super::super::task::{CancelMark, TaskReport, TaskState, Verdict, Via};
+use super::super::task::{CancelMark, StreamEvent, TaskReport, TaskState, Verdict, Via};
 use super::super::time::At;
 use super::{adopt, cancel, dispatch, doubt, not_now, take, unknown};
 
@@ -76,20 +76,12 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
             let due = turn.at + turn.core.rules.silent_after;
             turn.set_timer_by(Timer::Quiet(key), due);
         }
-        Outcome::Event(event) => {
-            let gap = task(turn, key).and_then(|task| task.gap_since).is_some();
-            let facts = turn.out.facts.len();
-            let snapshot = matches!(event, super::super::task::StreamEvent::Task(_));
-            if gap && snapshot {
-                // The first event of a subscription is the whole task: it tells what was missed.
-                if let super::super::task::StreamEvent::Task(report) = event {
-                    take::report(turn, key, *report, Via::Subscribe, turn.at);
-                    let changed = turn.out.facts.len() > facts;
-                    close_gap(turn, key, Via::Subscribe, changed);
-                    heard(turn, key, true);
+        Outcome::Events(events) => {
+            for event in events {
+                // What an event before this one has closed says nothing more.
+                if turn.core.live.calls.contains_key(&call) {
+                    subscribed(turn, key, event);
                 }
-            } else {
-                take::event(turn, key, event, Via::Subscribe);
             }
         }
         Outcome::Unreadable(why) => take::unreadable(turn, key, why),
@@ -110,11 +102,29 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
             {
                 turn.watch(key).poll_only = true;
             }
-            if !failure.cause.is_transport() {
+            if failure.cause.is_transport() {
+                // An agent that is back before it was called down tells nobody that it was away.
+                later(turn, key);
+            } else {
                 read(turn, key, GetWhy::Reconcile);
             }
         }
         _ => {}
+    }
+}
+
+fn subscribed(turn: &mut Turn, key: AttemptKey, event: StreamEvent) {
+    let gap = task(turn, key).and_then(|task| task.gap_since).is_some();
+    match event {
+        // The first event of a subscription is the whole task: it tells what was missed.
+        StreamEvent::Task(report) if gap => {
+            let facts = turn.out.facts.len();
+            take::report(turn, key, *report, Via::Subscribe, turn.at);
+            let changed = turn.out.facts.len() > facts;
+            close_gap(turn, key, Via::Subscribe, changed);
+            heard(turn, key, true);
+        }
+        event => take::event(turn, key, event, Via::Subscribe),
     }
 }
 
@@ -183,7 +193,9 @@ pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetWhy, issued: At, out
         Outcome::Task(report, _) => {
             turn.watch(key).missing = 0;
             reported(turn, key, *report, Via::Get, issued);
-            if why == GetWhy::Answer {
+            // No call tells about an answer that an earlier process sent.
+            let untold = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
+            if why == GetWhy::Answer || untold {
                 answer_seen(turn, key);
             }
         }
@@ -506,7 +518,7 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
         watch.missing = 0;
         // A connection of the time before may hang for ever; an answer on its way has its own limit, and
         // closing it would leave nobody who knows whether it arrived.
-        if !dispatch::answer_is_on_its_way(turn, key)
+        if !dispatch::answer_has_call(turn, key)
             && let Some(stream) = turn.watch(key).stream.take()
         {
             let watch = turn.watch(key);
