@@ -13,20 +13,24 @@ mod told;
 
 use std::process::ExitCode;
 
+use crate::ingest::Length;
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
         ["p1"] => ingest::run(),
+        ["p1-sdks", folder] => ingest::run_sdks(folder),
         ["p3"] => frame::run(),
         ["p5"] => start::run(),
         ["p6"] => idle::run(),
         // Parts that a row runs in processes of their own.
         ["frames-server"] => frames::serve(),
-        ["ingest-ours", port] => ingest::ours(port, false),
-        ["ingest-screen", port] => ingest::ours(port, true),
+        ["ingest-ours", port] => ingest::ours(port, Length::Long, false),
+        ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
+        ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
-        _ => Err("write one of p1, p3, p5, p6".into()),
+        _ => Err("write one of p1, p1-sdks FOLDER, p3, p5, p6".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

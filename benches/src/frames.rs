@@ -16,10 +16,15 @@ use crate::measure::{Fault, stay_on};
 pub const STREAMS: usize = 100;
 /// Frames that are made once for a stream and sent again and again, each time with other message ids.
 const BLOCK: usize = 256;
-/// How often they are sent.
+/// How often they are sent, and how often by the agents of [`SHORT`].
 const BLOCKS: usize = 24;
+const FEW_BLOCKS: usize = 2;
 /// Events of one stream: the task, the beginning of its output, the blocks, the end.
 pub const EVENTS: usize = BLOCK * BLOCKS + 3;
+/// Events of a short stream, about as many as the limits were measured with.
+pub const FEW_EVENTS: usize = BLOCK * FEW_BLOCKS + 3;
+/// How the paths of agents begin whose streams are short.
+pub const SHORT: &str = "/short";
 /// Each so manieth event is a status with a message; the others are chunks of an output.
 const STATUS_EVERY: usize = 8;
 
@@ -67,7 +72,10 @@ impl Agents {
             let body: Value = serde_json::from_slice(&body)?;
             let id = body["id"].to_string();
             match body["method"].as_str() {
-                Some("SendStreamingMessage") => self.stream(&mut stream, &id).await?,
+                Some("SendStreamingMessage") => {
+                    let blocks = if path.starts_with(SHORT) { FEW_BLOCKS } else { BLOCKS };
+                    self.stream(&mut stream, &id, blocks).await?;
+                }
                 Some("GetTask") => {
                     let task = body["params"]["id"].as_str().unwrap_or_default();
                     let result = task_json(task, "TASK_STATE_COMPLETED");
@@ -100,7 +108,7 @@ impl Agents {
         document(stream, &card.to_string()).await
     }
 
-    async fn stream(&self, stream: &mut TcpStream, id: &str) -> Result<(), Fault> {
+    async fn stream(&self, stream: &mut TcpStream, id: &str, blocks: usize) -> Result<(), Fault> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let task = task_id(number);
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n\
@@ -117,7 +125,7 @@ impl Agents {
         self.everybody(number).await?;
         let (mut block, places) = block(id, &task);
         let mut message = 0;
-        for _ in 0..BLOCKS {
+        for _ in 0..blocks {
             for place in &places {
                 message += 1;
                 block[*place..*place + 8].copy_from_slice(format!("{message:08}").as_bytes());

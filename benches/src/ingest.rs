@@ -17,7 +17,7 @@ use quarterdeck::engine::access::AccessBook;
 use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::json;
 
-use crate::frames::{self, EVENTS, STREAMS};
+use crate::frames::{self, EVENTS, FEW_EVENTS, SHORT, STREAMS};
 use crate::measure::{Fault, Part, cpu, figures, median, memory, paired, stay_on, tell, tell_ratio};
 use crate::screen::Screen;
 
@@ -25,6 +25,8 @@ use crate::screen::Screen;
 const AGENTS: usize = 10;
 /// Ours, ours with a screen and the reference, so often.
 const ROUNDS: usize = 5;
+/// Beside the other SDKs, which take longer.
+const SDK_ROUNDS: usize = 3;
 /// As the program itself has them.
 const WORKERS: usize = 2;
 /// The core of ours and of the reference; the server has the first.
@@ -70,9 +72,81 @@ pub fn run() -> Result<(), Fault> {
     Ok(())
 }
 
+/// How long the streams are.
+#[derive(Clone, Copy)]
+pub enum Length {
+    /// Long enough that nothing but events counts.
+    Long,
+    /// As the limits of the other SDKs were measured.
+    Short,
+}
+
+impl Length {
+    fn events(self) -> usize {
+        match self {
+            Self::Long => EVENTS,
+            Self::Short => FEW_EVENTS,
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Long => "",
+            Self::Short => SHORT,
+        }
+    }
+}
+
+/// Runs the row against the other official SDKs. `folder` holds `js10/node_modules` and the virtual environment
+/// `py10`, as `tests/interop/up` makes them.
+pub fn run_sdks(folder: &str) -> Result<(), Fault> {
+    let mut server = Part::start(&["frames-server"])?;
+    let mut port = String::new();
+    BufReader::new(server.0.stdout.take().ok_or("no output")?).read_line(&mut port)?;
+    let port = port.trim();
+    for (length, name) in [(Length::Short, "ingest-ours-short"), (Length::Long, "ingest-ours")] {
+        let (streams, events) = (STREAMS.to_string(), length.events().to_string());
+        println!(
+            "P1 ingest: {streams} streams of {events} events, beside the other SDKs, {SDK_ROUNDS} rounds"
+        );
+        let mut rounds: [Vec<f64>; 3] = Default::default();
+        for _ in 0..SDK_ROUNDS {
+            let ours = figures(&[name, port])?;
+            rounds[0].push(ours.first().copied().unwrap_or(f64::NAN));
+            let sdk = concat!(env!("CARGO_MANIFEST_DIR"), "/sdk");
+            let (node, python) = (format!("{sdk}/ingest.mjs"), format!("{sdk}/ingest.py"));
+            let (js, py) = (format!("{folder}/js10"), format!("{folder}/py10/bin/python"));
+            let at = format!("{port}{}", length.prefix());
+            rounds[1].push(figure_of("node", &[&node, &js, &at, &streams, &events])?);
+            rounds[2].push(figure_of(&py, &[&python, &at, &streams, &events])?);
+        }
+        let [ours, js, python] = rounds;
+        for (name, all) in [("ours", &ours), ("JavaScript SDK", &js), ("Python SDK", &python)] {
+            tell(&format!("{name}: CPU per event"), &format!("{:.0} ns", median(all.iter().copied())), "");
+        }
+        tell_ratio("CPU per event, JavaScript / ours", paired(&js, &ours), "must 5, aim 8");
+        tell_ratio("CPU per event, Python / ours", paired(&python, &ours), "must 45, aim 60");
+    }
+    Ok(())
+}
+
+/// The one figure that a program of the other side prints; it has the core that ours has.
+fn figure_of(program: &str, args: &[&str]) -> Result<f64, Fault> {
+    let core = CORE.to_string();
+    let output = std::process::Command::new("taskset")
+        .args(["-c", &core, program])
+        .args(args)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{program} {args:?} failed: {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
+
 /// Prints CPU per event, events per second, highest memory and frames per second.
-fn print(cpu: Duration, took: Duration, frames: u32) {
-    let events = (STREAMS * EVENTS) as f64;
+fn print(length: Length, cpu: Duration, took: Duration, frames: u32) {
+    let events = (STREAMS * length.events()) as f64;
     let cost = cpu.as_nanos() as f64 / events;
     let highest = memory(std::process::id(), "VmHWM").unwrap_or(f64::NAN);
     let seconds = took.as_secs_f64();
@@ -80,7 +154,7 @@ fn print(cpu: Duration, took: Duration, frames: u32) {
 }
 
 /// Our side: the engine with a journal on disk, with or without a screen.
-pub fn ours(port: &str, with_screen: bool) -> Result<(), Fault> {
+pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> {
     stay_on(CORE);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(async {
@@ -89,7 +163,7 @@ pub fn ours(port: &str, with_screen: bool) -> Result<(), Fault> {
             dir: Some(dir.path().join("data")),
             power_loss_safe: false,
             rules: Rules::default(),
-            specs: (0..AGENTS).map(|agent| spec(port, agent)).collect(),
+            specs: (0..AGENTS).map(|agent| spec(port, length, agent)).collect(),
             access: AccessBook::default(),
             seed: Some(7),
             lock: None,
@@ -118,7 +192,7 @@ pub fn ours(port: &str, with_screen: bool) -> Result<(), Fault> {
             None => all.await?,
         }
         engine.stop().await;
-        print(cpu().saturating_sub(spent), began.elapsed(), screen.map_or(0, |screen| screen.frames));
+        print(length, cpu().saturating_sub(spent), began.elapsed(), screen.map_or(0, |screen| screen.frames));
         Ok(())
     })
 }
@@ -148,10 +222,10 @@ fn scratch() -> std::path::PathBuf {
         .unwrap_or_else(std::env::temp_dir)
 }
 
-fn spec(port: &str, agent: usize) -> AgentSpec {
+fn spec(port: &str, length: Length, agent: usize) -> AgentSpec {
     AgentSpec {
         name: None,
-        url: format!("http://127.0.0.1:{port}/{agent}").into(),
+        url: format!("http://127.0.0.1:{port}{}/{agent}", length.prefix()).into(),
         source: Source::Config,
         dialect: None,
         resubscribe: None,
@@ -236,7 +310,7 @@ pub fn reference(port: &str) -> Result<(), Fault> {
                 return Err(format!("{count} events instead of {EVENTS}").into());
             }
         }
-        print(cpu().saturating_sub(spent), began.elapsed(), 0);
+        print(Length::Long, cpu().saturating_sub(spent), began.elapsed(), 0);
         Ok(())
     })
 }
