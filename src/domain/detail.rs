@@ -88,10 +88,13 @@ impl Detail {
             What::MessageSeen { attempt, message, .. } => self.say(fact.at, Some(*attempt), message),
             What::ArtifactSeen { attempt, artifact, name, append, parts, last } => {
                 self.grow(fact.at, *attempt, artifact, name.as_ref(), *append, parts, *last);
+                // Chunks that follow the first mostly come without the name.
+                let mut outputs = self.outputs.iter();
+                let known = outputs.find(|output| output.attempt == *attempt && output.id == *artifact);
                 let what = What::ArtifactSeen {
                     attempt: *attempt,
                     artifact: artifact.clone(),
-                    name: name.clone(),
+                    name: known.and_then(|output| output.name.clone()),
                     append: *append,
                     parts: Arc::default(),
                     last: *last,

@@ -11,6 +11,7 @@ use crate::domain::detail::Output;
 use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::job::{Attempt, Job};
 use crate::domain::state::Changed;
+use crate::domain::task::TaskState;
 use crate::tui::actions::Action;
 use crate::tui::format;
 use crate::tui::model::{Shared, Step, Story};
@@ -164,12 +165,24 @@ impl TaskView {
         outputs.get(self.output.min(outputs.len().saturating_sub(1)))
     }
 
+    fn stage(&self, shared: &Shared, output: &Output) -> Stage {
+        let attempts = self.job(shared).into_iter().flat_map(|job| &job.attempts);
+        let mut attempts = attempts.filter_map(|key| shared.snapshot.attempts.get(*key));
+        let attempt = attempts.find(|attempt| attempt.id == output.attempt);
+        let completed = attempt.and_then(|attempt| attempt.task.as_ref()).map(|task| &task.state);
+        match attempt {
+            _ if output.closed || completed == Some(&TaskState::Completed) => Stage::Done,
+            Some(attempt) if attempt.is_live() => Stage::Growing,
+            _ => Stage::Unfinished,
+        }
+    }
+
     fn right_lines(&self, shared: &Shared, pane: Pane, width: usize) -> Vec<Vec<Span>> {
         let Some(story) = shared.story_of(self.id) else { return vec![vec![span("reading", Role::Doubt)]] };
         match pane {
             Pane::Messages => conversation::messages(shared, self.job(shared), story, width),
             Pane::Story | Pane::Output => match self.chosen_output(story) {
-                Some(output) => output_lines(output, width),
+                Some(output) => output_lines(output, self.stage(shared, output), width),
                 None => vec![vec![span("No output yet. It appears here as it grows.", Role::Doubt)]],
             },
         }
@@ -287,8 +300,14 @@ impl TaskView {
                 let chosen = at == self.output.min(outputs.len() - 1);
                 let role = if chosen { Role::Title } else { Role::Quiet };
                 let name = output.name.as_ref().unwrap_or(&output.id).line();
-                canvas.put(text_area.x, y, &name, role, text_area.width.saturating_sub(20));
-                canvas.put_right(text_area.right(), y, &size_words(output), role, 19);
+                canvas.put(text_area.x, y, &name, role, text_area.width.saturating_sub(25));
+                canvas.put_right(
+                    text_area.right(),
+                    y,
+                    &size_words(output, self.stage(shared, output)),
+                    role,
+                    24,
+                );
             }
         }
         let lines = self.right_lines(shared, pane, usize::from(body.width));
@@ -307,12 +326,26 @@ impl TaskView {
         }
         let Some(output) = self.chosen_output(story) else { return (vec![span("output", role)], false) };
         let name = output.name.as_ref().unwrap_or(&output.id).line();
-        (vec![span(format!("{name} · {}", size_words(output)), role)], !output.closed)
+        let stage = self.stage(shared, output);
+        (vec![span(format!("{name} · {}", size_words(output, stage)), role)], stage == Stage::Growing)
     }
 }
 
-fn size_words(output: &Output) -> String {
-    let word = if output.closed { "done" } else { "growing" };
+/// What becomes of an output. Its last chunk need not be marked as such.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Growing,
+    Done,
+    /// Its task ended otherwise, or is lost.
+    Unfinished,
+}
+
+fn size_words(output: &Output, stage: Stage) -> String {
+    let word = match stage {
+        Stage::Growing => "growing",
+        Stage::Done => "done",
+        Stage::Unfinished => "unfinished",
+    };
     format!("{} · {word}", format::bytes(output.bytes))
 }
 
@@ -324,7 +357,7 @@ struct Parts {
     below: Option<Rect>,
 }
 
-fn output_lines(output: &Output, width: usize) -> Vec<Vec<Span>> {
+fn output_lines(output: &Output, stage: Stage, width: usize) -> Vec<Vec<Span>> {
     let mut lines = Vec::new();
     for part in &output.parts {
         conversation::part_lines(part, width, Role::Plain, &mut lines);
@@ -336,7 +369,7 @@ fn output_lines(output: &Output, width: usize) -> Vec<Vec<Span>> {
             format::bytes(output.bytes)
         );
         lines.push(vec![span(text, Role::Doubt)]);
-    } else if !output.closed {
+    } else if stage == Stage::Growing {
         lines.push(vec![span("following", Role::Quiet)]);
     }
     lines
