@@ -27,7 +27,7 @@ impl Attention {
     }
 
     /// Those of an agent, in the order of their keys.
-    pub fn of(&self, agent: AgentKey) -> impl Iterator<Item = AttemptKey> {
+    pub fn of(&self, agent: AgentKey) -> impl DoubleEndedIterator<Item = AttemptKey> {
         self.0.get(&agent).into_iter().flat_map(|keys| keys.iter().copied())
     }
 

@@ -1,6 +1,6 @@
 //! The loop: one task owns the core; inputs come in by lanes, facts and effects go out.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -175,7 +175,7 @@ impl Runner {
         self.take(out);
     }
 
-    /// Takes what a step decided. What it was in serves again, unless a step within this one has left its own.
+    /// Takes what a step decided. What it was in serves again.
     fn take(&mut self, mut out: Out) {
         let Out { facts, effects, replies } = &mut out;
         let before = self.changed.len();
@@ -268,7 +268,8 @@ impl Runner {
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut last_beat = self.clock.now();
         let mut last_alive = last_beat;
-        let mut inputs = Vec::with_capacity(TURN_INPUTS);
+        let mut fresh = Vec::with_capacity(TURN_INPUTS);
+        let mut inputs = VecDeque::with_capacity(TURN_INPUTS);
         loop {
             let due = self.core.deadline().into_iter().chain(self.gate.due()).min();
             let deadline = due.map_or(BEAT, |at| self.clock.until(at));
@@ -306,7 +307,8 @@ impl Runner {
                 () = tokio::time::sleep_until(next_publish.unwrap_or_else(Instant::now)), if next_publish.is_some() => {
                     self.publish_now();
                 }
-                _ = control.recv_many(&mut inputs, TURN_INPUTS), if !self.gate.is_overfull() => {
+                () = more(&mut control, &mut fresh, &inputs), if !self.gate.is_overfull() => {
+                    inputs.extend(fresh.drain(..));
                     self.turn(&mut inputs);
                     // Readers that are ready go first, so that the next turn takes in all of theirs at once.
                     tokio::task::yield_now().await;
@@ -317,6 +319,9 @@ impl Runner {
             self.gate.hand_over(self.core.state(), at);
         }
         requests.close();
+        for observed in inputs {
+            self.on_outcome(observed);
+        }
         self.end(&mut control, &mut done).await
     }
 
@@ -378,12 +383,15 @@ impl Runner {
     }
 
     /// Takes what agents said, and what became due before that.
-    fn turn(&mut self, inputs: &mut Vec<Observed>) {
+    fn turn(&mut self, inputs: &mut VecDeque<Observed>) {
         let begun = Instant::now();
-        let all_were_taken = inputs.len() < TURN_INPUTS;
-        for observed in inputs.drain(..) {
+        let was_full = inputs.len() >= TURN_INPUTS;
+        while begun.elapsed() < TURN
+            && let Some(observed) = inputs.pop_front()
+        {
             self.on_outcome(observed);
         }
+        let all_were_taken = inputs.is_empty() && !was_full;
         // Where agents never pause, deadlines have their turn here, but none that is later than what waits.
         let by = if all_were_taken { self.clock.now() } else { self.last_at };
         self.keep_deadlines(by);
@@ -495,6 +503,13 @@ impl Runner {
     }
 }
 
+/// Waits for what agents say, unless a turn has left something of it.
+async fn more(control: &mut mpsc::Receiver<Observed>, fresh: &mut Vec<Observed>, left: &VecDeque<Observed>) {
+    if left.is_empty() {
+        control.recv_many(fresh, TURN_INPUTS).await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -523,6 +538,8 @@ mod tests {
         let (mut runner, _ends) = runner();
         runner.keep_deadlines(runner.clock.now());
         let due = runner.core.deadline().unwrap();
+        // The machine is late: it is past that already, and what came before it still waits.
+        runner.clock = Arc::new(Clock::start_after(due + Duration::from_secs(60)));
         let mut turn_at = |at: At| {
             runner.turn(&mut (0..TURN_INPUTS).map(|_| Lanes::unasked(at)).collect());
             runner.core.deadline().unwrap()

@@ -25,6 +25,8 @@ use crate::protocol::{Codec, Event};
 const GATHER: Duration = Duration::from_millis(50);
 /// Or until they are this long.
 const GATHERED: usize = 64 * 1024;
+/// What an event counts beside its words, so that many small ones are not gathered without end.
+const EVENT: usize = 256;
 /// The first event must come within this: a server exists that sends headers and then nothing.
 const FIRST: Duration = Duration::from_secs(60);
 
@@ -74,6 +76,7 @@ impl Gathered {
         if !std::mem::take(&mut self.is_chunk) {
             return;
         }
+        self.bytes += EVENT + self.task.len() + self.artifact.len();
         let text = Untrusted::from(self.text.as_str());
         self.text.clear();
         let artifact = Artifact {
@@ -98,7 +101,7 @@ impl Gathered {
 /// How much a gathered event holds, roughly.
 fn size(event: &StreamEvent) -> usize {
     match event {
-        StreamEvent::Status { raw, .. } => raw.as_ref().map_or(GATHERED, |raw| 2 * raw.raw().len()),
+        StreamEvent::Status { raw, .. } => raw.as_ref().map_or(GATHERED, |raw| EVENT + 2 * raw.raw().len()),
         _ => GATHERED,
     }
 }
@@ -116,7 +119,19 @@ struct Reading<'c> {
     ended: Option<Outcome>,
 }
 
-impl Reading<'_> {
+impl<'c> Reading<'c> {
+    fn new(codec: &'c dyn Codec) -> Self {
+        Self {
+            codec,
+            shape: Shape::default(),
+            gathered: Gathered::default(),
+            state: None,
+            out: Vec::new(),
+            seen: false,
+            ended: None,
+        }
+    }
+
     fn event(&mut self, data: &str) {
         // A keep-alive of some proxies is an event without content.
         if data.is_empty() || self.ended.is_some() {
@@ -130,6 +145,9 @@ impl Reading<'_> {
                 if !self.gathered.fits(&task, &artifact) {
                     self.gathered.name(&task, &artifact);
                     self.shape.forget();
+                    if self.gathered.bytes >= GATHERED {
+                        self.flush(false);
+                    }
                 }
                 if !last {
                     self.shape.learn(data, &text);
@@ -196,15 +214,7 @@ pub(super) async fn read(
     events: &AtomicU64,
     is_send: bool,
 ) {
-    let mut reading = Reading {
-        codec,
-        shape: Shape::default(),
-        gathered: Gathered::default(),
-        state: None,
-        out: Vec::new(),
-        seen: false,
-        ended: None,
-    };
+    let mut reading = Reading::new(codec);
     let first_by = Instant::now() + FIRST;
     let mut answered = false;
     // What is gathered is due later each time; the timer is moved only when it rings too early.
@@ -266,4 +276,111 @@ pub(super) async fn read(
         _ => String::new(),
     });
     lane.send(call, end).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::card::Dialect;
+    use crate::domain::message::Content;
+
+    fn chunk(artifact: &str, text: &str, last: bool) -> String {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"artifactUpdate":{{"taskId":"t","artifact":{{"artifactId":"{artifact}","parts":[{{"text":"{text}"}}]}},"append":true,"lastChunk":{last}}}}}}}"#
+        )
+    }
+
+    fn status(state: &str, words: &str) -> String {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"statusUpdate":{{"taskId":"t","status":{{"state":"TASK_STATE_{state}","message":{{"messageId":"m","role":"ROLE_AGENT","parts":[{{"text":"{words}"}}]}}}}}}}}}}"#
+        )
+    }
+
+    /// What the core is told, an outcome a line: `a+text` a chunk, `a.text` a last one, `STATE words`.
+    fn told(outcomes: Vec<Outcome>) -> Vec<String> {
+        let text = |parts: &[Part]| match parts {
+            [Part { content: Content::Text(text), .. }] => text.raw().to_owned(),
+            other => format!("{other:?}"),
+        };
+        let one = |event: &StreamEvent| match event {
+            StreamEvent::Artifact { artifact, append: true, last, .. } => {
+                let mark = if *last { '.' } else { '+' };
+                format!("{}{mark}{}", artifact.id, text(&artifact.parts))
+            }
+            StreamEvent::Status { status, .. } => {
+                let words = status.message.as_ref().map(|said| text(&said.parts)).unwrap_or_default();
+                format!("{} {words}", status.state.word())
+            }
+            other => format!("{other:?}"),
+        };
+        outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                Outcome::Events(events) => events.iter().map(one).collect::<Vec<_>>().join(" | "),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(events: &[String], at_once: &[&str], at_last: &[&str]) {
+        let codec = crate::protocol::codec(Dialect::V1_0);
+        let mut reading = Reading::new(codec);
+        for event in events {
+            reading.event(event);
+        }
+        let out = std::mem::take(&mut reading.out);
+        assert_eq!(told(out), at_once, "at once: {events:#?}");
+        reading.flush(false);
+        assert_eq!(told(reading.out), at_last, "at last: {events:#?}");
+    }
+
+    #[test]
+    fn chunks_and_words_are_gathered_in_their_order() {
+        let [one, two] = ["a", "b"].map(|artifact| move |text: &str| chunk(artifact, text, false));
+        // Chunks of one output are one chunk, escapes or not, whatever was learnt before.
+        check(&[one("x"), one(r#"\"y\"\n"#), one("z"), one("")], &[], &["a+x\"y\"\nz"]);
+        check(&[one(r"\t"), one("x"), one("x")], &[], &["a+\txx"]);
+        // Another output is another chunk, and what was learnt of the first is not said of it.
+        check(&[one("1"), two("2"), two("3"), one("4")], &[], &["a+1 | b+23 | a+4"]);
+        check(&[one("1"), two(r"\n"), two("3"), one("4")], &[], &["a+1 | b+\n3 | a+4"]);
+        // The last chunk does not wait, also without words of its own.
+        check(&[one("1"), chunk("a", "", true), two("2")], &["a.1"], &["b+2"]);
+        check(&[chunk("a", "", true)], &["a."], &[]);
+        // A state is told at once, behind what was gathered; words in the same state wait with the chunks.
+        let (works, asks) = (|words| status("WORKING", words), |words| status("INPUT_REQUIRED", words));
+        check(
+            &[works("go"), one("1"), works("on"), one("2"), asks("where?"), asks("where?"), one("3")],
+            &["working go", "a+1 | working on | a+2 | needs an answer where?", "needs an answer where?"],
+            &["a+3"],
+        );
+        check(&[asks("?"), works("go"), works("on")], &["needs an answer ?", "working go"], &["working on"]);
+        // What cannot be read is told behind what was gathered.
+        let bad = String::from("{");
+        let out = {
+            let mut reading = Reading::new(crate::protocol::codec(Dialect::V1_0));
+            reading.event(&one("1"));
+            reading.event(&bad);
+            told(reading.out)
+        };
+        assert!(
+            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("Unreadable"))
+        );
+    }
+
+    /// Many small events do not make one input that keeps everybody waiting.
+    #[test]
+    fn what_is_gathered_is_bounded_by_number_too() {
+        let codec = crate::protocol::codec(Dialect::V1_0);
+        let mut reading = Reading::new(codec);
+        for _ in 0..2_000 {
+            reading.event(&chunk("a", "", false));
+            reading.event(&chunk("b", "", false));
+        }
+        let longest = reading.out.iter().map(|outcome| match outcome {
+            Outcome::Events(events) => events.len(),
+            _ => 0,
+        });
+        assert!(longest.max().is_some_and(|most| (100..=GATHERED / EVENT).contains(&most)));
+    }
 }

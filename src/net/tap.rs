@@ -212,7 +212,8 @@ impl Line {
     /// Keeps a frame whose words are redacted already.
     pub(super) fn keep_clean(&self, kind: Kind, head: &str, text: &str) {
         let bytes = text.len();
-        let (head, text) = (cut(head, HEAD), cut(text, FRAME));
+        let long = (head.len() > HEAD).then(|| format!("{}…", cut(head, HEAD)));
+        let (head, text) = (long.as_deref().unwrap_or(head), cut(text, FRAME));
         let kept =
             Kept { at: self.clock.now(), call: self.call, kind, head: head.len(), text: text.len(), bytes };
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).keep(kept, head, text);
@@ -248,6 +249,6 @@ mod tests {
             assert!(frames.windows(2).all(|pair| pair[0].1.number + 1 == pair[1].1.number));
         }
         line.keep(Kind::Event, &"h".repeat(1 << 20), "");
-        assert_eq!(tap.frames(None).last().map(|(_, frame)| frame.head.len()), Some(HEAD));
+        assert_eq!(tap.frames(None).last().map(|(_, frame)| frame.head.len()), Some(HEAD + "…".len()));
     }
 }

@@ -104,7 +104,10 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
             }
             if failure.cause.is_transport() {
                 // An agent that is back before it was called down tells nobody that it was away.
-                later(turn, key);
+                if task(turn, key).is_some_and(|task| !task.settled) && !turn.timer_is_set(Timer::Watch(key))
+                {
+                    later(turn, key);
+                }
             } else {
                 read(turn, key, GetWhy::Reconcile);
             }
@@ -195,7 +198,8 @@ pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetWhy, issued: At, out
             reported(turn, key, *report, Via::Get, issued);
             // No call tells about an answer that an earlier process sent.
             let untold = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
-            if why == GetWhy::Answer || untold {
+            // Another read follows one that may have been asked for before the answer left.
+            if why == GetWhy::Answer || (untold && !again) {
                 answer_seen(turn, key);
             }
         }

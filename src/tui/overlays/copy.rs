@@ -2,6 +2,7 @@
 
 use super::menu::{Line, Menu};
 use crate::domain::intent::Intent;
+use crate::domain::message::Part;
 use crate::protocol::json::safe as escaped;
 use crate::tui::command;
 use crate::tui::model::{Cmd, Shared, Step};
@@ -44,6 +45,16 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
     }];
     let attempt = target.attempt.and_then(|key| snapshot.attempts.get(key));
     let agent = target.agent.and_then(|key| snapshot.agents.get(key));
+    if let Some(attempt) = attempt.filter(|attempt| attempt.task.is_some() && attempt.needs_you()) {
+        let parts = vec![Part::text("your answer")];
+        let answer = Intent::Answer { attempt: attempt.id, parts, metadata: None };
+        lines.push(Line {
+            key: 'a',
+            label: "the command that answers it",
+            detail: String::new(),
+            step: copy(command::of_intent(snapshot, &shared.info.flags, &answer)),
+        });
+    }
     let id = match (attempt, target.problem.and_then(|key| snapshot.problems.get(key)), agent) {
         (_, Some(problem), _) => Some(format!("p-{}", problem.number)),
         (Some(attempt), ..) => Some(match &attempt.task {

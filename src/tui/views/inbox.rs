@@ -276,7 +276,7 @@ fn when_answered(shared: &Shared, attempt: &Attempt) -> about::Lines {
     lines.push(vec![span("it goes on as the same task, same context", Role::Plain)]);
     lines.push(vec![span(format!("said as {}", shared.info.operator), Role::Plain)]);
     let agent = shared.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
-    let text = format!("y copies: quarterdeck send -a {agent} --task-id {} …", task.id.short());
+    let text = format!("y a copies: quarterdeck send -a {agent} --task-id {} …", task.id.short());
     lines.push(vec![span(text, Role::Quiet)]);
     lines
 }
@@ -303,7 +303,9 @@ impl Screen for InboxView {
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
         let count = self.list.rows.len();
         let word = if count == 1 { "needs you" } else { "need you" };
-        let facts = list_facts(&self.list, shared, format!("{count} {word} · oldest first"));
+        let by_age = count > 1 && self.list.state.sort == 'W' && !self.list.state.reversed;
+        let order = if by_age { " · oldest first" } else { "" };
+        let facts = list_facts(&self.list, shared, format!("{count} {word}{order}"));
         canvas.rule(area, area.y, Joint::Top, &[span("inbox", Role::Title)], &facts);
         let (list, conversation, foot) = self.parts(area);
         if self.list.rows.is_empty() {

@@ -51,6 +51,8 @@ pub struct TaskView {
     output_text: TextState,
     messages_text: TextState,
     children: Vec<JobKey>,
+    /// Tasks of the job itself, of which others may be children.
+    own_tasks: usize,
     rev: u64,
     seen_seq: u64,
     full: bool,
@@ -71,6 +73,7 @@ impl TaskView {
             output_text: TextState::following(),
             messages_text: TextState::following(),
             children: Vec::new(),
+            own_tasks: 0,
             rev: 0,
             seen_seq: 0,
             full: false,
@@ -97,10 +100,13 @@ impl TaskView {
             parent.is_some_and(|parent| ids.iter().any(|task| task.id == *parent))
         };
         let mut children = self.children.clone();
-        match snapshot.changes_since(self.rev).filter(|_| self.rev > 0) {
+        // Whose child a job is may become clear only when our own task does.
+        let all = self.rev == 0 || ids.len() != self.own_tasks;
+        self.own_tasks = ids.len();
+        match snapshot.changes_since(self.rev).filter(|_| !all) {
             Some(changes) => {
                 for change in changes {
-                    if let Changed::Job(key) = change
+                    if let Changed::Job(key) | Changed::Story(key) = change
                         && is_child(key)
                         && !children.contains(&key)
                     {
@@ -173,7 +179,7 @@ impl TaskView {
         match attempt {
             _ if output.closed || completed == Some(&TaskState::Completed) => Stage::Done,
             Some(attempt) if attempt.is_live() => Stage::Growing,
-            _ => Stage::Unfinished,
+            _ => Stage::Over,
         }
     }
 
@@ -336,17 +342,17 @@ impl TaskView {
 enum Stage {
     Growing,
     Done,
-    /// Its task ended otherwise, or is lost.
-    Unfinished,
+    /// Its task ended otherwise, or is lost: whether it is whole, nobody says.
+    Over,
 }
 
 fn size_words(output: &Output, stage: Stage) -> String {
     let word = match stage {
-        Stage::Growing => "growing",
-        Stage::Done => "done",
-        Stage::Unfinished => "unfinished",
+        Stage::Growing => " · growing",
+        Stage::Done => " · done",
+        Stage::Over => "",
     };
-    format!("{} · {word}", format::bytes(output.bytes))
+    format!("{}{word}", format::bytes(output.bytes))
 }
 
 /// The panes of the page.

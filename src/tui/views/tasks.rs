@@ -123,11 +123,14 @@ impl Rows for TaskRows {
 
     fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = AttemptKey> + 's> {
         let oldest = self.oldest(snapshot);
+        let most = self.newest.unwrap_or(0) as usize;
         let newest = snapshot.attempts.iter().rev().map(|(key, _)| key).take_while(move |key| *key >= oldest);
         let agents = snapshot.agents.iter().map(|(key, _)| key);
         let wanted = agents.filter(|agent| self.agent.is_none_or(|only| only == *agent));
-        let wanted =
-            wanted.flat_map(move |agent| snapshot.attention.of(agent).take_while(move |key| *key < oldest));
+        let wanted = wanted.flat_map(move |agent| {
+            let older = snapshot.attention.of(agent).rev().filter(move |key| *key < oldest);
+            older.take(most)
+        });
         Box::new(newest.chain(wanted))
     }
 

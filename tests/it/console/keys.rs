@@ -57,6 +57,13 @@ fn letters_open_cards_and_cards_act() {
             "copy quarterdeck --fleet prod-eu task get -a http://10.0.0.1:9000/ d47f7a61-d2e3-1c24-0000-000000000000",
         ],
     );
+    // What waits in the inbox can be answered by a command.
+    check(
+        "3 y a",
+        &[
+            "copy quarterdeck --fleet prod-eu send -a http://10.0.0.5:9000/ --task-id=ed09ed5f-eac1-bd33-0000-000000000000 --text='your answer'",
+        ],
+    );
     // "Leave it" is lit; the lit button is pressed by enter.
     check("2 / \"88213\" enter x enter", &[]);
     check("2 / \"88213\" enter x tab enter", &["cancel: cancel of d47f asked"]);
