@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         ["p1-sdks", folder] => ingest::run_sdks(folder),
         ["p3"] => frame::run(),
         ["p5"] => start::run(),
+        ["p5-handler", program] => start::run_handler(program),
         ["p6"] => idle::run(),
         // Parts that a row runs in processes of their own.
         ["frames-server"] => frames::serve(),
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
         ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
-        _ => Err("write one of p1, p1-sdks FOLDER, p3, p5, p6".into()),
+        _ => Err("write one of p1, p1-sdks FOLDER, p3, p5, p5-handler PROGRAM, p6".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -19,6 +19,9 @@ const LARGE_ROUNDS: usize = 5;
 const FACTS: usize = 1_000_000;
 /// Jobs in one commit of the large journal.
 const BATCH: u64 = 1_000;
+/// Starts beside a2a-handler, and the words that its first frame ends with.
+const HANDLER_ROUNDS: usize = 5;
+const HANDLER_DRAWN: &str = "New Server";
 /// The end of a drawing of ours.
 const DRAWN: &str = "\u{1b}[?2026l";
 /// The memory is read so long after the first frame, when everything that a start does is done.
@@ -63,6 +66,29 @@ pub fn run() -> Result<(), Fault> {
     let [frame, memory] = large.map(median);
     tell(&format!("ours, {FACTS} journaled facts: first frame"), &format!("{frame:.0} ms"), "must 300");
     tell(&format!("ours, {FACTS} journaled facts: memory"), &format!("{memory:.0} kB"), "");
+    Ok(())
+}
+
+/// Runs the row against the closest peer: `program` is a2a-handler's `handler`.
+pub fn run_handler(program: &str) -> Result<(), Fault> {
+    let ours = built::quarterdeck()?;
+    println!("P5 start to the first frame, beside a2a-handler: {HANDLER_ROUNDS} rounds, medians");
+    let mut figures: [Vec<f64>; 4] = Default::default();
+    for _ in 0..HANDLER_ROUNDS {
+        let dir = tempfile::tempdir()?;
+        let (frame, memory_of_ours) = start(&ours, dir.path())?;
+        let pty = Pty::start(Path::new(program), &["tui"])?;
+        let first = ms(pty.until(HANDLER_DRAWN)?);
+        for (all, figure) in figures.iter_mut().zip([frame, memory_of_ours, first, resting(&pty)]) {
+            all.push(figure);
+        }
+    }
+    let [frame, memory, first, memory_of_handler] = figures;
+    tell("ours: first frame", &format!("{:.1} ms", median(frame.clone())), "");
+    tell("ours: memory", &format!("{:.0} kB", median(memory)), "");
+    tell("a2a-handler: first frame", &format!("{:.0} ms", median(first.clone())), "");
+    tell("a2a-handler: memory", &format!("{:.0} kB", median(memory_of_handler)), "");
+    tell_ratio("first frame, a2a-handler / ours", paired(&first, &frame), "must 50");
     Ok(())
 }
 

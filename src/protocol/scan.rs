@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::Event;
+
 /// Somewhere in a JSON text.
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
@@ -196,6 +198,50 @@ pub fn rpc_result<'a, T>(data: &'a str, mut take: impl FnMut(&mut Cursor<'a>) ->
     })?;
     cursor.end()?;
     result
+}
+
+/// A chunk of plain text that goes behind what is there, as both dialects write it but for its part.
+#[derive(Debug, Default)]
+pub struct Chunk<'a> {
+    task: Option<Cow<'a, str>>,
+    artifact: Option<Cow<'a, str>>,
+    text: Option<Cow<'a, str>>,
+    append: Option<bool>,
+    last: Option<bool>,
+}
+
+impl<'a> Chunk<'a> {
+    /// Reads a member of the update; `part` reads the text of its only part.
+    pub fn member(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        name: &str,
+        part: fn(&mut Cursor<'a>) -> Option<Cow<'a, str>>,
+    ) -> Option<()> {
+        match name {
+            "taskId" => once(&mut self.task, cursor.text()),
+            "contextId" => cursor.skip_scalar(),
+            "append" => once(&mut self.append, cursor.flag()),
+            "lastChunk" => once(&mut self.last, cursor.flag()),
+            "artifact" => cursor.members(|cursor, name| match name {
+                "artifactId" => once(&mut self.artifact, cursor.text()),
+                "name" => cursor.skip_scalar(),
+                "parts" => once(&mut self.text, cursor.only(part)),
+                _ => None,
+            }),
+            _ => None,
+        }
+    }
+
+    /// What it says, if it is one.
+    pub fn event(self) -> Option<Event<'a>> {
+        let Self { task: Some(task), artifact: Some(artifact), text: Some(text), append: Some(true), last } =
+            self
+        else {
+            return None;
+        };
+        Some(Event::Chunk { task, artifact, text, last: last.unwrap_or(false) })
+    }
 }
 
 /// Keeps what a member says; a member that comes twice is not understood.

@@ -4,31 +4,19 @@
 use std::borrow::Cow;
 
 use crate::protocol::Event;
-use crate::protocol::scan::{Cursor, once, rpc_result};
+use crate::protocol::scan::{Chunk, Cursor, once, rpc_result};
 
 pub(super) fn chunk(data: &str) -> Option<Event<'_>> {
     rpc_result(data, update)
 }
 
 fn update<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
-    let (mut kind, mut task, mut artifact) = (None, None, None);
-    let (mut text, mut append, mut last) = (None, None, None);
+    let (mut kind, mut chunk) = (None, Chunk::default());
     cursor.members(|cursor, name| match name {
         "kind" => once(&mut kind, cursor.plain().filter(|kind| *kind == "artifact-update")),
-        "taskId" => once(&mut task, cursor.text()),
-        "contextId" => cursor.skip_scalar(),
-        "append" => once(&mut append, cursor.flag()),
-        "lastChunk" => once(&mut last, cursor.flag()),
-        "artifact" => cursor.members(|cursor, name| match name {
-            "artifactId" => once(&mut artifact, cursor.text()),
-            "name" => cursor.skip_scalar(),
-            "parts" => once(&mut text, cursor.only(only_text)),
-            _ => None,
-        }),
-        _ => None,
+        name => chunk.member(cursor, name, only_text),
     })?;
-    let (_, task, artifact, text) = (kind?, task?, artifact?, text?);
-    (append == Some(true)).then(|| Event::Chunk { task, artifact, text, last: last.unwrap_or(false) })
+    kind.and(chunk.event())
 }
 
 fn only_text<'a>(cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {

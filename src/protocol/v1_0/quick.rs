@@ -8,7 +8,7 @@ use crate::domain::id::{ContextId, MessageId, TaskId};
 use crate::domain::message::{Hints, Message, Part};
 use crate::domain::task::{Status, StreamEvent};
 use crate::domain::text::Untrusted;
-use crate::protocol::scan::{Cursor, once, rpc_result};
+use crate::protocol::scan::{Chunk, Cursor, once, rpc_result};
 use crate::protocol::{Event, keep_raw, timestamp};
 
 pub(super) fn event(data: &str) -> Option<Event<'_>> {
@@ -30,22 +30,9 @@ fn result<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
 }
 
 fn chunk<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
-    let (mut task, mut artifact, mut text, mut append, mut last) = (None, None, None, None, None);
-    cursor.members(|cursor, name| match name {
-        "taskId" => once(&mut task, cursor.text()),
-        "contextId" => cursor.skip_scalar(),
-        "append" => once(&mut append, cursor.flag()),
-        "lastChunk" => once(&mut last, cursor.flag()),
-        "artifact" => cursor.members(|cursor, name| match name {
-            "artifactId" => once(&mut artifact, cursor.text()),
-            "name" => cursor.skip_scalar(),
-            "parts" => once(&mut text, cursor.only(only_text)),
-            _ => None,
-        }),
-        _ => None,
-    })?;
-    let (task, artifact, text) = (task?, artifact?, text?);
-    (append == Some(true)).then(|| Event::Chunk { task, artifact, text, last: last.unwrap_or(false) })
+    let mut chunk = Chunk::default();
+    cursor.members(|cursor, name| chunk.member(cursor, name, only_text))?;
+    chunk.event()
 }
 
 fn only_text<'a>(cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
