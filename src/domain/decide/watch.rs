@@ -78,10 +78,7 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
         }
         Outcome::Events(events) => {
             for event in events {
-                // What an event before this one has closed says nothing more.
-                if turn.core.live.calls.contains_key(&call) {
-                    subscribed(turn, key, event);
-                }
+                subscribed(turn, key, event);
             }
         }
         Outcome::Unreadable(why) => take::unreadable(turn, key, why),
