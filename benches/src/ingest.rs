@@ -171,6 +171,7 @@ pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> 
             power_loss_safe: false,
             rules: Rules::default(),
             specs: (0..AGENTS).map(|agent| spec(port, length, agent)).collect(),
+            sources: Vec::new(),
             access: AccessBook::default(),
             seed: Some(7),
             lock: None,

@@ -443,7 +443,7 @@ impl<'a> Reader<'a> {
     }
 
     fn agent(&mut self, table: &DeTable<'a>, path: &str, at: usize) -> Option<Agent> {
-        let known = ["name", "url", "bearer", "headers", "ca", "dialect", "resubscribe", "labels"];
+        let known = ["name", "url", "bearer", "headers", "ca", "dialect", "resubscribe", "labels", "max_concurrent_tasks", "probe_interval"];
         self.only(table, path, &known);
         let maybe = |text: &str| Ok(Some(text.to_owned()));
         let show = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -479,6 +479,19 @@ impl<'a> Reader<'a> {
                 labels.insert(key.get_ref().to_string(), value);
             }
         }
+        let capacity = |text: &str| match text.parse::<u32>() {
+            Ok(number) if number > 0 => Ok(Some(number)),
+            _ => Err(format!("{text:?} is no number of tasks; write 10")),
+        };
+        let max_concurrent_tasks = table.get("max_concurrent_tasks").and_then(|_| {
+            let show = |n: &Option<u32>| n.map(|n| n.to_string()).unwrap_or_default();
+            self.text_setting(table, path, "max_concurrent_tasks", None, capacity, show)
+        });
+        let probe_interval = table.get("probe_interval").and_then(|_| {
+            let parse = |text: &str| units::duration(text).map(Some);
+            let show = |time: &Option<Duration>| time.map(units::show_duration).unwrap_or_default();
+            self.text_setting(table, path, "probe_interval", None, parse, show)
+        });
         let credentials = self.credentials(table, path);
         let ca = self.maybe_path(table, path, "ca");
         let url = self.required(table, path, "url", at)?;
@@ -486,7 +499,17 @@ impl<'a> Reader<'a> {
             self.fault(at, &join(path, "url"), what);
             return None;
         }
-        Some(Agent { name, url, credentials, ca, dialect, resubscribe, labels })
+        Some(Agent {
+            name,
+            url,
+            credentials,
+            ca,
+            dialect,
+            resubscribe,
+            labels,
+            max_concurrent_tasks,
+            probe_interval,
+        })
     }
 
     fn credentials(&mut self, table: &DeTable<'a>, path: &str) -> Credentials {

@@ -118,6 +118,10 @@ pub struct Agent {
     pub resubscribe: Option<bool>,
     /// For grouping.
     pub labels: BTreeMap<String, String>,
+    /// How many tasks it takes at once.
+    pub max_concurrent_tasks: Option<u32>,
+    /// How often it is probed, if not as often as its fleet.
+    pub probe_interval: Option<Duration>,
 }
 
 impl Agent {
@@ -131,6 +135,8 @@ impl Agent {
             dialect: None,
             resubscribe: None,
             labels: BTreeMap::new(),
+            max_concurrent_tasks: None,
+            probe_interval: None,
         }
     }
 
@@ -147,6 +153,8 @@ impl Agent {
                 .iter()
                 .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
                 .collect(),
+            capacity: self.max_concurrent_tasks,
+            probe_interval: self.probe_interval,
         }
     }
 }

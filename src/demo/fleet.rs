@@ -105,6 +105,8 @@ impl Fleet {
             // Known to be harmless here: the embedded servers replay nothing into their store.
             resubscribe: (agent.mind.part.behaviour == Behaviour::DropsMidEvent).then_some(true),
             labels: Vec::new(),
+            capacity: None,
+            probe_interval: None,
         });
         specs.collect()
     }

@@ -1,6 +1,7 @@
 //! An agent of the fleet: who it is, how it is called, how it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::card::{Card, Dialect, Interface};
 use super::cause::Cause;
@@ -23,6 +24,10 @@ pub struct AgentSpec {
     pub resubscribe: Option<bool>,
     /// Labels for grouping.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// How many tasks it takes at once, if it or the operator said so.
+    pub capacity: Option<u32>,
+    /// How often it is probed, if not as often as its fleet.
+    pub probe_interval: Option<Duration>,
 }
 
 /// Where an agent was named.
@@ -34,6 +39,8 @@ pub enum Source {
     CommandLine,
     /// The embedded fleet.
     Demo,
+    /// A source of agents alone.
+    Discovery,
 }
 
 impl Source {
@@ -43,6 +50,7 @@ impl Source {
             Self::Config => "configuration",
             Self::CommandLine => "command line",
             Self::Demo => "demo",
+            Self::Discovery => "discovery",
         }
     }
 }
@@ -112,6 +120,8 @@ pub struct Agent {
     pub name: Untrusted,
     /// False once it has left the fleet; its history stays.
     pub listed: bool,
+    /// Who names it now: the configuration, the command line, and sources by their names.
+    pub sources: Arc<[Arc<str>]>,
     /// The last card that could be read.
     pub card: Option<Arc<Card>>,
     /// When that card was first seen.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::agent::{Agent, Counts, Health};
+use super::discovery::{SourceHealth, SourceRow};
 use super::fact::{Fact, Owner, What};
 use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
@@ -25,9 +26,11 @@ pub fn apply(state: &mut State, fact: &Fact) {
 
 fn apply_to_watch(state: &mut State, fact: &Fact) {
     match &fact.what {
-        What::ProblemRaised { number, kind, agent, attempt, text, next } => {
+        What::ProblemRaised { number, kind, agent, attempt, source, text, next } => {
             let agent = agent.and_then(|id| state.agent_key(id));
+            let source = source.as_deref().and_then(|name| state.source_key(name));
             let subject = match (attempt.and_then(|(_, id)| state.attempt_key(id)), agent) {
+                _ if source.is_some() => source.map_or(Subject::Console, Subject::Source),
                 (Some(attempt), _) => Subject::Attempt(attempt),
                 (None, Some(agent)) => Subject::Agent(agent),
                 (None, None) => Subject::Console,
@@ -65,6 +68,39 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
                 state.changes.push(Changed::Problem(key));
             }
         }
+        What::SourceListed { spec } => {
+            let known = state.source_key(&spec.name).and_then(|key| state.sources.get(key)).cloned();
+            let row = match known {
+                Some(known) => SourceRow { spec: spec.clone(), ..known },
+                None => SourceRow {
+                    spec: spec.clone(),
+                    health: SourceHealth::Unknown,
+                    since: fact.at,
+                    cause: None,
+                    agents: 0,
+                },
+            };
+            state.insert_source(row);
+        }
+        What::SourceUnlisted { name } => {
+            if let Some(key) = state.source_names.remove(name) {
+                state.sources.remove(key);
+                state.changes.push(Changed::Source(key));
+            }
+        }
+        What::SourceTold { name, health, cause, agents } => {
+            if let Some(key) = state.source_key(name)
+                && let Some(row) = state.sources.get_mut(key)
+            {
+                if row.health != *health {
+                    row.since = fact.at;
+                }
+                row.health = *health;
+                row.cause.clone_from(cause);
+                row.agents = *agents;
+                state.changes.push(Changed::Source(key));
+            }
+        }
         _ => {}
     }
 }
@@ -87,6 +123,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             spec: spec.clone(),
             name: name.clone(),
             listed: true,
+            sources: Arc::default(),
             card: None,
             card_since: At::ZERO,
             interface: None,
@@ -112,6 +149,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             agent.order = *order;
             agent.listed = true;
         }
+        What::AgentSourced { sources } => agent.sources = sources.as_slice().into(),
         What::AgentUnlisted => agent.listed = false,
         What::AgentNamed { name } => agent.name = name.clone(),
         What::CardSeen { card } => {

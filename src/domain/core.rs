@@ -10,7 +10,8 @@ use super::cause::Cause;
 use super::decide;
 use super::effect::{Effect, ListQuery, Order};
 use super::fact::{Fact, Owner, What};
-use super::id::{AgentKey, AttemptKey, CallId, Seed};
+use super::card::Card;
+use super::id::{AgentKey, AttemptKey, CallId, Seed, SourceKey};
 use super::input::{Input, Reply, Rules};
 use super::intent::{Receipt, Refusal};
 use super::message::Message;
@@ -191,6 +192,10 @@ pub(super) struct AgentLive {
     /// The name it would have if it were alone.
     pub base: Option<Untrusted>,
     pub etag: Option<Untrusted>,
+    /// The card that a source tells; it counts until the agent answers with one.
+    pub told: Option<Arc<Card>>,
+    /// The agent has answered with a card of its own.
+    pub own_card: bool,
     pub probe: Option<CallId>,
     /// Refused or reset probes in a row.
     pub strikes: u8,
@@ -270,6 +275,7 @@ pub(super) struct Turn<'a> {
 pub(super) struct Touched {
     pub agents: Vec<AgentKey>,
     pub attempts: Vec<AttemptKey>,
+    pub sources: Vec<SourceKey>,
     pub console: bool,
 }
 
@@ -285,6 +291,7 @@ impl Touched {
     fn clear(&mut self) {
         self.agents.clear();
         self.attempts.clear();
+        self.sources.clear();
         self.console = false;
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::agent::{AgentSpec, Health};
 use super::card::{Card, Dialect, Interface};
 use super::cause::Cause;
+use super::discovery::{SourceHealth, SourceSpec};
 use super::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
 use super::job::{Origin, Phase};
 use super::message::{Json, Message, Part};
@@ -65,6 +66,8 @@ pub enum What {
         agent: Option<AgentId>,
         /// With which attempt of which job.
         attempt: Option<(JobId, AttemptId)>,
+        /// With which source of agents.
+        source: Option<Arc<str>>,
         /// In words.
         text: Untrusted,
         /// What to do.
@@ -90,6 +93,28 @@ pub enum What {
         number: u32,
     },
 
+    /// A source of agents was configured, or anew.
+    SourceListed {
+        /// As configured.
+        spec: SourceSpec,
+    },
+    /// A source of agents is no longer configured.
+    SourceUnlisted {
+        /// Which.
+        name: Arc<str>,
+    },
+    /// A source of agents is better or worse, or names more or fewer agents.
+    SourceTold {
+        /// Which.
+        name: Arc<str>,
+        /// How it is.
+        health: SourceHealth,
+        /// Why it fails.
+        cause: Option<Arc<Cause>>,
+        /// How many agents it names.
+        agents: u32,
+    },
+
     // An agent
     /// Seen for the first time.
     AgentListed {
@@ -106,6 +131,11 @@ pub enum What {
         spec: Arc<AgentSpec>,
         /// Its place.
         order: u32,
+    },
+    /// Other sources name it than before.
+    AgentSourced {
+        /// All that name it now.
+        sources: Vec<Arc<str>>,
     },
     /// It left the fleet.
     AgentUnlisted,

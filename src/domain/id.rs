@@ -133,6 +133,8 @@ dense_id! {
     AttemptKey,
     /// The place of a problem in this process; people know it by its number.
     ProblemKey,
+    /// The place of a source of agents in this process; durable identity is its name.
+    SourceKey,
 }
 
 /// One call that the shell was told to make; its answers carry it back, so late ones are known as late.

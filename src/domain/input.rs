@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::agent::AgentSpec;
 use super::card::FetchedCard;
 use super::cause::{Cause, Failure};
+use super::discovery::{News, SourceSpec};
 use super::id::CallId;
 use super::intent::Intent;
 use super::message::Message;
@@ -18,6 +19,15 @@ use super::time::At;
 pub enum Input {
     /// The fleet as configured, at the start and after each reload.
     Configured(Vec<AgentSpec>),
+    /// The sources of agents as configured, at the start.
+    Sources(Vec<SourceSpec>),
+    /// A source of agents told something.
+    Discovered {
+        /// Which.
+        source: Arc<str>,
+        /// What.
+        news: News,
+    },
     /// A wish, with the number under which its receipt is expected.
     Intent {
         /// Echoed in the reply.

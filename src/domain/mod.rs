@@ -13,6 +13,7 @@ pub mod cause;
 pub mod core;
 pub mod decide;
 pub mod detail;
+pub mod discovery;
 pub mod effect;
 pub mod fact;
 pub mod id;

@@ -1,6 +1,6 @@
 //! Faults that the console finds: each with its subject, since when, and the next step.
 
-use super::id::{AgentKey, AttemptKey};
+use super::id::{AgentKey, AttemptKey, SourceKey};
 use super::text::Untrusted;
 use super::time::At;
 
@@ -35,6 +35,8 @@ pub enum Subject {
     Agent(AgentKey),
     /// A sending, or the task that came of it.
     Attempt(AttemptKey),
+    /// A source of agents.
+    Source(SourceKey),
 }
 
 macro_rules! kinds {
@@ -88,6 +90,8 @@ kinds! {
         "when its card offers JSON-RPC of A2A 1.0 or 0.3",
     JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused."
         "when the journal can be written again",
+    SourceFailing "source-failing" Warn "A source of agents cannot be read; the agents that it named stay."
+        "when it can be read again",
     CancelIgnored "cancel-ignored" Bad "An agent agreed to a cancel and goes on."
         "when the task ends",
     CancelUnconfirmed "cancel-unconfirmed" Warn "An agent did not confirm a cancel."

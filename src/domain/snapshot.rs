@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::agent::Agent;
 use super::attention::Attention;
-use super::id::{AgentKey, AttemptKey, JobKey, ProblemKey};
+use super::discovery::SourceRow;
+use super::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use super::job::{Attempt, Job};
 use super::problem::Problem;
 use super::slab::Slab;
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub attention: Attention,
     /// The problems, open and cleared.
     pub problems: Slab<ProblemKey, Problem>,
+    /// The sources of agents.
+    pub sources: Slab<SourceKey, SourceRow>,
     /// Events a second over the last seconds, of all streams.
     pub events_per_second: u32,
     changes: VecDeque<Arc<Batch>>,
@@ -62,6 +65,7 @@ impl Snapshot {
         self.attempts = state.attempts().clone();
         self.attention = state.attention().clone();
         self.problems = state.problems().clone();
+        self.sources = state.sources().clone();
         changed.sort_unstable();
         changed.dedup();
         self.push_batch(changed);

@@ -3,10 +3,14 @@
 //! Only [`super::apply`] changes it; everybody else reads.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::agent::{Agent, Counts};
 use super::attention::Attention;
-use super::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, TaskId};
+use super::discovery::SourceRow;
+use super::id::{
+    AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, SourceKey, TaskId,
+};
 use super::job::{Attempt, Job, Phase};
 use super::problem::{Kind, Problem, Subject};
 use super::slab::Slab;
@@ -25,6 +29,8 @@ pub enum Changed {
     Attempt(AttemptKey),
     /// A problem.
     Problem(ProblemKey),
+    /// A source of agents.
+    Source(SourceKey),
 }
 
 /// Everything that is known of a fleet and must survive a restart.
@@ -34,6 +40,7 @@ pub struct State {
     pub(super) jobs: Slab<JobKey, Job>,
     pub(super) attempts: Slab<AttemptKey, Attempt>,
     pub(super) problems: Slab<ProblemKey, Problem>,
+    pub(super) sources: Slab<SourceKey, SourceRow>,
     /// Facts of the watch so far.
     pub(super) watch_seq: u64,
     /// The highest problem number ever given.
@@ -50,6 +57,7 @@ pub struct State {
     pub(super) open: BTreeMap<AgentKey, BTreeSet<AttemptKey>>,
     pub(super) attention: Attention,
     pub(super) problem_numbers: BTreeMap<u32, ProblemKey>,
+    pub(super) source_names: BTreeMap<Arc<str>, SourceKey>,
     pub(super) raised: BTreeMap<(Kind, Subject), ProblemKey>,
     pub(super) changes: Vec<Changed>,
 }
@@ -78,6 +86,16 @@ impl State {
     /// The problems, open and cleared.
     pub fn problems(&self) -> &Slab<ProblemKey, Problem> {
         &self.problems
+    }
+
+    /// The sources of agents, in the order configured.
+    pub fn sources(&self) -> &Slab<SourceKey, SourceRow> {
+        &self.sources
+    }
+
+    /// A source of agents by its name.
+    pub fn source_key(&self, name: &str) -> Option<SourceKey> {
+        self.source_names.get(name).copied()
     }
 
     /// An agent.
@@ -188,8 +206,14 @@ impl State {
                 }
             }
         }
+        for source in rows.sources {
+            state.insert_source(source);
+        }
         for row in rows.problems {
             let subject = match (row.attempt, row.agent) {
+                _ if row.source.is_some() => {
+                    row.source.and_then(|name| state.source_key(&name)).map(Subject::Source)
+                }
                 (Some(attempt), _) => state.attempt_key(attempt).map(Subject::Attempt),
                 (None, Some(agent)) => state.agent_key(agent).map(Subject::Agent),
                 (None, None) => Some(Subject::Console),
@@ -223,6 +247,19 @@ impl State {
         }
         self.index_attempt(key);
         key
+    }
+
+    pub(super) fn insert_source(&mut self, row: SourceRow) {
+        let name = row.spec.name.clone();
+        let key = match self.source_names.get(&name) {
+            Some(key) => {
+                self.sources.set(*key, Some(row));
+                *key
+            }
+            None => self.sources.insert(row),
+        };
+        self.source_names.insert(name, key);
+        self.changes.push(Changed::Source(key));
     }
 
     pub(super) fn insert_problem(&mut self, problem: Problem) -> ProblemKey {
@@ -409,6 +446,8 @@ pub struct Rows {
     pub agents: Vec<Agent>,
     /// The jobs, each with its attempts in order and the agents of those.
     pub jobs: Vec<(Job, Vec<(Attempt, AgentId)>)>,
+    /// The sources of agents.
+    pub sources: Vec<SourceRow>,
     /// The problems.
     pub problems: Vec<ProblemRow>,
 }
@@ -422,4 +461,6 @@ pub struct ProblemRow {
     pub agent: Option<AgentId>,
     /// Its attempt.
     pub attempt: Option<AttemptId>,
+    /// Its source of agents.
+    pub source: Option<Arc<str>>,
 }

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::config::secret::SecretRef;
 use crate::config::{self, Credentials};
-use crate::domain::agent::{AgentSpec, normalise_url};
+use crate::domain::agent::{AgentSpec, Source, normalise_url};
 use crate::domain::card::Card;
 use crate::net::Access;
 use crate::net::login::{Grant, Scope, parse_url};
@@ -98,7 +98,9 @@ impl AccessBook {
         let by_name = spec.name.as_deref().and_then(|name| self.by_name.get(name));
         let entry = by_name.or_else(|| self.by_url.get(&normalise_url(&spec.url)));
         let own = entry.and_then(|entry| entry.grant.clone());
-        let origin = parse_url(&spec.url).or_else(|| entry.and_then(|entry| entry.origin.clone()));
+        // What a source tells is not what the operator named: the address policy holds for it.
+        let named = spec.source != Source::Discovery;
+        let origin = parse_url(&spec.url).filter(|_| named).or_else(|| entry.and_then(|entry| entry.origin.clone()));
         let key = entry.and_then(|entry| entry.api_key.clone()).zip(origin.clone()).map(|(key, url)| {
             let header = card.and_then(key_header).unwrap_or_else(|| "x-api-key".to_owned());
             let credentials = Credentials { bearer: None, headers: BTreeMap::from([(header, key)]) };

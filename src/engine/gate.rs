@@ -41,6 +41,7 @@ pub(super) struct Gate {
     changed: BTreeSet<Changed>,
     gone_jobs: Vec<JobId>,
     gone_problems: Vec<u32>,
+    gone_sources: Vec<Arc<str>>,
     effects: Vec<Effect>,
     replies: Vec<Reply>,
     /// The batch at the writer, with its facts, until it is durable.
@@ -70,6 +71,7 @@ impl Gate {
             changed: BTreeSet::new(),
             gone_jobs: Vec::new(),
             gone_problems: Vec::new(),
+            gone_sources: Vec::new(),
             effects: Vec::new(),
             replies: Vec::new(),
             committing: None,
@@ -101,6 +103,7 @@ impl Gate {
             match (&fact.what, fact.owner) {
                 (What::JobForgotten, Owner::Job(job)) => self.gone_jobs.push(job),
                 (What::ProblemForgotten { number }, _) => self.gone_problems.push(*number),
+                (What::SourceUnlisted { name }, _) => self.gone_sources.push(name.clone()),
                 (What::ArtifactSeen { parts, .. }, _) => {
                     self.bytes += parts.iter().map(crate::domain::message::Part::len).sum::<usize>();
                 }
@@ -158,6 +161,7 @@ impl Gate {
         batch.alive = at;
         batch.gone_jobs = std::mem::take(&mut self.gone_jobs);
         batch.gone_problems = std::mem::take(&mut self.gone_problems);
+        batch.gone_sources = std::mem::take(&mut self.gone_sources);
         let facts = Arc::new(std::mem::take(&mut self.facts));
         batch.facts = facts.clone();
         self.bytes = 0;
@@ -233,13 +237,20 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
             }
             Changed::Problem(key) => {
                 if let Some(problem) = state.problems().get(key) {
-                    let attempt = match problem.subject {
-                        Subject::Attempt(key) => state.attempt(key).map(|attempt| attempt.id),
-                        Subject::Agent(_) | Subject::Console => None,
-                    };
+                    let (mut attempt, mut source) = (None, None);
+                    match problem.subject {
+                        Subject::Attempt(key) => attempt = state.attempt(key).map(|attempt| attempt.id),
+                        Subject::Source(key) => {
+                            source = state.sources().get(key).map(|source| source.spec.name.clone());
+                        }
+                        Subject::Agent(_) | Subject::Console => {}
+                    }
                     let agent = problem.agent.and_then(agent_id);
-                    batch.problems.push(ProblemRow { problem: problem.clone(), agent, attempt });
+                    batch.problems.push(ProblemRow { problem: problem.clone(), agent, attempt, source });
                 }
+            }
+            Changed::Source(key) => {
+                batch.sources.extend(state.sources().get(key).map(|source| (key.0, source.clone())));
             }
         }
     }

@@ -3,6 +3,7 @@
 //! Surfaces hold a [`Handle`]: submit an intent, read the snapshot, ask a query, follow a job.
 
 pub mod access;
+pub mod discovery;
 mod effects;
 mod gate;
 pub mod handle;
@@ -23,5 +24,7 @@ const CONTROL: usize = 4096;
 const CREDITS: usize = 64;
 /// What one follower of a job may be behind. Full: it is let go and follows anew.
 const FOLLOW: usize = 4096;
+/// News of sources of agents that wait for the loop. Full: the source waits.
+const NEWS: usize = 16;
 /// Cards, reads and listings under way at once.
 const READS: usize = 512;

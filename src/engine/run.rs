@@ -11,15 +11,17 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::access::AccessBook;
+use super::discovery::{self, Told};
 use super::effects::{self, Tools};
 use super::gate::{Gate, Released};
 use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
 use super::start::{Counted, Options, Stopped};
-use super::{READS, REQUESTS};
+use super::{NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
+use crate::domain::discovery::SourceSpec;
 use crate::domain::effect::{Effect, Order};
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, CallId, JobId};
@@ -56,6 +58,7 @@ pub(super) struct Ends {
     requests: mpsc::Receiver<Request>,
     control: mpsc::Receiver<Observed>,
     done: mpsc::Receiver<Done>,
+    told: mpsc::Receiver<Told>,
 }
 
 pub(super) struct Runner {
@@ -89,6 +92,8 @@ pub(super) struct Runner {
     /// Empty between two steps; what it has allocated serves again.
     out: Out,
     lock: Option<Lock>,
+    /// Sources of agents; they end with the loop.
+    _sources: tokio::task::JoinSet<()>,
     _counted: Counted,
 }
 
@@ -98,7 +103,7 @@ impl Runner {
     /// # Errors
     /// The data folder cannot be used.
     pub fn new(options: Options) -> Result<(Self, Ends), StoreError> {
-        let Options { dir, power_loss_safe, rules, specs, access, seed, lock } = options;
+        let Options { dir, power_loss_safe, rules, specs, sources, access, seed, lock } = options;
         let (journal, done) = mpsc::channel(4);
         let (mut reader, mut writer, mut loaded) = (None, None, None);
         if let Some(dir) = &dir {
@@ -121,6 +126,9 @@ impl Runner {
         let first = Arc::new(Snapshot::starting(clock.now()));
         let (publish, snapshots) = watch::channel(first);
         let handle = Handle::new(sender, snapshots);
+        let source_specs = sources.iter().map(|source| source.spec()).collect();
+        let (tells, told) = mpsc::channel(NEWS);
+        let running = discovery::start(sources, &tells, &net);
         let mut runner = Self {
             core,
             clock,
@@ -146,10 +154,11 @@ impl Runner {
             changed: Vec::new(),
             out: Out::default(),
             lock,
+            _sources: running,
             _counted: Counted::new(),
         };
-        runner.begin(loaded.alive, specs);
-        Ok((runner, Ends { handle, net, requests, control, done }))
+        runner.begin(loaded.alive, source_specs, specs);
+        Ok((runner, Ends { handle, net, requests, control, done, told }))
     }
 
     /// The engine's time never runs backwards, also where readers saw things in another order.
@@ -158,12 +167,13 @@ impl Runner {
         self.last_at
     }
 
-    fn begin(&mut self, alive: Option<At>, specs: Vec<AgentSpec>) {
+    fn begin(&mut self, alive: Option<At>, sources: Vec<SourceSpec>, specs: Vec<AgentSpec>) {
         let now = self.clock.now();
         let at = self.at(now);
         let mut out = Out::default();
         self.core.resume(at, alive, &mut out);
         self.take(out);
+        self.step(at, Input::Sources(sources));
         self.step(at, Input::Configured(specs));
         self.publish_now();
         self.gate.hand_over(self.core.state(), at);
@@ -261,7 +271,7 @@ impl Runner {
 
     /// Runs until it is stopped, or until nobody is left who could ask for anything.
     pub async fn run(mut self, ends: Ends, mut stop: oneshot::Receiver<()>) -> Stopped {
-        let Ends { handle, mut requests, mut control, mut done, .. } = ends;
+        let Ends { handle, mut requests, mut control, mut done, mut told, .. } = ends;
         // The last handle outside ends the loop.
         drop(handle);
         let mut beat = tokio::time::interval(BEAT);
@@ -289,6 +299,10 @@ impl Runner {
                     Some(request) => self.on_request(request),
                     None => break,
                 },
+                Some((source, news)) = told.recv() => {
+                    let at = self.at(self.clock.now());
+                    self.step(at, Input::Discovered { source, news });
+                }
                 _ = beat.tick() => {
                     let now = self.clock.now();
                     if now.since(last_beat) > PAUSE {
@@ -525,6 +539,7 @@ mod tests {
             power_loss_safe: false,
             rules: Rules::default(),
             specs: vec![Agent::at(format!("http://{nobody}")).spec(Source::CommandLine)],
+            sources: Vec::new(),
             access: AccessBook::default(),
             seed: Some(7),
             lock: None,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 
 use super::access::AccessBook;
+use super::discovery::Discover;
 use super::handle::Handle;
 use super::run::Runner;
 use crate::domain::agent::AgentSpec;
@@ -25,6 +26,8 @@ pub struct Options {
     pub rules: Rules,
     /// The agents, in order.
     pub specs: Vec<AgentSpec>,
+    /// Sources of more agents.
+    pub sources: Vec<Box<dyn Discover>>,
     /// How they are reached.
     pub access: AccessBook,
     /// Fixes ids and jitter, for tests and the demo.

@@ -300,11 +300,13 @@ fn everything(snapshot: &Snapshot) -> Vec<Changed> {
     let jobs = snapshot.jobs.iter().map(|(key, _)| Changed::Job(key));
     let attempts = snapshot.attempts.iter().map(|(key, _)| Changed::Attempt(key));
     let problems = snapshot.problems.iter().map(|(key, _)| Changed::Problem(key));
-    agents.chain(jobs).chain(attempts).chain(problems).collect()
+    let sources = snapshot.sources.iter().map(|(key, _)| Changed::Source(key));
+    agents.chain(jobs).chain(attempts).chain(sources).chain(problems).collect()
 }
 
 fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
     let (mut agents, mut jobs, mut attempts, mut problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut sources = Vec::new();
     for changed in changed {
         match *changed {
             Changed::Agent(key) => agents.push(keyed(
@@ -342,16 +344,24 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
             Changed::Problem(key) => problems.push(keyed(
                 key,
                 snapshot.problems.get(key).map(|problem| {
-                    let mut row = ProblemRow { problem: problem.clone(), agent: None, attempt: None }.put();
+                    let problem_row = problem.clone();
+                    let mut row =
+                        ProblemRow { problem: problem_row, agent: None, attempt: None, source: None }.put();
                     if let Some(agent) = problem.agent {
                         row = with(row, "agent_key", &agent.0.to_string());
                     }
                     if let Subject::Attempt(attempt) = problem.subject {
                         row = with(row, "attempt_key", &attempt.0.to_string());
                     }
+                    if let Subject::Source(source) = problem.subject {
+                        row = with(row, "source_key", &source.0.to_string());
+                    }
                     row
                 }),
             )),
+            Changed::Source(key) => {
+                sources.push(keyed(key, snapshot.sources.get(key).map(|source| source.put())));
+            }
         }
     }
     Writer::new()
@@ -359,6 +369,7 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
         .raw("jobs", &array(jobs))
         .raw("attempts", &array(attempts))
         .raw("problems", &array(problems))
+        .raw("sources", &array(sources))
         .end()
 }
 

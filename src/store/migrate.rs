@@ -47,7 +47,13 @@ const STEPS: &[&str] = &[
     -- Rows of the kind bundle hold several facts. Whoever knows the first version only would overlook them,
     -- so it must not open this one.
 ",
+    "
+    CREATE TABLE source (name TEXT PRIMARY KEY, place INTEGER NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL);
+",
 ];
+
+/// The schema that brought sources of agents.
+pub(super) const SOURCES: i64 = 3;
 
 /// The newest schema that this program knows.
 pub(super) fn newest() -> i64 {

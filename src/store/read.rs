@@ -104,11 +104,15 @@ impl Reader {
             of_job.sort_by_key(|(attempt, _)| attempt.number);
             rows.jobs.push((job, of_job));
         }
+        // An older journal that is only read has no such table.
+        if migrate::version(&self.connection, &self.file)? >= migrate::SOURCES {
+            rows.sources = self.bodies("source", "SELECT version, body FROM source ORDER BY place")?;
+        }
         for row in
             self.bodies::<ProblemRow>("problem", "SELECT version, body FROM problem ORDER BY number")?
         {
-            let ProblemRow { problem, agent, attempt } = row;
-            rows.problems.push(state::ProblemRow { problem, agent, attempt });
+            let ProblemRow { problem, agent, attempt, source } = row;
+            rows.problems.push(state::ProblemRow { problem, agent, attempt, source });
         }
         Ok(loaded)
     }

@@ -11,6 +11,7 @@ use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::card::{Card, FetchedCard, Offer};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
+use quarterdeck::domain::discovery::{Found, News, SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::effect::{Effect, Order};
 use quarterdeck::domain::fact::{Fact, Owner, What};
 use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Seed, TaskId};
@@ -23,6 +24,7 @@ use quarterdeck::domain::task::{Status, StreamEvent, TaskReport, TaskState};
 use quarterdeck::domain::time::At;
 
 const AGENTS: usize = 4;
+const CLUSTER: &str = "cluster";
 const START: i64 = 1_795_000_000_000_000;
 /// Faults stop here; after it the world is quiet and must come to rest.
 const STORM: Duration = Duration::from_mins(2);
@@ -46,6 +48,8 @@ enum Happening {
     Operator,
     /// Somebody else sends work to an agent.
     Stranger,
+    /// A source of agents names some of them, or cannot be read.
+    Source,
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +140,12 @@ impl World {
             let at = world.seed.below(STORM.as_micros() as u64);
             world.at(Duration::from_micros(at), Happening::Crash);
         }
+        world.at(Duration::ZERO, Happening::Source);
+        for _ in 0..world.seed.below(6) {
+            let at = world.seed.below(STORM.as_micros() as u64);
+            world.at(Duration::from_micros(at), Happening::Source);
+        }
+        world.at(STORM, Happening::Source);
         world
     }
 
@@ -158,7 +168,8 @@ impl World {
     }
 
     fn specs() -> Vec<AgentSpec> {
-        (0..AGENTS)
+        // The last one is known from a source alone.
+        (0..AGENTS - 1)
             .map(|n| AgentSpec {
                 name: Some(format!("toy-{n}").into()),
                 url: format!("http://toy-{n}").into(),
@@ -166,6 +177,8 @@ impl World {
                 dialect: None,
                 resubscribe: None,
                 labels: Vec::new(),
+                capacity: None,
+                probe_interval: None,
             })
             .collect()
     }
@@ -175,6 +188,8 @@ impl World {
         let mut out = Out::default();
         self.core.resume(self.now, watched_until, &mut out);
         self.take(out);
+        let spec = SourceSpec { name: CLUSTER.into(), kind: SourceKind::Kubernetes, at: "toys".into() };
+        self.feed(Input::Sources(vec![spec]));
         self.feed(Input::Configured(Self::specs()));
     }
 
@@ -191,7 +206,8 @@ impl World {
             | Happening::Toggle(_)
             | Happening::Crash
             | Happening::Operator
-            | Happening::Stranger => true,
+            | Happening::Stranger
+            | Happening::Source => true,
         });
         // Requests that are under way still arrive; their answers find nobody.
         for what in self.queue.values_mut() {
@@ -636,6 +652,23 @@ impl World {
         self.at(wait, Happening::Work { agent: index, task: id, step: 0, life });
     }
 
+    /// A source names the agents that it likes, and in the end all of them.
+    fn source(&mut self) {
+        let begins = self.now == At::from_micros(START);
+        let news = if !begins && self.mischief(4) {
+            News::Failed(Cause::Refused.into())
+        } else {
+            let mut named = Vec::new();
+            for n in 0..AGENTS {
+                if !self.mischief(3) || (begins && n == AGENTS - 1) {
+                    named.push(Found::at(format!("http://Toy-{n}/")));
+                }
+            }
+            News::Agents(named)
+        };
+        self.feed(Input::Discovered { source: CLUSTER.into(), news });
+    }
+
     fn card(&self, index: usize) -> Arc<Card> {
         let version = if self.agents[index].is_0_3 { "0.3" } else { "1.0" };
         Arc::new(Card {
@@ -690,6 +723,7 @@ impl World {
                     Happening::Crash => self.crash(),
                     Happening::Operator => self.operator(),
                     Happening::Stranger => self.stranger(),
+                    Happening::Source => self.source(),
                 }
             }
             steps += 1;
@@ -757,7 +791,8 @@ impl World {
                 let jobs: Vec<_> = state.jobs().iter().map(|(k, row)| (k, row.clone())).collect();
                 let attempts: Vec<_> = state.attempts().iter().map(|(k, row)| (k, row.clone())).collect();
                 let problems: Vec<_> = state.problems().iter().map(|(k, row)| (k, row.clone())).collect();
-                (agents, jobs, attempts, problems)
+                let sources: Vec<_> = state.sources().iter().map(|(k, row)| (k, row.clone())).collect();
+                (agents, jobs, attempts, problems, sources)
             };
             assert_eq!(rows(state), rows(&replayed), "replaying the journal gives another state");
         }
@@ -777,6 +812,8 @@ impl World {
                 );
             }
         }
+        assert!(state.agents().iter().all(|(_, agent)| agent.listed), "a source names all of them");
+        assert!(state.sources().iter().all(|(_, row)| row.health == SourceHealth::Working));
         for job in &self.promised {
             let known = state.job_key(*job).is_some();
             assert!(known, "job {job} was promised and is lost");

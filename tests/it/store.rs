@@ -41,8 +41,15 @@ pub(crate) fn rows_of(state: &State) -> Batch {
                     quarterdeck::domain::problem::Subject::Attempt(key) => state.attempt(key).map(|a| a.id),
                     _ => None,
                 },
+                source: match problem.subject {
+                    quarterdeck::domain::problem::Subject::Source(key) => {
+                        state.sources().get(key).map(|source| source.spec.name.clone())
+                    }
+                    _ => None,
+                },
             })
             .collect(),
+        sources: state.sources().iter().map(|(key, source)| (key.0, source.clone())).collect(),
         ..Batch::default()
     }
 }
@@ -54,6 +61,7 @@ fn told(state: &State) -> Vec<String> {
     told.extend(rows.jobs.iter().map(Record::put));
     told.extend(rows.attempts.iter().map(Record::put));
     told.extend(rows.problems.iter().map(Record::put));
+    told.extend(rows.sources.iter().map(|(_, source)| source.put()));
     told.sort();
     told
 }
@@ -289,9 +297,12 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
             dialect: None,
             resubscribe: None,
             labels: vec![("region".into(), "eu".into())],
+            capacity: None,
+            probe_interval: None,
         }),
         name: "h".into(),
         listed: true,
+        sources: std::sync::Arc::from([std::sync::Arc::from("configuration"), std::sync::Arc::from("cluster")]),
         card: None,
         card_since: At::ZERO,
         interface: None,

@@ -50,6 +50,7 @@ pub(crate) fn engine_with(fleet: &Fleet, dir: Option<&Path>, rules: Rules) -> En
         power_loss_safe: false,
         rules,
         specs: fleet.specs(),
+        sources: Vec::new(),
         access: AccessBook::default(),
         seed: Some(7),
         lock: None,

@@ -306,6 +306,7 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
         power_loss_safe: false,
         rules: rules(),
         specs,
+        sources: Vec::new(),
         access: quarterdeck::engine::access::AccessBook::default(),
         seed: Some(7),
         lock: None,

@@ -9,17 +9,20 @@ use super::super::core::{Timer, Turn};
 use super::super::fact::{Owner, What};
 use super::super::id::{AgentId, AgentKey};
 use super::super::text::Untrusted;
-use super::{health, watch};
+use super::{discovery, health};
 
 /// Names on screens are cut to this many characters.
 const NAME_CHARS: usize = 40;
 
-/// Takes the fleet as configured: what is new is listed and probed, what is gone is unlisted.
+/// Takes the fleet as configured: what is new is listed and probed; whom nobody names any more is unlisted.
 pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
     let mut kept = BTreeSet::new();
     for (order, spec) in specs.into_iter().enumerate() {
         let order = u32::try_from(order).unwrap_or(u32::MAX);
-        kept.insert(list(turn, spec, order));
+        let source = spec.source;
+        let key = list(turn, spec, order);
+        discovery::name_by_hand(turn, key, Some(source));
+        kept.insert(key);
     }
     let gone: Vec<_> = turn
         .state()
@@ -29,12 +32,24 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
         .map(|(key, _)| key)
         .collect();
     for key in gone {
-        turn.agent_fact(key, What::AgentUnlisted);
-        turn.clear_timer(Timer::Probe(key));
-        turn.clear_timer(Timer::List(key));
-        watch::lose_sight(turn, key, turn.at, None);
+        discovery::name_by_hand(turn, key, None);
     }
     rename_all(turn);
+}
+
+/// The place behind all that are there.
+pub(super) fn next_order(turn: &Turn) -> u32 {
+    turn.state().agents().iter().map(|(_, agent)| agent.order + 1).max().unwrap_or(0)
+}
+
+/// Lists an agent with other settings.
+pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32) {
+    turn.agent_fact(key, What::AgentRelisted { spec: Arc::new(spec), order });
+    name_base(turn, key);
+    rechoose(turn, key);
+    if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
+        health::probe(turn, key);
+    }
 }
 
 /// Adds agents for this run, behind those that are there; known ones are found again.
@@ -49,10 +64,11 @@ pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
                 key
             }
             None => {
-                let order = turn.state().agents().iter().map(|(_, agent)| agent.order + 1).max().unwrap_or(0);
+                let order = next_order(turn);
                 list(turn, spec, order)
             }
         };
+        discovery::name(turn, key, &Source::CommandLine.as_str().into());
         if let Some(agent) = turn.state().agent(key) {
             ids.push(agent.id);
         }
@@ -75,7 +91,7 @@ fn find(turn: &Turn, spec: &AgentSpec) -> Option<AgentKey> {
     by_name.or_else(by_url).map(|(key, _)| key)
 }
 
-fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
+pub(super) fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
     if let Some(key) = find(turn, &spec) {
         let same = turn.state().agent(key).is_some_and(|agent| {
             // A URL on the command line that is configured too is the configured agent.
@@ -83,7 +99,8 @@ fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
             agent.listed && agent.order == order && (*agent.spec == spec || typed)
         });
         if !same {
-            turn.agent_fact(key, What::AgentRelisted { spec: Arc::new(spec), order });
+            relist(turn, key, spec, order);
+            return key;
         }
         name_base(turn, key);
         rechoose(turn, key);
@@ -131,7 +148,7 @@ pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
     turn.core.live.names.entry(base).or_default().insert((order, key));
 }
 
-fn rename_all(turn: &mut Turn) {
+pub(super) fn rename_all(turn: &mut Turn) {
     let bases: Vec<_> = turn.core.live.names.keys().cloned().collect();
     for base in bases {
         rename(turn, &base);

@@ -53,7 +53,8 @@ fn probe_in(turn: &mut Turn, key: AgentKey, wait: Duration) {
 /// What came of a probe.
 pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
     turn.agent_live(key).probe = None;
-    let wait = turn.core.rules.probe_interval;
+    let own = turn.state().agent(key).and_then(|agent| agent.spec.probe_interval);
+    let wait = own.unwrap_or(turn.core.rules.probe_interval);
     let wait = turn.jittered(wait);
     probe_in(turn, key, wait);
     match outcome {
@@ -66,8 +67,27 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             live.express |= server.express;
             live.card_fault = None;
             if let Some(fetched) = card {
+                live.own_card = true;
                 live.etag.clone_from(&fetched.etag);
                 fleet::take_card(turn, key, fetched.card, &fetched.url);
+            }
+            settle(turn, key);
+        }
+        Outcome::Failed(Failure { cause: Cause::Status { status: 404, .. }, .. })
+            if turn.agent_live(key).told.is_some() =>
+        {
+            // It has no card of its own, and a source tells one.
+            let at = turn.at;
+            let live = turn.agent_live(key);
+            live.strikes = 0;
+            live.reached = true;
+            live.last_sign = at;
+            live.card_fault = None;
+            live.own_card = false;
+            if let Some(card) = live.told.clone()
+                && let Some(url) = turn.state().agent(key).map(|agent| agent.spec.url.clone())
+            {
+                fleet::take_card(turn, key, card, &url);
             }
             settle(turn, key);
         }

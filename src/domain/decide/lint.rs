@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::super::agent::{Agent, Health};
 use super::super::core::Turn;
 use super::super::fact::What;
-use super::super::id::{AgentKey, AttemptKey};
+use super::super::discovery::SourceHealth;
+use super::super::id::{AgentKey, AttemptKey, SourceKey};
 use super::super::job::{Attempt, Phase};
 use super::super::problem::{Kind, Subject};
 use super::super::task::{CancelMark, Verdict};
@@ -37,7 +38,27 @@ pub(super) fn run(turn: &mut Turn) {
         let found = about_attempt(turn, *key);
         settle(turn, Subject::Attempt(*key), ATTEMPT_KINDS, found);
     }
+    for key in &touched.sources {
+        let found = about_source(turn, *key);
+        settle(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
+    }
     turn.touched = touched;
+}
+
+/// A source that is no longer configured has no problems.
+pub(super) fn clear_source(turn: &mut Turn, key: SourceKey) {
+    settle(turn, Subject::Source(key), &[Kind::SourceFailing], Vec::new());
+}
+
+fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
+    let row = turn.state().sources().get(key).filter(|row| row.health == SourceHealth::Failing)?;
+    let cause = row.cause.as_deref();
+    let why = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+    Some(Finding {
+        kind: Kind::SourceFailing,
+        text: format!("source {} cannot be read{why}", row.spec.name),
+        next: cause.map_or("look at the source", |cause| cause.next_step()),
+    })
 }
 
 const AGENT_KINDS: &[Kind] = &[
@@ -204,7 +225,7 @@ fn settle(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>
 fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
     let state = turn.state();
     let (agent, attempt) = match subject {
-        Subject::Console => (None, None),
+        Subject::Console | Subject::Source(_) => (None, None),
         Subject::Agent(key) => (state.agent(key).map(|agent| agent.id), None),
         Subject::Attempt(key) => {
             let attempt = state.attempt(key);
@@ -213,12 +234,17 @@ fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
             (agent, ids)
         }
     };
+    let source = match subject {
+        Subject::Source(key) => state.sources().get(key).map(|row| row.spec.name.clone()),
+        _ => None,
+    };
     let number = state.next_problem();
     turn.watch_fact(What::ProblemRaised {
         number,
         kind: finding.kind,
         agent,
         attempt,
+        source,
         text: finding.text.as_str().into(),
         next: finding.next.into(),
     });

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod cancel;
+mod discovery;
 mod dispatch;
 mod fleet;
 mod health;
@@ -24,6 +25,8 @@ use super::time::At;
 pub(super) fn decide(turn: &mut Turn, input: Input) {
     match input {
         Input::Configured(specs) => fleet::configure(turn, specs),
+        Input::Sources(specs) => discovery::configure(turn, specs),
+        Input::Discovered { source, news } => discovery::told(turn, &source, news),
         Input::Intent { ticket, intent } => on_intent(turn, ticket, intent),
         Input::Outcome { call, outcome } => on_outcome(turn, call, outcome),
         Input::JournalFailed(why) => {

@@ -12,7 +12,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::wire::{Hello, VERSION};
 use super::{Answer, Follow, Handle, QueryError, Request};
 use crate::domain::fact::Fact;
-use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey};
+use crate::domain::discovery::SourceRow;
+use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::problem::Subject;
 use crate::domain::snapshot::Snapshot;
@@ -316,12 +317,15 @@ impl Mirror {
             let object = Object::parse(row).ok();
             let agent =
                 object.as_ref().and_then(|object| member::<Option<u32>>(object, "agent_key")).flatten();
-            let attempt =
-                object.as_ref().and_then(|object| member::<Option<u32>>(object, "attempt_key")).flatten();
+            let key_of = |word: &str| {
+                object.as_ref().and_then(|object| member::<Option<u32>>(object, word)).flatten()
+            };
+            let (attempt, source) = (key_of("attempt_key"), key_of("source_key"));
             let problem = ProblemRow::get(row).map(|row| {
                 let mut problem = row.problem;
                 problem.agent = agent.map(AgentKey);
                 problem.subject = match (attempt, agent) {
+                    _ if source.is_some() => source.map_or(Subject::Console, |key| Subject::Source(SourceKey(key))),
                     (Some(attempt), _) => Subject::Attempt(AttemptKey(attempt)),
                     (None, Some(agent)) => Subject::Agent(AgentKey(agent)),
                     (None, None) => Subject::Console,
@@ -329,6 +333,11 @@ impl Mirror {
                 problem
             });
             snapshot.problems.set(ProblemKey(key), problem);
+        }
+        for raw in rows.list("sources") {
+            let (key, row) = keyed(raw)?;
+            self.changed.push(Changed::Source(SourceKey(key)));
+            snapshot.sources.set(SourceKey(key), SourceRow::get(row));
         }
         Some(())
     }

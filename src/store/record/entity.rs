@@ -1,5 +1,7 @@
 //! Records of rows: the full durable state of each entity, related by durable ids.
 
+use std::sync::Arc;
+
 use super::{Record, add, member, record};
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, JobKey};
@@ -24,6 +26,7 @@ impl Record for Agent {
         add(&mut members, "spec", &self.spec);
         add(&mut members, "name", &self.name);
         add(&mut members, "listed", &self.listed);
+        add(&mut members, "sources", &self.sources.to_vec());
         add(&mut members, "card", &self.card);
         add(&mut members, "card_since", &self.card_since);
         add(&mut members, "interface", &self.interface);
@@ -46,6 +49,7 @@ impl Record for Agent {
             spec: member(&object, "spec")?,
             name: member(&object, "name")?,
             listed: member(&object, "listed")?,
+            sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
             card: member(&object, "card")?,
             card_since: member(&object, "card_since")?,
             interface: member(&object, "interface")?,
@@ -174,6 +178,8 @@ pub struct ProblemRow {
     pub agent: Option<AgentId>,
     /// Its attempt.
     pub attempt: Option<AttemptId>,
+    /// Its source of agents.
+    pub source: Option<Arc<str>>,
 }
 
 impl Record for ProblemRow {
@@ -184,6 +190,7 @@ impl Record for ProblemRow {
         add(&mut members, "kind", kind);
         add(&mut members, "agent", &self.agent);
         add(&mut members, "attempt", &self.attempt);
+        add(&mut members, "source", &self.source);
         add(&mut members, "text", text);
         add(&mut members, "next", next);
         add(&mut members, "since", since);
@@ -206,6 +213,6 @@ impl Record for ProblemRow {
             since: member(&object, "since")?,
             cleared: member(&object, "cleared")?,
         };
-        Some(Self { problem, agent, attempt })
+        Some(Self { problem, agent, attempt, source: member(&object, "source")? })
     }
 }

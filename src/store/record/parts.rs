@@ -4,6 +4,7 @@ use super::{Record, add, member, record, words};
 use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
+use crate::domain::discovery::{SourceHealth, SourceKind, SourceRow, SourceSpec};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
 use crate::domain::problem::Kind;
@@ -12,7 +13,12 @@ use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
 words! {
-    Source { Config = "config", CommandLine = "command line", Demo = "demo" }
+    Source { Config = "config", CommandLine = "command line", Demo = "demo", Discovery = "discovery" }
+    SourceKind {
+        Path = "path", Url = "url", Ard = "ard", Registry = "registry", Kubernetes = "kubernetes", Dns = "dns",
+        Own = "own registry",
+    }
+    SourceHealth { Unknown = "unknown", Working = "working", Failing = "failing" }
     Dialect { V0_3 = "0.3", V1_0 = "1.0" }
     Health {
         Unknown = "unknown", Up = "up", Degraded = "degraded", Down = "down", Stale = "stale",
@@ -43,7 +49,9 @@ impl Record for Kind {
 }
 
 record! {
-    AgentSpec { name, url, source, dialect, resubscribe, labels }
+    AgentSpec { name, url, source, dialect, resubscribe, labels, capacity, probe_interval }
+    SourceSpec { name, kind, at }
+    SourceRow { spec, health, since, cause, agents }
     Offer { url, binding, version, tenant }
     Interface { dialect, binding, url, tenant }
     Skill { id, name, description, tags, examples, input_modes, output_modes }

@@ -18,6 +18,7 @@ use super::blobs::Blobs;
 use super::record::{AttemptRow, ProblemRow};
 use super::{StoreError, journal_path, migrate, prepare, sql};
 use crate::domain::agent::Agent;
+use crate::domain::discovery::SourceRow;
 use crate::domain::fact::{Fact, What};
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
@@ -51,10 +52,14 @@ pub struct Batch {
     pub attempts: Vec<AttemptRow>,
     /// Problems that changed.
     pub problems: Vec<ProblemRow>,
+    /// Sources of agents, each with its place.
+    pub sources: Vec<(u32, SourceRow)>,
     /// Jobs that were forgotten.
     pub gone_jobs: Vec<JobId>,
     /// Problems that were forgotten.
     pub gone_problems: Vec<u32>,
+    /// Sources of agents that are no longer configured.
+    pub gone_sources: Vec<Arc<str>>,
     /// The engine was alive now.
     pub alive: At,
 }
@@ -67,8 +72,10 @@ impl Batch {
             && self.jobs.is_empty()
             && self.attempts.is_empty()
             && self.problems.is_empty()
+            && self.sources.is_empty()
             && self.gone_jobs.is_empty()
             && self.gone_problems.is_empty()
+            && self.gone_sources.is_empty()
     }
 }
 
@@ -311,5 +318,10 @@ impl Backlog {
         }
         rows.gone_jobs.extend(batch.gone_jobs);
         rows.gone_problems.extend(batch.gone_problems);
+        for source in batch.sources {
+            rows.sources.retain(|old| old.1.spec.name != source.1.spec.name);
+            rows.sources.push(source);
+        }
+        rows.gone_sources.extend(batch.gone_sources);
     }
 }

@@ -43,6 +43,15 @@ pub(super) fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqli
             "INSERT INTO meta VALUES ('last_problem', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)";
         transaction.prepare_cached(keep)?.execute([last])?;
     }
+    // Who was taken out and put in again in one batch is there.
+    for name in &batch.gone_sources {
+        transaction.prepare_cached("DELETE FROM source WHERE name = ?1")?.execute([&**name])?;
+    }
+    for (place, source) in &batch.sources {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO source VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![&*source.spec.name, place, VERSION, source.put()])?;
+    }
     for number in &batch.gone_problems {
         transaction.prepare_cached("DELETE FROM problem WHERE number = ?1")?.execute([number])?;
     }

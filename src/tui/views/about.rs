@@ -115,7 +115,8 @@ pub fn card(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -
     lines.push(Vec::new());
     let url = Untrusted::from(&*agent.spec.url);
     lines.extend(wrapped("url", &url.line(), Role::Plain, width));
-    lines.push(labelled("named in", vec![span(agent.spec.source.as_str(), Role::Plain)]));
+    let named = if agent.sources.is_empty() { "nobody any more".into() } else { agent.sources.join(", ") };
+    lines.extend(wrapped("named by", &named, Role::Plain, width));
     if !agent.spec.labels.is_empty() {
         let label = |(key, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| {
             Untrusted::from(format!("{key}={value}")).line().into_string()

@@ -40,6 +40,8 @@ pub fn of_agent(what: &What) -> Vec<Span> {
     match what {
         What::AgentListed { spec, .. } => one(format!("listed in the {}", spec.source.as_str()), Role::Plain),
         What::AgentRelisted { .. } => one("listed again, or with other settings", Role::Plain),
+        What::AgentSourced { sources } if sources.is_empty() => one("nobody names it any more", Role::Warn),
+        What::AgentSourced { sources } => one(format!("named by {}", sources.join(", ")), Role::Plain),
         What::AgentUnlisted => one("left the fleet; its history stays", Role::Warn),
         What::AgentNamed { name } => one(format!("called {}", name.line()), Role::Plain),
         What::CardSeen { card } => {

@@ -72,6 +72,10 @@ fn hits(snapshot: &Snapshot, problem: &Problem) -> String {
             _ => "nobody now".into(),
         },
         Subject::Console => "everything that acts".into(),
+        Subject::Source(key) => match snapshot.sources.get(key).map(|source| source.agents) {
+            Some(agents) if agents > 0 => format!("{agents} agents, as it told before"),
+            _ => "nobody known".into(),
+        },
     }
 }
 
@@ -210,7 +214,7 @@ fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<AttemptK
                 .take(most)
                 .collect()
         }
-        Subject::Console => Vec::new(),
+        Subject::Console | Subject::Source(_) => Vec::new(),
     }
 }
 
@@ -340,7 +344,7 @@ impl Screen for ProblemsView {
                 let view = match problem.subject {
                     Subject::Attempt(key) => View::attempt(shared, key),
                     Subject::Agent(key) => View::agent(shared, key),
-                    Subject::Console => Some(super::messages::MessagesView::new().into()),
+                    Subject::Console | Subject::Source(_) => Some(super::messages::MessagesView::new().into()),
                 };
                 Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
             }

@@ -412,7 +412,7 @@ impl Screen for TaskView {
                     job.is_some_and(|job| job.attempts.contains(key))
                         || of.is_some_and(|of| self.children.contains(&of))
                 }
-                Changed::Agent(_) | Changed::Problem(_) => false,
+                Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) => false,
             });
         } else {
             visible = true;

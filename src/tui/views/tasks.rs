@@ -142,7 +142,7 @@ impl Rows for TaskRows {
                     rows.extend(&job.attempts);
                 }
             }
-            Changed::Agent(_) | Changed::Problem(_) | Changed::Story(_) => {}
+            Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) | Changed::Story(_) => {}
         }
     }
 

@@ -103,6 +103,8 @@ impl Scene {
             dialect: None,
             resubscribe: None,
             labels: vec![("region".into(), "eu".into())],
+            capacity: None,
+            probe_interval: None,
         };
         let order = u32::try_from(number).unwrap();
         self.tell(0.1, owner, What::AgentListed { spec: Arc::new(spec), order, name: name.into() });
@@ -239,6 +241,7 @@ impl Scene {
                 kind,
                 agent,
                 attempt: sent.map(|sent| (sent.job, sent.attempt)),
+                source: None,
                 text: text.into(),
                 next: "look at the agent's own log".into(),
             },
