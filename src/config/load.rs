@@ -443,7 +443,18 @@ impl<'a> Reader<'a> {
     }
 
     fn agent(&mut self, table: &DeTable<'a>, path: &str, at: usize) -> Option<Agent> {
-        let known = ["name", "url", "bearer", "headers", "ca", "dialect", "resubscribe", "labels", "max_concurrent_tasks", "probe_interval"];
+        let known = [
+            "name",
+            "url",
+            "bearer",
+            "headers",
+            "ca",
+            "dialect",
+            "resubscribe",
+            "labels",
+            "max_concurrent_tasks",
+            "probe_interval",
+        ];
         self.only(table, path, &known);
         let maybe = |text: &str| Ok(Some(text.to_owned()));
         let show = |text: &Option<String>| text.clone().unwrap_or_default();

@@ -26,12 +26,11 @@ pub fn apply(state: &mut State, fact: &Fact) {
 
 fn apply_to_watch(state: &mut State, fact: &Fact) {
     match &fact.what {
-        What::ProblemRaised { number, kind, agent, attempt, source, text, next } => {
+        What::ProblemRaised { number, kind, agent, source, text, next, .. } => {
             let agent = agent.and_then(|id| state.agent_key(id));
             let source = source.as_deref().and_then(|name| state.source_key(name));
-            let subject = match (attempt.and_then(|(_, id)| state.attempt_key(id)), agent) {
-                _ if source.is_some() => source.map_or(Subject::Console, Subject::Source),
-                (Some(attempt), _) => Subject::Attempt(attempt),
+            let subject = match (source, agent) {
+                (Some(source), _) => Subject::Source(source),
                 (None, Some(agent)) => Subject::Agent(agent),
                 (None, None) => Subject::Console,
             };
@@ -54,7 +53,10 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
         What::ProblemCleared { number } => {
             edit_problem(state, *number, |problem| problem.cleared = Some(fact.at));
             let key = state.problem_numbers.get(number).copied();
-            if let Some(problem) = key.and_then(|key| state.problems.get(key)) {
+            if let Some(key) = key
+                && let Some(problem) = state.problems.get(key)
+                && state.raised.get(&(problem.kind, problem.subject)) == Some(&key)
+            {
                 state.raised.remove(&(problem.kind, problem.subject));
             }
         }
@@ -126,6 +128,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             sources: Arc::default(),
             card: None,
             card_since: At::ZERO,
+            card_change: None,
             interface: None,
             settled: None,
             health: Health::Unknown,
@@ -156,6 +159,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             agent.card = Some(card.clone());
             agent.card_since = fact.at;
         }
+        What::CardChanged { words } => agent.card_change = Some((fact.at, words.clone())),
         What::InterfaceChosen { interface } => agent.interface.clone_from(interface),
         What::DialectSettled { dialect } => agent.settled = Some(*dialect),
         What::HealthChanged { health, cause, last_seen } => {

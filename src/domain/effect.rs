@@ -30,6 +30,11 @@ pub enum Order {
         /// Ask only for changes.
         etag: Option<Untrusted>,
     },
+    /// Ask the interface for a task that nobody has: any answer of A2A shows that it works.
+    Check {
+        /// How.
+        interface: Arc<Interface>,
+    },
     /// Send a message; gated.
     Send {
         /// For which attempt; names it in logs and captures.
@@ -88,6 +93,7 @@ impl Order {
         match self {
             Self::Send { .. } | Self::Cancel { .. } => true,
             Self::Probe { .. }
+            | Self::Check { .. }
             | Self::Get { .. }
             | Self::List { .. }
             | Self::Subscribe { .. }

@@ -149,6 +149,11 @@ pub enum What {
         /// The card.
         card: Arc<Card>,
     },
+    /// What the card that was just read changed, in words.
+    CardChanged {
+        /// `version 2.4.0 → 2.4.1; skills: + refund`
+        words: Untrusted,
+    },
     /// The interface that we call was chosen anew.
     InterfaceChosen {
         /// `None`: it offers none that we speak.

@@ -163,6 +163,11 @@ impl State {
         self.problems.get(*self.raised.get(&(kind, subject))?)
     }
 
+    /// Which problem is the open one of a kind about a subject.
+    pub fn raised_key(&self, kind: Kind, subject: Subject) -> Option<ProblemKey> {
+        self.raised.get(&(kind, subject)).copied()
+    }
+
     /// True if there is no open problem at all.
     pub fn raises_nothing(&self) -> bool {
         self.raised.is_empty()
@@ -210,11 +215,8 @@ impl State {
             state.insert_source(source);
         }
         for row in rows.problems {
-            let subject = match (row.attempt, row.agent) {
-                _ if row.source.is_some() => {
-                    row.source.and_then(|name| state.source_key(&name)).map(Subject::Source)
-                }
-                (Some(attempt), _) => state.attempt_key(attempt).map(Subject::Attempt),
+            let subject = match (row.source, row.agent) {
+                (Some(source), _) => state.source_key(&source).map(Subject::Source),
                 (None, Some(agent)) => state.agent_key(agent).map(Subject::Agent),
                 (None, None) => Some(Subject::Console),
             };
@@ -459,8 +461,6 @@ pub struct ProblemRow {
     pub problem: Problem,
     /// Its agent.
     pub agent: Option<AgentId>,
-    /// Its attempt.
-    pub attempt: Option<AttemptId>,
     /// Its source of agents.
     pub source: Option<Arc<str>>,
 }

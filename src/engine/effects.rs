@@ -63,6 +63,11 @@ async fn run(tools: Tools, effect: Effect) {
             };
             tools.lane.send(call, outcome).await;
         }
+        Order::Check { interface } => {
+            let _place = tools.reads.acquire().await;
+            let nobody = TaskId::from(net::NOBODYS_TASK);
+            unary(&tools, &line, call, &interface, &Request::Get(&nobody), net::PROBE).await;
+        }
         Order::Get { interface, task, .. } => {
             let _place = tools.reads.acquire().await;
             unary(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;

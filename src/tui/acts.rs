@@ -157,7 +157,7 @@ pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
 
 /// Opens a card about what is marked, else about what is under the cursor.
 pub(super) fn card(model: &mut Model, about: About) {
-    let mut keys = model.view.screen().marked();
+    let mut keys = model.view.screen().marked(&model.shared);
     if keys.is_empty() {
         keys.extend(target(model).attempt);
     }

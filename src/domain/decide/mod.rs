@@ -4,6 +4,7 @@ mod adopt;
 mod cancel;
 mod discovery;
 mod dispatch;
+pub(super) mod evidence;
 mod fleet;
 mod health;
 mod keep;
@@ -72,6 +73,8 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
         watch::lose_sight(turn, key, since, None);
         dispatch::doubt_answers(turn, key);
     }
+    health::remember_tasks(turn);
+    lint::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     turn.touched.console = true;
     turn.touched.sort();
@@ -146,6 +149,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     health::note_call(turn, &pending, &outcome);
     match pending.what {
         PendingWhat::Probe => health::probed(turn, pending.agent, outcome),
+        PendingWhat::Check => health::checked(turn, pending.agent, outcome),
         PendingWhat::Send(send) => dispatch::sent(turn, pending.agent, call, send, outcome),
         PendingWhat::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
         PendingWhat::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
@@ -169,6 +173,8 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Quiet(attempt) => watch::look_for_quiet(turn, attempt),
             Timer::Cancel(attempt) => cancel::look(turn, attempt),
             Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
+            Timer::Check(agent) => health::check(turn, agent),
+            Timer::Lint(agent) => turn.touched.agents.push(agent),
             Timer::Retention => {
                 keep::forget_old(turn);
                 turn.set_timer(Timer::Retention, turn.at + keep::EVERY);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Record, add, member, record};
 use crate::domain::agent::{Agent, Counts};
-use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, JobKey};
+use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
 use crate::domain::problem::{Problem, Subject};
 use crate::protocol::json::{Members, Object};
@@ -29,6 +29,7 @@ impl Record for Agent {
         add(&mut members, "sources", &self.sources.to_vec());
         add(&mut members, "card", &self.card);
         add(&mut members, "card_since", &self.card_since);
+        add(&mut members, "card_change", &self.card_change);
         add(&mut members, "interface", &self.interface);
         add(&mut members, "settled", &self.settled);
         add(&mut members, "health", &self.health);
@@ -52,6 +53,7 @@ impl Record for Agent {
             sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
             card: member(&object, "card")?,
             card_since: member(&object, "card_since")?,
+            card_change: member(&object, "card_change")?,
             interface: member(&object, "interface")?,
             settled: member(&object, "settled")?,
             health: member(&object, "health")?,
@@ -176,8 +178,6 @@ pub struct ProblemRow {
     pub problem: Problem,
     /// Its agent.
     pub agent: Option<AgentId>,
-    /// Its attempt.
-    pub attempt: Option<AttemptId>,
     /// Its source of agents.
     pub source: Option<Arc<str>>,
 }
@@ -189,7 +189,6 @@ impl Record for ProblemRow {
         add(&mut members, "number", number);
         add(&mut members, "kind", kind);
         add(&mut members, "agent", &self.agent);
-        add(&mut members, "attempt", &self.attempt);
         add(&mut members, "source", &self.source);
         add(&mut members, "text", text);
         add(&mut members, "next", next);
@@ -201,7 +200,6 @@ impl Record for ProblemRow {
     fn get(raw: &str) -> Option<Self> {
         let object = Object::parse(raw).ok()?;
         let agent: Option<AgentId> = member(&object, "agent")?;
-        let attempt: Option<AttemptId> = member(&object, "attempt")?;
         let problem = Problem {
             number: member(&object, "number")?,
             kind: member(&object, "kind")?,
@@ -213,6 +211,6 @@ impl Record for ProblemRow {
             since: member(&object, "since")?,
             cleared: member(&object, "cleared")?,
         };
-        Some(Self { problem, agent, attempt, source: member(&object, "source")? })
+        Some(Self { problem, agent, source: member(&object, "source")? })
     }
 }

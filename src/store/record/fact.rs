@@ -20,6 +20,7 @@ variants!(What {
     AgentUnlisted = "agent_unlisted" {},
     AgentNamed = "agent_named" { name },
     CardSeen = "card_seen" { card },
+    CardChanged = "card_changed" { words },
     InterfaceChosen = "interface_chosen" { interface },
     DialectSettled = "dialect_settled" { dialect },
     HealthChanged = "health_changed" { health, cause, last_seen },

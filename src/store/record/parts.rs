@@ -239,6 +239,10 @@ impl Record for Cause {
             Self::Stopping => says("stopping").end(),
             Self::Credential(why) => with("credential", why),
             Self::Unsupported(what) => with("unsupported", what),
+            Self::TasksFailing { failed, of } => {
+                says("tasks failing").raw("failed", &failed.put()).raw("of", &of.put()).end()
+            }
+            Self::Interface(cause) => says("interface").raw("cause", &cause.put()).end(),
             Self::Failing(failed) => says("failing").raw("failed", &failed.put()).end(),
             Self::Slow { p95, limit } => says("slow").raw("p95", &p95.put()).raw("limit", &limit.put()).end(),
             Self::StaleCard(cause) => says("stale card").raw("cause", &cause.put()).end(),
@@ -271,6 +275,10 @@ impl Record for Cause {
             "stopping" => Self::Stopping,
             "credential" => Self::Credential(text()?),
             "unsupported" => Self::Unsupported(text()?),
+            "tasks failing" => {
+                Self::TasksFailing { failed: member(&object, "failed")?, of: member(&object, "of")? }
+            }
+            "interface" => Self::Interface(member(&object, "cause")?),
             "failing" => Self::Failing(member(&object, "failed")?),
             "slow" => Self::Slow { p95: member(&object, "p95")?, limit: member(&object, "limit")? },
             "stale card" => Self::StaleCard(member(&object, "cause")?),

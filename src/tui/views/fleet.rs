@@ -364,7 +364,7 @@ impl Screen for FleetView {
         self.list.state.filter = Filter::parse(text);
     }
 
-    fn marked(&self) -> Vec<AttemptKey> {
+    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
         Vec::new()
     }
 

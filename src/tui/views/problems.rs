@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 
 use super::listing::{Listing, Order, Rows};
-use super::tasks::{empty, list_facts, with_scratch};
+use super::tasks::{TasksView, empty, list_facts, with_scratch};
 use super::{Screen, Target, View, about, inside, labelled};
 use crate::domain::id::{AttemptKey, ProblemKey};
-use crate::domain::problem::{Problem, Subject};
+use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::tui::actions::Action;
@@ -58,10 +58,14 @@ pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
 /// Whom it hits, in a few words.
 fn hits(snapshot: &Snapshot, problem: &Problem) -> String {
     match problem.subject {
-        Subject::Attempt(key) => {
-            match snapshot.attempts.get(key).and_then(|attempt| snapshot.job_of(attempt)) {
-                Some(job) => job.title.line().into_string(),
-                None => "a task that is gone".into(),
+        Subject::Agent(_) if Kind::OF_TASKS.contains(&problem.kind) => {
+            let hit = evidence(snapshot, problem, usize::MAX);
+            let first = hit.first().and_then(|key| snapshot.attempts.get(*key));
+            let job = first.and_then(|attempt| snapshot.job_of(attempt));
+            match (hit.len(), job) {
+                (1, Some(job)) => job.title.line().into_string(),
+                (0 | 1, _) => "a task that is gone".into(),
+                (count, _) => format!("{count} tasks"),
             }
         }
         Subject::Agent(key) => match snapshot.agents.get(key).map(|agent| agent.counts) {
@@ -199,10 +203,15 @@ impl Default for ProblemsView {
 /// Attempts that a problem is about: the evidence.
 fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<AttemptKey> {
     match problem.subject {
-        Subject::Attempt(key) => vec![key],
+        Subject::Agent(agent) if Kind::OF_TASKS.contains(&problem.kind) => snapshot
+            .attention
+            .of(agent)
+            .filter(|key| snapshot.attempts.get(*key).is_some_and(|attempt| problem.kind.is_about(attempt)))
+            .take(most)
+            .collect(),
         Subject::Agent(agent) => {
             let hit = |(_, attempt): &(AttemptKey, &crate::domain::job::Attempt)| {
-                attempt.agent == agent && (attempt.is_doubtful() || attempt.is_live())
+                attempt.agent == agent && problem.kind.is_about(attempt)
             };
             snapshot
                 .attempts
@@ -342,9 +351,21 @@ impl Screen for ProblemsView {
             Action::Open => {
                 let (_, problem) = self.selected(shared)?;
                 let view = match problem.subject {
-                    Subject::Attempt(key) => View::attempt(shared, key),
+                    Subject::Agent(_) if Kind::OF_TASKS.contains(&problem.kind) => {
+                        let hit = evidence(&shared.snapshot, problem, 2);
+                        match (hit.as_slice(), agent_name(&shared.snapshot, problem)) {
+                            ([one], _) => View::attempt(shared, *one),
+                            (_, Some(agent)) => {
+                                let doubtful = TasksView::new().filtered(&format!("agent={agent}"));
+                                Some(doubtful.into())
+                            }
+                            _ => None,
+                        }
+                    }
                     Subject::Agent(key) => View::agent(shared, key),
-                    Subject::Console | Subject::Source(_) => Some(super::messages::MessagesView::new().into()),
+                    Subject::Console | Subject::Source(_) => {
+                        Some(super::messages::MessagesView::new().into())
+                    }
                 };
                 Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
             }
@@ -356,7 +377,6 @@ impl Screen for ProblemsView {
     fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
         let mut keys = vec![(Action::Open, "what it is about")];
         if let Some((_, problem)) = self.selected(shared) {
-            use crate::domain::problem::Kind;
             match problem.kind {
                 Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
                 Kind::TaskSilent | Kind::TaskStalled | Kind::CancelIgnored => {
@@ -378,8 +398,18 @@ impl Screen for ProblemsView {
 
     fn target(&self, shared: &Shared) -> Target {
         let Some((key, problem)) = self.selected(shared) else { return Target::default() };
-        let attempt = if let Subject::Attempt(key) = problem.subject { Some(key) } else { None };
+        let of_tasks = Kind::OF_TASKS.contains(&problem.kind);
+        let attempt = if of_tasks { evidence(&shared.snapshot, problem, 1).first().copied() } else { None };
         Target { agent: problem.agent, attempt, problem: Some(key) }
+    }
+
+    fn marked(&self, shared: &Shared) -> Vec<AttemptKey> {
+        let Some((_, problem)) = self.selected(shared) else { return Vec::new() };
+        if Kind::OF_TASKS.contains(&problem.kind) {
+            evidence(&shared.snapshot, problem, usize::MAX)
+        } else {
+            Vec::new()
+        }
     }
 
     fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
