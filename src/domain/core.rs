@@ -112,6 +112,8 @@ pub(super) struct Live {
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,
+    /// This machine lets the engine wait.
+    pub busy: bool,
 }
 
 /// One thing that becomes due.

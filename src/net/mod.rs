@@ -19,8 +19,7 @@ pub use stream::EventReader;
 
 use std::time::Duration;
 
-/// A probe must be answered within this; the core's `health` counts on it. An agent whose every call takes five
-/// seconds is slow, not frozen.
+/// A card that a command asks for, and a check of an interface, must be answered within this.
 pub const PROBE: Duration = Duration::from_secs(6);
 /// The id of a task that no agent has, to ask whether an interface answers.
 pub const NOBODYS_TASK: &str = "00000000-0000-0000-0000-000000000000";

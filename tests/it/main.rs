@@ -17,6 +17,7 @@
 mod architecture;
 mod cli;
 mod console;
+mod health;
 mod interop;
 mod kill;
 mod login;

@@ -18,8 +18,12 @@ use super::{adopt, dispatch, fleet, watch};
 /// Refused or reset probes in a row until an agent is down, and the waits between them.
 const STRIKES: u8 = 3;
 const STRIKE_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
-/// How long a probe may take, rounded up: what is told of the interval holds with it.
-const PROBE_TAKES: Duration = Duration::from_secs(6);
+/// A probe is answered within this, or the agent is silent. One whose every call takes five seconds is slow.
+const PROBE: Duration = Duration::from_secs(6);
+/// An agent that is known to be slow is given more time.
+const SLOW_PROBE: Duration = Duration::from_secs(15);
+/// How long a probe may take, with something for a machine that is busy: what is told of the interval holds with it.
+const PROBE_TAKES: Duration = Duration::from_millis(6500);
 /// What a silent agent is given beyond 1.2 of its intervals, until it is called frozen (docs/health.md).
 const SILENCE: Duration = Duration::from_secs(5);
 /// So many ended tasks are read again after a start, to know how each agent has done.
@@ -38,8 +42,9 @@ pub(super) fn probe(turn: &mut Turn, key: AgentKey) {
         return;
     }
     let etag = live.etag.clone().filter(|_| has_card);
+    let limit = if live.evidence.slow.is_some() { SLOW_PROBE } else { PROBE };
     turn.clear_timer(Timer::Probe(key));
-    let call = turn.call(key, PendingWhat::Probe, Order::Probe { url, etag });
+    let call = turn.call(key, PendingWhat::Probe, Order::Probe { url, etag, limit });
     turn.agent_live(key).probe = Some(call);
 }
 
@@ -133,6 +138,10 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
             }
         }
         Cause::Stopping => {}
+        Cause::TimedOut(_) if turn.core.live.busy && turn.health(key) != Health::Down => {
+            // It may have answered, and we had no time to listen.
+            probe_in(turn, key, STRIKE_WAITS[0]);
+        }
         // Silence and broken TLS do not mend within seconds.
         _ => go_down(turn, key, cause),
     }
@@ -307,6 +316,8 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     if let Outcome::Opened { server, .. } = outcome {
         turn.agent_live(key).express |= server.express;
     }
+    // While this machine is too busy, how long anything takes says nothing about an agent.
+    let busy = turn.core.live.busy;
     // How long a sending takes is the work's time, not the call's.
     let is_quick = matches!(
         pending.what,
@@ -315,7 +326,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     if let Some(took) = took {
         let live = turn.agent_live(key);
         live.last_sign = at;
-        if is_quick {
+        if is_quick && !busy {
             live.evidence.quick(at, took);
         }
         if !is_probe {
@@ -342,7 +353,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     if cause.is_answer() {
         let live = turn.agent_live(key);
         live.answered = at;
-        if is_quick {
+        if is_quick && !busy {
             live.evidence.quick(at, at.since(pending.issued));
         }
     }

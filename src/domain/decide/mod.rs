@@ -40,6 +40,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             turn.touched.console = true;
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
+        Input::Busy(busy) => turn.core.live.busy = busy,
         Input::StoreSize(bytes) => {
             turn.core.live.store_bytes = bytes;
             keep::forget_old(turn);
