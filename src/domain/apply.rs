@@ -8,7 +8,7 @@ use super::fact::{Fact, Owner, What};
 use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use super::message::{Fingerprint, text_hash};
-use super::problem::{Problem, Subject};
+use super::problem::{Muted, Problem, Subject, Taken};
 use super::state::{Changed, State};
 use super::time::At;
 
@@ -44,6 +44,8 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
                 next: next.clone(),
                 since: fact.at,
                 cleared: None,
+                taken: None,
+                muted: None,
             });
         }
         What::ProblemReworded { number, text, next } => edit_problem(state, *number, |problem| {
@@ -59,6 +61,18 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
             {
                 state.raised.remove(&(problem.kind, problem.subject));
             }
+        }
+        What::ProblemTaken { number, by } => edit_problem(state, *number, |problem| {
+            problem.taken = Some(Taken { by: by.clone(), at: fact.at });
+        }),
+        What::ProblemGivenBack { number, .. } => {
+            edit_problem(state, *number, |problem| problem.taken = None);
+        }
+        What::ProblemMuted { number, by, why, until } => edit_problem(state, *number, |problem| {
+            problem.muted = Some(Muted { by: by.clone(), why: why.clone(), until: *until });
+        }),
+        What::ProblemUnmuted { number, .. } => {
+            edit_problem(state, *number, |problem| problem.muted = None);
         }
         What::ProblemForgotten { number } => {
             if let Some(key) = state.problem_numbers.remove(number) {

@@ -135,6 +135,8 @@ pub(super) enum Timer {
     Check(AgentKey),
     /// Look whether an agent's problems are over by themselves.
     Lint(AgentKey),
+    /// A problem is heard of again.
+    Mute(u32),
     /// Forget what is older than the rules keep.
     Retention,
 }

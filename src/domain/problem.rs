@@ -147,6 +147,60 @@ pub struct Problem {
     pub since: At,
     /// When it was over.
     pub cleared: Option<At>,
+    /// Who attends to it.
+    pub taken: Option<Taken>,
+    /// Nobody wants to hear of it for a while.
+    pub muted: Option<Muted>,
+}
+
+/// Who attends to a problem.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// Who.
+    pub by: Untrusted,
+    /// Since when.
+    pub at: At,
+}
+
+/// Why nobody wants to hear of a problem, and for how long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Muted {
+    /// Who said so.
+    pub by: Untrusted,
+    /// Why.
+    pub why: Untrusted,
+    /// Until when.
+    pub until: At,
+}
+
+/// What an operator does about a problem.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProblemAct {
+    /// Attends to it.
+    Take,
+    /// Does not any more.
+    GiveBack,
+    /// Wants to hear nothing of it for a while.
+    Mute {
+        /// For how long.
+        time: std::time::Duration,
+        /// Why.
+        why: Untrusted,
+    },
+    /// Wants to hear of it again.
+    Unmute,
+}
+
+impl Problem {
+    /// The word in JSON: `open`, `taken`, `muted` or `over`.
+    pub fn state(&self) -> &'static str {
+        match (self.cleared, &self.muted, &self.taken) {
+            (Some(_), ..) => "over",
+            (_, Some(_), _) => "muted",
+            (_, _, Some(_)) => "taken",
+            _ => "open",
+        }
+    }
 }
 
 impl Kind {

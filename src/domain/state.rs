@@ -158,6 +158,11 @@ impl State {
         self.open.get(&agent).map_or(0, BTreeSet::len)
     }
 
+    /// A problem by its number.
+    pub fn problem(&self, number: u32) -> Option<&Problem> {
+        self.problems.get(*self.problem_numbers.get(&number)?)
+    }
+
     /// The open problem of a kind about a subject.
     pub fn raised(&self, kind: Kind, subject: Subject) -> Option<&Problem> {
         self.problems.get(*self.raised.get(&(kind, subject))?)

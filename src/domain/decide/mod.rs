@@ -9,12 +9,13 @@ mod fleet;
 mod health;
 mod keep;
 mod lint;
+mod problems;
 mod take;
 mod watch;
 
 use super::agent::Health;
 use super::core::{PendingWhat, Timer, Turn};
-use super::fact::What;
+use super::fact::{Act, What};
 use super::id::CallId;
 use super::input::{Input, Outcome};
 use super::intent::{Intent, Receipt, Refusal};
@@ -76,6 +77,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     }
     health::remember_tasks(turn);
     lint::resume(turn);
+    problems::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     turn.touched.console = true;
     turn.touched.sort();
@@ -106,6 +108,13 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
             return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
         }
     }
+    let about = match &intent {
+        Intent::Answer { attempt, .. } => Some((*attempt, Act::Answer)),
+        Intent::Cancel { attempt, .. } => Some((*attempt, Act::Cancel)),
+        Intent::Resend { attempt, .. } => Some((*attempt, Act::Resend)),
+        Intent::PresumeLost { attempt, .. } => Some((*attempt, Act::PresumeLost)),
+        _ => None,
+    };
     let result = match intent {
         Intent::Send(send) => dispatch::send(turn, *send),
         Intent::Answer { attempt, parts, metadata } => dispatch::answer(turn, attempt, parts, metadata),
@@ -121,8 +130,17 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         },
         Intent::CheckTask { attempt } => watch::check(turn, attempt),
         Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
+        Intent::OnProblem { number, act, by } => problems::act(turn, number, act, by),
+        Intent::Note { problem, agent, attempt, by, text } => {
+            problems::note(turn, problems::About { problem, agent, attempt }, by, text)
+        }
         Intent::Adopt { agent, task } => adopt::adopt_by_id(turn, agent, &task),
     };
+    if let Some((attempt, act)) = about.filter(|_| result.is_ok())
+        && let Some(key) = turn.state().attempt_key(attempt)
+    {
+        problems::acted(turn, key, act);
+    }
     turn.reply(ticket, result);
 }
 
@@ -175,6 +193,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Cancel(attempt) => cancel::look(turn, attempt),
             Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
             Timer::Check(agent) => health::check(turn, agent),
+            Timer::Mute(number) => problems::unmute(turn, number),
             Timer::Lint(agent) => turn.touched.agents.push(agent),
             Timer::Retention => {
                 keep::forget_old(turn);

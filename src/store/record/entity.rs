@@ -184,7 +184,7 @@ pub struct ProblemRow {
 
 impl Record for ProblemRow {
     fn put_into(&self, out: &mut String) {
-        let Problem { number, kind, text, next, since, cleared, .. } = &self.problem;
+        let Problem { number, kind, text, next, since, cleared, taken, muted, .. } = &self.problem;
         let mut members = Members::begin(out);
         add(&mut members, "number", number);
         add(&mut members, "kind", kind);
@@ -194,6 +194,8 @@ impl Record for ProblemRow {
         add(&mut members, "next", next);
         add(&mut members, "since", since);
         add(&mut members, "cleared", cleared);
+        add(&mut members, "taken", taken);
+        add(&mut members, "muted", muted);
         members.end();
     }
 
@@ -210,6 +212,8 @@ impl Record for ProblemRow {
             next: member(&object, "next")?,
             since: member(&object, "since")?,
             cleared: member(&object, "cleared")?,
+            taken: member(&object, "taken")?,
+            muted: member(&object, "muted")?,
         };
         Some(Self { problem, agent, source: member(&object, "source")? })
     }

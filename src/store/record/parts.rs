@@ -5,9 +5,10 @@ use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::discovery::{SourceHealth, SourceKind, SourceRow, SourceSpec};
+use crate::domain::fact::Act;
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
-use crate::domain::problem::Kind;
+use crate::domain::problem::{Kind, Muted, Taken};
 use crate::domain::task::{CancelMark, Oddity, TaskState, Verdict, Via};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
@@ -24,6 +25,7 @@ words! {
         Unknown = "unknown", Up = "up", Degraded = "degraded", Down = "down", Stale = "stale",
         LoginNeeded = "login-needed", NotSpoken = "not-spoken",
     }
+    Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost" }
     Origin { Sent = "sent", Found = "found" }
     Phase {
         Planned = "planned", Sending = "sending", Accepted = "accepted", Answered = "answered",
@@ -51,6 +53,8 @@ impl Record for Kind {
 record! {
     AgentSpec { name, url, source, dialect, resubscribe, labels, capacity, probe_interval }
     SourceSpec { name, kind, at }
+    Taken { by, at }
+    Muted { by, why, until }
     SourceRow { spec, health, since, cause, agents }
     Offer { url, binding, version, tenant }
     Interface { dialect, binding, url, tenant }

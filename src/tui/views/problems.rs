@@ -13,7 +13,7 @@ use crate::tui::actions::Action;
 use crate::tui::model::{Shared, Step};
 use crate::tui::states;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Column, Row, fixed, share};
@@ -35,7 +35,8 @@ impl Filtered for Seen<'_> {
             "kind" => Some(self.1.kind.as_str().into()),
             "severity" => Some(self.1.kind.severity().as_str().into()),
             "agent" => agent_name(self.0, self.1),
-            "state" => Some(if self.1.cleared.is_some() { "over".into() } else { "open".into() }),
+            "state" => Some(self.1.state().into()),
+            "owner" => self.1.taken.as_ref().map(|taken| taken.by.line().into_string()),
             _ => None,
         }
     }
@@ -91,6 +92,7 @@ impl Rows for ProblemRows {
         fixed("BEGAN", 'B', 9, 5),
         fixed("AGE", 'E', 4, 8).right(),
         share("HITS", 'H', 12, 3, 4),
+        fixed("OWNER", 'O', 8, 3),
         fixed("STATE", 'S', 5, 2),
         fixed("ID", 'I', 6, 1).wide(),
     ];
@@ -107,7 +109,8 @@ impl Rows for ProblemRows {
 
     fn shows(&self, snapshot: &Snapshot, key: ProblemKey, order: &Order) -> bool {
         let Some(problem) = snapshot.problems.get(key) else { return false };
-        (!order.faults || problem.cleared.is_none()) && order.filter.passes(&Seen(snapshot, problem))
+        (!order.faults || (problem.cleared.is_none() && problem.muted.is_none()))
+            && order.filter.passes(&Seen(snapshot, problem))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: ProblemKey, by: char) -> SortKey {
@@ -118,9 +121,16 @@ impl Rows for ProblemRows {
             'H' => text(hits(snapshot, problem)),
             'B' | 'E' => SortKey::Number(problem.since.micros()),
             'I' => SortKey::Number(i64::from(problem.number)),
-            // Open before over, then by how much it hurts, then the oldest.
+            'O' => {
+                text(problem.taken.as_ref().map(|taken| taken.by.line().into_string()).unwrap_or_default())
+            }
+            // Open before muted before over, then by how much it hurts, then the oldest.
             _ => {
-                let over = i64::from(problem.cleared.is_some());
+                let over = match (problem.cleared, &problem.muted) {
+                    (Some(_), _) => 2,
+                    (None, Some(_)) => 1,
+                    (None, None) => 0,
+                };
                 let hurts = 2 - problem.kind.severity() as i64;
                 SortKey::Pair(over * 4 + hurts, problem.since.micros())
             }
@@ -138,7 +148,7 @@ impl Rows for ProblemRows {
         let over = problem.cleared.is_some();
         let told = states::severity(problem.kind.severity(), shared.glyphs());
         let mark = if over { span(shared.glyphs().completed, Role::Ok) } else { span(told.mark, told.role) };
-        let plain = if over { Role::Quiet } else { Role::Plain };
+        let plain = if over || problem.muted.is_some() { Role::Quiet } else { Role::Plain };
         Row {
             mark,
             cells: vec![
@@ -146,11 +156,20 @@ impl Rows for ProblemRows {
                 span(shared.clocks.second(problem.since, shared.now), plain),
                 span(canvas.coarse_age(problem.since), plain),
                 span(hits(&shared.snapshot, problem), plain),
-                span(if over { "over" } else { "open" }, plain),
+                owner(problem),
+                span(problem.state(), plain),
                 span(format!("p-{}", problem.number), Role::Quiet),
             ],
             marked: false,
         }
+    }
+}
+
+/// Who attends to it.
+fn owner(problem: &Problem) -> Span {
+    match &problem.taken {
+        Some(taken) => span(taken.by.line().into_string(), Role::Plain),
+        None => span("–", Role::Quiet),
     }
 }
 
@@ -241,6 +260,15 @@ fn explain(
     if let (Subject::Agent(_), Some(agent)) = (problem.subject, agent) {
         lines.push(labelled("AGENT", about::state_line(canvas, shared, agent)));
     }
+    if let Some(taken) = &problem.taken {
+        let words = format!("{}, {}", taken.by.line(), canvas.since(taken.at));
+        lines.extend(about::wrapped("OWNER", &words, Role::Plain, width));
+    }
+    if let Some(muted) = &problem.muted {
+        let until = shared.clocks.second(muted.until, shared.now);
+        let words = format!("until {until} by {}: {}", muted.by.line(), muted.why.line());
+        lines.extend(about::wrapped("MUTED", &words, Role::Quiet, width));
+    }
     lines.extend(about::wrapped("HITS", &hits(&shared.snapshot, problem), Role::Plain, width));
     match problem.cleared {
         Some(cleared) => {
@@ -299,9 +327,12 @@ impl Screen for ProblemsView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let open = shared.snapshot.open_problems().count();
-        let over = shared.snapshot.problems.len() - open;
-        let first = format!("{open} open · {over} over lately");
+        let not_over = shared.snapshot.open_problems().count();
+        let over = shared.snapshot.problems.len() - not_over;
+        let muted = shared.snapshot.open_problems().filter(|(_, problem)| problem.muted.is_some()).count();
+        let open = not_over - muted;
+        let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
+        let first = format!("{open} open{muted} · {over} over lately");
         canvas.rule(
             area,
             area.y,
@@ -375,7 +406,8 @@ impl Screen for ProblemsView {
     }
 
     fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
-        let mut keys = vec![(Action::Open, "what it is about")];
+        let mut keys =
+            vec![(Action::Open, "what it is about"), (Action::Answer, "take it"), (Action::Mute, "mute")];
         if let Some((_, problem)) = self.selected(shared) {
             match problem.kind {
                 Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
