@@ -83,5 +83,6 @@ fn row(agent: &Agent) -> Value {
         "binding": agent.interface.as_ref().map(|interface| text(&interface.binding)),
         "reason": agent.cause.as_deref().map(Cause::to_string),
         "since": timestamp::format_at(agent.since),
+        "breaker": agent.breaker.position.as_str(),
     })
 }

@@ -84,6 +84,8 @@ pub enum Command {
     Inbox(Here),
     /// What is wrong, and the next step; who attends to it.
     Problems(Problems),
+    /// Hold an agent's breaker open or closed, or leave it to itself again.
+    Breaker(Breaker),
     /// Keep a note for whoever comes next.
     Note(Note),
     /// Open problems, acts and notes, for the next shift.
@@ -412,6 +414,17 @@ pub enum OnProblem {
 fn problem_number(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("p-").unwrap_or(text);
     number.parse().map_err(|_| "write p-17, as `quarterdeck problems` shows it".into())
+}
+
+/// `breaker`
+#[derive(Args, Debug)]
+pub struct Breaker {
+    /// The agent's name in the fleet.
+    #[arg(value_name = "NAME")]
+    pub agent: String,
+    /// open: nothing is sent there; close: everything is; auto: it moves by itself.
+    #[arg(value_name = "open|close|auto", value_parser = ["open", "close", "auto"])]
+    pub to: String,
 }
 
 /// `note`

@@ -2,6 +2,7 @@
 
 mod agents;
 pub mod args;
+mod breaker;
 mod card;
 mod config;
 mod console;
@@ -88,6 +89,7 @@ async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
         Some(Command::Task(args)) => task::run(global, args, out).await,
         Some(Command::Inbox(args)) => inbox::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,
+        Some(Command::Breaker(args)) => breaker::run(global, args, out).await,
         Some(Command::Note(args)) => handover::note(global, args, out).await,
         Some(Command::Handover(args)) => handover::run(global, args, out).await,
         Some(Command::Open { reference }) => {

@@ -88,6 +88,7 @@ impl Setup {
             stalled_after: self.config.watch.stalled_after,
             keep: self.config.keep.time,
             keep_bytes: self.config.keep.bytes,
+            breaker: self.config.breaker.clone(),
             operator: self.config.operator.as_str().into(),
         }
     }

@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::domain::agent::{AgentSpec, Source};
+use crate::domain::breaker::BreakerRules;
 use crate::domain::card::Dialect;
 use secret::SecretRef;
 
@@ -30,6 +31,8 @@ pub struct Config {
     pub watch: Watch,
     /// How long ended work is kept.
     pub keep: Keep,
+    /// When breakers open.
+    pub breaker: BreakerRules,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.
     pub power_loss_safe: bool,
     /// The fleets by name.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::breaker::Breaker;
 use super::card::{Card, Dialect, Interface};
 use super::cause::Cause;
 use super::id::AgentId;
@@ -140,6 +141,8 @@ pub struct Agent {
     pub cause: Option<Arc<Cause>>,
     /// The last sign of life before it went away; `At::ZERO` if there never was one.
     pub last_seen: At,
+    /// What is let through to it.
+    pub breaker: Breaker,
     /// Problems of protocol seen so far.
     pub oddities: u32,
     /// Control sequences and hidden characters disarmed so far.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::agent::{Agent, Counts, Health};
+use super::breaker::{Breaker, Position};
 use super::discovery::{SourceHealth, SourceRow};
 use super::fact::{Fact, Owner, What};
 use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
@@ -149,6 +150,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             since: fact.at,
             cause: None,
             last_seen: At::ZERO,
+            breaker: Breaker::default(),
             oddities: 0,
             disarmed: 0,
             counts: Counts::default(),
@@ -183,6 +185,20 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             agent.health = *health;
             agent.cause.clone_from(cause);
             agent.last_seen = *last_seen;
+        }
+        What::BreakerMoved { position, cause, forced } => {
+            let opened = match position {
+                Position::Open => agent.breaker.opened.saturating_add(1),
+                Position::HalfOpen => agent.breaker.opened,
+                Position::Closed => 0,
+            };
+            agent.breaker = Breaker {
+                position: *position,
+                since: fact.at,
+                cause: cause.clone(),
+                forced: forced.clone(),
+                opened,
+            };
         }
         What::TextDisarmed { count } => agent.disarmed = agent.disarmed.saturating_add(*count),
         _ => {}

@@ -135,6 +135,8 @@ pub(super) enum Timer {
     Check(AgentKey),
     /// Look whether an agent's problems are over by themselves.
     Lint(AgentKey),
+    /// A breaker is tried again.
+    Breaker(AgentKey),
     /// A problem is heard of again.
     Mute(u32),
     /// Forget what is older than the rules keep.
@@ -216,6 +218,8 @@ pub(super) struct AgentLive {
     pub reached: bool,
     pub last_sign: At,
     pub evidence: Evidence,
+    /// The sending that a half-open breaker let through.
+    pub trial: Option<AttemptKey>,
     /// A check of the interface that is under way.
     pub check: Option<CallId>,
     /// Checks of the interface that failed in a row.

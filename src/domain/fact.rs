@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::agent::{AgentSpec, Health};
+use super::breaker::Position;
 use super::card::{Card, Dialect, Interface};
 use super::cause::Cause;
 use super::discovery::{SourceHealth, SourceSpec};
@@ -253,6 +254,15 @@ pub enum What {
         cause: Option<Arc<Cause>>,
         /// The last sign of life.
         last_seen: At,
+    },
+    /// Its breaker opened or closed, by itself or by somebody's hand.
+    BreakerMoved {
+        /// Where it stands.
+        position: Position,
+        /// Why it opened.
+        cause: Option<Arc<Cause>>,
+        /// Who holds it there.
+        forced: Option<Untrusted>,
     },
     /// It sent control sequences or hidden characters.
     TextDisarmed {

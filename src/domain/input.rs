@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::agent::AgentSpec;
+use super::breaker::BreakerRules;
 use super::card::FetchedCard;
 use super::cause::{Cause, Failure};
 use super::discovery::{News, SourceSpec};
@@ -151,6 +152,8 @@ pub struct Rules {
     pub keep: Duration,
     /// And at most so many bytes of them.
     pub keep_bytes: u64,
+    /// When breakers open.
+    pub breaker: BreakerRules,
     /// Who we are, for jobs of our own.
     pub operator: Arc<str>,
 }
@@ -164,6 +167,7 @@ impl Default for Rules {
             stalled_after: Duration::from_secs(15),
             keep: Duration::from_secs(30 * 24 * 3600),
             keep_bytes: 2 << 30,
+            breaker: BreakerRules::default(),
             operator: Arc::from("operator"),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::agent::AgentSpec;
+use super::breaker::Position;
 use super::cause::Cause;
 use super::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
 use super::message::{Json, Part};
@@ -58,6 +59,15 @@ pub enum Intent {
     AddAgents {
         /// In the order typed.
         specs: Vec<AgentSpec>,
+    },
+    /// Open or close an agent's breaker by hand, or leave it to itself.
+    Breaker {
+        /// The agent.
+        agent: AgentId,
+        /// Where to hold it; `None`: it moves by itself again.
+        to: Option<Position>,
+        /// Who.
+        by: Untrusted,
     },
     /// Do something about a problem.
     OnProblem {
@@ -120,6 +130,7 @@ impl Intent {
             | Self::Cancel { .. }
             | Self::Resend { .. }
             | Self::PresumeLost { .. }
+            | Self::Breaker { .. }
             | Self::OnProblem { .. }
             | Self::Note { .. } => true,
             Self::CheckAgent { .. }

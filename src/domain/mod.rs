@@ -8,6 +8,7 @@
 pub mod agent;
 pub mod apply;
 pub mod attention;
+pub mod breaker;
 pub mod card;
 pub mod card_change;
 pub mod cause;

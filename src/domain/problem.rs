@@ -96,6 +96,8 @@ kinds! {
         "when its last 20 calls are well again and its card can be read",
     AgentFlapping "agent-flapping" Warn "An agent goes away and comes back again and again."
         "when it has stayed for ten minutes",
+    BreakerOpen "breaker-open" Warn "An agent's breaker is open: nothing is sent to it."
+        "when it closes: by itself after a sending that goes well, or by hand",
     OverCapacity "over-capacity" Warn "An agent has more tasks than it says it takes at once."
         "when it has a fifth less than it takes",
     NotSpoken "agent-not-spoken" Info "An agent is reachable but offers nothing that this console speaks."

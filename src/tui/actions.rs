@@ -116,6 +116,7 @@ actions! {
     EditCopy "edit-copy" Act ["e"] "edit a copy" "Edit a copy of this task and send it.",
     Answer "answer" Act ["a"] "answer" "Attend to it: answer the question, take the problem.",
     Again "again" Act ["r"] "again" "Again: what may not have arrived is sent once more, or taken as lost.",
+    Service "service" Act ["o"] "in or out of service" "In or out of service: the breaker, a check.",
     Mute "mute" Act ["m"] "mute" "Hear nothing of a problem for a while, with a reason.",
     Undo "undo" Act ["u"] "undo" "Undo what can be undone: a mute, a take.",
     Cancel "cancel" Act ["x"] "cancel" "End the task, and see that it ended.",
@@ -179,6 +180,7 @@ impl Action {
                 | Self::Answer
                 | Self::Again
                 | Self::Cancel
+                | Self::Service
                 | Self::Mute
                 | Self::Undo
                 | Self::Note

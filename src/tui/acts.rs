@@ -5,6 +5,7 @@ use super::overlays::Overlay;
 use super::overlays::card::{About, Card};
 use super::overlays::composer::{Composer, Draft, For};
 use super::overlays::prompt::{Prompt, Words};
+use super::overlays::service;
 use super::theme::Role;
 use super::update::{open, say};
 use super::views::{Target, View, inbox, raw};
@@ -147,6 +148,20 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
         on_problem(model, cmds, number, ProblemAct::Take, format!("p-{number} is yours; u gives it back"));
     }
     true
+}
+
+/// Opens what can be done to an agent as a whole.
+pub(super) fn service(model: &mut Model) {
+    let target = target(model);
+    let attempt = target.attempt.and_then(|key| model.shared.latest.attempts.get(key));
+    let agent = target.agent.or(attempt.map(|attempt| attempt.agent));
+    match agent.and_then(|key| model.shared.latest.agents.get(key)) {
+        Some(agent) => {
+            let menu = service::menu(&model.shared, agent);
+            model.overlays.push(Overlay::Menu(menu));
+        }
+        None => say(model, Role::Quiet, "no agent here".into()),
+    }
 }
 
 /// Asks for how long the problem under the cursor is muted, and why.

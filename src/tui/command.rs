@@ -1,6 +1,7 @@
 //! Every act and every row as a command that does the same, and as curl. Secrets are never in it.
 
 use crate::domain::agent::Agent;
+use crate::domain::breaker::Position;
 use crate::domain::card::Dialect;
 use crate::domain::id::AgentId;
 use crate::domain::intent::Intent;
@@ -127,6 +128,16 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
+        Intent::Breaker { agent, to, .. } => {
+            let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
+            let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
+            let to = match to {
+                Some(Position::Open) => "open",
+                Some(_) => "close",
+                None => "auto",
+            };
+            format!("quarterdeck{flags} breaker {agent} {to}")
+        }
         Intent::OnProblem { number, act, .. } => match act {
             ProblemAct::Take => format!("quarterdeck{flags} problems take p-{number}"),
             ProblemAct::GiveBack => format!("quarterdeck{flags} problems give-back p-{number}"),

@@ -601,6 +601,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
                 acts::answer(model);
             }
         }
+        Action::Service => acts::service(model),
         Action::Mute => acts::mute(model),
         Action::Undo => acts::undo(model, cmds),
         Action::Note => {

@@ -348,6 +348,7 @@ fn shell_words(command: &str) -> Vec<String> {
 fn what_the_console_offers_as_a_command_is_one() {
     use clap::Parser;
     use quarterdeck::cli::args::Cli;
+    use quarterdeck::domain::breaker::Position;
     use quarterdeck::domain::intent::{Intent, Send};
     use quarterdeck::domain::message::Part;
     use quarterdeck::domain::problem::ProblemAct;
@@ -387,6 +388,8 @@ fn what_the_console_offers_as_a_command_is_one() {
         Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
         Intent::CheckTask { attempt },
         Intent::CheckAgent { agent: cast.cashier },
+        Intent::Breaker { agent: cast.cashier, to: Some(Position::Open), by: "sam".into() },
+        Intent::Breaker { agent: cast.cashier, to: None, by: "sam".into() },
         on_problem(ProblemAct::Take),
         on_problem(ProblemAct::GiveBack),
         on_problem(ProblemAct::Unmute),

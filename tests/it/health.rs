@@ -16,7 +16,9 @@ use hyper_util::rt::TokioIo;
 use quarterdeck::config::Agent;
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::agent::{Health, Source};
-use quarterdeck::domain::intent::Intent;
+use quarterdeck::domain::breaker::{BreakerRules, Position};
+use quarterdeck::domain::input::Rules;
+use quarterdeck::domain::intent::{Intent, Refusal};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::snapshot::Snapshot;
 use quarterdeck::engine::access::AccessBook;
@@ -27,7 +29,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::login::Authority;
-use crate::support::{agent_of, engine_with, fleet, known, part, rules, send, until};
+use crate::support::{agent_of, engine_with, fleet, known, part, rules, send, try_send, until};
 
 /// What happens to an agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -191,6 +193,10 @@ async fn answer(
 
 /// An engine that watches a patient and somebody who is well.
 fn watch_over(patient: &Patient, well: &Patient, ca: Option<&Path>) -> Engine {
+    watch_over_with(patient, well, ca, rules())
+}
+
+fn watch_over_with(patient: &Patient, well: &Patient, ca: Option<&Path>, rules: Rules) -> Engine {
     let spec = |name: &str, url: &str| Agent { name: Some(name.into()), ..Agent::at(url) };
     let specs = [spec("patient", &patient.url), spec("well", &well.url)];
     let mut access = AccessBook::default();
@@ -200,7 +206,7 @@ fn watch_over(patient: &Patient, well: &Patient, ca: Option<&Path>) -> Engine {
     Engine::start(Options {
         dir: None,
         power_loss_safe: false,
-        rules: rules(),
+        rules,
         specs: specs.iter().map(|agent| agent.spec(Source::Config)).collect(),
         sources: Vec::new(),
         access,
@@ -348,4 +354,65 @@ fn the_document_names_every_row() {
         assert!(own.contains(&format!("\nasync fn {row}() {{")), "no test is called {row}");
     }
     assert_eq!(rows.len(), 8, "{rows:?}");
+}
+
+/// Sends, and waits for the end of the task.
+async fn work(handle: &Handle, ended: u32) {
+    send(handle, "patient", "work").await;
+    until(handle, "an ended task", |snapshot| {
+        let counts = agent_of(snapshot, "patient")?.counts;
+        (counts.failed + counts.completed >= ended).then_some(())
+    })
+    .await;
+}
+
+async fn stands(handle: &Handle, position: Position) {
+    until(handle, position.as_str(), |snapshot| {
+        (agent_of(snapshot, "patient")?.breaker.position == position).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_breaker_opens_tries_one_and_closes() {
+    let (patient, well) = (Patient::admit(None), Patient::admit(None));
+    let quick = BreakerRules { open_for: Duration::from_secs(1), ..BreakerRules::default() };
+    let engine = watch_over_with(&patient, &well, None, Rules { breaker: quick, ..rules() });
+    let handle = engine.handle();
+    both_up(&handle).await;
+    patient.meets(Fate::Failing);
+    for number in 1..=8 {
+        work(&handle, number).await;
+    }
+    stands(&handle, Position::Open).await;
+    let refused = try_send(&handle, "patient", "more").await;
+    assert!(
+        matches!(&refused, Err(Refusal::NotNow(why)) if why.raw().contains("breaker is open")),
+        "{refused:?}"
+    );
+    // The first trial fails, and the next wait is longer.
+    stands(&handle, Position::HalfOpen).await;
+    work(&handle, 9).await;
+    stands(&handle, Position::Open).await;
+    patient.meets(Fate::Well);
+    stands(&handle, Position::HalfOpen).await;
+    work(&handle, 10).await;
+    stands(&handle, Position::Closed).await;
+    for number in 11..=20 {
+        work(&handle, number).await;
+    }
+    until(&handle, "no problem", |snapshot| problems(snapshot).is_empty().then_some(())).await;
+    // By hand: nothing is sent, whatever it does.
+    let agent = known(&handle, "patient").await;
+    let hold = |to| Intent::Breaker { agent, to, by: "sam".into() };
+    handle.submit(hold(Some(Position::Open))).await.unwrap();
+    assert!(try_send(&handle, "patient", "more").await.is_err());
+    until(&handle, "the problem", |snapshot| {
+        (problems(snapshot) == [(Kind::BreakerOpen, "patient".to_owned())]).then_some(())
+    })
+    .await;
+    handle.submit(hold(None)).await.unwrap();
+    work(&handle, 21).await;
+    until(&handle, "no problem", |snapshot| problems(snapshot).is_empty().then_some(())).await;
+    engine.stop().await;
 }

@@ -304,6 +304,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         ]),
         card: None,
         card_since: At::ZERO,
+        breaker: quarterdeck::domain::breaker::Breaker::default(),
         card_change: Some((At::from_micros(6), "version 1 → 2".into())),
         interface: None,
         settled: None,

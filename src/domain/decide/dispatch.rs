@@ -16,7 +16,7 @@ use super::super::job::{Origin, Phase};
 use super::super::message::{Hints, Json, Message, Part, Role};
 use super::super::task::Via;
 use super::super::text::Untrusted;
-use super::{adopt, health, not_now, reason, take, unknown, watch};
+use super::{adopt, breaker, health, not_now, reason, take, unknown, watch};
 
 /// Titles of jobs are cut to this many characters.
 pub(super) const TITLE_CHARS: usize = 80;
@@ -36,6 +36,7 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     {
         return answer(turn, id, send.parts, send.metadata);
     }
+    breaker::lets_through(turn, key)?;
     let at = turn.at;
     let job = JobId(turn.core.seed.uuid(at));
     let attempt = AttemptId(turn.core.seed.uuid(at));
@@ -87,6 +88,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     let Some(message) = message else { return };
     turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Sending, cause: None });
     let stream = turn.state().agent(agent).is_some_and(super::super::agent::Agent::streams);
+    breaker::begins(turn, agent, key);
     let send = SendCall { attempt: key, message, answer: false, stream, fallback: None };
     order(turn, agent, interface, send);
     adopt::quicken(turn, agent);
@@ -370,6 +372,7 @@ pub(super) fn resend(
             row.phase.as_str()
         )));
     }
+    breaker::lets_through(turn, row.agent)?;
     turn.clear_timer(Timer::Lookup(key));
     reason(turn, key, why);
     begin_again(turn, key);
@@ -412,6 +415,7 @@ pub(super) fn answer(
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let job = turn.state().job_of(row).map(|job| job.id).ok_or_else(|| unknown("job"))?;
     let task = row.task.as_ref().ok_or_else(|| not_now("there is no task to answer yet"))?;
+    breaker::lets_through(turn, row.agent)?;
     if parts.is_empty() {
         return Err(not_now("an answer needs at least one part"));
     }

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::super::breaker::BreakerRules;
 use super::super::cause::Cause;
 use super::super::text::Untrusted;
 use super::super::time::At;
@@ -45,6 +46,8 @@ pub(in super::super) struct Evidence {
     calls: VecDeque<(At, bool)>,
     /// When, how long, and whether it was slow then: that is never usual.
     quick: VecDeque<(At, Duration, bool)>,
+    /// Calls that reached its interface.
+    served: VecDeque<(At, bool)>,
     tasks: VecDeque<(At, bool)>,
     flips: VecDeque<At>,
     skews: VecDeque<i64>,
@@ -67,6 +70,27 @@ impl Evidence {
     /// A call succeeded or failed.
     pub fn call(&mut self, at: At, ok: bool) {
         push(&mut self.calls, CALLS, (at, ok));
+    }
+
+    /// A call reached its interface, and was served or not.
+    pub fn served(&mut self, at: At, ok: bool) {
+        push(&mut self.served, CALLS, (at, ok));
+    }
+
+    /// Why its breaker must open, by what happened since it closed.
+    pub fn opens(&self, at: At, since: At, rules: &BreakerRules) -> Option<Cause> {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let count = |ring: &VecDeque<(At, bool)>, window: Duration, bad: bool| {
+            let recent = ring.iter().filter(|(when, _)| *when > since && at.since(*when) < window);
+            let all: Vec<bool> = recent.map(|(_, what)| *what == bad).collect();
+            (number(all.iter().filter(|bad| **bad).count()), number(all.len()))
+        };
+        let (failed, of) = count(&self.tasks, TASKS_COUNT, true);
+        if failed >= rules.tasks && failed * 100 >= of * rules.tasks_percent {
+            return Some(Cause::TasksFailing { failed, of });
+        }
+        let (failed, of) = count(&self.served, rules.window, false);
+        (failed >= rules.calls && failed * 100 >= of * rules.calls_percent).then_some(Cause::Failing(failed))
     }
 
     /// A call that does no work took so long.

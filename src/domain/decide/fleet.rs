@@ -10,7 +10,7 @@ use super::super::core::{Timer, Turn};
 use super::super::fact::{Owner, What};
 use super::super::id::{AgentId, AgentKey};
 use super::super::text::Untrusted;
-use super::{discovery, health};
+use super::{breaker, discovery, health};
 
 /// Names on screens are cut to this many characters.
 const NAME_CHARS: usize = 40;
@@ -221,6 +221,7 @@ fn choose(turn: &mut Turn, key: AgentKey, card_url: &str) {
     if agent.interface != interface {
         turn.agent_live(key).proven = false;
         turn.agent_fact(key, What::InterfaceChosen { interface });
+        breaker::interface_changed(turn, key);
     }
 }
 

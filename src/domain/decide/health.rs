@@ -8,12 +8,12 @@ use super::super::cause::{Cause, ErrorName, Failure};
 use super::super::core::{Pending, PendingWhat, Timer, Turn};
 use super::super::effect::Order;
 use super::super::fact::What;
-use super::super::id::AgentKey;
+use super::super::id::{AgentKey, AttemptKey};
 use super::super::input::Outcome;
 use super::super::task::TaskState;
 use super::super::text::Untrusted;
 use super::super::time::At;
-use super::{adopt, dispatch, fleet, watch};
+use super::{adopt, breaker, dispatch, fleet, watch};
 
 /// Refused or reset probes in a row until an agent is down, and the waits between them.
 const STRIKES: u8 = 3;
@@ -334,6 +334,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         }
         note_outcome(turn, key, true);
         if !is_probe {
+            served(turn, pending, None);
             let live = turn.agent_live(key);
             live.proven = true;
             let had_login = live.login.take().is_some();
@@ -383,6 +384,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         Cause::Status { status, .. } => {
             turn.agent_live(key).last_sign = at;
             note_outcome(turn, key, *status < 500);
+            served(turn, pending, Some(cause).filter(|_| *status >= 500));
         }
         Cause::Rpc(error) => {
             let live = turn.agent_live(key);
@@ -391,13 +393,25 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
                 live.proven = true;
             }
             note_outcome(turn, key, error.name != ErrorName::Internal);
+            served(turn, pending, Some(cause).filter(|_| error.name == ErrorName::Internal));
         }
         Cause::Malformed(_) | Cause::Limit(_) => {
             turn.agent_live(key).last_sign = at;
             note_outcome(turn, key, false);
+            served(turn, pending, Some(cause));
         }
         _ => {}
     }
+}
+
+/// A call reached the interface: evidence for its breaker, and what a trial may have waited for.
+fn served(turn: &mut Turn, pending: &Pending, failed: Option<&Cause>) {
+    let (key, at) = (pending.agent, turn.at);
+    turn.agent_live(key).evidence.served(at, failed.is_none());
+    if let PendingWhat::Send(send) = &pending.what {
+        breaker::call_ended(turn, key, send.attempt, failed);
+    }
+    breaker::look(turn, key);
 }
 
 fn note_outcome(turn: &mut Turn, key: AgentKey, ok: bool) {
@@ -409,9 +423,17 @@ fn note_outcome(turn: &mut Turn, key: AgentKey, ok: bool) {
 }
 
 /// A task of an agent ended while we watched, or a message answered it.
-pub(super) fn task_ended(turn: &mut Turn, key: AgentKey, failed: bool, words: Option<Untrusted>) {
+pub(super) fn task_ended(
+    turn: &mut Turn,
+    key: AgentKey,
+    attempt: AttemptKey,
+    failed: bool,
+    words: Option<Untrusted>,
+) {
     let at = turn.at;
     turn.agent_live(key).evidence.task(at, failed, words);
+    breaker::task_ended(turn, key, attempt, failed);
+    breaker::look(turn, key);
     if turn.health(key).takes_work() {
         judge(turn, key);
     }

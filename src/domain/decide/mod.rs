@@ -1,6 +1,7 @@
 //! All policy: what comes of each input. One file a subject; nothing here changes state but by facts.
 
 mod adopt;
+mod breaker;
 mod cancel;
 mod discovery;
 mod dispatch;
@@ -78,6 +79,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     health::remember_tasks(turn);
     lint::resume(turn);
     problems::resume(turn);
+    breaker::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     turn.touched.console = true;
     turn.touched.sort();
@@ -130,6 +132,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         },
         Intent::CheckTask { attempt } => watch::check(turn, attempt),
         Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
+        Intent::Breaker { agent, to, by } => breaker::force(turn, agent, to, by),
         Intent::OnProblem { number, act, by } => problems::act(turn, number, act, by),
         Intent::Note { problem, agent, attempt, by, text } => {
             problems::note(turn, problems::About { problem, agent, attempt }, by, text)
@@ -193,6 +196,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Cancel(attempt) => cancel::look(turn, attempt),
             Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
             Timer::Check(agent) => health::check(turn, agent),
+            Timer::Breaker(agent) => breaker::due(turn, agent),
             Timer::Mute(number) => problems::unmute(turn, number),
             Timer::Lint(agent) => turn.touched.agents.push(agent),
             Timer::Retention => {

@@ -81,7 +81,7 @@ pub(super) fn answer(turn: &mut Turn, key: AttemptKey, said: Message) {
     if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none() && !attempt.phase.is_over()) {
         turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Answered, cause: None });
         if let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) {
-            super::health::task_ended(turn, agent, false, None);
+            super::health::task_ended(turn, agent, key, false, None);
         }
     }
     message(turn, key, said, false);
@@ -122,7 +122,7 @@ fn ended_as(turn: &mut Turn, key: AttemptKey, state: &TaskState, said: Option<&M
         _ => return,
     };
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
-    super::health::task_ended(turn, agent, failed, said.map(|said| said.headline(200)));
+    super::health::task_ended(turn, agent, key, failed, said.map(|said| said.headline(200)));
 }
 
 /// A whole task as an agent reported it; `issued` is when it was asked for. True if something was new.

@@ -72,6 +72,10 @@ impl Record for Intent {
             Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
             Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
             Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
+            Self::Breaker { agent, to, by } => {
+                let writer = says("breaker").raw("agent", &agent.put()).raw("by", &by.put());
+                put_member(writer, "to", to).end()
+            }
             Self::OnProblem { number, act, by } => {
                 let writer = says("on problem").raw("number", &number.put()).raw("by", &by.put());
                 match act {
@@ -113,6 +117,9 @@ impl Record for Intent {
             "check agent" => Self::CheckAgent { agent: agent()? },
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
+            "breaker" => {
+                Self::Breaker { agent: agent()?, to: member(&object, "to")?, by: member(&object, "by")? }
+            }
             "on problem" => Self::OnProblem {
                 number: member(&object, "number")?,
                 by: member(&object, "by")?,
@@ -375,6 +382,8 @@ mod tests {
             Intent::PresumeLost { attempt, why: None },
             Intent::CheckAgent { agent },
             Intent::CheckTask { attempt },
+            Intent::Breaker { agent, to: Some(crate::domain::breaker::Position::Open), by: "sam".into() },
+            Intent::Breaker { agent, to: None, by: "sam".into() },
             Intent::OnProblem { number: 7, act: ProblemAct::Take, by: "sam".into() },
             Intent::OnProblem {
                 number: 7,

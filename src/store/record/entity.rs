@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Record, add, member, record};
 use crate::domain::agent::{Agent, Counts};
+use crate::domain::breaker::Breaker;
 use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
 use crate::domain::problem::{Problem, Subject};
@@ -36,6 +37,9 @@ impl Record for Agent {
         add(&mut members, "since", &self.since);
         add(&mut members, "cause", &self.cause);
         add(&mut members, "last_seen", &self.last_seen);
+        if self.breaker != Breaker::default() {
+            add(&mut members, "breaker", &self.breaker);
+        }
         add(&mut members, "oddities", &self.oddities);
         add(&mut members, "disarmed", &self.disarmed);
         members.end();
@@ -60,6 +64,7 @@ impl Record for Agent {
             since: member(&object, "since")?,
             cause: member(&object, "cause")?,
             last_seen: member(&object, "last_seen")?,
+            breaker: member::<Option<Breaker>>(&object, "breaker")?.unwrap_or_default(),
             oddities: member(&object, "oddities")?,
             disarmed: member(&object, "disarmed")?,
             counts: Counts::default(),

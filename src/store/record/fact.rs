@@ -30,6 +30,7 @@ variants!(What {
     InterfaceChosen = "interface_chosen" { interface },
     DialectSettled = "dialect_settled" { dialect },
     HealthChanged = "health_changed" { health, cause, last_seen },
+    BreakerMoved = "breaker_moved" { position, cause, forced },
     TextDisarmed = "text_disarmed" { count },
     JobOpened = "job_opened" { origin, title, caller, skill, context, parent, message },
     JobExplained = "job_explained" { title, caller, skill, parent },

@@ -2,6 +2,7 @@
 
 use super::{Record, add, member, record, words};
 use crate::domain::agent::{AgentSpec, Health, Source};
+use crate::domain::breaker::{Breaker, Position};
 use crate::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::discovery::{SourceHealth, SourceKind, SourceRow, SourceSpec};
@@ -26,6 +27,7 @@ words! {
         LoginNeeded = "login-needed", NotSpoken = "not-spoken",
     }
     Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost" }
+    Position { Closed = "closed", Open = "open", HalfOpen = "half-open" }
     Origin { Sent = "sent", Found = "found" }
     Phase {
         Planned = "planned", Sending = "sending", Accepted = "accepted", Answered = "answered",
@@ -53,6 +55,7 @@ impl Record for Kind {
 record! {
     AgentSpec { name, url, source, dialect, resubscribe, labels, capacity, probe_interval }
     SourceSpec { name, kind, at }
+    Breaker { position, since, cause, forced, opened }
     Taken { by, at }
     Muted { by, why, until }
     SourceRow { spec, health, since, cause, agents }

@@ -6,6 +6,7 @@ pub mod copy;
 pub mod go;
 pub mod menu;
 pub mod prompt;
+pub mod service;
 
 use super::keymap::Chord;
 use super::model::{Shared, Step};

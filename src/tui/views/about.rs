@@ -2,6 +2,7 @@
 
 use super::labelled;
 use crate::domain::agent::{Agent, Health};
+use crate::domain::breaker::Position;
 use crate::domain::card::{Card, Offer};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -82,6 +83,18 @@ pub fn counts(agent: &Agent) -> Vec<Span> {
 pub fn short(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -> Lines {
     let mut lines = vec![labelled("state", state_line(canvas, shared, agent))];
     lines.extend(cause_lines(agent, width));
+    if agent.breaker.position != Position::Closed || agent.breaker.forced.is_some() {
+        let by =
+            agent.breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
+        let why = agent.breaker.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let what = match agent.breaker.position {
+            Position::Open => "open: nothing is sent",
+            Position::HalfOpen => "half-open: one sending is tried",
+            Position::Closed => "closed",
+        };
+        let words = format!("{what}{by} {}{why}", canvas.since(agent.breaker.since));
+        lines.extend(wrapped("breaker", &words, Role::Warn, width));
+    }
     lines.push(labelled("tasks", counts(agent)));
     if let Some(card) = &agent.card {
         if !card.description.is_empty() {

@@ -66,6 +66,18 @@ pub fn of_agent(what: &What) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
+        What::BreakerMoved { position, cause, forced } => {
+            use crate::domain::breaker::Position;
+            let (words, role) = match position {
+                Position::Closed => ("breaker closed: everything is let through", Role::Ok),
+                Position::Open => ("breaker open: nothing is sent", Role::Warn),
+                Position::HalfOpen => ("breaker half-open: one sending is tried", Role::Warn),
+            };
+            let by = forced.as_ref().map(|by| format!(", by {}", by.line())).unwrap_or_default();
+            let mut line = one(format!("{words}{by}"), role);
+            line.push(span(because(cause.as_deref()), Role::Plain));
+            line
+        }
         What::TextDisarmed { count } => one(super::about::disarmed(*count), Role::Warn),
         other => one(format!("{other:?}"), Role::Doubt),
     }

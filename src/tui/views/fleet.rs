@@ -6,6 +6,7 @@ use super::listing::{LARGE, Listing, Order, Rows};
 use super::tasks::{TaskRows, empty, list_facts, with_scratch};
 use super::{Screen, Target, View, about, inside};
 use crate::domain::agent::{Agent, Health};
+use crate::domain::breaker::Position;
 use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
@@ -43,6 +44,7 @@ impl Filtered for Seen<'_> {
             "agent" | "name" => Some(agent.name.line().into_string()),
             "state" => Some(states::agent(agent, Theme::plain_glyphs()).word),
             "speaks" => Some(speaks(agent)),
+            "breaker" => Some(agent.breaker.position.as_str().to_owned()),
             "url" => Some(Untrusted::from(&*agent.spec.url).line().into_string()),
             "skill" => card.map(|card| {
                 let names =
@@ -83,6 +85,7 @@ impl Rows for AgentRows {
         fixed("DONE", 'D', 6, 3).right(),
         fixed("FAILED", 'F', 6, 4).right(),
         fixed("DOUBT", 'B', 5, 4).right(),
+        fixed("BREAKER", 'R', 9, 1),
         fixed("LAST SIGN", 'T', 9, 2).right(),
         share("SKILLS", 'K', 8, 3, 1),
         fixed("VERSION", 'V', 9, 1).wide(),
@@ -119,6 +122,7 @@ impl Rows for AgentRows {
             'D' => number(counts.completed),
             'F' => number(counts.failed),
             'B' => number(counts.doubtful),
+            'R' => SortKey::Pair(agent.breaker.position as i64, -i64::from(agent.order)),
             'T' => SortKey::Number(agent.last_seen.micros()),
             'K' => text(skills(agent)),
             'V' => {
@@ -130,7 +134,7 @@ impl Rows for AgentRows {
     }
 
     fn highest_first(by: char) -> bool {
-        matches!(by, 'L' | 'N' | 'D' | 'F' | 'B' | 'T')
+        matches!(by, 'L' | 'N' | 'D' | 'F' | 'B' | 'R' | 'T')
     }
 
     fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AgentKey) -> Row {
@@ -161,6 +165,7 @@ impl Rows for AgentRows {
                 number(counts.completed, plain),
                 number(counts.failed, Role::Bad),
                 number(counts.doubtful, Role::Warn),
+                breaker(agent),
                 span(sign, plain),
                 span(skills(agent), Role::Quiet),
                 span(
@@ -171,6 +176,15 @@ impl Rows for AgentRows {
             ],
             marked: false,
         }
+    }
+}
+
+/// A closed breaker is nothing to see.
+fn breaker(agent: &Agent) -> Span {
+    match agent.breaker.position {
+        Position::Closed if agent.breaker.forced.is_some() => span("held", Role::Plain),
+        Position::Closed => span("·", Role::Quiet),
+        position => span(position.as_str(), Role::Warn),
     }
 }
 
@@ -334,6 +348,7 @@ impl Screen for FleetView {
             (Action::ViewTasks, "tasks"),
             (Action::ViewInbox, "inbox"),
             (Action::ViewProblems, "problems"),
+            (Action::Service, "in/out of service"),
             (Action::Check, "check now"),
             (Action::Filter, "filter"),
             (Action::Faults, "faults"),

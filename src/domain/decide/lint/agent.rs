@@ -1,6 +1,7 @@
 //! What is wrong with an agent itself.
 
 use super::super::super::agent::{Agent, Health};
+use super::super::super::breaker::Position;
 use super::super::super::cause::Cause;
 use super::super::super::core::{AgentLive, Turn};
 use super::super::super::id::AgentKey;
@@ -19,6 +20,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::AgentSlow,
     Kind::AgentDegraded,
     Kind::AgentFlapping,
+    Kind::BreakerOpen,
     Kind::OverCapacity,
     Kind::NotSpoken,
     Kind::CardChanged,
@@ -123,6 +125,22 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             let text = format!("is slow: {cause}");
             found.push(Finding { kind: Kind::AgentSlow, text, next: cause.next_step().into() });
         }
+    }
+    if let (true, Some(finding)) = (agent.breaker.position != Position::Closed, found.first_mut()) {
+        // One cause, one row: the breaker is what we do about it.
+        let words = if agent.breaker.position == Position::Open { "nothing is sent" } else { "one is tried" };
+        finding.text.push_str(&format!("; breaker {}: {words}", agent.breaker.position.as_str()));
+    } else if agent.breaker.position == Position::Open {
+        let why = match (&agent.breaker.forced, &agent.breaker.cause) {
+            (Some(by), _) => format!("{} opened it", by.line()),
+            (None, Some(cause)) => cause.to_string(),
+            (None, None) => "it failed too often".into(),
+        };
+        found.push(Finding {
+            kind: Kind::BreakerOpen,
+            text: format!("is given nothing: its breaker is open, {why}"),
+            next: "look at its failed calls; `quarterdeck breaker NAME close` closes it".into(),
+        });
     }
     let flips = live.evidence.flips(turn.at);
     if flips >= evidence::FLAPS || (flips > 0 && open(Kind::AgentFlapping)) {

@@ -1,0 +1,45 @@
+//! `breaker`: an agent's breaker by hand.
+
+use std::process::ExitCode;
+
+use super::args::{Breaker, Global, Login};
+use super::output::{Failure, Printer};
+use super::session::{Session, Setup};
+use crate::config::nearest;
+use crate::domain::breaker::Position;
+use crate::domain::intent::Intent;
+use crate::domain::text::Untrusted;
+
+pub(super) async fn run(global: &Global, args: Breaker, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let setup = Setup::load(global)?;
+    let by = Untrusted::from(setup.config.operator.as_str());
+    let session = Session::open(&setup, &[], &Login::default(), false).await?;
+    let snapshot = session.handle.snapshot();
+    let listed = || snapshot.agents.iter().filter(|(_, row)| row.listed);
+    let named = listed().find(|(_, row)| *row.name.line() == *args.agent).map(|(_, row)| row.id);
+    let (to, words) = match args.to.as_str() {
+        "open" => (Some(Position::Open), "is held open: nothing is sent there"),
+        "close" => (Some(Position::Closed), "is held closed: everything is let through"),
+        _ => (None, "is closed, and moves by itself"),
+    };
+    let done = match named {
+        Some(agent) => {
+            let done = session.handle.submit(Intent::Breaker { agent, to, by }).await;
+            done.map(|_| ()).map_err(|refusal| Failure::from_refusal(&refusal))
+        }
+        None => {
+            let names: Vec<String> = listed().map(|(_, row)| row.name.line().into_string()).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let failure = Failure::usage(format!("there is no agent {:?} in the fleet", args.agent));
+            Err(match nearest(&args.agent, &names) {
+                Some(near) => failure.hint(format!("did you mean {near}?")),
+                None => failure.hint("quarterdeck agents names them"),
+            })
+        }
+    };
+    if done.is_ok() && !out.is_json() {
+        out.warn(format!("the breaker of {} {words}", args.agent));
+    }
+    session.close(true).await;
+    done.map(|()| ExitCode::SUCCESS)
+}

@@ -1,0 +1,72 @@
+//! In or out of service: what an operator can do to an agent as a whole. The second letter acts, and in
+//! production a third one.
+
+use super::Overlay;
+use super::menu::{Line, Menu};
+use crate::domain::agent::Agent;
+use crate::domain::breaker::Position;
+use crate::domain::intent::Intent;
+use crate::domain::text::Untrusted;
+use crate::tui::command;
+use crate::tui::model::{Cmd, Shared, Step};
+
+/// The menu about an agent.
+pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
+    let by = Untrusted::from(shared.info.operator.as_str());
+    let name = agent.name.line().fit(40);
+    let mut lines = Vec::new();
+    let live = match agent.counts.live {
+        0 => String::new(),
+        1 => "; its task is watched on".into(),
+        live => format!("; its {live} tasks are watched on"),
+    };
+    let held = agent.breaker.forced.is_some();
+    let mut offer = |key, label, detail: String, to, done: &str| {
+        let intent = Intent::Breaker { agent: agent.id, to, by: by.clone() };
+        lines.push(Line {
+            key,
+            label,
+            detail,
+            step: confirmed(shared, &name, intent, format!("{name}: {done}")),
+        });
+    };
+    if agent.breaker.position != Position::Open || !held {
+        let detail = format!("nothing is sent there{live}");
+        offer(
+            'o',
+            "hold the breaker open",
+            detail,
+            Some(Position::Open),
+            "nothing is sent there; o a undoes it",
+        );
+    }
+    if agent.breaker.position != Position::Closed || !held {
+        let detail = "everything is let through, whatever fails".to_owned();
+        offer(
+            'c',
+            "hold the breaker closed",
+            detail,
+            Some(Position::Closed),
+            "everything is let through; o a undoes it",
+        );
+    }
+    if held || agent.breaker.position != Position::Closed {
+        let detail = "closed now, and it opens when too much fails".to_owned();
+        offer('a', "leave the breaker to itself", detail, None, "the breaker moves by itself");
+    }
+    let check = Step::Cmd(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, format!("{name} is asked")));
+    lines.push(Line { key: 'k', label: "check now", detail: "card and interface".into(), step: check });
+    Menu::new("in or out of service", name, lines)
+}
+
+/// In production what acts is asked once more.
+fn confirmed(shared: &Shared, name: &str, intent: Intent, done: String) -> Step {
+    let command = command::of_intent(&shared.snapshot, &shared.info.flags, &intent);
+    let act = Step::Cmd(Cmd::Submit(intent, done));
+    if !shared.info.protect {
+        return act;
+    }
+    let lines = vec![Line { key: 'y', label: "do it", detail: command, step: act }];
+    let menu = Menu::new("PRODUCTION: do it?", name.to_owned(), lines);
+    Step::Over(Box::new(Overlay::Menu(menu)))
+}
