@@ -358,6 +358,12 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
             live.evidence.quick(at, at.since(pending.issued));
         }
     }
+    note_failure(turn, pending, cause);
+}
+
+/// What the cause of a failed call shows.
+fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
+    let (key, at) = (pending.agent, turn.at);
     match cause {
         Cause::Refused
         | Cause::Reset
@@ -392,7 +398,12 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
             if !matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound) {
                 live.proven = true;
             }
+            // Whoever is answered by A2A is let in.
+            let had_login = live.login.take().is_some();
             note_outcome(turn, key, error.name != ErrorName::Internal);
+            if had_login {
+                judge(turn, key);
+            }
             served(turn, pending, Some(cause).filter(|_| error.name == ErrorName::Internal));
         }
         Cause::Malformed(_) | Cause::Limit(_) => {
