@@ -21,6 +21,7 @@ use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::engine::access::AccessBook;
+use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::Hello;
 use crate::engine::{Engine, Handle, Options};
@@ -102,6 +103,11 @@ impl Setup {
             }
         }
         specs
+    }
+
+    /// Where the fleet finds more agents.
+    fn sources(&self) -> Vec<Box<dyn Discover>> {
+        discovery::of_fleet(&self.fleet)
     }
 
     fn hello(&self, lasting: bool) -> Hello {
@@ -206,13 +212,16 @@ impl Session {
                 |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
             specs.iter_mut().filter(named).for_each(|spec| spec.dialect = Some(dialect));
         }
-        Self::run(setup, specs, access, lasting, setup.config.power_loss_safe, None, lock)
+        let power_loss_safe = setup.config.power_loss_safe;
+        Self::run(setup, specs, setup.sources(), access, lasting, power_loss_safe, None, lock)
     }
 
     /// Runs an engine on the data folder, and listens for others of the same user.
+    #[expect(clippy::too_many_arguments, reason = "what an engine is started with")]
     fn run(
         setup: &Setup,
         specs: Vec<AgentSpec>,
+        sources: Vec<Box<dyn Discover>>,
         access: AccessBook,
         lasting: bool,
         power_loss_safe: bool,
@@ -227,7 +236,7 @@ impl Session {
             power_loss_safe,
             rules: setup.rules(),
             specs,
-            sources: Vec::new(),
+            sources,
             access,
             seed,
             lock: Some(lock),
@@ -277,7 +286,7 @@ impl Session {
             return Err(Failure::internal("another quarterdeck uses this data folder")
                 .hint("name another one with --data-dir"));
         };
-        Self::run(setup, specs, AccessBook::default(), true, false, Some(seed), lock)
+        Self::run(setup, specs, Vec::new(), AccessBook::default(), true, false, Some(seed), lock)
     }
 
     /// True if the engine runs in this process.

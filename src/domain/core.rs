@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::agent::Health;
 use super::apply::apply;
+use super::card::Card;
 use super::cause::Cause;
 use super::decide;
 use super::effect::{Effect, ListQuery, Order};
 use super::fact::{Fact, Owner, What};
-use super::card::Card;
 use super::id::{AgentKey, AttemptKey, CallId, Seed, SourceKey};
 use super::input::{Input, Reply, Rules};
 use super::intent::{Receipt, Refusal};

@@ -100,7 +100,8 @@ impl AccessBook {
         let own = entry.and_then(|entry| entry.grant.clone());
         // What a source tells is not what the operator named: the address policy holds for it.
         let named = spec.source != Source::Discovery;
-        let origin = parse_url(&spec.url).filter(|_| named).or_else(|| entry.and_then(|entry| entry.origin.clone()));
+        let origin =
+            parse_url(&spec.url).filter(|_| named).or_else(|| entry.and_then(|entry| entry.origin.clone()));
         let key = entry.and_then(|entry| entry.api_key.clone()).zip(origin.clone()).map(|(key, url)| {
             let header = card.and_then(key_header).unwrap_or_else(|| "x-api-key".to_owned());
             let credentials = Credentials { bearer: None, headers: BTreeMap::from([(header, key)]) };

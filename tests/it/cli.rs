@@ -273,9 +273,9 @@ async fn the_configuration_is_shown_and_checked() {
 }
 
 /// Uncommenting every line of the example gives a configuration without a fault, and every key at
-/// its default.
-#[test]
-fn the_example_configuration_is_true() {
+/// its default; it can be started with, and all of it is shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_configuration_is_true() {
     let example = quarterdeck::config::EXAMPLE;
     let is_setting = |line: &str| {
         let rest = line.trim_start_matches('#');
@@ -298,6 +298,26 @@ fn the_example_configuration_is_true() {
     let agent = &full.fleets["default"].agents[0];
     assert!(agent.credentials.bearer.is_some() && agent.resubscribe == Some(true));
     assert_eq!(full.fleets["default"].probe_interval, quarterdeck::config::Fleet::default().probe_interval);
+    for source in &full.fleets["default"].sources {
+        let usual = quarterdeck::config::AgentSource::new(source.kind, source.at.as_str());
+        let told = (source.every, &source.selector, &source.port, &source.namespace, source.scheme);
+        let default = (usual.every, &usual.selector, &usual.port, &usual.namespace, usual.scheme);
+        assert_eq!(told, default, "{}", source.name);
+    }
+    let desk = Desk::new(Vec::new());
+    // What is at home here must not be touched by a test.
+    let home = desk.dir.path().display().to_string();
+    std::fs::write(desk.dir.path().join("config.toml"), uncommented.replace("~/.", &format!("{home}/.")))
+        .unwrap();
+    let shown = desk.run(&["config", "show"]).await;
+    let told = text(&shown.stdout);
+    for part in
+        ["fleet.default.sources.kind", "registry (file, line", "_a2a._tcp.example.com", "env:REGISTRY_TOKEN"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let output = desk.run(&["agents", "--timeout", "1s"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
 /// Help is part of the interface: every verb's is looked at.

@@ -17,6 +17,7 @@
 mod architecture;
 mod cli;
 mod console;
+mod discovery;
 mod interop;
 mod kill;
 mod login;

@@ -302,7 +302,10 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         }),
         name: "h".into(),
         listed: true,
-        sources: std::sync::Arc::from([std::sync::Arc::from("configuration"), std::sync::Arc::from("cluster")]),
+        sources: std::sync::Arc::from([
+            std::sync::Arc::from("configuration"),
+            std::sync::Arc::from("cluster"),
+        ]),
         card: None,
         card_since: At::ZERO,
         interface: None,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::super::agent::{Agent, Health};
 use super::super::core::Turn;
-use super::super::fact::What;
 use super::super::discovery::SourceHealth;
+use super::super::fact::What;
 use super::super::id::{AgentKey, AttemptKey, SourceKey};
 use super::super::job::{Attempt, Phase};
 use super::super::problem::{Kind, Subject};
@@ -57,7 +57,7 @@ fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
     Some(Finding {
         kind: Kind::SourceFailing,
         text: format!("source {} cannot be read{why}", row.spec.name),
-        next: cause.map_or("look at the source", |cause| cause.next_step()),
+        next: cause.map_or("look at the source", |cause| cause.next_step_of_source()),
     })
 }
 

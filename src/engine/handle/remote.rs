@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::wire::{Hello, VERSION};
 use super::{Answer, Follow, Handle, QueryError, Request};
-use crate::domain::fact::Fact;
 use crate::domain::discovery::SourceRow;
+use crate::domain::fact::Fact;
 use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::problem::Subject;
@@ -317,15 +317,16 @@ impl Mirror {
             let object = Object::parse(row).ok();
             let agent =
                 object.as_ref().and_then(|object| member::<Option<u32>>(object, "agent_key")).flatten();
-            let key_of = |word: &str| {
-                object.as_ref().and_then(|object| member::<Option<u32>>(object, word)).flatten()
-            };
+            let key_of =
+                |word: &str| object.as_ref().and_then(|object| member::<Option<u32>>(object, word)).flatten();
             let (attempt, source) = (key_of("attempt_key"), key_of("source_key"));
             let problem = ProblemRow::get(row).map(|row| {
                 let mut problem = row.problem;
                 problem.agent = agent.map(AgentKey);
                 problem.subject = match (attempt, agent) {
-                    _ if source.is_some() => source.map_or(Subject::Console, |key| Subject::Source(SourceKey(key))),
+                    _ if source.is_some() => {
+                        source.map_or(Subject::Console, |key| Subject::Source(SourceKey(key)))
+                    }
                     (Some(attempt), _) => Subject::Attempt(AttemptKey(attempt)),
                     (None, Some(agent)) => Subject::Agent(AgentKey(agent)),
                     (None, None) => Subject::Console,
