@@ -20,7 +20,8 @@ pub struct AgentSource {
     pub kind: SourceKind,
     /// A path, a URL, a name in the DNS; for Kubernetes `in-cluster`, `kubeconfig` or the path of one.
     pub at: String,
-    /// Between two readings at most.
+    /// Between two readings at most; of records of the DNS at least, as they say themselves how long they hold.
+    /// What Kubernetes watches is not read again.
     pub every: Duration,
     /// What is sent with each request, to the origin of `at` alone.
     pub credentials: Credentials,
@@ -76,6 +77,8 @@ const SELECTOR: &str = "app.kubernetes.io/component=a2a-agent";
 /// Between two looks at files, and between two readings of everything else.
 const LOOK: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_secs(30);
+/// Records are not believed to end sooner.
+const RECORDS: Duration = Duration::from_secs(5);
 /// Nothing is read more often.
 const LEAST: Duration = Duration::from_secs(1);
 /// What the configuration can name; the rest is ours.
@@ -88,10 +91,11 @@ const KINDS: [SourceKind; 6] = [
     SourceKind::Dns,
 ];
 /// What every kind takes, and what some take.
-const ALWAYS: [&str; 5] = ["kind", "at", "name", "every", "labels"];
-const OF_HTTP: [&str; 3] = ["bearer", "headers", "ca"];
+const ALWAYS: [&str; 4] = ["kind", "at", "name", "labels"];
+const OF_PATH: [&str; 1] = ["every"];
+const OF_HTTP: [&str; 4] = ["every", "bearer", "headers", "ca"];
 const OF_KUBERNETES: [&str; 4] = ["selector", "port", "namespace", "scheme"];
-const OF_DNS: [&str; 2] = ["resolver", "scheme"];
+const OF_DNS: [&str; 3] = ["every", "resolver", "scheme"];
 
 impl AgentSource {
     /// A source that is read as its kind usually is.
@@ -101,7 +105,11 @@ impl AgentSource {
             name: format!("{}:{at}", kind.as_str()),
             kind,
             at,
-            every: if kind == SourceKind::Path { LOOK } else { POLL },
+            every: match kind {
+                SourceKind::Path => LOOK,
+                SourceKind::Dns => RECORDS,
+                _ => POLL,
+            },
             credentials: Credentials::default(),
             ca: None,
             labels: BTreeMap::new(),
@@ -124,7 +132,8 @@ fn own_keys(kind: SourceKind) -> &'static [&'static str] {
         SourceKind::Url | SourceKind::Ard | SourceKind::Registry => &OF_HTTP,
         SourceKind::Kubernetes => &OF_KUBERNETES,
         SourceKind::Dns => &OF_DNS,
-        SourceKind::Path | SourceKind::Own => &[],
+        SourceKind::Path => &OF_PATH,
+        SourceKind::Own => &[],
     }
 }
 
@@ -191,7 +200,10 @@ impl<'a> Reader<'a> {
             time => Ok(time),
         };
         let show = |time: &Duration| units::show_duration(*time);
-        let every = self.text_setting(table, path, "every", default.every, every, show);
+        let every = match kind {
+            SourceKind::Kubernetes => default.every,
+            _ => self.text_setting(table, path, "every", default.every, every, show),
+        };
         let is_http = own_keys(kind) == OF_HTTP;
         let credentials = if is_http { self.credentials(table, path) } else { Credentials::default() };
         let ca = if is_http { self.maybe_path(table, path, "ca") } else { None };

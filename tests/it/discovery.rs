@@ -184,7 +184,7 @@ pub(crate) fn card(name: &str, url: &str) -> Value {
     })
 }
 
-fn listed<'s>(snapshot: &'s Snapshot, url: &str) -> Option<&'s Agent> {
+pub(crate) fn listed<'s>(snapshot: &'s Snapshot, url: &str) -> Option<&'s Agent> {
     let same = |agent: &&Agent| {
         quarterdeck::domain::agent::normalise_url(&agent.spec.url)
             == quarterdeck::domain::agent::normalise_url(url)
@@ -192,12 +192,17 @@ fn listed<'s>(snapshot: &'s Snapshot, url: &str) -> Option<&'s Agent> {
     snapshot.agents.iter().map(|(_, agent)| agent).filter(|agent| agent.listed).find(same)
 }
 
-fn the_source(snapshot: &Snapshot) -> Option<&SourceRow> {
+pub(crate) fn the_source(snapshot: &Snapshot) -> Option<&SourceRow> {
     snapshot.sources.iter().map(|(_, row)| row).next()
 }
 
 /// Waits until exactly these agents are there and up, and the source is well or not.
-async fn fleet_is(handle: &Handle, what: &str, urls: &[&str], health: SourceHealth) -> Vec<AgentId> {
+pub(crate) async fn fleet_is(
+    handle: &Handle,
+    what: &str,
+    urls: &[&str],
+    health: SourceHealth,
+) -> Vec<AgentId> {
     let wanted: Vec<String> = urls.iter().map(|url| (*url).to_owned()).collect();
     until(handle, what, move |snapshot| {
         let there = snapshot.agents.iter().filter(|(_, agent)| agent.listed).count();

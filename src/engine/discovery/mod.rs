@@ -3,6 +3,10 @@
 //! A new kind of source is one file here, one line in [`of_fleet`] and its keys in `config/sources.rs`.
 
 mod ard;
+#[cfg(feature = "dns")]
+mod dns;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
 mod path;
 mod poll;
 mod registry;
@@ -14,6 +18,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+#[cfg(any(feature = "kubernetes", feature = "dns"))]
+use crate::config::Scheme;
 use crate::config::{self, AgentSource};
 use crate::domain::cause::Cause;
 use crate::domain::discovery::{Found, News, SourceKind, SourceSpec};
@@ -84,8 +90,25 @@ fn of_config(source: AgentSource) -> Box<dyn Discover> {
         SourceKind::Url => Box::new(url::List::new(source)),
         SourceKind::Ard => Box::new(ard::Manifest::new(source)),
         SourceKind::Registry => Box::new(registry::Registry::new(source)),
-        SourceKind::Kubernetes | SourceKind::Dns | SourceKind::Own => Box::new(Absent(source)),
+        #[cfg(feature = "kubernetes")]
+        SourceKind::Kubernetes => Box::new(kubernetes::Cluster::new(source)),
+        #[cfg(feature = "dns")]
+        SourceKind::Dns => Box::new(dns::Records::new(source)),
+        // Built without it, or not to be configured.
+        _ => Box::new(Absent(source)),
     }
+}
+
+/// The URL of an agent of which a host and a port are known.
+#[cfg(any(feature = "kubernetes", feature = "dns"))]
+fn url_of(host: &str, port: u16, called: Option<&str>, scheme: Scheme) -> String {
+    let secure = match scheme {
+        Scheme::Http => false,
+        Scheme::Https => true,
+        Scheme::Auto => matches!(port, 443 | 8443) || called == Some("https"),
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!("{}://{host}:{port}", if secure { "https" } else { "http" })
 }
 
 /// A source of a kind that this binary was built without.
