@@ -364,6 +364,14 @@ async fn what_a_cluster_refuses_is_told() {
     fleet_is(&handle, "both", &[&a], SourceHealth::Working).await;
     engine_one.stop().await;
 
+    // What fails before it ever told anything takes nobody away, and names nobody either.
+    server.refuse(&["pods"], Some(500));
+    let engine_two = engine(Vec::new(), vec![source()], None);
+    fleet_is(&engine_two.handle(), "half a cluster", &[], SourceHealth::Failing).await;
+    server.refuse(&["pods"], None);
+    fleet_is(&engine_two.handle(), "all of it", &[&a], SourceHealth::Working).await;
+    engine_two.stop().await;
+
     for (why, at) in [
         ("UnknownIssuer", server.kubeconfig(dir.path(), None)),
         ("No such file", dir.path().join("nothing").display().to_string()),

@@ -550,7 +550,7 @@ async fn a_manifest_leads_to_catalogs_and_registries() {
         (told.contains("/more.json") && told.contains("go round")).then_some(())
     })
     .await;
-    assert!(listed(&handle.snapshot(), &a).is_some());
+    assert!(listed(&handle.snapshot(), &a).is_some() && listed(&handle.snapshot(), &b).is_some());
     // Catalogs in catalogs are followed to a depth, and so many that one reading ends.
     for at in 0..80 {
         let next = leads("application/ai-catalog+json", format!("{}/c{}.json", stage.url, at + 1));

@@ -1,7 +1,7 @@
 //! What a domain publishes about its agents: an ARD manifest, a page that links to one, or its predecessor,
 //! an AI Catalog (ARD v0.91, section 5.1).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use url::Url;
 
@@ -13,7 +13,7 @@ use crate::domain::discovery::SourceSpec;
 use crate::domain::text::Untrusted;
 use crate::net::login::parse_url;
 use crate::net::{BODY, Document, Net};
-use crate::protocol::catalog::{self, Catalog, DEPTH, Link, MOST};
+use crate::protocol::catalog::{self, Broken, Catalog, DEPTH, Link, MOST};
 
 /// One reading follows at most so many documents and registries.
 const DOCUMENTS: usize = 64;
@@ -39,33 +39,50 @@ impl Discover for Manifest {
 
     fn run(self: Box<Self>, report: Report, net: Net) -> Running {
         Box::pin(async move {
-            poll(Reader { at: self.config.at.clone() }, &self.config, report, net).await;
+            let reader = Reader { at: self.config.at.clone(), known: Known::new() };
+            poll(reader, &self.config, report, net).await;
         })
     }
 }
 
+/// What documents and registries told when they could be read last, by their URL.
+type Known = BTreeMap<String, Catalog>;
+
 struct Reader {
     at: String,
+    known: Known,
 }
 
 impl Read for Reader {
     async fn read(&mut self, way: &Way) -> Result<Option<Reading>, Cause> {
-        let mut walk = Walk { bytes: 0, documents: 0, seen: BTreeSet::new(), reading: Reading::default() };
+        let mut walk = Walk {
+            bytes: 0,
+            documents: 0,
+            seen: BTreeSet::new(),
+            reading: Reading::default(),
+            known: &self.known,
+            told: Known::new(),
+        };
         let firsts = walk.begin(way, &self.at).await?;
         walk.follow(way, firsts).await;
-        Ok(Some(walk.reading))
+        let Walk { reading, told, .. } = walk;
+        self.known = told;
+        Ok(Some(reading))
     }
 }
 
 /// A manifest, and what it leads to.
-struct Walk {
+struct Walk<'k> {
     bytes: usize,
     documents: usize,
     seen: BTreeSet<String>,
     reading: Reading,
+    /// What was told by the last reading, and by this one.
+    known: &'k Known,
+    told: Known,
 }
 
-impl Walk {
+impl Walk<'_> {
     /// The manifests of a domain: the first place that has one, as the specification orders them.
     async fn begin(&mut self, way: &Way, at: &str) -> Result<Vec<(Url, Catalog)>, Cause> {
         let given = parse_url(at).ok_or_else(|| Cause::Source(format!("{at:?} is no URL").into()))?;
@@ -94,9 +111,8 @@ impl Walk {
         }
         let mut found = Vec::new();
         for link in linked.into_iter().take(DOCUMENTS) {
-            match self.manifest(way, link.as_str()).await {
-                Ok(manifest) => found.push(manifest),
-                Err(cause) => self.reading.broken.add(&shown(link.as_str()), cause),
+            if let Some(catalog) = self.linked(way, link.as_str()).await {
+                found.push((link, catalog));
             }
         }
         if !found.is_empty() {
@@ -118,7 +134,7 @@ impl Walk {
         }
     }
 
-    /// Reads what manifests lead to, nearest first. What cannot be read is named and left out.
+    /// Reads what manifests lead to, nearest first. What cannot be read is named.
     async fn follow(&mut self, way: &Way, firsts: Vec<(Url, Catalog)>) {
         let mut open: VecDeque<(usize, Link)> = VecDeque::new();
         for (url, catalog) in firsts {
@@ -139,18 +155,42 @@ impl Walk {
                 self.reading.broken.add(&shown(to), why);
                 continue;
             }
-            if let Link::Registry(at) = &link {
-                self.documents += 1;
-                if let Err(cause) = registry::search(way, at, &mut self.reading).await {
-                    self.reading.broken.add(&shown(at), cause);
-                }
-                continue;
-            }
-            match self.manifest(way, to).await {
-                Ok((_, catalog)) => self.take(catalog, depth, &mut open),
-                Err(cause) => self.reading.broken.add(&shown(to), cause),
+            let told = match &link {
+                Link::Registry(at) => self.registry(way, at).await,
+                _ => self.linked(way, to).await,
+            };
+            if let Some(catalog) = told {
+                self.take(catalog, depth, &mut open);
             }
         }
+    }
+
+    /// A document that something led to. One that cannot be read says what it said before: who is named by it
+    /// must not leave because of that.
+    async fn linked(&mut self, way: &Way, url: &str) -> Option<Catalog> {
+        let told = self.manifest(way, url).await.map(|(_, catalog)| catalog);
+        self.remembered(url, told)
+    }
+
+    async fn registry(&mut self, way: &Way, at: &str) -> Option<Catalog> {
+        self.documents += 1;
+        let mut reading = Reading::default();
+        let told = registry::search(way, at, &mut reading).await;
+        let told =
+            told.map(|()| Catalog { agents: reading.agents, broken: reading.broken, ..Catalog::default() });
+        self.remembered(at, told)
+    }
+
+    fn remembered(&mut self, url: &str, told: Result<Catalog, Cause>) -> Option<Catalog> {
+        let catalog = match told {
+            Ok(catalog) => catalog,
+            Err(cause) => {
+                self.reading.broken.add(&shown(url), cause);
+                Catalog { broken: Broken::default(), ..self.known.get(url)?.clone() }
+            }
+        };
+        self.told.insert(url.to_owned(), catalog.clone());
+        Some(catalog)
     }
 
     fn take(&mut self, catalog: Catalog, depth: usize, open: &mut VecDeque<(usize, Link)>) {

@@ -132,8 +132,8 @@ enum Told {
     Done,
     /// An object is gone.
     Gone(String),
-    /// It cannot be listed or watched, and why.
-    Fault(String),
+    /// It cannot be listed or watched, and why; true if we may not.
+    Fault(String, bool),
 }
 
 /// Objects of one kind.
@@ -143,6 +143,8 @@ struct Kind {
     listing: Option<BTreeMap<String, Option<Found>>>,
     ready: bool,
     fault: Option<String>,
+    /// We may not see these: who is known by the other kind is told without them.
+    denied: bool,
     full: bool,
 }
 
@@ -164,7 +166,7 @@ impl Kind {
                 self.agents = self.listing.take().unwrap_or_default();
                 self.full &= self.agents.len() >= MOST;
                 self.ready = true;
-                self.fault = None;
+                (self.fault, self.denied) = (None, false);
                 return true;
             }
             Told::Gone(key) => {
@@ -174,9 +176,9 @@ impl Kind {
                 self.agents.remove(&key);
                 return true;
             }
-            Told::Fault(why) => {
+            Told::Fault(why, denied) => {
                 self.listing = None;
-                self.fault = Some(why);
+                (self.fault, self.denied) = (Some(why), denied);
                 return true;
             }
         }
@@ -240,9 +242,10 @@ fn summary(net: &Net, kinds: &[Kind; 2]) -> Option<Result<Reading, Cause>> {
             broken.add(name, format!("more than {MOST}; the rest is not looked at"));
         }
     }
-    // Who was seen by a watch that fails now stays; where one never saw anything, others may have been named
-    // by it before this start.
-    if kinds.iter().any(|kind| !kind.ready) && kinds.iter().all(|kind| kind.fault.is_some()) {
+    // Who was seen by a watch that fails now stays. One that never saw anything may have named others before
+    // this start, unless it is not allowed to see.
+    let blind = |kind: &Kind| !kind.ready && !kind.denied;
+    if kinds.iter().any(blind) || !kinds.iter().any(|kind| kind.ready) {
         return broken.cause().map(Err);
     }
     let agents = kinds.iter().flat_map(|kind| kind.agents.values().flatten().cloned()).collect();
@@ -297,7 +300,8 @@ async fn watch<K>(
                     continue;
                 }
                 Err(error) => {
-                    if to.send((kind, Told::Fault(words(&error)))).await.is_err() {
+                    let fault = Told::Fault(words(&error), is_denied(&error));
+                    if to.send((kind, fault)).await.is_err() {
                         return;
                     }
                     // A watch that goes on says nothing of it: a new one lists, and so tells that all is well.
@@ -311,6 +315,13 @@ async fn watch<K>(
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(SLOWEST);
     }
+}
+
+fn is_denied(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
 /// An error with what is below it: the top alone says only that it failed.

@@ -137,7 +137,8 @@ async fn take(way: &Way, at: &str, list: Catalog, reading: &mut Reading) -> Resu
                 reading.agents.extend(entry.agents);
                 reading.broken.join(&shown(&identifier), entry.broken);
             }
-            Err(cause @ (Cause::Status { .. } | Cause::Source(_) | Cause::Limit(_))) => {
+            // It is not there, or says nothing that can be used; anything else may be over in a moment.
+            Err(cause @ (Cause::Status { status: 400..=499, .. } | Cause::Source(_))) => {
                 reading.broken.add(&shown(&identifier), cause);
             }
             Err(cause) => return Err(cause),
