@@ -82,8 +82,18 @@ pub enum Command {
     Task(Task),
     /// What waits for a person, oldest first.
     Inbox(Here),
-    /// What is wrong, and the next step.
-    Problems(Here),
+    /// What is wrong, and the next step; who attends to it.
+    Problems(Problems),
+    /// Keep a note for whoever comes next.
+    Note(Note),
+    /// Open problems, acts and notes, for the next shift.
+    Handover(Handover),
+    /// The console at a problem, an agent, a task, a job or a conversation: what alerts and links carry.
+    Open {
+        /// p-17, a name, or an id.
+        #[arg(value_name = "REF")]
+        reference: String,
+    },
     /// The configuration in effect.
     #[command(subcommand)]
     Config(Config),
@@ -349,6 +359,78 @@ pub struct Here {
     /// Only of this agent of the fleet.
     #[arg(short = 'a', long = "agent-card", value_name = "NAME", env = "A2ACLI_AGENT_CARD")]
     pub agent: Option<String>,
+}
+
+/// `problems`
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Problems {
+    #[command(flatten)]
+    pub here: Here,
+    /// Exit 1 if there is any that is not muted.
+    #[arg(long)]
+    pub exit_code: bool,
+    #[command(subcommand)]
+    pub act: Option<OnProblem>,
+}
+
+/// `problems …`
+#[derive(Subcommand, Debug)]
+pub enum OnProblem {
+    /// Attend to one; everybody who looks sees it.
+    Take {
+        /// p-17
+        #[arg(value_name = "PROBLEM", value_parser = problem_number)]
+        problem: u32,
+    },
+    /// Attend to it no longer.
+    GiveBack {
+        /// p-17
+        #[arg(value_name = "PROBLEM", value_parser = problem_number)]
+        problem: u32,
+    },
+    /// Hear nothing of one for a while.
+    Mute {
+        /// p-17
+        #[arg(value_name = "PROBLEM", value_parser = problem_number)]
+        problem: u32,
+        /// For how long: 30m, 2h, 1d.
+        #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
+        time: std::time::Duration,
+        /// Why; whoever comes next reads it.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+    /// Hear of it again.
+    Unmute {
+        /// p-17
+        #[arg(value_name = "PROBLEM", value_parser = problem_number)]
+        problem: u32,
+    },
+}
+
+fn problem_number(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("p-").unwrap_or(text);
+    number.parse().map_err(|_| "write p-17, as `quarterdeck problems` shows it".into())
+}
+
+/// `note`
+#[derive(Args, Debug)]
+pub struct Note {
+    /// What is noted.
+    #[arg(value_name = "TEXT")]
+    pub text: String,
+    /// What it is about: p-17, an agent's name, or the id of an attempt or its job.
+    #[arg(long, value_name = "REF")]
+    pub on: Option<String>,
+}
+
+/// `handover`
+#[derive(Args, Debug)]
+pub struct Handover {
+    /// How far it looks back.
+    #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = units::duration)]
+    pub since: std::time::Duration,
 }
 
 /// `config …`

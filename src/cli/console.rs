@@ -27,6 +27,7 @@ const DEMO_PROBES: Duration = Duration::from_secs(5);
 pub(super) async fn open(
     mut global: Global,
     mut urls: Vec<String>,
+    mut place: Option<String>,
     out: &mut Printer,
 ) -> Result<ExitCode, Failure> {
     for url in &urls {
@@ -66,7 +67,7 @@ pub(super) async fn open(
             is_demo: false,
         };
         let joined = !session.is_own();
-        let start = Start { greeting: greeting.take(), ..look.start(&session, info) };
+        let start = Start { greeting: greeting.take(), place: place.take(), ..look.start(&session, info) };
         let left = run(terminal, start).await.map_err(no_terminal)?;
         if left == Left::Gone {
             // Agents that were named to the engine that has ended stay in this console.
@@ -201,6 +202,7 @@ impl Look {
             mouse: self.mouse,
             story: None,
             greeting: None,
+            place: None,
         }
     }
 }

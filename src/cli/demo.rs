@@ -12,7 +12,7 @@ use super::serve::stopped;
 use crate::demo::{Fleet, Scenario};
 
 /// Without a screen every agent gets a task at least this often.
-const ROUND: Duration = Duration::from_secs(30);
+const ROUND: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Result<ExitCode, Failure> {
     let scenario = match args.agents {

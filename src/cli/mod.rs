@@ -6,6 +6,7 @@ mod card;
 mod config;
 mod console;
 mod demo;
+mod handover;
 mod inbox;
 mod output;
 mod problems;
@@ -78,7 +79,7 @@ pub fn run() -> ExitCode {
 async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     match cli.command {
-        None => console::open(cli.global.clone(), cli.urls, out).await,
+        None => console::open(cli.global.clone(), cli.urls, None, out).await,
         Some(Command::Demo(args)) => demo::run(global, args, out).await,
         Some(Command::Serve(args)) => serve::run(global, args, out).await,
         Some(Command::Agents(args)) => agents::run(global, args, out).await,
@@ -87,6 +88,11 @@ async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
         Some(Command::Task(args)) => task::run(global, args, out).await,
         Some(Command::Inbox(args)) => inbox::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,
+        Some(Command::Note(args)) => handover::note(global, args, out).await,
+        Some(Command::Handover(args)) => handover::run(global, args, out).await,
+        Some(Command::Open { reference }) => {
+            console::open(cli.global.clone(), Vec::new(), Some(reference), out).await
+        }
         Some(Command::Config(args)) => config::run(global, args, out),
         Some(Command::Completion { shell }) => {
             let mut script = Vec::new();

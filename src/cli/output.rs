@@ -75,9 +75,12 @@ impl Failure {
             }
             Cause::StaleCard(inner) => return Self::from_cause(inner),
             Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
-            Cause::Stopping | Cause::Unsupported(_) | Cause::Failing(_) | Cause::Slow { .. } => {
-                (1, "A2ACLI_ERR_INTERNAL")
-            }
+            Cause::Interface(cause) => return Self::from_cause(cause),
+            Cause::Stopping
+            | Cause::Unsupported(_)
+            | Cause::Failing(_)
+            | Cause::TasksFailing { .. }
+            | Cause::Slow { .. } => (1, "A2ACLI_ERR_INTERNAL"),
         };
         Self::new(exit, code, message).hint(cause.next_step())
     }

@@ -4,16 +4,22 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::{Global, Here};
+use super::args::{Global, Login, OnProblem, Problems};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
-use crate::domain::problem::Problem;
+use crate::domain::intent::Intent;
+use crate::domain::problem::{Problem, ProblemAct};
 use crate::domain::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
 
-pub(super) async fn run(global: &Global, args: Here, out: &mut Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
+    let Problems { here: args, exit_code, act } = args;
+    if let Some(act) = act {
+        return on_problem(&setup, act, out).await;
+    }
     let session = Session::running(&setup).await?;
     let snapshot = match &session {
         Some(session) => session.handle.snapshot(),
@@ -44,6 +50,7 @@ pub(super) async fn run(global: &Global, args: Here, out: &mut Printer) -> Resul
                 vec![
                     format!("p-{}", problem.number),
                     problem.kind.severity().as_str().to_owned(),
+                    state_words(problem),
                     timestamp::format_at(problem.since),
                     format!("{} {}", agent_name(problem).unwrap_or_default(), problem.text.line())
                         .trim()
@@ -52,17 +59,53 @@ pub(super) async fn run(global: &Global, args: Here, out: &mut Printer) -> Resul
                 ]
             })
             .collect();
-        for line in table(&["ID", "SEVERITY", "SINCE", "PROBLEM", "NEXT"], &rows) {
+        for line in table(&["ID", "SEVERITY", "STATE", "SINCE", "PROBLEM", "NEXT"], &rows) {
             out.row(&line);
         }
     }
     if let Some(session) = session {
         session.close(false).await;
     }
-    Ok(ExitCode::SUCCESS)
+    let raised = open.iter().any(|problem| problem.muted.is_none());
+    Ok(if exit_code && raised { ExitCode::from(1) } else { ExitCode::SUCCESS })
 }
 
-fn entry(snapshot: &Snapshot, problem: &Problem) -> Value {
+/// `open`, `taken by sam`, `muted until 06:00`.
+fn state_words(problem: &Problem) -> String {
+    match (&problem.muted, &problem.taken) {
+        (Some(muted), _) => format!("muted until {}", timestamp::format_at(muted.until)),
+        (None, Some(taken)) => format!("taken by {}", taken.by.line()),
+        (None, None) => "open".into(),
+    }
+}
+
+/// Takes, mutes, and the other way round.
+async fn on_problem(setup: &Setup, act: OnProblem, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let (number, act, words) = match act {
+        OnProblem::Take { problem } => (problem, ProblemAct::Take, "is yours"),
+        OnProblem::GiveBack { problem } => (problem, ProblemAct::GiveBack, "is nobody's"),
+        OnProblem::Mute { problem, time, why } => {
+            (problem, ProblemAct::Mute { time, why: why.as_str().into() }, "is muted")
+        }
+        OnProblem::Unmute { problem } => (problem, ProblemAct::Unmute, "is heard of again"),
+    };
+    let by = Untrusted::from(setup.config.operator.as_str());
+    let session = Session::open(setup, &[], &Login::default(), false).await?;
+    let done = session.handle.submit(Intent::OnProblem { number, act, by }).await;
+    let done = done.map_err(|refusal| Failure::from_refusal(&refusal));
+    if done.is_ok() {
+        let snapshot = session.handle.snapshot();
+        let row = snapshot.problems.iter().find(|(_, problem)| problem.number == number);
+        match (out.is_json(), row) {
+            (true, Some((_, problem))) => out.document(&entry(&snapshot, problem)),
+            _ => out.warn(format!("p-{number} {words}")),
+        }
+    }
+    session.close(true).await;
+    done.map(|_| ExitCode::SUCCESS)
+}
+
+pub(super) fn entry(snapshot: &Snapshot, problem: &Problem) -> Value {
     let agent = problem.agent.and_then(|key| snapshot.agents.get(key));
     json!({
         "id": format!("p-{}", problem.number),
@@ -71,7 +114,10 @@ fn entry(snapshot: &Snapshot, problem: &Problem) -> Value {
         "agent": agent.map(|agent| agent.name.line().into_string()),
         "url": agent.map(|agent| agent.spec.url.to_string()),
         "since": timestamp::format_at(problem.since),
-        "state": "open",
+        "state": problem.state(),
+        "owner": problem.taken.as_ref().map(|taken| taken.by.line().into_string()),
+        "mutedUntil": problem.muted.as_ref().map(|muted| timestamp::format_at(muted.until)),
+        "why": problem.muted.as_ref().map(|muted| muted.why.line().into_string()),
         "text": problem.text.line().into_string(),
         "next": problem.next.line().into_string(),
     })

@@ -13,6 +13,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
 use crate::domain::card::Dialect;
+use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
 use crate::domain::intent::{Intent, Receipt};
@@ -407,6 +408,16 @@ pub fn stored(setup: &Setup) -> Result<Option<Snapshot>, Failure> {
     let at = snapshot.at;
     snapshot.publish(&state, at, Vec::new());
     Ok(Some(snapshot))
+}
+
+/// Facts of an owner as the journal holds them, without an engine.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fact>, Failure> {
+    let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
+    let facts = reader.map(|reader| reader.facts(owner, limit)).transpose();
+    Ok(facts.map_err(|error| store_failure(&error))?.unwrap_or_default())
 }
 
 /// Waits until every agent that is asked for is known to be something, or the time is over.

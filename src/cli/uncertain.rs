@@ -34,6 +34,11 @@ fn find<'s>(snapshot: &'s Snapshot, wanted: &str) -> Option<(AttemptKey, &'s Att
     }
 }
 
+/// The attempt that an id names.
+pub(super) fn attempt_named(snapshot: &Snapshot, wanted: &str) -> Option<crate::domain::id::AttemptId> {
+    find(snapshot, wanted).map(|(_, attempt)| attempt.id)
+}
+
 async fn open(setup: &Setup, wanted: &str) -> Result<(Session, AttemptKey, Attempt), Failure> {
     if setup.read_only {
         return Err(Failure::from_refusal(&Refusal::ReadOnly));

@@ -37,6 +37,8 @@ struct Running {
     address: SocketAddr,
     url: Arc<str>,
     server: Mutex<Option<AbortHandle>>,
+    /// Holds the port of one that refuses from the start.
+    _refusing: Option<tokio::net::TcpSocket>,
 }
 
 /// One agent, as the headless demo lists it.
@@ -67,16 +69,20 @@ impl Fleet {
         let mut agents = Vec::with_capacity(scenario.agents.len());
         for (index, part) in scenario.agents.iter().enumerate() {
             let fault = (index < faulty).then(|| Fault::ALL[index % Fault::ALL.len()]);
-            let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-            let address = listener.local_addr()?;
+            let (listener, refusing, address) = if fault == Some(Fault::Down) {
+                let (socket, address) = server::refuse()?;
+                (None, Some(socket), address)
+            } else {
+                let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+                let address = listener.local_addr()?;
+                (Some(listener), None, address)
+            };
             let url: Arc<str> = format!("http://{address}").into();
             let mind = Arc::new(Mind::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone()));
-            let server = if fault == Some(Fault::Down) {
-                None
-            } else {
-                Some(tokio::spawn(server::serve(listener, mind.clone(), url.clone())).abort_handle())
-            };
-            agents.push(Running { mind, address, url, server: Mutex::new(server) });
+            let server = listener.map(|listener| {
+                tokio::spawn(server::serve(listener, mind.clone(), url.clone())).abort_handle()
+            });
+            agents.push(Running { mind, address, url, server: Mutex::new(server), _refusing: refusing });
         }
         let places = agents.iter().map(|agent| (agent.mind.part.name.clone(), agent.url.clone())).collect();
         let courier = tokio::spawn(carry(errands, places, clock)).abort_handle();

@@ -126,6 +126,8 @@ pub struct Agent {
     pub card: Option<Arc<Card>>,
     /// When that card was first seen.
     pub card_since: At,
+    /// What it changed, and when; none if it is the first.
+    pub card_change: Option<(At, Untrusted)>,
     /// The interface that we call.
     pub interface: Option<Arc<Interface>>,
     /// The dialect that a call has shown to work, if it is not the card's first.

@@ -8,7 +8,7 @@ use super::fact::{Fact, Owner, What};
 use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use super::message::{Fingerprint, text_hash};
-use super::problem::{Problem, Subject};
+use super::problem::{Muted, Problem, Subject, Taken};
 use super::state::{Changed, State};
 use super::time::At;
 
@@ -26,12 +26,11 @@ pub fn apply(state: &mut State, fact: &Fact) {
 
 fn apply_to_watch(state: &mut State, fact: &Fact) {
     match &fact.what {
-        What::ProblemRaised { number, kind, agent, attempt, source, text, next } => {
+        What::ProblemRaised { number, kind, agent, source, text, next, .. } => {
             let agent = agent.and_then(|id| state.agent_key(id));
             let source = source.as_deref().and_then(|name| state.source_key(name));
-            let subject = match (attempt.and_then(|(_, id)| state.attempt_key(id)), agent) {
-                _ if source.is_some() => source.map_or(Subject::Console, Subject::Source),
-                (Some(attempt), _) => Subject::Attempt(attempt),
+            let subject = match (source, agent) {
+                (Some(source), _) => Subject::Source(source),
                 (None, Some(agent)) => Subject::Agent(agent),
                 (None, None) => Subject::Console,
             };
@@ -45,6 +44,8 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
                 next: next.clone(),
                 since: fact.at,
                 cleared: None,
+                taken: None,
+                muted: None,
             });
         }
         What::ProblemReworded { number, text, next } => edit_problem(state, *number, |problem| {
@@ -54,9 +55,24 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
         What::ProblemCleared { number } => {
             edit_problem(state, *number, |problem| problem.cleared = Some(fact.at));
             let key = state.problem_numbers.get(number).copied();
-            if let Some(problem) = key.and_then(|key| state.problems.get(key)) {
+            if let Some(key) = key
+                && let Some(problem) = state.problems.get(key)
+                && state.raised.get(&(problem.kind, problem.subject)) == Some(&key)
+            {
                 state.raised.remove(&(problem.kind, problem.subject));
             }
+        }
+        What::ProblemTaken { number, by } => edit_problem(state, *number, |problem| {
+            problem.taken = Some(Taken { by: by.clone(), at: fact.at });
+        }),
+        What::ProblemGivenBack { number, .. } => {
+            edit_problem(state, *number, |problem| problem.taken = None);
+        }
+        What::ProblemMuted { number, by, why, until } => edit_problem(state, *number, |problem| {
+            problem.muted = Some(Muted { by: by.clone(), why: why.clone(), until: *until });
+        }),
+        What::ProblemUnmuted { number, .. } => {
+            edit_problem(state, *number, |problem| problem.muted = None);
         }
         What::ProblemForgotten { number } => {
             if let Some(key) = state.problem_numbers.remove(number) {
@@ -126,6 +142,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             sources: Arc::default(),
             card: None,
             card_since: At::ZERO,
+            card_change: None,
             interface: None,
             settled: None,
             health: Health::Unknown,
@@ -156,6 +173,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             agent.card = Some(card.clone());
             agent.card_since = fact.at;
         }
+        What::CardChanged { words } => agent.card_change = Some((fact.at, words.clone())),
         What::InterfaceChosen { interface } => agent.interface.clone_from(interface),
         What::DialectSettled { dialect } => agent.settled = Some(*dialect),
         What::HealthChanged { health, cause, last_seen } => {

@@ -110,6 +110,15 @@ pub enum Cause {
     Unsupported(Untrusted),
     /// So many of its last 20 calls failed.
     Failing(u32),
+    /// So many of its last tasks failed.
+    TasksFailing {
+        /// Failed.
+        failed: u32,
+        /// Of so many that ended.
+        of: u32,
+    },
+    /// Its card answers, and the interface that the card names does not.
+    Interface(Box<Cause>),
     /// Its answers take longer than they should: the 95th percentile, and what it is measured by.
     Slow {
         /// The 95th percentile of its last calls.
@@ -201,6 +210,10 @@ impl Cause {
             Self::Stopping => "start the console again",
             Self::Credential(_) => "correct the reference to the secret",
             Self::Unsupported(_) => "see the agent's card for what it offers",
+            Self::TasksFailing { .. } => {
+                "see its failed tasks and what changed before; send no work there until it is well"
+            }
+            Self::Interface(cause) => cause.next_step(),
             Self::Failing(_) => "see the failed calls in the wire view",
             Self::Slow { .. } => "look at the agent's load",
             Self::StaleCard(cause) => cause.next_step(),
@@ -239,6 +252,11 @@ impl fmt::Display for Cause {
             Self::Stopping => f.write_str("the engine is stopping"),
             Self::Credential(why) => write!(f, "its credential cannot be read: {why}"),
             Self::Unsupported(what) => write!(f, "{what}"),
+            Self::TasksFailing { failed, of } if failed == of => {
+                write!(f, "all of its last {of} tasks failed")
+            }
+            Self::TasksFailing { failed, of } => write!(f, "{failed} of its last {of} tasks failed"),
+            Self::Interface(cause) => write!(f, "its card answers, its interface does not: {cause}"),
             Self::Failing(failed) => write!(f, "{failed} of its last 20 calls failed"),
             Self::Slow { p95, limit } => {
                 write!(f, "its answers take {} (p95), more than {}", seconds(*p95), seconds(*limit))

@@ -1,6 +1,6 @@
 //! The deterministic core: state, what is under way, and one `step` that decides.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use super::agent::Health;
 use super::apply::apply;
 use super::card::Card;
 use super::cause::Cause;
-use super::decide;
+use super::decide::{self, evidence::Evidence};
 use super::effect::{Effect, ListQuery, Order};
 use super::fact::{Fact, Owner, What};
 use super::id::{AgentKey, AttemptKey, CallId, Seed, SourceKey};
 use super::input::{Input, Reply, Rules};
 use super::intent::{Receipt, Refusal};
 use super::message::Message;
+use super::problem::Kind;
 use super::state::State;
 use super::task::TaskState;
 use super::text::Untrusted;
@@ -106,9 +107,13 @@ pub(super) struct Live {
     pub watches: BTreeMap<AttemptKey, Watch>,
     /// Listed agents by the name that they would have if they were alone, in order.
     pub names: BTreeMap<Untrusted, BTreeSet<(u32, AgentKey)>>,
+    /// Attempts that belong to a problem, by agent and kind.
+    pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,
+    /// This machine lets the engine wait.
+    pub busy: bool,
 }
 
 /// One thing that becomes due.
@@ -126,6 +131,12 @@ pub(super) enum Timer {
     Cancel(AttemptKey),
     /// Look once more for a sending that may have arrived.
     Lookup(AttemptKey),
+    /// Ask the agent's interface again whether it answers.
+    Check(AgentKey),
+    /// Look whether an agent's problems are over by themselves.
+    Lint(AgentKey),
+    /// A problem is heard of again.
+    Mute(u32),
     /// Forget what is older than the rules keep.
     Retention,
 }
@@ -141,6 +152,8 @@ pub(super) struct Pending {
 #[derive(Clone, Debug)]
 pub(super) enum PendingWhat {
     Probe,
+    /// A cheap real call of the interface.
+    Check,
     /// A sending of an attempt, or an answer within it.
     Send(SendCall),
     /// A subscription.
@@ -202,8 +215,15 @@ pub(super) struct AgentLive {
     /// True once a probe of this process has answered.
     pub reached: bool,
     pub last_sign: At,
-    pub outcomes: VecDeque<(At, bool)>,
-    pub latencies: VecDeque<(At, Duration)>,
+    pub evidence: Evidence,
+    /// A check of the interface that is under way.
+    pub check: Option<CallId>,
+    /// Checks of the interface that failed in a row.
+    pub check_strikes: u8,
+    /// Its card answers, its interface does not.
+    pub interface_fault: Option<Arc<Cause>>,
+    /// The last call of its interface that was answered.
+    pub answered: At,
     pub express: bool,
     /// A call, not the card, was refused for want of a login.
     pub login: Option<Arc<Cause>>,

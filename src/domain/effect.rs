@@ -1,6 +1,7 @@
 //! What the core tells the shell to do. Each effect ends in exactly one [`super::input::Input`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::card::Interface;
 use super::id::{AgentKey, AttemptKey, CallId, ContextId, TaskId};
@@ -29,6 +30,13 @@ pub enum Order {
         url: Arc<str>,
         /// Ask only for changes.
         etag: Option<Untrusted>,
+        /// Silence for so long is an answer too.
+        limit: Duration,
+    },
+    /// Ask the interface for a task that nobody has: any answer of A2A shows that it works.
+    Check {
+        /// How.
+        interface: Arc<Interface>,
     },
     /// Send a message; gated.
     Send {
@@ -88,6 +96,7 @@ impl Order {
         match self {
             Self::Send { .. } | Self::Cancel { .. } => true,
             Self::Probe { .. }
+            | Self::Check { .. }
             | Self::Get { .. }
             | Self::List { .. }
             | Self::Subscribe { .. }

@@ -25,6 +25,31 @@ pub enum Owner {
     Job(JobId),
 }
 
+/// What an operator can change at an agent, but for sending.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Act {
+    /// Asked for the end of a task.
+    Cancel,
+    /// Answered a question.
+    Answer,
+    /// Sent once more what may not have arrived.
+    Resend,
+    /// Took it as lost.
+    PresumeLost,
+}
+
+impl Act {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cancel => "asked for the end of",
+            Self::Answer => "answered",
+            Self::Resend => "sent again",
+            Self::PresumeLost => "took as lost",
+        }
+    }
+}
+
 /// One thing that happened, with everything that was chosen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fact {
@@ -87,6 +112,62 @@ pub enum What {
         /// `p-N`
         number: u32,
     },
+    /// Somebody attends to a problem.
+    ProblemTaken {
+        /// `p-N`
+        number: u32,
+        /// Who.
+        by: Untrusted,
+    },
+    /// Nobody attends to a problem any more.
+    ProblemGivenBack {
+        /// `p-N`
+        number: u32,
+        /// Who said so.
+        by: Untrusted,
+    },
+    /// Nobody wants to hear of a problem for a while.
+    ProblemMuted {
+        /// `p-N`
+        number: u32,
+        /// Who said so.
+        by: Untrusted,
+        /// Why.
+        why: Untrusted,
+        /// Until when.
+        until: At,
+    },
+    /// A problem is heard of again.
+    ProblemUnmuted {
+        /// `p-N`
+        number: u32,
+        /// Who said so; nobody if its time was over.
+        by: Option<Untrusted>,
+    },
+    /// A note for whoever comes next.
+    NoteMade {
+        /// About this problem.
+        problem: Option<u32>,
+        /// About this agent.
+        agent: Option<AgentId>,
+        /// About this attempt of this job.
+        attempt: Option<(JobId, AttemptId)>,
+        /// Who.
+        by: Untrusted,
+        /// What.
+        text: Untrusted,
+    },
+    /// An operator changed something at an agent.
+    Acted {
+        /// Who.
+        by: Untrusted,
+        /// What.
+        act: Act,
+        /// Of which attempt of which job.
+        attempt: (JobId, AttemptId),
+        /// At which agent.
+        agent: AgentId,
+    },
     /// A cleared problem was removed.
     ProblemForgotten {
         /// `p-N`
@@ -148,6 +229,11 @@ pub enum What {
     CardSeen {
         /// The card.
         card: Arc<Card>,
+    },
+    /// What the card that was just read changed, in words.
+    CardChanged {
+        /// `version 2.4.0 → 2.4.1; skills: + refund`
+        words: Untrusted,
     },
     /// The interface that we call was chosen anew.
     InterfaceChosen {

@@ -58,6 +58,8 @@ pub enum Input {
         /// Until.
         until: At,
     },
+    /// This machine lets the engine wait, or no longer: what is slow now may be our own fault.
+    Busy(bool),
     /// How much the store holds, in bytes, for retention.
     StoreSize(u64),
     /// The deadline has come.

@@ -6,6 +6,7 @@ use super::agent::AgentSpec;
 use super::cause::Cause;
 use super::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
 use super::message::{Json, Part};
+use super::problem::ProblemAct;
 use super::text::Untrusted;
 
 /// A wish. Each is reachable from the console, the command line and the socket.
@@ -58,6 +59,28 @@ pub enum Intent {
         /// In the order typed.
         specs: Vec<AgentSpec>,
     },
+    /// Do something about a problem.
+    OnProblem {
+        /// `p-N`
+        number: u32,
+        /// What.
+        act: ProblemAct,
+        /// Who.
+        by: Untrusted,
+    },
+    /// Keep a note for whoever comes next.
+    Note {
+        /// About this problem.
+        problem: Option<u32>,
+        /// About this agent.
+        agent: Option<AgentId>,
+        /// About this attempt.
+        attempt: Option<AttemptId>,
+        /// Who.
+        by: Untrusted,
+        /// What.
+        text: Untrusted,
+    },
     /// Follow a task that we do not know yet.
     Adopt {
         /// The agent.
@@ -89,14 +112,16 @@ pub struct Send {
 }
 
 impl Intent {
-    /// True for intents that change something at an agent.
+    /// True for intents that change something, at an agent or for other operators.
     pub fn acts(&self) -> bool {
         match self {
             Self::Send(_)
             | Self::Answer { .. }
             | Self::Cancel { .. }
             | Self::Resend { .. }
-            | Self::PresumeLost { .. } => true,
+            | Self::PresumeLost { .. }
+            | Self::OnProblem { .. }
+            | Self::Note { .. } => true,
             Self::CheckAgent { .. }
             | Self::CheckTask { .. }
             | Self::AddAgents { .. }

@@ -9,6 +9,7 @@ pub mod agent;
 pub mod apply;
 pub mod attention;
 pub mod card;
+pub mod card_change;
 pub mod cause;
 pub mod core;
 pub mod decide;

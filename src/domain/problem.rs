@@ -1,6 +1,8 @@
 //! Faults that the console finds: each with its subject, since when, and the next step.
 
-use super::id::{AgentKey, AttemptKey, SourceKey};
+use super::id::{AgentKey, SourceKey};
+use super::job::{Attempt, Phase};
+use super::task::{CancelMark, Verdict};
 use super::text::Untrusted;
 use super::time::At;
 
@@ -26,15 +28,13 @@ impl Severity {
     }
 }
 
-/// Whom a problem is about.
+/// Whom a problem is about. Tasks are told with their agent: one silent agent is one problem, not forty.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Subject {
     /// This console.
     Console,
-    /// An agent.
+    /// An agent, or tasks of it.
     Agent(AgentKey),
-    /// A sending, or the task that came of it.
-    Attempt(AttemptKey),
     /// A source of agents.
     Source(SourceKey),
 }
@@ -80,14 +80,30 @@ macro_rules! kinds {
 }
 
 kinds! {
-    AgentDown "agent-down" Bad "An agent refuses connections, resets them or is silent."
-        "when a call to it succeeds",
+    AgentDown "agent-down" Bad "An agent refuses connections or resets them, or there is no way to it."
+        "when it answers again",
+    AgentFrozen "agent-frozen" Bad "An agent takes connections and answers nothing, or vanished without closing them."
+        "when it answers again",
+    CertificateBroken "certificate-broken" Bad "An agent's certificate has expired, or cannot be trusted."
+        "when a connection to it can be trusted again",
     LoginNeeded "login-needed" Bad "An agent answers 401 or 403."
         "when it takes our credentials",
-    AgentDegraded "agent-degraded" Warn "An agent answers, but slowly, with failures or with an unreadable card."
+    AgentFailing "agent-failing" Bad "An agent fails the tasks that it is given."
+        "when it ends eight tasks in a row well, or fewer than a tenth of the last twenty badly",
+    AgentSlow "agent-slow" Warn "An agent answers calls that should be quick far slower than usual."
+        "when its calls of two minutes are quick again",
+    AgentDegraded "agent-degraded" Warn "An agent fails calls, or its card can no longer be read."
         "when its last 20 calls are well again and its card can be read",
+    AgentFlapping "agent-flapping" Warn "An agent goes away and comes back again and again."
+        "when it has stayed for ten minutes",
+    OverCapacity "over-capacity" Warn "An agent has more tasks than it says it takes at once."
+        "when it has a fifth less than it takes",
     NotSpoken "agent-not-spoken" Info "An agent is reachable but offers nothing that this console speaks."
         "when its card offers JSON-RPC of A2A 1.0 or 0.3",
+    CardChanged "card-changed" Info "An agent's card is another one than before."
+        "an hour after the change",
+    ClockSkew "clock-skew" Info "An agent's clock differs from ours."
+        "when it is right within fifteen seconds",
     JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused."
         "when the journal can be written again",
     SourceFailing "source-failing" Warn "A source of agents cannot be read; the agents that it named stay."
@@ -131,4 +147,89 @@ pub struct Problem {
     pub since: At,
     /// When it was over.
     pub cleared: Option<At>,
+    /// Who attends to it.
+    pub taken: Option<Taken>,
+    /// Nobody wants to hear of it for a while.
+    pub muted: Option<Muted>,
+}
+
+/// Who attends to a problem.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// Who.
+    pub by: Untrusted,
+    /// Since when.
+    pub at: At,
+}
+
+/// Why nobody wants to hear of a problem, and for how long.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Muted {
+    /// Who said so.
+    pub by: Untrusted,
+    /// Why.
+    pub why: Untrusted,
+    /// Until when.
+    pub until: At,
+}
+
+/// What an operator does about a problem.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProblemAct {
+    /// Attends to it.
+    Take,
+    /// Does not any more.
+    GiveBack,
+    /// Wants to hear nothing of it for a while.
+    Mute {
+        /// For how long.
+        time: std::time::Duration,
+        /// Why.
+        why: Untrusted,
+    },
+    /// Wants to hear of it again.
+    Unmute,
+}
+
+impl Problem {
+    /// The word in JSON: `open`, `taken`, `muted` or `over`.
+    pub fn state(&self) -> &'static str {
+        match (self.cleared, &self.muted, &self.taken) {
+            (Some(_), ..) => "over",
+            (_, Some(_), _) => "muted",
+            (_, _, Some(_)) => "taken",
+            _ => "open",
+        }
+    }
+}
+
+impl Kind {
+    /// Those that are about tasks of an agent.
+    pub const OF_TASKS: &'static [Self] = &[
+        Self::SendUncertain,
+        Self::TaskLost,
+        Self::TaskStalled,
+        Self::TaskSilent,
+        Self::TaskConflict,
+        Self::CancelIgnored,
+        Self::CancelUnconfirmed,
+    ];
+
+    /// True if an attempt belongs to the problem of this kind with its agent.
+    pub fn is_about(self, attempt: &Attempt) -> bool {
+        let task = attempt.task.as_ref();
+        let verdict = |is: Verdict| task.is_some_and(|task| task.verdict == Some(is));
+        let cancel = |is: CancelMark| task.is_some_and(|task| task.cancel == Some(is) && !task.is_over());
+        match self {
+            Self::SendUncertain => attempt.phase == Phase::Uncertain,
+            Self::TaskLost => verdict(Verdict::Lost),
+            Self::TaskStalled => verdict(Verdict::Stalled),
+            Self::TaskSilent => verdict(Verdict::Silent),
+            Self::TaskConflict => verdict(Verdict::Conflict),
+            Self::CancelIgnored => cancel(CancelMark::Agreed) || cancel(CancelMark::Unconfirmed),
+            Self::CancelUnconfirmed => cancel(CancelMark::Unconfirmed),
+            Self::AgentFailing => task.is_some_and(|task| task.state == super::task::TaskState::Failed),
+            _ => attempt.is_live() || attempt.is_doubtful(),
+        }
+    }
 }

@@ -158,9 +158,19 @@ impl State {
         self.open.get(&agent).map_or(0, BTreeSet::len)
     }
 
+    /// A problem by its number.
+    pub fn problem(&self, number: u32) -> Option<&Problem> {
+        self.problems.get(*self.problem_numbers.get(&number)?)
+    }
+
     /// The open problem of a kind about a subject.
     pub fn raised(&self, kind: Kind, subject: Subject) -> Option<&Problem> {
         self.problems.get(*self.raised.get(&(kind, subject))?)
+    }
+
+    /// Which problem is the open one of a kind about a subject.
+    pub fn raised_key(&self, kind: Kind, subject: Subject) -> Option<ProblemKey> {
+        self.raised.get(&(kind, subject)).copied()
     }
 
     /// True if there is no open problem at all.
@@ -210,11 +220,8 @@ impl State {
             state.insert_source(source);
         }
         for row in rows.problems {
-            let subject = match (row.attempt, row.agent) {
-                _ if row.source.is_some() => {
-                    row.source.and_then(|name| state.source_key(&name)).map(Subject::Source)
-                }
-                (Some(attempt), _) => state.attempt_key(attempt).map(Subject::Attempt),
+            let subject = match (row.source, row.agent) {
+                (Some(source), _) => state.source_key(&source).map(Subject::Source),
                 (None, Some(agent)) => state.agent_key(agent).map(Subject::Agent),
                 (None, None) => Some(Subject::Console),
             };
@@ -459,8 +466,6 @@ pub struct ProblemRow {
     pub problem: Problem,
     /// Its agent.
     pub agent: Option<AgentId>,
-    /// Its attempt.
-    pub attempt: Option<AttemptId>,
     /// Its source of agents.
     pub source: Option<Arc<str>>,
 }

@@ -57,3 +57,33 @@ impl Sub<Duration> for At {
 /// Only for showing and for telling the skew between two clocks: a peer's clock may be anything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PeerTime(pub i64);
+/// `500ms`, `30s`, `5m`, `2h`, `7d`, or a bare number of seconds; also `1m30s`.
+///
+/// # Errors
+/// What a duration looks like.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let fault = || format!("not a duration: {text:?}; write 500ms, 30s, 5m, 2h or 7d");
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|end| *end > 0).ok_or_else(fault)?;
+        let number: u64 = rest[..digits].parse().map_err(|_| fault())?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
+        let millis = match &rest[..letters] {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            _ => return Err(fault()),
+        };
+        total += Duration::from_millis(number.checked_mul(millis).ok_or_else(fault)?);
+        rest = &rest[letters..];
+    }
+    if total.is_zero() { Err(fault()) } else { Ok(total) }
+}

@@ -54,14 +54,19 @@ async fn run(tools: Tools, effect: Effect) {
     let Effect { call, agent, what } = effect;
     let line = tools.net.tap().line(agent, call.0);
     match what {
-        Order::Probe { url, etag } => {
+        Order::Probe { url, etag, limit } => {
             let _place = tools.reads.acquire().await;
-            let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), net::PROBE).await;
+            let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), limit).await;
             let outcome = match answer {
                 Ok(answer) => Outcome::Probed { card: answer.card, took: answer.took, server: answer.server },
                 Err(failure) => Outcome::Failed(failure),
             };
             tools.lane.send(call, outcome).await;
+        }
+        Order::Check { interface } => {
+            let _place = tools.reads.acquire().await;
+            let nobody = TaskId::from(net::NOBODYS_TASK);
+            unary(&tools, &line, call, &interface, &Request::Get(&nobody), net::PROBE).await;
         }
         Order::Get { interface, task, .. } => {
             let _place = tools.reads.acquire().await;

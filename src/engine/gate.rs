@@ -237,16 +237,14 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
             }
             Changed::Problem(key) => {
                 if let Some(problem) = state.problems().get(key) {
-                    let (mut attempt, mut source) = (None, None);
-                    match problem.subject {
-                        Subject::Attempt(key) => attempt = state.attempt(key).map(|attempt| attempt.id),
+                    let source = match problem.subject {
                         Subject::Source(key) => {
-                            source = state.sources().get(key).map(|source| source.spec.name.clone());
+                            state.sources().get(key).map(|source| source.spec.name.clone())
                         }
-                        Subject::Agent(_) | Subject::Console => {}
-                    }
+                        Subject::Agent(_) | Subject::Console => None,
+                    };
                     let agent = problem.agent.and_then(agent_id);
-                    batch.problems.push(ProblemRow { problem: problem.clone(), agent, attempt, source });
+                    batch.problems.push(ProblemRow { problem: problem.clone(), agent, source });
                 }
             }
             Changed::Source(key) => {

@@ -43,6 +43,10 @@ const PUBLISH: Duration = Duration::from_millis(33);
 const BEAT: Duration = Duration::from_secs(2);
 /// A beat that comes this late means that nobody watched: the machine slept, or we were stopped.
 const PAUSE: Duration = Duration::from_secs(8);
+/// A deadline that is kept so late means that this machine has no time for us.
+const LATE: Duration = Duration::from_millis(250);
+/// And for so long after it.
+const CALM: Duration = Duration::from_secs(5);
 /// The journal says that the engine is alive this often.
 const ALIVE: Duration = Duration::from_secs(10);
 /// One turn takes at most so many inputs, or so long; then everything else gets its turn.
@@ -86,6 +90,8 @@ pub(super) struct Runner {
     published: Option<Instant>,
     events: Arc<AtomicU64>,
     last_events: (Instant, u64),
+    /// When this machine last let the loop wait, as long as the core believes it to be busy.
+    busy: Option<Instant>,
     last_at: At,
     /// Rows that changed since the last publication.
     changed: Vec<crate::domain::state::Changed>,
@@ -150,6 +156,7 @@ impl Runner {
             published: None,
             events: Arc::default(),
             last_events: (Instant::now(), 0),
+            busy: None,
             last_at: At::ZERO,
             changed: Vec::new(),
             out: Out::default(),
@@ -315,6 +322,7 @@ impl Runner {
                         self.gate.beat();
                     }
                     self.measure_events();
+                    self.calm_down();
                     let calls = &mut self.calls;
                     calls.retain(|_, task| !task.is_finished());
                 }
@@ -391,8 +399,22 @@ impl Runner {
 
     fn keep_deadlines(&mut self, by: At) {
         let at = self.at(by);
-        if self.core.deadline().is_some_and(|due| due <= at) {
-            self.step(at, Input::Deadline);
+        let Some(due) = self.core.deadline().filter(|due| *due <= at) else { return };
+        if at.since(due) > LATE {
+            if self.busy.is_none() {
+                self.step(at, Input::Busy(true));
+            }
+            self.busy = Some(Instant::now());
+        }
+        self.step(at, Input::Deadline);
+    }
+
+    /// A while after the last late deadline, what is slow is an agent's own doing again.
+    fn calm_down(&mut self) {
+        if self.busy.is_some_and(|since| since.elapsed() > CALM) {
+            self.busy = None;
+            let at = self.at(self.clock.now());
+            self.step(at, Input::Busy(false));
         }
     }
 

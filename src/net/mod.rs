@@ -21,8 +21,10 @@ pub use stream::EventReader;
 
 use std::time::Duration;
 
-/// A probe must be answered within this.
-pub const PROBE: Duration = Duration::from_secs(5);
+/// A card that a command asks for, and a check of an interface, must be answered within this.
+pub const PROBE: Duration = Duration::from_secs(6);
+/// The id of a task that no agent has, to ask whether an interface answers.
+pub const NOBODYS_TASK: &str = "00000000-0000-0000-0000-000000000000";
 /// A connection must stand within this.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// A read or a listing must be answered within this.

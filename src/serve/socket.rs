@@ -345,13 +345,9 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
                 key,
                 snapshot.problems.get(key).map(|problem| {
                     let problem_row = problem.clone();
-                    let mut row =
-                        ProblemRow { problem: problem_row, agent: None, attempt: None, source: None }.put();
+                    let mut row = ProblemRow { problem: problem_row, agent: None, source: None }.put();
                     if let Some(agent) = problem.agent {
                         row = with(row, "agent_key", &agent.0.to_string());
-                    }
-                    if let Subject::Attempt(attempt) = problem.subject {
-                        row = with(row, "attempt_key", &attempt.0.to_string());
                     }
                     if let Subject::Source(source) = problem.subject {
                         row = with(row, "source_key", &source.0.to_string());

@@ -111,8 +111,8 @@ impl Reader {
         for row in
             self.bodies::<ProblemRow>("problem", "SELECT version, body FROM problem ORDER BY number")?
         {
-            let ProblemRow { problem, agent, attempt, source } = row;
-            rows.problems.push(state::ProblemRow { problem, agent, attempt, source });
+            let ProblemRow { problem, agent, source } = row;
+            rows.problems.push(state::ProblemRow { problem, agent, source });
         }
         Ok(loaded)
     }

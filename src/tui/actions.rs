@@ -115,12 +115,15 @@ actions! {
     Check "check-now" Understand ["ctrl-r"] "check" "Check now: probe the agent, read the task.",
     New "new-task" Act ["n"] "new" "A new task.",
     EditCopy "edit-copy" Act ["e"] "edit a copy" "Edit a copy of this task and send it.",
-    Answer "answer" Act ["a"] "answer" "Answer the question.",
+    Answer "answer" Act ["a"] "answer" "Attend to it: answer the question, take the problem.",
     Again "again" Act ["r"] "again" "Again: what may not have arrived is sent once more, or taken as lost.",
+    Mute "mute" Act ["m"] "mute" "Hear nothing of a problem for a while, with a reason.",
+    Undo "undo" Act ["u"] "undo" "Undo what can be undone: a mute, a take.",
     Cancel "cancel" Act ["x"] "cancel" "End the task, and see that it ended.",
     Mark "mark" Keep ["space"] "mark" "Mark the row; in a text, a page down.",
     MarkAll "mark-all" Keep ["*"] "mark all" "Mark all that the filter shows.",
     MarkTo "mark-to-here" Keep ["ctrl-space"] "mark to here" "Mark from the last mark to here.",
+    Note "note" Keep ["b"] "note" "Keep a note about this row, for whoever comes next.",
     Copy "copy" Keep ["y"] "copy" "Copy: command, id, curl, JSON, table; shows what went to the clipboard.",
     Help "help" Always ["?", "f1"] "help" "Help for here; f1 works while typing too.",
     Redraw "redraw" Always ["ctrl-l"] "redraw" "Draw everything afresh.",
@@ -171,7 +174,17 @@ impl Action {
 
     /// True for the letters that act.
     pub fn acts(self) -> bool {
-        matches!(self, Self::New | Self::EditCopy | Self::Answer | Self::Again | Self::Cancel)
+        matches!(
+            self,
+            Self::New
+                | Self::EditCopy
+                | Self::Answer
+                | Self::Again
+                | Self::Cancel
+                | Self::Mute
+                | Self::Undo
+                | Self::Note
+        )
     }
 }
 

@@ -4,12 +4,15 @@ use super::model::{Cmd, Model};
 use super::overlays::Overlay;
 use super::overlays::card::{About, Card};
 use super::overlays::composer::{Composer, Draft, For};
+use super::overlays::prompt::{Prompt, Words};
 use super::theme::Role;
 use super::update::{open, say};
 use super::views::{Target, View, inbox, raw};
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
 use crate::domain::message::{Content, Part, Role as Speaker};
+use crate::domain::problem::{Problem, ProblemAct};
+use crate::domain::text::Untrusted;
 
 pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let target = model.view.screen().target(&model.shared);
@@ -120,6 +123,58 @@ fn data_of(parts: &[Part]) -> String {
     data.unwrap_or_default()
 }
 
+/// The problem under the cursor, if that is what the view is about.
+fn problem(model: &Model) -> Option<Problem> {
+    let key = target(model).problem?;
+    model.shared.latest.problems.get(key).cloned()
+}
+
+fn on_problem(model: &Model, cmds: &mut Vec<Cmd>, number: u32, act: ProblemAct, words: String) {
+    let by = Untrusted::from(model.info().operator.as_str());
+    cmds.push(Cmd::Submit(Intent::OnProblem { number, act, by }, words));
+}
+
+/// Takes the problem under the cursor; false if there is none. Whatever it is about may still be answered.
+pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
+    let Some(problem) = problem(model) else { return false };
+    let number = problem.number;
+    let own = problem.taken.as_ref().is_some_and(|taken| *taken.by.line() == *model.info().operator);
+    if problem.cleared.is_some() {
+        say(model, Role::Quiet, format!("p-{number} is over"));
+    } else if own {
+        say(model, Role::Quiet, format!("p-{number} is yours already; u gives it back"));
+    } else {
+        on_problem(model, cmds, number, ProblemAct::Take, format!("p-{number} is yours; u gives it back"));
+    }
+    true
+}
+
+/// Asks for how long the problem under the cursor is muted, and why.
+pub(super) fn mute(model: &mut Model) {
+    match problem(model) {
+        Some(problem) if problem.cleared.is_none() => {
+            model.overlays.push(Overlay::Prompt(Prompt::words(Words::Mute(problem.number))));
+        }
+        Some(_) => say(model, Role::Quiet, "it is over".into()),
+        None => say(model, Role::Quiet, "no problem here to mute".into()),
+    }
+}
+
+/// Undoes a mute, else a take.
+pub(super) fn undo(model: &mut Model, cmds: &mut Vec<Cmd>) {
+    let Some(problem) = problem(model) else {
+        return say(model, Role::Quiet, "nothing to undo here".into());
+    };
+    let number = problem.number;
+    if problem.muted.is_some() {
+        on_problem(model, cmds, number, ProblemAct::Unmute, format!("p-{number} is heard of again"));
+    } else if problem.taken.is_some() {
+        on_problem(model, cmds, number, ProblemAct::GiveBack, format!("p-{number} is nobody's"));
+    } else {
+        say(model, Role::Quiet, format!("p-{number} is neither muted nor taken"));
+    }
+}
+
 pub(super) fn answer(model: &mut Model) {
     let target = target(model);
     let Some((key, attempt)) =
@@ -157,7 +212,7 @@ pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
 
 /// Opens a card about what is marked, else about what is under the cursor.
 pub(super) fn card(model: &mut Model, about: About) {
-    let mut keys = model.view.screen().marked();
+    let mut keys = model.view.screen().marked(&model.shared);
     if keys.is_empty() {
         keys.extend(target(model).attempt);
     }

@@ -2,9 +2,11 @@
 
 use crate::domain::agent::Agent;
 use crate::domain::card::Dialect;
+use crate::domain::id::AgentId;
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
 use crate::domain::message::{Content, Part};
+use crate::domain::problem::ProblemAct;
 use crate::domain::snapshot::Snapshot;
 use crate::protocol::{Request, codec};
 
@@ -125,6 +127,25 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
+        Intent::OnProblem { number, act, .. } => match act {
+            ProblemAct::Take => format!("quarterdeck{flags} problems take p-{number}"),
+            ProblemAct::GiveBack => format!("quarterdeck{flags} problems give-back p-{number}"),
+            ProblemAct::Unmute => format!("quarterdeck{flags} problems unmute p-{number}"),
+            ProblemAct::Mute { time, why } => format!(
+                "quarterdeck{flags} problems mute p-{number} --for {}s{}",
+                time.as_secs(),
+                reason(Some(why))
+            ),
+        },
+        Intent::Note { problem, agent, attempt, text, .. } => {
+            let named = |id: &AgentId| snapshot.agents.iter().find(|(_, row)| row.id == *id);
+            let on = problem
+                .map(|number| format!("p-{number}"))
+                .or_else(|| attempt.map(|attempt| attempt.to_string()))
+                .or_else(|| agent.as_ref().and_then(named).map(|(_, row)| reference(row)));
+            let on = on.map(|on| format!(" --on {on}")).unwrap_or_default();
+            format!("quarterdeck{flags} note{on} {}", quoted(text.raw()))
+        }
         Intent::Adopt { agent, task } => {
             let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();

@@ -49,7 +49,7 @@ impl Counts {
                 Health::Unknown | Health::Stale => counts.other += 1,
             }
         }
-        for (_, problem) in snapshot.open_problems() {
+        for (_, problem) in snapshot.open_problems().filter(|(_, problem)| problem.muted.is_none()) {
             let severity = problem.kind.severity();
             if severity > Severity::Info {
                 counts.problems += 1;

@@ -54,6 +54,8 @@ pub struct Start {
     pub story: Option<(watch::Receiver<Caption>, mpsc::Sender<bool>)>,
     /// Something to say first.
     pub greeting: Option<String>,
+    /// Where to go first: a problem, a name, an id.
+    pub place: Option<String>,
 }
 
 /// How a console ended.
@@ -127,6 +129,9 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     let mut model = Model::new(shared, start.mouse);
     if let Some(text) = start.greeting {
         super::update::say(&mut model, Role::Plain, text);
+    }
+    if let Some(place) = start.place {
+        super::update::go_to_reference(&mut model, &place);
     }
     let (captions, presenter) = start.story.unzip();
     let mut console = Console { handle: start.handle, news, presenter, follows: None, base };

@@ -7,7 +7,7 @@ use super::keymap::Chord;
 use super::layout;
 use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST, WireCache};
 use super::overlays::card::{About, Card};
-use super::overlays::prompt::Prompt;
+use super::overlays::prompt::{Prompt, Words};
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
 use super::views::{View, Wants, fleet, help, inbox, messages, problems, sources, tasks, wire};
@@ -513,14 +513,19 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
         ),
         Asked::Suspend => cmds.push(Cmd::Suspend),
         Asked::Quit => cmds.push(Cmd::Quit),
-        Asked::GoTo(wanted) => match commands::find(&model.shared, &wanted) {
-            Some(view) => open(model, view),
-            None => {
-                let wanted = crate::domain::text::Untrusted::from(wanted).shortened(60);
-                say(model, Role::Warn, format!("there is no command, agent, task, job or problem {wanted}"));
-            }
-        },
+        Asked::GoTo(wanted) => go_to_reference(model, &wanted),
         Asked::Wrong(why) => say(model, Role::Warn, why),
+    }
+}
+
+/// Goes to what a name or an id leads to.
+pub(super) fn go_to_reference(model: &mut Model, wanted: &str) {
+    match commands::find(&model.shared, wanted) {
+        Some(view) => open(model, view),
+        None => {
+            let wanted = crate::domain::text::Untrusted::from(wanted).shortened(60);
+            say(model, Role::Warn, format!("there is no command, agent, task, job or problem {wanted}"));
+        }
     }
 }
 
@@ -593,7 +598,15 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
             if model.shared.held {
                 hold(model, cmds);
             }
-            acts::answer(model);
+            if !acts::take_problem(model, cmds) {
+                acts::answer(model);
+            }
+        }
+        Action::Mute => acts::mute(model),
+        Action::Undo => acts::undo(model, cmds),
+        Action::Note => {
+            let target = model.view.screen().target(&model.shared);
+            model.overlays.push(Overlay::Prompt(Prompt::words(Words::Note(target))));
         }
         Action::Again => acts::card(model, About::Again),
         Action::Cancel => acts::card(model, About::Cancel),

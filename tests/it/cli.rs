@@ -370,6 +370,7 @@ fn what_the_console_offers_as_a_command_is_one() {
     use quarterdeck::cli::args::Cli;
     use quarterdeck::domain::intent::{Intent, Send};
     use quarterdeck::domain::message::Part;
+    use quarterdeck::domain::problem::ProblemAct;
     use quarterdeck::tui::command;
     let (mut scene, cast) = crate::console::three_in_the_morning();
     let snapshot = scene.publish(252.0);
@@ -388,6 +389,14 @@ fn what_the_console_offers_as_a_command_is_one() {
         }))
     };
     let why = Some(nasty.into());
+    let on_problem = |act| Intent::OnProblem { number: 7, act, by: "sam".into() };
+    let note = |problem, agent, attempt| Intent::Note {
+        problem,
+        agent,
+        attempt,
+        by: "sam".into(),
+        text: "its owner is on it".into(),
+    };
     for intent in [
         send(vec![Part::text(nasty)], None),
         send(vec![Part::text("--help")], Some("{\"a\": \"it's\"}")),
@@ -398,6 +407,13 @@ fn what_the_console_offers_as_a_command_is_one() {
         Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
         Intent::CheckTask { attempt },
         Intent::CheckAgent { agent: cast.cashier },
+        on_problem(ProblemAct::Take),
+        on_problem(ProblemAct::GiveBack),
+        on_problem(ProblemAct::Unmute),
+        on_problem(ProblemAct::Mute { time: std::time::Duration::from_secs(5400), why: nasty.into() }),
+        note(Some(7), None, None),
+        note(None, Some(cast.cashier), None),
+        note(None, None, Some(attempt)),
     ] {
         let offered = command::of_intent(&snapshot, " --fleet prod-eu", &intent);
         assert!(!offered.contains('\u{1b}'), "{offered:?}");
@@ -407,6 +423,48 @@ fn what_the_console_offers_as_a_command_is_one() {
         assert!(parsed.is_ok(), "{offered}\n{words:?}\n{}", parsed.unwrap_err());
         assert!(parsed.unwrap().command.is_some(), "{offered} is no verb");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shift_hands_over_what_it_took_muted_and_noted() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("gone", Behaviour::Steady)]);
+    desk.fleet.kill("gone");
+    desk.json(&["agents"]).await;
+    let id = desk.json(&["problems"]).await["problems"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(desk.run(&["problems", "--exit-code"]).await.status.code(), Some(1));
+    assert_eq!(desk.json(&["problems", "take", &id]).await["state"], "taken");
+    let muted = desk.json(&["problems", "mute", &id, "--for", "2h", "--why", "being moved"]).await;
+    assert_eq!((&muted["state"], &muted["why"]), (&"muted".into(), &"being moved".into()));
+    assert_eq!(desk.run(&["problems", "--exit-code"]).await.status.code(), Some(0));
+    fits(&schema("problems"), &desk.json(&["problems"]).await, "problems");
+    assert!(desk.run(&["note", "--on", &id, "asked the payments team"]).await.status.success());
+    assert!(desk.run(&["note", "--on", "steady", "looks fine"]).await.status.success());
+    for (args, code) in [
+        (vec!["problems", "take", "p-999"], 1),
+        (vec!["problems", "mute", &id, "--for", "2h", "--why", " "], 1),
+        (vec!["note", "--on", "nobody-of-this-name", "x"], 2),
+        (vec!["--read-only", "problems", "take", &id], 1),
+    ] {
+        assert_eq!(desk.error(&args).await.0, code, "{args:?}");
+    }
+    let handover = desk.json(&["handover"]).await;
+    assert_eq!(handover["open"][0]["id"], id);
+    let log: Vec<&str> =
+        handover["log"].as_array().unwrap().iter().filter_map(|row| row["what"].as_str()).collect();
+    let expected = [
+        format!("took {id}"),
+        format!("muted {id} until "),
+        format!("noted on {id}: asked the payments team"),
+        "noted on steady: looks fine".to_owned(),
+    ];
+    assert_eq!(log.len(), expected.len(), "{log:?}");
+    for (told, expected) in log.iter().zip(&expected) {
+        assert!(told.starts_with(expected.as_str()), "{told:?} is not {expected:?}");
+    }
+    let report = text(&desk.run(&["handover"]).await.stdout);
+    assert!(report.contains("being moved") && report.contains("## Acts and notes"), "{report}");
+    assert_eq!(desk.json(&["problems", "unmute", &id]).await["state"], "taken");
+    assert_eq!(desk.json(&["problems", "give-back", &id]).await["state"], "open");
 }
 
 /// The schemas of `docs/` name what is printed, all of it and nothing else.

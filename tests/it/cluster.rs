@@ -189,7 +189,7 @@ impl Server {
     fn kubeconfig(&self, dir: &Path, authority: Option<&Authority>) -> String {
         let mut cluster = json!({"server": format!("https://localhost:{}", self.port)});
         if let Some(authority) = authority {
-            let pem = base64::engine::general_purpose::STANDARD.encode(authority.issuer.pem());
+            let pem = base64::engine::general_purpose::STANDARD.encode(authority.pem());
             cluster["certificate-authority-data"] = json!(pem);
         }
         let config = json!({

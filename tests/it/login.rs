@@ -161,7 +161,7 @@ impl Desk {
 
 /// An authority, and a certificate of it.
 pub(crate) struct Authority {
-    pub(crate) issuer: CertifiedIssuer<'static, KeyPair>,
+    issuer: CertifiedIssuer<'static, KeyPair>,
 }
 
 impl Authority {
@@ -170,6 +170,10 @@ impl Authority {
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "test authority");
         Self { issuer: CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap() }
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     pub(crate) fn server(&self, name: &str, until: (i32, u8, u8)) -> ServerConfig {

@@ -317,6 +317,7 @@ impl World {
                 self.answer(call, Outcome::Probed { card, took, server: ServerTraits::default() });
             }
             Order::Send { message, stream, .. } => self.sent(index, call, &message, stream, lost_back),
+            Order::Check { .. } => self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound)),
             Order::Get { task, .. } => match self.agents[index].tasks.get(task.raw()).cloned() {
                 Some(mut toy) => {
                     if self.agents[index].lies && toy.state == TaskState::Completed {

@@ -37,10 +37,6 @@ pub(crate) fn rows_of(state: &State) -> Batch {
             .map(|(_, problem)| ProblemRow {
                 problem: problem.clone(),
                 agent: problem.agent.and_then(agent_id),
-                attempt: match problem.subject {
-                    quarterdeck::domain::problem::Subject::Attempt(key) => state.attempt(key).map(|a| a.id),
-                    _ => None,
-                },
                 source: match problem.subject {
                     quarterdeck::domain::problem::Subject::Source(key) => {
                         state.sources().get(key).map(|source| source.spec.name.clone())
@@ -308,6 +304,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         ]),
         card: None,
         card_since: At::ZERO,
+        card_change: Some((At::from_micros(6), "version 1 → 2".into())),
         interface: None,
         settled: None,
         health: Health::Unknown,

@@ -15,7 +15,7 @@ use super::super::message::{Hints, Message, Role};
 use super::super::task::{TaskReport, TaskState, Via};
 use super::super::text::Untrusted;
 use super::super::time::{At, PeerTime};
-use super::{dispatch, take, unknown, watch};
+use super::{dispatch, lint, take, unknown, watch};
 
 /// At most so many tasks of one agent are adopted on first contact.
 const AT_FIRST: u32 = 1000;
@@ -146,6 +146,7 @@ pub(super) fn listed(
         }
         ListWhy::Lookup(key) => look_up(turn, agent, key, query, tasks, next, issued),
         ListWhy::Adopt => {
+            // What ended before we watched says nothing about now.
             for report in tasks {
                 if turn.agent_live(agent).listing.budget == 0 {
                     break;
@@ -354,6 +355,7 @@ pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
         !matches!(pending.what,
         PendingWhat::Get(of, _) | PendingWhat::Stream(of) | PendingWhat::Cancel(of) if of == key)
     });
+    lint::forget(turn, &[key]);
     turn.job_fact(id, What::JobForgotten);
 }
 

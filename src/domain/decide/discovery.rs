@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::agent::{AgentSpec, Source, normalise_url};
+use super::super::agent::{AgentSpec, Health, Source, normalise_url};
 use super::super::cause::Cause;
-use super::super::core::{Timer, Turn};
+use super::super::core::{Listing, Timer, Turn};
 use super::super::discovery::{Found, News, SourceHealth, SourceSpec};
 use super::super::fact::What;
 use super::super::id::AgentKey;
@@ -221,8 +221,19 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
     }
     if leaves {
         turn.agent_fact(key, What::AgentUnlisted);
-        turn.clear_timer(Timer::Probe(key));
-        turn.clear_timer(Timer::List(key));
+        for timer in [Timer::Probe(key), Timer::List(key), Timer::Check(key)] {
+            turn.clear_timer(timer);
+        }
+        let live = turn.agent_live(key);
+        // If it comes back, it is met as if for the first time.
+        live.reached = false;
+        live.etag = None;
+        live.own_card = false;
+        live.listing = Listing { call: live.listing.call, ..Listing::default() };
+        let last_seen = live.last_sign;
+        if turn.health(key).takes_work() {
+            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen });
+        }
         watch::lose_sight(turn, key, turn.at, None);
     }
 }

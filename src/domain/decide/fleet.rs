@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::super::agent::{AgentSpec, Source, normalise_url};
 use super::super::card::{Card, Dialect, Interface, Offer};
+use super::super::card_change;
 use super::super::core::{Timer, Turn};
 use super::super::fact::{Owner, What};
 use super::super::id::{AgentId, AgentKey};
@@ -33,8 +34,17 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
         .collect();
     for key in gone {
         discovery::name_by_hand(turn, key, None);
+        // Whom a source named before the start is watched before the source tells it again.
+        ensure_probed(turn, key);
     }
     rename_all(turn);
+}
+
+/// Probes an agent unless that is under way or will come by itself.
+fn ensure_probed(turn: &mut Turn, key: AgentKey) {
+    if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
+        health::probe(turn, key);
+    }
 }
 
 /// The place behind all that are there.
@@ -47,9 +57,7 @@ pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32
     turn.agent_fact(key, What::AgentRelisted { spec: Arc::new(spec), order });
     name_base(turn, key);
     rechoose(turn, key);
-    if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
-        health::probe(turn, key);
-    }
+    ensure_probed(turn, key);
 }
 
 /// Adds agents for this run, behind those that are there; known ones are found again.
@@ -104,9 +112,7 @@ pub(super) fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
         }
         name_base(turn, key);
         rechoose(turn, key);
-        if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
-            health::probe(turn, key);
-        }
+        ensure_probed(turn, key);
         return key;
     }
     let at = turn.at;
@@ -175,7 +181,11 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
     let Some(agent) = turn.state().agent(key) else { return };
     if agent.card.as_ref().is_none_or(|known| known.digest != card.digest) {
         let disarmed = disarmed_in(&card);
+        let changed = agent.card.as_ref().map(|known| card_change::words(known, &card));
         turn.agent_fact(key, What::CardSeen { card });
+        if let Some(words) = changed.filter(|words| !words.is_empty()) {
+            turn.agent_fact(key, What::CardChanged { words: words.into() });
+        }
         if disarmed > 0 {
             turn.agent_fact(key, What::TextDisarmed { count: disarmed });
         }

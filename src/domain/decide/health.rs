@@ -10,6 +10,7 @@ use super::super::effect::Order;
 use super::super::fact::What;
 use super::super::id::AgentKey;
 use super::super::input::Outcome;
+use super::super::task::TaskState;
 use super::super::text::Untrusted;
 use super::super::time::At;
 use super::{adopt, dispatch, fleet, watch};
@@ -17,15 +18,16 @@ use super::{adopt, dispatch, fleet, watch};
 /// Refused or reset probes in a row until an agent is down, and the waits between them.
 const STRIKES: u8 = 3;
 const STRIKE_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
-/// Calls that are looked at, and the failures among them that make an agent degraded (over 10 %).
-const CALLS: usize = 20;
-const FAILURES: usize = 3;
-/// Evidence older than this says nothing about now.
-const EVIDENCE: Duration = Duration::from_secs(600);
-/// Until there is a usual time, slower than this is slow.
-const SLOW: Duration = Duration::from_secs(2);
-/// Calls kept for the usual time of the last hour.
-const LATENCIES: usize = 256;
+/// A probe is answered within this, or the agent is silent. One whose every call takes five seconds is slow.
+const PROBE: Duration = Duration::from_secs(6);
+/// An agent that is known to be slow is given more time.
+const SLOW_PROBE: Duration = Duration::from_secs(15);
+/// How long a probe may take, with something for a machine that is busy: what is told of the interval holds with it.
+const PROBE_TAKES: Duration = Duration::from_millis(6500);
+/// What a silent agent is given beyond 1.2 of its intervals, until it is called frozen (docs/health.md).
+const SILENCE: Duration = Duration::from_secs(5);
+/// So many ended tasks are read again after a start, to know how each agent has done.
+const REMEMBERED: usize = 50_000;
 
 /// Probes an agent now, unless a probe is under way.
 pub(super) fn probe(turn: &mut Turn, key: AgentKey) {
@@ -40,8 +42,9 @@ pub(super) fn probe(turn: &mut Turn, key: AgentKey) {
         return;
     }
     let etag = live.etag.clone().filter(|_| has_card);
+    let limit = if live.evidence.slow.is_some() { SLOW_PROBE } else { PROBE };
     turn.clear_timer(Timer::Probe(key));
-    let call = turn.call(key, PendingWhat::Probe, Order::Probe { url, etag });
+    let call = turn.call(key, PendingWhat::Probe, Order::Probe { url, etag, limit });
     turn.agent_live(key).probe = Some(call);
 }
 
@@ -53,9 +56,12 @@ fn probe_in(turn: &mut Turn, key: AgentKey, wait: Duration) {
 /// What came of a probe.
 pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
     turn.agent_live(key).probe = None;
+    if turn.state().agent(key).is_none_or(|agent| !agent.listed) {
+        return;
+    }
     let own = turn.state().agent(key).and_then(|agent| agent.spec.probe_interval);
-    let wait = own.unwrap_or(turn.core.rules.probe_interval);
-    let wait = turn.jittered(wait);
+    let interval = own.unwrap_or(turn.core.rules.probe_interval);
+    let wait = spaced(turn, interval);
     probe_in(turn, key, wait);
     match outcome {
         Outcome::Probed { card, took: _, server } => {
@@ -132,6 +138,10 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
             }
         }
         Cause::Stopping => {}
+        Cause::TimedOut(_) if turn.core.live.busy && turn.health(key) != Health::Down => {
+            // It may have answered, and we had no time to listen.
+            probe_in(turn, key, STRIKE_WAITS[0]);
+        }
         // Silence and broken TLS do not mend within seconds.
         _ => go_down(turn, key, cause),
     }
@@ -151,9 +161,81 @@ fn go_down(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
     }
 }
 
+/// How long until the next probe: the interval give or take a fifth, but so that a probe that is never
+/// answered ends within what is promised of silence.
+fn spaced(turn: &mut Turn, interval: Duration) -> Duration {
+    let promised = (interval * 6 / 5 + SILENCE).saturating_sub(PROBE_TAKES);
+    turn.jittered(interval).min(promised.max(interval / 4))
+}
+
+/// Asks the interface whether it answers, unless it has just shown that it does.
+pub(super) fn check(turn: &mut Turn, key: AgentKey) {
+    let Some(agent) = turn.state().agent(key).filter(|agent| agent.listed) else { return };
+    let Some(interface) = agent.interface.clone() else { return };
+    turn.clear_timer(Timer::Check(key));
+    if turn.agent_live(key).check.is_some() {
+        return;
+    }
+    let call = turn.call(key, PendingWhat::Check, Order::Check { interface });
+    turn.agent_live(key).check = Some(call);
+}
+
+/// The card has answered: the interface is asked too, if nothing else has lately.
+fn check_with_probe(turn: &mut Turn, key: AgentKey) {
+    let half = turn.core.rules.probe_interval / 2;
+    let at = turn.at;
+    let live = turn.agent_live(key);
+    let asked = live.listing.call.is_some();
+    if live.interface_fault.is_some() || (at.since(live.answered) > half && !asked) {
+        check(turn, key);
+    }
+}
+
+/// What came of asking the interface.
+pub(super) fn checked(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
+    turn.agent_live(key).check = None;
+    if turn.state().agent(key).is_none_or(|agent| !agent.listed) {
+        return;
+    }
+    let cause = match outcome {
+        Outcome::Failed(failure) => Some(failure.cause),
+        _ => None,
+    };
+    let Some(cause) = cause.filter(Cause::is_transport) else { return interface_answered(turn, key) };
+    let live = turn.agent_live(key);
+    if live.strikes > 0 || live.interface_fault.is_some() || turn.health(key) == Health::Down {
+        // The card does not answer either, or this is known.
+        return;
+    }
+    let live = turn.agent_live(key);
+    live.check_strikes = live.check_strikes.saturating_add(1);
+    let strikes = live.check_strikes;
+    let mends = matches!(cause, Cause::Refused | Cause::Reset | Cause::Dns(_) | Cause::Unreachable(_));
+    if mends && strikes < STRIKES {
+        let due = turn.at + STRIKE_WAITS[usize::from(strikes - 1)];
+        return turn.set_timer(Timer::Check(key), due);
+    }
+    let cause = Arc::new(Cause::Interface(Box::new(cause)));
+    turn.agent_live(key).interface_fault = Some(cause.clone());
+    go_down(turn, key, cause);
+}
+
+fn interface_answered(turn: &mut Turn, key: AgentKey) {
+    let live = turn.agent_live(key);
+    live.check_strikes = 0;
+    if live.interface_fault.take().is_some() {
+        live.reached = true;
+        settle(turn, key);
+    }
+}
+
 /// Judges an agent that answers, and does what waited for it.
 fn settle(turn: &mut Turn, key: AgentKey) {
     let was = turn.health(key);
+    if turn.agent_live(key).interface_fault.is_some() {
+        turn.agent_live(key).reached = false;
+        return check_with_probe(turn, key);
+    }
     let Some(agent) = turn.state().agent(key) else { return };
     if agent.interface.is_none() {
         let offers = agent.card.as_ref().map(|card| card.offers_in_words());
@@ -167,18 +249,21 @@ fn settle(turn: &mut Turn, key: AgentKey) {
     }
     dispatch::send_planned(turn, key);
     adopt::with_probe(turn, key);
+    check_with_probe(turn, key);
 }
 
 /// Up, degraded or wanting a login, by the evidence so far.
 fn judge(turn: &mut Turn, key: AgentKey) {
     let at = turn.at;
+    turn.touched.agents.push(key);
     let live = turn.agent_live(key);
+    let degraded = live.evidence.judge(at);
     let (health, cause) = if let Some(login) = &live.login {
         (Health::LoginNeeded, Some(login.clone()))
+    } else if let Some(cause) = degraded {
+        (Health::Degraded, Some(cause))
     } else if let Some(fault) = &live.card_fault {
         (Health::Degraded, Some(Arc::new(Cause::StaleCard(Box::new((**fault).clone())))))
-    } else if let Some(cause) = failing(live, at).or_else(|| slow(live, at)) {
-        (Health::Degraded, Some(Arc::new(cause)))
     } else {
         (Health::Up, None)
     };
@@ -193,43 +278,16 @@ fn judge(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-fn failing(live: &super::super::core::AgentLive, at: At) -> Option<Cause> {
-    let failed = live.outcomes.iter().filter(|(when, ok)| !ok && at.since(*when) < EVIDENCE).count();
-    (failed >= FAILURES).then(|| Cause::Failing(u32::try_from(failed).unwrap_or(u32::MAX)))
-}
-
-fn slow(live: &super::super::core::AgentLive, at: At) -> Option<Cause> {
-    let recent = live.latencies.iter().rev().take(CALLS).filter(|(when, _)| at.since(*when) < EVIDENCE);
-    let mut recent: Vec<_> = recent.map(|(_, took)| *took).collect();
-    if recent.len() < 5 {
-        return None;
-    }
-    recent.sort_unstable();
-    let p95 = recent[(recent.len() * 95).div_ceil(100) - 1];
-    let mut hour: Vec<_> = live
-        .latencies
-        .iter()
-        .filter(|(when, _)| at.since(*when) < Duration::from_secs(3600))
-        .map(|(_, took)| *took)
-        .collect();
-    let long_enough =
-        live.latencies.front().is_some_and(|(when, _)| at.since(*when) >= Duration::from_secs(600));
-    let limit = if long_enough && hour.len() >= CALLS {
-        hour.sort_unstable();
-        // Three times almost nothing is still almost nothing.
-        (hour[hour.len() / 2] * 3).max(Duration::from_millis(250))
-    } else {
-        SLOW
-    };
-    (p95 > limit).then_some(Cause::Slow { p95, limit })
-}
-
 fn change(turn: &mut Turn, key: AgentKey, health: Health, cause: Option<Arc<Cause>>) {
     let Some(agent) = turn.state().agent(key) else { return };
     if agent.health == health && agent.cause == cause {
         return;
     }
+    let (was, at) = (agent.health, turn.at);
     let seen = turn.agent_live(key).last_sign;
+    if (was == Health::Down) != (health == Health::Down) && was != Health::Unknown && was != Health::Stale {
+        turn.agent_live(key).evidence.flip(at);
+    }
     let last_seen = if seen == At::ZERO {
         turn.state().agent(key).map_or(At::ZERO, |agent| agent.last_seen)
     } else {
@@ -258,13 +316,22 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     if let Outcome::Opened { server, .. } = outcome {
         turn.agent_live(key).express |= server.express;
     }
+    // While this machine is too busy, how long anything takes says nothing about an agent.
+    let busy = turn.core.live.busy;
+    // How long a sending takes is the work's time, not the call's.
+    let is_quick = matches!(
+        pending.what,
+        PendingWhat::Probe | PendingWhat::Check | PendingWhat::Get(..) | PendingWhat::List(..)
+    );
     if let Some(took) = took {
         let live = turn.agent_live(key);
         live.last_sign = at;
-        if live.latencies.len() == LATENCIES {
-            live.latencies.pop_front();
+        if is_quick && !busy {
+            live.evidence.quick(at, took);
         }
-        live.latencies.push_back((at, took));
+        if !is_probe {
+            live.answered = at;
+        }
         note_outcome(turn, key, true);
         if !is_probe {
             let live = turn.agent_live(key);
@@ -283,6 +350,13 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     if is_probe {
         return;
     }
+    if cause.is_answer() {
+        let live = turn.agent_live(key);
+        live.answered = at;
+        if is_quick && !busy {
+            live.evidence.quick(at, at.since(pending.issued));
+        }
+    }
     match cause {
         Cause::Refused
         | Cause::Reset
@@ -291,9 +365,12 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         | Cause::Unreachable(_)
         | Cause::Tls(_) => {
             note_outcome(turn, key, false);
-            // A connection that fails under a call is a suspicion; the probe tells.
+            // A connection that fails under a call is a suspicion; the probe tells, and of the interface a check.
             if turn.health(key) != Health::Down {
                 probe(turn, key);
+                if !matches!(pending.what, PendingWhat::Check) {
+                    check(turn, key);
+                }
             }
         }
         Cause::Login { .. } => {
@@ -325,12 +402,41 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
 
 fn note_outcome(turn: &mut Turn, key: AgentKey, ok: bool) {
     let at = turn.at;
-    let live = turn.agent_live(key);
-    if live.outcomes.len() == CALLS {
-        live.outcomes.pop_front();
-    }
-    live.outcomes.push_back((at, ok));
+    turn.agent_live(key).evidence.call(at, ok);
     if turn.health(key).takes_work() {
         judge(turn, key);
+    }
+}
+
+/// A task of an agent ended while we watched, or a message answered it.
+pub(super) fn task_ended(turn: &mut Turn, key: AgentKey, failed: bool, words: Option<Untrusted>) {
+    let at = turn.at;
+    turn.agent_live(key).evidence.task(at, failed, words);
+    if turn.health(key).takes_work() {
+        judge(turn, key);
+    }
+}
+
+/// What an agent's clock said about something that happened just now.
+pub(super) fn clock_told(turn: &mut Turn, key: AgentKey, told: super::super::time::PeerTime) {
+    let ahead = (told.0 - turn.at.micros()) / 1000;
+    turn.agent_live(key).evidence.clock(ahead);
+}
+
+/// After a start: how the agents' last tasks ended.
+pub(super) fn remember_tasks(turn: &mut Turn) {
+    let mut ended: Vec<(At, AgentKey, bool, Option<Untrusted>)> = Vec::new();
+    for (_, attempt) in turn.state().attempts().iter().rev().take(REMEMBERED) {
+        let Some(task) = &attempt.task else { continue };
+        // What had ended when it was found says nothing of the time that we watched.
+        let counts = matches!(task.state, TaskState::Completed | TaskState::Failed);
+        if counts && task.state_since > attempt.created {
+            let failed = task.state == TaskState::Failed;
+            ended.push((task.state_since, attempt.agent, failed, task.note.clone()));
+        }
+    }
+    ended.sort_by_key(|(at, agent, ..)| (*at, *agent));
+    for (at, agent, failed, words) in ended {
+        turn.agent_live(agent).evidence.task(at, failed, words);
     }
 }

@@ -6,6 +6,7 @@ use super::super::core::Turn;
 use super::super::fact::What;
 use super::super::id::JobId;
 use super::super::time::At;
+use super::lint;
 
 /// How often the rules of retention are applied.
 pub(super) const EVERY: Duration = Duration::from_secs(3600);
@@ -35,6 +36,9 @@ pub(super) fn forget_old(turn: &mut Turn) {
         .map(|(_, (_, job))| *job)
         .collect();
     for job in forget {
+        let attempts = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key));
+        let attempts = attempts.map(|job| job.attempts.clone()).unwrap_or_default();
+        lint::forget(turn, &attempts);
         turn.job_fact(job, What::JobForgotten);
     }
     let old: Vec<_> = turn

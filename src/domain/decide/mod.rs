@@ -4,16 +4,18 @@ mod adopt;
 mod cancel;
 mod discovery;
 mod dispatch;
+pub(super) mod evidence;
 mod fleet;
 mod health;
 mod keep;
 mod lint;
+mod problems;
 mod take;
 mod watch;
 
 use super::agent::Health;
 use super::core::{PendingWhat, Timer, Turn};
-use super::fact::What;
+use super::fact::{Act, What};
 use super::id::CallId;
 use super::input::{Input, Outcome};
 use super::intent::{Intent, Receipt, Refusal};
@@ -39,6 +41,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             turn.touched.console = true;
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
+        Input::Busy(busy) => turn.core.live.busy = busy,
         Input::StoreSize(bytes) => {
             turn.core.live.store_bytes = bytes;
             keep::forget_old(turn);
@@ -72,6 +75,9 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
         watch::lose_sight(turn, key, since, None);
         dispatch::doubt_answers(turn, key);
     }
+    health::remember_tasks(turn);
+    lint::resume(turn);
+    problems::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
     turn.touched.console = true;
     turn.touched.sort();
@@ -102,6 +108,13 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
             return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
         }
     }
+    let about = match &intent {
+        Intent::Answer { attempt, .. } => Some((*attempt, Act::Answer)),
+        Intent::Cancel { attempt, .. } => Some((*attempt, Act::Cancel)),
+        Intent::Resend { attempt, .. } => Some((*attempt, Act::Resend)),
+        Intent::PresumeLost { attempt, .. } => Some((*attempt, Act::PresumeLost)),
+        _ => None,
+    };
     let result = match intent {
         Intent::Send(send) => dispatch::send(turn, *send),
         Intent::Answer { attempt, parts, metadata } => dispatch::answer(turn, attempt, parts, metadata),
@@ -117,8 +130,17 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         },
         Intent::CheckTask { attempt } => watch::check(turn, attempt),
         Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
+        Intent::OnProblem { number, act, by } => problems::act(turn, number, act, by),
+        Intent::Note { problem, agent, attempt, by, text } => {
+            problems::note(turn, problems::About { problem, agent, attempt }, by, text)
+        }
         Intent::Adopt { agent, task } => adopt::adopt_by_id(turn, agent, &task),
     };
+    if let Some((attempt, act)) = about.filter(|_| result.is_ok())
+        && let Some(key) = turn.state().attempt_key(attempt)
+    {
+        problems::acted(turn, key, act);
+    }
     turn.reply(ticket, result);
 }
 
@@ -146,6 +168,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     health::note_call(turn, &pending, &outcome);
     match pending.what {
         PendingWhat::Probe => health::probed(turn, pending.agent, outcome),
+        PendingWhat::Check => health::checked(turn, pending.agent, outcome),
         PendingWhat::Send(send) => dispatch::sent(turn, pending.agent, call, send, outcome),
         PendingWhat::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
         PendingWhat::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
@@ -169,6 +192,9 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Quiet(attempt) => watch::look_for_quiet(turn, attempt),
             Timer::Cancel(attempt) => cancel::look(turn, attempt),
             Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
+            Timer::Check(agent) => health::check(turn, agent),
+            Timer::Mute(number) => problems::unmute(turn, number),
+            Timer::Lint(agent) => turn.touched.agents.push(agent),
             Timer::Retention => {
                 keep::forget_old(turn);
                 turn.set_timer(Timer::Retention, turn.at + keep::EVERY);

@@ -7,7 +7,7 @@ use super::super::fact::What;
 use super::super::id::{AttemptKey, TaskId};
 use super::super::job::{ArtifactMeta, Phase};
 use super::super::message::{Artifact, Content, Fingerprint, Message, Part, text_hash};
-use super::super::task::{CancelMark, Oddity, Status, StreamEvent, TaskReport, Via};
+use super::super::task::{CancelMark, Oddity, Status, StreamEvent, TaskReport, TaskState, Via};
 use super::super::text::Untrusted;
 use super::super::time::At;
 use super::{adopt, cancel, watch};
@@ -80,6 +80,9 @@ pub(super) fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
 pub(super) fn answer(turn: &mut Turn, key: AttemptKey, said: Message) {
     if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none() && !attempt.phase.is_over()) {
         turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Answered, cause: None });
+        if let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) {
+            super::health::task_ended(turn, agent, false, None);
+        }
     }
     message(turn, key, said, false);
 }
@@ -102,8 +105,24 @@ fn bind(
         adopt::yield_to_own(turn, other);
     }
     let (task, state, peer_time) = (id.clone(), status.state.clone(), status.timestamp);
+    let (ended, agent_key) = (status.state.clone(), agent);
     turn.attempt_fact(key, |attempt| What::TaskSeen { attempt, task, context, state, peer_time, via, raw });
+    // What a first listing shows had ended before we watched.
+    if via != Via::List || turn.agent_live(agent_key).listing.changed != At::ZERO {
+        ended_as(turn, key, &ended, status.message.as_ref());
+    }
     turn.clear_timer(super::super::core::Timer::Lookup(key));
+}
+
+/// A task that ended is evidence of how its agent does.
+fn ended_as(turn: &mut Turn, key: AttemptKey, state: &TaskState, said: Option<&Message>) {
+    let failed = match state {
+        TaskState::Completed => false,
+        TaskState::Failed => true,
+        _ => return,
+    };
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    super::health::task_ended(turn, agent, failed, said.map(|said| said.headline(200)));
 }
 
 /// A whole task as an agent reported it; `issued` is when it was asked for. True if something was new.
@@ -226,6 +245,13 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
         via,
         raw,
     });
+    if streamed
+        && let Some(told) = timestamp
+        && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
+    {
+        super::health::clock_told(turn, agent, told);
+    }
+    ended_as(turn, key, &state, said.as_ref());
     if super::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
         super::dispatch::settle_answer(turn, key, Phase::Accepted, None);
     }

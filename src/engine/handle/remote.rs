@@ -319,15 +319,12 @@ impl Mirror {
                 object.as_ref().and_then(|object| member::<Option<u32>>(object, "agent_key")).flatten();
             let key_of =
                 |word: &str| object.as_ref().and_then(|object| member::<Option<u32>>(object, word)).flatten();
-            let (attempt, source) = (key_of("attempt_key"), key_of("source_key"));
+            let source = key_of("source_key");
             let problem = ProblemRow::get(row).map(|row| {
                 let mut problem = row.problem;
                 problem.agent = agent.map(AgentKey);
-                problem.subject = match (attempt, agent) {
-                    _ if source.is_some() => {
-                        source.map_or(Subject::Console, |key| Subject::Source(SourceKey(key)))
-                    }
-                    (Some(attempt), _) => Subject::Attempt(AttemptKey(attempt)),
+                problem.subject = match (source, agent) {
+                    (Some(source), _) => Subject::Source(SourceKey(source)),
                     (None, Some(agent)) => Subject::Agent(AgentKey(agent)),
                     (None, None) => Subject::Console,
                 };

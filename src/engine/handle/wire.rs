@@ -15,6 +15,7 @@ use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::message::{Json, Part};
+use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::{Answer, Query, QueryError};
 use crate::net::tap::{Frame, Kind};
@@ -71,6 +72,23 @@ impl Record for Intent {
             Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
             Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
             Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
+            Self::OnProblem { number, act, by } => {
+                let writer = says("on problem").raw("number", &number.put()).raw("by", &by.put());
+                match act {
+                    ProblemAct::Take => writer.text("act", "take"),
+                    ProblemAct::GiveBack => writer.text("act", "give back"),
+                    ProblemAct::Unmute => writer.text("act", "unmute"),
+                    ProblemAct::Mute { time, why } => {
+                        writer.text("act", "mute").raw("time", &time.put()).raw("why", &why.put())
+                    }
+                }
+                .end()
+            }
+            Self::Note { problem, agent, attempt, by, text } => {
+                let writer = says("note").raw("by", &by.put()).raw("text", &text.put());
+                let writer = put_member(put_member(writer, "problem", problem), "agent", agent);
+                put_member(writer, "attempt", attempt).end()
+            }
             Self::Adopt { agent, task } => {
                 says("adopt").raw("agent", &agent.put()).raw("task", &task.put()).end()
             }
@@ -95,6 +113,26 @@ impl Record for Intent {
             "check agent" => Self::CheckAgent { agent: agent()? },
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
+            "on problem" => Self::OnProblem {
+                number: member(&object, "number")?,
+                by: member(&object, "by")?,
+                act: match &*object.text("act")? {
+                    "take" => ProblemAct::Take,
+                    "give back" => ProblemAct::GiveBack,
+                    "unmute" => ProblemAct::Unmute,
+                    "mute" => {
+                        ProblemAct::Mute { time: member(&object, "time")?, why: member(&object, "why")? }
+                    }
+                    _ => return None,
+                },
+            },
+            "note" => Self::Note {
+                problem: member(&object, "problem")?,
+                agent: member(&object, "agent")?,
+                attempt: member(&object, "attempt")?,
+                by: member(&object, "by")?,
+                text: member(&object, "text")?,
+            },
             "adopt" => Self::Adopt { agent: agent()?, task: member::<TaskId>(&object, "task")? },
             _ => return None,
         })
@@ -337,6 +375,13 @@ mod tests {
             Intent::PresumeLost { attempt, why: None },
             Intent::CheckAgent { agent },
             Intent::CheckTask { attempt },
+            Intent::OnProblem { number: 7, act: ProblemAct::Take, by: "sam".into() },
+            Intent::OnProblem {
+                number: 7,
+                act: ProblemAct::Mute { time: std::time::Duration::from_secs(60), why: "known".into() },
+                by: "sam".into(),
+            },
+            Intent::Note { problem: Some(7), agent: None, attempt: None, by: "mia".into(), text: "x".into() },
             Intent::Adopt { agent, task: "t".into() },
         ];
         for intent in intents {

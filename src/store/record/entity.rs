@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Record, add, member, record};
 use crate::domain::agent::{Agent, Counts};
-use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, JobKey};
+use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
 use crate::domain::problem::{Problem, Subject};
 use crate::protocol::json::{Members, Object};
@@ -29,6 +29,7 @@ impl Record for Agent {
         add(&mut members, "sources", &self.sources.to_vec());
         add(&mut members, "card", &self.card);
         add(&mut members, "card_since", &self.card_since);
+        add(&mut members, "card_change", &self.card_change);
         add(&mut members, "interface", &self.interface);
         add(&mut members, "settled", &self.settled);
         add(&mut members, "health", &self.health);
@@ -52,6 +53,7 @@ impl Record for Agent {
             sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
             card: member(&object, "card")?,
             card_since: member(&object, "card_since")?,
+            card_change: member(&object, "card_change")?,
             interface: member(&object, "interface")?,
             settled: member(&object, "settled")?,
             health: member(&object, "health")?,
@@ -176,32 +178,30 @@ pub struct ProblemRow {
     pub problem: Problem,
     /// Its agent.
     pub agent: Option<AgentId>,
-    /// Its attempt.
-    pub attempt: Option<AttemptId>,
     /// Its source of agents.
     pub source: Option<Arc<str>>,
 }
 
 impl Record for ProblemRow {
     fn put_into(&self, out: &mut String) {
-        let Problem { number, kind, text, next, since, cleared, .. } = &self.problem;
+        let Problem { number, kind, text, next, since, cleared, taken, muted, .. } = &self.problem;
         let mut members = Members::begin(out);
         add(&mut members, "number", number);
         add(&mut members, "kind", kind);
         add(&mut members, "agent", &self.agent);
-        add(&mut members, "attempt", &self.attempt);
         add(&mut members, "source", &self.source);
         add(&mut members, "text", text);
         add(&mut members, "next", next);
         add(&mut members, "since", since);
         add(&mut members, "cleared", cleared);
+        add(&mut members, "taken", taken);
+        add(&mut members, "muted", muted);
         members.end();
     }
 
     fn get(raw: &str) -> Option<Self> {
         let object = Object::parse(raw).ok()?;
         let agent: Option<AgentId> = member(&object, "agent")?;
-        let attempt: Option<AttemptId> = member(&object, "attempt")?;
         let problem = Problem {
             number: member(&object, "number")?,
             kind: member(&object, "kind")?,
@@ -212,7 +212,9 @@ impl Record for ProblemRow {
             next: member(&object, "next")?,
             since: member(&object, "since")?,
             cleared: member(&object, "cleared")?,
+            taken: member(&object, "taken")?,
+            muted: member(&object, "muted")?,
         };
-        Some(Self { problem, agent, attempt, source: member(&object, "source")? })
+        Some(Self { problem, agent, source: member(&object, "source")? })
     }
 }

@@ -5,9 +5,10 @@ use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::discovery::{SourceHealth, SourceKind, SourceRow, SourceSpec};
+use crate::domain::fact::Act;
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
-use crate::domain::problem::Kind;
+use crate::domain::problem::{Kind, Muted, Taken};
 use crate::domain::task::{CancelMark, Oddity, TaskState, Verdict, Via};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
@@ -24,6 +25,7 @@ words! {
         Unknown = "unknown", Up = "up", Degraded = "degraded", Down = "down", Stale = "stale",
         LoginNeeded = "login-needed", NotSpoken = "not-spoken",
     }
+    Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost" }
     Origin { Sent = "sent", Found = "found" }
     Phase {
         Planned = "planned", Sending = "sending", Accepted = "accepted", Answered = "answered",
@@ -51,6 +53,8 @@ impl Record for Kind {
 record! {
     AgentSpec { name, url, source, dialect, resubscribe, labels, capacity, probe_interval }
     SourceSpec { name, kind, at }
+    Taken { by, at }
+    Muted { by, why, until }
     SourceRow { spec, health, since, cause, agents }
     Offer { url, binding, version, tenant }
     Interface { dialect, binding, url, tenant }
@@ -239,6 +243,10 @@ impl Record for Cause {
             Self::Stopping => says("stopping").end(),
             Self::Credential(why) => with("credential", why),
             Self::Unsupported(what) => with("unsupported", what),
+            Self::TasksFailing { failed, of } => {
+                says("tasks failing").raw("failed", &failed.put()).raw("of", &of.put()).end()
+            }
+            Self::Interface(cause) => says("interface").raw("cause", &cause.put()).end(),
             Self::Failing(failed) => says("failing").raw("failed", &failed.put()).end(),
             Self::Slow { p95, limit } => says("slow").raw("p95", &p95.put()).raw("limit", &limit.put()).end(),
             Self::StaleCard(cause) => says("stale card").raw("cause", &cause.put()).end(),
@@ -272,6 +280,10 @@ impl Record for Cause {
             "stopping" => Self::Stopping,
             "credential" => Self::Credential(text()?),
             "unsupported" => Self::Unsupported(text()?),
+            "tasks failing" => {
+                Self::TasksFailing { failed: member(&object, "failed")?, of: member(&object, "of")? }
+            }
+            "interface" => Self::Interface(member(&object, "cause")?),
             "failing" => Self::Failing(member(&object, "failed")?),
             "slow" => Self::Slow { p95: member(&object, "p95")?, limit: member(&object, "limit")? },
             "stale card" => Self::StaleCard(member(&object, "cause")?),

@@ -2,6 +2,7 @@
 
 use super::menu::{Line, Menu};
 use crate::domain::discovery::SourceHealth;
+use crate::domain::problem::Kind;
 use crate::tui::actions::Action;
 use crate::tui::model::{Shared, Step};
 use crate::tui::views::problems::{ProblemsView, headline};
@@ -98,9 +99,12 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
         }
     }
     let problem = snapshot.open_problems().find(|(key, problem)| {
-        let of_attempt =
-            target.attempt.is_some_and(|at| problem.subject == crate::domain::problem::Subject::Attempt(at));
-        target.problem != Some(*key) && (of_attempt || (agent_key.is_some() && problem.agent == agent_key))
+        let attempt = target.attempt.and_then(|at| snapshot.attempts.get(at));
+        // The problem of a task's own kind before others of its agent.
+        let of_attempt = attempt.is_none_or(|attempt| {
+            !Kind::OF_TASKS.iter().any(|kind| kind.is_about(attempt)) || problem.kind.is_about(attempt)
+        });
+        target.problem != Some(*key) && of_attempt && agent_key.is_some() && problem.agent == agent_key
     });
     if let Some((key, problem)) = problem {
         lines.push(Line {

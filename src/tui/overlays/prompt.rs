@@ -5,11 +5,16 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use super::Pressed;
+use crate::domain::intent::Intent;
+use crate::domain::problem::ProblemAct;
+use crate::domain::text::Untrusted;
+use crate::domain::time::duration;
 use crate::tui::commands::{self, Entry};
 use crate::tui::keymap::Chord;
 use crate::tui::layout;
-use crate::tui::model::{Shared, Step};
+use crate::tui::model::{Cmd, Shared, Step};
 use crate::tui::theme::Role;
+use crate::tui::views::Target;
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
 use crate::tui::widgets::field::Field;
 
@@ -22,6 +27,17 @@ enum Kind {
     Command,
     /// What was filtered or searched for before.
     Search(String),
+    /// Words that an intent is made of.
+    Words(Words),
+}
+
+/// What words are asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Words {
+    /// For how long a problem is muted, and why.
+    Mute(u32),
+    /// A note about a row.
+    Note(Target),
 }
 
 /// A line that is typed at the last border.
@@ -54,6 +70,48 @@ impl Prompt {
         }
     }
 
+    /// Words that an intent is made of.
+    pub fn words(words: Words) -> Self {
+        let begin = if matches!(words, Words::Mute(_)) { "2h " } else { "" };
+        Self {
+            kind: Kind::Words(words),
+            field: Field::new(begin.to_owned()),
+            entries: Vec::new(),
+            chosen: None,
+        }
+    }
+
+    /// The intent that the words make, or what is missing.
+    fn intent(&self, words: &Words, shared: &Shared) -> Result<(Intent, String), String> {
+        let by = Untrusted::from(shared.info.operator.as_str());
+        let text = self.field.text().trim();
+        match words {
+            Words::Mute(number) => {
+                let (time, why) = text.split_once(' ').unwrap_or((text, ""));
+                let time = duration(time)?;
+                if why.trim().is_empty() {
+                    return Err("say why behind the time: 2h known, its owner is on it".into());
+                }
+                let act = ProblemAct::Mute { time, why: why.trim().into() };
+                Ok((
+                    Intent::OnProblem { number: *number, act, by },
+                    format!("p-{number} is muted; u undoes it"),
+                ))
+            }
+            Words::Note(_) if text.is_empty() => Err("write what whoever comes next must know".into()),
+            Words::Note(target) => {
+                let snapshot = &shared.latest;
+                let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|row| row.number);
+                let attempt = target.attempt.filter(|_| problem.is_none());
+                let attempt = attempt.and_then(|key| snapshot.attempts.get(key)).map(|row| row.id);
+                let agent = target.agent.filter(|_| problem.is_none() && attempt.is_none());
+                let agent = agent.and_then(|key| snapshot.agents.get(key)).map(|row| row.id);
+                let intent = Intent::Note { problem, agent, attempt, by, text: text.into() };
+                Ok((intent, "noted; the handover has it".into()))
+            }
+        }
+    }
+
     fn changed(&mut self, shared: &Shared) -> Pressed {
         match self.kind {
             Kind::Command => {
@@ -62,6 +120,7 @@ impl Prompt {
                 Pressed::Stays(Vec::new())
             }
             Kind::Search(_) => Pressed::Searches(self.field.text().to_owned()),
+            Kind::Words(_) => Pressed::Stays(Vec::new()),
         }
     }
 
@@ -69,7 +128,7 @@ impl Prompt {
     pub fn key(&mut self, chord: Chord, shared: &Shared) -> Pressed {
         match (chord.code, chord.ctrl) {
             (KeyCode::Esc, _) => match &self.kind {
-                Kind::Command => Pressed::Closes(Vec::new()),
+                Kind::Command | Kind::Words(_) => Pressed::Closes(Vec::new()),
                 Kind::Search(before) => Pressed::Closes(vec![Step::Search(before.clone())]),
             },
             (KeyCode::Backspace, false) if self.field.text().is_empty() => Pressed::Closes(Vec::new()),
@@ -92,6 +151,10 @@ impl Prompt {
                     Pressed::Closes(vec![Step::Command(words)])
                 }
                 Kind::Search(_) => Pressed::Closes(Vec::new()),
+                Kind::Words(words) => match self.intent(words, shared) {
+                    Ok((intent, done)) => Pressed::Closes(vec![Step::Cmd(Cmd::Submit(intent, done))]),
+                    Err(missing) => Pressed::Stays(vec![Step::Say(Role::Warn, missing)]),
+                },
             },
             (KeyCode::Down, _) | (KeyCode::Char('n'), true) if !self.entries.is_empty() => {
                 let next = self.chosen.map_or(0, |at| at + 1);
@@ -134,7 +197,7 @@ impl Prompt {
     pub fn keys(&self) -> &'static str {
         match self.kind {
             Kind::Command => "",
-            Kind::Search(_) => "",
+            Kind::Search(_) | Kind::Words(_) => "",
         }
     }
 
@@ -144,21 +207,29 @@ impl Prompt {
         let y = screen.bottom().saturating_sub(1);
         let line = Rect::new(0, y, screen.width, 1);
         canvas.clear(line);
-        let sign = if self.kind == Kind::Command { ":" } else { "/" };
-        canvas.put(1, y, sign, Role::Key, 1);
-        let room = screen.width.saturating_sub(4);
+        let sign = match &self.kind {
+            Kind::Command => ":".to_owned(),
+            Kind::Search(_) => "/".to_owned(),
+            Kind::Words(Words::Mute(number)) => format!("mute p-{number}: "),
+            Kind::Words(Words::Note(_)) => "note: ".to_owned(),
+        };
+        let wide = u16::try_from(sign.width()).unwrap_or(1);
+        canvas.put(1, y, &sign, Role::Key, wide);
+        let room = screen.width.saturating_sub(wide + 3);
         let before = self.field.before_cursor().width();
         // What does not fit is left out at the left.
         let skip = before.saturating_sub(usize::from(room.saturating_sub(1)));
         let shown: String = self.field.text().chars().skip(skip).collect();
-        canvas.put(2, y, &shown, Role::Plain, room);
+        canvas.put(1 + wide, y, &shown, Role::Plain, room);
         let cursor = u16::try_from(before - skip).unwrap_or(0);
-        canvas.type_at(2 + cursor, y);
+        canvas.type_at(1 + wide + cursor, y);
         let hint = match self.kind {
             Kind::Command => "enter run   tab complete   esc close",
+            Kind::Words(Words::Mute(_)) => "enter mute   esc leave it   for how long, then why",
+            Kind::Words(Words::Note(_)) => "enter keep   esc leave it",
             Kind::Search(_) => "enter keep   esc as before   ! not   ~ near   key=value",
         };
-        let used = 4 + u16::try_from(shown.width()).unwrap_or(0);
+        let used = 3 + wide + u16::try_from(shown.width()).unwrap_or(0);
         if screen.width > used + 56 {
             canvas.put_right(screen.width - 1, y, hint, Role::Quiet, 60);
         }

@@ -115,7 +115,11 @@ pub fn card(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -
     lines.push(Vec::new());
     let url = Untrusted::from(&*agent.spec.url);
     lines.extend(wrapped("url", &url.line(), Role::Plain, width));
-    let named = if agent.sources.is_empty() { "nobody any more".into() } else { agent.sources.join(", ") };
+    let named = match (agent.sources.is_empty(), agent.listed) {
+        (false, _) => agent.sources.join(", "),
+        (true, true) => agent.spec.source.as_str().into(),
+        (true, false) => "nobody any more".into(),
+    };
     lines.extend(wrapped("named by", &named, Role::Plain, width));
     if !agent.spec.labels.is_empty() {
         let label = |(key, value): &(std::sync::Arc<str>, std::sync::Arc<str>)| {

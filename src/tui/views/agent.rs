@@ -267,7 +267,7 @@ impl Screen for AgentView {
         self.list.state.marks.clear();
     }
 
-    fn marked(&self) -> Vec<AttemptKey> {
+    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
         if self.tab == Tab::Tasks { self.list.state.marks.iter().copied().collect() } else { Vec::new() }
     }
 

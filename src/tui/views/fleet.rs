@@ -375,7 +375,7 @@ impl Screen for FleetView {
         self.list.state.filter = Filter::parse(text);
     }
 
-    fn marked(&self) -> Vec<AttemptKey> {
+    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
         Vec::new()
     }
 

@@ -429,7 +429,7 @@ impl Screen for InboxView {
         self.list.state.marks.clear();
     }
 
-    fn marked(&self) -> Vec<AttemptKey> {
+    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
         self.list.state.marks.iter().copied().collect()
     }
 

@@ -70,7 +70,7 @@ pub trait Screen {
     fn target(&self, shared: &Shared) -> Target;
 
     /// Attempts that are marked.
-    fn marked(&self) -> Vec<AttemptKey> {
+    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
         Vec::new()
     }
 

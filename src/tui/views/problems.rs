@@ -3,17 +3,17 @@
 use ratatui::layout::Rect;
 
 use super::listing::{Listing, Order, Rows};
-use super::tasks::{empty, list_facts, with_scratch};
+use super::tasks::{TasksView, empty, list_facts, with_scratch};
 use super::{Screen, Target, View, about, inside, labelled};
 use crate::domain::id::{AttemptKey, ProblemKey};
-use crate::domain::problem::{Problem, Subject};
+use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::tui::actions::Action;
 use crate::tui::model::{Shared, Step};
 use crate::tui::states;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Column, Row, fixed, share};
@@ -35,7 +35,8 @@ impl Filtered for Seen<'_> {
             "kind" => Some(self.1.kind.as_str().into()),
             "severity" => Some(self.1.kind.severity().as_str().into()),
             "agent" => agent_name(self.0, self.1),
-            "state" => Some(if self.1.cleared.is_some() { "over".into() } else { "open".into() }),
+            "state" => Some(self.1.state().into()),
+            "owner" => self.1.taken.as_ref().map(|taken| taken.by.line().into_string()),
             _ => None,
         }
     }
@@ -58,10 +59,14 @@ pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
 /// Whom it hits, in a few words.
 fn hits(snapshot: &Snapshot, problem: &Problem) -> String {
     match problem.subject {
-        Subject::Attempt(key) => {
-            match snapshot.attempts.get(key).and_then(|attempt| snapshot.job_of(attempt)) {
-                Some(job) => job.title.line().into_string(),
-                None => "a task that is gone".into(),
+        Subject::Agent(_) if Kind::OF_TASKS.contains(&problem.kind) => {
+            let hit = evidence(snapshot, problem, usize::MAX);
+            let first = hit.first().and_then(|key| snapshot.attempts.get(*key));
+            let job = first.and_then(|attempt| snapshot.job_of(attempt));
+            match (hit.len(), job) {
+                (1, Some(job)) => job.title.line().into_string(),
+                (0 | 1, _) => "a task that is gone".into(),
+                (count, _) => format!("{count} tasks"),
             }
         }
         Subject::Agent(key) => match snapshot.agents.get(key).map(|agent| agent.counts) {
@@ -87,6 +92,7 @@ impl Rows for ProblemRows {
         fixed("BEGAN", 'B', 9, 5),
         fixed("AGE", 'E', 4, 8).right(),
         share("HITS", 'H', 12, 3, 4),
+        fixed("OWNER", 'O', 8, 3),
         fixed("STATE", 'S', 5, 2),
         fixed("ID", 'I', 6, 1).wide(),
     ];
@@ -103,7 +109,8 @@ impl Rows for ProblemRows {
 
     fn shows(&self, snapshot: &Snapshot, key: ProblemKey, order: &Order) -> bool {
         let Some(problem) = snapshot.problems.get(key) else { return false };
-        (!order.faults || problem.cleared.is_none()) && order.filter.passes(&Seen(snapshot, problem))
+        (!order.faults || (problem.cleared.is_none() && problem.muted.is_none()))
+            && order.filter.passes(&Seen(snapshot, problem))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: ProblemKey, by: char) -> SortKey {
@@ -114,9 +121,16 @@ impl Rows for ProblemRows {
             'H' => text(hits(snapshot, problem)),
             'B' | 'E' => SortKey::Number(problem.since.micros()),
             'I' => SortKey::Number(i64::from(problem.number)),
-            // Open before over, then by how much it hurts, then the oldest.
+            'O' => {
+                text(problem.taken.as_ref().map(|taken| taken.by.line().into_string()).unwrap_or_default())
+            }
+            // Open before muted before over, then by how much it hurts, then the oldest.
             _ => {
-                let over = i64::from(problem.cleared.is_some());
+                let over = match (problem.cleared, &problem.muted) {
+                    (Some(_), _) => 2,
+                    (None, Some(_)) => 1,
+                    (None, None) => 0,
+                };
                 let hurts = 2 - problem.kind.severity() as i64;
                 SortKey::Pair(over * 4 + hurts, problem.since.micros())
             }
@@ -134,7 +148,7 @@ impl Rows for ProblemRows {
         let over = problem.cleared.is_some();
         let told = states::severity(problem.kind.severity(), shared.glyphs());
         let mark = if over { span(shared.glyphs().completed, Role::Ok) } else { span(told.mark, told.role) };
-        let plain = if over { Role::Quiet } else { Role::Plain };
+        let plain = if over || problem.muted.is_some() { Role::Quiet } else { Role::Plain };
         Row {
             mark,
             cells: vec![
@@ -142,11 +156,20 @@ impl Rows for ProblemRows {
                 span(shared.clocks.second(problem.since, shared.now), plain),
                 span(canvas.coarse_age(problem.since), plain),
                 span(hits(&shared.snapshot, problem), plain),
-                span(if over { "over" } else { "open" }, plain),
+                owner(problem),
+                span(problem.state(), plain),
                 span(format!("p-{}", problem.number), Role::Quiet),
             ],
             marked: false,
         }
+    }
+}
+
+/// Who attends to it.
+fn owner(problem: &Problem) -> Span {
+    match &problem.taken {
+        Some(taken) => span(taken.by.line().into_string(), Role::Plain),
+        None => span("–", Role::Quiet),
     }
 }
 
@@ -199,10 +222,15 @@ impl Default for ProblemsView {
 /// Attempts that a problem is about: the evidence.
 fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<AttemptKey> {
     match problem.subject {
-        Subject::Attempt(key) => vec![key],
+        Subject::Agent(agent) if Kind::OF_TASKS.contains(&problem.kind) => snapshot
+            .attention
+            .of(agent)
+            .filter(|key| snapshot.attempts.get(*key).is_some_and(|attempt| problem.kind.is_about(attempt)))
+            .take(most)
+            .collect(),
         Subject::Agent(agent) => {
             let hit = |(_, attempt): &(AttemptKey, &crate::domain::job::Attempt)| {
-                attempt.agent == agent && (attempt.is_doubtful() || attempt.is_live())
+                attempt.agent == agent && problem.kind.is_about(attempt)
             };
             snapshot
                 .attempts
@@ -231,6 +259,15 @@ fn explain(
     let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
     if let (Subject::Agent(_), Some(agent)) = (problem.subject, agent) {
         lines.push(labelled("AGENT", about::state_line(canvas, shared, agent)));
+    }
+    if let Some(taken) = &problem.taken {
+        let words = format!("{}, {}", taken.by.line(), canvas.since(taken.at));
+        lines.extend(about::wrapped("OWNER", &words, Role::Plain, width));
+    }
+    if let Some(muted) = &problem.muted {
+        let until = shared.clocks.second(muted.until, shared.now);
+        let words = format!("until {until} by {}: {}", muted.by.line(), muted.why.line());
+        lines.extend(about::wrapped("MUTED", &words, Role::Quiet, width));
     }
     lines.extend(about::wrapped("HITS", &hits(&shared.snapshot, problem), Role::Plain, width));
     match problem.cleared {
@@ -290,9 +327,12 @@ impl Screen for ProblemsView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let open = shared.snapshot.open_problems().count();
-        let over = shared.snapshot.problems.len() - open;
-        let first = format!("{open} open · {over} over lately");
+        let not_over = shared.snapshot.open_problems().count();
+        let over = shared.snapshot.problems.len() - not_over;
+        let muted = shared.snapshot.open_problems().filter(|(_, problem)| problem.muted.is_some()).count();
+        let open = not_over - muted;
+        let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
+        let first = format!("{open} open{muted} · {over} over lately");
         canvas.rule(
             area,
             area.y,
@@ -342,7 +382,17 @@ impl Screen for ProblemsView {
             Action::Open => {
                 let (_, problem) = self.selected(shared)?;
                 let view = match problem.subject {
-                    Subject::Attempt(key) => View::attempt(shared, key),
+                    Subject::Agent(_) if Kind::OF_TASKS.contains(&problem.kind) => {
+                        let hit = evidence(&shared.snapshot, problem, 2);
+                        match (hit.as_slice(), agent_name(&shared.snapshot, problem)) {
+                            ([one], _) => View::attempt(shared, *one),
+                            (_, Some(agent)) => {
+                                let doubtful = TasksView::new().filtered(&format!("agent={agent}"));
+                                Some(doubtful.into())
+                            }
+                            _ => None,
+                        }
+                    }
                     Subject::Agent(key) => View::agent(shared, key),
                     Subject::Source(key) => Some(super::sources::SourcesView::new().at(key).into()),
                     Subject::Console => Some(super::messages::MessagesView::new().into()),
@@ -355,9 +405,9 @@ impl Screen for ProblemsView {
     }
 
     fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
-        let mut keys = vec![(Action::Open, "what it is about")];
+        let mut keys =
+            vec![(Action::Open, "what it is about"), (Action::Answer, "take it"), (Action::Mute, "mute")];
         if let Some((_, problem)) = self.selected(shared) {
-            use crate::domain::problem::Kind;
             match problem.kind {
                 Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
                 Kind::TaskSilent | Kind::TaskStalled | Kind::CancelIgnored => {
@@ -379,8 +429,18 @@ impl Screen for ProblemsView {
 
     fn target(&self, shared: &Shared) -> Target {
         let Some((key, problem)) = self.selected(shared) else { return Target::default() };
-        let attempt = if let Subject::Attempt(key) = problem.subject { Some(key) } else { None };
+        let of_tasks = Kind::OF_TASKS.contains(&problem.kind);
+        let attempt = if of_tasks { evidence(&shared.snapshot, problem, 1).first().copied() } else { None };
         Target { agent: problem.agent, attempt, problem: Some(key) }
+    }
+
+    fn marked(&self, shared: &Shared) -> Vec<AttemptKey> {
+        let Some((_, problem)) = self.selected(shared) else { return Vec::new() };
+        if Kind::OF_TASKS.contains(&problem.kind) {
+            evidence(&shared.snapshot, problem, usize::MAX)
+        } else {
+            Vec::new()
+        }
     }
 
     fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {

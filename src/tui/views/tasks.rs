@@ -505,7 +505,7 @@ impl Screen for TasksView {
         self.list.state.marks.clear();
     }
 
-    fn marked(&self) -> Vec<AttemptKey> {
+    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
         self.list.state.marks.iter().copied().collect()
     }
 

@@ -1,0 +1,211 @@
+//! `handover` and `note`: what the next shift must know.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::args::{Global, Handover, Login, Note};
+use super::output::{Failure, Printer};
+use super::problems::entry;
+use super::session::{Session, Setup, stored, stored_facts};
+use super::task::as_of;
+use super::uncertain::attempt_named;
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::id::{AgentId, AttemptId};
+use crate::domain::intent::Intent;
+use crate::domain::problem::Problem;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
+use crate::engine::{Answer, Query};
+use crate::protocol::timestamp;
+
+/// Facts of the watch that are read back at most.
+const FACTS: usize = 20_000;
+
+/// Keeps a note.
+pub(super) async fn note(global: &Global, args: Note, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let setup = Setup::load(global)?;
+    let by = Untrusted::from(setup.config.operator.as_str());
+    let session = Session::open(&setup, &[], &Login::default(), false).await?;
+    let (mut problem, mut agent, mut attempt) = (None, None, None);
+    let mut done = Ok(());
+    if let Some(on) = &args.on {
+        let snapshot = session.handle.snapshot();
+        let number = on.strip_prefix("p-").and_then(|number| number.parse().ok());
+        let named = snapshot.agents.iter().find(|(_, row)| row.listed && *row.name.line() == **on);
+        match (number, named) {
+            (Some(number), _) => problem = Some(number),
+            (None, Some((_, row))) => agent = Some(row.id),
+            (None, None) => match attempt_named(&snapshot, on) {
+                Some(id) => attempt = Some(id),
+                None => {
+                    done = Err(Failure::usage(format!("there is no problem, agent or attempt {on:?}"))
+                        .hint("write p-17, an agent's name, or an id of `quarterdeck task list`"));
+                }
+            },
+        }
+    }
+    if done.is_ok() {
+        let text = Untrusted::from(args.text.as_str());
+        let intent = Intent::Note { problem, agent, attempt, by, text };
+        done = session.handle.submit(intent).await.map(|_| ()).map_err(|no| Failure::from_refusal(&no));
+    }
+    if done.is_ok() && !out.is_json() {
+        out.warn("noted");
+    }
+    session.close(true).await;
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Tells the next shift.
+pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let setup = Setup::load(global)?;
+    let session = Session::running(&setup).await?;
+    let (snapshot, facts) = match &session {
+        Some(session) => {
+            let query = Query::Facts { owner: Owner::Watch, limit: FACTS };
+            let facts = match session.handle.query(query).await {
+                Ok(Answer::Facts(facts)) => facts,
+                Ok(_) => Vec::new(),
+                Err(error) => return Err(Failure::internal(error.to_string())),
+            };
+            (session.handle.snapshot(), facts)
+        }
+        None => {
+            let snapshot = stored(&setup)?.unwrap_or_default();
+            as_of(snapshot.at, out);
+            (snapshot.into(), stored_facts(&setup, Owner::Watch, FACTS)?)
+        }
+    };
+    let from = snapshot.at - args.since;
+    let facts: Vec<&Fact> = facts.iter().filter(|fact| fact.at >= from).collect();
+    if out.is_json() {
+        let open: Vec<Value> = ordered(&snapshot).iter().map(|problem| entry(&snapshot, problem)).collect();
+        let cleared: Vec<Value> = snapshot
+            .problems
+            .iter()
+            .filter(|(_, problem)| problem.cleared.is_some_and(|at| at >= from))
+            .map(|(_, problem)| {
+                let mut entry = entry(&snapshot, problem);
+                entry["cleared"] = json!(problem.cleared.map(timestamp::format_at));
+                entry
+            })
+            .collect();
+        let log: Vec<Value> = facts
+            .iter()
+            .filter_map(|fact| {
+                let (by, words) = words(&snapshot, &fact.what)?;
+                Some(json!({ "at": timestamp::format_at(fact.at), "by": by, "what": words }))
+            })
+            .collect();
+        out.document(&json!({
+            "since": timestamp::format_at(from), "until": timestamp::format_at(snapshot.at),
+            "open": open, "cleared": cleared, "log": log,
+        }));
+    } else {
+        for line in report(&setup.name, &snapshot, &facts, from) {
+            out.row(&Untrusted::from(line.as_str()).line());
+        }
+    }
+    if let Some(session) = session {
+        session.close(false).await;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Open ones, what hurts most first.
+fn ordered(snapshot: &Snapshot) -> Vec<&Problem> {
+    let mut open: Vec<&Problem> = snapshot.open_problems().map(|(_, problem)| problem).collect();
+    open.sort_by_key(|problem| {
+        (problem.muted.is_some(), std::cmp::Reverse(problem.kind.severity()), problem.since)
+    });
+    open
+}
+
+fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
+    let agent = problem.agent.and_then(|key| snapshot.agents.get(key));
+    let name = agent.map(|agent| format!("{} ", agent.name.line())).unwrap_or_default();
+    format!("{name}{}", problem.text.line())
+}
+
+fn report(fleet: &str, snapshot: &Snapshot, facts: &[&Fact], from: crate::domain::time::At) -> Vec<String> {
+    let mut lines = vec![
+        format!("# Handover of {}", Untrusted::from(fleet).line()),
+        format!("{} to {}", timestamp::format_at(from), timestamp::format_at(snapshot.at)),
+        String::new(),
+        "## Open problems".into(),
+    ];
+    let open = ordered(snapshot);
+    if open.is_empty() {
+        lines.push("none".into());
+    }
+    for problem in open {
+        let id = problem.number;
+        lines.push(format!("- p-{id} {}: {}", problem.kind.severity().as_str(), headline(snapshot, problem)));
+        lines.push(format!("  since {}; next: {}", timestamp::format_at(problem.since), problem.next.line()));
+        if let Some(taken) = &problem.taken {
+            lines.push(format!("  taken by {} at {}", taken.by.line(), timestamp::format_at(taken.at)));
+        }
+        if let Some(muted) = &problem.muted {
+            let until = timestamp::format_at(muted.until);
+            lines.push(format!("  muted by {} until {until}: {}", muted.by.line(), muted.why.line()));
+        }
+    }
+    lines.extend([String::new(), "## Over since then".into()]);
+    let before = lines.len();
+    for (_, problem) in snapshot.problems.iter() {
+        if let Some(cleared) = problem.cleared.filter(|at| *at >= from) {
+            let at = timestamp::format_at(cleared);
+            lines.push(format!("- p-{} over at {at}: {}", problem.number, headline(snapshot, problem)));
+        }
+    }
+    if lines.len() == before {
+        lines.push("none".into());
+    }
+    lines.extend([String::new(), "## Acts and notes".into()]);
+    let before = lines.len();
+    for fact in facts {
+        if let Some((by, words)) = words(snapshot, &fact.what) {
+            lines.push(format!("- {} {by} {words}", timestamp::format_at(fact.at)));
+        }
+    }
+    if lines.len() == before {
+        lines.push("none".into());
+    }
+    lines
+}
+
+/// Who did what, of facts that the next shift wants to know.
+fn words(snapshot: &Snapshot, what: &What) -> Option<(String, String)> {
+    let agent = |id: &AgentId| {
+        let row = snapshot.agents.iter().find(|(_, row)| row.id == *id);
+        row.map_or_else(|| "an agent".to_owned(), |(_, row)| row.name.line().into_string())
+    };
+    let attempt = |id: &AttemptId| {
+        let row = snapshot.attempts.iter().find(|(_, row)| row.id == *id).map(|(_, row)| row);
+        let job = row.and_then(|row| snapshot.job_of(row));
+        job.map_or_else(|| id.to_string(), |job| format!("\"{}\"", job.title.line().fit(60)))
+    };
+    let who = |by: &Untrusted| by.line().into_string();
+    Some(match what {
+        What::ProblemTaken { number, by } => (who(by), format!("took p-{number}")),
+        What::ProblemGivenBack { number, by } => (who(by), format!("gave p-{number} back")),
+        What::ProblemMuted { number, by, why, until } => {
+            let until = timestamp::format_at(*until);
+            (who(by), format!("muted p-{number} until {until}: {}", why.line()))
+        }
+        What::ProblemUnmuted { number, by: Some(by) } => (who(by), format!("unmuted p-{number}")),
+        What::NoteMade { problem, agent: of, attempt: on, by, text } => {
+            let about = problem
+                .map(|number| format!(" on p-{number}"))
+                .or_else(|| of.as_ref().map(|id| format!(" on {}", agent(id))))
+                .or_else(|| on.as_ref().map(|(_, id)| format!(" on {}", attempt(id))))
+                .unwrap_or_default();
+            (who(by), format!("noted{about}: {}", text.line()))
+        }
+        What::Acted { by, act, attempt: (_, id), agent: at } => {
+            (who(by), format!("{} {} at {}", act.as_str(), attempt(id), agent(at)))
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,242 @@
+//! What calls, tasks and the clock of an agent have shown, for as long as this process runs.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::cause::Cause;
+use super::super::text::Untrusted;
+use super::super::time::At;
+
+/// Calls that are looked at, and the failures among them that make an agent degraded (over 10 %).
+const CALLS: usize = 20;
+const FAILURES: usize = 3;
+/// Failed calls older than this say nothing about now.
+const CALLS_COUNT: Duration = Duration::from_secs(600);
+/// Calls that should be quick are looked at for so long, and so many at least.
+const QUICK: Duration = Duration::from_secs(120);
+const QUICK_LEAST: usize = 4;
+/// Until there is a usual time, slower than this is slow.
+const SLOW: Duration = Duration::from_secs(2);
+/// Three times almost nothing is still almost nothing.
+const NEVER_SLOW: Duration = Duration::from_secs(1);
+/// A usual time needs so long a watch.
+const USUAL: Duration = Duration::from_secs(600);
+const HOUR: Duration = Duration::from_secs(3600);
+/// Calls kept for the usual time of the last hour.
+const LATENCIES: usize = 256;
+/// Ended tasks that are looked at; so many of them failed, and such a share, makes an agent failing.
+const TASKS: usize = 20;
+const FAILED: usize = 8;
+const FAILED_PERCENT: usize = 40;
+/// Tasks older than this say nothing about now.
+const TASKS_COUNT: Duration = Duration::from_secs(24 * 3600);
+/// Comings and goings within ten minutes that make an agent flapping.
+pub(in super::super) const FLAPS: usize = 6;
+const FLAPPING: Duration = Duration::from_secs(600);
+/// A clock is wrong from here on, and right again from there, in milliseconds.
+const SKEWED: i64 = 30_000;
+const RIGHT: i64 = 15_000;
+const SKEWS: usize = 5;
+
+/// What an agent has shown.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Evidence {
+    calls: VecDeque<(At, bool)>,
+    /// When, how long, and whether it was slow then: that is never usual.
+    quick: VecDeque<(At, Duration, bool)>,
+    tasks: VecDeque<(At, bool)>,
+    flips: VecDeque<At>,
+    skews: VecDeque<i64>,
+    /// It fails its tasks.
+    pub failing: Option<Cause>,
+    /// Its calls are slow.
+    pub slow: Option<Cause>,
+    /// What it said when a task last failed.
+    pub last_failure: Option<Untrusted>,
+}
+
+fn push<T>(ring: &mut VecDeque<T>, most: usize, item: T) {
+    if ring.len() == most {
+        ring.pop_front();
+    }
+    ring.push_back(item);
+}
+
+impl Evidence {
+    /// A call succeeded or failed.
+    pub fn call(&mut self, at: At, ok: bool) {
+        push(&mut self.calls, CALLS, (at, ok));
+    }
+
+    /// A call that does no work took so long.
+    pub fn quick(&mut self, at: At, took: Duration) {
+        push(&mut self.quick, LATENCIES, (at, took, self.slow.is_some()));
+    }
+
+    /// A task ended, well or not.
+    pub fn task(&mut self, at: At, failed: bool, words: Option<Untrusted>) {
+        push(&mut self.tasks, TASKS, (at, failed));
+        if failed {
+            self.last_failure = words;
+        }
+    }
+
+    /// It went away, or came back.
+    pub fn flip(&mut self, at: At) {
+        push(&mut self.flips, FLAPS * 2, at);
+    }
+
+    /// Its clock is ahead of ours by so many milliseconds.
+    pub fn clock(&mut self, ahead: i64) {
+        push(&mut self.skews, SKEWS, ahead);
+    }
+
+    /// How often it came and went lately.
+    pub fn flips(&self, at: At) -> usize {
+        self.flips.iter().filter(|flip| at.since(**flip) < FLAPPING).count()
+    }
+
+    /// How far ahead of ours its clock is, if it is wrong; `already` if that was known.
+    pub fn skew(&self, already: bool) -> Option<i64> {
+        let limit = if already { RIGHT } else { SKEWED };
+        let wrong = self.skews.iter().all(|by| by.abs() > limit && by.signum() == self.skews[0].signum());
+        let mut sorted: Vec<_> = self.skews.iter().copied().collect();
+        sorted.sort_unstable();
+        (wrong && sorted.len() >= 3).then(|| sorted[sorted.len() / 2])
+    }
+
+    /// Judges anew, and tells why it is degraded: first what hurts most.
+    pub fn judge(&mut self, at: At) -> Option<Arc<Cause>> {
+        self.judge_tasks(at);
+        self.judge_quick(at);
+        let failed = self.calls.iter().filter(|(when, ok)| !ok && at.since(*when) < CALLS_COUNT).count();
+        let calls = (failed >= FAILURES).then(|| Cause::Failing(u32::try_from(failed).unwrap_or(u32::MAX)));
+        self.failing.clone().or(calls).or_else(|| self.slow.clone()).map(Arc::new)
+    }
+
+    fn judge_tasks(&mut self, at: At) {
+        self.tasks.retain(|(when, _)| at.since(*when) < TASKS_COUNT);
+        let of = self.tasks.len();
+        let failed = self.tasks.iter().filter(|(_, failed)| *failed).count();
+        let in_a_row = self.tasks.iter().rev().take_while(|(_, failed)| !failed).count();
+        let well = failed * 10 < of || in_a_row >= FAILED || failed == 0;
+        let bad = failed >= FAILED && failed * 100 >= of * FAILED_PERCENT;
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        if well {
+            self.failing = None;
+        } else if bad || self.failing.is_some() {
+            self.failing = Some(Cause::TasksFailing { failed: number(failed), of: number(of) });
+        }
+    }
+
+    fn judge_quick(&mut self, at: At) {
+        let recent = self.quick.iter().rev().take(CALLS).filter(|(when, ..)| at.since(*when) < QUICK);
+        let mut recent: Vec<_> = recent.map(|(_, took, _)| *took).collect();
+        recent.sort_unstable_by(|a, b| b.cmp(a));
+        let limit = self.slow_limit(at);
+        // One slow call is an accident: of few calls the second slowest counts as the 95th percentile.
+        let p95 = recent.get((recent.len() / CALLS).max(1)).copied().unwrap_or_default();
+        if recent.len() >= QUICK_LEAST && p95 > limit {
+            self.slow = Some(Cause::Slow { p95, limit });
+        } else if recent.first().is_none_or(|slowest| *slowest <= limit) {
+            self.slow = None;
+        }
+    }
+
+    /// Three times the usual of the last hour, or two seconds while nothing is usual.
+    fn slow_limit(&self, at: At) -> Duration {
+        let long_enough = self.quick.front().is_some_and(|(when, ..)| at.since(*when) >= USUAL);
+        let usual = self.quick.iter().filter(|(when, _, slow)| !slow && at.since(*when) < HOUR);
+        let mut usual: Vec<_> = usual.map(|(_, took, _)| *took).collect();
+        if !long_enough || usual.len() < CALLS {
+            return SLOW;
+        }
+        usual.sort_unstable();
+        (usual[usual.len() / 2] * 3).max(NEVER_SLOW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: u64) -> At {
+        At::from_micros(1_795_000_000_000_000) + Duration::from_secs(second)
+    }
+
+    /// Tasks as letters: `f` failed, `w` went well.
+    fn failing(tasks: &str) -> Option<(u32, u32)> {
+        let mut evidence = Evidence::default();
+        for (second, task) in (0..).zip(tasks.chars()) {
+            evidence.task(at(second), task == 'f', None);
+            evidence.judge(at(second));
+        }
+        match evidence.failing {
+            Some(Cause::TasksFailing { failed, of }) => Some((failed, of)),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn eight_failed_tasks_make_an_agent_failing_and_eight_good_ones_end_it() {
+        for (tasks, expected) in [
+            ("fffffff", None),
+            ("ffffffff", Some((8, 8))),
+            ("wwwwwwwwwwwwwwwwwwwwffffffff", Some((8, 20))),
+            ("fwfwfwfwfwfwfwf", Some((8, 15))),
+            ("fwwwfwwwfwwwfwwwfwwwfwwwfwww", None),
+            ("ffffffffwwwwwww", Some((8, 15))),
+            ("ffffffffwwwwwwww", None),
+        ] {
+            assert_eq!(failing(tasks), expected, "{tasks}");
+        }
+    }
+
+    /// Calls as (second, milliseconds); whether it is slow after each.
+    fn slow(calls: &[(u64, u64)]) -> bool {
+        let mut evidence = Evidence::default();
+        for (second, millis) in calls {
+            evidence.quick(at(*second), Duration::from_millis(*millis));
+            evidence.judge(at(*second));
+        }
+        evidence.slow.is_some()
+    }
+
+    #[test]
+    fn two_slow_calls_within_two_minutes_are_slow_and_one_is_an_accident() {
+        let quick = |from: u64, to: u64| (from..to).step_by(15).map(|second| (second, 5)).collect::<Vec<_>>();
+        for (calls, expected) in [
+            (vec![(0, 5000), (30, 5000), (60, 5000)], false),
+            (vec![(0, 5000), (5, 5000), (30, 5000), (35, 5000)], true),
+            ([quick(0, 60), vec![(60, 5000)], quick(75, 90)].concat(), false),
+            ([quick(0, 60), vec![(60, 5000), (66, 5000)]].concat(), true),
+            ([vec![(0, 5000), (5, 5000), (30, 5000), (35, 5000)], quick(60, 150)].concat(), true),
+            ([vec![(0, 5000), (5, 5000), (30, 5000), (35, 5000)], quick(60, 180)].concat(), false),
+            // Once five milliseconds are usual, a second and a half is slow.
+            ([quick(0, 700), vec![(700, 1500), (701, 1500)]].concat(), true),
+            ([quick(0, 700), vec![(700, 900), (701, 900)]].concat(), false),
+        ] {
+            assert_eq!(slow(&calls), expected, "{calls:?}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_wrong_only_if_every_look_says_so() {
+        for (seen, already, expected) in [
+            (vec![40_000, 41_000], false, None),
+            (vec![40_000, 41_000, 42_000], false, Some(41_000)),
+            (vec![40_000, -41_000, 42_000], false, None),
+            (vec![-40_000, -41_000, -42_000], false, Some(-41_000)),
+            (vec![20_000, 20_000, 20_000], false, None),
+            (vec![20_000, 20_000, 20_000], true, Some(20_000)),
+            (vec![20_000, 20_000, 100], true, None),
+        ] {
+            let mut evidence = Evidence::default();
+            for by in &seen {
+                evidence.clock(*by);
+            }
+            assert_eq!(evidence.skew(already), expected, "{seen:?}");
+        }
+    }
+}

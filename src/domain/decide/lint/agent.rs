@@ -1,0 +1,175 @@
+//! What is wrong with an agent itself.
+
+use super::super::super::agent::{Agent, Health};
+use super::super::super::cause::Cause;
+use super::super::super::core::{AgentLive, Turn};
+use super::super::super::id::AgentKey;
+use super::super::super::problem::{Kind, Subject};
+use super::super::super::time::At;
+use super::super::evidence;
+use super::Finding;
+use std::time::Duration;
+
+pub(super) const KINDS: &[Kind] = &[
+    Kind::AgentDown,
+    Kind::AgentFrozen,
+    Kind::CertificateBroken,
+    Kind::LoginNeeded,
+    Kind::AgentFailing,
+    Kind::AgentSlow,
+    Kind::AgentDegraded,
+    Kind::AgentFlapping,
+    Kind::OverCapacity,
+    Kind::NotSpoken,
+    Kind::CardChanged,
+    Kind::ClockSkew,
+    Kind::ProtocolBroken,
+    Kind::HostileText,
+];
+
+/// A changed card is news for so long.
+const NEWS: Duration = Duration::from_secs(3600);
+
+/// What is wrong with an agent, or nothing to say: while what we know of it is old, nothing is raised and
+/// nothing clears.
+pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
+    let mut found = Vec::new();
+    let Some(agent) = turn.state().agent(key).filter(|agent| agent.listed) else { return Some(found) };
+    if agent.health == Health::Stale {
+        return None;
+    }
+    let live = turn.core.live.agents.get(&key);
+    found.extend(health(agent));
+    if let Some(live) = live {
+        found.extend(evidence_of(turn, key, agent, live));
+    }
+    if let Some((at, words)) = &agent.card_change
+        && turn.at.since(*at) < NEWS
+    {
+        found.push(Finding {
+            kind: Kind::CardChanged,
+            text: format!("changed its card: {}", words.shortened(200)),
+            next: "compare it with what its owner announced; the agent page shows both cards".into(),
+        });
+    }
+    if agent.oddities > 0 {
+        let times = if agent.oddities == 1 { "once" } else { "more than once" };
+        found.push(Finding {
+            kind: Kind::ProtocolBroken,
+            text: format!("did what the protocol does not allow, {times}"),
+            next: "see its tasks' stories and the wire view; tell its owner".into(),
+        });
+    }
+    if agent.disarmed > 0 {
+        found.push(Finding {
+            kind: Kind::HostileText,
+            text: "sent control sequences; shown as text, none obeyed".into(),
+            next: "see the wire view; tell its owner, or stop using it".into(),
+        });
+    }
+    Some(found)
+}
+
+/// The one word about whether it can be reached.
+fn health(agent: &Agent) -> Option<Finding> {
+    let cause = agent.cause.as_deref();
+    let kind = match (agent.health, cause) {
+        (Health::Down, Some(cause)) => unreachable(cause),
+        (Health::Down, None) => Kind::AgentDown,
+        (Health::LoginNeeded, _) => Kind::LoginNeeded,
+        (Health::Degraded, Some(Cause::Failing(_) | Cause::StaleCard(_))) => Kind::AgentDegraded,
+        (Health::NotSpoken, _) => Kind::NotSpoken,
+        (Health::Degraded | Health::Unknown | Health::Up | Health::Stale, _) => return None,
+    };
+    let why = cause.map_or_else(String::new, ToString::to_string);
+    let mut text = match kind {
+        Kind::AgentDown => format!("is down: {why}"),
+        Kind::AgentFrozen => format!("is frozen: {why}"),
+        Kind::LoginNeeded => format!("needs a login: {why}"),
+        Kind::NotSpoken | Kind::CertificateBroken => why,
+        _ => format!("is degraded: {why}"),
+    };
+    let at_risk = matches!(agent.health, Health::Down | Health::Degraded);
+    if at_risk && agent.counts.live > 0 {
+        let tasks = if agent.counts.live == 1 { "task" } else { "tasks" };
+        text.push_str(&format!("; {} {tasks} at risk", agent.counts.live));
+    }
+    Some(Finding { kind, text, next: cause.map_or("look at the agent", |cause| cause.next_step()).into() })
+}
+
+/// Silence, a refusal and a broken certificate have different owners at three in the morning.
+fn unreachable(cause: &Cause) -> Kind {
+    match cause {
+        Cause::TimedOut(_) => Kind::AgentFrozen,
+        Cause::Tls(_) => Kind::CertificateBroken,
+        Cause::Interface(cause) => unreachable(cause),
+        _ => Kind::AgentDown,
+    }
+}
+
+/// What its calls, its tasks and its clock have shown.
+fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let open = |kind| turn.state().raised(kind, Subject::Agent(key)).is_some();
+    if agent.health.takes_work() || agent.health == Health::LoginNeeded {
+        if let Some(cause @ Cause::TasksFailing { .. }) = &live.evidence.failing {
+            found.push(Finding {
+                kind: Kind::AgentFailing,
+                text: failing_words(cause, live),
+                next: cause.next_step().into(),
+            });
+        }
+        if let Some(cause) = &live.evidence.slow {
+            let text = format!("is slow: {cause}");
+            found.push(Finding { kind: Kind::AgentSlow, text, next: cause.next_step().into() });
+        }
+    }
+    let flips = live.evidence.flips(turn.at);
+    if flips >= evidence::FLAPS || (flips > 0 && open(Kind::AgentFlapping)) {
+        found.push(Finding {
+            kind: Kind::AgentFlapping,
+            text: "goes away and comes back again and again".into(),
+            next: "look at its restarts and its memory; its timeline is on its page".into(),
+        });
+    }
+    if let Some(capacity) = agent.spec.capacity {
+        let (live, limit) = (agent.counts.live, capacity);
+        let calm = limit.saturating_sub(limit.div_ceil(5));
+        if live > limit || (live > calm && open(Kind::OverCapacity)) {
+            let more = live.saturating_sub(limit);
+            let more = if more > 0 { format!("; {more} more places would do") } else { String::new() };
+            found.push(Finding {
+                kind: Kind::OverCapacity,
+                text: format!("has more to do than the {limit} tasks that it takes at once{more}"),
+                next: "send less there, or start another one like it".into(),
+            });
+        }
+    }
+    if let Some(skew) = live.evidence.skew(open(Kind::ClockSkew)) {
+        let (by, how) = (skew.unsigned_abs() / 1000, if skew > 0 { "ahead of" } else { "behind" });
+        // Rounded, so that a clock that drifts is not news each time.
+        let by = if by < 120 { format!("{} s", by / 10 * 10) } else { format!("{} min", by / 60) };
+        found.push(Finding {
+            kind: Kind::ClockSkew,
+            text: format!("has a clock {by} {how} ours"),
+            next: "set its clock by NTP; its timestamps are shown and never compared with ours".into(),
+        });
+    }
+    found
+}
+
+fn failing_words(cause: &Cause, live: &AgentLive) -> String {
+    let Cause::TasksFailing { failed, of } = cause else { return String::new() };
+    let share = if failed == of { "all".to_owned() } else { format!("{} %", failed * 100 / of / 10 * 10) };
+    let said = live.evidence.last_failure.as_ref().filter(|words| !words.is_empty());
+    let said =
+        said.map(|words| format!(", last with \"{}\"", words.shortened(80).line())).unwrap_or_default();
+    format!("fails {share} of its tasks{said}")
+}
+
+/// When an agent's problems may change by themselves.
+pub(super) fn due(turn: &Turn, key: AgentKey) -> Option<At> {
+    let (changed, _) = turn.state().agent(key)?.card_change.as_ref()?;
+    let over = *changed + NEWS;
+    (over > turn.at).then_some(over)
+}

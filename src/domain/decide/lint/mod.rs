@@ -1,0 +1,172 @@
+//! Lints over what a step has touched: each finds one kind of fault and says it in words.
+
+mod agent;
+mod tasks;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::core::{Timer, Turn};
+use super::super::discovery::SourceHealth;
+use super::super::fact::What;
+use super::super::id::{AgentKey, AttemptKey, SourceKey};
+use super::super::problem::{Kind, Subject};
+use super::super::text::Untrusted;
+
+/// What a lint found, in words.
+struct Finding {
+    kind: Kind,
+    text: String,
+    next: Cow<'static, str>,
+}
+
+/// Looks at everything that the step has touched; raises, rewords and clears.
+pub(super) fn run(turn: &mut Turn) {
+    let touched = std::mem::take(&mut turn.touched);
+    if touched.console {
+        let found = turn.core.live.unsaved.as_ref().map(|why| Finding {
+            kind: Kind::JournalUnsaved,
+            text: format!("the journal cannot be written: {why}"),
+            next: "free the disk or unlock the file; acting is refused until then".into(),
+        });
+        settle(turn, Subject::Console, &[Kind::JournalUnsaved], found.into_iter().collect());
+    }
+    let mut changed = BTreeSet::new();
+    for key in &touched.attempts {
+        tasks::place(turn, *key, &mut changed);
+    }
+    for (agent, kind) in changed {
+        about_tasks(turn, agent, kind);
+    }
+    for key in &touched.agents {
+        about_agent(turn, *key);
+    }
+    for key in &touched.sources {
+        let found = about_source(turn, *key);
+        settle(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
+    }
+    turn.touched = touched;
+}
+
+fn about_agent(turn: &mut Turn, key: AgentKey) {
+    if let Some(found) = agent::findings(turn, key) {
+        settle(turn, Subject::Agent(key), agent::KINDS, found);
+    }
+    if let Some(due) = agent::due(turn, key) {
+        turn.set_timer_by(Timer::Lint(key), due);
+    }
+}
+
+fn about_tasks(turn: &mut Turn, agent: AgentKey, kind: Kind) {
+    let found = tasks::finding(turn, agent, kind);
+    settle(turn, Subject::Agent(agent), &[kind], found.into_iter().collect());
+}
+
+/// A source that is no longer configured has no problems.
+pub(super) fn clear_source(turn: &mut Turn, key: SourceKey) {
+    settle(turn, Subject::Source(key), &[Kind::SourceFailing], Vec::new());
+}
+
+/// Attempts that are about to be removed take their problems with them.
+pub(super) fn forget(turn: &mut Turn, attempts: &[AttemptKey]) {
+    let mut changed = BTreeSet::new();
+    for key in attempts {
+        tasks::leave(turn, *key, &mut changed);
+    }
+    for (agent, kind) in changed {
+        about_tasks(turn, agent, kind);
+    }
+}
+
+/// After a start: what the journal holds of problems is brought in line with what its rows say.
+pub(super) fn resume(turn: &mut Turn) {
+    let agents: Vec<_> = turn.state().agents().iter().map(|(key, _)| key).collect();
+    // An earlier build told each task by itself: of several open ones of a kind, one goes on.
+    let double: Vec<_> = turn
+        .state()
+        .problems()
+        .iter()
+        .filter(|(key, problem)| {
+            problem.cleared.is_none() && turn.state().raised_key(problem.kind, problem.subject) != Some(*key)
+        })
+        .map(|(_, problem)| problem.number)
+        .collect();
+    for number in double {
+        turn.watch_fact(What::ProblemCleared { number });
+    }
+    for agent in agents {
+        let attention: Vec<_> = turn.state().attention().of(agent).collect();
+        let mut changed: BTreeSet<_> =
+            tasks::open(turn, agent).into_iter().map(|kind| (agent, kind)).collect();
+        for key in attention {
+            tasks::place(turn, key, &mut changed);
+        }
+        for (agent, kind) in changed {
+            about_tasks(turn, agent, kind);
+        }
+    }
+}
+
+fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
+    let row = turn.state().sources().get(key).filter(|row| row.health == SourceHealth::Failing)?;
+    let cause = row.cause.as_deref();
+    let why = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+    Some(Finding {
+        kind: Kind::SourceFailing,
+        text: format!("source {} cannot be read{why}", row.spec.name),
+        next: cause.map_or("look at the source", |cause| cause.next_step_of_source()).into(),
+    })
+}
+
+/// Brings the open problems of a subject in line with what was found.
+fn settle(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>) {
+    // Nearly every step finds nothing where nothing was.
+    if found.is_empty() && turn.state().raises_nothing() {
+        return;
+    }
+    let mut found: BTreeMap<Kind, Finding> =
+        found.into_iter().map(|finding| (finding.kind, finding)).collect();
+    for kind in kinds {
+        let raised =
+            turn.state().raised(*kind, subject).map(|problem| (problem.number, problem.text.clone()));
+        match (raised, found.remove(kind)) {
+            (None, Some(finding)) => raise(turn, subject, &finding),
+            (Some((number, text)), Some(finding)) => {
+                let new = Untrusted::from(finding.text);
+                if new != text {
+                    let next = Untrusted::from(&*finding.next);
+                    turn.watch_fact(What::ProblemReworded { number, text: new, next });
+                }
+            }
+            (Some((number, _)), None) => turn.watch_fact(What::ProblemCleared { number }),
+            (None, None) => {}
+        }
+    }
+}
+
+fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
+    let state = turn.state();
+    let (mut agent, mut attempt, mut source) = (None, None, None);
+    match subject {
+        Subject::Console => {}
+        Subject::Source(key) => source = state.sources().get(key).map(|row| row.spec.name.clone()),
+        Subject::Agent(key) => {
+            agent = state.agent(key).map(|agent| agent.id);
+            let first = turn.core.live.members.get(&(key, finding.kind)).and_then(BTreeSet::first);
+            attempt = first.and_then(|first| {
+                let first = state.attempt(*first)?;
+                Some((state.job_of(first)?.id, first.id))
+            });
+        }
+    }
+    let number = state.next_problem();
+    turn.watch_fact(What::ProblemRaised {
+        number,
+        kind: finding.kind,
+        agent,
+        attempt,
+        source,
+        text: finding.text.as_str().into(),
+        next: Untrusted::from(&*finding.next),
+    });
+}

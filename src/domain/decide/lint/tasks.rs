@@ -1,0 +1,126 @@
+//! What is wrong with the tasks of an agent: one problem for all that have the same.
+
+use std::collections::BTreeSet;
+
+use super::super::super::core::Turn;
+use super::super::super::id::{AgentKey, AttemptKey};
+use super::super::super::job::Attempt;
+use super::super::super::problem::{Kind, Subject};
+use super::Finding;
+
+/// Notes to which problems an attempt belongs now; tells which of them changed.
+pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let agent = attempt.agent;
+    let mut now: Vec<Kind> = Vec::new();
+    // Nearly all attempts are well.
+    if attempt.is_doubtful() || attempt.task.as_ref().is_some_and(|task| task.cancel.is_some()) {
+        let alarmed = turn.core.live.watches.get(&key).is_some_and(|watch| watch.alarmed > 0);
+        now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| match kind {
+            Kind::CancelIgnored => alarmed && kind.is_about(attempt),
+            Kind::CancelUnconfirmed => !alarmed && kind.is_about(attempt),
+            _ => kind.is_about(attempt),
+        }));
+    }
+    let members = &mut turn.core.live.members;
+    for kind in Kind::OF_TASKS {
+        let belongs = now.contains(kind);
+        match members.get_mut(&(agent, *kind)) {
+            Some(keys) if belongs => {
+                keys.insert(key);
+                changed.insert((agent, *kind));
+            }
+            Some(keys) => {
+                if keys.remove(&key) {
+                    changed.insert((agent, *kind));
+                }
+                if keys.is_empty() {
+                    members.remove(&(agent, *kind));
+                }
+            }
+            None if belongs => {
+                members.insert((agent, *kind), BTreeSet::from([key]));
+                changed.insert((agent, *kind));
+            }
+            None => {}
+        }
+    }
+}
+
+/// An attempt is about to be removed with its history.
+pub(super) fn leave(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    for kind in Kind::OF_TASKS {
+        if let Some(keys) = turn.core.live.members.get_mut(&(agent, *kind))
+            && keys.remove(&key)
+        {
+            changed.insert((agent, *kind));
+            if keys.is_empty() {
+                turn.core.live.members.remove(&(agent, *kind));
+            }
+        }
+    }
+}
+
+/// The problem of one kind that an agent's tasks have, if they have it.
+pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Finding> {
+    let members = turn.core.live.members.get(&(agent, kind))?;
+    let first = turn.state().attempt(*members.first()?)?;
+    let (what, all) = (subject(turn, first), members.len());
+    let whom = if all == 1 { what } else { format!("{all} tasks, the first {what}") };
+    let says = first.task.as_ref().map_or_else(String::new, |task| {
+        task.says.as_ref().map_or_else(|| task.state.word(), |says| says.word())
+    });
+    let state = first.task.as_ref().map_or_else(String::new, |task| task.state.word());
+    let (text, next) = match kind {
+        Kind::SendUncertain => {
+            let why = first.cause.as_deref().map_or_else(String::new, |cause| format!(": {cause}"));
+            (
+                format!("may or may not have taken {whom}{why}"),
+                "r: send it again with the same id, or take it as lost",
+            )
+        }
+        Kind::TaskLost => (
+            format!("no longer knows {whom}"),
+            "it was lost when its agent restarted; send it again if it is still wanted",
+        ),
+        Kind::TaskStalled => (
+            format!("cut the stream of {whom} and still says {says}"),
+            "look at the agent; cancel the task or wait",
+        ),
+        Kind::TaskSilent => (
+            format!("says {says} and sends nothing about {whom}"),
+            "look at the agent; cancel the task or wait",
+        ),
+        Kind::TaskConflict => (
+            format!("ended {whom} as {state}, and also says {says}"),
+            "believe neither before you have looked at its result",
+        ),
+        Kind::CancelIgnored => {
+            (format!("agreed to end {whom} and goes on"), "stop the agent itself; its yes is worth nothing")
+        }
+        Kind::CancelUnconfirmed => (
+            format!("did not confirm the end of {whom}"),
+            "it is asked again until it is known; look at the agent",
+        ),
+        _ => return None,
+    };
+    Some(Finding { kind, text, next: next.into() })
+}
+
+fn subject(turn: &Turn, attempt: &Attempt) -> String {
+    let title =
+        turn.state().job_of(attempt).map(|job| job.title.shortened(40)).filter(|title| !title.is_empty());
+    match (&attempt.task, title) {
+        (Some(task), Some(title)) => format!("task {} \"{title}\"", task.id.short()),
+        (Some(task), None) => format!("task {}", task.id.short()),
+        (None, Some(title)) => format!("\"{title}\""),
+        (None, None) => "a message".into(),
+    }
+}
+
+/// The open problems of tasks that an agent has.
+pub(super) fn open(turn: &Turn, agent: AgentKey) -> Vec<Kind> {
+    let raised = |kind: &&Kind| turn.state().raised(**kind, Subject::Agent(agent)).is_some();
+    Kind::OF_TASKS.iter().filter(raised).copied().collect()
+}

@@ -1,0 +1,116 @@
+//! What operators do about problems, and the notes that they leave for each other.
+
+use std::time::Duration;
+
+use super::super::core::{Timer, Turn};
+use super::super::fact::{Act, What};
+use super::super::id::{AgentId, AttemptId, AttemptKey};
+use super::super::intent::{Receipt, Refusal};
+use super::super::problem::ProblemAct;
+use super::super::text::Untrusted;
+use super::{not_now, unknown};
+
+/// Nobody mutes a problem for longer: whoever comes after would never hear of it.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+/// A note or a reason is cut to this many characters.
+const CHARS: usize = 2000;
+
+/// Does what an operator wants about a problem.
+pub(super) fn act(turn: &mut Turn, number: u32, act: ProblemAct, by: Untrusted) -> Result<Receipt, Refusal> {
+    let problem = turn.state().problem(number).ok_or_else(|| unknown("problem"))?;
+    if problem.cleared.is_some() {
+        return Err(not_now("the problem is over"));
+    }
+    let (taken, muted) = (problem.taken.clone(), problem.muted.is_some());
+    let what = match act {
+        ProblemAct::Take => match taken {
+            Some(taken) if taken.by == by => return Ok(Receipt::Done),
+            // Whoever takes it over is told with whom to talk, by the log of the problem.
+            _ => What::ProblemTaken { number, by },
+        },
+        ProblemAct::GiveBack if taken.is_none() => return Err(not_now("nobody has taken it")),
+        ProblemAct::GiveBack => What::ProblemGivenBack { number, by },
+        ProblemAct::Mute { why, .. } if why.line().trim().is_empty() => {
+            return Err(not_now("a mute needs a reason"));
+        }
+        ProblemAct::Mute { time, .. } if time.is_zero() || time > LONGEST => {
+            return Err(not_now("a mute needs an end, within 30 days"));
+        }
+        ProblemAct::Mute { time, why } => {
+            let until = turn.at + time;
+            turn.set_timer(Timer::Mute(number), until);
+            What::ProblemMuted { number, by, why: why.shortened(CHARS), until }
+        }
+        ProblemAct::Unmute if !muted => return Err(not_now("it is not muted")),
+        ProblemAct::Unmute => {
+            turn.clear_timer(Timer::Mute(number));
+            What::ProblemUnmuted { number, by: Some(by) }
+        }
+    };
+    turn.watch_fact(what);
+    Ok(Receipt::Done)
+}
+
+/// The time of a mute is over.
+pub(super) fn unmute(turn: &mut Turn, number: u32) {
+    if turn.state().problem(number).is_some_and(|problem| problem.muted.is_some()) {
+        turn.watch_fact(What::ProblemUnmuted { number, by: None });
+    }
+}
+
+/// After a start: mutes end when they were meant to.
+pub(super) fn resume(turn: &mut Turn) {
+    let muted = turn.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+    let muted: Vec<_> =
+        muted.filter_map(|(_, problem)| Some((problem.number, problem.muted.as_ref()?.until))).collect();
+    for (number, until) in muted {
+        turn.set_timer(Timer::Mute(number), until);
+    }
+}
+
+/// What a note is about.
+pub(super) struct About {
+    pub problem: Option<u32>,
+    pub agent: Option<AgentId>,
+    pub attempt: Option<AttemptId>,
+}
+
+/// Keeps a note.
+pub(super) fn note(
+    turn: &mut Turn,
+    about: About,
+    by: Untrusted,
+    text: Untrusted,
+) -> Result<Receipt, Refusal> {
+    let About { problem, agent, attempt } = about;
+    if text.line().trim().is_empty() {
+        return Err(not_now("there is nothing to note"));
+    }
+    if problem.is_some_and(|number| turn.state().problem(number).is_none()) {
+        return Err(unknown("problem"));
+    }
+    if agent.is_some_and(|agent| turn.state().agent_key(agent).is_none()) {
+        return Err(unknown("agent"));
+    }
+    let attempt = match attempt {
+        None => None,
+        Some(id) => {
+            let key = turn.state().attempt_key(id).ok_or_else(|| unknown("attempt"))?;
+            let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
+            Some((turn.state().job_of(row).ok_or_else(|| unknown("job"))?.id, id))
+        }
+    };
+    turn.watch_fact(What::NoteMade { problem, agent, attempt, by, text: text.shortened(CHARS) });
+    Ok(Receipt::Done)
+}
+
+/// Keeps what an operator changed at an agent, for the handover.
+pub(super) fn acted(turn: &mut Turn, key: AttemptKey, act: Act) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let (Some(job), Some(agent)) = (turn.state().job_of(attempt), turn.state().agent(attempt.agent)) else {
+        return;
+    };
+    let by = Untrusted::new(turn.core.rules.operator.clone());
+    let (attempt, agent) = ((job.id, attempt.id), agent.id);
+    turn.watch_fact(What::Acted { by, act, attempt, agent });
+}
