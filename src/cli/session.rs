@@ -13,6 +13,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
 use crate::domain::card::Dialect;
+use crate::domain::discovery::SourceHealth;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
@@ -420,15 +421,20 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fac
     Ok(facts.map_err(|error| store_failure(&error))?.unwrap_or_default())
 }
 
-/// Waits until every agent that is asked for is known to be something, or the time is over.
+/// Waits until every agent that is asked for is known to be something, or the time is over; of all agents,
+/// also until each source has told whom it names.
 pub async fn probed(handle: &Handle, keys: Option<&[AgentKey]>, limit: Duration) -> bool {
     let mut snapshots = handle.watch();
     let settled = snapshots.wait_for(|snapshot| {
-        snapshot
-            .agents
-            .iter()
-            .filter(|(key, agent)| agent.listed && keys.is_none_or(|keys| keys.contains(key)))
-            .all(|(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale))
+        // Who else is there is known once every source has said so.
+        let all_told =
+            keys.is_some() || snapshot.sources.iter().all(|(_, row)| row.health != SourceHealth::Unknown);
+        all_told
+            && snapshot
+                .agents
+                .iter()
+                .filter(|(key, agent)| agent.listed && keys.is_none_or(|keys| keys.contains(key)))
+                .all(|(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale))
     });
     matches!(tokio::time::timeout(limit, settled).await, Ok(Ok(_)))
 }

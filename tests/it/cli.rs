@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use quarterdeck::demo::{Behaviour, Fleet};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kill::{binary, configure};
 use crate::support::{fleet, old_part, part};
@@ -318,6 +318,24 @@ async fn the_example_configuration_is_true() {
     }
     let output = desk.run(&["agents", "--timeout", "1s"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+/// A command waits until each source has told whom it names, and tells which cannot be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_of_sources_are_listed() {
+    let desk = Desk::new(vec![part("found", Behaviour::Steady)]);
+    let cards = desk.dir.path().join("cards");
+    std::fs::create_dir(&cards).unwrap();
+    std::fs::write(cards.join("all.json"), format!("[{:?}]", desk.url("found"))).unwrap();
+    let config = "[[fleet.default.sources]]\nkind = \"path\"\nat = \"cards\"\n\
+                  [[fleet.default.sources]]\nkind = \"path\"\nat = \"nowhere\"\nname = \"lost\"\n";
+    std::fs::write(desk.dir.path().join("config.toml"), config).unwrap();
+    let output = desk.run(&["agents", "-o", "json"]).await;
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["agents"].as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!((&told["agents"][0]["name"], &told["agents"][0]["state"]), (&json!("found"), &json!("up")));
+    let warned = text(&output.stderr);
+    assert!(warned.contains("source lost cannot be read: ") && warned.contains("nowhere"), "{warned}");
 }
 
 /// Help is part of the interface: every verb's is looked at.

@@ -197,6 +197,7 @@ fn explain(canvas: &Canvas<'_>, shared: &Shared, row: &SourceRow, width: usize) 
         (SourceHealth::Unknown, _) => "it has told nothing yet".to_owned(),
         (SourceHealth::Working, 1) => "it names 1".to_owned(),
         (SourceHealth::Working, count) => format!("it names {count}"),
+        (SourceHealth::Failing, 0) => "it never named one".to_owned(),
         (SourceHealth::Failing, count) => format!("{count}, as it told before; they stay"),
     };
     lines.extend(about::wrapped("AGENTS", &agents, Role::Plain, width));
