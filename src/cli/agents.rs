@@ -9,6 +9,7 @@ use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, probed};
 use crate::domain::agent::{Agent, normalise_url};
 use crate::domain::cause::Cause;
+use crate::domain::discovery::SourceHealth;
 use crate::domain::intent::Intent;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -56,7 +57,12 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
         }
     }
     if !all {
-        out.warn("some agents did not answer in time");
+        out.warn("some agents or sources did not answer in time");
+    }
+    for (_, source) in snapshot.sources.iter().filter(|_| args.urls.is_empty()) {
+        if let (SourceHealth::Failing, Some(cause)) = (source.health, &source.cause) {
+            out.warn(format!("source {} cannot be read: {cause}", source.spec.name));
+        }
     }
     session.close(true).await;
     Ok(ExitCode::SUCCESS)

@@ -70,7 +70,9 @@ impl Failure {
             | Cause::Blocked(_)
             | Cause::RedirectRefused(_) => (3, "A2ACLI_ERR_UNREACHABLE"),
             Cause::Status { .. } => (3, "A2ACLI_ERR_CARD_NOT_FOUND"),
-            Cause::Malformed(_) | Cause::Limit(_) | Cause::NotSpoken(_) => (1, "A2ACLI_ERR_CARD_INVALID"),
+            Cause::Malformed(_) | Cause::Limit(_) | Cause::NotSpoken(_) | Cause::Source(_) => {
+                (1, "A2ACLI_ERR_CARD_INVALID")
+            }
             Cause::StaleCard(inner) => return Self::from_cause(inner),
             Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
             Cause::Interface(cause) => return Self::from_cause(cause),

@@ -13,6 +13,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
 use crate::domain::card::Dialect;
+use crate::domain::discovery::SourceHealth;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
@@ -22,6 +23,7 @@ use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::engine::access::AccessBook;
+use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::Hello;
 use crate::engine::{Engine, Handle, Options};
@@ -104,6 +106,11 @@ impl Setup {
             }
         }
         specs
+    }
+
+    /// Where the fleet finds more agents.
+    fn sources(&self) -> Vec<Box<dyn Discover>> {
+        discovery::of_fleet(&self.fleet)
     }
 
     fn hello(&self, lasting: bool) -> Hello {
@@ -208,13 +215,16 @@ impl Session {
                 |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
             specs.iter_mut().filter(named).for_each(|spec| spec.dialect = Some(dialect));
         }
-        Self::run(setup, specs, access, lasting, setup.config.power_loss_safe, None, lock)
+        let power_loss_safe = setup.config.power_loss_safe;
+        Self::run(setup, specs, setup.sources(), access, lasting, power_loss_safe, None, lock)
     }
 
     /// Runs an engine on the data folder, and listens for others of the same user.
+    #[expect(clippy::too_many_arguments, reason = "what an engine is started with")]
     fn run(
         setup: &Setup,
         specs: Vec<AgentSpec>,
+        sources: Vec<Box<dyn Discover>>,
         access: AccessBook,
         lasting: bool,
         power_loss_safe: bool,
@@ -229,7 +239,7 @@ impl Session {
             power_loss_safe,
             rules: setup.rules(),
             specs,
-            sources: Vec::new(),
+            sources,
             access,
             seed,
             lock: Some(lock),
@@ -279,7 +289,7 @@ impl Session {
             return Err(Failure::internal("another quarterdeck uses this data folder")
                 .hint("name another one with --data-dir"));
         };
-        Self::run(setup, specs, AccessBook::default(), true, false, Some(seed), lock)
+        Self::run(setup, specs, Vec::new(), AccessBook::default(), true, false, Some(seed), lock)
     }
 
     /// True if the engine runs in this process.
@@ -412,15 +422,20 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fac
     Ok(facts.map_err(|error| store_failure(&error))?.unwrap_or_default())
 }
 
-/// Waits until every agent that is asked for is known to be something, or the time is over.
+/// Waits until every agent that is asked for is known to be something, or the time is over; of all agents,
+/// also until each source has told whom it names.
 pub async fn probed(handle: &Handle, keys: Option<&[AgentKey]>, limit: Duration) -> bool {
     let mut snapshots = handle.watch();
     let settled = snapshots.wait_for(|snapshot| {
-        snapshot
-            .agents
-            .iter()
-            .filter(|(key, agent)| agent.listed && keys.is_none_or(|keys| keys.contains(key)))
-            .all(|(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale))
+        // Who else is there is known once every source has said so.
+        let all_told =
+            keys.is_some() || snapshot.sources.iter().all(|(_, row)| row.health != SourceHealth::Unknown);
+        all_told
+            && snapshot
+                .agents
+                .iter()
+                .filter(|(key, agent)| agent.listed && keys.is_none_or(|keys| keys.contains(key)))
+                .all(|(_, agent)| !matches!(agent.health, Health::Unknown | Health::Stale))
     });
     matches!(tokio::time::timeout(limit, settled).await, Ok(Ok(_)))
 }

@@ -134,11 +134,11 @@ pub fn load_text(text: &str, file: &Path) -> Result<Config, Faults> {
 }
 
 #[derive(Default)]
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     base: PathBuf,
-    faults: Vec<Fault>,
-    settings: Vec<Setting>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) settings: Vec<Setting>,
 }
 
 type Value<'v, 'a> = &'v Spanned<DeValue<'a>>;
@@ -148,18 +148,18 @@ impl<'a> Reader<'a> {
         self.text.get(..at).map_or(1, |before| before.bytes().filter(|byte| *byte == b'\n').count() + 1)
     }
 
-    fn fault(&mut self, at: usize, key: &str, what: impl Into<String>) {
+    pub(super) fn fault(&mut self, at: usize, key: &str, what: impl Into<String>) {
         let fault = Fault { line: self.line(at), key: key.to_owned(), what: what.into() };
         self.faults.push(fault);
     }
 
-    fn set(&mut self, key: &str, value: impl Into<String>, at: Option<usize>) {
+    pub(super) fn set(&mut self, key: &str, value: impl Into<String>, at: Option<usize>) {
         let origin = at.map_or(Origin::Default, |at| Origin::File(self.line(at)));
         self.settings.push(Setting { key: key.to_owned(), value: value.into(), origin });
     }
 
     /// A text setting, read by `parse`, or its default.
-    fn text_setting<T>(
+    pub(super) fn text_setting<T>(
         &mut self,
         table: &DeTable<'a>,
         path: &str,
@@ -216,7 +216,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Every key that no setting has is a fault, with the nearest known one.
-    fn only(&mut self, table: &DeTable<'a>, path: &str, known: &[&str]) {
+    pub(super) fn only(&mut self, table: &DeTable<'a>, path: &str, known: &[&str]) {
         for key in table.keys() {
             let name = key.get_ref();
             if !known.contains(&name.as_ref()) {
@@ -239,7 +239,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn tables<'v>(&mut self, table: &'v DeTable<'a>, path: &str, key: &str) -> Vec<(usize, &'v DeTable<'a>)> {
+    pub(super) fn tables<'v>(
+        &mut self,
+        table: &'v DeTable<'a>,
+        path: &str,
+        key: &str,
+    ) -> Vec<(usize, &'v DeTable<'a>)> {
         let Some(value) = table.get(key) else { return Vec::new() };
         let full = join(path, key);
         let DeValue::Array(items) = value.get_ref() else {
@@ -403,14 +408,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn path(&self, text: &str) -> PathBuf {
+    pub(super) fn path(&self, text: &str) -> PathBuf {
         match text.strip_prefix("~/") {
             Some(rest) => std::env::home_dir().unwrap_or_default().join(rest),
             None => self.base.join(text),
         }
     }
 
-    fn maybe_path(&mut self, table: &DeTable<'a>, path: &str, key: &str) -> Option<PathBuf> {
+    pub(super) fn maybe_path(&mut self, table: &DeTable<'a>, path: &str, key: &str) -> Option<PathBuf> {
         let base = self.base.clone();
         let anchored = Reader { base, ..Reader::default() };
         table.get(key)?;
@@ -421,7 +426,11 @@ impl<'a> Reader<'a> {
     }
 
     fn fleet(&mut self, table: &DeTable<'a>, path: &str) -> Fleet {
-        self.only(table, path, &["protect", "data_dir", "probe_interval", "ca", "agents", "logins"]);
+        self.only(
+            table,
+            path,
+            &["protect", "data_dir", "probe_interval", "ca", "agents", "logins", "sources"],
+        );
         let interval = Fleet::default().probe_interval;
         let show = |time: &Duration| units::show_duration(*time);
         let fleet = Fleet {
@@ -431,6 +440,7 @@ impl<'a> Reader<'a> {
             ca: self.maybe_path(table, path, "ca"),
             agents: Vec::new(),
             logins: Vec::new(),
+            sources: Vec::new(),
         };
         let mut agents: Vec<Agent> = Vec::new();
         for (at, row) in self.tables(table, path, "agents") {
@@ -459,10 +469,17 @@ impl<'a> Reader<'a> {
                 None => {}
             }
         }
-        Fleet { agents, logins, ..fleet }
+        let sources = self.sources(table, path);
+        Fleet { agents, logins, sources, ..fleet }
     }
 
-    fn required(&mut self, table: &DeTable<'a>, path: &str, key: &str, at: usize) -> Option<String> {
+    pub(super) fn required(
+        &mut self,
+        table: &DeTable<'a>,
+        path: &str,
+        key: &str,
+        at: usize,
+    ) -> Option<String> {
         if table.get(key).is_none() {
             self.fault(at, &join(path, key), "is missing");
             return None;
@@ -506,21 +523,7 @@ impl<'a> Reader<'a> {
         };
         let resubscribe =
             table.get("resubscribe").map(|_| self.flag_setting(table, path, "resubscribe", false));
-        let mut labels = BTreeMap::new();
-        if let Some(inner) = self.table(table, path, "labels") {
-            for key in inner.keys() {
-                let path = join(path, "labels");
-                let value = self.text_setting(
-                    inner,
-                    &path,
-                    key.get_ref(),
-                    String::new(),
-                    |t| Ok(t.into()),
-                    String::clone,
-                );
-                labels.insert(key.get_ref().to_string(), value);
-            }
-        }
+        let labels = self.labels(table, path);
         let capacity = |text: &str| match text.parse::<u32>() {
             Ok(number) if number > 0 => Ok(Some(number)),
             _ => Err(format!("{text:?} is no number of tasks; write 10")),
@@ -554,7 +557,19 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn credentials(&mut self, table: &DeTable<'a>, path: &str) -> Credentials {
+    pub(super) fn labels(&mut self, table: &DeTable<'a>, path: &str) -> BTreeMap<String, String> {
+        let mut labels = BTreeMap::new();
+        let Some(inner) = self.table(table, path, "labels") else { return labels };
+        let path = join(path, "labels");
+        for key in inner.keys() {
+            let name = key.get_ref();
+            let value = self.text_setting(inner, &path, name, String::new(), |t| Ok(t.into()), String::clone);
+            labels.insert(name.to_string(), value);
+        }
+        labels
+    }
+
+    pub(super) fn credentials(&mut self, table: &DeTable<'a>, path: &str) -> Credentials {
         let mut credentials = Credentials::default();
         if let Some(value) = table.get("bearer") {
             credentials.bearer = self.secret(value, &join(path, "bearer"), true);
@@ -594,12 +609,12 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// True if this is a URL that an agent can have; a scheme may be left out.
-fn check_url(url: &str) -> Result<(), String> {
+pub(super) fn check_url(url: &str) -> Result<(), String> {
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
     match url::Url::parse(&full) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.host().is_some() => Ok(()),

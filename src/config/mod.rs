@@ -4,10 +4,12 @@
 
 mod load;
 pub mod secret;
+mod sources;
 pub mod units;
 
 pub(crate) use load::nearest;
 pub use load::{Fault, Faults, Origin, Setting, load, load_text};
+pub use sources::{AgentSource, Scheme};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -89,6 +91,8 @@ pub struct Fleet {
     pub agents: Vec<Agent>,
     /// Credentials by URL pattern.
     pub logins: Vec<Login>,
+    /// Where more agents are found.
+    pub sources: Vec<AgentSource>,
 }
 
 impl Default for Fleet {
@@ -100,6 +104,7 @@ impl Default for Fleet {
             ca: None,
             agents: Vec::new(),
             logins: Vec::new(),
+            sources: Vec::new(),
         }
     }
 }

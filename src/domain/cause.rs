@@ -128,9 +128,30 @@ pub enum Cause {
     },
     /// Its card could be read before and cannot be read now.
     StaleCard(Box<Cause>),
+    /// A source of agents, or a part of it, says something that cannot be used: where, and what.
+    Source(Untrusted),
 }
 
 impl Cause {
+    /// What a person can do about it where a source of agents is what failed.
+    pub fn next_step_of_source(&self) -> &'static str {
+        match self {
+            Self::Source(_) | Self::Tls(TlsFault::Expired) => self.next_step(),
+            Self::Refused | Self::Dns(_) => "start what answers there, or correct `at` of the source",
+            Self::Tls(TlsFault::UnknownIssuer) => {
+                "name the authority's certificate as ca of the source or the fleet"
+            }
+            Self::Login { had_credentials: true, .. } => "the source refused the credentials: renew them",
+            Self::Login { .. } => "configure bearer or headers for this source",
+            Self::Status { .. } | Self::Malformed(_) => {
+                "look at what is served there, or correct `at` or `kind` of the source"
+            }
+            Self::RedirectRefused(_) => "write the URL that it redirects to as `at` of the source",
+            Self::Credential(_) => "correct the reference to the secret",
+            _ => "look at the server of the source, and at the way to it",
+        }
+    }
+
     /// True if the cause says that the network or the host, not the protocol, failed.
     pub fn is_transport(&self) -> bool {
         matches!(
@@ -196,6 +217,7 @@ impl Cause {
             Self::Failing(_) => "see the failed calls in the wire view",
             Self::Slow { .. } => "look at the agent's load",
             Self::StaleCard(cause) => cause.next_step(),
+            Self::Source(_) => "mend what it names; what it told before stays meanwhile",
         }
     }
 }
@@ -240,6 +262,7 @@ impl fmt::Display for Cause {
                 write!(f, "its answers take {} (p95), more than {}", seconds(*p95), seconds(*limit))
             }
             Self::StaleCard(cause) => write!(f, "its card cannot be read any more: {cause}"),
+            Self::Source(what) => write!(f, "{}", what.shortened(400)),
         }
     }
 }

@@ -83,6 +83,8 @@ impl Found {
 pub enum News {
     /// All agents that it names now; who is missing has left it.
     Agents(Vec<Found>),
+    /// The same, but a part of it cannot be used, and why.
+    Partly(Vec<Found>, Arc<Cause>),
     /// It cannot be read. What it named before stays.
     Failed(Arc<Cause>),
 }

@@ -6,12 +6,14 @@
 mod address;
 mod cause;
 pub mod clock;
+mod document;
 pub mod login;
 mod redact;
 mod request;
 mod stream;
 pub mod tap;
 
+pub use document::Document;
 pub use login::Access;
 pub use redact::Redactor;
 pub use request::{CardAnswer, Net, Opened};

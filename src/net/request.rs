@@ -69,11 +69,11 @@ pub enum Opened {
     Document(String),
 }
 
-struct Answer {
-    response: reqwest::Response,
-    took: Duration,
+pub(super) struct Answer {
+    pub response: reqwest::Response,
+    pub took: Duration,
     server: ServerTraits,
-    status: StatusCode,
+    pub status: StatusCode,
 }
 
 impl Net {
@@ -114,7 +114,7 @@ impl Net {
 
     /// One exchange of headers, with redirects where they are allowed.
     #[expect(clippy::too_many_arguments, reason = "the members of one request")]
-    async fn exchange(
+    pub(super) async fn exchange(
         &self,
         access: &Access,
         line: &Line,
@@ -239,7 +239,7 @@ impl Net {
     }
 
     /// Reads a body up to the limit, and keeps it on the tap.
-    async fn body(
+    pub(super) async fn body(
         &self,
         answer: Answer,
         line: &Line,
@@ -416,7 +416,7 @@ fn maybe(cause: Cause) -> Failure {
     Failure { sent: Sent::Maybe, cause }
 }
 
-fn header_text(value: &HeaderValue) -> String {
+pub(super) fn header_text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
@@ -441,7 +441,7 @@ fn rpc_headers(own: &[(&'static str, &'static str)], accept: &'static str) -> He
 }
 
 /// A status that is no success. A JSON-RPC error in its body says more than the number.
-fn status_cause(status: StatusCode, body: &str) -> Cause {
+pub(super) fn status_cause(status: StatusCode, body: &str) -> Cause {
     if let Err(cause @ Cause::Rpc(_)) = protocol::jsonrpc::open(body) {
         return cause;
     }

@@ -15,6 +15,8 @@ const BYTES: usize = 128 * 1024;
 /// Where all agents are looked at: so many frames of each, and in all.
 const OF_EACH: usize = 64;
 const OF_ALL: usize = 512;
+/// So many sources have rings of their own; keys of agents never come so high.
+const SOURCES: u32 = 1024;
 /// A longer frame is cut; its true length is kept.
 const FRAME: usize = 16 * 1024;
 /// And so is a longer head.
@@ -170,6 +172,16 @@ impl Tap {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let ring = rings.entry(agent).or_default().clone();
         Line { ring, clock: self.clock.clone(), redactor: self.redactor.clone(), call }
+    }
+
+    /// The line of a source of agents: it has a ring of its own beside those of the agents.
+    pub fn line_of_source(&self, number: u32) -> Line {
+        self.line(AgentKey(u32::MAX - number.min(SOURCES)), 0)
+    }
+
+    /// True if frames under this key are those of a source of agents.
+    pub fn is_source(key: AgentKey) -> bool {
+        key.0 >= u32::MAX - SOURCES
     }
 
     /// The frames of an agent, or the newest of all, oldest first.

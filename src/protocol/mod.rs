@@ -16,6 +16,7 @@ use crate::domain::task::{StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 
 pub mod card;
+pub mod catalog;
 pub mod error;
 pub mod json;
 pub mod jsonrpc;

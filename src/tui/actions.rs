@@ -99,6 +99,7 @@ actions! {
     ViewInbox "inbox" Move ["3"] "inbox" "What waits for a person.",
     ViewProblems "problems" Move ["4"] "problems" "What is wrong, and the next step.",
     ViewWire "wire" Move [] "wire" "What was sent and received, as it was.",
+    ViewSources "sources" Move [] "sources" "Where agents are found, and what cannot be read.",
     ViewMessages "messages" Move [] "messages" "What this console has told you.",
     Views "views" Move ["v"] "views" "All views, with counts.",
     Command "command" Find [":"] "command" "A command; an id or a link pasted here goes there.",
@@ -167,6 +168,7 @@ impl Action {
                 | Self::ViewInbox
                 | Self::ViewProblems
                 | Self::ViewWire
+                | Self::ViewSources
                 | Self::ViewMessages
         )
     }

@@ -1,6 +1,7 @@
 //! How agents and tasks are called on the screen: a mark, a word, and what it means.
 
 use crate::domain::agent::{Agent, Health};
+use crate::domain::discovery::SourceHealth;
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::problem::Severity;
 use crate::domain::task::{CancelMark, TaskState, Verdict};
@@ -29,6 +30,16 @@ pub fn agent(agent: &Agent, glyphs: &'static Glyphs) -> Told {
         Health::NotSpoken => (glyphs.not_spoken, "not spoken", Role::Doubt),
     };
     Told { mark, word: word.into(), role }
+}
+
+/// How a source of agents is.
+pub fn source(health: SourceHealth, glyphs: &'static Glyphs) -> Told {
+    let (mark, role) = match health {
+        SourceHealth::Working => (glyphs.up, Role::Ok),
+        SourceHealth::Failing => (glyphs.down, Role::Warn),
+        SourceHealth::Unknown => (glyphs.unknown, Role::Doubt),
+    };
+    Told { mark, word: health.as_str().into(), role }
 }
 
 /// How an attempt, or the task that came of it, stands.

@@ -10,7 +10,7 @@ use super::overlays::card::{About, Card};
 use super::overlays::prompt::{Prompt, Words};
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
-use super::views::{View, Wants, fleet, help, inbox, messages, problems, tasks, wire};
+use super::views::{View, Wants, fleet, help, inbox, messages, problems, sources, tasks, wire};
 use crate::domain::detail::Detail;
 use crate::domain::fact::Owner;
 use crate::domain::id::JobId;
@@ -572,6 +572,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::ViewInbox => go_to(model, inbox::InboxView::new()),
         Action::ViewProblems => go_to(model, problems::ProblemsView::new()),
         Action::ViewWire => go_to(model, wire::WireView::new(None)),
+        Action::ViewSources => go_to(model, sources::SourcesView::new()),
         Action::ViewMessages => go_to(model, messages::MessagesView::new()),
         Action::Views => model.overlays.push(Overlay::Menu(go::views(&model.shared))),
         Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.shared))),

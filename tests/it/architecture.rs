@@ -272,7 +272,9 @@ fn every_view_has_a_picture() {
     for entry in std::fs::read_dir(pictures).unwrap().flatten() {
         named.push_str(&entry.file_name().into_string().unwrap());
     }
-    for view in ["fleet", "agent", "tasks", "task", "inbox", "problems", "wire", "messages", "raw", "help"] {
+    for view in
+        ["fleet", "agent", "tasks", "task", "inbox", "problems", "wire", "messages", "sources", "raw", "help"]
+    {
         assert!(
             named.contains(&format!("screen-{view}")) || named.contains(&format!("-{view}.snap")),
             "{view}"

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use quarterdeck::demo::{Behaviour, Fleet};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kill::{binary, configure};
 use crate::support::{fleet, old_part, part};
@@ -273,9 +273,9 @@ async fn the_configuration_is_shown_and_checked() {
 }
 
 /// Uncommenting every line of the example gives a configuration without a fault, and every key at
-/// its default.
-#[test]
-fn the_example_configuration_is_true() {
+/// its default; it can be started with, and all of it is shown.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_configuration_is_true() {
     let example = quarterdeck::config::EXAMPLE;
     let is_setting = |line: &str| {
         let rest = line.trim_start_matches('#');
@@ -298,6 +298,44 @@ fn the_example_configuration_is_true() {
     let agent = &full.fleets["default"].agents[0];
     assert!(agent.credentials.bearer.is_some() && agent.resubscribe == Some(true));
     assert_eq!(full.fleets["default"].probe_interval, quarterdeck::config::Fleet::default().probe_interval);
+    for source in &full.fleets["default"].sources {
+        let usual = quarterdeck::config::AgentSource::new(source.kind, source.at.as_str());
+        let told = (source.every, &source.selector, &source.port, &source.namespace, source.scheme);
+        let default = (usual.every, &usual.selector, &usual.port, &usual.namespace, usual.scheme);
+        assert_eq!(told, default, "{}", source.name);
+    }
+    let desk = Desk::new(Vec::new());
+    // What is at home here must not be touched by a test.
+    let home = desk.dir.path().display().to_string();
+    std::fs::write(desk.dir.path().join("config.toml"), uncommented.replace("~/.", &format!("{home}/.")))
+        .unwrap();
+    let shown = desk.run(&["config", "show"]).await;
+    let told = text(&shown.stdout);
+    for part in
+        ["fleet.default.sources.kind", "registry (file, line", "_a2a._tcp.example.com", "env:REGISTRY_TOKEN"]
+    {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let output = desk.run(&["agents", "--timeout", "1s"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+/// A command waits until each source has told whom it names, and tells which cannot be read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_of_sources_are_listed() {
+    let desk = Desk::new(vec![part("found", Behaviour::Steady)]);
+    let cards = desk.dir.path().join("cards");
+    std::fs::create_dir(&cards).unwrap();
+    std::fs::write(cards.join("all.json"), format!("[{:?}]", desk.url("found"))).unwrap();
+    let config = "[[fleet.default.sources]]\nkind = \"path\"\nat = \"cards\"\n\
+                  [[fleet.default.sources]]\nkind = \"path\"\nat = \"nowhere\"\nname = \"lost\"\n";
+    std::fs::write(desk.dir.path().join("config.toml"), config).unwrap();
+    let output = desk.run(&["agents", "-o", "json"]).await;
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["agents"].as_array().map(Vec::len), Some(1), "{told}");
+    assert_eq!((&told["agents"][0]["name"], &told["agents"][0]["state"]), (&json!("found"), &json!("up")));
+    let warned = text(&output.stderr);
+    assert!(warned.contains("source lost cannot be read: ") && warned.contains("nowhere"), "{warned}");
 }
 
 /// Help is part of the interface: every verb's is looked at.

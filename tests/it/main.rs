@@ -16,12 +16,17 @@
 
 mod architecture;
 mod cli;
+#[cfg(feature = "kubernetes")]
+mod cluster;
 mod console;
+mod discovery;
 mod health;
 mod interop;
 mod kill;
 mod login;
 mod recordings;
+#[cfg(feature = "dns")]
+mod records;
 mod simulator;
 mod sse;
 mod store;

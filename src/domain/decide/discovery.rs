@@ -3,7 +3,7 @@
 //! An agent belongs to the fleet as long as somebody names it: the configuration, the command line, or a
 //! source. Sources tell all that they name, each time; one that cannot be read takes nobody away.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::agent::{AgentSpec, Health, Source, normalise_url};
@@ -54,6 +54,11 @@ pub(super) fn told(turn: &mut Turn, source: &Arc<str>, news: News) {
             named(turn, source, found);
             note(turn, source, SourceHealth::Working, None, Some(agents));
         }
+        News::Partly(found, cause) => {
+            let agents = u32::try_from(found.len()).unwrap_or(u32::MAX);
+            named(turn, source, found);
+            note(turn, source, SourceHealth::Failing, Some(cause), Some(agents));
+        }
         News::Failed(cause) => note(turn, source, SourceHealth::Failing, Some(cause), None),
     }
 }
@@ -77,11 +82,13 @@ fn note(
 /// Brings those that a source names in line with what it told.
 fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<Found>) {
     let mut seen = BTreeSet::new();
+    let mut known = by_url(turn);
     // A source is as hostile as an agent: what is no plain URL names nobody.
     for found in found.into_iter().filter(|found| is_plain(&found.url)).take(MOST) {
-        let Some(key) = find(turn, &found.url) else {
+        let Some(key) = known.get(&normalise_url(&found.url)).copied() else {
             let order = fleet::next_order(turn);
             let key = fleet::list(turn, spec_of(&found), order);
+            known.insert(normalise_url(&found.url), key);
             seen.insert(key);
             name(turn, key, source);
             take_told_card(turn, key, &found);
@@ -99,14 +106,16 @@ fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<Found>) {
     fleet::rename_all(turn);
 }
 
-/// Who is known by this URL, listed ones first.
-fn find(turn: &Turn, url: &str) -> Option<AgentKey> {
-    let url = normalise_url(url);
-    let agents = turn.state().agents().iter();
-    agents
-        .filter(|(_, agent)| normalise_url(&agent.spec.url) == url)
-        .max_by_key(|(key, agent)| (agent.listed, std::cmp::Reverse(*key)))
-        .map(|(key, _)| key)
+/// Who is known by which URL; of several, who is listed, then who came first.
+fn by_url(turn: &Turn) -> BTreeMap<String, AgentKey> {
+    let mut known: BTreeMap<String, (bool, AgentKey)> = BTreeMap::new();
+    for (key, agent) in turn.state().agents().iter() {
+        let one = known.entry(normalise_url(&agent.spec.url)).or_insert((agent.listed, key));
+        if agent.listed && !one.0 {
+            *one = (true, key);
+        }
+    }
+    known.into_iter().map(|(url, (_, key))| (url, key)).collect()
 }
 
 fn spec_of(found: &Found) -> AgentSpec {

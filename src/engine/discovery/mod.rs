@@ -1,6 +1,16 @@
 //! Sources of agents: each runs beside the loop and tells it all agents that it names, each time they change.
 //!
-//! A new kind of source is one file here and one line where the configuration is read.
+//! A new kind of source is one file here, one line in [`of_fleet`] and its keys in `config/sources.rs`.
+
+mod ard;
+#[cfg(feature = "dns")]
+mod dns;
+#[cfg(feature = "kubernetes")]
+mod kubernetes;
+mod path;
+mod poll;
+mod registry;
+mod url;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -8,9 +18,13 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+#[cfg(any(feature = "kubernetes", feature = "dns"))]
+use crate::config::Scheme;
+use crate::config::{self, AgentSource};
 use crate::domain::cause::Cause;
-use crate::domain::discovery::{Found, News, SourceSpec};
+use crate::domain::discovery::{Found, News, SourceKind, SourceSpec};
 use crate::net::Net;
+use crate::net::tap::Line;
 
 /// What a source told, on its way to the loop.
 pub(super) type Told = (Arc<str>, News);
@@ -20,17 +34,32 @@ pub(super) type Told = (Arc<str>, News);
 pub struct Report {
     source: Arc<str>,
     to: mpsc::Sender<Told>,
+    line: Line,
 }
 
 impl Report {
     /// All agents that the source names now; who is missing has left it. False if the engine has ended.
     pub async fn found(&self, agents: Vec<Found>) -> bool {
-        self.to.send((self.source.clone(), News::Agents(agents))).await.is_ok()
+        self.tell(News::Agents(agents)).await
+    }
+
+    /// The same, but a part of it cannot be used. False if the engine has ended.
+    pub async fn found_partly(&self, agents: Vec<Found>, cause: Cause) -> bool {
+        self.tell(News::Partly(agents, Arc::new(cause))).await
     }
 
     /// The source cannot be read; what it named before stays. False if the engine has ended.
     pub async fn failed(&self, cause: Cause) -> bool {
-        self.to.send((self.source.clone(), News::Failed(Arc::new(cause)))).await.is_ok()
+        self.tell(News::Failed(Arc::new(cause))).await
+    }
+
+    /// Where what the source asks and is answered is kept for the wire view.
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    async fn tell(&self, news: News) -> bool {
+        self.to.send((self.source.clone(), news)).await.is_ok()
     }
 }
 
@@ -46,6 +75,60 @@ pub trait Discover: Send + Sync + std::fmt::Debug {
     fn run(self: Box<Self>, report: Report, net: Net) -> Running;
 }
 
+/// The sources of a fleet as it is configured.
+pub fn of_fleet(fleet: &config::Fleet) -> Vec<Box<dyn Discover>> {
+    let with_trust = |source: &AgentSource| AgentSource {
+        ca: source.ca.clone().or_else(|| fleet.ca.clone()),
+        ..source.clone()
+    };
+    fleet.sources.iter().map(|source| of_config(with_trust(source))).collect()
+}
+
+fn of_config(source: AgentSource) -> Box<dyn Discover> {
+    match source.kind {
+        SourceKind::Path => Box::new(path::Files::new(source)),
+        SourceKind::Url => Box::new(url::List::new(source)),
+        SourceKind::Ard => Box::new(ard::Manifest::new(source)),
+        SourceKind::Registry => Box::new(registry::Registry::new(source)),
+        #[cfg(feature = "kubernetes")]
+        SourceKind::Kubernetes => Box::new(kubernetes::Cluster::new(source)),
+        #[cfg(feature = "dns")]
+        SourceKind::Dns => Box::new(dns::Records::new(source)),
+        // Built without it, or not to be configured.
+        _ => Box::new(Absent(source)),
+    }
+}
+
+/// The URL of an agent of which a host and a port are known.
+#[cfg(any(feature = "kubernetes", feature = "dns"))]
+fn url_of(host: &str, port: u16, called: Option<&str>, scheme: Scheme) -> String {
+    let secure = match scheme {
+        Scheme::Http => false,
+        Scheme::Https => true,
+        Scheme::Auto => matches!(port, 443 | 8443) || called == Some("https"),
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!("{}://{host}:{port}", if secure { "https" } else { "http" })
+}
+
+/// A source of a kind that this binary was built without.
+#[derive(Debug)]
+struct Absent(AgentSource);
+
+impl Discover for Absent {
+    fn spec(&self) -> SourceSpec {
+        self.0.spec()
+    }
+
+    fn run(self: Box<Self>, report: Report, _net: Net) -> Running {
+        Box::pin(async move {
+            let kind = self.0.kind.as_str();
+            let words = format!("this quarterdeck was built without {kind}; build it with --features {kind}");
+            report.failed(Cause::Source(words.into())).await;
+        })
+    }
+}
+
 /// Runs sources until they are dropped.
 pub(super) fn start(
     sources: Vec<Box<dyn Discover>>,
@@ -53,8 +136,9 @@ pub(super) fn start(
     net: &Net,
 ) -> tokio::task::JoinSet<()> {
     let mut running = tokio::task::JoinSet::new();
-    for source in sources {
-        let report = Report { source: source.spec().name, to: to.clone() };
+    for (number, source) in (0..).zip(sources) {
+        let line = net.tap().line_of_source(number);
+        let report = Report { source: source.spec().name, to: to.clone(), line };
         running.spawn(source.run(report, net.clone()));
     }
     running

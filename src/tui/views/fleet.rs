@@ -51,6 +51,10 @@ impl Filtered for Seen<'_> {
                     card.skills.iter().map(|skill| format!("{} {}", skill.id.line(), skill.name.line()));
                 names.collect::<Vec<_>>().join(" ")
             }),
+            "source" => {
+                let named = agent.sources.iter().map(|name| Untrusted::from(&**name).line().into_string());
+                Some(named.collect::<Vec<_>>().join(" "))
+            }
             "says" => card.map(|card| card.description.line().into_string()),
             "label" => {
                 let labels = agent.spec.labels.iter().map(|(key, value)| format!("{key}={value}"));
@@ -208,6 +212,13 @@ impl FleetView {
         let newest = u32::try_from(LARGE).ok();
         let work = TaskRows { newest, ..TaskRows::default() };
         Self { list: Listing::new(AgentRows, 'S'), work: Listing::new(work, 'S') }
+    }
+
+    /// The same, only those that pass a filter.
+    #[must_use]
+    pub fn filtered(mut self, filter: &str) -> Self {
+        self.list.state.filter = Filter::parse(filter);
+        self
     }
 
     fn parts(&self, area: Rect) -> (Rect, Option<Rect>, Option<Rect>) {

@@ -11,6 +11,7 @@ pub mod listing;
 pub mod messages;
 pub mod problems;
 pub mod raw;
+pub mod sources;
 pub mod story;
 pub mod strip;
 pub mod task;
@@ -154,6 +155,7 @@ views! {
     Inbox inbox::InboxView,
     Problems problems::ProblemsView,
     Wire wire::WireView,
+    Sources sources::SourcesView,
     Messages messages::MessagesView,
     Raw raw::RawView,
     Help help::HelpView,

@@ -394,9 +394,8 @@ impl Screen for ProblemsView {
                         }
                     }
                     Subject::Agent(key) => View::agent(shared, key),
-                    Subject::Console | Subject::Source(_) => {
-                        Some(super::messages::MessagesView::new().into())
-                    }
+                    Subject::Source(key) => Some(super::sources::SourcesView::new().at(key).into()),
+                    Subject::Console => Some(super::messages::MessagesView::new().into()),
                 };
                 Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
             }

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::tasks::{empty, with_scratch};
 use super::{Screen, Target, View, Wants, inside, raw};
 use crate::domain::id::AgentKey;
-use crate::net::tap::{Frame, Kind};
+use crate::net::tap::{Frame, Kind, Tap};
 use crate::tui::actions::Action;
 use crate::tui::format;
 use crate::tui::model::{Shared, Step};
@@ -46,6 +46,9 @@ impl Filtered for Seen<'_> {
 }
 
 fn agent_name(shared: &Shared, key: AgentKey) -> String {
+    if Tap::is_source(key) {
+        return "a source".into();
+    }
     shared.snapshot.agents.get(key).map(|agent| agent.name.line().into_string()).unwrap_or_default()
 }
 

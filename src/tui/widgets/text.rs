@@ -170,7 +170,7 @@ fn wrap_line(line: &str, width: usize, lines: &mut Vec<String>) {
     for (at, c) in line.char_indices() {
         let wide = c.width().unwrap_or(0);
         if used + wide > width && at > start {
-            let cut = space.filter(|space| space - start > width / 3).unwrap_or(at);
+            let cut = space.filter(|space: &usize| *space - start > width / 3).unwrap_or(at);
             lines.push(line[start..cut].trim_end().to_owned());
             start = cut;
             used = line[start..at].width();

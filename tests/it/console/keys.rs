@@ -448,3 +448,33 @@ fn a_long_question_can_be_read_in_the_inbox() {
     console.press("esc j");
     assert_eq!(wishes(&console), [""; 0]);
 }
+
+/// From a problem to the source that it is about, and from there to the agents that it names.
+#[test]
+fn a_failing_source_is_found_from_its_problem() {
+    let mut console = Console::new(120, 40);
+    console.scene.tell(
+        251.0,
+        Owner::Watch,
+        What::ProblemRaised {
+            number: 9,
+            kind: quarterdeck::domain::problem::Kind::SourceFailing,
+            agent: None,
+            attempt: None,
+            source: Some("platform".into()),
+            text: "source platform cannot be read".into(),
+            next: "look at it".into(),
+        },
+    );
+    console.publish();
+    console.press("4 / \"platform\" enter enter");
+    let screen = console.screen();
+    assert!(screen.contains("┌ sources ─") && screen.contains("├ platform ─"), "{screen}");
+    assert!(screen.contains("5, as it told before; they stay"), "{screen}");
+    console.press("enter");
+    let screen = console.screen();
+    assert!(screen.contains("┌ fleet ─") && screen.contains("filter source=platform"), "{screen}");
+    let mut empty = Console::empty(120, 40);
+    empty.press("v s");
+    assert!(empty.screen().contains("No source of agents is configured."), "{}", empty.screen());
+}

@@ -8,6 +8,7 @@ use quarterdeck::domain::agent::{AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use quarterdeck::domain::cause::Cause;
+use quarterdeck::domain::discovery::{SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::fact::{Fact, Owner, What};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
 use quarterdeck::domain::job::{Origin, Phase};
@@ -108,6 +109,7 @@ impl Scene {
         };
         let order = u32::try_from(number).unwrap();
         self.tell(0.1, owner, What::AgentListed { spec: Arc::new(spec), order, name: name.into() });
+        self.tell(0.1, owner, What::AgentSourced { sources: vec![Source::Config.as_str().into()] });
         if health != Health::Unknown {
             let card = card(name, &url, dialect);
             let interface =
@@ -402,6 +404,20 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         vec![Part::text("\u{1b}[2J\u{1b}[HALL AGENTS DOWN\u{7}\u{202e}gnp.exe\u{1b}]0;root\u{7}")],
     );
     s.state(230.6, forged, TaskState::Working);
+
+    for (name, kind, at, told) in [
+        ("cards", SourceKind::Path, "/etc/quarterdeck/cards", Some((SourceHealth::Working, 3))),
+        ("platform", SourceKind::Registry, "https://registry.example.com", Some((SourceHealth::Failing, 5))),
+        ("ard:shop.example", SourceKind::Ard, "shop.example", None),
+    ] {
+        let spec = SourceSpec { name: name.into(), kind, at: at.into() };
+        s.tell(0.1, Owner::Watch, What::SourceListed { spec });
+        if let Some((health, agents)) = told {
+            let busy = Cause::Status { status: 503, says: "out of order\u{1b}[2J until six".into() };
+            let cause = (health == SourceHealth::Failing).then(|| Arc::new(busy));
+            s.tell(96.0, Owner::Watch, What::SourceTold { name: name.into(), health, cause, agents });
+        }
+    }
 
     s.problem(
         100.0,

@@ -94,6 +94,7 @@ fn every_screen_at_every_size() {
         ("wire", "v w"),
         ("wire-frame", "v w j enter"),
         ("messages", "r v m"),
+        ("sources", "v s"),
         ("help", "?"),
         ("palette", ": \"ta\""),
         ("go-to", "2 g"),
@@ -146,9 +147,10 @@ fn screens_are_drawn_in_ascii_too() {
 fn any_size_is_drawn() {
     for width in [1, 7, 23, 24, 39, 40, 41, 63, 100, 300] {
         for height in [1, 2, 5, 6, 7, 11, 12, 13, 17, 30, 90] {
-            for keys in
-                ["1", "enter", "2", "2 enter", "3", "4", "?", "2 n", "2 x", "2 * x", ":", "/", "v", "v w d"]
-            {
+            for keys in [
+                "1", "enter", "2", "2 enter", "3", "4", "?", "2 n", "2 x", "2 * x", ":", "/", "v", "v w d",
+                "v s",
+            ] {
                 let mut console = Console::new(width, height);
                 console.press(keys);
                 console.screen();

@@ -114,7 +114,7 @@ fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
     Some(Finding {
         kind: Kind::SourceFailing,
         text: format!("source {} cannot be read{why}", row.spec.name),
-        next: cause.map_or("look at the source", |cause| cause.next_step()).into(),
+        next: cause.map_or("look at the source", |cause| cause.next_step_of_source()).into(),
     })
 }
 

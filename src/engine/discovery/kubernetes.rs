@@ -1,0 +1,449 @@
+//! Services and Pods of a Kubernetes cluster, by their labels: listed once, then watched.
+//!
+//! The watch resumes where it was cut, lists again where the server has forgotten (410 Gone), and lives by
+//! bookmarks meanwhile. Needs `list` and `watch` on what is to be seen; who may see only one of the two sees
+//! that one, and is told of the other.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use http::Response;
+use http_body_util::Limited;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Config, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tower::limit::RateLimitLayer;
+use tower::util::MapResponseLayer;
+
+use super::poll::{Reading, Teller};
+use super::{Discover, Report, Running, url_of};
+use crate::config::AgentSource;
+use crate::domain::cause::Cause;
+use crate::domain::discovery::{Found, SourceSpec};
+use crate::domain::text::Untrusted;
+use crate::net::{BODY, Net};
+use crate::protocol::catalog::{Broken, MOST, label};
+
+/// The cluster must have been listed within this, or it counts as failing.
+const FIRST: Duration = Duration::from_secs(60);
+/// A watch without a word is begun anew after this, in seconds.
+const WATCH: u32 = 120;
+/// What comes within this is told together.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// So many requests a second at most, whatever the server does to our watches.
+const RATE: u64 = 10;
+/// A cluster that cannot be reached is tried again after a second, then less and less often, up to this.
+const SLOWEST: Duration = Duration::from_secs(30);
+/// A watch that is cut so often in a row, with nothing seen in between, is a failure.
+const CUTS: u32 = 3;
+/// Objects that are told and not yet taken. Full: the watch waits.
+const QUEUE: usize = 256;
+/// So many labels of an object are taken.
+const LABELS: usize = 32;
+
+/// The source.
+#[derive(Debug)]
+pub(super) struct Cluster {
+    config: AgentSource,
+}
+
+impl Cluster {
+    pub(super) fn new(config: AgentSource) -> Self {
+        Self { config }
+    }
+}
+
+impl Discover for Cluster {
+    fn spec(&self) -> SourceSpec {
+        self.config.spec()
+    }
+
+    fn run(self: Box<Self>, report: Report, net: Net) -> Running {
+        Box::pin(async move {
+            let mut teller = Teller::new(report, &self.config);
+            let mut pause = Duration::from_secs(1);
+            loop {
+                let connected = tokio::time::timeout(FIRST, connect(self.config.clone())).await;
+                let cause = match connected {
+                    Err(_) => Cause::TimedOut(FIRST),
+                    Ok(Err(why)) => said(&net, &why),
+                    Ok(Ok(client)) => return follow(&self.config, &client, &net, teller).await,
+                };
+                if !teller.failed(cause).await {
+                    return;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(SLOWEST);
+            }
+        })
+    }
+}
+
+fn said(net: &Net, why: &str) -> Cause {
+    Cause::Source(Untrusted::from(&*net.redactor().redact(why)))
+}
+
+/// A client of the cluster. What a kubeconfig runs to log in may take its time, so it is not done here.
+async fn connect(config: AgentSource) -> Result<Client, String> {
+    let at = config.at.clone();
+    let mut cluster = match at.as_str() {
+        "in-cluster" => Config::incluster().map_err(|error| format!("in-cluster: {error}"))?,
+        "kubeconfig" => Config::from_kubeconfig(&KubeConfigOptions::default())
+            .await
+            .map_err(|error| format!("kubeconfig: {error}"))?,
+        path => {
+            let file = path.to_owned();
+            let read = tokio::task::spawn_blocking(move || Kubeconfig::read_from(file)).await;
+            let kubeconfig =
+                read.map_err(|error| error.to_string())?.map_err(|error| format!("{path}: {error}"))?;
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .map_err(|error| format!("{path}: {error}"))?
+        }
+    };
+    cluster.connect_timeout = Some(crate::net::CONNECT);
+    cluster.read_timeout = Some(Duration::from_secs(u64::from(WATCH) + 10));
+    // The login may run a command, which blocks.
+    let build = tokio::task::spawn_blocking(move || {
+        let builder = kube::client::ClientBuilder::try_from(cluster).map_err(|error| error.to_string())?;
+        let bounded =
+            MapResponseLayer::new(|response: Response<_>| response.map(|body| Limited::new(body, BODY)));
+        let paced = RateLimitLayer::new(RATE, Duration::from_secs(1));
+        Ok(builder.with_layer(&bounded).with_layer(&paced).build())
+    });
+    build.await.map_err(|error| error.to_string())?
+}
+
+/// What one of the two watches told.
+enum Told {
+    /// It lists again.
+    Init,
+    /// An object, with the agent that it is; none if it is none now.
+    Has(String, Box<Option<Found>>),
+    /// All has been listed.
+    Done,
+    /// An object is gone.
+    Gone(String),
+    /// It cannot be listed or watched, and why; true if we may not.
+    Fault(String, bool),
+}
+
+/// Objects of one kind.
+#[derive(Default)]
+struct Kind {
+    agents: BTreeMap<String, Option<Found>>,
+    listing: Option<BTreeMap<String, Option<Found>>>,
+    ready: bool,
+    fault: Option<String>,
+    /// We may not see these: who is known by the other kind is told without them.
+    denied: bool,
+    full: bool,
+}
+
+impl Kind {
+    /// Takes what was told; true if that is for others to know.
+    fn take(&mut self, told: Told) -> bool {
+        match told {
+            Told::Init => self.listing = Some(BTreeMap::new()),
+            Told::Has(key, found) => {
+                let objects = self.listing.as_mut().unwrap_or(&mut self.agents);
+                if objects.len() < MOST || objects.contains_key(&key) {
+                    objects.insert(key, *found);
+                } else {
+                    self.full = true;
+                }
+                return self.listing.is_none();
+            }
+            Told::Done => {
+                self.agents = self.listing.take().unwrap_or_default();
+                self.full &= self.agents.len() >= MOST;
+                self.ready = true;
+                (self.fault, self.denied) = (None, false);
+                return true;
+            }
+            Told::Gone(key) => {
+                if let Some(listing) = &mut self.listing {
+                    listing.remove(&key);
+                }
+                self.agents.remove(&key);
+                return true;
+            }
+            Told::Fault(why, denied) => {
+                self.listing = None;
+                (self.fault, self.denied) = (Some(why), denied);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+const SERVICES: usize = 0;
+const PODS: usize = 1;
+const NAMES: [&str; 2] = ["services", "pods"];
+
+/// Watches until the engine has ended.
+async fn follow(config: &AgentSource, client: &Client, net: &Net, mut teller: Teller) {
+    let (tells, mut told) = mpsc::channel(QUEUE);
+    let mut watches = JoinSet::new();
+    let services: Api<Service> = api(client, config);
+    watches.spawn(watch(SERVICES, services, config.clone(), service, tells.clone()));
+    let pods: Api<Pod> = api(client, config);
+    watches.spawn(watch(PODS, pods, config.clone(), pod, tells));
+    let mut kinds = [Kind::default(), Kind::default()];
+    // When what has changed is told, at the latest.
+    let mut due: Option<Instant> = None;
+    let first = Instant::now() + FIRST;
+    let mut silent = true;
+    loop {
+        tokio::select! {
+            one = told.recv() => {
+                let Some((kind, one)) = one else { return };
+                if kinds[kind].take(one) {
+                    due.get_or_insert_with(|| Instant::now() + TOGETHER);
+                }
+            }
+            () = async { tokio::time::sleep_until(due.unwrap_or(first)).await }, if due.is_some() || silent => {
+                let goes_on = match summary(net, &kinds) {
+                    Some(Ok(reading)) => teller.found(reading).await,
+                    Some(Err(cause)) => teller.failed(cause).await,
+                    None if due.is_none() => teller.failed(Cause::TimedOut(FIRST)).await,
+                    // One of the two has not been listed yet: half of it would take the others away.
+                    None => { due = None; continue }
+                };
+                if !goes_on {
+                    return;
+                }
+                (due, silent) = (None, false);
+            }
+        }
+    }
+}
+
+/// What both watches say together; none while one of them has said nothing.
+fn summary(net: &Net, kinds: &[Kind; 2]) -> Option<Result<Reading, Cause>> {
+    if kinds.iter().any(|kind| !kind.ready && kind.fault.is_none()) {
+        return None;
+    }
+    let mut broken = Broken::default();
+    for (kind, name) in kinds.iter().zip(NAMES) {
+        if let Some(why) = &kind.fault {
+            broken.add(name, net.redactor().redact(why));
+        }
+        if kind.full {
+            broken.add(name, format!("more than {MOST}; the rest is not looked at"));
+        }
+    }
+    // Who was seen by a watch that fails now stays. One that never saw anything may have named others before
+    // this start, unless it is not allowed to see.
+    let blind = |kind: &Kind| !kind.ready && !kind.denied;
+    if kinds.iter().any(blind) || !kinds.iter().any(|kind| kind.ready) {
+        return broken.cause().map(Err);
+    }
+    let agents = kinds.iter().flat_map(|kind| kind.agents.values().flatten().cloned()).collect();
+    Some(Ok(Reading { agents, broken, single: 0 }))
+}
+
+fn api<K>(client: &Client, config: &AgentSource) -> Api<K>
+where
+    K: Resource<Scope = kube::core::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match &config.namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Watches objects of one kind.
+async fn watch<K>(
+    kind: usize,
+    api: Api<K>,
+    config: AgentSource,
+    agent: fn(&K, &AgentSource) -> Option<Found>,
+    to: mpsc::Sender<(usize, Told)>,
+) where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let mut pause = Duration::from_secs(1);
+    loop {
+        let wanted = watcher::Config::default().labels(&config.selector).timeout(WATCH);
+        let mut events = watcher(api.clone(), wanted).default_backoff().boxed();
+        let mut cuts = 0;
+        while let Some(event) = events.next().await {
+            let told = match event {
+                Ok(event) => {
+                    cuts = 0;
+                    pause = Duration::from_secs(1);
+                    match event {
+                        Event::Init => Told::Init,
+                        Event::InitDone => Told::Done,
+                        Event::InitApply(object) | Event::Apply(object) => {
+                            Told::Has(key(&object), Box::new(agent(&object, &config)))
+                        }
+                        Event::Delete(object) => Told::Gone(key(&object)),
+                    }
+                }
+                // It lists again by itself.
+                Err(watcher::Error::WatchError(status)) if status.code == 410 => continue,
+                // Connections are cut; it goes on where it was.
+                Err(watcher::Error::WatchFailed(_)) if cuts < CUTS => {
+                    cuts += 1;
+                    continue;
+                }
+                Err(error) => {
+                    let fault = Told::Fault(words(&error), is_denied(&error));
+                    if to.send((kind, fault)).await.is_err() {
+                        return;
+                    }
+                    // A watch that goes on says nothing of it: a new one lists, and so tells that all is well.
+                    break;
+                }
+            };
+            if to.send((kind, told)).await.is_err() {
+                return;
+            }
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(SLOWEST);
+    }
+}
+
+fn is_denied(error: &watcher::Error) -> bool {
+    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
+        return false;
+    };
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
+/// An error with what is below it: the top alone says only that it failed.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(error) = below {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        below = error.source();
+    }
+    text
+}
+
+fn key(object: &impl ResourceExt) -> String {
+    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// A port as a Service or a container names it.
+struct Port<'p> {
+    name: Option<&'p str>,
+    number: i32,
+    protocol: Option<&'p str>,
+}
+
+/// The port that is wanted: by its name or number, else the one that is called as those of agents are, else
+/// the first.
+fn chosen<'p>(ports: &'p [Port<'p>], wanted: Option<&str>) -> Option<(u16, Option<&'p str>)> {
+    let called = |name: &str| ports.iter().find(|port| port.name == Some(name));
+    let port = match wanted {
+        Some(wanted) => match wanted.parse::<u16>() {
+            Ok(number) => {
+                let known = ports.iter().find(|port| port.number == i32::from(number));
+                return Some((number, known.and_then(|port| port.name.or(port.protocol))));
+            }
+            Err(_) => called(wanted),
+        },
+        None => called("a2a").or_else(|| called("http")).or_else(|| ports.first()),
+    }?;
+    let says = if port.protocol.is_some_and(|word| word.eq_ignore_ascii_case("https")) {
+        port.protocol
+    } else {
+        port.name.or(port.protocol)
+    };
+    Some((u16::try_from(port.number).ok()?, says))
+}
+
+fn service(service: &Service, config: &AgentSource) -> Option<Found> {
+    let spec = service.spec.as_ref()?;
+    let ports: Vec<Port<'_>> = spec
+        .ports
+        .iter()
+        .flatten()
+        .map(|port| Port {
+            name: port.name.as_deref(),
+            number: port.port,
+            protocol: port.app_protocol.as_deref(),
+        })
+        .collect();
+    let (port, called) = chosen(&ports, config.port.as_deref())?;
+    // From outside, the address of a load balancer is the one that leads in.
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let outside = balancer
+        .and_then(|balancer| balancer.ingress.as_ref()?.first())
+        .and_then(|ingress| ingress.ip.clone().or_else(|| ingress.hostname.clone()));
+    let host = match outside {
+        Some(host) if config.at != "in-cluster" => host,
+        _ => format!("{}.{}.svc", service.name_any(), service.namespace().unwrap_or_default()),
+    };
+    Some(found(service, url_of(&host, port, called, config.scheme)))
+}
+
+fn pod(pod: &Pod, config: &AgentSource) -> Option<Found> {
+    let status = pod.status.as_ref()?;
+    if pod.metadata.deletion_timestamp.is_some() || status.phase.as_deref() != Some("Running") {
+        return None;
+    }
+    let host = status.pod_ip.as_deref().filter(|ip| !ip.is_empty())?;
+    let containers = pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default();
+    let ports: Vec<Port<'_>> = containers
+        .iter()
+        .flat_map(|container| container.ports.iter().flatten())
+        .map(|port| Port { name: port.name.as_deref(), number: port.container_port, protocol: None })
+        .collect();
+    let (port, called) = chosen(&ports, config.port.as_deref())?;
+    Some(found(pod, url_of(host, port, called, config.scheme)))
+}
+
+fn found(object: &impl ResourceExt, url: String) -> Found {
+    let namespace = label("namespace", &object.namespace().unwrap_or_default());
+    let own = object.labels().iter().take(LABELS).filter_map(|(name, value)| label(name, value));
+    Found { labels: namespace.into_iter().chain(own).collect(), ..Found::at(url) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Scheme;
+
+    #[test]
+    fn the_port_is_the_one_that_is_meant() {
+        let port = |name, number, protocol| Port { name, number, protocol };
+        let ports = [
+            port(Some("metrics"), 9090, None),
+            port(Some("http"), 8080, None),
+            port(Some("tls"), 443, Some("https")),
+        ];
+        for (wanted, scheme, url) in [
+            (None, Scheme::Auto, Some("http://h:8080")),
+            (Some("metrics"), Scheme::Auto, Some("http://h:9090")),
+            (Some("tls"), Scheme::Auto, Some("https://h:443")),
+            (Some("tls"), Scheme::Http, Some("http://h:443")),
+            (Some("8080"), Scheme::Https, Some("https://h:8080")),
+            (Some("7777"), Scheme::Auto, Some("http://h:7777")),
+            (Some("grpc"), Scheme::Auto, None),
+        ] {
+            let told = chosen(&ports, wanted).map(|(port, called)| url_of("h", port, called, scheme));
+            assert_eq!(told.as_deref(), url, "{wanted:?}");
+        }
+        assert!(chosen(&[], None).is_none());
+        assert_eq!(url_of("fd00::1", 80, None, Scheme::Auto), "http://[fd00::1]:80");
+    }
+}

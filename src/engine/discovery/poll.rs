@@ -1,0 +1,236 @@
+//! What sources that are read again and again share: the pace, what was told already, and the way to the wire.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Report;
+use crate::config::AgentSource;
+use crate::domain::agent::normalise_url;
+use crate::domain::cause::Cause;
+use crate::domain::discovery::{Found, News};
+use crate::domain::text::Untrusted;
+use crate::net::login::{Grant, Scope, parse_url};
+use crate::net::{Access, Document, Net};
+use crate::protocol::catalog::{Broken, MOST};
+
+/// One document must be there within this.
+const DOCUMENT: Duration = Duration::from_secs(10);
+/// All that one reading takes must be there within this.
+const READING: Duration = Duration::from_secs(60);
+
+/// What one reading brought.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reading {
+    /// The agents.
+    pub agents: Vec<Found>,
+    /// What could not be used.
+    pub broken: Broken,
+    /// Entries that were asked for one by one.
+    pub single: usize,
+}
+
+/// A source that is read again and again.
+pub(super) trait Read: Send {
+    /// Reads it; `None`: nothing has changed since the last reading.
+    fn read(&mut self, way: &Way) -> impl Future<Output = Result<Option<Reading>, Cause>> + Send;
+}
+
+/// Reads a source until the engine has ended.
+pub(super) async fn poll(mut source: impl Read, config: &AgentSource, report: Report, net: Net) {
+    let way = Way::new(config, &report, net);
+    let mut pace = Pace::new(config);
+    let mut teller = Teller::new(report, config);
+    let mut good = None;
+    loop {
+        let goes_on = match tokio::time::timeout(READING, source.read(&way)).await {
+            Err(_) => teller.failed(Cause::TimedOut(READING)).await,
+            Ok(Err(cause)) => teller.failed(cause).await,
+            Ok(Ok(reading)) => {
+                good = reading.or(good);
+                teller.found(good.clone().unwrap_or_default()).await
+            }
+        };
+        if !goes_on {
+            return;
+        }
+        pace.wait().await;
+    }
+}
+
+/// Tells what has changed, and nothing twice.
+#[derive(Debug)]
+pub(super) struct Teller {
+    report: Report,
+    labels: Vec<(Arc<str>, Arc<str>)>,
+    last: Option<News>,
+}
+
+impl Teller {
+    pub(super) fn new(report: Report, config: &AgentSource) -> Self {
+        let labels = config.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
+        Self { report, labels: labels.collect(), last: None }
+    }
+
+    /// All that the source names now. False if the engine has ended.
+    pub(super) async fn found(&mut self, reading: Reading) -> bool {
+        let Reading { agents, broken, .. } = reading;
+        let agents = merged(agents, &self.labels);
+        let cause = broken.cause();
+        self.tell(match cause {
+            None => News::Agents(agents),
+            Some(cause) => News::Partly(agents, Arc::new(cause)),
+        })
+        .await
+    }
+
+    /// It cannot be read. False if the engine has ended.
+    pub(super) async fn failed(&mut self, cause: Cause) -> bool {
+        self.tell(News::Failed(Arc::new(cause))).await
+    }
+
+    async fn tell(&mut self, news: News) -> bool {
+        if self.last.as_ref() == Some(&news) {
+            return !self.report.to.is_closed();
+        }
+        self.last = Some(news.clone());
+        self.report.tell(news).await
+    }
+}
+
+/// Each agent once, with the source's own labels first: they are the operator's.
+fn merged(agents: Vec<Found>, own: &[(Arc<str>, Arc<str>)]) -> Vec<Found> {
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    let mut merged: Vec<Found> = Vec::new();
+    for mut found in agents {
+        let told = std::mem::replace(&mut found.labels, own.to_vec());
+        let place = match places.entry(normalise_url(&found.url)) {
+            Entry::Occupied(place) => *place.get(),
+            Entry::Vacant(_) if merged.len() >= MOST => continue,
+            Entry::Vacant(place) => {
+                place.insert(merged.len());
+                merged.push(found.clone());
+                merged.len() - 1
+            }
+        };
+        let Some(one) = merged.get_mut(place) else { continue };
+        one.card = one.card.take().or(found.card);
+        one.capacity = one.capacity.or(found.capacity);
+        one.probe_interval = one.probe_interval.or(found.probe_interval);
+        for (name, value) in told {
+            if !one.labels.iter().any(|(known, _)| *known == name) {
+                one.labels.push((name, value));
+            }
+        }
+    }
+    merged
+}
+
+/// Waits between readings, a little less each time than is allowed: a change is told in time, and many
+/// sources, or many consoles on one registry, do not ask in step.
+#[derive(Debug)]
+pub(super) struct Pace {
+    every: Duration,
+    chance: u64,
+}
+
+impl Pace {
+    pub(super) fn new(config: &AgentSource) -> Self {
+        let seed = config.name.bytes().fold(u64::from(std::process::id()), |seed, byte| {
+            (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Self { every: config.every, chance: seed }
+    }
+
+    /// The next wait: four to five fifths of the interval.
+    pub(super) fn next(&mut self) -> Duration {
+        self.chance =
+            self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let share = u32::try_from(self.chance >> 54).unwrap_or(0);
+        self.every * 4 / 5 + self.every / 5 * share / 1024
+    }
+
+    pub(super) async fn wait(&mut self) {
+        let next = self.next();
+        tokio::time::sleep(next).await;
+    }
+}
+
+/// How documents of a source are asked for: its credentials for its own origin, nothing for others.
+#[derive(Debug)]
+pub(super) struct Way {
+    net: Net,
+    access: Access,
+    line: crate::net::tap::Line,
+}
+
+impl Way {
+    pub(super) fn new(config: &AgentSource, report: &Report, net: Net) -> Self {
+        let origin = parse_url(&config.at);
+        let grant = origin
+            .clone()
+            .filter(|_| !config.credentials.is_empty())
+            .map(|url| Arc::new(Grant::new(Scope::Origin(url), config.credentials.clone())));
+        let access = Access {
+            origin,
+            ca: config.ca.clone(),
+            insecure: false,
+            grants: grant.into_iter().collect(),
+            parameters: Vec::new(),
+        };
+        Self { net, access, line: report.line().clone() }
+    }
+
+    /// Gets a document.
+    pub(super) async fn get(&self, url: &str, etag: Option<&Untrusted>) -> Result<Document, Cause> {
+        self.net.document(&self.access, &self.line, url, etag, DOCUMENT).await
+    }
+
+    /// Posts a question.
+    pub(super) async fn post(&self, url: &str, question: String) -> Result<Document, Cause> {
+        self.net.ask_document(&self.access, &self.line, url, question, DOCUMENT).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::discovery::SourceKind;
+
+    #[test]
+    fn a_source_is_read_in_time_and_not_in_step() {
+        let config = AgentSource::new(SourceKind::Url, "http://h");
+        let mut pace = Pace::new(&config);
+        let waits: Vec<Duration> = (0..50).map(|_| pace.next()).collect();
+        assert!(waits.iter().all(|wait| *wait >= config.every * 4 / 5 && *wait <= config.every), "{waits:?}");
+        assert!(waits.windows(2).any(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn an_agent_that_is_named_twice_is_one() {
+        let label = |text: &str| -> (Arc<str>, Arc<str>) {
+            let (name, value) = text.split_once('=').unwrap();
+            (name.into(), value.into())
+        };
+        let found = |url: &str, labels: &[&str]| Found {
+            labels: labels.iter().map(|text| label(text)).collect(),
+            ..Found::at(url)
+        };
+        let agents = vec![
+            found("http://h:1/", &["region=us", "tags=a"]),
+            found("http://h:1/.well-known/agent-card.json", &["tags=b", "zone=1"]),
+            found("http://h:2", &[]),
+        ];
+        let merged = merged(agents, &[label("region=eu")]);
+        let told: Vec<String> = merged
+            .iter()
+            .map(|one| {
+                let labels: Vec<_> = one.labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
+                format!("{} {}", one.url, labels.join(" "))
+            })
+            .collect();
+        assert_eq!(told, ["http://h:1/ region=eu tags=a zone=1", "http://h:2 region=eu"]);
+    }
+}

@@ -1,0 +1,188 @@
+//! A registry that is asked: `GET /agents` as most of them answer it, else `POST /search` of ARD.
+
+use std::collections::BTreeSet;
+
+use super::poll::{Read, Reading, Way, poll};
+use super::{Discover, Report, Running};
+use crate::config::AgentSource;
+use crate::domain::cause::Cause;
+use crate::domain::discovery::SourceSpec;
+use crate::domain::text::Untrusted;
+use crate::net::Net;
+use crate::protocol::catalog::{self, Catalog, Link, MOST};
+use crate::protocol::json::{Writer, array, string};
+
+/// A registry is asked for at most so many pages, and for so many entries that a search only named.
+const PAGES: usize = 256;
+const SINGLE: usize = 256;
+/// Entries of a page; ARD allows no more.
+const PAGE: i64 = 100;
+
+/// The source.
+#[derive(Debug)]
+pub(super) struct Registry {
+    config: AgentSource,
+}
+
+impl Registry {
+    pub(super) fn new(config: AgentSource) -> Self {
+        Self { config }
+    }
+}
+
+impl Discover for Registry {
+    fn spec(&self) -> SourceSpec {
+        self.config.spec()
+    }
+
+    fn run(self: Box<Self>, report: Report, net: Net) -> Running {
+        Box::pin(async move {
+            poll(Reader { at: self.config.at.clone() }, &self.config, report, net).await;
+        })
+    }
+}
+
+struct Reader {
+    at: String,
+}
+
+impl Read for Reader {
+    async fn read(&mut self, way: &Way) -> Result<Option<Reading>, Cause> {
+        let mut reading = Reading::default();
+        match list(way, &self.at, &mut reading).await {
+            Ok(()) => {}
+            Err(cause) if offers_no_list(&cause) => {
+                reading = Reading::default();
+                match search(way, &self.at, &mut reading).await {
+                    Ok(()) => {}
+                    // It offers neither: what it said to the first question says more.
+                    Err(other) if offers_no_list(&other) => return Err(cause),
+                    Err(other) => return Err(other),
+                }
+            }
+            Err(cause) => return Err(cause),
+        }
+        Ok(Some(reading))
+    }
+}
+
+/// True if this says that what was asked for is not offered, or is something else.
+fn offers_no_list(cause: &Cause) -> bool {
+    matches!(cause, Cause::Status { status: 400 | 404 | 405 | 410 | 422 | 501, .. } | Cause::Source(_))
+}
+
+/// `GET /agents`, page by page.
+async fn list(way: &Way, at: &str, reading: &mut Reading) -> Result<(), Cause> {
+    let first = format!("{}/agents", base(at));
+    let mut pages = Pages::new(first.clone());
+    while pages.goes_on(reading)? {
+        let url = match &pages.token {
+            None => first.clone(),
+            Some(token) => {
+                let token: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
+                format!("{first}?pageToken={token}")
+            }
+        };
+        let document = way.get(&url, None).await?;
+        let text = document.text.unwrap_or_default();
+        let mut list = catalog::read(&text, Some(&document.url))?;
+        pages.token = list.next.take();
+        take(way, at, list, reading).await?;
+    }
+    Ok(())
+}
+
+/// `POST /search` of ARD, page by page: everything that is an agent.
+pub(super) async fn search(way: &Way, at: &str, reading: &mut Reading) -> Result<(), Cause> {
+    let url = format!("{}/search", base(at).trim_end_matches("/search"));
+    let mut pages = Pages::new(url.clone());
+    while pages.goes_on(reading)? {
+        let kinds = array([string("application/a2a-agent-card+json")]);
+        let filter = Writer::new().raw("type", &kinds).end();
+        let query = Writer::new().text("text", "agent").raw("filter", &filter).end();
+        // Whom other registries know is theirs to name: they are sources of their own, if they are wanted.
+        let question = Writer::new()
+            .raw("query", &query)
+            .text("federation", "none")
+            .raw("pageSize", &PAGE.to_string())
+            .maybe("pageToken", pages.token.as_deref())
+            .end();
+        let document = way.post(&url, question).await?;
+        let text = document.text.unwrap_or_default();
+        let mut list = catalog::read(&text, Some(&document.url))?;
+        pages.token = list.next.take();
+        take(way, at, list, reading).await?;
+    }
+    Ok(())
+}
+
+/// Takes a page, and asks for the entries of which it tells the identifier alone.
+async fn take(way: &Way, at: &str, list: Catalog, reading: &mut Reading) -> Result<(), Cause> {
+    reading.agents.extend(list.agents);
+    reading.broken.join("", list.broken);
+    for link in list.links {
+        let Link::Entry(identifier) = link else { continue };
+        reading.single += 1;
+        if reading.single > SINGLE {
+            reading.broken.add(&shown(&identifier), format!("more than {SINGLE} entries told by name alone"));
+            continue;
+        }
+        let id: String = url::form_urlencoded::byte_serialize(identifier.as_bytes()).collect();
+        // A path has no `+` for a space.
+        let url = format!("{}/agents/{}", base(at).trim_end_matches("/search"), id.replace('+', "%20"));
+        let told = way.get(&url, None).await;
+        match told.and_then(|document| catalog::read(&document.text.unwrap_or_default(), Some(&document.url)))
+        {
+            Ok(entry) => {
+                reading.agents.extend(entry.agents);
+                reading.broken.join(&shown(&identifier), entry.broken);
+            }
+            // It is not there, or says nothing that can be used; anything else may be over in a moment.
+            Err(cause @ (Cause::Status { status: 400..=499, .. } | Cause::Source(_))) => {
+                reading.broken.add(&shown(&identifier), cause);
+            }
+            Err(cause) => return Err(cause),
+        }
+    }
+    Ok(())
+}
+
+fn shown(identifier: &str) -> String {
+    Untrusted::from(identifier).shortened(80).line().into_string()
+}
+
+fn base(at: &str) -> &str {
+    at.split(['?', '#']).next().unwrap_or(at).trim_end_matches('/').trim_end_matches("/agents")
+}
+
+/// Goes through pages, and ends where they go round or never end.
+struct Pages {
+    url: String,
+    token: Option<String>,
+    seen: BTreeSet<String>,
+    count: usize,
+}
+
+impl Pages {
+    fn new(url: String) -> Self {
+        Self { url, token: None, seen: BTreeSet::new(), count: 0 }
+    }
+
+    /// True if there is one more page to be asked for: the first, or the one that `token` names.
+    fn goes_on(&mut self, reading: &mut Reading) -> Result<bool, Cause> {
+        self.count += 1;
+        if self.count == 1 {
+            return Ok(true);
+        }
+        let Some(token) = &self.token else { return Ok(false) };
+        if !self.seen.insert(token.clone()) {
+            return Err(Cause::Source(format!("{}: its pages go round", self.url).into()));
+        }
+        if self.count > PAGES || reading.agents.len() >= MOST {
+            let why = format!("more than {MOST} agents or {PAGES} pages; the rest is not read");
+            reading.broken.add(&self.url, why);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}

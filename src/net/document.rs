@@ -1,0 +1,95 @@
+//! Documents of sources of agents: the same client, credentials, limits and address policy as calls have.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+use url::Url;
+
+use super::login::{Access, parse_url};
+use super::request::{Net, header_text, status_cause};
+use super::tap::{Kind, Line};
+use crate::domain::cause::{Cause, Failure};
+use crate::domain::text::Untrusted;
+
+/// A document that was asked for.
+#[derive(Debug)]
+pub struct Document {
+    /// Where it was in the end; what it links to is relative to this.
+    pub url: Url,
+    /// What names this version of it.
+    pub etag: Option<Untrusted>,
+    /// What it says; `None`: it has not changed.
+    pub text: Option<String>,
+}
+
+impl Net {
+    /// Gets a document, unless it is still the one that `etag` names.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn document(
+        &self,
+        access: &Access,
+        line: &Line,
+        url: &str,
+        etag: Option<&Untrusted>,
+        limit: Duration,
+    ) -> Result<Document, Cause> {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = etag.and_then(|etag| HeaderValue::from_str(etag.raw()).ok()) {
+            headers.insert(IF_NONE_MATCH, value);
+        }
+        self.ask(access, line, Method::GET, url, headers, None, limit).await
+    }
+
+    /// Posts a question, and gets the document that answers it.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn ask_document(
+        &self,
+        access: &Access,
+        line: &Line,
+        url: &str,
+        question: String,
+        limit: Duration,
+    ) -> Result<Document, Cause> {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.ask(access, line, Method::POST, url, headers, Some(question), limit).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the members of one request")]
+    async fn ask(
+        &self,
+        access: &Access,
+        line: &Line,
+        method: Method,
+        url: &str,
+        mut headers: HeaderMap,
+        body: Option<String>,
+        limit: Duration,
+    ) -> Result<Document, Cause> {
+        let fault = || Cause::Source(Untrusted::from(format!("{url:?} is no URL")));
+        let url = parse_url(url).ok_or_else(fault)?;
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
+        let begun = Instant::now();
+        let cause = |failure: Failure| failure.cause;
+        let answer = self.exchange(access, line, method, url, headers, body, limit).await.map_err(cause)?;
+        let url = answer.response.url().clone();
+        let status = answer.status;
+        if status == StatusCode::NOT_MODIFIED {
+            line.keep(Kind::Response, &format!("304 in {} ms", answer.took.as_millis()), "");
+            return Ok(Document { url, etag: None, text: None });
+        }
+        let etag = answer.response.headers().get(ETAG).map(header_text).map(Untrusted::from);
+        let left = limit.saturating_sub(begun.elapsed());
+        let text = self.body(answer, line, left, limit).await.map_err(cause)?;
+        if !status.is_success() {
+            return Err(status_cause(status, &text));
+        }
+        Ok(Document { url, etag, text: Some(text) })
+    }
+}
