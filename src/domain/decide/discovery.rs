@@ -6,13 +6,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::agent::{AgentSpec, Source, normalise_url};
+use super::super::agent::{AgentSpec, Health, Source, normalise_url};
 use super::super::cause::Cause;
 use super::super::core::{Timer, Turn};
 use super::super::discovery::{Found, News, SourceHealth, SourceSpec};
 use super::super::fact::What;
 use super::super::id::AgentKey;
-use super::{fleet, watch};
+use super::{fleet, health, watch};
 
 /// A source names at most so many agents.
 const MOST: usize = 20_000;
@@ -144,6 +144,9 @@ fn update(turn: &mut Turn, key: AgentKey, found: &Found) {
     if !listed || spec != *agent.spec {
         let order = agent.order;
         fleet::relist(turn, key, spec, order);
+    } else if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
+        // It was known from before a restart, and nobody looks at it yet.
+        health::probe(turn, key);
     }
 }
 
@@ -211,6 +214,11 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
         turn.agent_fact(key, What::AgentSourced { sources });
     }
     if leaves {
+        // Nobody looks at it from now on. If it is named again, its next answer brings its tasks back.
+        if matches!(turn.health(key), Health::Up | Health::Degraded | Health::LoginNeeded) {
+            let last_seen = turn.at;
+            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen });
+        }
         turn.agent_fact(key, What::AgentUnlisted);
         turn.clear_timer(Timer::Probe(key));
         turn.clear_timer(Timer::List(key));
