@@ -9,6 +9,7 @@ mod demo;
 mod inbox;
 mod output;
 mod problems;
+mod registry;
 mod send;
 mod serve;
 mod session;

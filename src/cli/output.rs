@@ -73,6 +73,7 @@ impl Failure {
             Cause::Malformed(_) | Cause::Limit(_) | Cause::NotSpoken(_) => (1, "A2ACLI_ERR_CARD_INVALID"),
             Cause::StaleCard(inner) => return Self::from_cause(inner),
             Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
+            Cause::NotServed(_) => (1, "QUARTERDECK_ERR_LISTEN"),
             Cause::Stopping | Cause::Unsupported(_) | Cause::Failing(_) | Cause::Slow { .. } => {
                 (1, "A2ACLI_ERR_INTERNAL")
             }

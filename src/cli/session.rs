@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::args::{Global, Login};
 use super::output::Failure;
+use super::registry::Prepared;
 use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
@@ -21,9 +22,11 @@ use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::engine::access::AccessBook;
+use crate::engine::discovery::Discover;
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::Hello;
 use crate::engine::{Engine, Handle, Options};
+use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
 use crate::store::{Reader, StoreError};
@@ -136,6 +139,8 @@ pub struct Session {
 struct Own {
     engine: Engine,
     listening: Option<Listening>,
+    /// Our own registry, or why it is not served; none if none is configured.
+    registry: Option<Result<Serving, Failure>>,
 }
 
 impl Session {
@@ -149,7 +154,7 @@ impl Session {
         let until = tokio::time::Instant::now() + HAND_OVER;
         loop {
             if let Some(lock) = Lock::take(&setup.dir).map_err(|error| store_failure(&error))? {
-                return Self::start(setup, urls, login, lasting, lock);
+                return Self::start(setup, urls, login, lasting, lock).await;
             }
             match Self::join(setup, lasting).await? {
                 Some(session) => {
@@ -191,7 +196,7 @@ impl Session {
         Self::running(setup).await
     }
 
-    fn start(
+    async fn start(
         setup: &Setup,
         urls: &[String],
         login: &Login,
@@ -206,13 +211,20 @@ impl Session {
                 |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
             specs.iter_mut().filter(named).for_each(|spec| spec.dialect = Some(dialect));
         }
-        Self::run(setup, specs, access, lasting, setup.config.power_loss_safe, None, lock)
+        let registry = Prepared::of(setup, lasting).await;
+        let sources = registry.iter().map(Prepared::source).collect();
+        let power_loss_safe = setup.config.power_loss_safe;
+        let mut session = Self::run(setup, specs, sources, access, lasting, power_loss_safe, None, lock)?;
+        session.serve(registry.filter(|_| lasting));
+        Ok(session)
     }
 
     /// Runs an engine on the data folder, and listens for others of the same user.
+    #[expect(clippy::too_many_arguments, reason = "what an engine is started with")]
     fn run(
         setup: &Setup,
         specs: Vec<AgentSpec>,
+        sources: Vec<Box<dyn Discover>>,
         access: AccessBook,
         lasting: bool,
         power_loss_safe: bool,
@@ -227,7 +239,7 @@ impl Session {
             power_loss_safe,
             rules: setup.rules(),
             specs,
-            sources: Vec::new(),
+            sources,
             access,
             seed,
             lock: Some(lock),
@@ -237,7 +249,16 @@ impl Session {
         let hello = setup.hello(lasting);
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())
             .map_err(|error| Failure::internal(format!("the control socket cannot be made: {error}")))?;
-        Ok(Self { handle, hello, own: Some(Own { engine, listening: Some(listening) }) })
+        Ok(Self { handle, hello, own: Some(Own { engine, listening: Some(listening), registry: None }) })
+    }
+
+    /// Serves our own registry beside our engine.
+    fn serve(&mut self, registry: Option<Prepared>) {
+        let (Some(own), Some(registry)) = (&mut self.own, registry) else { return };
+        if let Some(secret) = registry.secret() {
+            own.engine.net().redactor().learn(secret);
+        }
+        own.registry = Some(registry.serve(&self.handle));
     }
 
     /// An engine on one agent that keeps nothing.
@@ -263,7 +284,7 @@ impl Session {
         Ok(Self {
             handle: engine.handle(),
             hello: setup.hello(false),
-            own: Some(Own { engine, listening: None }),
+            own: Some(Own { engine, listening: None, registry: None }),
         })
     }
 
@@ -277,7 +298,7 @@ impl Session {
             return Err(Failure::internal("another quarterdeck uses this data folder")
                 .hint("name another one with --data-dir"));
         };
-        Self::run(setup, specs, AccessBook::default(), true, false, Some(seed), lock)
+        Self::run(setup, specs, Vec::new(), AccessBook::default(), true, false, Some(seed), lock)
     }
 
     /// True if the engine runs in this process.
@@ -288,6 +309,12 @@ impl Session {
     /// The socket that is listened on, if the engine is ours.
     pub fn socket(&self) -> Option<&Path> {
         self.own.as_ref()?.listening.as_ref().map(Listening::path)
+    }
+
+    /// Where our own registry is served, or why it is not; none if the engine is not ours or none is configured.
+    pub fn registry(&self) -> Option<Result<String, Failure>> {
+        let registry = self.own.as_ref()?.registry.as_ref()?;
+        Some(registry.as_ref().map(|serving| format!("http://{}", serving.address())).map_err(Clone::clone))
     }
 
     /// Adds agents of the command line to a running engine, for as long as it runs.
@@ -320,13 +347,15 @@ impl Session {
     pub async fn close(self, wait_for_clients: bool) {
         drop(self.handle);
         let Some(own) = self.own else { return };
-        let Own { engine, listening } = own;
+        let Own { engine, listening, registry } = own;
         if wait_for_clients && let Some(listening) = &listening {
             tokio::select! {
                 () = listening.alone() => {}
                 () = listening.handed_over() => {}
             }
         }
+        // Nobody registers with an engine that ends.
+        drop(registry);
         drop(listening);
         engine.stop().await;
     }

@@ -133,21 +133,25 @@ pub fn load_text(text: &str, file: &Path) -> Result<Config, Faults> {
 }
 
 #[derive(Default)]
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     text: &'a str,
     base: PathBuf,
-    faults: Vec<Fault>,
-    settings: Vec<Setting>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) settings: Vec<Setting>,
 }
 
-type Value<'v, 'a> = &'v Spanned<DeValue<'a>>;
+/// The tables and keys of the file.
+const TOP: &[&str] =
+    &["default_fleet", "operator", "power_loss_safe", "console", "watch", "keep", "registry", "fleet"];
+
+pub(super) type Value<'v, 'a> = &'v Spanned<DeValue<'a>>;
 
 impl<'a> Reader<'a> {
     fn line(&self, at: usize) -> usize {
         self.text.get(..at).map_or(1, |before| before.bytes().filter(|byte| *byte == b'\n').count() + 1)
     }
 
-    fn fault(&mut self, at: usize, key: &str, what: impl Into<String>) {
+    pub(super) fn fault(&mut self, at: usize, key: &str, what: impl Into<String>) {
         let fault = Fault { line: self.line(at), key: key.to_owned(), what: what.into() };
         self.faults.push(fault);
     }
@@ -158,7 +162,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text setting, read by `parse`, or its default.
-    fn text_setting<T>(
+    pub(super) fn text_setting<T>(
         &mut self,
         table: &DeTable<'a>,
         path: &str,
@@ -215,7 +219,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Every key that no setting has is a fault, with the nearest known one.
-    fn only(&mut self, table: &DeTable<'a>, path: &str, known: &[&str]) {
+    pub(super) fn only(&mut self, table: &DeTable<'a>, path: &str, known: &[&str]) {
         for key in table.keys() {
             let name = key.get_ref();
             if !known.contains(&name.as_ref()) {
@@ -263,11 +267,7 @@ impl<'a> Reader<'a> {
     }
 
     fn config(&mut self, top: &DeTable<'a>) -> Config {
-        self.only(
-            top,
-            "",
-            &["default_fleet", "operator", "power_loss_safe", "console", "watch", "keep", "fleet"],
-        );
+        self.only(top, "", TOP);
         let text = |text: &str| Ok(text.to_owned());
         let user = std::env::var("USER").unwrap_or_else(|_| "operator".into());
         let default_fleet =
@@ -281,6 +281,8 @@ impl<'a> Reader<'a> {
         let watch = self.watch(watch);
         let keep = self.table(top, "", "keep").unwrap_or(&none);
         let keep = self.keep(keep);
+        let registry = self.table(top, "", "registry").unwrap_or(&none);
+        let registry = self.registry(registry);
         let mut fleets = BTreeMap::new();
         if let Some(tables) = self.table(top, "", "fleet") {
             for (name, value) in tables {
@@ -310,6 +312,7 @@ impl<'a> Reader<'a> {
             watch,
             keep,
             power_loss_safe,
+            registry,
             fleets,
             settings: Vec::new(),
             file: None,
@@ -443,7 +446,18 @@ impl<'a> Reader<'a> {
     }
 
     fn agent(&mut self, table: &DeTable<'a>, path: &str, at: usize) -> Option<Agent> {
-        let known = ["name", "url", "bearer", "headers", "ca", "dialect", "resubscribe", "labels", "max_concurrent_tasks", "probe_interval"];
+        let known = [
+            "name",
+            "url",
+            "bearer",
+            "headers",
+            "ca",
+            "dialect",
+            "resubscribe",
+            "labels",
+            "max_concurrent_tasks",
+            "probe_interval",
+        ];
         self.only(table, path, &known);
         let maybe = |text: &str| Ok(Some(text.to_owned()));
         let show = |text: &Option<String>| text.clone().unwrap_or_default();
@@ -532,7 +546,7 @@ impl<'a> Reader<'a> {
         credentials
     }
 
-    fn secret(&mut self, value: Value<'_, 'a>, key: &str, is_secret: bool) -> Option<SecretRef> {
+    pub(super) fn secret(&mut self, value: Value<'_, 'a>, key: &str, is_secret: bool) -> Option<SecretRef> {
         let at = value.span().start;
         let DeValue::String(text) = value.get_ref() else {
             self.fault(at, key, format!("is {}, not a string", value.get_ref().type_str()));
@@ -624,6 +638,14 @@ mod tests {
                 (11, "headers.bad name: is no header name"),
                 (11, "headers.x-api-key: holds the secret itself"),
             ],
+        );
+        faults(
+            "[registry]\nlisten = \"0.0.0.0:8080\"\nlease = \"10ms\"\ntokn = 1\n",
+            &[(2, "others reach this address"), (3, "is not from 1s to 1d"), (4, "did you mean token?")],
+        );
+        faults(
+            "[registry]\nlisten = \"here\"\ntoken = \"s3cret\"\n",
+            &[(2, "\"here\" is no address with a port"), (3, "holds the secret itself")],
         );
         faults("[console\ntheme=1", &[(1, "")]);
         faults("default_fleet = \"prod\"\n", &[(1, "there is no [fleet.prod]")]);

@@ -119,6 +119,8 @@ pub enum Cause {
     },
     /// Its card could be read before and cannot be read now.
     StaleCard(Box<Cause>),
+    /// Our own registry is not served, and why.
+    NotServed(Untrusted),
 }
 
 impl Cause {
@@ -183,6 +185,9 @@ impl Cause {
             Self::Failing(_) => "see the failed calls in the wire view",
             Self::Slow { .. } => "look at the agent's load",
             Self::StaleCard(cause) => cause.next_step(),
+            Self::NotServed(_) => {
+                "free the address, or choose another one as registry.listen; then start again"
+            }
         }
     }
 }
@@ -222,6 +227,7 @@ impl fmt::Display for Cause {
                 write!(f, "its answers take {} (p95), more than {}", seconds(*p95), seconds(*limit))
             }
             Self::StaleCard(cause) => write!(f, "its card cannot be read any more: {cause}"),
+            Self::NotServed(why) => write!(f, "it is not served: {why}"),
         }
     }
 }

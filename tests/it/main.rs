@@ -21,6 +21,7 @@ mod interop;
 mod kill;
 mod login;
 mod recordings;
+mod registry;
 mod simulator;
 mod sse;
 mod store;

@@ -2,6 +2,8 @@
 //!
 //! A new kind of source is one file here and one line where the configuration is read.
 
+pub mod own;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -242,6 +242,7 @@ impl Record for Cause {
             Self::Failing(failed) => says("failing").raw("failed", &failed.put()).end(),
             Self::Slow { p95, limit } => says("slow").raw("p95", &p95.put()).raw("limit", &limit.put()).end(),
             Self::StaleCard(cause) => says("stale card").raw("cause", &cause.put()).end(),
+            Self::NotServed(why) => with("not served", why),
         }
     }
 
@@ -274,6 +275,7 @@ impl Record for Cause {
             "failing" => Self::Failing(member(&object, "failed")?),
             "slow" => Self::Slow { p95: member(&object, "p95")?, limit: member(&object, "limit")? },
             "stale card" => Self::StaleCard(member(&object, "cause")?),
+            "not served" => Self::NotServed(text()?),
             _ => return None,
         })
     }
