@@ -57,8 +57,15 @@ impl fmt::Display for Fault {
     }
 }
 
+impl Fault {
+    /// A fault of a member.
+    pub fn new(member: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { member: member.into(), what: what.into() }
+    }
+}
+
 fn fault<T>(member: impl Into<String>, what: impl Into<String>) -> Result<T, Fault> {
-    Err(Fault { member: member.into(), what: what.into() })
+    Err(Fault::new(member, what))
 }
 
 /// What a cause says without the words for screens.

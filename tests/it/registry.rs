@@ -3,16 +3,25 @@
 
 use std::path::Path;
 use std::process::{Output, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck::demo::Behaviour;
+use quarterdeck::domain::cause::Cause;
+use quarterdeck::domain::problem::Kind;
+use quarterdeck::engine::access::AccessBook;
+use quarterdeck::engine::discovery::own::{Own, Roll};
+use quarterdeck::engine::{Engine, Options};
+use quarterdeck::net::clock::Clock;
+use quarterdeck::serve::registry::{Registry, Time};
+use quarterdeck::store::registry::MemoryStore;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::kill::binary;
-use crate::support::{LONG, fleet, part};
+use crate::support::{LONG, fleet, part, rules, until};
 
 /// A `serve` with a registry, its data and its configuration.
 struct Desk {
@@ -168,7 +177,7 @@ async fn a_registered_agent_is_in_the_fleet_and_leaves_with_its_history() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lease_ends_by_itself_unless_it_is_renewed() {
-    let desk = Desk::new("lease = \"1s\"").await;
+    let desk = Desk::new("lease = \"2s\"").await;
     let id = desk.register(&json!({"cardUrl": "http://127.0.0.1:1"})).await;
     let lease = async || {
         let entry = desk.ask("GET", &format!("/agents/{id}"), "").await.json();
@@ -177,9 +186,9 @@ async fn a_lease_ends_by_itself_unless_it_is_renewed() {
     };
     let first = lease().await;
     // It lives on, long after the first lease.
-    while lease().await < first + 2500 {
+    while lease().await < first + 3000 {
         let beat = desk.ask("PUT", &format!("/agents/{id}/heartbeat"), "").await;
-        assert_eq!((beat.status, beat.body.as_str()), (200, "{\"lease_seconds\":1}"));
+        assert_eq!((beat.status, beat.body.as_str()), (200, "{\"lease_seconds\":2}"));
     }
     // Nobody asks for it, and it leaves the fleet.
     desk.until_agents("gone", <[Value]>::is_empty).await;
@@ -187,6 +196,67 @@ async fn a_lease_ends_by_itself_unless_it_is_renewed() {
     assert_eq!((beat.status, &beat.json()["error"]["code"]), (404, &json!("QUARTERDECK_ERR_NOT_FOUND")));
     let metrics = desk.ask("GET", "/metrics", "").await.body;
     assert!(metrics.contains("\nquarterdeck_registry_leases_expired_total 1\n"), "{metrics}");
+}
+
+/// An engine that keeps nothing, with our own registry as a source.
+fn engine(roll: tokio::sync::watch::Receiver<Roll>) -> Engine {
+    Engine::start(Options {
+        dir: None,
+        power_loss_safe: false,
+        rules: rules(),
+        specs: Vec::new(),
+        sources: vec![Box::new(Own::new("127.0.0.1:8080", roll))],
+        access: AccessBook::default(),
+        seed: Some(7),
+        lock: None,
+    })
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_agent_tells_of_itself_reaches_the_fleet() {
+    let clock = Clock::start();
+    let store = Arc::new(MemoryStore::default());
+    let registry = Registry::open(store, Duration::from_secs(60), Time::new(move || clock.now())).unwrap();
+    let engine = engine(registry.told());
+    let handle = engine.handle();
+    let bound = quarterdeck::serve::registry::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let serving = quarterdeck::serve::registry::serve(bound, registry.clone(), &handle, None).unwrap();
+    let card = r#"{"name":"B\u001babel","url":"http://127.0.0.1:1/a","skills":[{"id":"t","tags":["x"]}]}"#;
+    let body = format!(
+        r#"{{"card":{card},"max_concurrent_tasks":3,"health_check_interval":"2h","labels":{{"team":"night"}}}}"#
+    );
+    let entry = quarterdeck::protocol::registry::registration(&body).unwrap();
+    let row = registry.register(entry).await.unwrap();
+    let spec = until(&handle, "the agent", |snapshot| {
+        let agent = snapshot.agents.iter().map(|(_, agent)| agent).find(|agent| agent.listed)?;
+        (&*agent.name.line() == "B␛abel").then(|| agent.spec.clone())
+    });
+    let spec = spec.await;
+    assert_eq!((&*spec.url, spec.capacity), ("http://127.0.0.1:1/a", Some(3)));
+    assert_eq!(spec.probe_interval, Some(Duration::from_secs(3600)));
+    assert_eq!(spec.labels, [("team".into(), "night".into())]);
+    assert!(registry.deregister(row.id).await.unwrap());
+    until(&handle, "nobody", |snapshot| snapshot.agents.iter().all(|(_, agent)| !agent.listed).then_some(()))
+        .await;
+    drop(serving);
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_registry_that_is_not_served_is_a_problem() {
+    let why = Cause::NotServed("127.0.0.1:8080 is in use by another program".into());
+    let engine = engine(tokio::sync::watch::channel(Err(why)).1);
+    let handle = engine.handle();
+    let problem = until(&handle, "the problem", |snapshot| {
+        let problem =
+            snapshot.open_problems().map(|(_, problem)| problem).find(|p| p.kind == Kind::SourceFailing)?;
+        Some(format!("{} → {}", problem.text, problem.next))
+    });
+    let told = problem.await;
+    assert!(told.contains("registry") && told.contains("127.0.0.1:8080 is in use"), "{told}");
+    assert!(told.contains("→ free the address, or choose another one as registry.listen"), "{told}");
+    engine.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -292,6 +362,7 @@ async fn hostile_and_wrong_requests_are_refused_with_words() {
         ("POST", "/search", r#"{"query":[]}"#, 400, "query: is no object"),
         ("GET", "/agents?page_size=x", "", 400, "page_size: "),
         ("GET", "/agents?page_token=x", "", 400, "page_token: "),
+        ("GET", "/agents?filter=x", "", 400, "filter: is not done in a list"),
         ("GET", "/agents/nobody", "", 404, "no agent is registered"),
         ("GET", "/agents/../../etc/passwd", "", 404, "nothing at this path"),
         ("GET", "/", "", 404, "nothing at this path"),
@@ -316,6 +387,9 @@ async fn hostile_and_wrong_requests_are_refused_with_words() {
         "POST /agents HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n";
     let said = desk.raw(format!("{head}content-length: 1048577\r\n\r\n").as_bytes()).await;
     assert_eq!((said.status, &said.json()["error"]["code"]), (413, &json!("QUARTERDECK_ERR_TOO_LARGE")));
+    // Who sends everything before it reads hears the answer too.
+    let sent = format!("{head}content-length: 4194304\r\n\r\n{}", "a".repeat(4_194_304));
+    assert_eq!(desk.raw(sent.as_bytes()).await.status, 413);
     let chunk = format!("{head}transfer-encoding: chunked\r\n\r\n100001\r\n{}", "a".repeat(0x10_0001));
     assert_eq!(desk.raw(chunk.as_bytes()).await.status, 413);
     assert_eq!(desk.raw(b"GET / HTTP/9\r\n\r\n").await.status, 400);

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, WWW_AUTHENTICATE};
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,6 +35,9 @@ const HEAD: usize = 64 * 1024;
 const HEADERS: usize = 100;
 /// Headers, and a body, come within this time; an idle connection is closed after it.
 const READ: Duration = Duration::from_secs(10);
+/// Who is refused may send on for so long, and so much.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE_BYTES: usize = 8 * 1024 * 1024;
 /// A request is answered within this time.
 const ANSWER: Duration = Duration::from_secs(10);
 /// No connection is kept longer, so that nobody holds one by not reading.
@@ -146,7 +150,16 @@ async fn converse(socket: TcpStream, peer: SocketAddr, desk: &Arc<Desk>) {
         .max_buf_size(HEAD)
         .max_headers(HEADERS)
         .serve_connection(TokioIo::new(socket), service);
-    if let Ok(Err(error)) = tokio::time::timeout(LIFE, connection).await {
+    let mut connection = std::pin::pin!(connection);
+    let ended = match tokio::time::timeout(LIFE, connection.as_mut()).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            // What is under way is answered, and nothing more.
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(READ + ANSWER, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
         tracing::trace!(%error, "a connection of the registry ended");
     }
 }
@@ -156,54 +169,81 @@ async fn answer(
     peer: SocketAddr,
     desk: Arc<Desk>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, body) = request.into_parts();
+    let (head, mut body) = request.into_parts();
     let (route, method) = (routes::route(head.uri.path()), routes::method_word(&head.method));
     let name = route.as_ref().map_or("none", |route| route.name());
-    let reply = match routes::admit(&desk.writers, route, &head, peer) {
-        Err(reply) => reply,
-        Ok(route) => match read_body(routes::takes_body(&route, &head.method), &head, body).await {
-            Err(reply) => reply,
-            Ok(body) => {
-                let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-                let ask = Ask { route, method: head.method, query: head.uri.query(), host, body };
-                tokio::time::timeout(ANSWER, desk.answer(ask)).await.unwrap_or_else(|_| busy())
-            }
-        },
+    let admitted = match routes::admit(&desk.writers, route, &head, peer) {
+        Ok(route) if routes::takes_body(&route, &head.method) => {
+            read_body(&head, &mut body).await.map(|text| (route, text))
+        }
+        other => other.map(|route| (route, String::new())),
+    };
+    let reply = match admitted {
+        Err(reply) => {
+            hear_out(&head, body).await;
+            reply
+        }
+        Ok((route, body)) => {
+            let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+            let ask = Ask { route, method: head.method, query: head.uri.query(), host, body };
+            tokio::time::timeout(ANSWER, desk.answer(ask)).await.unwrap_or_else(|_| busy())
+        }
     };
     desk.requests.count(name, method, reply.status.as_u16());
     Ok(respond(reply))
 }
 
-async fn read_body(takes: bool, head: &http::request::Parts, body: Incoming) -> Result<String, Reply> {
-    if !takes {
-        return Ok(String::new());
-    }
-    let too_large = || {
-        Reply::error(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "QUARTERDECK_ERR_TOO_LARGE",
-            "the body is larger than 1 MiB",
-            Some("register the URL of a large card instead of the card"),
-        )
-    };
+async fn read_body(head: &Parts, body: &mut Incoming) -> Result<String, Reply> {
     let length =
         head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > LARGEST as u64) {
         return Err(too_large());
     }
-    match tokio::time::timeout(READ, Limited::new(body, LARGEST).collect()).await {
-        Err(_) => Err(Reply::error(
-            StatusCode::REQUEST_TIMEOUT,
-            "QUARTERDECK_ERR_TIMEOUT",
-            "the body did not come within 10 s",
-            None,
-        )),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Reply::bad_request("the body ended in the middle")),
-        Ok(Ok(body)) => {
-            String::from_utf8(body.to_bytes().into()).map_err(|_| Reply::bad_request("the body is not UTF-8"))
+    let mut bytes = Vec::new();
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return Err(Reply::bad_request("the body ended in the middle")) };
+            let data = frame.into_data().unwrap_or_default();
+            if bytes.len() + data.len() > LARGEST {
+                return Err(too_large());
+            }
+            bytes.extend_from_slice(&data);
         }
+        Ok(())
+    };
+    let late = || {
+        let message = "the body did not come within 10 s";
+        Reply::error(StatusCode::REQUEST_TIMEOUT, "QUARTERDECK_ERR_TIMEOUT", message, None)
+    };
+    tokio::time::timeout(READ, read).await.unwrap_or_else(|_| Err(late()))?;
+    String::from_utf8(bytes).map_err(|_| Reply::bad_request("the body is not UTF-8"))
+}
+
+fn too_large() -> Reply {
+    Reply::error(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "QUARTERDECK_ERR_TOO_LARGE",
+        "the body is larger than 1 MiB",
+        Some("register the URL of a large card instead of the card"),
+    )
+}
+
+/// Lets who is refused send to its end, for a while: many clients read no answer before, and closing earlier
+/// would reset the connection under it. Who asks first whether to send needs no patience.
+async fn hear_out(head: &Parts, mut body: Incoming) {
+    if head.headers.contains_key(EXPECT) {
+        return;
     }
+    let mut heard = 0;
+    let hear = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            heard += frame.data_ref().map_or(0, Bytes::len);
+            if heard > PATIENCE_BYTES {
+                return;
+            }
+        }
+    };
+    let _it_was_refused_anyway = tokio::time::timeout(PATIENCE, hear).await;
 }
 
 fn respond(reply: Reply) -> Response<Full<Bytes>> {

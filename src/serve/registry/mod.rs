@@ -31,8 +31,9 @@ use crate::store::registry::RegistryStore;
 const BEAT: Duration = Duration::from_secs(5);
 /// Later than this after a beat nobody could renew a lease: the machine slept, or we were stopped.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Changes that come within this time are told to the engine at once.
+/// Changes that come within this time are told to the engine at once; longer the more there are to tell.
 const GATHER: Duration = Duration::from_millis(50);
+const GATHER_EACH: Duration = Duration::from_micros(10);
 /// After the store failed, leases are looked at again so soon.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -259,7 +260,10 @@ impl Registry {
             }
             let next = self.next_end().map_or(BEAT, |end| end.since(self.shared.now()).min(BEAT));
             tokio::select! {
-                () = self.shared.changed.notified() => tokio::time::sleep(GATHER).await,
+                () = self.shared.changed.notified() => {
+                    let agents = u32::try_from(self.len()).unwrap_or(u32::MAX);
+                    tokio::time::sleep(GATHER + GATHER_EACH * agents).await;
+                }
                 () = tokio::time::sleep(next) => {}
             }
         }

@@ -407,6 +407,11 @@ fn seen(index: &Index, row: &Registration) -> Seen {
 
 fn list_page(query: Option<&str>) -> Result<Page, wire::Fault> {
     let pairs: Vec<_> = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
+    for name in ["filter", "orderBy"] {
+        if pairs.iter().any(|(other, _)| other == name) {
+            return Err(wire::Fault::new(name, "is not done in a list; POST /search filters and ranks"));
+        }
+    }
     let of = |names: [&str; 2]| {
         let pair = pairs.iter().find(|(name, _)| names.contains(&&**name));
         pair.map(|(_, value)| &**value)
