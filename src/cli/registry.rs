@@ -68,9 +68,13 @@ impl Prepared {
     /// # Errors
     /// Why it is not served; the engine has a problem that says so too.
     pub fn serve(self, handle: &Handle) -> Result<Serving, Failure> {
-        let Ready { bound, registry, token } = self.ready?;
+        let not_served = |failure: Failure| Failure {
+            message: format!("the registry is not served: {}", failure.message).into(),
+            ..failure
+        };
+        let Ready { bound, registry, token } = self.ready.map_err(not_served)?;
         serve(bound, registry, handle, token.as_ref())
-            .map_err(|error| Failure::internal(format!("the registry cannot be served: {error}")))
+            .map_err(|error| not_served(Failure::internal(error.to_string())))
     }
 }
 
@@ -89,8 +93,7 @@ async fn ready(setup: &Setup, address: SocketAddr) -> Result<Ready, Failure> {
     };
     let bound = bind(address).map_err(|error| {
         let step = Cause::NotServed(Untrusted::default()).next_step();
-        Failure::new(1, "QUARTERDECK_ERR_LISTEN", format!("the registry: {}", in_words(address, &error)))
-            .hint(step)
+        Failure::new(1, "QUARTERDECK_ERR_LISTEN", in_words(address, &error)).hint(step)
     })?;
     let store = SqliteStore::open(&setup.dir, setup.config.power_loss_safe);
     let clock = Clock::start();

@@ -150,6 +150,11 @@ pub struct Search {
     pub filters: Vec<Filter>,
 }
 
+/// Of a card that an agent answered with, which may be huge, so many skills are looked at, of each so many tags
+/// and examples, and of each text so many bytes.
+const SKILLS: usize = 500;
+const OF_SKILL: usize = 50;
+const TEXT: usize = 4096;
 /// So many words of a text are looked for.
 const WORDS: usize = 32;
 /// A word that is found in a name, in a skill or a tag, or in other text counts so much.
@@ -200,19 +205,24 @@ impl Search {
 fn fits(field: &Field, value: &str, registration: &Registration, seen: &Seen) -> bool {
     let entry = &registration.entry;
     let card = seen.card_of(entry);
-    let is = |text: &Untrusted| text.raw().to_lowercase() == value.to_lowercase();
-    let skill = |card: &Card| card.skills.iter().any(|skill| is(&skill.id) || is(&skill.name));
+    let value = value.to_lowercase();
+    let is = |text: &Untrusted| text.len() <= TEXT && text.raw().to_lowercase() == value;
+    let skill = |card: &Card| card.skills.iter().take(SKILLS).any(|skill| is(&skill.id) || is(&skill.name));
+    let tag = |card: &Card| {
+        let skills = card.skills.iter().take(SKILLS);
+        skills.flat_map(|skill| skill.tags.iter().take(OF_SKILL)).any(is)
+    };
     match field {
         Field::Type => value == CARD_TYPE,
-        Field::Identifier => parse_id(value) == Some(registration.id),
+        Field::Identifier => parse_id(&value) == Some(registration.id),
         Field::Name => card.is_some_and(|card| is(&card.name)),
         Field::Version => card.is_some_and(|card| is(&card.version)),
-        Field::Tag => card.is_some_and(|card| card.skills.iter().flat_map(|skill| &skill.tags).any(is)),
+        Field::Tag => card.is_some_and(tag),
         Field::Skill => card.is_some_and(skill),
         Field::Capability => entry.capabilities.iter().any(is) || card.is_some_and(skill),
         Field::Health => seen.health.as_str() == value,
         Field::Label(name) => {
-            entry.labels.iter().any(|(label, text)| **label == **name && text.eq_ignore_ascii_case(value))
+            entry.labels.iter().any(|(label, text)| **label == **name && text.to_lowercase() == value)
         }
     }
 }
@@ -221,20 +231,26 @@ fn fits(field: &Field, value: &str, registration: &Registration, seen: &Seen) ->
 fn places<'r>(registration: &'r Registration, seen: &'r Seen) -> [Vec<&'r str>; 3] {
     let entry = &*registration.entry;
     let [mut names, mut skills, mut texts] = [Vec::new(), Vec::new(), Vec::new()];
-    skills.extend(entry.capabilities.iter().map(Untrusted::raw));
+    skills.extend(entry.capabilities.iter().map(start));
     texts.extend(entry.labels.iter().flat_map(|(label, value)| [&**label, &**value]));
     texts.push(&*entry.url);
     if let Some(card) = seen.card_of(entry) {
-        names.push(card.name.raw());
-        texts.push(card.description.raw());
-        for skill in &card.skills {
-            skills.extend([skill.id.raw(), skill.name.raw()]);
-            skills.extend(skill.tags.iter().map(Untrusted::raw));
-            texts.push(skill.description.raw());
-            texts.extend(skill.examples.iter().map(Untrusted::raw));
+        names.push(start(&card.name));
+        texts.push(start(&card.description));
+        for skill in card.skills.iter().take(SKILLS) {
+            skills.extend([start(&skill.id), start(&skill.name)]);
+            skills.extend(skill.tags.iter().take(OF_SKILL).map(start));
+            texts.push(start(&skill.description));
+            texts.extend(skill.examples.iter().take(OF_SKILL).map(start));
         }
     }
     [names, skills, texts]
+}
+
+/// As much of a text as is searched.
+fn start(text: &Untrusted) -> &str {
+    let text = text.raw();
+    &text[..text.floor_char_boundary(TEXT)]
 }
 
 /// True if a word of the text begins so.

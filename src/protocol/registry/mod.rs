@@ -3,21 +3,20 @@
 //! The shapes of searches, entries and manifests are those of Agentic Resource Discovery 0.91
 //! (github.com/ards-project/ard-spec). What an entry says beyond ARD is in its `metadata`.
 
+mod answer;
+
+pub use answer::{entry, error, found, listed, manifest, registered, renewed};
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::json::{Object, Writer, array, elements, escaped, string, text_of};
-use super::timestamp::format_at;
+use super::json::{Object, elements, text_of};
 use crate::domain::card::Card;
 use crate::domain::cause::Cause;
-use crate::domain::registry::{
-    CARD_TYPE, Cursor, Entry, Field, Filter, IDENTIFIER, Labels, Page, Registration, Search, Seen, words,
-};
+use crate::domain::registry::{Cursor, Entry, Field, Filter, Labels, Page, Search, words};
 use crate::domain::text::Untrusted;
 
-/// The media type of an entry that is a registry.
-const REGISTRY_TYPE: &str = "application/ai-registry+json";
 /// A card that is larger is fetched from where it is, not kept.
 const LARGEST_CARD: usize = super::RAW_KEPT;
 /// A card that is nested deeper would make catalogs that nobody reads.
@@ -374,131 +373,6 @@ pub fn page(size: Option<&str>, token: Option<&str>) -> Result<Page, Fault> {
         },
     };
     Ok(Page { size, after })
-}
-
-/// An agent as an entry of a catalog; a search adds its score and where it was found.
-pub fn entry(registration: &Registration, seen: &Seen, found: Option<(u32, &str)>) -> String {
-    let entry = &registration.entry;
-    let card = seen.card_of(entry);
-    let texts = |items: &[Untrusted]| array(items.iter().map(|text| string(text.raw())));
-    let name = card.map(|card| card.name.headline(200)).filter(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| Untrusted::from(entry.key()));
-    let mut writer = Writer::new()
-        .text("identifier", &registration.identifier())
-        .text("displayName", name.raw())
-        .text("type", CARD_TYPE);
-    let brought = entry.card.as_ref().and_then(|card| card.raw.as_ref());
-    writer = match (entry.card_url(), brought) {
-        (Some(url), _) => writer.text("url", &url),
-        (None, Some(raw)) => writer.raw("data", &escaped(raw.raw())),
-        (None, None) => writer.text("url", &entry.url),
-    };
-    if let Some(card) = card {
-        writer =
-            writer.maybe("description", filled(&card.description)).maybe("version", filled(&card.version));
-        let mut tags: Vec<Untrusted> =
-            card.skills.iter().flat_map(|skill| skill.tags.iter().cloned()).collect();
-        tags.sort();
-        tags.dedup();
-        tags.truncate(CAPABILITIES);
-        if !tags.is_empty() {
-            writer = writer.raw("tags", &texts(&tags));
-        }
-        let examples: Vec<Untrusted> =
-            card.skills.iter().flat_map(|skill| skill.examples.iter().cloned()).take(5).collect();
-        // ARD wants two to five of them, or none.
-        if examples.len() >= 2 {
-            writer = writer.raw("representativeQueries", &texts(&examples));
-        }
-    }
-    let skills = card.iter().flat_map(|card| &card.skills).map(|skill| skill.id.clone());
-    let mut capabilities: Vec<Untrusted> =
-        entry.capabilities.iter().cloned().chain(skills).filter(|text| !text.is_empty()).collect();
-    capabilities.sort();
-    capabilities.dedup();
-    capabilities.truncate(CAPABILITIES);
-    if !capabilities.is_empty() {
-        writer = writer.raw("capabilities", &texts(&capabilities));
-    }
-    let writer = writer.raw("metadata", &metadata(registration, seen));
-    match found {
-        Some((score, source)) => writer.raw("score", &score.to_string()).text("source", source).end(),
-        None => writer.end(),
-    }
-}
-
-fn filled(text: &Untrusted) -> Option<&str> {
-    (!text.is_empty()).then(|| text.raw())
-}
-
-fn metadata(registration: &Registration, seen: &Seen) -> String {
-    let entry = &registration.entry;
-    let mut labels = Writer::new();
-    for (name, value) in &entry.labels {
-        labels = labels.text(name, value);
-    }
-    let tasks = entry.max_concurrent_tasks.map(|number| number.to_string());
-    let interval = entry.health_check_interval.map(|time| time.as_secs().to_string());
-    Writer::new()
-        .text("id", &registration.id.to_string())
-        .text("agentUrl", &entry.url)
-        .text("health", seen.health.as_str())
-        .raw("labels", &labels.end())
-        .maybe_raw("max_concurrent_tasks", tasks.as_deref())
-        .maybe_raw("health_check_interval", interval.as_deref())
-        .text("registered_at", &format_at(registration.registered_at))
-        .text("lease_until", &format_at(registration.lease_until))
-        .end()
-}
-
-/// The answer to a search.
-pub fn found(results: Vec<String>, next: Option<Cursor>) -> String {
-    let writer = Writer::new().list("results", results).raw("referrals", "[]");
-    writer.maybe("pageToken", next.map(Cursor::token).as_deref()).end()
-}
-
-/// The answer to a list.
-pub fn listed(items: Vec<String>, total: usize, next: Option<Cursor>) -> String {
-    let writer = Writer::new().list("items", items).raw("total", &total.to_string());
-    writer.maybe("pageToken", next.map(Cursor::token).as_deref()).end()
-}
-
-/// The manifest: the registry itself, then the agents.
-pub fn manifest(base: &str, entries: Vec<String>) -> String {
-    let own = Writer::new()
-        .text("identifier", &format!("{IDENTIFIER}registry"))
-        .text("displayName", "Quarterdeck registry")
-        .text("type", REGISTRY_TYPE)
-        .text("url", base)
-        .text(
-            "description",
-            "Agents that have registered with this Quarterdeck: POST /search, GET /agents/{identifier}.",
-        )
-        .end();
-    let host = Writer::new().text("displayName", "Quarterdeck").end();
-    let entries = std::iter::once(own).chain(entries);
-    Writer::new().text("specVersion", "1.0").raw("host", &host).list("entries", entries).end()
-}
-
-/// The answer to a registration: its id, and how often to say that it is there.
-pub fn registered(registration: &Registration, lease: Duration) -> String {
-    Writer::new()
-        .text("id", &registration.id.to_string())
-        .raw("lease_seconds", &lease.as_secs().to_string())
-        .end()
-}
-
-/// The answer to a sign of life.
-pub fn renewed(lease: Duration) -> String {
-    Writer::new().raw("lease_seconds", &lease.as_secs().to_string()).end()
-}
-
-/// An error, in the shape of every error of ours.
-pub fn error(code: &str, message: &str, hint: Option<&str>) -> String {
-    let clean = |text: &str| Untrusted::from(text).line().into_string();
-    let hint = hint.map_or_else(|| "null".to_owned(), |hint| string(&clean(hint)));
-    let error = Writer::new().text("code", code).text("message", &clean(message)).raw("hint", &hint);
-    Writer::new().raw("error", &error.raw("a2aCode", "null").end()).end()
 }
 
 #[cfg(test)]
