@@ -67,6 +67,9 @@ pub(super) async fn open(
             is_demo: false,
         };
         let joined = !session.is_own();
+        if let Some(Err(failure)) = session.registry() {
+            greeting = Some(failure.message.line().into_string());
+        }
         let start = Start { greeting: greeting.take(), place: place.take(), ..look.start(&session, info) };
         let left = run(terminal, start).await.map_err(no_terminal)?;
         if left == Left::Gone {

@@ -11,6 +11,7 @@ mod handover;
 mod inbox;
 mod output;
 mod problems;
+mod registry;
 mod send;
 mod serve;
 mod session;

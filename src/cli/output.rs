@@ -75,6 +75,7 @@ impl Failure {
             }
             Cause::StaleCard(inner) => return Self::from_cause(inner),
             Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
+            Cause::NotServed(_) => (1, "QUARTERDECK_ERR_LISTEN"),
             Cause::Interface(cause) => return Self::from_cause(cause),
             Cause::Stopping
             | Cause::Unsupported(_)

@@ -27,7 +27,16 @@ pub(super) async fn run(global: &Global, args: Serve, out: &mut Printer) -> Resu
         )
         .hint("consoles and commands join it by themselves; stop it to start another one"));
     };
-    out.line(&json!({ "socket": socket }));
+    let mut ready = json!({ "socket": socket });
+    match session.registry() {
+        None => {}
+        Some(Ok(address)) => ready["registry"] = address.into(),
+        Some(Err(failure)) => {
+            session.close(false).await;
+            return Err(failure);
+        }
+    }
+    out.line(&ready);
     stopped().await;
     session.close(false).await;
     Ok(ExitCode::SUCCESS)

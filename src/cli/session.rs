@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 
 use super::args::{Global, Login};
 use super::output::Failure;
+use super::registry::Prepared;
 use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
@@ -27,6 +28,7 @@ use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::Hello;
 use crate::engine::{Engine, Handle, Options};
+use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
 use crate::store::{Reader, StoreError};
@@ -145,6 +147,8 @@ pub struct Session {
 struct Own {
     engine: Engine,
     listening: Option<Listening>,
+    /// Our own registry, or why it is not served; none if none is configured.
+    registry: Option<Result<Serving, Failure>>,
 }
 
 impl Session {
@@ -158,7 +162,7 @@ impl Session {
         let until = tokio::time::Instant::now() + HAND_OVER;
         loop {
             if let Some(lock) = Lock::take(&setup.dir).map_err(|error| store_failure(&error))? {
-                return Self::start(setup, urls, login, lasting, lock);
+                return Self::start(setup, urls, login, lasting, lock).await;
             }
             match Self::join(setup, lasting).await? {
                 Some(session) => {
@@ -200,7 +204,7 @@ impl Session {
         Self::running(setup).await
     }
 
-    fn start(
+    async fn start(
         setup: &Setup,
         urls: &[String],
         login: &Login,
@@ -215,8 +219,13 @@ impl Session {
                 |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
             specs.iter_mut().filter(named).for_each(|spec| spec.dialect = Some(dialect));
         }
+        let registry = Prepared::of(setup, lasting).await;
+        let own = registry.iter().map(Prepared::source);
+        let sources = setup.sources().into_iter().chain(own).collect();
         let power_loss_safe = setup.config.power_loss_safe;
-        Self::run(setup, specs, setup.sources(), access, lasting, power_loss_safe, None, lock)
+        let mut session = Self::run(setup, specs, sources, access, lasting, power_loss_safe, None, lock)?;
+        session.serve(registry.filter(|_| lasting));
+        Ok(session)
     }
 
     /// Runs an engine on the data folder, and listens for others of the same user.
@@ -249,7 +258,16 @@ impl Session {
         let hello = setup.hello(lasting);
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())
             .map_err(|error| Failure::internal(format!("the control socket cannot be made: {error}")))?;
-        Ok(Self { handle, hello, own: Some(Own { engine, listening: Some(listening) }) })
+        Ok(Self { handle, hello, own: Some(Own { engine, listening: Some(listening), registry: None }) })
+    }
+
+    /// Serves our own registry beside our engine.
+    fn serve(&mut self, registry: Option<Prepared>) {
+        let (Some(own), Some(registry)) = (&mut self.own, registry) else { return };
+        if let Some(secret) = registry.secret() {
+            own.engine.net().redactor().learn(secret);
+        }
+        own.registry = Some(registry.serve(&self.handle));
     }
 
     /// An engine on one agent that keeps nothing.
@@ -275,7 +293,7 @@ impl Session {
         Ok(Self {
             handle: engine.handle(),
             hello: setup.hello(false),
-            own: Some(Own { engine, listening: None }),
+            own: Some(Own { engine, listening: None, registry: None }),
         })
     }
 
@@ -300,6 +318,12 @@ impl Session {
     /// The socket that is listened on, if the engine is ours.
     pub fn socket(&self) -> Option<&Path> {
         self.own.as_ref()?.listening.as_ref().map(Listening::path)
+    }
+
+    /// Where our own registry is served, or why it is not; none if the engine is not ours or none is configured.
+    pub fn registry(&self) -> Option<Result<String, Failure>> {
+        let registry = self.own.as_ref()?.registry.as_ref()?;
+        Some(registry.as_ref().map(|serving| format!("http://{}", serving.address())).map_err(Clone::clone))
     }
 
     /// Adds agents of the command line to a running engine, for as long as it runs.
@@ -332,13 +356,15 @@ impl Session {
     pub async fn close(self, wait_for_clients: bool) {
         drop(self.handle);
         let Some(own) = self.own else { return };
-        let Own { engine, listening } = own;
+        let Own { engine, listening, registry } = own;
         if wait_for_clients && let Some(listening) = &listening {
             tokio::select! {
                 () = listening.alone() => {}
                 () = listening.handed_over() => {}
             }
         }
+        // Nobody registers with an engine that ends.
+        drop(registry);
         drop(listening);
         engine.stop().await;
     }

@@ -141,7 +141,20 @@ pub(super) struct Reader<'a> {
     pub(super) settings: Vec<Setting>,
 }
 
-type Value<'v, 'a> = &'v Spanned<DeValue<'a>>;
+/// The tables and keys of the file.
+const TOP: &[&str] = &[
+    "default_fleet",
+    "operator",
+    "power_loss_safe",
+    "console",
+    "watch",
+    "keep",
+    "breaker",
+    "registry",
+    "fleet",
+];
+
+pub(super) type Value<'v, 'a> = &'v Spanned<DeValue<'a>>;
 
 impl<'a> Reader<'a> {
     fn line(&self, at: usize) -> usize {
@@ -269,11 +282,7 @@ impl<'a> Reader<'a> {
     }
 
     fn config(&mut self, top: &DeTable<'a>) -> Config {
-        self.only(
-            top,
-            "",
-            &["default_fleet", "operator", "power_loss_safe", "console", "watch", "keep", "breaker", "fleet"],
-        );
+        self.only(top, "", TOP);
         let text = |text: &str| Ok(text.to_owned());
         let user = std::env::var("USER").unwrap_or_else(|_| "operator".into());
         let default_fleet =
@@ -289,6 +298,8 @@ impl<'a> Reader<'a> {
         let keep = self.keep(keep);
         let breaker = self.table(top, "", "breaker").unwrap_or(&none);
         let breaker = self.breaker(breaker);
+        let registry = self.table(top, "", "registry").unwrap_or(&none);
+        let registry = self.registry(registry);
         let mut fleets = BTreeMap::new();
         if let Some(tables) = self.table(top, "", "fleet") {
             for (name, value) in tables {
@@ -319,6 +330,7 @@ impl<'a> Reader<'a> {
             keep,
             breaker,
             power_loss_safe,
+            registry,
             fleets,
             settings: Vec::new(),
             file: None,
@@ -589,7 +601,7 @@ impl<'a> Reader<'a> {
         credentials
     }
 
-    fn secret(&mut self, value: Value<'_, 'a>, key: &str, is_secret: bool) -> Option<SecretRef> {
+    pub(super) fn secret(&mut self, value: Value<'_, 'a>, key: &str, is_secret: bool) -> Option<SecretRef> {
         let at = value.span().start;
         let DeValue::String(text) = value.get_ref() else {
             self.fault(at, key, format!("is {}, not a string", value.get_ref().type_str()));
@@ -681,6 +693,14 @@ mod tests {
                 (11, "headers.bad name: is no header name"),
                 (11, "headers.x-api-key: holds the secret itself"),
             ],
+        );
+        faults(
+            "[registry]\nlisten = \"0.0.0.0:8080\"\nlease = \"10ms\"\ntokn = 1\n",
+            &[(2, "others reach this address"), (3, "is not from 1s to 1d"), (4, "did you mean token?")],
+        );
+        faults(
+            "[registry]\nlisten = \"here\"\ntoken = \"s3cret\"\n",
+            &[(2, "\"here\" is no address with a port"), (3, "holds the secret itself")],
         );
         faults("[console\ntheme=1", &[(1, "")]);
         faults("default_fleet = \"prod\"\n", &[(1, "there is no [fleet.prod]")]);

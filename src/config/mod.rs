@@ -3,12 +3,14 @@
 //! Reading finds every fault at once and names its line. Secrets are references until they are used.
 
 mod load;
+mod registry;
 pub mod secret;
 mod sources;
 pub mod units;
 
 pub(crate) use load::nearest;
 pub use load::{Fault, Faults, Origin, Setting, load, load_text};
+pub use registry::Registry;
 pub use sources::{AgentSource, Scheme};
 
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ pub struct Config {
     pub breaker: BreakerRules,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.
     pub power_loss_safe: bool,
+    /// Our own registry.
+    pub registry: Registry,
     /// The fleets by name.
     pub fleets: BTreeMap<String, Fleet>,
     /// Every setting with where it came from, for `config show`.

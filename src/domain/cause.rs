@@ -130,13 +130,15 @@ pub enum Cause {
     StaleCard(Box<Cause>),
     /// A source of agents, or a part of it, says something that cannot be used: where, and what.
     Source(Untrusted),
+    /// Our own registry is not served, and why.
+    NotServed(Untrusted),
 }
 
 impl Cause {
     /// What a person can do about it where a source of agents is what failed.
     pub fn next_step_of_source(&self) -> &'static str {
         match self {
-            Self::Source(_) | Self::Tls(TlsFault::Expired) => self.next_step(),
+            Self::Source(_) | Self::NotServed(_) | Self::Tls(TlsFault::Expired) => self.next_step(),
             Self::Refused | Self::Dns(_) => "start what answers there, or correct `at` of the source",
             Self::Tls(TlsFault::UnknownIssuer) => {
                 "name the authority's certificate as ca of the source or the fleet"
@@ -218,6 +220,9 @@ impl Cause {
             Self::Slow { .. } => "look at the agent's load",
             Self::StaleCard(cause) => cause.next_step(),
             Self::Source(_) => "mend what it names; what it told before stays meanwhile",
+            Self::NotServed(_) => {
+                "free the address, or choose another one as registry.listen; then start again"
+            }
         }
     }
 }
@@ -263,6 +268,7 @@ impl fmt::Display for Cause {
             }
             Self::StaleCard(cause) => write!(f, "its card cannot be read any more: {cause}"),
             Self::Source(what) => write!(f, "{}", what.shortened(400)),
+            Self::NotServed(why) => write!(f, "it is not served: {why}"),
         }
     }
 }

@@ -41,6 +41,8 @@ own_id! {
     JobId,
     /// One sending of a job to one agent.
     AttemptId,
+    /// An agent's entry in our own registry; it stays the same when the agent registers again.
+    RegistrationId,
 }
 
 impl JobId {

@@ -21,6 +21,7 @@ pub mod error;
 pub mod json;
 pub mod jsonrpc;
 pub mod question;
+pub mod registry;
 mod scan;
 pub mod shape;
 mod shared;

@@ -1,3 +1,4 @@
-//! Inbound: the control socket that consoles and commands of the same user join.
+//! What others may ask of this process: the control socket of its user, and the registry of agents.
 
+pub mod registry;
 pub mod socket;

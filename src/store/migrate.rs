@@ -55,16 +55,16 @@ const STEPS: &[&str] = &[
 /// The schema that brought sources of agents.
 pub(super) const SOURCES: i64 = 3;
 
-/// The newest schema that this program knows.
-pub(super) fn newest() -> i64 {
-    i64::try_from(STEPS.len()).unwrap_or(i64::MAX)
+/// Brings a journal to the newest schema; refuses one that is newer still.
+pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
+    bring_to(STEPS, connection, file)
 }
 
-/// Brings a database to the newest schema; refuses one that is newer still.
-pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
+/// Brings a database to the schema that these steps make; refuses one that is newer still.
+pub(super) fn bring_to(steps: &[&str], connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     let found = version(connection, file)?;
-    check(found, file)?;
-    for (index, step) in STEPS.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
+    refuse_newer(found, steps, file)?;
+    for (index, step) in steps.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let transaction = connection.transaction().map_err(sql(file))?;
         transaction.execute_batch(step).map_err(sql(file))?;
         transaction
@@ -80,9 +80,14 @@ pub(super) fn version(connection: &Connection, file: &Path) -> Result<i64, Store
 }
 
 pub(super) fn check(found: i64, file: &Path) -> Result<(), StoreError> {
-    if found > newest() {
+    refuse_newer(found, STEPS, file)
+}
+
+fn refuse_newer(found: i64, steps: &[&str], file: &Path) -> Result<(), StoreError> {
+    let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    if found > known {
         let dir = file.parent().unwrap_or(file).to_owned();
-        return Err(StoreError::Newer { dir, found, known: newest() });
+        return Err(StoreError::Newer { dir, found, known });
     }
     Ok(())
 }

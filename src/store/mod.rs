@@ -7,6 +7,7 @@ pub mod lock;
 mod migrate;
 mod read;
 pub mod record;
+pub mod registry;
 mod write;
 
 pub use read::{Loaded, Reader, outputs_of};

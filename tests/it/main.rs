@@ -27,6 +27,7 @@ mod login;
 mod recordings;
 #[cfg(feature = "dns")]
 mod records;
+mod registry;
 mod simulator;
 mod sse;
 mod store;

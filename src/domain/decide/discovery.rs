@@ -12,7 +12,7 @@ use super::super::core::{Listing, Timer, Turn};
 use super::super::discovery::{Found, News, SourceHealth, SourceSpec};
 use super::super::fact::What;
 use super::super::id::AgentKey;
-use super::{fleet, watch};
+use super::{fleet, health, watch};
 
 /// A source names at most so many agents.
 const MOST: usize = 20_000;
@@ -153,6 +153,9 @@ fn update(turn: &mut Turn, key: AgentKey, found: &Found) {
     if !listed || spec != *agent.spec {
         let order = agent.order;
         fleet::relist(turn, key, spec, order);
+    } else if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
+        // It was known from before a restart, and nobody looks at it yet.
+        health::probe(turn, key);
     }
 }
 
@@ -220,6 +223,11 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
         turn.agent_fact(key, What::AgentSourced { sources });
     }
     if leaves {
+        // Nobody looks at it from now on. If it is named again, its next answer brings its tasks back.
+        if matches!(turn.health(key), Health::Up | Health::Degraded | Health::LoginNeeded) {
+            let last_seen = turn.at;
+            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen });
+        }
         turn.agent_fact(key, What::AgentUnlisted);
         for timer in [Timer::Probe(key), Timer::List(key), Timer::Check(key)] {
             turn.clear_timer(timer);

@@ -12,6 +12,8 @@ mod poll;
 mod registry;
 mod url;
 
+pub mod own;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -254,6 +254,7 @@ impl Record for Cause {
             Self::Slow { p95, limit } => says("slow").raw("p95", &p95.put()).raw("limit", &limit.put()).end(),
             Self::StaleCard(cause) => says("stale card").raw("cause", &cause.put()).end(),
             Self::Source(what) => with("source", what),
+            Self::NotServed(why) => with("not served", why),
         }
     }
 
@@ -291,6 +292,7 @@ impl Record for Cause {
             "slow" => Self::Slow { p95: member(&object, "p95")?, limit: member(&object, "limit")? },
             "stale card" => Self::StaleCard(member(&object, "cause")?),
             "source" => Self::Source(text()?),
+            "not served" => Self::NotServed(text()?),
             _ => return None,
         })
     }

@@ -1,0 +1,382 @@
+//! Our own registry: agents tell that they are there, and the fleet has them as long as they go on doing so.
+//!
+//! [`Registry`] keeps who is registered and ends leases; `http.rs` lets others ask it. What is registered is in
+//! a [`RegistryStore`]; beside it stands a copy in memory, from which everything is answered.
+
+mod access;
+mod http;
+mod metrics;
+mod routes;
+
+pub use http::{Serving, bind, in_words, serve};
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::domain::discovery::Found;
+use crate::domain::id::{RegistrationId, Seed};
+use crate::domain::registry::{Entry, MOST, Registration};
+use crate::domain::time::At;
+use crate::engine::discovery::own::Roll;
+use crate::store::StoreError;
+use crate::store::registry::RegistryStore;
+
+/// The registry looks at its leases at least this often.
+const BEAT: Duration = Duration::from_secs(5);
+/// Later than this after a beat nobody could renew a lease: the machine slept, or we were stopped.
+const PAUSE: Duration = Duration::from_secs(15);
+/// Changes that come within this time are told to the engine at once; longer the more there are to tell.
+const GATHER: Duration = Duration::from_millis(50);
+const GATHER_EACH: Duration = Duration::from_micros(10);
+/// After the store failed, leases are looked at again so soon.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Tells the time: the engine's clock, which is not of this layer.
+#[derive(Clone)]
+pub struct Time(Arc<dyn Fn() -> At + Send + Sync>);
+
+impl Time {
+    /// From what tells it.
+    pub fn new(now: impl Fn() -> At + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Time")
+    }
+}
+
+/// Why a registration was not taken.
+#[derive(Debug)]
+pub enum Trouble {
+    /// So many are registered as may be.
+    Full,
+    /// The store cannot be used.
+    Store(StoreError),
+    /// A fault of our own.
+    Broken,
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => write!(f, "{MOST} agents are registered already"),
+            Self::Store(error) => error.fmt(f),
+            Self::Broken => f.write_str("the registry failed by a fault of its own"),
+        }
+    }
+}
+
+/// Who is registered. A clone is the same registry.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Arc<dyn RegistryStore>,
+    lease: Duration,
+    time: Time,
+    /// What the store holds. Changed only by who has the turn, after the store.
+    rows: Mutex<BTreeMap<RegistrationId, Registration>>,
+    /// One call of the store at a time: no threads wait for each other.
+    turn: Arc<Semaphore>,
+    /// Makes ids, and the time of the last one: who registered first has the lower id.
+    ids: Mutex<(Seed, At)>,
+    /// True if the engine has not been told yet.
+    dirty: AtomicBool,
+    changed: Notify,
+    told: watch::Sender<Roll>,
+    expired: AtomicU64,
+    new: AtomicU64,
+    renewed: AtomicU64,
+}
+
+impl Registry {
+    /// Reads what is registered. Each lease begins anew: nobody could renew one while no registry was there.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub fn open(store: Arc<dyn RegistryStore>, lease: Duration, time: Time) -> Result<Self, StoreError> {
+        let now = (time.0)();
+        store.grace(now + lease)?;
+        let rows: BTreeMap<_, _> = store.list()?.into_iter().map(|row| (row.id, row)).collect();
+        let told = watch::Sender::new(Ok(found(&rows)));
+        let seed = RandomState::new().hash_one(now.micros());
+        Ok(Self {
+            shared: Arc::new(Shared {
+                store,
+                lease,
+                time,
+                rows: Mutex::new(rows),
+                turn: Arc::new(Semaphore::new(1)),
+                ids: Mutex::new((Seed::new(seed), now)),
+                dirty: AtomicBool::new(false),
+                changed: Notify::new(),
+                told,
+                expired: AtomicU64::new(0),
+                new: AtomicU64::new(0),
+                renewed: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// All agents whose lease is alive, each time that changes.
+    pub fn told(&self) -> watch::Receiver<Roll> {
+        self.shared.told.subscribe()
+    }
+
+    /// How long a registration counts without a sign of life.
+    pub fn lease(&self) -> Duration {
+        self.shared.lease
+    }
+
+    /// Takes an agent in, or renews the one of the same URL.
+    ///
+    /// # Errors
+    /// Why it was not taken.
+    pub async fn register(&self, entry: Entry) -> Result<Registration, Trouble> {
+        self.on_store(move |shared| {
+            let entry = Arc::new(entry);
+            let full = {
+                let rows = shared.rows();
+                rows.len() >= MOST && !rows.values().any(|row| row.entry.key() == entry.key())
+            };
+            if full {
+                return Err(Trouble::Full);
+            }
+            let now = shared.now();
+            let id = shared.next_id(now);
+            let row = shared.store.register(id, &entry, now, now + shared.lease)?;
+            let before = shared.rows().insert(row.id, row.clone());
+            let counter = if before.is_some() { &shared.renewed } else { &shared.new };
+            counter.fetch_add(1, Ordering::Relaxed);
+            if before.is_none_or(|before| before.entry != entry) {
+                shared.change();
+            }
+            Ok(row)
+        })
+        .await
+    }
+
+    /// Renews a lease; false if nobody has that id, so that the agent registers again.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn heartbeat(&self, id: RegistrationId) -> Result<bool, Trouble> {
+        self.on_store(move |shared| {
+            let until = shared.now() + shared.lease;
+            let known = shared.store.heartbeat(id, until)?;
+            if let Some(row) = shared.rows().get_mut(&id) {
+                row.lease_until = until;
+            }
+            Ok(known)
+        })
+        .await
+    }
+
+    /// Forgets an agent; false if nobody has that id.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn deregister(&self, id: RegistrationId) -> Result<bool, Trouble> {
+        self.on_store(move |shared| {
+            let known = shared.store.deregister(id)?;
+            if shared.rows().remove(&id).is_some() {
+                shared.change();
+            }
+            Ok(known)
+        })
+        .await
+    }
+
+    /// One registration.
+    pub fn get(&self, id: RegistrationId) -> Option<Registration> {
+        self.shared.rows().get(&id).cloned()
+    }
+
+    /// All of them, oldest first.
+    pub fn list(&self) -> Vec<Registration> {
+        self.shared.rows().values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.shared.rows().len()
+    }
+
+    /// True if nobody is registered.
+    pub fn is_empty(&self) -> bool {
+        self.shared.rows().is_empty()
+    }
+
+    /// Runs something that waits for the disk, off the threads that serve. Once begun it is carried through,
+    /// also when whoever asked has gone.
+    async fn on_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<T, Trouble> {
+        let turn = self.shared.turn.clone().acquire_owned().await.map_err(|_| Trouble::Broken)?;
+        let shared = self.shared.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&shared)
+        });
+        done.await.unwrap_or(Err(Trouble::Broken))
+    }
+
+    /// Ends leases and tells the engine what changed, until it is dropped.
+    async fn keep(self) {
+        let mut last = self.shared.now();
+        loop {
+            let now = self.shared.now();
+            let slept = now.since(last) > PAUSE;
+            last = now;
+            if slept || self.next_end().is_some_and(|end| end <= now) {
+                let done = self.on_store(move |shared| shared.end_leases(now, slept)).await;
+                if let Err(trouble) = done {
+                    tracing::warn!("leases could not be ended: {trouble}");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            }
+            if self.shared.dirty.swap(false, Ordering::AcqRel) {
+                let found = found(&self.shared.rows());
+                self.shared.told.send_modify(|roll| *roll = Ok(found));
+            }
+            let next = self.next_end().map_or(BEAT, |end| end.since(self.shared.now()).min(BEAT));
+            tokio::select! {
+                () = self.shared.changed.notified() => {
+                    let agents = u32::try_from(self.len()).unwrap_or(u32::MAX);
+                    tokio::time::sleep(GATHER + GATHER_EACH * agents).await;
+                }
+                () = tokio::time::sleep(next) => {}
+            }
+        }
+    }
+
+    /// When the first lease ends.
+    fn next_end(&self) -> Option<At> {
+        self.shared.rows().values().map(|row| row.lease_until).min()
+    }
+}
+
+impl Shared {
+    fn now(&self) -> At {
+        (self.time.0)()
+    }
+
+    fn rows(&self) -> MutexGuard<'_, BTreeMap<RegistrationId, Registration>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_id(&self, now: At) -> RegistrationId {
+        let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        let (seed, last) = &mut *ids;
+        *last = now.max(*last + Duration::from_millis(1));
+        RegistrationId(seed.uuid(*last))
+    }
+
+    fn change(&self) {
+        self.dirty.store(true, Ordering::Release);
+        self.changed.notify_one();
+    }
+
+    fn end_leases(&self, now: At, slept: bool) -> Result<(), Trouble> {
+        if slept {
+            let until = now + self.lease;
+            self.store.grace(until)?;
+            self.rows().values_mut().for_each(|row| row.lease_until = until);
+            return Ok(());
+        }
+        let gone = self.store.expire(now)?;
+        if !gone.is_empty() {
+            let mut rows = self.rows();
+            rows.retain(|id, _| !gone.contains(id));
+            drop(rows);
+            self.expired.fetch_add(u64::try_from(gone.len()).unwrap_or(0), Ordering::Relaxed);
+            self.change();
+        }
+        Ok(())
+    }
+}
+
+/// What the engine is told.
+fn found(rows: &BTreeMap<RegistrationId, Registration>) -> Vec<Found> {
+    rows.values().map(|row| row.entry.found()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::registry::registration;
+    use crate::store::registry::MemoryStore;
+
+    fn entry(url: &str) -> Entry {
+        registration(&format!(r#"{{"cardUrl":"{url}"}}"#)).unwrap()
+    }
+
+    async fn told(roll: &mut watch::Receiver<Roll>, expected: &[&str]) {
+        let named = |roll: &Roll| -> Vec<String> {
+            roll.iter().flatten().map(|found| found.url.to_string()).collect()
+        };
+        let seen = roll.wait_for(|roll| named(roll) == expected);
+        tokio::time::timeout(Duration::from_secs(3600), seen).await.expect("it is told").unwrap();
+    }
+
+    /// A registry whose clock goes with tokio's, which stands still unless everything waits.
+    fn paused(store: Arc<MemoryStore>) -> Registry {
+        let begun = tokio::time::Instant::now();
+        let time = Time::new(move || At::from_micros(1_000_000) + begun.elapsed());
+        Registry::open(store, Duration::from_secs(10), time).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn leases_end_by_themselves_and_heartbeats_renew_them() {
+        let registry = paused(Arc::default());
+        let keeping = tokio::spawn(registry.clone().keep());
+        let mut roll = registry.told();
+        let kept = registry.register(entry("http://a")).await.unwrap();
+        registry.register(entry("http://b")).await.unwrap();
+        told(&mut roll, &["http://a", "http://b"]).await;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert!(registry.heartbeat(kept.id).await.unwrap());
+        told(&mut roll, &["http://a"]).await;
+        assert_eq!(registry.register(entry("http://a/")).await.unwrap().id, kept.id);
+        told(&mut roll, &["http://a/"]).await;
+        told(&mut roll, &[]).await;
+        assert_eq!(registry.shared.expired.load(Ordering::Relaxed), 2);
+        assert!(!registry.heartbeat(kept.id).await.unwrap());
+        keeping.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_and_a_sleep_begin_every_lease_anew() {
+        let store = Arc::new(MemoryStore::default());
+        let registry = paused(store.clone());
+        let row = registry.register(entry("http://a")).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        let registry = Registry { shared: paused(store).shared };
+        assert_eq!(
+            registry.get(row.id).unwrap().lease_until.since(registry.shared.now()),
+            Duration::from_secs(10)
+        );
+        let shared = registry.shared.clone();
+        registry.on_store(move |shared| shared.end_leases(shared.now() + PAUSE * 4, true)).await.unwrap();
+        assert_eq!(shared.rows().len(), 1);
+    }
+}
