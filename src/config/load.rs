@@ -11,7 +11,6 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::secret::{SecretRef, is_secret_header};
 use super::units;
 use super::{Agent, Config, Console, Credentials, Fleet, Keep, Login, Watch};
-use crate::domain::breaker::BreakerRules;
 use crate::domain::card::Dialect;
 
 /// One thing that is wrong with the configuration.
@@ -207,7 +206,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn flag_setting(&mut self, table: &DeTable<'a>, path: &str, key: &str, default: bool) -> bool {
+    pub(super) fn flag_setting(&mut self, table: &DeTable<'a>, path: &str, key: &str, default: bool) -> bool {
         let full = join(path, key);
         match table.get(key) {
             None => {
@@ -390,33 +389,6 @@ impl<'a> Reader<'a> {
             }),
             bytes: self
                 .text_setting(table, "keep", "bytes", 2 << 30, units::bytes, |size| units::show_bytes(*size)),
-        }
-    }
-
-    fn breaker(&mut self, table: &DeTable<'a>) -> BreakerRules {
-        let keys = ["enabled", "calls", "calls_percent", "window", "tasks", "tasks_percent", "open_for"];
-        self.only(table, "breaker", &keys);
-        let usual = BreakerRules::default();
-        let mut number = |key: &str, default: u32, most: u32| {
-            let parse = |text: &str| match text.parse::<u32>() {
-                Ok(number) if (1..=most).contains(&number) => Ok(number),
-                _ => Err(format!("{text:?} is no number from 1 to {most}")),
-            };
-            self.text_setting(table, "breaker", key, default, parse, u32::to_string)
-        };
-        let (calls, calls_percent) =
-            (number("calls", usual.calls, 20), number("calls_percent", usual.calls_percent, 100));
-        let (tasks, tasks_percent) =
-            (number("tasks", usual.tasks, 20), number("tasks_percent", usual.tasks_percent, 100));
-        let show = |time: &Duration| units::show_duration(*time);
-        BreakerRules {
-            enabled: self.flag_setting(table, "breaker", "enabled", usual.enabled),
-            calls,
-            calls_percent,
-            window: self.text_setting(table, "breaker", "window", usual.window, units::duration, show),
-            tasks,
-            tasks_percent,
-            open_for: self.text_setting(table, "breaker", "open_for", usual.open_for, units::duration, show),
         }
     }
 

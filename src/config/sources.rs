@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::load::{Reader, check_url, join, nearest};
 use super::{Credentials, units};
 use crate::domain::agent::Source;
-use crate::domain::discovery::{SourceKind, SourceSpec};
+use crate::domain::discovery::{OWN_REGISTRY, SourceKind, SourceSpec};
 
 /// A source of agents.
 #[derive(Clone, Debug)]
@@ -247,7 +247,7 @@ impl<'a> Reader<'a> {
             [Source::Config, Source::CommandLine, Source::Demo, Source::Discovery].map(Source::as_str);
         let parse = |text: &str| match text {
             "" => Err("is empty".to_owned()),
-            text if taken.contains(&text) || text == SourceKind::Own.as_str() => {
+            text if taken.contains(&text) || [SourceKind::Own.as_str(), OWN_REGISTRY].contains(&text) => {
                 Err(format!("{text:?} names what is no source; write another name"))
             }
             text => Ok(text.to_owned()),

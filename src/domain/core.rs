@@ -107,6 +107,9 @@ pub(super) struct Live {
     pub watches: BTreeMap<AttemptKey, Watch>,
     /// Listed agents by the name that they would have if they were alone, in order.
     pub names: BTreeMap<Untrusted, BTreeSet<(u32, AgentKey)>>,
+    /// Agents, listed or not, by their normalised URL and by the name that the operator gave them.
+    pub by_url: BTreeMap<String, BTreeSet<AgentKey>>,
+    pub by_name: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
     /// Attempts that belong to a problem, by agent and kind.
     pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
     /// Why the journal cannot be written.
@@ -206,6 +209,8 @@ pub(super) enum ListWhy {
 pub(super) struct AgentLive {
     /// The name it would have if it were alone.
     pub base: Option<Untrusted>,
+    /// Under what it is found.
+    pub found_by: Option<(String, Option<Arc<str>>)>,
     pub etag: Option<Untrusted>,
     /// The card that a source tells; it counts until the agent answers with one.
     pub told: Option<Arc<Card>>,

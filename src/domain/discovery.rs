@@ -56,6 +56,9 @@ impl SourceKind {
     }
 }
 
+/// The name of the registry that this console serves.
+pub const OWN_REGISTRY: &str = "registry";
+
 /// An agent as a source tells it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Found {

@@ -3,10 +3,10 @@
 //! An agent belongs to the fleet as long as somebody names it: the configuration, the command line, or a
 //! source. Sources tell all that they name, each time; one that cannot be read takes nobody away.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::agent::{AgentSpec, Health, Source, normalise_url};
+use super::super::agent::{AgentSpec, Health, Source};
 use super::super::cause::Cause;
 use super::super::core::{Listing, Timer, Turn};
 use super::super::discovery::{Found, News, SourceHealth, SourceSpec};
@@ -82,13 +82,12 @@ fn note(
 /// Brings those that a source names in line with what it told.
 fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<Found>) {
     let mut seen = BTreeSet::new();
-    let mut known = by_url(turn);
     // A source is as hostile as an agent: what is no plain URL names nobody.
-    for found in found.into_iter().filter(|found| is_plain(&found.url)).take(MOST) {
-        let Some(key) = known.get(&normalise_url(&found.url)).copied() else {
-            let order = fleet::next_order(turn);
+    let plain = found.into_iter().filter(|found| is_plain(&found.url)).take(MOST);
+    let first = fleet::next_order(turn);
+    for (order, found) in (first..).zip(plain) {
+        let Some(key) = fleet::by_url(turn, &found.url, false) else {
             let key = fleet::list(turn, spec_of(&found), order);
-            known.insert(normalise_url(&found.url), key);
             seen.insert(key);
             name(turn, key, source);
             take_told_card(turn, key, &found);
@@ -104,18 +103,6 @@ fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<Found>) {
         unname(turn, key, source);
     }
     fleet::rename_all(turn);
-}
-
-/// Who is known by which URL; of several, who is listed, then who came first.
-fn by_url(turn: &Turn) -> BTreeMap<String, AgentKey> {
-    let mut known: BTreeMap<String, (bool, AgentKey)> = BTreeMap::new();
-    for (key, agent) in turn.state().agents().iter() {
-        let one = known.entry(normalise_url(&agent.spec.url)).or_insert((agent.listed, key));
-        if agent.listed && !one.0 {
-            *one = (true, key);
-        }
-    }
-    known.into_iter().map(|(url, (_, key))| (url, key)).collect()
 }
 
 fn spec_of(found: &Found) -> AgentSpec {
@@ -238,10 +225,6 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
         live.etag = None;
         live.own_card = false;
         live.listing = Listing { call: live.listing.call, ..Listing::default() };
-        let last_seen = live.last_sign;
-        if turn.health(key).takes_work() {
-            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen });
-        }
         watch::lose_sight(turn, key, turn.at, None);
     }
 }

@@ -87,16 +87,38 @@ pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
 
 /// An agent is known by its configured name, else by its normalised URL.
 fn find(turn: &Turn, spec: &AgentSpec) -> Option<AgentKey> {
-    let url = normalise_url(&spec.url);
-    let same_url = |of: &AgentSpec| normalise_url(&of.url) == url;
-    let agents = || turn.state().agents().iter();
-    let by_name = agents().find(|(_, agent)| spec.name.is_some() && agent.spec.name == spec.name);
-    let by_url = || {
-        agents()
-            .filter(|(_, agent)| same_url(&agent.spec) && (spec.name.is_none() || agent.spec.name.is_none()))
-            .max_by_key(|(key, agent)| (agent.listed, std::cmp::Reverse(*key)))
-    };
-    by_name.or_else(by_url).map(|(key, _)| key)
+    let by_name = spec.name.as_ref().and_then(|name| turn.core.live.by_name.get(name)?.first());
+    by_name.copied().or_else(|| by_url(turn, &spec.url, spec.name.is_some()))
+}
+
+/// Who is known by a URL; of several, who is listed, then who came first.
+pub(super) fn by_url(turn: &Turn, url: &str, only_nameless: bool) -> Option<AgentKey> {
+    let known = turn.core.live.by_url.get(&normalise_url(url)).into_iter().flatten();
+    let rows = known.filter_map(|key| Some((*key, turn.state().agent(*key)?)));
+    rows.filter(|(_, agent)| !only_nameless || agent.spec.name.is_none())
+        .max_by_key(|(key, agent)| (agent.listed, std::cmp::Reverse(*key)))
+        .map(|(key, _)| key)
+}
+
+/// Notes under what an agent is found.
+fn index(turn: &mut Turn, key: AgentKey) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let now = (normalise_url(&agent.spec.url), agent.spec.name.clone());
+    let before = turn.agent_live(key).found_by.replace(now.clone());
+    if before.as_ref() == Some(&now) {
+        return;
+    }
+    let live = &mut turn.core.live;
+    if let Some((url, name)) = before {
+        live.by_url.entry(url).or_default().remove(&key);
+        if let Some(name) = name {
+            live.by_name.entry(name).or_default().remove(&key);
+        }
+    }
+    live.by_url.entry(now.0).or_default().insert(key);
+    if let Some(name) = now.1 {
+        live.by_name.entry(name).or_default().insert(key);
+    }
 }
 
 pub(super) fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
@@ -141,8 +163,9 @@ fn base_name(spec: &AgentSpec, card: Option<&Card>) -> Untrusted {
     })
 }
 
-/// Notes under which name an agent competes.
+/// Notes under which name an agent competes, and under what it is found.
 pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
+    index(turn, key);
     let Some(agent) = turn.state().agent(key) else { return };
     let (order, base) = (agent.order, base_name(&agent.spec, agent.card.as_deref()));
     let before = turn.agent_live(key).base.replace(base.clone());

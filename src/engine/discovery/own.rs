@@ -7,8 +7,8 @@ use crate::domain::cause::Cause;
 use crate::domain::discovery::{Found, SourceKind, SourceSpec};
 use crate::net::Net;
 
-/// The name of the source.
-pub const NAME: &str = "registry";
+/// Its name among the sources.
+pub const NAME: &str = crate::domain::discovery::OWN_REGISTRY;
 
 /// Everybody who is registered, or why nobody can register.
 pub type Roll = Result<Vec<Found>, Cause>;
