@@ -172,6 +172,7 @@ pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> 
             rules: Rules::default(),
             specs: (0..AGENTS).map(|agent| spec(port, length, agent)).collect(),
             sources: Vec::new(),
+            webhook: None,
             access: AccessBook::default(),
             seed: Some(7),
             lock: None,

@@ -62,6 +62,9 @@ pub(super) async fn open(
             operator: setup.config.operator.clone(),
             flags: flags(&global),
             fleets: setup.config.fleets.keys().cloned().collect(),
+            bell: setup.config.notify.bell,
+            desktop: setup.config.notify.desktop,
+            rings_from: setup.config.notify.severity,
             stage: false,
             tour: false,
             is_demo: false,
@@ -119,11 +122,13 @@ pub(super) async fn demo(
     if !kept {
         setup.dir = std::env::temp_dir().join(format!("quarterdeck-demo-{}", std::process::id()));
     }
+    let mut config = crate::config::Config::clone(&setup.config);
     if let Some(theme) = &args.theme {
-        let mut config = crate::config::Config::clone(&setup.config);
         config.console.theme.clone_from(theme);
-        setup.config = Arc::new(config);
     }
+    // Nobody is called because of a play.
+    config.notify = crate::config::Notify::default();
+    setup.config = Arc::new(config);
     let seed = args.seed.unwrap_or(scenario.seed);
     let log = super::log_to_file(&setup.dir, global.debug);
     let result = async {
@@ -136,18 +141,29 @@ pub(super) async fn demo(
             operator: setup.config.operator.clone(),
             flags: format!(" --data-dir {}", shown_path(&setup.dir)),
             fleets: Vec::new(),
+            bell: false,
+            desktop: false,
+            rings_from: crate::domain::problem::Severity::Bad,
             stage: args.stage,
             tour: args.tour,
             is_demo: true,
         };
         let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
         let story = Story::begin(scenario, fleet.clone(), session.handle.clone(), options);
+        // A large fleet has no story; its callers are others, so that its tasks are found.
+        let calls = (args.agents.is_some() && !args.no_work).then(|| {
+            let fleet = fleet.clone();
+            tokio::spawn(async move { fleet.call(super::demo::ROUND).await }).abort_handle()
+        });
         let told = Some((story.captions.clone(), story.presenter.clone()));
         let look = Look::of(&setup);
         let terminal = look.terminal(&setup.name).map_err(no_terminal)?;
         let left = run(terminal, Start { story: told, ..look.start(&session, info) }).await;
         let left = left.map_err(no_terminal);
         drop(story);
+        if let Some(calls) = calls {
+            calls.abort();
+        }
         session.close(false).await;
         left
     }

@@ -11,8 +11,10 @@ use super::output::{Failure, Printer};
 use super::serve::stopped;
 use crate::demo::{Fleet, Scenario};
 
+/// Before a screen every agent of a large fleet has so many tasks of the last day.
+const PAST: u64 = 100;
 /// Without a screen every agent gets a task at least this often.
-const ROUND: Duration = Duration::from_secs(20);
+pub(super) const ROUND: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Result<ExitCode, Failure> {
     let scenario = match args.agents {
@@ -41,6 +43,9 @@ pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Resul
             }
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    if args.agents.is_some() && !args.no_work {
+        fleet.remember(PAST);
     }
     super::console::demo(global, &args, scenario, fleet, out).await
 }

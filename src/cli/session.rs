@@ -27,6 +27,7 @@ use crate::engine::access::AccessBook;
 use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::Hello;
+use crate::engine::notify::Webhook;
 use crate::engine::{Engine, Handle, Options};
 use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
@@ -113,6 +114,19 @@ impl Setup {
     /// Where the fleet finds more agents.
     fn sources(&self) -> Vec<Box<dyn Discover>> {
         discovery::of_fleet(&self.fleet)
+    }
+
+    /// Where problems are posted.
+    fn webhook(&self) -> Option<Webhook> {
+        let notify = &self.config.notify;
+        let named = self.name != self.config.default_fleet;
+        Some(Webhook {
+            url: notify.webhook.clone()?,
+            credentials: notify.credentials.clone(),
+            severity: notify.severity,
+            fleet: self.name.clone(),
+            flags: if named { format!(" --fleet {}", self.name) } else { String::new() },
+        })
     }
 
     fn hello(&self, lasting: bool) -> Hello {
@@ -249,6 +263,7 @@ impl Session {
             rules: setup.rules(),
             specs,
             sources,
+            webhook: setup.webhook().filter(|_| lasting),
             access,
             seed,
             lock: Some(lock),
@@ -285,6 +300,7 @@ impl Session {
             rules: setup.rules(),
             specs: vec![spec],
             sources: Vec::new(),
+            webhook: None,
             access,
             seed: None,
             lock: None,

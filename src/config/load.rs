@@ -149,6 +149,7 @@ const TOP: &[&str] = &[
     "watch",
     "keep",
     "breaker",
+    "notify",
     "registry",
     "fleet",
 ];
@@ -297,6 +298,8 @@ impl<'a> Reader<'a> {
         let keep = self.keep(keep);
         let breaker = self.table(top, "", "breaker").unwrap_or(&none);
         let breaker = self.breaker(breaker);
+        let notify = self.table(top, "", "notify").unwrap_or(&none);
+        let notify = self.notify(notify);
         let registry = self.table(top, "", "registry").unwrap_or(&none);
         let registry = self.registry(registry);
         let mut fleets = BTreeMap::new();
@@ -328,6 +331,7 @@ impl<'a> Reader<'a> {
             watch,
             keep,
             breaker,
+            notify,
             power_loss_safe,
             registry,
             fleets,

@@ -4,6 +4,7 @@
 
 mod breaker;
 mod load;
+mod notify;
 mod registry;
 pub mod secret;
 mod sources;
@@ -11,6 +12,7 @@ pub mod units;
 
 pub(crate) use load::nearest;
 pub use load::{Fault, Faults, Origin, Setting, load, load_text};
+pub use notify::Notify;
 pub use registry::Registry;
 pub use sources::{AgentSource, Scheme};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub keep: Keep,
     /// When breakers open.
     pub breaker: BreakerRules,
+    /// Who hears of problems without looking.
+    pub notify: Notify,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.
     pub power_loss_safe: bool,
     /// Our own registry.

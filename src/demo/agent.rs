@@ -63,6 +63,16 @@ impl Mind {
         Self { part, fault, tasks: Tasks::default(), speed, seed, clock, life: AtomicU32::new(1), courier }
     }
 
+    /// Begins with tasks that ended before anybody watched.
+    pub fn remember(&self, count: u64) {
+        let at = At::from_micros(self.now().0);
+        let id = |number: u64| {
+            let uuid = Seed::new(self.seed ^ number.wrapping_mul(0x9e37_79b9)).uuid(at);
+            uuid_text(uuid.as_u128().reverse_bits())
+        };
+        self.tasks.remember(count, id, self.now());
+    }
+
     pub fn dialect(&self) -> Dialect {
         if self.part.speaks == "0.3" { Dialect::V0_3 } else { Dialect::V1_0 }
     }
@@ -150,11 +160,11 @@ impl Mind {
                             .after
                             .is_none_or(|after| report.status.timestamp.is_none_or(|time| time > after))
                 };
-                let all = self.tasks.list(fits);
                 let from = query.page.as_ref().and_then(|page| page.raw().parse().ok()).unwrap_or(0usize);
                 let size = size.clamp(1, 100);
-                let next = (from + size < all.len()).then(|| Untrusted::from((from + size).to_string()));
-                let tasks = all.into_iter().skip(from).take(size).map(|mut report| {
+                let (page, all) = self.tasks.list(fits, from, size);
+                let next = (from + size < all).then(|| Untrusted::from((from + size).to_string()));
+                let tasks = page.into_iter().map(|mut report| {
                     report.artifacts = None;
                     if !query.history {
                         report.history.clear();

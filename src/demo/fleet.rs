@@ -89,6 +89,13 @@ impl Fleet {
         Ok(Self { agents, errands: sender, courier })
     }
 
+    /// Every agent begins with so many tasks of the last day.
+    pub fn remember(&self, tasks: u64) {
+        for agent in &self.agents {
+            agent.mind.remember(tasks);
+        }
+    }
+
     /// The agents in order.
     pub fn list(&self) -> Vec<Listed> {
         let list = self.agents.iter().map(|agent| Listed {

@@ -11,6 +11,9 @@ use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
 
+/// Ended tasks that an agent still knows, at least.
+const KEPT: usize = 500;
+
 /// What goes down a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Frame {
@@ -104,6 +107,7 @@ impl Tasks {
         };
         let mut shelf = self.shelf();
         shelf.made += 1;
+        shelf.drop_old();
         let order = shelf.made;
         shelf.by_message.insert(message.id.clone(), id.clone());
         let served =
@@ -123,12 +127,39 @@ impl Tasks {
         Some(report)
     }
 
-    /// Tasks that a query names, youngest state first.
-    pub fn list(&self, fits: impl Fn(&TaskReport) -> bool) -> Vec<TaskReport> {
+    /// A page of the tasks that a query names, youngest state first, and how many it names in all.
+    pub fn list(
+        &self,
+        fits: impl Fn(&TaskReport) -> bool,
+        from: usize,
+        size: usize,
+    ) -> (Vec<TaskReport>, usize) {
         let shelf = self.shelf();
         let mut found: Vec<_> = shelf.tasks.values().filter(|served| fits(&served.report)).collect();
         found.sort_by_key(|served| std::cmp::Reverse((served.report.status.timestamp, served.order)));
-        found.iter().map(|served| served.report.clone()).collect()
+        let page = found.iter().skip(from).take(size).map(|served| served.report.clone());
+        (page.collect(), found.len())
+    }
+
+    /// Tasks of the last day that ended before anybody watched.
+    pub fn remember(&self, count: u64, id: impl Fn(u64) -> String, now: PeerTime) {
+        const DAY: i64 = 24 * 3600 * 1_000_000;
+        for number in 0..count {
+            let message = Message {
+                id: MessageId::from(format!("before-{number}-{}", id(number)).as_str()),
+                role: crate::domain::message::Role::User,
+                parts: vec![Part::text(format!("piece of work of yesterday {}", number + 1))],
+                context: None,
+                task: None,
+                metadata: None,
+                references: Vec::new(),
+                hints: crate::domain::message::Hints::default(),
+            };
+            let (report, _nobody_listens) = self.open(&message, id(number), id(count + number), now);
+            let ago = i64::try_from(DAY.unsigned_abs() / (count + 1) * (count - number)).unwrap_or(0);
+            let state = if number % 50 == 49 { TaskState::Failed } else { TaskState::Completed };
+            self.status(&report.id, state, None, PeerTime(now.0 - ago));
+        }
     }
 
     /// Watches a task: its state as it is, then its events.
@@ -254,6 +285,22 @@ impl Tasks {
         let shelf = self.shelf();
         let running = shelf.tasks.values().filter(|served| !served.report.status.state.is_terminal());
         running.map(|served| served.report.id.clone()).collect()
+    }
+}
+
+impl Shelf {
+    /// A long run must not fill the memory: of the ended tasks the last ones are kept.
+    fn drop_old(&mut self) {
+        if self.tasks.len() < KEPT * 2 {
+            return;
+        }
+        let ended = self.tasks.iter().filter(|(_, served)| served.report.status.state.is_terminal());
+        let mut ended: Vec<_> = ended.map(|(id, served)| (served.order, id.clone())).collect();
+        ended.sort_unstable();
+        let old = ended.len().saturating_sub(KEPT);
+        for (_, id) in ended.into_iter().take(old) {
+            self.tasks.remove(&id);
+        }
     }
 }
 

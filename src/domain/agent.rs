@@ -141,6 +141,8 @@ pub struct Agent {
     pub cause: Option<Arc<Cause>>,
     /// The last sign of life before it went away; `At::ZERO` if there never was one.
     pub last_seen: At,
+    /// When the certificate that it last showed ends.
+    pub certificate_until: Option<At>,
     /// What is let through to it.
     pub breaker: Breaker,
     /// Problems of protocol seen so far.

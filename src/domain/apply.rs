@@ -144,6 +144,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             card: None,
             card_since: At::ZERO,
             card_change: None,
+            certificate_until: None,
             interface: None,
             settled: None,
             health: Health::Unknown,
@@ -175,6 +176,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             agent.card = Some(card.clone());
             agent.card_since = fact.at;
         }
+        What::CertificateSeen { until } => agent.certificate_until = *until,
         What::CardChanged { words } => agent.card_change = Some((fact.at, words.clone())),
         What::InterfaceChosen { interface } => agent.interface.clone_from(interface),
         What::DialectSettled { dialect } => agent.settled = Some(*dialect),

@@ -115,6 +115,8 @@ pub(super) struct Live {
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,
+    /// Why problems cannot be posted.
+    pub unposted: Option<Untrusted>,
     /// This machine lets the engine wait.
     pub busy: bool,
 }
@@ -227,6 +229,8 @@ pub(super) struct AgentLive {
     pub trial: Option<AttemptKey>,
     /// A check of the interface that is under way.
     pub check: Option<CallId>,
+    /// The agent is up once this check has been answered.
+    pub awaited: bool,
     /// Checks of the interface that failed in a row.
     pub check_strikes: u8,
     /// Its card answers, its interface does not.

@@ -231,6 +231,11 @@ pub enum What {
         /// The card.
         card: Arc<Card>,
     },
+    /// It showed a certificate that ends at another time than the one before.
+    CertificateSeen {
+        /// When it ends; none if it uses TLS no longer.
+        until: Option<At>,
+    },
     /// What the card that was just read changed, in words.
     CardChanged {
         /// `version 2.4.0 → 2.4.1; skills: + refund`

@@ -61,6 +61,8 @@ pub enum Input {
     },
     /// This machine lets the engine wait, or no longer: what is slow now may be our own fault.
     Busy(bool),
+    /// Problems can no longer be posted, and why, or can again.
+    Posted(Option<Untrusted>),
     /// How much the store holds, in bytes, for retention.
     StoreSize(u64),
     /// The deadline has come.
@@ -114,6 +116,8 @@ pub enum Outcome {
 pub struct ServerTraits {
     /// `X-Powered-By: Express`: the JavaScript SDK, where resubscribing on 0.3 is harmless.
     pub express: bool,
+    /// When the certificate that it showed ends; none without TLS.
+    pub certificate_until: Option<At>,
 }
 
 /// What a step tells a waiting caller, once its facts are durable.

@@ -31,3 +31,4 @@ pub mod state;
 pub mod task;
 pub mod text;
 pub mod time;
+pub mod uptime;

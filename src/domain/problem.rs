@@ -86,6 +86,8 @@ kinds! {
         "when it answers again",
     CertificateBroken "certificate-broken" Bad "An agent's certificate has expired, or cannot be trusted."
         "when a connection to it can be trusted again",
+    CertificateEnds "certificate-ends" Warn "An agent's certificate ends within two weeks."
+        "when the agent shows one that lasts longer",
     LoginNeeded "login-needed" Bad "An agent answers 401 or 403."
         "when it takes our credentials",
     AgentFailing "agent-failing" Bad "An agent fails the tasks that it is given."
@@ -108,6 +110,8 @@ kinds! {
         "when it is right within fifteen seconds",
     JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused."
         "when the journal can be written again",
+    WebhookFailing "webhook-failing" Warn "Problems cannot be posted to the webhook: nobody is called."
+        "when one can be posted again",
     SourceFailing "source-failing" Warn "A source of agents cannot be read; the agents that it named stay."
         "when it can be read again",
     CancelIgnored "cancel-ignored" Bad "An agent agreed to a cancel and goes on."

@@ -8,6 +8,7 @@ mod effects;
 mod gate;
 pub mod handle;
 mod lanes;
+pub mod notify;
 mod queries;
 mod run;
 mod start;

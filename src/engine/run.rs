@@ -16,6 +16,7 @@ use super::effects::{self, Tools};
 use super::gate::{Gate, Released};
 use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
+use super::notify::Notifier;
 use super::start::{Counted, Options, Stopped};
 use super::{NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
@@ -29,6 +30,7 @@ use crate::domain::input::{Input, Outcome, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
 use crate::net::clock::Clock;
@@ -63,6 +65,7 @@ pub(super) struct Ends {
     control: mpsc::Receiver<Observed>,
     done: mpsc::Receiver<Done>,
     told: mpsc::Receiver<Told>,
+    posted: mpsc::Receiver<Option<Untrusted>>,
 }
 
 pub(super) struct Runner {
@@ -98,6 +101,7 @@ pub(super) struct Runner {
     /// Empty between two steps; what it has allocated serves again.
     out: Out,
     lock: Option<Lock>,
+    notifier: Option<Notifier>,
     /// Sources of agents; they end with the loop.
     _sources: tokio::task::JoinSet<()>,
     _counted: Counted,
@@ -109,7 +113,7 @@ impl Runner {
     /// # Errors
     /// The data folder cannot be used.
     pub fn new(options: Options) -> Result<(Self, Ends), StoreError> {
-        let Options { dir, power_loss_safe, rules, specs, sources, access, seed, lock } = options;
+        let Options { dir, power_loss_safe, rules, specs, sources, webhook, access, seed, lock } = options;
         let (journal, done) = mpsc::channel(4);
         let (mut reader, mut writer, mut loaded) = (None, None, None);
         if let Some(dir) = &dir {
@@ -135,6 +139,10 @@ impl Runner {
         let source_specs = sources.iter().map(|source| source.spec()).collect();
         let (tells, told) = mpsc::channel(NEWS);
         let running = discovery::start(sources, &tells, &net);
+        let (tells_posted, posted) = mpsc::channel(NEWS);
+        let notifier = webhook.map(|webhook| {
+            Notifier::start(webhook, net.clone(), net.tap().line_of_source(u32::MAX), tells_posted)
+        });
         let mut runner = Self {
             core,
             clock,
@@ -161,11 +169,12 @@ impl Runner {
             changed: Vec::new(),
             out: Out::default(),
             lock,
+            notifier,
             _sources: running,
             _counted: Counted::new(),
         };
         runner.begin(loaded.alive, source_specs, specs);
-        Ok((runner, Ends { handle, net, requests, control, done, told }))
+        Ok((runner, Ends { handle, net, requests, control, done, told, posted }))
     }
 
     /// The engine's time never runs backwards, also where readers saw things in another order.
@@ -198,6 +207,9 @@ impl Runner {
         let before = self.changed.len();
         self.core.state_mut().move_changes(&mut self.changed);
         self.dirty |= self.changed.len() > before;
+        if let Some(notifier) = &self.notifier {
+            notifier.tell(self.core.state(), facts);
+        }
         for fact in facts.iter() {
             if let Owner::Job(job) = fact.owner
                 && let Some(followers) = self.followers.get_mut(&job)
@@ -278,7 +290,7 @@ impl Runner {
 
     /// Runs until it is stopped, or until nobody is left who could ask for anything.
     pub async fn run(mut self, ends: Ends, mut stop: oneshot::Receiver<()>) -> Stopped {
-        let Ends { handle, mut requests, mut control, mut done, mut told, .. } = ends;
+        let Ends { handle, mut requests, mut control, mut done, mut told, mut posted, .. } = ends;
         // The last handle outside ends the loop.
         drop(handle);
         let mut beat = tokio::time::interval(BEAT);
@@ -309,6 +321,10 @@ impl Runner {
                 Some((source, news)) = told.recv() => {
                     let at = self.at(self.clock.now());
                     self.step(at, Input::Discovered { source, news });
+                }
+                Some(failed) = posted.recv() => {
+                    let at = self.at(self.clock.now());
+                    self.step(at, Input::Posted(failed));
                 }
                 _ = beat.tick() => {
                     let now = self.clock.now();
@@ -562,6 +578,7 @@ mod tests {
             rules: Rules::default(),
             specs: vec![Agent::at(format!("http://{nobody}")).spec(Source::CommandLine)],
             sources: Vec::new(),
+            webhook: None,
             access: AccessBook::default(),
             seed: Some(7),
             lock: None,

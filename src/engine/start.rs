@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::access::AccessBook;
 use super::discovery::Discover;
 use super::handle::Handle;
+use super::notify::Webhook;
 use super::run::Runner;
 use crate::domain::agent::AgentSpec;
 use crate::domain::input::Rules;
@@ -28,6 +29,8 @@ pub struct Options {
     pub specs: Vec<AgentSpec>,
     /// Sources of more agents.
     pub sources: Vec<Box<dyn Discover>>,
+    /// Where problems are posted.
+    pub webhook: Option<Webhook>,
     /// How they are reached.
     pub access: AccessBook,
     /// Fixes ids and jitter, for tests and the demo.

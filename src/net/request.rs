@@ -25,6 +25,7 @@ use crate::domain::card::FetchedCard;
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::input::ServerTraits;
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 use crate::protocol;
 
 /// Where cards are, in the order tried: 0.3 and 1.0, then 0.2.
@@ -208,6 +209,10 @@ impl Net {
                 .headers()
                 .get("x-powered-by")
                 .is_some_and(|value| value.as_bytes() == b"Express"),
+            certificate_until: response
+                .extensions()
+                .get::<reqwest::tls::TlsInfo>()
+                .and_then(certificate_until),
         };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             access.refused(url);
@@ -490,6 +495,12 @@ fn card_places(url: &str) -> Vec<Url> {
 /// a request written into that moment fails without need, or leaves a sending uncertain.
 const IDLE: Duration = Duration::from_millis(1500);
 
+/// When the certificate ends that a peer has shown.
+fn certificate_until(tls: &reqwest::tls::TlsInfo) -> Option<At> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(tls.peer_certificate()?).ok()?;
+    Some(At::from_micros(certificate.validity().not_after.timestamp().checked_mul(1_000_000)?))
+}
+
 fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
     let fault = |why: String| Cause::Credential(Untrusted::from(why));
     let mut builder = reqwest::Client::builder()
@@ -499,6 +510,7 @@ fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
         .http1_max_headers(HEADERS)
         .dns_resolver(Arc::new(Resolver))
         .pool_idle_timeout(IDLE)
+        .tls_info(true)
         .tcp_nodelay(true)
         .tcp_keepalive(Duration::from_secs(15));
     match profile {

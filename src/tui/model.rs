@@ -12,6 +12,7 @@ use crate::domain::detail::Detail;
 use crate::domain::fact::Fact;
 use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::problem::Severity;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::domain::task::TaskState;
@@ -43,6 +44,12 @@ pub struct Info {
     pub flags: String,
     /// The fleets of the configuration.
     pub fleets: Vec<String>,
+    /// A new problem rings the terminal's bell.
+    pub bell: bool,
+    /// A new problem is told to the desktop.
+    pub desktop: bool,
+    /// From how bad on.
+    pub rings_from: Severity,
     /// The story is told on a stage.
     pub stage: bool,
     /// Say what to press.
@@ -160,6 +167,8 @@ pub struct Model {
     pub opens: bool,
     /// It was taken, and its row has not come yet.
     pub opening: Option<JobId>,
+    /// The highest number of a problem that was heard.
+    pub rung: u32,
     /// The mouse is ours.
     pub mouse: bool,
     /// When ctrl-c was pressed once.
@@ -235,6 +244,8 @@ pub enum Cmd {
     Copy(String),
     /// Edit a text in `$EDITOR`.
     Edit(String),
+    /// Ring the bell, and tell the desktop.
+    Ring(Option<String>),
     /// Draw everything afresh.
     Redraw,
     /// Take or leave the mouse.
@@ -277,6 +288,7 @@ pub enum Step {
 impl Model {
     /// A console on a fleet, at its first view.
     pub fn new(shared: Shared, mouse: bool) -> Self {
+        let rung = shared.latest.problems.iter().map(|(_, problem)| problem.number).max().unwrap_or(0);
         Self {
             time: shared.now,
             shared,
@@ -296,6 +308,7 @@ impl Model {
             dirty: true,
             opens: false,
             opening: None,
+            rung,
             mouse,
             interrupted: None,
             keys: VecDeque::new(),

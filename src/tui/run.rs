@@ -268,6 +268,7 @@ impl Console {
                         model.dirty = true;
                     }
                     Cmd::Copy(text) => terminal.copy(&text)?,
+                    Cmd::Ring(words) => terminal.ring(model.info().bell, words.as_deref())?,
                     Cmd::Mouse(on) => terminal.set_mouse(on)?,
                     cmd => self.begin(cmd),
                 }
@@ -404,6 +405,7 @@ impl Console {
             }
             // These need the terminal, and are done where it is.
             Cmd::Copy(_)
+            | Cmd::Ring(_)
             | Cmd::Edit(_)
             | Cmd::Redraw
             | Cmd::Mouse(_)

@@ -133,6 +133,21 @@ impl Terminal {
         execute!(self.backend, CopyToClipboard::to_clipboard_from(text))
     }
 
+    /// Rings the bell, and tells the desktop (OSC 9) where the terminal can. The words must be safe.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub fn ring(&mut self, bell: bool, words: Option<&str>) -> io::Result<()> {
+        if bell {
+            self.backend.write_all(b"\x07")?;
+        }
+        if let Some(words) = words {
+            let words = crate::domain::text::Untrusted::from(words);
+            write!(self.backend, "\x1b]9;quarterdeck: {}\x1b\\", words.line())?;
+        }
+        Write::flush(&mut self.backend)
+    }
+
     /// Takes the mouse, or leaves it to the terminal.
     ///
     /// # Errors

@@ -15,6 +15,7 @@ use crate::domain::detail::Detail;
 use crate::domain::fact::Owner;
 use crate::domain::id::JobId;
 use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::state::Changed;
 use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
 
@@ -52,6 +53,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Snapshot(snapshot) => {
             let changed = snapshot.changes_since(model.shared.latest.rev);
             model.shared.latest = snapshot;
+            ring(model, changed.as_deref(), cmds);
             model.shared.note_failures(&changed.unwrap_or_default());
             open_sent(model);
             if model.shared.held {
@@ -113,6 +115,28 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
             }
         }
         Msg::Say(role, text) => say(model, role, text),
+    }
+}
+
+/// New problems are heard, if the operator wants that; those of before are not.
+fn ring(model: &mut Model, changed: Option<&[Changed]>, cmds: &mut Vec<Cmd>) {
+    let snapshot = model.shared.latest.clone();
+    let newest = snapshot.problems.iter().map(|(_, problem)| problem.number).max().unwrap_or(0);
+    let before = model.rung;
+    model.rung = newest.max(before);
+    let info = model.info();
+    if newest <= before || before == 0 && changed.is_none() || !(info.bell || info.desktop) {
+        return;
+    }
+    let heard = snapshot.problems.iter().map(|(_, problem)| problem).find(|problem| {
+        problem.number > before
+            && problem.cleared.is_none()
+            && problem.muted.is_none()
+            && problem.kind.severity() >= info.rings_from
+    });
+    if let Some(problem) = heard {
+        let words = format!("p-{} {}", problem.number, problems::headline(&snapshot, problem));
+        cmds.push(Cmd::Ring(info.desktop.then_some(words)));
     }
 }
 

@@ -161,6 +161,7 @@ pub(crate) fn engine(specs: Vec<AgentSpec>, sources: Vec<AgentSource>, dir: Opti
         rules: rules(),
         specs,
         sources: discovery::of_fleet(&fleet),
+        webhook: None,
         access: AccessBook::default(),
         seed: Some(7),
         lock: None,

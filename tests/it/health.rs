@@ -209,6 +209,7 @@ fn watch_over_with(patient: &Patient, well: &Patient, ca: Option<&Path>, rules: 
         rules,
         specs: specs.iter().map(|agent| agent.spec(Source::Config)).collect(),
         sources: Vec::new(),
+        webhook: None,
         access,
         seed: Some(7),
         lock: None,

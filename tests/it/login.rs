@@ -25,16 +25,16 @@ use crate::kill::binary;
 type Asked = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
 
 /// How an agent answers a request: status, headers, body.
-type Answer = (u16, Vec<(&'static str, String)>, String);
+pub(crate) type Answer = (u16, Vec<(&'static str, String)>, String);
 
 /// An agent that answers as a test wants it.
-struct Stand {
-    url: String,
+pub(crate) struct Stand {
+    pub(crate) url: String,
     asked: Asked,
 }
 
 impl Stand {
-    async fn open(
+    pub(crate) async fn open(
         tls: Option<ServerConfig>,
         answer: impl Fn(&str, &str, Option<&str>, &str) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -74,7 +74,7 @@ impl Stand {
         Self { url, asked }
     }
 
-    fn asked(&self) -> Vec<(String, Option<String>, String)> {
+    pub(crate) fn asked(&self) -> Vec<(String, Option<String>, String)> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -109,7 +109,7 @@ fn card(url: &str, description: &str) -> String {
     .to_string()
 }
 
-fn ok(text: String) -> Answer {
+pub(crate) fn ok(text: String) -> Answer {
     (200, vec![("content-type", "application/json".into())], text)
 }
 
@@ -224,6 +224,33 @@ async fn a_tls_failure_keeps_its_cause() {
         assert_eq!(agent["state"], state, "{what}: {agent}");
         let told = agent["reason"].as_str().unwrap_or_default();
         assert!(told.contains(reason), "{what}: {told:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_ends_soon_is_a_problem_before_it_has_ended() {
+    let trusted = Authority::new();
+    for (days, kinds) in [(5, vec!["certificate-ends"]), (60, vec![])] {
+        let end = jiff::Zoned::now().checked_add(jiff::Span::new().days(days)).unwrap().date();
+        let until = (i32::from(end.year()), end.month().unsigned_abs(), end.day().unsigned_abs());
+        let stand = Stand::open(Some(trusted.server("localhost", until)), |own, path, _, body| {
+            if path.ends_with(".json") { ok(card(own, "over TLS")) } else { rpc(body, "done") }
+        })
+        .await;
+        let dir = tempfile::tempdir().unwrap();
+        let ca = dir.path().join("ca.pem");
+        std::fs::write(&ca, trusted.pem()).unwrap();
+        let desk = Desk::new(&format!(
+            "[fleet.default]\nca = {:?}\n[[fleet.default.agents]]\nurl = \"{}\"\n",
+            ca.display().to_string(),
+            stand.url
+        ));
+        assert_eq!(desk.agent(&[]).await["state"], "up");
+        let problems = desk.run(&["problems", "-o", "json"], &[]).await;
+        let problems: Value = serde_json::from_slice(&problems.stdout).unwrap();
+        let open = problems["problems"].as_array().unwrap();
+        let told: Vec<_> = open.iter().filter_map(|problem| problem["kind"].as_str()).collect();
+        assert_eq!(told, kinds, "{problems}");
     }
 }
 

@@ -24,6 +24,7 @@ mod health;
 mod interop;
 mod kill;
 mod login;
+mod notify;
 mod recordings;
 #[cfg(feature = "dns")]
 mod records;

@@ -206,6 +206,7 @@ fn engine(roll: tokio::sync::watch::Receiver<Roll>) -> Engine {
         rules: rules(),
         specs: Vec::new(),
         sources: vec![Box::new(Own::new("127.0.0.1:8080", roll))],
+        webhook: None,
         access: AccessBook::default(),
         seed: Some(7),
         lock: None,

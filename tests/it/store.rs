@@ -305,6 +305,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         card: None,
         card_since: At::ZERO,
         breaker: quarterdeck::domain::breaker::Breaker::default(),
+        certificate_until: Some(At::from_micros(77)),
         card_change: Some((At::from_micros(6), "version 1 → 2".into())),
         interface: None,
         settled: None,

@@ -51,6 +51,7 @@ pub(crate) fn engine_with(fleet: &Fleet, dir: Option<&Path>, rules: Rules) -> En
         rules,
         specs: fleet.specs(),
         sources: Vec::new(),
+        webhook: None,
         access: AccessBook::default(),
         seed: Some(7),
         lock: None,

@@ -307,6 +307,7 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
         rules: rules(),
         specs,
         sources: Vec::new(),
+        webhook: None,
         access: quarterdeck::engine::access::AccessBook::default(),
         seed: Some(7),
         lock: None,

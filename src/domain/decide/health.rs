@@ -72,12 +72,17 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             live.last_sign = at;
             live.express |= server.express;
             live.card_fault = None;
+            let until = server.certificate_until;
+            if turn.state().agent(key).is_some_and(|agent| agent.certificate_until != until) {
+                turn.agent_fact(key, What::CertificateSeen { until });
+            }
+            let live = turn.agent_live(key);
             if let Some(fetched) = card {
                 live.own_card = true;
                 live.etag.clone_from(&fetched.etag);
                 fleet::take_card(turn, key, fetched.card, &fetched.url);
             }
-            settle(turn, key);
+            meet(turn, key);
         }
         Outcome::Failed(Failure { cause: Cause::Status { status: 404, .. }, .. })
             if turn.agent_live(key).told.is_some() =>
@@ -95,7 +100,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             {
                 fleet::take_card(turn, key, card, &url);
             }
-            settle(turn, key);
+            meet(turn, key);
         }
         Outcome::Failed(Failure { cause, .. }) => probe_failed(turn, key, cause),
         _ => {}
@@ -201,17 +206,26 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
         Outcome::Failed(failure) => Some(failure.cause),
         _ => None,
     };
-    let Some(cause) = cause.filter(Cause::is_transport) else { return interface_answered(turn, key) };
+    let awaited = std::mem::take(&mut turn.agent_live(key).awaited);
+    let Some(cause) = cause.filter(Cause::is_transport) else {
+        return interface_answered(turn, key, awaited);
+    };
     let live = turn.agent_live(key);
-    if live.strikes > 0 || live.interface_fault.is_some() || turn.health(key) == Health::Down {
+    if live.strikes > 0 || live.interface_fault.is_some() || (turn.health(key) == Health::Down && !awaited) {
         // The card does not answer either, or this is known.
         return;
     }
     let live = turn.agent_live(key);
     live.check_strikes = live.check_strikes.saturating_add(1);
     let strikes = live.check_strikes;
-    let mends = matches!(cause, Cause::Refused | Cause::Reset | Cause::Dns(_) | Cause::Unreachable(_));
-    if mends && strikes < STRIKES {
+    let enough = match cause {
+        Cause::Refused | Cause::Reset | Cause::Dns(_) | Cause::Unreachable(_) => STRIKES,
+        // One answer that is lost on its way says nothing of an agent whose card answers.
+        Cause::TimedOut(_) => STRIKES - 1,
+        _ => 1,
+    };
+    if strikes < enough {
+        turn.agent_live(key).awaited = awaited;
         let due = turn.at + STRIKE_WAITS[usize::from(strikes - 1)];
         return turn.set_timer(Timer::Check(key), due);
     }
@@ -220,13 +234,24 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
     go_down(turn, key, cause);
 }
 
-fn interface_answered(turn: &mut Turn, key: AgentKey) {
+fn interface_answered(turn: &mut Turn, key: AgentKey, awaited: bool) {
     let live = turn.agent_live(key);
     live.check_strikes = 0;
-    if live.interface_fault.take().is_some() {
+    if live.interface_fault.take().is_some() || awaited {
         live.reached = true;
         settle(turn, key);
     }
+}
+
+/// Its card has answered. Who was not up before is up only once the interface has answered too.
+fn meet(turn: &mut Turn, key: AgentKey) {
+    let known = turn.health(key).takes_work() || turn.health(key) == Health::LoginNeeded;
+    let speaks = turn.state().agent(key).is_some_and(|agent| agent.interface.is_some());
+    if known || !speaks {
+        return settle(turn, key);
+    }
+    turn.agent_live(key).awaited = true;
+    check(turn, key);
 }
 
 /// Judges an agent that answers, and does what waited for it.

@@ -43,6 +43,10 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
         Input::Busy(busy) => turn.core.live.busy = busy,
+        Input::Posted(failed) => {
+            turn.core.live.unposted = failed;
+            turn.touched.console = true;
+        }
         Input::StoreSize(bytes) => {
             turn.core.live.store_bytes = bytes;
             keep::forget_old(turn);

@@ -31,6 +31,7 @@ impl Record for Agent {
         add(&mut members, "card", &self.card);
         add(&mut members, "card_since", &self.card_since);
         add(&mut members, "card_change", &self.card_change);
+        add(&mut members, "certificate_until", &self.certificate_until);
         add(&mut members, "interface", &self.interface);
         add(&mut members, "settled", &self.settled);
         add(&mut members, "health", &self.health);
@@ -58,6 +59,7 @@ impl Record for Agent {
             card: member(&object, "card")?,
             card_since: member(&object, "card_since")?,
             card_change: member(&object, "card_change")?,
+            certificate_until: member(&object, "certificate_until")?,
             interface: member(&object, "interface")?,
             settled: member(&object, "settled")?,
             health: member(&object, "health")?,

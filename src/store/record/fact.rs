@@ -26,6 +26,7 @@ variants!(What {
     AgentUnlisted = "agent_unlisted" {},
     AgentNamed = "agent_named" { name },
     CardSeen = "card_seen" { card },
+    CertificateSeen = "certificate_seen" { until },
     CardChanged = "card_changed" { words },
     InterfaceChosen = "interface_chosen" { interface },
     DialectSettled = "dialect_settled" { dialect },

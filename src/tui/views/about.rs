@@ -1,11 +1,15 @@
 //! What is known of an agent, in lines.
 
+use std::time::Duration;
+
 use super::labelled;
 use crate::domain::agent::{Agent, Health};
 use crate::domain::breaker::Position;
 use crate::domain::card::{Card, Offer};
+use crate::domain::fact::Fact;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use crate::domain::uptime::{self, Was};
 use crate::tui::format;
 use crate::tui::model::Shared;
 use crate::tui::states;
@@ -77,6 +81,47 @@ pub fn counts(agent: &Agent) -> Vec<Span> {
         }
     }
     line
+}
+
+/// How long it was well: by hour, day and week, and the last hour minute by minute.
+pub fn uptime(shared: &Shared, facts: &[Fact]) -> Lines {
+    let now = shared.now;
+    let stretches = uptime::stretches(facts, now);
+    let hour = Duration::from_secs(3600);
+    let mut shares = Vec::new();
+    for (window, word) in [(hour, "1 h"), (hour * 24, "24 h"), (hour * 24 * 7, "7 d")] {
+        let share = uptime::uptime(&stretches, now, window);
+        let (text, role) = match share.per_mille() {
+            None => ("nobody watched".to_owned(), Role::Doubt),
+            Some(1000) => ("100 %".to_owned(), Role::Ok),
+            Some(share) => {
+                let role = if share >= 990 { Role::Warn } else { Role::Bad };
+                (format!("{}.{} %", share / 10, share % 10), role)
+            }
+        };
+        shares.push(span(format!("{word} "), Role::Quiet));
+        shares.push(span(format!("{text}   "), role));
+    }
+    let known = stretches.iter().filter(|stretch| stretch.was != Was::Unknown);
+    let watched: Duration = known.map(|stretch| stretch.until.since(stretch.from)).sum();
+    shares.push(span(
+        format!("of the time that was watched, {} in all", format::duration(watched)),
+        Role::Quiet,
+    ));
+    let ascii = shared.theme.is_ascii();
+    let cells = uptime::cells(&stretches, now, hour, 60).into_iter().map(|was| match (was, ascii) {
+        (Was::Unknown, _) => span(" ", Role::Doubt),
+        (Was::Up, false) => span("·", Role::Ok),
+        (Was::Up, true) => span(".", Role::Ok),
+        (Was::Degraded, false) => span("▒", Role::Warn),
+        (Was::Degraded, true) => span("~", Role::Warn),
+        (Was::Down, false) => span("█", Role::Bad),
+        (Was::Down, true) => span("X", Role::Bad),
+    });
+    let mut strip = vec![span("60 min ago ", Role::Quiet)];
+    strip.extend(cells);
+    strip.push(span(" now", Role::Quiet));
+    vec![labelled("uptime", shares), labelled("last hour", strip), Vec::new()]
 }
 
 /// The few lines below the fleet's table.

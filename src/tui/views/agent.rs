@@ -122,7 +122,9 @@ impl AgentView {
             line.extend(facts::of_agent(&fact.what));
             line
         };
-        facts.iter().rev().map(line).collect()
+        let mut lines = about::uptime(shared, facts);
+        lines.extend(facts.iter().rev().map(line));
+        lines
     }
 }
 

@@ -47,6 +47,11 @@ pub fn of_agent(what: &What) -> Vec<Span> {
         What::CardSeen { card } => {
             one(format!("card read: {} {}", card.name.line(), card.version.line()), Role::Plain)
         }
+        What::CertificateSeen { until: Some(until) } => one(
+            format!("its certificate ends {}", crate::protocol::timestamp::format_at(*until)),
+            Role::Plain,
+        ),
+        What::CertificateSeen { until: None } => one("it is called without TLS", Role::Plain),
         What::CardChanged { words } => one(format!("card changed: {}", words.line()), Role::Warn),
         What::InterfaceChosen { interface: Some(interface) } => one(interface_words(interface), Role::Plain),
         What::InterfaceChosen { interface: None } => one("it offers no interface that we speak", Role::Doubt),

@@ -44,6 +44,9 @@ pub(crate) fn info() -> Info {
         fleets: vec!["prod-eu".into(), "staging".into()],
         stage: false,
         tour: false,
+        bell: false,
+        desktop: false,
+        rings_from: quarterdeck::domain::problem::Severity::Bad,
         is_demo: false,
     }
 }

@@ -15,6 +15,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::AgentDown,
     Kind::AgentFrozen,
     Kind::CertificateBroken,
+    Kind::CertificateEnds,
     Kind::LoginNeeded,
     Kind::AgentFailing,
     Kind::AgentSlow,
@@ -29,6 +30,8 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::HostileText,
 ];
 
+/// A certificate is renewed so long before its end.
+const RENEW: Duration = Duration::from_secs(14 * 86400);
 /// A changed card is news for so long.
 const NEWS: Duration = Duration::from_secs(3600);
 
@@ -44,6 +47,23 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
     found.extend(health(agent));
     if let Some(live) = live {
         found.extend(evidence_of(turn, key, agent, live));
+    }
+    if let Some(until) = agent.certificate_until
+        && until.since(turn.at) < RENEW
+        && until > turn.at
+    {
+        let left = until.since(turn.at);
+        let left = match (left.as_secs() / 86400, left.as_secs() / 3600) {
+            (0, 0) => "within the hour".to_owned(),
+            (0, hours) => format!("in {hours} h"),
+            (1, _) => "in a day".to_owned(),
+            (days, _) => format!("in {days} days"),
+        };
+        found.push(Finding {
+            kind: Kind::CertificateEnds,
+            text: format!("has a certificate that ends {left}"),
+            next: "renew the agent's certificate; every call fails once it has ended".into(),
+        });
     }
     if let Some((at, words)) = &agent.card_change
         && turn.at.since(*at) < NEWS

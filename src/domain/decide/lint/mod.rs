@@ -29,7 +29,13 @@ pub(super) fn run(turn: &mut Turn) {
             text: format!("the journal cannot be written: {why}"),
             next: "free the disk or unlock the file; acting is refused until then".into(),
         });
-        settle(turn, Subject::Console, &[Kind::JournalUnsaved], found.into_iter().collect());
+        let unposted = turn.core.live.unposted.as_ref().map(|why| Finding {
+            kind: Kind::WebhookFailing,
+            text: format!("problems cannot be posted: {why}"),
+            next: "look at the webhook, or correct notify.webhook; nobody is called meanwhile".into(),
+        });
+        let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing];
+        settle(turn, Subject::Console, &kinds, found.into_iter().chain(unposted).collect());
     }
     let mut changed = BTreeSet::new();
     for key in &touched.attempts {

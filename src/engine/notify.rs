@@ -1,0 +1,151 @@
+//! Problems that are posted to a webhook, so that somebody hears of them without looking.
+//!
+//! What is posted waits in a lane of [`WAITING`]; when it is full, the oldest news is the one that matters, so the new
+//! one is left out and the failure is a problem of its own. A post is tried three times.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::config::Credentials;
+use crate::domain::cause::Cause;
+use crate::domain::fact::{Fact, What};
+use crate::domain::problem::{Problem, Severity};
+use crate::domain::state::State;
+use crate::domain::text::Untrusted;
+use crate::net::login::{Grant, Scope, parse_url};
+use crate::net::tap::Line;
+use crate::net::{Access, Net};
+use crate::protocol::json::Writer;
+use crate::protocol::timestamp;
+
+/// News that wait to be posted.
+const WAITING: usize = 64;
+/// One post must be answered within this.
+const POST: Duration = Duration::from_secs(10);
+/// The waits between the tries of one post.
+const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
+
+/// Where problems are posted.
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// The URL.
+    pub url: String,
+    /// What is sent with it, to its origin alone.
+    pub credentials: Credentials,
+    /// From how bad on.
+    pub severity: Severity,
+    /// The fleet's name.
+    pub fleet: String,
+    /// What a command needs to reach the fleet: ` --fleet prod-eu`.
+    pub flags: String,
+}
+
+/// Posts problems beside the loop.
+#[derive(Debug)]
+pub(super) struct Notifier {
+    webhook: Webhook,
+    to: mpsc::Sender<String>,
+    news: mpsc::Sender<Option<Untrusted>>,
+    _posting: tokio::task::JoinSet<()>,
+}
+
+impl Notifier {
+    /// Begins. Whether posting works is told by `news`: none, or why not.
+    pub fn start(webhook: Webhook, net: Net, line: Line, news: mpsc::Sender<Option<Untrusted>>) -> Self {
+        let (to, posts) = mpsc::channel(WAITING);
+        let mut posting = tokio::task::JoinSet::new();
+        posting.spawn(post_all(webhook.clone(), net, line, posts, news.clone()));
+        Self { webhook, to, news, _posting: posting }
+    }
+
+    /// Takes what a step decided.
+    pub fn tell(&self, state: &State, facts: &[Fact]) {
+        for fact in facts {
+            let (number, event) = match &fact.what {
+                What::ProblemRaised { number, .. } => (*number, "raised"),
+                What::ProblemCleared { number } => (*number, "cleared"),
+                _ => continue,
+            };
+            let Some(problem) = state.problem(number) else { continue };
+            if problem.kind.severity() < self.webhook.severity || problem.muted.is_some() {
+                continue;
+            }
+            if self.to.try_send(self.body(state, problem, event)).is_err() {
+                let why = "more problems came than could be posted; some were not";
+                let _it_is_told_by_the_next_one = self.news.try_send(Some(Untrusted::from(why)));
+            }
+        }
+    }
+
+    fn body(&self, state: &State, problem: &Problem, event: &str) -> String {
+        let agent = problem.agent.and_then(|key| state.agent(key));
+        let id = format!("p-{}", problem.number);
+        let mut writer = Writer::new()
+            .text("event", event)
+            .text("fleet", &self.webhook.fleet)
+            .text("id", &id)
+            .text("kind", problem.kind.as_str())
+            .text("severity", problem.kind.severity().as_str());
+        if let Some(agent) = agent {
+            writer = writer.text("agent", &agent.name.line()).text("url", &agent.spec.url);
+        }
+        writer = writer.text("since", &timestamp::format_at(problem.since));
+        if let Some(cleared) = problem.cleared {
+            writer = writer.text("cleared", &timestamp::format_at(cleared));
+        }
+        writer
+            .text("text", &problem.text.line())
+            .text("next", &problem.next.line())
+            .text("open", &format!("quarterdeck{} open {id}", self.webhook.flags))
+            .end()
+    }
+}
+
+async fn post_all(
+    webhook: Webhook,
+    net: Net,
+    line: Line,
+    mut posts: mpsc::Receiver<String>,
+    news: mpsc::Sender<Option<Untrusted>>,
+) {
+    let origin = parse_url(&webhook.url);
+    let grant = origin
+        .clone()
+        .filter(|_| !webhook.credentials.is_empty())
+        .map(|url| Arc::new(Grant::new(Scope::Origin(url), webhook.credentials.clone())));
+    let access = Access {
+        origin,
+        ca: None,
+        insecure: false,
+        grants: grant.into_iter().collect(),
+        parameters: Vec::new(),
+    };
+    let mut works = true;
+    while let Some(body) = posts.recv().await {
+        let result = post(&net, &access, &line, &webhook.url, body).await;
+        let told = match result {
+            Ok(()) if works => continue,
+            Ok(()) => None,
+            Err(cause) => Some(Untrusted::from(cause.to_string())),
+        };
+        works = told.is_none();
+        if news.send(told).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn post(net: &Net, access: &Access, line: &Line, url: &str, body: String) -> Result<(), Cause> {
+    let mut waits = AGAIN.iter();
+    loop {
+        match net.ask_document(access, line, url, body.clone(), POST).await {
+            Ok(_) => return Ok(()),
+            Err(cause) => match waits.next() {
+                Some(wait) => tokio::time::sleep(*wait).await,
+                None => return Err(cause),
+            },
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Problems are posted to a webhook when they are raised and when they are over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use quarterdeck::config::Credentials;
+use quarterdeck::demo::{Behaviour, Fleet};
+use quarterdeck::domain::problem::{Kind, Severity};
+use quarterdeck::engine::access::AccessBook;
+use quarterdeck::engine::notify::Webhook;
+use quarterdeck::engine::{Engine, Options};
+use serde_json::Value;
+
+use crate::login::{Stand, ok};
+use crate::support::{LONG, agent_of, fleet, part, rules, until};
+
+fn engine(fleet: &Fleet, url: &str) -> Engine {
+    let bearer = Some("env:PATH".parse().unwrap());
+    Engine::start(Options {
+        dir: None,
+        power_loss_safe: false,
+        rules: rules(),
+        specs: fleet.specs(),
+        sources: Vec::new(),
+        webhook: Some(Webhook {
+            url: url.to_owned(),
+            credentials: Credentials { bearer, ..Credentials::default() },
+            severity: Severity::Bad,
+            fleet: "prod-eu".into(),
+            flags: " --fleet prod-eu".into(),
+        }),
+        access: AccessBook::default(),
+        seed: Some(7),
+        lock: None,
+    })
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_raised_and_over_is_posted_with_the_way_there() {
+    let works = Arc::new(AtomicBool::new(true));
+    let answers = works.clone();
+    let stand = Stand::open(None, move |_, _, _, _| {
+        if answers.load(Ordering::Relaxed) { ok("{}".into()) } else { (503, Vec::new(), String::new()) }
+    })
+    .await;
+    let fleet = fleet(vec![part("one", Behaviour::Steady), part("two", Behaviour::Steady)]);
+    let engine = engine(&fleet, &format!("{}/hooks/quarterdeck", stand.url));
+    let handle = engine.handle();
+    until(&handle, "both", |snapshot| {
+        agent_of(snapshot, "two").filter(|agent| agent.card.is_some()).map(|_| ())
+    })
+    .await;
+    let posted = |event: &'static str| {
+        let stand = &stand;
+        let find = move || {
+            stand.asked().iter().find_map(|(path, login, body)| {
+                let body: Value = serde_json::from_str(body).ok()?;
+                (body["event"] == event).then(|| (path.clone(), login.clone(), body))
+            })
+        };
+        async move {
+            let until = tokio::time::Instant::now() + LONG;
+            loop {
+                if let Some(found) = find() {
+                    return found;
+                }
+                assert!(tokio::time::Instant::now() < until, "{event} is never posted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    };
+    fleet.kill("one");
+    let (path, login, body) = posted("raised").await;
+    assert_eq!(path, "/hooks/quarterdeck");
+    assert!(login.is_some_and(|login| login.starts_with("Bearer /")), "it is logged in");
+    assert_eq!((&body["kind"], &body["agent"]), (&"agent-down".into(), &"one".into()));
+    assert_eq!(body["open"], format!("quarterdeck --fleet prod-eu open {}", body["id"].as_str().unwrap()));
+    fleet.revive("one").await;
+    let (.., over) = posted("cleared").await;
+    assert_eq!(over["id"], body["id"]);
+    // What cannot be posted is a problem itself, until something can.
+    works.store(false, Ordering::Relaxed);
+    fleet.kill("two");
+    let failing = |snapshot: &quarterdeck::domain::snapshot::Snapshot| {
+        snapshot.open_problems().any(|(_, problem)| problem.kind == Kind::WebhookFailing)
+    };
+    until(&handle, "the problem", |snapshot| failing(snapshot).then_some(())).await;
+    works.store(true, Ordering::Relaxed);
+    fleet.revive("two").await;
+    until(&handle, "its end", |snapshot| (!failing(snapshot)).then_some(())).await;
+    engine.stop().await;
+}
