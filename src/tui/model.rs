@@ -374,9 +374,11 @@ impl Shared {
         }
         for changed in changed {
             let Changed::Attempt(key) = changed else { continue };
-            let task = self.latest.attempts.get(*key).and_then(|attempt| attempt.task.as_ref());
-            if let Some(task) = task
+            let Some(attempt) = self.latest.attempts.get(*key) else { continue };
+            if let Some(task) = &attempt.task
                 && task.state == TaskState::Failed
+                // What had failed when it was found failed some time before.
+                && task.state_since > attempt.created
                 && task.state_since >= since
                 && !self.failures.iter().any(|(_, known)| known == key)
             {
