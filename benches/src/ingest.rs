@@ -239,6 +239,8 @@ fn spec(port: &str, length: Length, agent: usize) -> AgentSpec {
         dialect: None,
         resubscribe: None,
         labels: Vec::new(),
+        capacity: None,
+        probe_interval: None,
     }
 }
 

@@ -65,6 +65,8 @@ impl Told {
             dialect: None,
             resubscribe: None,
             labels: Vec::new(),
+            capacity: None,
+            probe_interval: None,
         };
         let card = Card { name: name.as_str().into(), streaming: true, ..Card::empty() };
         let interface = Interface {
