@@ -117,6 +117,8 @@ pub enum Cause {
         /// Of so many that ended.
         of: u32,
     },
+    /// Its breaker lets nothing through, and why.
+    Breaker(Untrusted),
     /// Its card answers, and the interface that the card names does not.
     Interface(Box<Cause>),
     /// Its answers take longer than they should: the 95th percentile, and what it is measured by.
@@ -215,6 +217,7 @@ impl Cause {
             Self::TasksFailing { .. } => {
                 "see its failed tasks and what changed before; send no work there until it is well"
             }
+            Self::Breaker(_) => "it is tried again by itself; `quarterdeck breaker NAME close` closes it now",
             Self::Interface(cause) => cause.next_step(),
             Self::Failing(_) => "see the failed calls in the wire view",
             Self::Slow { .. } => "look at the agent's load",
@@ -261,6 +264,7 @@ impl fmt::Display for Cause {
                 write!(f, "all of its last {of} tasks failed")
             }
             Self::TasksFailing { failed, of } => write!(f, "{failed} of its last {of} tasks failed"),
+            Self::Breaker(why) => write!(f, "{why}"),
             Self::Interface(cause) => write!(f, "its card answers, its interface does not: {cause}"),
             Self::Failing(failed) => write!(f, "{failed} of its last 20 calls failed"),
             Self::Slow { p95, limit } => {

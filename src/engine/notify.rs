@@ -1,6 +1,6 @@
 //! Problems that are posted to a webhook, so that somebody hears of them without looking.
 //!
-//! What is posted waits in a lane of [`WAITING`]; when it is full, the oldest news is the one that matters, so the new
+//! What is posted waits in a lane of `WAITING`; when it is full, the oldest news is the one that matters, so the new
 //! one is left out and the failure is a problem of its own. A post is tried three times.
 
 use std::sync::Arc;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use quarterdeck::config::Credentials;
 use quarterdeck::demo::{Behaviour, Fleet};
@@ -41,7 +40,10 @@ fn engine(fleet: &Fleet, url: &str) -> Engine {
 async fn what_is_raised_and_over_is_posted_with_the_way_there() {
     let works = Arc::new(AtomicBool::new(true));
     let answers = works.clone();
-    let stand = Stand::open(None, move |_, _, _, _| {
+    let (posts, posted) = tokio::sync::watch::channel(Vec::<(String, Option<String>, Value)>::new());
+    let stand = Stand::open(None, move |_, path, login, body| {
+        let body = serde_json::from_str(body).unwrap_or_default();
+        posts.send_modify(|all| all.push((path.to_owned(), login.map(ToOwned::to_owned), body)));
         if answers.load(Ordering::Relaxed) { ok("{}".into()) } else { (503, Vec::new(), String::new()) }
     })
     .await;
@@ -53,22 +55,12 @@ async fn what_is_raised_and_over_is_posted_with_the_way_there() {
     })
     .await;
     let posted = |event: &'static str| {
-        let stand = &stand;
-        let find = move || {
-            stand.asked().iter().find_map(|(path, login, body)| {
-                let body: Value = serde_json::from_str(body).ok()?;
-                (body["event"] == event).then(|| (path.clone(), login.clone(), body))
-            })
-        };
+        let mut posted = posted.clone();
         async move {
-            let until = tokio::time::Instant::now() + LONG;
-            loop {
-                if let Some(found) = find() {
-                    return found;
-                }
-                assert!(tokio::time::Instant::now() < until, "{event} is never posted");
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            let is = |post: &(String, Option<String>, Value)| post.2["event"] == event;
+            let waits = posted.wait_for(|all| all.iter().any(is));
+            let all = tokio::time::timeout(LONG, waits).await.expect(event).unwrap();
+            all.iter().find(|post| is(post)).cloned().unwrap()
         }
     };
     fleet.kill("one");

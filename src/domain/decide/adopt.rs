@@ -146,7 +146,6 @@ pub(super) fn listed(
         }
         ListWhy::Lookup(key) => look_up(turn, agent, key, query, tasks, next, issued),
         ListWhy::Adopt => {
-            // What ended before we watched says nothing about now.
             for report in tasks {
                 if turn.agent_live(agent).listing.budget == 0 {
                     break;

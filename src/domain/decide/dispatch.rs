@@ -105,7 +105,14 @@ fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: Send
 /// The agent answers: planned attempts leave.
 pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
     for key in planned(turn, agent) {
-        transmit(turn, key);
+        match breaker::lets_through(turn, agent) {
+            Ok(()) => transmit(turn, key),
+            // It opened while this one waited for its agent.
+            Err(refusal) => {
+                let cause = Some(Arc::new(Cause::Breaker(Untrusted::from(refusal.to_string()))));
+                turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Unsent, cause });
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::agent::Health;
 use super::super::cause::{Cause, ErrorName, Failure};
-use super::super::core::{Pending, PendingWhat, Timer, Turn};
+use super::super::core::{AgentLive, Pending, PendingWhat, Timer, Turn};
 use super::super::effect::Order;
 use super::super::fact::What;
 use super::super::id::{AgentKey, AttemptKey};
@@ -59,19 +59,13 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
     if turn.state().agent(key).is_none_or(|agent| !agent.listed) {
         return;
     }
-    let own = turn.state().agent(key).and_then(|agent| agent.spec.probe_interval);
-    let interval = own.unwrap_or(turn.core.rules.probe_interval);
+    let interval = interval(turn, key);
     let wait = spaced(turn, interval);
     probe_in(turn, key, wait);
     match outcome {
         Outcome::Probed { card, took: _, server } => {
-            let at = turn.at;
-            let live = turn.agent_live(key);
-            live.strikes = 0;
-            live.reached = true;
-            live.last_sign = at;
+            let live = it_answers(turn, key);
             live.express |= server.express;
-            live.card_fault = None;
             let until = server.certificate_until;
             if turn.state().agent(key).is_some_and(|agent| agent.certificate_until != until) {
                 turn.agent_fact(key, What::CertificateSeen { until });
@@ -88,12 +82,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             if turn.agent_live(key).told.is_some() =>
         {
             // It has no card of its own, and a source tells one.
-            let at = turn.at;
-            let live = turn.agent_live(key);
-            live.strikes = 0;
-            live.reached = true;
-            live.last_sign = at;
-            live.card_fault = None;
+            let live = it_answers(turn, key);
             live.own_card = false;
             if let Some(card) = live.told.clone()
                 && let Some(url) = turn.state().agent(key).map(|agent| agent.spec.url.clone())
@@ -105,6 +94,17 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
         Outcome::Failed(Failure { cause, .. }) => probe_failed(turn, key, cause),
         _ => {}
     }
+}
+
+/// The agent answered a probe in a way that can be worked with.
+fn it_answers<'t>(turn: &'t mut Turn, key: AgentKey) -> &'t mut AgentLive {
+    let at = turn.at;
+    let live = turn.agent_live(key);
+    live.strikes = 0;
+    live.reached = true;
+    live.last_sign = at;
+    live.card_fault = None;
+    live
 }
 
 fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
@@ -166,6 +166,12 @@ fn go_down(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
     }
 }
 
+/// Between two probes of an agent: its own, or its fleet's.
+fn interval(turn: &Turn, key: AgentKey) -> Duration {
+    let own = turn.state().agent(key).and_then(|agent| agent.spec.probe_interval);
+    own.unwrap_or(turn.core.rules.probe_interval)
+}
+
 /// How long until the next probe: the interval give or take a fifth, but so that a probe that is never
 /// answered ends within what is promised of silence.
 fn spaced(turn: &mut Turn, interval: Duration) -> Duration {
@@ -187,7 +193,7 @@ pub(super) fn check(turn: &mut Turn, key: AgentKey) {
 
 /// The card has answered: the interface is asked too, if nothing else has lately.
 fn check_with_probe(turn: &mut Turn, key: AgentKey) {
-    let half = turn.core.rules.probe_interval / 2;
+    let half = interval(turn, key) / 2;
     let at = turn.at;
     let live = turn.agent_live(key);
     let asked = live.listing.call.is_some();

@@ -249,6 +249,7 @@ impl Record for Cause {
             Self::TasksFailing { failed, of } => {
                 says("tasks failing").raw("failed", &failed.put()).raw("of", &of.put()).end()
             }
+            Self::Breaker(why) => with("breaker", why),
             Self::Interface(cause) => says("interface").raw("cause", &cause.put()).end(),
             Self::Failing(failed) => says("failing").raw("failed", &failed.put()).end(),
             Self::Slow { p95, limit } => says("slow").raw("p95", &p95.put()).raw("limit", &limit.put()).end(),
@@ -287,6 +288,7 @@ impl Record for Cause {
             "tasks failing" => {
                 Self::TasksFailing { failed: member(&object, "failed")?, of: member(&object, "of")? }
             }
+            "breaker" => Self::Breaker(text()?),
             "interface" => Self::Interface(member(&object, "cause")?),
             "failing" => Self::Failing(member(&object, "failed")?),
             "slow" => Self::Slow { p95: member(&object, "p95")?, limit: member(&object, "limit")? },
