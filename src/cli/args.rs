@@ -90,7 +90,8 @@ pub enum Command {
     Note(Note),
     /// Open problems, acts and notes, for the next shift.
     Handover(Handover),
-    /// The console at a problem, an agent, a task, a job or a conversation: what alerts and links carry.
+    /// The console at a problem, an agent, a task, a job, a conversation or a saved view: what alerts and links
+    /// carry.
     Open {
         /// p-17, a name, or an id.
         #[arg(value_name = "REF")]
@@ -455,4 +456,6 @@ pub enum Config {
     Check,
     /// Every key, commented, at its default.
     Example,
+    /// Every action of the console: its name, its keys, what it does.
+    Keys,
 }

@@ -1,4 +1,4 @@
-//! `config show`, `check`, `example`.
+//! `config show`, `check`, `example`, `keys`.
 
 use std::process::ExitCode;
 
@@ -8,11 +8,35 @@ use super::args::{Config, Global};
 use super::output::{Failure, Printer};
 use super::session::Setup;
 use crate::config::{EXAMPLE, Origin, Setting};
+use crate::tui::actions::Action;
 
 pub(super) fn run(global: &Global, args: Config, out: &mut Printer) -> Result<ExitCode, Failure> {
     match args {
         Config::Example => {
             out.plain(EXAMPLE.trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+        Config::Keys => {
+            let setup = Setup::load(global)?;
+            let keys = super::taste::of(&setup.config.taste).keys;
+            let rows = Action::ALL.iter().map(|action| {
+                let source = if keys.is_set(*action) { "configuration" } else { "default" };
+                (action, keys.names(*action).collect::<Vec<_>>(), source)
+            });
+            if out.is_json() {
+                let rows: Vec<Value> = rows
+                    .map(|(action, keys, source)| {
+                        json!({ "action": action.word(), "keys": keys, "does": action.doc(), "source": source })
+                    })
+                    .collect();
+                out.document(&json!({ "actions": rows }));
+            } else {
+                for (action, keys, source) in rows {
+                    let mark = if source == "default" { "" } else { " (configuration)" };
+                    let keys = if keys.is_empty() { format!(":{}", action.word()) } else { keys.join(" ") };
+                    out.plain(&format!("{:<16} {keys:<16} {}{mark}", action.word(), action.doc()));
+                }
+            }
             Ok(ExitCode::SUCCESS)
         }
         Config::Check => {

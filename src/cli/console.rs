@@ -17,6 +17,7 @@ use crate::domain::text::Untrusted;
 use crate::tui::format::Clocks;
 use crate::tui::model::Info;
 use crate::tui::run::{Left, Start, run, until_opened};
+use crate::tui::taste::{Shelf, Taste};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
 
@@ -73,7 +74,8 @@ pub(super) async fn open(
         if let Some(Err(failure)) = session.registry() {
             greeting = Some(failure.message.line().into_string());
         }
-        let start = Start { greeting: greeting.take(), place: place.take(), ..look.start(&session, info) };
+        let start = look.start(&session, info);
+        let start = Start { greeting: greeting.take().or(start.greeting), place: place.take(), ..start };
         let left = run(terminal, start).await.map_err(no_terminal)?;
         if left == Left::Gone {
             // Agents that were named to the engine that has ended stay in this console.
@@ -196,12 +198,26 @@ struct Look {
     theme: Theme,
     clocks: Clocks,
     mouse: bool,
+    taste: Taste,
+    shelf: Arc<dyn Shelf>,
+    /// Why views that were saved are not there.
+    complaint: Option<String>,
 }
 
 impl Look {
     fn of(setup: &Setup) -> Self {
         let look = &setup.config.console;
+        let mut taste = super::taste::of(&setup.config.taste);
+        let shelf = super::taste::File::new(setup.dir.join("views.toml"), taste.views.clone());
+        let mut complaint = None;
+        match shelf.read() {
+            Ok(views) => taste.views = views,
+            Err(why) => complaint = Some(format!("saved views are not shown: {why}")),
+        }
         Self {
+            taste,
+            shelf: Arc::new(shelf),
+            complaint,
             theme: Theme::load(&look.theme, Depth::detect(), look.ascii || !speaks_unicode()),
             clocks: Clocks::new(&look.zone),
             mouse: look.mouse,
@@ -220,8 +236,10 @@ impl Look {
             clocks: self.clocks,
             mouse: self.mouse,
             story: None,
-            greeting: None,
+            greeting: self.complaint,
             place: None,
+            taste: self.taste,
+            shelf: self.shelf,
         }
     }
 }

@@ -16,6 +16,7 @@ mod send;
 mod serve;
 mod session;
 mod task;
+mod taste;
 mod tell;
 mod uncertain;
 

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use super::args::{Global, Login};
 use super::output::Failure;
 use super::registry::Prepared;
+use super::taste;
 use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
@@ -60,7 +61,8 @@ impl Setup {
     pub fn load(global: &Global) -> Result<Self, Failure> {
         let usual = directories::ProjectDirs::from("", "", "quarterdeck");
         let file = usual.as_ref().map(|dirs| dirs.config_dir().join("config.toml"));
-        let config = config::load(global.config.as_deref(), file.as_deref()).map_err(|faults| {
+        let read = config::load(global.config.as_deref(), file.as_deref(), taste::faults);
+        let config = read.map_err(|faults| {
             Failure::usage(faults.to_string()).hint("quarterdeck config check lists every fault")
         })?;
         let name = global.fleet.clone().unwrap_or_else(|| config.default_fleet.clone());

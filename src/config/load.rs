@@ -9,9 +9,11 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use super::secret::{SecretRef, is_secret_header};
+use super::taste::Taste;
 use super::units;
-use super::{Agent, Config, Console, Credentials, Fleet, Keep, Login, Watch};
+use super::{Agent, Config, Credentials, Fleet, Keep, Login, Watch};
 use crate::domain::card::Dialect;
+use crate::domain::text::nearest;
 
 /// One thing that is wrong with the configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,7 +92,7 @@ pub struct Setting {
 ///
 /// # Errors
 /// Every fault of the file, each with its line.
-pub fn load(named: Option<&Path>, usual: Option<&Path>) -> Result<Config, Faults> {
+pub fn load(named: Option<&Path>, usual: Option<&Path>, judge: Judge) -> Result<Config, Faults> {
     let file = named.or(usual);
     let text = match file.map(|path| (path, std::fs::read_to_string(path))) {
         None => String::new(),
@@ -103,33 +105,54 @@ pub fn load(named: Option<&Path>, usual: Option<&Path>) -> Result<Config, Faults
             return Err(Faults { file: path.to_owned(), faults: vec![fault] });
         }
     };
-    load_text(&text, file.unwrap_or(Path::new("config.toml")))
+    load_judged(&text, file.unwrap_or(Path::new("config.toml")), judge)
 }
+
+/// Finds what is wrong with keys, columns and views: only the console knows what there is.
+pub type Judge = fn(&Taste) -> Vec<Fault>;
 
 /// Reads a configuration from its text; `file` names it in faults and anchors relative paths.
 ///
 /// # Errors
 /// Every fault of the text, each with its line.
 pub fn load_text(text: &str, file: &Path) -> Result<Config, Faults> {
-    let mut reader =
-        Reader { text, base: file.parent().map(Path::to_owned).unwrap_or_default(), ..Reader::default() };
-    let mut config = match DeTable::parse(text) {
-        Ok(table) => reader.config(table.get_ref()),
+    load_judged(text, file, |_| Vec::new())
+}
+
+fn load_judged(text: &str, file: &Path, judge: Judge) -> Result<Config, Faults> {
+    let read = read(text, file, |reader, top| {
+        let config = reader.config(top);
+        reader.faults.append(&mut judge(&config.taste));
+        config
+    });
+    let (mut config, settings) = read?;
+    config.settings = settings;
+    config.file = (!text.is_empty()).then(|| file.to_owned());
+    Ok(config)
+}
+
+/// Reads something from a text; its faults, if it has any, are told all at once.
+pub(super) fn read<'t, T>(
+    text: &'t str,
+    file: &Path,
+    what: impl FnOnce(&mut Reader<'t>, &DeTable<'t>) -> T,
+) -> Result<(T, Vec<Setting>), Faults> {
+    let base = file.parent().map(Path::to_owned).unwrap_or_default();
+    let mut reader = Reader { text, base, ..Reader::default() };
+    let read = match DeTable::parse(text) {
+        Ok(table) => what(&mut reader, table.get_ref()),
         Err(error) => {
             let line = error.span().map_or(1, |span| reader.line(span.start));
-            let what = error.message().lines().collect::<Vec<_>>().join(" ");
-            reader.faults.push(Fault { line, key: String::new(), what });
-            reader.config(&DeTable::new())
+            let told = error.message().lines().collect::<Vec<_>>().join(" ");
+            reader.faults.push(Fault { line, key: String::new(), what: told });
+            what(&mut reader, &DeTable::new())
         }
     };
     if reader.faults.is_empty() {
-        config.settings = reader.settings;
-        config.file = (!text.is_empty()).then(|| file.to_owned());
-        Ok(config)
-    } else {
-        reader.faults.sort_by(|a, b| (a.line, &a.key).cmp(&(b.line, &b.key)));
-        Err(Faults { file: file.to_owned(), faults: reader.faults })
+        return Ok((read, reader.settings));
     }
+    reader.faults.sort_by(|a, b| (a.line, &a.key).cmp(&(b.line, &b.key)));
+    Err(Faults { file: file.to_owned(), faults: reader.faults })
 }
 
 #[derive(Default)]
@@ -152,12 +175,15 @@ const TOP: &[&str] = &[
     "notify",
     "registry",
     "fleet",
+    "keys",
+    "columns",
+    "view",
 ];
 
 pub(super) type Value<'v, 'a> = &'v Spanned<DeValue<'a>>;
 
 impl<'a> Reader<'a> {
-    fn line(&self, at: usize) -> usize {
+    pub(super) fn line(&self, at: usize) -> usize {
         self.text.get(..at).map_or(1, |before| before.bytes().filter(|byte| *byte == b'\n').count() + 1)
     }
 
@@ -240,7 +266,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn table<'v>(&mut self, table: &'v DeTable<'a>, path: &str, key: &str) -> Option<&'v DeTable<'a>> {
+    pub(super) fn table<'v>(
+        &mut self,
+        table: &'v DeTable<'a>,
+        path: &str,
+        key: &str,
+    ) -> Option<&'v DeTable<'a>> {
         let value = table.get(key)?;
         match value.get_ref() {
             DeValue::Table(inner) => Some(inner),
@@ -302,6 +333,7 @@ impl<'a> Reader<'a> {
         let notify = self.notify(notify);
         let registry = self.table(top, "", "registry").unwrap_or(&none);
         let registry = self.registry(registry);
+        let taste = self.taste(top);
         let mut fleets = BTreeMap::new();
         if let Some(tables) = self.table(top, "", "fleet") {
             for (name, value) in tables {
@@ -335,41 +367,9 @@ impl<'a> Reader<'a> {
             power_loss_safe,
             registry,
             fleets,
+            taste,
             settings: Vec::new(),
             file: None,
-        }
-    }
-
-    fn console(&mut self, table: &DeTable<'a>) -> Console {
-        self.only(table, "console", &["theme", "ascii", "mouse", "zone"]);
-        let one_of = |choices: &'static [&'static str]| {
-            move |text: &str| {
-                if choices.contains(&text) {
-                    Ok(text.to_owned())
-                } else {
-                    Err(format!("is {text:?}; write one of {}", choices.join(", ")))
-                }
-            }
-        };
-        let zone = |text: &str| {
-            if text == "local" || jiff::tz::TimeZone::get(text).is_ok() {
-                Ok(text.to_owned())
-            } else {
-                Err(format!("{text:?} is no time zone; write UTC, local or a name such as Europe/Berlin"))
-            }
-        };
-        Console {
-            theme: self.text_setting(
-                table,
-                "console",
-                "theme",
-                "dark".into(),
-                one_of(&["dark", "light", "mono"]),
-                String::clone,
-            ),
-            ascii: self.flag_setting(table, "console", "ascii", false),
-            mouse: self.flag_setting(table, "console", "mouse", true),
-            zone: self.text_setting(table, "console", "zone", "UTC".into(), zone, String::clone),
         }
     }
 
@@ -609,26 +609,6 @@ pub(super) fn check_url(url: &str) -> Result<(), String> {
         Ok(parsed) => Err(format!("{}: is no scheme of an agent; write http or https", parsed.scheme())),
         Err(error) => Err(format!("{url:?} is no URL: {error}")),
     }
-}
-
-/// The known word that needs the fewest changes, if it is near.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distance = |a: &str, b: &str| -> usize {
-        let b: Vec<char> = b.chars().collect();
-        let mut row: Vec<usize> = (0..=b.len()).collect();
-        for (i, x) in a.chars().enumerate() {
-            let mut before = row[0];
-            row[0] = i + 1;
-            for (j, y) in b.iter().enumerate() {
-                let kept = row[j + 1];
-                row[j + 1] = (before + usize::from(x != *y)).min(row[j] + 1).min(kept + 1);
-                before = kept;
-            }
-        }
-        row[b.len()]
-    };
-    let best = known.iter().map(|key| (distance(word, key), *key)).min()?;
-    (best.0 <= 2 || best.0 * 3 <= word.chars().count()).then_some(best.1)
 }
 
 #[cfg(test)]

@@ -3,15 +3,17 @@
 //! Reading finds every fault at once and names its line. Secrets are references until they are used.
 
 mod breaker;
+mod console;
 mod load;
 mod notify;
 mod registry;
 pub mod secret;
 mod sources;
+pub mod taste;
 pub mod units;
 
-pub(crate) use load::nearest;
-pub use load::{Fault, Faults, Origin, Setting, load, load_text};
+pub(crate) use crate::domain::text::nearest;
+pub use load::{Fault, Faults, Judge, Origin, Setting, load, load_text};
 pub use notify::Notify;
 pub use registry::Registry;
 pub use sources::{AgentSource, Scheme};
@@ -46,6 +48,8 @@ pub struct Config {
     pub power_loss_safe: bool,
     /// Our own registry.
     pub registry: Registry,
+    /// Keys, columns and saved views.
+    pub taste: taste::Taste,
     /// The fleets by name.
     pub fleets: BTreeMap<String, Fleet>,
     /// Every setting with where it came from, for `config show`.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::load::{Reader, check_url, join, nearest};
+use super::load::{Reader, check_url, join};
 use super::{Credentials, units};
 use crate::domain::agent::Source;
 use crate::domain::discovery::{OWN_REGISTRY, SourceKind, SourceSpec};
+use crate::domain::text::nearest;
 
 /// A source of agents.
 #[derive(Clone, Debug)]

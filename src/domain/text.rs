@@ -293,6 +293,26 @@ pub fn contains_ignore_case(text: &str, needle: &str) -> bool {
     text.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
 
+/// The known word that needs the fewest changes, if it is near.
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distance = |a: &str, b: &str| -> usize {
+        let b: Vec<char> = b.chars().collect();
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.chars().enumerate() {
+            let mut before = row[0];
+            row[0] = i + 1;
+            for (j, y) in b.iter().enumerate() {
+                let kept = row[j + 1];
+                row[j + 1] = (before + usize::from(x != *y)).min(row[j] + 1).min(kept + 1);
+                before = kept;
+            }
+        }
+        row[b.len()]
+    };
+    let best = known.iter().map(|key| (distance(word, key), *key)).min()?;
+    (best.0 <= 2 || best.0 * 3 <= word.chars().count()).then_some(best.1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,5 @@
 //! One table of everything that a key can do: help, palette, key bar and the README's table come from it.
 
-use super::keymap::Chord;
-
 /// What groups actions in help.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Group {
@@ -59,7 +57,7 @@ macro_rules! actions {
                 match self { $(Self::$name => Group::$group,)* }
             }
 
-            /// Its keys.
+            /// Its keys, unless the configuration names others.
             pub fn keys(self) -> &'static [&'static str] {
                 match self { $(Self::$name => &[$($key),*],)* }
             }
@@ -80,7 +78,7 @@ macro_rules! actions {
 actions! {
     Down "down" Move ["j", "down"] "down" "One row down.",
     Up "up" Move ["k", "up"] "up" "One row up.",
-    First "first" Move ["home"] "first" "The first row (also g g); new rows are followed again.",
+    First "first" Move ["home"] "first" "The first row (also go-to, then g); new rows are followed again.",
     Last "last" Move ["G", "end"] "last" "The last row; in a text it is followed again.",
     HalfDown "half-page-down" Move ["ctrl-d", "pgdn"] "page" "Half a page down.",
     HalfUp "half-page-up" Move ["ctrl-u", "pgup"] "page" "Half a page up.",
@@ -126,7 +124,7 @@ actions! {
     MarkTo "mark-to-here" Keep ["ctrl-space"] "mark to here" "Mark from the last mark to here.",
     Note "note" Keep ["b"] "note" "Keep a note about this row, for whoever comes next.",
     Copy "copy" Keep ["y"] "copy" "Copy: command, id, curl, JSON, table; shows what went to the clipboard.",
-    Help "help" Always ["?", "f1"] "help" "Help for here; f1 works while typing too.",
+    Help "help" Always ["?", "f1"] "help" "Help for here; a key that is no text works while typing too.",
     Redraw "redraw" Always ["ctrl-l"] "redraw" "Draw everything afresh.",
     Interrupt "leave" Always ["ctrl-c"] "leave" "Twice: leave. It says what goes on without you, and cancels nothing.",
     NextBeat "next-beat" Always ["."] "next beat" "On stage: the next beat of the story.",
@@ -134,28 +132,28 @@ actions! {
 }
 
 impl Action {
-    /// The action of a chord in a list or on a page.
-    pub fn of(chord: Chord, in_text: bool) -> Option<Self> {
-        let found = |action: &Self| action.keys().iter().any(|key| Chord::parse(key) == Some(chord));
-        let mut fitting = Self::ALL.iter().copied().filter(found);
-        match (fitting.next(), fitting.next()) {
-            // Two worlds: `n` is the next match in a text and a new task in a list.
-            (Some(one), Some(other)) => {
-                let of_text = |action: Self| matches!(action, Self::NextMatch | Self::PrevMatch);
-                Some(if of_text(one) == in_text { one } else { other })
-            }
-            (Some(one), None) if matches!(one, Self::NextMatch | Self::PrevMatch) && !in_text => None,
-            (one, _) => one,
-        }
+    /// The action of a name.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.word() == word)
     }
 
-    /// The first key, for bars and menus.
-    pub fn key(self) -> &'static str {
-        match self.keys().first() {
-            Some(&"pgdn") | None => "",
-            Some(&"left") => "←",
-            Some(&"right") => "→",
-            Some(key) => key,
+    /// True for those that mean something only where a text is read.
+    pub fn is_of_text(self) -> bool {
+        matches!(self, Self::NextMatch | Self::PrevMatch)
+    }
+
+    /// True for those that also mean something while something is typed.
+    pub fn works_while_typing(self) -> bool {
+        matches!(self, Self::Help | Self::Interrupt)
+    }
+
+    /// Why it cannot be without a key, if it cannot.
+    pub fn needs_a_key(self) -> Option<&'static str> {
+        match self {
+            Self::Interrupt => Some("it is the one way to leave that works everywhere"),
+            Self::Back => Some("nothing else leads up and out of every view"),
+            Self::Command => Some("what has no key is reached by it alone"),
+            _ => None,
         }
     }
 
@@ -195,31 +193,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_key_has_two_meanings_in_one_world() {
-        for in_text in [false, true] {
-            let mut seen: Vec<(Chord, Action)> = Vec::new();
-            for action in Action::ALL {
-                for key in action.keys() {
-                    let chord = Chord::parse(key).unwrap_or_else(|| panic!("{key} is no chord"));
-                    if Action::of(chord, in_text) == Some(*action) {
-                        assert!(!seen.iter().any(|(other, _)| *other == chord), "{key} twice");
-                        seen.push((chord, *action));
-                    }
-                }
-            }
-        }
-        let chord = |text| Chord::parse(text).unwrap();
-        assert_eq!(Action::of(chord("n"), true), Some(Action::NextMatch));
-        assert_eq!(Action::of(chord("n"), false), Some(Action::New));
-        assert_eq!(Action::of(chord("N"), false), None);
-    }
-
-    #[test]
     fn every_action_has_words_and_a_way_to_it() {
         for action in Action::ALL {
             assert!(action.doc().ends_with('.') && !action.short().is_empty(), "{}", action.word());
             let by_palette = !action.word().is_empty();
             assert!(by_palette || !action.keys().is_empty());
+            let stable = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(action.word().chars().all(stable), "{}", action.word());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the letters that act open: cards and the composer, about what is under the cursor.
 
+use super::actions::Action;
 use super::model::{Cmd, Model};
 use super::overlays::Overlay;
 use super::overlays::card::{About, Card};
@@ -107,7 +108,11 @@ pub(super) fn edit_copy(model: &mut Model) {
             return say(
                 model,
                 Role::Warn,
-                "open the task first: enter, then e; the list has not its whole message".into(),
+                format!(
+                    "open the task first: {}, then {}; the list has not its whole message",
+                    model.shared.key(Action::Open),
+                    model.shared.key(Action::EditCopy)
+                ),
             );
         }
     }
@@ -143,9 +148,11 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
     if problem.cleared.is_some() {
         say(model, Role::Quiet, format!("p-{number} is over"));
     } else if own {
-        say(model, Role::Quiet, format!("p-{number} is yours already; u gives it back"));
+        let undo = model.shared.key(Action::Undo);
+        say(model, Role::Quiet, format!("p-{number} is yours already; {undo} gives it back"));
     } else {
-        on_problem(model, cmds, number, ProblemAct::Take, format!("p-{number} is yours; u gives it back"));
+        let words = format!("p-{number} is yours; {} gives it back", model.shared.key(Action::Undo));
+        on_problem(model, cmds, number, ProblemAct::Take, words);
     }
     true
 }
@@ -202,7 +209,7 @@ pub(super) fn answer(model: &mut Model) {
     }
     let about = About::Answer(Vec::new());
     if !about.fits(attempt) {
-        return say(model, Role::Warn, about.why_not(attempt));
+        return say(model, Role::Warn, about.why_not(attempt, &model.shared.taste.keys));
     }
     let job = model.shared.latest.job_of(attempt).map(|job| job.id);
     let story = job.and_then(|job| model.shared.story_of(job));
@@ -239,7 +246,7 @@ pub(super) fn card(model: &mut Model, about: About) {
         let why = keys
             .first()
             .and_then(|key| model.shared.snapshot.attempts.get(*key))
-            .map(|row| about.why_not(row));
+            .map(|row| about.why_not(row, &model.shared.taste.keys));
         return say(model, Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
     }
     model.overlays.push(Overlay::Card(card));

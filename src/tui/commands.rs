@@ -29,7 +29,7 @@ pub const ALL: &[Command] = &[
         usage: "mouse on|off",
         doc: "Leave the mouse to the terminal, or take it back.",
     },
-    Command { name: "suspend", usage: "suspend", doc: "Stop this console, as ctrl-z does elsewhere." },
+    Command { name: "suspend", usage: "suspend", doc: "Stop this console, as a shell's ctrl-z does." },
     Command { name: "q", usage: "q", doc: "Leave. It says what goes on without you, and cancels nothing." },
 ];
 
@@ -64,7 +64,12 @@ pub struct Entry {
     /// What it is.
     pub doc: String,
     /// Its key, if it has one.
-    pub key: &'static str,
+    pub key: String,
+}
+
+/// True if it is the first word of a command.
+pub fn is_command(name: &str) -> bool {
+    ALL.iter().any(|command| command.name == name) || matches!(name, "quit" | "exit")
 }
 
 /// Understands what was typed.
@@ -89,8 +94,8 @@ pub fn parse(text: &str) -> Asked {
         ("ascii", rest) => {
             switch(rest).map_or_else(|| Asked::Wrong("ascii on or ascii off".into()), Asked::Ascii)
         }
-        (name, "") => match Action::ALL.iter().find(|action| action.word() == name) {
-            Some(action) => Asked::Action(*action),
+        (name, "") => match Action::named(name) {
+            Some(action) => Asked::Action(action),
             None => Asked::GoTo(name.to_owned()),
         },
         _ => Asked::GoTo(text.to_owned()),
@@ -103,32 +108,40 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
     let actions = Action::ALL.iter().map(|action| Entry {
         text: action.word().to_owned(),
         doc: action.doc().to_owned(),
-        key: action.key(),
+        key: shared.taste.keys.first(*action).to_owned(),
     });
     let commands = ALL.iter().map(|command| Entry {
         text: command.usage.to_owned(),
         doc: command.doc.to_owned(),
-        key: "",
+        key: String::new(),
     });
     let agents = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed).map(|(_, agent)| Entry {
         text: agent.name.line().into_string(),
         doc: "agent".to_owned(),
-        key: "",
+        key: String::new(),
     });
+    let saved = || {
+        shared.taste.views.iter().map(|saved| Entry {
+            text: saved.name.clone(),
+            doc: format!("saved view: {}", saved.told()),
+            key: String::new(),
+        })
+    };
     let all = actions.chain(commands);
     if typed.is_empty() {
         // What leads somewhere first; nobody types what a key does better.
         let views = Action::ALL.iter().filter(|action| action.is_view()).map(|action| Entry {
             text: action.word().to_owned(),
             doc: action.doc().to_owned(),
-            key: action.key(),
+            key: shared.taste.keys.first(*action).to_owned(),
         });
-        return views.chain(all.skip(Action::ALL.len())).take(most).collect();
+        return views.chain(saved()).chain(all.skip(Action::ALL.len())).take(most).collect();
     }
     let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
     let mut matcher = Matcher::new(Config::DEFAULT);
     let mut buffer = Vec::new();
     let mut scored: Vec<(u32, Entry)> = all
+        .chain(saved())
         .chain(agents)
         .filter_map(|entry| {
             let named = pattern.score(Utf32Str::new(&entry.text, &mut buffer), &mut matcher);

@@ -25,6 +25,14 @@ impl Chord {
 
     /// As the table of actions names it: `j`, `G`, `ctrl-d`, `shift-tab`, `f1`.
     pub fn parse(text: &str) -> Option<Self> {
+        Self::read(text).ok()
+    }
+
+    /// The same, with what is wrong with it.
+    ///
+    /// # Errors
+    /// It names no key, or one that no terminal sends so.
+    pub fn read(text: &str) -> Result<Self, String> {
         let mut chord = Self { code: KeyCode::Null, ctrl: false, alt: false, shift: false };
         let mut rest = text;
         // A lone `-` is a key.
@@ -56,19 +64,52 @@ impl Chord {
             "end" => KeyCode::End,
             "pgup" => KeyCode::PageUp,
             "pgdn" => KeyCode::PageDown,
-            "f1" => KeyCode::F(1),
-            one => {
-                let mut chars = one.chars();
-                match (chars.next(), chars.next()) {
-                    (Some(c), None) => KeyCode::Char(c),
-                    _ => return None,
-                }
+            "insert" => KeyCode::Insert,
+            "backspace" | "delete" => {
+                return Err(format!("{rest} takes text away in fields, and nothing else"));
             }
+            named => match named.strip_prefix('f').and_then(|number| number.parse::<u8>().ok()) {
+                Some(number @ 1..=12) => KeyCode::F(number),
+                Some(_) => return Err(format!("{text:?} is no key: function keys are f1 to f12")),
+                None => {
+                    let mut chars = named.chars();
+                    match (chars.next(), chars.next()) {
+                        (Some(c), None) if !c.is_control() && !c.is_whitespace() => KeyCode::Char(c),
+                        _ => {
+                            return Err(format!(
+                                "{text:?} is no key: write j, G, ?, ctrl-d, alt-x, f5, enter, esc, tab, shift-tab, space, up, home or pgdn"
+                            ));
+                        }
+                    }
+                }
+            },
         };
-        if chord.code == KeyCode::BackTab {
-            chord.shift = false;
+        match chord.code {
+            KeyCode::BackTab => chord.shift = false,
+            KeyCode::Char(c) if chord.shift && c.is_ascii_alphabetic() => {
+                chord.code = KeyCode::Char(c.to_ascii_uppercase());
+                chord.shift = false;
+            }
+            KeyCode::Char(_) if chord.shift => {
+                return Err(format!("{text:?} is no key: write the character that shift makes of it"));
+            }
+            _ => {}
         }
-        Some(chord)
+        if let (KeyCode::Char(c), true) = (chord.code, chord.ctrl) {
+            // Shift is lost beside control, and some letters are other keys.
+            let same = match c.to_ascii_lowercase() {
+                'i' => "tab",
+                'm' => "enter",
+                'h' => "backspace",
+                '[' => "esc",
+                _ => "",
+            };
+            if !same.is_empty() && !chord.alt {
+                return Err(format!("terminals send ctrl-{c} as {same}; choose another key"));
+            }
+            chord.code = KeyCode::Char(c.to_ascii_lowercase());
+        }
+        Ok(chord)
     }
 
     /// As a terminal sends it. Shift is part of a character, not beside it.
@@ -129,6 +170,7 @@ impl fmt::Display for Chord {
             KeyCode::End => f.write_str("end"),
             KeyCode::PageUp => f.write_str("pgup"),
             KeyCode::PageDown => f.write_str("pgdn"),
+            KeyCode::Insert => f.write_str("insert"),
             KeyCode::F(n) => write!(f, "f{n}"),
             _ => f.write_str("?"),
         }
@@ -156,6 +198,21 @@ mod tests {
             assert_eq!(Chord::parse(text), Some(pressed), "{text}");
         }
         assert_eq!(Chord::parse("ctrl-x").map(|chord| chord.to_string()).as_deref(), Some("ctrl-x"));
-        assert_eq!(Chord::parse("hyper"), None);
+        for (text, same) in
+            [("shift-g", "G"), ("ctrl-D", "ctrl-d"), ("alt-enter", "alt-enter"), ("f12", "f12")]
+        {
+            assert_eq!(Chord::parse(text), Chord::parse(same), "{text}");
+            assert_eq!(Chord::parse(same).map(|chord| chord.to_string()).as_deref(), Some(same));
+        }
+        for (text, part) in [
+            ("hyper", "is no key"),
+            ("", "is no key"),
+            ("f13", "f1 to f12"),
+            ("shift-1", "the character that shift makes"),
+            ("ctrl-i", "as tab"),
+            ("backspace", "in fields"),
+        ] {
+            assert!(Chord::read(text).is_err_and(|why| why.contains(part)), "{text}");
+        }
     }
 }

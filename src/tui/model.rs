@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::actions::Action;
 use super::format::Clocks;
 use super::overlays::Overlay;
+use super::taste::{Change, SavedView, Taste};
 use super::theme::{Role, Theme};
 use super::views::View;
 use crate::demo::Caption;
@@ -87,6 +89,8 @@ pub struct Shared {
     pub failures: VecDeque<(At, AttemptKey)>,
     /// What this console has told.
     pub messages: VecDeque<Message>,
+    /// Keys, columns and saved views.
+    pub taste: Taste,
     /// The story of the embedded fleet.
     pub caption: Option<Caption>,
     /// Now.
@@ -212,6 +216,8 @@ pub enum Msg {
     Due,
     /// The engine has ended.
     Gone,
+    /// Saved views after one was saved or deleted, or why that could not be.
+    Views(Change, Result<Vec<Arc<SavedView>>, String>),
     /// Something to tell.
     Say(Role, String),
 }
@@ -240,6 +246,8 @@ pub enum Cmd {
     Query(Query, u64),
     /// Sort rows beside the screen's work.
     Index(super::views::tasks::Work, Arc<Snapshot>),
+    /// Save or delete a view.
+    Views(Change),
     /// To the clipboard.
     Copy(String),
     /// Edit a text in `$EDITOR`.
@@ -355,9 +363,15 @@ impl Shared {
             history: None,
             failures: VecDeque::new(),
             messages: VecDeque::new(),
+            taste: Taste::default(),
             caption: None,
             now,
         }
+    }
+
+    /// What to press for an action, in a sentence.
+    pub fn key(&self, action: Action) -> String {
+        self.taste.keys.hint(action)
     }
 
     /// Failures within the last minute.

@@ -64,8 +64,9 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
     let mut room = area.width.saturating_sub(4);
     if stage {
         let keys: Vec<&str> = model.keys.iter().map(|(key, _)| key.as_str()).collect();
-        let waits = if told.waits { ". goes on" } else { "" };
-        let corner = if keys.is_empty() { waits.to_owned() } else { format!("[ {} ]", keys.join(" ")) };
+        let waits =
+            if told.waits { format!("{} goes on", shared.key(Action::NextBeat)) } else { String::new() };
+        let corner = if keys.is_empty() { waits } else { format!("[ {} ]", keys.join(" ")) };
         let wide = u16::try_from(corner.width()).unwrap_or(0);
         canvas.put_right(area.right() - 2, line, &corner, Role::Caption, wide);
         room = room.saturating_sub(wide + 2);
@@ -95,21 +96,26 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let y = area.bottom() - 1;
     canvas.rule(area, y, Joint::Bottom, &[], &[]);
     if let Some(overlay) = model.overlays.last() {
-        let words = overlay.keys();
+        let words = overlay.keys(shared);
         if !words.is_empty() {
             canvas.put(area.x + 2, y, &format!(" {words} "), Role::Quiet, area.width.saturating_sub(4));
         }
         return;
     }
     let mut keys: Vec<(Action, &str)> = model.view.screen().keys(shared);
+    let key = |action: Action| shared.taste.keys.first(action);
+    // What has no key is found by its name.
+    keys.retain(|(action, _)| !key(*action).is_empty());
     let wide = |keys: &[(Action, &str)]| -> usize {
-        keys.iter().map(|(action, word)| action.key().width() + word.width() + 3).sum::<usize>() + 8
+        keys.iter().map(|(action, word)| key(*action).width() + word.width() + 3).sum::<usize>() + 8
     };
     while keys.len() > 1 && wide(&keys) > usize::from(area.width.saturating_sub(4)) {
         keys.pop();
     }
     let read_only = shared.info.read_only;
-    keys.push((Action::Help, "help"));
+    if !key(Action::Help).is_empty() {
+        keys.push((Action::Help, "help"));
+    }
     let mut x = area.x + 1;
     x += canvas.put(x, y, " ", Role::Plain, 1);
     for (at, (action, word)) in keys.iter().enumerate() {
@@ -119,7 +125,7 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         let from = x;
         let struck = read_only && action.acts();
         let (of_key, of_word) = if struck { (Role::Doubt, Role::Doubt) } else { (Role::Key, Role::Plain) };
-        x += canvas.put(x, y, action.key(), of_key, area.right().saturating_sub(x + 1));
+        x += canvas.put(x, y, key(*action), of_key, area.right().saturating_sub(x + 1));
         x += canvas.put(x, y, " ", Role::Plain, 1);
         x += canvas.put(x, y, word, of_word, area.right().saturating_sub(x + 1));
         if struck {

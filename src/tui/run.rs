@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
@@ -17,6 +18,7 @@ use super::model::{Cmd, Info, Model, Mouse, Msg, Shared};
 use super::opening;
 use super::overlays::card;
 use super::render::{Drawn, render};
+use super::taste::{Shelf, Taste};
 use super::terminal::Terminal;
 use super::theme::{Role, Theme};
 use super::update::update;
@@ -54,8 +56,12 @@ pub struct Start {
     pub story: Option<(watch::Receiver<Caption>, mpsc::Sender<bool>)>,
     /// Something to say first.
     pub greeting: Option<String>,
-    /// Where to go first: a problem, a name, an id.
+    /// Where to go first: a problem, a name, an id, a saved view.
     pub place: Option<String>,
+    /// Keys, columns and saved views.
+    pub taste: Taste,
+    /// Where views are saved.
+    pub shelf: Arc<dyn Shelf>,
 }
 
 /// How a console ended.
@@ -125,16 +131,18 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     let (news, told) = mpsc::channel(NEWS);
     let snapshot = start.handle.snapshot();
     let base = (Instant::now(), snapshot.at);
-    let shared = Shared::new(snapshot, start.info, start.theme, start.clocks, terminal.size(), base.1);
+    let mut shared = Shared::new(snapshot, start.info, start.theme, start.clocks, terminal.size(), base.1);
+    shared.taste = start.taste;
     let mut model = Model::new(shared, start.mouse);
     if let Some(text) = start.greeting {
         super::update::say(&mut model, Role::Plain, text);
     }
     if let Some(place) = start.place {
-        super::update::go_to_reference(&mut model, &place);
+        super::going::go_to_reference(&mut model, &place);
     }
     let (captions, presenter) = start.story.unzip();
-    let mut console = Console { handle: start.handle, news, presenter, follows: None, base };
+    let mut console =
+        Console { handle: start.handle, news, presenter, shelf: start.shelf, follows: None, base };
     let left = console.run(&mut terminal, &mut model, told, captions).await;
     if let Some(follows) = console.follows {
         follows.abort();
@@ -173,6 +181,7 @@ struct Console {
     handle: Handle,
     news: mpsc::Sender<Msg>,
     presenter: Option<mpsc::Sender<bool>>,
+    shelf: Arc<dyn Shelf>,
     follows: Option<AbortHandle>,
     /// The engine's clock: a moment of ours, and what it was there.
     base: (Instant, At),
@@ -396,6 +405,13 @@ impl Console {
                     let rows = work.build(&snapshot);
                     let _the_screen_has_gone =
                         news.blocking_send(Msg::Indexed(work.order, snapshot.rev, rows));
+                });
+            }
+            Cmd::Views(change) => {
+                let shelf = self.shelf.clone();
+                tokio::task::spawn_blocking(move || {
+                    let views = shelf.change(change.clone());
+                    let _the_screen_has_gone = news.blocking_send(Msg::Views(change, views));
                 });
             }
             Cmd::Present(on) => {

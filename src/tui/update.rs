@@ -3,11 +3,13 @@
 use super::actions::Action;
 use super::acts;
 use super::commands::{self, Asked};
+use super::going::{self, go_to, go_to_reference};
 use super::keymap::Chord;
 use super::layout;
 use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST, WireCache};
 use super::overlays::card::{About, Card};
 use super::overlays::prompt::{Prompt, Words};
+use super::overlays::views::Views;
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
 use super::views::{View, Wants, fleet, help, inbox, messages, problems, sources, tasks, wire};
@@ -111,9 +113,12 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Gone => {
             if !model.gone {
                 model.gone = true;
-                say(model, Role::Bad, "the engine has ended; what is shown is old. q leaves".into());
+                let back = model.shared.key(Action::Back);
+                let text = format!("the engine has ended; what is shown is old. {back} leaves");
+                say(model, Role::Bad, text);
             }
         }
+        Msg::Views(change, result) => going::on_changed(model, &change, result),
         Msg::Say(role, text) => say(model, role, text),
     }
 }
@@ -358,7 +363,10 @@ fn on_paste(model: &mut Model, text: &str) {
         None => false,
     };
     if !taken {
-        say(model, Role::Warn, "pasted text does nothing here; : or / or n take it".into());
+        let [command, filter, new] =
+            [Action::Command, Action::Filter, Action::New].map(|action| model.shared.key(action));
+        let text = format!("pasted text does nothing here; {command} or {filter} or {new} take it");
+        say(model, Role::Warn, text);
     }
 }
 
@@ -398,14 +406,17 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
             model.keys.pop_front();
         }
     }
-    let action = Action::of(chord, model.view.screen().in_text());
+    let keys = &model.shared.taste.keys;
+    let typing = !model.overlays.is_empty();
+    let in_text = model.view.screen().in_text();
+    let action = if typing { keys.action_while_typing(chord) } else { keys.action(chord, in_text) };
     if action == Some(Action::Interrupt) {
         let twice = model.interrupted.is_some_and(|first| at.since(first) < TWICE);
         model.interrupted = Some(at);
         if twice {
             cmds.push(Cmd::Quit);
         } else {
-            say(model, Role::Warn, "ctrl-c again leaves; nothing is cancelled by that".into());
+            say(model, Role::Warn, format!("{chord} again leaves; nothing is cancelled by that"));
         }
         return;
     }
@@ -413,7 +424,7 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
     // Whoever goes on by hand is not taken elsewhere by a receipt.
     model.opens = false;
     model.opening = None;
-    if chord == Chord::parse("f1").unwrap_or(chord) && !model.overlays.is_empty() {
+    if action == Some(Action::Help) && typing {
         let parked = std::mem::take(&mut model.overlays);
         act(model, Action::Help, cmds);
         model.parked = parked;
@@ -444,7 +455,8 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 if let Overlay::Composer(composer) = overlay
                     && keep_draft(model, composer.draft())
                 {
-                    say(model, Role::Plain, "kept as a draft; n or a opens it again".into());
+                    let (new, answer) = (model.shared.key(Action::New), model.shared.key(Action::Answer));
+                    say(model, Role::Plain, format!("kept as a draft; {new} or {answer} opens it again"));
                 }
             }
         }
@@ -458,7 +470,8 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 .filter(char::is_ascii_uppercase)
                 .is_some_and(|letter| model.view.screen_mut().sort(letter));
             if !sorted {
-                let text = format!("{chord} means nothing here; ? shows every key");
+                let help = model.shared.key(Action::Help);
+                let text = format!("{chord} means nothing here; {help} shows every key");
                 say(model, Role::Quiet, text);
             }
         }
@@ -542,17 +555,6 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
     }
 }
 
-/// Goes to what a name or an id leads to.
-pub(super) fn go_to_reference(model: &mut Model, wanted: &str) {
-    match commands::find(&model.shared, wanted) {
-        Some(view) => open(model, view),
-        None => {
-            let wanted = crate::domain::text::Untrusted::from(wanted).shortened(60);
-            say(model, Role::Warn, format!("there is no command, agent, task, job or problem {wanted}"));
-        }
-    }
-}
-
 /// Does what an action means: first to the view, then everywhere.
 fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
     model.dirty = true;
@@ -598,11 +600,14 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::ViewWire => go_to(model, wire::WireView::new(None)),
         Action::ViewSources => go_to(model, sources::SourcesView::new()),
         Action::ViewMessages => go_to(model, messages::MessagesView::new()),
-        Action::Views => model.overlays.push(Overlay::Menu(go::views(&model.shared))),
+        Action::Views => model.overlays.push(Overlay::Views(Views::new(&model.shared, &model.view))),
         Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.shared))),
         Action::Filter => match model.view.screen().searched() {
             Some(before) => model.overlays.push(Overlay::Prompt(Prompt::search(before))),
-            None => say(model, Role::Quiet, "nothing to search here; tab goes to the output".into()),
+            None => {
+                let next = model.shared.key(Action::NextPane);
+                say(model, Role::Quiet, format!("nothing to search here; {next} goes to the output"));
+            }
         },
         Action::Hold => hold(model, cmds),
         Action::GoTo => {
@@ -638,38 +643,18 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::Help => {
             let of = model.view.screen().word();
             let keys = model.view.screen().keys(&model.shared);
-            open(model, help::HelpView::new(of, keys).into());
+            open(model, help::HelpView::new(of, keys, model.shared.taste.keys.clone()).into());
         }
         Action::Redraw => cmds.push(Cmd::Redraw),
         Action::NextBeat | Action::BeatAgain if model.info().is_demo => {
             cmds.push(Cmd::Present(action == Action::NextBeat));
         }
         _ => {
-            let text = format!("{} means nothing here; ? shows every key", action.key());
+            let (key, help) = (model.shared.key(action), model.shared.key(Action::Help));
+            let text = format!("{key} means nothing here; {help} shows every key");
             say(model, Role::Quiet, text);
         }
     }
-}
-
-fn go_to(model: &mut Model, view: impl Into<View>) {
-    let view = view.into();
-    if view.screen().word() == model.view.screen().word()
-        && matches!(view, View::Fleet(_) | View::Inbox(_) | View::Problems(_))
-    {
-        return;
-    }
-    // A list that was looked at lately is found as it was left.
-    let word = view.screen().word();
-    let fits = |past: &View| match past {
-        View::Tasks(tasks) => word == "tasks" && tasks.is_all(),
-        past => past.screen().word() == word,
-    };
-    let kept = model.past.iter().rposition(fits);
-    let view = match kept {
-        Some(at) if !matches!(view, View::Wire(_)) => model.past.remove(at),
-        _ => view,
-    };
-    open(model, view);
 }
 
 pub(super) fn hold(model: &mut Model, cmds: &mut Vec<Cmd>) {

@@ -295,6 +295,17 @@ async fn the_example_configuration_is_true() {
             assert_eq!(same.map(|same| &same.value), Some(&setting.value), "{}", setting.key);
         }
     }
+    let usual = quarterdeck::tui::taste::Taste::default();
+    let words = |listed: &quarterdeck::config::taste::Listed| -> (String, Vec<String>) {
+        (listed.name.text.clone(), listed.words.iter().map(|word| word.text.clone()).collect())
+    };
+    let actions = quarterdeck::tui::actions::Action::ALL.iter().map(|action| {
+        (action.word().to_owned(), action.keys().iter().map(|key| (*key).to_owned()).collect())
+    });
+    assert_eq!(full.taste.keys.iter().map(words).collect::<Vec<_>>(), actions.collect::<Vec<_>>());
+    let lists = quarterdeck::tui::views::ListKind::ALL;
+    let columns = lists.map(|list| (list.word().to_owned(), usual.columns.names(list)));
+    assert_eq!(full.taste.columns.iter().map(words).collect::<Vec<_>>(), columns);
     let agent = &full.fleets["default"].agents[0];
     assert!(agent.credentials.bearer.is_some() && agent.resubscribe == Some(true));
     assert_eq!(full.fleets["default"].probe_interval, quarterdeck::config::Fleet::default().probe_interval);
@@ -318,6 +329,43 @@ async fn the_example_configuration_is_true() {
     }
     let output = desk.run(&["agents", "--timeout", "1s"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+/// Faults of keys, columns and views stand with all others, each with its line; what is right is listed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_columns_and_views_are_judged_with_their_lines() {
+    let desk = Desk::new(Vec::new());
+    let file = desk.dir.path().join("config.toml");
+    std::fs::write(
+        &file,
+        "them = 1\n[keys]\ncancle = \"k\"\n[columns]\ntasks = [\"task\", \"agnt\"]\nflet = \"agent\"\n\
+         [[view]]\nname = \"tasks\"\nof = \"tasks\"\n[[view]]\nname = \"stuck\"\nof = \"fleet\"\nsort = \"age\"\n",
+    )
+    .unwrap();
+    let output = desk.run(&["config", "check"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    let told = text(&output.stderr);
+    for part in [
+        "config.toml:1: them: is no setting",
+        "config.toml:3: keys.cancle: is no action; did you mean cancel?",
+        "config.toml:5: columns.tasks: tasks has no column agnt; there are task, job, agent,",
+        "config.toml:6: columns.flet: there is no list flet; there are fleet, tasks,",
+        "config.toml:8: view.name: tasks is a command already",
+        "config.toml:13: view.sort: fleet has no column age; there are agent, state,",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    std::fs::write(&file, "[keys]\ncancel = \"k\"\nup = \"up\"\nmute = []\n").unwrap();
+    let shown = desk.json(&["config", "keys"]).await;
+    let of = |action: &str| {
+        let rows = shown["actions"].as_array().unwrap();
+        rows.iter().find(|row| row["action"] == action).unwrap().clone()
+    };
+    assert_eq!(of("cancel")["keys"], serde_json::json!(["k"]));
+    assert_eq!(of("cancel")["source"], "configuration");
+    assert_eq!(of("down")["source"], "default");
+    let told = text(&desk.run(&["config", "keys"]).await.stdout);
+    assert!(told.lines().any(|line| line.starts_with("mute") && line.contains(":mute")), "{told}");
 }
 
 /// A command waits until each source has told whom it names, and tells which cannot be read.

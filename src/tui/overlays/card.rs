@@ -14,8 +14,10 @@ use crate::domain::job::{Attempt, Phase};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::protocol::question::Choice;
+use crate::tui::actions::Action;
 use crate::tui::command;
 use crate::tui::keymap::Chord;
+use crate::tui::keys::Keys;
 use crate::tui::layout;
 use crate::tui::model::{Cmd, Shared, Step};
 use crate::tui::states;
@@ -105,7 +107,7 @@ impl About {
     }
 
     /// Why it cannot be done to an attempt.
-    pub fn why_not(&self, attempt: &Attempt) -> String {
+    pub fn why_not(&self, attempt: &Attempt, keys: &Keys) -> String {
         let told = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
         match self {
             Self::Cancel if attempt.task.is_none() => {
@@ -113,8 +115,9 @@ impl About {
             }
             Self::Cancel => format!("it has ended: {}", told.word),
             Self::Again => format!(
-                "it is {}; again is for sendings that may not have arrived. e sends a copy",
-                told.word
+                "it is {}; again is for sendings that may not have arrived. {} sends a copy",
+                told.word,
+                keys.hint(Action::EditCopy)
             ),
             Self::Answer(_) => format!("it asks nothing: {}", told.word),
             Self::Quit => String::new(),
@@ -355,7 +358,8 @@ impl Card {
         }
         if matches!(self.about, About::Answer(_)) && self.changed.is_some() {
             // The choices belong to the question that was asked before.
-            self.complaint = Some("it asks something else now: esc, then a".into());
+            let answer = shared.key(Action::Answer);
+            self.complaint = Some(format!("it asks something else now: esc, then {answer}"));
             return Pressed::Stays(Vec::new());
         }
         if !self.choices().is_empty() && self.choice.is_none() {

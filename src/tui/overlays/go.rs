@@ -1,7 +1,6 @@
 //! Where one can go from what is under the cursor.
 
 use super::menu::{Line, Menu};
-use crate::domain::discovery::SourceHealth;
 use crate::domain::problem::Kind;
 use crate::tui::actions::Action;
 use crate::tui::model::{Shared, Step};
@@ -115,33 +114,4 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
         });
     }
     Menu::new("go to", String::new(), lines)
-}
-
-/// The menu of all views, with counts.
-pub fn views(shared: &Shared) -> Menu {
-    let snapshot = &shared.snapshot;
-    let listed = snapshot.agents.iter().filter(|(_, agent)| agent.listed).count();
-    let live: u32 = snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
-    let waiting: u32 = snapshot.agents.iter().map(|(_, agent)| agent.counts.need_you).sum();
-    let problems = snapshot.open_problems().count();
-    let failing = snapshot.sources.iter().filter(|(_, row)| row.health == SourceHealth::Failing).count();
-    let sources = match failing {
-        0 => format!("{} configured", snapshot.sources.len()),
-        _ => format!("{failing} of {} failing", snapshot.sources.len()),
-    };
-    let line = |key, label, detail: String, action| Line { key, label, detail, step: Step::Act(action) };
-    Menu::new(
-        "views",
-        String::new(),
-        vec![
-            line('1', "fleet", format!("{listed} agents"), Action::ViewFleet),
-            line('2', "tasks", format!("{live} live of {}", snapshot.attempts.len()), Action::ViewTasks),
-            line('3', "inbox", format!("{waiting} need you"), Action::ViewInbox),
-            line('4', "problems", format!("{problems} open"), Action::ViewProblems),
-            line('w', "wire", "what was sent and received".into(), Action::ViewWire),
-            line('s', "sources", sources, Action::ViewSources),
-            line('m', "messages", format!("{} told", shared.messages.len()), Action::ViewMessages),
-            line('?', "help", "every key".into(), Action::Help),
-        ],
-    )
 }

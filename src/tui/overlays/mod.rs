@@ -7,7 +7,9 @@ pub mod go;
 pub mod menu;
 pub mod prompt;
 pub mod service;
+pub mod views;
 
+use super::actions::Action;
 use super::keymap::Chord;
 use super::model::{Shared, Step};
 use super::widgets::canvas::Canvas;
@@ -20,6 +22,8 @@ pub enum Overlay {
     Prompt(prompt::Prompt),
     /// A menu: one more key chooses.
     Menu(menu::Menu),
+    /// All views and saved views.
+    Views(views::Views),
     /// A card that says what will happen.
     Card(card::Card),
     /// A message that is being written.
@@ -45,6 +49,7 @@ impl Overlay {
         match self {
             Self::Prompt(prompt) => prompt.key(chord, shared),
             Self::Menu(menu) => menu.key(chord),
+            Self::Views(views) => views.key(chord),
             Self::Card(card) => card.key(chord, at, shared),
             Self::Composer(composer) => composer.key(chord, shared),
         }
@@ -62,7 +67,7 @@ impl Overlay {
                 true
             }
             Self::Card(card) => card.paste(text),
-            Self::Menu(_) => false,
+            Self::Menu(_) | Self::Views(_) => false,
         }
     }
 
@@ -71,6 +76,7 @@ impl Overlay {
         match self {
             Self::Card(card) => card.settle(shared),
             Self::Composer(composer) => composer.settle(shared),
+            Self::Views(views) => views.settle(shared),
             Self::Prompt(_) | Self::Menu(_) => false,
         }
     }
@@ -99,18 +105,21 @@ impl Overlay {
         match self {
             Self::Prompt(prompt) => prompt.draw(canvas, shared),
             Self::Menu(menu) => menu.draw(canvas, shared),
+            Self::Views(views) => views.draw(canvas, shared),
             Self::Card(card) => card.draw(canvas, shared),
             Self::Composer(composer) => composer.draw(canvas, shared),
         }
     }
 
     /// What the last border says while it is open.
-    pub fn keys(&self) -> &'static str {
-        match self {
-            Self::Prompt(prompt) => prompt.keys(),
-            Self::Menu(_) => "a letter chooses   esc close",
-            Self::Card(_) => "esc leave it   f1 help",
-            Self::Composer(_) => "esc closes and keeps the draft   f1 help",
-        }
+    pub fn keys(&self, shared: &Shared) -> String {
+        let words = match self {
+            Self::Prompt(prompt) => return prompt.keys().to_owned(),
+            Self::Menu(_) | Self::Views(_) => return "a letter chooses   esc close".to_owned(),
+            Self::Card(_) => "esc leave it",
+            Self::Composer(_) => "esc closes and keeps the draft",
+        };
+        let help = shared.taste.keys.while_typing(Action::Help);
+        help.map_or_else(|| words.to_owned(), |key| format!("{words}   {key} help"))
     }
 }

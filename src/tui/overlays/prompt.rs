@@ -1,5 +1,7 @@
 //! The command line with its palette, and the line that filters or searches.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
@@ -9,10 +11,12 @@ use crate::domain::intent::Intent;
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 use crate::domain::time::duration;
+use crate::tui::actions::Action;
 use crate::tui::commands::{self, Entry};
 use crate::tui::keymap::Chord;
 use crate::tui::layout;
 use crate::tui::model::{Cmd, Shared, Step};
+use crate::tui::taste::{Change, SavedView, unfit_name};
 use crate::tui::theme::Role;
 use crate::tui::views::Target;
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
@@ -38,6 +42,8 @@ pub enum Words {
     Mute(u32),
     /// A note about a row.
     Note(Target),
+    /// How a view is called that is saved.
+    Save(Box<SavedView>),
 }
 
 /// A line that is typed at the last border.
@@ -72,17 +78,16 @@ impl Prompt {
 
     /// Words that an intent is made of.
     pub fn words(words: Words) -> Self {
-        let begin = if matches!(words, Words::Mute(_)) { "2h " } else { "" };
-        Self {
-            kind: Kind::Words(words),
-            field: Field::new(begin.to_owned()),
-            entries: Vec::new(),
-            chosen: None,
-        }
+        let begin = match &words {
+            Words::Mute(_) => "2h ".to_owned(),
+            Words::Note(_) => String::new(),
+            Words::Save(view) => view.name.clone(),
+        };
+        Self { kind: Kind::Words(words), field: Field::new(begin), entries: Vec::new(), chosen: None }
     }
 
-    /// The intent that the words make, or what is missing.
-    fn intent(&self, words: &Words, shared: &Shared) -> Result<(Intent, String), String> {
+    /// What the words make, or what is missing.
+    fn done(&self, words: &Words, shared: &Shared) -> Result<Cmd, String> {
         let by = Untrusted::from(shared.info.operator.as_str());
         let text = self.field.text().trim();
         match words {
@@ -93,10 +98,9 @@ impl Prompt {
                     return Err("say why behind the time: 2h known, its owner is on it".into());
                 }
                 let act = ProblemAct::Mute { time, why: why.trim().into() };
-                Ok((
-                    Intent::OnProblem { number: *number, act, by },
-                    format!("p-{number} is muted; u undoes it"),
-                ))
+                let intent = Intent::OnProblem { number: *number, act, by };
+                let done = format!("p-{number} is muted; {} undoes it", shared.key(Action::Undo));
+                Ok(Cmd::Submit(intent, done))
             }
             Words::Note(_) if text.is_empty() => Err("write what whoever comes next must know".into()),
             Words::Note(target) => {
@@ -107,7 +111,17 @@ impl Prompt {
                 let agent = target.agent.filter(|_| problem.is_none() && attempt.is_none());
                 let agent = agent.and_then(|key| snapshot.agents.get(key)).map(|row| row.id);
                 let intent = Intent::Note { problem, agent, attempt, by, text: text.into() };
-                Ok((intent, "noted; the handover has it".into()))
+                Ok(Cmd::Submit(intent, "noted; the handover has it".into()))
+            }
+            Words::Save(view) => {
+                if let Some(what) = unfit_name(text) {
+                    return Err(what);
+                }
+                if shared.taste.view(text).is_some_and(|view| !view.kept) {
+                    return Err(format!("{text} stands in the configuration; choose another name"));
+                }
+                let view = SavedView { name: text.to_owned(), ..SavedView::clone(view) };
+                Ok(Cmd::Views(Change::Keep(Arc::new(view))))
             }
         }
     }
@@ -151,8 +165,8 @@ impl Prompt {
                     Pressed::Closes(vec![Step::Command(words)])
                 }
                 Kind::Search(_) => Pressed::Closes(Vec::new()),
-                Kind::Words(words) => match self.intent(words, shared) {
-                    Ok((intent, done)) => Pressed::Closes(vec![Step::Cmd(Cmd::Submit(intent, done))]),
+                Kind::Words(words) => match self.done(words, shared) {
+                    Ok(cmd) => Pressed::Closes(vec![Step::Cmd(cmd)]),
                     Err(missing) => Pressed::Stays(vec![Step::Say(Role::Warn, missing)]),
                 },
             },
@@ -212,6 +226,7 @@ impl Prompt {
             Kind::Search(_) => "/".to_owned(),
             Kind::Words(Words::Mute(number)) => format!("mute p-{number}: "),
             Kind::Words(Words::Note(_)) => "note: ".to_owned(),
+            Kind::Words(Words::Save(_)) => "save this view as: ".to_owned(),
         };
         let wide = u16::try_from(sign.width()).unwrap_or(1);
         canvas.put(1, y, &sign, Role::Key, wide);
@@ -227,6 +242,7 @@ impl Prompt {
             Kind::Command => "enter run   tab complete   esc close",
             Kind::Words(Words::Mute(_)) => "enter mute   esc leave it   for how long, then why",
             Kind::Words(Words::Note(_)) => "enter keep   esc leave it",
+            Kind::Words(Words::Save(_)) => "enter save   esc leave it",
             Kind::Search(_) => "enter keep   esc as before   ! not   ~ near   key=value",
         };
         let used = 3 + wide + u16::try_from(shown.width()).unwrap_or(0);
@@ -246,7 +262,7 @@ impl Prompt {
             // A narrow palette leaves out the keys.
             let (key, doc) = if area.width < 64 { (21, 21) } else { (25, 36) };
             canvas.put(area.x + 2, y, &entry.text, Role::Key, key - 3);
-            canvas.put(area.x + key, y, entry.key, Role::Quiet, doc - key);
+            canvas.put(area.x + key, y, &entry.key, Role::Quiet, doc - key);
             canvas.put(area.x + doc, y, &entry.doc, Role::Plain, area.width.saturating_sub(doc + 2));
             if self.chosen == Some(at) {
                 canvas.tint(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1), Role::Accent);

@@ -7,6 +7,7 @@ use crate::domain::agent::Agent;
 use crate::domain::breaker::Position;
 use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
+use crate::tui::actions::Action;
 use crate::tui::command;
 use crate::tui::model::{Cmd, Shared, Step};
 
@@ -21,6 +22,7 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
         live => format!("; its {live} tasks are watched on"),
     };
     let held = agent.breaker.forced.is_some();
+    let again = shared.key(Action::Service);
     let mut offer = |key, label, detail: String, to, done: &str| {
         let intent = Intent::Breaker { agent: agent.id, to, by: by.clone() };
         lines.push(Line {
@@ -37,7 +39,7 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
             "hold the breaker open",
             detail,
             Some(Position::Open),
-            "nothing is sent there; o a undoes it",
+            &format!("nothing is sent there; {again} a undoes it"),
         );
     }
     if agent.breaker.position != Position::Closed || !held {
@@ -47,7 +49,7 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
             "hold the breaker closed",
             detail,
             Some(Position::Closed),
-            "everything is let through; o a undoes it",
+            &format!("everything is let through; {again} a undoes it"),
         );
     }
     if held || agent.breaker.position != Position::Closed {

@@ -10,6 +10,7 @@ use crate::domain::fact::Fact;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::domain::uptime::{self, Was};
+use crate::tui::actions::Action;
 use crate::tui::format;
 use crate::tui::model::Shared;
 use crate::tui::states;
@@ -200,7 +201,7 @@ pub fn card(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -
     }
     let Some(card) = &agent.card else {
         lines.push(Vec::new());
-        lines.push(vec![span("Its card was never read; ctrl-r asks for it now.", Role::Doubt)]);
+        lines.push(vec![span(never_read(shared), Role::Doubt)]);
         return lines;
     };
     lines.push(Vec::new());
@@ -318,9 +319,9 @@ fn security(card: &Card, width: usize, lines: &mut Lines) {
 }
 
 /// What an agent offers to do, at length.
-pub fn skills(agent: &Agent, width: usize) -> Lines {
+pub fn skills(shared: &Shared, agent: &Agent, width: usize) -> Lines {
     let Some(card) = &agent.card else {
-        return vec![vec![span("Its card was never read; ctrl-r asks for it now.", Role::Doubt)]];
+        return vec![vec![span(never_read(shared), Role::Doubt)]];
     };
     let mut lines = Vec::new();
     for skill in &card.skills {
@@ -347,4 +348,9 @@ pub fn skills(agent: &Agent, width: usize) -> Lines {
         lines.push(vec![span("Its card names no skill. It may still take any message: n", Role::Doubt)]);
     }
     lines
+}
+
+/// Said where there is no card to show.
+pub fn never_read(shared: &Shared) -> String {
+    format!("Its card was never read; {} asks for it now.", shared.key(Action::Check))
 }

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::facts;
-use super::listing::{Listing, Order};
+use super::listing::{List, Listing, Order};
 use super::tasks::{TaskRows, Work, empty, list_facts};
 use super::{Screen, Target, View, Wants, about, inside};
 use crate::domain::agent::Agent;
@@ -102,7 +102,7 @@ impl AgentView {
         let Some(agent) = self.agent(shared) else { return Vec::new() };
         match self.tab {
             Tab::Card => about::card(canvas, shared, agent, width),
-            Tab::Skills => about::skills(agent, width),
+            Tab::Skills => about::skills(shared, agent, width),
             Tab::Raw => self.raw.1.clone(),
             Tab::Happened => self.happened(canvas, shared),
             Tab::Tasks => Vec::new(),
@@ -148,7 +148,7 @@ impl Screen for AgentView {
                     vec![vec![span("The card is larger than 64 kB; its raw text is not kept.", Role::Doubt)]]
                 }
                 (None, None) => {
-                    vec![vec![span("Its card was never read; ctrl-r asks for it now.", Role::Doubt)]]
+                    vec![vec![span(about::never_read(shared), Role::Doubt)]]
                 }
             };
             self.raw = (digest, lines);
@@ -169,9 +169,10 @@ impl Screen for AgentView {
             canvas.rule(area, area.y, Joint::Top, &[span("agent", Role::Title)], &[]);
             return empty(
                 canvas,
+                shared,
                 inside(area),
                 false,
-                &["This agent is not known any more.", "esc goes back."],
+                &["This agent is not known any more.", &format!("{} goes back.", shared.key(Action::Back))],
             );
         };
         let told = states::agent(agent, shared.glyphs());
@@ -191,8 +192,17 @@ impl Screen for AgentView {
         if self.tab == Tab::Tasks {
             let pane = Self::pane(area);
             if self.list.rows.is_empty() {
-                let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
-                empty(canvas, pane, filtered, &["No tasks of this agent are known.", "n sends one."]);
+                let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+                empty(
+                    canvas,
+                    shared,
+                    pane,
+                    filtered,
+                    &[
+                        "No tasks of this agent are known.",
+                        &format!("{} sends one.", shared.key(Action::New)),
+                    ],
+                );
             } else {
                 self.list.draw(canvas, pane, shared);
             }
@@ -291,24 +301,26 @@ impl Screen for AgentView {
             }
             return false;
         }
-        self.tab == Tab::Tasks && self.list.click(Self::pane(area), y)
+        let pane = Self::pane(area);
+        self.list_mut().is_some_and(|list| list.click(pane, y))
     }
 
-    fn sort(&mut self, letter: char) -> bool {
-        self.tab == Tab::Tasks && self.list.sort(letter)
+    fn list(&self) -> Option<&dyn List> {
+        (self.tab == Tab::Tasks).then_some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        (self.tab == Tab::Tasks).then_some(&mut self.list)
     }
 
     fn searched(&self) -> Option<String> {
-        Some(if self.tab == Tab::Tasks {
-            self.list.state.filter.text().to_owned()
-        } else {
-            self.text.search.clone()
-        })
+        let searched = || self.text.search.clone();
+        Some(self.list().map_or_else(searched, |list| list.look().filter.text().to_owned()))
     }
 
     fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
-        if self.tab == Tab::Tasks {
-            self.list.state.filter = Filter::parse(text);
+        if let Some(list) = self.list_mut() {
+            list.look_mut().filter = Filter::parse(text);
             return;
         }
         let pane = Self::text_pane(area);

@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::listing::{LARGE, Listing, Order, Rows};
-use super::tasks::{TaskRows, empty, list_facts, with_scratch};
-use super::{Screen, Target, View, about, inside};
+use super::listing::{LARGE, List, Listing, Order, Rows};
+use super::tasks::{TaskRows, empty, list_facts};
+use super::{ListKind, Screen, Target, View, about, inside};
 use crate::domain::agent::{Agent, Health};
 use crate::domain::breaker::Position;
 use crate::domain::id::{AgentKey, AttemptKey};
@@ -80,6 +80,8 @@ fn speaks(agent: &Agent) -> String {
 impl Rows for AgentRows {
     type Key = AgentKey;
 
+    const KIND: ListKind = ListKind::Fleet;
+
     const COLUMNS: &'static [Column] = &[
         share("AGENT", 'A', 14, 3, 9),
         fixed("STATE", 'S', 12, 8),
@@ -127,7 +129,8 @@ impl Rows for AgentRows {
             'F' => number(counts.failed),
             'B' => number(counts.doubtful),
             'R' => SortKey::Pair(agent.breaker.position as i64, -i64::from(agent.order)),
-            'T' => SortKey::Number(agent.last_seen.micros()),
+            // What is shown is an age: the youngest has the least.
+            'T' => SortKey::Number(-agent.last_seen.micros()),
             'K' => text(skills(agent)),
             'V' => {
                 text(agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default())
@@ -138,7 +141,7 @@ impl Rows for AgentRows {
     }
 
     fn highest_first(by: char) -> bool {
-        matches!(by, 'L' | 'N' | 'D' | 'F' | 'B' | 'R' | 'T')
+        matches!(by, 'L' | 'N' | 'D' | 'F' | 'B' | 'R')
     }
 
     fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AgentKey) -> Row {
@@ -217,7 +220,7 @@ impl FleetView {
     /// The same, only those that pass a filter.
     #[must_use]
     pub fn filtered(mut self, filter: &str) -> Self {
-        self.list.state.filter = Filter::parse(filter);
+        self.list.state.look.filter = Filter::parse(filter);
         self
     }
 
@@ -285,12 +288,13 @@ impl Screen for FleetView {
             );
             facts.push(span(text, Role::Quiet));
         }
-        canvas.rule(area, area.y, Joint::Top, &[span("fleet", Role::Title)], &facts);
+        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
         let (list, about_area, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
+            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             empty(
                 canvas,
+                shared,
                 list,
                 filtered,
                 &[
@@ -326,7 +330,8 @@ impl Screen for FleetView {
             canvas.rule(whole, below.y, Joint::Middle, &[span("its tasks", Role::Title)], &facts);
             let pane = Rect { y: below.y + 1, height: below.height - 1, ..below };
             if self.work.rows.is_empty() {
-                canvas.put(pane.x + 2, pane.y, "None lately. n sends one.", Role::Doubt, pane.width - 2);
+                let none = format!("None lately. {} sends one.", shared.key(Action::New));
+                canvas.put(pane.x + 2, pane.y, &none, Role::Doubt, pane.width - 2);
             } else {
                 self.work.draw_plain(canvas, pane, shared);
             }
@@ -369,32 +374,23 @@ impl Screen for FleetView {
         ]
     }
 
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn list_area(&self, area: Rect) -> Rect {
+        self.parts(area).0
+    }
+
     fn target(&self, _shared: &Shared) -> Target {
         Target { agent: self.list.target(), attempt: None, problem: None }
     }
 
-    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
-        let (list, ..) = self.parts(area);
-        self.list.click(list, y)
-    }
-
-    fn sort(&mut self, letter: char) -> bool {
-        self.list.sort(letter)
-    }
-
-    fn searched(&self) -> Option<String> {
-        Some(self.list.state.filter.text().to_owned())
-    }
-
-    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
-        self.list.state.filter = Filter::parse(text);
-    }
-
     fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
         Vec::new()
-    }
-
-    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
-        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
     }
 }

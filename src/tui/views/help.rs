@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use super::{Screen, Target, inside};
 use crate::tui::actions::{Action, Group};
 use crate::tui::commands;
+use crate::tui::keys::Keys;
 use crate::tui::model::{Shared, Step};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
@@ -16,6 +17,7 @@ pub struct HelpView {
     /// The keys of the view that it was called from.
     of: &'static str,
     here: Vec<(Action, &'static str)>,
+    keys: Keys,
     state: TextState,
 }
 
@@ -26,8 +28,8 @@ tasks: … queued or submitted  ▸ working  ◆ needs you  ✓ completed  ✗ f
 
 impl HelpView {
     /// Help for a view.
-    pub fn new(of: &'static str, here: Vec<(Action, &'static str)>) -> Self {
-        Self { of, here, state: TextState::default() }
+    pub fn new(of: &'static str, here: Vec<(Action, &'static str)>, keys: Keys) -> Self {
+        Self { of, here, keys, state: TextState::default() }
     }
 
     fn pane(area: Rect) -> Rect {
@@ -38,16 +40,14 @@ impl HelpView {
     fn lines(&self, width: usize) -> Vec<Vec<Span>> {
         let mut lines = vec![vec![span(format!("here, in {}", self.of), Role::Title)]];
         for (action, word) in &self.here {
-            push(&mut lines, action.key(), word, width);
+            push(&mut lines, &self.keys.hint(*action), word, width);
         }
         for group in Group::ALL {
             lines.push(Vec::new());
             lines.push(vec![span(group.title(), Role::Title)]);
             for action in Action::ALL.iter().filter(|action| action.group() == group) {
-                let keys = match action.keys() {
-                    [] => format!(":{}", action.word()),
-                    keys => keys.join("  "),
-                };
+                let keys: Vec<&str> = self.keys.names(*action).collect();
+                let keys = if keys.is_empty() { self.keys.hint(*action) } else { keys.join("  ") };
                 push(&mut lines, &keys, action.doc(), width);
             }
         }
@@ -97,8 +97,10 @@ impl Screen for HelpView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _shared: &Shared) {
-        let facts =
-            [span("lower case looks or opens · shift sorts · n e a r x act, through a card", Role::Quiet)];
+        let acts = [Action::New, Action::EditCopy, Action::Answer, Action::Again, Action::Cancel];
+        let acts = acts.map(|action| self.keys.hint(action)).join(" ");
+        let facts = format!("lower case looks or opens · shift sorts · {acts} act, through a card");
+        let facts = [span(facts, Role::Quiet)];
         canvas.rule(area, area.y, Joint::Top, &[span("help", Role::Title)], &facts);
         let pane = Self::pane(area);
         text::draw(canvas, pane, &self.lines(usize::from(pane.width)), &self.state);

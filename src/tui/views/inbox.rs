@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::listing::{Listing, Order, Rows};
-use super::tasks::{empty, list_facts, with_scratch};
-use super::{Screen, Target, View, Wants, about, conversation, inside};
+use super::listing::{List, Listing, Order, Rows};
+use super::tasks::{empty, list_facts};
+use super::{ListKind, Screen, Target, View, Wants, about, conversation, inside};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::message::{Content, Message, Role as Speaker};
@@ -18,7 +18,7 @@ use crate::tui::model::{Shared, Step, Story};
 use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::filter::{Filter, Filtered};
+use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Column, Row, fixed, share};
 use crate::tui::widgets::text::{self, TextState};
@@ -69,6 +69,8 @@ fn question(attempt: &Attempt) -> String {
 impl Rows for WaitingRows {
     type Key = AttemptKey;
 
+    const KIND: ListKind = ListKind::Inbox;
+
     const COLUMNS: &'static [Column] = &[
         fixed("WAITS", 'W', 7, 8),
         fixed("WANTS", 'N', 9, 6),
@@ -101,12 +103,13 @@ impl Rows for WaitingRows {
             'Q' => text("question"),
             'A' => text("agent"),
             'J' => text("job"),
-            _ => SortKey::Number(waits_since(attempt).micros()),
+            // What is shown is how long it waits.
+            _ => SortKey::Pair(-waits_since(attempt).micros(), -i64::from(key.0)),
         }
     }
 
-    fn highest_first(_by: char) -> bool {
-        false
+    fn highest_first(by: char) -> bool {
+        by == 'W'
     }
 
     fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AttemptKey) -> Row {
@@ -225,24 +228,28 @@ pub fn uncertain_answer(attempt: &Attempt) -> bool {
 }
 
 /// What it accepts, in lines.
-fn accepts(attempt: &Attempt, story: Option<&Story>, width: usize) -> about::Lines {
+fn accepts(shared: &Shared, attempt: &Attempt, story: Option<&Story>, width: usize) -> about::Lines {
     if attempt.task.is_none() {
         return vec![
             vec![
-                span("r", Role::Key),
+                span(shared.key(Action::Again), Role::Key),
                 span(
                     "  send it once more with the same message id: agents that know ids drop a second one",
                     Role::Plain,
                 ),
             ],
             vec![
-                span("r", Role::Key),
+                span(shared.key(Action::Again), Role::Key),
                 span("  or take it as lost: nothing is sent, the job is over", Role::Plain),
             ],
         ];
     }
+    let answer = shared.key(Action::Answer);
     if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
-        return vec![vec![span("a login, out of band: sign in where it says, then a tells it", Role::Plain)]];
+        return vec![vec![span(
+            format!("a login, out of band: sign in where it says, then {answer} tells it"),
+            Role::Plain,
+        )]];
     }
     let mut lines = Vec::new();
     if uncertain_answer(attempt) {
@@ -251,9 +258,9 @@ fn accepts(attempt: &Attempt, story: Option<&Story>, width: usize) -> about::Lin
     let question = story.and_then(asked);
     let choices = question.map(choices).unwrap_or_default();
     if choices.is_empty() {
-        lines.push(vec![span("words: a opens the answer", Role::Plain)]);
+        lines.push(vec![span(format!("words: {answer} opens the answer"), Role::Plain)]);
     } else {
-        let mut line = vec![span("a opens the answer:  ", Role::Plain)];
+        let mut line = vec![span(format!("{answer} opens the answer:  "), Role::Plain)];
         for (at, choice) in choices.iter().enumerate() {
             line.push(span(format!("{} ", at + 1), Role::Key));
             line.push(span(format!("{}   ", choice.label.shortened(30).line()), Role::Plain));
@@ -276,7 +283,8 @@ fn when_answered(shared: &Shared, attempt: &Attempt) -> about::Lines {
     lines.push(vec![span("it goes on as the same task, same context", Role::Plain)]);
     lines.push(vec![span(format!("said as {}", shared.info.operator), Role::Plain)]);
     let agent = shared.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
-    let text = format!("y a copies: quarterdeck send -a {agent} --task-id {} …", task.id.short());
+    let copy = shared.key(Action::Copy);
+    let text = format!("{copy} a copies: quarterdeck send -a {agent} --task-id {} …", task.id.short());
     lines.push(vec![span(text, Role::Quiet)]);
     lines
 }
@@ -303,16 +311,17 @@ impl Screen for InboxView {
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
         let count = self.list.rows.len();
         let word = if count == 1 { "needs you" } else { "need you" };
-        let by_age = count > 1 && self.list.state.sort == 'W' && !self.list.state.reversed;
+        let by_age = count > 1 && self.list.state.look.sort == 'W' && !self.list.state.look.reversed;
         let order = if by_age { " · oldest first" } else { "" };
         let facts = list_facts(&self.list, shared, format!("{count} {word}{order}"));
-        canvas.rule(area, area.y, Joint::Top, &[span("inbox", Role::Title)], &facts);
+        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
         let (list, conversation, foot) = self.parts(area);
         if self.list.rows.is_empty() {
             return empty(
                 canvas,
+                shared,
                 list,
-                !self.list.state.filter.is_empty(),
+                !self.list.state.look.filter.is_empty(),
                 &[
                     "Nobody waits for you.",
                     "What agents ask, and sendings that may not have arrived, appear here by themselves.",
@@ -355,7 +364,7 @@ impl Screen for InboxView {
             };
             let wide = inner.width >= 90 && attempt.task.is_some();
             let left = if wide { inner.width / 2 } else { inner.width };
-            let lines = accepts(attempt, self.story(shared), usize::from(left));
+            let lines = accepts(shared, attempt, self.story(shared), usize::from(left));
             text::draw(canvas, Rect { width: left, ..inner }, &lines, &TextState::default());
             let after = when_answered(shared, attempt);
             if wide {
@@ -414,6 +423,18 @@ impl Screen for InboxView {
         ]
     }
 
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn list_area(&self, area: Rect) -> Rect {
+        self.parts(area).0
+    }
+
     fn target(&self, shared: &Shared) -> Target {
         match self.selected(shared) {
             Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
@@ -433,29 +454,8 @@ impl Screen for InboxView {
         self.list.state.marks.iter().copied().collect()
     }
 
-    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
-        let (list, ..) = self.parts(area);
-        self.list.click(list, y)
-    }
-
-    fn sort(&mut self, letter: char) -> bool {
-        self.list.sort(letter)
-    }
-
-    fn searched(&self) -> Option<String> {
-        Some(self.list.state.filter.text().to_owned())
-    }
-
-    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
-        self.list.state.filter = Filter::parse(text);
-    }
-
     fn wants(&self, shared: &Shared) -> Wants {
         let job = self.selected(shared).and_then(|(_, attempt)| shared.snapshot.job_of(attempt));
         Wants { story: job.map(|job| job.id), ..Wants::default() }
-    }
-
-    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
-        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
     }
 }

@@ -5,15 +5,19 @@ use std::hash::Hash;
 
 use ratatui::layout::Rect;
 
+use super::ListKind;
+use super::tasks::with_scratch;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::tui::actions::Action;
 use crate::tui::model::Shared;
-use crate::tui::widgets::canvas::Canvas;
+use crate::tui::taste::SavedView;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filter;
-use crate::tui::widgets::list::ListState;
+use crate::tui::widgets::list::{ListState, Look};
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{self, Column, Cursor, Row, Sort};
+use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, Sort};
 
 /// Above so many rows an order is built beside the screen's work, so that no key waits for it.
 pub const LARGE: usize = 20_000;
@@ -41,11 +45,19 @@ pub trait Rows: Clone + Debug {
     /// What names a row.
     type Key: Copy + Ord + Hash + Debug;
 
+    /// Which list they are.
+    const KIND: ListKind;
+
     /// There may be so many that they are sorted beside the screen.
     const MANY: bool = false;
 
     /// The columns.
     const COLUMNS: &'static [Column];
+
+    /// The filter of all rows of the kind that leaves these.
+    fn as_filter(&self, _snapshot: &Snapshot) -> String {
+        String::new()
+    }
 
     /// Every row that could be shown.
     fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = Self::Key> + 's>;
@@ -64,6 +76,136 @@ pub trait Rows: Clone + Debug {
 
     /// A row as it is drawn.
     fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: Self::Key) -> Row;
+}
+
+/// What every list can do, whatever its rows are. A view that has one need not pass these on one by one, and
+/// saved views and columns are the same for all.
+pub trait List {
+    /// Which list it is.
+    fn kind(&self) -> ListKind;
+
+    /// What it shows, and in which order.
+    fn look(&self) -> &Look;
+
+    /// The same, to change it.
+    fn look_mut(&mut self) -> &mut Look;
+
+    /// How many rows pass.
+    fn count(&self) -> usize;
+
+    /// The filter of all rows of the kind that leaves those of this list, before its own.
+    fn as_filter(&self, snapshot: &Snapshot) -> String;
+
+    /// A click on a line of its window; true if that row was selected already.
+    fn click_line(&mut self, line: usize) -> bool;
+
+    /// What is seen, as words.
+    fn table(&self, shared: &Shared) -> Vec<Vec<String>>;
+
+    /// A click on a line of the screen.
+    fn click(&mut self, area: Rect, y: u16) -> bool {
+        match y.checked_sub(area.y + 1) {
+            Some(line) if y < area.bottom() => self.click_line(usize::from(line)),
+            _ => false,
+        }
+    }
+
+    /// Sorts by a column, if there is one of that letter.
+    fn sort(&mut self, letter: char) -> bool {
+        let known = self.kind().columns().iter().any(|column| column.sort == Some(letter));
+        if known {
+            self.look_mut().sort_by(letter);
+        }
+        known
+    }
+
+    /// What is drawn of its columns, and how.
+    fn shown(&self, shared: &Shared, cursor: Cursor) -> Shown {
+        let (kind, look) = (self.kind(), self.look());
+        let turned = kind.highest_first(look.sort) == look.reversed;
+        Shown {
+            columns: shared.taste.columns.of(kind, look),
+            wide: look.wide,
+            sort: Sort { by: look.sort, reversed: turned },
+            cursor,
+        }
+    }
+
+    /// Its title: what it is, and what it was saved as.
+    fn title(&self) -> Vec<Span> {
+        let mut title = vec![span(self.kind().word(), Role::Title)];
+        if let Some(saved) = &self.look().saved {
+            title.push(span(format!(" › {}", saved.name), Role::Title));
+        }
+        title
+    }
+}
+
+impl<R: Rows> List for Listing<R> {
+    fn kind(&self) -> ListKind {
+        R::KIND
+    }
+
+    fn look(&self) -> &Look {
+        &self.state.look
+    }
+
+    fn look_mut(&mut self) -> &mut Look {
+        &mut self.state.look
+    }
+
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn as_filter(&self, snapshot: &Snapshot) -> String {
+        self.source.as_filter(snapshot)
+    }
+
+    fn click_line(&mut self, line: usize) -> bool {
+        self.state.click(line)
+    }
+
+    fn table(&self, shared: &Shared) -> Vec<Vec<String>> {
+        let shown = self.shown(shared, Cursor::None).columns;
+        let head = shown.iter().map(|at| R::COLUMNS[*at].name.to_owned()).collect();
+        let rows = with_scratch(shared, |canvas| {
+            let rows = self.rows.iter().take(TABLE).map(|key| {
+                let row = self.source.row(canvas, shared, key);
+                shown.iter().map(|at| row.cells[*at].text.clone()).collect()
+            });
+            rows.collect::<Vec<_>>()
+        });
+        std::iter::once(head).chain(rows).collect()
+    }
+}
+
+/// How many rows a saved view shows, of the newest if there are very many; none: it cannot be told from here.
+pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
+    fn count<R: Rows>(source: &R, snapshot: &Snapshot, order: &Order) -> usize {
+        source.keys(snapshot).filter(|key| source.shows(snapshot, *key, order)).count()
+    }
+    let look = &saved.look;
+    let order = Order {
+        by: look.sort,
+        reversed: look.reversed,
+        filter: look.filter.clone(),
+        faults: look.faults,
+        list: 0,
+    };
+    Some(match saved.of {
+        ListKind::Fleet => count(&super::fleet::AgentRows, snapshot, &order),
+        ListKind::Tasks => {
+            let newest = u32::try_from(LARGE).ok();
+            let rows = super::tasks::TaskRows { newest, ..super::tasks::TaskRows::default() };
+            count(&rows, snapshot, &order)
+        }
+        ListKind::Inbox => count(&super::inbox::WaitingRows, snapshot, &order),
+        ListKind::Problems => count(&super::problems::ProblemRows, snapshot, &order),
+        ListKind::Sources => count(&super::sources::SourceRows, snapshot, &order),
+        // What was on the wire is asked for only by whoever looks at it.
+        ListKind::Wire => return None,
+    })
 }
 
 /// Builds an order from nothing.
@@ -109,10 +251,10 @@ impl<R: Rows> Listing<R> {
     /// The order that is wanted now.
     pub fn order(&self) -> Order {
         Order {
-            by: self.state.sort,
-            reversed: self.state.reversed,
-            filter: self.state.filter.clone(),
-            faults: self.state.faults,
+            by: self.state.look.sort,
+            reversed: self.state.look.reversed,
+            filter: self.state.look.filter.clone(),
+            faults: self.state.look.faults,
             list: self.number,
         }
     }
@@ -231,9 +373,9 @@ impl<R: Rows> Listing<R> {
             Action::HalfUp => self.state.go(&self.rows, -half, lines),
             Action::First => self.state.first(),
             Action::Last => self.state.last(&self.rows, lines),
-            Action::Wide => self.state.wide = !self.state.wide,
+            Action::Wide => self.state.look.wide = !self.state.look.wide,
             Action::Details => self.state.details = !self.state.details,
-            Action::Faults => self.state.faults = !self.state.faults,
+            Action::Faults => self.state.look.faults = !self.state.look.faults,
             // What is being sorted or filtered is not what is shown yet.
             Action::Mark | Action::MarkAll | Action::MarkTo if self.is_building() => {}
             Action::Mark => {
@@ -249,25 +391,11 @@ impl<R: Rows> Listing<R> {
 
     /// Clears one thing: marks, then the filter, then the filter of faults. False if there was nothing.
     pub fn clear_one(&mut self) -> bool {
-        if !self.state.marks.is_empty() {
-            self.state.marks.clear();
-        } else if !self.state.filter.is_empty() {
-            self.state.filter = Filter::default();
-        } else if self.state.faults {
-            self.state.faults = false;
-        } else {
-            return false;
+        if self.state.marks.is_empty() {
+            return self.state.look.clear_one();
         }
+        self.state.marks.clear();
         true
-    }
-
-    /// Sorts by a column, if there is one of that letter.
-    pub fn sort(&mut self, letter: char) -> bool {
-        let known = R::COLUMNS.iter().any(|column| column.sort == Some(letter));
-        if known {
-            self.state.sort_by(letter);
-        }
-        known
     }
 
     /// Draws head and rows.
@@ -283,9 +411,7 @@ impl<R: Rows> Listing<R> {
             })
             .collect();
         let cursor = cursor.map_or(Cursor::Follows, Cursor::On);
-        let turned = R::highest_first(self.state.sort) == self.state.reversed;
-        let sort = Sort { by: self.state.sort, reversed: turned };
-        table::draw(canvas, area, R::COLUMNS, self.state.wide, sort, &rows, cursor);
+        table::draw(canvas, area, R::COLUMNS, &self.shown(shared, cursor), &rows);
     }
 
     /// The same as a part of another view: without a cursor.
@@ -293,29 +419,7 @@ impl<R: Rows> Listing<R> {
         let lines = usize::from(area.height.saturating_sub(1));
         let rows: Vec<Row> =
             self.rows.iter().take(lines).map(|key| self.source.row(canvas, shared, key)).collect();
-        let turned = R::highest_first(self.state.sort) == self.state.reversed;
-        let sort = Sort { by: self.state.sort, reversed: turned };
-        table::draw(canvas, area, R::COLUMNS, false, sort, &rows, Cursor::None);
-    }
-
-    /// A click on a line of the table; true if that row was selected already.
-    pub fn click(&mut self, area: Rect, y: u16) -> bool {
-        match y.checked_sub(area.y + 1) {
-            Some(line) if y < area.bottom() => self.state.click(usize::from(line)),
-            _ => false,
-        }
-    }
-
-    /// What is seen, as words.
-    pub fn table(&self, canvas: &Canvas<'_>, shared: &Shared) -> Vec<Vec<String>> {
-        let shown: Vec<usize> =
-            (0..R::COLUMNS.len()).filter(|at| self.state.wide || !R::COLUMNS[*at].wide).collect();
-        let head = shown.iter().map(|at| R::COLUMNS[*at].name.to_owned()).collect();
-        let rows = self.rows.iter().take(TABLE).map(|key| {
-            let row = self.source.row(canvas, shared, key);
-            shown.iter().map(|at| row.cells[*at].text.clone()).collect()
-        });
-        std::iter::once(head).chain(rows).collect()
+        table::draw(canvas, area, R::COLUMNS, &self.shown(shared, Cursor::None), &rows);
     }
 }
 

@@ -56,7 +56,13 @@ impl Screen for MessagesView {
         let facts = [span(format!("{} told", shared.messages.len()), Role::Quiet)];
         canvas.rule(area, area.y, Joint::Top, &[span("messages", Role::Title)], &facts);
         if shared.messages.is_empty() {
-            return empty(canvas, inside(area), false, &["Nothing was told yet.", "esc goes back."]);
+            return empty(
+                canvas,
+                shared,
+                inside(area),
+                false,
+                &["Nothing was told yet.", &format!("{} goes back.", shared.key(Action::Back))],
+            );
         }
         let pane = Self::pane(area);
         let lines = Self::lines(canvas, shared, usize::from(pane.width));

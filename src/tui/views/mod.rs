@@ -18,13 +18,102 @@ pub mod task;
 pub mod tasks;
 pub mod wire;
 
+use std::sync::Arc;
+
 use ratatui::layout::Rect;
+
+use listing::{List, Rows};
 
 use super::actions::Action;
 use super::model::{Shared, Step};
+use super::taste::SavedView;
 use super::widgets::canvas::{Canvas, Span};
+use super::widgets::filter::Filter;
+use super::widgets::list::Look;
 use super::widgets::sorted::Sorted;
+use super::widgets::table::Column;
 use crate::domain::id::{AgentKey, AttemptKey, JobId, JobKey, ProblemKey};
+
+/// The lists that can be saved as views, and whose columns can be chosen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ListKind {
+    /// Agents.
+    Fleet,
+    /// Tasks.
+    Tasks,
+    /// What waits for a person.
+    Inbox,
+    /// What is wrong.
+    Problems,
+    /// What was sent and received.
+    Wire,
+    /// Where agents are found.
+    Sources,
+}
+
+impl ListKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Fleet, Self::Tasks, Self::Inbox, Self::Problems, Self::Wire, Self::Sources];
+
+    /// Its name, as views and the configuration have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Tasks => "tasks",
+            Self::Inbox => "inbox",
+            Self::Problems => "problems",
+            Self::Wire => "wire",
+            Self::Sources => "sources",
+        }
+    }
+
+    /// Every column that it has.
+    pub fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Fleet => fleet::AgentRows::COLUMNS,
+            Self::Tasks => tasks::TaskRows::COLUMNS,
+            Self::Inbox => inbox::WaitingRows::COLUMNS,
+            Self::Problems => problems::ProblemRows::COLUMNS,
+            Self::Wire => wire::COLUMNS,
+            Self::Sources => sources::SourceRows::COLUMNS,
+        }
+    }
+
+    /// True for columns whose highest value comes first.
+    pub fn highest_first(self, by: char) -> bool {
+        match self {
+            Self::Fleet => fleet::AgentRows::highest_first(by),
+            Self::Tasks => tasks::TaskRows::highest_first(by),
+            Self::Inbox => inbox::WaitingRows::highest_first(by),
+            Self::Problems => problems::ProblemRows::highest_first(by),
+            Self::Wire => wire::highest_first(by),
+            Self::Sources => sources::SourceRows::highest_first(by),
+        }
+    }
+
+    /// The letter of the column that it is sorted by when it is opened.
+    pub fn usual_sort(self) -> char {
+        match self {
+            Self::Fleet | Self::Problems => 'S',
+            Self::Tasks => 'E',
+            Self::Inbox => 'W',
+            Self::Wire | Self::Sources => 'T',
+        }
+    }
+
+    /// Its view, of everything.
+    pub fn view(self) -> View {
+        match self {
+            Self::Fleet => fleet::FleetView::new().into(),
+            Self::Tasks => tasks::TasksView::new().into(),
+            Self::Inbox => inbox::InboxView::new().into(),
+            Self::Problems => problems::ProblemsView::new().into(),
+            Self::Wire => wire::WireView::new(None).into(),
+            Self::Sources => sources::SourcesView::new().into(),
+        }
+    }
+}
 
 /// What is under the cursor, for everything that acts on it, goes there or copies it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -82,23 +171,43 @@ pub trait Screen {
         false
     }
 
+    /// The list that it shows now, if it shows one: it is clicked, sorted, filtered and copied.
+    fn list(&self) -> Option<&dyn List> {
+        None
+    }
+
+    /// The same, to change it.
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        None
+    }
+
+    /// Where that list is, its head included.
+    fn list_area(&self, area: Rect) -> Rect {
+        inside(area)
+    }
+
     /// A click; true if it was on the row that was selected already.
-    fn click(&mut self, _shared: &Shared, _area: Rect, _x: u16, _y: u16) -> bool {
-        false
+    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
+        let area = self.list_area(area);
+        self.list_mut().is_some_and(|list| list.click(area, y))
     }
 
     /// Sorts by a column; false if there is no such column.
-    fn sort(&mut self, _letter: char) -> bool {
-        false
+    fn sort(&mut self, letter: char) -> bool {
+        self.list_mut().is_some_and(|list| list.sort(letter))
     }
 
     /// What is filtered or searched for.
     fn searched(&self) -> Option<String> {
-        None
+        self.list().map(|list| list.look().filter.text().to_owned())
     }
 
     /// Filters or searches.
-    fn search(&mut self, _text: &str, _shared: &Shared, _area: Rect) {}
+    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
+        if let Some(list) = self.list_mut() {
+            list.look_mut().filter = Filter::parse(text);
+        }
+    }
 
     /// What it must be told.
     fn wants(&self, _shared: &Shared) -> Wants {
@@ -114,8 +223,8 @@ pub trait Screen {
     fn indexed(&mut self, _order: &listing::Order, _rev: u64, _rows: &Sorted<AttemptKey>) {}
 
     /// The table that is shown, for the clipboard.
-    fn table(&self, _shared: &Shared) -> Option<Vec<Vec<String>>> {
-        None
+    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
+        self.list().map(|list| list.table(shared))
     }
 }
 
@@ -162,6 +271,15 @@ views! {
 }
 
 impl View {
+    /// A saved view.
+    pub fn saved(saved: &Arc<SavedView>) -> Self {
+        let mut view = saved.of.view();
+        if let Some(list) = view.screen_mut().list_mut() {
+            *list.look_mut() = Look::of(saved.clone());
+        }
+        view
+    }
+
     /// The page of a job, if it is there.
     pub fn job(shared: &Shared, key: JobKey) -> Option<Self> {
         let job = shared.snapshot.jobs.get(key).or_else(|| shared.latest.jobs.get(key))?;

@@ -2,9 +2,9 @@
 
 use ratatui::layout::Rect;
 
-use super::listing::{Listing, Order, Rows};
-use super::tasks::{TasksView, empty, list_facts, with_scratch};
-use super::{Screen, Target, View, about, inside, labelled};
+use super::listing::{List, Listing, Order, Rows};
+use super::tasks::{TasksView, empty, list_facts};
+use super::{ListKind, Screen, Target, View, about, inside, labelled};
 use crate::domain::id::{AttemptKey, ProblemKey};
 use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::snapshot::Snapshot;
@@ -14,7 +14,7 @@ use crate::tui::model::{Shared, Step};
 use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::filter::{Filter, Filtered};
+use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Column, Row, fixed, share};
 use crate::tui::widgets::text::{self, TextState};
@@ -87,6 +87,8 @@ fn hits(snapshot: &Snapshot, problem: &Problem) -> String {
 impl Rows for ProblemRows {
     type Key = ProblemKey;
 
+    const KIND: ListKind = ListKind::Problems;
+
     const COLUMNS: &'static [Column] = &[
         share("PROBLEM", 'P', 24, 6, 9),
         fixed("BEGAN", 'B', 9, 5),
@@ -119,7 +121,9 @@ impl Rows for ProblemRows {
         match by {
             'P' => text(headline(snapshot, problem)),
             'H' => text(hits(snapshot, problem)),
-            'B' | 'E' => SortKey::Number(problem.since.micros()),
+            'B' => SortKey::Number(problem.since.micros()),
+            // What is shown is an age: the youngest has the least.
+            'E' => SortKey::Pair(-problem.since.micros(), -i64::from(problem.number)),
             'I' => SortKey::Number(i64::from(problem.number)),
             'O' => {
                 text(problem.taken.as_ref().map(|taken| taken.by.line().into_string()).unwrap_or_default())
@@ -138,7 +142,7 @@ impl Rows for ProblemRows {
     }
 
     fn highest_first(by: char) -> bool {
-        matches!(by, 'B' | 'E' | 'I')
+        matches!(by, 'B' | 'I')
     }
 
     fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: ProblemKey) -> Row {
@@ -280,7 +284,13 @@ fn explain(
             lines.push(labelled("OVER", vec![span(text, Role::Ok)]));
         }
         None => {
-            lines.extend(about::wrapped("NEXT", &problem.next.line(), Role::You, width));
+            // What the core says has the usual key in front.
+            let next = problem.next.line();
+            let next = match next.strip_prefix("r: ") {
+                Some(rest) => format!("{}: {rest}", shared.key(Action::Again)),
+                None => next.into_string(),
+            };
+            lines.extend(about::wrapped("NEXT", &next, Role::You, width));
             lines.extend(about::wrapped("CLEARS", problem.kind.clears(), Role::Quiet, width));
         }
     }
@@ -333,18 +343,13 @@ impl Screen for ProblemsView {
         let open = not_over - muted;
         let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
         let first = format!("{open} open{muted} · {over} over lately");
-        canvas.rule(
-            area,
-            area.y,
-            Joint::Top,
-            &[span("problems", Role::Title)],
-            &list_facts(&self.list, shared, first),
-        );
+        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &list_facts(&self.list, shared, first));
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
+            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             return empty(
                 canvas,
+                shared,
                 list,
                 filtered,
                 &[
@@ -427,6 +432,18 @@ impl Screen for ProblemsView {
         keys
     }
 
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn list_area(&self, area: Rect) -> Rect {
+        self.parts(area).0
+    }
+
     fn target(&self, shared: &Shared) -> Target {
         let Some((key, problem)) = self.selected(shared) else { return Target::default() };
         let of_tasks = Kind::OF_TASKS.contains(&problem.kind);
@@ -441,26 +458,5 @@ impl Screen for ProblemsView {
         } else {
             Vec::new()
         }
-    }
-
-    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
-        let (list, _) = self.parts(area);
-        self.list.click(list, y)
-    }
-
-    fn sort(&mut self, letter: char) -> bool {
-        self.list.sort(letter)
-    }
-
-    fn searched(&self) -> Option<String> {
-        Some(self.list.state.filter.text().to_owned())
-    }
-
-    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
-        self.list.state.filter = Filter::parse(text);
-    }
-
-    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
-        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
     }
 }

@@ -3,9 +3,9 @@
 use ratatui::layout::Rect;
 
 use super::fleet::FleetView;
-use super::listing::{Listing, Order, Rows};
-use super::tasks::{empty, list_facts, with_scratch};
-use super::{Screen, Target, about, inside, labelled};
+use super::listing::{List, Listing, Order, Rows};
+use super::tasks::{empty, list_facts};
+use super::{ListKind, Screen, Target, about, inside, labelled};
 use crate::domain::discovery::{SourceHealth, SourceRow};
 use crate::domain::id::SourceKey;
 use crate::domain::snapshot::Snapshot;
@@ -16,7 +16,7 @@ use crate::tui::actions::Action;
 use crate::tui::model::{Shared, Step};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::filter::{Filter, Filtered};
+use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Column, Row, fixed, share};
 use crate::tui::widgets::text::{self, TextState};
@@ -64,13 +64,15 @@ fn error(row: &SourceRow) -> String {
 impl Rows for SourceRows {
     type Key = SourceKey;
 
+    const KIND: ListKind = ListKind::Sources;
+
     const COLUMNS: &'static [Column] = &[
         share("SOURCE", 'S', 14, 3, 9),
         fixed("KIND", 'K', 12, 4),
         share("WHERE", 'W', 14, 3, 3),
         fixed("STATE", 'T', 12, 8),
         fixed("SINCE", 'I', 9, 5),
-        fixed("AGENTS", 'G', 6, 6).right(),
+        fixed("AGENTS", 'A', 6, 6).right(),
         share("LAST ERROR", 'E', 12, 4, 7),
     ];
 
@@ -96,8 +98,9 @@ impl Rows for SourceRows {
             'S' => text(name(row)),
             'K' => text(row.spec.kind.as_str().into()),
             'W' => text(place(row)),
-            'I' => SortKey::Number(row.since.micros()),
-            'G' => SortKey::Number(i64::from(row.agents)),
+            // What is shown is an age: the youngest has the least.
+            'I' => SortKey::Number(-row.since.micros()),
+            'A' => SortKey::Number(i64::from(row.agents)),
             'E' => text(error(row)),
             // What fails first, then in the order configured.
             _ => SortKey::Pair(-(row.health as i64), i64::from(key.0)),
@@ -105,7 +108,7 @@ impl Rows for SourceRows {
     }
 
     fn highest_first(by: char) -> bool {
-        matches!(by, 'I' | 'G')
+        by == 'A'
     }
 
     fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: SourceKey) -> Row {
@@ -224,12 +227,13 @@ impl Screen for SourcesView {
         let failing = shared.snapshot.sources.iter().filter(|(_, row)| failing(row)).count();
         let first = format!("{count} configured · {failing} failing");
         let facts = list_facts(&self.list, shared, first);
-        canvas.rule(area, area.y, Joint::Top, &[span("sources", Role::Title)], &facts);
+        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
+            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             return empty(
                 canvas,
+                shared,
                 list,
                 filtered,
                 &[
@@ -286,28 +290,19 @@ impl Screen for SourcesView {
         ]
     }
 
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn list_area(&self, area: Rect) -> Rect {
+        self.parts(area).0
+    }
+
     fn target(&self, _shared: &Shared) -> Target {
         Target::default()
-    }
-
-    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
-        let (list, _) = self.parts(area);
-        self.list.click(list, y)
-    }
-
-    fn sort(&mut self, letter: char) -> bool {
-        self.list.sort(letter)
-    }
-
-    fn searched(&self) -> Option<String> {
-        Some(self.list.state.filter.text().to_owned())
-    }
-
-    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
-        self.list.state.filter = Filter::parse(text);
-    }
-
-    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
-        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
     }
 }

@@ -434,6 +434,7 @@ impl Screen for TaskView {
             canvas.rule(area, area.y, Joint::Top, &[span("task", Role::Title)], &[]);
             return empty(
                 canvas,
+                shared,
                 inside(area),
                 false,
                 &[
@@ -676,7 +677,7 @@ impl TaskView {
         }
         if let Some(doubt) = tasks::doubt(attempt) {
             add(doubt, Role::Warn);
-        } else if let Some(next) = tasks::next_step(attempt) {
+        } else if let Some(next) = tasks::next_step(shared, attempt) {
             add(next, Role::You);
         } else if let Some(context) = attempt.task.as_ref().and_then(|task| task.context.as_ref()) {
             add(format!("context {}", context.0.shortened(12)), Role::Quiet);

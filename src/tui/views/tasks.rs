@@ -2,8 +2,8 @@
 
 use ratatui::layout::Rect;
 
-use super::listing::{Listing, Order, Rows};
-use super::{Screen, Target, View, about, inside, labelled};
+use super::listing::{List, Listing, Order, Rows};
+use super::{ListKind, Screen, Target, View, about, inside, labelled};
 use crate::domain::id::{AgentKey, AttemptKey, ContextId};
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::snapshot::Snapshot;
@@ -105,6 +105,8 @@ impl TaskRows {
 impl Rows for TaskRows {
     type Key = AttemptKey;
 
+    const KIND: ListKind = ListKind::Tasks;
+
     const MANY: bool = true;
 
     const COLUMNS: &'static [Column] = &[
@@ -120,6 +122,15 @@ impl Rows for TaskRows {
         fixed("OUT", 'O', 7, 1).right().wide(),
         share("CONTEXT", 'C', 8, 1, 1).wide(),
     ];
+
+    fn as_filter(&self, snapshot: &Snapshot) -> String {
+        let agent = self.agent.and_then(|key| snapshot.agents.get(key)).map(|agent| agent.name.line());
+        // A filter has no spaces: the first word of a name is what it can say of it.
+        let agent = agent.as_ref().and_then(|name| name.split_whitespace().next());
+        let agent = agent.map(|name| format!("agent={name}"));
+        let context = self.context.as_ref().map(|context| format!("context={context}"));
+        agent.into_iter().chain(context).collect::<Vec<_>>().join(" ")
+    }
 
     fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = AttemptKey> + 's> {
         let oldest = self.oldest(snapshot);
@@ -173,7 +184,8 @@ impl Rows for TaskRows {
             'J' => text(job.map(|job| job.title.line().into_string())),
             'A' => text(snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string())),
             'S' => SortKey::Pair(state_rank(attempt), -micros(attempt.created)),
-            'L' => SortKey::Number(attempt.task.as_ref().map_or(0, |task| micros(task.last_sign))),
+            // What is shown is an age: the youngest has the least.
+            'L' => SortKey::Number(attempt.task.as_ref().map_or(0, |task| -micros(task.last_sign))),
             'M' => SortKey::Pair(i64::from(attempt.number), micros(attempt.created)),
             'F' => text(job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string())),
             'K' => text(job.and_then(|job| job.skill.as_ref()).map(|skill| skill.line().into_string())),
@@ -184,12 +196,12 @@ impl Rows for TaskRows {
             'C' => {
                 text(attempt.task.as_ref().and_then(|task| task.context.as_ref()).map(ToString::to_string))
             }
-            _ => SortKey::Number(micros(attempt.created)),
+            _ => SortKey::Pair(-micros(attempt.created), -i64::from(key.0)),
         }
     }
 
     fn highest_first(by: char) -> bool {
-        matches!(by, 'E' | 'L' | 'M' | 'O')
+        matches!(by, 'M' | 'O')
     }
 
     fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AttemptKey) -> Row {
@@ -262,7 +274,7 @@ pub fn explain(canvas: &Canvas<'_>, shared: &Shared, attempt: &Attempt, width: u
     if let Some(cause) = &attempt.cause {
         lines.extend(about::wrapped("because", &cause.to_string(), Role::Plain, width));
     }
-    if let Some(next) = next_step(attempt) {
+    if let Some(next) = next_step(shared, attempt) {
         lines.extend(about::wrapped("next", &next, Role::You, width));
     }
     lines.push(labelled("ids", ids(attempt, job)));
@@ -298,9 +310,11 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
 }
 
 /// What a person can do about an attempt, if anything.
-pub fn next_step(attempt: &Attempt) -> Option<String> {
+pub fn next_step(shared: &Shared, attempt: &Attempt) -> Option<String> {
+    let key = |action| shared.key(action);
     if attempt.phase == Phase::Uncertain {
-        return Some("r: send it once more with the same id, or take it as lost".into());
+        let again = key(Action::Again);
+        return Some(format!("{again}: send it once more with the same id, or take it as lost"));
     }
     if let Some(cause) = attempt.cause.as_ref().filter(|_| attempt.task.is_none()) {
         return Some(cause.next_step().to_owned());
@@ -308,15 +322,26 @@ pub fn next_step(attempt: &Attempt) -> Option<String> {
     let task = attempt.task.as_ref()?;
     if attempt.needs_you() {
         return Some(match task.state {
-            TaskState::AuthRequired => "sign in where it says, then a: tell it".into(),
-            _ => "a: answer it".into(),
+            TaskState::AuthRequired => {
+                format!("sign in where it says, then {}: tell it", key(Action::Answer))
+            }
+            _ => format!("{}: answer it", key(Action::Answer)),
         });
     }
     match task.verdict? {
-        Verdict::Silent | Verdict::Stalled => Some("ctrl-r: ask it now; x: end it; e: send a copy".into()),
+        Verdict::Silent | Verdict::Stalled => Some(format!(
+            "{}: ask it now; {}: end it; {}: send a copy",
+            key(Action::Check),
+            key(Action::Cancel),
+            key(Action::EditCopy)
+        )),
         Verdict::Stale => Some("it is asked again as soon as its agent answers".into()),
-        Verdict::Conflict => Some("i: what it sent; the wire view has both answers".into()),
-        Verdict::Lost => Some("e: send a copy; the agent drops tasks when it restarts".into()),
+        Verdict::Conflict => {
+            Some(format!("{}: what it sent; the wire view has both answers", key(Action::Raw)))
+        }
+        Verdict::Lost => {
+            Some(format!("{}: send a copy; the agent drops tasks when it restarts", key(Action::EditCopy)))
+        }
     }
 }
 
@@ -335,7 +360,7 @@ impl TasksView {
 
     /// True if it is about all tasks.
     pub fn is_all(&self) -> bool {
-        self.list.source == TaskRows::default()
+        self.list.source == TaskRows::default() && self.list.state.look.saved.is_none()
     }
 
     /// The tasks of one conversation.
@@ -354,7 +379,7 @@ impl TasksView {
     /// Shows what a filter lets through.
     #[must_use]
     pub fn filtered(mut self, text: &str) -> Self {
-        self.list.state.filter = Filter::parse(text);
+        self.list.state.look.filter = Filter::parse(text);
         self
     }
 
@@ -390,11 +415,11 @@ pub fn list_facts<R: Rows>(list: &Listing<R>, shared: &Shared, first: String) ->
     if !list.state.marks.is_empty() {
         facts.push(span(format!(" · {} marked", list.state.marks.len()), Role::You));
     }
-    if list.state.faults {
+    if list.state.look.faults {
         facts.push(span(" · faults only", Role::You));
     }
-    if !list.state.filter.is_empty() {
-        facts.push(span(format!(" · filter {}", list.state.filter.text()), Role::You));
+    if !list.state.look.filter.is_empty() {
+        facts.push(span(format!(" · filter {}", list.state.look.filter.text()), Role::You));
     }
     if list.state.new_above > 0 {
         facts.push(span(format!(" · {} {} new", shared.glyphs().more, list.state.new_above), Role::You));
@@ -413,7 +438,7 @@ impl Screen for TasksView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let mut title = vec![span("tasks", Role::Title)];
+        let mut title = self.list.title();
         if let Some(name) = &self.agent_name {
             title.push(span(format!(" of {name}"), Role::Title));
         }
@@ -423,7 +448,7 @@ impl Screen for TasksView {
         let live: u32 = shared.snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
         let whole = self.list.source.agent.is_none() && self.list.source.context.is_none();
         let shown = format::count(self.list.rows.len());
-        let first = if whole && self.list.state.filter.is_empty() && !self.list.state.faults {
+        let first = if whole && self.list.state.look.filter.is_empty() && !self.list.state.look.faults {
             format!("{} live of {shown}", format::count(live as usize))
         } else {
             format!("{shown} of {}", format::count(shared.snapshot.attempts.len()))
@@ -431,14 +456,18 @@ impl Screen for TasksView {
         canvas.rule(area, area.y, Joint::Top, &title, &list_facts(&self.list, shared, first));
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.filter.is_empty() || self.list.state.faults;
+            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             empty(
                 canvas,
+                shared,
                 list,
                 filtered,
                 &[
                     "No tasks yet.",
-                    "n sends one; tasks that others send appear by themselves where the agent lists its tasks.",
+                    &format!(
+                        "{} sends one; tasks that others send appear by themselves where the agent lists its tasks.",
+                        shared.key(Action::New)
+                    ),
                 ],
             );
         } else {
@@ -495,6 +524,18 @@ impl Screen for TasksView {
         ]
     }
 
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn list_area(&self, area: Rect) -> Rect {
+        self.parts(area).0
+    }
+
     fn target(&self, shared: &Shared) -> Target {
         let attempt = self.list.target();
         let agent = attempt.and_then(|key| shared.snapshot.attempts.get(key)).map(|attempt| attempt.agent);
@@ -509,23 +550,6 @@ impl Screen for TasksView {
         self.list.state.marks.iter().copied().collect()
     }
 
-    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
-        let (list, _) = self.parts(area);
-        self.list.click(list, y)
-    }
-
-    fn sort(&mut self, letter: char) -> bool {
-        self.list.sort(letter)
-    }
-
-    fn searched(&self) -> Option<String> {
-        Some(self.list.state.filter.text().to_owned())
-    }
-
-    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
-        self.list.state.filter = Filter::parse(text);
-    }
-
     fn index(&mut self) -> Option<Work> {
         let order = self.list.work()?;
         Some(Work { source: self.list.source.clone(), order })
@@ -533,10 +557,6 @@ impl Screen for TasksView {
 
     fn indexed(&mut self, order: &Order, rev: u64, rows: &Sorted<AttemptKey>) {
         self.list.built(order, rev, rows);
-    }
-
-    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
-        Some(with_scratch(shared, |canvas| self.list.table(canvas, shared)))
     }
 }
 
@@ -547,8 +567,9 @@ pub fn with_scratch<T>(shared: &Shared, draw: impl FnOnce(&Canvas<'_>) -> T) -> 
 }
 
 /// Says why a list is empty, and what to press.
-pub fn empty(canvas: &mut Canvas<'_>, area: Rect, filtered: bool, why: &[&str]) {
-    let filtered_words = ["Nothing here passes the filter.", "esc clears it."];
+pub fn empty(canvas: &mut Canvas<'_>, shared: &Shared, area: Rect, filtered: bool, why: &[&str]) {
+    let clears = format!("{} clears it.", shared.key(Action::Back));
+    let filtered_words = ["Nothing here passes the filter.", clears.as_str()];
     let why: &[&str] = if filtered { &filtered_words } else { why };
     let lines = why.iter().flat_map(|line| text::wrap(line, usize::from(area.width.saturating_sub(4))));
     let from = area.y + 1 + area.height.saturating_sub(4) / 3;

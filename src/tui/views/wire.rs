@@ -2,9 +2,11 @@
 
 use ratatui::layout::Rect;
 
-use super::tasks::{empty, with_scratch};
-use super::{Screen, Target, View, Wants, inside, raw};
+use super::listing::List;
+use super::tasks::empty;
+use super::{ListKind, Screen, Target, View, Wants, inside, raw};
 use crate::domain::id::AgentKey;
+use crate::domain::snapshot::Snapshot;
 use crate::net::tap::{Frame, Kind, Tap};
 use crate::tui::actions::Action;
 use crate::tui::format;
@@ -12,21 +14,26 @@ use crate::tui::model::{Shared, Step};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
-use crate::tui::widgets::list::ListState;
+use crate::tui::widgets::list::{ListState, Look};
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{self, Column, Cursor, Row, Sort, fixed, share};
+use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, fixed, share};
 use crate::tui::widgets::text::{self, TextState};
 
 /// Names a frame.
 type Key = (AgentKey, u64);
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     fixed("TIME", 'T', 12, 6),
     share("AGENT", 'A', 10, 1, 5),
     fixed("CALL", 'C', 5, 2).right(),
     share("FRAME", 'F', 24, 6, 9),
     fixed("SIZE", 'S', 7, 3).right(),
 ];
+
+/// True for columns whose highest value comes first.
+pub(super) fn highest_first(by: char) -> bool {
+    matches!(by, 'T' | 'C' | 'S')
+}
 
 struct Seen<'s>(&'s Shared, AgentKey, &'s Frame);
 
@@ -68,7 +75,7 @@ pub struct WireView {
     rows: Sorted<Key>,
     state: ListState<Key>,
     seen: u64,
-    built: Option<(u64, Filter, bool)>,
+    built: Option<(u64, Filter, char, bool)>,
 }
 
 impl WireView {
@@ -174,13 +181,51 @@ fn whole(frame: &Frame) -> Vec<Vec<Span>> {
     lines
 }
 
+impl List for WireView {
+    fn kind(&self) -> ListKind {
+        ListKind::Wire
+    }
+
+    fn look(&self) -> &Look {
+        &self.state.look
+    }
+
+    fn look_mut(&mut self) -> &mut Look {
+        &mut self.state.look
+    }
+
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn as_filter(&self, snapshot: &Snapshot) -> String {
+        let agent = self.agent.and_then(|key| snapshot.agents.get(key)).map(|agent| agent.name.line());
+        let word = agent.as_ref().and_then(|name| name.split_whitespace().next());
+        word.map(|name| format!("agent={name}")).unwrap_or_default()
+    }
+
+    fn click_line(&mut self, line: usize) -> bool {
+        self.state.click(line)
+    }
+
+    fn table(&self, shared: &Shared) -> Vec<Vec<String>> {
+        let shown = self.shown(shared, Cursor::None).columns;
+        let head = shown.iter().map(|at| COLUMNS[*at].name.to_owned()).collect();
+        let rows: Vec<Key> = self.rows.iter().collect();
+        let rows = Self::drawn(shared, &rows);
+        let cells = rows.into_iter().map(|row| shown.iter().map(|at| row.cells[*at].text.clone()).collect());
+        std::iter::once(head).chain(cells).collect()
+    }
+}
+
 impl Screen for WireView {
     fn word(&self) -> &'static str {
         "wire"
     }
 
     fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
-        let wanted = (shared.wire.count, self.state.filter.clone(), self.state.reversed);
+        let look = &self.state.look;
+        let wanted = (shared.wire.count, look.filter.clone(), look.sort, look.reversed);
         let mut visible = false;
         if self.built.as_ref() != Some(&wanted) && shared.wire.agent == self.agent {
             let order = |agent: AgentKey, frame: &Frame, by: char| match by {
@@ -194,11 +239,10 @@ impl Screen for WireView {
                 .wire
                 .frames
                 .iter()
-                .filter(|(agent, frame)| self.state.filter.passes(&Seen(shared, *agent, frame)))
-                .map(|(agent, frame)| (order(*agent, frame, self.state.sort), (*agent, frame.number)));
+                .filter(|(agent, frame)| look.filter.passes(&Seen(shared, *agent, frame)))
+                .map(|(agent, frame)| (order(*agent, frame, look.sort), (*agent, frame.number)));
             let before = self.rows.len();
-            let rows =
-                Sorted::build(passing, matches!(self.state.sort, 'T' | 'C' | 'S') != self.state.reversed);
+            let rows = Sorted::build(passing, highest_first(look.sort) != look.reversed);
             let new: Vec<Key> = rows.iter().filter(|key| !self.rows.contains(*key)).collect();
             self.rows = rows;
             if before > 0 {
@@ -215,14 +259,14 @@ impl Screen for WireView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let mut title = vec![span("wire", Role::Title)];
+        let mut title = self.title();
         if let Some(agent) = self.agent {
             title.push(span(format!(" of {}", agent_name(shared, agent)), Role::Title));
         }
         let mut facts =
             vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
-        if !self.state.filter.is_empty() {
-            facts.push(span(format!(" · filter {}", self.state.filter.text()), Role::You));
+        if !self.state.look.filter.is_empty() {
+            facts.push(span(format!(" · filter {}", self.state.look.filter.text()), Role::You));
         }
         if self.state.new_above > 0 {
             facts.push(span(format!(" · {} {} new", shared.glyphs().more, self.state.new_above), Role::You));
@@ -232,20 +276,23 @@ impl Screen for WireView {
         if self.rows.is_empty() {
             return empty(
                 canvas,
+                shared,
                 list,
-                !self.state.filter.is_empty(),
+                !self.state.look.filter.is_empty(),
                 &[
                     "Nothing was on the wire yet.",
-                    "The last 128 frames of each agent are kept while this program runs; ctrl-r on an agent makes some.",
+                    &format!(
+                        "The last 128 frames of each agent are kept while this program runs; {} on an agent makes some.",
+                        shared.key(Action::Check)
+                    ),
                 ],
             );
         }
         let lines = usize::from(list.height.saturating_sub(1));
         let (window, cursor) = self.state.window(&self.rows, lines);
         let rows = Self::drawn(shared, &window);
-        let newest = matches!(self.state.sort, 'T' | 'C' | 'S') == self.state.reversed;
-        let sort = Sort { by: self.state.sort, reversed: newest };
-        table::draw(canvas, list, COLUMNS, true, sort, &rows, cursor.map_or(Cursor::Follows, Cursor::On));
+        let shown = self.shown(shared, cursor.map_or(Cursor::Follows, Cursor::On));
+        table::draw(canvas, list, COLUMNS, &Shown { wide: true, ..shown }, &rows);
         if let (Some(pane), Some((agent, frame))) = (below, self.target_frame(shared)) {
             let whole_rule = Rect { x: area.x, width: area.width, ..pane };
             let title = [span(format!("{} {}", agent_name(shared, agent), word(frame.kind)), Role::Title)];
@@ -280,7 +327,8 @@ impl Screen for WireView {
                 let view = raw::RawView::lines(title, whole(frame), target);
                 return Some(vec![Step::Open(Box::new(view.into()))]);
             }
-            Action::Back if !self.state.filter.is_empty() => self.state.filter = Filter::default(),
+            Action::Wide => self.state.look.wide = !self.state.look.wide,
+            Action::Back => return self.state.look.clear_one().then(Vec::new),
             _ => return None,
         }
         Some(Vec::new())
@@ -298,46 +346,25 @@ impl Screen for WireView {
         ]
     }
 
+    fn list(&self) -> Option<&dyn List> {
+        Some(self)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(self)
+    }
+
+    fn list_area(&self, area: Rect) -> Rect {
+        self.parts(area).0
+    }
+
     fn target(&self, shared: &Shared) -> Target {
         let agent = self.target_frame(shared).map(|(agent, _)| agent).or(self.agent);
         Target { agent, ..Target::default() }
     }
 
-    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
-        let (list, _) = self.parts(area);
-        match y.checked_sub(list.y + 1) {
-            Some(line) if y < list.bottom() => self.state.click(usize::from(line)),
-            _ => false,
-        }
-    }
-
-    fn sort(&mut self, letter: char) -> bool {
-        let known = COLUMNS.iter().any(|column| column.sort == Some(letter));
-        if known {
-            self.state.sort_by(letter);
-            self.built = None;
-        }
-        known
-    }
-
-    fn searched(&self) -> Option<String> {
-        Some(self.state.filter.text().to_owned())
-    }
-
-    fn search(&mut self, text: &str, _shared: &Shared, _area: Rect) {
-        self.state.filter = Filter::parse(text);
-    }
-
     fn wants(&self, _shared: &Shared) -> Wants {
         Wants { wire: Some(self.agent), ..Wants::default() }
-    }
-
-    fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {
-        let head = COLUMNS.iter().map(|column| column.name.to_owned()).collect();
-        let rows: Vec<Key> = self.rows.iter().collect();
-        let rows = with_scratch(shared, |_| Self::drawn(shared, &rows));
-        let cells = rows.into_iter().map(|row| row.cells.into_iter().map(|cell| cell.text).collect());
-        Some(std::iter::once(head).chain(cells).collect())
     }
 }
 

@@ -51,7 +51,8 @@ impl Filter {
         if self.terms.is_empty() {
             return true;
         }
-        let words = row.words();
+        // To find all words costs more than to find one value, and most filters name their column.
+        let words = if self.terms.iter().any(Term::wants_words) { row.words() } else { Vec::new() };
         self.terms.iter().all(|term| term.passes(row, &words))
     }
 }
@@ -73,6 +74,14 @@ fn term(word: &str) -> Option<Term> {
 }
 
 impl Term {
+    fn wants_words(&self) -> bool {
+        match self {
+            Self::Has(_) | Self::Near(_) => true,
+            Self::Not(term) => term.wants_words(),
+            Self::Key(..) => false,
+        }
+    }
+
     fn passes(&self, row: &impl Filtered, words: &[String]) -> bool {
         match self {
             Self::Has(text) => words.iter().any(|word| contains_ignore_case(word, text)),

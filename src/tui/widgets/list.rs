@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use super::filter::Filter;
 use super::sorted::Sorted;
+use crate::tui::taste::SavedView;
 
-/// Where somebody is in a list, and how it is shown.
-#[derive(Clone, Debug)]
-pub struct ListState<K> {
-    /// The row under the cursor; none: the top is followed, nothing is selected yet.
-    pub selected: Option<K>,
-    /// The line of the cursor, from the top of the list.
-    pub line: usize,
+/// What a list shows, and in which order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
     /// What is shown.
     pub filter: Filter,
     /// Only what is wrong or in doubt.
@@ -23,6 +21,73 @@ pub struct ListState<K> {
     pub reversed: bool,
     /// All columns.
     pub wide: bool,
+    /// Which columns, by their number; none: those that the list usually shows.
+    pub columns: Option<Vec<usize>>,
+    /// The saved view that it began as.
+    pub saved: Option<Arc<SavedView>>,
+}
+
+impl Look {
+    /// Everything, sorted by a column.
+    pub fn new(sort: char) -> Self {
+        Self {
+            filter: Filter::default(),
+            faults: false,
+            sort,
+            reversed: false,
+            wide: false,
+            columns: None,
+            saved: None,
+        }
+    }
+
+    /// As it was saved.
+    pub fn of(saved: Arc<SavedView>) -> Self {
+        Self { saved: Some(saved.clone()), ..saved.look.clone() }
+    }
+
+    /// True if something is left out.
+    pub fn leaves_out(&self) -> bool {
+        self.faults || !self.filter.is_empty()
+    }
+
+    /// Sorts by a column; again turns it round.
+    pub fn sort_by(&mut self, letter: char) {
+        if self.sort == letter {
+            self.reversed = !self.reversed;
+        } else {
+            self.sort = letter;
+            self.reversed = false;
+        }
+    }
+
+    /// Takes the filter away, then the filter of faults: to what was saved, or to nothing. False if there was
+    /// nothing.
+    pub fn clear_one(&mut self) -> bool {
+        let (filter, faults) = match &self.saved {
+            Some(saved) => (saved.look.filter.clone(), saved.look.faults),
+            None => (Filter::default(), false),
+        };
+        if self.filter != filter {
+            self.filter = filter;
+        } else if self.faults != faults {
+            self.faults = faults;
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// Where somebody is in a list, and how it is shown.
+#[derive(Clone, Debug)]
+pub struct ListState<K> {
+    /// The row under the cursor; none: the top is followed, nothing is selected yet.
+    pub selected: Option<K>,
+    /// The line of the cursor, from the top of the list.
+    pub line: usize,
+    /// What is shown, and in which order.
+    pub look: Look,
     /// The selected row is explained below.
     pub details: bool,
     /// Marked rows; marks survive filters.
@@ -40,11 +105,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         Self {
             selected: None,
             line: 0,
-            filter: Filter::default(),
-            faults: false,
-            sort,
-            reversed: false,
-            wide: false,
+            look: Look::new(sort),
             details: true,
             marks: BTreeSet::new(),
             last_mark: None,
@@ -178,16 +239,6 @@ impl<K: Copy + Ord + Hash> ListState<K> {
                 same
             }
             None => false,
-        }
-    }
-
-    /// Sorts by a column; again turns it round.
-    pub fn sort_by(&mut self, letter: char) {
-        if self.sort == letter {
-            self.reversed = !self.reversed;
-        } else {
-            self.sort = letter;
-            self.reversed = false;
         }
     }
 

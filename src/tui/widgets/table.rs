@@ -38,6 +38,11 @@ pub const fn share(name: &'static str, sort: char, least: u16, share: u16, keep:
 }
 
 impl Column {
+    /// Its name in the configuration: `last-sign`.
+    pub fn word(&self) -> String {
+        self.name.to_ascii_lowercase().replace(' ', "-")
+    }
+
     /// The same for numbers.
     #[must_use]
     pub const fn right(self) -> Self {
@@ -94,9 +99,22 @@ const MARGIN: u16 = 4;
 /// Columns worth this or less come only once the others have what they want.
 const LUXURY: u8 = 3;
 
-/// Which columns fit, and how wide they are.
-pub fn fit(columns: &[Column], width: u16, wide: bool) -> Vec<(usize, u16)> {
-    let mut shown: Vec<usize> = (0..columns.len()).filter(|at| wide || !columns[*at].wide).collect();
+/// What is shown of a table, and how.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The columns by their number, in order.
+    pub columns: Vec<usize>,
+    /// All columns were asked for.
+    pub wide: bool,
+    /// How rows are sorted.
+    pub sort: Sort,
+    /// Where the cursor is.
+    pub cursor: Cursor,
+}
+
+/// Which columns of those that are wanted fit, and how wide they are.
+pub fn fit(columns: &[Column], wanted: &[usize], width: u16, wide: bool) -> Vec<(usize, u16)> {
+    let mut shown: Vec<usize> = wanted.to_vec();
     let room = width.saturating_sub(MARGIN);
     let needs = |shown: &[usize]| -> u16 {
         shown.iter().map(|at| columns[*at].least + 1).sum::<u16>().saturating_sub(1)
@@ -133,30 +151,23 @@ pub fn fit(columns: &[Column], width: u16, wide: bool) -> Vec<(usize, u16)> {
 }
 
 /// Draws a table: its head, then its rows.
-pub fn draw(
-    canvas: &mut Canvas<'_>,
-    area: Rect,
-    columns: &[Column],
-    wide: bool,
-    sort: Sort,
-    rows: &[Row],
-    cursor: Cursor,
-) {
+pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Shown, rows: &[Row]) {
     if area.height == 0 || area.width < MARGIN {
         return;
     }
-    let fitting = fit(columns, area.width, wide);
+    let Shown { columns: wanted, wide, sort, cursor } = shown;
+    let fitting = fit(columns, wanted, area.width, *wide);
     let mut x = area.x + MARGIN - 1;
     for (at, width) in &fitting {
-        head(canvas, x, area.y, &columns[*at], *width, sort);
+        head(canvas, x, area.y, &columns[*at], *width, *sort);
         x += width + 1;
     }
     for (line, row) in rows.iter().take(usize::from(area.height - 1)).enumerate() {
         let y = area.y + 1 + u16::try_from(line).unwrap_or(u16::MAX);
-        let here = matches!(cursor, Cursor::On(at) if at == line);
+        let here = matches!(cursor, Cursor::On(at) if *at == line);
         if here {
             canvas.put(area.x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-        } else if cursor == Cursor::Follows && line == 0 {
+        } else if *cursor == Cursor::Follows && line == 0 {
             canvas.put(area.x, y, canvas.theme.glyphs.cursor, Role::Quiet, 1);
         }
         if row.marked {
@@ -217,12 +228,21 @@ mod tests {
             fixed("FROM", 'F', 8, 1).wide(),
         ];
         let names = |width, wide| -> Vec<_> {
-            fit(&columns, width, wide).into_iter().map(|(at, width)| (columns[at].name, width)).collect()
+            let wanted: Vec<usize> = (0..columns.len()).filter(|at| wide || !columns[*at].wide).collect();
+            fit(&columns, &wanted, width, wide)
+                .into_iter()
+                .map(|(at, width)| (columns[at].name, width))
+                .collect()
         };
         assert_eq!(names(43, false), [("TASK", 5), ("JOB", 12), ("AGENT", 9), ("STATE", 10)]);
         assert_eq!(names(31, false), [("TASK", 5), ("JOB", 10), ("STATE", 10)]);
         assert_eq!(names(30, false), [("TASK", 5), ("JOB", 20)]);
         assert_eq!(names(10, false), [("TASK", 5)]);
         assert_eq!(names(60, true).len(), 5);
+        // Another order is another order; what is worth little still goes first.
+        let turned: Vec<_> = fit(&columns, &[3, 4, 0], 43, false).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(turned, [3, 4, 0]);
+        let narrow: Vec<_> = fit(&columns, &[3, 4, 0], 22, false).into_iter().map(|(at, _)| at).collect();
+        assert_eq!(narrow, [3, 0]);
     }
 }

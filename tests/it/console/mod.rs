@@ -6,6 +6,7 @@ mod picture;
 pub(crate) mod pty;
 mod scene;
 mod screens;
+mod taste;
 
 use std::sync::Arc;
 

@@ -1,0 +1,329 @@
+//! Which key does what: the table of actions, with what the configuration says otherwise.
+
+use super::actions::Action;
+use super::keymap::Chord;
+use super::taste::{Word, Wrong};
+use super::views::ListKind;
+use crate::domain::text::{Untrusted, nearest};
+
+/// What a card understands itself: an action that opens a card cannot be done by pressing its key twice.
+const IN_CARDS: [&str; 2] = ["y", "enter"];
+
+/// What fields and the composer understand themselves.
+const IN_FIELDS: [&str; 25] = [
+    "enter",
+    "esc",
+    "tab",
+    "shift-tab",
+    "up",
+    "down",
+    "left",
+    "right",
+    "home",
+    "end",
+    "alt-enter",
+    "ctrl-a",
+    "ctrl-e",
+    "ctrl-k",
+    "ctrl-n",
+    "ctrl-p",
+    "ctrl-r",
+    "ctrl-s",
+    "ctrl-u",
+    "ctrl-w",
+    "ctrl-x",
+    "pgup",
+    "pgdn",
+    "insert",
+    "ctrl-d",
+];
+
+/// A key as it is pressed and as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Key {
+    chord: Chord,
+    shown: String,
+}
+
+/// The keys of every action.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Keys {
+    /// By the number of the action.
+    of: Vec<Vec<Key>>,
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        let of = |action: &Action| {
+            let named = action.keys().iter().filter_map(|key| Chord::parse(key));
+            named.map(Key::from).collect()
+        };
+        Self { of: Action::ALL.iter().map(of).collect() }
+    }
+}
+
+impl From<Chord> for Key {
+    fn from(chord: Chord) -> Self {
+        Self { chord, shown: chord.to_string() }
+    }
+}
+
+/// What the configuration wants of an action: its name, then its keys.
+pub type Wish<'w> = (Word<'w>, Vec<Word<'w>>);
+
+impl Keys {
+    /// The table with what the configuration says otherwise, and all that is wrong with that.
+    pub fn with(wishes: &[Wish<'_>]) -> (Self, Vec<Wrong>) {
+        let mut keys = Self::default();
+        let mut wrong = Vec::new();
+        let mut lines: Vec<Option<usize>> = vec![None; Action::ALL.len()];
+        for (name, words) in wishes {
+            let fault = |what: String| Wrong::new(name.line, format!("keys.{}", name.text), what);
+            let Some(action) = Action::named(name.text) else {
+                let known: Vec<&str> = Action::ALL.iter().map(|action| action.word()).collect();
+                let near = nearest(name.text, &known).map(|near| format!("did you mean {near}? "));
+                let near = near.unwrap_or_default();
+                wrong.push(fault(format!("is no action; {near}quarterdeck config keys lists them")));
+                continue;
+            };
+            lines[action as usize] = Some(name.line);
+            let mut bound: Vec<Key> = Vec::new();
+            for word in words {
+                let at = |what: String| Wrong::new(word.line, format!("keys.{}", name.text), what);
+                match Chord::read(word.text) {
+                    Err(what) => wrong.push(at(Untrusted::from(what).line().into_string())),
+                    Ok(chord) if bound.iter().any(|key| key.chord == chord) => {
+                        wrong.push(at(format!("names {chord} twice")));
+                    }
+                    Ok(chord) => {
+                        if let Some(what) = unfit(action, chord) {
+                            wrong.push(at(what));
+                        }
+                        bound.push(chord.into());
+                    }
+                }
+            }
+            keys.of[action as usize] = bound;
+        }
+        // What cannot be read says nothing of what is missing.
+        if wrong.is_empty() {
+            keys.clashes(&lines, &mut wrong);
+        }
+        if wrong.is_empty() {
+            keys.missing(&lines, &mut wrong);
+        }
+        (keys, wrong)
+    }
+
+    /// One key for two actions in the same place.
+    fn clashes(&self, lines: &[Option<usize>], wrong: &mut Vec<Wrong>) {
+        for (at, one) in Action::ALL.iter().enumerate() {
+            for other in &Action::ALL[at + 1..] {
+                // In a text the one means something, elsewhere the other.
+                if one.is_of_text() != other.is_of_text() {
+                    continue;
+                }
+                let both = self.of[*other as usize].iter().map(|key| key.chord);
+                for chord in both.filter(|chord| self.of[*one as usize].iter().any(|key| key.chord == *chord))
+                {
+                    // Told of the one that was written last.
+                    let (of, with) = if lines[*one as usize] > lines[*other as usize] {
+                        (one, other)
+                    } else {
+                        (other, one)
+                    };
+                    let Some(line) = lines[*of as usize] else { continue };
+                    let rest: Vec<String> = self.of[*with as usize]
+                        .iter()
+                        .filter(|key| key.chord != chord)
+                        .map(|key| format!("{:?}", key.shown))
+                        .collect();
+                    let what = format!(
+                        "{chord} is a key of {} too; write another one, or {} = [{}] beside it",
+                        with.word(),
+                        with.word(),
+                        rest.join(", ")
+                    );
+                    wrong.push(Wrong::new(line, format!("keys.{}", of.word()), what));
+                }
+            }
+        }
+    }
+
+    /// Actions that cannot be without a key where they are needed.
+    fn missing(&self, lines: &[Option<usize>], wrong: &mut Vec<Wrong>) {
+        for action in Action::ALL {
+            let Some(why) = action.needs_a_key() else { continue };
+            let usual: Vec<String> = action.keys().iter().map(|key| format!("{key:?}")).collect();
+            let usual = usual.join(", ");
+            let name = format!("keys.{}", action.word());
+            let has = |in_text| {
+                let mut of = self.of[*action as usize].iter();
+                of.any(|key| self.action(key.chord, in_text) == Some(*action))
+            };
+            let line = lines[*action as usize].or_else(|| lines.iter().flatten().max().copied()).unwrap_or(1);
+            if self.of[*action as usize].is_empty() {
+                wrong.push(Wrong::new(line, name, format!("has no key, and {why}; write [{usual}]")));
+            } else if !has(false) || !has(true) {
+                let what = format!("has no key of its own in texts, and {why}; write [{usual}]");
+                wrong.push(Wrong::new(line, name, what));
+            } else if *action == Action::Interrupt && self.while_typing(*action).is_none() {
+                let what = format!("its keys are text while something is typed, and {why}; add {usual}");
+                wrong.push(Wrong::new(line, name, what));
+            }
+        }
+    }
+
+    /// What a chord does in a list or on a page, or where a text is read.
+    pub fn action(&self, chord: Chord, in_text: bool) -> Option<Action> {
+        let bound = |action: &&Action| self.of[**action as usize].iter().any(|key| key.chord == chord);
+        // Two worlds: `n` is the next match in a text and a new task in a list.
+        let fits = |of_text: bool| {
+            Action::ALL.iter().filter(|action| action.is_of_text() == of_text).find(bound).copied()
+        };
+        if in_text { fits(true).or_else(|| fits(false)) } else { fits(false) }
+    }
+
+    /// The same while something is typed: what types a character is text there.
+    pub fn action_while_typing(&self, chord: Chord) -> Option<Action> {
+        self.action(chord, false).filter(|action| action.works_while_typing() && chord.typed().is_none())
+    }
+
+    /// The keys of an action, as they are written.
+    pub fn names(&self, action: Action) -> impl Iterator<Item = &str> {
+        self.of[action as usize].iter().map(|key| key.shown.as_str())
+    }
+
+    /// True if they are other ones than usual.
+    pub fn is_set(&self, action: Action) -> bool {
+        !self.names(action).eq(action.keys().iter().copied())
+    }
+
+    /// The first key, for bars and menus; empty if it has none.
+    pub fn first(&self, action: Action) -> &str {
+        match self.names(action).next() {
+            None => "",
+            Some("left") => "←",
+            Some("right") => "→",
+            Some(key) => key,
+        }
+    }
+
+    /// What to press in a sentence: its first key, else what to type.
+    pub fn hint(&self, action: Action) -> String {
+        match self.first(action) {
+            "" => format!(":{}", action.word()),
+            key => key.to_owned(),
+        }
+    }
+
+    /// The first key that is no text while something is typed.
+    pub fn while_typing(&self, action: Action) -> Option<&str> {
+        let mut keys = self.of[action as usize].iter();
+        keys.find(|key| key.chord.typed().is_none()).map(|key| key.shown.as_str())
+    }
+}
+
+/// Why an action cannot have a key, wherever else it is bound.
+fn unfit(action: Action, chord: Chord) -> Option<String> {
+    let among = |keys: &[&str]| keys.iter().any(|key| Chord::parse(key) == Some(chord));
+    if action.acts() && among(&IN_CARDS) {
+        return Some(format!("{chord} presses a button of the card that it opens; write another one"));
+    }
+    if action.works_while_typing() && among(&IN_FIELDS) {
+        return Some(format!("{chord} means something else while something is typed; write another one"));
+    }
+    let sorted = chord.typed().filter(char::is_ascii_uppercase).filter(|_| !action.is_of_text())?;
+    let by = ListKind::ALL.iter().find_map(|list| {
+        let column = list.columns().iter().find(|column| column.sort == Some(sorted))?;
+        Some(format!("{} by {}", list.word(), column.word()))
+    })?;
+    Some(format!("{chord} sorts {by}; write another one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chord(text: &str) -> Chord {
+        Chord::parse(text).unwrap()
+    }
+
+    /// Wishes as a file would have them, one a line.
+    fn with(text: &str) -> (Keys, Vec<String>) {
+        let wishes: Vec<Wish<'_>> = text
+            .lines()
+            .enumerate()
+            .map(|(at, line)| {
+                let mut words = line.split(' ').map(|text| Word { text, line: at + 1 });
+                (words.next().unwrap(), words.collect())
+            })
+            .collect();
+        let (keys, wrong) = Keys::with(&wishes);
+        (keys, wrong.iter().map(|wrong| format!("{}: {}: {}", wrong.line, wrong.key, wrong.what)).collect())
+    }
+
+    #[test]
+    fn the_table_itself_has_no_fault() {
+        let all: Vec<String> = Action::ALL
+            .iter()
+            .map(|action| std::iter::once(action.word()).chain(action.keys().iter().copied()))
+            .map(|words| words.collect::<Vec<_>>().join(" "))
+            .collect();
+        let (keys, wrong) = with(&all.join("\n"));
+        assert_eq!(wrong, Vec::<String>::new());
+        assert_eq!(keys, Keys::default());
+        assert_eq!(keys.action(chord("n"), true), Some(Action::NextMatch));
+        assert_eq!(keys.action(chord("n"), false), Some(Action::New));
+        assert_eq!(keys.action(chord("N"), false), None);
+        for fixed in IN_FIELDS.iter().chain(&IN_CARDS) {
+            chord(fixed);
+        }
+    }
+
+    #[test]
+    fn what_is_bound_otherwise_is_so_everywhere() {
+        let (keys, wrong) = with("down alt-j down\nup alt-k up\ncancel k\nhelp f2\nwire f9 W");
+        assert_eq!(wrong, ["5: keys.wire: W sorts inbox by waits; write another one"]);
+        let (keys, wrong) = (keys, wrong.len());
+        assert_eq!(wrong, 1);
+        assert_eq!(keys.action(chord("k"), false), Some(Action::Cancel));
+        assert_eq!(keys.action(chord("x"), false), None);
+        assert_eq!(keys.action(chord("?"), false), None);
+        assert_eq!(keys.action_while_typing(chord("f2")), Some(Action::Help));
+        assert_eq!((keys.first(Action::Cancel), keys.first(Action::Down)), ("k", "alt-j"));
+        assert!(keys.is_set(Action::Cancel) && !keys.is_set(Action::New));
+        let (keys, wrong) = with("copy\nnext-match ctrl-n");
+        assert_eq!(wrong, Vec::<String>::new());
+        assert_eq!((keys.first(Action::Copy), keys.hint(Action::Copy)), ("", ":copy".into()));
+    }
+
+    #[test]
+    fn what_would_do_harm_is_refused_with_the_next_step() {
+        for (text, expected) in [
+            (
+                "cancle k",
+                "1: keys.cancle: is no action; did you mean cancel? quarterdeck config keys lists them",
+            ),
+            ("cancel hyper-x", "1: keys.cancel: \"hyper-x\" is no key: write"),
+            ("cancel backspace", "1: keys.cancel: backspace takes text away in fields"),
+            ("cancel y\ncopy Y", "1: keys.cancel: y presses a button of the card"),
+            (
+                "cancel k",
+                "1: keys.cancel: k is a key of up too; write another one, or up = [\"up\"] beside it",
+            ),
+            ("hold f5\nwide f5", "2: keys.wide: f5 is a key of hold too"),
+            ("hold f5 f5", "1: keys.hold: names f5 twice"),
+            ("leave", "1: keys.leave: has no key, and it is the one way to leave"),
+            ("leave X", "1: keys.leave: its keys are text while something is typed"),
+            ("leave ctrl-s", "1: keys.leave: ctrl-s means something else while something is typed"),
+            ("back", "1: keys.back: has no key, and nothing else leads up"),
+            ("next-match esc q", "1: keys.back: has no key of its own in texts"),
+            ("command", "1: keys.command: has no key"),
+            ("down S", "1: keys.down: S sorts fleet by state"),
+        ] {
+            let (_, wrong) = with(text);
+            assert!(wrong.first().is_some_and(|first| first.starts_with(expected)), "{text}: {wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! All views and saved views, with counts; the present one is saved here, and saved ones are deleted.
+
+use std::sync::Arc;
+
+use crossterm::event::KeyCode;
+use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
+
+use super::prompt::{Prompt, Words};
+use super::{Overlay, Pressed};
+use crate::domain::discovery::SourceHealth;
+use crate::domain::time::At;
+use crate::tui::actions::Action;
+use crate::tui::format;
+use crate::tui::keymap::Chord;
+use crate::tui::layout;
+use crate::tui::model::{Cmd, Shared, Step};
+use crate::tui::taste::{Change, SavedView};
+use crate::tui::theme::Role;
+use crate::tui::views::View;
+use crate::tui::views::listing::counted;
+use crate::tui::widgets::canvas::{Canvas, Joint, span};
+
+/// Counts are made anew this often at most: a filter looks at many rows.
+const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
+/// Cells of a count.
+const COUNT: u16 = 22;
+
+/// The views with keys of their own here.
+const VIEWS: [(char, Action); 8] = [
+    ('1', Action::ViewFleet),
+    ('2', Action::ViewTasks),
+    ('3', Action::ViewInbox),
+    ('4', Action::ViewProblems),
+    ('w', Action::ViewWire),
+    ('s', Action::ViewSources),
+    ('m', Action::ViewMessages),
+    ('?', Action::Help),
+];
+
+#[derive(Debug)]
+enum What {
+    View(char, Action),
+    Saved(Arc<SavedView>),
+}
+
+#[derive(Debug)]
+struct Row {
+    what: What,
+    count: String,
+}
+
+/// The menu.
+#[derive(Debug)]
+pub struct Views {
+    rows: Vec<Row>,
+    chosen: usize,
+    /// The present view as it would be saved, if it can be.
+    present: Option<SavedView>,
+    /// The saved view that goes if `x` is pressed again.
+    goes: Option<String>,
+    /// What was just refused.
+    complaint: Option<&'static str>,
+    /// The publication that was counted, and when.
+    counted: (u64, At),
+}
+
+impl Views {
+    /// All views, the present one lit if it is among them.
+    pub fn new(shared: &Shared, present: &View) -> Self {
+        let views = VIEWS.iter().map(|(key, action)| What::View(*key, *action));
+        let saved = shared.taste.views.iter().map(|saved| What::Saved(saved.clone()));
+        let rows = views.chain(saved).map(|what| Row { what, count: String::new() }).collect();
+        let list = present.screen().list();
+        let mut menu = Self {
+            rows,
+            chosen: 0,
+            present: list.map(|list| SavedView::of(list, shared)),
+            goes: None,
+            complaint: None,
+            counted: (0, At::ZERO),
+        };
+        let here = list.and_then(|list| list.look().saved.clone());
+        let word = present.screen().word();
+        let is_here = |row: &Row| match (&row.what, &here) {
+            (What::Saved(saved), Some(here)) => saved.name == here.name,
+            (What::View(_, action), None) => action.word() == word,
+            _ => false,
+        };
+        menu.chosen = menu.rows.iter().position(is_here).unwrap_or(0);
+        menu.count(shared);
+        menu
+    }
+
+    fn count(&mut self, shared: &Shared) {
+        self.counted = (shared.snapshot.rev, shared.now);
+        for row in &mut self.rows {
+            row.count = match &row.what {
+                What::View(_, action) => of_view(shared, *action),
+                What::Saved(saved) => counted(&shared.snapshot, saved).map(format::count).unwrap_or_default(),
+            };
+        }
+    }
+
+    /// Takes in what has changed; true if it looks different.
+    pub fn settle(&mut self, shared: &Shared) -> bool {
+        let (rev, at) = self.counted;
+        if rev == shared.snapshot.rev || shared.now.since(at) < ANEW {
+            return false;
+        }
+        self.count(shared);
+        true
+    }
+
+    /// Takes a key.
+    pub fn key(&mut self, chord: Chord) -> Pressed {
+        let goes = self.goes.take();
+        self.complaint = None;
+        match (chord.code, chord.ctrl) {
+            (KeyCode::Esc, _) if goes.is_some() => {}
+            (KeyCode::Esc, _) => return Pressed::Closes(Vec::new()),
+            (KeyCode::Down | KeyCode::Char('j'), false) => {
+                self.chosen = (self.chosen + 1).min(self.rows.len().saturating_sub(1));
+            }
+            (KeyCode::Up | KeyCode::Char('k'), false) => self.chosen = self.chosen.saturating_sub(1),
+            (KeyCode::Home, _) => self.chosen = 0,
+            (KeyCode::End, _) => self.chosen = self.rows.len().saturating_sub(1),
+            (KeyCode::Enter, _) => return self.open(self.chosen),
+            (KeyCode::Char('s'), true) => match self.present.take() {
+                Some(present) => {
+                    let prompt = Prompt::words(Words::Save(Box::new(present)));
+                    return Pressed::Closes(vec![Step::Over(Box::new(Overlay::Prompt(prompt)))]);
+                }
+                None => self.complaint = Some("this is no list: only lists are saved as views"),
+            },
+            (KeyCode::Char('x') | KeyCode::Delete, false) => {
+                match self.rows.get(self.chosen).map(|row| &row.what) {
+                    Some(What::Saved(saved)) if !saved.kept => {
+                        self.complaint = Some("it stands in the configuration, and is deleted there");
+                    }
+                    Some(What::Saved(saved)) if goes.as_ref() == Some(&saved.name) => {
+                        let change = Change::Forget(saved.name.clone());
+                        return Pressed::Closes(vec![Step::Cmd(Cmd::Views(change))]);
+                    }
+                    Some(What::Saved(saved)) => self.goes = Some(saved.name.clone()),
+                    _ => self.complaint = Some("only saved views are deleted"),
+                }
+            }
+            _ => {
+                let typed = chord.typed();
+                let of = |row: &Row| matches!(row.what, What::View(key, _) if Some(key) == typed);
+                if let Some(at) = self.rows.iter().position(of) {
+                    return self.open(at);
+                }
+            }
+        }
+        Pressed::Stays(Vec::new())
+    }
+
+    fn open(&self, at: usize) -> Pressed {
+        Pressed::Closes(match self.rows.get(at).map(|row| &row.what) {
+            Some(What::View(_, action)) => vec![Step::Act(*action)],
+            Some(What::Saved(saved)) => vec![Step::Command(saved.name.clone())],
+            None => Vec::new(),
+        })
+    }
+
+    /// Draws it.
+    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+        let screen = layout::screen(shared);
+        let rows = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);
+        let saved = self.rows.iter().any(|row| matches!(row.what, What::Saved(_)));
+        // Saved views stand apart by a line.
+        let height = rows.saturating_add(2 + u16::from(saved)).min(screen.height.saturating_sub(1));
+        let area = layout::card(shared, if saved { 76 } else { 56 }, height);
+        canvas.clear(area);
+        canvas.heavy_rule(area, area.y, Joint::Top, Role::Title, &[span("views", Role::Title)], &[]);
+        let bottom = area.bottom().saturating_sub(1);
+        canvas.heavy_sides(area, area.y + 1, bottom, Role::Title);
+        let lines: Vec<Option<usize>> = (0..self.rows.len())
+            .flat_map(|at| [(saved && at == VIEWS.len()).then_some(None), Some(Some(at))])
+            .flatten()
+            .collect();
+        let room = usize::from(bottom.saturating_sub(area.y + 1));
+        let lit = lines.iter().position(|line| *line == Some(self.chosen)).unwrap_or(0);
+        let from = (lit + 1).saturating_sub(room);
+        for (y, line) in (area.y + 1..bottom).zip(lines.iter().skip(from)) {
+            let Some(at) = *line else { continue };
+            self.row(canvas, area, y, &self.rows[at]);
+            if at == self.chosen {
+                canvas.tint(Rect::new(area.x + 1, y, area.width.saturating_sub(2), 1), Role::Accent);
+            }
+        }
+        let foot = match (&self.goes, self.complaint) {
+            (Some(name), _) => vec![span(format!("x again deletes {name}   esc keeps it"), Role::You)],
+            (None, Some(complaint)) => vec![span(complaint, Role::Warn)],
+            (None, None) => {
+                let this = if area.width < 50 { " save  " } else { " save this one  " };
+                [("enter", " open  "), ("ctrl-s", this), ("x", " delete  "), ("esc", "")]
+                    .into_iter()
+                    .filter(|(key, _)| *key != "x" || saved)
+                    .filter(|(key, _)| *key != "ctrl-s" || self.present.is_some())
+                    .flat_map(|(key, word)| [span(key, Role::Key), span(word, Role::Plain)])
+                    .collect()
+            }
+        };
+        canvas.heavy_rule(area, bottom, Joint::Bottom, Role::Title, &foot, &[]);
+    }
+
+    fn row(&self, canvas: &mut Canvas<'_>, area: Rect, y: u16, row: &Row) {
+        let right = area.right().saturating_sub(2);
+        let names = self.rows.iter().map(|row| match &row.what {
+            What::View(_, action) => action.word().width(),
+            What::Saved(saved) => saved.name.width().min(20),
+        });
+        let at = area.x + 7 + u16::try_from(names.max().unwrap_or(0)).unwrap_or(20);
+        let x = area.x + 5;
+        match &row.what {
+            What::View(key, action) => {
+                canvas.put(area.x + 2, y, &key.to_string(), Role::Key, 1);
+                canvas.put(x, y, action.word(), Role::Plain, at.saturating_sub(x + 1));
+                canvas.put(at, y, &row.count, Role::Quiet, right.saturating_sub(at));
+            }
+            What::Saved(saved) => {
+                canvas.put(x, y, &saved.name, Role::Plain, at.saturating_sub(x + 1));
+                let used = canvas.put(at, y, &row.count, Role::Quiet, COUNT.min(right.saturating_sub(at)));
+                let told = at + used.max(8) + 1;
+                let place = if saved.kept { "" } else { " · configuration" };
+                canvas.put(
+                    told,
+                    y,
+                    &format!("{}{place}", saved.told()),
+                    Role::Doubt,
+                    right.saturating_sub(told),
+                );
+            }
+        }
+    }
+}
+
+/// How much there is to see in a view.
+fn of_view(shared: &Shared, action: Action) -> String {
+    let snapshot = &shared.snapshot;
+    let agents = || snapshot.agents.iter().map(|(_, agent)| agent);
+    match action {
+        Action::ViewFleet => format!("{} agents", agents().filter(|agent| agent.listed).count()),
+        Action::ViewTasks => {
+            let live: u32 = agents().map(|agent| agent.counts.live).sum();
+            format!("{live} live of {}", snapshot.attempts.len())
+        }
+        Action::ViewInbox => {
+            format!("{} need you", agents().map(|agent| agent.counts.need_you).sum::<u32>())
+        }
+        Action::ViewProblems => format!("{} open", snapshot.open_problems().count()),
+        Action::ViewWire => "what was sent and received".into(),
+        Action::ViewSources => {
+            let failing = |health: SourceHealth| health == SourceHealth::Failing;
+            match snapshot.sources.iter().filter(|(_, row)| failing(row.health)).count() {
+                0 => format!("{} configured", snapshot.sources.len()),
+                failing => format!("{failing} of {} failing", snapshot.sources.len()),
+            }
+        }
+        Action::ViewMessages => format!("{} told", shared.messages.len()),
+        _ => "every key".into(),
+    }
+}
