@@ -5,7 +5,9 @@ mod frame;
 mod frames;
 mod idle;
 mod ingest;
+mod lists;
 mod measure;
+mod memory;
 mod pty;
 mod screen;
 mod start;
@@ -21,17 +23,23 @@ fn main() -> ExitCode {
     let result = match words.as_slice() {
         ["p1"] => ingest::run(),
         ["p1-sdks", folder] => ingest::run_sdks(folder),
+        ["p2"] => memory::run(),
         ["p3"] => frame::run(),
+        ["p4"] => lists::run(),
         ["p5"] => start::run(),
         ["p5-handler", program] => start::run_handler(program),
         ["p6"] => idle::run(),
         // Parts that a row runs in processes of their own.
+        ["memory-streams", port, count] => {
+            count.parse().map_err(Into::into).and_then(|count| memory::streams(port, count))
+        }
+        ["memory-tasks", count] => count.parse().map_err(Into::into).and_then(memory::tasks),
         ["frames-server"] => frames::serve(),
         ["ingest-ours", port] => ingest::ours(port, Length::Long, false),
         ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
-        _ => Err("write one of p1, p1-sdks FOLDER, p3, p5, p5-handler PROGRAM, p6".into()),
+        _ => Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,6 +25,8 @@ pub const EVENTS: usize = BLOCK * BLOCKS + 3;
 pub const FEW_EVENTS: usize = BLOCK * FEW_BLOCKS + 3;
 /// How the paths of agents begin whose streams are short.
 pub const SHORT: &str = "/short";
+/// How the paths of agents begin that say that they work, and then nothing.
+pub const IDLE: &str = "/idle";
 /// Each so manieth event is a status with a message; the others are chunks of an output.
 const STATUS_EVERY: usize = 8;
 
@@ -72,13 +74,18 @@ impl Agents {
             let body: Value = serde_json::from_slice(&body)?;
             let id = body["id"].to_string();
             match body["method"].as_str() {
+                Some("SendStreamingMessage") if path.starts_with(IDLE) => {
+                    self.idle(&mut stream, &id, &mut bytes).await?;
+                }
                 Some("SendStreamingMessage") => {
                     let blocks = if path.starts_with(SHORT) { FEW_BLOCKS } else { BLOCKS };
                     self.stream(&mut stream, &id, blocks).await?;
                 }
                 Some("GetTask") => {
                     let task = body["params"]["id"].as_str().unwrap_or_default();
-                    let result = task_json(task, "TASK_STATE_COMPLETED");
+                    let state =
+                        if path.starts_with(IDLE) { "TASK_STATE_WORKING" } else { "TASK_STATE_COMPLETED" };
+                    let result = task_json(task, state);
                     document(&mut stream, &envelope(&id, "result", &result)).await?;
                 }
                 _ => {
@@ -137,6 +144,19 @@ impl Agents {
         push_chunk(&mut out, &envelope(id, "result", &update(&task, "statusUpdate", "status", status, "")));
         out.extend_from_slice(b"0\r\n\r\n");
         stream.write_all(&out).await?;
+        Ok(())
+    }
+
+    /// A stream on which nothing comes, until it is closed.
+    async fn idle(&self, stream: &mut TcpStream, id: &str, bytes: &mut Vec<u8>) -> Result<(), Fault> {
+        let task = task_id(self.next.fetch_add(1, Ordering::Relaxed));
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+        let mut out = head.as_bytes().to_vec();
+        let begin = format!(r#"{{"task":{}}}"#, task_json(&task, "TASK_STATE_WORKING"));
+        push_chunk(&mut out, &envelope(id, "result", &begin));
+        stream.write_all(&out).await?;
+        while stream.read_buf(bytes).await? > 0 {}
         Ok(())
     }
 

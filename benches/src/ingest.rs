@@ -17,7 +17,7 @@ use quarterdeck::engine::access::AccessBook;
 use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::json;
 
-use crate::frames::{self, EVENTS, FEW_EVENTS, SHORT, STREAMS};
+use crate::frames::{self, EVENTS, FEW_EVENTS, IDLE, SHORT, STREAMS};
 use crate::measure::{Fault, Part, cpu, figures, median, memory, paired, stay_on, tell, tell_ratio};
 use crate::screen::Screen;
 
@@ -79,6 +79,8 @@ pub enum Length {
     Long,
     /// As the limits of the other SDKs were measured.
     Short,
+    /// Nothing comes.
+    Idle,
 }
 
 impl Length {
@@ -86,6 +88,7 @@ impl Length {
         match self {
             Self::Long => EVENTS,
             Self::Short => FEW_EVENTS,
+            Self::Idle => 1,
         }
     }
 
@@ -93,6 +96,7 @@ impl Length {
         match self {
             Self::Long => "",
             Self::Short => SHORT,
+            Self::Idle => IDLE,
         }
     }
 }
@@ -224,14 +228,14 @@ async fn show(screen: &mut Screen, handle: &Handle) -> Result<(), Fault> {
 }
 
 /// A folder on a disk: `/tmp` may be none.
-fn scratch() -> std::path::PathBuf {
+pub(crate) fn scratch() -> std::path::PathBuf {
     std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.to_owned()))
         .unwrap_or_else(std::env::temp_dir)
 }
 
-fn spec(port: &str, length: Length, agent: usize) -> AgentSpec {
+pub(crate) fn spec(port: &str, length: Length, agent: usize) -> AgentSpec {
     AgentSpec {
         name: None,
         url: format!("http://127.0.0.1:{port}{}/{agent}", length.prefix()).into(),
@@ -244,7 +248,7 @@ fn spec(port: &str, length: Length, agent: usize) -> AgentSpec {
     }
 }
 
-fn task_for(agent: AgentId) -> Intent {
+pub(crate) fn task_for(agent: AgentId) -> Intent {
     Intent::Send(Box::new(Send {
         agent,
         parts: vec![Said::text("write the report")],
@@ -257,7 +261,7 @@ fn task_for(agent: AgentId) -> Intent {
     }))
 }
 
-async fn agents_up(handle: &Handle) -> Result<Vec<AgentId>, Fault> {
+pub(crate) async fn agents_up(handle: &Handle) -> Result<Vec<AgentId>, Fault> {
     let up = |snapshot: &Snapshot| {
         snapshot.agents.len() == AGENTS
             && snapshot
@@ -269,7 +273,7 @@ async fn agents_up(handle: &Handle) -> Result<Vec<AgentId>, Fault> {
     Ok(handle.snapshot().agents.iter().map(|(_, agent)| agent.id).collect())
 }
 
-async fn until(handle: &Handle, fits: impl Fn(&Snapshot) -> bool) -> Result<(), Fault> {
+pub(crate) async fn until(handle: &Handle, fits: impl Fn(&Snapshot) -> bool) -> Result<(), Fault> {
     handle.watch().wait_for(|snapshot| fits(snapshot)).await?;
     Ok(())
 }

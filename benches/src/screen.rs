@@ -86,6 +86,11 @@ impl Screen {
         screen
     }
 
+    /// The time of the last snapshot.
+    pub fn now(&self) -> At {
+        self.now
+    }
+
     /// Bytes written so far.
     pub fn bytes(&self) -> usize {
         self.sink.0.get()

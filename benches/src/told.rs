@@ -130,6 +130,8 @@ impl Told {
             let state = if failed { TaskState::Failed } else { TaskState::Completed };
             self.moved(owner, attempt, state, keep);
             self.tell(owner, What::Settled { attempt }, keep);
+            // Nothing more is told of it.
+            self.seqs.remove(&owner);
         }
     }
 

@@ -84,6 +84,8 @@ pub enum Command {
     Inbox(Here),
     /// What is wrong, and the next step; who attends to it.
     Problems(Problems),
+    /// How many, how well and how long: by agent, skill or caller, with what was usual before.
+    Metrics(Metrics),
     /// Hold an agent's breaker open or closed, or leave it to itself again.
     Breaker(Breaker),
     /// Keep a note for whoever comes next.
@@ -107,6 +109,54 @@ pub enum Command {
     },
     /// The manual page.
     Man,
+}
+
+/// `metrics`
+#[derive(Args, Debug)]
+pub struct Metrics {
+    /// Only this agent, skill or caller.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// By what they are told apart.
+    #[arg(long, value_enum, default_value_t = MetricsBy::Agent)]
+    pub by: MetricsBy,
+    /// The stretch of time up to now: 5m, 30m, 6h, 7d; up to 30d, which is what is kept.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = window)]
+    pub window: std::time::Duration,
+    /// What it is compared with: the same stretch an hour, a day or a week before.
+    #[arg(long, value_enum, default_value_t = MetricsWas::Day)]
+    pub was: MetricsWas,
+}
+
+/// By what metrics are told apart.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MetricsBy {
+    /// The agent that does it.
+    Agent,
+    /// The skill that is asked for.
+    Skill,
+    /// Who asks.
+    Caller,
+}
+
+/// What a stretch of time is compared with.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MetricsWas {
+    /// An hour before.
+    Hour,
+    /// A day before.
+    Day,
+    /// A week before.
+    Week,
+}
+
+fn window(text: &str) -> Result<std::time::Duration, String> {
+    let time = crate::domain::time::duration(text)?;
+    let days = std::time::Duration::from_secs(30 * 24 * 3600);
+    if time > days {
+        return Err("metrics are kept for thirty days".into());
+    }
+    Ok(time)
 }
 
 /// `demo`

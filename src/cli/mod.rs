@@ -9,6 +9,7 @@ mod console;
 mod demo;
 mod handover;
 mod inbox;
+mod metrics;
 mod output;
 mod problems;
 mod registry;
@@ -90,6 +91,7 @@ async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
         Some(Command::Send(args)) => send::run(global, *args, out).await,
         Some(Command::Task(args)) => task::run(global, args, out).await,
         Some(Command::Inbox(args)) => inbox::run(global, args, out).await,
+        Some(Command::Metrics(args)) => metrics::run(global, args, out).await,
         Some(Command::Problems(args)) => problems::run(global, args, out).await,
         Some(Command::Breaker(args)) => breaker::run(global, args, out).await,
         Some(Command::Note(args)) => handover::note(global, args, out).await,

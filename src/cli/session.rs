@@ -20,6 +20,7 @@ use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
 use crate::domain::intent::{Intent, Receipt};
+use crate::domain::metrics::{Block, Minute};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
@@ -464,6 +465,22 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fac
     let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
     let facts = reader.map(|reader| reader.facts(owner, limit)).transpose();
     Ok(facts.map_err(|error| store_failure(&error))?.unwrap_or_default())
+}
+
+/// What was measured, as the journal holds it, without an engine.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn stored_metrics(
+    setup: &Setup,
+    from: Minute,
+    until: Minute,
+    step: u32,
+) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
+    let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
+    let blocks = reader.map(|reader| reader.metrics(from, until, step)).transpose();
+    let blocks = blocks.map_err(|error| store_failure(&error))?.unwrap_or_default();
+    Ok(blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block))).collect())
 }
 
 /// Waits until every agent that is asked for is known to be something, or the time is over; of all agents,

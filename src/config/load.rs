@@ -216,6 +216,7 @@ impl<'a> Reader<'a> {
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::Float(number) => number.as_str().to_owned(),
             other => {
                 self.fault(at, &full, format!("is {}, not a string", other.type_str()));
                 return default;
@@ -417,7 +418,7 @@ impl<'a> Reader<'a> {
         self.only(
             table,
             path,
-            &["protect", "data_dir", "probe_interval", "ca", "agents", "logins", "sources"],
+            &["protect", "data_dir", "probe_interval", "ca", "agents", "logins", "sources", "objectives"],
         );
         let interval = Fleet::default().probe_interval;
         let show = |time: &Duration| units::show_duration(*time);
@@ -429,6 +430,7 @@ impl<'a> Reader<'a> {
             agents: Vec::new(),
             logins: Vec::new(),
             sources: Vec::new(),
+            objectives: self.objectives(table, path),
         };
         let mut agents: Vec<Agent> = Vec::new();
         for (at, row) in self.tables(table, path, "agents") {

@@ -6,6 +6,7 @@ mod breaker;
 mod console;
 mod load;
 mod notify;
+mod objectives;
 mod registry;
 pub mod secret;
 mod sources;
@@ -25,6 +26,7 @@ use std::time::Duration;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::breaker::BreakerRules;
 use crate::domain::card::Dialect;
+use crate::domain::objective::Objective;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -106,6 +108,8 @@ pub struct Fleet {
     pub logins: Vec<Login>,
     /// Where more agents are found.
     pub sources: Vec<AgentSource>,
+    /// How well its work should go.
+    pub objectives: Vec<Objective>,
 }
 
 impl Default for Fleet {
@@ -118,6 +122,7 @@ impl Default for Fleet {
             agents: Vec::new(),
             logins: Vec::new(),
             sources: Vec::new(),
+            objectives: Vec::new(),
         }
     }
 }

@@ -15,11 +15,12 @@ use super::id::{AgentKey, AttemptKey, CallId, Seed, SourceKey};
 use super::input::{Input, Reply, Rules};
 use super::intent::{Receipt, Refusal};
 use super::message::Message;
+use super::metrics::{Histogram, Metrics, Minute};
 use super::problem::Kind;
 use super::state::State;
 use super::task::TaskState;
 use super::text::Untrusted;
-use super::time::At;
+use super::time::{At, PeerTime};
 
 /// The core of one supervisor.
 #[derive(Clone, Debug)]
@@ -28,6 +29,7 @@ pub struct Core {
     pub(super) live: Live,
     pub(super) seed: Seed,
     pub(super) rules: Rules,
+    pub(super) metrics: Metrics,
     /// Empty between two steps; what it has allocated serves again.
     touched: Touched,
 }
@@ -46,7 +48,14 @@ pub struct Out {
 impl Core {
     /// A core over a state that a store has loaded, or over an empty one.
     pub fn new(state: State, rules: Rules, seed: u64) -> Self {
-        Self { state, live: Live::default(), seed: Seed::new(seed), rules, touched: Touched::default() }
+        Self {
+            state,
+            live: Live::default(),
+            seed: Seed::new(seed),
+            rules,
+            metrics: Metrics::default(),
+            touched: Touched::default(),
+        }
     }
 
     /// The durable state.
@@ -57,6 +66,16 @@ impl Core {
     /// The durable state, to take its changes.
     pub fn state_mut(&mut self) -> &mut State {
         &mut self.state
+    }
+
+    /// What happened in the last hour.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Takes over what a store knows of the last hour.
+    pub fn remember(&mut self, metrics: Metrics) {
+        self.metrics = metrics;
     }
 
     /// The rules.
@@ -247,6 +266,8 @@ pub(super) struct AgentLive {
     pub foreign_streams: u16,
     /// True once a call of the chosen interface succeeded.
     pub proven: bool,
+    /// The most live tasks of a minute, as counted.
+    pub measured: (Minute, u32),
 }
 
 /// How far an agent's tasks have been listed.
@@ -293,6 +314,11 @@ pub(super) struct Watch {
     pub agreed: Option<At>,
     pub events_since_agreed: u32,
     pub alarmed: u32,
+    /// The agent's clock when its task was first seen.
+    pub peer_began: Option<PeerTime>,
+    /// Times between words of its stream that are not counted yet, and the minute of the last one.
+    pub between: Histogram,
+    pub minute: Minute,
 }
 
 /// One step of the core while it is taken.
@@ -349,6 +375,7 @@ impl Turn<'_> {
     }
 
     fn record(&mut self, owner: Owner, seq: u64, what: What) {
+        decide::measure::fact(self, &what);
         let fact = Fact { at: self.at, owner, seq, what };
         apply(&mut self.core.state, &fact);
         self.out.facts.push(fact);

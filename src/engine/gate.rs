@@ -8,6 +8,7 @@ use crate::domain::effect::Effect;
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::JobId;
 use crate::domain::input::Reply;
+use crate::domain::metrics::{Block, Minute};
 use crate::domain::problem::Subject;
 use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
@@ -42,6 +43,7 @@ pub(super) struct Gate {
     gone_jobs: Vec<JobId>,
     gone_problems: Vec<u32>,
     gone_sources: Vec<Arc<str>>,
+    minutes: Vec<(Minute, Arc<Block>)>,
     effects: Vec<Effect>,
     replies: Vec<Reply>,
     /// The batch at the writer, with its facts, until it is durable.
@@ -72,6 +74,7 @@ impl Gate {
             gone_jobs: Vec::new(),
             gone_problems: Vec::new(),
             gone_sources: Vec::new(),
+            minutes: Vec::new(),
             effects: Vec::new(),
             replies: Vec::new(),
             committing: None,
@@ -123,9 +126,13 @@ impl Gate {
         Released { effects: free, replies: Vec::new() }
     }
 
-    /// The engine is alive; the next batch says so.
-    pub fn beat(&mut self) {
+    /// The engine is alive, and this was measured meanwhile; the next batch says so.
+    pub fn beat(&mut self, minutes: Vec<(Minute, Arc<Block>)>) {
         self.beat = true;
+        if self.writer.is_some() {
+            self.minutes.retain(|(minute, _)| minutes.iter().all(|(newer, _)| newer != minute));
+            self.minutes.extend(minutes);
+        }
     }
 
     /// True if agents must wait until the disk has caught up.
@@ -134,8 +141,8 @@ impl Gate {
     }
 
     /// From now on nothing waits longer than the disk takes.
-    pub fn end_soon(&mut self) {
-        self.beat();
+    pub fn end_soon(&mut self, minutes: Vec<(Minute, Arc<Block>)>) {
+        self.beat(minutes);
         self.ending = true;
     }
 
@@ -162,6 +169,7 @@ impl Gate {
         batch.gone_jobs = std::mem::take(&mut self.gone_jobs);
         batch.gone_problems = std::mem::take(&mut self.gone_problems);
         batch.gone_sources = std::mem::take(&mut self.gone_sources);
+        batch.minutes = std::mem::take(&mut self.minutes);
         let facts = Arc::new(std::mem::take(&mut self.facts));
         batch.facts = facts.clone();
         self.bytes = 0;

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod discovery;
 mod effects;
+mod fields;
 mod gate;
 pub mod handle;
 mod lanes;

@@ -1,15 +1,18 @@
 //! What surfaces ask: answered beside the loop, from the journal and from what is not in it yet.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::handle::{Answer, Follow, Query, QueryError};
 use super::run::Runner;
-use super::{FOLLOW, effects};
+use super::{FOLLOW, effects, fields};
+use crate::domain::common::Attribute;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
 use crate::domain::message::Json;
+use crate::domain::metrics::{Block, Minute};
 use crate::domain::text::Untrusted;
 use crate::store::Reader;
 
@@ -32,6 +35,16 @@ impl Runner {
                     let _the_surface_has_gone = reply.send(facts);
                 });
             }
+            Query::Metrics { from, until, step } => self.on_metrics(from, until, step.max(1), reply),
+            Query::Fields { jobs } => {
+                let pending: Vec<(JobId, Vec<Fact>)> =
+                    jobs.iter().take(FIELDS_OF).map(|job| (*job, self.pending(Owner::Job(*job)))).collect();
+                let reader = self.reader.clone();
+                tokio::task::spawn_blocking(move || {
+                    let fields = read_fields(reader.as_deref(), pending).map(Answer::Fields);
+                    let _the_surface_has_gone = reply.send(fields);
+                });
+            }
             Query::ReadTask { agent, task } => self.read_task(agent, task, reply),
             Query::Outputs { job, attempt } => {
                 let pending = self.pending(Owner::Job(job));
@@ -44,6 +57,44 @@ impl Runner {
                 });
             }
         }
+    }
+
+    /// The last hour is in memory, what was before it in the journal.
+    fn on_metrics(
+        &self,
+        from: Minute,
+        until: Minute,
+        step: u32,
+        reply: oneshot::Sender<Result<Answer, QueryError>>,
+    ) {
+        let metrics = self.core.metrics().clone();
+        let kept = metrics.minutes().next().map_or(until, |(minute, _)| minute).min(until);
+        let reader = self.reader.clone().filter(|_| from < kept);
+        if reader.is_none() && step == 1 {
+            let blocks = metrics.from(from).filter(|(minute, _)| *minute < until);
+            let blocks = blocks.map(|(minute, block)| (minute, block.clone())).collect();
+            let _the_surface_has_gone = reply.send(Ok(Answer::Metrics(blocks)));
+            return;
+        }
+        tokio::task::spawn_blocking(move || {
+            let old = reader.as_ref().map_or(Ok(Vec::new()), |reader| {
+                let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                reader.metrics(from, kept, step)
+            });
+            let answer = match old {
+                Ok(old) => {
+                    let mut blocks: BTreeMap<Minute, Block> = old.into_iter().collect();
+                    for (minute, block) in metrics.from(from).filter(|(minute, _)| *minute < until) {
+                        let begins = from.after((minute.0 - from.0) / step * step);
+                        blocks.entry(begins).or_default().merge(block);
+                    }
+                    let blocks = blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block)));
+                    Ok(Answer::Metrics(blocks.collect()))
+                }
+                Err(error) => Err(QueryError::Unreadable(Untrusted::from(error.to_string()))),
+            };
+            let _the_surface_has_gone = reply.send(answer);
+        });
     }
 
     /// Reads a task past the core: for those who want to see it, not to know it.
@@ -103,6 +154,34 @@ impl Runner {
             let _the_surface_has_gone = reply.send(follow);
         });
     }
+}
+
+/// The first facts of a job are looked at for its message.
+const FIRST: usize = 16;
+/// Fields of so many jobs are read at once.
+const FIELDS_OF: usize = 1000;
+
+fn read_fields(
+    reader: Option<&std::sync::Mutex<Reader>>,
+    jobs: Vec<(JobId, Vec<Fact>)>,
+) -> Result<Vec<(JobId, Vec<Attribute>)>, QueryError> {
+    let mut all = Vec::new();
+    for (job, pending) in jobs {
+        let known = match reader {
+            Some(reader) => {
+                let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let first = reader.first_facts(Owner::Job(job), FIRST);
+                first.map_err(|error| QueryError::Unreadable(Untrusted::from(error.to_string())))?
+            }
+            None => Vec::new(),
+        };
+        let facts = if known.is_empty() { pending } else { known };
+        let fields = fields::of_job(&facts);
+        if !fields.is_empty() {
+            all.push((job, fields));
+        }
+    }
+    Ok(all)
 }
 
 /// Facts of the journal, then those that it does not hold yet, each once.

@@ -28,6 +28,7 @@ use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, CallId, JobId};
 use crate::domain::input::{Input, Outcome, Reply};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::metrics::{Block, Minute};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
@@ -96,6 +97,8 @@ pub(super) struct Runner {
     /// When this machine last let the loop wait, as long as the core believes it to be busy.
     busy: Option<Instant>,
     last_at: At,
+    /// Minutes before this one are with the journal.
+    measured_until: Minute,
     /// Rows that changed since the last publication.
     changed: Vec<crate::domain::state::Changed>,
     /// Empty between two steps; what it has allocated serves again.
@@ -130,7 +133,9 @@ impl Runner {
         let redactor = Redactor::default();
         let net = Net::new(redactor.clone(), Tap::new(clock.clone(), redactor));
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(clock.now().micros()));
-        let core = Core::new(State::restore(loaded.rows), rules, seed);
+        let started = clock.now();
+        let mut core = Core::new(State::restore(loaded.rows), rules, seed);
+        core.remember(loaded.metrics);
         let (lanes, control) = Lanes::new(clock.clone());
         let (sender, requests) = mpsc::channel(REQUESTS);
         let first = Arc::new(Snapshot::starting(clock.now()));
@@ -166,6 +171,7 @@ impl Runner {
             last_events: (Instant::now(), 0),
             busy: None,
             last_at: At::ZERO,
+            measured_until: Minute::of(started),
             changed: Vec::new(),
             out: Out::default(),
             lock,
@@ -335,7 +341,8 @@ impl Runner {
                     last_beat = now;
                     if now.since(last_alive) >= ALIVE {
                         last_alive = now;
-                        self.gate.beat();
+                        let measured = self.measured();
+                        self.gate.beat(measured);
                     }
                     self.measure_events();
                     self.calm_down();
@@ -384,7 +391,8 @@ impl Runner {
         }
         let mut stopped = Stopped::Saved;
         let until = Instant::now() + LAST_ANSWERS * 3;
-        self.gate.end_soon();
+        let measured = self.measured();
+        self.gate.end_soon(measured);
         loop {
             let at = self.clock.now();
             self.gate.hand_over(self.core.state(), at);
@@ -411,6 +419,15 @@ impl Runner {
         drop(tokio::time::timeout(LAST_ANSWERS * 3, closed).await);
         drop(lock);
         stopped
+    }
+
+    /// The minutes that may have changed since they were last handed to the journal.
+    fn measured(&mut self) -> Vec<(Minute, Arc<Block>)> {
+        let metrics = self.core.metrics();
+        let minutes =
+            metrics.from(self.measured_until).map(|(minute, block)| (minute, block.clone())).collect();
+        self.measured_until = metrics.minutes().next_back().map_or(self.measured_until, |(minute, _)| minute);
+        minutes
     }
 
     fn keep_deadlines(&mut self, by: At) {

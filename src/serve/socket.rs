@@ -282,6 +282,7 @@ async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>) {
             .raw("rev", &snapshot.rev.put())
             .raw("at", &snapshot.at.put())
             .raw("watching_since", &snapshot.watching_since.put())
+            .raw("watch_seq", &snapshot.watch_seq.put())
             .flag("unsaved", snapshot.unsaved)
             .raw("events_per_second", &snapshot.events_per_second.put())
             .end();

@@ -50,10 +50,18 @@ const STEPS: &[&str] = &[
     "
     CREATE TABLE source (name TEXT PRIMARY KEY, place INTEGER NOT NULL, version INTEGER NOT NULL, body TEXT NOT NULL);
 ",
+    "
+    -- What happened, minute by minute, and the same by the hour; a body holds the numbers of its series.
+    CREATE TABLE series (id INTEGER PRIMARY KEY, agent BLOB NOT NULL, skill TEXT, caller TEXT);
+    CREATE TABLE minute (minute INTEGER PRIMARY KEY, body BLOB NOT NULL);
+    CREATE TABLE hour (minute INTEGER PRIMARY KEY, body BLOB NOT NULL);
+",
 ];
 
 /// The schema that brought sources of agents.
 pub(super) const SOURCES: i64 = 3;
+/// The schema that brought metrics.
+pub(super) const METRICS: i64 = 4;
 
 /// Brings a journal to the newest schema; refuses one that is newer still.
 pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {

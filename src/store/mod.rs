@@ -4,6 +4,7 @@
 
 pub mod blobs;
 pub mod lock;
+pub mod metrics;
 mod migrate;
 mod read;
 pub mod record;

@@ -10,12 +10,13 @@ use uuid::Uuid;
 use super::blobs::Blobs;
 use super::record::{self, AttemptRow, ProblemRow, Record};
 use super::write::{bodies, owner_key};
-use super::{StoreError, journal_path, migrate, prepare, sql};
+use super::{StoreError, journal_path, metrics, migrate, prepare, sql};
 use crate::domain::agent::Agent;
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::domain::job::{Attempt, Job};
 use crate::domain::message::{Content, Json, Part};
+use crate::domain::metrics::{Block, Metrics, Minute};
 use crate::domain::state::{self, Rows};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -36,6 +37,8 @@ pub struct Loaded {
     pub rows: Rows,
     /// The last moment of the engine before.
     pub alive: Option<At>,
+    /// The last hour that was measured.
+    pub metrics: Metrics,
 }
 
 impl Reader {
@@ -108,6 +111,13 @@ impl Reader {
         if migrate::version(&self.connection, &self.file)? >= migrate::SOURCES {
             rows.sources = self.bodies("source", "SELECT version, body FROM source ORDER BY place")?;
         }
+        if self.has_metrics()? {
+            let last = metrics::last(&self.connection, Metrics::KEPT).map_err(sql(&self.file))?;
+            for (minute, block) in last {
+                loaded.metrics.put(minute, Arc::new(block));
+            }
+        }
+        let rows = &mut loaded.rows;
         for row in
             self.bodies::<ProblemRow>("problem", "SELECT version, body FROM problem ORDER BY number")?
         {
@@ -115,6 +125,27 @@ impl Reader {
             rows.problems.push(state::ProblemRow { problem, agent, source });
         }
         Ok(loaded)
+    }
+
+    fn has_metrics(&self) -> Result<bool, StoreError> {
+        Ok(migrate::version(&self.connection, &self.file)? >= migrate::METRICS)
+    }
+
+    /// What happened from one minute until before another, in blocks of `step` minutes. Steps of whole hours that
+    /// begin with an hour are read quickly, however many.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn metrics(
+        &self,
+        from: Minute,
+        until: Minute,
+        step: u32,
+    ) -> Result<Vec<(Minute, Block)>, StoreError> {
+        if !self.has_metrics()? {
+            return Ok(Vec::new());
+        }
+        metrics::read(&self.connection, from, until, step).map_err(sql(&self.file))
     }
 
     fn scalar(&self, query: &str) -> Result<u64, StoreError> {
@@ -166,6 +197,35 @@ impl Reader {
         }
         facts.truncate(limit);
         facts.reverse();
+        Ok(facts)
+    }
+
+    /// The first `limit` facts of an owner, in order.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn first_facts(&self, owner: Owner, limit: usize) -> Result<Vec<Fact>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq LIMIT ?2")
+            .map_err(sql(&self.file))?;
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = select.query((owner_key(owner), most)).map_err(sql(&self.file))?;
+        let mut facts = Vec::new();
+        while let Some(row) = rows.next().map_err(sql(&self.file))? {
+            let row = |row: &rusqlite::Row<'_>| -> rusqlite::Result<(i64, i64, i64, String)> {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+            }(row);
+            let (seq, at, version, body) = row.map_err(sql(&self.file))?;
+            let own = (u64::try_from(seq).unwrap_or(0), at);
+            for (place, body) in bodies(&body) {
+                let (seq, at) = place.unwrap_or(own);
+                if let Some(what) = self.what(&record::upcast(version, body.into()))? {
+                    facts.push(Fact { at: At::from_micros(at), owner, seq, what });
+                }
+            }
+        }
+        facts.truncate(limit);
         Ok(facts)
     }
 

@@ -92,10 +92,13 @@ actions! {
     NextPane "next-pane" Move ["tab"] "pane" "The next pane or tab.",
     PrevPane "previous-pane" Move ["shift-tab"] "pane" "The pane or tab before.",
     FullScreen "full-screen" Move ["f"] "full" "This pane over the whole screen, and back.",
+    ViewNow "now" Move ["0"] "now" "What callers feel, what is wrong, and where to look.",
     ViewFleet "fleet" Move ["1"] "fleet" "The fleet: every agent and its health.",
     ViewTasks "tasks" Move ["2"] "tasks" "Every task of every agent.",
     ViewInbox "inbox" Move ["3"] "inbox" "What waits for a person.",
     ViewProblems "problems" Move ["4"] "problems" "What is wrong, and the next step.",
+    ViewMetrics "metrics" Move ["7"] "metrics" "How many, how well and how long: by agent, skill or caller.",
+    ViewPulse "pulse" Move [] "pulse" "The pulse of the fleet: agents over time, the worst first.",
     ViewWire "wire" Move [] "wire" "What was sent and received, as it was.",
     ViewSources "sources" Move [] "sources" "Where agents are found, and what cannot be read.",
     ViewMessages "messages" Move [] "messages" "What this console has told you.",
@@ -106,6 +109,7 @@ actions! {
     PrevMatch "previous-match" Find ["N"] "before" "In a text: the match before.",
     Faults "faults-only" Find ["z", "ctrl-z"] "faults" "Only what is wrong or in doubt.",
     Wide "wide" Find ["w"] "wide" "All columns.",
+    Time "time" Find ["t"] "time" "The stretch of time that every view speaks of, and what it is compared with.",
     Hold "hold" Find ["p"] "hold" "Hold the screen still, and go on; watching goes on.",
     Details "details" Understand ["d"] "details" "Details of the row, on and off.",
     Raw "raw" Understand ["i"] "raw" "Raw: JSON as it came.",
@@ -161,10 +165,13 @@ impl Action {
     pub fn is_view(self) -> bool {
         matches!(
             self,
-            Self::ViewFleet
+            Self::ViewNow
+                | Self::ViewFleet
                 | Self::ViewTasks
                 | Self::ViewInbox
                 | Self::ViewProblems
+                | Self::ViewMetrics
+                | Self::ViewPulse
                 | Self::ViewWire
                 | Self::ViewSources
                 | Self::ViewMessages

@@ -6,6 +6,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use super::actions::Action;
 use super::model::Shared;
 use super::views::{View, problems::ProblemsView, tasks::TasksView};
+use super::window::Before;
 use crate::domain::text::contains_ignore_case;
 
 /// A command with words behind it.
@@ -22,6 +23,16 @@ pub struct Command {
 /// Every command that takes words, or that has no key.
 pub const ALL: &[Command] = &[
     Command { name: "fleet", usage: "fleet NAME", doc: "Go to another fleet of the configuration." },
+    Command {
+        name: "time",
+        usage: "time 30m|02:50..03:10",
+        doc: "The stretch of time that every view speaks of, up to thirty days.",
+    },
+    Command {
+        name: "was",
+        usage: "was hour|day|week",
+        doc: "What it is compared with: the same stretch an hour, a day or a week before.",
+    },
     Command { name: "theme", usage: "theme NAME", doc: "dark, light or mono." },
     Command { name: "ascii", usage: "ascii on|off", doc: "Draw with ASCII alone." },
     Command {
@@ -40,6 +51,10 @@ pub enum Asked {
     Action(Action),
     /// Another fleet.
     Fleet(String),
+    /// Another stretch of time.
+    Time(String),
+    /// Another comparison.
+    Was(Before),
     /// Another theme.
     Theme(String),
     /// ASCII alone, or not.
@@ -86,6 +101,11 @@ pub fn parse(text: &str) -> Asked {
         ("q" | "quit" | "exit", "") => Asked::Quit,
         ("suspend", "") => Asked::Suspend,
         ("fleet", name) if !name.is_empty() => Asked::Fleet(name.to_owned()),
+        ("time", text) if !text.is_empty() => Asked::Time(text.to_owned()),
+        ("was", "hour") => Asked::Was(Before::Hour),
+        ("was", "day") => Asked::Was(Before::Day),
+        ("was", "week") => Asked::Was(Before::Week),
+        ("was", _) => Asked::Wrong("was hour, was day or was week".into()),
         ("theme", name) if ["dark", "light", "mono"].contains(&name) => Asked::Theme(name.to_owned()),
         ("theme", _) => Asked::Wrong("theme dark, theme light or theme mono".into()),
         ("mouse", rest) => {

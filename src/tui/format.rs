@@ -20,6 +20,25 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A whole stretch of minutes: `30m`, `1h`, `1h30m`, `7d`.
+pub fn window(time: Duration) -> String {
+    let minutes = time.as_secs() / 60;
+    let (days, hours, minutes) = (minutes / 1440, minutes % 1440 / 60, minutes % 60);
+    let parts = [(days, "d"), (hours, "h"), (minutes, "m")];
+    let words = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}"));
+    words.collect()
+}
+
+/// A measured time in three digits or so: `3ms`, `310ms`, `2.1s`, `22s`, `4m02s`.
+pub fn measured(time: Duration) -> String {
+    let millis = time.as_millis();
+    match millis {
+        0 => "<1ms".into(),
+        1000..10_000 => format!("{}.{}s", millis / 1000, millis % 1000 / 100),
+        _ => duration(time),
+    }
+}
+
 /// A duration with tenths of a second, for stories: `+14ms`, `+3.2s`, `+34s`.
 pub fn step(time: Duration) -> String {
     let millis = time.as_millis();
@@ -128,6 +147,26 @@ impl Clocks {
         } else {
             format!("{} {:02}:{:02}", time.date(), time.hour(), time.minute())
         }
+    }
+
+    /// `02:58`
+    pub fn time_of_day(&self, at: At) -> String {
+        self.civil(at)
+            .map_or_else(|| "--:--".into(), |time| format!("{:02}:{:02}", time.hour(), time.minute()))
+    }
+
+    /// When it was this time of day last, `02:58` or `02:58:30`.
+    pub fn last_time_of_day(&self, text: &str, now: At) -> Option<At> {
+        let mut parts = text.trim_end_matches('Z').split(':').map(|part| part.parse::<i8>().ok());
+        let (hour, minute) = (parts.next()??, parts.next()??);
+        let second = parts.next().map_or(Some(0), |second| second)?;
+        let time = jiff::civil::Time::new(hour, minute, second, 0).ok().filter(|_| parts.next().is_none())?;
+        let today = self.civil(now)?.date();
+        [today, today.yesterday().ok()?].into_iter().find_map(|day| {
+            let at = self.zone.to_timestamp(day.to_datetime(time)).ok()?;
+            let at = At::from_micros(at.as_microsecond());
+            (at <= now).then_some(at)
+        })
     }
 
     /// `20.104`: seconds and milliseconds, for stories.

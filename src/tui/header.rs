@@ -179,6 +179,7 @@ fn pieces(shared: &Shared, counts: &Counts, level: Words) -> Vec<Piece> {
     if let Some(last) = last {
         line.push(Piece { spans: vec![last], keep: 2 });
     }
+    line.push(Piece { spans: vec![span(shared.window.word(&shared.clocks), Role::Quiet)], keep: 1 });
     if shared.held {
         let behind = shared.latest.rev - shared.snapshot.rev;
         line.push(Piece { spans: vec![span(format!("HELD, {behind} changes behind"), Role::You)], keep: 9 });

@@ -11,7 +11,7 @@ use super::theme::{Role, Theme};
 use super::views::View;
 use crate::demo::Caption;
 use crate::domain::detail::Detail;
-use crate::domain::fact::Fact;
+use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::problem::Severity;
@@ -26,6 +26,8 @@ use crate::tui::widgets::sorted::Sorted;
 
 /// A message stays over the last border for this long, in microseconds.
 pub const TOAST: std::time::Duration = std::time::Duration::from_secs(4);
+/// Facts of the watch that are read back at most.
+const WATCH_FACTS: usize = 2000;
 /// Messages kept for `:messages`.
 const MESSAGES: usize = 500;
 
@@ -85,6 +87,18 @@ pub struct Shared {
     pub wire: WireCache,
     /// Facts of an agent, as last read.
     pub history: Option<(AgentKey, Vec<Fact>)>,
+    /// Facts of the watch, as last read.
+    pub watch: Option<Vec<Fact>>,
+    /// How often they were read.
+    pub watch_read: u64,
+    /// Metrics, as last read.
+    pub metrics: super::metrics::MetricsCache,
+    /// Fields of what jobs began with, as last read.
+    pub fields: super::views::now::Fields,
+    /// The stretch of time that every view speaks of.
+    pub window: super::window::Window,
+    /// What it is compared with.
+    pub before: super::window::Before,
     /// When tasks failed lately.
     pub failures: VecDeque<(At, AttemptKey)>,
     /// What this console has told.
@@ -159,6 +173,8 @@ pub struct Model {
     pub generation: u64,
     /// What the view wanted when it was last asked.
     pub wants: super::views::Wants,
+    /// Up to which fact of the watch was asked, and whether the answer is awaited.
+    pub asked_watch: (Option<u64>, bool),
     /// A query about the wire is under way.
     pub reading_wire: bool,
     /// When the wire was read last.
@@ -201,7 +217,7 @@ pub enum Msg {
     /// It goes on.
     Fact(JobId, Arc<Fact>),
     /// A query was answered.
-    Answered(u64, Result<Answer, QueryError>),
+    Answered(Query, u64, Result<Answer, QueryError>),
     /// An intent was.
     Submitted(String, Result<Receipt, Refusal>),
     /// Rows were sorted by a worker, as of a publication.
@@ -281,6 +297,12 @@ pub enum Step {
     Act(super::actions::Action),
     /// Something typed after `:`.
     Command(String),
+    /// Every view speaks of another stretch of time.
+    Window(super::window::Window),
+    /// It is compared with another one.
+    Before(super::window::Before),
+    /// The command line opens with these words.
+    Type(String),
     /// The view is filtered or searched.
     Search(String),
     /// Answer this task in words.
@@ -300,7 +322,7 @@ impl Model {
         Self {
             time: shared.now,
             shared,
-            view: super::views::fleet::FleetView::new().into(),
+            view: super::views::now::NowView::new().into(),
             past: Vec::new(),
             future: Vec::new(),
             overlays: Vec::new(),
@@ -310,6 +332,7 @@ impl Model {
             parked: Vec::new(),
             generation: 0,
             wants: super::views::Wants::default(),
+            asked_watch: (None, false),
             reading_wire: false,
             wire_read: At::ZERO,
             counts: super::header::Counts::default(),
@@ -324,6 +347,22 @@ impl Model {
         }
     }
 
+    /// Asks what happened to the watch, up to a fact. One question at a time, however much happens meanwhile.
+    pub fn ask_watch(&mut self, wanted: Option<u64>) -> Option<Cmd> {
+        let seq = wanted.filter(|seq| self.asked_watch != (Some(*seq), false) && !self.asked_watch.1)?;
+        self.asked_watch = (Some(seq), true);
+        let query = Query::Facts { owner: Owner::Watch, limit: WATCH_FACTS };
+        Some(Cmd::Query(query, self.generation))
+    }
+
+    /// What happened to the watch was answered.
+    pub fn take_watch(&mut self, facts: Vec<Fact>) {
+        self.asked_watch.1 = false;
+        self.shared.watch_read += 1;
+        self.shared.watch = Some(facts);
+        self.dirty = true;
+    }
+
     /// About the fleet and this surface.
     pub fn info(&self) -> &Info {
         &self.shared.info
@@ -335,7 +374,9 @@ impl Model {
         let keys = self.keys.front().map(|(_, until)| *until);
         let wire = self.wants.wire.filter(|_| !self.reading_wire && !self.shared.held);
         let wire = wire.map(|_| self.wire_read + std::time::Duration::from_millis(500));
-        [toast, keys, wire].into_iter().flatten().min()
+        let metrics = self.wants.metrics.filter(|_| !self.shared.held);
+        let metrics = metrics.map(|every| self.shared.metrics.due(every));
+        [toast, keys, wire, metrics].into_iter().flatten().min()
     }
 }
 
@@ -361,6 +402,12 @@ impl Shared {
             waiting: Vec::new(),
             wire: WireCache::default(),
             history: None,
+            watch: None,
+            watch_read: 0,
+            metrics: super::metrics::MetricsCache::default(),
+            fields: super::views::now::Fields::new(),
+            window: super::window::Window::FIRST,
+            before: super::window::Before::Day,
             failures: VecDeque::new(),
             messages: VecDeque::new(),
             taste: Taste::default(),
@@ -398,6 +445,23 @@ impl Shared {
             {
                 self.failures.push_back((task.state_since, *key));
             }
+        }
+    }
+
+    /// What must be asked for, so that metrics of the window are known; for a view that wants them so often.
+    pub fn ask_metrics(&mut self, every: std::time::Duration) -> Vec<Query> {
+        self.metrics.ask(self.window, self.before, every, self.now)
+    }
+
+    /// The jobs of which nothing was read yet.
+    pub fn unread_fields(&self, jobs: &[JobId]) -> Arc<[JobId]> {
+        jobs.iter().filter(|job| !self.fields.contains_key(*job)).copied().collect()
+    }
+
+    /// What is no longer looked at is forgotten, once there is much of it.
+    pub fn forget_fields(&mut self, wanted: &[JobId]) {
+        if self.fields.len() > wanted.len() + 2000 {
+            self.fields.retain(|job, _| wanted.contains(job));
         }
     }
 

@@ -396,8 +396,8 @@ impl Console {
             }
             Cmd::Query(query, generation) => {
                 tokio::spawn(async move {
-                    let answer = handle.query(query).await;
-                    let _the_screen_has_gone = news.send(Msg::Answered(generation, answer)).await;
+                    let answer = handle.query(query.clone()).await;
+                    let _the_screen_has_gone = news.send(Msg::Answered(query, generation, answer)).await;
                 });
             }
             Cmd::Index(work, snapshot) => {

@@ -6,20 +6,21 @@ use super::commands::{self, Asked};
 use super::going::{self, go_to, go_to_reference};
 use super::keymap::Chord;
 use super::layout;
-use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST, WireCache};
+use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST};
 use super::overlays::card::{About, Card};
 use super::overlays::prompt::{Prompt, Words};
 use super::overlays::views::Views;
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
-use super::views::{View, Wants, fleet, help, inbox, messages, problems, sources, tasks, wire};
+use super::views::{View, help, problems};
+use super::wants::{on_answer, want};
+use super::window::Window;
 use crate::domain::detail::Detail;
-use crate::domain::fact::Owner;
 use crate::domain::id::JobId;
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::state::Changed;
 use crate::domain::time::At;
-use crate::engine::{Answer, Query, QueryError};
+use crate::engine::Query;
 
 /// A second ctrl-c within this time leaves.
 const TWICE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -29,8 +30,6 @@ const WAITING: usize = 4096;
 const HISTORY: usize = 50;
 /// The wire is read this often while it is looked at.
 const WIRE: std::time::Duration = std::time::Duration::from_millis(500);
-/// Facts of an agent that its page reads.
-const FACTS: usize = 500;
 
 /// Takes in what happened by a time, in order.
 pub fn update(model: &mut Model, at: At, msgs: impl IntoIterator<Item = Msg>) -> Vec<Cmd> {
@@ -84,7 +83,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
                 add_fact(model, job, &fact);
             }
         }
-        Msg::Answered(generation, answer) => on_answer(model, generation, answer),
+        Msg::Answered(query, generation, answer) => on_answer(model, query, generation, answer),
         Msg::Submitted(words, result) => on_submitted(model, &words, result, cmds),
         Msg::Indexed(order, rev, rows) => {
             // The list may have been left meanwhile, and is come back to.
@@ -195,68 +194,6 @@ fn settle(model: &mut Model, cmds: &mut Vec<Cmd>) {
     model.counts = counts;
     model.dirty |= visible;
     want(model, wants, cmds);
-}
-
-fn want(model: &mut Model, wants: Wants, cmds: &mut Vec<Cmd>) {
-    if wants == model.wants {
-        return;
-    }
-    if wants.story != model.wants.story {
-        model.shared.waiting.clear();
-        model.shared.story =
-            wants.story.map(|job| Story { job, detail: Detail::default(), seq: 0, ready: false });
-        cmds.push(Cmd::Follow(wants.story));
-    }
-    if wants.history != model.wants.history
-        && let Some((agent, _)) = wants.history
-        && let Some(row) = model.shared.snapshot.agents.get(agent)
-    {
-        let owner = Owner::Agent(row.id);
-        cmds.push(Cmd::Query(Query::Facts { owner, limit: FACTS }, model.generation));
-    }
-    if wants.wire != model.wants.wire {
-        model.generation += 1;
-        model.reading_wire = false;
-        if let Some(agent) = wants.wire {
-            model.shared.wire = WireCache { agent, ..WireCache::default() };
-            model.reading_wire = true;
-            cmds.push(Cmd::Query(Query::Wire { agent, known: 0 }, model.generation));
-        }
-    }
-    model.wants = wants;
-}
-
-fn on_answer(model: &mut Model, generation: u64, answer: Result<Answer, QueryError>) {
-    match answer {
-        Ok(Answer::Wire(count, frames)) => {
-            if generation != model.generation {
-                return;
-            }
-            model.reading_wire = false;
-            if let (Some(frames), false) = (frames, model.shared.held) {
-                model.shared.wire.count = count;
-                model.shared.wire.frames = frames;
-            }
-        }
-        Ok(Answer::Facts(facts)) => {
-            // An answer about another agent comes too late.
-            let wanted = model.wants.history.filter(|(agent, _)| {
-                let agent = model.shared.snapshot.agents.get(*agent);
-                facts
-                    .first()
-                    .is_none_or(|fact| agent.is_some_and(|agent| fact.owner == Owner::Agent(agent.id)))
-            });
-            if let Some((agent, _)) = wanted {
-                model.shared.history = Some((agent, facts));
-                model.dirty = true;
-            }
-        }
-        Ok(Answer::Outputs(_) | Answer::Task(_)) => {}
-        Err(error) => {
-            model.reading_wire = false;
-            say(model, Role::Warn, error.to_string());
-        }
-    }
 }
 
 fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>, cmds: &mut Vec<Cmd>) {
@@ -498,6 +435,11 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
         Step::Over(overlay) => model.overlays.push(*overlay),
         Step::Act(action) => act(model, action, cmds),
         Step::Command(words) => command(model, &words, cmds),
+        Step::Window(window) => model.shared.window = window,
+        Step::Before(before) => model.shared.before = before,
+        Step::Type(words) => {
+            model.overlays.push(Overlay::Prompt(Prompt::command_with(&model.shared, words)));
+        }
         Step::Search(text) => {
             let area = layout::body(&model.shared);
             model.view.screen_mut().search(&text, &model.shared, area);
@@ -529,6 +471,11 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
                 say(model, Role::Warn, format!("there is no fleet {name}; {known}"));
             }
         }
+        Asked::Time(text) => match Window::parse(&text, &model.shared.clocks, model.shared.now) {
+            Ok(window) => model.shared.window = window,
+            Err(why) => say(model, Role::Warn, why),
+        },
+        Asked::Was(before) => model.shared.before = before,
         Asked::Theme(name) => {
             let theme = &model.shared.theme;
             model.shared.theme = Theme::load(&name, theme.depth, theme.is_ascii());
@@ -568,6 +515,9 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         }
         return;
     }
+    if let Some(view) = View::of(action) {
+        return go_to(model, view);
+    }
     match action {
         Action::Back => {
             if !back(model) {
@@ -593,13 +543,10 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
                 model.past.push(old);
             }
         }
-        Action::ViewFleet => go_to(model, fleet::FleetView::new()),
-        Action::ViewTasks => go_to(model, tasks::TasksView::new()),
-        Action::ViewInbox => go_to(model, inbox::InboxView::new()),
-        Action::ViewProblems => go_to(model, problems::ProblemsView::new()),
-        Action::ViewWire => go_to(model, wire::WireView::new(None)),
-        Action::ViewSources => go_to(model, sources::SourcesView::new()),
-        Action::ViewMessages => go_to(model, messages::MessagesView::new()),
+        Action::Time => {
+            let target = model.view.screen().target(&model.shared);
+            model.overlays.push(Overlay::Menu(super::overlays::time::menu(&model.shared, target)));
+        }
         Action::Views => model.overlays.push(Overlay::Views(Views::new(&model.shared, &model.view))),
         Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.shared))),
         Action::Filter => match model.view.screen().searched() {

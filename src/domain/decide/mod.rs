@@ -10,6 +10,7 @@ mod fleet;
 mod health;
 mod keep;
 mod lint;
+pub(super) mod measure;
 mod problems;
 mod take;
 mod watch;
@@ -56,6 +57,9 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
     turn.touched.sort();
     for at in 0..turn.touched.attempts.len() {
         watch::forget_settled(turn, turn.touched.attempts[at]);
+    }
+    for at in 0..turn.touched.agents.len() {
+        measure::live(turn, turn.touched.agents[at]);
     }
     lint::run(turn);
 }
@@ -173,6 +177,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
         turn.core.live.calls.remove(&call);
     }
     health::note_call(turn, &pending, &outcome);
+    measure::call(turn, &pending, &outcome);
     match pending.what {
         PendingWhat::Probe => health::probed(turn, pending.agent, outcome),
         PendingWhat::Check => health::checked(turn, pending.agent, outcome),

@@ -17,7 +17,7 @@ use super::super::intent::{Receipt, Refusal};
 use super::super::job::{Origin, Phase, Task};
 use super::super::task::{CancelMark, StreamEvent, TaskReport, TaskState, Verdict, Via};
 use super::super::time::At;
-use super::{adopt, cancel, dispatch, doubt, not_now, take, unknown};
+use super::{adopt, cancel, dispatch, doubt, measure, not_now, take, unknown};
 
 /// Polls begin at two seconds and slow down to thirty.
 const POLL_FIRST: Duration = Duration::from_secs(2);
@@ -42,12 +42,17 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since.is_some());
     let agreed = now.cancel.is_some_and(|mark| matches!(mark, CancelMark::Agreed | CancelMark::Unconfirmed));
     let watch = turn.watch(key);
-    watch.sign = at;
+    let before = std::mem::replace(&mut watch.sign, at);
+    let streams = watch.stream.is_some();
     watch.cut = None;
     watch.tries = 0;
     if !snapshot {
         watch.resubscribed = 0;
     }
+    if streams && !snapshot {
+        measure::word(turn, key, before);
+    }
+    let watch = turn.watch(key);
     if agreed && watch.agreed.is_some() {
         watch.events_since_agreed += 1;
         cancel::still_talking(turn, key);

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::cause::Cause;
+use crate::domain::common::Attribute;
 use crate::domain::detail::Detail;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::message::{Json, Part};
+use crate::domain::metrics::{Block, Minute};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::net::tap::Frame;
@@ -74,6 +76,21 @@ pub enum Query {
         /// Answer only if there are more frames than this.
         known: u64,
     },
+    /// What happened from one minute until before another, in blocks of so many minutes. Steps of whole hours that
+    /// begin with an hour are read quickly.
+    Metrics {
+        /// From.
+        from: Minute,
+        /// Until before.
+        until: Minute,
+        /// Minutes of a block, from 1.
+        step: u32,
+    },
+    /// The fields of the messages that jobs began with: metadata, and scalars of data parts.
+    Fields {
+        /// Which jobs.
+        jobs: Arc<[JobId]>,
+    },
     /// A task as its agent tells it now. Nothing of it is kept.
     ReadTask {
         /// Which agent.
@@ -92,6 +109,10 @@ pub enum Answer {
     Outputs(Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>),
     /// To [`Query::Wire`]: how many frames there ever were, and those that are kept, if that is news.
     Wire(u64, Option<Vec<(AgentKey, Frame)>>),
+    /// To [`Query::Metrics`]: the blocks in which something happened, in order, each with its first minute.
+    Metrics(Vec<(Minute, Arc<Block>)>),
+    /// To [`Query::Fields`]: names and values, of those jobs that have some.
+    Fields(Vec<(JobId, Vec<Attribute>)>),
     /// To [`Query::ReadTask`]: the task as A2A 1.0 writes it.
     Task(Json),
 }

@@ -345,6 +345,7 @@ impl Mirror {
         snapshot.rev += 1;
         snapshot.at = member(published, "at")?;
         snapshot.watching_since = member(published, "watching_since")?;
+        snapshot.watch_seq = member(published, "watch_seq")?;
         snapshot.unsaved = published.flag("unsaved");
         snapshot.events_per_second = member(published, "events_per_second")?;
         let mut changed = std::mem::take(&mut self.changed);

@@ -10,16 +10,24 @@
 //! {"hand_over":true}                       {"handed_over":true}, if this engine is only passing by
 //! ```
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
 use crate::domain::cause::Cause;
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::message::{Json, Part};
+use crate::domain::metrics::{Block, Minute, Series};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::{Answer, Query, QueryError};
 use crate::net::tap::{Frame, Kind};
 use crate::protocol::json::{Object, Writer, array, elements};
+use crate::store::metrics;
 use crate::store::record::{Record, member, put_member, record, words};
 
 /// The version of these words. Another one is refused in the hello.
@@ -250,6 +258,12 @@ impl Record for Query {
             Self::Wire { agent, known } => {
                 put_member(says("wire"), "agent", agent).raw("known", &known.put()).end()
             }
+            Self::Metrics { from, until, step } => says("metrics")
+                .raw("from", &from.0.put())
+                .raw("until", &until.0.put())
+                .raw("step", &step.put())
+                .end(),
+            Self::Fields { jobs } => says("fields").raw("jobs", &jobs.to_vec().put()).end(),
             Self::ReadTask { agent, task } => {
                 says("read task").raw("agent", &agent.put()).raw("task", &task.put()).end()
             }
@@ -262,6 +276,12 @@ impl Record for Query {
             "facts" => Self::Facts { owner: member(&object, "owner")?, limit: member(&object, "limit")? },
             "outputs" => Self::Outputs { job: member(&object, "job")?, attempt: member(&object, "attempt")? },
             "wire" => Self::Wire { agent: member(&object, "agent")?, known: member(&object, "known")? },
+            "metrics" => Self::Metrics {
+                from: Minute(member(&object, "from")?),
+                until: Minute(member(&object, "until")?),
+                step: member(&object, "step")?,
+            },
+            "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
             "read task" => {
                 Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? }
             }
@@ -285,6 +305,8 @@ impl Record for Answer {
             Self::Wire(count, frames) => {
                 put_member(says("wire").raw("count", &count.put()), "frames", frames).end()
             }
+            Self::Metrics(blocks) => put_metrics(blocks),
+            Self::Fields(fields) => says("fields").raw("fields", &fields.put()).end(),
             Self::Task(json) => says("task").raw("task", &json.put()).end(),
         }
     }
@@ -306,10 +328,54 @@ impl Record for Answer {
                 Self::Outputs(outputs)
             }
             "wire" => Self::Wire(member(&object, "count")?, member(&object, "frames")?),
+            "metrics" => Self::Metrics(get_metrics(&object)?),
+            "fields" => Self::Fields(member(&object, "fields")?),
             "task" => Self::Task(member(&object, "task")?),
             _ => return None,
         })
     }
+}
+
+/// Series once, then each minute as the store writes it, in base64.
+fn put_metrics(blocks: &[(Minute, Arc<Block>)]) -> String {
+    let mut numbers = BTreeMap::new();
+    let mut series = Vec::new();
+    let minutes: Vec<String> = blocks
+        .iter()
+        .map(|(minute, block)| {
+            let bytes = metrics::put(block, |of| {
+                let next = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+                *numbers.entry(of.clone()).or_insert_with(|| {
+                    let writer = Writer::new().raw("agent", &of.agent.put());
+                    let writer = put_member(writer, "skill", &of.skill);
+                    series.push(put_member(writer, "caller", &of.caller).end());
+                    next
+                })
+            });
+            format!("[{},\"{}\"]", minute.0, BASE64.encode(bytes))
+        })
+        .collect();
+    let writer = Writer::new().text("what", "metrics").raw("series", &array(series));
+    writer.raw("minutes", &array(minutes)).end()
+}
+
+fn get_metrics(object: &Object<'_>) -> Option<Vec<(Minute, Arc<Block>)>> {
+    let mut series = Vec::new();
+    for raw in elements(object.raw("series")?)? {
+        let of = Object::parse(raw).ok()?;
+        let (agent, skill, caller) = (member(&of, "agent")?, member(&of, "skill")?, member(&of, "caller")?);
+        series.push(Series { agent, skill, caller });
+    }
+    let mut blocks = Vec::new();
+    for raw in elements(object.raw("minutes")?)? {
+        let (minute, bytes) = <(u32, Untrusted)>::get(raw)?;
+        let mut block = Block::default();
+        for (number, tally) in metrics::get(&BASE64.decode(bytes.raw()).ok()?)? {
+            *block.tally(series.get(usize::try_from(number).ok()?)?.clone()) = tally;
+        }
+        blocks.push((Minute(minute), Arc::new(block)));
+    }
+    Some(blocks)
 }
 
 impl Record for QueryError {
@@ -406,9 +472,17 @@ mod tests {
             Query::Facts { owner: Owner::Job(job), limit: 7 },
             Query::Facts { owner: Owner::Watch, limit: 7 },
             Query::Wire { agent: None, known: 3 },
+            Query::Fields { jobs: [job].into() },
+            Query::Metrics { from: Minute(7), until: Minute(70), step: 5 },
             Query::ReadTask { agent, task: "t".into() },
         ] {
             assert_eq!(Query::get(&query.put()), Some(query));
         }
+        let mut block = Block::default();
+        block.tally(Series { agent, skill: Some("s\u{1b}".into()), caller: None }).ok = 7;
+        block.tally(Series::of_agent(agent)).answer.add(std::time::Duration::from_millis(3));
+        let blocks = vec![(Minute(7), Arc::new(block.clone())), (Minute(9), Arc::new(block))];
+        let answer = Answer::get(&Answer::Metrics(blocks.clone()).put());
+        assert!(matches!(answer, Some(Answer::Metrics(told)) if told == blocks));
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use super::blobs::Blobs;
+use super::metrics::{self, Numbers};
 use super::record::{AttemptRow, ProblemRow};
 use super::{StoreError, journal_path, migrate, prepare, sql};
 use crate::domain::agent::Agent;
@@ -22,6 +23,7 @@ use crate::domain::discovery::SourceRow;
 use crate::domain::fact::{Fact, What};
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
+use crate::domain::metrics::{Block, Minute};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
@@ -54,6 +56,8 @@ pub struct Batch {
     pub problems: Vec<ProblemRow>,
     /// Sources of agents, each with its place.
     pub sources: Vec<(u32, SourceRow)>,
+    /// Minutes of metrics, whole.
+    pub minutes: Vec<(Minute, Arc<Block>)>,
     /// Jobs that were forgotten.
     pub gone_jobs: Vec<JobId>,
     /// Problems that were forgotten.
@@ -73,6 +77,7 @@ impl Batch {
             && self.attempts.is_empty()
             && self.problems.is_empty()
             && self.sources.is_empty()
+            && self.minutes.is_empty()
             && self.gone_jobs.is_empty()
             && self.gone_problems.is_empty()
             && self.gone_sources.is_empty()
@@ -149,6 +154,7 @@ impl Writer {
             blobs: Blobs::new(dir),
             outputs: Outputs::default(),
             spare: Spare::default(),
+            numbers: Numbers::default(),
             failing: None,
             commits: 0,
         };
@@ -191,6 +197,7 @@ struct Committer {
     blobs: Blobs,
     outputs: Outputs,
     spare: Spare,
+    numbers: Numbers,
     failing: Option<Backlog>,
     commits: u32,
 }
@@ -217,6 +224,7 @@ impl Committer {
                         Ok(()) => done(Done::Committed { number, size: self.measure() }),
                         Err(error) => {
                             self.outputs.clear();
+                            self.numbers.clear();
                             let mut backlog = Backlog::default();
                             backlog.keep(batch);
                             self.failing = Some(backlog);
@@ -237,6 +245,7 @@ impl Committer {
                             }
                         }
                         Err(error) => {
+                            self.numbers.clear();
                             self.failing = Some(backlog);
                             if let Some(number) = number {
                                 done(Done::Failed { number, why: Untrusted::from(error.to_string()) });
@@ -263,7 +272,7 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let Self { connection, file, blobs, outputs, spare, .. } = self;
+        let Self { connection, file, blobs, outputs, spare, numbers, .. } = self;
         let fault = sql(file);
         failpoint::reach("before-commit");
         let transaction = connection.transaction().map_err(&fault)?;
@@ -277,6 +286,7 @@ impl Committer {
         }
         facts.end()?;
         write_rows(&transaction, batch).map_err(&fault)?;
+        metrics::write(&transaction, numbers, &batch.minutes).map_err(&fault)?;
         for job in &batch.gone_jobs {
             forget_job(&transaction, file, blobs, *job)?;
         }
@@ -323,5 +333,9 @@ impl Backlog {
             rows.sources.push(source);
         }
         rows.gone_sources.extend(batch.gone_sources);
+        for minute in batch.minutes {
+            rows.minutes.retain(|old| old.0 != minute.0);
+            rows.minutes.push(minute);
+        }
     }
 }

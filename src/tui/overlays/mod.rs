@@ -7,6 +7,7 @@ pub mod go;
 pub mod menu;
 pub mod prompt;
 pub mod service;
+pub mod time;
 pub mod views;
 
 use super::actions::Action;

@@ -66,6 +66,13 @@ impl Prompt {
         }
     }
 
+    /// The same with words that are typed already.
+    pub fn command_with(shared: &Shared, words: String) -> Self {
+        let words = words.trim_start_matches(':').to_owned();
+        let entries = commands::complete(shared, &words, LINES);
+        Self { entries, field: Field::new(words), ..Self::command(shared) }
+    }
+
     /// What is filtered or searched for.
     pub fn search(before: String) -> Self {
         Self {

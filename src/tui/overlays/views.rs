@@ -27,11 +27,14 @@ const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
 const COUNT: u16 = 22;
 
 /// The views with keys of their own here.
-const VIEWS: [(char, Action); 8] = [
+const VIEWS: [(char, Action); 11] = [
+    ('0', Action::ViewNow),
     ('1', Action::ViewFleet),
     ('2', Action::ViewTasks),
     ('3', Action::ViewInbox),
     ('4', Action::ViewProblems),
+    ('7', Action::ViewMetrics),
+    ('u', Action::ViewPulse),
     ('w', Action::ViewWire),
     ('s', Action::ViewSources),
     ('m', Action::ViewMessages),
@@ -252,6 +255,9 @@ fn of_view(shared: &Shared, action: Action) -> String {
             format!("{} need you", agents().map(|agent| agent.counts.need_you).sum::<u32>())
         }
         Action::ViewProblems => format!("{} open", snapshot.open_problems().count()),
+        Action::ViewNow => "what callers feel".into(),
+        Action::ViewMetrics => format!("last {}", shared.window.word(&shared.clocks)),
+        Action::ViewPulse => "agents over time".into(),
         Action::ViewWire => "what was sent and received".into(),
         Action::ViewSources => {
             let failing = |health: SourceHealth| health == SourceHealth::Failing;

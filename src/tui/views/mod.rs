@@ -9,7 +9,10 @@ pub mod help;
 pub mod inbox;
 pub mod listing;
 pub mod messages;
+pub mod metrics;
+pub mod now;
 pub mod problems;
+pub mod pulse;
 pub mod raw;
 pub mod sources;
 pub mod story;
@@ -49,12 +52,27 @@ pub enum ListKind {
     Wire,
     /// Where agents are found.
     Sources,
+    /// What callers feel.
+    Now,
+    /// How many, how well and how long.
+    Metrics,
+    /// Agents over time.
+    Pulse,
 }
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Fleet, Self::Tasks, Self::Inbox, Self::Problems, Self::Wire, Self::Sources];
+    pub const ALL: [Self; 9] = [
+        Self::Fleet,
+        Self::Tasks,
+        Self::Inbox,
+        Self::Problems,
+        Self::Wire,
+        Self::Sources,
+        Self::Now,
+        Self::Metrics,
+        Self::Pulse,
+    ];
 
     /// Its name, as views and the configuration have it.
     pub fn word(self) -> &'static str {
@@ -65,6 +83,9 @@ impl ListKind {
             Self::Problems => "problems",
             Self::Wire => "wire",
             Self::Sources => "sources",
+            Self::Now => "now",
+            Self::Metrics => "metrics",
+            Self::Pulse => "pulse",
         }
     }
 
@@ -77,6 +98,9 @@ impl ListKind {
             Self::Problems => problems::ProblemRows::COLUMNS,
             Self::Wire => wire::COLUMNS,
             Self::Sources => sources::SourceRows::COLUMNS,
+            Self::Now => now::FeelRows::COLUMNS,
+            Self::Metrics => metrics::GroupRows::COLUMNS,
+            Self::Pulse => pulse::PulseRows::COLUMNS,
         }
     }
 
@@ -89,6 +113,9 @@ impl ListKind {
             Self::Problems => problems::ProblemRows::highest_first(by),
             Self::Wire => wire::highest_first(by),
             Self::Sources => sources::SourceRows::highest_first(by),
+            Self::Now => now::FeelRows::highest_first(by),
+            Self::Metrics => metrics::GroupRows::highest_first(by),
+            Self::Pulse => pulse::PulseRows::highest_first(by),
         }
     }
 
@@ -98,7 +125,9 @@ impl ListKind {
             Self::Fleet | Self::Problems => 'S',
             Self::Tasks => 'E',
             Self::Inbox => 'W',
-            Self::Wire | Self::Sources => 'T',
+            Self::Wire | Self::Sources | Self::Metrics => 'T',
+            Self::Now => 'O',
+            Self::Pulse => 'H',
         }
     }
 
@@ -111,6 +140,9 @@ impl ListKind {
             Self::Problems => problems::ProblemsView::new().into(),
             Self::Wire => wire::WireView::new(None).into(),
             Self::Sources => sources::SourcesView::new().into(),
+            Self::Now => now::NowView::new().into(),
+            Self::Metrics => metrics::MetricsView::new().into(),
+            Self::Pulse => pulse::PulseView::new().into(),
         }
     }
 }
@@ -127,7 +159,7 @@ pub struct Target {
 }
 
 /// What a view must be told beside the snapshot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Wants {
     /// The story of this job.
     pub story: Option<JobId>,
@@ -135,6 +167,12 @@ pub struct Wants {
     pub wire: Option<Option<AgentKey>>,
     /// What happened to an agent, as of its how-manieth fact.
     pub history: Option<(AgentKey, u64)>,
+    /// What happened to the watch, as of its how-manieth fact.
+    pub watch: Option<u64>,
+    /// Metrics of the window, read so often.
+    pub metrics: Option<std::time::Duration>,
+    /// The fields of what these jobs began with.
+    pub fields: std::sync::Arc<[JobId]>,
 }
 
 /// What every view can do. `area` is always the body of the screen: its first line is the view's title
@@ -257,12 +295,15 @@ macro_rules! views {
 }
 
 views! {
+    Now now::NowView,
     Fleet fleet::FleetView,
     Agent agent::AgentView,
     Tasks tasks::TasksView,
     Task task::TaskView,
     Inbox inbox::InboxView,
     Problems problems::ProblemsView,
+    Metrics metrics::MetricsView,
+    Pulse pulse::PulseView,
     Wire wire::WireView,
     Sources sources::SourcesView,
     Messages messages::MessagesView,
@@ -271,6 +312,23 @@ views! {
 }
 
 impl View {
+    /// The view that an action goes to, as it is opened first.
+    pub fn of(action: Action) -> Option<Self> {
+        Some(match action {
+            Action::ViewNow => now::NowView::new().into(),
+            Action::ViewFleet => fleet::FleetView::new().into(),
+            Action::ViewTasks => tasks::TasksView::new().into(),
+            Action::ViewInbox => inbox::InboxView::new().into(),
+            Action::ViewProblems => problems::ProblemsView::new().into(),
+            Action::ViewMetrics => metrics::MetricsView::new().into(),
+            Action::ViewPulse => pulse::PulseView::new().into(),
+            Action::ViewWire => wire::WireView::new(None).into(),
+            Action::ViewSources => sources::SourcesView::new().into(),
+            Action::ViewMessages => messages::MessagesView::new().into(),
+            _ => return None,
+        })
+    }
+
     /// A saved view.
     pub fn saved(saved: &Arc<SavedView>) -> Self {
         let mut view = saved.of.view();

@@ -66,7 +66,9 @@ impl Filtered for Seen<'_> {
             "job" => job.map(|job| job.title.line().into_string()),
             "agent" => snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string()),
             "state" => Some(states::attempt(attempt, Theme::plain_glyphs()).word),
-            "from" => job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string()),
+            "from" | "caller" => {
+                job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string())
+            }
             "skill" => job.and_then(|job| job.skill.as_ref()).map(|skill| skill.line().into_string()),
             "note" => task.and_then(|task| task.note.as_ref()).map(|note| note.line().into_string()),
             "context" => task.and_then(|task| task.context.as_ref()).map(ToString::to_string),

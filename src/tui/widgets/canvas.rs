@@ -207,6 +207,26 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Replaces what a library drew by what any terminal shows.
+    pub fn ascii_only(&mut self, area: Rect) {
+        let area = area.intersection(self.buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                let cell = &mut self.buffer[(x, y)];
+                if !cell.symbol().is_ascii() {
+                    let plain = match cell.symbol() {
+                        "│" => "|",
+                        "─" => "-",
+                        "└" => "+",
+                        "•" => "*",
+                        _ => "?",
+                    };
+                    cell.set_symbol(plain);
+                }
+            }
+        }
+    }
+
     /// Strikes cells through: what cannot be done here.
     pub fn strike(&mut self, area: Rect) {
         let style = Style::new().add_modifier(ratatui::style::Modifier::CROSSED_OUT);

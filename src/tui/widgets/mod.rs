@@ -5,5 +5,6 @@ pub mod field;
 pub mod filter;
 pub mod list;
 pub mod sorted;
+pub mod spark;
 pub mod table;
 pub mod text;

@@ -240,7 +240,7 @@ fn esc_takes_back_one_thing_a_press() {
     }
     assert!(!steps[0].contains("marked") && steps[0].contains("filter"), "{steps:#?}");
     assert!(!steps[1].contains("filter 88"), "{steps:#?}");
-    assert!(steps[3].contains("fleet") || console.model.overlays.len() == 1, "{steps:#?}");
+    assert!(steps[3].contains("now") || console.model.overlays.len() == 1, "{steps:#?}");
 }
 
 #[test]

@@ -91,7 +91,8 @@ impl Console {
                     }
                     Cmd::Follow(None) => {}
                     Cmd::Query(query, generation) => {
-                        answers.push(Msg::Answered(generation, Ok(self.answer(&query))));
+                        let answer = Ok(self.answer(&query));
+                        answers.push(Msg::Answered(query, generation, answer));
                     }
                     Cmd::Index(work, snapshot) => {
                         let rows = work.build(&snapshot);
@@ -118,6 +119,8 @@ impl Console {
                 let count = frames.len() as u64;
                 Answer::Wire(count, (count > *known).then_some(frames))
             }
+            Query::Metrics { from, until, step } => Answer::Metrics(self.scene.metrics(*from, *until, *step)),
+            Query::Fields { .. } => Answer::Fields(Vec::new()),
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quarterdeck::domain::agent::{AgentSpec, Health, Source};
+use quarterdeck::domain::agent::{Agent, AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use quarterdeck::domain::cause::Cause;
@@ -13,6 +13,7 @@ use quarterdeck::domain::fact::{Fact, Owner, What};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::message::{Hints, Json, Message, Part, Role};
+use quarterdeck::domain::metrics::{Block, Minute, Series};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::snapshot::Snapshot;
 use quarterdeck::domain::state::State;
@@ -468,4 +469,50 @@ pub(crate) const NOW: f64 = 252.0;
 /// The clock moves on.
 pub(crate) fn later(seconds: f64) -> At {
     at(NOW) + Duration::from_secs_f64(seconds)
+}
+
+/// How each agent of a scene did, minute by minute: as usual, but for what the scene tells of its health.
+impl Scene {
+    pub(crate) fn metrics(&self, from: Minute, until: Minute, step: u32) -> Vec<(Minute, Arc<Block>)> {
+        let now = Minute::of(at(0.0)).after(5);
+        let first = now.before(9 * 24 * 60);
+        let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();
+        for minute in (from.max(first).0..until.min(now).0).map(Minute) {
+            let begins = from.after((minute.0 - from.0) / step * step);
+            let block = blocks.entry(begins).or_default();
+            for (place, (_, agent)) in (0u32..).zip(self.state.agents().iter()) {
+                measure(block, agent, place, minute, now);
+            }
+        }
+        blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block))).collect()
+    }
+}
+
+fn measure(block: &mut Block, agent: &Agent, place: u32, minute: Minute, now: Minute) {
+    if agent.health == Health::Unknown {
+        return;
+    }
+    let lately = minute >= now.before(6);
+    let wave = (minute.0 * 7 + place * 13) % 5;
+    let own = block.tally(Series::of_agent(agent.id));
+    own.calls += 2;
+    own.answer.add(Duration::from_millis(2 + u64::from(wave)));
+    if matches!(agent.health, Health::Down) && lately {
+        own.calls_failed += 2;
+        return;
+    }
+    let (caller, skill) =
+        if place.is_multiple_of(2) { ("shop-web", "charge") } else { ("helpdesk", "answer") };
+    let series = Series { agent: agent.id, skill: Some(skill.into()), caller: Some(caller.into()) };
+    let tally = block.tally(series);
+    let slow = if matches!(agent.health, Health::Degraded) && lately { 6 } else { 1 };
+    let failed = if slow > 1 { wave.min(2) } else { 0 };
+    tally.begun += 2 + wave;
+    tally.ok += 2 + wave - failed;
+    tally.failed += failed;
+    for task in 0..u64::from(2 + wave) {
+        tally.took.add(Duration::from_millis((900 + task * 400) * slow));
+        tally.first.add(Duration::from_millis(20 + task));
+        tally.between.add(Duration::from_millis(200));
+    }
 }

@@ -76,13 +76,19 @@ fn assert_harmless(name: &str, screen: &str) {
 #[test]
 fn every_screen_at_every_size() {
     for (name, keys) in [
-        ("fleet", ""),
-        ("fleet-wide-and-faults", "w z"),
-        ("agent-card", "j j j enter"),
-        ("agent-skills", "enter tab"),
-        ("agent-tasks", "enter tab tab"),
-        ("agent-happened", "enter tab tab tab"),
-        ("agent-raw", "enter i"),
+        ("now", ""),
+        ("now-problem", "tab tab"),
+        ("metrics", "7"),
+        ("metrics-skill", "7 tab w"),
+        ("pulse", ": \"pulse\" enter"),
+        ("time", "7 t"),
+        ("fleet", "1"),
+        ("fleet-wide-and-faults", "1 w z"),
+        ("agent-card", "1 j j j enter"),
+        ("agent-skills", "1 enter tab"),
+        ("agent-tasks", "1 enter tab tab"),
+        ("agent-happened", "1 enter tab tab tab"),
+        ("agent-raw", "1 enter i"),
         ("tasks", "2"),
         ("tasks-marked", "2 j space j space"),
         ("task-working", "2 / \"88213\" enter enter"),
@@ -100,12 +106,12 @@ fn every_screen_at_every_size() {
         ("go-to", "2 g"),
         ("copy", "2 y"),
         ("views", "v"),
-        ("composer", "n"),
+        ("composer", "1 n"),
         (
             "composer-written",
             "2 n \"cashier-1\" tab \"Charge_this_basket_again.\" tab \"{\\\"order\\\":88213}\"",
         ),
-        ("composer-wrong", "n tab \"x\" tab \"{no\" ctrl-s"),
+        ("composer-wrong", "1 n tab \"x\" tab \"{no\" ctrl-s"),
         ("card-cancel", "2 / \"88213\" enter x"),
         ("card-bulk", "2 / \"charge\" enter * x"),
         ("card-again", "2 / \"88190\" enter r"),
@@ -135,7 +141,9 @@ fn a_fleet_that_is_being_opened_says_so() {
 #[test]
 fn screens_are_drawn_in_ascii_too() {
     let mut console = Console::with(80, 24, super::info(), Theme::load("dark", Depth::None, true));
-    for keys in ["1", "2", "3", "4", "?", "esc", "n", "esc", "2", "enter"] {
+    for keys in
+        ["0", "7", "t", "esc", ": \"pulse\" enter", "1", "2", "3", "4", "?", "esc", "n", "esc", "2", "enter"]
+    {
         console.press(keys);
         let screen = console.screen();
         assert!(screen.is_ascii(), "{keys}:\n{screen}");

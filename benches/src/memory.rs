@@ -1,0 +1,99 @@
+//! P2: memory. What a watched stream takes on which nothing comes, what a finished task takes, and a million of them.
+
+use std::io::{BufRead, BufReader};
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use quarterdeck::domain::input::Rules;
+use quarterdeck::domain::snapshot::Snapshot;
+use quarterdeck::engine::access::AccessBook;
+use quarterdeck::engine::{Engine, Options};
+
+use crate::ingest::{Length, agents_up, scratch, spec, task_for, until};
+use crate::measure::{Fault, Part, figures, memory, tell};
+use crate::told::Told;
+
+/// Streams that are watched at once; a process may have no more files without asking.
+const STREAMS: usize = 800;
+/// Tasks that are finished.
+const TASKS: u64 = 1_000_000;
+
+/// Runs the row.
+pub fn run() -> Result<(), Fault> {
+    println!("P2 memory: {STREAMS} idle streams over HTTP/1.1, {TASKS} finished tasks");
+    let mut server = Part::start(&["frames-server"])?;
+    let mut port = String::new();
+    BufReader::new(server.0.stdout.take().ok_or("no output")?).read_line(&mut port)?;
+    let few = figures(&["memory-streams", port.trim(), "10"])?[0];
+    let many = figures(&["memory-streams", port.trim(), &STREAMS.to_string()])?[0];
+    let each = (many - few) / (STREAMS - 10) as f64;
+    tell("an idle watched stream", &format!("{each:.1} kB"), "must 24 kB");
+    let told = figures(&["memory-tasks", &TASKS.to_string()])?;
+    let (whole, text) = (told[0], told[1]);
+    let each = (whole * 1024.0 - text) / TASKS as f64;
+    tell("a finished task, beside its text", &format!("{each:.0} bytes"), "must 512");
+    tell("its text", &format!("{:.0} bytes", text / TASKS as f64), "");
+    tell(&format!("{TASKS} finished tasks"), &format!("{:.0} MB", whole / 1024.0), "must 600 MB");
+    Ok(())
+}
+
+/// Watches so many streams, and prints how much memory that takes in kB.
+pub fn streams(port: &str, count: usize) -> Result<(), Fault> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let dir = tempfile::tempdir_in(scratch())?;
+        let engine = Engine::start(Options {
+            dir: Some(dir.path().join("data")),
+            power_loss_safe: false,
+            rules: Rules::default(),
+            specs: (0..10).map(|agent| spec(port, Length::Idle, agent)).collect(),
+            sources: Vec::new(),
+            webhook: None,
+            access: AccessBook::default(),
+            seed: Some(7),
+            lock: None,
+        })?;
+        let handle = engine.handle();
+        let agents = agents_up(&handle).await?;
+        let sendings = (0..count).map(|stream| handle.submit(task_for(agents[stream % agents.len()])));
+        try_join_all(sendings).await.map_err(|refusal| format!("a sending was refused: {refusal}"))?;
+        until(&handle, |snapshot| {
+            snapshot.attempts.len() == count
+                && snapshot.attempts.iter().all(|(_, attempt)| attempt.task.is_some())
+        })
+        .await?;
+        println!("{}", memory(std::process::id(), "VmRSS").ok_or("no memory is told")?);
+        engine.stop().await;
+        Ok(())
+    })
+}
+
+/// Holds so many finished tasks, and prints how much memory that takes in kB, and how many bytes their texts have.
+pub fn tasks(count: u64) -> Result<(), Fault> {
+    let before = memory(std::process::id(), "VmRSS").ok_or("no memory is told")?;
+    let mut told = Told::agents(count, &mut |_| {});
+    for number in 0..count {
+        told.job(number, true, &mut |_| {});
+        told.state.take_changes();
+    }
+    // As an engine has it: the state, and the publication that shares it.
+    let mut snapshot = Snapshot::starting(told.now);
+    snapshot.publish(&told.state, told.now, Vec::new());
+    let snapshot = Arc::new(snapshot);
+    let held = memory(std::process::id(), "VmRSS").ok_or("no memory is told")? - before;
+    let texts: usize = snapshot
+        .attempts
+        .iter()
+        .map(|(_, attempt)| {
+            let job = snapshot.job_of(attempt).map_or(0, |job| job.title.len());
+            let task = attempt.task.as_ref().map_or(0, |task| {
+                let context = task.context.as_ref().map_or(0, |context| context.raw().len());
+                task.id.raw().len() + context + task.note.as_ref().map_or(0, |note| note.len())
+            });
+            let message = attempt.message_id.as_ref().map_or(0, |id| id.raw().len());
+            job + task + message
+        })
+        .sum();
+    println!("{held} {texts}");
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! `metrics`: how many, how well and how long, by agent, skill or caller.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::{Global, Metrics, MetricsBy, MetricsWas};
+use super::output::{Failure, Printer, table};
+use super::session::{Session, Setup, stored, stored_metrics};
+use super::task::as_of;
+use crate::domain::metrics::{Block, By, Histogram, Minute, Tally, Who};
+use crate::domain::snapshot::Snapshot;
+use crate::engine::{Answer, Query};
+use crate::protocol::timestamp;
+
+/// A step that makes one block of any window; whole hours, so that long stretches are read quickly.
+const WHOLE: u32 = 60 * 1_000_000;
+
+pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Result<ExitCode, Failure> {
+    let setup = Setup::load(global)?;
+    let session = Session::running(&setup).await?;
+    let snapshot: Arc<Snapshot> = match &session {
+        Some(session) => session.handle.snapshot(),
+        None => {
+            let snapshot = stored(&setup)?.unwrap_or_default();
+            as_of(snapshot.at, out);
+            snapshot.into()
+        }
+    };
+    let minutes = Minute::in_window(args.window).max(1);
+    let until = Minute::of(snapshot.at).after(1);
+    let from = aligned(until.before(minutes), minutes);
+    let before = match args.was {
+        MetricsWas::Hour => 60,
+        MetricsWas::Day => 24 * 60,
+        MetricsWas::Week => 7 * 24 * 60,
+    };
+    let now = read(&setup, session.as_ref(), from, until).await?;
+    let was = read(&setup, session.as_ref(), from.before(before), until.before(before)).await?;
+    if let Some(session) = session {
+        session.close(false).await;
+    }
+    let by = match args.by {
+        MetricsBy::Agent => By::Agent,
+        MetricsBy::Skill => By::Skill,
+        MetricsBy::Caller => By::Caller,
+    };
+    let mut rows: BTreeMap<Who, (Tally, Tally)> = BTreeMap::new();
+    for (series, tally) in now.iter() {
+        rows.entry(by.who(series)).or_default().0.merge(tally);
+    }
+    for (series, tally) in was.iter() {
+        rows.entry(by.who(series)).or_default().1.merge(tally);
+    }
+    // Calls that do no work belong to agents alone.
+    rows.retain(|_, (now, was)| by == By::Agent || now.begun + now.ended() + was.ended() > 0);
+    let mut rows: Vec<(String, Tally, Tally)> =
+        rows.into_iter().map(|(who, (now, was))| (name(&snapshot, &who), now, was)).collect();
+    rows.retain(|(name, ..)| args.name.as_ref().is_none_or(|wanted| wanted == name));
+    rows.sort_by(|a, b| (b.1.ended(), &a.0).cmp(&(a.1.ended(), &b.0)));
+    if out.is_json() {
+        let told = |(name, now, was): &(String, Tally, Tally)| json!({ by.word(): name, "now": entry(now), "was": entry(was) });
+        out.document(&json!({
+            "by": by.word(),
+            "from": timestamp::format_at(from.begins()),
+            "until": timestamp::format_at(snapshot.at),
+            "wasFrom": timestamp::format_at(from.before(before).begins()),
+            "metrics": rows.iter().map(told).collect::<Vec<Value>>(),
+        }));
+    } else if rows.is_empty() {
+        out.warn("nothing was measured in this window");
+    } else {
+        let lines: Vec<Vec<String>> = rows
+            .iter()
+            .map(|(name, now, was)| {
+                vec![
+                    name.clone(),
+                    now.ended().to_string(),
+                    now.bad().to_string(),
+                    percent(now),
+                    percent(was),
+                    quantile(&now.took, 50),
+                    quantile(&now.took, 95),
+                    quantile(&was.took, 95),
+                    quantile(&now.took, 99),
+                    quantile(&now.first, 95),
+                    quantile(&now.between, 95),
+                    now.live.to_string(),
+                    quantile(&now.answer, 95),
+                ]
+            })
+            .collect();
+        let by = by.word().to_uppercase();
+        let head = [
+            by.as_str(),
+            "ENDED",
+            "FAILED",
+            "OK%",
+            "WAS",
+            "P50",
+            "P95",
+            "WAS",
+            "P99",
+            "FIRST",
+            "BETWEEN",
+            "LIVE",
+            "ANSWERS",
+        ];
+        for line in table(&head, &lines) {
+            out.row(&line);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Long windows begin with an hour, so that hours are read.
+fn aligned(from: Minute, minutes: u32) -> Minute {
+    if minutes > 12 * 60 { Minute(from.0 / 60 * 60) } else { from }
+}
+
+async fn read(
+    setup: &Setup,
+    session: Option<&Session>,
+    from: Minute,
+    until: Minute,
+) -> Result<Block, Failure> {
+    let blocks = match session {
+        Some(session) => match session.handle.query(Query::Metrics { from, until, step: WHOLE }).await {
+            Ok(Answer::Metrics(blocks)) => blocks,
+            Ok(_) => Vec::new(),
+            Err(error) => return Err(Failure::new(1, "QUARTERDECK_ERR_STORE", error.to_string())),
+        },
+        None => stored_metrics(setup, from, until, WHOLE)?,
+    };
+    let mut all = Block::default();
+    for (_, block) in &blocks {
+        all.merge(block);
+    }
+    Ok(all)
+}
+
+fn name(snapshot: &Snapshot, who: &Who) -> String {
+    match who {
+        Who::Agent(id) => {
+            let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == *id);
+            agent.map_or_else(|| id.to_string(), |(_, agent)| agent.name.line().into_string())
+        }
+        Who::Named(Some(name)) => name.line().into_string(),
+        Who::Named(None) => "-".into(),
+    }
+}
+
+fn percent(tally: &Tally) -> String {
+    tally.ok_per_mille().map_or_else(|| "-".into(), |share| format!("{}.{}", share / 10, share % 10))
+}
+
+fn quantile(histogram: &Histogram, percent: u8) -> String {
+    histogram.percentile(percent).map_or_else(|| "-".into(), seconds)
+}
+
+fn seconds(time: Duration) -> String {
+    match time.as_secs_f64() {
+        short if short < 1.0 => format!("{:.0}ms", short * 1000.0),
+        long => format!("{long:.1}s"),
+    }
+}
+
+/// Counts, shares from 0 to 1, and seconds.
+fn entry(tally: &Tally) -> Value {
+    let quantiles = |histogram: &Histogram| {
+        let of = |percent| histogram.percentile(percent).map(|time| time.as_secs_f64());
+        json!({ "count": histogram.count(), "p50": of(50), "p95": of(95), "p99": of(99) })
+    };
+    json!({
+        "begun": tally.begun,
+        "ended": tally.ended(),
+        "ok": tally.ok,
+        "failed": tally.failed,
+        "refused": tally.refused,
+        "lost": tally.lost,
+        "canceled": tally.canceled,
+        "okShare": tally.ok_per_mille().map(|share| f64::from(share) / 1000.0),
+        "mostLive": tally.live,
+        "calls": tally.calls,
+        "callsFailed": tally.calls_failed,
+        "took": quantiles(&tally.took),
+        "first": quantiles(&tally.first),
+        "between": quantiles(&tally.between),
+        "answer": quantiles(&tally.answer),
+    })
+}

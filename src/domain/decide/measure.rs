@@ -1,0 +1,188 @@
+//! What goes into the metrics: each fact is looked at once, before it is applied.
+
+use std::time::Duration;
+
+use super::super::core::{Pending, PendingWhat, Turn};
+use super::super::fact::What;
+use super::super::id::{AgentKey, AttemptKey};
+use super::super::input::Outcome;
+use super::super::job::{Attempt, Phase};
+use super::super::metrics::{Minute, Series, Tally};
+use super::super::task::{TaskState, Verdict, Via};
+use super::super::text::Untrusted;
+use super::super::time::At;
+
+/// Names of skills and callers are kept so long.
+const NAME: usize = 64;
+
+/// A fact that is about to be applied.
+pub(in super::super) fn fact(turn: &mut Turn, what: &What) {
+    match what {
+        What::AttemptMoved { attempt, phase, .. } => {
+            if let Some(key) = turn.state().attempt_key(*attempt) {
+                moved(turn, key, *phase);
+            }
+        }
+        What::TaskSeen { attempt, state, peer_time, via, .. } => {
+            let Some(key) = turn.state().attempt_key(*attempt) else { return };
+            let Some((agent, ours, waited)) = turn.state().attempt(key).map(|attempt| {
+                let waited = (attempt.phase == Phase::Sending).then_some(attempt.phase_since);
+                (attempt.agent, attempt.message_id.is_some(), waited)
+            }) else {
+                return;
+            };
+            // What a first listing shows had begun, and may have ended, before we watched.
+            let news = *via != Via::List || turn.agent_live(agent).listing.changed != At::ZERO;
+            let at = turn.at;
+            add(turn, key, |tally| {
+                if let Some(since) = waited {
+                    tally.first.add(at.since(since));
+                }
+                tally.begun += u32::from(news && !ours);
+            });
+            if state.is_terminal() {
+                if news {
+                    let took = ours.then(|| turn.state().attempt(key).map(|own| at.since(own.created)));
+                    ended(turn, key, state, took.flatten());
+                }
+            } else {
+                turn.watch(key).peer_began = *peer_time;
+            }
+        }
+        What::StateSeen { attempt, state, peer_time, .. } if state.is_terminal() => {
+            let Some(key) = turn.state().attempt_key(*attempt) else { return };
+            let Some(known) = turn.state().attempt(key) else { return };
+            if known.task.as_ref().is_none_or(super::super::job::Task::is_over) {
+                return;
+            }
+            let (ours, created, at) = (known.message_id.is_some(), known.created, turn.at);
+            // Of a task of others the agent's own clock knows both ends better than we do, who found it underway.
+            let by_agent =
+                turn.watch(key).peer_began.zip(*peer_time).filter(|_| !ours).and_then(|(from, to)| {
+                    u64::try_from(to.0.saturating_sub(from.0)).ok().map(Duration::from_micros)
+                });
+            ended(turn, key, state, Some(by_agent.unwrap_or(at.since(created))));
+        }
+        What::VerdictChanged { attempt, verdict: Some(Verdict::Lost) } => {
+            let Some(key) = turn.state().attempt_key(*attempt) else { return };
+            let known = turn.state().attempt(key).and_then(|known| known.task.as_ref());
+            if known.is_some_and(|task| !task.is_over()) {
+                add(turn, key, |tally| tally.lost += 1);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn moved(turn: &mut Turn, key: AttemptKey, to: Phase) {
+    let Some(Attempt { phase, phase_since, created, .. }) = turn.state().attempt(key) else { return };
+    let (from, since, created, at) = (*phase, *phase_since, *created, turn.at);
+    if from == to {
+        return;
+    }
+    match to {
+        Phase::Sending if from == Phase::Planned => add(turn, key, |tally| tally.begun += 1),
+        Phase::Answered => add(turn, key, |tally| {
+            tally.ok += 1;
+            tally.took.add(at.since(created));
+            if from == Phase::Sending {
+                tally.first.add(at.since(since));
+            }
+        }),
+        Phase::Refused | Phase::Unsent => add(turn, key, |tally| tally.refused += 1),
+        Phase::PresumedLost => add(turn, key, |tally| tally.lost += 1),
+        Phase::Planned | Phase::Sending | Phase::Accepted | Phase::Uncertain => {}
+    }
+}
+
+fn ended(turn: &mut Turn, key: AttemptKey, state: &TaskState, took: Option<Duration>) {
+    flush(turn, key);
+    add(turn, key, |tally| {
+        let count = match state {
+            TaskState::Completed => &mut tally.ok,
+            TaskState::Failed => &mut tally.failed,
+            TaskState::Rejected => &mut tally.refused,
+            TaskState::Canceled => &mut tally.canceled,
+            _ => return,
+        };
+        *count += 1;
+        if let (TaskState::Completed | TaskState::Failed, Some(took)) = (state, took) {
+            tally.took.add(took);
+        }
+    });
+}
+
+/// A word of a task on its open stream; the one before was then.
+pub(super) fn word(turn: &mut Turn, key: AttemptKey, before: At) {
+    let at = turn.at;
+    let minute = Minute::of(at);
+    let watch = turn.watch(key);
+    let turns = watch.minute != minute;
+    watch.minute = minute;
+    if at > before {
+        watch.between.add(at.since(before));
+    }
+    // A stream tells thousands: what is between them is added up apart, and counted once a minute.
+    if turns {
+        flush(turn, key);
+    }
+}
+
+fn flush(turn: &mut Turn, key: AttemptKey) {
+    let Some(watch) = turn.core.live.watches.get_mut(&key) else { return };
+    if watch.between.is_empty() {
+        return;
+    }
+    let between = std::mem::take(&mut watch.between);
+    add(turn, key, |tally| tally.between.merge(&between));
+}
+
+/// A call was answered, or failed.
+pub(super) fn call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
+    let took = match outcome {
+        Outcome::Probed { took, .. }
+        | Outcome::Opened { took, .. }
+        | Outcome::Task(_, took)
+        | Outcome::Message(_, took)
+        | Outcome::Page { took, .. } => Some(*took),
+        Outcome::Failed(failure) if failure.cause.is_answer() => Some(turn.at.since(pending.issued)),
+        Outcome::Failed(_) => None,
+        Outcome::Events(_) | Outcome::Unreadable(_) | Outcome::Ended(_) => return,
+    };
+    let does_no_work = matches!(
+        pending.what,
+        PendingWhat::Probe | PendingWhat::Check | PendingWhat::Get(..) | PendingWhat::List(..)
+    );
+    let Some(agent) = turn.state().agent(pending.agent) else { return };
+    let (series, live) = (Series::of_agent(agent.id), agent.counts.live);
+    let tally = turn.core.metrics.tally(turn.at, series);
+    tally.calls += 1;
+    tally.calls_failed += u32::from(took.is_none());
+    tally.live = tally.live.max(live);
+    if let Some(took) = took.filter(|_| does_no_work) {
+        tally.answer.add(took);
+    }
+}
+
+/// Tasks of an agent began or ended in this step.
+pub(super) fn live(turn: &mut Turn, key: AgentKey) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let (id, live, at) = (agent.id, agent.counts.live, turn.at);
+    let seen = (Minute::of(at), live);
+    let known = &mut turn.agent_live(key).measured;
+    // The most of a minute counts, so fewer need no look.
+    if live > 0 && (known.0 != seen.0 || known.1 < live) {
+        *known = seen;
+        let tally = turn.core.metrics.tally(at, Series::of_agent(id));
+        tally.live = tally.live.max(live);
+    }
+}
+
+fn add(turn: &mut Turn, key: AttemptKey, count: impl FnOnce(&mut Tally)) {
+    let state = turn.state();
+    let Some(attempt) = state.attempt(key) else { return };
+    let (Some(agent), Some(job)) = (state.agent(attempt.agent), state.job_of(attempt)) else { return };
+    let short = |name: &Option<Untrusted>| name.as_ref().map(|name| name.shortened(NAME));
+    let series = Series { agent: agent.id, skill: short(&job.skill), caller: short(&job.caller) };
+    count(turn.core.metrics.tally(turn.at, series));
+}

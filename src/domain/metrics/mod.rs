@@ -1,0 +1,221 @@
+//! What happened, minute by minute: how many, how well and how long, by agent, skill and caller.
+//!
+//! The minutes of the last hour are here; a store keeps all of them for thirty days.
+
+mod by;
+mod heat;
+mod histogram;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use by::{By, Who};
+pub use heat::Heat;
+pub use histogram::Histogram;
+pub use tally::Tally;
+
+use super::id::AgentId;
+use super::text::Untrusted;
+use super::time::At;
+
+/// Minutes since the Unix epoch, on the engine's clock.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub struct Minute(pub u32);
+
+impl Minute {
+    /// The minute of a point in time.
+    pub fn of(at: At) -> Self {
+        Self(u32::try_from(at.micros() / 60_000_000).unwrap_or(0))
+    }
+
+    /// Where it begins.
+    pub fn begins(self) -> At {
+        At::from_micros(i64::from(self.0) * 60_000_000)
+    }
+
+    /// So many minutes before it.
+    #[must_use]
+    pub fn before(self, minutes: u32) -> Self {
+        Self(self.0.saturating_sub(minutes))
+    }
+
+    /// So many minutes after it.
+    #[must_use]
+    pub fn after(self, minutes: u32) -> Self {
+        Self(self.0.saturating_add(minutes))
+    }
+
+    /// The minutes that a stretch of time touches at most.
+    pub fn in_window(window: Duration) -> u32 {
+        u32::try_from(window.as_secs().div_ceil(60)).unwrap_or(u32::MAX)
+    }
+}
+
+/// What is counted apart: the work of an agent by skill and caller. Calls that do no work are its own, without both.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Series {
+    /// The agent.
+    pub agent: AgentId,
+    /// The skill that was asked for, if it is known.
+    pub skill: Option<Untrusted>,
+    /// Who asked, if it is known.
+    pub caller: Option<Untrusted>,
+}
+
+impl Series {
+    /// Series of one agent in one minute; what more its callers and skills would make goes into [`Series::OTHER`].
+    const MOST: usize = 64;
+    /// The skill and the caller of what is too much to be told apart.
+    const OTHER: &str = "(other)";
+
+    /// An agent's own.
+    pub fn of_agent(agent: AgentId) -> Self {
+        Self { agent, skill: None, caller: None }
+    }
+}
+
+/// What happened in one stretch of time, by series.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Block {
+    series: BTreeMap<Series, Tally>,
+}
+
+impl Block {
+    /// The tallies in order of their series.
+    pub fn iter(&self) -> impl Iterator<Item = (&Series, &Tally)> {
+        self.series.iter()
+    }
+
+    /// The tallies of one agent.
+    pub fn of_agent(&self, agent: AgentId) -> impl Iterator<Item = (&Series, &Tally)> {
+        self.series.range(Series::of_agent(agent)..).take_while(move |(series, _)| series.agent == agent)
+    }
+
+    /// True if nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// The tally of a series, to add to it.
+    pub fn tally(&mut self, series: Series) -> &mut Tally {
+        let own = series.skill.is_none() && series.caller.is_none();
+        let series = if own
+            || self.series.contains_key(&series)
+            || self.of_agent(series.agent).take(Series::MOST).count() < Series::MOST
+        {
+            series
+        } else {
+            let other = Some(Untrusted::from(Series::OTHER));
+            Series { agent: series.agent, skill: other.clone(), caller: other }
+        };
+        self.series.entry(series).or_default()
+    }
+
+    /// Adds all of another.
+    pub fn merge(&mut self, other: &Self) {
+        for (series, tally) in &other.series {
+            self.tally(series.clone()).merge(tally);
+        }
+    }
+
+    /// Everything of all series that `wanted` is true of, added up.
+    pub fn total(&self, wanted: impl Fn(&Series) -> bool) -> Tally {
+        let mut total = Tally::default();
+        for (_, tally) in self.series.iter().filter(|(series, _)| wanted(series)) {
+            total.merge(tally);
+        }
+        total
+    }
+}
+
+/// The last minutes.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    minutes: BTreeMap<Minute, Arc<Block>>,
+}
+
+impl Metrics {
+    /// Minutes that are kept here, the present one among them.
+    pub const KEPT: u32 = 61;
+
+    /// The minutes in order.
+    pub fn minutes(&self) -> impl DoubleEndedIterator<Item = (Minute, &Arc<Block>)> {
+        self.minutes.iter().map(|(minute, block)| (*minute, block))
+    }
+
+    /// The minutes from one on, in order.
+    pub fn from(&self, minute: Minute) -> impl DoubleEndedIterator<Item = (Minute, &Arc<Block>)> {
+        self.minutes.range(minute..).map(|(minute, block)| (*minute, block))
+    }
+
+    /// A minute.
+    pub fn get(&self, minute: Minute) -> Option<&Block> {
+        self.minutes.get(&minute).map(|block| &**block)
+    }
+
+    /// Puts a minute in, instead of what is there of it.
+    pub fn put(&mut self, minute: Minute, block: Arc<Block>) {
+        self.minutes.insert(minute, block);
+        let oldest = self.minutes.keys().next_back().map_or(minute, |last| last.before(Self::KEPT - 1));
+        while self.minutes.first_key_value().is_some_and(|(minute, _)| *minute < oldest) {
+            self.minutes.pop_first();
+        }
+    }
+
+    /// The tally of a series now, to add to it.
+    pub fn tally(&mut self, at: At, series: Series) -> &mut Tally {
+        let minute = Minute::of(at);
+        if !self.minutes.contains_key(&minute) {
+            self.put(minute, Arc::default());
+        }
+        // It may be older than all that are kept, by a clock that was set; then it is kept as the oldest.
+        Arc::make_mut(self.minutes.entry(minute).or_default()).tally(series)
+    }
+
+    /// Everything since a minute, of the series that `wanted` is true of.
+    pub fn since(&self, minute: Minute, wanted: impl Fn(&Series) -> bool) -> Tally {
+        let mut total = Tally::default();
+        for block in self.minutes.range(minute..).map(|(_, block)| block) {
+            for (_, tally) in block.series.iter().filter(|(series, _)| wanted(series)) {
+                total.merge(tally);
+            }
+        }
+        total
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Seed;
+
+    #[test]
+    fn an_agent_cannot_make_more_series_than_are_kept() {
+        let mut seed = Seed::new(1);
+        let agent = AgentId(seed.uuid(At::ZERO));
+        let other = AgentId(seed.uuid(At::ZERO));
+        let mut block = Block::default();
+        for n in 0..1000 {
+            let skill = Some(Untrusted::from(format!("skill {n}")));
+            block.tally(Series { agent, skill, caller: None }).ok += 1;
+        }
+        block.tally(Series::of_agent(other)).ok += 1;
+        assert!(block.of_agent(agent).count() <= Series::MOST + 1);
+        assert_eq!(block.total(|series| series.agent == agent).ok, 1000, "and none is lost");
+        assert_eq!(block.of_agent(other).count(), 1);
+    }
+
+    #[test]
+    fn an_hour_is_kept() {
+        let mut metrics = Metrics::default();
+        let agent = AgentId(Seed::new(1).uuid(At::ZERO));
+        for minute in 1000..2000 {
+            metrics.tally(Minute(minute).begins(), Series::of_agent(agent)).ok += 1;
+        }
+        assert_eq!(metrics.minutes().count(), Metrics::KEPT as usize);
+        assert_eq!(metrics.since(Minute(1990), |_| true).ok, 10);
+        assert_eq!(metrics.since(Minute(0), |_| true).ok, Metrics::KEPT);
+    }
+}

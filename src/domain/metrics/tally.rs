@@ -1,0 +1,83 @@
+//! The counts and durations of one stretch of time.
+
+use super::Histogram;
+
+/// What happened in one stretch of time. Two can be added up.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// Sendings that left, and tasks of others that were found.
+    pub begun: u32,
+    /// Completed, or answered with a message.
+    pub ok: u32,
+    /// Failed by the agent.
+    pub failed: u32,
+    /// Not taken by the agent, or never delivered to it.
+    pub refused: u32,
+    /// Forgotten by the agent, or taken as lost by a person.
+    pub lost: u32,
+    /// Ended because somebody asked.
+    pub canceled: u32,
+    /// The most that were live at once.
+    pub live: u32,
+    /// Calls that were answered, whatever for, or failed.
+    pub calls: u32,
+    /// Calls among them that failed.
+    pub calls_failed: u32,
+    /// From planning a sending, or from the agent's first word of a task of others, to its end; of what ended well or
+    /// failed.
+    pub took: Histogram,
+    /// From sending to the first word of the agent.
+    pub first: Histogram,
+    /// Between two words of a task on an open stream.
+    pub between: Histogram,
+    /// Calls that do no work.
+    pub answer: Histogram,
+}
+
+impl Tally {
+    /// Ended in another way than its caller wanted. Canceled is what somebody wanted.
+    pub fn bad(&self) -> u32 {
+        self.failed + self.refused + self.lost
+    }
+
+    /// Ended well or badly.
+    pub fn ended(&self) -> u32 {
+        self.ok + self.bad()
+    }
+
+    /// How many of a thousand ended well; `None` if none ended. Only where all did it is 1000.
+    pub fn ok_per_mille(&self) -> Option<u32> {
+        let ended = u64::from(self.ended());
+        if ended == 0 {
+            return None;
+        }
+        let share = u32::try_from(u64::from(self.ok) * 1000 / ended).unwrap_or(1000);
+        Some(if self.bad() == 0 { 1000 } else { share.min(999) })
+    }
+
+    /// True if nothing happened.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// All of another. What was live at once is not added up: the most counts.
+    pub fn merge(&mut self, other: &Self) {
+        for (mine, other) in [
+            (&mut self.begun, other.begun),
+            (&mut self.ok, other.ok),
+            (&mut self.failed, other.failed),
+            (&mut self.refused, other.refused),
+            (&mut self.lost, other.lost),
+            (&mut self.canceled, other.canceled),
+            (&mut self.calls, other.calls),
+            (&mut self.calls_failed, other.calls_failed),
+        ] {
+            *mine = mine.saturating_add(other);
+        }
+        self.live = self.live.max(other.live);
+        self.took.merge(&other.took);
+        self.first.merge(&other.first);
+        self.between.merge(&other.between);
+        self.answer.merge(&other.answer);
+    }
+}

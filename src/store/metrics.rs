@@ -1,0 +1,348 @@
+//! Minutes of metrics as bytes: small enough to keep thirty days of them.
+//!
+//! A block is a row of tallies, each after the number of its series; all numbers are LEB128.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, Transaction, params};
+use uuid::Uuid;
+
+use crate::domain::id::AgentId;
+use crate::domain::metrics::{Block, Histogram, Minute, Series, Tally};
+use crate::domain::text::Untrusted;
+
+/// Minutes and hours are kept so long.
+const KEPT_MINUTES: u32 = 30 * 24 * 60;
+const HOUR: u32 = 60;
+/// A block holds at most so many tallies, and a histogram so many buckets: more is a damaged row.
+const MOST: u64 = 10_000_000;
+
+/// A block as bytes. `number` gives each series its number.
+pub fn put(block: &Block, mut number: impl FnMut(&Series) -> u32) -> Vec<u8> {
+    put_numbered(block.iter().map(|(series, tally)| (number(series), tally)))
+}
+
+fn put_numbered<'a>(tallies: impl Iterator<Item = (u32, &'a Tally)>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (number, tally) in tallies {
+        put_number(&mut out, u64::from(number));
+        for count in counts(tally) {
+            put_number(&mut out, u64::from(count));
+        }
+        for histogram in [&tally.took, &tally.first, &tally.between, &tally.answer] {
+            put_number(&mut out, histogram.buckets().len() as u64);
+            let mut last = 0;
+            for (bucket, count) in histogram.buckets() {
+                put_number(&mut out, u64::from(bucket - last));
+                put_number(&mut out, u64::from(*count));
+                last = *bucket;
+            }
+            if !histogram.is_empty() {
+                put_number(&mut out, u64::try_from(histogram.sum().as_micros()).unwrap_or(u64::MAX));
+            }
+        }
+    }
+    out
+}
+
+fn counts(tally: &Tally) -> [u32; 9] {
+    let Tally { begun, ok, failed, refused, lost, canceled, live, calls, calls_failed, .. } = *tally;
+    [begun, ok, failed, refused, lost, canceled, live, calls, calls_failed]
+}
+
+fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(u8::try_from(number & 0x7f).unwrap_or(0) | 0x80);
+        number >>= 7;
+    }
+    out.push(u8::try_from(number).unwrap_or(0));
+}
+
+/// The tallies of a block with the numbers of their series; `None` if the bytes are none.
+pub fn get(bytes: &[u8]) -> Option<Vec<(u32, Tally)>> {
+    let mut rest = bytes;
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        let number = u32::try_from(get_number(&mut rest)?).ok()?;
+        let mut tally = Tally::default();
+        let Tally { begun, ok, failed, refused, lost, canceled, live, calls, calls_failed, .. } = &mut tally;
+        for count in [begun, ok, failed, refused, lost, canceled, live, calls, calls_failed] {
+            *count = u32::try_from(get_number(&mut rest)?).ok()?;
+        }
+        for histogram in [&mut tally.took, &mut tally.first, &mut tally.between, &mut tally.answer] {
+            *histogram = get_histogram(&mut rest)?;
+        }
+        all.push((number, tally));
+    }
+    Some(all)
+}
+
+fn get_histogram(rest: &mut &[u8]) -> Option<Histogram> {
+    let length = get_number(rest).filter(|length| *length < MOST)?;
+    let (mut buckets, mut last) = (Vec::new(), 0u16);
+    for _ in 0..length {
+        last = last.checked_add(u16::try_from(get_number(rest)?).ok()?)?;
+        buckets.push((last, u32::try_from(get_number(rest)?).ok()?));
+    }
+    let sum = if length > 0 { get_number(rest)? } else { 0 };
+    Some(Histogram::from_parts(buckets, sum))
+}
+
+fn get_number(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0u64;
+    for place in 0..10 {
+        let (byte, left) = rest.split_first()?;
+        *rest = left;
+        number |= u64::from(byte & 0x7f).checked_shl(place * 7)?;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+/// The numbers of the series that a journal knows.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    known: BTreeMap<Series, u32>,
+    /// Hours up to this one are added up; none is known before the first look.
+    added: Option<u32>,
+}
+
+impl Numbers {
+    /// What was given in a transaction that failed is given anew.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn load(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<u32> {
+        if let Some(added) = self.added {
+            return Ok(added);
+        }
+        self.known = series(transaction)?.into_iter().map(|(number, series)| (series, number)).collect();
+        let added: u32 =
+            transaction.query_row("SELECT ifnull(max(minute), 0) FROM hour", [], |row| row.get(0))?;
+        self.added = Some(added / HOUR);
+        Ok(added / HOUR)
+    }
+
+    fn of(&mut self, transaction: &Transaction<'_>, series: &Series) -> rusqlite::Result<u32> {
+        if let Some(number) = self.known.get(series) {
+            return Ok(*number);
+        }
+        let Series { agent, skill, caller } = series;
+        let text = |name: &Option<Untrusted>| name.as_ref().map(|name| name.raw().to_owned());
+        transaction
+            .prepare_cached("INSERT INTO series (agent, skill, caller) VALUES (?1, ?2, ?3)")?
+            .execute(params![agent.0.as_bytes(), text(skill), text(caller)])?;
+        let number = u32::try_from(transaction.last_insert_rowid()).unwrap_or(u32::MAX);
+        self.known.insert(series.clone(), number);
+        Ok(number)
+    }
+}
+
+/// Writes minutes, adds up the hours that are over, and removes what is too old.
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    numbers: &mut Numbers,
+    minutes: &[(Minute, Arc<Block>)],
+) -> rusqlite::Result<()> {
+    let Some(last) = minutes.iter().map(|(minute, _)| minute.0).max() else { return Ok(()) };
+    let added = numbers.load(transaction)?;
+    for (minute, block) in minutes {
+        let mut tallies = Vec::new();
+        for (series, tally) in block.iter() {
+            tallies.push((numbers.of(transaction, series)?, tally));
+        }
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO minute VALUES (?1, ?2)")?
+            .execute(params![minute.0, put_numbered(tallies.into_iter())])?;
+    }
+    let hour = last / HOUR;
+    if hour > added + 1 || (added == 0 && hour > 0) {
+        let mut hours: BTreeMap<u32, BTreeMap<u32, Tally>> = BTreeMap::new();
+        let from = if added == 0 { 0 } else { (added + 1) * HOUR };
+        for (minute, tallies) in rows(transaction, "minute", from, hour * HOUR)? {
+            let sums = hours.entry(minute / HOUR * HOUR).or_default();
+            for (number, tally) in tallies {
+                sums.entry(number).or_default().merge(&tally);
+            }
+        }
+        for (minute, sums) in &hours {
+            transaction.execute(
+                "INSERT OR REPLACE INTO hour VALUES (?1, ?2)",
+                params![minute, put_numbered(sums.iter().map(|(number, tally)| (*number, tally)))],
+            )?;
+        }
+        let oldest = last.saturating_sub(KEPT_MINUTES);
+        transaction.execute("DELETE FROM minute WHERE minute < ?1", [oldest])?;
+        transaction.execute("DELETE FROM hour WHERE minute < ?1", [oldest])?;
+        numbers.added = Some(hour - 1);
+    }
+    Ok(())
+}
+
+fn series(connection: &Connection) -> rusqlite::Result<BTreeMap<u32, Series>> {
+    let mut select = connection.prepare("SELECT id, agent, skill, caller FROM series")?;
+    let rows = select.query_map([], |row| {
+        let agent = Uuid::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
+        let text = |name: Option<String>| name.map(Untrusted::from);
+        Ok((
+            row.get(0)?,
+            Series { agent: AgentId(agent), skill: text(row.get(2)?), caller: text(row.get(3)?) },
+        ))
+    })?;
+    rows.collect()
+}
+
+type Numbered = Vec<(u32, Tally)>;
+
+/// The rows of a table from one minute until before another. A row that cannot be read is left out.
+fn rows(
+    connection: &Connection,
+    table: &str,
+    from: u32,
+    until: u32,
+) -> rusqlite::Result<Vec<(u32, Numbered)>> {
+    let query =
+        format!("SELECT minute, body FROM {table} WHERE minute >= ?1 AND minute < ?2 ORDER BY minute");
+    let mut select = connection.prepare_cached(&query)?;
+    let rows = select.query_map([from, until], |row| Ok((row.get(0)?, get(row.get_ref(1)?.as_blob()?))))?;
+    let mut all = Vec::new();
+    for row in rows {
+        if let (minute, Some(tallies)) = row? {
+            all.push((minute, tallies));
+        }
+    }
+    Ok(all)
+}
+
+/// What happened from one minute until before another, in blocks of `step` minutes from `from` on.
+pub(super) fn read(
+    connection: &Connection,
+    from: Minute,
+    until: Minute,
+    step: u32,
+) -> rusqlite::Result<Vec<(Minute, Block)>> {
+    let step = step.max(1);
+    let series = series(connection)?;
+    let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();
+    let mut add = |rows: Vec<(u32, Numbered)>| {
+        for (minute, tallies) in rows {
+            let begins = from.after((minute - from.0) / step * step);
+            let block = blocks.entry(begins).or_default();
+            for (number, tally) in tallies {
+                if let Some(series) = series.get(&number) {
+                    block.tally(series.clone()).merge(&tally);
+                }
+            }
+        }
+    };
+    // Long stretches are read by the hour, as far as hours are added up.
+    let mut minutes_from = from.0;
+    if step.is_multiple_of(HOUR) && from.0.is_multiple_of(HOUR) {
+        let hours = rows(connection, "hour", from.0, until.0 / HOUR * HOUR)?;
+        minutes_from = hours.last().map_or(from.0, |(minute, _)| minute + HOUR);
+        add(hours);
+    }
+    add(rows(connection, "minute", minutes_from, until.0)?);
+    Ok(blocks.into_iter().collect())
+}
+
+/// The last minutes that were written.
+pub(super) fn last(connection: &Connection, minutes: u32) -> rusqlite::Result<Vec<(Minute, Block)>> {
+    let last: u32 =
+        connection.query_row("SELECT ifnull(max(minute), 0) FROM minute", [], |row| row.get(0))?;
+    read(connection, Minute((last + 1).saturating_sub(minutes)), Minute(last + 1), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::id::Seed;
+    use crate::domain::time::At;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn tally(n: u32) -> Tally {
+        let mut tally = Tally { ok: n, failed: n / 3, live: n % 7, calls: 2, ..Tally::default() };
+        for micros in 0..u64::from(n % 50) {
+            tally.took.add(Duration::from_micros(micros * micros * 977));
+        }
+        tally.answer.add(Duration::from_micros(u64::MAX / 2));
+        tally
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(numbers in prop::collection::btree_map(any::<u32>(), 0u32..100_000, 0..20)) {
+            let tallies: Vec<(u32, Tally)> = numbers.iter().map(|(number, n)| (*number, tally(*n))).collect();
+            let bytes = put_numbered(tallies.iter().map(|(number, tally)| (*number, tally)));
+            prop_assert_eq!(get(&bytes), Some(tallies));
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _either = get(&bytes);
+        }
+    }
+
+    #[test]
+    fn minutes_are_read_back_in_any_steps_also_once_hours_are_added_up() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::migrate::migrate(&mut connection, std::path::Path::new("memory")).unwrap();
+        let mut seed = Seed::new(1);
+        let agents = [AgentId(seed.uuid(At::ZERO)), AgentId(seed.uuid(At::ZERO))];
+        let skill = |n: u32| (n.is_multiple_of(3)).then(|| Untrusted::from("charge"));
+        let mut numbers = Numbers::default();
+        let begin = 29_000_000 / HOUR * HOUR;
+        for minute in begin..begin + 5 * HOUR + 7 {
+            let mut block = Block::default();
+            for agent in agents {
+                *block.tally(Series { agent, skill: skill(minute), caller: None }) = tally(minute % 100);
+            }
+            let transaction = connection.transaction().unwrap();
+            write(&transaction, &mut numbers, &[(Minute(minute), Arc::new(block))]).unwrap();
+            transaction.commit().unwrap();
+        }
+        let hours: u32 = connection.query_row("SELECT count(*) FROM hour", [], |row| row.get(0)).unwrap();
+        assert_eq!(hours, 5);
+        let total = |step: u32, until: u32| {
+            let blocks = read(&connection, Minute(begin), Minute(until), step).unwrap();
+            let mut sum = Block::default();
+            for (_, block) in &blocks {
+                sum.merge(block);
+            }
+            (blocks.len(), sum)
+        };
+        let end = begin + 5 * HOUR + 7;
+        let (count, by_minute) = total(1, end);
+        assert_eq!(count, 5 * 60 + 7);
+        for step in [7, 30, 60, 120] {
+            assert_eq!(total(step, end).1, by_minute, "step {step}");
+        }
+        assert_eq!(
+            total(60, begin + 3 * HOUR + 11).1,
+            total(1, begin + 3 * HOUR + 11).1,
+            "an end within an hour"
+        );
+        assert_eq!(by_minute.total(|series| series.agent == agents[0]).calls, 2 * (5 * 60 + 7));
+        assert_eq!(last(&connection, 61).unwrap().len(), 61);
+    }
+
+    #[test]
+    fn what_is_older_than_thirty_days_goes() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::migrate::migrate(&mut connection, std::path::Path::new("memory")).unwrap();
+        let mut numbers = Numbers::default();
+        let begin = 29_000_000;
+        for minute in [begin, begin + 5, begin + KEPT_MINUTES / 2, begin + KEPT_MINUTES + 200] {
+            let transaction = connection.transaction().unwrap();
+            write(&transaction, &mut numbers, &[(Minute(minute), Arc::default())]).unwrap();
+            transaction.commit().unwrap();
+        }
+        let left: u32 = connection.query_row("SELECT count(*) FROM minute", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 2);
+    }
+}

@@ -1,0 +1,313 @@
+//! What the console knows of metrics: the last hour as it grows, the window that is looked at, and the same
+//! stretch before it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::model::Shared;
+use super::window::{Before, Parts, Window};
+use crate::domain::id::AgentKey;
+use crate::domain::metrics::{Block, By, Heat, Metrics, Minute, Series, Tally, Who};
+use crate::domain::time::At;
+use crate::engine::Query;
+
+type Blocks = Vec<(Minute, Arc<Block>)>;
+
+/// Metrics as they were last read.
+#[derive(Debug, Default)]
+pub struct MetricsCache {
+    /// Minutes of the last hour.
+    pub live: Metrics,
+    /// Counts what came in.
+    pub rev: u64,
+    /// The same for what is not of the present minute.
+    older: u64,
+    /// The window in parts, where it is more than minutes of the last hour.
+    past: Option<(Query, Blocks)>,
+    /// All of the stretch before.
+    was: Option<(Query, Block)>,
+    /// Asked for and not answered yet.
+    under_way: Vec<Query>,
+    /// What could not be told; it is not asked for again.
+    untold: Vec<Query>,
+    /// When the last minutes were read.
+    read: At,
+}
+
+impl MetricsCache {
+    /// What must be asked for now, for a view that wants to know it so often.
+    pub fn ask(&mut self, window: Window, before: Before, every: Duration, now: At) -> Vec<Query> {
+        let parts = window.parts(now);
+        let mut wanted = Vec::new();
+        if now.since(self.read) >= every {
+            let known = self.live.minutes().next_back().map(|(minute, _)| minute);
+            let oldest = Minute::of(now).before(Metrics::KEPT - 1);
+            let from = known.map_or(oldest, |known| known.max(oldest));
+            wanted.push(Query::Metrics { from, until: Minute(u32::MAX), step: 1 });
+            self.read = now;
+        }
+        if !parts.is_recent(now) {
+            wanted.push(past_query(parts));
+        }
+        wanted.push(was_query(parts.earlier(before)));
+        let known = |query: &Query| {
+            self.past.as_ref().is_some_and(|(of, _)| of == query)
+                || self.was.as_ref().is_some_and(|(of, _)| of == query)
+                || self.untold.contains(query)
+        };
+        wanted.retain(|query| !self.under_way.contains(query) && !known(query));
+        self.under_way.extend(wanted.iter().cloned());
+        wanted
+    }
+
+    /// When the last minutes are to be read again.
+    pub fn due(&self, every: Duration) -> At {
+        self.read + every
+    }
+
+    /// What was asked for has come.
+    pub fn take(&mut self, query: Query, blocks: Blocks) {
+        self.under_way.retain(|asked| *asked != query);
+        self.rev += 1;
+        let Query::Metrics { until, step, .. } = query else { return };
+        if until == Minute(u32::MAX) {
+            let present = self.live.minutes().next_back().map(|(minute, _)| minute);
+            if blocks.iter().any(|(minute, _)| Some(*minute) != present) {
+                self.older += 1;
+            }
+            for (minute, block) in blocks {
+                self.live.put(minute, block);
+            }
+        } else if step >= WHOLE {
+            let mut all = Block::default();
+            for (_, block) in &blocks {
+                all.merge(block);
+            }
+            self.was = Some((query, all));
+        } else {
+            self.older += 1;
+            self.past = Some((query, blocks));
+        }
+    }
+
+    /// What was asked for cannot be told. Each minute asks for something else.
+    pub fn failed(&mut self, query: Query) {
+        self.under_way.retain(|asked| *asked != query);
+        if matches!(query, Query::Metrics { until, .. } if until < Minute(u32::MAX)) {
+            self.untold.truncate(1);
+            self.untold.insert(0, query);
+        }
+    }
+
+    /// The blocks of a window, each with its part.
+    fn blocks<'s>(&'s self, parts: Parts, now: At) -> Vec<(usize, &'s Arc<Block>)> {
+        let placed = |(minute, block): (Minute, &'s Arc<Block>)| Some((parts.place(minute)?, block));
+        if parts.is_recent(now) {
+            return self.live.from(parts.from).filter_map(placed).collect();
+        }
+        let known = self.past.iter().flat_map(|(_, blocks)| blocks.iter());
+        known.map(|(minute, block)| (*minute, block)).filter_map(placed).collect()
+    }
+
+    /// Everything of the stretch before, once it has come.
+    pub fn was(&self) -> Option<&Block> {
+        self.was.as_ref().map(|(_, block)| block)
+    }
+}
+
+/// Steps from here on mean: in one block. A whole hour more than any window, so that hours are read.
+const WHOLE: u32 = 1_000_000 * 60;
+
+fn past_query(Parts { from, until, step }: Parts) -> Query {
+    Query::Metrics { from, until, step }
+}
+
+fn was_query(Parts { from, until, step }: Parts) -> Query {
+    // Long stretches are compared by whole hours, which are read quickly.
+    let from = if step >= 60 { Minute(from.0 / 60 * 60) } else { from };
+    Query::Metrics { from, until, step: WHOLE }
+}
+
+/// One part of a window.
+#[derive(Clone, Debug, Default)]
+pub struct Part {
+    /// What happened.
+    pub tally: Tally,
+    /// Somebody looked.
+    pub seen: bool,
+}
+
+/// What is told apart: an agent, a skill or a caller.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name, printable.
+    pub name: String,
+    /// The agent, if it is one that is known still.
+    pub agent: Option<AgentKey>,
+    /// Everything of the window.
+    pub total: Tally,
+    /// Everything of the stretch before.
+    pub was: Tally,
+    /// The window in parts.
+    pub parts: Vec<Part>,
+    /// All but the last part.
+    closed: Tally,
+}
+
+impl Group {
+    fn new(shared: &Shared, by: By, who: &Who, parts: Parts) -> Self {
+        Self {
+            name: words(shared, by, who),
+            agent: agent_of(shared, who),
+            total: Tally::default(),
+            was: Tally::default(),
+            parts: vec![Part::default(); parts.count()],
+            closed: Tally::default(),
+        }
+    }
+
+    /// How far each part was from what is usual here.
+    pub fn heat(&self) -> Vec<Heat> {
+        let usual = if self.was.ended() > 0 { &self.was } else { &self.closed };
+        let (took, answer) = (usual.took.percentile(95), usual.answer.percentile(95));
+        self.parts.iter().map(|part| Heat::of(&part.tally, took, answer)).collect()
+    }
+
+    /// The worst comes first: by heat of what happened last, then by failures of the window.
+    pub fn badness(&self) -> (u32, u32) {
+        let heat = self.heat();
+        let recent = heat.iter().rev().take(5).max().copied().unwrap_or(Heat::Unwatched);
+        (recent as u32, self.total.bad())
+    }
+}
+
+/// The metrics of a window, told apart. What is over is added up once, what goes on each time it is read.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    by: By,
+    /// What `all` was made of.
+    of: Option<(Parts, u64, u64)>,
+    known: BTreeMap<Who, usize>,
+    all: Arc<Vec<Group>>,
+}
+
+impl Groups {
+    /// Nothing yet.
+    pub fn new(by: By) -> Self {
+        Self { by, of: None, known: BTreeMap::new(), all: Arc::default() }
+    }
+
+    /// By what they are told apart.
+    pub fn by(&self) -> By {
+        self.by
+    }
+
+    /// The groups; each keeps its place as long as they are told apart by the same.
+    pub fn all(&self) -> &Arc<Vec<Group>> {
+        &self.all
+    }
+
+    /// Who a group is.
+    pub fn who(&self, key: u32) -> Option<Who> {
+        let at = usize::try_from(key).ok()?;
+        self.known.iter().find(|(_, known)| **known == at).map(|(who, _)| who.clone())
+    }
+
+    /// Makes room for somebody of whom nothing was measured.
+    pub fn add(&mut self, shared: &Shared, who: &Who) {
+        if !self.known.contains_key(who) {
+            let parts = shared.window.parts(shared.now);
+            let all = Arc::make_mut(&mut self.all);
+            all.push(Group::new(shared, self.by, who, parts));
+            self.known.insert(who.clone(), all.len() - 1);
+        }
+    }
+
+    /// Takes in what has come; true if something has.
+    pub fn settle(&mut self, shared: &Shared) -> bool {
+        let cache = &shared.metrics;
+        let parts = shared.window.parts(shared.now);
+        if self.of == Some((parts, cache.rev, cache.older)) {
+            return false;
+        }
+        let last = parts.count().saturating_sub(1);
+        // Minutes that are over do not change, but what is read from the journal comes when it comes.
+        let same = self.of.is_some_and(|(of, _, older)| of == parts && older == cache.older);
+        let only_last = same && parts.is_recent(shared.now);
+        let (by, known) = (self.by, &mut self.known);
+        let all = Arc::make_mut(&mut self.all);
+        for group in all.iter_mut() {
+            if only_last {
+                if let Some(part) = group.parts.last_mut() {
+                    *part = Part::default();
+                }
+            } else {
+                group.parts = vec![Part::default(); parts.count()];
+                group.closed = Tally::default();
+            }
+            group.was = Tally::default();
+        }
+        let mut group_of = |all: &mut Vec<Group>, series: &Series| {
+            *known.entry(by.who(series)).or_insert_with_key(|name| {
+                all.push(Group::new(shared, by, name, parts));
+                all.len() - 1
+            })
+        };
+        for (place, block) in cache.blocks(parts, shared.now) {
+            if only_last && place != last {
+                continue;
+            }
+            for (series, tally) in block.iter() {
+                if by != By::Agent
+                    && tally.begun + tally.ended() + tally.canceled == 0
+                    && tally.between.is_empty()
+                {
+                    continue;
+                }
+                let at = group_of(all, series);
+                let group = &mut all[at];
+                if place != last {
+                    group.closed.merge(tally);
+                }
+                if let Some(part) = group.parts.get_mut(place) {
+                    part.seen = true;
+                    part.tally.merge(tally);
+                }
+            }
+        }
+        if let Some(was) = cache.was() {
+            for (series, tally) in was.iter() {
+                if by == By::Agent || tally.begun + tally.ended() > 0 {
+                    let at = group_of(all, series);
+                    all[at].was.merge(tally);
+                }
+            }
+        }
+        for group in all.iter_mut() {
+            group.total = group.closed.clone();
+            if let Some(part) = group.parts.last() {
+                group.total.merge(&part.tally);
+            }
+        }
+        self.of = Some((parts, cache.rev, cache.older));
+        true
+    }
+}
+
+fn agent_of(shared: &Shared, name: &Who) -> Option<AgentKey> {
+    let Who::Agent(id) = name else { return None };
+    shared.snapshot.agents.iter().find(|(_, agent)| agent.id == *id).map(|(key, _)| key)
+}
+
+fn words(shared: &Shared, by: By, name: &Who) -> String {
+    match name {
+        Who::Agent(_) => {
+            let agent = agent_of(shared, name).and_then(|key| shared.snapshot.agents.get(key));
+            agent
+                .map_or_else(|| "(an agent that was removed)".into(), |agent| agent.name.line().into_string())
+        }
+        Who::Named(Some(words)) => words.line().into_string(),
+        Who::Named(None) => format!("(no {} told)", by.word()),
+    }
+}

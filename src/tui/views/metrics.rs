@@ -1,0 +1,505 @@
+//! Metrics: how many, how well and how long, by agent, skill or caller, with charts of those that are compared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+use ratatui::symbols::Marker;
+use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
+
+use super::listing::{List, Listing, Order, Rows};
+use super::tasks::{empty, list_facts};
+use super::{ListKind, Screen, Target, View, Wants, inside};
+use crate::domain::metrics::{By, Histogram, Tally};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::tui::actions::Action;
+use crate::tui::format;
+use crate::tui::metrics::{Group, Groups};
+use crate::tui::model::{Shared, Step};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::filter::Filtered;
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::spark;
+use crate::tui::widgets::table::{Column, Row, fixed, share};
+
+/// Metrics are read so often while they are looked at.
+const EVERY: Duration = Duration::from_secs(1);
+/// Cells of the trend.
+const TREND: u16 = 30;
+/// So many are compared in one chart.
+const COMPARED: usize = 4;
+/// The lines of a chart, in the order of those that are compared.
+const LINES: [Role; COMPARED] = [Role::Accent, Role::You, Role::Ok, Role::Warn];
+
+/// A column that cannot be sorted by.
+const fn plain(name: &'static str, least: u16, keep: u8) -> Column {
+    Column { sort: None, ..fixed(name, ' ', least, keep).right() }
+}
+
+/// The groups of a window.
+#[derive(Clone, Debug)]
+pub struct GroupRows {
+    groups: Arc<Vec<Group>>,
+    /// Minutes of a part.
+    step: u32,
+}
+
+struct Seen<'s>(&'s Group);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        vec![self.0.name.clone()]
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        matches!(key, "name" | "agent" | "skill" | "caller").then(|| self.0.name.clone())
+    }
+}
+
+impl GroupRows {
+    fn group(&self, key: u32) -> Option<&Group> {
+        self.groups.get(usize::try_from(key).ok()?)
+    }
+}
+
+/// `99.4`, or nothing if nothing ended.
+pub fn ok_percent(tally: &Tally) -> String {
+    tally.ok_per_mille().map_or_else(|| "–".into(), |share| format!("{}.{}", share / 10, share % 10))
+}
+
+/// The 95th percentile or so, or nothing if nothing was measured.
+pub fn percentile(histogram: &Histogram, percent: u8) -> String {
+    histogram.percentile(percent).map_or_else(|| "–".into(), format::measured)
+}
+
+/// How well a share is: one that is lower than before is more than doubtful.
+pub fn ok_role(tally: &Tally) -> Role {
+    match tally.ok_per_mille() {
+        None => Role::Quiet,
+        Some(share) if share < 900 => Role::Bad,
+        Some(share) if share < 990 => Role::Warn,
+        Some(_) => Role::Plain,
+    }
+}
+
+/// `41.2`: how many ended a minute, of the minutes in which somebody looked.
+pub fn a_minute(group: &Group, step: u32) -> String {
+    let seen = group.parts.iter().filter(|part| part.seen).count() as u64 * u64::from(step);
+    let tenths = (u64::from(group.total.ended()) * 10).div_ceil(seen.max(1));
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn micros(histogram: &Histogram, percent: u8) -> SortKey {
+    let micros =
+        histogram.percentile(percent).map_or(-1, |time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
+    SortKey::Number(micros)
+}
+
+impl Rows for GroupRows {
+    type Key = u32;
+
+    const KIND: ListKind = ListKind::Metrics;
+
+    const COLUMNS: &'static [Column] = &[
+        share("NAME", 'N', 14, 3, 9),
+        fixed("TASKS/MIN", 'T', 9, 6).right(),
+        fixed("OK %", 'O', 5, 8).right(),
+        plain("WAS", 5, 4),
+        fixed("MEDIAN", 'M', 6, 3).right(),
+        fixed("P95", 'P', 6, 7).right(),
+        plain("P95 WAS", 7, 4),
+        plain("P99", 6, 2),
+        fixed("FIRST", 'F', 6, 2).right(),
+        fixed("BETWEEN", 'B', 7, 1).right(),
+        fixed("LIVE", 'L', 4, 5).right(),
+        fixed("FAILED", 'D', 6, 6).right(),
+        fixed("ANSWERS", 'A', 7, 1).right(),
+        Column { sort: None, ..fixed("TASKS OVER TIME", ' ', TREND, 3) },
+    ];
+
+    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
+        Box::new(0..u32::try_from(self.groups.len()).unwrap_or(0))
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
+
+    fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
+        self.group(key).is_some_and(|group| {
+            let something = !group.total.is_empty() || group.was.ended() > 0;
+            something && (!order.faults || group.total.bad() > 0) && order.filter.passes(&Seen(group))
+        })
+    }
+
+    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+        let Some(group) = self.group(key) else { return SortKey::Number(0) };
+        let total = &group.total;
+        match by {
+            'N' => SortKey::Text(group.name.to_lowercase().into()),
+            'O' => SortKey::Number(total.ok_per_mille().map_or(2000, i64::from)),
+            'M' => micros(&total.took, 50),
+            'P' => micros(&total.took, 95),
+            'F' => micros(&total.first, 95),
+            'B' => micros(&total.between, 95),
+            'A' => micros(&total.answer, 95),
+            'L' => SortKey::Number(i64::from(total.live)),
+            'D' => SortKey::Pair(i64::from(total.bad()), i64::from(total.ended())),
+            _ => SortKey::Pair(i64::from(total.ended()), i64::from(total.calls)),
+        }
+    }
+
+    fn highest_first(by: char) -> bool {
+        !matches!(by, 'N' | 'O')
+    }
+
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+        let Some(group) = self.group(key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        let (total, was) = (&group.total, &group.was);
+        let quiet = |text: String| span(text, Role::Quiet);
+        let plain = |text: String| {
+            let role = if text == "–" { Role::Quiet } else { Role::Plain };
+            span(text, role)
+        };
+        let ended: Vec<Option<u64>> =
+            group.parts.iter().map(|part| part.seen.then(|| u64::from(part.tally.ended()))).collect();
+        let trend = spark::bars(&spark::fold(&ended, usize::from(TREND)), 0, canvas.theme.is_ascii());
+        let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
+        let mark = agent.map_or_else(
+            || span(" ", Role::Plain),
+            |agent| {
+                let told = crate::tui::states::agent(agent, shared.glyphs());
+                span(told.mark, told.role)
+            },
+        );
+        Row {
+            mark,
+            cells: vec![
+                span(group.name.clone(), Role::Plain),
+                plain(a_minute(group, self.step)),
+                span(ok_percent(total), ok_role(total)),
+                quiet(ok_percent(was)),
+                plain(percentile(&total.took, 50)),
+                plain(percentile(&total.took, 95)),
+                quiet(percentile(&was.took, 95)),
+                plain(percentile(&total.took, 99)),
+                plain(percentile(&total.first, 95)),
+                plain(percentile(&total.between, 95)),
+                plain(agent.map_or_else(|| "–".into(), |agent| agent.counts.live.to_string())),
+                if total.bad() == 0 {
+                    quiet("·".into())
+                } else {
+                    span(format::count(total.bad() as usize), Role::Bad)
+                },
+                plain(percentile(&total.answer, 95)),
+                span(trend, if total.bad() > 0 { Role::Warn } else { Role::Ok }),
+            ],
+            marked: false,
+        }
+    }
+}
+
+/// What a chart shows.
+#[derive(Clone, Copy)]
+enum Shown {
+    Tasks,
+    Ok,
+    P95,
+}
+
+impl Shown {
+    const ALL: [Self; 3] = [Self::Tasks, Self::Ok, Self::P95];
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Tasks => "tasks ended a minute",
+            Self::Ok => "ok %",
+            Self::P95 => "95 % took at most",
+        }
+    }
+
+    fn value(self, tally: &Tally, minutes: u32) -> Option<f64> {
+        match self {
+            Self::Tasks => Some(f64::from(tally.ended()) / f64::from(minutes.max(1))),
+            Self::Ok => tally.ok_per_mille().map(|share| f64::from(share) / 10.0),
+            Self::P95 => tally.took.percentile(95).map(|time| time.as_secs_f64()),
+        }
+    }
+
+    /// The lowest and highest of the axis.
+    fn bounds(self, most: f64, least: f64) -> [f64; 2] {
+        match self {
+            // What happens near a hundred is what one wants to see.
+            Self::Ok => [(least / 10.0).floor().clamp(0.0, 9.0) * 10.0, 100.0],
+            Self::Tasks | Self::P95 => [0.0, if most > 0.0 { most * 1.05 } else { 1.0 }],
+        }
+    }
+
+    fn label(self, value: f64) -> String {
+        match self {
+            Self::Tasks => format!("{value:.1}"),
+            Self::Ok => format!("{value:.0}"),
+            Self::P95 => format::measured(Duration::from_secs_f64(value.max(0.0))),
+        }
+    }
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct MetricsView {
+    groups: Groups,
+    list: Listing<GroupRows>,
+    /// Which chart is shown where there is room for one.
+    chart: usize,
+}
+
+impl MetricsView {
+    /// By agent, the busiest first.
+    pub fn new() -> Self {
+        let rows = GroupRows { groups: Arc::default(), step: 1 };
+        Self { groups: Groups::new(By::Agent), list: Listing::new(rows, 'T'), chart: 0 }
+    }
+
+    /// The same, told apart by something else.
+    #[must_use]
+    pub fn by(mut self, by: By) -> Self {
+        self.groups = Groups::new(by);
+        self
+    }
+
+    fn turn(&mut self, back: bool) {
+        let all = By::ALL;
+        let at = all.iter().position(|by| *by == self.groups.by()).unwrap_or(0);
+        let next = if back { at + all.len() - 1 } else { at + 1 } % all.len();
+        self.groups = Groups::new(all[next]);
+        self.list.state.selected = None;
+        self.list.state.marks.clear();
+    }
+
+    fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
+        let inner = inside(area);
+        if !self.list.state.details || inner.height < 14 {
+            return (inner, None);
+        }
+        let below = (inner.height * 2 / 5).clamp(8, 18);
+        let list = Rect { height: inner.height - below, ..inner };
+        (list, Some(Rect { y: list.bottom(), height: below, ..inner }))
+    }
+
+    fn lines(&self, area: Rect) -> usize {
+        usize::from(self.parts(area).0.height.saturating_sub(1))
+    }
+
+    /// What is compared: what is marked, and what is under the cursor.
+    fn compared(&self) -> Vec<&Group> {
+        let here = self.list.target();
+        let marked = self.list.state.marks.iter().copied().filter(|key| Some(*key) != here);
+        let keys = here.into_iter().chain(marked).take(COMPARED);
+        keys.filter_map(|key| self.list.source.group(key)).collect()
+    }
+
+    fn draw_charts(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, shared: &Shared) {
+        let compared = self.compared();
+        let whole = Rect { x: area.x, width: area.width, ..pane };
+        let mut title = Vec::new();
+        for (group, role) in compared.iter().zip(LINES) {
+            if !title.is_empty() {
+                title.push(span(" · ", Role::Quiet));
+            }
+            title.push(span(group.name.clone(), role));
+        }
+        let facts = [span("space compares", Role::Quiet)];
+        canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+        let pane = Rect { y: pane.y + 1, height: pane.height - 1, ..pane };
+        let many = u16::try_from(usize::from(pane.width / 40).clamp(1, 3)).unwrap_or(1);
+        let wide = pane.width / many;
+        for place in 0..many {
+            let shown = Shown::ALL[(self.chart + usize::from(place)) % Shown::ALL.len()];
+            let at = Rect { x: pane.x + place * wide, width: wide.saturating_sub(1), ..pane };
+            draw_chart(canvas, at, shared, shown, &compared);
+        }
+    }
+}
+
+fn draw_chart(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, shown: Shown, compared: &[&Group]) {
+    canvas.put(area.x + 1, area.y, shown.title(), Role::Quiet, area.width);
+    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    let parts = shared.window.parts(shared.now);
+    let values: Vec<Vec<(f64, f64)>> = compared
+        .iter()
+        .map(|group| {
+            let points = group.parts.iter().zip(0u32..);
+            let points = points.filter(|(part, _)| part.seen);
+            points
+                .filter_map(|(part, at)| Some((f64::from(at), shown.value(&part.tally, parts.step)?)))
+                .collect()
+        })
+        .collect();
+    let all = values.iter().flatten().map(|(_, value)| *value);
+    if all.clone().next().is_none() {
+        canvas.put(
+            area.x + 1,
+            area.y + 1,
+            "nothing in this window; t chooses another",
+            Role::Doubt,
+            area.width,
+        );
+        return;
+    }
+    let most = all.clone().fold(0.0, f64::max);
+    let least = all.fold(100.0, f64::min);
+    let [low, high] = shown.bounds(most, least);
+    let marker = if canvas.theme.is_ascii() { Marker::Dot } else { Marker::Braille };
+    let sets: Vec<Dataset<'_>> = values
+        .iter()
+        .zip(LINES)
+        .map(|(points, role)| {
+            let style = canvas
+                .theme
+                .style(role)
+                .bg(ratatui::style::Color::Reset)
+                .remove_modifier(ratatui::style::Modifier::REVERSED);
+            Dataset::default().marker(marker).graph_type(GraphType::Line).style(style).data(points)
+        })
+        .collect();
+    let quiet = canvas.theme.style(Role::Quiet);
+    let last = f64::from(u32::try_from(parts.count().saturating_sub(1)).unwrap_or(0)).max(1.0);
+    let from = shared.clocks.time_of_day(parts.from.begins());
+    let until = shared.clocks.time_of_day(parts.until.begins());
+    let x = Axis::default().style(quiet).bounds([0.0, last]).labels([from, until]);
+    let middle = f64::midpoint(low, high);
+    let labels = [shown.label(low), shown.label(middle), shown.label(high)];
+    let y = Axis::default().style(quiet).bounds([low, high]).labels(labels);
+    let chart = Chart::new(sets).x_axis(x).y_axis(y).legend_position(None);
+    let area = area.intersection(canvas.area());
+    chart.render(area, canvas.buffer());
+    if canvas.theme.is_ascii() {
+        canvas.ascii_only(area);
+    }
+}
+
+impl Default for MetricsView {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Screen for MetricsView {
+    fn word(&self) -> &'static str {
+        "metrics"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let mut visible = self.groups.settle(shared);
+        if visible {
+            let step = shared.window.parts(shared.now).step;
+            self.list.source = GroupRows { groups: self.groups.all().clone(), step };
+            self.list.rebuild();
+        }
+        let lines = self.lines(area);
+        visible |= self.list.settle(&shared.snapshot, lines);
+        visible
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let first = format!(
+            "{} by {} · last {} · WAS {}",
+            self.list.rows.len(),
+            self.groups.by().word(),
+            shared.window.word(&shared.clocks),
+            shared.before.word()
+        );
+        let facts = list_facts(&self.list, shared, first);
+        canvas.rule(area, area.y, Joint::Top, &[span("metrics", Role::Title)], &facts);
+        let (list, below) = self.parts(area);
+        if self.list.rows.is_empty() {
+            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            return empty(
+                canvas,
+                shared,
+                list,
+                filtered,
+                &[
+                    "Nothing was measured in this window.",
+                    "t chooses another one; tasks and calls are counted from the first moment on.",
+                ],
+            );
+        }
+        self.list.draw(canvas, list, shared);
+        if let Some(pane) = below {
+            self.draw_charts(canvas, area, pane, shared);
+        }
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let lines = self.lines(area);
+        if self.list.act(action, lines) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Open => {
+                let group = self.list.target().and_then(|key| self.list.source.group(key))?;
+                let view = match (self.groups.by(), group.agent) {
+                    (By::Agent, agent) => View::agent(shared, agent?)?,
+                    (by, _) => {
+                        let word = group.name.split_whitespace().next().unwrap_or_default();
+                        super::tasks::TasksView::new().filtered(&format!("{}={word}", by.word())).into()
+                    }
+                };
+                Some(vec![Step::Open(Box::new(view))])
+            }
+            Action::NextPane | Action::PrevPane => {
+                self.turn(action == Action::PrevPane);
+                Some(Vec::new())
+            }
+            Action::Right | Action::Left => {
+                let by = if action == Action::Right { 1 } else { Shown::ALL.len() - 1 };
+                self.chart = (self.chart + by) % Shown::ALL.len();
+                Some(Vec::new())
+            }
+            Action::Back => self.list.clear_one().then(Vec::new),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+        vec![
+            (Action::Open, "open"),
+            (Action::NextPane, "agent, skill, caller"),
+            (Action::Time, "time"),
+            (Action::Mark, "compare"),
+            (Action::Right, "next chart"),
+            (Action::Wide, "all columns"),
+            (Action::Filter, "filter"),
+            (Action::Details, "charts"),
+        ]
+    }
+
+    fn target(&self, _shared: &Shared) -> Target {
+        let group = self.list.target().and_then(|key| self.list.source.group(key));
+        Target { agent: group.and_then(|group| group.agent), ..Target::default() }
+    }
+
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn list_area(&self, area: Rect) -> Rect {
+        self.parts(area).0
+    }
+
+    fn wants(&self, _shared: &Shared) -> Wants {
+        Wants { metrics: Some(EVERY), ..Wants::default() }
+    }
+}
+
+/// The same marks as [`Span`]s, for other views.
+pub fn trend(values: &[Option<u64>], cells: usize, role: Role, ascii: bool) -> Span {
+    span(spark::bars(&spark::fold(values, cells), 0, ascii), role)
+}

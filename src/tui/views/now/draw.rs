@@ -1,0 +1,369 @@
+//! How the first screen is laid out and drawn.
+
+use ratatui::layout::Rect;
+
+use super::feel::LATELY;
+use super::{NowView, Pane, lead};
+use crate::domain::metrics::By;
+use crate::domain::time::At;
+use crate::tui::model::Shared;
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::views::inside;
+use crate::tui::views::problems::headline;
+use crate::tui::views::pulse::{draw_cells, now};
+use crate::tui::views::tasks::{empty, list_facts};
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+
+/// Where each pane is, its title line included; none where there is no room or nothing to say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Parts {
+    pub feel: Option<Rect>,
+    pub problems: Option<Rect>,
+    pub changes: Option<Rect>,
+    pub common: Option<Rect>,
+    pub next: Option<Rect>,
+    pub agents: Option<Rect>,
+    pub live: Option<Rect>,
+}
+
+impl Parts {
+    /// Where a pane is.
+    pub fn of(&self, pane: Pane) -> Option<Rect> {
+        match pane {
+            Pane::Feel => self.feel,
+            Pane::Problems => self.problems,
+            Pane::Changes => self.changes,
+            Pane::Common => self.common,
+            Pane::Agents => self.agents,
+            Pane::Live => self.live,
+        }
+    }
+}
+
+/// The name of an agent before its cells, and what stands behind them.
+const NAME: u16 = 15;
+const FACTS: u16 = 13;
+
+impl NowView {
+    /// The panes of an area: what hurts gets its room first, what is live gets what is left.
+    pub(super) fn parts(&self, area: Rect) -> Parts {
+        let whole = Rect { x: area.x, width: area.width, ..area };
+        let height = area.height;
+        let troubled = !self.problems.rows.is_empty();
+        let rows = |count: usize, most: u16| u16::try_from(count).unwrap_or(u16::MAX).min(most);
+        let feel = rows(self.feel.rows.len(), if height >= 30 { 6 } else { 3 }).max(1) + 2;
+        let mut left = height.saturating_sub(feel);
+        let mut parts = Parts { feel: Some(Rect { height: feel.min(height), ..whole }), ..Parts::default() };
+        let mut y = area.y + feel.min(height);
+        let mut take = |wanted: u16, left: &mut u16| -> Option<Rect> {
+            (wanted <= *left).then(|| {
+                let part = Rect { y, height: wanted, ..whole };
+                y += wanted;
+                *left -= wanted;
+                part
+            })
+        };
+        // What is live is never without a line of its own.
+        let least_live = 4;
+        left = left.saturating_sub(least_live);
+        let problems =
+            if troubled { rows(self.problems.rows.len(), if height >= 30 { 4 } else { 2 }) + 2 } else { 1 };
+        parts.problems = take(problems, &mut left);
+        if troubled && height >= 28 {
+            let says = self.lead.changes.len().max(self.lead.common.shared.len() + 1).max(2);
+            let high = rows(says, if height >= 38 { 5 } else { 3 }) + 1;
+            if let Some(both) = take(high, &mut left) {
+                let half = both.width / 2;
+                parts.changes = Some(Rect { width: half + 1, ..both });
+                parts.common = Some(Rect { x: both.x + half, width: both.width - half, ..both });
+            }
+        }
+        if troubled && height >= 24 {
+            parts.next = take(3, &mut left);
+        }
+        let columns = if area.width >= 110 { 2 } else { 1 };
+        let agents = rows(self.pulse.rows.len().div_ceil(columns), if height >= 45 { 8 } else { 4 }) + 1;
+        if height >= 20 && agents > 1 {
+            parts.agents = take(agents.min(left.max(2)), &mut left);
+        }
+        left += least_live;
+        parts.live = take(left, &mut left.clone());
+        parts
+    }
+
+    pub(super) fn draw_all(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let parts = self.parts(area);
+        self.draw_feel(canvas, area, parts.feel.unwrap_or(area), shared);
+        if shared.snapshot.agents.iter().all(|(_, agent)| !agent.listed) {
+            return;
+        }
+        if let Some(pane) = parts.problems {
+            self.draw_problems(canvas, pane, shared);
+        }
+        if let (Some(changes), Some(common)) = (parts.changes, parts.common) {
+            self.draw_changes(canvas, changes, shared);
+            self.draw_common(canvas, common, shared);
+            canvas.divider(common.x, common.y, common.bottom());
+        }
+        if let Some(pane) = parts.next {
+            self.draw_next(canvas, pane, shared);
+        }
+        if let Some(pane) = parts.agents {
+            self.draw_agents(canvas, pane, shared);
+        }
+        if let Some(pane) = parts.live {
+            self.draw_live(canvas, pane, shared);
+        }
+    }
+
+    fn title(&self, pane: Pane, text: String) -> Span {
+        span(text, if self.pane == pane { Role::Title } else { Role::Plain })
+    }
+
+    fn draw_feel(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, shared: &Shared) {
+        let step = shared.window.parts(shared.now).step;
+        let lately = match step {
+            1 => format!("OK and P95 of the last {LATELY} min"),
+            _ => "OK and P95 of the last part".to_owned(),
+        };
+        let text = format!("{lately} · WAS {} · worst first", shared.before.word());
+        let facts = list_facts(&self.feel, shared, text);
+        let by = if self.by == By::Caller { "caller" } else { "skill" };
+        let title = [
+            span("now", Role::Title),
+            span(" ── ", Role::Quiet),
+            self.title(Pane::Feel, format!("what callers feel, by {by}")),
+        ];
+        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        let inner = Rect {
+            x: pane.x + 1,
+            y: pane.y + 1,
+            width: pane.width.saturating_sub(2),
+            height: pane.height - 1,
+        };
+        if shared.snapshot.agents.iter().all(|(_, agent)| !agent.listed) {
+            return empty(
+                canvas,
+                shared,
+                inside(area),
+                false,
+                &[
+                    "No agents yet.",
+                    "Name some on the command line: quarterdeck http://127.0.0.1:9101",
+                    "or in the configuration, as [[fleet.NAME.agents]]; quarterdeck config example shows how.",
+                    "quarterdeck demo brings a fleet of its own.",
+                ],
+            );
+        }
+        if self.feel.rows.is_empty() {
+            let text = "No work in this window. n sends a task, t chooses another time.";
+            canvas.put(inner.x + 2, inner.y, text, Role::Doubt, inner.width.saturating_sub(2));
+            return;
+        }
+        if self.pane == Pane::Feel {
+            self.feel.draw(canvas, inner, shared);
+        } else {
+            self.feel.draw_plain(canvas, inner, shared);
+        }
+    }
+
+    fn draw_problems(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+        let count = self.problems.rows.len();
+        if count == 0 {
+            let last = shared.snapshot.problems.iter().filter_map(|(_, problem)| problem.cleared).max();
+            let mut words = match last {
+                Some(at) => format!("no problem since {}", shared.clocks.second(at, shared.now)),
+                None => "no problem".to_owned(),
+            };
+            if !self.lead.changes.is_empty() {
+                words = format!("{words} · {} changes in 2h, c shows them", self.lead.changes.len());
+            }
+            canvas.rule(pane, pane.y, Joint::Middle, &[span(words, Role::Ok)], &[]);
+            return;
+        }
+        let words = if count == 1 { "1 open".to_owned() } else { format!("{count} open") };
+        let title = [self.title(Pane::Problems, "problems".to_owned())];
+        canvas.rule(pane, pane.y, Joint::Middle, &title, &[span(words, Role::Quiet)]);
+        let table = below(pane);
+        if self.pane == Pane::Problems {
+            self.problems.draw(canvas, table, shared);
+        } else {
+            self.problems.draw_plain(canvas, table, shared);
+        }
+    }
+
+    fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+        let began = shared.clocks.second(self.lead.began, shared.now);
+        let title = [self.title(Pane::Changes, format!("what changed before {began}"))];
+        canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
+        let lines = usize::from(pane.height - 1);
+        if self.lead.changes.is_empty() {
+            let text = "nothing that is known, in two hours before";
+            canvas.put(pane.x + 2, pane.y + 1, text, Role::Doubt, pane.width.saturating_sub(3));
+        }
+        let skip = (self.change + 1).saturating_sub(lines);
+        for (at, change) in self.lead.changes.iter().enumerate().skip(skip).take(lines) {
+            let y = pane.y + 1 + u16::try_from(at - skip).unwrap_or(0);
+            let after = change.at > self.lead.began;
+            let role = if after { Role::Quiet } else { Role::Plain };
+            let line = format!(
+                "{} {:>10}  {:<7} {}",
+                shared.clocks.second(change.at, shared.now),
+                lead::distance(change, self.lead.began),
+                change.kind.as_str(),
+                change.words.line()
+            );
+            canvas.put(pane.x + 2, y, &line, role, pane.width.saturating_sub(4));
+            if self.pane == Pane::Changes && at == self.change {
+                canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
+                canvas.tint(Rect::new(pane.x + 2, y, pane.width.saturating_sub(4), 1), Role::Accent);
+            }
+        }
+    }
+
+    fn draw_common(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+        let common = &self.lead.common;
+        let title = [self.title(Pane::Common, "what the failed have in common".to_owned())];
+        canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
+        let lines = usize::from(pane.height - 1);
+        let room = pane.width.saturating_sub(3);
+        if common.failed == 0 {
+            canvas.put(pane.x + 2, pane.y + 1, "none failed in this window", Role::Doubt, room);
+            return;
+        }
+        let right = pane.right() - 1;
+        let (failed_at, fine_at) = (right.saturating_sub(28), right.saturating_sub(14));
+        let head = (format!("of {} FAILED", common.failed), format!("of {} FINE", common.fine));
+        canvas.put(failed_at, pane.y + 1, &head.0, Role::Quiet, 13);
+        canvas.put(fine_at, pane.y + 1, &head.1, Role::Quiet, 11);
+        if let Some((words, count)) = self.lead.errors.first() {
+            let text = format!("{count} × {words}");
+            canvas.put(pane.x + 2, pane.y + 1, &text, Role::Bad, failed_at.saturating_sub(pane.x + 3));
+        }
+        let shown = lines.saturating_sub(1).max(1);
+        let skip = (self.shared + 1).saturating_sub(shown);
+        if common.shared.is_empty() {
+            canvas.put(pane.x + 2, pane.y + 2, "nothing that the others have not too", Role::Doubt, room);
+        }
+        for (at, found) in common.shared.iter().enumerate().skip(skip).take(shown) {
+            let y = pane.y + 2 + u16::try_from(at - skip).unwrap_or(0);
+            let words: Vec<String> = found
+                .attributes
+                .iter()
+                .map(|(key, value)| format!("{} {}", key.line(), value.line()))
+                .collect();
+            let role = if found.as_usual { Role::Quiet } else { Role::Plain };
+            let room = failed_at.saturating_sub(pane.x + 3);
+            canvas.put(pane.x + 2, y, &words.join(" + "), role, room);
+            let bar = |part: u32, of: u32| {
+                let cells = usize::try_from(u64::from(part) * 8 / u64::from(of.max(1))).unwrap_or(0);
+                format!("{part:>4} {}", shared.glyphs().bar.repeat(cells.max(usize::from(part > 0))))
+            };
+            let bad = if found.as_usual { Role::Quiet } else { Role::Bad };
+            canvas.put(failed_at, y, &bar(found.failed, common.failed), bad, 13);
+            let fine = if found.as_usual {
+                format!("{:>4} as usual", found.fine)
+            } else {
+                bar(found.fine, common.fine)
+            };
+            canvas.put(fine_at, y, &fine, Role::Quiet, 13);
+            if self.pane == Pane::Common && at == self.shared {
+                canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
+                canvas.tint(Rect::new(pane.x + 2, y, room, 1), Role::Accent);
+            }
+        }
+    }
+
+    fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+        let Some((_, problem)) = self.problem(shared) else { return };
+        let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
+        let title = [span(format!("next: {}", headline(&shared.snapshot, problem)), Role::Plain)];
+        let facts = [span("enter evidence", Role::Quiet)];
+        canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
+        let room = pane.width.saturating_sub(4);
+        canvas.put(pane.x + 2, pane.y + 1, &problem.next.line(), Role::You, room);
+        let mut keys: Vec<Span> = Vec::new();
+        let mut offer = |key: &str, words: &str| {
+            if !keys.is_empty() {
+                keys.push(span("   ", Role::Plain));
+            }
+            keys.push(span(key, Role::Key));
+            keys.push(span(format!(" {words}"), Role::Plain));
+        };
+        match &problem.taken {
+            None => offer("a", "take it, so that everybody sees that somebody does"),
+            Some(taken) => offer("u", &format!("give it back ({} has it)", taken.by.line())),
+        }
+        if let Some(agent) = agent {
+            offer("o", &format!("{} in or out of service", agent.name.line()));
+        }
+        offer("m", "mute");
+        offer("b", "note");
+        canvas.put_spans(pane.x + 2, pane.y + 2, &keys, room);
+    }
+
+    fn draw_agents(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+        let title = [self.title(Pane::Agents, "agents".to_owned())];
+        let window = shared.window.word(&shared.clocks);
+        canvas.rule(
+            pane,
+            pane.y,
+            Joint::Middle,
+            &title,
+            &[span(format!("last {window} · :pulse"), Role::Quiet)],
+        );
+        let columns: u16 = if pane.width >= 110 { 2 } else { 1 };
+        let wide = (pane.width - 2) / columns;
+        let lines = pane.height.saturating_sub(1);
+        let most = usize::from(lines * columns);
+        let (window, cursor) = self.pulse.state.window(&self.pulse.rows, most);
+        for (at, key) in window.iter().enumerate() {
+            let Some(group) = self.pulse.source.group(*key) else { continue };
+            let at = u16::try_from(at).unwrap_or(0);
+            let (x, y) = (pane.x + 1 + at % columns * wide, pane.y + 1 + at / columns);
+            let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
+            if let Some(agent) = agent {
+                let told = states::agent(agent, shared.glyphs());
+                canvas.put(x + 1, y, told.mark, told.role, 1);
+            }
+            canvas.put(x + 3, y, &group.name, Role::Plain, NAME);
+            let room = wide.saturating_sub(NAME + FACTS + 6);
+            draw_cells(canvas, Rect { x: x + NAME + 4, y, width: room, height: 1 }, group);
+            let now = now(shared, group);
+            canvas.put(x + wide - FACTS - 1, y, &now.text, now.role, FACTS);
+            if self.pane == Pane::Agents && cursor.unwrap_or(0) == usize::from(at) {
+                canvas.put(x, y, canvas.theme.glyphs.cursor, Role::You, 1);
+                canvas.tint(Rect::new(x + 1, y, NAME + 2, 1), Role::Accent);
+            }
+        }
+    }
+
+    fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+        let title = [self.title(Pane::Live, "live".to_owned())];
+        let facts = [span("needs you first, then doubt", Role::Quiet)];
+        canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
+        let table = below(pane);
+        if self.live.rows.is_empty() {
+            let since = shared.snapshot.watching_since;
+            let since =
+                if since > At::ZERO { shared.clocks.second(since, shared.now) } else { String::new() };
+            let text = format!("No task since {since}. n sends one.");
+            canvas.put(table.x + 2, table.y, &text, Role::Doubt, table.width.saturating_sub(2));
+        } else if self.pane == Pane::Live {
+            self.live.draw(canvas, table, shared);
+        } else {
+            self.live.draw_plain(canvas, table, shared);
+        }
+    }
+}
+
+/// What is below a pane's title line, between its sides.
+fn below(pane: Rect) -> Rect {
+    Rect {
+        x: pane.x + 1,
+        y: pane.y + 1,
+        width: pane.width.saturating_sub(2),
+        height: pane.height.saturating_sub(1),
+    }
+}

@@ -1,0 +1,210 @@
+//! What callers feel: each skill or caller with how well its work went lately, against the stretch before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::agent::Health;
+use crate::domain::breaker::Position;
+use crate::domain::metrics::{By, Tally, Who};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::tui::format;
+use crate::tui::metrics::Group;
+use crate::tui::model::Shared;
+use crate::tui::theme::Role;
+use crate::tui::views::ListKind;
+use crate::tui::views::listing::{Order, Rows};
+use crate::tui::views::metrics::{a_minute, ok_percent, ok_role, percentile, trend};
+use crate::tui::widgets::canvas::{Canvas, span};
+use crate::tui::widgets::filter::Filtered;
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::{Column, Row, fixed, share};
+
+/// Lately is so many minutes, where parts are minutes.
+pub const LATELY: usize = 5;
+/// Cells of what failed over time.
+const TREND: u16 = 30;
+
+/// A column that cannot be sorted by.
+const fn plain(name: &'static str, least: u16, keep: u8) -> Column {
+    Column { sort: None, ..fixed(name, ' ', least, keep).right() }
+}
+
+/// Tasks of a group that run where it is not well, and those that wait for a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Hurt {
+    /// On agents that are not well, or in doubt.
+    pub at_risk: u32,
+    /// For an answer, a login or a decision.
+    pub need_you: u32,
+}
+
+/// The rows, worst first.
+#[derive(Clone, Debug, Default)]
+pub struct FeelRows {
+    pub groups: Arc<Vec<Group>>,
+    pub hurt: Arc<Vec<Hurt>>,
+    pub step: u32,
+}
+
+struct Seen<'s>(&'s Group);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        vec![self.0.name.clone()]
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        matches!(key, "name" | "skill" | "caller").then(|| self.0.name.clone())
+    }
+}
+
+/// What happened in the last minutes; in the last part, where parts are longer.
+pub fn lately(group: &Group, step: u32) -> Tally {
+    let parts = if step == 1 { LATELY } else { 1 };
+    let mut tally = Tally::default();
+    group.parts.iter().rev().take(parts).for_each(|part| tally.merge(&part.tally));
+    tally
+}
+
+/// True if a row is worth more than a glance.
+pub fn is_unusual(group: &Group, hurt: Hurt, step: u32) -> bool {
+    let now = lately(group, step);
+    let slower = match (now.took.percentile(95), group.was.took.percentile(95)) {
+        (Some(now), Some(was)) => now > was * 2 && now > Duration::from_millis(500),
+        _ => false,
+    };
+    now.bad() > 0 || slower || hurt != Hurt::default()
+}
+
+impl FeelRows {
+    /// The group of a row.
+    pub fn group(&self, key: u32) -> Option<&Group> {
+        self.groups.get(usize::try_from(key).ok()?)
+    }
+
+    /// Whom it hurts.
+    pub fn hurt(&self, key: u32) -> Hurt {
+        usize::try_from(key).ok().and_then(|at| self.hurt.get(at)).copied().unwrap_or_default()
+    }
+}
+
+/// What runs where it is not well, by skill or caller.
+pub fn hurt(snapshot: &Snapshot, by: By) -> BTreeMap<Who, Hurt> {
+    let mut all: BTreeMap<Who, Hurt> = BTreeMap::new();
+    for (key, agent) in snapshot.agents.iter() {
+        let risky = agent.health != Health::Up || agent.breaker.position != Position::Closed;
+        for attempt in snapshot.attention.of(key).filter_map(|key| snapshot.attempts.get(key)) {
+            let at_risk = attempt.is_live() && (risky || attempt.is_doubtful());
+            let need_you = attempt.needs_you();
+            if !(at_risk || need_you) {
+                continue;
+            }
+            let Some(job) = snapshot.job_of(attempt) else { continue };
+            let name = if by == By::Caller { &job.caller } else { &job.skill };
+            let hurt = all.entry(Who::Named(name.clone())).or_default();
+            hurt.at_risk += u32::from(at_risk);
+            hurt.need_you += u32::from(need_you);
+        }
+    }
+    all
+}
+
+impl Rows for FeelRows {
+    type Key = u32;
+
+    const KIND: ListKind = ListKind::Now;
+
+    const COLUMNS: &'static [Column] = &[
+        share("WHO", 'W', 12, 3, 9),
+        fixed("OK %", 'O', 5, 8).right(),
+        plain("WAS", 5, 5),
+        fixed("P95", 'P', 6, 7).right(),
+        plain("P95 WAS", 7, 4),
+        fixed("TASKS/MIN", 'T', 9, 3).right(),
+        fixed("FAILED", 'F', 6, 7).right(),
+        fixed("AT RISK", 'R', 7, 6).right(),
+        fixed("NEED YOU", 'N', 8, 6).right(),
+        Column { sort: None, ..fixed("FAILED OVER TIME", ' ', TREND, 2) },
+    ];
+
+    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
+        Box::new(0..u32::try_from(self.groups.len()).unwrap_or(0))
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
+
+    fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
+        self.group(key).is_some_and(|group| {
+            let hurt = self.hurt(key);
+            let something = group.total.begun + group.total.ended() > 0 || hurt != Hurt::default();
+            let wanted = !order.faults || is_unusual(group, hurt, self.step);
+            something && wanted && order.filter.passes(&Seen(group))
+        })
+    }
+
+    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+        let Some(group) = self.group(key) else { return SortKey::Number(0) };
+        let (now, hurt) = (lately(group, self.step), self.hurt(key));
+        let p95 = now.took.percentile(95).map_or(-1, |time| i64::try_from(time.as_micros()).unwrap_or(0));
+        let bad = 1000 - now.ok_per_mille().map_or(1000, i64::from);
+        match by {
+            'W' => SortKey::Text(group.name.to_lowercase().into()),
+            'P' => SortKey::Number(p95),
+            'T' => SortKey::Number(i64::from(group.total.ended())),
+            'F' => SortKey::Number(i64::from(group.total.bad())),
+            'R' => SortKey::Number(i64::from(hurt.at_risk)),
+            'N' => SortKey::Number(i64::from(hurt.need_you)),
+            // What hurts now, then what could, then what is asked for most.
+            _ => SortKey::Pair(
+                bad * 10_000 + i64::from(hurt.at_risk + hurt.need_you).min(9_999),
+                i64::from(group.total.ended()),
+            ),
+        }
+    }
+
+    fn highest_first(by: char) -> bool {
+        by != 'W'
+    }
+
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+        let Some(group) = self.group(key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        let (now, was, hurt) = (lately(group, self.step), &group.was, self.hurt(key));
+        let glyphs = shared.glyphs();
+        let mark = match ok_role(&now) {
+            Role::Bad => span(glyphs.down, Role::Bad),
+            Role::Warn => span(glyphs.degraded, Role::Warn),
+            _ if is_unusual(group, hurt, self.step) && hurt.need_you == 0 => {
+                span(glyphs.degraded, Role::Warn)
+            }
+            _ => span(glyphs.up, Role::Ok),
+        };
+        let quiet = |text: String| span(text, Role::Quiet);
+        let count = |count: u32, role| {
+            if count == 0 { quiet("·".into()) } else { span(format::count(count as usize), role) }
+        };
+        let slow = is_unusual(group, Hurt::default(), self.step) && now.bad() == 0;
+        let failed: Vec<Option<u64>> =
+            group.parts.iter().map(|part| part.seen.then(|| u64::from(part.tally.bad()))).collect();
+        let over_time = trend(&failed, usize::from(TREND), Role::Bad, canvas.theme.is_ascii());
+        Row {
+            mark,
+            cells: vec![
+                span(group.name.clone(), Role::Plain),
+                span(ok_percent(&now), ok_role(&now)),
+                quiet(ok_percent(was)),
+                span(percentile(&now.took, 95), if slow { Role::Warn } else { Role::Plain }),
+                quiet(percentile(&was.took, 95)),
+                span(a_minute(group, self.step), Role::Plain),
+                count(group.total.bad(), Role::Bad),
+                count(hurt.at_risk, Role::Warn),
+                count(hurt.need_you, Role::You),
+                over_time,
+            ],
+            marked: false,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Where to look: what changed before it began, and what the failed have in common.
+
+use std::collections::BTreeMap;
+
+use crate::domain::changes::{Change, ChangeKind, changes};
+use crate::domain::common::{Case, Common};
+use crate::domain::id::{AttemptKey, JobId};
+use crate::domain::job::{Attempt, Phase};
+use crate::domain::metrics::{By, Who};
+use crate::domain::problem::Problem;
+use crate::domain::snapshot::Snapshot;
+use crate::domain::task::TaskState;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::tui::format;
+use crate::tui::metrics::Group;
+use crate::tui::model::Shared;
+
+/// What changed so long before something began may have to do with it.
+const BEFORE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
+/// Jobs of each side that are compared, and attempts that are looked at to find them.
+const CASES: usize = 400;
+const LOOKED_AT: usize = 20_000;
+/// Values in attributes are kept so long.
+const VALUE: usize = 60;
+
+/// What changed: first what came before `began`, the nearest first, then what came after it.
+pub fn what_changed(shared: &Shared, problem: Option<&Problem>, groups: &[Group]) -> Vec<Change> {
+    let began = problem.map_or(shared.now, |problem| problem.since);
+    let watch = shared.watch.as_deref().unwrap_or_default();
+    let mut all = changes(&shared.snapshot, watch, began - BEFORE, shared.now);
+    // That an agent went down is the problem itself, not what came before it.
+    all.retain(|change| {
+        let itself = problem.is_some_and(|problem| problem.agent.is_some() && problem.agent == change.agent);
+        !(itself && change.kind == ChangeKind::Health && change.at == began)
+    });
+    all.extend(traffic(shared, groups));
+    all.sort_by_key(|change| {
+        let after = change.at > began;
+        let far = if after { change.at.since(began) } else { began.since(change.at) };
+        (after, far)
+    });
+    all
+}
+
+/// A skill or a caller that asks for twice as much as before, or for nothing any more.
+fn traffic(shared: &Shared, groups: &[Group]) -> Vec<Change> {
+    let parts = shared.window.parts(shared.now);
+    let mut all = Vec::new();
+    for group in groups {
+        let (now, was) = (group.total.begun, group.was.begun);
+        let words = match (now, was) {
+            (now, was) if was >= 10 && now >= was * 2 => {
+                format!("{}: {} begun, {} {}", group.name, now, was, shared.before.word())
+            }
+            (0, was) if was >= 10 => format!("{}: nothing begun, {was} {}", group.name, shared.before.word()),
+            _ => continue,
+        };
+        let first = group.parts.iter().position(|part| part.tally.begun > 0).unwrap_or(0);
+        let minutes = u32::try_from(first).unwrap_or(0) * parts.step;
+        let (at, kind) = (parts.from.after(minutes).begins(), ChangeKind::Traffic);
+        all.push(Change { at, kind, agent: None, words: Untrusted::from(words) });
+    }
+    all
+}
+
+/// `12s before`, `3m after`, for what changed around a point in time.
+pub fn distance(change: &Change, began: At) -> String {
+    let (far, word) = if change.at > began {
+        (change.at.since(began), "after")
+    } else {
+        (began.since(change.at), "before")
+    };
+    let (text, _) = format::coarse_age(At::ZERO + far, At::ZERO);
+    format!("{text} {word}")
+}
+
+/// Jobs of the window that ended, well or badly, newest first: those of a skill or caller, or of all.
+pub fn ended(shared: &Shared, who: Option<(By, &Who)>) -> Vec<(AttemptKey, bool)> {
+    let snapshot = &shared.snapshot;
+    let from = shared.window.parts(shared.now).from.begins();
+    let (mut failed, mut fine) = (0, 0);
+    let mut all = Vec::new();
+    for (key, attempt) in snapshot.attempts.iter().rev().take(LOOKED_AT) {
+        let Some((at, bad)) = end(attempt) else { continue };
+        // Of what was found when it had ended already nobody knows when.
+        if at < from || (attempt.message_id.is_none() && attempt.created == at) {
+            continue;
+        }
+        let count = if bad { &mut failed } else { &mut fine };
+        if *count < CASES && who.is_none_or(|(by, who)| is_of(snapshot, attempt, by, who)) {
+            *count += 1;
+            all.push((key, bad));
+        }
+    }
+    all
+}
+
+fn is_of(snapshot: &Snapshot, attempt: &Attempt, by: By, who: &Who) -> bool {
+    let Some(job) = snapshot.job_of(attempt) else { return false };
+    match (by, who) {
+        (By::Skill, Who::Named(name)) => job.skill == *name,
+        (By::Caller, Who::Named(name)) => job.caller == *name,
+        (By::Agent, Who::Agent(id)) => {
+            snapshot.agents.get(attempt.agent).is_some_and(|agent| agent.id == *id)
+        }
+        _ => false,
+    }
+}
+
+fn end(attempt: &Attempt) -> Option<(At, bool)> {
+    match &attempt.task {
+        Some(task) => match task.state {
+            TaskState::Completed => Some((task.state_since, false)),
+            TaskState::Failed | TaskState::Rejected => Some((task.state_since, true)),
+            _ => None,
+        },
+        None => match attempt.phase {
+            Phase::Answered => Some((attempt.phase_since, false)),
+            Phase::Refused | Phase::Unsent | Phase::PresumedLost => Some((attempt.phase_since, true)),
+            _ => None,
+        },
+    }
+}
+
+/// What they have in common, as far as their messages have been read.
+pub fn in_common(
+    snapshot: &Snapshot,
+    ended: &[(AttemptKey, bool)],
+    fields: &BTreeMap<JobId, Vec<(Untrusted, Untrusted)>>,
+) -> Common {
+    let cases: Vec<Case> = ended
+        .iter()
+        .filter_map(|(key, failed)| {
+            let attempt = snapshot.attempts.get(*key)?;
+            let job = snapshot.job_of(attempt)?;
+            let agent = snapshot.agents.get(attempt.agent)?;
+            let card = agent.card.as_ref();
+            let mut attributes = Vec::new();
+            let mut add = |key: &str, value: Option<&Untrusted>| {
+                if let Some(value) = value.filter(|value| !value.is_empty()) {
+                    attributes.push((Untrusted::from(key), value.shortened(VALUE)));
+                }
+            };
+            add("agent", Some(&agent.name));
+            add("version", card.map(|card| &card.version));
+            add("skill", job.skill.as_ref());
+            add("caller", job.caller.as_ref());
+            for (key, value) in &agent.spec.labels {
+                add(key, Some(&Untrusted::from(&**value)));
+            }
+            let own = fields.get(&job.id).into_iter().flatten();
+            for (key, value) in own {
+                if !attributes.iter().any(|(known, _)| known == key) {
+                    attributes.push((key.clone(), value.clone()));
+                }
+            }
+            Some(Case { failed: *failed, attributes })
+        })
+        .collect();
+    Common::of(&cases)
+}
+
+/// What the failed say of why, the most frequent first.
+pub fn errors(snapshot: &Snapshot, ended: &[(AttemptKey, bool)]) -> Vec<(String, u32)> {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for (key, _) in ended.iter().filter(|(_, failed)| *failed) {
+        let Some(attempt) = snapshot.attempts.get(*key) else { continue };
+        let note = attempt.task.as_ref().and_then(|task| task.note.as_ref());
+        let words = match (note, &attempt.cause) {
+            (Some(note), _) => note.headline(VALUE).line().into_string(),
+            (None, Some(cause)) => Untrusted::from(cause.to_string()).shortened(VALUE).line().into_string(),
+            (None, None) => continue,
+        };
+        *counts.entry(words).or_default() += 1;
+    }
+    let mut all: Vec<(String, u32)> = counts.into_iter().collect();
+    all.sort_by_key(|(words, count)| (std::cmp::Reverse(*count), words.clone()));
+    all
+}

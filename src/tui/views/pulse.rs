@@ -1,0 +1,338 @@
+//! The pulse of the fleet: agents over time, each cell as far from the agent's own usual as it was. Made to be read
+//! from across a room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ratatui::layout::Rect;
+
+use super::listing::{List, Listing, Order, Rows};
+use super::metrics::{ok_percent, percentile};
+use super::tasks::{empty, list_facts};
+use super::{ListKind, Screen, Target, View, Wants, inside};
+use crate::domain::agent::Health;
+use crate::domain::metrics::{By, Heat};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::tui::actions::Action;
+use crate::tui::metrics::{Group, Groups};
+use crate::tui::model::{Shared, Step};
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::filter::Filtered;
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::{Column, Row, fixed, share};
+
+/// Metrics are read so often while they are looked at.
+const EVERY: Duration = Duration::from_secs(2);
+/// Cells of what stands behind a row.
+const FACTS: u16 = 13;
+
+/// The agents of a window, the worst first.
+#[derive(Clone, Debug, Default)]
+pub struct PulseRows(Arc<Vec<Group>>);
+
+struct Seen<'s>(&'s Group);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        vec![self.0.name.clone()]
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        matches!(key, "name" | "agent").then(|| self.0.name.clone())
+    }
+}
+
+impl PulseRows {
+    /// The rows of groups.
+    pub fn new(groups: Arc<Vec<Group>>) -> Self {
+        Self(groups)
+    }
+
+    /// The group of a row.
+    pub fn group(&self, key: u32) -> Option<&Group> {
+        self.0.get(usize::try_from(key).ok()?)
+    }
+}
+
+impl Rows for PulseRows {
+    type Key = u32;
+
+    const KIND: ListKind = ListKind::Pulse;
+
+    // As the clipboard has it.
+    const COLUMNS: &'static [Column] =
+        &[share("AGENT", 'A', 14, 3, 9), fixed("HEAT", 'H', 30, 8), fixed("NOW", 'N', FACTS, 8)];
+
+    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
+        Box::new(0..u32::try_from(self.0.len()).unwrap_or(0))
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
+
+    fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
+        let Some(group) = self.group(key) else { return false };
+        let listed = group.agent.and_then(|key| snapshot.agents.get(key)).is_some_and(|agent| agent.listed);
+        listed
+            && (!order.faults || group.badness().0 > Heat::Usual as u32)
+            && order.filter.passes(&Seen(group))
+    }
+
+    fn sort_key(&self, snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+        let Some(group) = self.group(key) else { return SortKey::Number(0) };
+        if by == 'A' {
+            return SortKey::Text(group.name.to_lowercase().into());
+        }
+        let down = group.agent.and_then(|key| snapshot.agents.get(key)).map_or(0, |agent| {
+            i64::from(matches!(agent.health, Health::Down | Health::LoginNeeded | Health::NotSpoken))
+        });
+        let (heat, bad) = group.badness();
+        SortKey::Pair(down * 10 + i64::from(heat), i64::from(bad))
+    }
+
+    fn highest_first(by: char) -> bool {
+        by != 'A'
+    }
+
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+        let Some(group) = self.group(key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        let ascii = canvas.theme.is_ascii();
+        let cells = group.heat().iter().map(|heat| mark(*heat, ascii).0).collect::<String>();
+        Row {
+            mark: span(" ", Role::Plain),
+            cells: vec![span(group.name.clone(), Role::Plain), span(cells, Role::Plain), now(shared, group)],
+            marked: false,
+        }
+    }
+}
+
+/// The mark of a cell, and what it means.
+pub fn mark(heat: Heat, ascii: bool) -> (char, Role) {
+    let (unicode, plain, role) = match heat {
+        Heat::Unwatched => (' ', ' ', Role::Quiet),
+        Heat::Usual => ('·', '.', Role::Ok),
+        Heat::Some => ('░', '-', Role::Warn),
+        Heat::Much => ('▒', '=', Role::Warn),
+        Heat::High => ('▓', '%', Role::Bad),
+        Heat::Full => ('█', '#', Role::Bad),
+    };
+    (if ascii { plain } else { unicode }, role)
+}
+
+/// What stands behind a row: what is wrong now, or that nothing is.
+pub fn now(shared: &Shared, group: &Group) -> Span {
+    let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
+    if let Some(agent) = agent.filter(|agent| !matches!(agent.health, Health::Up | Health::Degraded)) {
+        let told = states::agent(agent, shared.glyphs());
+        return span(told.word, told.role);
+    }
+    let heat = group.heat();
+    let recent = heat.iter().rev().take(5).max().copied().unwrap_or(Heat::Unwatched);
+    let last: Vec<_> = group.parts.iter().rev().take(5).collect();
+    let (ended, bad) =
+        last.iter().fold((0, 0), |(ended, bad), part| (ended + part.tally.ended(), bad + part.tally.bad()));
+    match recent {
+        Heat::Unwatched => span("nobody looked", Role::Doubt),
+        Heat::Usual => span("as usual", Role::Quiet),
+        _ if bad > 0 => {
+            let role = if bad * 5 > ended { Role::Bad } else { Role::Warn };
+            span(format!("{} % {}", (bad * 100).div_ceil(ended.max(1)), shared.glyphs().failed), role)
+        }
+        _ => {
+            let slowest = last.iter().max_by_key(|part| part.tally.took.percentile(95));
+            let p95 = slowest.map_or_else(String::new, |part| percentile(&part.tally.took, 95));
+            span(format!("p95 {p95}"), Role::Warn)
+        }
+    }
+}
+
+/// Draws the cells of a group, each as wide and high as there is room for.
+pub fn draw_cells(canvas: &mut Canvas<'_>, area: Rect, group: &Group) {
+    let heat = group.heat();
+    let count = u16::try_from(heat.len()).unwrap_or(u16::MAX).max(1);
+    let wide = (area.width / count).max(1);
+    let ascii = canvas.theme.is_ascii();
+    // Where there is no room for all, the oldest go.
+    let skip = usize::from(count.saturating_sub(area.width / wide));
+    for (at, heat) in heat.iter().skip(skip).enumerate() {
+        let (glyph, role) = mark(*heat, ascii);
+        let text = glyph.to_string().repeat(usize::from(wide));
+        let x = area.x + u16::try_from(at).unwrap_or(0) * wide;
+        for y in area.y..area.bottom() {
+            canvas.put(x, y, &text, role, wide);
+        }
+    }
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct PulseView {
+    groups: Groups,
+    list: Listing<PulseRows>,
+}
+
+impl PulseView {
+    /// The worst first.
+    pub fn new() -> Self {
+        Self { groups: Groups::new(By::Agent), list: Listing::new(PulseRows(Arc::default()), 'H') }
+    }
+
+    /// How many lines a row takes: two where all of them fit.
+    fn high(&self, area: Rect) -> u16 {
+        let height = inside(area).height.saturating_sub(2);
+        let rows = u16::try_from(self.list.rows.len()).unwrap_or(u16::MAX).max(1);
+        (height / rows).clamp(1, 3)
+    }
+
+    fn lines(&self, area: Rect) -> usize {
+        usize::from(inside(area).height.saturating_sub(2) / self.high(area))
+    }
+}
+
+impl Default for PulseView {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Screen for PulseView {
+    fn word(&self) -> &'static str {
+        "pulse"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let mut visible = self.groups.settle(shared);
+        if visible {
+            self.list.source = PulseRows(self.groups.all().clone());
+            self.list.rebuild();
+        }
+        let lines = self.lines(area);
+        visible |= self.list.settle(&shared.snapshot, lines);
+        visible
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let parts = shared.window.parts(shared.now);
+        let each = match parts.step {
+            1 => "a minute".to_owned(),
+            step => super::super::format::window(Duration::from_secs(u64::from(step) * 60)),
+        };
+        let first = format!("last {} · each cell {each}", shared.window.word(&shared.clocks));
+        let facts = list_facts(&self.list, shared, first);
+        canvas.rule(area, area.y, Joint::Top, &[span("pulse", Role::Title)], &facts);
+        let inner = inside(area);
+        if self.list.rows.is_empty() {
+            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            return empty(
+                canvas,
+                shared,
+                inner,
+                filtered,
+                &["Nobody has looked at an agent in this window."],
+            );
+        }
+        let names = self.list.rows.iter().filter_map(|key| self.list.source.group(key));
+        let name = names.map(|group| group.name.chars().count()).max().unwrap_or(0);
+        let name = u16::try_from(name).unwrap_or(30).clamp(8, (inner.width / 4).max(8));
+        let high = self.high(area);
+        let (window, cursor) = self.list.state.window(&self.list.rows, self.lines(area));
+        let left = inner.x + name + 5;
+        let room = inner.width.saturating_sub(name + 5 + FACTS + 1);
+        for (line, key) in window.iter().enumerate() {
+            let Some(group) = self.list.source.group(*key) else { continue };
+            let y = inner.y + u16::try_from(line).unwrap_or(0) * high;
+            let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
+            let told = agent.map(|agent| states::agent(agent, shared.glyphs()));
+            if let Some(told) = told {
+                canvas.put(inner.x + 1, y, told.mark, told.role, 1);
+            }
+            canvas.put(inner.x + 3, y, &group.name, Role::Plain, name);
+            if cursor == Some(line) {
+                canvas.put(inner.x, y, canvas.theme.glyphs.cursor, Role::You, 1);
+                canvas.tint(Rect::new(inner.x + 1, y, name + 3, 1), Role::Accent);
+            }
+            let gap = u16::from(high > 1);
+            draw_cells(canvas, Rect { x: left, y, width: room, height: high - gap }, group);
+            let now = now(shared, group);
+            canvas.put_right(inner.right(), y, &now.text, now.role, FACTS);
+        }
+        let y = inner.bottom() - 1;
+        let begins = shared.clocks.time_of_day(parts.from.begins());
+        canvas.put(left, y, &begins, Role::Quiet, room);
+        let ascii = canvas.theme.is_ascii();
+        let legend: String = [
+            (Heat::Usual, "as usual"),
+            (Heat::Some, "some failed, 2 times slower"),
+            (Heat::Much, "5 %, 4 times"),
+            (Heat::High, "20 %, 8 times"),
+            (Heat::Full, "half, or gone"),
+        ]
+        .map(|(heat, words)| format!("{} {words}", mark(heat, ascii).0))
+        .join("  ");
+        let legend_room = inner.width.saturating_sub(name + 13);
+        canvas.put_right(inner.right(), y, &legend, Role::Quiet, legend_room);
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let lines = self.lines(area);
+        if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
+            return None;
+        }
+        if self.list.act(action, lines) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Open => {
+                let group = self.list.target().and_then(|key| self.list.source.group(key))?;
+                let view = View::agent(shared, group.agent?)?;
+                Some(vec![Step::Open(Box::new(view))])
+            }
+            Action::Back => self.list.clear_one().then(Vec::new),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+        vec![
+            (Action::Open, "open"),
+            (Action::Time, "time"),
+            (Action::ViewMetrics, "metrics"),
+            (Action::ViewProblems, "problems"),
+            (Action::Faults, "faults only"),
+            (Action::Filter, "filter"),
+            (Action::Service, "in/out of service"),
+        ]
+    }
+
+    fn target(&self, _shared: &Shared) -> Target {
+        let group = self.list.target().and_then(|key| self.list.source.group(key));
+        Target { agent: group.and_then(|group| group.agent), ..Target::default() }
+    }
+
+    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
+        let inner = inside(area);
+        let line = y.checked_sub(inner.y).map(|y| usize::from(y / self.high(area)));
+        line.is_some_and(|line| self.list.state.click(line))
+    }
+
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn wants(&self, _shared: &Shared) -> Wants {
+        Wants { metrics: Some(EVERY), ..Wants::default() }
+    }
+}
+
+/// `99.4 % of 812`, for lines of words.
+pub fn share_of(tally: &crate::domain::metrics::Tally) -> String {
+    format!("{} % of {}", ok_percent(tally), tally.ended())
+}

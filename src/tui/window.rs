@@ -1,0 +1,204 @@
+//! The stretch of time that every view speaks of, and what it is compared with.
+
+use std::time::Duration;
+
+use super::format::Clocks;
+use crate::domain::metrics::{Metrics, Minute};
+use crate::domain::time::At;
+
+/// A stretch of time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Window {
+    /// Up to now.
+    Last(Duration),
+    /// That stands still.
+    Between(At, At),
+}
+
+/// What a stretch is compared with: one as long, so much earlier.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Before {
+    /// An hour.
+    Hour,
+    /// A day.
+    Day,
+    /// A week.
+    Week,
+}
+
+/// A stretch in equal parts of whole minutes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Parts {
+    /// Its first minute.
+    pub from: Minute,
+    /// The minute after its last.
+    pub until: Minute,
+    /// Minutes of a part.
+    pub step: u32,
+}
+
+/// The longest stretch: what is kept.
+const LONGEST: u32 = 30 * 24 * 60;
+
+impl Window {
+    /// What is shown first.
+    pub const FIRST: Self = Self::Last(Duration::from_secs(30 * 60));
+
+    /// The letters of `t`, the words, and minutes.
+    pub const CHOICES: [(char, &'static str, u32); 7] = [
+        ('5', "5 minutes", 5),
+        ('1', "15 minutes", 15),
+        ('3', "30 minutes", 30),
+        ('h', "1 hour", 60),
+        ('6', "6 hours", 6 * 60),
+        ('d', "24 hours", 24 * 60),
+        ('w', "7 days", 7 * 24 * 60),
+    ];
+
+    /// The last minutes.
+    pub fn last(minutes: u32) -> Self {
+        Self::Last(Duration::from_secs(u64::from(minutes) * 60))
+    }
+
+    /// A quarter of an hour before and after something.
+    pub fn around(at: At) -> Self {
+        let quarter = Duration::from_secs(15 * 60);
+        Self::Between(at - quarter, at + quarter)
+    }
+
+    /// From what was typed: `30m`, `6h`, or two times of day of the last 24 hours, `02:50..03:10`.
+    ///
+    /// # Errors
+    /// What it could be.
+    pub fn parse(text: &str, clocks: &Clocks, now: At) -> Result<Self, String> {
+        let fault = || format!("not a time: {text}; write 30m, 6h, 7d or 02:50..03:10");
+        if let Some((from, until)) = text.split_once("..").or_else(|| text.split_once('–')) {
+            let until = clocks.last_time_of_day(until.trim(), now).ok_or_else(fault)?;
+            let from = clocks.last_time_of_day(from.trim(), until).ok_or_else(fault)?;
+            return Ok(Self::Between(from, until));
+        }
+        let time = crate::domain::time::duration(text).map_err(|_| fault())?;
+        if time < Duration::from_secs(60) || time > Duration::from_secs(u64::from(LONGEST) * 60) {
+            return Err("from a minute to thirty days, which is what is kept".into());
+        }
+        Ok(Self::Last(time))
+    }
+
+    /// As the first line says it.
+    pub fn word(self, clocks: &Clocks) -> String {
+        match self {
+            Self::Last(time) => super::format::window(time),
+            Self::Between(from, until) => {
+                format!("{}–{}", clocks.time_of_day(from), clocks.time_of_day(until))
+            }
+        }
+    }
+
+    /// The same in equal parts: minutes up to an hour, then fewer and longer ones.
+    pub fn parts(self, now: At) -> Parts {
+        let (from, until) = match self {
+            Self::Last(time) => {
+                let until = Minute::of(now).after(1);
+                (until.before(Minute::in_window(time).clamp(1, LONGEST)), until)
+            }
+            Self::Between(from, until) => {
+                let from = Minute::of(from);
+                (from, Minute::of(until).max(from).after(1).min(from.after(LONGEST)))
+            }
+        };
+        let step = match until.0 - from.0 {
+            0..=60 => 1,
+            61..=180 => 5,
+            181..=720 => 10,
+            721..=1440 => 30,
+            1441..=2880 => 60,
+            2881..=10_080 => 180,
+            _ => 720,
+        };
+        // Parts begin where the clock's do, so that they stand still while the window moves on.
+        Parts { from: Minute(from.0 / step * step), until, step }
+    }
+}
+
+impl Before {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
+
+    /// So many minutes earlier.
+    pub fn minutes(self) -> u32 {
+        match self {
+            Self::Hour => 60,
+            Self::Day => 24 * 60,
+            Self::Week => 7 * 24 * 60,
+        }
+    }
+
+    /// As titles say it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hour => "the hour before",
+            Self::Day => "the day before",
+            Self::Week => "the week before",
+        }
+    }
+}
+
+impl Parts {
+    /// How many.
+    pub fn count(self) -> usize {
+        usize::try_from((self.until.0 - self.from.0).div_ceil(self.step)).unwrap_or(0)
+    }
+
+    /// Which part a minute belongs to.
+    pub fn place(self, minute: Minute) -> Option<usize> {
+        let inside = minute >= self.from && minute < self.until;
+        inside.then(|| usize::try_from((minute.0 - self.from.0) / self.step).unwrap_or(0))
+    }
+
+    /// All of it is in memory if it is minutes of the last hour.
+    pub fn is_recent(self, now: At) -> bool {
+        self.step == 1 && self.from >= Minute::of(now).after(1).before(Metrics::KEPT - 1)
+    }
+
+    /// As long, so much earlier.
+    #[must_use]
+    pub fn earlier(self, before: Before) -> Self {
+        let by = before.minutes();
+        Self { from: self.from.before(by), until: self.until.before(by), step: self.step }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_few_and_stand_still() {
+        let now = At::from_micros(29_000_123 * 60_000_000 + 7);
+        for (_, words, minutes) in Window::CHOICES {
+            let parts = Window::last(minutes).parts(now);
+            assert!(parts.count() <= 61 && parts.count() >= 5, "{words}: {}", parts.count());
+            assert_eq!(parts.place(Minute::of(now)), Some(parts.count() - 1), "{words} ends now");
+            assert_eq!(parts.from.0 % parts.step, 0, "{words}");
+            assert_eq!(parts.is_recent(now), minutes <= 60, "{words}");
+            let later = Window::last(minutes).parts(now + Duration::from_secs(60));
+            assert_eq!((later.from.0 - parts.from.0) % parts.step, 0, "{words}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_understood() {
+        let clocks = Clocks::new("UTC");
+        let now = At::from_micros(29_000_123 * 60_000_000);
+        assert_eq!(Window::parse("6h", &clocks, now), Ok(Window::last(360)));
+        assert_eq!(Window::parse("90m", &clocks, now).unwrap().word(&clocks), "1h30m");
+        let Ok(Window::Between(from, until)) = Window::parse("23:50..00:10", &clocks, now) else {
+            panic!("two times")
+        };
+        assert_eq!(until.since(from), Duration::from_secs(20 * 60), "over midnight");
+        assert!(until <= now && now.since(until) < Duration::from_secs(86_400));
+        for wrong in ["", "x", "31d", "5s", "25:00..26:00", "1..2"] {
+            assert!(Window::parse(wrong, &clocks, now).is_err(), "{wrong}");
+        }
+    }
+}
