@@ -5,10 +5,12 @@
 mod breaker;
 mod load;
 mod notify;
+mod problems;
 mod registry;
 pub mod secret;
 mod sources;
 pub mod units;
+mod watch;
 
 pub(crate) use load::nearest;
 pub use load::{Fault, Faults, Origin, Setting, load, load_text};
@@ -23,6 +25,7 @@ use std::time::Duration;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::breaker::BreakerRules;
 use crate::domain::card::Dialect;
+use crate::domain::problem_rules::ProblemRules;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -40,6 +43,8 @@ pub struct Config {
     pub keep: Keep,
     /// When breakers open.
     pub breaker: BreakerRules,
+    /// From when on something is a problem.
+    pub problems: ProblemRules,
     /// Who hears of problems without looking.
     pub notify: Notify,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.

@@ -11,6 +11,7 @@ use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use super::message::{Fingerprint, text_hash};
 use super::problem::{Muted, Problem, Subject, Taken};
 use super::state::{Changed, State};
+use super::task::CancelMark;
 use super::time::At;
 
 /// Takes a fact into the state. Facts about things that are not there change nothing.
@@ -338,6 +339,7 @@ fn change_attempt(attempt: &mut Attempt, fact: &Fact) {
                 says: None,
                 verdict: None,
                 cancel: None,
+                ignored: false,
                 last_sign: at,
                 gap_since: None,
                 note: None,
@@ -435,7 +437,12 @@ fn change_task(task: &mut Task, what: &What, at: At) {
         What::GapOpened { since, .. } => task.gap_since = Some(*since),
         What::GapClosed { .. } => task.gap_since = None,
         What::VerdictChanged { verdict, .. } => task.verdict = *verdict,
-        What::CancelMoved { mark, .. } => task.cancel = Some(*mark),
+        What::CancelMoved { mark, .. } => {
+            task.cancel = Some(*mark);
+            // Asked anew, it may be heard this time.
+            task.ignored &= *mark != CancelMark::Asked;
+        }
+        What::CancelIgnored { .. } => task.ignored = true,
         _ => {}
     }
 }

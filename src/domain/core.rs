@@ -67,7 +67,7 @@ impl Core {
     /// Decides what comes of one input.
     pub fn step(&mut self, at: At, input: Input, out: &mut Out) {
         let touched = std::mem::take(&mut self.touched);
-        let mut turn = Turn { core: self, at, out, touched };
+        let mut turn = Turn { core: self, at, out, touched, by: None };
         decide::decide(&mut turn, input);
         let mut touched = turn.touched;
         touched.clear();
@@ -76,7 +76,7 @@ impl Core {
 
     /// Derives what must go on after a start: `watched_until` is the last moment of the engine before.
     pub fn resume(&mut self, at: At, watched_until: Option<At>, out: &mut Out) {
-        let mut turn = Turn { core: self, at, out, touched: Touched::default() };
+        let mut turn = Turn { core: self, at, out, touched: Touched::default(), by: None };
         decide::resume(&mut turn, watched_until);
     }
 
@@ -301,6 +301,8 @@ pub(super) struct Turn<'a> {
     pub at: At,
     pub out: &'a mut Out,
     pub touched: Touched,
+    /// Who wishes what is decided; none: the engine's operator, or nobody.
+    pub by: Option<Untrusted>,
 }
 
 /// What the lints must look at after this step.
@@ -341,6 +343,11 @@ impl Turn<'_> {
     pub fn watch(&mut self, key: AttemptKey) -> &mut Watch {
         let at = self.at;
         self.core.live.watches.entry(key).or_insert_with(|| Watch { sign: at, ..Watch::default() })
+    }
+
+    /// Who wishes what is decided.
+    pub fn operator(&self) -> Untrusted {
+        self.by.clone().unwrap_or_else(|| Untrusted::new(self.core.rules.operator.clone()))
     }
 
     /// The health of an agent now.

@@ -11,6 +11,7 @@ use super::discovery::{News, SourceSpec};
 use super::id::CallId;
 use super::intent::Intent;
 use super::message::Message;
+use super::problem_rules::ProblemRules;
 use super::task::{StreamEvent, TaskReport};
 use super::text::Untrusted;
 use super::time::At;
@@ -35,6 +36,8 @@ pub enum Input {
         ticket: u64,
         /// The wish.
         intent: Intent,
+        /// Who wishes it, where that is somebody else than the engine's operator.
+        by: Option<Untrusted>,
     },
     /// What came of a call.
     Outcome {
@@ -158,6 +161,8 @@ pub struct Rules {
     pub keep_bytes: u64,
     /// When breakers open.
     pub breaker: BreakerRules,
+    /// From when on something is a problem.
+    pub problems: ProblemRules,
     /// Who we are, for jobs of our own.
     pub operator: Arc<str>,
 }
@@ -172,6 +177,7 @@ impl Default for Rules {
             keep: Duration::from_secs(30 * 24 * 3600),
             keep_bytes: 2 << 30,
             breaker: BreakerRules::default(),
+            problems: ProblemRules::default(),
             operator: Arc::from("operator"),
         }
     }

@@ -24,6 +24,7 @@ pub mod intent;
 pub mod job;
 pub mod message;
 pub mod problem;
+pub mod problem_rules;
 pub mod registry;
 pub mod slab;
 pub mod snapshot;

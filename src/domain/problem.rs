@@ -225,15 +225,25 @@ impl Kind {
     pub fn is_about(self, attempt: &Attempt) -> bool {
         let task = attempt.task.as_ref();
         let verdict = |is: Verdict| task.is_some_and(|task| task.verdict == Some(is));
-        let cancel = |is: CancelMark| task.is_some_and(|task| task.cancel == Some(is) && !task.is_over());
+        // A cancel that is ignored is told as that, however it is marked.
+        let cancel = |ignored: bool| {
+            task.is_some_and(|task| {
+                let marked = match task.cancel {
+                    Some(CancelMark::Agreed) => ignored,
+                    Some(CancelMark::Unconfirmed) => true,
+                    _ => false,
+                };
+                marked && task.ignored == ignored && !task.is_over()
+            })
+        };
         match self {
             Self::SendUncertain => attempt.phase == Phase::Uncertain,
             Self::TaskLost => verdict(Verdict::Lost),
             Self::TaskStalled => verdict(Verdict::Stalled),
             Self::TaskSilent => verdict(Verdict::Silent),
             Self::TaskConflict => verdict(Verdict::Conflict),
-            Self::CancelIgnored => cancel(CancelMark::Agreed) || cancel(CancelMark::Unconfirmed),
-            Self::CancelUnconfirmed => cancel(CancelMark::Unconfirmed),
+            Self::CancelIgnored => cancel(true),
+            Self::CancelUnconfirmed => cancel(false),
             Self::AgentFailing => task.is_some_and(|task| task.state == super::task::TaskState::Failed),
             _ => attempt.is_live() || attempt.is_doubtful(),
         }

@@ -128,7 +128,7 @@ async fn post_all(
         let told = match result {
             Ok(()) if works => continue,
             Ok(()) => None,
-            Err(cause) => Some(Untrusted::from(cause.to_string())),
+            Err(cause) => Some(Untrusted::from(line.clean(&cause.to_string()))),
         };
         works = told.is_none();
         if news.send(told).await.is_err() {

@@ -141,7 +141,8 @@ impl Runner {
         let running = discovery::start(sources, &tells, &net);
         let (tells_posted, posted) = mpsc::channel(NEWS);
         let notifier = webhook.map(|webhook| {
-            Notifier::start(webhook, net.clone(), net.tap().line_of_source(u32::MAX), tells_posted)
+            let line = net.tap().line_of_webhook(&webhook.url);
+            Notifier::start(webhook, net.clone(), line, tells_posted)
         });
         let mut runner = Self {
             core,
@@ -513,11 +514,11 @@ impl Runner {
         let now = self.clock.now();
         let at = self.at(now);
         match request {
-            Request::Submit { intent, reply } => {
+            Request::Submit { intent, by, reply } => {
                 self.next_ticket += 1;
                 self.tickets.insert(self.next_ticket, reply);
                 let ticket = self.next_ticket;
-                self.step(at, Input::Intent { ticket, intent });
+                self.step(at, Input::Intent { ticket, intent, by });
             }
             Request::Query { query, reply } => self.on_query(query, reply),
             Request::Follow { job, reply } => self.on_follow(job, reply),

@@ -207,6 +207,11 @@ fn answer(
 ) {
     let (handle, lines) = (handle.clone(), lines.clone());
     if let Some(intent) = object.raw("submit").and_then(Intent::get) {
+        // Who asks is told as they call themselves; an earlier build says nothing.
+        let handle = match object.text("by") {
+            Some(person) => handle.acting_as(&person),
+            None => handle,
+        };
         tasks.spawn(async move {
             let submitted = handle.submit(intent).await;
             // The client waits for these rows before it tells of the receipt.

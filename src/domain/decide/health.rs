@@ -287,8 +287,9 @@ fn settle(turn: &mut Turn, key: AgentKey) {
 fn judge(turn: &mut Turn, key: AgentKey) {
     let at = turn.at;
     turn.touched.agents.push(key);
+    let rules = turn.core.rules.problems.clone();
     let live = turn.agent_live(key);
-    let degraded = live.evidence.judge(at);
+    let degraded = live.evidence.judge(at, &rules);
     let (health, cause) = if let Some(login) = &live.login {
         (Health::LoginNeeded, Some(login.clone()))
     } else if let Some(cause) = degraded {

@@ -20,7 +20,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::engine::{FOLLOW, REQUESTS};
 use crate::protocol::json::{Object, Writer, elements};
-use crate::store::record::{AttemptRow, ProblemRow, Record, member};
+use crate::store::record::{AttemptRow, ProblemRow, Record, member, put_member};
 
 /// The engine must answer the hello within this.
 const HELLO: Duration = Duration::from_secs(5);
@@ -175,9 +175,9 @@ impl Mirror {
         let id = self.next;
         let writer = Writer::new().raw("id", &id.put());
         let line = match request {
-            Request::Submit { intent, reply } => {
+            Request::Submit { intent, by, reply } => {
                 self.receipts.insert(id, reply);
-                writer.raw("submit", &intent.put())
+                put_member(writer, "by", &by).raw("submit", &intent.put())
             }
             Request::Query { query, reply } => {
                 self.answers.insert(id, reply);

@@ -46,6 +46,9 @@ impl Filtered for Seen<'_> {
 }
 
 fn agent_name(shared: &Shared, key: AgentKey) -> String {
+    if Tap::is_webhook(key) {
+        return "the webhook".into();
+    }
     if Tap::is_source(key) {
         return "a source".into();
     }

@@ -7,9 +7,7 @@ use super::super::super::core::{AgentLive, Turn};
 use super::super::super::id::AgentKey;
 use super::super::super::problem::{Kind, Subject};
 use super::super::super::time::At;
-use super::super::evidence;
 use super::Finding;
-use std::time::Duration;
 
 pub(super) const KINDS: &[Kind] = &[
     Kind::AgentDown,
@@ -30,11 +28,6 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::HostileText,
 ];
 
-/// A certificate is renewed so long before its end.
-const RENEW: Duration = Duration::from_secs(14 * 86400);
-/// A changed card is news for so long.
-const NEWS: Duration = Duration::from_secs(3600);
-
 /// What is wrong with an agent, or nothing to say: while what we know of it is old, nothing is raised and
 /// nothing clears.
 pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
@@ -49,7 +42,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         found.extend(evidence_of(turn, key, agent, live));
     }
     if let Some(until) = agent.certificate_until
-        && until.since(turn.at) < RENEW
+        && until.since(turn.at) < turn.core.rules.problems.certificate
         && until > turn.at
     {
         let left = until.since(turn.at);
@@ -66,7 +59,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         });
     }
     if let Some((at, words)) = &agent.card_change
-        && turn.at.since(*at) < NEWS
+        && turn.at.since(*at) < turn.core.rules.problems.card_news
     {
         found.push(Finding {
             kind: Kind::CardChanged,
@@ -132,6 +125,7 @@ fn unreachable(cause: &Cause) -> Kind {
 /// What its calls, its tasks and its clock have shown.
 fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> Vec<Finding> {
     let mut found = Vec::new();
+    let rules = &turn.core.rules.problems;
     let open = |kind| turn.state().raised(kind, Subject::Agent(key)).is_some();
     if agent.health.takes_work() || agent.health == Health::LoginNeeded {
         if let Some(cause @ Cause::TasksFailing { .. }) = &live.evidence.failing {
@@ -162,8 +156,8 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             next: "look at its failed calls; `quarterdeck breaker NAME close` closes it".into(),
         });
     }
-    let flips = live.evidence.flips(turn.at);
-    if flips >= evidence::FLAPS || (flips > 0 && open(Kind::AgentFlapping)) {
+    let flips = live.evidence.flips(turn.at, rules);
+    if flips >= rules.flaps || (flips > 0 && open(Kind::AgentFlapping)) {
         found.push(Finding {
             kind: Kind::AgentFlapping,
             text: "goes away and comes back again and again".into(),
@@ -183,7 +177,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             });
         }
     }
-    if let Some(skew) = live.evidence.skew(open(Kind::ClockSkew)) {
+    if let Some(skew) = live.evidence.skew(open(Kind::ClockSkew), rules) {
         let (by, how) = (skew.unsigned_abs() / 1000, if skew > 0 { "ahead of" } else { "behind" });
         // Rounded, so that a clock that drifts is not news each time.
         let by = if by < 120 { format!("{} s", by / 10 * 10) } else { format!("{} min", by / 60) };
@@ -208,6 +202,6 @@ fn failing_words(cause: &Cause, live: &AgentLive) -> String {
 /// When an agent's problems may change by themselves.
 pub(super) fn due(turn: &Turn, key: AgentKey) -> Option<At> {
     let (changed, _) = turn.state().agent(key)?.card_change.as_ref()?;
-    let over = *changed + NEWS;
+    let over = *changed + turn.core.rules.problems.card_news;
     (over > turn.at).then_some(over)
 }

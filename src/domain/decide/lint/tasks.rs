@@ -15,12 +15,7 @@ pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(Ag
     let mut now: Vec<Kind> = Vec::new();
     // Nearly all attempts are well.
     if attempt.is_doubtful() || attempt.task.as_ref().is_some_and(|task| task.cancel.is_some()) {
-        let alarmed = turn.core.live.watches.get(&key).is_some_and(|watch| watch.alarmed > 0);
-        now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| match kind {
-            Kind::CancelIgnored => alarmed && kind.is_about(attempt),
-            Kind::CancelUnconfirmed => !alarmed && kind.is_about(attempt),
-            _ => kind.is_about(attempt),
-        }));
+        now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| kind.is_about(attempt)));
     }
     let members = &mut turn.core.live.members;
     for kind in Kind::OF_TASKS {
