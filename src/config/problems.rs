@@ -50,8 +50,8 @@ impl<'a> Reader<'a> {
         let failed_skill = number("failed_skill", usual.failed_skill, 2, 20);
         let failed_calls = number("failed_calls", usual.failed_calls, 1, 20);
         let slow_factor = number("slow_factor", usual.slow_factor, 2, 100);
-        let stuck_factor = number("stuck_factor", usual.stuck_factor, 3, 1000);
-        let stuck_seen = number("stuck_seen", usual.stuck_seen, 5, 10_000);
+        let stuck_factor = number("stuck_factor", usual.stuck_factor, 2, 1000);
+        let stuck_seen = number("stuck_seen", usual.stuck_seen, 2, 10_000);
         let loops = number("loops", usual.loops, 5, 1000);
         let group = number("group", usual.group, 2, 1000);
         let group_percent = number("group_percent", usual.group_percent, 20, 100);

@@ -31,17 +31,13 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
         What::ProblemRaised { number, kind, agent, source, text, next, .. } => {
             let agent = agent.and_then(|id| state.agent_key(id));
             let source = source.as_deref().and_then(|name| state.source_key(name));
-            let subject = match (source, agent) {
-                (Some(source), _) => Subject::Source(source),
-                (None, Some(agent)) => Subject::Agent(agent),
-                (None, None) => Subject::Console,
-            };
+            let subject = Subject::of(*kind, agent, source);
             state.last_problem = state.last_problem.max(*number);
             state.insert_problem(Problem {
                 number: *number,
                 kind: *kind,
                 subject,
-                agent,
+                agent: subject.one(),
                 text: text.clone(),
                 next: next.clone(),
                 since: fact.at,
@@ -54,7 +50,7 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
             problem.text = text.clone();
             problem.next = next.clone();
         }),
-        What::ProblemCleared { number } => {
+        What::ProblemCleared { number, .. } => {
             edit_problem(state, *number, |problem| problem.cleared = Some(fact.at));
             let key = state.problem_numbers.get(number).copied();
             if let Some(key) = key

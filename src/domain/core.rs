@@ -8,6 +8,8 @@ use super::agent::Health;
 use super::apply::apply;
 use super::card::Card;
 use super::cause::Cause;
+use super::decide::groups::{Common, Group, Place};
+use super::decide::usual::Usuals;
 use super::decide::{self, evidence::Evidence};
 use super::effect::{Effect, ListQuery, Order};
 use super::fact::{Fact, Owner, What};
@@ -112,6 +114,8 @@ pub(super) struct Live {
     pub by_name: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
     /// Attempts that belong to a problem, by agent and kind.
     pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
+    /// Agents by what they have in common.
+    pub groups: BTreeMap<Common, Group>,
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,
@@ -225,6 +229,10 @@ pub(super) struct AgentLive {
     pub reached: bool,
     pub last_sign: At,
     pub evidence: Evidence,
+    /// How long its tasks usually tell nothing.
+    pub usual: Usuals,
+    /// Where it stands among agents of its host and its sources.
+    pub place: Place,
     /// The sending that a half-open breaker let through.
     pub trial: Option<AttemptKey>,
     /// A check of the interface that is under way.
@@ -285,6 +293,14 @@ pub(super) struct Watch {
     pub cut: Option<At>,
     /// The last event or change.
     pub sign: At,
+    /// Something came on a stream of it.
+    pub heard: bool,
+    /// It waited for a person when it was last heard of.
+    pub waited: bool,
+    /// The longest time between two signs so far.
+    pub longest: Duration,
+    /// What it said last, as a hash, and how often again since.
+    pub said: (Option<u64>, u32),
     pub missing: u8,
     pub confirms: u8,
     pub lookups: u8,

@@ -64,8 +64,8 @@ pub enum Input {
     },
     /// This machine lets the engine wait, or no longer: what is slow now may be our own fault.
     Busy(bool),
-    /// Problems can no longer be posted, and why, or can again.
-    Posted(Option<Untrusted>),
+    /// A problem was posted to the webhook, or could not be.
+    Posted(Post),
     /// How much the store holds, in bytes, for retention.
     StoreSize(u64),
     /// The deadline has come.
@@ -112,6 +112,17 @@ pub enum Outcome {
     },
     /// The call failed.
     Failed(Failure),
+}
+
+/// What came of a post to the webhook.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Post {
+    /// `p-N`
+    pub number: u32,
+    /// `raised` or `cleared`.
+    pub event: &'static str,
+    /// Why it could not be posted.
+    pub failed: Option<Untrusted>,
 }
 
 /// What response headers tell about a server, as far as decisions need it.

@@ -20,6 +20,7 @@ pub mod effect;
 pub mod fact;
 pub mod id;
 pub mod input;
+pub mod insight;
 pub mod intent;
 pub mod job;
 pub mod message;

@@ -27,11 +27,11 @@ pub struct ProblemRules {
     pub slow_factor: u32,
     /// Until there is a usual time, calls that take longer than this are.
     pub slow: Duration,
-    /// A task that tells nothing for so many times what is usual there is stuck,
+    /// A task that tells nothing for so many times the usual longest pause there is stuck,
     pub stuck_factor: u32,
     /// but never sooner than this.
     pub stuck_least: Duration,
-    /// So many times between two events must have been seen before any is usual.
+    /// So many tasks must have ended before a pause is usual.
     pub stuck_seen: u32,
     /// The same words of a status so many times, and nothing else new, are a loop.
     pub loops: u32,
@@ -55,9 +55,9 @@ impl Default for ProblemRules {
             failed_calls: 3,
             slow_factor: 3,
             slow: Duration::from_secs(2),
-            stuck_factor: 10,
-            stuck_least: Duration::from_secs(60),
-            stuck_seen: 20,
+            stuck_factor: 5,
+            stuck_least: Duration::from_secs(30),
+            stuck_seen: 5,
             loops: 20,
             group: 5,
             group_percent: 60,

@@ -26,11 +26,10 @@ use crate::domain::discovery::SourceSpec;
 use crate::domain::effect::{Effect, Order};
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, CallId, JobId};
-use crate::domain::input::{Input, Outcome, Reply};
+use crate::domain::input::{Input, Outcome, Post, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
-use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
 use crate::net::clock::Clock;
@@ -65,7 +64,7 @@ pub(super) struct Ends {
     control: mpsc::Receiver<Observed>,
     done: mpsc::Receiver<Done>,
     told: mpsc::Receiver<Told>,
-    posted: mpsc::Receiver<Option<Untrusted>>,
+    posted: mpsc::Receiver<Post>,
 }
 
 pub(super) struct Runner {
@@ -323,9 +322,9 @@ impl Runner {
                     let at = self.at(self.clock.now());
                     self.step(at, Input::Discovered { source, news });
                 }
-                Some(failed) = posted.recv() => {
+                Some(post) = posted.recv() => {
                     let at = self.at(self.clock.now());
-                    self.step(at, Input::Posted(failed));
+                    self.step(at, Input::Posted(post));
                 }
                 _ = beat.tick() => {
                     let now = self.clock.now();

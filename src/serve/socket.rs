@@ -288,6 +288,7 @@ async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>) {
             .raw("at", &snapshot.at.put())
             .raw("watching_since", &snapshot.watching_since.put())
             .flag("unsaved", snapshot.unsaved)
+            .raw("watch_seq", &snapshot.watch_seq.put())
             .raw("events_per_second", &snapshot.events_per_second.put())
             .end();
         if lines.send(Writer::new().raw("published", &published).end()).await.is_err() {
@@ -351,7 +352,7 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
                 snapshot.problems.get(key).map(|problem| {
                     let problem_row = problem.clone();
                     let mut row = ProblemRow { problem: problem_row, agent: None, source: None }.put();
-                    if let Some(agent) = problem.agent {
+                    if let Some(agent) = problem.subject.agent() {
                         row = with(row, "agent_key", &agent.0.to_string());
                     }
                     if let Subject::Source(source) = problem.subject {

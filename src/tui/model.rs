@@ -9,7 +9,7 @@ use super::theme::{Role, Theme};
 use super::views::View;
 use crate::demo::Caption;
 use crate::domain::detail::Detail;
-use crate::domain::fact::Fact;
+use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::problem::Severity;
@@ -24,6 +24,8 @@ use crate::tui::widgets::sorted::Sorted;
 
 /// A message stays over the last border for this long, in microseconds.
 pub const TOAST: std::time::Duration = std::time::Duration::from_secs(4);
+/// Facts of the watch that are read back at most.
+const WATCH_FACTS: usize = 2000;
 /// Messages kept for `:messages`.
 const MESSAGES: usize = 500;
 
@@ -83,6 +85,10 @@ pub struct Shared {
     pub wire: WireCache,
     /// Facts of an agent, as last read.
     pub history: Option<(AgentKey, Vec<Fact>)>,
+    /// Facts of the watch, as last read.
+    pub watch: Option<Vec<Fact>>,
+    /// How often they were read.
+    pub watch_read: u64,
     /// When tasks failed lately.
     pub failures: VecDeque<(At, AttemptKey)>,
     /// What this console has told.
@@ -155,6 +161,8 @@ pub struct Model {
     pub generation: u64,
     /// What the view wanted when it was last asked.
     pub wants: super::views::Wants,
+    /// Up to which fact of the watch was asked, and whether the answer is awaited.
+    pub asked_watch: (Option<u64>, bool),
     /// A query about the wire is under way.
     pub reading_wire: bool,
     /// When the wire was read last.
@@ -302,6 +310,7 @@ impl Model {
             parked: Vec::new(),
             generation: 0,
             wants: super::views::Wants::default(),
+            asked_watch: (None, false),
             reading_wire: false,
             wire_read: At::ZERO,
             counts: super::header::Counts::default(),
@@ -314,6 +323,22 @@ impl Model {
             keys: VecDeque::new(),
             gone: false,
         }
+    }
+
+    /// Asks what happened to the watch, up to a fact. One question at a time, however much happens meanwhile.
+    pub fn ask_watch(&mut self, wanted: Option<u64>) -> Option<Cmd> {
+        let seq = wanted.filter(|seq| self.asked_watch != (Some(*seq), false) && !self.asked_watch.1)?;
+        self.asked_watch = (Some(seq), true);
+        let query = Query::Facts { owner: Owner::Watch, limit: WATCH_FACTS };
+        Some(Cmd::Query(query, self.generation))
+    }
+
+    /// What happened to the watch was answered.
+    pub fn take_watch(&mut self, facts: Vec<Fact>) {
+        self.asked_watch.1 = false;
+        self.shared.watch_read += 1;
+        self.shared.watch = Some(facts);
+        self.dirty = true;
     }
 
     /// About the fleet and this surface.
@@ -353,6 +378,8 @@ impl Shared {
             waiting: Vec::new(),
             wire: WireCache::default(),
             history: None,
+            watch: None,
+            watch_read: 0,
             failures: VecDeque::new(),
             messages: VecDeque::new(),
             caption: None,

@@ -193,6 +193,7 @@ fn settle(model: &mut Model, cmds: &mut Vec<Cmd>) {
 }
 
 fn want(model: &mut Model, wants: Wants, cmds: &mut Vec<Cmd>) {
+    cmds.extend(model.ask_watch(wants.watch));
     if wants == model.wants {
         return;
     }
@@ -233,6 +234,9 @@ fn on_answer(model: &mut Model, generation: u64, answer: Result<Answer, QueryErr
                 model.shared.wire.frames = frames;
             }
         }
+        Ok(Answer::Facts(facts)) if facts.first().is_some_and(|fact| fact.owner == Owner::Watch) => {
+            model.take_watch(facts);
+        }
         Ok(Answer::Facts(facts)) => {
             // An answer about another agent comes too late.
             let wanted = model.wants.history.filter(|(agent, _)| {
@@ -249,6 +253,7 @@ fn on_answer(model: &mut Model, generation: u64, answer: Result<Answer, QueryErr
         Ok(Answer::Outputs(_) | Answer::Task(_)) => {}
         Err(error) => {
             model.reading_wire = false;
+            model.asked_watch.1 = false;
             say(model, Role::Warn, error.to_string());
         }
     }

@@ -1,6 +1,6 @@
 //! What calls, tasks and the clock of an agent have shown, for as long as this process runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const LATENCIES: usize = 256;
 /// Ended tasks that are looked at.
 const TASKS: usize = 20;
+/// So many tasks of other skills must have gone well before one skill is blamed.
+const OTHERS: u32 = 3;
 /// Tasks older than this say nothing about now.
 const TASKS_COUNT: Duration = Duration::from_secs(24 * 3600);
 /// Comings and goings that are remembered.
@@ -40,11 +42,14 @@ pub(in super::super) struct Evidence {
     quick: VecDeque<(At, Duration, bool)>,
     /// Calls that reached its interface.
     served: VecDeque<(At, bool)>,
-    tasks: VecDeque<(At, bool)>,
+    /// When, whether it failed, and of which skill.
+    tasks: VecDeque<(At, bool, Option<Untrusted>)>,
     flips: VecDeque<At>,
     skews: VecDeque<i64>,
     /// It fails its tasks.
     pub failing: Option<Cause>,
+    /// It fails the tasks of one skill: so many of so many.
+    pub failing_skill: Option<(Untrusted, (u32, u32))>,
     /// Its calls are slow.
     pub slow: Option<Cause>,
     /// What it said when a task last failed.
@@ -75,16 +80,16 @@ impl Evidence {
 
     /// Why its breaker must open, by what happened since it closed.
     pub fn opens(&self, at: At, since: At, rules: &BreakerRules) -> Option<Cause> {
-        let count = |ring: &VecDeque<(At, bool)>, window: Duration, bad: bool| {
-            let recent = ring.iter().filter(|(when, _)| *when > since && at.since(*when) < window);
-            let all: Vec<bool> = recent.map(|(_, what)| *what == bad).collect();
+        let count = |ring: &mut dyn Iterator<Item = (At, bool)>, window: Duration| {
+            let recent = ring.filter(|(when, _)| *when > since && at.since(*when) < window);
+            let all: Vec<bool> = recent.map(|(_, bad)| bad).collect();
             (number(all.iter().filter(|bad| **bad).count()), number(all.len()))
         };
-        let (failed, of) = count(&self.tasks, TASKS_COUNT, true);
+        let (failed, of) = count(&mut self.tasks.iter().map(|(at, bad, _)| (*at, *bad)), TASKS_COUNT);
         if failed >= rules.tasks && failed * 100 >= of * rules.tasks_percent {
             return Some(Cause::TasksFailing { failed, of });
         }
-        let (failed, of) = count(&self.served, rules.window, false);
+        let (failed, of) = count(&mut self.served.iter().map(|(at, ok)| (*at, !ok)), rules.window);
         (failed >= rules.calls && failed * 100 >= of * rules.calls_percent).then_some(Cause::Failing(failed))
     }
 
@@ -94,8 +99,8 @@ impl Evidence {
     }
 
     /// A task ended, well or not.
-    pub fn task(&mut self, at: At, failed: bool, words: Option<Untrusted>) {
-        push(&mut self.tasks, TASKS, (at, failed));
+    pub fn task(&mut self, at: At, failed: bool, skill: Option<Untrusted>, words: Option<Untrusted>) {
+        push(&mut self.tasks, TASKS, (at, failed, skill));
         if failed {
             self.last_failure = words;
         }
@@ -137,10 +142,10 @@ impl Evidence {
     }
 
     fn judge_tasks(&mut self, at: At, rules: &ProblemRules) {
-        self.tasks.retain(|(when, _)| at.since(*when) < TASKS_COUNT);
+        self.tasks.retain(|(when, ..)| at.since(*when) < TASKS_COUNT);
         let of = number(self.tasks.len());
-        let failed = number(self.tasks.iter().filter(|(_, failed)| *failed).count());
-        let in_a_row = number(self.tasks.iter().rev().take_while(|(_, failed)| !failed).count());
+        let failed = number(self.tasks.iter().filter(|(_, failed, _)| *failed).count());
+        let in_a_row = number(self.tasks.iter().rev().take_while(|(_, failed, _)| !failed).count());
         let well = failed * 10 < of || in_a_row >= rules.failed_tasks || failed == 0;
         let bad = failed >= rules.failed_tasks && failed * 100 >= of * rules.failed_tasks_percent;
         if well {
@@ -148,6 +153,36 @@ impl Evidence {
         } else if bad || self.failing.is_some() {
             self.failing = Some(Cause::TasksFailing { failed, of });
         }
+        self.judge_skills(rules, failed);
+    }
+
+    /// One skill fails while the others go well; where everything fails, it is the agent.
+    fn judge_skills(&mut self, rules: &ProblemRules, failed: u32) {
+        if self.failing.is_some() || (self.failing_skill.is_none() && failed < rules.failed_skill) {
+            self.failing_skill = None;
+            return;
+        }
+        let mut skills: BTreeMap<&Untrusted, (u32, u32)> = BTreeMap::new();
+        for (_, failed, skill) in &self.tasks {
+            if let Some(skill) = skill {
+                let (bad, of) = skills.entry(skill).or_default();
+                *bad += u32::from(*failed);
+                *of += 1;
+            }
+        }
+        let all = number(self.tasks.len());
+        let known = self.failing_skill.as_ref().map(|(skill, _)| skill);
+        let found = skills.iter().find(|(skill, (bad, of))| {
+            let others = (failed - bad, all - of);
+            let well = others.1 >= OTHERS && others.0 * 5 <= others.1;
+            let bad = if known == Some(**skill) {
+                bad * 2 >= *of && *bad > 0
+            } else {
+                *bad >= rules.failed_skill && bad * 5 >= of * 4
+            };
+            well && bad
+        });
+        self.failing_skill = found.map(|(skill, counts)| (Untrusted::clone(skill), *counts));
     }
 
     fn judge_quick(&mut self, at: At, rules: &ProblemRules) {
@@ -189,7 +224,7 @@ mod tests {
     fn failing(tasks: &str) -> Option<(u32, u32)> {
         let mut evidence = Evidence::default();
         for (second, task) in (0..).zip(tasks.chars()) {
-            evidence.task(at(second), task == 'f', None);
+            evidence.task(at(second), task == 'f', None, None);
             evidence.judge(at(second), &ProblemRules::default());
         }
         match evidence.failing {
@@ -210,6 +245,36 @@ mod tests {
             ("ffffffffwwwwwwww", None),
         ] {
             assert_eq!(failing(tasks), expected, "{tasks}");
+        }
+    }
+
+    /// Tasks as letters: their skill, upper case where they failed.
+    fn failing_skill(tasks: &str) -> Option<String> {
+        let mut evidence = Evidence::default();
+        for (second, task) in (0..).zip(tasks.chars()) {
+            let skill = Some(task.to_lowercase().to_string().into());
+            evidence.task(at(second), task.is_uppercase(), skill, None);
+            evidence.judge(at(second), &ProblemRules::default());
+        }
+        evidence.failing_skill.map(|(skill, (bad, of))| format!("{} {bad}/{of}", skill.line()))
+    }
+
+    #[test]
+    fn a_skill_fails_only_while_the_others_go_well() {
+        for (tasks, expected) in [
+            ("bbbAAAA", None),
+            ("bbbAAAAA", Some("a 5/5")),
+            // Nobody knows yet whether it is the skill or the agent.
+            ("bbAAAAA", None),
+            ("BBBAAAAA", None),
+            ("bbbbbbAAAAAaBb", Some("a 5/6")),
+            ("bbbaaAAAAA", None),
+            // All of it fails: it is the agent.
+            ("bbbAAAAAAAA", None),
+            ("bbbAAAAAaaaaa", Some("a 5/10")),
+            ("bbbAAAAAaaaaaa", None),
+        ] {
+            assert_eq!(failing_skill(tasks).as_deref(), expected, "{tasks}");
         }
     }
 

@@ -10,15 +10,17 @@ mod fleet;
 mod health;
 mod keep;
 mod lint;
+pub(super) use lint::groups;
 mod problems;
 mod take;
+pub(super) mod usual;
 mod watch;
 
 use super::agent::Health;
 use super::core::{PendingWhat, Timer, Turn};
 use super::fact::{Act, What};
 use super::id::CallId;
-use super::input::{Input, Outcome};
+use super::input::{Input, Outcome, Post};
 use super::intent::{Intent, Receipt, Refusal};
 use super::task::Verdict;
 use super::text::Untrusted;
@@ -49,9 +51,10 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
         Input::Busy(busy) => turn.core.live.busy = busy,
-        Input::Posted(failed) => {
-            turn.core.live.unposted = failed;
+        Input::Posted(Post { number, event, failed }) => {
             turn.touched.console = true;
+            turn.core.live.unposted.clone_from(&failed);
+            turn.watch_fact(What::ProblemPosted { number, event: Untrusted::from(event), failed });
         }
         Input::StoreSize(bytes) => {
             turn.core.live.store_bytes = bytes;

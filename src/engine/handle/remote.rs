@@ -322,12 +322,8 @@ impl Mirror {
             let source = key_of("source_key");
             let problem = ProblemRow::get(row).map(|row| {
                 let mut problem = row.problem;
-                problem.agent = agent.map(AgentKey);
-                problem.subject = match (source, agent) {
-                    (Some(source), _) => Subject::Source(SourceKey(source)),
-                    (None, Some(agent)) => Subject::Agent(AgentKey(agent)),
-                    (None, None) => Subject::Console,
-                };
+                problem.subject = Subject::of(problem.kind, agent.map(AgentKey), source.map(SourceKey));
+                problem.agent = problem.subject.one();
                 problem
             });
             snapshot.problems.set(ProblemKey(key), problem);
@@ -346,6 +342,7 @@ impl Mirror {
         snapshot.at = member(published, "at")?;
         snapshot.watching_since = member(published, "watching_since")?;
         snapshot.unsaved = published.flag("unsaved");
+        snapshot.watch_seq = member(published, "watch_seq")?;
         snapshot.events_per_second = member(published, "events_per_second")?;
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();

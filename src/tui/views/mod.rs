@@ -9,6 +9,8 @@ pub mod help;
 pub mod inbox;
 pub mod listing;
 pub mod messages;
+pub mod problem;
+pub mod problem_rows;
 pub mod problems;
 pub mod raw;
 pub mod sources;
@@ -46,6 +48,8 @@ pub struct Wants {
     pub wire: Option<Option<AgentKey>>,
     /// What happened to an agent, as of its how-manieth fact.
     pub history: Option<(AgentKey, u64)>,
+    /// What happened to the watch, as of its how-manieth fact.
+    pub watch: Option<u64>,
 }
 
 /// What every view can do. `area` is always the body of the screen: its first line is the view's title

@@ -7,7 +7,7 @@ use super::super::super::core::{AgentLive, Turn};
 use super::super::super::id::AgentKey;
 use super::super::super::problem::{Kind, Subject};
 use super::super::super::time::At;
-use super::Finding;
+use super::{Finding, groups};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind::AgentDown,
@@ -16,6 +16,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::CertificateEnds,
     Kind::LoginNeeded,
     Kind::AgentFailing,
+    Kind::SkillFailing,
     Kind::AgentSlow,
     Kind::AgentDegraded,
     Kind::AgentFlapping,
@@ -37,7 +38,10 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         return None;
     }
     let live = turn.core.live.agents.get(&key);
-    found.extend(health(agent));
+    // Who cannot be reached with most of its host or source is told there.
+    found.extend(health(agent).filter(|finding| {
+        !matches!(finding.kind, Kind::AgentDown | Kind::AgentFrozen) || groups::told_by(turn, key).is_none()
+    }));
     if let Some(live) = live {
         found.extend(evidence_of(turn, key, agent, live));
     }
@@ -113,7 +117,7 @@ fn health(agent: &Agent) -> Option<Finding> {
 }
 
 /// Silence, a refusal and a broken certificate have different owners at three in the morning.
-fn unreachable(cause: &Cause) -> Kind {
+pub(super) fn unreachable(cause: &Cause) -> Kind {
     match cause {
         Cause::TimedOut(_) => Kind::AgentFrozen,
         Cause::Tls(_) => Kind::CertificateBroken,
@@ -133,6 +137,17 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
                 kind: Kind::AgentFailing,
                 text: failing_words(cause, live),
                 next: cause.next_step().into(),
+            });
+        }
+        if let Some((skill, share)) = &live.evidence.failing_skill {
+            let share = share_words(share.0, share.1);
+            found.push(Finding {
+                kind: Kind::SkillFailing,
+                text: format!(
+                    "fails {share} of its last tasks of skill {}; its others go well",
+                    skill.line()
+                ),
+                next: "see its failed tasks; send that skill's work elsewhere".into(),
             });
         }
         if let Some(cause) = &live.evidence.slow {
@@ -169,7 +184,12 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
         let calm = limit.saturating_sub(limit.div_ceil(5));
         if live > limit || (live > calm && open(Kind::OverCapacity)) {
             let more = live.saturating_sub(limit);
-            let more = if more > 0 { format!("; {more} more places would do") } else { String::new() };
+            // In whole agents, so that not each task is news; the view counts the places.
+            let more = match more.div_ceil(limit.max(1)) {
+                0 => String::new(),
+                1 => "; one more like it would do".to_owned(),
+                agents => format!("; {agents} more like it would do"),
+            };
             found.push(Finding {
                 kind: Kind::OverCapacity,
                 text: format!("has more to do than the {limit} tasks that it takes at once{more}"),
@@ -190,9 +210,14 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
     found
 }
 
+/// In tens, so that not each task is news.
+fn share_words(failed: u32, of: u32) -> String {
+    if failed == of { "all".to_owned() } else { format!("{} %", failed * 100 / of.max(1) / 10 * 10) }
+}
+
 fn failing_words(cause: &Cause, live: &AgentLive) -> String {
     let Cause::TasksFailing { failed, of } = cause else { return String::new() };
-    let share = if failed == of { "all".to_owned() } else { format!("{} %", failed * 100 / of / 10 * 10) };
+    let share = share_words(*failed, *of);
     let said = live.evidence.last_failure.as_ref().filter(|words| !words.is_empty());
     let said =
         said.map(|words| format!(", last with \"{}\"", words.shortened(80).line())).unwrap_or_default();

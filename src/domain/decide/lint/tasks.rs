@@ -87,6 +87,18 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
             format!("says {says} and sends nothing about {whom}"),
             "look at the agent; cancel the task or wait",
         ),
+        Kind::StreamSilent => (
+            format!("opened the stream of {whom}, and nothing ever came on it"),
+            "look at the agent, and at proxies that hold events back; cancel the task or wait",
+        ),
+        Kind::TaskStuck => (
+            format!("says {says} and tells nothing about {whom} for many times what is usual"),
+            "look at the agent; cancel the task or wait",
+        ),
+        Kind::TaskLooping => (
+            format!("says the same about {whom} again and again"),
+            "look at its story; cancel the task if it goes round in circles",
+        ),
         Kind::TaskConflict => (
             format!("ended {whom} as {state}, and also says {says}"),
             "believe neither before you have looked at its result",
