@@ -9,7 +9,7 @@ use clap::CommandFactory;
 
 use super::args::{Cli, Demo, Global, Login};
 use super::output::{Failure, Printer};
-use super::session::{Session, Setup, card_url};
+use super::session::{Session, Setup, card_url, shown_path};
 use crate::config::nearest;
 use crate::demo::{Fleet, Scenario, Story, StoryOptions};
 use crate::domain::agent::Source;
@@ -61,7 +61,7 @@ pub(super) async fn open(
             read_only: setup.read_only || hello.read_only,
             own_engine: session.is_own(),
             operator: setup.config.operator.clone(),
-            flags: flags(&global),
+            flags: setup.flags.clone(),
             fleets: setup.config.fleets.keys().cloned().collect(),
             bell: setup.config.notify.bell,
             desktop: setup.config.notify.desktop,
@@ -285,28 +285,6 @@ fn no_verb(word: &str) -> Result<(), Failure> {
         Some(verb) => failure.hint(format!("did you mean `quarterdeck {verb}`?")),
         None => failure.hint("quarterdeck help names every verb"),
     })
-}
-
-/// What a command needs to reach the same fleet.
-fn flags(global: &Global) -> String {
-    let mut flags = String::new();
-    if let Some(path) = &global.config {
-        flags.push_str(" --config ");
-        flags.push_str(&shown_path(path));
-    }
-    if let Some(name) = &global.fleet {
-        flags.push_str(" --fleet ");
-        flags.push_str(&crate::tui::command::quoted(name));
-    }
-    if let Some(path) = &global.data_dir {
-        flags.push_str(" --data-dir ");
-        flags.push_str(&shown_path(path));
-    }
-    flags
-}
-
-fn shown_path(path: &std::path::Path) -> String {
-    crate::tui::command::quoted(&path.display().to_string())
 }
 
 /// What the locale says about letters; without one ASCII is safe.

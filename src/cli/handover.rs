@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use super::args::{Global, Handover, Login, Note};
 use super::output::{Failure, Printer};
-use super::problems::entry;
+use super::problems::{all_hits, entry};
 use super::session::{Session, Setup, stored, stored_facts};
 use super::task::as_of;
 use super::uncertain::attempt_named;
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AttemptId};
+use crate::domain::insight::{self, Hits};
 use crate::domain::intent::Intent;
 use crate::domain::problem::Problem;
 use crate::domain::snapshot::Snapshot;
@@ -80,13 +81,15 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
     let from = snapshot.at - args.since;
     let facts: Vec<&Fact> = facts.iter().filter(|fact| fact.at >= from).collect();
     if out.is_json() {
-        let open: Vec<Value> = ordered(&snapshot).iter().map(|problem| entry(&snapshot, problem)).collect();
+        let hits = all_hits(&snapshot);
+        let open: Vec<Value> =
+            ordered(&snapshot).iter().map(|problem| entry(&snapshot, problem, &hits)).collect();
         let cleared: Vec<Value> = snapshot
             .problems
             .iter()
             .filter(|(_, problem)| problem.cleared.is_some_and(|at| at >= from))
             .map(|(_, problem)| {
-                let mut entry = entry(&snapshot, problem);
+                let mut entry = entry(&snapshot, problem, &hits);
                 entry["cleared"] = json!(problem.cleared.map(timestamp::format_at));
                 entry
             })
@@ -139,10 +142,23 @@ fn report(fleet: &str, snapshot: &Snapshot, facts: &[&Fact], from: crate::domain
     if open.is_empty() {
         lines.push("none".into());
     }
+    let hits = all_hits(snapshot);
     for problem in open {
         let id = problem.number;
         lines.push(format!("- p-{id} {}: {}", problem.kind.severity().as_str(), headline(snapshot, problem)));
         lines.push(format!("  since {}; next: {}", timestamp::format_at(problem.since), problem.next.line()));
+        let nobody = Hits::default();
+        let hits = hits.get(&id).unwrap_or(&nobody);
+        let mut whom = insight::hits_in_words(snapshot, problem, hits);
+        for (what, counts) in [("callers", &hits.callers), ("skills", &hits.skills)] {
+            let named = counts.iter().map(|(name, count)| format!("{} {count}", name.shortened(40).line()));
+            let named: Vec<String> = named.collect();
+            if !named.is_empty() {
+                whom.push_str(&format!("; {what} {}", named.join(", ")));
+            }
+        }
+        lines.push(format!("  hits {whom}"));
+        lines.push(format!("  cause: {}", insight::cause(snapshot, problem, hits).sentence()));
         if let Some(taken) = &problem.taken {
             lines.push(format!("  taken by {} at {}", taken.by.line(), timestamp::format_at(taken.at)));
         }

@@ -1,5 +1,6 @@
 //! `problems`: what is wrong, since when, with whom, and the next step.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -8,6 +9,7 @@ use super::args::{Global, Login, OnProblem, Problems};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
+use crate::domain::insight::{self, Count, Hits};
 use crate::domain::intent::Intent;
 use crate::domain::problem::{Problem, ProblemAct};
 use crate::domain::snapshot::Snapshot;
@@ -39,7 +41,8 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
         .collect();
     open.sort_by_key(|problem| (std::cmp::Reverse(problem.kind.severity()), problem.since));
     if out.is_json() {
-        let rows: Vec<Value> = open.iter().map(|problem| entry(&snapshot, problem)).collect();
+        let hits = all_hits(&snapshot);
+        let rows: Vec<Value> = open.iter().map(|problem| entry(&snapshot, problem, &hits)).collect();
         out.document(&json!({ "problems": rows }));
     } else if open.is_empty() {
         out.warn("no problem is known");
@@ -97,7 +100,9 @@ async fn on_problem(setup: &Setup, act: OnProblem, out: &mut Printer) -> Result<
         let snapshot = session.handle.snapshot();
         let row = snapshot.problems.iter().find(|(_, problem)| problem.number == number);
         match (out.is_json(), row) {
-            (true, Some((_, problem))) => out.document(&entry(&snapshot, problem)),
+            (true, Some((_, problem))) => {
+                out.document(&entry(&snapshot, problem, &all_hits(&snapshot)));
+            }
             _ => out.warn(format!("p-{number} {words}")),
         }
     }
@@ -105,7 +110,26 @@ async fn on_problem(setup: &Setup, act: OnProblem, out: &mut Printer) -> Result<
     done.map(|_| ExitCode::SUCCESS)
 }
 
-pub(super) fn entry(snapshot: &Snapshot, problem: &Problem) -> Value {
+/// Whom each problem hits, by its number.
+pub(super) fn all_hits(snapshot: &Snapshot) -> BTreeMap<u32, Hits> {
+    let hits = insight::hits(snapshot, snapshot.problems.iter());
+    let numbered = |(key, hits)| snapshot.problems.get(key).map(|problem: &Problem| (problem.number, hits));
+    hits.into_iter().filter_map(numbered).collect()
+}
+
+/// `{"shop-web": 48, "shop-app": 12}`
+fn counts(all: &[Count]) -> Value {
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for (name, count) in all {
+        *counts.entry(name.shortened(80).line().into_string()).or_default() += count;
+    }
+    json!(counts)
+}
+
+pub(super) fn entry(snapshot: &Snapshot, problem: &Problem, hits: &BTreeMap<u32, Hits>) -> Value {
+    let nobody = Hits::default();
+    let hits = hits.get(&problem.number).unwrap_or(&nobody);
+    let cause = insight::cause(snapshot, problem, hits);
     let agent = problem.agent.and_then(|key| snapshot.agents.get(key));
     json!({
         "id": format!("p-{}", problem.number),
@@ -120,5 +144,21 @@ pub(super) fn entry(snapshot: &Snapshot, problem: &Problem) -> Value {
         "why": problem.muted.as_ref().map(|muted| muted.why.line().into_string()),
         "text": problem.text.line().into_string(),
         "next": problem.next.line().into_string(),
+        "hits": {
+            "jobs": hits.jobs,
+            "failed": hits.failed,
+            "of": hits.ended,
+            "at_risk": hits.at_risk,
+            "agents": hits.agents,
+            "at_least": hits.at_least,
+            "callers": counts(&hits.callers),
+            "skills": counts(&hits.skills),
+            "errors": counts(&hits.errors),
+        },
+        "cause": {
+            "certainty": cause.certainty.as_str(),
+            "words": cause.words,
+            "problem": cause.problem.map(|number| format!("p-{number}")),
+        },
     })
 }

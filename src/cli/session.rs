@@ -35,6 +35,7 @@ use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
 use crate::store::{Reader, StoreError};
+use crate::tui::command::quoted;
 
 /// A lasting engine waits so long for a passing one to hand over.
 const HAND_OVER: Duration = Duration::from_secs(15);
@@ -52,6 +53,8 @@ pub struct Setup {
     pub dir: PathBuf,
     /// Refuse everything that acts.
     pub read_only: bool,
+    /// What a command needs to reach the same fleet, ` --fleet prod-eu`; empty for the usual one.
+    pub flags: String,
 }
 
 impl Setup {
@@ -84,7 +87,8 @@ impl Setup {
                 return Err(Failure::usage("no home folder is known").hint("name a folder with --data-dir"));
             }
         };
-        Ok(Self { config: Arc::new(config), name, fleet, dir, read_only: global.read_only })
+        let flags = flags(global);
+        Ok(Self { config: Arc::new(config), name, fleet, dir, read_only: global.read_only, flags })
     }
 
     /// What the core needs of it.
@@ -97,6 +101,7 @@ impl Setup {
             keep: self.config.keep.time,
             keep_bytes: self.config.keep.bytes,
             breaker: self.config.breaker.clone(),
+            problems: self.config.problems.clone(),
             operator: self.config.operator.as_str().into(),
         }
     }
@@ -122,13 +127,12 @@ impl Setup {
     /// Where problems are posted.
     fn webhook(&self) -> Option<Webhook> {
         let notify = &self.config.notify;
-        let named = self.name != self.config.default_fleet;
         Some(Webhook {
             url: notify.webhook.clone()?,
             credentials: notify.credentials.clone(),
             severity: notify.severity,
             fleet: self.name.clone(),
-            flags: if named { format!(" --fleet {}", self.name) } else { String::new() },
+            flags: self.flags.clone(),
         })
     }
 
@@ -141,6 +145,27 @@ impl Setup {
             ..Hello::default()
         }
     }
+}
+
+/// What a command needs to reach the same fleet, from whichever folder it is run.
+fn flags(global: &Global) -> String {
+    let mut flags = String::new();
+    if let Some(path) = &global.config {
+        flags.push_str(&format!(" --config {}", shown_path(path)));
+    }
+    if let Some(name) = &global.fleet {
+        flags.push_str(&format!(" --fleet {}", quoted(name)));
+    }
+    if let Some(path) = &global.data_dir {
+        flags.push_str(&format!(" --data-dir {}", shown_path(path)));
+    }
+    flags
+}
+
+/// A path as a word of a command.
+pub(super) fn shown_path(path: &Path) -> String {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    quoted(&path.display().to_string())
 }
 
 /// A name as a folder: nothing that leads elsewhere.
@@ -207,7 +232,10 @@ impl Session {
     pub async fn running(setup: &Setup) -> Result<Option<Self>, Failure> {
         let Some(holder) = lock::holder(&setup.dir) else { return Ok(None) };
         match remote::join(&holder.socket).await {
-            Ok((handle, hello)) => Ok(Some(Self { handle, hello, own: None })),
+            Ok((handle, hello)) => {
+                let handle = handle.acting_as(&setup.config.operator);
+                Ok(Some(Self { handle, hello, own: None }))
+            }
             Err(JoinError::Absent) => Ok(None),
             Err(error) => Err(Failure::internal(error.to_string())),
         }

@@ -61,7 +61,7 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
 
 /// What the agent says, where that is in doubt.
 pub fn agent_says(task: &Task) -> Option<TaskState> {
-    let doubted = matches!(task.verdict, Some(Verdict::Stalled | Verdict::Silent | Verdict::Conflict));
+    let doubted = task.verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Conflict);
     task.says.clone().or_else(|| doubted.then(|| task.state.clone()))
 }
 

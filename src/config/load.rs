@@ -11,7 +11,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 use super::secret::{SecretRef, is_secret_header};
 use super::taste::Taste;
 use super::units;
-use super::{Agent, Config, Credentials, Fleet, Keep, Login, Watch};
+use super::{Agent, Config, Credentials, Fleet, Login};
 use crate::domain::card::Dialect;
 use crate::domain::text::nearest;
 
@@ -172,6 +172,7 @@ const TOP: &[&str] = &[
     "watch",
     "keep",
     "breaker",
+    "problems",
     "notify",
     "registry",
     "fleet",
@@ -330,6 +331,8 @@ impl<'a> Reader<'a> {
         let keep = self.keep(keep);
         let breaker = self.table(top, "", "breaker").unwrap_or(&none);
         let breaker = self.breaker(breaker);
+        let problems = self.table(top, "", "problems").unwrap_or(&none);
+        let problems = self.problems(problems);
         let notify = self.table(top, "", "notify").unwrap_or(&none);
         let notify = self.notify(notify);
         let registry = self.table(top, "", "registry").unwrap_or(&none);
@@ -364,6 +367,7 @@ impl<'a> Reader<'a> {
             watch,
             keep,
             breaker,
+            problems,
             notify,
             power_loss_safe,
             registry,
@@ -371,29 +375,6 @@ impl<'a> Reader<'a> {
             taste,
             settings: Vec::new(),
             file: None,
-        }
-    }
-
-    fn watch(&mut self, table: &DeTable<'a>) -> Watch {
-        self.only(table, "watch", &["silent_after", "stalled_after"]);
-        let mut time = |key: &str, seconds: u64| {
-            let default = Duration::from_secs(seconds);
-            self.text_setting(table, "watch", key, default, units::duration, |time| {
-                units::show_duration(*time)
-            })
-        };
-        Watch { silent_after: time("silent_after", 30), stalled_after: time("stalled_after", 15) }
-    }
-
-    fn keep(&mut self, table: &DeTable<'a>) -> Keep {
-        self.only(table, "keep", &["time", "bytes"]);
-        let time = Duration::from_secs(30 * 24 * 3600);
-        Keep {
-            time: self.text_setting(table, "keep", "time", time, units::duration, |time| {
-                units::show_duration(*time)
-            }),
-            bytes: self
-                .text_setting(table, "keep", "bytes", 2 << 30, units::bytes, |size| units::show_bytes(*size)),
         }
     }
 

@@ -7,11 +7,13 @@ mod console;
 mod load;
 mod notify;
 mod objectives;
+mod problems;
 mod registry;
 pub mod secret;
 mod sources;
 pub mod taste;
 pub mod units;
+mod watch;
 
 pub(crate) use crate::domain::text::nearest;
 pub use load::{Fault, Faults, Judge, Origin, Setting, load, load_text};
@@ -27,6 +29,7 @@ use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::breaker::BreakerRules;
 use crate::domain::card::Dialect;
 use crate::domain::objective::Objective;
+use crate::domain::problem_rules::ProblemRules;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -44,6 +47,8 @@ pub struct Config {
     pub keep: Keep,
     /// When breakers open.
     pub breaker: BreakerRules,
+    /// From when on something is a problem.
+    pub problems: ProblemRules,
     /// Who hears of problems without looking.
     pub notify: Notify,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.

@@ -4,6 +4,7 @@ use toml::de::DeTable;
 
 use super::Credentials;
 use super::load::Reader;
+use super::secret::shown_url;
 use crate::domain::problem::Severity;
 
 /// `[notify]`
@@ -41,7 +42,8 @@ impl<'a> Reader<'a> {
                 let known = text.starts_with("http://") || text.starts_with("https://");
                 if known { Ok(Some(text.to_owned())) } else { Err(format!("{text:?} is no http URL")) }
             };
-            let show = |url: &Option<String>| url.clone().unwrap_or_default();
+            // Whoever knows the whole of it may post there.
+            let show = |url: &Option<String>| url.as_deref().map(shown_url).unwrap_or_default();
             self.text_setting(table, "notify", "webhook", None, parse, show)
         });
         let usual = Notify::default();

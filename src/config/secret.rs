@@ -88,6 +88,21 @@ pub fn is_secret_header(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
+/// What stands for a part of a URL that is as good as a password.
+pub const HIDDEN: &str = "/[redacted]";
+
+/// Everything of a URL behind its host.
+pub fn secret_part(url: &str) -> Option<&str> {
+    let host = url.find("://")? + 3;
+    let path = url[host..].find(['/', '?'])? + host;
+    Some(&url[path..]).filter(|part| part.len() > 1)
+}
+
+/// A URL of which whoever knows it all may use it, as it may be shown: its origin.
+pub fn shown_url(url: &str) -> String {
+    secret_part(url).map_or_else(|| url.to_owned(), |part| url.replace(part, HIDDEN))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

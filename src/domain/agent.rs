@@ -203,9 +203,34 @@ pub fn normalise_url(url: &str) -> String {
     format!("{scheme}://{host}{}", path.trim_end_matches('/'))
 }
 
+/// The host in a URL, without its port.
+pub fn host_of(url: &str) -> String {
+    let url = normalise_url(url);
+    let rest = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.rsplit_once(':') {
+        // The colons of an address in brackets are none of a port.
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_owned(),
+        _ => authority.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_named_without_its_port() {
+        for (url, expected) in [
+            ("http://Agents.Example:9101/a", "agents.example"),
+            ("https://a.example", "a.example"),
+            ("http://[::1]:9101/x", "[::1]"),
+            ("http://[::1]/x", "[::1]"),
+            ("10.0.0.1:80", "10.0.0.1"),
+        ] {
+            assert_eq!(host_of(url), expected);
+        }
+    }
 
     #[test]
     fn spellings_of_one_url_are_one_agent() {

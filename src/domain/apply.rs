@@ -11,6 +11,7 @@ use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use super::message::{Fingerprint, text_hash};
 use super::problem::{Muted, Problem, Subject, Taken};
 use super::state::{Changed, State};
+use super::task::CancelMark;
 use super::time::At;
 
 /// Takes a fact into the state. Facts about things that are not there change nothing.
@@ -30,17 +31,13 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
         What::ProblemRaised { number, kind, agent, source, text, next, .. } => {
             let agent = agent.and_then(|id| state.agent_key(id));
             let source = source.as_deref().and_then(|name| state.source_key(name));
-            let subject = match (source, agent) {
-                (Some(source), _) => Subject::Source(source),
-                (None, Some(agent)) => Subject::Agent(agent),
-                (None, None) => Subject::Console,
-            };
+            let subject = Subject::of(*kind, agent, source);
             state.last_problem = state.last_problem.max(*number);
             state.insert_problem(Problem {
                 number: *number,
                 kind: *kind,
                 subject,
-                agent,
+                agent: subject.one(),
                 text: text.clone(),
                 next: next.clone(),
                 since: fact.at,
@@ -53,7 +50,7 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
             problem.text = text.clone();
             problem.next = next.clone();
         }),
-        What::ProblemCleared { number } => {
+        What::ProblemCleared { number, .. } => {
             edit_problem(state, *number, |problem| problem.cleared = Some(fact.at));
             let key = state.problem_numbers.get(number).copied();
             if let Some(key) = key
@@ -338,6 +335,7 @@ fn change_attempt(attempt: &mut Attempt, fact: &Fact) {
                 says: None,
                 verdict: None,
                 cancel: None,
+                ignored: false,
                 last_sign: at,
                 gap_since: None,
                 note: None,
@@ -435,7 +433,12 @@ fn change_task(task: &mut Task, what: &What, at: At) {
         What::GapOpened { since, .. } => task.gap_since = Some(*since),
         What::GapClosed { .. } => task.gap_since = None,
         What::VerdictChanged { verdict, .. } => task.verdict = *verdict,
-        What::CancelMoved { mark, .. } => task.cancel = Some(*mark),
+        What::CancelMoved { mark, .. } => {
+            task.cancel = Some(*mark);
+            // Asked anew, it may be heard this time.
+            task.ignored &= *mark != CancelMark::Asked;
+        }
+        What::CancelIgnored { .. } => task.ignored = true,
         _ => {}
     }
 }

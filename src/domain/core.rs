@@ -8,6 +8,8 @@ use super::agent::Health;
 use super::apply::apply;
 use super::card::Card;
 use super::cause::Cause;
+use super::decide::groups::{Common, Group, Place};
+use super::decide::usual::Usuals;
 use super::decide::{self, evidence::Evidence};
 use super::effect::{Effect, ListQuery, Order};
 use super::fact::{Fact, Owner, What};
@@ -86,7 +88,7 @@ impl Core {
     /// Decides what comes of one input.
     pub fn step(&mut self, at: At, input: Input, out: &mut Out) {
         let touched = std::mem::take(&mut self.touched);
-        let mut turn = Turn { core: self, at, out, touched };
+        let mut turn = Turn { core: self, at, out, touched, by: None };
         decide::decide(&mut turn, input);
         let mut touched = turn.touched;
         touched.clear();
@@ -95,7 +97,7 @@ impl Core {
 
     /// Derives what must go on after a start: `watched_until` is the last moment of the engine before.
     pub fn resume(&mut self, at: At, watched_until: Option<At>, out: &mut Out) {
-        let mut turn = Turn { core: self, at, out, touched: Touched::default() };
+        let mut turn = Turn { core: self, at, out, touched: Touched::default(), by: None };
         decide::resume(&mut turn, watched_until);
     }
 
@@ -131,6 +133,8 @@ pub(super) struct Live {
     pub by_name: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
     /// Attempts that belong to a problem, by agent and kind.
     pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
+    /// Agents by what they have in common.
+    pub groups: BTreeMap<Common, Group>,
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,
@@ -244,6 +248,10 @@ pub(super) struct AgentLive {
     pub reached: bool,
     pub last_sign: At,
     pub evidence: Evidence,
+    /// How long its tasks usually tell nothing.
+    pub usual: Usuals,
+    /// Where it stands among agents of its host and its sources.
+    pub place: Place,
     /// The sending that a half-open breaker let through.
     pub trial: Option<AttemptKey>,
     /// A check of the interface that is under way.
@@ -306,6 +314,14 @@ pub(super) struct Watch {
     pub cut: Option<At>,
     /// The last event or change.
     pub sign: At,
+    /// Something came on a stream of it.
+    pub heard: bool,
+    /// It waited for a person when it was last heard of.
+    pub waited: bool,
+    /// The longest time between two signs so far.
+    pub longest: Duration,
+    /// What it said last, as a hash, and how often again since.
+    pub said: (Option<u64>, u32),
     pub missing: u8,
     pub confirms: u8,
     pub lookups: u8,
@@ -327,6 +343,8 @@ pub(super) struct Turn<'a> {
     pub at: At,
     pub out: &'a mut Out,
     pub touched: Touched,
+    /// Who wishes what is decided; none: the engine's operator, or nobody.
+    pub by: Option<Untrusted>,
 }
 
 /// What the lints must look at after this step.
@@ -367,6 +385,11 @@ impl Turn<'_> {
     pub fn watch(&mut self, key: AttemptKey) -> &mut Watch {
         let at = self.at;
         self.core.live.watches.entry(key).or_insert_with(|| Watch { sign: at, ..Watch::default() })
+    }
+
+    /// Who wishes what is decided.
+    pub fn operator(&self) -> Untrusted {
+        self.by.clone().unwrap_or_else(|| Untrusted::new(self.core.rules.operator.clone()))
     }
 
     /// The health of an agent now.

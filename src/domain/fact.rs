@@ -112,6 +112,17 @@ pub enum What {
     ProblemCleared {
         /// `p-N`
         number: u32,
+        /// It is told by this other problem from here on: it is not over for whom it hits.
+        into: Option<u32>,
+    },
+    /// A problem was posted to the webhook, or could not be.
+    ProblemPosted {
+        /// `p-N`
+        number: u32,
+        /// `raised` or `cleared`.
+        event: Untrusted,
+        /// Why it could not be.
+        failed: Option<Untrusted>,
     },
     /// Somebody attends to a problem.
     ProblemTaken {

@@ -11,6 +11,7 @@ use super::discovery::{News, SourceSpec};
 use super::id::CallId;
 use super::intent::Intent;
 use super::message::Message;
+use super::problem_rules::ProblemRules;
 use super::task::{StreamEvent, TaskReport};
 use super::text::Untrusted;
 use super::time::At;
@@ -35,6 +36,8 @@ pub enum Input {
         ticket: u64,
         /// The wish.
         intent: Intent,
+        /// Who wishes it, where that is somebody else than the engine's operator.
+        by: Option<Untrusted>,
     },
     /// What came of a call.
     Outcome {
@@ -61,8 +64,8 @@ pub enum Input {
     },
     /// This machine lets the engine wait, or no longer: what is slow now may be our own fault.
     Busy(bool),
-    /// Problems can no longer be posted, and why, or can again.
-    Posted(Option<Untrusted>),
+    /// A problem was posted to the webhook, or could not be.
+    Posted(Post),
     /// How much the store holds, in bytes, for retention.
     StoreSize(u64),
     /// The deadline has come.
@@ -109,6 +112,17 @@ pub enum Outcome {
     },
     /// The call failed.
     Failed(Failure),
+}
+
+/// What came of a post to the webhook.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Post {
+    /// `p-N`
+    pub number: u32,
+    /// `raised` or `cleared`.
+    pub event: &'static str,
+    /// Why it could not be posted.
+    pub failed: Option<Untrusted>,
 }
 
 /// What response headers tell about a server, as far as decisions need it.
@@ -158,6 +172,8 @@ pub struct Rules {
     pub keep_bytes: u64,
     /// When breakers open.
     pub breaker: BreakerRules,
+    /// From when on something is a problem.
+    pub problems: ProblemRules,
     /// Who we are, for jobs of our own.
     pub operator: Arc<str>,
 }
@@ -172,6 +188,7 @@ impl Default for Rules {
             keep: Duration::from_secs(30 * 24 * 3600),
             keep_bytes: 2 << 30,
             breaker: BreakerRules::default(),
+            problems: ProblemRules::default(),
             operator: Arc::from("operator"),
         }
     }

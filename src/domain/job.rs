@@ -135,6 +135,8 @@ pub struct Task {
     pub verdict: Option<Verdict>,
     /// How far a cancel has come.
     pub cancel: Option<CancelMark>,
+    /// It goes on although its agent agreed to end it.
+    pub ignored: bool,
     /// The last time that we heard something new of it.
     pub last_sign: At,
     /// When a gap began, while nobody tells us anything.

@@ -37,6 +37,36 @@ pub enum Subject {
     Agent(AgentKey),
     /// A source of agents.
     Source(SourceKey),
+    /// A host with several agents, by the first of them that was known.
+    Host(AgentKey),
+}
+
+impl Subject {
+    /// The agent by which it is kept: itself, or the first of a host.
+    pub fn agent(self) -> Option<AgentKey> {
+        match self {
+            Self::Agent(key) | Self::Host(key) => Some(key),
+            Self::Console | Self::Source(_) => None,
+        }
+    }
+
+    /// What a problem of a kind is about, by what it was kept with.
+    pub fn of(kind: Kind, agent: Option<AgentKey>, source: Option<SourceKey>) -> Self {
+        match (source, agent) {
+            (Some(source), _) => Self::Source(source),
+            (None, Some(agent)) if kind == Kind::HostDown => Self::Host(agent),
+            (None, Some(agent)) => Self::Agent(agent),
+            (None, None) => Self::Console,
+        }
+    }
+
+    /// The agent that a problem is about, if it is about one.
+    pub fn one(self) -> Option<AgentKey> {
+        match self {
+            Self::Agent(key) => Some(key),
+            Self::Console | Self::Source(_) | Self::Host(_) => None,
+        }
+    }
 }
 
 macro_rules! kinds {
@@ -90,8 +120,14 @@ kinds! {
         "when the agent shows one that lasts longer",
     LoginNeeded "login-needed" Bad "An agent answers 401 or 403."
         "when it takes our credentials",
+    HostDown "host-down" Bad "Most agents of one host cannot be reached; they are told here, not each by itself."
+        "when fewer than half as many as raised it cannot be reached; each is told by itself then",
+    SourceDown "source-down" Bad "Most agents that one source names cannot be reached, on several hosts; they are told here."
+        "when fewer than half as many as raised it cannot be reached; each is told by itself then",
     AgentFailing "agent-failing" Bad "An agent fails the tasks that it is given."
         "when it ends eight tasks in a row well, or fewer than a tenth of the last twenty badly",
+    SkillFailing "skill-failing" Bad "An agent fails the tasks of one skill, while those of its others go well."
+        "when fewer than half of that skill's last tasks fail",
     AgentSlow "agent-slow" Warn "An agent answers calls that should be quick far slower than usual."
         "when its calls of two minutes are quick again",
     AgentDegraded "agent-degraded" Warn "An agent fails calls, or its card can no longer be read."
@@ -126,6 +162,12 @@ kinds! {
         "when the agent tells something new of it",
     TaskSilent "task-silent" Warn "A task is said to be running, and no event comes."
         "with the next event",
+    StreamSilent "stream-silent" Warn "A task's stream was opened, and nothing ever came on it."
+        "with the first event",
+    TaskStuck "task-stuck" Warn "A task tells nothing for many times what is usual for its agent and skill."
+        "with the next event",
+    TaskLooping "task-looping" Warn "A task says the same again and again, and nothing new."
+        "when it says something else",
     TaskConflict "task-conflict" Warn "Two sources of one agent disagree about a task."
         "when both agree, or with the job",
     ProtocolBroken "protocol-broken" Info "An agent did something that the protocol does not allow."
@@ -216,6 +258,9 @@ impl Kind {
         Self::TaskLost,
         Self::TaskStalled,
         Self::TaskSilent,
+        Self::StreamSilent,
+        Self::TaskStuck,
+        Self::TaskLooping,
         Self::TaskConflict,
         Self::CancelIgnored,
         Self::CancelUnconfirmed,
@@ -225,16 +270,31 @@ impl Kind {
     pub fn is_about(self, attempt: &Attempt) -> bool {
         let task = attempt.task.as_ref();
         let verdict = |is: Verdict| task.is_some_and(|task| task.verdict == Some(is));
-        let cancel = |is: CancelMark| task.is_some_and(|task| task.cancel == Some(is) && !task.is_over());
+        // A cancel that is ignored is told as that, however it is marked.
+        let cancel = |ignored: bool| {
+            task.is_some_and(|task| {
+                let marked = match task.cancel {
+                    Some(CancelMark::Agreed) => ignored,
+                    Some(CancelMark::Unconfirmed) => true,
+                    _ => false,
+                };
+                marked && task.ignored == ignored && !task.is_over()
+            })
+        };
         match self {
             Self::SendUncertain => attempt.phase == Phase::Uncertain,
             Self::TaskLost => verdict(Verdict::Lost),
             Self::TaskStalled => verdict(Verdict::Stalled),
             Self::TaskSilent => verdict(Verdict::Silent),
+            Self::StreamSilent => verdict(Verdict::Unheard),
+            Self::TaskStuck => verdict(Verdict::Stuck),
+            Self::TaskLooping => verdict(Verdict::Looping),
             Self::TaskConflict => verdict(Verdict::Conflict),
-            Self::CancelIgnored => cancel(CancelMark::Agreed) || cancel(CancelMark::Unconfirmed),
-            Self::CancelUnconfirmed => cancel(CancelMark::Unconfirmed),
-            Self::AgentFailing => task.is_some_and(|task| task.state == super::task::TaskState::Failed),
+            Self::CancelIgnored => cancel(true),
+            Self::CancelUnconfirmed => cancel(false),
+            Self::AgentFailing | Self::SkillFailing => {
+                task.is_some_and(|task| task.state == super::task::TaskState::Failed)
+            }
             _ => attempt.is_live() || attempt.is_doubtful(),
         }
     }

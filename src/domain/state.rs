@@ -222,12 +222,13 @@ impl State {
         for row in rows.problems {
             let subject = match (row.source, row.agent) {
                 (Some(source), _) => state.source_key(&source).map(Subject::Source),
-                (None, Some(agent)) => state.agent_key(agent).map(Subject::Agent),
+                (None, Some(agent)) => {
+                    state.agent_key(agent).map(|key| Subject::of(row.problem.kind, Some(key), None))
+                }
                 (None, None) => Some(Subject::Console),
             };
-            let agent = row.agent.and_then(|agent| state.agent_key(agent));
             if let Some(subject) = subject {
-                state.insert_problem(Problem { subject, agent, ..row.problem });
+                state.insert_problem(Problem { subject, agent: subject.one(), ..row.problem });
             }
         }
         state.changes.clear();

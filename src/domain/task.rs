@@ -144,8 +144,14 @@ pub enum StreamEvent {
 /// What we doubt about a task that its agent's words alone would not say. The highest wins.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Verdict {
-    /// No event for far longer than is usual, on an open stream.
+    /// No event for a fixed time, on an open stream of which nothing is usual yet.
     Silent,
+    /// Its stream is open, and nothing ever came on it.
+    Unheard,
+    /// No event for many times what is usual for its agent and skill.
+    Stuck,
+    /// It says the same again and again.
+    Looping,
     /// Its stream was cut, and the agent's answer has not changed since.
     Stalled,
     /// Its agent cannot be reached, so our knowledge is old.
@@ -157,10 +163,18 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// True if it is over as soon as something is heard.
+    pub fn is_of_silence(self) -> bool {
+        matches!(self, Self::Silent | Self::Unheard | Self::Stuck | Self::Stalled)
+    }
+
     /// The word in JSON and on screens.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Silent => "silent",
+            Self::Unheard => "unheard",
+            Self::Stuck => "stuck",
+            Self::Looping => "looping",
             Self::Stalled => "stalled",
             Self::Stale => "stale",
             Self::Conflict => "conflict",

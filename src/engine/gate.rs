@@ -249,9 +249,9 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
                         Subject::Source(key) => {
                             state.sources().get(key).map(|source| source.spec.name.clone())
                         }
-                        Subject::Agent(_) | Subject::Console => None,
+                        Subject::Agent(_) | Subject::Host(_) | Subject::Console => None,
                     };
-                    let agent = problem.agent.and_then(agent_id);
+                    let agent = problem.subject.agent().and_then(agent_id);
                     batch.problems.push(ProblemRow { problem: problem.clone(), agent, source });
                 }
             }

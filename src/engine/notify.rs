@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use crate::config::Credentials;
 use crate::domain::cause::Cause;
 use crate::domain::fact::{Fact, What};
+use crate::domain::input::Post;
 use crate::domain::problem::{Problem, Severity};
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
@@ -42,18 +43,26 @@ pub struct Webhook {
     pub flags: String,
 }
 
+/// What is to be posted.
+#[derive(Debug)]
+struct News {
+    number: u32,
+    event: &'static str,
+    body: String,
+}
+
 /// Posts problems beside the loop.
 #[derive(Debug)]
 pub(super) struct Notifier {
     webhook: Webhook,
-    to: mpsc::Sender<String>,
-    news: mpsc::Sender<Option<Untrusted>>,
+    to: mpsc::Sender<News>,
+    news: mpsc::Sender<Post>,
     _posting: tokio::task::JoinSet<()>,
 }
 
 impl Notifier {
-    /// Begins. Whether posting works is told by `news`: none, or why not.
-    pub fn start(webhook: Webhook, net: Net, line: Line, news: mpsc::Sender<Option<Untrusted>>) -> Self {
+    /// Begins. What came of each post is told by `news`.
+    pub fn start(webhook: Webhook, net: Net, line: Line, news: mpsc::Sender<Post>) -> Self {
         let (to, posts) = mpsc::channel(WAITING);
         let mut posting = tokio::task::JoinSet::new();
         posting.spawn(post_all(webhook.clone(), net, line, posts, news.clone()));
@@ -65,21 +74,27 @@ impl Notifier {
         for fact in facts {
             let (number, event) = match &fact.what {
                 What::ProblemRaised { number, .. } => (*number, "raised"),
-                What::ProblemCleared { number } => (*number, "cleared"),
+                What::ProblemCleared { number, .. } => (*number, "cleared"),
                 _ => continue,
             };
             let Some(problem) = state.problem(number) else { continue };
             if problem.kind.severity() < self.webhook.severity || problem.muted.is_some() {
                 continue;
             }
-            if self.to.try_send(self.body(state, problem, event)).is_err() {
+            let into = match &fact.what {
+                What::ProblemCleared { into, .. } => *into,
+                _ => None,
+            };
+            let body = self.body(state, problem, event, into);
+            if self.to.try_send(News { number, event, body }).is_err() {
                 let why = "more problems came than could be posted; some were not";
-                let _it_is_told_by_the_next_one = self.news.try_send(Some(Untrusted::from(why)));
+                let _it_is_told_by_the_next_one =
+                    self.news.try_send(Post { number, event, failed: Some(Untrusted::from(why)) });
             }
         }
     }
 
-    fn body(&self, state: &State, problem: &Problem, event: &str) -> String {
+    fn body(&self, state: &State, problem: &Problem, event: &str, into: Option<u32>) -> String {
         let agent = problem.agent.and_then(|key| state.agent(key));
         let id = format!("p-{}", problem.number);
         let mut writer = Writer::new()
@@ -95,6 +110,9 @@ impl Notifier {
         if let Some(cleared) = problem.cleared {
             writer = writer.text("cleared", &timestamp::format_at(cleared));
         }
+        if let Some(into) = into {
+            writer = writer.text("into", &format!("p-{into}"));
+        }
         writer
             .text("text", &problem.text.line())
             .text("next", &problem.next.line())
@@ -107,8 +125,8 @@ async fn post_all(
     webhook: Webhook,
     net: Net,
     line: Line,
-    mut posts: mpsc::Receiver<String>,
-    news: mpsc::Sender<Option<Untrusted>>,
+    mut posts: mpsc::Receiver<News>,
+    news: mpsc::Sender<Post>,
 ) {
     let origin = parse_url(&webhook.url);
     let grant = origin
@@ -122,16 +140,10 @@ async fn post_all(
         grants: grant.into_iter().collect(),
         parameters: Vec::new(),
     };
-    let mut works = true;
-    while let Some(body) = posts.recv().await {
+    while let Some(News { number, event, body }) = posts.recv().await {
         let result = post(&net, &access, &line, &webhook.url, body).await;
-        let told = match result {
-            Ok(()) if works => continue,
-            Ok(()) => None,
-            Err(cause) => Some(Untrusted::from(cause.to_string())),
-        };
-        works = told.is_none();
-        if news.send(told).await.is_err() {
+        let failed = result.err().map(|cause| Untrusted::from(line.clean(&cause.to_string())));
+        if news.send(Post { number, event, failed }).await.is_err() {
             return;
         }
     }

@@ -26,12 +26,11 @@ use crate::domain::discovery::SourceSpec;
 use crate::domain::effect::{Effect, Order};
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, CallId, JobId};
-use crate::domain::input::{Input, Outcome, Reply};
+use crate::domain::input::{Input, Outcome, Post, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::metrics::{Block, Minute};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
-use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
 use crate::net::clock::Clock;
@@ -66,7 +65,7 @@ pub(super) struct Ends {
     control: mpsc::Receiver<Observed>,
     done: mpsc::Receiver<Done>,
     told: mpsc::Receiver<Told>,
-    posted: mpsc::Receiver<Option<Untrusted>>,
+    posted: mpsc::Receiver<Post>,
 }
 
 pub(super) struct Runner {
@@ -146,7 +145,8 @@ impl Runner {
         let running = discovery::start(sources, &tells, &net);
         let (tells_posted, posted) = mpsc::channel(NEWS);
         let notifier = webhook.map(|webhook| {
-            Notifier::start(webhook, net.clone(), net.tap().line_of_source(u32::MAX), tells_posted)
+            let line = net.tap().line_of_webhook(&webhook.url);
+            Notifier::start(webhook, net.clone(), line, tells_posted)
         });
         let mut runner = Self {
             core,
@@ -328,9 +328,9 @@ impl Runner {
                     let at = self.at(self.clock.now());
                     self.step(at, Input::Discovered { source, news });
                 }
-                Some(failed) = posted.recv() => {
+                Some(post) = posted.recv() => {
                     let at = self.at(self.clock.now());
-                    self.step(at, Input::Posted(failed));
+                    self.step(at, Input::Posted(post));
                 }
                 _ = beat.tick() => {
                     let now = self.clock.now();
@@ -530,11 +530,11 @@ impl Runner {
         let now = self.clock.now();
         let at = self.at(now);
         match request {
-            Request::Submit { intent, reply } => {
+            Request::Submit { intent, by, reply } => {
                 self.next_ticket += 1;
                 self.tickets.insert(self.next_ticket, reply);
                 let ticket = self.next_ticket;
-                self.step(at, Input::Intent { ticket, intent });
+                self.step(at, Input::Intent { ticket, intent, by });
             }
             Request::Query { query, reply } => self.on_query(query, reply),
             Request::Follow { job, reply } => self.on_follow(job, reply),

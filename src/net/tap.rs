@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Clock;
 use super::redact::Redactor;
+use crate::config::secret::{HIDDEN, secret_part};
 use crate::domain::id::AgentKey;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -17,6 +18,8 @@ const OF_EACH: usize = 64;
 const OF_ALL: usize = 512;
 /// So many sources have rings of their own; keys of agents never come so high.
 const SOURCES: u32 = 1024;
+/// And so has the webhook.
+const WEBHOOK: AgentKey = AgentKey(u32::MAX - SOURCES);
 /// A longer frame is cut; its true length is kept.
 const FRAME: usize = 16 * 1024;
 /// And so is a longer head.
@@ -159,6 +162,8 @@ pub struct Line {
     clock: Arc<Clock>,
     redactor: Redactor,
     call: u64,
+    /// A part of its URL that is as good as a password.
+    hides: Option<Arc<str>>,
 }
 
 impl Tap {
@@ -171,17 +176,28 @@ impl Tap {
     pub fn line(&self, agent: AgentKey, call: u64) -> Line {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let ring = rings.entry(agent).or_default().clone();
-        Line { ring, clock: self.clock.clone(), redactor: self.redactor.clone(), call }
+        Line { ring, clock: self.clock.clone(), redactor: self.redactor.clone(), call, hides: None }
     }
 
     /// The line of a source of agents: it has a ring of its own beside those of the agents.
     pub fn line_of_source(&self, number: u32) -> Line {
-        self.line(AgentKey(u32::MAX - number.min(SOURCES)), 0)
+        self.line(AgentKey(u32::MAX - number.min(SOURCES - 1)), 0)
+    }
+
+    /// The line of the webhook. Whoever knows its URL may post there, so only the origin of it is kept.
+    pub fn line_of_webhook(&self, url: &str) -> Line {
+        let hides = secret_part(url).map(Arc::from);
+        Line { hides, ..self.line(WEBHOOK, 0) }
+    }
+
+    /// True if frames under this key are those of the webhook.
+    pub fn is_webhook(key: AgentKey) -> bool {
+        key == WEBHOOK
     }
 
     /// True if frames under this key are those of a source of agents.
     pub fn is_source(key: AgentKey) -> bool {
-        key.0 >= u32::MAX - SOURCES
+        key.0 > WEBHOOK.0
     }
 
     /// The frames of an agent, or the newest of all, oldest first.
@@ -218,7 +234,19 @@ impl Tap {
 impl Line {
     /// Keeps a frame. Headers must already be without secrets; the text is redacted here.
     pub fn keep(&self, kind: Kind, head: &str, text: &str) {
-        self.keep_clean(kind, &self.redactor.redact(head), &self.redactor.redact(text));
+        match &self.hides {
+            Some(_) => self.keep_clean(kind, &self.clean(head), &self.clean(text)),
+            None => self.keep_clean(kind, &self.redactor.redact(head), &self.redactor.redact(text)),
+        }
+    }
+
+    /// Words without what must not be kept of this line.
+    pub fn clean(&self, words: &str) -> String {
+        let words = self.redactor.redact(words);
+        match &self.hides {
+            Some(part) => words.replace(&**part, HIDDEN),
+            None => words.into_owned(),
+        }
     }
 
     /// Keeps a frame whose words are redacted already.
@@ -240,6 +268,27 @@ fn cut(text: &str, most: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::secret::shown_url;
+
+    #[test]
+    fn of_a_webhook_only_the_origin_is_kept() {
+        for (url, shown) in [
+            ("https://hooks.example/services/T0/B0/x?key=y", "https://hooks.example/[redacted]"),
+            ("https://hooks.example:8443?key=y", "https://hooks.example:8443/[redacted]"),
+            ("http://127.0.0.1:9/", "http://127.0.0.1:9/"),
+            ("http://127.0.0.1:9", "http://127.0.0.1:9"),
+        ] {
+            assert_eq!(shown_url(url), shown);
+            let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
+            tap.line_of_webhook(url).keep(Kind::Request, &format!("POST {url}"), "x");
+            let (key, frame) = tap.frames(None).remove(0);
+            assert_eq!(frame.head.raw(), format!("POST {shown}"));
+            assert!(Tap::is_webhook(key) && !Tap::is_source(key));
+        }
+        let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
+        tap.line_of_source(u32::MAX).keep(Kind::Request, "GET", "");
+        assert!(tap.frames(None).iter().all(|(key, _)| Tap::is_source(*key) && !Tap::is_webhook(*key)));
+    }
 
     #[test]
     fn a_ring_holds_the_newest_frames_within_its_bounds() {

@@ -207,6 +207,11 @@ fn answer(
 ) {
     let (handle, lines) = (handle.clone(), lines.clone());
     if let Some(intent) = object.raw("submit").and_then(Intent::get) {
+        // Who asks is told as they call themselves; an earlier build says nothing.
+        let handle = match object.text("by") {
+            Some(person) => handle.acting_as(&person),
+            None => handle,
+        };
         tasks.spawn(async move {
             let submitted = handle.submit(intent).await;
             // The client waits for these rows before it tells of the receipt.
@@ -284,6 +289,7 @@ async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>) {
             .raw("watching_since", &snapshot.watching_since.put())
             .raw("watch_seq", &snapshot.watch_seq.put())
             .flag("unsaved", snapshot.unsaved)
+            .raw("watch_seq", &snapshot.watch_seq.put())
             .raw("events_per_second", &snapshot.events_per_second.put())
             .end();
         if lines.send(Writer::new().raw("published", &published).end()).await.is_err() {
@@ -347,7 +353,7 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
                 snapshot.problems.get(key).map(|problem| {
                     let problem_row = problem.clone();
                     let mut row = ProblemRow { problem: problem_row, agent: None, source: None }.put();
-                    if let Some(agent) = problem.agent {
+                    if let Some(agent) = problem.subject.agent() {
                         row = with(row, "agent_key", &agent.0.to_string());
                     }
                     if let Subject::Source(source) = problem.subject {

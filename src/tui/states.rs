@@ -63,7 +63,9 @@ pub fn attempt(attempt: &Attempt, glyphs: &'static Glyphs) -> Told {
         }
         Some(Verdict::Stale) => return told(glyphs.doubtful, "stale", Role::Doubt),
         Some(Verdict::Stalled) => return told(glyphs.doubtful, "stalled", Role::Warn),
-        Some(Verdict::Silent) => return told(glyphs.doubtful, "silent", Role::Warn),
+        Some(doubt @ (Verdict::Silent | Verdict::Unheard | Verdict::Stuck | Verdict::Looping)) => {
+            return told(glyphs.doubtful, doubt.as_str(), Role::Warn);
+        }
         None => {}
     }
     if !task.state.is_terminal()

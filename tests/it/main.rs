@@ -20,6 +20,7 @@ mod cli;
 mod cluster;
 mod console;
 mod discovery;
+mod doubts;
 mod health;
 mod interop;
 mod kill;

@@ -627,7 +627,7 @@ impl World {
             })),
             _ => return,
         };
-        self.feed(Input::Intent { ticket: 0, intent });
+        self.feed(Input::Intent { ticket: 0, intent, by: None });
     }
 
     fn stranger(&mut self) {

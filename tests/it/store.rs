@@ -36,7 +36,7 @@ pub(crate) fn rows_of(state: &State) -> Batch {
             .iter()
             .map(|(_, problem)| ProblemRow {
                 problem: problem.clone(),
-                agent: problem.agent.and_then(agent_id),
+                agent: problem.subject.agent().and_then(agent_id),
                 source: match problem.subject {
                     quarterdeck::domain::problem::Subject::Source(key) => {
                         state.sources().get(key).map(|source| source.spec.name.clone())

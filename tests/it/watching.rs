@@ -2,6 +2,7 @@
 
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::agent::Health;
+use quarterdeck::domain::fact::{Owner, What};
 use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::message::Part;
@@ -335,5 +336,43 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
     .await;
     process.signal(rustix::process::Signal::CONT);
     until(&handle, "it up again", |snapshot| (frozen(snapshot)? == Health::Up).then_some(())).await;
+    engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_does_from_a_joined_console_is_told_as_theirs() {
+    let fleet = fleet(vec![part("silent", Behaviour::Silent)]);
+    let engine = engine_with(&fleet, None, rules());
+    let dir = tempfile::tempdir().unwrap();
+    let hello = quarterdeck::engine::handle::wire::Hello::default();
+    let listening =
+        quarterdeck::serve::socket::listen(&dir.path().join("own"), engine.handle(), hello).unwrap();
+    let (joined, _) = quarterdeck::engine::handle::remote::join(listening.path()).await.unwrap();
+    let long = "x".repeat(500);
+    let mut attempts = Vec::new();
+    for _ in 0..3 {
+        attempts.push(send(&engine.handle(), "silent", "work").await.1);
+    }
+    for (attempt, handle) in attempts.iter().zip([
+        joined.clone().acting_as("mia\u{1b}[2J\n"),
+        joined.clone().acting_as(&long),
+        joined.clone().acting_as(" "),
+    ]) {
+        let attempt = *attempt;
+        until(&joined, "a task", |snapshot| {
+            let row = snapshot.attempts.iter().find(|(_, row)| row.id == attempt)?.1;
+            row.task.as_ref().map(|_| ())
+        })
+        .await;
+        handle.submit(Intent::Cancel { attempt, why: None }).await.unwrap();
+    }
+    let query = quarterdeck::engine::Query::Facts { owner: Owner::Watch, limit: 1000 };
+    let Ok(quarterdeck::engine::Answer::Facts(facts)) = joined.query(query).await else { panic!() };
+    let acted = facts.iter().filter_map(|fact| match &fact.what {
+        What::Acted { by, .. } => Some(by.raw().to_owned()),
+        _ => None,
+    });
+    let operator = rules().operator.to_string();
+    assert_eq!(acted.collect::<Vec<_>>(), ["mia␛[2J".to_owned(), "x".repeat(64), operator]);
     engine.stop().await;
 }

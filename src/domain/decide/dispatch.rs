@@ -53,7 +53,7 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
         references: Vec::new(),
         hints: Hints { caller: send.caller.clone(), skill: send.skill, parent: send.parent.clone() },
     });
-    let caller = send.caller.unwrap_or_else(|| Untrusted::new(turn.core.rules.operator.clone()));
+    let caller = send.caller.unwrap_or_else(|| turn.operator());
     let opened = What::JobOpened {
         origin: Origin::Sent,
         title: message.headline(TITLE_CHARS),

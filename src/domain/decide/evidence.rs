@@ -1,24 +1,22 @@
 //! What calls, tasks and the clock of an agent have shown, for as long as this process runs.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::breaker::BreakerRules;
 use super::super::cause::Cause;
+use super::super::problem_rules::ProblemRules;
 use super::super::text::Untrusted;
 use super::super::time::At;
 
-/// Calls that are looked at, and the failures among them that make an agent degraded (over 10 %).
+/// Calls that are looked at.
 const CALLS: usize = 20;
-const FAILURES: usize = 3;
 /// Failed calls older than this say nothing about now.
 const CALLS_COUNT: Duration = Duration::from_secs(600);
 /// Calls that should be quick are looked at for so long, and so many at least.
 const QUICK: Duration = Duration::from_secs(120);
 const QUICK_LEAST: usize = 4;
-/// Until there is a usual time, slower than this is slow.
-const SLOW: Duration = Duration::from_secs(2);
 /// Three times almost nothing is still almost nothing.
 const NEVER_SLOW: Duration = Duration::from_secs(1);
 /// A usual time needs so long a watch.
@@ -26,18 +24,14 @@ const USUAL: Duration = Duration::from_secs(600);
 const HOUR: Duration = Duration::from_secs(3600);
 /// Calls kept for the usual time of the last hour.
 const LATENCIES: usize = 256;
-/// Ended tasks that are looked at; so many of them failed, and such a share, makes an agent failing.
+/// Ended tasks that are looked at.
 const TASKS: usize = 20;
-const FAILED: usize = 8;
-const FAILED_PERCENT: usize = 40;
+/// So many tasks of other skills must have gone well before one skill is blamed.
+const OTHERS: u32 = 3;
 /// Tasks older than this say nothing about now.
 const TASKS_COUNT: Duration = Duration::from_secs(24 * 3600);
-/// Comings and goings within ten minutes that make an agent flapping.
-pub(in super::super) const FLAPS: usize = 6;
-const FLAPPING: Duration = Duration::from_secs(600);
-/// A clock is wrong from here on, and right again from there, in milliseconds.
-const SKEWED: i64 = 30_000;
-const RIGHT: i64 = 15_000;
+/// Comings and goings that are remembered.
+const FLIPS: usize = 24;
 const SKEWS: usize = 5;
 
 /// What an agent has shown.
@@ -48,15 +42,22 @@ pub(in super::super) struct Evidence {
     quick: VecDeque<(At, Duration, bool)>,
     /// Calls that reached its interface.
     served: VecDeque<(At, bool)>,
-    tasks: VecDeque<(At, bool)>,
+    /// When, whether it failed, and of which skill.
+    tasks: VecDeque<(At, bool, Option<Untrusted>)>,
     flips: VecDeque<At>,
     skews: VecDeque<i64>,
     /// It fails its tasks.
     pub failing: Option<Cause>,
+    /// It fails the tasks of one skill: so many of so many.
+    pub failing_skill: Option<(Untrusted, (u32, u32))>,
     /// Its calls are slow.
     pub slow: Option<Cause>,
     /// What it said when a task last failed.
     pub last_failure: Option<Untrusted>,
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
 }
 
 fn push<T>(ring: &mut VecDeque<T>, most: usize, item: T) {
@@ -79,17 +80,16 @@ impl Evidence {
 
     /// Why its breaker must open, by what happened since it closed.
     pub fn opens(&self, at: At, since: At, rules: &BreakerRules) -> Option<Cause> {
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let count = |ring: &VecDeque<(At, bool)>, window: Duration, bad: bool| {
-            let recent = ring.iter().filter(|(when, _)| *when > since && at.since(*when) < window);
-            let all: Vec<bool> = recent.map(|(_, what)| *what == bad).collect();
+        let count = |ring: &mut dyn Iterator<Item = (At, bool)>, window: Duration| {
+            let recent = ring.filter(|(when, _)| *when > since && at.since(*when) < window);
+            let all: Vec<bool> = recent.map(|(_, bad)| bad).collect();
             (number(all.iter().filter(|bad| **bad).count()), number(all.len()))
         };
-        let (failed, of) = count(&self.tasks, TASKS_COUNT, true);
+        let (failed, of) = count(&mut self.tasks.iter().map(|(at, bad, _)| (*at, *bad)), TASKS_COUNT);
         if failed >= rules.tasks && failed * 100 >= of * rules.tasks_percent {
             return Some(Cause::TasksFailing { failed, of });
         }
-        let (failed, of) = count(&self.served, rules.window, false);
+        let (failed, of) = count(&mut self.served.iter().map(|(at, ok)| (*at, !ok)), rules.window);
         (failed >= rules.calls && failed * 100 >= of * rules.calls_percent).then_some(Cause::Failing(failed))
     }
 
@@ -99,8 +99,8 @@ impl Evidence {
     }
 
     /// A task ended, well or not.
-    pub fn task(&mut self, at: At, failed: bool, words: Option<Untrusted>) {
-        push(&mut self.tasks, TASKS, (at, failed));
+    pub fn task(&mut self, at: At, failed: bool, skill: Option<Untrusted>, words: Option<Untrusted>) {
+        push(&mut self.tasks, TASKS, (at, failed, skill));
         if failed {
             self.last_failure = words;
         }
@@ -108,7 +108,7 @@ impl Evidence {
 
     /// It went away, or came back.
     pub fn flip(&mut self, at: At) {
-        push(&mut self.flips, FLAPS * 2, at);
+        push(&mut self.flips, FLIPS, at);
     }
 
     /// Its clock is ahead of ours by so many milliseconds.
@@ -117,13 +117,14 @@ impl Evidence {
     }
 
     /// How often it came and went lately.
-    pub fn flips(&self, at: At) -> usize {
-        self.flips.iter().filter(|flip| at.since(**flip) < FLAPPING).count()
+    pub fn flips(&self, at: At, rules: &ProblemRules) -> u32 {
+        number(self.flips.iter().filter(|flip| at.since(**flip) < rules.flap_window).count())
     }
 
     /// How far ahead of ours its clock is, if it is wrong; `already` if that was known.
-    pub fn skew(&self, already: bool) -> Option<i64> {
-        let limit = if already { RIGHT } else { SKEWED };
+    pub fn skew(&self, already: bool, rules: &ProblemRules) -> Option<i64> {
+        let limit = i64::try_from(rules.clock_skew.as_millis()).unwrap_or(i64::MAX);
+        let limit = if already { limit / 2 } else { limit };
         let wrong = self.skews.iter().all(|by| by.abs() > limit && by.signum() == self.skews[0].signum());
         let mut sorted: Vec<_> = self.skews.iter().copied().collect();
         sorted.sort_unstable();
@@ -131,34 +132,64 @@ impl Evidence {
     }
 
     /// Judges anew, and tells why it is degraded: first what hurts most.
-    pub fn judge(&mut self, at: At) -> Option<Arc<Cause>> {
-        self.judge_tasks(at);
-        self.judge_quick(at);
+    pub fn judge(&mut self, at: At, rules: &ProblemRules) -> Option<Arc<Cause>> {
+        self.judge_tasks(at, rules);
+        self.judge_quick(at, rules);
         let failed = self.calls.iter().filter(|(when, ok)| !ok && at.since(*when) < CALLS_COUNT).count();
-        let calls = (failed >= FAILURES).then(|| Cause::Failing(u32::try_from(failed).unwrap_or(u32::MAX)));
+        let failed = number(failed);
+        let calls = (failed >= rules.failed_calls).then_some(Cause::Failing(failed));
         self.failing.clone().or(calls).or_else(|| self.slow.clone()).map(Arc::new)
     }
 
-    fn judge_tasks(&mut self, at: At) {
-        self.tasks.retain(|(when, _)| at.since(*when) < TASKS_COUNT);
-        let of = self.tasks.len();
-        let failed = self.tasks.iter().filter(|(_, failed)| *failed).count();
-        let in_a_row = self.tasks.iter().rev().take_while(|(_, failed)| !failed).count();
-        let well = failed * 10 < of || in_a_row >= FAILED || failed == 0;
-        let bad = failed >= FAILED && failed * 100 >= of * FAILED_PERCENT;
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    fn judge_tasks(&mut self, at: At, rules: &ProblemRules) {
+        self.tasks.retain(|(when, ..)| at.since(*when) < TASKS_COUNT);
+        let of = number(self.tasks.len());
+        let failed = number(self.tasks.iter().filter(|(_, failed, _)| *failed).count());
+        let in_a_row = number(self.tasks.iter().rev().take_while(|(_, failed, _)| !failed).count());
+        let well = failed * 10 < of || in_a_row >= rules.failed_tasks || failed == 0;
+        let bad = failed >= rules.failed_tasks && failed * 100 >= of * rules.failed_tasks_percent;
         if well {
             self.failing = None;
         } else if bad || self.failing.is_some() {
-            self.failing = Some(Cause::TasksFailing { failed: number(failed), of: number(of) });
+            self.failing = Some(Cause::TasksFailing { failed, of });
         }
+        self.judge_skills(rules, failed);
     }
 
-    fn judge_quick(&mut self, at: At) {
+    /// One skill fails while the others go well; where everything fails, it is the agent.
+    fn judge_skills(&mut self, rules: &ProblemRules, failed: u32) {
+        if self.failing.is_some() || (self.failing_skill.is_none() && failed < rules.failed_skill) {
+            self.failing_skill = None;
+            return;
+        }
+        let mut skills: BTreeMap<&Untrusted, (u32, u32)> = BTreeMap::new();
+        for (_, failed, skill) in &self.tasks {
+            if let Some(skill) = skill {
+                let (bad, of) = skills.entry(skill).or_default();
+                *bad += u32::from(*failed);
+                *of += 1;
+            }
+        }
+        let all = number(self.tasks.len());
+        let known = self.failing_skill.as_ref().map(|(skill, _)| skill);
+        let found = skills.iter().find(|(skill, (bad, of))| {
+            let others = (failed - bad, all - of);
+            let well = others.1 >= OTHERS && others.0 * 5 <= others.1;
+            let bad = if known == Some(**skill) {
+                bad * 2 >= *of && *bad > 0
+            } else {
+                *bad >= rules.failed_skill && bad * 5 >= of * 4
+            };
+            well && bad
+        });
+        self.failing_skill = found.map(|(skill, counts)| (Untrusted::clone(skill), *counts));
+    }
+
+    fn judge_quick(&mut self, at: At, rules: &ProblemRules) {
         let recent = self.quick.iter().rev().take(CALLS).filter(|(when, ..)| at.since(*when) < QUICK);
         let mut recent: Vec<_> = recent.map(|(_, took, _)| *took).collect();
         recent.sort_unstable_by(|a, b| b.cmp(a));
-        let limit = self.slow_limit(at);
+        let limit = self.slow_limit(at, rules);
         // One slow call is an accident: of few calls the second slowest counts as the 95th percentile.
         let p95 = recent.get((recent.len() / CALLS).max(1)).copied().unwrap_or_default();
         if recent.len() >= QUICK_LEAST && p95 > limit {
@@ -168,16 +199,16 @@ impl Evidence {
         }
     }
 
-    /// Three times the usual of the last hour, or two seconds while nothing is usual.
-    fn slow_limit(&self, at: At) -> Duration {
+    /// So many times the usual of the last hour, or a fixed time while nothing is usual.
+    fn slow_limit(&self, at: At, rules: &ProblemRules) -> Duration {
         let long_enough = self.quick.front().is_some_and(|(when, ..)| at.since(*when) >= USUAL);
         let usual = self.quick.iter().filter(|(when, _, slow)| !slow && at.since(*when) < HOUR);
         let mut usual: Vec<_> = usual.map(|(_, took, _)| *took).collect();
         if !long_enough || usual.len() < CALLS {
-            return SLOW;
+            return rules.slow;
         }
         usual.sort_unstable();
-        (usual[usual.len() / 2] * 3).max(NEVER_SLOW)
+        (usual[usual.len() / 2] * rules.slow_factor).max(NEVER_SLOW)
     }
 }
 
@@ -193,8 +224,8 @@ mod tests {
     fn failing(tasks: &str) -> Option<(u32, u32)> {
         let mut evidence = Evidence::default();
         for (second, task) in (0..).zip(tasks.chars()) {
-            evidence.task(at(second), task == 'f', None);
-            evidence.judge(at(second));
+            evidence.task(at(second), task == 'f', None, None);
+            evidence.judge(at(second), &ProblemRules::default());
         }
         match evidence.failing {
             Some(Cause::TasksFailing { failed, of }) => Some((failed, of)),
@@ -217,12 +248,42 @@ mod tests {
         }
     }
 
+    /// Tasks as letters: their skill, upper case where they failed.
+    fn failing_skill(tasks: &str) -> Option<String> {
+        let mut evidence = Evidence::default();
+        for (second, task) in (0..).zip(tasks.chars()) {
+            let skill = Some(task.to_lowercase().to_string().into());
+            evidence.task(at(second), task.is_uppercase(), skill, None);
+            evidence.judge(at(second), &ProblemRules::default());
+        }
+        evidence.failing_skill.map(|(skill, (bad, of))| format!("{} {bad}/{of}", skill.line()))
+    }
+
+    #[test]
+    fn a_skill_fails_only_while_the_others_go_well() {
+        for (tasks, expected) in [
+            ("bbbAAAA", None),
+            ("bbbAAAAA", Some("a 5/5")),
+            // Nobody knows yet whether it is the skill or the agent.
+            ("bbAAAAA", None),
+            ("BBBAAAAA", None),
+            ("bbbbbbAAAAAaBb", Some("a 5/6")),
+            ("bbbaaAAAAA", None),
+            // All of it fails: it is the agent.
+            ("bbbAAAAAAAA", None),
+            ("bbbAAAAAaaaaa", Some("a 5/10")),
+            ("bbbAAAAAaaaaaa", None),
+        ] {
+            assert_eq!(failing_skill(tasks).as_deref(), expected, "{tasks}");
+        }
+    }
+
     /// Calls as (second, milliseconds); whether it is slow after each.
     fn slow(calls: &[(u64, u64)]) -> bool {
         let mut evidence = Evidence::default();
         for (second, millis) in calls {
             evidence.quick(at(*second), Duration::from_millis(*millis));
-            evidence.judge(at(*second));
+            evidence.judge(at(*second), &ProblemRules::default());
         }
         evidence.slow.is_some()
     }
@@ -260,7 +321,7 @@ mod tests {
             for by in &seen {
                 evidence.clock(*by);
             }
-            assert_eq!(evidence.skew(already), expected, "{seen:?}");
+            assert_eq!(evidence.skew(already, &ProblemRules::default()), expected, "{seen:?}");
         }
     }
 }

@@ -287,8 +287,9 @@ fn settle(turn: &mut Turn, key: AgentKey) {
 fn judge(turn: &mut Turn, key: AgentKey) {
     let at = turn.at;
     turn.touched.agents.push(key);
+    let rules = turn.core.rules.problems.clone();
     let live = turn.agent_live(key);
-    let degraded = live.evidence.judge(at);
+    let degraded = live.evidence.judge(at, &rules);
     let (health, cause) = if let Some(login) = &live.login {
         (Health::LoginNeeded, Some(login.clone()))
     } else if let Some(cause) = degraded {
@@ -473,7 +474,9 @@ pub(super) fn task_ended(
     words: Option<Untrusted>,
 ) {
     let at = turn.at;
-    turn.agent_live(key).evidence.task(at, failed, words);
+    let row = turn.state().attempt(attempt);
+    let skill = row.and_then(|row| turn.state().job_of(row)).and_then(|job| job.skill.clone());
+    turn.agent_live(key).evidence.task(at, failed, skill, words);
     breaker::task_ended(turn, key, attempt, failed);
     breaker::look(turn, key);
     if turn.health(key).takes_work() {
@@ -489,18 +492,19 @@ pub(super) fn clock_told(turn: &mut Turn, key: AgentKey, told: super::super::tim
 
 /// After a start: how the agents' last tasks ended.
 pub(super) fn remember_tasks(turn: &mut Turn) {
-    let mut ended: Vec<(At, AgentKey, bool, Option<Untrusted>)> = Vec::new();
+    let mut ended = Vec::new();
     for (_, attempt) in turn.state().attempts().iter().rev().take(REMEMBERED) {
         let Some(task) = &attempt.task else { continue };
         // What had ended when it was found says nothing of the time that we watched.
         let counts = matches!(task.state, TaskState::Completed | TaskState::Failed);
         if counts && task.state_since > attempt.created {
             let failed = task.state == TaskState::Failed;
-            ended.push((task.state_since, attempt.agent, failed, task.note.clone()));
+            let skill = turn.state().job_of(attempt).and_then(|job| job.skill.clone());
+            ended.push((task.state_since, attempt.agent, failed, skill, task.note.clone()));
         }
     }
     ended.sort_by_key(|(at, agent, ..)| (*at, *agent));
-    for (at, agent, failed, words) in ended {
-        turn.agent_live(agent).evidence.task(at, failed, words);
+    for (at, agent, failed, skill, words) in ended {
+        turn.agent_live(agent).evidence.task(at, failed, skill, words);
     }
 }

@@ -10,20 +10,25 @@ mod fleet;
 mod health;
 mod keep;
 mod lint;
+pub(super) use lint::groups;
 pub(super) mod measure;
 mod problems;
 mod take;
+pub(super) mod usual;
 mod watch;
 
 use super::agent::Health;
 use super::core::{PendingWhat, Timer, Turn};
 use super::fact::{Act, What};
 use super::id::CallId;
-use super::input::{Input, Outcome};
+use super::input::{Input, Outcome, Post};
 use super::intent::{Intent, Receipt, Refusal};
 use super::task::Verdict;
 use super::text::Untrusted;
 use super::time::At;
+
+/// Longer names of people are cut.
+const NAME_CHARS: usize = 64;
 
 /// Decides what comes of one input.
 pub(super) fn decide(turn: &mut Turn, input: Input) {
@@ -31,7 +36,10 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Configured(specs) => fleet::configure(turn, specs),
         Input::Sources(specs) => discovery::configure(turn, specs),
         Input::Discovered { source, news } => discovery::told(turn, &source, news),
-        Input::Intent { ticket, intent } => on_intent(turn, ticket, intent),
+        Input::Intent { ticket, intent, by } => {
+            turn.by = by.and_then(person);
+            on_intent(turn, ticket, intent);
+        }
         Input::Outcome { call, outcome } => on_outcome(turn, call, outcome),
         Input::JournalFailed(why) => {
             turn.core.live.unsaved = Some(why);
@@ -44,9 +52,10 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
         Input::Busy(busy) => turn.core.live.busy = busy,
-        Input::Posted(failed) => {
-            turn.core.live.unposted = failed;
+        Input::Posted(Post { number, event, failed }) => {
             turn.touched.console = true;
+            turn.core.live.unposted.clone_from(&failed);
+            turn.watch_fact(What::ProblemPosted { number, event: Untrusted::from(event), failed });
         }
         Input::StoreSize(bytes) => {
             turn.core.live.store_bytes = bytes;
@@ -108,6 +117,18 @@ fn on_pause(turn: &mut Turn, from: At) {
     }
 }
 
+/// A name as it is kept: printable, on one line, and no longer than a name is. Whoever may reach the socket may
+/// say any; it is what they call themselves, not a proof.
+fn person(name: Untrusted) -> Option<Untrusted> {
+    let name = Untrusted::from(name.line().trim()).shortened(NAME_CHARS);
+    (!name.is_empty()).then_some(name)
+}
+
+/// Who is named in a wish, as it is kept.
+fn named(turn: &Turn, by: Untrusted) -> Untrusted {
+    person(by).unwrap_or_else(|| turn.operator())
+}
+
 fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
     if intent.acts() {
         if turn.core.rules.read_only {
@@ -140,9 +161,16 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         },
         Intent::CheckTask { attempt } => watch::check(turn, attempt),
         Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
-        Intent::Breaker { agent, to, by } => breaker::force(turn, agent, to, by),
-        Intent::OnProblem { number, act, by } => problems::act(turn, number, act, by),
+        Intent::Breaker { agent, to, by } => {
+            let by = named(turn, by);
+            breaker::force(turn, agent, to, by)
+        }
+        Intent::OnProblem { number, act, by } => {
+            let by = named(turn, by);
+            problems::act(turn, number, act, by)
+        }
         Intent::Note { problem, agent, attempt, by, text } => {
+            let by = named(turn, by);
             problems::note(turn, problems::About { problem, agent, attempt }, by, text)
         }
         Intent::Adopt { agent, task } => adopt::adopt_by_id(turn, agent, &task),
@@ -158,7 +186,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
 /// Keeps why an operator acts, before what comes of it.
 fn reason(turn: &mut Turn, key: super::id::AttemptKey, why: Option<Untrusted>) {
     let Some(why) = why.filter(|why| !why.is_empty()) else { return };
-    let by = Untrusted::new(turn.core.rules.operator.clone());
+    let by = turn.operator();
     turn.attempt_fact(key, |attempt| What::ReasonGiven { attempt, by, why });
 }
 

@@ -110,7 +110,7 @@ pub(super) fn acted(turn: &mut Turn, key: AttemptKey, act: Act) {
     let (Some(job), Some(agent)) = (turn.state().job_of(attempt), turn.state().agent(attempt.agent)) else {
         return;
     };
-    let by = Untrusted::new(turn.core.rules.operator.clone());
+    let by = turn.operator();
     let (attempt, agent) = ((job.id, attempt.id), agent.id);
     turn.watch_fact(What::Acted { by, act, attempt, agent });
 }

@@ -7,7 +7,7 @@ use super::super::fact::What;
 use super::super::id::{AttemptKey, TaskId};
 use super::super::job::{ArtifactMeta, Phase};
 use super::super::message::{Artifact, Content, Fingerprint, Message, Part, text_hash};
-use super::super::task::{CancelMark, Oddity, Status, StreamEvent, TaskReport, TaskState, Via};
+use super::super::task::{CancelMark, Oddity, Status, StreamEvent, TaskReport, TaskState, Verdict, Via};
 use super::super::text::Untrusted;
 use super::super::time::At;
 use super::{adopt, cancel, watch};
@@ -34,6 +34,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
                 let Some(id) = task else { return };
                 bind(turn, key, &id, context.clone(), &status, via, raw.clone());
             }
+            repeats(turn, key, &status);
             self::status(turn, key, Told { status, context, raw, via, issued: turn.at });
         }
         StreamEvent::Artifact { task, context, artifact, append, last } => {
@@ -44,6 +45,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
                     Status { state: super::super::task::TaskState::Working, message: None, timestamp: None };
                 bind(turn, key, &id, context, &working, via, None);
             }
+            something_new(turn, key, None);
             chunk(turn, key, artifact, append, last);
         }
         StreamEvent::Unknown(json) => {
@@ -55,6 +57,36 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
         }
     }
     watch::heard(turn, key, snapshot);
+}
+
+/// The same words of a status again and again are a loop. A status without words is a sign of life, and no news.
+fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
+    let (same_state, over) = (task.state == status.state, task.is_over());
+    let words = status.message.iter().flat_map(|said| &said.parts).filter_map(Part::as_text);
+    let words = words.fold(None, |all: Option<u64>, text| {
+        Some(all.unwrap_or_default().rotate_left(7) ^ text_hash(text.raw()))
+    });
+    match words {
+        None if same_state => {}
+        words if !same_state || turn.watch(key).said.0 != words => something_new(turn, key, words),
+        _ => {
+            let most = turn.core.rules.problems.loops;
+            let watch = turn.watch(key);
+            watch.said.1 = watch.said.1.saturating_add(1);
+            if watch.said.1 + 1 >= most && !over {
+                super::doubt(turn, key, Some(Verdict::Looping));
+            }
+        }
+    }
+}
+
+fn something_new(turn: &mut Turn, key: AttemptKey, words: Option<u64>) {
+    turn.watch(key).said = (words, 0);
+    let verdict = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()?.verdict);
+    if verdict == Some(Verdict::Looping) {
+        super::doubt(turn, key, None);
+    }
 }
 
 fn foreign_id(turn: &mut Turn, key: AttemptKey, claimed: Option<&TaskId>) {
@@ -223,7 +255,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: Told) {
             oddity(turn, key, odd);
             let says = Some(state.clone());
             turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says, via });
-            super::doubt(turn, key, Some(super::super::task::Verdict::Conflict));
+            super::doubt(turn, key, Some(Verdict::Conflict));
         }
         // A read is compared by `watch::compare`, which knows when it was asked for.
         return;

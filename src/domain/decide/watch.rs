@@ -17,7 +17,7 @@ use super::super::intent::{Receipt, Refusal};
 use super::super::job::{Origin, Phase, Task};
 use super::super::task::{CancelMark, StreamEvent, TaskReport, TaskState, Verdict, Via};
 use super::super::time::At;
-use super::{adopt, cancel, dispatch, doubt, measure, not_now, take, unknown};
+use super::{adopt, cancel, dispatch, doubt, measure, not_now, take, unknown, usual};
 
 /// Polls begin at two seconds and slow down to thirty.
 const POLL_FIRST: Duration = Duration::from_secs(2);
@@ -41,9 +41,11 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     let Some(now) = task(turn, key) else { return };
     let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since.is_some());
     let agreed = now.cancel.is_some_and(|mark| matches!(mark, CancelMark::Agreed | CancelMark::Unconfirmed));
+    usual::heard(turn, key);
     let watch = turn.watch(key);
     let before = std::mem::replace(&mut watch.sign, at);
     let streams = watch.stream.is_some();
+    watch.heard = true;
     watch.cut = None;
     watch.tries = 0;
     if !snapshot {
@@ -57,7 +59,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
         watch.events_since_agreed += 1;
         cancel::still_talking(turn, key);
     }
-    if matches!(verdict, Some(Verdict::Silent | Verdict::Stalled | Verdict::Stale)) {
+    if verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Stale) {
         doubt(turn, key, None);
     }
     if gap && !over {
@@ -225,13 +227,14 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     let changed = take::report(turn, key, report, via, issued);
     let at = turn.at;
     if changed {
+        usual::heard(turn, key);
         let watch = turn.watch(key);
         watch.sign = at;
         watch.tries = 0;
         if watch.cut.is_some() {
             watch.cut = Some(at);
         }
-        if matches!(task(turn, key).and_then(|task| task.verdict), Some(Verdict::Stalled | Verdict::Silent)) {
+        if task(turn, key).and_then(|task| task.verdict).is_some_and(Verdict::is_of_silence) {
             doubt(turn, key, None);
         }
     }
@@ -323,10 +326,9 @@ pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
     let needs_fact = turn.state().attempt(key).is_some_and(|attempt| {
         attempt.progress.is_some() || attempt.task.as_ref().is_some_and(|task| !task.settled)
     });
-    if matches!(
-        task(turn, key).and_then(|task| task.verdict),
-        Some(Verdict::Stale | Verdict::Silent | Verdict::Stalled)
-    ) {
+    let passing =
+        |verdict: Verdict| verdict.is_of_silence() || matches!(verdict, Verdict::Stale | Verdict::Looping);
+    if task(turn, key).and_then(|task| task.verdict).is_some_and(passing) {
         doubt(turn, key, None);
     }
     if needs_fact {
@@ -397,11 +399,22 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
     }
     if !ours && listed {
         // The listing shows it every five seconds, unless it is too far down.
+        quiet_by(turn, key);
         let due = turn.at + POLL_LAST;
         return turn.set_timer_by(Timer::Watch(key), due);
     }
+    quiet_by(turn, key);
     if !turn.timer_is_set(Timer::Watch(key)) {
         later(turn, key);
+    }
+}
+
+/// A task that is only read or listed can be stuck too.
+fn quiet_by(turn: &mut Turn, key: AttemptKey) {
+    let waits = task(turn, key).is_none_or(|task| task.state.is_interrupted());
+    if !waits && !turn.timer_is_set(Timer::Quiet(key)) {
+        let due = turn.at + turn.core.rules.silent_after;
+        turn.set_timer(Timer::Quiet(key), due);
     }
 }
 
@@ -475,13 +488,15 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     if !turn.agent_live(agent).reached {
         return;
     }
+    // Where something is usual, that is the measure: who thinks for minutes is not silent after half of one.
+    let usual = usual::limit(turn, key);
     let watch = turn.watch(key);
-    let (quiet, limit, verdict) = match (watch.stream, watch.cut) {
-        (None, Some(_)) => {
-            (at.since(watch.sign.max(watch.cut.unwrap_or(At::ZERO))), stalled_after, Verdict::Stalled)
-        }
-        (Some(_), _) => (at.since(watch.sign), silent_after, Verdict::Silent),
-        (None, None) => return,
+    let (quiet, limit, verdict) = match (watch.stream, watch.cut, usual) {
+        (None, Some(cut), _) => (at.since(watch.sign.max(cut)), stalled_after, Verdict::Stalled),
+        (Some(_), ..) if !watch.heard => (at.since(watch.sign), silent_after, Verdict::Unheard),
+        (_, _, Some(usual)) => (at.since(watch.sign), usual, Verdict::Stuck),
+        (Some(_), _, None) => (at.since(watch.sign), silent_after, Verdict::Silent),
+        (None, None, None) => return,
     };
     if quiet < limit {
         let due = at + limit.saturating_sub(quiet);

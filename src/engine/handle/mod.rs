@@ -24,6 +24,8 @@ use crate::net::tap::Frame;
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// Who acts through it; none: the engine's own operator.
+    by: Option<Untrusted>,
 }
 
 /// What a surface asks of an engine.
@@ -33,6 +35,8 @@ pub enum Request {
     Submit {
         /// The wish.
         intent: Intent,
+        /// Who wishes it; none: the engine's own operator.
+        by: Option<Untrusted>,
         /// Where the receipt goes.
         reply: oneshot::Sender<Result<Receipt, Refusal>>,
     },
@@ -167,7 +171,14 @@ impl Follow {
 impl Handle {
     /// A handle from its two ends.
     pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { requests, snapshots }
+        Self { requests, snapshots, by: None }
+    }
+
+    /// The same way for a person: what is submitted through it is told as theirs.
+    #[must_use]
+    pub fn acting_as(mut self, person: &str) -> Self {
+        self.by = Some(Untrusted::from(person));
+        self
     }
 
     /// The fleet as it is now.
@@ -196,7 +207,7 @@ impl Handle {
     /// Why it was not taken; nothing was begun then.
     pub async fn submit(&self, intent: Intent) -> Result<Receipt, Refusal> {
         let (reply, receipt) = oneshot::channel();
-        let sent = self.requests.send(Request::Submit { intent, reply }).await;
+        let sent = self.requests.send(Request::Submit { intent, by: self.by.clone(), reply }).await;
         if sent.is_err() {
             return Err(Refusal::Busy);
         }

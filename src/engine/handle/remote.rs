@@ -20,7 +20,7 @@ use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::engine::{FOLLOW, REQUESTS};
 use crate::protocol::json::{Object, Writer, elements};
-use crate::store::record::{AttemptRow, ProblemRow, Record, member};
+use crate::store::record::{AttemptRow, ProblemRow, Record, member, put_member};
 
 /// The engine must answer the hello within this.
 const HELLO: Duration = Duration::from_secs(5);
@@ -175,9 +175,9 @@ impl Mirror {
         let id = self.next;
         let writer = Writer::new().raw("id", &id.put());
         let line = match request {
-            Request::Submit { intent, reply } => {
+            Request::Submit { intent, by, reply } => {
                 self.receipts.insert(id, reply);
-                writer.raw("submit", &intent.put())
+                put_member(writer, "by", &by).raw("submit", &intent.put())
             }
             Request::Query { query, reply } => {
                 self.answers.insert(id, reply);
@@ -322,12 +322,8 @@ impl Mirror {
             let source = key_of("source_key");
             let problem = ProblemRow::get(row).map(|row| {
                 let mut problem = row.problem;
-                problem.agent = agent.map(AgentKey);
-                problem.subject = match (source, agent) {
-                    (Some(source), _) => Subject::Source(SourceKey(source)),
-                    (None, Some(agent)) => Subject::Agent(AgentKey(agent)),
-                    (None, None) => Subject::Console,
-                };
+                problem.subject = Subject::of(problem.kind, agent.map(AgentKey), source.map(SourceKey));
+                problem.agent = problem.subject.one();
                 problem
             });
             snapshot.problems.set(ProblemKey(key), problem);
@@ -347,6 +343,7 @@ impl Mirror {
         snapshot.watching_since = member(published, "watching_since")?;
         snapshot.watch_seq = member(published, "watch_seq")?;
         snapshot.unsaved = published.flag("unsaved");
+        snapshot.watch_seq = member(published, "watch_seq")?;
         snapshot.events_per_second = member(published, "events_per_second")?;
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();

@@ -4,7 +4,7 @@
 //! client                                   server
 //! {"hello":{"version":1}}                  {"hello":{"version":1,"pid":7,"lasting":true,…}}
 //! {"watch":true}                           {"rows":{…}} … {"published":{"rev":1,…}}, again at each change
-//! {"id":1,"submit":{…}}                    {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
+//! {"id":1,"by":"sam","submit":{…}}         {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
 //! {"id":2,"query":{…}}                     {"id":2,"answer":{…}} or {"id":2,"error":{…}}
 //! {"id":3,"follow":"JOB"}                  {"id":3,"story":[…]} … {"id":3,"began":true,"until":7}, then {"id":3,"fact":{…}} …
 //! {"hand_over":true}                       {"handed_over":true}, if this engine is only passing by

@@ -12,7 +12,7 @@ use crate::protocol::json::{Members, Object};
 
 record! {
     Task {
-        id, context, state, state_since, peer_time, says, verdict, cancel, last_sign, gap_since, note,
+        id, context, state, state_since, peer_time, says, verdict, cancel, ignored, last_sign, gap_since, note,
         artifacts, bytes, settled,
     }
     Answer { message, phase, cause }

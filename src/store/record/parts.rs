@@ -33,7 +33,9 @@ words! {
         Planned = "planned", Sending = "sending", Accepted = "accepted", Answered = "answered",
         Refused = "refused", Unsent = "unsent", Uncertain = "uncertain", PresumedLost = "presumed lost",
     }
-    Verdict { Silent = "silent", Stalled = "stalled", Stale = "stale", Conflict = "conflict", Lost = "lost" }
+    Verdict {
+        Silent = "silent", Unheard = "unheard", Stuck = "stuck", Looping = "looping", Stalled = "stalled", Stale = "stale", Conflict = "conflict", Lost = "lost",
+    }
     CancelMark { Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {

@@ -83,6 +83,13 @@ impl AgentView {
         self
     }
 
+    /// The same with what happened to it open.
+    #[must_use]
+    pub fn happened_there(mut self) -> Self {
+        self.tab = Tab::Happened;
+        self
+    }
+
     fn agent<'s>(&self, shared: &'s Shared) -> Option<&'s Agent> {
         shared.snapshot.agents.get(self.key).filter(|agent| agent.id == self.id)
     }

@@ -210,6 +210,9 @@ fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span>
     let text = match verdict {
         None => return one("no longer in doubt", Role::Plain),
         Some(Verdict::Silent) => "silent: no event for far longer than is usual",
+        Some(Verdict::Unheard) => "unheard: its stream is open, and nothing ever came on it",
+        Some(Verdict::Stuck) => "stuck: no event for many times what is usual there",
+        Some(Verdict::Looping) => "looping: it says the same again and again",
         Some(Verdict::Stalled) => "stalled: its stream was cut, and the agent's answer has not changed since",
         Some(Verdict::Stale) => "stale: its agent has not answered since",
         Some(Verdict::Conflict) => "disputed: two sources of one agent disagree",

@@ -201,7 +201,7 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
             count(&rows, snapshot, &order)
         }
         ListKind::Inbox => count(&super::inbox::WaitingRows, snapshot, &order),
-        ListKind::Problems => count(&super::problems::ProblemRows, snapshot, &order),
+        ListKind::Problems => count(&super::problems::ProblemRows::default(), snapshot, &order),
         ListKind::Sources => count(&super::sources::SourceRows, snapshot, &order),
         // What was on the wire is asked for only by whoever looks at it.
         ListKind::Wire | ListKind::Now | ListKind::Metrics | ListKind::Pulse => return None,

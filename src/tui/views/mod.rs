@@ -11,6 +11,8 @@ pub mod listing;
 pub mod messages;
 pub mod metrics;
 pub mod now;
+pub mod problem;
+pub mod problem_rows;
 pub mod problems;
 pub mod pulse;
 pub mod raw;

@@ -1,193 +1,92 @@
-//! What is wrong: the facts, what it means, whom it hits, the next step, and how it clears.
+//! What is wrong: the facts, what causes them, whom it hits, the next step, what happened around it, and how it clears.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::listing::{List, Listing, Order, Rows};
-use super::tasks::{TasksView, empty, list_facts};
-use super::{ListKind, Screen, Target, View, about, inside, labelled};
+use super::listing::{List, Listing};
+use super::problem::{self, Item, Known};
+pub use super::problem_rows::ProblemRows;
+use super::problem_rows::agent_name;
+pub use super::problem_rows::headline;
+use super::tasks::{TasksView, empty, list_facts, with_scratch};
+use super::{Screen, Target, View, Wants, inside};
 use crate::domain::id::{AttemptKey, ProblemKey};
+use crate::domain::insight;
 use crate::domain::problem::{Kind, Problem, Subject};
-use crate::domain::snapshot::Snapshot;
-use crate::domain::state::Changed;
+use crate::domain::time::At;
 use crate::tui::actions::Action;
 use crate::tui::model::{Shared, Step};
-use crate::tui::states;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::filter::Filtered;
-use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::canvas::{Canvas, Joint, Span, span, width};
+use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::text::{self, TextState};
 
-/// Problems: the open ones, and those that were over lately.
-#[derive(Clone, Debug)]
-pub struct ProblemRows;
+/// What is counted over many tasks is counted anew so often at most.
+const ANEW: Duration = Duration::from_secs(1);
+/// From this width on evidence and log stand side by side.
+const WIDE: u16 = 100;
 
-struct Seen<'s>(&'s Snapshot, &'s Problem);
-
-impl Filtered for Seen<'_> {
-    fn words(&self) -> Vec<String> {
-        vec![headline(self.0, self.1), self.1.kind.as_str().into(), format!("p-{}", self.1.number)]
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        match key {
-            "kind" => Some(self.1.kind.as_str().into()),
-            "severity" => Some(self.1.kind.severity().as_str().into()),
-            "agent" => agent_name(self.0, self.1),
-            "state" => Some(self.1.state().into()),
-            "owner" => self.1.taken.as_ref().map(|taken| taken.by.line().into_string()),
-            _ => None,
-        }
-    }
+/// A part of the screen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Pane {
+    List,
+    About,
+    Evidence,
+    Log,
 }
 
-fn agent_name(snapshot: &Snapshot, problem: &Problem) -> Option<String> {
-    let agent = problem.agent.and_then(|key| snapshot.agents.get(key))?;
-    Some(agent.name.line().into_string())
+impl Pane {
+    const ALL: [Self; 4] = [Self::List, Self::About, Self::Evidence, Self::Log];
 }
 
-/// `hotel-alps: its port refuses connections`
-pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
-    let text = problem.text.line();
-    match agent_name(snapshot, problem) {
-        Some(name) => format!("{name} {text}"),
-        None => text.into_string(),
-    }
+/// Where the parts are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    list: Rect,
+    /// With its title line.
+    about: Option<Rect>,
+    evidence: Option<Rect>,
+    log: Option<Rect>,
 }
 
-/// Whom it hits, in a few words.
-fn hits(snapshot: &Snapshot, problem: &Problem) -> String {
-    match problem.subject {
-        Subject::Agent(_) if Kind::OF_TASKS.contains(&problem.kind) => {
-            let hit = evidence(snapshot, problem, usize::MAX);
-            let first = hit.first().and_then(|key| snapshot.attempts.get(*key));
-            let job = first.and_then(|attempt| snapshot.job_of(attempt));
-            match (hit.len(), job) {
-                (1, Some(job)) => job.title.line().into_string(),
-                (0 | 1, _) => "a task that is gone".into(),
-                (count, _) => format!("{count} tasks"),
-            }
-        }
-        Subject::Agent(key) => match snapshot.agents.get(key).map(|agent| agent.counts) {
-            Some(counts) if counts.doubtful > 0 => {
-                format!("{} in doubt, {} live", counts.doubtful, counts.live)
-            }
-            Some(counts) if counts.live > 0 => format!("{} live", counts.live),
-            _ => "nobody now".into(),
-        },
-        Subject::Console => "everything that acts".into(),
-        Subject::Source(key) => match snapshot.sources.get(key).map(|source| source.agents) {
-            Some(agents) if agents > 0 => format!("{agents} agents, as it told before"),
-            _ => "nobody known".into(),
-        },
-    }
-}
-
-impl Rows for ProblemRows {
-    type Key = ProblemKey;
-
-    const KIND: ListKind = ListKind::Problems;
-
-    const COLUMNS: &'static [Column] = &[
-        share("PROBLEM", 'P', 24, 6, 9),
-        fixed("BEGAN", 'B', 9, 5),
-        fixed("AGE", 'E', 4, 8).right(),
-        share("HITS", 'H', 12, 3, 4),
-        fixed("OWNER", 'O', 8, 3),
-        fixed("STATE", 'S', 5, 2),
-        fixed("ID", 'I', 6, 1).wide(),
-    ];
-
-    fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = ProblemKey> + 's> {
-        Box::new(snapshot.problems.iter().map(|(key, _)| key))
-    }
-
-    fn changed(&self, _snapshot: &Snapshot, changed: Changed, rows: &mut Vec<ProblemKey>) {
-        if let Changed::Problem(key) = changed {
-            rows.push(key);
-        }
-    }
-
-    fn shows(&self, snapshot: &Snapshot, key: ProblemKey, order: &Order) -> bool {
-        let Some(problem) = snapshot.problems.get(key) else { return false };
-        (!order.faults || (problem.cleared.is_none() && problem.muted.is_none()))
-            && order.filter.passes(&Seen(snapshot, problem))
-    }
-
-    fn sort_key(&self, snapshot: &Snapshot, key: ProblemKey, by: char) -> SortKey {
-        let Some(problem) = snapshot.problems.get(key) else { return SortKey::Number(0) };
-        let text = |text: String| SortKey::Text(text.to_lowercase().into());
-        match by {
-            'P' => text(headline(snapshot, problem)),
-            'H' => text(hits(snapshot, problem)),
-            'B' => SortKey::Number(problem.since.micros()),
-            // What is shown is an age: the youngest has the least.
-            'E' => SortKey::Pair(-problem.since.micros(), -i64::from(problem.number)),
-            'I' => SortKey::Number(i64::from(problem.number)),
-            'O' => {
-                text(problem.taken.as_ref().map(|taken| taken.by.line().into_string()).unwrap_or_default())
-            }
-            // Open before muted before over, then by how much it hurts, then the oldest.
-            _ => {
-                let over = match (problem.cleared, &problem.muted) {
-                    (Some(_), _) => 2,
-                    (None, Some(_)) => 1,
-                    (None, None) => 0,
-                };
-                let hurts = 2 - problem.kind.severity() as i64;
-                SortKey::Pair(over * 4 + hurts, problem.since.micros())
-            }
-        }
-    }
-
-    fn highest_first(by: char) -> bool {
-        matches!(by, 'B' | 'I')
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: ProblemKey) -> Row {
-        let Some(problem) = shared.snapshot.problems.get(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
-        let over = problem.cleared.is_some();
-        let told = states::severity(problem.kind.severity(), shared.glyphs());
-        let mark = if over { span(shared.glyphs().completed, Role::Ok) } else { span(told.mark, told.role) };
-        let plain = if over || problem.muted.is_some() { Role::Quiet } else { Role::Plain };
-        Row {
-            mark,
-            cells: vec![
-                span(headline(&shared.snapshot, problem), plain),
-                span(shared.clocks.second(problem.since, shared.now), plain),
-                span(canvas.coarse_age(problem.since), plain),
-                span(hits(&shared.snapshot, problem), plain),
-                owner(problem),
-                span(problem.state(), plain),
-                span(format!("p-{}", problem.number), Role::Quiet),
-            ],
-            marked: false,
-        }
-    }
-}
-
-/// Who attends to it.
-fn owner(problem: &Problem) -> Span {
-    match &problem.taken {
-        Some(taken) => span(taken.by.line().into_string(), Role::Plain),
-        None => span("–", Role::Quiet),
-    }
-}
+/// The log of a problem, and what it was made from.
+type Told = (ProblemKey, (u64, u64), Vec<Vec<Span>>);
 
 /// The view.
 #[derive(Debug)]
 pub struct ProblemsView {
     list: Listing<ProblemRows>,
-    seen: Option<(ProblemKey, u64)>,
+    pane: Pane,
+    about: TextState,
+    /// The line under the cursor in the evidence.
+    item: usize,
+    log: TextState,
+    /// What the selected problem means.
+    known: Option<Known>,
+    /// What happened around it, and what that was made from.
+    told: Option<Told>,
+    /// Facts of the selected problem's agent so far.
+    seq: u64,
+    /// The publication and the time that were counted last.
+    counted: Option<(u64, At)>,
 }
 
 impl ProblemsView {
     /// What hurts now first.
     pub fn new() -> Self {
-        Self { list: Listing::new(ProblemRows, 'S'), seen: None }
+        Self {
+            list: Listing::new(ProblemRows::default(), 'S'),
+            pane: Pane::List,
+            about: TextState::default(),
+            item: 0,
+            log: TextState::following(),
+            known: None,
+            told: None,
+            seq: 0,
+            counted: None,
+        }
     }
 
     /// The same with the cursor on one.
@@ -202,18 +101,237 @@ impl ProblemsView {
         Some((key, shared.snapshot.problems.get(key)?))
     }
 
-    fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
+    fn parts(&self, area: Rect) -> Parts {
         let inner = inside(area);
+        let alone = Parts { list: inner, ..Parts::default() };
         if !self.list.state.details || inner.height < 14 || self.list.rows.is_empty() {
-            return (inner, None);
+            return alone;
         }
-        let below = (inner.height / 2).clamp(8, 18);
+        let below = (inner.height * 2 / 3).clamp(8, 40);
         let list = Rect { height: inner.height - below, ..inner };
-        (list, Some(Rect { y: list.bottom(), height: below, ..inner }))
+        let whole = Rect { x: area.x, width: area.width, y: list.bottom(), height: below };
+        // What does not fit beside each other is one after the other, under `tab`.
+        let lower = if below < 14 { 0 } else { (below * 2 / 5).max(5) };
+        let about = Rect { height: below - lower, ..whole };
+        let rest = Rect { y: about.bottom(), height: lower, ..whole };
+        let half = Rect { width: area.width / 2, ..rest };
+        let other = Rect { x: half.right(), width: area.width - half.width, ..rest };
+        let one = |pane: Pane| (self.pane == pane).then_some(if lower == 0 { whole } else { rest });
+        let (about, evidence, log) = match (lower, area.width >= WIDE) {
+            (0, _) => {
+                let first = matches!(self.pane, Pane::List | Pane::About);
+                (first.then_some(whole), one(Pane::Evidence), one(Pane::Log))
+            }
+            (_, true) => (Some(about), Some(half), Some(other)),
+            (_, false) => {
+                let log = (self.pane != Pane::Evidence).then_some(rest);
+                (Some(about), one(Pane::Evidence), log)
+            }
+        };
+        Parts { list, about, evidence, log }
     }
 
     fn lines(&self, area: Rect) -> usize {
-        usize::from(self.parts(area).0.height.saturating_sub(1))
+        usize::from(self.parts(area).list.height.saturating_sub(1))
+    }
+
+    fn items(&self) -> &[Item] {
+        self.known.as_ref().map_or(&[], |known| &known.evidence)
+    }
+
+    fn about_lines(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
+        let (Some((key, problem)), Some(known)) = (self.selected(shared), &self.known) else {
+            return Vec::new();
+        };
+        if known.key != key {
+            return Vec::new();
+        }
+        let headline = headline(&shared.snapshot, problem);
+        problem::explain(canvas, shared, problem, known, &headline, width)
+    }
+
+    fn log_lines(&self, shared: &Shared) -> Vec<Vec<Span>> {
+        match (&self.told, self.list.target()) {
+            (Some((of, _, lines)), Some(key)) if *of == key => lines.clone(),
+            _ if shared.watch.is_none() => vec![vec![span("reading", Role::Doubt)]],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Counts and reads anew what is old; true if something that is seen has changed.
+    fn find_out(&mut self, shared: &Shared) -> bool {
+        let now = (shared.snapshot.rev, shared.now);
+        let selected = self.selected(shared);
+        let other = self.known.as_ref().map(|known| known.key) != selected.map(|(key, _)| key);
+        let old = self.counted.is_none_or(|(rev, at)| {
+            // A screen that is held still is not older than what it shows.
+            rev != now.0 && shared.now.since(at) >= ANEW
+        });
+        let mut news = false;
+        if old || other {
+            if other {
+                (self.about, self.item, self.log) = (TextState::default(), 0, TextState::following());
+            }
+            if old {
+                let hits = insight::hits(&shared.snapshot, shared.snapshot.problems.iter());
+                news |= hits != *self.list.source.hits;
+                self.list.source.hits = Arc::new(hits);
+                self.counted = Some(now);
+            }
+            let known = self.selected(shared).map(|(key, problem)| Known::of(shared, key, problem));
+            news |= known != self.known;
+            self.known = known;
+        }
+        let Some((key, problem)) = self.selected(shared) else { return news };
+        let own = problem.agent.and_then(|key| shared.snapshot.agents.get(key)).map_or(0, |agent| agent.seq);
+        let read = shared.history.as_ref().map_or(0, |(_, facts)| facts.len() as u64);
+        let made_from = (shared.watch_read, own.wrapping_mul(1 << 20) ^ read);
+        news |= self.seq != own;
+        self.seq = own;
+        if self.told.as_ref().is_none_or(|(of, from, _)| *of != key || *from != made_from) {
+            let lines = problem::log(shared, problem);
+            news |= self.told.is_some() || lines.is_some();
+            self.told = lines.map(|lines| (key, made_from, lines));
+        }
+        news
+    }
+
+    /// Moves in the pane that has the focus; none if the list has it, or if it means something else.
+    fn in_pane(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        let parts = self.parts(area);
+        let size = |pane: Option<Rect>| {
+            pane.map_or((0, 0), |pane| {
+                (usize::from(pane.width.saturating_sub(4)), usize::from(pane.height.saturating_sub(1)))
+            })
+        };
+        match self.pane {
+            Pane::List => None,
+            Pane::About => {
+                let (width, height) = size(parts.about);
+                let lines = with_scratch(shared, |canvas| self.about_lines(canvas, shared, width));
+                self.about.act(action, &lines, height).then(Vec::new)
+            }
+            Pane::Log => {
+                let lines = self.log_lines(shared);
+                self.log.act(action, &lines, size(parts.log).1).then(Vec::new)
+            }
+            Pane::Evidence => {
+                let last = self.items().len().saturating_sub(1);
+                let half = (size(parts.evidence).1 / 2).max(1);
+                self.item = match action {
+                    Action::Down => (self.item + 1).min(last),
+                    Action::Up => self.item.saturating_sub(1),
+                    Action::HalfDown => (self.item + half).min(last),
+                    Action::HalfUp => self.item.saturating_sub(half),
+                    Action::First => 0,
+                    Action::Last => last,
+                    _ => return None,
+                };
+                Some(Vec::new())
+            }
+        }
+    }
+
+    /// What `enter` opens.
+    fn opened(&self, shared: &Shared) -> Option<View> {
+        if self.pane == Pane::Evidence {
+            return match *self.items().get(self.item)? {
+                Item::Attempt(key) => View::attempt(shared, key),
+                Item::Agent(key) => View::agent(shared, key),
+                Item::Card(key) => {
+                    let id = shared.snapshot.agents.get(key)?.id;
+                    Some(super::agent::AgentView::new(key, id).happened_there().into())
+                }
+                Item::Wire(key) => Some(super::wire::WireView::new(Some(key)).into()),
+            };
+        }
+        let (_, problem) = self.selected(shared)?;
+        match problem.subject {
+            Subject::Agent(_) if problem::is_of_tasks(problem) => {
+                let hit = insight::evidence(&shared.snapshot, problem, 2);
+                match (hit.as_slice(), agent_name(&shared.snapshot, problem)) {
+                    ([one], _) => View::attempt(shared, *one),
+                    (_, Some(agent)) => {
+                        let doubtful = TasksView::new().filtered(&format!("agent={agent}"));
+                        Some(doubtful.into())
+                    }
+                    _ => None,
+                }
+            }
+            Subject::Agent(key) | Subject::Host(key) => View::agent(shared, key),
+            Subject::Source(key) => Some(super::sources::SourcesView::new().at(key).into()),
+            Subject::Console => Some(super::messages::MessagesView::new().into()),
+        }
+    }
+
+    fn draw_parts(&self, canvas: &mut Canvas<'_>, parts: &Parts, shared: &Shared, problem: &Problem) {
+        let title = |pane: Pane, words: String| {
+            [span(words, if self.pane == pane { Role::Accent } else { Role::Title })]
+        };
+        let inner = |pane: Rect| Rect {
+            x: pane.x + 2,
+            y: pane.y + 1,
+            width: pane.width.saturating_sub(4),
+            height: pane.height.saturating_sub(1),
+        };
+        if let Some(pane) = parts.about {
+            let name = title(Pane::About, format!("p-{} {}", problem.number, problem.kind.as_str()));
+            let facts = [span(format!("began {}", canvas.since(problem.since)), Role::Quiet)];
+            canvas.rule(pane, pane.y, Joint::Middle, &name, &facts);
+            let area = inner(pane);
+            let lines = self.about_lines(canvas, shared, usize::from(area.width));
+            text::draw(canvas, area, &lines, &self.about);
+        }
+        if let (Some(evidence), Some(log)) = (parts.evidence, parts.log) {
+            // Side by side: one line over both, and one between them.
+            let both = Rect { width: evidence.width + log.width, ..evidence };
+            canvas.rule(both, both.y, Joint::Middle, &[], &[]);
+            canvas.divider(log.x, both.y, both.bottom());
+        }
+        if let Some(pane) = parts.evidence {
+            let count = self.items().len();
+            let name = title(Pane::Evidence, "evidence".into());
+            let facts = [span(format!("{count}"), Role::Quiet)];
+            head(canvas, pane, parts.log.is_some(), &name, &facts);
+            let area = inner(pane);
+            let first = self.item.saturating_sub(usize::from(area.height).saturating_sub(1));
+            let shown = self.known.as_ref().map_or(&[][..], |known| &known.shown);
+            for (row, (at, line)) in (0..area.height).zip(shown.iter().enumerate().skip(first)) {
+                let y = area.y + row;
+                canvas.put_spans(area.x, y, line, area.width);
+                if self.pane == Pane::Evidence && at == self.item {
+                    canvas.put(area.x - 1, y, shared.glyphs().cursor, Role::Accent, 1);
+                }
+            }
+            if count == 0 {
+                canvas.put(area.x, area.y, "nothing that could be opened", Role::Doubt, area.width);
+            }
+        }
+        if let Some(pane) = parts.log {
+            let name = title(Pane::Log, "log of this problem".into());
+            let facts = [span(problem::clears(problem), Role::Quiet)];
+            head(canvas, pane, parts.evidence.is_some(), &name, &facts);
+            let area = inner(pane);
+            text::draw(canvas, area, &self.log_lines(shared), &self.log);
+        }
+    }
+}
+
+/// The title line of a lower pane: the whole line, or its part of one that two share.
+fn head(canvas: &mut Canvas<'_>, pane: Rect, shares: bool, title: &[Span], facts: &[Span]) {
+    if !shares {
+        return canvas.rule(pane, pane.y, Joint::Middle, title, facts);
+    }
+    let room = pane.width.saturating_sub(5);
+    let used = width(title);
+    canvas.put(pane.x + 1, pane.y, " ", Role::Plain, 1);
+    canvas.put_spans(pane.x + 2, pane.y, title, room);
+    canvas.put(pane.x + 2 + used.min(room), pane.y, " ", Role::Plain, 1);
+    let most = room.saturating_sub(used + 3);
+    let text = facts.first().map(|fact| crate::domain::text::fit(&fact.text, usize::from(most)));
+    if let Some(text) = text.filter(|_| most >= 12) {
+        let text = format!(" {text} ");
+        canvas.put_right(pane.right().saturating_sub(2), pane.y, &text, Role::Quiet, most + 2);
     }
 }
 
@@ -221,100 +339,6 @@ impl Default for ProblemsView {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Attempts that a problem is about: the evidence.
-fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<AttemptKey> {
-    match problem.subject {
-        Subject::Agent(agent) if Kind::OF_TASKS.contains(&problem.kind) => snapshot
-            .attention
-            .of(agent)
-            .filter(|key| snapshot.attempts.get(*key).is_some_and(|attempt| problem.kind.is_about(attempt)))
-            .take(most)
-            .collect(),
-        Subject::Agent(agent) => {
-            let hit = |(_, attempt): &(AttemptKey, &crate::domain::job::Attempt)| {
-                attempt.agent == agent && problem.kind.is_about(attempt)
-            };
-            snapshot
-                .attempts
-                .iter()
-                .rev()
-                .take(super::listing::LARGE)
-                .filter(hit)
-                .map(|(key, _)| key)
-                .take(most)
-                .collect()
-        }
-        Subject::Console | Subject::Source(_) => Vec::new(),
-    }
-}
-
-/// Everything about a problem, in lines.
-fn explain(
-    canvas: &Canvas<'_>,
-    shared: &Shared,
-    problem: &Problem,
-    width: usize,
-    height: usize,
-) -> about::Lines {
-    let mut lines = about::wrapped("SEEN", &headline(&shared.snapshot, problem), Role::Plain, width);
-    lines.extend(about::wrapped("MEANS", problem.kind.meaning(), Role::Plain, width));
-    let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
-    if let (Subject::Agent(_), Some(agent)) = (problem.subject, agent) {
-        lines.push(labelled("AGENT", about::state_line(canvas, shared, agent)));
-    }
-    if let Some(taken) = &problem.taken {
-        let words = format!("{}, {}", taken.by.line(), canvas.since(taken.at));
-        lines.extend(about::wrapped("OWNER", &words, Role::Plain, width));
-    }
-    if let Some(muted) = &problem.muted {
-        let until = shared.clocks.second(muted.until, shared.now);
-        let words = format!("until {until} by {}: {}", muted.by.line(), muted.why.line());
-        lines.extend(about::wrapped("MUTED", &words, Role::Quiet, width));
-    }
-    lines.extend(about::wrapped("HITS", &hits(&shared.snapshot, problem), Role::Plain, width));
-    match problem.cleared {
-        Some(cleared) => {
-            let text = format!(
-                "{}, after {}",
-                canvas.since(cleared),
-                super::story::precise(cleared.since(problem.since))
-            );
-            lines.push(labelled("OVER", vec![span(text, Role::Ok)]));
-        }
-        None => {
-            // What the core says has the usual key in front.
-            let next = problem.next.line();
-            let next = match next.strip_prefix("r: ") {
-                Some(rest) => format!("{}: {rest}", shared.key(Action::Again)),
-                None => next.into_string(),
-            };
-            lines.extend(about::wrapped("NEXT", &next, Role::You, width));
-            lines.extend(about::wrapped("CLEARS", problem.kind.clears(), Role::Quiet, width));
-        }
-    }
-    let room = height.saturating_sub(lines.len() + 2);
-    let rows = evidence(&shared.snapshot, problem, room.min(8));
-    if room > 0 && !rows.is_empty() {
-        lines.push(Vec::new());
-        for (at, key) in rows.iter().enumerate() {
-            let Some(attempt) = shared.snapshot.attempts.get(*key) else { continue };
-            let told = states::attempt(attempt, shared.glyphs());
-            let job = shared.snapshot.job_of(attempt).map(|job| job.title.line().fit(48)).unwrap_or_default();
-            let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
-            lines.push(labelled(
-                if at == 0 { "EVIDENCE" } else { "" },
-                vec![
-                    span(format!("{} ", told.mark), told.role),
-                    span(format!("{task:<6}"), Role::Quiet),
-                    span(format!("{job}  "), Role::Plain),
-                    span(told.word, told.role),
-                ],
-            ));
-        }
-    }
-    lines
 }
 
 impl Screen for ProblemsView {
@@ -325,15 +349,7 @@ impl Screen for ProblemsView {
     fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
         let lines = self.lines(area);
         let visible = self.list.settle(&shared.snapshot, lines);
-        // Whom an agent's problem hits changes with its tasks.
-        let agent = self.selected(shared).and_then(|(_, problem)| problem.agent);
-        let live = agent
-            .and_then(|key| shared.snapshot.agents.get(key))
-            .map_or(0, |agent| u64::from(agent.counts.live) << 32 | u64::from(agent.counts.doubtful));
-        let seen = self.list.target().map(|key| (key, live));
-        let news = seen != self.seen;
-        self.seen = seen;
-        visible || news
+        self.find_out(shared) || visible
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
@@ -344,13 +360,13 @@ impl Screen for ProblemsView {
         let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
         let first = format!("{open} open{muted} · {over} over lately");
         canvas.rule(area, area.y, Joint::Top, &self.list.title(), &list_facts(&self.list, shared, first));
-        let (list, below) = self.parts(area);
+        let parts = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             return empty(
                 canvas,
                 shared,
-                list,
+                parts.list,
                 filtered,
                 &[
                     "No problem is known.",
@@ -358,25 +374,30 @@ impl Screen for ProblemsView {
                 ],
             );
         }
-        self.list.draw(canvas, list, shared);
-        if let (Some(pane), Some((_, problem))) = (below, self.selected(shared)) {
-            let whole = Rect { x: area.x, width: area.width, ..pane };
-            let title = [span(format!("p-{} {}", problem.number, problem.kind.as_str()), Role::Title)];
-            let facts = [span(format!("began {}", canvas.since(problem.since)), Role::Quiet)];
-            canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
-            let inner = Rect {
-                x: pane.x + 1,
-                y: pane.y + 1,
-                width: pane.width.saturating_sub(2),
-                height: pane.height - 1,
-            };
-            let lines = explain(canvas, shared, problem, usize::from(inner.width), usize::from(inner.height));
-            text::draw(canvas, inner, &lines, &TextState::default());
+        self.list.draw(canvas, parts.list, shared);
+        if let Some((_, problem)) = self.selected(shared) {
+            self.draw_parts(canvas, &parts, shared, problem);
         }
     }
 
     fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
+        if matches!(action, Action::NextPane | Action::PrevPane) {
+            if self.parts(area).about.is_none() && self.parts(area).log.is_none() && self.pane == Pane::List {
+                return Some(Vec::new());
+            }
+            let at = Pane::ALL.iter().position(|pane| *pane == self.pane).unwrap_or(0);
+            let by = if action == Action::NextPane { 1 } else { Pane::ALL.len() - 1 };
+            self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
+            return Some(Vec::new());
+        }
+        if let Some(steps) = self.in_pane(action, shared, area) {
+            return Some(steps);
+        }
+        if action == Action::Back && self.pane != Pane::List {
+            self.pane = Pane::List;
+            return Some(Vec::new());
+        }
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
         }
@@ -385,24 +406,7 @@ impl Screen for ProblemsView {
         }
         match action {
             Action::Open => {
-                let (_, problem) = self.selected(shared)?;
-                let view = match problem.subject {
-                    Subject::Agent(_) if Kind::OF_TASKS.contains(&problem.kind) => {
-                        let hit = evidence(&shared.snapshot, problem, 2);
-                        match (hit.as_slice(), agent_name(&shared.snapshot, problem)) {
-                            ([one], _) => View::attempt(shared, *one),
-                            (_, Some(agent)) => {
-                                let doubtful = TasksView::new().filtered(&format!("agent={agent}"));
-                                Some(doubtful.into())
-                            }
-                            _ => None,
-                        }
-                    }
-                    Subject::Agent(key) => View::agent(shared, key),
-                    Subject::Source(key) => Some(super::sources::SourcesView::new().at(key).into()),
-                    Subject::Console => Some(super::messages::MessagesView::new().into()),
-                };
-                Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
+                Some(self.opened(shared).map(|view| Step::Open(Box::new(view))).into_iter().collect())
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
@@ -410,19 +414,33 @@ impl Screen for ProblemsView {
     }
 
     fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
-        let mut keys =
-            vec![(Action::Open, "what it is about"), (Action::Answer, "take it"), (Action::Mute, "mute")];
+        let opens = if self.pane == Pane::Evidence { "open it" } else { "what it is about" };
+        let mut keys = vec![(Action::Open, opens), (Action::Answer, "take it"), (Action::Mute, "mute")];
         if let Some((_, problem)) = self.selected(shared) {
             match problem.kind {
                 Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
-                Kind::TaskSilent | Kind::TaskStalled | Kind::CancelIgnored => {
-                    keys.push((Action::Cancel, "cancel"));
-                }
+                Kind::TaskSilent
+                | Kind::TaskStalled
+                | Kind::TaskStuck
+                | Kind::TaskLooping
+                | Kind::StreamSilent
+                | Kind::CancelIgnored => keys.push((Action::Cancel, "cancel")),
                 Kind::TaskLost => keys.push((Action::EditCopy, "send a copy")),
+                Kind::AgentFailing | Kind::SkillFailing | Kind::BreakerOpen => {
+                    keys.push((Action::Service, "in/out of service"));
+                }
                 _ => {}
             }
         }
+        let pane = match self.pane {
+            Pane::List => "what it means",
+            Pane::About => "evidence",
+            Pane::Evidence => "log",
+            Pane::Log => "list",
+        };
         keys.extend([
+            (Action::NextPane, pane),
+            (Action::Note, "note"),
             (Action::Check, "check now"),
             (Action::GoTo, "go to"),
             (Action::Filter, "filter"),
@@ -430,6 +448,49 @@ impl Screen for ProblemsView {
             (Action::Copy, "copy"),
         ]);
         keys
+    }
+
+    fn target(&self, shared: &Shared) -> Target {
+        let Some((key, problem)) = self.selected(shared) else { return Target::default() };
+        if let (Pane::Evidence, Some(Item::Attempt(attempt))) = (self.pane, self.items().get(self.item)) {
+            return Target { agent: problem.agent, attempt: Some(*attempt), problem: Some(key) };
+        }
+        let attempt = if problem::is_of_tasks(problem) {
+            insight::evidence(&shared.snapshot, problem, 1).first().copied()
+        } else {
+            None
+        };
+        Target { agent: problem.agent, attempt, problem: Some(key) }
+    }
+
+    fn marked(&self, shared: &Shared) -> Vec<AttemptKey> {
+        let Some((_, problem)) = self.selected(shared) else { return Vec::new() };
+        if problem::is_of_tasks(problem) && self.pane != Pane::Evidence {
+            insight::evidence(&shared.snapshot, problem, usize::MAX)
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn in_text(&self) -> bool {
+        matches!(self.pane, Pane::About | Pane::Log)
+    }
+
+    fn click(&mut self, shared: &Shared, area: Rect, x: u16, y: u16) -> bool {
+        let parts = self.parts(area);
+        let within = |pane: Option<Rect>| pane.is_some_and(|pane| pane.contains((x, y).into()));
+        let _ = shared;
+        if within(parts.evidence) {
+            self.pane = Pane::Evidence;
+        } else if within(parts.log) {
+            self.pane = Pane::Log;
+        } else if within(parts.about) {
+            self.pane = Pane::About;
+        } else {
+            self.pane = Pane::List;
+            return self.list.click(parts.list, y);
+        }
+        false
     }
 
     fn list(&self) -> Option<&dyn List> {
@@ -441,22 +502,37 @@ impl Screen for ProblemsView {
     }
 
     fn list_area(&self, area: Rect) -> Rect {
-        self.parts(area).0
+        self.parts(area).list
     }
 
-    fn target(&self, shared: &Shared) -> Target {
-        let Some((key, problem)) = self.selected(shared) else { return Target::default() };
-        let of_tasks = Kind::OF_TASKS.contains(&problem.kind);
-        let attempt = if of_tasks { evidence(&shared.snapshot, problem, 1).first().copied() } else { None };
-        Target { agent: problem.agent, attempt, problem: Some(key) }
+    fn searched(&self) -> Option<String> {
+        Some(match self.pane {
+            Pane::About => self.about.search.clone(),
+            Pane::Log => self.log.search.clone(),
+            Pane::List | Pane::Evidence => self.list.state.look.filter.text().to_owned(),
+        })
     }
 
-    fn marked(&self, shared: &Shared) -> Vec<AttemptKey> {
-        let Some((_, problem)) = self.selected(shared) else { return Vec::new() };
-        if Kind::OF_TASKS.contains(&problem.kind) {
-            evidence(&shared.snapshot, problem, usize::MAX)
-        } else {
-            Vec::new()
+    fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
+        let parts = self.parts(area);
+        let height = |pane: Option<Rect>| pane.map_or(0, |pane| usize::from(pane.height.saturating_sub(1)));
+        match self.pane {
+            Pane::About => {
+                let wide = parts.about.map_or(0, |pane| usize::from(pane.width.saturating_sub(4)));
+                let lines = with_scratch(shared, |canvas| self.about_lines(canvas, shared, wide));
+                self.about.look_for(text, &lines, height(parts.about));
+            }
+            Pane::Log => {
+                let lines = self.log_lines(shared);
+                self.log.look_for(text, &lines, height(parts.log));
+            }
+            Pane::List | Pane::Evidence => self.list.state.look.filter = Filter::parse(text),
         }
+    }
+
+    fn wants(&self, shared: &Shared) -> Wants {
+        let Some((_, problem)) = self.selected(shared) else { return Wants::default() };
+        let agent = problem.agent.and_then(|key| Some((key, shared.snapshot.agents.get(key)?.seq)));
+        Wants { history: agent, watch: Some(shared.snapshot.watch_seq), ..Wants::default() }
     }
 }

@@ -304,6 +304,9 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
     let says = task.says.as_ref().unwrap_or(&task.state).word();
     Some(match task.verdict? {
         Verdict::Silent => format!("it says {says}, and no event has come for far longer than is usual"),
+        Verdict::Unheard => format!("it says {says}, and nothing ever came on its stream"),
+        Verdict::Stuck => format!("it says {says}, and no event has come for many times what is usual there"),
+        Verdict::Looping => format!("{says}, and it says the same again and again"),
         Verdict::Stalled => format!("stream cut, agent says {says}; its answer has not changed since"),
         Verdict::Stale => format!("its agent has not answered since; {says} is what it said last"),
         Verdict::Conflict => format!("{}, and its agent still says {says}", task.state.word()),
@@ -331,12 +334,14 @@ pub fn next_step(shared: &Shared, attempt: &Attempt) -> Option<String> {
         });
     }
     match task.verdict? {
-        Verdict::Silent | Verdict::Stalled => Some(format!(
-            "{}: ask it now; {}: end it; {}: send a copy",
-            key(Action::Check),
-            key(Action::Cancel),
-            key(Action::EditCopy)
-        )),
+        Verdict::Silent | Verdict::Unheard | Verdict::Stuck | Verdict::Looping | Verdict::Stalled => {
+            Some(format!(
+                "{}: ask it now; {}: end it; {}: send a copy",
+                key(Action::Check),
+                key(Action::Cancel),
+                key(Action::EditCopy)
+            ))
+        }
         Verdict::Stale => Some("it is asked again as soon as its agent answers".into()),
         Verdict::Conflict => {
             Some(format!("{}: what it sent; the wire view has both answers", key(Action::Raw)))

@@ -53,6 +53,9 @@ impl Filtered for Seen<'_> {
 }
 
 fn agent_name(shared: &Shared, key: AgentKey) -> String {
+    if Tap::is_webhook(key) {
+        return "the webhook".into();
+    }
     if Tap::is_source(key) {
         return "a source".into();
     }

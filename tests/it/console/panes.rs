@@ -2,12 +2,54 @@
 
 use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::card::Dialect;
+use quarterdeck::domain::fact::{Owner, What};
 use quarterdeck::domain::message::Part;
 use quarterdeck::domain::task::{TaskState, Verdict};
 use quarterdeck::tui::views::listing::Listing;
 use quarterdeck::tui::views::tasks::TaskRows;
 
 use super::scene::Scene;
+
+/// What shows a problem is opened from it, and its log tells what people did about it.
+#[test]
+fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
+    let mut console = super::Console::new(120, 40);
+    console.press("4 tab tab enter");
+    assert!(console.screen().contains("post order 88100"), "{}", console.screen());
+    console.press("esc j k tab");
+    assert!(console.last_line().contains("enter what it is about"), "{}", console.last_line());
+    for (keys, expected) in [
+        // The wire of its agent is the last piece.
+        ("4 tab tab G enter", "wire"),
+        // From the list it opens what it is about, as before.
+        ("4 enter", "post order 88100"),
+        // `esc` goes back to the list before it goes back from it.
+        ("4 tab tab esc j enter", "fleet › ledger-1"),
+    ] {
+        let mut console = super::Console::new(120, 40);
+        console.press(keys);
+        assert!(console.screen().contains(expected), "{keys}\n{}", console.screen());
+    }
+    let mut console = super::Console::new(120, 40);
+    console.press("4");
+    let taken = What::ProblemTaken { number: 2, by: "mia\u{1b}[2J".into() };
+    let (problem, agent, attempt) = (Some(2), None, None);
+    let (by, text) = ("mia".into(), "its owner is on it".into());
+    let noted = What::NoteMade { problem, agent, attempt, by, text };
+    let (event, failed) = ("raised".into(), Some("no answer in 10 s".into()));
+    let posted = What::ProblemPosted { number: 2, event, failed };
+    for (seconds, what) in [(253.0, posted), (254.0, taken), (255.0, noted)] {
+        console.scene.tell(seconds, Owner::Watch, what);
+    }
+    console.wait(5.0);
+    console.publish();
+    let screen = console.screen();
+    for words in
+        ["the webhook was not told: no answer in 10 s", "taken by mia␛[2J", "mia: \"its owner is on it\""]
+    {
+        assert!(screen.contains(words), "{words}\n{screen}");
+    }
+}
 
 /// A pane looks at the newest rows, and at what somebody may have to look at, however old that is.
 #[test]

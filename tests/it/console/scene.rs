@@ -454,7 +454,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         None,
         "is degraded: 3 of its last 20 calls failed",
     );
-    s.tell(50.0, Owner::Watch, What::ProblemCleared { number: 6 });
+    s.tell(50.0, Owner::Watch, What::ProblemCleared { number: 6, into: None });
     (scene, Cast { cashier, working, asking, uncertain, ended })
 }
 

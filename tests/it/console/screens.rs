@@ -97,6 +97,8 @@ fn every_screen_at_every_size() {
         ("task-raw", "2 / \"88213\" enter enter i"),
         ("inbox", "3"),
         ("problems", "4"),
+        ("problems-evidence", "4 j tab tab j"),
+        ("problems-log", "4 j tab tab tab"),
         ("wire", "v w"),
         ("wire-frame", "v w j enter"),
         ("messages", "r v m"),
@@ -156,7 +158,22 @@ fn any_size_is_drawn() {
     for width in [1, 7, 23, 24, 39, 40, 41, 63, 100, 300] {
         for height in [1, 2, 5, 6, 7, 11, 12, 13, 17, 30, 90] {
             for keys in [
-                "1", "enter", "2", "2 enter", "3", "4", "?", "2 n", "2 x", "2 * x", ":", "/", "v", "v w d",
+                "1",
+                "enter",
+                "2",
+                "2 enter",
+                "3",
+                "4",
+                "4 tab tab j",
+                "4 tab tab tab k",
+                "?",
+                "2 n",
+                "2 x",
+                "2 * x",
+                ":",
+                "/",
+                "v",
+                "v w d",
                 "v s",
             ] {
                 let mut console = Console::new(width, height);

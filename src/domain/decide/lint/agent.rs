@@ -7,9 +7,7 @@ use super::super::super::core::{AgentLive, Turn};
 use super::super::super::id::AgentKey;
 use super::super::super::problem::{Kind, Subject};
 use super::super::super::time::At;
-use super::super::evidence;
-use super::Finding;
-use std::time::Duration;
+use super::{Finding, groups};
 
 pub(super) const KINDS: &[Kind] = &[
     Kind::AgentDown,
@@ -18,6 +16,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::CertificateEnds,
     Kind::LoginNeeded,
     Kind::AgentFailing,
+    Kind::SkillFailing,
     Kind::AgentSlow,
     Kind::AgentDegraded,
     Kind::AgentFlapping,
@@ -30,11 +29,6 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::HostileText,
 ];
 
-/// A certificate is renewed so long before its end.
-const RENEW: Duration = Duration::from_secs(14 * 86400);
-/// A changed card is news for so long.
-const NEWS: Duration = Duration::from_secs(3600);
-
 /// What is wrong with an agent, or nothing to say: while what we know of it is old, nothing is raised and
 /// nothing clears.
 pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
@@ -44,12 +38,15 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         return None;
     }
     let live = turn.core.live.agents.get(&key);
-    found.extend(health(agent));
+    // Who cannot be reached with most of its host or source is told there.
+    found.extend(health(agent).filter(|finding| {
+        !matches!(finding.kind, Kind::AgentDown | Kind::AgentFrozen) || groups::told_by(turn, key).is_none()
+    }));
     if let Some(live) = live {
         found.extend(evidence_of(turn, key, agent, live));
     }
     if let Some(until) = agent.certificate_until
-        && until.since(turn.at) < RENEW
+        && until.since(turn.at) < turn.core.rules.problems.certificate
         && until > turn.at
     {
         let left = until.since(turn.at);
@@ -66,7 +63,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         });
     }
     if let Some((at, words)) = &agent.card_change
-        && turn.at.since(*at) < NEWS
+        && turn.at.since(*at) < turn.core.rules.problems.card_news
     {
         found.push(Finding {
             kind: Kind::CardChanged,
@@ -120,7 +117,7 @@ fn health(agent: &Agent) -> Option<Finding> {
 }
 
 /// Silence, a refusal and a broken certificate have different owners at three in the morning.
-fn unreachable(cause: &Cause) -> Kind {
+pub(super) fn unreachable(cause: &Cause) -> Kind {
     match cause {
         Cause::TimedOut(_) => Kind::AgentFrozen,
         Cause::Tls(_) => Kind::CertificateBroken,
@@ -132,6 +129,7 @@ fn unreachable(cause: &Cause) -> Kind {
 /// What its calls, its tasks and its clock have shown.
 fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> Vec<Finding> {
     let mut found = Vec::new();
+    let rules = &turn.core.rules.problems;
     let open = |kind| turn.state().raised(kind, Subject::Agent(key)).is_some();
     if agent.health.takes_work() || agent.health == Health::LoginNeeded {
         if let Some(cause @ Cause::TasksFailing { .. }) = &live.evidence.failing {
@@ -139,6 +137,17 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
                 kind: Kind::AgentFailing,
                 text: failing_words(cause, live),
                 next: cause.next_step().into(),
+            });
+        }
+        if let Some((skill, share)) = &live.evidence.failing_skill {
+            let share = share_words(share.0, share.1);
+            found.push(Finding {
+                kind: Kind::SkillFailing,
+                text: format!(
+                    "fails {share} of its last tasks of skill {}; its others go well",
+                    skill.line()
+                ),
+                next: "see its failed tasks; send that skill's work elsewhere".into(),
             });
         }
         if let Some(cause) = &live.evidence.slow {
@@ -162,8 +171,8 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             next: "look at its failed calls; `quarterdeck breaker NAME close` closes it".into(),
         });
     }
-    let flips = live.evidence.flips(turn.at);
-    if flips >= evidence::FLAPS || (flips > 0 && open(Kind::AgentFlapping)) {
+    let flips = live.evidence.flips(turn.at, rules);
+    if flips >= rules.flaps || (flips > 0 && open(Kind::AgentFlapping)) {
         found.push(Finding {
             kind: Kind::AgentFlapping,
             text: "goes away and comes back again and again".into(),
@@ -175,7 +184,12 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
         let calm = limit.saturating_sub(limit.div_ceil(5));
         if live > limit || (live > calm && open(Kind::OverCapacity)) {
             let more = live.saturating_sub(limit);
-            let more = if more > 0 { format!("; {more} more places would do") } else { String::new() };
+            // In whole agents, so that not each task is news; the view counts the places.
+            let more = match more.div_ceil(limit.max(1)) {
+                0 => String::new(),
+                1 => "; one more like it would do".to_owned(),
+                agents => format!("; {agents} more like it would do"),
+            };
             found.push(Finding {
                 kind: Kind::OverCapacity,
                 text: format!("has more to do than the {limit} tasks that it takes at once{more}"),
@@ -183,7 +197,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             });
         }
     }
-    if let Some(skew) = live.evidence.skew(open(Kind::ClockSkew)) {
+    if let Some(skew) = live.evidence.skew(open(Kind::ClockSkew), rules) {
         let (by, how) = (skew.unsigned_abs() / 1000, if skew > 0 { "ahead of" } else { "behind" });
         // Rounded, so that a clock that drifts is not news each time.
         let by = if by < 120 { format!("{} s", by / 10 * 10) } else { format!("{} min", by / 60) };
@@ -196,9 +210,14 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
     found
 }
 
+/// In tens, so that not each task is news.
+fn share_words(failed: u32, of: u32) -> String {
+    if failed == of { "all".to_owned() } else { format!("{} %", failed * 100 / of.max(1) / 10 * 10) }
+}
+
 fn failing_words(cause: &Cause, live: &AgentLive) -> String {
     let Cause::TasksFailing { failed, of } = cause else { return String::new() };
-    let share = if failed == of { "all".to_owned() } else { format!("{} %", failed * 100 / of / 10 * 10) };
+    let share = share_words(*failed, *of);
     let said = live.evidence.last_failure.as_ref().filter(|words| !words.is_empty());
     let said =
         said.map(|words| format!(", last with \"{}\"", words.shortened(80).line())).unwrap_or_default();
@@ -208,6 +227,6 @@ fn failing_words(cause: &Cause, live: &AgentLive) -> String {
 /// When an agent's problems may change by themselves.
 pub(super) fn due(turn: &Turn, key: AgentKey) -> Option<At> {
     let (changed, _) = turn.state().agent(key)?.card_change.as_ref()?;
-    let over = *changed + NEWS;
+    let over = *changed + turn.core.rules.problems.card_news;
     (over > turn.at).then_some(over)
 }

@@ -1,6 +1,7 @@
 //! Lints over what a step has touched: each finds one kind of fault and says it in words.
 
 mod agent;
+pub(in super::super) mod groups;
 mod tasks;
 
 use std::borrow::Cow;
@@ -55,6 +56,11 @@ pub(super) fn run(turn: &mut Turn) {
 }
 
 fn about_agent(turn: &mut Turn, key: AgentKey) {
+    groups::place(turn, key);
+    about_one(turn, key);
+}
+
+fn about_one(turn: &mut Turn, key: AgentKey) {
     if let Some(found) = agent::findings(turn, key) {
         settle(turn, Subject::Agent(key), agent::KINDS, found);
     }
@@ -70,7 +76,7 @@ fn about_tasks(turn: &mut Turn, agent: AgentKey, kind: Kind) {
 
 /// A source that is no longer configured has no problems.
 pub(super) fn clear_source(turn: &mut Turn, key: SourceKey) {
-    settle(turn, Subject::Source(key), &[Kind::SourceFailing], Vec::new());
+    settle(turn, Subject::Source(key), &[Kind::SourceFailing, Kind::SourceDown], Vec::new());
 }
 
 /// Attempts that are about to be removed take their problems with them.
@@ -98,8 +104,9 @@ pub(super) fn resume(turn: &mut Turn) {
         .map(|(_, problem)| problem.number)
         .collect();
     for number in double {
-        turn.watch_fact(What::ProblemCleared { number });
+        turn.watch_fact(What::ProblemCleared { number, into: None });
     }
+    groups::resume(turn);
     for agent in agents {
         let attention: Vec<_> = turn.state().attention().of(agent).collect();
         let mut changed: BTreeSet<_> =
@@ -144,7 +151,15 @@ fn settle(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>
                     turn.watch_fact(What::ProblemReworded { number, text: new, next });
                 }
             }
-            (Some((number, _)), None) => turn.watch_fact(What::ProblemCleared { number }),
+            (Some((number, _)), None) => {
+                let into = match (*kind, subject) {
+                    (Kind::AgentDown | Kind::AgentFrozen, Subject::Agent(key)) => {
+                        groups::told_by(turn, key).map(|problem| problem.number)
+                    }
+                    _ => None,
+                };
+                turn.watch_fact(What::ProblemCleared { number, into });
+            }
             (None, None) => {}
         }
     }
@@ -156,7 +171,7 @@ fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
     match subject {
         Subject::Console => {}
         Subject::Source(key) => source = state.sources().get(key).map(|row| row.spec.name.clone()),
-        Subject::Agent(key) => {
+        Subject::Agent(key) | Subject::Host(key) => {
             agent = state.agent(key).map(|agent| agent.id);
             let first = turn.core.live.members.get(&(key, finding.kind)).and_then(BTreeSet::first);
             attempt = first.and_then(|first| {

@@ -15,12 +15,7 @@ pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(Ag
     let mut now: Vec<Kind> = Vec::new();
     // Nearly all attempts are well.
     if attempt.is_doubtful() || attempt.task.as_ref().is_some_and(|task| task.cancel.is_some()) {
-        let alarmed = turn.core.live.watches.get(&key).is_some_and(|watch| watch.alarmed > 0);
-        now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| match kind {
-            Kind::CancelIgnored => alarmed && kind.is_about(attempt),
-            Kind::CancelUnconfirmed => !alarmed && kind.is_about(attempt),
-            _ => kind.is_about(attempt),
-        }));
+        now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| kind.is_about(attempt)));
     }
     let members = &mut turn.core.live.members;
     for kind in Kind::OF_TASKS {
@@ -91,6 +86,18 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
         Kind::TaskSilent => (
             format!("says {says} and sends nothing about {whom}"),
             "look at the agent; cancel the task or wait",
+        ),
+        Kind::StreamSilent => (
+            format!("opened the stream of {whom}, and nothing ever came on it"),
+            "look at the agent, and at proxies that hold events back; cancel the task or wait",
+        ),
+        Kind::TaskStuck => (
+            format!("says {says} and tells nothing about {whom} for many times what is usual"),
+            "look at the agent; cancel the task or wait",
+        ),
+        Kind::TaskLooping => (
+            format!("says the same about {whom} again and again"),
+            "look at its story; cancel the task if it goes round in circles",
         ),
         Kind::TaskConflict => (
             format!("ended {whom} as {state}, and also says {says}"),

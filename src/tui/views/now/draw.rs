@@ -10,6 +10,7 @@ use crate::tui::model::Shared;
 use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::views::inside;
+use crate::tui::views::problem::next_step;
 use crate::tui::views::problems::headline;
 use crate::tui::views::pulse::{draw_cells, now};
 use crate::tui::views::tasks::{empty, list_facts};
@@ -80,7 +81,7 @@ impl NowView {
             }
         }
         if troubled && height >= 24 {
-            parts.next = take(3, &mut left);
+            parts.next = take(4, &mut left);
         }
         let columns = if area.width >= 110 { 2 } else { 1 };
         let agents = rows(self.pulse.rows.len().div_ceil(columns), if height >= 45 { 8 } else { 4 }) + 1;
@@ -282,7 +283,10 @@ impl NowView {
         let facts = [span("enter evidence", Role::Quiet)];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
         let room = pane.width.saturating_sub(4);
-        canvas.put(pane.x + 2, pane.y + 1, &problem.next.line(), Role::You, room);
+        if let Some(cause) = &self.lead.cause {
+            canvas.put(pane.x + 2, pane.y + 1, &format!("cause: {cause}"), Role::Plain, room);
+        }
+        canvas.put(pane.x + 2, pane.y + 2, &next_step(shared, problem), Role::You, room);
         let mut keys: Vec<Span> = Vec::new();
         let mut offer = |key: &str, words: &str| {
             if !keys.is_empty() {
@@ -300,7 +304,7 @@ impl NowView {
         }
         offer("m", "mute");
         offer("b", "note");
-        canvas.put_spans(pane.x + 2, pane.y + 2, &keys, room);
+        canvas.put_spans(pane.x + 2, pane.y + 3, &keys, room);
     }
 
     fn draw_agents(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {

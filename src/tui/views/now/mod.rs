@@ -19,6 +19,7 @@ use super::{Screen, Target, View, Wants};
 use crate::domain::changes::Change;
 use crate::domain::common::Common;
 use crate::domain::id::{AgentKey, AttemptKey, JobId, ProblemKey};
+use crate::domain::insight;
 use crate::domain::metrics::{By, Who};
 use crate::domain::problem::Problem;
 use crate::domain::time::At;
@@ -56,6 +57,8 @@ struct Lead {
     changes: Vec<Change>,
     common: Common,
     errors: Vec<(String, u32)>,
+    /// What probably causes the problem, and how certain that is.
+    cause: Option<String>,
     /// Jobs whose messages are wanted.
     jobs: Arc<[JobId]>,
 }
@@ -85,7 +88,7 @@ impl NowView {
     /// By skill, the worst first.
     pub fn new() -> Self {
         let newest = u32::try_from(LARGE).ok();
-        let mut problems = Listing::new(ProblemRows, 'S');
+        let mut problems = Listing::new(ProblemRows::default(), 'S');
         // What is over or muted is on its own view.
         problems.state.look.faults = true;
         Self {
@@ -171,7 +174,15 @@ impl NowView {
             let attempt = shared.snapshot.attempts.get(*key)?;
             Some(shared.snapshot.job_of(attempt)?.id)
         };
+        let open = shared.snapshot.open_problems();
+        self.problems.source.hits = Arc::new(insight::hits(&shared.snapshot, open));
+        let cause = problem.map(|(key, problem)| {
+            let usual = insight::Hits::default();
+            let hits = self.problems.source.hits.get(&key).unwrap_or(&usual);
+            insight::cause(&shared.snapshot, problem, hits).sentence()
+        });
         self.lead = Lead {
+            cause,
             began,
             changes: lead::what_changed(shared, problem.map(|(_, problem)| problem), self.groups.all()),
             common: lead::in_common(&shared.snapshot, &ended, &shared.fields),

@@ -1,0 +1,223 @@
+//! One host or one source behind many agents that cannot be reached: one problem, not one for each.
+//!
+//! The rule: so many of its listed agents, and such a share of them, are down, whatever the reason but a broken
+//! certificate. It is over when half as many, or half that share, are. A source is blamed only where its agents are
+//! on several hosts; otherwise the host is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::super::agent::{Agent, AgentSpec, Health, host_of};
+use super::super::super::cause::Cause;
+use super::super::super::core::Turn;
+use super::super::super::id::{AgentKey, SourceKey};
+use super::super::super::problem::{Kind, Problem, Subject};
+use super::Finding;
+use super::agent::unreachable;
+
+/// What agents have in common.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(in super::super::super) enum Common {
+    /// The host in their URLs.
+    Host(Arc<str>),
+    /// Who names them.
+    Source(SourceKey),
+}
+
+/// Agents that have something in common.
+#[derive(Clone, Debug, Default)]
+pub(in super::super::super) struct Group {
+    listed: BTreeSet<AgentKey>,
+    down: BTreeSet<AgentKey>,
+    /// The open problem that tells them.
+    raised: Option<Subject>,
+}
+
+/// What an operator set for an agent, and who names it.
+type Named = (Arc<AgentSpec>, Arc<[Arc<str>]>);
+
+/// Where an agent stands in its groups, as it was when it was last looked at.
+#[derive(Clone, Debug, Default)]
+pub(in super::super::super) struct Place {
+    /// What it was made from.
+    of: Option<Named>,
+    common: Vec<Common>,
+    down: bool,
+}
+
+/// Notes where an agent belongs and whether it is down; raises and clears what that changes.
+pub(super) fn place(turn: &mut Turn, key: AgentKey) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    if agent.listed && agent.health == Health::Stale {
+        return;
+    }
+    let down = agent.listed && is_down(agent);
+    let live = turn.core.live.agents.get(&key).map(|live| &live.place);
+    let same = |place: &&Place| {
+        let same =
+            |(spec, sources): &Named| Arc::ptr_eq(spec, &agent.spec) && Arc::ptr_eq(sources, &agent.sources);
+        place.down == down && agent.listed != place.common.is_empty() && place.of.as_ref().is_some_and(same)
+    };
+    // Nearly always nothing of it has changed.
+    if live.as_ref().is_some_and(same) {
+        return;
+    }
+    let common = if agent.listed { common_of(turn, agent) } else { Vec::new() };
+    let of = Some((agent.spec.clone(), agent.sources.clone()));
+    let before =
+        std::mem::replace(&mut turn.agent_live(key).place, Place { of, common: common.clone(), down });
+    let mut all: BTreeSet<Common> = before.common.into_iter().collect();
+    all.extend(common.iter().cloned());
+    for one in all {
+        let belongs = common.contains(&one);
+        let group = turn.core.live.groups.entry(one.clone()).or_default();
+        put(&mut group.listed, key, belongs);
+        put(&mut group.down, key, belongs && down);
+        judge(turn, &one);
+    }
+}
+
+fn put(keys: &mut BTreeSet<AgentKey>, key: AgentKey, belongs: bool) {
+    if belongs {
+        keys.insert(key);
+    } else {
+        keys.remove(&key);
+    }
+}
+
+fn is_down(agent: &Agent) -> bool {
+    let broken = |cause: &Cause| unreachable(cause) == Kind::CertificateBroken;
+    agent.health == Health::Down && !agent.cause.as_deref().is_some_and(broken)
+}
+
+fn common_of(turn: &Turn, agent: &Agent) -> Vec<Common> {
+    let sources = agent.sources.iter().filter_map(|name| turn.state().source_key(name)).map(Common::Source);
+    std::iter::once(Common::Host(host_of(&agent.spec.url).into())).chain(sources).collect()
+}
+
+/// Raises or clears what a group has become.
+fn judge(turn: &mut Turn, one: &Common) {
+    let Some(group) = turn.core.live.groups.get(one) else { return };
+    let rules = &turn.core.rules.problems;
+    let (least, percent) = (rules.group as usize, rules.group_percent as usize);
+    let (down, listed) = (group.down.len(), group.listed.len());
+    let known = group.raised;
+    let bad = match known {
+        Some(_) => down > least / 2 && down * 200 >= listed * percent,
+        None => down >= least && down * 100 >= listed * percent && is_to_blame(turn, one, &group.down),
+    };
+    let agents = if listed == down {
+        format!("none of its {listed} agents can be reached")
+    } else {
+        format!("most of its {listed} agents cannot be reached")
+    };
+    let (kind, text, next) = match one {
+        Common::Host(host) => (
+            Kind::HostDown,
+            format!("host {host}: {agents}"),
+            "look at the host and at the way to it; each agent is asked again by itself",
+        ),
+        Common::Source(key) => {
+            let name = turn.state().sources().get(*key).map(|row| row.spec.name.clone());
+            let name = name.unwrap_or_else(|| "that is gone".into());
+            (
+                Kind::SourceDown,
+                format!("source {name}: {agents}"),
+                "look at what the source and its agents run on; each agent is asked again by itself",
+            )
+        }
+    };
+    let first = group.listed.first().copied();
+    let subject = known.or_else(|| match one {
+        Common::Host(_) => first.map(Subject::Host),
+        Common::Source(key) => Some(Subject::Source(*key)),
+    });
+    let Some(subject) = subject.filter(|_| bad || known.is_some()) else {
+        if listed == 0 {
+            turn.core.live.groups.remove(one);
+        }
+        return;
+    };
+    let found = bad.then(|| Finding { kind, text, next: next.into() });
+    super::settle(turn, subject, &[kind], found.into_iter().collect());
+    if let Some(group) = turn.core.live.groups.get_mut(one) {
+        group.raised = bad.then_some(subject);
+    }
+    // Whoever was told by itself is told by the group from here on, and the other way round.
+    if bad != known.is_some() {
+        let down = turn.core.live.groups.get(one).map(|group| group.down.clone()).unwrap_or_default();
+        for agent in down {
+            super::about_one(turn, agent);
+        }
+    }
+}
+
+/// Of a host always; of a source only where its agents are on several.
+fn is_to_blame(turn: &Turn, one: &Common, down: &BTreeSet<AgentKey>) -> bool {
+    let Common::Source(_) = one else { return true };
+    let hosts = down.iter().filter_map(|key| {
+        let place = &turn.core.live.agents.get(key)?.place;
+        place.common.iter().find(|common| matches!(common, Common::Host(_)))
+    });
+    let mut hosts = hosts;
+    let first = hosts.next();
+    hosts.any(|host| Some(host) != first)
+}
+
+/// The open problem that tells an agent with others of its kind.
+pub(super) fn told_by<'t>(turn: &'t Turn<'_>, key: AgentKey) -> Option<&'t Problem> {
+    let place = &turn.core.live.agents.get(&key)?.place;
+    if !place.down {
+        return None;
+    }
+    place.common.iter().find_map(|one| {
+        let subject = turn.core.live.groups.get(one)?.raised?;
+        let kind = match one {
+            Common::Host(_) => Kind::HostDown,
+            Common::Source(_) => Kind::SourceDown,
+        };
+        turn.state().raised(kind, subject)
+    })
+}
+
+/// After a start: the groups as the rows have them.
+pub(super) fn resume(turn: &mut Turn) {
+    let open: Vec<(Kind, Subject)> = turn
+        .state()
+        .problems()
+        .iter()
+        .filter(|(_, problem)| {
+            problem.cleared.is_none() && matches!(problem.kind, Kind::HostDown | Kind::SourceDown)
+        })
+        .map(|(_, problem)| (problem.kind, problem.subject))
+        .collect();
+    // What was raised stays so while its agents are put in one by one.
+    let agents: Vec<_> = turn.state().agents().iter().map(|(key, agent)| (key, agent.clone())).collect();
+    for (key, agent) in agents.iter().filter(|(_, agent)| agent.listed) {
+        let common = common_of(turn, agent);
+        let down = is_down(agent);
+        for one in &common {
+            let group = turn.core.live.groups.entry(one.clone()).or_default();
+            group.listed.insert(*key);
+            put(&mut group.down, *key, down);
+        }
+        let of = Some((agent.spec.clone(), agent.sources.clone()));
+        turn.agent_live(*key).place = Place { of, common, down };
+    }
+    for (_, subject) in &open {
+        let one = match subject {
+            Subject::Host(key) => {
+                turn.state().agent(*key).map(|agent| Common::Host(host_of(&agent.spec.url).into()))
+            }
+            Subject::Source(key) => Some(Common::Source(*key)),
+            Subject::Agent(_) | Subject::Console => None,
+        };
+        if let Some(one) = one {
+            turn.core.live.groups.entry(one).or_default().raised = Some(*subject);
+        }
+    }
+    let all: Vec<Common> = turn.core.live.groups.keys().cloned().collect();
+    for one in all {
+        judge(turn, &one);
+    }
+}

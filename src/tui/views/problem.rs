@@ -1,0 +1,330 @@
+//! What is told of one problem: what was seen, why, whom it hits, what shows it, and what happened around it.
+
+use std::time::Duration;
+
+use super::{about, facts, labelled};
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
+use crate::domain::insight::{self, Cause, Certainty, Count, Hits};
+use crate::domain::problem::{Kind, Problem, Subject};
+use crate::domain::snapshot::Snapshot;
+use crate::tui::actions::Action;
+use crate::tui::model::Shared;
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Span, span};
+
+/// Attempts that are shown as evidence.
+const EVIDENCE: usize = 50;
+/// Agents that are named where there are many.
+const NAMED: usize = 3;
+/// What happened so long before a problem may have to do with it.
+const BEFORE: Duration = Duration::from_secs(600);
+
+/// What a problem means, as it was found out last: that takes a walk over many tasks, and is not done for each frame.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Known {
+    /// Of which problem.
+    pub key: ProblemKey,
+    hits: Hits,
+    cause: Cause,
+    why: Vec<String>,
+    not_hit: Vec<AgentKey>,
+    /// What shows it.
+    pub evidence: Vec<Item>,
+    /// The same in words.
+    pub shown: about::Lines,
+}
+
+/// Something that shows a problem, and can be opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Item {
+    /// A task, or a sending.
+    Attempt(AttemptKey),
+    /// An agent that is hit.
+    Agent(AgentKey),
+    /// What an agent's card changed, on its page.
+    Card(AgentKey),
+    /// What was on the wire with an agent.
+    Wire(AgentKey),
+}
+
+impl Known {
+    /// Finds out.
+    pub fn of(shared: &Shared, key: ProblemKey, problem: &Problem) -> Self {
+        let snapshot: &Snapshot = &shared.snapshot;
+        let hits = insight::hits_of(snapshot, key, problem);
+        let agent = problem.subject.one();
+        let changed = agent.filter(|key| {
+            let change = snapshot.agents.get(*key).and_then(|agent| agent.card_change.as_ref());
+            change.is_some_and(|(at, _)| *at <= problem.since + BEFORE)
+        });
+        let mut evidence: Vec<Item> = Vec::new();
+        if let Subject::Host(_) | Subject::Source(_) = problem.subject {
+            let agents = insight::agents_of(snapshot, problem);
+            evidence.extend(agents.into_iter().take(EVIDENCE).map(Item::Agent));
+        }
+        let attempts = insight::evidence(snapshot, problem, EVIDENCE);
+        evidence.extend(changed.map(Item::Card));
+        evidence.extend(attempts.into_iter().map(Item::Attempt));
+        evidence.extend(agent.map(Item::Wire));
+        Self {
+            key,
+            cause: insight::cause(snapshot, problem, &hits),
+            why: insight::why(snapshot, problem),
+            not_hit: insight::not_hit(snapshot, problem),
+            hits,
+            shown: evidence.iter().map(|one| item(shared, *one)).collect(),
+            evidence,
+        }
+    }
+}
+
+/// `70 × "no rule for code SUMMER"   3 × "no answer in 30 s"`
+fn errors(counts: &[Count]) -> String {
+    let one = |(text, count): &Count| format!("{count} × \"{}\"", text.shortened(60).line());
+    counts.iter().take(NAMED).map(one).collect::<Vec<_>>().join("   ")
+}
+
+/// `shop-web 48 · shop-app 12`
+fn by_name(counts: &[Count]) -> String {
+    let one = |(name, count): &Count| format!("{} {count}", name.shortened(40).line());
+    counts.iter().map(one).collect::<Vec<_>>().join(" · ")
+}
+
+fn seen(shared: &Shared, problem: &Problem, known: &Known, headline: &str, width: usize) -> about::Lines {
+    let snapshot = &shared.snapshot;
+    let mut lines = about::wrapped("SEEN", headline, Role::Plain, width);
+    let Hits { failed, ended, errors: said, at_least, .. } = &known.hits;
+    if *ended > 0 {
+        let since = shared.clocks.second(insight::counted_from(problem), shared.now);
+        let least = if *at_least { "at least " } else { "" };
+        let words = format!("{least}{failed} of {ended} tasks that ended since {since} failed");
+        lines.extend(about::wrapped("", &words, Role::Plain, width));
+    }
+    if !said.is_empty() {
+        lines.extend(about::wrapped("", &errors(said), Role::Plain, width));
+    }
+    if !known.not_hit.is_empty() {
+        let names: Vec<String> = known
+            .not_hit
+            .iter()
+            .take(NAMED)
+            .filter_map(|key| snapshot.agents.get(*key))
+            .map(|agent| agent.name.line().into_string())
+            .collect();
+        let more = known.not_hit.len().saturating_sub(names.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let words = format!("not hit: {}{more}", names.join(", "));
+        lines.extend(about::wrapped("", &words, Role::Quiet, width));
+    }
+    lines
+}
+
+/// Everything about a problem, in lines.
+pub fn explain(
+    canvas: &Canvas<'_>,
+    shared: &Shared,
+    problem: &Problem,
+    known: &Known,
+    headline: &str,
+    width: usize,
+) -> about::Lines {
+    let mut lines = seen(shared, problem, known, headline, width);
+    let role = if known.cause.certainty == Certainty::Unknown { Role::Doubt } else { Role::Plain };
+    lines.extend(about::wrapped("CAUSE", &known.cause.sentence(), role, width));
+    let words = insight::hits_in_words(&shared.snapshot, problem, &known.hits);
+    lines.extend(about::wrapped("HITS", &words, Role::Plain, width));
+    for (what, counts) in [("callers", &known.hits.callers), ("skills", &known.hits.skills)] {
+        if !counts.is_empty() {
+            lines.extend(about::wrapped("", &format!("{what}  {}", by_name(counts)), Role::Plain, width));
+        }
+    }
+    match problem.cleared {
+        Some(cleared) => {
+            let took = super::story::precise(cleared.since(problem.since));
+            let text = format!("{}, after {took}", canvas.since(cleared));
+            lines.push(labelled("OVER", vec![span(text, Role::Ok)]));
+        }
+        None => lines.extend(about::wrapped("NEXT", &next_step(shared, problem), Role::You, width)),
+    }
+    for (at, why) in known.why.iter().enumerate() {
+        lines.extend(about::wrapped(if at == 0 { "WHY" } else { "" }, why, Role::Plain, width));
+    }
+    if let Some(taken) = &problem.taken {
+        let words = format!("{}, {}", taken.by.line(), canvas.since(taken.at));
+        lines.extend(about::wrapped("OWNER", &words, Role::Plain, width));
+    }
+    if let Some(muted) = &problem.muted {
+        let until = shared.clocks.second(muted.until, shared.now);
+        let words = format!("until {until} by {}: {}", muted.by.line(), muted.why.line());
+        lines.extend(about::wrapped("MUTED", &words, Role::Quiet, width));
+    }
+    let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
+    if let Some(agent) = agent {
+        lines.push(labelled("AGENT", about::state_line(canvas, shared, agent)));
+    }
+    lines.extend(about::wrapped("MEANS", problem.kind.meaning(), Role::Quiet, width));
+    lines
+}
+
+/// One piece of evidence, on a line.
+fn item(shared: &Shared, item: Item) -> Vec<Span> {
+    let (snapshot, glyphs) = (&shared.snapshot, shared.glyphs());
+    let gone = || vec![span("gone", Role::Doubt)];
+    match item {
+        Item::Attempt(key) => {
+            let Some(attempt) = snapshot.attempts.get(key) else { return gone() };
+            let told = states::attempt(attempt, glyphs);
+            let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
+            let job = snapshot.job_of(attempt).map(|job| job.title.line().fit(40)).unwrap_or_default();
+            let said = attempt.task.as_ref().and_then(|task| task.note.as_ref());
+            let said = said.map(|said| format!("  {}", said.shortened(60).line())).unwrap_or_default();
+            vec![
+                span(format!("{} ", told.mark), told.role),
+                span(format!("{task:<6}"), Role::Quiet),
+                span(format!("{job}  "), Role::Plain),
+                span(told.word, told.role),
+                span(said, Role::Quiet),
+            ]
+        }
+        Item::Agent(key) => {
+            let Some(agent) = snapshot.agents.get(key) else { return gone() };
+            let told = states::agent(agent, glyphs);
+            let why = agent.cause.as_ref().map(|why| format!("  {why}")).unwrap_or_default();
+            vec![
+                span(format!("{} ", told.mark), told.role),
+                span(format!("{}  ", agent.name.line().fit(30)), Role::Plain),
+                span(told.word, told.role),
+                span(why, Role::Quiet),
+            ]
+        }
+        Item::Card(key) => {
+            let change = snapshot.agents.get(key).and_then(|agent| agent.card_change.as_ref());
+            let Some((at, words)) = change else { return gone() };
+            let at = shared.clocks.second(*at, shared.now);
+            vec![
+                span("± ", Role::Warn),
+                span(format!("card  {}  ", words.shortened(80).line()), Role::Plain),
+                span(at, Role::Quiet),
+            ]
+        }
+        Item::Wire(_) => vec![span("→ ", Role::Quiet), span("wire  what was sent and received", Role::Plain)],
+    }
+}
+
+/// What happened around a problem, in order; `None` until it is read.
+pub fn log(shared: &Shared, problem: &Problem) -> Option<about::Lines> {
+    let watch = shared.watch.as_deref()?;
+    let own = match (&shared.history, problem.agent) {
+        (Some((key, facts)), Some(agent)) if *key == agent => facts.as_slice(),
+        (_, None) => &[],
+        _ => return None,
+    };
+    let (from, until) = (problem.since - BEFORE, problem.cleared.map(|cleared| cleared + BEFORE));
+    let near = |fact: &&Fact| fact.at >= from && until.is_none_or(|until| fact.at <= until);
+    let mut told: Vec<(&Fact, Vec<Span>)> = Vec::new();
+    for fact in watch {
+        // What is said of the problem itself is told whenever it was.
+        let about = of_watch(shared, problem, &fact.what, near(&fact));
+        told.extend(about.map(|words| (fact, words)));
+    }
+    for fact in own.iter().filter(near) {
+        told.extend(of_agent(&fact.what).map(|words| (fact, words)));
+    }
+    told.sort_by_key(|(fact, _)| (fact.at, fact.owner != Owner::Watch, fact.seq));
+    let mut lines: about::Lines = told
+        .into_iter()
+        .map(|(fact, words)| {
+            let at = shared.clocks.second(fact.at, shared.now);
+            std::iter::once(span(format!("{at}  "), Role::Quiet)).chain(words).collect()
+        })
+        .collect();
+    if watch.first().is_some_and(|first| first.at > problem.since) {
+        lines.insert(0, vec![span("what happened earlier is in the journal alone", Role::Doubt)]);
+    }
+    Some(lines)
+}
+
+/// Of an agent: what may have caused a problem or ended it.
+fn of_agent(what: &What) -> Option<Vec<Span>> {
+    match what {
+        What::CardChanged { .. }
+        | What::HealthChanged { .. }
+        | What::BreakerMoved { .. }
+        | What::InterfaceChosen { .. }
+        | What::DialectSettled { .. }
+        | What::AgentRelisted { .. }
+        | What::AgentUnlisted => Some(facts::of_agent(what)),
+        _ => None,
+    }
+}
+
+fn of_watch(shared: &Shared, problem: &Problem, what: &What, near: bool) -> Option<Vec<Span>> {
+    let own = problem.number;
+    let plain = |text: String| Some(vec![span(text, Role::Plain)]);
+    let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key)).map(|agent| agent.id);
+    match what {
+        What::ProblemRaised { number, text, .. } if *number == own => {
+            Some(vec![span("raised: ", Role::Bad), span(text.line().into_string(), Role::Plain)])
+        }
+        What::ProblemReworded { number, text, .. } if *number == own => plain(format!("now {}", text.line())),
+        What::ProblemCleared { number, into: None } if *number == own => Some(vec![span("over", Role::Ok)]),
+        What::ProblemCleared { number, into: Some(into) } if *number == own => {
+            plain(format!("told by p-{into} from here on"))
+        }
+        What::ProblemCleared { number, into: Some(into) } if *into == own => {
+            plain(format!("p-{number} is a part of this"))
+        }
+        What::ProblemTaken { number, by } if *number == own => plain(format!("taken by {}", by.line())),
+        What::ProblemGivenBack { number, by } if *number == own => {
+            plain(format!("given back by {}", by.line()))
+        }
+        What::ProblemMuted { number, by, why, until } if *number == own => {
+            let until = shared.clocks.second(*until, shared.now);
+            plain(format!("muted by {} until {until}: {}", by.line(), why.line()))
+        }
+        What::ProblemUnmuted { number, by } if *number == own => match by {
+            Some(by) => plain(format!("unmuted by {}", by.line())),
+            None => plain("the mute has ended".into()),
+        },
+        What::ProblemPosted { number, event, failed } if *number == own => Some(match failed {
+            None => vec![span(format!("the webhook was told: {}", event.line()), Role::Plain)],
+            Some(why) => vec![span(format!("the webhook was not told: {}", why.line()), Role::Warn)],
+        }),
+        What::NoteMade { problem: on, agent: of, by, text, .. } => {
+            let ours = *on == Some(own) || (on.is_none() && of.is_some() && *of == agent && near);
+            ours.then(|| vec![span(format!("{}: \"{}\"", by.line(), text.line()), Role::You)])
+        }
+        What::Acted { by, act, attempt: (job, _), agent: of } if near && agent == Some(*of) => {
+            plain(format!("{} {} job {}", by.line(), act.as_str(), job.short()))
+        }
+        What::ProblemRaised { number, kind, agent: Some(of), .. } if near && agent == Some(*of) => {
+            plain(format!("p-{number} {} raised", kind.as_str()))
+        }
+        What::WatchStarted if near => Some(vec![span("the engine began to watch", Role::Doubt)]),
+        What::WatchPaused { .. } if near => Some(vec![span("nobody watched until here", Role::Doubt)]),
+        What::JournalGap { .. } if near => Some(vec![span("facts before this are lost", Role::Doubt)]),
+        _ => None,
+    }
+}
+
+/// How it will be over, for the border of its log.
+pub fn clears(problem: &Problem) -> String {
+    if problem.cleared.is_some() { "it is over".into() } else { format!("clears {}", problem.kind.clears()) }
+}
+
+/// True if the tasks of a problem are what its keys act on.
+pub fn is_of_tasks(problem: &Problem) -> bool {
+    Kind::OF_TASKS.contains(&problem.kind)
+}
+
+/// What a person can do, with the key that does it as it is bound.
+pub fn next_step(shared: &Shared, problem: &Problem) -> String {
+    // What the core says has the usual key in front.
+    let next = problem.next.line();
+    match next.strip_prefix("r: ") {
+        Some(rest) => format!("{}: {rest}", shared.key(Action::Again)),
+        None => next.into_string(),
+    }
+}
