@@ -94,6 +94,7 @@ impl Setup {
             keep: self.config.keep.time,
             keep_bytes: self.config.keep.bytes,
             breaker: self.config.breaker.clone(),
+            minimum_versions: self.config.minimum_versions.clone(),
             operator: self.config.operator.as_str().into(),
         }
     }

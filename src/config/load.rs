@@ -10,7 +10,7 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::secret::{SecretRef, is_secret_header};
 use super::units;
-use super::{Agent, Config, Console, Credentials, Fleet, Keep, Login, Watch};
+use super::{Agent, Config, Console, Credentials, Fleet, Login};
 use crate::domain::card::Dialect;
 
 /// One thing that is wrong with the configuration.
@@ -149,6 +149,7 @@ const TOP: &[&str] = &[
     "watch",
     "keep",
     "breaker",
+    "minimum_version",
     "notify",
     "registry",
     "fleet",
@@ -298,6 +299,7 @@ impl<'a> Reader<'a> {
         let keep = self.keep(keep);
         let breaker = self.table(top, "", "breaker").unwrap_or(&none);
         let breaker = self.breaker(breaker);
+        let minimum_versions = self.minimum_versions(top);
         let notify = self.table(top, "", "notify").unwrap_or(&none);
         let notify = self.notify(notify);
         let registry = self.table(top, "", "registry").unwrap_or(&none);
@@ -331,6 +333,7 @@ impl<'a> Reader<'a> {
             watch,
             keep,
             breaker,
+            minimum_versions,
             notify,
             power_loss_safe,
             registry,
@@ -370,29 +373,6 @@ impl<'a> Reader<'a> {
             ascii: self.flag_setting(table, "console", "ascii", false),
             mouse: self.flag_setting(table, "console", "mouse", true),
             zone: self.text_setting(table, "console", "zone", "UTC".into(), zone, String::clone),
-        }
-    }
-
-    fn watch(&mut self, table: &DeTable<'a>) -> Watch {
-        self.only(table, "watch", &["silent_after", "stalled_after"]);
-        let mut time = |key: &str, seconds: u64| {
-            let default = Duration::from_secs(seconds);
-            self.text_setting(table, "watch", key, default, units::duration, |time| {
-                units::show_duration(*time)
-            })
-        };
-        Watch { silent_after: time("silent_after", 30), stalled_after: time("stalled_after", 15) }
-    }
-
-    fn keep(&mut self, table: &DeTable<'a>) -> Keep {
-        self.only(table, "keep", &["time", "bytes"]);
-        let time = Duration::from_secs(30 * 24 * 3600);
-        Keep {
-            time: self.text_setting(table, "keep", "time", time, units::duration, |time| {
-                units::show_duration(*time)
-            }),
-            bytes: self
-                .text_setting(table, "keep", "bytes", 2 << 30, units::bytes, |size| units::show_bytes(*size)),
         }
     }
 

@@ -3,12 +3,14 @@
 //! Reading finds every fault at once and names its line. Secrets are references until they are used.
 
 mod breaker;
+mod keep;
 mod load;
 mod notify;
 mod registry;
 pub mod secret;
 mod sources;
 pub mod units;
+mod versions;
 
 pub(crate) use load::nearest;
 pub use load::{Fault, Faults, Origin, Setting, load, load_text};
@@ -23,6 +25,7 @@ use std::time::Duration;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::breaker::BreakerRules;
 use crate::domain::card::Dialect;
+use crate::domain::version::Minimum;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -40,6 +43,8 @@ pub struct Config {
     pub keep: Keep,
     /// When breakers open.
     pub breaker: BreakerRules,
+    /// The oldest versions that are wanted.
+    pub minimum_versions: Vec<Minimum>,
     /// Who hears of problems without looking.
     pub notify: Notify,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.

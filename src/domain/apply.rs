@@ -10,6 +10,7 @@ use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use super::message::{Fingerprint, text_hash};
 use super::problem::{Muted, Problem, Subject, Taken};
+use super::replicas::{Kin, Place};
 use super::state::{Changed, State};
 use super::time::At;
 
@@ -142,6 +143,8 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             listed: true,
             sources: Arc::default(),
             card: None,
+            kin: None,
+            server: None,
             card_since: At::ZERO,
             card_change: None,
             certificate_until: None,
@@ -162,6 +165,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
     }
     let Some(key) = state.agent_key(id) else { return };
     let Some(agent) = state.agents.get_mut(key) else { return };
+    let before = Place::of(agent);
     agent.seq = fact.seq;
     match &fact.what {
         What::AgentRelisted { spec, order } => {
@@ -173,10 +177,12 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
         What::AgentUnlisted => agent.listed = false,
         What::AgentNamed { name } => agent.name = name.clone(),
         What::CardSeen { card } => {
+            agent.kin = Kin::of(card);
             agent.card = Some(card.clone());
             agent.card_since = fact.at;
         }
         What::CertificateSeen { until } => agent.certificate_until = *until,
+        What::ServerSeen { server } => agent.server.clone_from(server),
         What::CardChanged { words } => agent.card_change = Some((fact.at, words.clone())),
         What::InterfaceChosen { interface } => agent.interface.clone_from(interface),
         What::DialectSettled { dialect } => agent.settled = Some(*dialect),
@@ -205,6 +211,8 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
         What::TextDisarmed { count } => agent.disarmed = agent.disarmed.saturating_add(*count),
         _ => {}
     }
+    let after = Place::of(agent);
+    state.replicas.moved(key, &before, &after);
     state.changes.push(Changed::Agent(key));
 }
 

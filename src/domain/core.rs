@@ -16,6 +16,7 @@ use super::input::{Input, Reply, Rules};
 use super::intent::{Receipt, Refusal};
 use super::message::Message;
 use super::problem::Kind;
+use super::replicas::Kin;
 use super::state::State;
 use super::task::TaskState;
 use super::text::Untrusted;
@@ -309,6 +310,9 @@ pub(super) struct Touched {
     pub agents: Vec<AgentKey>,
     pub attempts: Vec<AttemptKey>,
     pub sources: Vec<SourceKey>,
+    /// Agents whose version may be judged otherwise than before, and the replicas among which they are or were.
+    pub versions: Vec<AgentKey>,
+    pub kin: Vec<Kin>,
     pub console: bool,
 }
 
@@ -319,12 +323,18 @@ impl Touched {
         self.agents.dedup();
         self.attempts.sort_unstable();
         self.attempts.dedup();
+        self.versions.sort_unstable();
+        self.versions.dedup();
+        self.kin.sort_unstable();
+        self.kin.dedup();
     }
 
     fn clear(&mut self) {
         self.agents.clear();
         self.attempts.clear();
         self.sources.clear();
+        self.versions.clear();
+        self.kin.clear();
         self.console = false;
     }
 }
@@ -367,8 +377,25 @@ impl Turn<'_> {
     pub fn agent_fact(&mut self, key: AgentKey, what: What) {
         let Some(agent) = self.state().agent(key) else { return };
         let (id, seq) = (agent.id, agent.seq + 1);
+        let about_version = matches!(
+            what,
+            What::CardSeen { .. }
+                | What::AgentRelisted { .. }
+                | What::AgentUnlisted
+                | What::AgentNamed { .. }
+                | What::HealthChanged { .. }
+        );
+        let healthy = matches!(what, What::HealthChanged { .. });
+        let before = agent.kin.clone();
         self.record(Owner::Agent(id), seq, what);
         self.touched.agents.push(key);
+        if about_version {
+            self.touched.versions.push(key);
+        }
+        if about_version && !healthy {
+            let after = self.state().agent(key).and_then(|agent| agent.kin.clone());
+            self.touched.kin.extend(before.into_iter().chain(after));
+        }
     }
 
     pub fn job_fact(&mut self, job: super::id::JobId, what: What) {

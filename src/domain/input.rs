@@ -14,6 +14,7 @@ use super::message::Message;
 use super::task::{StreamEvent, TaskReport};
 use super::text::Untrusted;
 use super::time::At;
+use super::version::Minimum;
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -112,12 +113,14 @@ pub enum Outcome {
 }
 
 /// What response headers tell about a server, as far as decisions need it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ServerTraits {
     /// `X-Powered-By: Express`: the JavaScript SDK, where resubscribing on 0.3 is harmless.
     pub express: bool,
     /// When the certificate that it showed ends; none without TLS.
     pub certificate_until: Option<At>,
+    /// What it says of itself: `X-Powered-By`, else `Server`.
+    pub software: Option<Untrusted>,
 }
 
 /// What a step tells a waiting caller, once its facts are durable.
@@ -158,6 +161,8 @@ pub struct Rules {
     pub keep_bytes: u64,
     /// When breakers open.
     pub breaker: BreakerRules,
+    /// The oldest versions that are wanted.
+    pub minimum_versions: Vec<Minimum>,
     /// Who we are, for jobs of our own.
     pub operator: Arc<str>,
 }
@@ -172,6 +177,7 @@ impl Default for Rules {
             keep: Duration::from_secs(30 * 24 * 3600),
             keep_bytes: 2 << 30,
             breaker: BreakerRules::default(),
+            minimum_versions: Vec::new(),
             operator: Arc::from("operator"),
         }
     }

@@ -106,6 +106,10 @@ kinds! {
         "when its card offers JSON-RPC of A2A 1.0 or 0.3",
     CardChanged "card-changed" Info "An agent's card is another one than before."
         "an hour after the change",
+    AgentVersionOld "agent-version-old" Warn "An agent runs a version that is older than the configured minimum."
+        "when it runs that version or a newer one",
+    AgentVersionMixed "agent-version-mixed" Info "Replicas run two versions or more at once."
+        "when they all run one",
     ClockSkew "clock-skew" Info "An agent's clock differs from ours."
         "when it is right within fifteen seconds",
     JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused."

@@ -100,6 +100,7 @@ actions! {
     ViewProblems "problems" Move ["4"] "problems" "What is wrong, and the next step.",
     ViewWire "wire" Move [] "wire" "What was sent and received, as it was.",
     ViewSources "sources" Move [] "sources" "Where agents are found, and what cannot be read.",
+    ViewCandidates "candidates" Move [] "candidates" "Agents that the cards of others name; o adds one to the fleet.",
     ViewMessages "messages" Move [] "messages" "What this console has told you.",
     Views "views" Move ["v"] "views" "All views, with counts.",
     Command "command" Find [":"] "command" "A command; an id or a link pasted here goes there.",
@@ -169,6 +170,7 @@ impl Action {
                 | Self::ViewProblems
                 | Self::ViewWire
                 | Self::ViewSources
+                | Self::ViewCandidates
                 | Self::ViewMessages
         )
     }

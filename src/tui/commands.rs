@@ -6,6 +6,7 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use super::actions::Action;
 use super::model::Shared;
 use super::views::{View, problems::ProblemsView, tasks::TasksView};
+use crate::domain::replicas::By;
 use crate::domain::text::contains_ignore_case;
 
 /// A command with words behind it.
@@ -22,6 +23,11 @@ pub struct Command {
 /// Every command that takes words, or that has no key.
 pub const ALL: &[Command] = &[
     Command { name: "fleet", usage: "fleet NAME", doc: "Go to another fleet of the configuration." },
+    Command {
+        name: "group",
+        usage: "group WHAT",
+        doc: "Group the fleet: replicas, provider, version, region, framework, label NAME or none.",
+    },
     Command { name: "theme", usage: "theme NAME", doc: "dark, light or mono." },
     Command { name: "ascii", usage: "ascii on|off", doc: "Draw with ASCII alone." },
     Command {
@@ -40,6 +46,8 @@ pub enum Asked {
     Action(Action),
     /// Another fleet.
     Fleet(String),
+    /// The fleet is grouped by something else; none: it is asked by what.
+    Group(Option<By>),
     /// Another theme.
     Theme(String),
     /// ASCII alone, or not.
@@ -81,6 +89,15 @@ pub fn parse(text: &str) -> Asked {
         ("q" | "quit" | "exit", "") => Asked::Quit,
         ("suspend", "") => Asked::Suspend,
         ("fleet", name) if !name.is_empty() => Asked::Fleet(name.to_owned()),
+        ("group", "") => Asked::Group(None),
+        ("group", rest) => By::parse(rest).map_or_else(
+            || {
+                Asked::Wrong(
+                    "group replicas, provider, version, region, framework, label NAME or none".into(),
+                )
+            },
+            |by| Asked::Group(Some(by)),
+        ),
         ("theme", name) if ["dark", "light", "mono"].contains(&name) => Asked::Theme(name.to_owned()),
         ("theme", _) => Asked::Wrong("theme dark, theme light or theme mono".into()),
         ("mouse", rest) => {
@@ -194,6 +211,9 @@ mod tests {
             (":q", Asked::Quit),
             ("fleet prod-eu", Asked::Fleet("prod-eu".into())),
             ("fleet", Asked::Action(Action::ViewFleet)),
+            ("group version", Asked::Group(Some(By::Version))),
+            ("group label team", Asked::Group(Some(By::Label("team".into())))),
+            ("group", Asked::Group(None)),
             ("theme light", Asked::Theme("light".into())),
             ("theme pink", Asked::Wrong("theme dark, theme light or theme mono".into())),
             ("mouse off", Asked::Mouse(false)),

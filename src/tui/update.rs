@@ -10,7 +10,7 @@ use super::overlays::card::{About, Card};
 use super::overlays::prompt::{Prompt, Words};
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
-use super::views::{View, Wants, fleet, help, inbox, messages, problems, sources, tasks, wire};
+use super::views::{self, View, Wants, fleet, help, inbox, messages, problems, sources, tasks, wire};
 use crate::domain::detail::Detail;
 use crate::domain::fact::Owner;
 use crate::domain::id::JobId;
@@ -516,6 +516,7 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
                 say(model, Role::Warn, format!("there is no fleet {name}; {known}"));
             }
         }
+        Asked::Group(by) => acts::group(model, by),
         Asked::Theme(name) => {
             let theme = &model.shared.theme;
             model.shared.theme = Theme::load(&name, theme.depth, theme.is_ascii());
@@ -597,6 +598,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::ViewProblems => go_to(model, problems::ProblemsView::new()),
         Action::ViewWire => go_to(model, wire::WireView::new(None)),
         Action::ViewSources => go_to(model, sources::SourcesView::new()),
+        Action::ViewCandidates => go_to(model, views::candidates::CandidatesView::new()),
         Action::ViewMessages => go_to(model, messages::MessagesView::new()),
         Action::Views => model.overlays.push(Overlay::Menu(go::views(&model.shared))),
         Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.shared))),
@@ -651,7 +653,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
     }
 }
 
-fn go_to(model: &mut Model, view: impl Into<View>) {
+pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
     let view = view.into();
     if view.screen().word() == model.view.screen().word()
         && matches!(view, View::Fleet(_) | View::Inbox(_) | View::Problems(_))

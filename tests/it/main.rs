@@ -29,6 +29,7 @@ mod recordings;
 #[cfg(feature = "dns")]
 mod records;
 mod registry;
+mod replicas;
 mod simulator;
 mod sse;
 mod store;

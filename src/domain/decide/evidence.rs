@@ -66,6 +66,12 @@ fn push<T>(ring: &mut VecDeque<T>, most: usize, item: T) {
     ring.push_back(item);
 }
 
+/// How many of what happened within a window, and since a moment, is bad, and of how many.
+fn count(ring: &VecDeque<(At, bool)>, at: At, since: At, window: Duration, bad: bool) -> (u32, u32) {
+    let recent = ring.iter().filter(|(when, _)| *when > since && at.since(*when) < window);
+    recent.fold((0, 0), |(failed, of), (_, what)| (failed + u32::from(*what == bad), of + 1))
+}
+
 impl Evidence {
     /// A call succeeded or failed.
     pub fn call(&mut self, at: At, ok: bool) {
@@ -77,19 +83,23 @@ impl Evidence {
         push(&mut self.served, CALLS, (at, ok));
     }
 
+    /// How many of its last tasks failed, of how many that ended since then.
+    pub fn tasks_since(&self, at: At, since: At) -> (u32, u32) {
+        count(&self.tasks, at, since, TASKS_COUNT, true)
+    }
+
+    /// How many of its calls of the window failed, of how many since then.
+    pub fn calls_since(&self, at: At, since: At, window: Duration) -> (u32, u32) {
+        count(&self.served, at, since, window, false)
+    }
+
     /// Why its breaker must open, by what happened since it closed.
     pub fn opens(&self, at: At, since: At, rules: &BreakerRules) -> Option<Cause> {
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let count = |ring: &VecDeque<(At, bool)>, window: Duration, bad: bool| {
-            let recent = ring.iter().filter(|(when, _)| *when > since && at.since(*when) < window);
-            let all: Vec<bool> = recent.map(|(_, what)| *what == bad).collect();
-            (number(all.iter().filter(|bad| **bad).count()), number(all.len()))
-        };
-        let (failed, of) = count(&self.tasks, TASKS_COUNT, true);
+        let (failed, of) = self.tasks_since(at, since);
         if failed >= rules.tasks && failed * 100 >= of * rules.tasks_percent {
             return Some(Cause::TasksFailing { failed, of });
         }
-        let (failed, of) = count(&self.served, rules.window, false);
+        let (failed, of) = self.calls_since(at, since, rules.window);
         (failed >= rules.calls && failed * 100 >= of * rules.calls_percent).then_some(Cause::Failing(failed))
     }
 

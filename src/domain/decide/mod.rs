@@ -136,6 +136,8 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         },
         Intent::CheckTask { attempt } => watch::check(turn, attempt),
         Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
+        Intent::Keep { url, by } => fleet::keep(turn, &url, by),
+        Intent::Drop { agent, by } => fleet::drop_kept(turn, agent, by),
         Intent::Breaker { agent, to, by } => breaker::force(turn, agent, to, by),
         Intent::OnProblem { number, act, by } => problems::act(turn, number, act, by),
         Intent::Note { problem, agent, attempt, by, text } => {

@@ -53,6 +53,13 @@ pub trait Rows: Clone + Debug {
     /// The rows that a change is about.
     fn changed(&self, snapshot: &Snapshot, changed: Changed, rows: &mut Vec<Self::Key>);
 
+    /// The same for all changes of a publication.
+    fn all_changed(&self, snapshot: &Snapshot, changes: &[Changed], rows: &mut Vec<Self::Key>) {
+        for change in changes {
+            self.changed(snapshot, *change, rows);
+        }
+    }
+
     /// True if a row is there and is to be shown.
     fn shows(&self, snapshot: &Snapshot, key: Self::Key, order: &Order) -> bool;
 
@@ -201,9 +208,7 @@ impl<R: Rows> Listing<R> {
     /// Puts changed rows where they belong; tells which were touched.
     fn take(&mut self, snapshot: &Snapshot, changes: &[Changed], order: &Order) -> Vec<R::Key> {
         let mut touched = Vec::new();
-        for change in changes {
-            self.source.changed(snapshot, *change, &mut touched);
-        }
+        self.source.all_changed(snapshot, changes, &mut touched);
         let mut new = Vec::new();
         for key in &touched {
             let shown = self.source.shows(snapshot, *key, order);

@@ -2,9 +2,11 @@
 
 pub mod about;
 pub mod agent;
+pub mod candidates;
 pub mod conversation;
 pub mod facts;
 pub mod fleet;
+pub mod groups;
 pub mod help;
 pub mod inbox;
 pub mod listing;
@@ -156,6 +158,7 @@ views! {
     Problems problems::ProblemsView,
     Wire wire::WireView,
     Sources sources::SourcesView,
+    Candidates candidates::CandidatesView,
     Messages messages::MessagesView,
     Raw raw::RawView,
     Help help::HelpView,

@@ -2,6 +2,7 @@
 
 mod agent;
 mod tasks;
+mod versions;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +48,10 @@ pub(super) fn run(turn: &mut Turn) {
     for key in &touched.agents {
         about_agent(turn, *key);
     }
+    for key in &touched.versions {
+        versions::old(turn, *key);
+    }
+    versions::mixed(turn, &touched.kin);
     for key in &touched.sources {
         let found = about_source(turn, *key);
         settle(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
@@ -100,6 +105,8 @@ pub(super) fn resume(turn: &mut Turn) {
     for number in double {
         turn.watch_fact(What::ProblemCleared { number });
     }
+    let kin: Vec<_> = turn.state().replicas().groups().map(|(kin, _)| kin.clone()).collect();
+    versions::mixed(turn, &kin);
     for agent in agents {
         let attention: Vec<_> = turn.state().attention().of(agent).collect();
         let mut changed: BTreeSet<_> =
