@@ -1,6 +1,7 @@
 //! Benchmarks of Quarterdeck: one subcommand a row, ours and the reference in one call; see README.md.
 
 mod built;
+mod crowd;
 mod frame;
 mod frames;
 mod idle;
@@ -28,6 +29,8 @@ fn main() -> ExitCode {
         ["p4"] => lists::run(),
         ["p5"] => start::run(),
         ["p5-handler", program] => start::run_handler(program),
+        ["p7"] => crowd::run(),
+        ["crowd-fleet", agents, past, round] => crowd_fleet(agents, past, round),
         ["p6"] => idle::run(),
         // Parts that a row runs in processes of their own.
         ["memory-streams", port, count] => {
@@ -39,7 +42,7 @@ fn main() -> ExitCode {
         ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
-        _ => Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6".into()),
+        _ => Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6, p7".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -48,4 +51,8 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn crowd_fleet(agents: &str, past: &str, round: &str) -> Result<(), measure::Fault> {
+    crowd::serve(agents.parse()?, past.parse()?, std::time::Duration::from_millis(round.parse()?))
 }

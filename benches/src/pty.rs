@@ -1,6 +1,6 @@
 //! A program in a terminal of its own: what it writes, and when.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -19,6 +19,7 @@ const ROWS: NonZeroU16 = NonZeroU16::new(60).unwrap();
 /// A running program.
 pub struct Pty {
     _master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     begun: Instant,
     seen: Arc<Seen>,
@@ -52,6 +53,7 @@ impl Pty {
         command.env("COLORTERM", "truecolor");
         command.env("LANG", "C.UTF-8");
         let mut reader = pair.master.try_clone_reader()?;
+        let keys = pair.master.take_writer()?;
         let seen = Arc::<Seen>::default();
         let shared = seen.clone();
         let begun = Instant::now();
@@ -72,7 +74,7 @@ impl Pty {
                 }
             }
         });
-        Ok(Self { _master: pair.master, child, begun, seen })
+        Ok(Self { _master: pair.master, keys, child, begun, seen })
     }
 
     /// Its process.
@@ -96,6 +98,33 @@ impl Pty {
                 return Err(format!("never wrote {mark:?} but {shown:?}").into());
             }
             let waited = self.seen.more.wait_timeout(written, left);
+            written = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Presses a key, and waits until the title line of the view has these words; how long that took.
+    pub fn answer(&mut self, key: &str, title: &str) -> Result<Duration, Fault> {
+        let mut parser = vt100::Parser::new(ROWS, COLUMNS, 0);
+        // What was written before is taken in first, so that only the answer is waited for.
+        let before = self.seen.written.lock().unwrap_or_else(PoisonError::into_inner).bytes.clone();
+        parser.process(&before);
+        let mut known = before.len();
+        let pressed = Instant::now();
+        self.keys.write_all(key.as_bytes())?;
+        self.keys.flush()?;
+        let mut written = self.seen.written.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            parser.process(&written.bytes[known..]);
+            known = written.bytes.len();
+            let last = written.times.last().map_or(pressed, |(when, _)| *when);
+            let line = parser.screen().rows(0, COLUMNS.get()).nth(1).unwrap_or_default();
+            if line.contains(title) {
+                return Ok(last.saturating_duration_since(pressed));
+            }
+            if pressed.elapsed() > LONG {
+                return Err(format!("{key} never led to {title:?}: {line}").into());
+            }
+            let waited = self.seen.more.wait_timeout(written, Duration::from_secs(1));
             written = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }

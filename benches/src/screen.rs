@@ -64,6 +64,7 @@ impl Screen {
             bell: false,
             desktop: false,
             rings_from: quarterdeck::domain::problem::Severity::Bad,
+            objectives: Vec::new(),
             stage: false,
             tour: false,
             is_demo: false,

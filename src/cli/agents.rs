@@ -1,5 +1,6 @@
 //! `agents`: the fleet with its health, after a round of probes.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -8,9 +9,12 @@ use super::args::{Agents, Global};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, probed};
 use crate::domain::agent::{Agent, normalise_url};
+use crate::domain::candidates::Candidates;
 use crate::domain::cause::Cause;
 use crate::domain::discovery::SourceHealth;
+use crate::domain::id::AgentKey;
 use crate::domain::intent::Intent;
+use crate::domain::replicas::Kin;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
@@ -21,6 +25,10 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
         super::session::card_url(url)?;
     }
     let session = Session::open(&setup, &args.urls, &args.login, false).await?;
+    if let Err(failure) = change(&setup, &session, &args, out).await {
+        session.close(true).await;
+        return Err(failure);
+    }
     let snapshot = session.handle.snapshot();
     if !session.is_own() {
         // The running engine probes by itself; this is a fresh round.
@@ -33,8 +41,11 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
     let all = probed(&session.handle, (!args.urls.is_empty()).then_some(&keys), args.timeout).await;
     let snapshot = session.handle.snapshot();
     let rows = shown(&snapshot, &args.urls);
-    if out.is_json() {
-        let agents: Vec<Value> = rows.iter().map(|(_, agent)| row(agent)).collect();
+    if args.candidates {
+        print_candidates(&snapshot, out);
+    } else if out.is_json() {
+        let groups = groups(&snapshot);
+        let agents: Vec<Value> = rows.iter().map(|(key, agent)| row(agent, groups.get(key))).collect();
         out.document(&json!({ "agents": agents }));
     } else if rows.is_empty() {
         out.warn("no agents: name one by its URL, or configure a fleet (quarterdeck config example)");
@@ -47,12 +58,13 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
                     agent.name.line().into_string(),
                     agent.health.as_str().to_owned(),
                     dialect.unwrap_or_else(|| "–".into()),
+                    agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default(),
                     agent.spec.url.to_string(),
                     agent.cause.as_deref().map(Cause::to_string).unwrap_or_default(),
                 ]
             })
             .collect();
-        for line in table(&["AGENT", "STATE", "SPEAKS", "URL", "REASON"], &cells) {
+        for line in table(&["AGENT", "STATE", "SPEAKS", "VERSION", "URL", "REASON"], &cells) {
             out.row(&line);
         }
     }
@@ -77,8 +89,92 @@ fn shown<'s>(snapshot: &'s Snapshot, urls: &[String]) -> Vec<(crate::domain::id:
     rows
 }
 
+/// Adds and removes for good.
+async fn change(setup: &Setup, session: &Session, args: &Agents, out: &mut Printer) -> Result<(), Failure> {
+    let by = Untrusted::from(setup.config.operator.as_str());
+    for url in &args.add {
+        let intent = Intent::Keep { url: url.as_str().into(), by: by.clone() };
+        session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal))?;
+        out.warn(format!(
+            "{} is in the fleet from now on; --remove takes it out",
+            Untrusted::from(url.as_str())
+        ));
+    }
+    for wanted in &args.remove {
+        let snapshot = session.handle.snapshot();
+        let url = normalise_url(wanted);
+        let mut rows = snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+        let named = |agent: &Agent| *agent.name.line() == **wanted || normalise_url(&agent.spec.url) == url;
+        let Some((_, agent)) = rows.find(|(_, agent)| named(agent)) else {
+            let failure = Failure::usage(format!("there is no agent {wanted:?} in the fleet"));
+            return Err(failure.hint("quarterdeck agents names them"));
+        };
+        let intent = Intent::Drop { agent: agent.id, by: by.clone() };
+        session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal))?;
+        out.warn(format!("{} is no longer in the operator's list", Untrusted::from(wanted.as_str())));
+    }
+    Ok(())
+}
+
+/// Who is offered, and by whom.
+fn print_candidates(snapshot: &Snapshot, out: &mut Printer) {
+    let candidates = Candidates::of(snapshot.agents.iter());
+    let name = |key: &AgentKey| snapshot.agents.get(*key).map(|agent| agent.name.line().into_string());
+    let rows: Vec<_> = candidates
+        .iter()
+        .map(|one| {
+            let by: Vec<String> = one.by.iter().filter_map(name).collect();
+            (one.url, one.name.map(|name| name.line().into_string()), by)
+        })
+        .collect();
+    if out.is_json() {
+        let rows: Vec<Value> = rows
+            .iter()
+            .map(|(url, name, by)| json!({ "url": &**url, "name": name, "namedBy": by }))
+            .collect();
+        return out.document(&json!({ "candidates": rows }));
+    }
+    if rows.is_empty() {
+        return out.warn("no card names an agent that is not in the fleet");
+    }
+    let cells: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(url, name, by)| vec![url.to_string(), name.unwrap_or_else(|| "–".into()), by.join(", ")])
+        .collect();
+    for line in table(&["URL", "NAME", "NAMED BY"], &cells) {
+        out.row(&line);
+    }
+    out.warn("quarterdeck agents --add URL adds one for good");
+}
+
+/// What groups of replicas are called: by their card's name, numbered where several groups have one.
+fn groups(snapshot: &Snapshot) -> BTreeMap<AgentKey, String> {
+    let mut members: BTreeMap<&Kin, Vec<AgentKey>> = BTreeMap::new();
+    for (key, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
+        if let Some(kin) = &agent.kin {
+            members.entry(kin).or_default().push(key);
+        }
+    }
+    let mut groups: Vec<_> = members.into_values().filter(|keys| keys.len() > 1).collect();
+    groups.sort();
+    let mut taken: BTreeMap<String, u32> = BTreeMap::new();
+    let mut named = BTreeMap::new();
+    for keys in groups {
+        let card = keys.first().and_then(|key| snapshot.agents.get(*key)?.card.clone());
+        let base = card.map(|card| card.name.line().into_string()).unwrap_or_default();
+        let number = taken.entry(base.clone()).or_default();
+        *number += 1;
+        let name = if *number == 1 { base } else { format!("{base}~{number}") };
+        named.extend(keys.into_iter().map(|key| (key, name.clone())));
+    }
+    named
+}
+
 /// An agent in the shape that scripts rely on.
-fn row(agent: &Agent) -> Value {
+fn row(agent: &Agent, group: Option<&String>) -> Value {
+    let printable = |text: &str| Untrusted::from(text).line().into_string();
+    let labels: serde_json::Map<String, Value> =
+        agent.spec.labels.iter().map(|(key, value)| (printable(key), json!(printable(value)))).collect();
     let text = |text: &Untrusted| text.line().into_string();
     json!({
         "id": agent.id.to_string(),
@@ -90,5 +186,8 @@ fn row(agent: &Agent) -> Value {
         "reason": agent.cause.as_deref().map(Cause::to_string),
         "since": timestamp::format_at(agent.since),
         "breaker": agent.breaker.position.as_str(),
+        "version": agent.card.as_ref().map(|card| text(&card.version)),
+        "labels": labels,
+        "group": group,
     })
 }

@@ -215,6 +215,15 @@ pub struct Agents {
     /// Show these; they are added to the fleet for this run.
     #[arg(value_name = "URL")]
     pub urls: Vec<String>,
+    /// Show those that the cards of agents name and that are not in the fleet.
+    #[arg(long)]
+    pub candidates: bool,
+    /// Add an agent to the fleet for good; may be repeated.
+    #[arg(long, value_name = "URL")]
+    pub add: Vec<String>,
+    /// Remove one that was added for good, by its name or URL; may be repeated.
+    #[arg(long, value_name = "NAME|URL")]
+    pub remove: Vec<String>,
     #[command(flatten)]
     pub login: Login,
     /// How long the round of probes may take.

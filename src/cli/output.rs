@@ -81,6 +81,7 @@ impl Failure {
             | Cause::Unsupported(_)
             | Cause::Failing(_)
             | Cause::TasksFailing { .. }
+            | Cause::Outlier { .. }
             | Cause::Breaker(_)
             | Cause::Slow { .. } => (1, "A2ACLI_ERR_INTERNAL"),
         };

@@ -102,6 +102,8 @@ impl Setup {
             keep_bytes: self.config.keep.bytes,
             breaker: self.config.breaker.clone(),
             problems: self.config.problems.clone(),
+            objectives: self.fleet.objectives.clone(),
+            minimum_versions: self.config.minimum_versions.clone(),
             operator: self.config.operator.as_str().into(),
         }
     }

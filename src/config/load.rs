@@ -173,6 +173,7 @@ const TOP: &[&str] = &[
     "keep",
     "breaker",
     "problems",
+    "minimum_version",
     "notify",
     "registry",
     "fleet",
@@ -217,7 +218,6 @@ impl<'a> Reader<'a> {
         let text = match value.get_ref() {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.as_str().to_owned(),
-            DeValue::Float(number) => number.as_str().to_owned(),
             other => {
                 self.fault(at, &full, format!("is {}, not a string", other.type_str()));
                 return default;
@@ -333,6 +333,7 @@ impl<'a> Reader<'a> {
         let breaker = self.breaker(breaker);
         let problems = self.table(top, "", "problems").unwrap_or(&none);
         let problems = self.problems(problems);
+        let minimum_versions = self.minimum_versions(top);
         let notify = self.table(top, "", "notify").unwrap_or(&none);
         let notify = self.notify(notify);
         let registry = self.table(top, "", "registry").unwrap_or(&none);
@@ -368,6 +369,7 @@ impl<'a> Reader<'a> {
             keep,
             breaker,
             problems,
+            minimum_versions,
             notify,
             power_loss_safe,
             registry,

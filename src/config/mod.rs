@@ -13,6 +13,7 @@ pub mod secret;
 mod sources;
 pub mod taste;
 pub mod units;
+mod versions;
 mod watch;
 
 pub(crate) use crate::domain::text::nearest;
@@ -30,6 +31,7 @@ use crate::domain::breaker::BreakerRules;
 use crate::domain::card::Dialect;
 use crate::domain::objective::Objective;
 use crate::domain::problem_rules::ProblemRules;
+use crate::domain::version::Minimum;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -49,6 +51,8 @@ pub struct Config {
     pub breaker: BreakerRules,
     /// From when on something is a problem.
     pub problems: ProblemRules,
+    /// The oldest versions that are wanted.
+    pub minimum_versions: Vec<Minimum>,
     /// Who hears of problems without looking.
     pub notify: Notify,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.

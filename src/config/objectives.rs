@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use toml::de::DeTable;
+use toml::de::{DeTable, DeValue};
 
-use super::load::{Reader, join};
+use super::load::{Reader, Value, join};
 use super::units;
 use crate::domain::objective::Objective;
 
@@ -35,8 +35,6 @@ impl<'a> Reader<'a> {
             self.text_setting(row, full, key, None, parse, show)
         };
         let (skill, caller, agent) = (named("skill"), named("caller"), named("agent"));
-        let show_ok = |ok: &Option<u32>| ok.map_or_else(String::new, |ok| format!("{}.{}", ok / 10, ok % 10));
-        let ok = |text: &str| per_mille(text).map(Some);
         let show_p95 =
             |time: &Option<std::time::Duration>| time.map(units::show_duration).unwrap_or_default();
         let p95 = |text: &str| units::duration(text).map(Some);
@@ -44,8 +42,34 @@ impl<'a> Reader<'a> {
             skill,
             caller,
             agent,
-            ok: row.get("ok").and_then(|_| self.text_setting(row, full, "ok", None, ok, show_ok)),
+            ok: row.get("ok").and_then(|value| self.share(value, &join(full, "ok"))),
             p95: row.get("p95").and_then(|_| self.text_setting(row, full, "p95", None, p95, show_p95)),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// A per cent, as a number or as text.
+    fn share(&mut self, value: Value<'_, 'a>, key: &str) -> Option<u32> {
+        let at = value.span().start;
+        let text = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().to_owned(),
+            DeValue::Integer(number) => number.as_str().to_owned(),
+            DeValue::String(text) => text.to_string(),
+            other => {
+                self.fault(at, key, format!("is {}, not a per cent, as 99.5", other.type_str()));
+                return None;
+            }
+        };
+        match per_mille(&text) {
+            Ok(share) => {
+                self.set(key, format!("{}.{}", share / 10, share % 10), Some(at));
+                Some(share)
+            }
+            Err(what) => {
+                self.fault(at, key, what);
+                None
+            }
         }
     }
 }

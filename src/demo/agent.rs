@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::behaviour::{Behaviour, Fault};
 use super::scenario::AgentPart;
 use super::tasks::{Ears, Frame, Tasks};
-use crate::domain::card::{Card, Dialect, Offer, Skill};
+use crate::domain::card::{Card, Dialect, Offer, Peer, Skill};
 use crate::domain::id::{MessageId, Seed, TaskId};
 use crate::domain::message::{Content, Hints, Json, Message, Part, Role, text_hash};
 use crate::domain::task::{TaskReport, TaskState};
@@ -89,6 +89,7 @@ impl Mind {
     pub fn card(&self, url: &str) -> String {
         let hostile = self.part.behaviour == Behaviour::Hostile;
         let name = if hostile { format!("{}\u{202e}tob", self.part.name) } else { self.part.name.clone() };
+        let name = self.part.card.clone().unwrap_or(name);
         let description = if hostile {
             "The best offers.\u{1b}[2J\u{1b}[H\u{1b}[41mALL AGENTS DOWN\u{1b}[0m\u{1b}]0;ALL AGENTS DOWN\u{7}"
                 .to_owned()
@@ -115,6 +116,7 @@ impl Mind {
                 version: Some(self.dialect().as_str().into()),
                 tenant: None,
             }],
+            peers: self.part.peers.iter().map(|url| Peer { name: None, url: url.as_str().into() }).collect(),
             streaming: true,
             skills: skills.collect(),
             input_modes: vec!["text/plain".into()],

@@ -117,7 +117,13 @@ impl Fleet {
             dialect: None,
             // Known to be harmless here: the embedded servers replay nothing into their store.
             resubscribe: (agent.mind.part.behaviour == Behaviour::DropsMidEvent).then_some(true),
-            labels: Vec::new(),
+            labels: agent
+                .mind
+                .part
+                .labels
+                .iter()
+                .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
+                .collect(),
             capacity: None,
             probe_interval: None,
         });

@@ -1,5 +1,6 @@
 //! Scenario files: who plays, what they want, and when what happens.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -73,6 +74,15 @@ pub struct AgentPart {
     /// Its own version.
     #[serde(default = "default_version")]
     pub version: String,
+    /// The name in its card, if it is not its own: agents of one card are replicas.
+    #[serde(default)]
+    pub card: Option<String>,
+    /// What the configuration would say of it.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// URLs of others that its card names as peers.
+    #[serde(default)]
+    pub peers: Vec<String>,
 }
 
 fn default_dialect() -> String {
@@ -252,6 +262,9 @@ impl Scenario {
             result: None,
             delegates: Vec::new(),
             version: default_version(),
+            card: None,
+            labels: BTreeMap::new(),
+            peers: Vec::new(),
         };
         Self {
             title: format!("{agents} agents at work."),

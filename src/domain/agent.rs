@@ -7,6 +7,7 @@ use super::breaker::Breaker;
 use super::card::{Card, Dialect, Interface};
 use super::cause::Cause;
 use super::id::AgentId;
+use super::replicas::Kin;
 use super::text::Untrusted;
 use super::time::At;
 
@@ -42,6 +43,8 @@ pub enum Source {
     Demo,
     /// A source of agents alone.
     Discovery,
+    /// The operator added it for good.
+    Kept,
 }
 
 impl Source {
@@ -52,6 +55,7 @@ impl Source {
             Self::CommandLine => "command line",
             Self::Demo => "demo",
             Self::Discovery => "discovery",
+            Self::Kept => "operator's list",
         }
     }
 }
@@ -125,6 +129,10 @@ pub struct Agent {
     pub sources: Arc<[Arc<str>]>,
     /// The last card that could be read.
     pub card: Option<Arc<Card>>,
+    /// What that card has in common with those of its replicas.
+    pub kin: Option<Kin>,
+    /// What its server says of itself.
+    pub server: Option<Untrusted>,
     /// When that card was first seen.
     pub card_since: At,
     /// What it changed, and when; none if it is the first.

@@ -9,7 +9,8 @@ use super::fact::{Fact, Owner, What};
 use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
 use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use super::message::{Fingerprint, text_hash};
-use super::problem::{Muted, Problem, Subject, Taken};
+use super::problem::{Kind, Muted, Problem, Subject, Taken};
+use super::replicas::{Kin, Place};
 use super::state::{Changed, State};
 use super::task::CancelMark;
 use super::time::At;
@@ -30,14 +31,19 @@ fn apply_to_watch(state: &mut State, fact: &Fact) {
     match &fact.what {
         What::ProblemRaised { number, kind, agent, source, text, next, .. } => {
             let agent = agent.and_then(|id| state.agent_key(id));
+            let objective = source.clone().filter(|_| *kind == Kind::ObjectiveMissed);
             let source = source.as_deref().and_then(|name| state.source_key(name));
-            let subject = Subject::of(*kind, agent, source);
+            let subject = match &objective {
+                Some(name) => Subject::objective(name),
+                None => Subject::of(*kind, agent, source),
+            };
             state.last_problem = state.last_problem.max(*number);
             state.insert_problem(Problem {
                 number: *number,
                 kind: *kind,
                 subject,
                 agent: subject.one(),
+                objective,
                 text: text.clone(),
                 next: next.clone(),
                 since: fact.at,
@@ -139,6 +145,8 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             listed: true,
             sources: Arc::default(),
             card: None,
+            kin: None,
+            server: None,
             card_since: At::ZERO,
             card_change: None,
             certificate_until: None,
@@ -159,6 +167,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
     }
     let Some(key) = state.agent_key(id) else { return };
     let Some(agent) = state.agents.get_mut(key) else { return };
+    let before = Place::of(agent);
     agent.seq = fact.seq;
     match &fact.what {
         What::AgentRelisted { spec, order } => {
@@ -170,10 +179,12 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
         What::AgentUnlisted => agent.listed = false,
         What::AgentNamed { name } => agent.name = name.clone(),
         What::CardSeen { card } => {
+            agent.kin = Kin::of(card);
             agent.card = Some(card.clone());
             agent.card_since = fact.at;
         }
         What::CertificateSeen { until } => agent.certificate_until = *until,
+        What::ServerSeen { server } => agent.server.clone_from(server),
         What::CardChanged { words } => agent.card_change = Some((fact.at, words.clone())),
         What::InterfaceChosen { interface } => agent.interface.clone_from(interface),
         What::DialectSettled { dialect } => agent.settled = Some(*dialect),
@@ -202,6 +213,8 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
         What::TextDisarmed { count } => agent.disarmed = agent.disarmed.saturating_add(*count),
         _ => {}
     }
+    let after = Place::of(agent);
+    state.replicas.moved(key, &before, &after);
     state.changes.push(Changed::Agent(key));
 }
 

@@ -60,6 +60,14 @@ pub struct BreakerRules {
     pub tasks: u32,
     /// and such a share of them, in per cent, open it.
     pub tasks_percent: u32,
+    /// One that does far worse than its replicas is given nothing while they do its work.
+    pub outliers: bool,
+    /// So many of its last 20 tasks, or of its calls of the window, failed at least,
+    pub outlier_failed: u32,
+    /// of so many at least, and as many of theirs are known,
+    pub outlier_volume: u32,
+    /// and its share of failed ones is so many points, in per cent, above theirs.
+    pub outlier_points: u32,
     /// It stays open so long; twice as long each time that the trial fails, up to ten minutes.
     pub open_for: Duration,
 }
@@ -73,6 +81,10 @@ impl Default for BreakerRules {
             window: Duration::from_secs(60),
             tasks: 8,
             tasks_percent: 75,
+            outliers: true,
+            outlier_failed: 5,
+            outlier_volume: 10,
+            outlier_points: 30,
             open_for: Duration::from_secs(30),
         }
     }

@@ -85,6 +85,15 @@ pub struct Skill {
     pub output_modes: Vec<Untrusted>,
 }
 
+/// Another agent that a card names: to be offered to the operator, never called by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// What the card calls it.
+    pub name: Option<Untrusted>,
+    /// Where it is said to be: `http` or `https`, without credentials, in one spelling.
+    pub url: Arc<str>,
+}
+
 /// One way to prove who is calling.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SecurityScheme {
@@ -117,6 +126,12 @@ pub struct Card {
     pub extended_card: bool,
     /// Protocol extensions, by URI.
     pub extensions: Vec<Untrusted>,
+    /// Where it runs, if it says so (`metadata.region`, or in the params of an extension).
+    pub region: Option<Untrusted>,
+    /// What it is made with, if it says so (`metadata.framework`, or in the params of an extension).
+    pub framework: Option<Untrusted>,
+    /// Other agents that it names as those it works with.
+    pub peers: Vec<Peer>,
     /// What it offers to do.
     pub skills: Vec<Skill>,
     /// Media types that it takes.
@@ -189,6 +204,9 @@ impl Card {
             push_notifications: false,
             extended_card: false,
             extensions: Vec::new(),
+            region: None,
+            framework: None,
+            peers: Vec::new(),
             skills: Vec::new(),
             input_modes: Vec::new(),
             output_modes: Vec::new(),

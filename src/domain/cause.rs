@@ -117,6 +117,21 @@ pub enum Cause {
         /// Of so many that ended.
         of: u32,
     },
+    /// It does far worse than its replicas.
+    Outlier {
+        /// Failed ones of its own,
+        failed: u32,
+        /// of so many.
+        of: u32,
+        /// Failed ones of its replicas,
+        others_failed: u32,
+        /// of so many.
+        others_of: u32,
+        /// How many replicas it was compared with.
+        replicas: u32,
+        /// Tasks were compared; else calls.
+        tasks: bool,
+    },
     /// Its breaker lets nothing through, and why.
     Breaker(Untrusted),
     /// Its card answers, and the interface that the card names does not.
@@ -217,6 +232,9 @@ impl Cause {
             Self::TasksFailing { .. } => {
                 "see its failed tasks and what changed before; send no work there until it is well"
             }
+            Self::Outlier { .. } => {
+                "compare it with its replicas: version, host, what it depends on; it is tried again by itself"
+            }
             Self::Breaker(_) => "it is tried again by itself; `quarterdeck breaker NAME close` closes it now",
             Self::Interface(cause) => cause.next_step(),
             Self::Failing(_) => "see the failed calls in the wire view",
@@ -264,6 +282,15 @@ impl fmt::Display for Cause {
                 write!(f, "all of its last {of} tasks failed")
             }
             Self::TasksFailing { failed, of } => write!(f, "{failed} of its last {of} tasks failed"),
+            Self::Outlier { failed, of, others_failed, others_of, replicas, tasks } => {
+                let what = if *tasks { "tasks" } else { "calls" };
+                let replicas = if *replicas == 1 {
+                    "its replica".to_owned()
+                } else {
+                    format!("its {replicas} replicas")
+                };
+                write!(f, "it fails {failed} of {of} {what}; {replicas} {others_failed} of {others_of}")
+            }
             Self::Breaker(why) => write!(f, "{why}"),
             Self::Interface(cause) => write!(f, "its card answers, its interface does not: {cause}"),
             Self::Failing(failed) => write!(f, "{failed} of its last 20 calls failed"),

@@ -19,6 +19,7 @@ use super::intent::{Receipt, Refusal};
 use super::message::Message;
 use super::metrics::{Histogram, Metrics, Minute};
 use super::problem::Kind;
+use super::replicas::Kin;
 use super::state::State;
 use super::task::TaskState;
 use super::text::Untrusted;
@@ -167,6 +168,8 @@ pub(super) enum Timer {
     Breaker(AgentKey),
     /// A problem is heard of again.
     Mute(u32),
+    /// Look how objectives stand.
+    Objectives,
     /// Forget what is older than the rules keep.
     Retention,
 }
@@ -353,6 +356,9 @@ pub(super) struct Touched {
     pub agents: Vec<AgentKey>,
     pub attempts: Vec<AttemptKey>,
     pub sources: Vec<SourceKey>,
+    /// Agents whose version may be judged otherwise than before, and the replicas among which they are or were.
+    pub versions: Vec<AgentKey>,
+    pub kin: Vec<Kin>,
     pub console: bool,
 }
 
@@ -363,12 +369,18 @@ impl Touched {
         self.agents.dedup();
         self.attempts.sort_unstable();
         self.attempts.dedup();
+        self.versions.sort_unstable();
+        self.versions.dedup();
+        self.kin.sort_unstable();
+        self.kin.dedup();
     }
 
     fn clear(&mut self) {
         self.agents.clear();
         self.attempts.clear();
         self.sources.clear();
+        self.versions.clear();
+        self.kin.clear();
         self.console = false;
     }
 }
@@ -417,8 +429,25 @@ impl Turn<'_> {
     pub fn agent_fact(&mut self, key: AgentKey, what: What) {
         let Some(agent) = self.state().agent(key) else { return };
         let (id, seq) = (agent.id, agent.seq + 1);
+        let about_version = matches!(
+            what,
+            What::CardSeen { .. }
+                | What::AgentRelisted { .. }
+                | What::AgentUnlisted
+                | What::AgentNamed { .. }
+                | What::HealthChanged { .. }
+        );
+        let healthy = matches!(what, What::HealthChanged { .. });
+        let before = agent.kin.clone();
         self.record(Owner::Agent(id), seq, what);
         self.touched.agents.push(key);
+        if about_version {
+            self.touched.versions.push(key);
+        }
+        if about_version && !healthy {
+            let after = self.state().agent(key).and_then(|agent| agent.kin.clone());
+            self.touched.kin.extend(before.into_iter().chain(after));
+        }
     }
 
     pub fn job_fact(&mut self, job: super::id::JobId, what: What) {

@@ -230,6 +230,16 @@ pub enum What {
         /// All that name it now.
         sources: Vec<Arc<str>>,
     },
+    /// An operator added it for good.
+    AgentAdded {
+        /// Who.
+        by: Untrusted,
+    },
+    /// An operator took it out of what was added for good.
+    AgentRemoved {
+        /// Who.
+        by: Untrusted,
+    },
     /// It left the fleet.
     AgentUnlisted,
     /// It has another name.
@@ -246,6 +256,11 @@ pub enum What {
     CertificateSeen {
         /// When it ends; none if it uses TLS no longer.
         until: Option<At>,
+    },
+    /// Its server says something else of itself than before.
+    ServerSeen {
+        /// `uvicorn`, `Express`
+        server: Option<Untrusted>,
     },
     /// What the card that was just read changed, in words.
     CardChanged {

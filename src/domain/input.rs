@@ -11,10 +11,12 @@ use super::discovery::{News, SourceSpec};
 use super::id::CallId;
 use super::intent::Intent;
 use super::message::Message;
+use super::objective::Objective;
 use super::problem_rules::ProblemRules;
 use super::task::{StreamEvent, TaskReport};
 use super::text::Untrusted;
 use super::time::At;
+use super::version::Minimum;
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -126,12 +128,14 @@ pub struct Post {
 }
 
 /// What response headers tell about a server, as far as decisions need it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ServerTraits {
     /// `X-Powered-By: Express`: the JavaScript SDK, where resubscribing on 0.3 is harmless.
     pub express: bool,
     /// When the certificate that it showed ends; none without TLS.
     pub certificate_until: Option<At>,
+    /// What it says of itself: `X-Powered-By`, else `Server`.
+    pub software: Option<Untrusted>,
 }
 
 /// What a step tells a waiting caller, once its facts are durable.
@@ -174,6 +178,10 @@ pub struct Rules {
     pub breaker: BreakerRules,
     /// From when on something is a problem.
     pub problems: ProblemRules,
+    /// How well work should go.
+    pub objectives: Vec<Objective>,
+    /// The oldest versions that are wanted.
+    pub minimum_versions: Vec<Minimum>,
     /// Who we are, for jobs of our own.
     pub operator: Arc<str>,
 }
@@ -189,6 +197,8 @@ impl Default for Rules {
             keep_bytes: 2 << 30,
             breaker: BreakerRules::default(),
             problems: ProblemRules::default(),
+            objectives: Vec::new(),
+            minimum_versions: Vec::new(),
             operator: Arc::from("operator"),
         }
     }

@@ -60,6 +60,20 @@ pub enum Intent {
         /// In the order typed.
         specs: Vec<AgentSpec>,
     },
+    /// Add an agent for good: it stays in the fleet until somebody removes it.
+    Keep {
+        /// Where its card is, or its origin.
+        url: Arc<str>,
+        /// Who.
+        by: Untrusted,
+    },
+    /// Remove an agent that was added for good; it leaves unless somebody else names it too.
+    Drop {
+        /// The agent.
+        agent: AgentId,
+        /// Who.
+        by: Untrusted,
+    },
     /// Open or close an agent's breaker by hand, or leave it to itself.
     Breaker {
         /// The agent.
@@ -130,6 +144,8 @@ impl Intent {
             | Self::Cancel { .. }
             | Self::Resend { .. }
             | Self::PresumeLost { .. }
+            | Self::Keep { .. }
+            | Self::Drop { .. }
             | Self::Breaker { .. }
             | Self::OnProblem { .. }
             | Self::Note { .. } => true,

@@ -1,5 +1,7 @@
 //! Faults that the console finds: each with its subject, since when, and the next step.
 
+use std::sync::Arc;
+
 use super::id::{AgentKey, SourceKey};
 use super::job::{Attempt, Phase};
 use super::task::{CancelMark, Verdict};
@@ -39,14 +41,22 @@ pub enum Subject {
     Source(SourceKey),
     /// A host with several agents, by the first of them that was known.
     Host(AgentKey),
+    /// An objective, by the hash of its name.
+    Objective(u32),
 }
 
 impl Subject {
+    /// An objective, by its name.
+    pub fn objective(name: &str) -> Self {
+        let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        Self::Objective(name.bytes().fold(0x811c_9dc5, mix))
+    }
+
     /// The agent by which it is kept: itself, or the first of a host.
     pub fn agent(self) -> Option<AgentKey> {
         match self {
             Self::Agent(key) | Self::Host(key) => Some(key),
-            Self::Console | Self::Source(_) => None,
+            Self::Console | Self::Source(_) | Self::Objective(_) => None,
         }
     }
 
@@ -64,7 +74,7 @@ impl Subject {
     pub fn one(self) -> Option<AgentKey> {
         match self {
             Self::Agent(key) => Some(key),
-            Self::Console | Self::Source(_) | Self::Host(_) => None,
+            Self::Console | Self::Source(_) | Self::Host(_) | Self::Objective(_) => None,
         }
     }
 }
@@ -140,8 +150,14 @@ kinds! {
         "when it has a fifth less than it takes",
     NotSpoken "agent-not-spoken" Info "An agent is reachable but offers nothing that this console speaks."
         "when its card offers JSON-RPC of A2A 1.0 or 0.3",
+    ObjectiveMissed "objective-missed" Bad "Work goes far worse than its objective allows, now and over the last hour."
+        "when the last five minutes are as the objective allows",
     CardChanged "card-changed" Info "An agent's card is another one than before."
         "an hour after the change",
+    AgentVersionOld "agent-version-old" Warn "An agent runs a version that is older than the configured minimum."
+        "when it runs that version or a newer one",
+    AgentVersionMixed "agent-version-mixed" Info "Replicas run two versions or more at once."
+        "when they all run one",
     ClockSkew "clock-skew" Info "An agent's clock differs from ours."
         "when it is right within fifteen seconds",
     JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused."
@@ -187,6 +203,8 @@ pub struct Problem {
     pub subject: Subject,
     /// The agent it is about, if there is one.
     pub agent: Option<AgentKey>,
+    /// The name of the objective it is about, if there is one.
+    pub objective: Option<Arc<str>>,
     /// In words, without the name of the subject.
     pub text: Untrusted,
     /// What a person can do, in words.

@@ -13,6 +13,7 @@ use super::id::{
 };
 use super::job::{Attempt, Job, Phase};
 use super::problem::{Kind, Problem, Subject};
+use super::replicas::{Group, Place as Standing, Replicas};
 use super::slab::Slab;
 use super::task::TaskState;
 
@@ -59,6 +60,8 @@ pub struct State {
     pub(super) problem_numbers: BTreeMap<u32, ProblemKey>,
     pub(super) source_names: BTreeMap<Arc<str>, SourceKey>,
     pub(super) raised: BTreeMap<(Kind, Subject), ProblemKey>,
+    /// Listed agents by what their cards have in common.
+    pub(super) replicas: Replicas,
     pub(super) changes: Vec<Changed>,
 }
 
@@ -91,6 +94,17 @@ impl State {
     /// The sources of agents, in the order configured.
     pub fn sources(&self) -> &Slab<SourceKey, SourceRow> {
         &self.sources
+    }
+
+    /// The listed agents by what their cards have in common.
+    pub fn replicas(&self) -> &Replicas {
+        &self.replicas
+    }
+
+    /// The replicas of an agent, itself among them.
+    pub fn replicas_of(&self, key: AgentKey) -> Option<&Group> {
+        let agent = self.agents.get(key).filter(|agent| agent.listed)?;
+        self.replicas.group(agent.kin.as_ref()?)
     }
 
     /// A source of agents by its name.
@@ -173,6 +187,15 @@ impl State {
         self.raised.get(&(kind, subject)).copied()
     }
 
+    /// Whom the open problems of a kind are about.
+    pub fn raised_of(&self, kind: Kind) -> impl Iterator<Item = Subject> + '_ {
+        let from = (kind, Subject::Console);
+        self.raised
+            .range(from..)
+            .take_while(move |((of, _), _)| *of == kind)
+            .map(|((_, subject), _)| *subject)
+    }
+
     /// True if there is no open problem at all.
     pub fn raises_nothing(&self) -> bool {
         self.raised.is_empty()
@@ -205,7 +228,9 @@ impl State {
         for mut agent in rows.agents {
             let id = agent.id;
             agent.counts = Counts::default();
+            let standing = Standing::of(&agent);
             let key = state.agents.insert(agent);
+            state.replicas.moved(key, &Standing::nowhere(), &standing);
             state.agent_ids.insert(id, key);
         }
         for (job, attempts) in rows.jobs {
@@ -221,6 +246,9 @@ impl State {
         }
         for row in rows.problems {
             let subject = match (row.source, row.agent) {
+                (Some(name), _) if row.problem.kind == Kind::ObjectiveMissed => {
+                    Some(Subject::objective(&name))
+                }
                 (Some(source), _) => state.source_key(&source).map(Subject::Source),
                 (None, Some(agent)) => {
                     state.agent_key(agent).map(|key| Subject::of(row.problem.kind, Some(key), None))

@@ -249,6 +249,7 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
                         Subject::Source(key) => {
                             state.sources().get(key).map(|source| source.spec.name.clone())
                         }
+                        Subject::Objective(_) => problem.objective.clone(),
                         Subject::Agent(_) | Subject::Host(_) | Subject::Console => None,
                     };
                     let agent = problem.subject.agent().and_then(agent_id);

@@ -48,6 +48,13 @@ enum Profile {
     Anybody,
 }
 
+/// What a server says of itself, cut to what a screen can show.
+fn software(headers: &HeaderMap) -> Option<Untrusted> {
+    let said = headers.get("x-powered-by").or_else(|| headers.get(http::header::SERVER))?;
+    let text = Untrusted::from(&*String::from_utf8_lossy(said.as_bytes())).headline(80);
+    (!text.is_empty()).then_some(text)
+}
+
 /// A card that was asked for.
 #[derive(Debug)]
 pub struct CardAnswer {
@@ -213,6 +220,7 @@ impl Net {
                 .extensions()
                 .get::<reqwest::tls::TlsInfo>()
                 .and_then(certificate_until),
+            software: software(response.headers()),
         };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             access.refused(url);
@@ -342,7 +350,7 @@ impl Net {
         }
         let begun = Instant::now();
         let answer = self.exchange(access, line, Method::GET, url.clone(), headers, None, left).await?;
-        let (took, server, status) = (answer.took, answer.server, answer.status);
+        let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
             return Ok(CardAnswer { card: None, text: None, took, server });
@@ -401,7 +409,7 @@ impl Net {
         let url = interface_url(url)?;
         let headers = rpc_headers(headers, "text/event-stream, application/json");
         let answer = self.exchange(access, line, Method::POST, url, headers, Some(body), limit).await?;
-        let (took, server, status) = (answer.took, answer.server, answer.status);
+        let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
         let kind = answer.response.headers().get(CONTENT_TYPE).map(header_text).unwrap_or_default();
         if status.is_success() && kind.to_ascii_lowercase().starts_with("text/event-stream") {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());

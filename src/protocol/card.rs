@@ -1,7 +1,7 @@
 //! Agent cards of 1.0, of 0.3, and of both at once.
 
 use super::json::{Object, Writer, string};
-use super::malformed;
+use super::{malformed, peers};
 use crate::domain::card::{Card, Offer, SecurityScheme, Skill};
 use crate::domain::cause::Cause;
 use crate::domain::message::text_hash;
@@ -23,6 +23,7 @@ pub fn decode(body: &str) -> Result<Card, Cause> {
     let capabilities = card.object("capabilities").unwrap_or_default();
     let offers = offers(&card);
     let provider = card.object("provider");
+    let (region, framework) = peers::traits(&card);
     Ok(Card {
         name: text(&card, "name"),
         description: text(&card, "description"),
@@ -34,6 +35,9 @@ pub fn decode(body: &str) -> Result<Card, Cause> {
         extended_card: capabilities.flag("extendedAgentCard")
             || card.flag("supportsAuthenticatedExtendedCard"),
         extensions: capabilities.objects("extensions").iter().filter_map(|e| e.filled("uri")).collect(),
+        region,
+        framework,
+        peers: peers::read(&card),
         skills: card.objects("skills").iter().map(skill).collect(),
         input_modes: card.texts("defaultInputModes"),
         output_modes: card.texts("defaultOutputModes"),
@@ -232,6 +236,12 @@ pub fn encode(card: &Card) -> String {
         Writer::new().flag("streaming", card.streaming).flag("pushNotifications", card.push_notifications);
     if card.extended_card {
         capabilities = capabilities.flag("extendedAgentCard", true);
+    }
+    if !card.peers.is_empty() {
+        let peers = card.peers.iter().map(|peer| Writer::new().text("url", &peer.url).end());
+        let params = Writer::new().list("peers", peers).end();
+        let extension = Writer::new().text("uri", "urn:quarterdeck:peers").raw("params", &params).end();
+        capabilities = capabilities.list("extensions", [extension]);
     }
     let skills = card.skills.iter().map(|skill| {
         Writer::new()

@@ -20,6 +20,7 @@ pub mod catalog;
 pub mod error;
 pub mod json;
 pub mod jsonrpc;
+pub mod peers;
 pub mod question;
 pub mod registry;
 mod scan;

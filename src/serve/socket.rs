@@ -352,7 +352,9 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
                 key,
                 snapshot.problems.get(key).map(|problem| {
                     let problem_row = problem.clone();
-                    let mut row = ProblemRow { problem: problem_row, agent: None, source: None }.put();
+                    let mut row =
+                        ProblemRow { source: problem.objective.clone(), problem: problem_row, agent: None }
+                            .put();
                     if let Some(agent) = problem.subject.agent() {
                         row = with(row, "agent_key", &agent.0.to_string());
                     }

@@ -101,6 +101,7 @@ actions! {
     ViewPulse "pulse" Move [] "pulse" "The pulse of the fleet: agents over time, the worst first.",
     ViewWire "wire" Move [] "wire" "What was sent and received, as it was.",
     ViewSources "sources" Move [] "sources" "Where agents are found, and what cannot be read.",
+    ViewCandidates "candidates" Move [] "candidates" "Agents that the cards of others name; o adds one to the fleet.",
     ViewMessages "messages" Move [] "messages" "What this console has told you.",
     Views "views" Move ["v"] "views" "All views, with counts.",
     Command "command" Find [":"] "command" "A command; an id or a link pasted here goes there.",
@@ -109,6 +110,7 @@ actions! {
     PrevMatch "previous-match" Find ["N"] "before" "In a text: the match before.",
     Faults "faults-only" Find ["z", "ctrl-z"] "faults" "Only what is wrong or in doubt.",
     Wide "wide" Find ["w"] "wide" "All columns.",
+    Group "group" Find [] "group" "Group the fleet: by replicas, provider, version, region, framework or a label.",
     Time "time" Find ["t"] "time" "The stretch of time that every view speaks of, and what it is compared with.",
     Hold "hold" Find ["p"] "hold" "Hold the screen still, and go on; watching goes on.",
     Details "details" Understand ["d"] "details" "Details of the row, on and off.",
@@ -174,6 +176,7 @@ impl Action {
                 | Self::ViewPulse
                 | Self::ViewWire
                 | Self::ViewSources
+                | Self::ViewCandidates
                 | Self::ViewMessages
         )
     }

@@ -1,19 +1,22 @@
 //! What the letters that act open: cards and the composer, about what is under the cursor.
 
 use super::actions::Action;
+use super::going::go_to;
 use super::model::{Cmd, Model};
 use super::overlays::Overlay;
 use super::overlays::card::{About, Card};
 use super::overlays::composer::{Composer, Draft, For};
 use super::overlays::prompt::{Prompt, Words};
-use super::overlays::service;
+use super::overlays::{go, service};
 use super::theme::Role;
 use super::update::{open, say};
+use super::views::fleet::FleetView;
 use super::views::{Target, View, inbox, raw};
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
 use crate::domain::message::{Content, Part, Role as Speaker};
 use crate::domain::problem::{Problem, ProblemAct};
+use crate::domain::replicas::By;
 use crate::domain::text::Untrusted;
 
 pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
@@ -155,6 +158,15 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
         on_problem(model, cmds, number, ProblemAct::Take, words);
     }
     true
+}
+
+/// Groups the fleet by something else, or asks by what.
+pub(super) fn group(model: &mut Model, by: Option<By>) {
+    let Some(by) = by else { return model.overlays.push(Overlay::Menu(go::groups(&model.shared))) };
+    go_to(model, FleetView::new());
+    if let View::Fleet(fleet) = &mut model.view {
+        fleet.group(by);
+    }
 }
 
 /// Opens what can be done to an agent as a whole.

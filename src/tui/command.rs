@@ -128,6 +128,12 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
+        Intent::Keep { url, .. } => format!("quarterdeck{flags} agents --add={}", quoted(url)),
+        Intent::Drop { agent, .. } => {
+            let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
+            let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
+            format!("quarterdeck{flags} agents --remove={agent}")
+        }
         Intent::Breaker { agent, to, .. } => {
             let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();

@@ -7,6 +7,7 @@ use super::actions::Action;
 use super::model::Shared;
 use super::views::{View, problems::ProblemsView, tasks::TasksView};
 use super::window::Before;
+use crate::domain::replicas::By;
 use crate::domain::text::contains_ignore_case;
 
 /// A command with words behind it.
@@ -23,6 +24,11 @@ pub struct Command {
 /// Every command that takes words, or that has no key.
 pub const ALL: &[Command] = &[
     Command { name: "fleet", usage: "fleet NAME", doc: "Go to another fleet of the configuration." },
+    Command {
+        name: "group",
+        usage: "group WHAT",
+        doc: "Group the fleet: replicas, provider, version, region, framework, label NAME or none.",
+    },
     Command {
         name: "time",
         usage: "time 30m|02:50..03:10",
@@ -55,6 +61,8 @@ pub enum Asked {
     Time(String),
     /// Another comparison.
     Was(Before),
+    /// The fleet is grouped by something else; none: it is asked by what.
+    Group(Option<By>),
     /// Another theme.
     Theme(String),
     /// ASCII alone, or not.
@@ -106,6 +114,15 @@ pub fn parse(text: &str) -> Asked {
         ("was", "day") => Asked::Was(Before::Day),
         ("was", "week") => Asked::Was(Before::Week),
         ("was", _) => Asked::Wrong("was hour, was day or was week".into()),
+        ("group", "") => Asked::Group(None),
+        ("group", rest) => By::parse(rest).map_or_else(
+            || {
+                Asked::Wrong(
+                    "group replicas, provider, version, region, framework, label NAME or none".into(),
+                )
+            },
+            |by| Asked::Group(Some(by)),
+        ),
         ("theme", name) if ["dark", "light", "mono"].contains(&name) => Asked::Theme(name.to_owned()),
         ("theme", _) => Asked::Wrong("theme dark, theme light or theme mono".into()),
         ("mouse", rest) => {
@@ -227,6 +244,9 @@ mod tests {
             (":q", Asked::Quit),
             ("fleet prod-eu", Asked::Fleet("prod-eu".into())),
             ("fleet", Asked::Action(Action::ViewFleet)),
+            ("group version", Asked::Group(Some(By::Version))),
+            ("group label team", Asked::Group(Some(By::Label("team".into())))),
+            ("group", Asked::Group(None)),
             ("theme light", Asked::Theme("light".into())),
             ("theme pink", Asked::Wrong("theme dark, theme light or theme mono".into())),
             ("mouse off", Asked::Mouse(false)),

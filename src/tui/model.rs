@@ -14,6 +14,7 @@ use crate::domain::detail::Detail;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::objective::Objective;
 use crate::domain::problem::Severity;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
@@ -54,6 +55,8 @@ pub struct Info {
     pub desktop: bool,
     /// From how bad on.
     pub rings_from: Severity,
+    /// How well work should go.
+    pub objectives: Vec<Objective>,
     /// The story is told on a stage.
     pub stage: bool,
     /// Say what to press.

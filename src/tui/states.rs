@@ -20,7 +20,12 @@ pub struct Told {
 
 /// How an agent is.
 pub fn agent(agent: &Agent, glyphs: &'static Glyphs) -> Told {
-    let (mark, word, role) = match agent.health {
+    health(agent.health, glyphs)
+}
+
+/// What a health is called.
+pub fn health(health: Health, glyphs: &'static Glyphs) -> Told {
+    let (mark, word, role) = match health {
         Health::Up => (glyphs.up, "up", Role::Ok),
         Health::Degraded => (glyphs.degraded, "degraded", Role::Warn),
         Health::Down => (glyphs.down, "down", Role::Bad),

@@ -476,6 +476,7 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
             Err(why) => say(model, Role::Warn, why),
         },
         Asked::Was(before) => model.shared.before = before,
+        Asked::Group(by) => acts::group(model, by),
         Asked::Theme(name) => {
             let theme = &model.shared.theme;
             model.shared.theme = Theme::load(&name, theme.depth, theme.is_ascii());
@@ -543,6 +544,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
                 model.past.push(old);
             }
         }
+        Action::Group => acts::group(model, None),
         Action::Time => {
             let target = model.view.screen().target(&model.shared);
             model.overlays.push(Overlay::Menu(super::overlays::time::menu(&model.shared, target)));

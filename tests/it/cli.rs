@@ -474,6 +474,8 @@ fn what_the_console_offers_as_a_command_is_one() {
         Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
         Intent::CheckTask { attempt },
         Intent::CheckAgent { agent: cast.cashier },
+        Intent::Keep { url: "http://127.0.0.1:9101/a?b=$HOME".into(), by: "sam".into() },
+        Intent::Drop { agent: cast.cashier, by: "sam".into() },
         Intent::Breaker { agent: cast.cashier, to: Some(Position::Open), by: "sam".into() },
         Intent::Breaker { agent: cast.cashier, to: None, by: "sam".into() },
         on_problem(ProblemAct::Take),

@@ -25,11 +25,13 @@ mod health;
 mod interop;
 mod kill;
 mod login;
+mod measured;
 mod notify;
 mod recordings;
 #[cfg(feature = "dns")]
 mod records;
 mod registry;
+mod replicas;
 mod simulator;
 mod sse;
 mod store;

@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use quarterdeck::domain::agent::{AgentSpec, Source};
+use quarterdeck::domain::agent::{Agent, AgentSpec, Source};
 use quarterdeck::domain::apply::apply;
-use quarterdeck::domain::card::{Card, FetchedCard, Offer};
+use quarterdeck::domain::breaker::{BreakerRules, Position};
+use quarterdeck::domain::card::{Card, FetchedCard, Offer, Peer};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::discovery::{Found, News, SourceHealth, SourceKind, SourceSpec};
@@ -19,9 +20,12 @@ use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Receipt, Send};
 use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::message::{Artifact, Hints, Message, Part, Role};
+use quarterdeck::domain::problem::{Kind, Subject};
+use quarterdeck::domain::replicas::Kin;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::task::{Status, StreamEvent, TaskReport, TaskState};
 use quarterdeck::domain::time::At;
+use quarterdeck::domain::version::Minimum;
 
 const AGENTS: usize = 4;
 const CLUSTER: &str = "cluster";
@@ -107,7 +111,7 @@ impl World {
             })
             .collect();
         let now = At::from_micros(START);
-        let core = Core::new(State::default(), Rules::default(), number);
+        let core = Core::new(State::default(), Self::rules(), number);
         let mut world = Self {
             seed,
             now,
@@ -167,6 +171,13 @@ impl World {
         self.stormy() && self.seed.below(n) == 0
     }
 
+    /// Replicas are told apart early here, so that storms eject some of them.
+    fn rules() -> Rules {
+        let breaker = BreakerRules { outlier_failed: 1, outlier_volume: 2, ..BreakerRules::default() };
+        let wanted = Minimum { agent: Some("toy*".into()), skill: None, version: "1.1".into() };
+        Rules { breaker, minimum_versions: vec![wanted], ..Rules::default() }
+    }
+
     fn specs() -> Vec<AgentSpec> {
         // The last one is known from a source alone.
         (0..AGENTS - 1)
@@ -222,7 +233,7 @@ impl World {
         }
         let state = self.replayed();
         let fresh = self.seed.next();
-        self.core = Core::new(state, Rules::default(), fresh);
+        self.core = Core::new(state, Self::rules(), fresh);
         self.boot(until);
     }
 
@@ -604,6 +615,14 @@ impl World {
                     _ => Intent::CheckTask { attempt: attempt.id },
                 }
             }
+            3 if self.seed.below(3) == 0 => {
+                let place = self.seed.below(AGENTS as u64);
+                Intent::Keep { url: format!("http://toy-{place}").into(), by: "sam".into() }
+            }
+            4 if !agents.is_empty() && self.seed.below(3) == 0 => {
+                let agent = agents[self.seed.below(agents.len() as u64) as usize];
+                Intent::Drop { agent, by: "sam".into() }
+            }
             2 => {
                 let waiting = attempts.iter().find(|attempt| attempt.needs_you() && attempt.task.is_some());
                 match waiting {
@@ -672,8 +691,14 @@ impl World {
 
     fn card(&self, index: usize) -> Arc<Card> {
         let version = if self.agents[index].is_0_3 { "0.3" } else { "1.0" };
+        // Each life runs a newer version, and the last one is nobody's replica.
+        let life = self.agents[index].life;
+        let name = if index == AGENTS - 1 { "loner" } else { "toy" };
+        let peer = |n: usize| Peer { name: None, url: format!("http://toy-{n}").into() };
         Arc::new(Card {
-            name: "toy".into(),
+            name: name.into(),
+            version: format!("1.{life}").into(),
+            peers: vec![peer((index + 1) % AGENTS), peer(AGENTS + life as usize)],
             streaming: self.agents[index].streams,
             offers: vec![Offer {
                 url: format!("http://toy-{index}/").into(),
@@ -681,7 +706,7 @@ impl World {
                 version: Some(version.into()),
                 tenant: None,
             }],
-            digest: 1,
+            digest: 1 + u64::from(life),
             ..Card::empty()
         })
     }
@@ -731,6 +756,7 @@ impl World {
             assert!(steps < 200_000, "the world does not come to rest");
             if steps.is_multiple_of(16) {
                 self.check_counts();
+                self.check_replicas();
             }
         }
         self.check_rest();
@@ -782,9 +808,52 @@ impl World {
         }
     }
 
+    /// Who is whose replica is what their rows say, and never is more than half of a group given nothing for doing
+    /// worse than the others.
+    fn check_replicas(&self) {
+        let state = self.core.state();
+        let mut members: BTreeMap<&Kin, BTreeSet<AgentKey>> = BTreeMap::new();
+        for (key, agent) in state.agents().iter().filter(|(_, agent)| agent.listed) {
+            if let Some(kin) = &agent.kin {
+                members.entry(kin).or_default().insert(key);
+            }
+        }
+        let known: BTreeMap<_, _> =
+            state.replicas().groups().map(|(kin, group)| (kin, group.members().clone())).collect();
+        assert_eq!(known, members);
+        for (_, group) in state.replicas().groups() {
+            let rows = || group.members().iter().filter_map(|key| Some((*key, state.agent(*key)?)));
+            let able = rows()
+                .filter(|(_, agent)| agent.health.takes_work() && agent.breaker.position == Position::Closed);
+            assert!(able.map(|(key, _)| key).eq(group.able().iter().copied()));
+            let versions: BTreeSet<_> =
+                rows().filter_map(|(_, agent)| Some(agent.card.as_ref()?.version.clone())).collect();
+            assert!(versions.iter().eq(group.versions().keys()));
+            for (place, (key, _)) in rows().enumerate() {
+                let raised = state.raised(Kind::AgentVersionMixed, Subject::Agent(key)).is_some();
+                assert_eq!(raised, place == 0 && versions.len() > 1, "versions of {key:?}: {versions:?}");
+            }
+            let ejected = |agent: &Agent| {
+                agent.breaker.position == Position::Open
+                    && matches!(agent.breaker.cause.as_deref(), Some(Cause::Outlier { .. }))
+            };
+            let ejected = rows().filter(|(_, agent)| ejected(agent)).count();
+            let together = rows().count();
+            assert!(ejected * 2 <= together, "{ejected} of {together} were ejected");
+        }
+    }
+
     /// After the storm: nothing is lost, nothing is between two states, and we believe what is true.
     fn check_rest(&self) {
+        self.check_replicas();
         let state = self.core.state();
+        for (key, agent) in state.agents().iter() {
+            let old = agent.card.as_ref().is_some_and(|card| {
+                card.name.raw() == "toy" && card.version.raw() == "1.0" && agent.health.takes_work()
+            });
+            let raised = state.raised(Kind::AgentVersionOld, Subject::Agent(key)).is_some();
+            assert!(raised == old || !agent.health.takes_work(), "the version of {}", agent.name);
+        }
         let replayed = self.replayed();
         if self.committed == self.journal.len() {
             let rows = |state: &State| {

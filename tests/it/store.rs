@@ -303,6 +303,8 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
             std::sync::Arc::from("cluster"),
         ]),
         card: None,
+        kin: None,
+        server: Some("uvicorn".into()),
         card_since: At::ZERO,
         breaker: quarterdeck::domain::breaker::Breaker::default(),
         certificate_until: Some(At::from_micros(77)),

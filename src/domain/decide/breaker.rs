@@ -1,5 +1,6 @@
 //! When a breaker opens, what it lets through, and how it closes again. Every move is a fact with its cause.
 
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,12 +11,15 @@ use super::super::fact::What;
 use super::super::id::{AgentId, AgentKey, AttemptKey};
 use super::super::intent::{Receipt, Refusal};
 use super::super::text::Untrusted;
+use super::super::time::At;
 use super::{not_now, unknown};
 
 /// It never stays open longer before the next trial.
 const LONGEST: Duration = Duration::from_secs(600);
 /// A trial whose task has not ended by then makes room for another one.
 const TRIAL: Duration = Duration::from_secs(300);
+/// An agent is compared with so many of its replicas at most.
+const COMPARED: usize = 50;
 
 fn breaker<'t>(turn: &'t Turn, key: AgentKey) -> Option<&'t Breaker> {
     turn.state().agent(key).map(|agent| &agent.breaker)
@@ -62,9 +66,60 @@ pub(super) fn look(turn: &mut Turn, key: AgentKey) {
     if !rules.enabled || now.position != Position::Closed || now.forced.is_some() {
         return;
     }
-    if let Some(cause) = turn.agent_live(key).evidence.opens(at, now.since, &rules) {
+    let cause = turn.agent_live(key).evidence.opens(at, now.since, &rules);
+    if let Some(cause) = cause.or_else(|| outlier(turn, key, now.since)) {
         open(turn, key, Arc::new(cause));
     }
+}
+
+/// Why an agent must not be given what its replicas do far better: its tasks, or its calls. They are looked at only
+/// once it does badly by itself, and so many of them at most, so that a large group costs no more than a small one.
+fn outlier(turn: &Turn, key: AgentKey, since: At) -> Option<Cause> {
+    let (rules, at) = (&turn.core.rules.breaker, turn.at);
+    let own = &turn.core.live.agents.get(&key)?.evidence;
+    let bad = |(failed, of): (u32, u32)| {
+        failed >= rules.outlier_failed
+            && of >= rules.outlier_volume
+            && failed * 100 >= of * rules.outlier_points
+    };
+    let (tasks, calls) = (own.tasks_since(at, since), own.calls_since(at, since, rules.window));
+    if !rules.outliers || !(bad(tasks) || bad(calls)) {
+        return None;
+    }
+    let group = turn.state().replicas_of(key)?;
+    let able = group.able();
+    let left = able.len().checked_sub(1).filter(|_| able.contains(&key))?;
+    // Whoever is left does the work of all: never fewer than half of them, however each was lost.
+    if left == 0 || left * 2 < group.members().len() {
+        return None;
+    }
+    let after = able.range((Bound::Excluded(key), Bound::Unbounded)).chain(able.range(..key));
+    let mut others = [(0, 0); 2];
+    let mut replicas = [0; 2];
+    for other in after.take(COMPARED) {
+        let (Some(live), Some(breaker)) = (turn.core.live.agents.get(other), breaker(turn, *other)) else {
+            continue;
+        };
+        let shown = [
+            live.evidence.tasks_since(at, breaker.since),
+            live.evidence.calls_since(at, breaker.since, rules.window),
+        ];
+        for (which, (failed, of)) in shown.into_iter().enumerate() {
+            others[which] = (others[which].0 + failed, others[which].1 + of);
+            replicas[which] += u32::from(of > 0);
+        }
+    }
+    let far = |(failed, of): (u32, u32), (others_failed, others_of): (u32, u32)| {
+        let wide = u64::from;
+        let points = wide(rules.outlier_points) * wide(of) * wide(others_of);
+        others_of >= rules.outlier_volume
+            && wide(failed) * 100 * wide(others_of) >= wide(others_failed) * 100 * wide(of) + points
+    };
+    let found = [tasks, calls].into_iter().enumerate().find(|(at, own)| bad(*own) && far(*own, others[*at]));
+    found.map(|(which, (failed, of))| {
+        let (others_failed, others_of) = others[which];
+        Cause::Outlier { failed, of, others_failed, others_of, replicas: replicas[which], tasks: which == 0 }
+    })
 }
 
 fn open(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
@@ -110,8 +165,9 @@ pub(super) fn call_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, fa
     if turn.agent_live(key).trial != Some(attempt) {
         return;
     }
-    let by_tasks = breaker(turn, key)
-        .is_some_and(|breaker| matches!(breaker.cause.as_deref(), Some(Cause::TasksFailing { .. })));
+    let of_tasks =
+        |cause: &Cause| matches!(cause, Cause::TasksFailing { .. } | Cause::Outlier { tasks: true, .. });
+    let by_tasks = breaker(turn, key).is_some_and(|breaker| breaker.cause.as_deref().is_some_and(of_tasks));
     match failed {
         Some(cause) => open(turn, key, Arc::new(cause.clone())),
         // An agent that fails its tasks answers every call: there the task tells.

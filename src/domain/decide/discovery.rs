@@ -160,7 +160,7 @@ fn take_told_card(turn: &mut Turn, key: AgentKey, found: &Found) {
 }
 
 /// A URL that any screen and any command line can show.
-fn is_plain(url: &str) -> bool {
+pub(super) fn is_plain(url: &str) -> bool {
     let known = ["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme));
     known && url.len() <= 2048 && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -181,7 +181,7 @@ pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
 }
 
 /// Notes that a source names an agent no longer; whom nobody names leaves the fleet.
-fn unname(turn: &mut Turn, key: AgentKey, source: &str) {
+pub(super) fn unname(turn: &mut Turn, key: AgentKey, source: &str) {
     let Some(agent) = turn.state().agent(key) else { return };
     let left = agent.sources.iter().filter(|name| &***name != source).cloned().collect();
     set_sources(turn, key, left);
@@ -195,9 +195,11 @@ pub(super) fn name_by_hand(turn: &mut Turn, key: AgentKey, by: Option<Source>) {
     let sources: Vec<Arc<str>> = by.map(|source| source.as_str().into()).into_iter().chain(others).collect();
     let spec = agent.spec.clone();
     let (order, only_found) = (agent.order, by.is_none() && !sources.is_empty());
+    let kept = sources.iter().any(|name| &**name == Source::Kept.as_str());
     set_sources(turn, key, sources);
-    if only_found && spec.source != Source::Discovery {
-        fleet::relist(turn, key, AgentSpec { source: Source::Discovery, ..(*spec).clone() }, order);
+    let source = if kept { Source::Kept } else { Source::Discovery };
+    if only_found && spec.source != source {
+        fleet::relist(turn, key, AgentSpec { source, ..(*spec).clone() }, order);
     }
 }
 

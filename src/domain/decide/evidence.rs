@@ -67,6 +67,12 @@ fn push<T>(ring: &mut VecDeque<T>, most: usize, item: T) {
     ring.push_back(item);
 }
 
+/// How many of what happened within a window, and since a moment, is bad, and of how many.
+fn count(ring: impl Iterator<Item = (At, bool)>, at: At, since: At, window: Duration) -> (u32, u32) {
+    let recent = ring.filter(|(when, _)| *when > since && at.since(*when) < window);
+    recent.fold((0, 0), |(failed, of), (_, bad)| (failed + u32::from(bad), of + 1))
+}
+
 impl Evidence {
     /// A call succeeded or failed.
     pub fn call(&mut self, at: At, ok: bool) {
@@ -78,18 +84,23 @@ impl Evidence {
         push(&mut self.served, CALLS, (at, ok));
     }
 
+    /// How many of its last tasks failed, of how many that ended since then.
+    pub fn tasks_since(&self, at: At, since: At) -> (u32, u32) {
+        count(self.tasks.iter().map(|(at, bad, _)| (*at, *bad)), at, since, TASKS_COUNT)
+    }
+
+    /// How many of its calls of the window failed, of how many since then.
+    pub fn calls_since(&self, at: At, since: At, window: Duration) -> (u32, u32) {
+        count(self.served.iter().map(|(at, ok)| (*at, !ok)), at, since, window)
+    }
+
     /// Why its breaker must open, by what happened since it closed.
     pub fn opens(&self, at: At, since: At, rules: &BreakerRules) -> Option<Cause> {
-        let count = |ring: &mut dyn Iterator<Item = (At, bool)>, window: Duration| {
-            let recent = ring.filter(|(when, _)| *when > since && at.since(*when) < window);
-            let all: Vec<bool> = recent.map(|(_, bad)| bad).collect();
-            (number(all.iter().filter(|bad| **bad).count()), number(all.len()))
-        };
-        let (failed, of) = count(&mut self.tasks.iter().map(|(at, bad, _)| (*at, *bad)), TASKS_COUNT);
+        let (failed, of) = self.tasks_since(at, since);
         if failed >= rules.tasks && failed * 100 >= of * rules.tasks_percent {
             return Some(Cause::TasksFailing { failed, of });
         }
-        let (failed, of) = count(&mut self.served.iter().map(|(at, ok)| (*at, !ok)), rules.window);
+        let (failed, of) = self.calls_since(at, since, rules.window);
         (failed >= rules.calls && failed * 100 >= of * rules.calls_percent).then_some(Cause::Failing(failed))
     }
 

@@ -9,8 +9,9 @@ use super::super::card_change;
 use super::super::core::{Timer, Turn};
 use super::super::fact::{Owner, What};
 use super::super::id::{AgentId, AgentKey};
+use super::super::intent::{Receipt, Refusal};
 use super::super::text::Untrusted;
-use super::{breaker, discovery, health};
+use super::{breaker, discovery, health, not_now, unknown};
 
 /// Names on screens are cut to this many characters.
 const NAME_CHARS: usize = 40;
@@ -83,6 +84,55 @@ pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
     }
     rename_all(turn);
     ids
+}
+
+/// Adds an agent for good: what names it from now on is the operator's own list, which is kept with the fleet.
+pub(super) fn keep(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Receipt, Refusal> {
+    // What a card names is as hostile as the card: only what may be called at all is taken.
+    let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    let web = url.starts_with("http://") || url.starts_with("https://");
+    if !web || !discovery::is_plain(url) || authority.is_none_or(|host| host.is_empty() || host.contains('@'))
+    {
+        return Err(not_now("only an http or https URL without credentials can be added"));
+    }
+    let list: Arc<str> = Source::Kept.as_str().into();
+    let known =
+        by_url(turn, url, false).filter(|key| turn.state().agent(*key).is_some_and(|agent| agent.listed));
+    let key = known.unwrap_or_else(|| {
+        let spec = AgentSpec {
+            name: None,
+            url: url.into(),
+            source: Source::Kept,
+            dialect: None,
+            resubscribe: None,
+            labels: Vec::new(),
+            capacity: None,
+            probe_interval: None,
+        };
+        let order = next_order(turn);
+        self::list(turn, spec, order)
+    });
+    let kept = turn.state().agent(key).is_some_and(|agent| agent.sources.contains(&list));
+    if !kept {
+        turn.agent_fact(key, What::AgentAdded { by });
+        discovery::name(turn, key, &list);
+        rename_all(turn);
+    }
+    let id = turn.state().agent(key).map(|agent| agent.id);
+    Ok(Receipt::Agents(id.into_iter().collect()))
+}
+
+/// Takes an agent out of the operator's list.
+pub(super) fn drop_kept(turn: &mut Turn, agent: AgentId, by: Untrusted) -> Result<Receipt, Refusal> {
+    let key = turn.state().agent_key(agent).ok_or_else(|| unknown("agent"))?;
+    let list = Source::Kept.as_str();
+    if turn.state().agent(key).is_none_or(|agent| !agent.sources.iter().any(|name| &**name == list)) {
+        return Err(not_now("it was not added by an operator: who names it says the agent's page"));
+    }
+    turn.agent_fact(key, What::AgentRemoved { by });
+    discovery::unname(turn, key, list);
+    rename_all(turn);
+    Ok(Receipt::Done)
 }
 
 /// An agent is known by its configured name, else by its normalised URL.
@@ -202,7 +252,8 @@ pub(super) fn rename(turn: &mut Turn, base: &Untrusted) {
 /// Takes a card in: records what changed, names the agent after it, chooses the interface.
 pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_url: &str) {
     let Some(agent) = turn.state().agent(key) else { return };
-    if agent.card.as_ref().is_none_or(|known| known.digest != card.digest) {
+    // An earlier build may have read less of the same card.
+    if agent.card.as_ref().is_none_or(|known| *known != card) {
         let disarmed = disarmed_in(&card);
         let changed = agent.card.as_ref().map(|known| card_change::words(known, &card));
         turn.agent_fact(key, What::CardSeen { card });

@@ -70,6 +70,11 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             if turn.state().agent(key).is_some_and(|agent| agent.certificate_until != until) {
                 turn.agent_fact(key, What::CertificateSeen { until });
             }
+            if server.software.is_some()
+                && turn.state().agent(key).is_some_and(|agent| agent.server != server.software)
+            {
+                turn.agent_fact(key, What::ServerSeen { server: server.software });
+            }
             let live = turn.agent_live(key);
             if let Some(fetched) = card {
                 live.own_card = true;

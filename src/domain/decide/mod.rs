@@ -161,6 +161,14 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         },
         Intent::CheckTask { attempt } => watch::check(turn, attempt),
         Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
+        Intent::Keep { url, by } => {
+            let by = named(turn, by);
+            fleet::keep(turn, &url, by)
+        }
+        Intent::Drop { agent, by } => {
+            let by = named(turn, by);
+            fleet::drop_kept(turn, agent, by)
+        }
         Intent::Breaker { agent, to, by } => {
             let by = named(turn, by);
             breaker::force(turn, agent, to, by)
@@ -236,6 +244,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Breaker(agent) => breaker::due(turn, agent),
             Timer::Mute(number) => problems::unmute(turn, number),
             Timer::Lint(agent) => turn.touched.agents.push(agent),
+            Timer::Objectives => lint::objectives::look(turn),
             Timer::Retention => {
                 keep::forget_old(turn);
                 turn.set_timer(Timer::Retention, turn.at + keep::EVERY);

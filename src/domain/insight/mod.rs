@@ -135,7 +135,7 @@ pub fn agents_of(snapshot: &Snapshot, problem: &Problem) -> Vec<AgentKey> {
             let name = snapshot.sources.get(key).map(|row| row.spec.name.clone());
             down(&|agent| agent.sources.iter().any(|source| Some(source) == name.as_ref()))
         }
-        (Subject::Source(_) | Subject::Console, _) => Vec::new(),
+        (Subject::Source(_) | Subject::Objective(_) | Subject::Console, _) => Vec::new(),
     }
 }
 
@@ -229,6 +229,7 @@ pub fn hits_in_words(snapshot: &Snapshot, problem: &Problem, hits: &Hits) -> Str
     match problem.subject {
         Subject::Console if problem.kind == Kind::WebhookFailing => "whoever should be called".into(),
         Subject::Console => "everything that acts".into(),
+        Subject::Objective(_) => "whoever asks for it".into(),
         Subject::Source(key) if problem.kind == Kind::SourceFailing => {
             match snapshot.sources.get(key).map(|source| source.agents) {
                 Some(agents) if agents > 0 => format!("{agents} agents, as it told before"),

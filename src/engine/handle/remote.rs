@@ -322,7 +322,10 @@ impl Mirror {
             let source = key_of("source_key");
             let problem = ProblemRow::get(row).map(|row| {
                 let mut problem = row.problem;
-                problem.subject = Subject::of(problem.kind, agent.map(AgentKey), source.map(SourceKey));
+                problem.subject = match &problem.objective {
+                    Some(name) => Subject::objective(name),
+                    None => Subject::of(problem.kind, agent.map(AgentKey), source.map(SourceKey)),
+                };
                 problem.agent = problem.subject.one();
                 problem
             });

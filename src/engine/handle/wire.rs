@@ -80,6 +80,8 @@ impl Record for Intent {
             Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
             Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
             Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
+            Self::Keep { url, by } => says("keep").raw("url", &url.put()).raw("by", &by.put()).end(),
+            Self::Drop { agent, by } => says("drop").raw("agent", &agent.put()).raw("by", &by.put()).end(),
             Self::Breaker { agent, to, by } => {
                 let writer = says("breaker").raw("agent", &agent.put()).raw("by", &by.put());
                 put_member(writer, "to", to).end()
@@ -125,6 +127,8 @@ impl Record for Intent {
             "check agent" => Self::CheckAgent { agent: agent()? },
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
+            "keep" => Self::Keep { url: member(&object, "url")?, by: member(&object, "by")? },
+            "drop" => Self::Drop { agent: agent()?, by: member(&object, "by")? },
             "breaker" => {
                 Self::Breaker { agent: agent()?, to: member(&object, "to")?, by: member(&object, "by")? }
             }
@@ -449,6 +453,8 @@ mod tests {
             Intent::CheckAgent { agent },
             Intent::CheckTask { attempt },
             Intent::Breaker { agent, to: Some(crate::domain::breaker::Position::Open), by: "sam".into() },
+            Intent::Keep { url: "http://h:1".into(), by: "sam".into() },
+            Intent::Drop { agent, by: "sam".into() },
             Intent::Breaker { agent, to: None, by: "sam".into() },
             Intent::OnProblem { number: 7, act: ProblemAct::Take, by: "sam".into() },
             Intent::OnProblem {

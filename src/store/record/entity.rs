@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::{Record, add, member, record};
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::breaker::Breaker;
+use crate::domain::card::Card;
 use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
-use crate::domain::problem::{Problem, Subject};
+use crate::domain::problem::{Kind, Problem, Subject};
+use crate::domain::replicas::Kin;
 use crate::protocol::json::{Members, Object};
 
 record! {
@@ -29,6 +31,7 @@ impl Record for Agent {
         add(&mut members, "listed", &self.listed);
         add(&mut members, "sources", &self.sources.to_vec());
         add(&mut members, "card", &self.card);
+        add(&mut members, "server", &self.server);
         add(&mut members, "card_since", &self.card_since);
         add(&mut members, "card_change", &self.card_change);
         add(&mut members, "certificate_until", &self.certificate_until);
@@ -48,6 +51,7 @@ impl Record for Agent {
 
     fn get(raw: &str) -> Option<Self> {
         let object = Object::parse(raw).ok()?;
+        let card: Option<Arc<Card>> = member(&object, "card")?;
         Some(Self {
             id: member(&object, "id")?,
             seq: member(&object, "seq")?,
@@ -56,7 +60,9 @@ impl Record for Agent {
             name: member(&object, "name")?,
             listed: member(&object, "listed")?,
             sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
-            card: member(&object, "card")?,
+            kin: card.as_deref().and_then(Kin::of),
+            card,
+            server: member(&object, "server")?,
             card_since: member(&object, "card_since")?,
             card_change: member(&object, "card_change")?,
             certificate_until: member(&object, "certificate_until")?,
@@ -185,7 +191,7 @@ pub struct ProblemRow {
     pub problem: Problem,
     /// Its agent.
     pub agent: Option<AgentId>,
-    /// Its source of agents.
+    /// Its source of agents, or its objective, by name.
     pub source: Option<Arc<str>>,
 }
 
@@ -209,9 +215,12 @@ impl Record for ProblemRow {
     fn get(raw: &str) -> Option<Self> {
         let object = Object::parse(raw).ok()?;
         let agent: Option<AgentId> = member(&object, "agent")?;
+        let kind = member(&object, "kind")?;
+        let source: Option<Arc<str>> = member(&object, "source")?;
         let problem = Problem {
             number: member(&object, "number")?,
-            kind: member(&object, "kind")?,
+            kind,
+            objective: source.clone().filter(|_| kind == Kind::ObjectiveMissed),
             // Filled in by whoever knows the keys of this process.
             subject: Subject::Console,
             agent: None,
@@ -222,6 +231,6 @@ impl Record for ProblemRow {
             taken: member(&object, "taken")?,
             muted: member(&object, "muted")?,
         };
-        Some(Self { problem, agent, source: member(&object, "source")? })
+        Some(Self { problem, agent, source })
     }
 }

@@ -3,7 +3,7 @@
 use super::{Record, add, member, record, words};
 use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::breaker::{Breaker, Position};
-use crate::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
+use crate::domain::card::{Card, Dialect, Interface, Offer, Peer, SecurityScheme, Skill};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::discovery::{SourceHealth, SourceKind, SourceRow, SourceSpec};
 use crate::domain::fact::Act;
@@ -15,7 +15,7 @@ use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
 words! {
-    Source { Config = "config", CommandLine = "command line", Demo = "demo", Discovery = "discovery" }
+    Source { Config = "config", CommandLine = "command line", Demo = "demo", Discovery = "discovery", Kept = "kept" }
     SourceKind {
         Path = "path", Url = "url", Ard = "ard", Registry = "registry", Kubernetes = "kubernetes", Dns = "dns",
         Own = "own registry",
@@ -65,9 +65,10 @@ record! {
     Interface { dialect, binding, url, tenant }
     Skill { id, name, description, tags, examples, input_modes, output_modes }
     SecurityScheme { name, kind }
+    Peer { name, url }
     Card {
         name, description, version, provider, documentation, offers, streaming, push_notifications,
-        extended_card, extensions, skills, input_modes, output_modes, security, required_security,
+        extended_card, extensions, region, framework, peers, skills, input_modes, output_modes, security, required_security,
         signatures, faults, raw, digest,
     }
     Hints { caller, skill, parent }
@@ -251,6 +252,14 @@ impl Record for Cause {
             Self::TasksFailing { failed, of } => {
                 says("tasks failing").raw("failed", &failed.put()).raw("of", &of.put()).end()
             }
+            Self::Outlier { failed, of, others_failed, others_of, replicas, tasks } => says("outlier")
+                .raw("failed", &failed.put())
+                .raw("of", &of.put())
+                .raw("others_failed", &others_failed.put())
+                .raw("others_of", &others_of.put())
+                .raw("replicas", &replicas.put())
+                .raw("tasks", &tasks.put())
+                .end(),
             Self::Breaker(why) => with("breaker", why),
             Self::Interface(cause) => says("interface").raw("cause", &cause.put()).end(),
             Self::Failing(failed) => says("failing").raw("failed", &failed.put()).end(),
@@ -290,6 +299,14 @@ impl Record for Cause {
             "tasks failing" => {
                 Self::TasksFailing { failed: member(&object, "failed")?, of: member(&object, "of")? }
             }
+            "outlier" => Self::Outlier {
+                failed: member(&object, "failed")?,
+                of: member(&object, "of")?,
+                others_failed: member(&object, "others_failed")?,
+                others_of: member(&object, "others_of")?,
+                replicas: member(&object, "replicas")?,
+                tasks: member(&object, "tasks")?,
+            },
             "breaker" => Self::Breaker(text()?),
             "interface" => Self::Interface(member(&object, "cause")?),
             "failing" => Self::Failing(member(&object, "failed")?),

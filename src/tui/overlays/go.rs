@@ -1,5 +1,7 @@
 //! Where one can go from what is under the cursor.
 
+use std::collections::BTreeSet;
+
 use super::menu::{Line, Menu};
 use crate::domain::problem::Kind;
 use crate::tui::actions::Action;
@@ -114,4 +116,30 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
         });
     }
     Menu::new("go to", String::new(), lines)
+}
+
+/// What the fleet can be grouped by; labels that somebody has, the first nine.
+pub fn groups(shared: &Shared) -> Menu {
+    let line = |key, label, detail: &str, words: String| Line {
+        key,
+        label,
+        detail: detail.to_owned(),
+        step: Step::Command(format!("group {words}")),
+    };
+    let mut lines = vec![
+        line('r', "replicas", "instances of one card", "replicas".into()),
+        line('p', "provider", "", "provider".into()),
+        line('v', "version", "", "version".into()),
+        line('e', "region", "a label, else the card", "region".into()),
+        line('f', "framework", "a label, the card, else the server", "framework".into()),
+        line('n', "none", "each alone", "none".into()),
+    ];
+    let agents = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+    let names: BTreeSet<_> =
+        agents.flat_map(|(_, agent)| agent.spec.labels.iter().map(|(name, _)| name.clone())).collect();
+    for (key, name) in ('1'..='9').zip(names) {
+        let shown = crate::domain::text::Untrusted::new(name.clone()).line().fit(40);
+        lines.push(line(key, "label", &shown, format!("label {name}")));
+    }
+    Menu::new("group the fleet by", String::new(), lines)
 }

@@ -3,7 +3,7 @@
 
 use super::Overlay;
 use super::menu::{Line, Menu};
-use crate::domain::agent::Agent;
+use crate::domain::agent::{Agent, Source};
 use crate::domain::breaker::Position;
 use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
@@ -56,9 +56,24 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
         let detail = "closed now, and it opens when too much fails".to_owned();
         offer('a', "leave the breaker to itself", detail, None, "the breaker moves by itself");
     }
+    if agent.sources.iter().any(|name| **name == *Source::Kept.as_str()) {
+        let intent = Intent::Drop { agent: agent.id, by: by.clone() };
+        let step = confirmed(shared, &name, intent, format!("{name}: removed from the operator's list"));
+        let detail = "it was added by an operator; it leaves unless others name it".to_owned();
+        lines.push(Line { key: 'd', label: "remove from the fleet", detail, step });
+    }
     let check = Step::Cmd(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, format!("{name} is asked")));
     lines.push(Line { key: 'k', label: "check now", detail: "card and interface".into(), step: check });
     Menu::new("in or out of service", name, lines)
+}
+
+/// The menu about an agent that is only offered.
+pub fn candidate(shared: &Shared, url: &str, by: &str) -> Menu {
+    let shown = Untrusted::from(url).line().fit(60);
+    let keep = Intent::Keep { url: url.into(), by: Untrusted::from(shared.info.operator.as_str()) };
+    let step = confirmed(shared, &shown, keep, format!("{shown} is in the fleet; o d there removes it"));
+    let detail = format!("for good; named by {}", Untrusted::from(by).line().fit(40));
+    Menu::new("candidate", shown, vec![Line { key: 'a', label: "add to the fleet", detail, step }])
 }
 
 /// In production what acts is asked once more.

@@ -27,7 +27,7 @@ const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
 const COUNT: u16 = 22;
 
 /// The views with keys of their own here.
-const VIEWS: [(char, Action); 11] = [
+const VIEWS: [(char, Action); 13] = [
     ('0', Action::ViewNow),
     ('1', Action::ViewFleet),
     ('2', Action::ViewTasks),
@@ -37,6 +37,8 @@ const VIEWS: [(char, Action); 11] = [
     ('u', Action::ViewPulse),
     ('w', Action::ViewWire),
     ('s', Action::ViewSources),
+    ('c', Action::ViewCandidates),
+    ('g', Action::Group),
     ('m', Action::ViewMessages),
     ('?', Action::Help),
 ];
@@ -266,6 +268,8 @@ fn of_view(shared: &Shared, action: Action) -> String {
                 failing => format!("{failing} of {} failing", snapshot.sources.len()),
             }
         }
+        Action::ViewCandidates => "named by cards of others".into(),
+        Action::Group => "the fleet, by version, region, label".into(),
         Action::ViewMessages => format!("{} told", shared.messages.len()),
         _ => "every key".into(),
     }

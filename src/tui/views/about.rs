@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use super::groups::Group;
 use super::labelled;
 use crate::domain::agent::{Agent, Health};
 use crate::domain::breaker::Position;
 use crate::domain::card::{Card, Offer};
 use crate::domain::fact::Fact;
+use crate::domain::replicas::{framework, region};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::domain::uptime::{self, Was};
+use crate::domain::version;
 use crate::tui::actions::Action;
 use crate::tui::format;
 use crate::tui::model::Shared;
@@ -160,6 +163,47 @@ pub fn short(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) 
     lines
 }
 
+/// The few lines about a group below the fleet's table: who runs which version, and how each of them is.
+pub fn group(canvas: &Canvas<'_>, shared: &Shared, group: &Group, width: usize, height: usize) -> Lines {
+    let agents = &shared.snapshot.agents;
+    let mut versions: Vec<_> = group.versions.iter().collect();
+    versions.sort_by(|(a, _), (b, _)| version::newest_first(a, b));
+    let words = versions.iter().take(6).map(|(version, count)| {
+        let version =
+            if version.is_empty() { "none".to_owned() } else { version.shortened(40).line().into_string() };
+        format!("{version} on {count}")
+    });
+    let more = if versions.len() > 6 { format!(" · {} more", versions.len() - 6) } else { String::new() };
+    let words = format!("{}{more}", words.collect::<Vec<_>>().join(" · "));
+    let mut lines =
+        wrapped(if versions.len() == 1 { "version" } else { "versions" }, &words, Role::Plain, width);
+    // Only as many as there is room for: a group may have a thousand.
+    for (at, key) in group.members.iter().take(height).enumerate() {
+        let Some(agent) = agents.get(*key) else { continue };
+        let told = states::agent(agent, shared.glyphs());
+        let version = agent.card.as_ref().map(|card| card.version.line().fit(12)).unwrap_or_default();
+        let mut line = vec![
+            span(format!("{} ", told.mark), told.role),
+            span(format!("{:<18} ", agent.name.line().fit(18)), Role::Plain),
+            span(format!("{version:<12} "), Role::Plain),
+            span(format!("{:<12} ", told.word), told.role),
+            span(format!("{:>5} live  ", agent.counts.live), Role::Plain),
+        ];
+        if agent.breaker.position != Position::Closed {
+            line.push(span(format!("breaker {}", agent.breaker.position.as_str()), Role::Warn));
+        } else if let Some(cause) = &agent.cause {
+            line.push(span(cause.to_string(), Role::Plain));
+        } else {
+            line.push(span(format!("since {}", canvas.since(agent.since)), Role::Quiet));
+        }
+        lines.push(labelled(if at == 0 { "agents" } else { "" }, line));
+        if let (true, Some(cause)) = (agent.breaker.position != Position::Closed, &agent.breaker.cause) {
+            lines.extend(wrapped("", &format!("  {cause}"), Role::Warn, width));
+        }
+    }
+    lines
+}
+
 /// `14 control sequences shown, none obeyed`
 pub fn disarmed(count: u32) -> String {
     let word = if count == 1 { "control sequence" } else { "control sequences" };
@@ -186,6 +230,13 @@ pub fn card(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -
         };
         let labels: Vec<String> = agent.spec.labels.iter().map(label).collect();
         lines.extend(wrapped("labels", &labels.join("  "), Role::Plain, width));
+    }
+    for (label, told) in
+        [("region", region(agent)), ("made with", framework(agent)), ("server", agent.server.clone())]
+    {
+        if let Some(told) = told {
+            lines.extend(wrapped(label, &told.line(), Role::Plain, width));
+        }
     }
     lines.extend(wrapped("calls", &calls(agent), Role::Plain, width));
     if agent.oddities > 0 || agent.disarmed > 0 {
@@ -254,6 +305,10 @@ fn card_lines(
         if !uris.is_empty() {
             lines.extend(wrapped(label, &joined(uris), Role::Plain, width));
         }
+    }
+    if !card.peers.is_empty() {
+        let urls: Vec<Untrusted> = card.peers.iter().map(|peer| Untrusted::from(&*peer.url)).collect();
+        lines.extend(wrapped("names", &joined(&urls), Role::Plain, width));
     }
     lines.push(Vec::new());
     interfaces(shared, agent, card, lines);

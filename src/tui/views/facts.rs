@@ -42,6 +42,8 @@ pub fn of_agent(what: &What) -> Vec<Span> {
         What::AgentRelisted { .. } => one("listed again, or with other settings", Role::Plain),
         What::AgentSourced { sources } if sources.is_empty() => one("nobody names it any more", Role::Warn),
         What::AgentSourced { sources } => one(format!("named by {}", sources.join(", ")), Role::Plain),
+        What::AgentAdded { by } => one(format!("added to the fleet for good by {}", by.line()), Role::Plain),
+        What::AgentRemoved { by } => one(format!("removed from the fleet by {}", by.line()), Role::Warn),
         What::AgentUnlisted => one("left the fleet; its history stays", Role::Warn),
         What::AgentNamed { name } => one(format!("called {}", name.line()), Role::Plain),
         What::CardSeen { card } => {
@@ -52,6 +54,10 @@ pub fn of_agent(what: &What) -> Vec<Span> {
             Role::Plain,
         ),
         What::CertificateSeen { until: None } => one("it is called without TLS", Role::Plain),
+        What::ServerSeen { server } => {
+            let said = server.as_ref().map_or_else(|| "nothing".into(), |text| text.line().into_string());
+            one(format!("its server says {said} of itself"), Role::Quiet)
+        }
         What::CardChanged { words } => one(format!("card changed: {}", words.line()), Role::Warn),
         What::InterfaceChosen { interface: Some(interface) } => one(interface_words(interface), Role::Plain),
         What::InterfaceChosen { interface: None } => one("it offers no interface that we speak", Role::Doubt),

@@ -2,12 +2,15 @@
 
 use ratatui::layout::Rect;
 
+use super::groups::{Group, Groups, Key, draw_group};
 use super::listing::{LARGE, List, Listing, Order, Rows};
 use super::tasks::{TaskRows, empty, list_facts};
 use super::{ListKind, Screen, Target, View, about, inside};
 use crate::domain::agent::{Agent, Health};
 use crate::domain::breaker::Position;
-use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::cause::Cause;
+use crate::domain::id::AttemptKey;
+use crate::domain::replicas::By;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::domain::text::Untrusted;
@@ -23,9 +26,12 @@ use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Column, Row, fixed, share};
 use crate::tui::widgets::text;
 
-/// Agents that are listed, and those that left while work of theirs still runs.
-#[derive(Clone, Debug)]
-pub struct AgentRows;
+/// Agents that are listed, and those that left while work of theirs still runs, in their groups.
+#[derive(Clone, Debug, Default)]
+pub struct AgentRows {
+    /// The groups.
+    pub groups: Groups,
+}
 
 struct Seen<'s>(&'s Agent);
 
@@ -56,6 +62,10 @@ impl Filtered for Seen<'_> {
                 Some(named.collect::<Vec<_>>().join(" "))
             }
             "says" => card.map(|card| card.description.line().into_string()),
+            "version" => card.map(|card| card.version.line().into_string()),
+            "provider" => By::Provider.value(agent).map(|text| text.line().into_string()),
+            "region" => By::Region.value(agent).map(|text| text.line().into_string()),
+            "framework" => By::Framework.value(agent).map(|text| text.line().into_string()),
             "label" => {
                 let labels = agent.spec.labels.iter().map(|(key, value)| format!("{key}={value}"));
                 Some(Untrusted::from(labels.collect::<Vec<_>>().join(" ")).line().into_string())
@@ -77,52 +87,20 @@ fn speaks(agent: &Agent) -> String {
     }
 }
 
-impl Rows for AgentRows {
-    type Key = AgentKey;
+/// True if an agent is here and passes what is asked for.
+fn passes(agent: &Agent, order: &Order) -> bool {
+    let here = agent.listed || agent.counts.live > 0;
+    let faulty = !matches!(agent.health, Health::Up) || agent.counts.doubtful > 0;
+    here && (!order.faults || faulty) && order.filter.passes(&Seen(agent))
+}
 
-    const KIND: ListKind = ListKind::Fleet;
-
-    const COLUMNS: &'static [Column] = &[
-        share("AGENT", 'A', 14, 3, 9),
-        fixed("STATE", 'S', 12, 8),
-        fixed("SPEAKS", 'P', 12, 5),
-        fixed("LIVE", 'L', 5, 7).right(),
-        fixed("NEED YOU", 'N', 8, 6).right(),
-        fixed("DONE", 'D', 6, 3).right(),
-        fixed("FAILED", 'F', 6, 4).right(),
-        fixed("DOUBT", 'B', 5, 4).right(),
-        fixed("BREAKER", 'R', 9, 1),
-        fixed("LAST SIGN", 'T', 9, 2).right(),
-        share("SKILLS", 'K', 8, 3, 1),
-        fixed("VERSION", 'V', 9, 1).wide(),
-        share("URL", 'U', 16, 3, 1).wide(),
-    ];
-
-    fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = AgentKey> + 's> {
-        Box::new(snapshot.agents.iter().map(|(key, _)| key))
-    }
-
-    fn changed(&self, _snapshot: &Snapshot, changed: Changed, rows: &mut Vec<AgentKey>) {
-        if let Changed::Agent(key) = changed {
-            rows.push(key);
-        }
-    }
-
-    fn shows(&self, snapshot: &Snapshot, key: AgentKey, order: &Order) -> bool {
-        let Some(agent) = snapshot.agents.get(key) else { return false };
-        let here = agent.listed || agent.counts.live > 0;
-        let faulty = !matches!(agent.health, Health::Up) || agent.counts.doubtful > 0;
-        here && (!order.faults || faulty) && order.filter.passes(&Seen(agent))
-    }
-
-    fn sort_key(&self, snapshot: &Snapshot, key: AgentKey, by: char) -> SortKey {
-        let Some(agent) = snapshot.agents.get(key) else { return SortKey::Number(0) };
+impl AgentRows {
+    fn sort_of_agent(agent: &Agent, by: char) -> SortKey {
         let counts = agent.counts;
         let number = |count: u32| SortKey::Pair(i64::from(count), -i64::from(agent.order));
-        let text = |text: String| SortKey::Text(text.to_lowercase().into());
         match by {
             'S' => SortKey::Pair(states::health_rank(agent.health), i64::from(agent.order)),
-            'P' => text(speaks(agent)),
+            'P' => lower(speaks(agent)),
             'L' => number(counts.live),
             'N' => number(counts.need_you),
             'D' => number(counts.completed),
@@ -131,20 +109,109 @@ impl Rows for AgentRows {
             'R' => SortKey::Pair(agent.breaker.position as i64, -i64::from(agent.order)),
             // What is shown is an age: the youngest has the least.
             'T' => SortKey::Number(-agent.last_seen.micros()),
-            'K' => text(skills(agent)),
-            'V' => {
-                text(agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default())
-            }
-            'U' => text(Untrusted::from(&*agent.spec.url).line().into_string()),
-            _ => text(agent.name.line().into_string()),
+            'K' => lower(skills(agent)),
+            'V' => lower(version(agent)),
+            'U' => lower(Untrusted::from(&*agent.spec.url).line().into_string()),
+            _ => lower(agent.name.line().into_string()),
         }
+    }
+}
+
+pub(super) fn lower(text: String) -> SortKey {
+    SortKey::Text(text.to_lowercase().into())
+}
+
+pub(super) fn number(count: u32, role: Role) -> Span {
+    if count == 0 { span("·", Role::Quiet) } else { span(format::count(count as usize), role) }
+}
+
+fn version(agent: &Agent) -> String {
+    agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default()
+}
+
+/// True for who answers now, whatever it says.
+pub(super) fn shows_signs(health: Health) -> bool {
+    matches!(health, Health::Up | Health::Degraded | Health::LoginNeeded | Health::NotSpoken)
+}
+
+impl Rows for AgentRows {
+    type Key = Key;
+
+    const KIND: ListKind = ListKind::Fleet;
+
+    const COLUMNS: &'static [Column] = &[
+        share("AGENT", 'A', 14, 3, 9).wants(18),
+        fixed("STATE", 'S', 12, 8),
+        fixed("SPEAKS", 'P', 12, 5),
+        fixed("VERSION", 'V', 9, 2),
+        fixed("LIVE", 'L', 5, 7).right(),
+        fixed("NEED YOU", 'N', 8, 6).right(),
+        fixed("DONE", 'D', 6, 3).right(),
+        fixed("FAILED", 'F', 6, 4).right(),
+        fixed("DOUBT", 'B', 5, 4).right(),
+        fixed("BREAKER", 'R', 9, 1),
+        fixed("LAST SIGN", 'T', 9, 2).right(),
+        share("SKILLS", 'K', 8, 3, 1),
+        share("URL", 'U', 16, 3, 1).wide(),
+    ];
+
+    fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = Key> + 's> {
+        let agents = snapshot.agents.iter().map(|(key, _)| Key::Agent(key));
+        Box::new(self.groups.folded().map(Key::Group).chain(agents))
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, changed: Changed, rows: &mut Vec<Key>) {
+        if let Changed::Agent(key) = changed {
+            rows.push(Key::Agent(key));
+        }
+    }
+
+    fn all_changed(&self, _snapshot: &Snapshot, _changes: &[Changed], rows: &mut Vec<Key>) {
+        rows.extend(self.groups.touched());
+    }
+
+    fn shows(&self, snapshot: &Snapshot, key: Key, order: &Order) -> bool {
+        match key {
+            Key::Group(number) => self.groups.get(number).is_some_and(|group| self.groups.folds(group)),
+            Key::Agent(key) => {
+                let there = self.groups.of(key).is_none_or(|(_, group)| self.groups.is_open(group));
+                there && snapshot.agents.get(key).is_some_and(|agent| passes(agent, order))
+            }
+        }
+    }
+
+    fn sort_key(&self, snapshot: &Snapshot, key: Key, by: char) -> SortKey {
+        // The head of a group comes before its members, whichever way the list is sorted.
+        let head = self.groups.descending;
+        let nothing = SortKey::Number(0);
+        let key = match key {
+            Key::Group(number) => {
+                let sort = self.groups.get(number).map(|group| Self::sort_of_group(snapshot, group, by));
+                (sort.unwrap_or_else(|| nothing.clone()), i64::from(number), head, nothing)
+            }
+            Key::Agent(key) => {
+                let own = snapshot.agents.get(key).map(|agent| Self::sort_of_agent(agent, by));
+                let own = own.unwrap_or_else(|| nothing.clone());
+                match self.groups.of(key) {
+                    Some((number, group)) => {
+                        (Self::sort_of_group(snapshot, group, by), i64::from(number), !head, own)
+                    }
+                    None => (own, 0, head, nothing),
+                }
+            }
+        };
+        SortKey::Under(Box::new(key))
     }
 
     fn highest_first(by: char) -> bool {
         matches!(by, 'L' | 'N' | 'D' | 'F' | 'B' | 'R')
     }
 
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AgentKey) -> Row {
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: Key) -> Row {
+        let key = match key {
+            Key::Group(number) => return self.row_of_group(canvas, shared, number),
+            Key::Agent(key) => key,
+        };
         let Some(agent) = shared.snapshot.agents.get(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
@@ -152,21 +219,20 @@ impl Rows for AgentRows {
         let counts = agent.counts;
         let known = !matches!(agent.health, Health::Unknown | Health::Stale | Health::Down);
         let plain = if known { Role::Plain } else { Role::Doubt };
-        let number = |count: u32, role: Role| {
-            if count == 0 { span("·", Role::Quiet) } else { span(format::count(count as usize), role) }
-        };
         let sign = match agent.health {
-            Health::Up | Health::Degraded | Health::LoginNeeded | Health::NotSpoken => "now".to_owned(),
+            health if shows_signs(health) => "now".to_owned(),
             _ if agent.last_seen > At::ZERO => canvas.coarse_age(agent.last_seen),
             _ => "never".to_owned(),
         };
-        let name = agent.name.line().into_string();
+        let under = if self.groups.of(key).is_some() { "  " } else { "" };
+        let name = format!("{under}{}", agent.name.line());
         Row {
             mark: span(told.mark, told.role),
             cells: vec![
                 span(if agent.listed { name } else { format!("{name} (left)") }, plain),
                 span(told.word, told.role),
                 span(speaks(agent), if agent.interface.is_some() { plain } else { Role::Doubt }),
+                span(version(agent), plain),
                 number(counts.live, plain),
                 number(counts.need_you, Role::You),
                 number(counts.completed, plain),
@@ -175,10 +241,6 @@ impl Rows for AgentRows {
                 breaker(agent),
                 span(sign, plain),
                 span(skills(agent), Role::Quiet),
-                span(
-                    agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default(),
-                    plain,
-                ),
                 span(Untrusted::from(&*agent.spec.url).line().into_string(), Role::Quiet),
             ],
             marked: false,
@@ -191,11 +253,14 @@ fn breaker(agent: &Agent) -> Span {
     match agent.breaker.position {
         Position::Closed if agent.breaker.forced.is_some() => span("held", Role::Plain),
         Position::Closed => span("·", Role::Quiet),
+        Position::Open if matches!(agent.breaker.cause.as_deref(), Some(Cause::Outlier { .. })) => {
+            span("ejected", Role::Warn)
+        }
         position => span(position.as_str(), Role::Warn),
     }
 }
 
-fn skills(agent: &Agent) -> String {
+pub(super) fn skills(agent: &Agent) -> String {
     let Some(card) = &agent.card else { return String::new() };
     let names: Vec<String> = card.skills.iter().map(|skill| skill.name.line().into_string()).collect();
     names.join(", ")
@@ -214,7 +279,7 @@ impl FleetView {
     pub fn new() -> Self {
         let newest = u32::try_from(LARGE).ok();
         let work = TaskRows { newest, ..TaskRows::default() };
-        Self { list: Listing::new(AgentRows, 'S'), work: Listing::new(work, 'S') }
+        Self { list: Listing::new(AgentRows::default(), 'S'), work: Listing::new(work, 'S') }
     }
 
     /// The same, only those that pass a filter.
@@ -222,6 +287,46 @@ impl FleetView {
     pub fn filtered(mut self, filter: &str) -> Self {
         self.list.state.look.filter = Filter::parse(filter);
         self
+    }
+
+    /// Groups by something else.
+    pub fn group(&mut self, by: By) {
+        self.list.source.groups.set(by);
+        self.list.rebuild();
+    }
+
+    /// Brings the groups in line with what has changed, before the rows are.
+    fn sync(&mut self, snapshot: &Snapshot) {
+        let order = self.list.order();
+        let groups = &mut self.list.source.groups;
+        groups.descending = AgentRows::highest_first(order.by) != order.reversed;
+        groups.sync(snapshot, &order, |agent| passes(agent, &order), speaks);
+    }
+
+    /// The group under the cursor.
+    fn group_here(&self) -> Option<(u32, &Group)> {
+        match self.list.target()? {
+            Key::Group(number) => Some((number, self.list.source.groups.get(number)?)),
+            Key::Agent(_) => None,
+        }
+    }
+
+    /// Unfolds the group under the cursor, or folds the one in which it is. False if there is none.
+    fn fold(&mut self, open: bool) -> bool {
+        let groups = &self.list.source.groups;
+        let number = match self.list.target() {
+            Some(Key::Group(number)) => Some(number),
+            Some(Key::Agent(key)) if !open => groups.of(key).map(|(number, _)| number),
+            _ => None,
+        };
+        let Some(number) = number else { return false };
+        if groups.get(number).is_none_or(|group| groups.is_open(group) == open) {
+            return false;
+        }
+        self.list.state.selected = Some(Key::Group(number));
+        self.list.source.groups.open(number, open);
+        self.list.rebuild();
+        true
     }
 
     fn parts(&self, area: Rect) -> (Rect, Option<Rect>, Option<Rect>) {
@@ -262,8 +367,9 @@ impl Screen for FleetView {
 
     fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
         let lines = self.lines(area);
+        self.sync(&shared.snapshot);
         let mut visible = self.list.settle(&shared.snapshot, lines);
-        let agent = self.list.target();
+        let agent = self.list.target().and_then(Key::agent);
         if self.work.source.agent != agent {
             self.work.source.agent = agent;
             self.work.rebuild();
@@ -276,7 +382,8 @@ impl Screen for FleetView {
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
         let listed = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed).count();
-        let shown = self.list.rows.len();
+        let groups = &self.list.source.groups;
+        let shown = groups.agents();
         let word = if listed == 1 { "agent" } else { "agents" };
         let first =
             if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
@@ -288,7 +395,14 @@ impl Screen for FleetView {
             );
             facts.push(span(text, Role::Quiet));
         }
-        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
+        let by = match groups.by() {
+            By::Replicas => String::new(),
+            By::None => " · each alone".to_owned(),
+            by => format!(" · by {}", Untrusted::from(by.words()).line()),
+        };
+        let mut title = self.list.title();
+        title.push(span(by, Role::Quiet));
+        canvas.rule(area, area.y, Joint::Top, &title, &facts);
         let (list, about_area, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
@@ -307,7 +421,11 @@ impl Screen for FleetView {
             return;
         }
         self.list.draw(canvas, list, shared);
-        let agent = self.list.target().and_then(|key| shared.snapshot.agents.get(key));
+        if let (Some((_, group)), Some(pane)) = (self.group_here(), about_area) {
+            let below = below.map_or(0, |below| below.height);
+            return draw_group(canvas, area, Rect { height: pane.height + below, ..pane }, shared, group);
+        }
+        let agent = self.list.target().and_then(Key::agent).and_then(|key| shared.snapshot.agents.get(key));
         if let (Some(pane), Some(agent)) = (about_area, agent) {
             let whole = Rect { x: area.x, width: area.width, ..pane };
             let title = [span(agent.name.line().into_string(), Role::Title)];
@@ -348,8 +466,14 @@ impl Screen for FleetView {
             return Some(Vec::new());
         }
         match action {
+            Action::Right => self.fold(true).then(Vec::new),
+            Action::Left => self.fold(false).then(Vec::new),
+            Action::Open if self.group_here().is_some() => {
+                let _one_of_both = self.fold(true) || self.fold(false);
+                Some(Vec::new())
+            }
             Action::Open => {
-                let view = self.list.target().and_then(|key| View::agent(shared, key));
+                let view = self.list.target().and_then(Key::agent).and_then(|key| View::agent(shared, key));
                 Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
             }
             Action::Back => self.list.clear_one().then(Vec::new),
@@ -358,7 +482,15 @@ impl Screen for FleetView {
     }
 
     fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
-        vec![
+        let unfold = self.group_here().map(|(_, group)| {
+            if self.list.source.groups.is_open(group) {
+                (Action::Left, "fold")
+            } else {
+                (Action::Right, "unfold")
+            }
+        });
+        let mut keys: Vec<_> = unfold.into_iter().collect();
+        keys.extend([
             (Action::Open, "open"),
             (Action::New, "new task"),
             (Action::ViewTasks, "tasks"),
@@ -371,7 +503,8 @@ impl Screen for FleetView {
             (Action::GoTo, "go to"),
             (Action::Raw, "raw"),
             (Action::Copy, "copy"),
-        ]
+        ]);
+        keys
     }
 
     fn list(&self) -> Option<&dyn List> {
@@ -387,7 +520,7 @@ impl Screen for FleetView {
     }
 
     fn target(&self, _shared: &Shared) -> Target {
-        Target { agent: self.list.target(), attempt: None, problem: None }
+        Target { agent: self.list.target().and_then(Key::agent), attempt: None, problem: None }
     }
 
     fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {

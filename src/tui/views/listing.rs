@@ -65,6 +65,13 @@ pub trait Rows: Clone + Debug {
     /// The rows that a change is about.
     fn changed(&self, snapshot: &Snapshot, changed: Changed, rows: &mut Vec<Self::Key>);
 
+    /// The same for all changes of a publication.
+    fn all_changed(&self, snapshot: &Snapshot, changes: &[Changed], rows: &mut Vec<Self::Key>) {
+        for change in changes {
+            self.changed(snapshot, *change, rows);
+        }
+    }
+
     /// True if a row is there and is to be shown.
     fn shows(&self, snapshot: &Snapshot, key: Self::Key, order: &Order) -> bool;
 
@@ -194,7 +201,7 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         list: 0,
     };
     Some(match saved.of {
-        ListKind::Fleet => count(&super::fleet::AgentRows, snapshot, &order),
+        ListKind::Fleet => count(&super::fleet::AgentRows::default(), snapshot, &order),
         ListKind::Tasks => {
             let newest = u32::try_from(LARGE).ok();
             let rows = super::tasks::TaskRows { newest, ..super::tasks::TaskRows::default() };
@@ -204,7 +211,9 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         ListKind::Problems => count(&super::problems::ProblemRows::default(), snapshot, &order),
         ListKind::Sources => count(&super::sources::SourceRows, snapshot, &order),
         // What was on the wire is asked for only by whoever looks at it.
-        ListKind::Wire | ListKind::Now | ListKind::Metrics | ListKind::Pulse => return None,
+        ListKind::Wire | ListKind::Now | ListKind::Metrics | ListKind::Pulse | ListKind::Candidates => {
+            return None;
+        }
     })
 }
 
@@ -343,9 +352,7 @@ impl<R: Rows> Listing<R> {
     /// Puts changed rows where they belong; tells which were touched.
     fn take(&mut self, snapshot: &Snapshot, changes: &[Changed], order: &Order) -> Vec<R::Key> {
         let mut touched = Vec::new();
-        for change in changes {
-            self.source.changed(snapshot, *change, &mut touched);
-        }
+        self.source.all_changed(snapshot, changes, &mut touched);
         let mut new = Vec::new();
         for key in &touched {
             let shown = self.source.shows(snapshot, *key, order);

@@ -10,9 +10,11 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 use super::listing::{List, Listing, Order, Rows};
 use super::tasks::{empty, list_facts};
 use super::{ListKind, Screen, Target, View, Wants, inside};
-use crate::domain::metrics::{By, Histogram, Tally};
+use crate::domain::metrics::{By, Histogram, Minute, Series, Tally};
+use crate::domain::objective::{Burn, Objective};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
+use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
 use crate::tui::format;
 use crate::tui::metrics::{Group, Groups};
@@ -42,6 +44,8 @@ const fn plain(name: &'static str, least: u16, keep: u8) -> Column {
 #[derive(Clone, Debug)]
 pub struct GroupRows {
     groups: Arc<Vec<Group>>,
+    /// How fast what may fail is used up, where there is an objective.
+    burns: Arc<Vec<Option<Burn>>>,
     /// Minutes of a part.
     step: u32,
 }
@@ -55,6 +59,46 @@ impl Filtered for Seen<'_> {
 
     fn value(&self, key: &str) -> Option<String> {
         matches!(key, "name" | "agent" | "skill" | "caller").then(|| self.0.name.clone())
+    }
+}
+
+/// The objective of each group, as it stands: of those that name it alone.
+fn burns(shared: &Shared, groups: &Groups) -> Vec<Option<Burn>> {
+    let now = Minute::of(shared.now);
+    let name = |series: &Series| {
+        let mut agents = shared.snapshot.agents.iter();
+        agents.find(|(_, agent)| agent.id == series.agent).map(|(_, agent)| &agent.name)
+    };
+    let of = |group: &Group| {
+        let is = |wanted: &Option<Arc<str>>, by: By| match (wanted, groups.by() == by) {
+            (Some(wanted), true) => *Untrusted::from(&**wanted).line() == *group.name,
+            (None, same) => !same,
+            (Some(_), false) => false,
+        };
+        let fits = |objective: &&Objective| {
+            is(&objective.agent, By::Agent)
+                && is(&objective.skill, By::Skill)
+                && is(&objective.caller, By::Caller)
+        };
+        let objective = shared.info.objectives.iter().find(fits)?;
+        Some(objective.standing(&shared.metrics.live, now, name).worst())
+    };
+    if shared.info.objectives.is_empty() { Vec::new() } else { groups.all().iter().map(of).collect() }
+}
+
+/// `8.2×`: how many times more than may is going wrong now.
+fn burn_cell(burn: Option<Burn>) -> Span {
+    match burn {
+        None => span("–", Role::Quiet),
+        Some(burn) => {
+            let tenths = burn.minutes;
+            let role = match tenths {
+                60.. => Role::Bad,
+                11..60 => Role::Warn,
+                _ => Role::Ok,
+            };
+            span(format!("{}.{}×", tenths / 10, tenths % 10), role)
+        }
     }
 }
 
@@ -115,6 +159,7 @@ impl Rows for GroupRows {
         fixed("BETWEEN", 'B', 7, 1).right(),
         fixed("LIVE", 'L', 4, 5).right(),
         fixed("FAILED", 'D', 6, 6).right(),
+        plain("BURN", 6, 5),
         fixed("ANSWERS", 'A', 7, 1).right(),
         Column { sort: None, ..fixed("TASKS OVER TIME", ' ', TREND, 3) },
     ];
@@ -193,6 +238,7 @@ impl Rows for GroupRows {
                 } else {
                     span(format::count(total.bad() as usize), Role::Bad)
                 },
+                burn_cell(usize::try_from(key).ok().and_then(|at| self.burns.get(at)).copied().flatten()),
                 plain(percentile(&total.answer, 95)),
                 span(trend, if total.bad() > 0 { Role::Warn } else { Role::Ok }),
             ],
@@ -258,7 +304,7 @@ pub struct MetricsView {
 impl MetricsView {
     /// By agent, the busiest first.
     pub fn new() -> Self {
-        let rows = GroupRows { groups: Arc::default(), step: 1 };
+        let rows = GroupRows { groups: Arc::default(), burns: Arc::default(), step: 1 };
         Self { groups: Groups::new(By::Agent), list: Listing::new(rows, 'T'), chart: 0 }
     }
 
@@ -395,7 +441,8 @@ impl Screen for MetricsView {
         let mut visible = self.groups.settle(shared);
         if visible {
             let step = shared.window.parts(shared.now).step;
-            self.list.source = GroupRows { groups: self.groups.all().clone(), step };
+            let burns = Arc::new(burns(shared, &self.groups));
+            self.list.source = GroupRows { groups: self.groups.all().clone(), burns, step };
             self.list.rebuild();
         }
         let lines = self.lines(area);

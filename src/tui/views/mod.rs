@@ -2,9 +2,11 @@
 
 pub mod about;
 pub mod agent;
+pub mod candidates;
 pub mod conversation;
 pub mod facts;
 pub mod fleet;
+pub mod groups;
 pub mod help;
 pub mod inbox;
 pub mod listing;
@@ -54,6 +56,8 @@ pub enum ListKind {
     Wire,
     /// Where agents are found.
     Sources,
+    /// Agents that cards of others name.
+    Candidates,
     /// What callers feel.
     Now,
     /// How many, how well and how long.
@@ -64,13 +68,14 @@ pub enum ListKind {
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Fleet,
         Self::Tasks,
         Self::Inbox,
         Self::Problems,
         Self::Wire,
         Self::Sources,
+        Self::Candidates,
         Self::Now,
         Self::Metrics,
         Self::Pulse,
@@ -85,6 +90,7 @@ impl ListKind {
             Self::Problems => "problems",
             Self::Wire => "wire",
             Self::Sources => "sources",
+            Self::Candidates => "candidates",
             Self::Now => "now",
             Self::Metrics => "metrics",
             Self::Pulse => "pulse",
@@ -100,6 +106,7 @@ impl ListKind {
             Self::Problems => problems::ProblemRows::COLUMNS,
             Self::Wire => wire::COLUMNS,
             Self::Sources => sources::SourceRows::COLUMNS,
+            Self::Candidates => candidates::CandidateRows::COLUMNS,
             Self::Now => now::FeelRows::COLUMNS,
             Self::Metrics => metrics::GroupRows::COLUMNS,
             Self::Pulse => pulse::PulseRows::COLUMNS,
@@ -115,6 +122,7 @@ impl ListKind {
             Self::Problems => problems::ProblemRows::highest_first(by),
             Self::Wire => wire::highest_first(by),
             Self::Sources => sources::SourceRows::highest_first(by),
+            Self::Candidates => candidates::CandidateRows::highest_first(by),
             Self::Now => now::FeelRows::highest_first(by),
             Self::Metrics => metrics::GroupRows::highest_first(by),
             Self::Pulse => pulse::PulseRows::highest_first(by),
@@ -129,6 +137,7 @@ impl ListKind {
             Self::Inbox => 'W',
             Self::Wire | Self::Sources | Self::Metrics => 'T',
             Self::Now => 'O',
+            Self::Candidates => 'U',
             Self::Pulse => 'H',
         }
     }
@@ -142,6 +151,7 @@ impl ListKind {
             Self::Problems => problems::ProblemsView::new().into(),
             Self::Wire => wire::WireView::new(None).into(),
             Self::Sources => sources::SourcesView::new().into(),
+            Self::Candidates => candidates::CandidatesView::new().into(),
             Self::Now => now::NowView::new().into(),
             Self::Metrics => metrics::MetricsView::new().into(),
             Self::Pulse => pulse::PulseView::new().into(),
@@ -308,6 +318,7 @@ views! {
     Pulse pulse::PulseView,
     Wire wire::WireView,
     Sources sources::SourcesView,
+    Candidates candidates::CandidatesView,
     Messages messages::MessagesView,
     Raw raw::RawView,
     Help help::HelpView,
@@ -326,6 +337,7 @@ impl View {
             Action::ViewPulse => pulse::PulseView::new().into(),
             Action::ViewWire => wire::WireView::new(None).into(),
             Action::ViewSources => sources::SourcesView::new().into(),
+            Action::ViewCandidates => candidates::CandidatesView::new().into(),
             Action::ViewMessages => messages::MessagesView::new().into(),
             _ => return None,
         })

@@ -260,6 +260,9 @@ impl ProblemsView {
             }
             Subject::Agent(key) | Subject::Host(key) => View::agent(shared, key),
             Subject::Source(key) => Some(super::sources::SourcesView::new().at(key).into()),
+            Subject::Objective(_) => {
+                Some(super::metrics::MetricsView::new().by(crate::domain::metrics::By::Skill).into())
+            }
             Subject::Console => Some(super::messages::MessagesView::new().into()),
         }
     }

@@ -274,6 +274,7 @@ impl Screen for SourcesView {
                 let fleet = FleetView::new().filtered(&format!("source={word}"));
                 Some(vec![Step::Open(Box::new(fleet.into()))])
             }
+            Action::NextPane => Some(vec![Step::Act(Action::ViewCandidates)]),
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
@@ -285,6 +286,7 @@ impl Screen for SourcesView {
             (Action::Filter, "filter"),
             (Action::Faults, "failing only"),
             (Action::Details, "details"),
+            (Action::NextPane, "candidates"),
             (Action::Copy, "copy"),
             (Action::Back, "back"),
         ]

@@ -13,6 +13,8 @@ pub enum SortKey {
     Text(Box<str>),
     /// By a number, then by another.
     Pair(i64, i64),
+    /// By what it stands under, which one that is, whether it is the head or stands under it, and then by itself.
+    Under(Box<(SortKey, i64, bool, SortKey)>),
 }
 
 /// Keys in the order of their rows.

@@ -1,5 +1,6 @@
 //! The console, driven by keys on a fleet that stands still.
 
+mod groups;
 mod keys;
 mod panes;
 mod picture;
@@ -48,6 +49,7 @@ pub(crate) fn info() -> Info {
         bell: false,
         desktop: false,
         rings_from: quarterdeck::domain::problem::Severity::Bad,
+        objectives: Vec::new(),
         is_demo: false,
     }
 }

@@ -210,7 +210,7 @@ pub(super) fn resume(turn: &mut Turn) {
                 turn.state().agent(*key).map(|agent| Common::Host(host_of(&agent.spec.url).into()))
             }
             Subject::Source(key) => Some(Common::Source(*key)),
-            Subject::Agent(_) | Subject::Console => None,
+            Subject::Agent(_) | Subject::Console | Subject::Objective(_) => None,
         };
         if let Some(one) = one {
             turn.core.live.groups.entry(one).or_default().raised = Some(*subject);

@@ -2,7 +2,9 @@
 
 mod agent;
 pub(in super::super) mod groups;
+pub(super) mod objectives;
 mod tasks;
+mod versions;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +50,10 @@ pub(super) fn run(turn: &mut Turn) {
     for key in &touched.agents {
         about_agent(turn, *key);
     }
+    for key in &touched.versions {
+        versions::old(turn, *key);
+    }
+    versions::mixed(turn, &touched.kin);
     for key in &touched.sources {
         let found = about_source(turn, *key);
         settle(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
@@ -107,6 +113,9 @@ pub(super) fn resume(turn: &mut Turn) {
         turn.watch_fact(What::ProblemCleared { number, into: None });
     }
     groups::resume(turn);
+    objectives::resume(turn);
+    let kin: Vec<_> = turn.state().replicas().groups().map(|(kin, _)| kin.clone()).collect();
+    versions::mixed(turn, &kin);
     for agent in agents {
         let attention: Vec<_> = turn.state().attention().of(agent).collect();
         let mut changed: BTreeSet<_> =
@@ -170,6 +179,10 @@ fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
     let (mut agent, mut attempt, mut source) = (None, None, None);
     match subject {
         Subject::Console => {}
+        Subject::Objective(_) => {
+            let names = turn.core.rules.objectives.iter().map(ToString::to_string);
+            source = names.into_iter().find(|name| Subject::objective(name) == subject).map(Into::into);
+        }
         Subject::Source(key) => source = state.sources().get(key).map(|row| row.spec.name.clone()),
         Subject::Agent(key) | Subject::Host(key) => {
             agent = state.agent(key).map(|agent| agent.id);

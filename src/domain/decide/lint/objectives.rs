@@ -1,0 +1,84 @@
+//! Objectives that are missed: how fast what may fail is used up.
+
+use std::time::Duration;
+
+use super::super::super::core::{Timer, Turn};
+use super::super::super::id::AgentId;
+use super::super::super::metrics::{Minute, Series};
+use super::super::super::objective::{Objective, Standing};
+use super::super::super::problem::{Kind, Subject};
+use super::super::super::text::Untrusted;
+use super::{Finding, settle};
+
+/// Objectives are looked at so often.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// Begins to look, and ends the problems of objectives that are no longer configured.
+pub(super) fn resume(turn: &mut Turn) {
+    let names: Vec<Subject> = turn.core.rules.objectives.iter().map(subject).collect();
+    let gone: Vec<Subject> =
+        turn.state().raised_of(Kind::ObjectiveMissed).filter(|subject| !names.contains(subject)).collect();
+    for subject in gone {
+        settle(turn, subject, &[Kind::ObjectiveMissed], Vec::new());
+    }
+    if !turn.core.rules.objectives.is_empty() {
+        turn.set_timer(Timer::Objectives, turn.at + EVERY);
+    }
+}
+
+fn subject(objective: &Objective) -> Subject {
+    Subject::objective(&objective.to_string())
+}
+
+/// Looks at all of them.
+pub(in super::super) fn look(turn: &mut Turn) {
+    turn.set_timer(Timer::Objectives, turn.at + EVERY);
+    let now = Minute::of(turn.at);
+    for objective in turn.core.rules.objectives.clone() {
+        let subject = subject(&objective);
+        let state = turn.state();
+        let name = |series: &Series| name_of(turn, series.agent);
+        let standing = objective.standing(&turn.core.metrics, now, name);
+        let before = state.raised(Kind::ObjectiveMissed, subject).is_some();
+        let missed = standing.ok.is_missed(before) || standing.p95.is_missed(before);
+        let found = missed.then(|| Finding {
+            kind: Kind::ObjectiveMissed,
+            text: words(&objective, &standing),
+            next: "see what the failed have in common, and what changed before, on the first screen".into(),
+        });
+        settle(turn, subject, &[Kind::ObjectiveMissed], found.into_iter().collect());
+    }
+}
+
+fn name_of<'t>(turn: &'t Turn<'_>, agent: AgentId) -> Option<&'t Untrusted> {
+    let key = turn.state().agent_key(agent)?;
+    turn.state().agent(key).map(|agent| &agent.name)
+}
+
+/// `skill charge: 92.1 % of 124 ended well in the last hour, not 99.5 %`. Rounded, so that it is reworded seldom.
+fn words(objective: &Objective, standing: &Standing) -> String {
+    let share = |share: u32| format!("{}.{}", share / 10, share % 10);
+    let mut parts = Vec::new();
+    if let Some(ok) = objective.ok.filter(|_| standing.ok.minutes > 10) {
+        let percent =
+            |tally: &super::super::super::metrics::Tally| tally.ok_per_mille().map_or(0, |share| share / 10);
+        parts.push(format!(
+            "{} % end well in the last minutes and {} % in the last hour, not {} %",
+            percent(&standing.minutes),
+            percent(&standing.hour),
+            share(ok)
+        ));
+    }
+    if let Some(limit) = objective.p95.filter(|_| standing.p95.minutes > 10) {
+        let over = |tally: &super::super::super::metrics::Tally| {
+            tally.took.over(limit) * 100 / tally.took.count().max(1)
+        };
+        parts.push(format!(
+            "{} % take longer than {} s in the last minutes and {} % in the last hour, not 5 %",
+            over(&standing.minutes),
+            limit.as_secs_f64(),
+            over(&standing.hour)
+        ));
+    }
+    format!("{objective}: {}", parts.join("; "))
+}

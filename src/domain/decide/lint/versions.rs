@@ -1,0 +1,83 @@
+//! What is wrong with the versions that agents run.
+
+use std::collections::BTreeSet;
+
+use super::super::super::agent::Health;
+use super::super::super::core::Turn;
+use super::super::super::id::AgentKey;
+use super::super::super::problem::{Kind, Subject};
+use super::super::super::replicas::{Group, Kin};
+use super::super::super::version;
+use super::{Finding, settle};
+
+/// So many versions are named, and so many agents of each.
+const VERSIONS: usize = 4;
+const NAMES: usize = 3;
+/// Versions and names are cut to this many characters in the words of a problem.
+const CHARS: usize = 40;
+
+/// Whether an agent runs what the operator wants to see at least. While what we know of it is old, nothing is raised
+/// and nothing clears.
+pub(super) fn old(turn: &mut Turn, key: AgentKey) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    if agent.listed && agent.health == Health::Stale {
+        return;
+    }
+    let missed = version::missed(agent, &turn.core.rules.minimum_versions).filter(|_| agent.listed);
+    let found = missed.map(|minimum| {
+        let runs = agent.card.as_ref().map(|card| card.version.shortened(CHARS).line().into_string());
+        Finding {
+            kind: Kind::AgentVersionOld,
+            text: format!("runs {}, and {} is wanted at least", runs.unwrap_or_default(), minimum.version),
+            next: "bring it up to that version, or change minimum_version in the configuration".into(),
+        }
+    });
+    settle(turn, Subject::Agent(key), &[Kind::AgentVersionOld], found.into_iter().collect());
+}
+
+/// Whether replicas run several versions: one problem for all of them, told of the first.
+pub(super) fn mixed(turn: &mut Turn, touched: &[Kin]) {
+    if touched.is_empty() {
+        return;
+    }
+    let state = turn.state();
+    let first = |group: &Group| group.members().first().copied().filter(|_| group.versions().len() > 1);
+    let mut about: BTreeSet<AgentKey> =
+        touched.iter().filter_map(|kin| first(state.replicas().group(kin)?)).collect();
+    // Whoever was the first before may have left, or may run among others.
+    about.extend(state.raised_of(Kind::AgentVersionMixed).filter_map(|subject| match subject {
+        Subject::Agent(key) => Some(key),
+        Subject::Console | Subject::Source(_) | Subject::Host(_) | Subject::Objective(_) => None,
+    }));
+    for key in about {
+        let group = turn.state().replicas_of(key).filter(|group| first(group) == Some(key));
+        let found = group.map(|group| Finding {
+            kind: Kind::AgentVersionMixed,
+            text: words(turn, group),
+            next: "end the rollout, or take it back; `:group version` shows who runs what".into(),
+        });
+        settle(turn, Subject::Agent(key), &[Kind::AgentVersionMixed], found.into_iter().collect());
+    }
+}
+
+/// `and its replicas run 2 versions: 2.4.1 (cashier-2), 2.4.0 (cashier-1, cashier-3)`
+fn words(turn: &Turn, group: &Group) -> String {
+    let mut versions: Vec<_> = group.versions().iter().collect();
+    versions.sort_by(|(a, _), (b, _)| version::newest_first(a, b));
+    let told = versions.iter().take(VERSIONS).map(|(version, members)| {
+        let version = version.shortened(CHARS).line().into_string();
+        let version = if version.is_empty() { "none".to_owned() } else { version };
+        let rows = members.iter().take(NAMES).filter_map(|key| turn.state().agent(*key));
+        let names = rows.map(|agent| agent.name.line().into_string());
+        let mut names = names.collect::<Vec<_>>().join(", ");
+        if members.len() > NAMES {
+            names.push_str(&format!(" and {} more", members.len() - NAMES));
+        }
+        format!("{version} ({names})")
+    });
+    let mut told = told.collect::<Vec<_>>().join(", ");
+    if versions.len() > VERSIONS {
+        told.push_str(&format!(" and {} more", versions.len() - VERSIONS));
+    }
+    format!("and its replicas run {} versions: {told}", versions.len())
+}

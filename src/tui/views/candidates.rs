@@ -1,0 +1,232 @@
+//! Agents that the cards of others name: offered here, asked by nobody, until an operator adds one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ratatui::layout::Rect;
+
+use super::listing::{List, Listing, Order, Rows};
+use super::tasks::{empty, list_facts};
+use super::{ListKind, Screen, Target, inside};
+use crate::domain::candidates::{Candidate, Candidates};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::domain::text::Untrusted;
+use crate::tui::actions::Action;
+use crate::tui::model::{Shared, Step};
+use crate::tui::overlays::{Overlay, service};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::filter::Filtered;
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::{Column, Row, share};
+
+/// Those that are offered, each under a number of its own.
+#[derive(Clone, Debug, Default)]
+pub struct CandidateRows {
+    index: Candidates,
+    numbers: BTreeMap<Arc<str>, u32>,
+    rows: BTreeMap<u32, Candidate>,
+    rev: u64,
+}
+
+struct Seen<'s>(&'s Candidate, String);
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        ["url", "name", "by"].iter().filter_map(|key| self.value(key)).collect()
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        match key {
+            "url" => Some(self.0.url.to_string()),
+            "name" => Some(name(self.0)),
+            "by" => Some(self.1.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn name(candidate: &Candidate) -> String {
+    candidate.name.as_ref().map_or_else(|| "–".to_owned(), |name| name.line().into_string())
+}
+
+fn named_by(snapshot: &Snapshot, candidate: &Candidate) -> String {
+    let names = candidate.by.iter().filter_map(|key| snapshot.agents.get(*key)).take(8);
+    names.map(|agent| agent.name.line().into_string()).collect::<Vec<_>>().join(", ")
+}
+
+impl CandidateRows {
+    /// Takes in what has changed; true if others are offered than before.
+    fn sync(&mut self, snapshot: &Snapshot) -> bool {
+        let mut new = false;
+        match snapshot.changes_since(self.rev).filter(|_| self.rev > 0) {
+            Some(changes) => {
+                for change in changes {
+                    if let Changed::Agent(key) = change {
+                        new |= self.index.note(key, snapshot.agents.get(key));
+                    }
+                }
+            }
+            None => {
+                self.index = Candidates::of(snapshot.agents.iter());
+                new = true;
+            }
+        }
+        self.rev = snapshot.rev;
+        if new {
+            self.rows.clear();
+            for candidate in self.index.iter() {
+                let next = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
+                let number = *self.numbers.entry(candidate.url.clone()).or_insert(next);
+                self.rows.insert(number, candidate);
+            }
+        }
+        new
+    }
+}
+
+impl Rows for CandidateRows {
+    type Key = u32;
+
+    const KIND: ListKind = ListKind::Candidates;
+
+    const COLUMNS: &'static [Column] =
+        &[share("URL", 'U', 20, 3, 9), share("NAME", 'N', 12, 2, 7), share("NAMED BY", 'B', 14, 3, 8)];
+
+    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
+        Box::new(self.rows.keys().copied())
+    }
+
+    // Whatever changes who is offered has the list read anew.
+    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
+
+    fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
+        let Some(row) = self.rows.get(&key) else { return false };
+        order.filter.passes(&Seen(row, named_by(snapshot, row)))
+    }
+
+    fn sort_key(&self, snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+        let Some(row) = self.rows.get(&key) else { return SortKey::Number(0) };
+        let text = match by {
+            'N' => name(row),
+            'B' => named_by(snapshot, row),
+            _ => row.url.to_string(),
+        };
+        SortKey::Text(text.to_lowercase().into())
+    }
+
+    fn highest_first(_by: char) -> bool {
+        false
+    }
+
+    fn row(&self, _canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+        let Some(row) = self.rows.get(&key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        Row {
+            mark: span(shared.glyphs().unknown, Role::Doubt),
+            cells: vec![
+                span(Untrusted::from(&*row.url).line().into_string(), Role::Plain),
+                span(name(row), Role::Plain),
+                span(named_by(&shared.snapshot, row), Role::Quiet),
+            ],
+            marked: false,
+        }
+    }
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct CandidatesView {
+    list: Listing<CandidateRows>,
+}
+
+impl CandidatesView {
+    /// By URL.
+    pub fn new() -> Self {
+        Self { list: Listing::new(CandidateRows::default(), 'U') }
+    }
+
+    fn lines(area: Rect) -> usize {
+        usize::from(inside(area).height.saturating_sub(1))
+    }
+}
+
+impl Default for CandidatesView {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Screen for CandidatesView {
+    fn word(&self) -> &'static str {
+        "candidates"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        if self.list.source.sync(&shared.snapshot) {
+            self.list.rebuild();
+        }
+        self.list.settle(&shared.snapshot, Self::lines(area))
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let count = self.list.source.rows.len();
+        let facts = list_facts(&self.list, shared, format!("{count} named by cards, none of them asked"));
+        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
+        if self.list.rows.is_empty() {
+            let filtered = !self.list.state.look.filter.is_empty();
+            return empty(
+                canvas,
+                shared,
+                inside(area),
+                filtered,
+                &[
+                    "No card names an agent that is not in the fleet.",
+                    "Whom a card names as peers, agents or delegations, in itself, in its metadata or in the params of an extension, is offered here; nothing is called before you add it.",
+                ],
+            );
+        }
+        self.list.draw(canvas, inside(area), shared);
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
+            return None;
+        }
+        if self.list.act(action, Self::lines(area)) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Service | Action::Answer => {
+                let row = self.list.source.rows.get(&self.list.target()?)?;
+                let menu = service::candidate(shared, &row.url, &named_by(&shared.snapshot, row));
+                Some(vec![Step::Over(Box::new(Overlay::Menu(menu)))])
+            }
+            Action::Back => self.list.clear_one().then(Vec::new),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+        vec![
+            (Action::Service, "add it"),
+            (Action::Filter, "filter"),
+            (Action::Copy, "copy"),
+            (Action::Back, "back"),
+        ]
+    }
+
+    fn target(&self, _shared: &Shared) -> Target {
+        Target::default()
+    }
+
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+}

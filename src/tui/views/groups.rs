@@ -1,0 +1,501 @@
+//! Agents in groups that fold: which group each is in, and what a group adds up to, kept up from what changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ratatui::layout::Rect;
+
+use super::about;
+use super::fleet::{AgentRows, lower, number, shows_signs, skills};
+use super::listing::Order;
+use crate::domain::agent::{Agent, Counts, Health};
+use crate::domain::breaker::Position;
+use crate::domain::id::AgentKey;
+use crate::domain::replicas::{By, Kin};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+use crate::tui::format;
+use crate::tui::model::Shared;
+use crate::tui::states;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::Row;
+use crate::tui::widgets::text;
+
+/// A row of the fleet: an agent, or a group by its number in this view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Key {
+    /// A group.
+    Group(u32),
+    /// An agent, alone or in an open group.
+    Agent(AgentKey),
+}
+
+impl Key {
+    /// The agent, if it is one.
+    pub fn agent(self) -> Option<AgentKey> {
+        match self {
+            Self::Agent(key) => Some(key),
+            Self::Group(_) => None,
+        }
+    }
+}
+
+/// What the members of a group have in common.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Value {
+    /// They are replicas.
+    Kin(Kin),
+    /// The same is said of them.
+    Said(Untrusted),
+    /// Nobody says.
+    Nobody,
+}
+
+/// How often each of a few values comes, in order.
+#[derive(Clone, Debug)]
+pub struct Tally<T>(BTreeMap<T, u32>);
+
+impl<T> Default for Tally<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<T: Ord + Clone> Tally<T> {
+    fn add(&mut self, value: &T) {
+        *self.0.entry(value.clone()).or_default() += 1;
+    }
+
+    fn take(&mut self, value: &T) {
+        if let Some(count) = self.0.get_mut(value) {
+            *count -= 1;
+            if *count == 0 {
+                self.0.remove(value);
+            }
+        }
+    }
+
+    /// The least.
+    pub fn first(&self) -> Option<&T> {
+        self.0.keys().next()
+    }
+
+    /// The greatest.
+    pub fn last(&self) -> Option<&T> {
+        self.0.keys().next_back()
+    }
+
+    /// How many different ones there are.
+    pub fn kinds(&self) -> usize {
+        self.0.len()
+    }
+
+    /// How often one comes.
+    pub fn count(&self, value: &T) -> u32 {
+        self.0.get(value).copied().unwrap_or(0)
+    }
+
+    /// Each with how often it comes.
+    pub fn iter(&self) -> impl Iterator<Item = (&T, u32)> {
+        self.0.iter().map(|(value, count)| (value, *count))
+    }
+}
+
+/// What an agent adds to its group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Share {
+    counts: Counts,
+    rank: u8,
+    seen: At,
+    order: u32,
+    version: Untrusted,
+    speaks: String,
+    breaker: Position,
+}
+
+/// A group.
+#[derive(Clone, Debug)]
+pub struct Group {
+    value: Value,
+    /// Its agents that are shown.
+    pub members: BTreeSet<AgentKey>,
+    /// Their tasks together.
+    pub counts: Counts,
+    /// How they are, as places in [`Health::ALL`].
+    pub ranks: Tally<u8>,
+    /// When they last showed a sign of life before they went away.
+    pub seen: Tally<At>,
+    /// Their places.
+    pub orders: Tally<u32>,
+    /// What they run.
+    pub versions: Tally<Untrusted>,
+    /// What they speak.
+    pub speaks: Tally<String>,
+    /// Where their breakers stand.
+    pub breakers: Tally<Position>,
+}
+
+impl Group {
+    fn new(value: Value) -> Self {
+        Self {
+            value,
+            members: BTreeSet::new(),
+            counts: Counts::default(),
+            ranks: Tally::default(),
+            seen: Tally::default(),
+            orders: Tally::default(),
+            versions: Tally::default(),
+            speaks: Tally::default(),
+            breakers: Tally::default(),
+        }
+    }
+
+    /// What it is called.
+    pub fn title(&self, snapshot: &Snapshot) -> Untrusted {
+        match &self.value {
+            Value::Said(text) => text.clone(),
+            Value::Nobody => Untrusted::from("–"),
+            Value::Kin(_) => {
+                let card = self.members.first().and_then(|key| snapshot.agents.get(*key)?.card.clone());
+                card.map_or_else(|| Untrusted::from("–"), |card| card.name.clone())
+            }
+        }
+    }
+
+    /// How the worst of them is, and how many are so.
+    pub fn worst(&self) -> (Health, u32) {
+        let rank = self.ranks.first().copied().unwrap_or(0);
+        let health = Health::ALL.get(usize::from(rank)).copied().unwrap_or(Health::Unknown);
+        (health, self.ranks.count(&rank))
+    }
+
+    fn counts_mut(&mut self) -> [&mut u32; 6] {
+        let Counts { live, need_you, completed, failed, stopped, doubtful } = &mut self.counts;
+        [live, need_you, completed, failed, stopped, doubtful]
+    }
+
+    fn add(&mut self, key: AgentKey, share: &Share) {
+        self.members.insert(key);
+        for (sum, part) in self.counts_mut().into_iter().zip(parts(share.counts)) {
+            *sum = sum.saturating_add(part);
+        }
+        self.ranks.add(&share.rank);
+        self.seen.add(&share.seen);
+        self.orders.add(&share.order);
+        self.versions.add(&share.version);
+        self.speaks.add(&share.speaks);
+        self.breakers.add(&share.breaker);
+    }
+
+    fn take(&mut self, key: AgentKey, share: &Share) {
+        self.members.remove(&key);
+        for (sum, part) in self.counts_mut().into_iter().zip(parts(share.counts)) {
+            *sum = sum.saturating_sub(part);
+        }
+        self.ranks.take(&share.rank);
+        self.seen.take(&share.seen);
+        self.orders.take(&share.order);
+        self.versions.take(&share.version);
+        self.speaks.take(&share.speaks);
+        self.breakers.take(&share.breaker);
+    }
+}
+
+fn parts(counts: Counts) -> [u32; 6] {
+    let Counts { live, need_you, completed, failed, stopped, doubtful } = counts;
+    [live, need_you, completed, failed, stopped, doubtful]
+}
+
+/// Every agent that is shown, in its group.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    by: By,
+    /// The order for which they were made, and the publication that they know.
+    built: Option<Order>,
+    rev: u64,
+    numbers: BTreeMap<Value, u32>,
+    rows: BTreeMap<u32, Group>,
+    of: BTreeMap<AgentKey, (u32, Share)>,
+    /// Every agent that passes what is asked for, in a group or not.
+    shown: BTreeSet<AgentKey>,
+    /// What is unfolded; it stays so when a group goes and comes back.
+    open: BTreeSet<Value>,
+    next: u32,
+    /// Rows that the last changes are about.
+    touched: BTreeSet<Key>,
+    /// The last row comes first.
+    pub descending: bool,
+}
+
+impl Groups {
+    /// What they are by.
+    pub fn by(&self) -> &By {
+        &self.by
+    }
+
+    /// Groups by something else from now on.
+    pub fn set(&mut self, by: By) {
+        *self = Self { by, next: self.next, ..Self::default() };
+    }
+
+    /// How many agents are shown, under a folded row or not.
+    pub fn agents(&self) -> usize {
+        self.shown.len()
+    }
+
+    /// A group by its number.
+    pub fn get(&self, number: u32) -> Option<&Group> {
+        self.rows.get(&number)
+    }
+
+    /// Every group that has a row.
+    pub fn folded(&self) -> impl Iterator<Item = u32> + '_ {
+        self.rows.iter().filter(|(_, group)| self.folds(group)).map(|(number, _)| *number)
+    }
+
+    /// True for a group that has a row of its own: one replica stands alone.
+    pub fn folds(&self, group: &Group) -> bool {
+        group.members.len() > usize::from(matches!(group.value, Value::Kin(_)))
+    }
+
+    /// True if a group shows its members.
+    pub fn is_open(&self, group: &Group) -> bool {
+        self.open.contains(&group.value)
+    }
+
+    /// Unfolds a group, or folds it.
+    pub fn open(&mut self, number: u32, open: bool) {
+        if let Some(group) = self.rows.get(&number) {
+            if open {
+                self.open.insert(group.value.clone());
+            } else {
+                self.open.remove(&group.value);
+            }
+        }
+    }
+
+    /// The group whose row an agent stands under, or would if it were open.
+    pub fn of(&self, key: AgentKey) -> Option<(u32, &Group)> {
+        let (number, _) = self.of.get(&key)?;
+        let group = self.rows.get(number)?;
+        self.folds(group).then_some((*number, group))
+    }
+
+    /// The rows that the changes since the last call are about.
+    pub fn touched(&self) -> impl Iterator<Item = Key> + '_ {
+        self.touched.iter().copied()
+    }
+
+    /// Takes in what has changed. `shows` says who is shown, `speaks` what an agent speaks.
+    pub fn sync(
+        &mut self,
+        snapshot: &Snapshot,
+        order: &Order,
+        shows: impl Fn(&Agent) -> bool,
+        speaks: impl Fn(&Agent) -> String,
+    ) {
+        self.touched.clear();
+        let same = |built: &Order| built.filter == order.filter && built.faults == order.faults;
+        let known = self.built.as_ref().is_some_and(same);
+        let changes = snapshot.changes_since(self.rev).filter(|_| known);
+        if let Some(changes) = changes {
+            for change in changes {
+                if let Changed::Agent(key) = change {
+                    self.put(snapshot, key, &shows, &speaks);
+                }
+            }
+            self.touch_members();
+        } else {
+            self.rows.clear();
+            self.of.clear();
+            self.shown.clear();
+            self.numbers.clear();
+            for (key, _) in snapshot.agents.iter() {
+                self.put(snapshot, key, &shows, &speaks);
+            }
+        }
+        self.built = Some(order.clone());
+        self.rev = snapshot.rev;
+    }
+
+    fn put(
+        &mut self,
+        snapshot: &Snapshot,
+        key: AgentKey,
+        shows: &impl Fn(&Agent) -> bool,
+        speaks: &impl Fn(&Agent) -> String,
+    ) {
+        self.touched.insert(Key::Agent(key));
+        let agent = snapshot.agents.get(key).filter(|agent| shows(agent));
+        if agent.is_some() {
+            self.shown.insert(key);
+        } else {
+            self.shown.remove(&key);
+        }
+        let now = agent.and_then(|agent| Some((self.value(agent)?, share(agent, speaks(agent)))));
+        let before = self.of.remove(&key);
+        if let Some((number, share)) = &before
+            && let Some(group) = self.rows.get_mut(number)
+        {
+            group.take(key, share);
+            if group.members.is_empty() {
+                let value = group.value.clone();
+                self.rows.remove(number);
+                self.numbers.remove(&value);
+            }
+        }
+        let after = now.map(|(value, share)| {
+            let number = self.numbers.get(&value).copied().unwrap_or_else(|| {
+                // A number is not used again for another group: rows are held by it.
+                self.next += 1;
+                self.numbers.insert(value.clone(), self.next);
+                self.next
+            });
+            self.rows.entry(number).or_insert_with(|| Group::new(value)).add(key, &share);
+            self.of.insert(key, (number, share));
+            number
+        });
+        let groups = before.map(|(number, _)| number).into_iter().chain(after);
+        self.touched.extend(groups.map(Key::Group));
+    }
+
+    /// Whoever stands under a row that moves, moves with it; and whoever is left alone stands by itself.
+    fn touch_members(&mut self) {
+        let mut moved = Vec::new();
+        for row in &self.touched {
+            let Key::Group(number) = row else { break };
+            if let Some(group) = self.rows.get(number)
+                && (group.members.len() <= 2 || self.is_open(group))
+            {
+                moved.extend(group.members.iter().map(|key| Key::Agent(*key)));
+            }
+        }
+        self.touched.extend(moved);
+    }
+
+    /// Under what an agent falls; none if it stands alone whatever it says.
+    fn value(&self, agent: &Agent) -> Option<Value> {
+        match &self.by {
+            By::None => None,
+            By::Replicas => agent.kin.clone().filter(|_| agent.listed).map(Value::Kin),
+            by => Some(by.value(agent).map_or(Value::Nobody, |said| Value::Said(said.headline(60)))),
+        }
+    }
+}
+
+fn share(agent: &Agent, speaks: String) -> Share {
+    let rank = Health::ALL.iter().position(|health| *health == agent.health).unwrap_or(0);
+    Share {
+        counts: agent.counts,
+        rank: u8::try_from(rank).unwrap_or(0),
+        seen: agent.last_seen,
+        order: agent.order,
+        version: agent.card.as_ref().map_or_else(|| Untrusted::from(""), |card| card.version.clone()),
+        speaks,
+        breaker: agent.breaker.position,
+    }
+}
+
+impl AgentRows {
+    /// What a group is ordered by.
+    pub(super) fn sort_of_group(snapshot: &Snapshot, group: &Group, by: char) -> SortKey {
+        let order = i64::from(group.orders.first().copied().unwrap_or(0));
+        let number = |count: u32| SortKey::Pair(i64::from(count), -order);
+        let counts = group.counts;
+        match by {
+            'S' => SortKey::Pair(states::health_rank(group.worst().0), order),
+            'P' => lower(group.speaks.first().cloned().unwrap_or_default()),
+            'L' => number(counts.live),
+            'N' => number(counts.need_you),
+            'D' => number(counts.completed),
+            'F' => number(counts.failed),
+            'B' => number(counts.doubtful),
+            'R' => SortKey::Pair(group.breakers.last().map_or(0, |position| *position as i64), -order),
+            'T' => SortKey::Number(group.seen.last().map_or(0, |at| at.micros())),
+            'V' => lower(group.versions.last().map(|text| text.line().into_string()).unwrap_or_default()),
+            _ => lower(group.title(snapshot).line().into_string()),
+        }
+    }
+
+    /// A group as it is drawn.
+    pub(super) fn row_of_group(&self, canvas: &Canvas<'_>, shared: &Shared, of: u32) -> Row {
+        let Some(group) = self.groups.get(of) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        let snapshot = &shared.snapshot;
+        let (health, worst) = group.worst();
+        let told = states::health(health, shared.glyphs());
+        let all = group.members.len();
+        let ascii = shared.theme.is_ascii();
+        let (fold, times) = match (self.groups.is_open(group), ascii) {
+            (true, false) => ("▾", "×"),
+            (true, true) => ("v", "x"),
+            (false, false) => ("▸", "×"),
+            (false, true) => (">", "x"),
+        };
+        let name = format!("{fold} {} {times}{}", group.title(snapshot).line(), format::count(all));
+        let state = if worst as usize == all { told.word } else { format!("{worst}/{all} {}", told.word) };
+        let one = |kinds: usize, only: Option<String>, what: &str| match kinds {
+            1 => only.unwrap_or_default(),
+            kinds => format!("{kinds} {what}"),
+        };
+        let speaks = one(group.speaks.kinds(), group.speaks.first().cloned(), "ways");
+        let replicas = *self.groups.by() == By::Replicas;
+        let only = group.versions.first().map(|text| text.line().into_string());
+        let mixed = if replicas { Role::Warn } else { Role::Plain };
+        let version = span(
+            one(group.versions.kinds(), only, "at once"),
+            if group.versions.kinds() > 1 { mixed } else { Role::Plain },
+        );
+        let closed = group.breakers.count(&Position::Closed) as usize;
+        let breaker = match all - closed {
+            0 => span("·", Role::Quiet),
+            open => span(format!("{open} open"), Role::Warn),
+        };
+        let first = group.members.first().and_then(|key| snapshot.agents.get(*key));
+        let works = group
+            .ranks
+            .iter()
+            .any(|(rank, _)| Health::ALL.get(usize::from(*rank)).is_some_and(|health| shows_signs(*health)));
+        let sign = match group.seen.last() {
+            _ if works => "now".to_owned(),
+            Some(at) if *at > At::ZERO => canvas.coarse_age(*at),
+            _ => "never".to_owned(),
+        };
+        let counts = group.counts;
+        Row {
+            mark: span(told.mark, told.role),
+            cells: vec![
+                span(name, Role::Plain),
+                span(state, told.role),
+                span(speaks, Role::Plain),
+                version,
+                number(counts.live, Role::Plain),
+                number(counts.need_you, Role::You),
+                number(counts.completed, Role::Plain),
+                number(counts.failed, Role::Bad),
+                number(counts.doubtful, Role::Warn),
+                breaker,
+                span(sign, Role::Plain),
+                span(first.filter(|_| replicas).map(skills).unwrap_or_default(), Role::Quiet),
+                span("", Role::Quiet),
+            ],
+            marked: false,
+        }
+    }
+}
+
+/// A group and everybody in it, as far as there is room.
+pub(super) fn draw_group(canvas: &mut Canvas<'_>, area: Rect, pane: Rect, shared: &Shared, group: &Group) {
+    let whole = Rect { x: area.x, width: area.width, ..pane };
+    let title = [span(group.title(&shared.snapshot).line().into_string(), Role::Title)];
+    let facts = [span(format!("{} agents", format::count(group.members.len())), Role::Quiet)];
+    canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+    let inner =
+        Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
+    let lines = about::group(canvas, shared, group, usize::from(inner.width), usize::from(inner.height));
+    text::draw(canvas, inner, &lines, &text::TextState::default());
+}
