@@ -115,6 +115,7 @@ actions! {
     Hold "hold" Find ["p"] "hold" "Hold the screen still, and go on; watching goes on.",
     Details "details" Understand ["d"] "details" "Details of the row, on and off.",
     Raw "raw" Understand ["i"] "raw" "Raw: JSON as it came.",
+    Changes "changes" Understand ["c"] "changes" "What changed around here: cards, health, breakers, operators, sources.",
     GoTo "go-to" Understand ["g"] "go to" "Go to something near; shows its list at once.",
     Check "check-now" Understand ["ctrl-r"] "check" "Check now: probe the agent, read the task.",
     New "new-task" Act ["n"] "new" "A new task.",

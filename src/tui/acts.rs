@@ -163,10 +163,19 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
 /// Groups the fleet by something else, or asks by what.
 pub(super) fn group(model: &mut Model, by: Option<By>) {
     let Some(by) = by else { return model.overlays.push(Overlay::Menu(go::groups(&model.shared))) };
+    if let View::Metrics(metrics) = &mut model.view {
+        return metrics.group(by);
+    }
     go_to(model, FleetView::new());
     if let View::Fleet(fleet) = &mut model.view {
         fleet.group(by);
     }
+}
+
+/// Opens what changed around what is under the cursor.
+pub(super) fn changes(model: &mut Model) {
+    let around = super::overlays::time::happened(&model.shared, target(model));
+    open(model, super::views::changes::ChangesView::new(around).into());
 }
 
 /// Opens what can be done to an agent as a whole.

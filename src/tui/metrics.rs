@@ -7,8 +7,11 @@ use std::time::Duration;
 
 use super::model::Shared;
 use super::window::{Before, Parts, Window};
-use crate::domain::id::AgentKey;
+use crate::domain::agent::Agent;
+use crate::domain::id::{AgentId, AgentKey};
 use crate::domain::metrics::{Block, By, Heat, Metrics, Minute, Series, Tally, Who};
+use crate::domain::replicas;
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::engine::Query;
 
@@ -129,6 +132,43 @@ fn was_query(Parts { from, until, step }: Parts) -> Query {
     Query::Metrics { from, until, step: WHOLE }
 }
 
+/// By what groups are told apart.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Split {
+    /// By what each series says.
+    Told(By),
+    /// By what the cards and labels of the agents say.
+    Fleet(replicas::By),
+}
+
+impl Split {
+    /// As titles say it.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Told(by) => by.word().to_owned(),
+            Self::Fleet(by) => Untrusted::from(by.words()).line().into_string(),
+        }
+    }
+
+    /// True if what does no work counts too.
+    fn is_of_agents(&self) -> bool {
+        matches!(self, Self::Told(By::Agent) | Self::Fleet(_))
+    }
+
+    fn who(&self, series: &Series, agents: &BTreeMap<AgentId, &Agent>) -> Who {
+        match self {
+            Self::Told(by) => by.who(series),
+            Self::Fleet(by) => Who::Named(agents.get(&series.agent).and_then(|agent| by.value(agent))),
+        }
+    }
+}
+
+impl From<By> for Split {
+    fn from(by: By) -> Self {
+        Self::Told(by)
+    }
+}
+
 /// One part of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
@@ -156,7 +196,7 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(shared: &Shared, by: By, who: &Who, parts: Parts) -> Self {
+    fn new(shared: &Shared, by: &Split, who: &Who, parts: Parts) -> Self {
         Self {
             name: words(shared, by, who),
             agent: agent_of(shared, who),
@@ -185,7 +225,7 @@ impl Group {
 /// The metrics of a window, told apart. What is over is added up once, what goes on each time it is read.
 #[derive(Clone, Debug)]
 pub struct Groups {
-    by: By,
+    by: Split,
     /// What `all` was made of.
     of: Option<(Parts, u64, u64)>,
     known: BTreeMap<Who, usize>,
@@ -194,13 +234,13 @@ pub struct Groups {
 
 impl Groups {
     /// Nothing yet.
-    pub fn new(by: By) -> Self {
-        Self { by, of: None, known: BTreeMap::new(), all: Arc::default() }
+    pub fn new(by: impl Into<Split>) -> Self {
+        Self { by: by.into(), of: None, known: BTreeMap::new(), all: Arc::default() }
     }
 
     /// By what they are told apart.
-    pub fn by(&self) -> By {
-        self.by
+    pub fn by(&self) -> &Split {
+        &self.by
     }
 
     /// The groups; each keeps its place as long as they are told apart by the same.
@@ -219,7 +259,7 @@ impl Groups {
         if !self.known.contains_key(who) {
             let parts = shared.window.parts(shared.now);
             let all = Arc::make_mut(&mut self.all);
-            all.push(Group::new(shared, self.by, who, parts));
+            all.push(Group::new(shared, &self.by, who, parts));
             self.known.insert(who.clone(), all.len() - 1);
         }
     }
@@ -235,7 +275,10 @@ impl Groups {
         // Minutes that are over do not change, but what is read from the journal comes when it comes.
         let same = self.of.is_some_and(|(of, _, older)| of == parts && older == cache.older);
         let only_last = same && parts.is_recent(shared.now);
-        let (by, known) = (self.by, &mut self.known);
+        let (by, known) = (&self.by, &mut self.known);
+        let of_agents = by.is_of_agents();
+        let agents: BTreeMap<AgentId, &Agent> =
+            shared.snapshot.agents.iter().map(|(_, agent)| (agent.id, agent)).collect();
         let all = Arc::make_mut(&mut self.all);
         for group in all.iter_mut() {
             if only_last {
@@ -249,7 +292,7 @@ impl Groups {
             group.was = Tally::default();
         }
         let mut group_of = |all: &mut Vec<Group>, series: &Series| {
-            *known.entry(by.who(series)).or_insert_with_key(|name| {
+            *known.entry(by.who(series, &agents)).or_insert_with_key(|name| {
                 all.push(Group::new(shared, by, name, parts));
                 all.len() - 1
             })
@@ -259,9 +302,7 @@ impl Groups {
                 continue;
             }
             for (series, tally) in block.iter() {
-                if by != By::Agent
-                    && tally.begun + tally.ended() + tally.canceled == 0
-                    && tally.between.is_empty()
+                if !of_agents && tally.begun + tally.ended() + tally.canceled == 0 && tally.between.is_empty()
                 {
                     continue;
                 }
@@ -278,7 +319,7 @@ impl Groups {
         }
         if let Some(was) = cache.was() {
             for (series, tally) in was.iter() {
-                if by == By::Agent || tally.begun + tally.ended() > 0 {
+                if of_agents || tally.begun + tally.ended() > 0 {
                     let at = group_of(all, series);
                     all[at].was.merge(tally);
                 }
@@ -300,7 +341,7 @@ fn agent_of(shared: &Shared, name: &Who) -> Option<AgentKey> {
     shared.snapshot.agents.iter().find(|(_, agent)| agent.id == *id).map(|(key, _)| key)
 }
 
-fn words(shared: &Shared, by: By, name: &Who) -> String {
+fn words(shared: &Shared, by: &Split, name: &Who) -> String {
     match name {
         Who::Agent(_) => {
             let agent = agent_of(shared, name).and_then(|key| shared.snapshot.agents.get(key));

@@ -544,6 +544,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
                 model.past.push(old);
             }
         }
+        Action::Changes => acts::changes(model),
         Action::Group => acts::group(model, None),
         Action::Time => {
             let target = model.view.screen().target(&model.shared);

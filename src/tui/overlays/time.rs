@@ -43,7 +43,7 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
 }
 
 /// When what is under the cursor happened.
-fn happened(shared: &Shared, target: Target) -> Option<At> {
+pub fn happened(shared: &Shared, target: Target) -> Option<At> {
     let snapshot = &shared.snapshot;
     let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|problem| problem.since);
     let attempt = target

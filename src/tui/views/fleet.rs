@@ -1,11 +1,14 @@
 //! The fleet: every agent and its health, the one under the cursor explained below.
 
+use std::time::Duration;
+
 use ratatui::layout::Rect;
 
+use super::did::{Did, TREND};
 use super::groups::{Group, Groups, Key, draw_group};
 use super::listing::{LARGE, List, Listing, Order, Rows};
 use super::tasks::{TaskRows, empty, list_facts};
-use super::{ListKind, Screen, Target, View, about, inside};
+use super::{ListKind, Screen, Target, View, Wants, about, inside};
 use crate::domain::agent::{Agent, Health};
 use crate::domain::breaker::Position;
 use crate::domain::cause::Cause;
@@ -17,6 +20,7 @@ use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
 use crate::tui::format;
+use crate::tui::metrics;
 use crate::tui::model::{Shared, Step};
 use crate::tui::states;
 use crate::tui::theme::{Role, Theme};
@@ -31,6 +35,8 @@ use crate::tui::widgets::text;
 pub struct AgentRows {
     /// The groups.
     pub groups: Groups,
+    /// How they did in the window.
+    pub did: Did,
 }
 
 struct Seen<'s>(&'s Agent);
@@ -151,6 +157,9 @@ impl Rows for AgentRows {
         fixed("DOUBT", 'B', 5, 4).right(),
         fixed("BREAKER", 'R', 9, 1),
         fixed("LAST SIGN", 'T', 9, 2).right(),
+        Column { sort: None, ..fixed("OK %", ' ', 5, 1).right() },
+        Column { sort: None, ..fixed("P95", ' ', 6, 1).right() },
+        Column { sort: None, ..fixed("TASKS OVER TIME", ' ', TREND, 1) },
         share("SKILLS", 'K', 8, 3, 1),
         share("URL", 'U', 16, 3, 1).wide(),
     ];
@@ -226,6 +235,7 @@ impl Rows for AgentRows {
         };
         let under = if self.groups.of(key).is_some() { "  " } else { "" };
         let name = format!("{under}{}", agent.name.line());
+        let [ok, p95, trend] = self.did.cells(std::iter::once(key), canvas.theme.is_ascii());
         Row {
             mark: span(told.mark, told.role),
             cells: vec![
@@ -240,6 +250,9 @@ impl Rows for AgentRows {
                 number(counts.doubtful, Role::Warn),
                 breaker(agent),
                 span(sign, plain),
+                ok,
+                p95,
+                trend,
                 span(skills(agent), Role::Quiet),
                 span(Untrusted::from(&*agent.spec.url).line().into_string(), Role::Quiet),
             ],
@@ -272,6 +285,7 @@ pub struct FleetView {
     list: Listing<AgentRows>,
     /// The tasks of the agent under the cursor.
     work: Listing<TaskRows>,
+    measured: metrics::Groups,
 }
 
 impl FleetView {
@@ -279,7 +293,11 @@ impl FleetView {
     pub fn new() -> Self {
         let newest = u32::try_from(LARGE).ok();
         let work = TaskRows { newest, ..TaskRows::default() };
-        Self { list: Listing::new(AgentRows::default(), 'S'), work: Listing::new(work, 'S') }
+        Self {
+            list: Listing::new(AgentRows::default(), 'S'),
+            work: Listing::new(work, 'S'),
+            measured: metrics::Groups::new(metrics::Split::Told(crate::domain::metrics::By::Agent)),
+        }
     }
 
     /// The same, only those that pass a filter.
@@ -360,6 +378,11 @@ impl Default for FleetView {
     }
 }
 
+/// From this width on there is room for how agents did; below it nobody asks.
+const MEASURED: u16 = 140;
+/// It is read so often.
+const EVERY: Duration = Duration::from_secs(5);
+
 impl Screen for FleetView {
     fn word(&self) -> &'static str {
         "fleet"
@@ -369,6 +392,10 @@ impl Screen for FleetView {
         let lines = self.lines(area);
         self.sync(&shared.snapshot);
         let mut visible = self.list.settle(&shared.snapshot, lines);
+        if self.measured.settle(shared) {
+            self.list.source.did = Did::new(self.measured.all());
+            visible |= area.width >= MEASURED;
+        }
         let agent = self.list.target().and_then(Key::agent);
         if self.work.source.agent != agent {
             self.work.source.agent = agent;
@@ -521,6 +548,11 @@ impl Screen for FleetView {
 
     fn target(&self, _shared: &Shared) -> Target {
         Target { agent: self.list.target().and_then(Key::agent), attempt: None, problem: None }
+    }
+
+    fn wants(&self, shared: &Shared) -> Wants {
+        let measured = shared.size.0 >= MEASURED || self.list.state.look.wide;
+        Wants { metrics: measured.then_some(EVERY), ..Wants::default() }
     }
 
     fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {

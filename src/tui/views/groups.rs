@@ -466,6 +466,7 @@ impl AgentRows {
             _ => "never".to_owned(),
         };
         let counts = group.counts;
+        let [ok, p95, trend] = self.did.cells(group.members.iter().copied(), ascii);
         Row {
             mark: span(told.mark, told.role),
             cells: vec![
@@ -480,6 +481,9 @@ impl AgentRows {
                 number(counts.doubtful, Role::Warn),
                 breaker,
                 span(sign, Role::Plain),
+                ok,
+                p95,
+                trend,
                 span(first.filter(|_| replicas).map(skills).unwrap_or_default(), Role::Quiet),
                 span("", Role::Quiet),
             ],

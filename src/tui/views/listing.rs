@@ -211,7 +211,12 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         ListKind::Problems => count(&super::problems::ProblemRows::default(), snapshot, &order),
         ListKind::Sources => count(&super::sources::SourceRows, snapshot, &order),
         // What was on the wire is asked for only by whoever looks at it.
-        ListKind::Wire | ListKind::Now | ListKind::Metrics | ListKind::Pulse | ListKind::Candidates => {
+        ListKind::Wire
+        | ListKind::Now
+        | ListKind::Metrics
+        | ListKind::Pulse
+        | ListKind::Candidates
+        | ListKind::Changes => {
             return None;
         }
     })

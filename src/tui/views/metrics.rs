@@ -12,12 +12,13 @@ use super::tasks::{empty, list_facts};
 use super::{ListKind, Screen, Target, View, Wants, inside};
 use crate::domain::metrics::{By, Histogram, Minute, Series, Tally};
 use crate::domain::objective::{Burn, Objective};
+use crate::domain::replicas;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
 use crate::tui::format;
-use crate::tui::metrics::{Group, Groups};
+use crate::tui::metrics::{Group, Groups, Split};
 use crate::tui::model::{Shared, Step};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
@@ -70,7 +71,7 @@ fn burns(shared: &Shared, groups: &Groups) -> Vec<Option<Burn>> {
         agents.find(|(_, agent)| agent.id == series.agent).map(|(_, agent)| &agent.name)
     };
     let of = |group: &Group| {
-        let is = |wanted: &Option<Arc<str>>, by: By| match (wanted, groups.by() == by) {
+        let is = |wanted: &Option<Arc<str>>, by: By| match (wanted, *groups.by() == Split::Told(by)) {
             (Some(wanted), true) => *Untrusted::from(&**wanted).line() == *group.name,
             (None, same) => !same,
             (Some(_), false) => false,
@@ -315,9 +316,16 @@ impl MetricsView {
         self
     }
 
+    /// Groups the agents by what their cards and labels say.
+    pub fn group(&mut self, by: replicas::By) {
+        self.groups = Groups::new(Split::Fleet(by));
+        self.list.state.selected = None;
+        self.list.state.marks.clear();
+    }
+
     fn turn(&mut self, back: bool) {
         let all = By::ALL;
-        let at = all.iter().position(|by| *by == self.groups.by()).unwrap_or(0);
+        let at = all.iter().position(|by| *self.groups.by() == Split::Told(*by)).unwrap_or(0);
         let next = if back { at + all.len() - 1 } else { at + 1 } % all.len();
         self.groups = Groups::new(all[next]);
         self.list.state.selected = None;
@@ -489,8 +497,13 @@ impl Screen for MetricsView {
             Action::Open => {
                 let group = self.list.target().and_then(|key| self.list.source.group(key))?;
                 let view = match (self.groups.by(), group.agent) {
-                    (By::Agent, agent) => View::agent(shared, agent?)?,
-                    (by, _) => {
+                    (Split::Told(By::Agent), agent) => View::agent(shared, agent?)?,
+                    (Split::Fleet(by), _) => {
+                        let mut fleet = super::fleet::FleetView::new();
+                        fleet.group(by.clone());
+                        fleet.into()
+                    }
+                    (Split::Told(by), _) => {
                         let word = group.name.split_whitespace().next().unwrap_or_default();
                         super::tasks::TasksView::new().filtered(&format!("{}={word}", by.word())).into()
                     }

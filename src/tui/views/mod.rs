@@ -3,7 +3,9 @@
 pub mod about;
 pub mod agent;
 pub mod candidates;
+pub mod changes;
 pub mod conversation;
+pub mod did;
 pub mod facts;
 pub mod fleet;
 pub mod groups;
@@ -58,6 +60,8 @@ pub enum ListKind {
     Sources,
     /// Agents that cards of others name.
     Candidates,
+    /// What changed.
+    Changes,
     /// What callers feel.
     Now,
     /// How many, how well and how long.
@@ -68,7 +72,7 @@ pub enum ListKind {
 
 impl ListKind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Fleet,
         Self::Tasks,
         Self::Inbox,
@@ -76,6 +80,7 @@ impl ListKind {
         Self::Wire,
         Self::Sources,
         Self::Candidates,
+        Self::Changes,
         Self::Now,
         Self::Metrics,
         Self::Pulse,
@@ -91,6 +96,7 @@ impl ListKind {
             Self::Wire => "wire",
             Self::Sources => "sources",
             Self::Candidates => "candidates",
+            Self::Changes => "changes",
             Self::Now => "now",
             Self::Metrics => "metrics",
             Self::Pulse => "pulse",
@@ -107,6 +113,7 @@ impl ListKind {
             Self::Wire => wire::COLUMNS,
             Self::Sources => sources::SourceRows::COLUMNS,
             Self::Candidates => candidates::CandidateRows::COLUMNS,
+            Self::Changes => changes::ChangeRows::COLUMNS,
             Self::Now => now::FeelRows::COLUMNS,
             Self::Metrics => metrics::GroupRows::COLUMNS,
             Self::Pulse => pulse::PulseRows::COLUMNS,
@@ -123,6 +130,7 @@ impl ListKind {
             Self::Wire => wire::highest_first(by),
             Self::Sources => sources::SourceRows::highest_first(by),
             Self::Candidates => candidates::CandidateRows::highest_first(by),
+            Self::Changes => changes::ChangeRows::highest_first(by),
             Self::Now => now::FeelRows::highest_first(by),
             Self::Metrics => metrics::GroupRows::highest_first(by),
             Self::Pulse => pulse::PulseRows::highest_first(by),
@@ -138,6 +146,7 @@ impl ListKind {
             Self::Wire | Self::Sources | Self::Metrics => 'T',
             Self::Now => 'O',
             Self::Candidates => 'U',
+            Self::Changes => 'W',
             Self::Pulse => 'H',
         }
     }
@@ -152,6 +161,7 @@ impl ListKind {
             Self::Wire => wire::WireView::new(None).into(),
             Self::Sources => sources::SourcesView::new().into(),
             Self::Candidates => candidates::CandidatesView::new().into(),
+            Self::Changes => changes::ChangesView::new(None).into(),
             Self::Now => now::NowView::new().into(),
             Self::Metrics => metrics::MetricsView::new().into(),
             Self::Pulse => pulse::PulseView::new().into(),
@@ -319,6 +329,7 @@ views! {
     Wire wire::WireView,
     Sources sources::SourcesView,
     Candidates candidates::CandidatesView,
+    Changes changes::ChangesView,
     Messages messages::MessagesView,
     Raw raw::RawView,
     Help help::HelpView,

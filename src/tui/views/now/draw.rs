@@ -6,6 +6,7 @@ use super::feel::LATELY;
 use super::{NowView, Pane, lead};
 use crate::domain::metrics::By;
 use crate::domain::time::At;
+use crate::tui::actions::Action;
 use crate::tui::model::Shared;
 use crate::tui::states;
 use crate::tui::theme::Role;
@@ -178,7 +179,8 @@ impl NowView {
                 None => "no problem".to_owned(),
             };
             if !self.lead.changes.is_empty() {
-                words = format!("{words} · {} changes in 2h, c shows them", self.lead.changes.len());
+                let key = shared.key(Action::Changes);
+                words = format!("{words} · {} changes in 2h, {key} shows them", self.lead.changes.len());
             }
             canvas.rule(pane, pane.y, Joint::Middle, &[span(words, Role::Ok)], &[]);
             return;
@@ -288,7 +290,8 @@ impl NowView {
         }
         canvas.put(pane.x + 2, pane.y + 2, &next_step(shared, problem), Role::You, room);
         let mut keys: Vec<Span> = Vec::new();
-        let mut offer = |key: &str, words: &str| {
+        let mut offer = |action: Action, words: &str| {
+            let key = shared.key(action);
             if !keys.is_empty() {
                 keys.push(span("   ", Role::Plain));
             }
@@ -296,14 +299,14 @@ impl NowView {
             keys.push(span(format!(" {words}"), Role::Plain));
         };
         match &problem.taken {
-            None => offer("a", "take it, so that everybody sees that somebody does"),
-            Some(taken) => offer("u", &format!("give it back ({} has it)", taken.by.line())),
+            None => offer(Action::Answer, "take it, so that everybody sees that somebody does"),
+            Some(taken) => offer(Action::Undo, &format!("give it back ({} has it)", taken.by.line())),
         }
         if let Some(agent) = agent {
-            offer("o", &format!("{} in or out of service", agent.name.line()));
+            offer(Action::Service, &format!("{} in or out of service", agent.name.line()));
         }
-        offer("m", "mute");
-        offer("b", "note");
+        offer(Action::Mute, "mute");
+        offer(Action::Note, "note");
         canvas.put_spans(pane.x + 2, pane.y + 3, &keys, room);
     }
 

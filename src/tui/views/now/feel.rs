@@ -189,7 +189,8 @@ impl Rows for FeelRows {
         let slow = is_unusual(group, Hurt::default(), self.step) && now.bad() == 0;
         let failed: Vec<Option<u64>> =
             group.parts.iter().map(|part| part.seen.then(|| u64::from(part.tally.bad()))).collect();
-        let over_time = trend(&failed, usize::from(TREND), Role::Bad, canvas.theme.is_ascii());
+        let role = if group.total.bad() > 0 { Role::Bad } else { Role::Quiet };
+        let over_time = trend(&failed, usize::from(TREND), role, canvas.theme.is_ascii());
         Row {
             mark,
             cells: vec![

@@ -24,7 +24,7 @@ use crate::domain::metrics::{By, Who};
 use crate::domain::problem::Problem;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
-use crate::tui::metrics::Groups;
+use crate::tui::metrics::{Groups, Split};
 use crate::tui::model::{Shared, Step};
 pub use feel::FeelRows;
 use feel::Hurt;
@@ -126,7 +126,7 @@ impl NowView {
     /// Takes in what has come; true if something has.
     fn settle_metrics(&mut self, shared: &Shared) -> bool {
         let mut visible = false;
-        if self.groups.by() != self.by {
+        if *self.groups.by() != Split::Told(self.by) {
             self.groups = Groups::new(self.by);
             self.feel.state.selected = None;
         }
@@ -326,6 +326,7 @@ impl Screen for NowView {
             (Action::NextPane, "next pane"),
             (Action::Answer, "take it, answer"),
             (Action::Service, "in/out of service"),
+            (Action::Changes, "changes"),
             (Action::Time, "time"),
             (Action::Right, "skill, caller"),
             (Action::ViewFleet, "fleet"),

@@ -1,0 +1,223 @@
+//! What changed in the fleet and around it: cards, health, breakers, operators, sources, traffic. Newest first.
+
+use std::sync::Arc;
+
+use ratatui::layout::Rect;
+
+use super::listing::{List, Listing, Order, Rows};
+use super::tasks::{empty, list_facts};
+use super::{ListKind, Screen, Target, View, Wants, inside};
+use crate::domain::changes::{Change, changes};
+use crate::domain::snapshot::Snapshot;
+use crate::domain::state::Changed;
+use crate::domain::time::At;
+use crate::tui::actions::Action;
+use crate::tui::model::{Shared, Step};
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::filter::Filtered;
+use crate::tui::widgets::sorted::SortKey;
+use crate::tui::widgets::table::{Column, Row, fixed, share};
+
+/// What changed, each under its place.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeRows(Arc<Vec<Change>>);
+
+struct Seen<'s>(&'s Snapshot, &'s Change);
+
+impl Seen<'_> {
+    fn agent(&self) -> Option<String> {
+        let agent = self.0.agents.get(self.1.agent?)?;
+        Some(agent.name.line().into_string())
+    }
+}
+
+impl Filtered for Seen<'_> {
+    fn words(&self) -> Vec<String> {
+        vec![self.1.kind.as_str().to_owned(), self.1.words.line().into_string()]
+    }
+
+    fn value(&self, key: &str) -> Option<String> {
+        match key {
+            "kind" => Some(self.1.kind.as_str().to_owned()),
+            "agent" => self.agent(),
+            _ => None,
+        }
+    }
+}
+
+impl ChangeRows {
+    fn change(&self, key: u32) -> Option<&Change> {
+        self.0.get(usize::try_from(key).ok()?)
+    }
+}
+
+impl Rows for ChangeRows {
+    type Key = u32;
+
+    const KIND: ListKind = ListKind::Changes;
+
+    const COLUMNS: &'static [Column] = &[
+        fixed("WHEN", 'W', 10, 8),
+        fixed("AGE", 'E', 4, 7).right(),
+        fixed("KIND", 'K', 8, 6),
+        share("WHAT", 'H', 20, 4, 9),
+    ];
+
+    fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
+        Box::new(0..u32::try_from(self.0.len()).unwrap_or(0))
+    }
+
+    fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
+
+    fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
+        self.change(key).is_some_and(|change| order.filter.passes(&Seen(snapshot, change)))
+    }
+
+    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+        let Some(change) = self.change(key) else { return SortKey::Number(0) };
+        match by {
+            'K' => SortKey::Pair(change.kind as i64, -change.at.micros()),
+            'H' => SortKey::Text(change.words.line().to_lowercase().into()),
+            // What is shown is an age: the youngest has the least.
+            'E' => SortKey::Number(-change.at.micros()),
+            _ => SortKey::Number(change.at.micros()),
+        }
+    }
+
+    fn highest_first(by: char) -> bool {
+        by == 'W'
+    }
+
+    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+        let Some(change) = self.change(key) else {
+            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
+        };
+        Row {
+            mark: span(" ", Role::Plain),
+            cells: vec![
+                span(shared.clocks.second(change.at, shared.now), Role::Plain),
+                span(canvas.coarse_age(change.at), Role::Quiet),
+                span(change.kind.as_str(), Role::Quiet),
+                span(change.words.line().into_string(), Role::Plain),
+            ],
+            marked: false,
+        }
+    }
+}
+
+/// The view.
+#[derive(Debug)]
+pub struct ChangesView {
+    list: Listing<ChangeRows>,
+    /// Around what, beside now.
+    around: Option<At>,
+    /// What the rows were made of.
+    of: Option<(u64, u64, At)>,
+}
+
+impl ChangesView {
+    /// In the window, or around something that happened before it.
+    pub fn new(around: Option<At>) -> Self {
+        Self { list: Listing::new(ChangeRows::default(), 'W'), around, of: None }
+    }
+
+    /// From and until: the window, and two hours before what it is about.
+    fn stretch(&self, shared: &Shared) -> (At, At) {
+        let parts = shared.window.parts(shared.now);
+        let from = parts.from.begins();
+        let before = self.around.map(|at| at - std::time::Duration::from_secs(2 * 3600));
+        (before.map_or(from, |before| before.min(from)), parts.until.begins())
+    }
+}
+
+impl Screen for ChangesView {
+    fn word(&self) -> &'static str {
+        "changes"
+    }
+
+    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+        let (from, until) = self.stretch(shared);
+        let of = (shared.snapshot.rev, shared.watch_read, from);
+        let mut visible = false;
+        if self.of != Some(of) {
+            self.of = Some(of);
+            let watch = shared.watch.as_deref().unwrap_or_default();
+            let all = changes(&shared.snapshot, watch, from, until);
+            if all != *self.list.source.0 {
+                self.list.source = ChangeRows(Arc::new(all));
+                self.list.rebuild();
+                visible = true;
+            }
+        }
+        let lines = usize::from(inside(area).height.saturating_sub(1));
+        visible | self.list.settle(&shared.snapshot, lines)
+    }
+
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+        let (from, _) = self.stretch(shared);
+        let first = format!("{} since {}", self.list.rows.len(), shared.clocks.second(from, shared.now));
+        let facts = list_facts(&self.list, shared, first);
+        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
+        if self.list.rows.is_empty() {
+            let filtered = !self.list.state.look.filter.is_empty();
+            return empty(
+                canvas,
+                shared,
+                inside(area),
+                filtered,
+                &[
+                    "Nothing is known to have changed in this window.",
+                    &format!("{} chooses another one.", shared.key(Action::Time)),
+                ],
+            );
+        }
+        self.list.draw(canvas, inside(area), shared);
+    }
+
+    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+        if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
+            return None;
+        }
+        let lines = usize::from(inside(area).height.saturating_sub(1));
+        if self.list.act(action, lines) {
+            return Some(Vec::new());
+        }
+        match action {
+            Action::Open => {
+                let change = self.list.target().and_then(|key| self.list.source.change(key))?;
+                let view = View::agent(shared, change.agent?)?;
+                Some(vec![Step::Open(Box::new(view))])
+            }
+            Action::Back => self.list.clear_one().then(Vec::new),
+            _ => None,
+        }
+    }
+
+    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+        vec![
+            (Action::Open, "its agent"),
+            (Action::Time, "time"),
+            (Action::Filter, "filter"),
+            (Action::Copy, "copy"),
+            (Action::Back, "back"),
+        ]
+    }
+
+    fn target(&self, _shared: &Shared) -> Target {
+        let change = self.list.target().and_then(|key| self.list.source.change(key));
+        Target { agent: change.and_then(|change| change.agent), ..Target::default() }
+    }
+
+    fn list(&self) -> Option<&dyn List> {
+        Some(&self.list)
+    }
+
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        Some(&mut self.list)
+    }
+
+    fn wants(&self, shared: &Shared) -> Wants {
+        Wants { watch: Some(shared.snapshot.watch_seq), ..Wants::default() }
+    }
+}

@@ -1,0 +1,50 @@
+//! How agents did in the window, for tables that are about something else.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::metrics::{ok_percent, ok_role, percentile, trend};
+use crate::domain::id::AgentKey;
+use crate::domain::metrics::Tally;
+use crate::tui::metrics;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Span, span};
+
+/// How agents did in the window.
+#[derive(Clone, Debug, Default)]
+pub struct Did {
+    all: Arc<Vec<metrics::Group>>,
+    of: BTreeMap<AgentKey, usize>,
+}
+
+/// Cells of what a row did over time.
+pub const TREND: u16 = 20;
+
+impl Did {
+    /// What was measured of each.
+    pub fn new(all: &Arc<Vec<metrics::Group>>) -> Self {
+        let of = all.iter().enumerate().filter_map(|(at, group)| Some((group.agent?, at))).collect();
+        Self { all: all.clone(), of }
+    }
+
+    /// The share that ended well, the 95th percentile and what ended over time, of these agents together.
+    pub fn cells(&self, agents: impl Iterator<Item = AgentKey>, ascii: bool) -> [Span; 3] {
+        let mut total = Tally::default();
+        let mut ended: Vec<Option<u64>> = Vec::new();
+        for group in agents.filter_map(|key| self.all.get(*self.of.get(&key)?)) {
+            total.ok += group.total.ok;
+            total.failed += group.total.bad();
+            total.took.merge(&group.total.took);
+            ended.resize(group.parts.len().max(ended.len()), None);
+            for (sum, part) in ended.iter_mut().zip(&group.parts).filter(|(_, part)| part.seen) {
+                *sum = Some(sum.unwrap_or(0) + u64::from(part.tally.ended()));
+            }
+        }
+        let role = if total.failed > 0 { Role::Warn } else { Role::Ok };
+        [
+            span(ok_percent(&total), ok_role(&total)),
+            span(percentile(&total.took, 95), Role::Plain),
+            trend(&ended, usize::from(TREND), role, ascii),
+        ]
+    }
+}
