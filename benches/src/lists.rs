@@ -70,7 +70,7 @@ pub fn run() -> Result<(), Fault> {
         }
         finish(&mut screen, work, &snapshot);
     }
-    for key in ["/", "d", "o", "c", "7", "backspace", "enter", "esc"] {
+    for key in ["/", "d", "o", "c", "7", "enter", "esc"] {
         let begun = Instant::now();
         let work = index(&mut screen, key)?;
         screen.draw()?;

@@ -113,6 +113,11 @@ impl MetricsCache {
         known.map(|(minute, block)| (*minute, block)).filter_map(placed).collect()
     }
 
+    /// Counts what came in of minutes that are over.
+    pub fn older(&self) -> u64 {
+        self.older
+    }
+
     /// Everything of the stretch before, once it has come.
     pub fn was(&self) -> Option<&Block> {
         self.was.as_ref().map(|(_, block)| block)

@@ -43,8 +43,7 @@ impl Parts {
     }
 }
 
-/// The name of an agent before its cells, and what stands behind them.
-const NAME: u16 = 15;
+/// What stands behind the cells of an agent.
 const FACTS: u16 = 13;
 
 impl NowView {
@@ -325,6 +324,9 @@ impl NowView {
         let lines = pane.height.saturating_sub(1);
         let most = usize::from(lines * columns);
         let (window, cursor) = self.pulse.state.window(&self.pulse.rows, most);
+        let names = window.iter().filter_map(|key| self.pulse.source.group(*key));
+        let longest = names.map(|group| group.name.chars().count()).max().unwrap_or(0);
+        let name = u16::try_from(longest).unwrap_or(u16::MAX).clamp(8, (wide / 3).max(8));
         for (at, key) in window.iter().enumerate() {
             let Some(group) = self.pulse.source.group(*key) else { continue };
             let at = u16::try_from(at).unwrap_or(0);
@@ -334,14 +336,14 @@ impl NowView {
                 let told = states::agent(agent, shared.glyphs());
                 canvas.put(x + 1, y, told.mark, told.role, 1);
             }
-            canvas.put(x + 3, y, &group.name, Role::Plain, NAME);
-            let room = wide.saturating_sub(NAME + FACTS + 6);
-            draw_cells(canvas, Rect { x: x + NAME + 4, y, width: room, height: 1 }, group);
+            canvas.put(x + 3, y, &group.name, Role::Plain, name);
+            let room = wide.saturating_sub(name + FACTS + 6);
+            draw_cells(canvas, Rect { x: x + name + 4, y, width: room, height: 1 }, group);
             let now = now(shared, group);
             canvas.put(x + wide - FACTS - 1, y, &now.text, now.role, FACTS);
             if self.pane == Pane::Agents && cursor.unwrap_or(0) == usize::from(at) {
                 canvas.put(x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(x + 1, y, NAME + 2, 1), Role::Accent);
+                canvas.tint(Rect::new(x + 1, y, name + 2, 1), Role::Accent);
             }
         }
     }

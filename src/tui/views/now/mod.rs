@@ -20,7 +20,7 @@ use crate::domain::changes::Change;
 use crate::domain::common::Common;
 use crate::domain::id::{AgentKey, AttemptKey, JobId, ProblemKey};
 use crate::domain::insight;
-use crate::domain::metrics::{By, Who};
+use crate::domain::metrics::{By, Minute, Who};
 use crate::domain::problem::Problem;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
@@ -30,7 +30,7 @@ pub use feel::FeelRows;
 use feel::Hurt;
 
 /// Metrics are read so often while it is looked at.
-const EVERY: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(5);
 /// Jobs whose messages are read to compare them.
 const READ: usize = 400;
 
@@ -63,8 +63,8 @@ struct Lead {
     jobs: Arc<[JobId]>,
 }
 
-/// Metrics, the row, the problem, the facts of the watch and the fields that were read.
-type LeadOf = (u64, Option<Who>, Option<ProblemKey>, u64, usize);
+/// Work that began and ended, the minute and what was read of the past; the row, the problem, the facts of the watch and the fields that were read.
+type LeadOf = ((u64, u64, u64), Option<Who>, Option<ProblemKey>, u64, usize);
 
 /// The view.
 #[derive(Debug)]
@@ -156,8 +156,12 @@ impl NowView {
     /// Makes what speaks about the selected row, if that or what it is made of is another one.
     fn settle_lead(&mut self, shared: &Shared) -> bool {
         let problem = self.problem(shared);
+        // Calls alone change nothing of it: an idle fleet is not gone through again and again.
+        let work: u64 =
+            self.groups.all().iter().map(|group| u64::from(group.total.begun + group.total.ended())).sum();
+        let minute = u64::from(Minute::of(shared.now).0);
         let of = (
-            shared.metrics.rev,
+            (work, minute, shared.metrics.older()),
             self.who(),
             problem.map(|(key, _)| key),
             shared.watch_read,
