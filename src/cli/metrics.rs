@@ -16,9 +16,6 @@ use crate::domain::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
 
-/// A step that makes one block of any window; whole hours, so that long stretches are read quickly.
-const WHOLE: u32 = 60 * 1_000_000;
-
 pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
     let session = Session::running(&setup).await?;
@@ -32,7 +29,7 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
     };
     let minutes = Minute::in_window(args.window).max(1);
     let until = Minute::of(snapshot.at).after(1);
-    let from = aligned(until.before(minutes), minutes);
+    let from = until.before(minutes);
     let before = match args.was {
         MetricsWas::Hour => 60,
         MetricsWas::Day => 24 * 60,
@@ -116,24 +113,20 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Long windows begin with an hour, so that hours are read.
-fn aligned(from: Minute, minutes: u32) -> Minute {
-    if minutes > 12 * 60 { Minute(from.0 / 60 * 60) } else { from }
-}
-
 async fn read(
     setup: &Setup,
     session: Option<&Session>,
     from: Minute,
     until: Minute,
 ) -> Result<Block, Failure> {
+    let query = Query::whole(from, until);
     let blocks = match session {
-        Some(session) => match session.handle.query(Query::Metrics { from, until, step: WHOLE }).await {
+        Some(session) => match session.handle.query(query).await {
             Ok(Answer::Metrics(blocks)) => blocks,
             Ok(_) => Vec::new(),
             Err(error) => return Err(Failure::new(1, "QUARTERDECK_ERR_STORE", error.to_string())),
         },
-        None => stored_metrics(setup, from, until, WHOLE)?,
+        None => stored_metrics(setup, &query)?,
     };
     let mut all = Block::default();
     for (_, block) in &blocks {

@@ -30,7 +30,7 @@ use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::Hello;
 use crate::engine::notify::Webhook;
-use crate::engine::{Engine, Handle, Options};
+use crate::engine::{Engine, Handle, Options, Query};
 use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
@@ -501,12 +501,8 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fac
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn stored_metrics(
-    setup: &Setup,
-    from: Minute,
-    until: Minute,
-    step: u32,
-) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
+pub fn stored_metrics(setup: &Setup, query: &Query) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
+    let Query::Metrics { from, until, step } = *query else { return Ok(Vec::new()) };
     let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
     let blocks = reader.map(|reader| reader.metrics(from, until, step)).transpose();
     let blocks = blocks.map_err(|error| store_failure(&error))?.unwrap_or_default();

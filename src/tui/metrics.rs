@@ -30,6 +30,8 @@ pub struct MetricsCache {
     past: Option<(Query, Blocks)>,
     /// All of the stretch before.
     was: Option<(Query, Block)>,
+    /// Of which stretch both are.
+    of: Option<(Window, Before)>,
     /// Asked for and not answered yet.
     under_way: Vec<Query>,
     /// What could not be told; it is not asked for again.
@@ -42,6 +44,14 @@ impl MetricsCache {
     /// What must be asked for now, for a view that wants to know it so often.
     pub fn ask(&mut self, window: Window, before: Before, every: Duration, now: At) -> Vec<Query> {
         let parts = window.parts(now);
+        if self.of != Some((window, before)) {
+            // What was told of another stretch is never shown as this one's.
+            self.of = Some((window, before));
+            (self.past, self.was) = (None, None);
+            self.under_way.retain(|query| matches!(query, Query::Metrics { until: Minute(u32::MAX), .. }));
+            self.rev += 1;
+            self.older += 1;
+        }
         let mut wanted = Vec::new();
         if now.since(self.read) >= every {
             let known = self.live.minutes().next_back().map(|(minute, _)| minute);
@@ -51,9 +61,11 @@ impl MetricsCache {
             self.read = now;
         }
         if !parts.is_recent(now) {
-            wanted.push(past_query(parts));
+            let Parts { from, until, step } = parts;
+            wanted.push(Query::Metrics { from, until, step });
         }
-        wanted.push(was_query(parts.earlier(before)));
+        let earlier = parts.earlier(before);
+        wanted.push(Query::whole(earlier.from, earlier.until));
         let known = |query: &Query| {
             self.past.as_ref().is_some_and(|(of, _)| of == query)
                 || self.was.as_ref().is_some_and(|(of, _)| of == query)
@@ -71,9 +83,13 @@ impl MetricsCache {
 
     /// What was asked for has come.
     pub fn take(&mut self, query: Query, blocks: Blocks) {
+        let asked = self.under_way.len();
         self.under_way.retain(|asked| *asked != query);
+        if self.under_way.len() == asked {
+            return;
+        }
         self.rev += 1;
-        let Query::Metrics { until, step, .. } = query else { return };
+        let Query::Metrics { until, .. } = query else { return };
         if until == Minute(u32::MAX) {
             let present = self.live.minutes().next_back().map(|(minute, _)| minute);
             if blocks.iter().any(|(minute, _)| Some(*minute) != present) {
@@ -82,7 +98,7 @@ impl MetricsCache {
             for (minute, block) in blocks {
                 self.live.put(minute, block);
             }
-        } else if step >= WHOLE {
+        } else if query.is_whole() {
             let mut all = Block::default();
             for (_, block) in &blocks {
                 all.merge(block);
@@ -122,19 +138,6 @@ impl MetricsCache {
     pub fn was(&self) -> Option<&Block> {
         self.was.as_ref().map(|(_, block)| block)
     }
-}
-
-/// Steps from here on mean: in one block. A whole hour more than any window, so that hours are read.
-const WHOLE: u32 = 1_000_000 * 60;
-
-fn past_query(Parts { from, until, step }: Parts) -> Query {
-    Query::Metrics { from, until, step }
-}
-
-fn was_query(Parts { from, until, step }: Parts) -> Query {
-    // Long stretches are compared by whole hours, which are read quickly.
-    let from = if step >= 60 { Minute(from.0 / 60 * 60) } else { from };
-    Query::Metrics { from, until, step: WHOLE }
 }
 
 /// By what groups are told apart.
@@ -196,6 +199,8 @@ pub struct Group {
     pub was: Tally,
     /// The window in parts.
     pub parts: Vec<Part>,
+    /// How far each part was from what is usual here.
+    pub heat: Vec<Heat>,
     /// All but the last part.
     closed: Tally,
 }
@@ -208,22 +213,25 @@ impl Group {
             total: Tally::default(),
             was: Tally::default(),
             parts: vec![Part::default(); parts.count()],
+            heat: vec![Heat::Unwatched; parts.count()],
             closed: Tally::default(),
         }
     }
 
-    /// How far each part was from what is usual here.
-    pub fn heat(&self) -> Vec<Heat> {
+    fn measure_heat(&mut self) {
         let usual = if self.was.ended() > 0 { &self.was } else { &self.closed };
         let (took, answer) = (usual.took.percentile(95), usual.answer.percentile(95));
-        self.parts.iter().map(|part| Heat::of(&part.tally, took, answer)).collect()
+        self.heat = self.parts.iter().map(|part| Heat::of(&part.tally, took, answer)).collect();
+    }
+
+    /// The worst of the last five parts.
+    pub fn lately(&self) -> Heat {
+        self.heat.iter().rev().take(5).max().copied().unwrap_or(Heat::Unwatched)
     }
 
     /// The worst comes first: by heat of what happened last, then by failures of the window.
     pub fn badness(&self) -> (u32, u32) {
-        let heat = self.heat();
-        let recent = heat.iter().rev().take(5).max().copied().unwrap_or(Heat::Unwatched);
-        (recent as u32, self.total.bad())
+        (self.lately() as u32, self.total.bad())
     }
 }
 
@@ -335,6 +343,7 @@ impl Groups {
             if let Some(part) = group.parts.last() {
                 group.total.merge(&part.tally);
             }
+            group.measure_heat();
         }
         self.of = Some((parts, cache.rev, cache.older));
         true

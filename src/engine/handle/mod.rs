@@ -104,6 +104,25 @@ pub enum Query {
     },
 }
 
+impl Query {
+    /// More minutes than any stretch has: a step so long makes one block of it. Whole hours, which are read quickly.
+    const WHOLE: u32 = 60 * 1_000_000;
+    /// Longer stretches begin with an hour.
+    const LONG: u32 = 12 * 60;
+
+    /// All of a stretch in one block; one that is long begins with the hour of `from`.
+    pub fn whole(from: Minute, until: Minute) -> Self {
+        let long = until.0.saturating_sub(from.0) > Self::LONG;
+        let from = if long { Minute(from.0 / 60 * 60) } else { from };
+        Self::Metrics { from, until, step: Self::WHOLE }
+    }
+
+    /// True for what [`Query::whole`] makes.
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Metrics { step: Self::WHOLE, .. })
+    }
+}
+
 /// The answer to a question.
 #[derive(Clone, Debug)]
 pub enum Answer {

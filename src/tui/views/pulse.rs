@@ -7,7 +7,7 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use super::listing::{List, Listing, Order, Rows};
-use super::metrics::{ok_percent, percentile};
+use super::metrics::percentile;
 use super::tasks::{empty, list_facts};
 use super::{ListKind, Screen, Target, View, Wants, inside};
 use crate::domain::agent::Health;
@@ -101,7 +101,7 @@ impl Rows for PulseRows {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
         let ascii = canvas.theme.is_ascii();
-        let cells = group.heat().iter().map(|heat| mark(*heat, ascii).0).collect::<String>();
+        let cells = group.heat.iter().map(|heat| mark(*heat, ascii).0).collect::<String>();
         Row {
             mark: span(" ", Role::Plain),
             cells: vec![span(group.name.clone(), Role::Plain), span(cells, Role::Plain), now(shared, group)],
@@ -130,12 +130,10 @@ pub fn now(shared: &Shared, group: &Group) -> Span {
         let told = states::agent(agent, shared.glyphs());
         return span(told.word, told.role);
     }
-    let heat = group.heat();
-    let recent = heat.iter().rev().take(5).max().copied().unwrap_or(Heat::Unwatched);
     let last: Vec<_> = group.parts.iter().rev().take(5).collect();
     let (ended, bad) =
         last.iter().fold((0, 0), |(ended, bad), part| (ended + part.tally.ended(), bad + part.tally.bad()));
-    match recent {
+    match group.lately() {
         Heat::Unwatched => span("nobody looked", Role::Doubt),
         Heat::Usual => span("as usual", Role::Quiet),
         _ if bad > 0 => {
@@ -152,7 +150,7 @@ pub fn now(shared: &Shared, group: &Group) -> Span {
 
 /// Draws the cells of a group, each as wide and high as there is room for.
 pub fn draw_cells(canvas: &mut Canvas<'_>, area: Rect, group: &Group) {
-    let heat = group.heat();
+    let heat = &group.heat;
     let count = u16::try_from(heat.len()).unwrap_or(u16::MAX).max(1);
     let wide = (area.width / count).max(1);
     let ascii = canvas.theme.is_ascii();
@@ -330,9 +328,4 @@ impl Screen for PulseView {
     fn wants(&self, _shared: &Shared) -> Wants {
         Wants { metrics: Some(EVERY), ..Wants::default() }
     }
-}
-
-/// `99.4 % of 812`, for lines of words.
-pub fn share_of(tally: &crate::domain::metrics::Tally) -> String {
-    format!("{} % of {}", ok_percent(tally), tally.ended())
 }

@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use super::feel::LATELY;
 use super::{NowView, Pane, lead};
-use crate::domain::metrics::By;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
 use crate::tui::model::Shared;
@@ -130,7 +129,7 @@ impl NowView {
         };
         let text = format!("{lately} · WAS {} · worst first", shared.before.word());
         let facts = list_facts(&self.feel, shared, text);
-        let by = if self.by == By::Caller { "caller" } else { "skill" };
+        let by = self.by().word();
         let title = [
             span("now", Role::Title),
             span(" ── ", Role::Quiet),

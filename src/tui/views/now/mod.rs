@@ -69,7 +69,6 @@ type LeadOf = ((u64, u64, u64), Option<Who>, Option<ProblemKey>, u64, usize);
 /// The view.
 #[derive(Debug)]
 pub struct NowView {
-    by: By,
     groups: Groups,
     feel: Listing<FeelRows>,
     problems: Listing<ProblemRows>,
@@ -92,7 +91,6 @@ impl NowView {
         // What is over or muted is on its own view.
         problems.state.look.faults = true;
         Self {
-            by: By::Skill,
             groups: Groups::new(By::Skill),
             feel: Listing::new(FeelRows::default(), 'O'),
             problems,
@@ -105,6 +103,11 @@ impl NowView {
             change: 0,
             shared: 0,
         }
+    }
+
+    /// By what the rows are told apart.
+    fn by(&self) -> By {
+        if *self.groups.by() == Split::Told(By::Caller) { By::Caller } else { By::Skill }
     }
 
     /// The row that the panes below speak of.
@@ -126,12 +129,8 @@ impl NowView {
     /// Takes in what has come; true if something has.
     fn settle_metrics(&mut self, shared: &Shared) -> bool {
         let mut visible = false;
-        if *self.groups.by() != Split::Told(self.by) {
-            self.groups = Groups::new(self.by);
-            self.feel.state.selected = None;
-        }
         if self.groups.settle(shared) {
-            let hurt = feel::hurt(&shared.snapshot, self.by);
+            let hurt = feel::hurt(&shared.snapshot, self.by());
             for who in hurt.keys() {
                 self.groups.add(shared, who);
             }
@@ -171,7 +170,7 @@ impl NowView {
             return false;
         }
         let began = problem.map_or(shared.now, |(_, problem)| problem.since);
-        let who = of.1.as_ref().map(|who| (self.by, who));
+        let who = of.1.as_ref().map(|who| (self.by(), who));
         let ended = lead::ended(shared, who);
         let anything = ended.iter().any(|(_, failed)| *failed);
         let job = |(key, _): &(AttemptKey, bool)| {
@@ -234,7 +233,7 @@ impl NowView {
             Pane::Feel => {
                 let key = self.selected()?;
                 let name = self.feel.source.group(key)?.name.clone();
-                Some(TasksView::new().filtered(&filter_of(self.by.word(), &name)).into())
+                Some(TasksView::new().filtered(&filter_of(self.by().word(), &name)).into())
             }
             Pane::Problems => Some(ProblemsView::new().at(self.problems.target()?).into()),
             Pane::Changes => View::agent(shared, self.lead.changes.get(self.change)?.agent?),
@@ -310,7 +309,8 @@ impl Screen for NowView {
                 Some(Vec::new())
             }
             Action::Left | Action::Right => {
-                self.by = if self.by == By::Skill { By::Caller } else { By::Skill };
+                self.groups = Groups::new(if self.by() == By::Skill { By::Caller } else { By::Skill });
+                self.feel.state.selected = None;
                 Some(Vec::new())
             }
             Action::Back => {
