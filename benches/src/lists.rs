@@ -98,7 +98,9 @@ fn index(screen: &mut Screen, key: &str) -> Result<Option<Work>, Fault> {
 /// What the worker would tell.
 fn finish(screen: &mut Screen, work: Option<Work>, snapshot: &Snapshot) {
     if let Some(work) = work {
-        let rows = work.build(snapshot);
+        let Some(rows) = std::thread::scope(|scope| scope.spawn(|| work.build(snapshot)).join()).ok() else {
+            return;
+        };
         screen.tell(Msg::Indexed(work.order, snapshot.rev, rows));
     }
 }

@@ -77,5 +77,7 @@ pub fn tell(what: &str, figure: &str, goal: &str) {
 
 /// The line of a ratio.
 pub fn tell_ratio(what: &str, ratio: f64, goal: &str) {
-    tell(what, &format!("{ratio:.2}"), goal);
+    // Two digits that count.
+    let digits = if ratio < 0.1 { 4 } else { 2 };
+    tell(what, &format!("{ratio:.digits$}"), goal);
 }

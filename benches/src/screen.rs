@@ -125,6 +125,11 @@ impl Screen {
                 let rows = work.build(&snapshot);
                 Some(Msg::Indexed(work.order, snapshot.rev, rows))
             }
+            // Beside the screen's own thread, as the program does it.
+            Cmd::Drop(waste) => {
+                std::thread::spawn(|| drop(waste));
+                None
+            }
             Cmd::Follow(Some(job)) => Some(self.told(job)),
             _ => None,
         }

@@ -72,8 +72,8 @@ fn entry(snapshot: &Snapshot, attempt: &Attempt) -> Value {
     let task = attempt.task.as_ref();
     json!({
         "job": snapshot.job_of(attempt).map(|job| job.id.to_string()),
-        "taskId": task.map(|task| task.id.0.line().into_string()),
-        "contextId": task.and_then(|task| task.context.as_ref()).map(|context| context.0.line().into_string()),
+        "taskId": task.map(|task| task.id.text().line().into_string()),
+        "contextId": task.and_then(|task| task.context.as_ref()).map(|context| context.text().line().into_string()),
         "agent": agent,
         "wants": wants(attempt),
         "question": question(attempt).line().into_string(),

@@ -106,6 +106,8 @@ impl Failure {
                 Self::new(1, "QUARTERDECK_ERR_REFUSED", refusal.to_string())
             }
             Refusal::Busy => Self::internal(refusal.to_string()),
+            Refusal::Unanswered => Self::new(1, "QUARTERDECK_ERR_UNCERTAIN", refusal.to_string())
+                .hint("quarterdeck task list shows whether it was taken; ask again only if it was not"),
         }
     }
 

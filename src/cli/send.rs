@@ -64,6 +64,7 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
         attempt,
         login: args.target.login.clone(),
         known: 0,
+        printed: 0,
         detail: Detail::default(),
     };
     let until = args.timeout.map(|limit| Instant::now() + limit);
@@ -108,7 +109,7 @@ fn known_task(
 ) -> Result<Option<AttemptId>, Failure> {
     let Some(wanted) = task else { return Ok(None) };
     let snapshot = session.handle.snapshot();
-    let Some((_, attempt)) = find_task(&snapshot, Some(agent), wanted.raw()) else { return Ok(None) };
+    let Some((_, attempt)) = find_task(&snapshot, Some(agent), &wanted.raw()) else { return Ok(None) };
     let known = attempt.task.as_ref().and_then(|task| task.context.as_ref());
     match (known, context) {
         (Some(known), Some(asked)) if known != asked => Err(Failure::new(
@@ -154,6 +155,8 @@ pub(super) struct Watching {
     pub login: super::args::Login,
     /// Facts that were taken in.
     pub known: u64,
+    /// Facts that were printed.
+    pub printed: u64,
     pub detail: Detail,
 }
 
@@ -165,9 +168,12 @@ impl Watching {
 
     /// The engine changed hands or ended: the next one is joined, or we carry on ourselves.
     async fn reopen(&mut self) -> Result<(), Failure> {
+        tracing::debug!("the engine has gone; looks for the next");
         let next = Session::open(&self.setup, &[], &self.login, false).await?;
         let old = std::mem::replace(&mut self.session, next);
         old.close(false).await;
+        // What the old engine told last may not have become durable: the story is read anew.
+        (self.known, self.detail) = (0, Detail::default());
         Ok(())
     }
 
@@ -214,6 +220,7 @@ impl Watching {
                 }
                 Err(error) => return Err(Failure::internal(format!("the job cannot be followed: {error}"))),
             };
+            self.printed = self.printed.min(follow.until);
             for fact in std::mem::take(&mut follow.facts) {
                 self.take(&fact, stream, out);
             }
@@ -288,7 +295,12 @@ impl Watching {
         }
         self.known = fact.seq;
         self.detail.apply(fact);
-        if stream && crate::domain::apply::attempt_of(&fact.what).is_none_or(|of| of == self.attempt) {
+        let is_news = fact.seq > self.printed;
+        self.printed = self.printed.max(fact.seq);
+        if stream
+            && is_news
+            && crate::domain::apply::attempt_of(&fact.what).is_none_or(|of| of == self.attempt)
+        {
             self.print_event(fact, out);
         }
     }
@@ -353,7 +365,7 @@ impl Watching {
         }
         match &event {
             StreamEvent::Task(report) => {
-                out.field("Task", report.id.0.clone());
+                out.field("Task", report.id.text());
                 out.field("State", report.status.state.word());
             }
             StreamEvent::Status { status, .. } => {
@@ -501,7 +513,7 @@ fn progress(attempt: &Attempt, waited: Duration) -> String {
 /// Names an outcome that is no success, or a pause, on stderr.
 pub(super) fn warn(attempt: &Attempt, out: &mut Printer) {
     let Some(task) = &attempt.task else { return };
-    let id = task.id.0.line();
+    let id = task.id.text().line();
     match task.verdict {
         Some(Verdict::Stalled) => {
             out.warn(format!("stalled: its stream was cut, and the agent says {}", task.state.word()));

@@ -206,6 +206,7 @@ impl Session {
         let until = tokio::time::Instant::now() + HAND_OVER;
         loop {
             if let Some(lock) = Lock::take(&setup.dir).map_err(|error| store_failure(&error))? {
+                tracing::debug!(lasting, "nobody runs; starts an engine");
                 return Self::start(setup, urls, login, lasting, lock).await;
             }
             match Self::join(setup, lasting).await? {
@@ -235,6 +236,7 @@ impl Session {
         let Some(holder) = lock::holder(&setup.dir) else { return Ok(None) };
         match remote::join(&holder.socket).await {
             Ok((handle, hello)) => {
+                tracing::debug!(pid = holder.pid, lasting = holder.lasting, "joined an engine");
                 let handle = handle.acting_as(&setup.config.operator);
                 Ok(Some(Self { handle, hello, own: None }))
             }
@@ -407,6 +409,7 @@ impl Session {
         let Some(own) = self.own else { return };
         let Own { engine, listening, registry } = own;
         if wait_for_clients && let Some(listening) = &listening {
+            tracing::debug!("waits for its clients");
             tokio::select! {
                 () = listening.alone() => {}
                 () = listening.handed_over() => {}
@@ -415,7 +418,9 @@ impl Session {
         // Nobody registers with an engine that ends.
         drop(registry);
         drop(listening);
-        engine.stop().await;
+        tracing::debug!("ends its engine");
+        let stopped = engine.stop().await;
+        tracing::debug!(?stopped, "its engine has ended");
     }
 }
 
@@ -481,7 +486,7 @@ pub fn stored(setup: &Setup) -> Result<Option<Snapshot>, Failure> {
     let Some(reader) = reader else { return Ok(None) };
     let loaded = reader.load().map_err(|error| store_failure(&error))?;
     let mut snapshot = Snapshot::starting(loaded.alive.unwrap_or(At::ZERO));
-    let state = State::restore(loaded.rows);
+    let state = State::restore(loaded.rows, 0);
     let at = snapshot.at;
     snapshot.publish(&state, at, Vec::new());
     Ok(Some(snapshot))

@@ -100,7 +100,7 @@ async fn get(
     probed(&session.handle, Some(&key.into_iter().collect::<Vec<_>>()), FIND).await;
     let answer = session.handle.query(Query::ReadTask { agent, task: task.clone() }).await;
     let snapshot = session.handle.snapshot();
-    let known = find_task(&snapshot, Some(agent), task.raw()).map(|(_, attempt)| attempt.clone());
+    let known = find_task(&snapshot, Some(agent), &task.raw()).map(|(_, attempt)| attempt.clone());
     let result = match answer {
         Ok(Answer::Task(json)) => {
             print_read(&snapshot, agent, known.as_ref(), &json, history, out);
@@ -402,7 +402,7 @@ async fn adopt(
         return Err(Failure::from_cause(&cause));
     }
     // A task that nobody knows must not become one that we watch for ever.
-    let known = find_task(&session.handle.snapshot(), Some(agent), task.raw()).is_some();
+    let known = find_task(&session.handle.snapshot(), Some(agent), &task.raw()).is_some();
     if !known
         && let Err(QueryError::Failed(cause)) =
             session.handle.query(Query::ReadTask { agent, task: task.clone() }).await
@@ -420,6 +420,7 @@ async fn adopt(
                 attempt,
                 login: target.login.clone(),
                 known: 0,
+                printed: 0,
                 detail: Detail::default(),
             };
             let until = Instant::now() + FIND;
@@ -448,7 +449,7 @@ async fn follow(
     let mut watching = adopt(setup, target, task, out).await?;
     if stream {
         // From the beginning: what was taken in while it was looked for is printed too.
-        watching.known = 0;
+        (watching.known, watching.printed) = (0, 0);
         watching.detail = Detail::default();
     }
     let result = watching.decided(until, stream, out).await;

@@ -51,7 +51,7 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "agent": agent.map(|agent| agent.name.line().into_string()),
         "job": job.map(|job| job.id.to_string()),
         "attempt": attempt.id.to_string(),
-        "messageId": attempt.message_id.as_ref().map(|id| id.0.line().into_string()),
+        "messageId": attempt.message_id.as_ref().map(|id| id.text().line().into_string()),
         "attemptState": attempt.phase.as_str(),
         "verdict": task.and_then(|task| task.verdict).map(Verdict::as_str),
         "agentSays": task.and_then(agent_says).map(|state| state_name(&state)),
@@ -198,9 +198,9 @@ pub fn print_task(
 /// The fields that every command prints that touches a task.
 pub fn print_ids(out: &mut Printer, attempt: &Attempt, agent: Option<&Agent>, job: Option<&Job>) {
     if let Some(task) = &attempt.task {
-        out.field("Task", task.id.0.clone());
+        out.field("Task", task.id.text());
         if let Some(context) = &task.context {
-            out.field("Context", context.0.clone());
+            out.field("Context", context.text());
         }
         out.field("State", task.state.word());
         if let Some(verdict) = task.verdict {
@@ -232,7 +232,7 @@ pub fn print_message(out: &mut Printer, said: &Message) {
     }
     print_parts(out, &said.parts, false);
     if let Some(context) = &said.context {
-        out.field("Context", context.0.clone());
+        out.field("Context", context.text());
     }
 }
 

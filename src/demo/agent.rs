@@ -130,7 +130,7 @@ impl Mind {
     pub fn received(&self) -> String {
         let mut writer = json::Writer::new();
         for (id, count) in self.tasks.received() {
-            writer = writer.raw(id.raw(), &count.to_string());
+            writer = writer.raw(&id.raw(), &count.to_string());
         }
         writer.end()
     }
@@ -230,7 +230,7 @@ impl Mind {
             }
             (None, _) => {
                 let number = self.tasks.made() + 1;
-                let mut seed = Seed::new(self.seed ^ text_hash(message.id.raw()) ^ number);
+                let mut seed = Seed::new(self.seed ^ text_hash(&message.id.raw()) ^ number);
                 let at = At::from_micros(self.now().0);
                 let (new, context) = (seed.uuid(at), seed.uuid(at));
                 // Random ends first, so that short forms of ids differ.
@@ -326,7 +326,7 @@ impl Mind {
     }
 
     fn says(&self, words: &str, task: Option<&TaskId>, about: &MessageId, number: u64) -> Message {
-        let hash = text_hash(&format!("{}{}{number}{words}", self.part.name, about.raw()));
+        let hash = text_hash(&format!("{}{}{number}{words}", self.part.name, &*about.raw()));
         Message {
             id: MessageId::from(format!("{hash:016x}").as_str()),
             role: Role::Agent,
@@ -443,7 +443,7 @@ impl Script {
 
     fn hand_on(&self) {
         for delegation in &self.mind.part.delegates {
-            let turn = text_hash(self.message.id.raw()) ^ text_hash(&delegation.to);
+            let turn = text_hash(&self.message.id.raw()) ^ text_hash(&delegation.to);
             if !turn.is_multiple_of(delegation.one_in) {
                 continue;
             }
@@ -660,7 +660,7 @@ impl Script {
         if !self.wait(0.5).await {
             return;
         }
-        if text_hash(self.message.id.raw()).is_multiple_of(2) {
+        if text_hash(&self.message.id.raw()).is_multiple_of(2) {
             // A line of 10 MB that never ends in time.
             self.mind.tasks.raw(&self.task, &format!("data: {}", "A".repeat(10 * 1024 * 1024)));
             self.mind.tasks.raw(&self.task, "\n\n");

@@ -228,7 +228,8 @@ async fn carry(
         let net = net.clone();
         tokio::spawn(async move {
             let codec = codec(crate::domain::card::Dialect::V1_0);
-            let parent = errand.parent.as_ref().map_or("", |parent| parent.raw());
+            let parent = errand.parent.as_ref().map(crate::domain::id::TaskId::text).unwrap_or_default();
+            let parent = parent.raw();
             let id = crate::domain::message::text_hash(&format!("{parent}{}{}", errand.to, errand.text));
             let message = Message {
                 id: MessageId::from(format!("{}-{id:016x}", errand.caller).as_str()),

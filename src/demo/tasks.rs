@@ -119,7 +119,7 @@ impl Tasks {
     /// A task as the agent tells it to those who ask.
     pub fn get(&self, id: &TaskId) -> Option<TaskReport> {
         let shelf = self.shelf();
-        let served = shelf.tasks.get(id.raw())?;
+        let served = shelf.tasks.get(&*id.raw())?;
         let mut report = served.report.clone();
         if let Some(claims) = &served.claims {
             report.status.state = claims.clone();
@@ -165,7 +165,7 @@ impl Tasks {
     /// Watches a task: its state as it is, then its events.
     pub fn watch(&self, id: &TaskId) -> Option<(TaskReport, mpsc::Receiver<Frame>)> {
         let mut shelf = self.shelf();
-        let served = shelf.tasks.get_mut(id.raw())?;
+        let served = shelf.tasks.get_mut(&*id.raw())?;
         let (sender, receiver) = mpsc::channel(1024);
         served.watchers.push(sender);
         Some((served.report.clone(), receiver))
@@ -174,14 +174,14 @@ impl Tasks {
     /// Hands a follow-up message to the script of a task.
     pub fn follow_up(&self, id: &TaskId, message: Message) -> bool {
         let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(id.raw()) else { return false };
+        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return false };
         served.report.history.push(message.clone());
         served.inbox.try_send(message).is_ok()
     }
 
     /// Asks the script of a task to stop.
     pub fn ask_to_cancel(&self, id: &TaskId) {
-        if let Some(served) = self.shelf().tasks.get(id.raw()) {
+        if let Some(served) = self.shelf().tasks.get(&*id.raw()) {
             served.cancel.send_replace(true);
         }
     }
@@ -190,7 +190,7 @@ impl Tasks {
     pub fn status(&self, id: &TaskId, state: TaskState, said: Option<Message>, now: PeerTime) {
         let status = Status { state: state.clone(), message: said, timestamp: Some(now) };
         let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(id.raw()) else { return };
+        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return };
         if let Some(message) = &status.message {
             served.report.history.push(message.clone());
         }
@@ -212,7 +212,7 @@ impl Tasks {
     /// Adds to an output and tells it.
     pub fn chunk(&self, id: &TaskId, name: &str, text: &str, append: bool, last: bool) {
         let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(id.raw()) else { return };
+        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return };
         let artifact = Artifact {
             id: Untrusted::from("out"),
             name: Some(Untrusted::from(name)),
@@ -240,7 +240,7 @@ impl Tasks {
     /// Breaks every stream of a task in the middle of an event.
     pub fn cut(&self, id: &TaskId) {
         let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(id.raw()) else { return };
+        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return };
         let half = StreamEvent::Status {
             task: Some(id.clone()),
             context: served.report.context.clone(),
@@ -254,14 +254,14 @@ impl Tasks {
 
     /// Sends bytes down the streams of a task.
     pub fn raw(&self, id: &TaskId, bytes: &str) {
-        if let Some(served) = self.shelf().tasks.get_mut(id.raw()) {
+        if let Some(served) = self.shelf().tasks.get_mut(&*id.raw()) {
             served.send(&Frame::Raw(Arc::from(bytes)));
         }
     }
 
     /// From now on `GetTask` says something else than the streams.
     pub fn claim(&self, id: &TaskId, state: TaskState) {
-        if let Some(served) = self.shelf().tasks.get_mut(id.raw()) {
+        if let Some(served) = self.shelf().tasks.get_mut(&*id.raw()) {
             served.claims = Some(state);
         }
     }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::agent::{Agent, Counts, Health};
 use super::breaker::{Breaker, Position};
 use super::discovery::{SourceHealth, SourceRow};
@@ -230,7 +232,7 @@ fn apply_to_job(state: &mut State, id: JobId, fact: &Fact) {
             context: context.clone(),
             parent: parent.clone(),
             created: fact.at,
-            attempts: Vec::new(),
+            attempts: SmallVec::new(),
             message: message.clone(),
         });
         return;
@@ -361,12 +363,12 @@ fn change_attempt(attempt: &mut Attempt, fact: &Fact) {
             attempt.answer = if *phase == Phase::Accepted {
                 None
             } else {
-                Some(Answer { message: message.clone(), phase: *phase, cause: cause.clone() })
+                Some(Box::new(Answer { message: message.clone(), phase: *phase, cause: cause.clone() }))
             };
         }
         What::MessageSeen { message, status, .. } => {
             let progress = Arc::make_mut(attempt.progress.get_or_insert_default());
-            let hash = text_hash(message.id.raw());
+            let hash = text_hash(&message.id.raw());
             if !progress.messages.contains(&hash) {
                 if progress.messages.len() == Progress::MESSAGES {
                     progress.messages.remove(0);

@@ -1,8 +1,10 @@
 //! Identities: ours are UUIDv7, the agents' are whatever text they chose.
 
 use std::fmt;
+use std::ops::Deref;
 
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::text::Untrusted;
 use super::time::At;
@@ -66,28 +68,124 @@ fn short(id: Uuid) -> String {
     (0..4).rev().map(|place| LETTERS[(bits >> (place * 5)) as usize & 31] as char).collect()
 }
 
+/// An id that an agent chose: nearly always a UUID, which is kept as sixteen bytes and not as text.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum PeerId {
+    /// Text that is exactly a UUID as it is usually written: lower case, with hyphens.
+    Uuid([u8; 16]),
+    /// Any other text.
+    Text(Untrusted),
+}
+
+impl PeerId {
+    fn of(text: &str) -> Option<[u8; 16]> {
+        let uuid = Uuid::try_parse(text).ok().filter(|_| text.len() == Hyphenated::LENGTH)?;
+        let mut written = [0; Hyphenated::LENGTH];
+        (uuid.hyphenated().encode_lower(&mut written) == text).then(|| uuid.into_bytes())
+    }
+
+    fn raw(&self) -> RawId<'_> {
+        match self {
+            Self::Uuid(bytes) => {
+                let mut written = [0; Hyphenated::LENGTH];
+                Uuid::from_bytes(*bytes).hyphenated().encode_lower(&mut written);
+                RawId::Uuid(written)
+            }
+            Self::Text(text) => RawId::Text(text.raw()),
+        }
+    }
+
+    fn text(&self) -> Untrusted {
+        match self {
+            Self::Uuid(_) => Untrusted::from(&*self.raw()),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+impl From<&str> for PeerId {
+    fn from(text: &str) -> Self {
+        Self::of(text).map_or_else(|| Self::Text(Untrusted::from(text)), Self::Uuid)
+    }
+}
+
+impl From<Untrusted> for PeerId {
+    fn from(text: Untrusted) -> Self {
+        Self::of(text.raw()).map_or(Self::Text(text), Self::Uuid)
+    }
+}
+
+impl fmt::Debug for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text(), f)
+    }
+}
+
+/// The text of an agent's id as it came, for codecs, stores and comparisons; see [`Untrusted::raw`].
+#[derive(Debug)]
+pub enum RawId<'i> {
+    /// Written anew from a UUID.
+    Uuid([u8; Hyphenated::LENGTH]),
+    /// As it is kept.
+    Text(&'i str),
+}
+
+impl Deref for RawId<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        match self {
+            // It was written as ASCII.
+            Self::Uuid(written) => std::str::from_utf8(written).unwrap_or_default(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+impl PartialEq<str> for RawId<'_> {
+    fn eq(&self, text: &str) -> bool {
+        **self == *text
+    }
+}
+
+impl PartialEq<&str> for RawId<'_> {
+    fn eq(&self, text: &&str) -> bool {
+        **self == **text
+    }
+}
+
 macro_rules! peer_id {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-        pub struct $name(pub Untrusted);
+        pub struct $name(PeerId);
 
         impl $name {
             /// The id as it came; see [`Untrusted::raw`].
-            pub fn raw(&self) -> &str {
+            pub fn raw(&self) -> RawId<'_> {
                 self.0.raw()
+            }
+
+            /// The id as text like any other.
+            pub fn text(&self) -> Untrusted {
+                self.0.text()
             }
         }
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
-                Self(Untrusted::from(text))
+                Self(PeerId::from(text))
+            }
+        }
+
+        impl From<Untrusted> for $name {
+            fn from(text: Untrusted) -> Self {
+                Self(PeerId::from(text))
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Display::fmt(&self.0, f)
+                fmt::Display::fmt(&self.text(), f)
             }
         }
     )*};
@@ -105,7 +203,7 @@ peer_id! {
 impl TaskId {
     /// The first four characters, as people quote it.
     pub fn short(&self) -> String {
-        self.0.shortened(4).line().into_string()
+        self.text().shortened(4).line().into_string()
     }
 }
 
@@ -181,6 +279,31 @@ impl Seed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What an agent chose comes back letter for letter, however it is kept.
+    #[test]
+    fn an_agents_id_is_what_it_wrote() {
+        let usual = "0197a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+        let kept_short = |text: &str| matches!(TaskId::from(text).0, PeerId::Uuid(_));
+        assert!(kept_short(usual));
+        let others = [
+            "",
+            "task-1",
+            &usual.to_uppercase(),
+            &usual.replace('-', ""),
+            &format!("{{{usual}}}"),
+            &format!("urn:uuid:{usual}"),
+            &usual.replace('a', "\u{1b}"),
+        ];
+        for text in others {
+            assert!(!kept_short(text), "{text}");
+        }
+        for text in others.into_iter().chain([usual]) {
+            let (one, two) = (TaskId::from(text), TaskId::from(Untrusted::from(text)));
+            assert_eq!((&*one.raw(), &one), (text, &two));
+            assert_eq!((one.text(), one.to_string()), (text.into(), Untrusted::from(text).to_string()));
+        }
+    }
 
     #[test]
     fn ids_come_from_the_seed_alone() {

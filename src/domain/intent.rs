@@ -184,8 +184,10 @@ pub enum Refusal {
     NotNow(Untrusted),
     /// It could not be begun.
     Cause(Arc<Cause>),
-    /// The engine has too much to do, or is gone.
+    /// The engine is gone; nothing was begun.
     Busy,
+    /// The engine ended before it answered: it may have been taken, and then the next one goes on with it.
+    Unanswered,
 }
 
 impl std::fmt::Display for Refusal {
@@ -195,7 +197,8 @@ impl std::fmt::Display for Refusal {
             Self::Unknown(what) => write!(f, "there is no {what}"),
             Self::NotNow(why) => write!(f, "{why}"),
             Self::Cause(cause) => cause.fmt(f),
-            Self::Busy => f.write_str("the engine is busy or has stopped; try again"),
+            Self::Busy => f.write_str("the engine has stopped; try again"),
+            Self::Unanswered => f.write_str("the engine ended before it answered; it may have taken this"),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::cause::Cause;
 use super::id::{AgentKey, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use super::message::{Fingerprint, Message};
@@ -31,7 +33,7 @@ pub struct Job {
     /// When we planned or found it.
     pub created: At,
     /// Its sendings, oldest first.
-    pub attempts: Vec<AttemptKey>,
+    pub attempts: SmallVec<[AttemptKey; 4]>,
     /// The message, until no attempt needs it any more.
     pub message: Option<Arc<Message>>,
 }
@@ -111,7 +113,7 @@ pub struct Attempt {
     /// The agent's task.
     pub task: Option<Task>,
     /// An answer to its question that is on its way.
-    pub answer: Option<Answer>,
+    pub answer: Option<Box<Answer>>,
     /// What has been taken in, to tell news from repeats; dropped once it is settled.
     pub progress: Option<Arc<Progress>>,
 }

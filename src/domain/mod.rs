@@ -22,6 +22,7 @@ pub mod discovery;
 pub mod effect;
 pub mod fact;
 pub mod id;
+mod index;
 pub mod input;
 pub mod insight;
 pub mod intent;

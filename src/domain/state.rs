@@ -5,12 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::agent::{Agent, Counts};
 use super::attention::Attention;
 use super::discovery::SourceRow;
 use super::id::{
     AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, SourceKey, TaskId,
 };
+use super::index::{self, Index};
 use super::job::{Attempt, Job, Phase};
 use super::problem::{Kind, Problem, Subject};
 use super::replicas::{Group, Place as Standing, Replicas};
@@ -48,9 +51,12 @@ pub struct State {
     pub(super) last_problem: u32,
 
     pub(super) agent_ids: BTreeMap<AgentId, AgentKey>,
-    pub(super) job_ids: BTreeMap<JobId, JobKey>,
-    pub(super) attempt_ids: BTreeMap<AttemptId, AttemptKey>,
-    pub(super) tasks: BTreeMap<(AgentKey, TaskId), AttemptKey>,
+    /// What names are hashed with.
+    salt: u64,
+    job_ids: Index<JobKey>,
+    attempt_ids: Index<AttemptKey>,
+    /// By agent and the agent's id of the task.
+    tasks: Index<AttemptKey>,
     /// Our sendings of which no task is known: the ones that a listing may bring to light.
     pub(super) wanted: BTreeMap<(AgentKey, MessageId), AttemptKey>,
     pub(super) children: BTreeMap<TaskId, Vec<JobKey>>,
@@ -134,17 +140,20 @@ impl State {
 
     /// A job by its durable id.
     pub fn job_key(&self, id: JobId) -> Option<JobKey> {
-        self.job_ids.get(&id).copied()
+        let named = |key| self.jobs.get(key).is_some_and(|job| job.id == id);
+        self.job_ids.find(index::hash(self.salt, id), named)
     }
 
     /// An attempt by its durable id.
     pub fn attempt_key(&self, id: AttemptId) -> Option<AttemptKey> {
-        self.attempt_ids.get(&id).copied()
+        let named = |key| self.attempts.get(key).is_some_and(|attempt| attempt.id == id);
+        self.attempt_ids.find(index::hash(self.salt, id), named)
     }
 
     /// The attempt that is a task of an agent.
     pub fn attempt_of_task(&self, agent: AgentKey, task: &TaskId) -> Option<AttemptKey> {
-        self.tasks.get(&(agent, task.clone())).copied()
+        self.tasks
+            .find(index::hash(self.salt, (agent, task)), |key| is_task(&self.attempts, key, agent, task))
     }
 
     /// The attempt of ours that sent this message, while no task of it is known.
@@ -222,9 +231,10 @@ impl State {
     }
 
     /// Puts rows in as a store has loaded them; indexes and counts are made here.
-    pub fn restore(rows: Rows) -> Self {
+    /// A salt that nobody else knows keeps agents from choosing ids that are slow to find.
+    pub fn restore(rows: Rows, salt: u64) -> Self {
         let mut state =
-            Self { watch_seq: rows.watch_seq, last_problem: rows.last_problem, ..Self::default() };
+            Self { watch_seq: rows.watch_seq, last_problem: rows.last_problem, salt, ..Self::default() };
         for mut agent in rows.agents {
             let id = agent.id;
             agent.counts = Counts::default();
@@ -265,8 +275,11 @@ impl State {
 
     pub(super) fn insert_job(&mut self, job: Job) -> JobKey {
         let (id, parent) = (job.id, job.parent.clone());
-        let key = self.jobs.insert(Job { attempts: Vec::new(), ..job });
-        self.job_ids.insert(id, key);
+        let key = self.jobs.insert(Job { attempts: SmallVec::new(), ..job });
+        let named = |key| self.jobs.get(key).is_some_and(|job| job.id == id);
+        let salt = self.salt;
+        let hash_of = |key| self.jobs.get(key).map_or(0, |job| index::hash(salt, job.id));
+        self.job_ids.put(hash_of(key), key, named, hash_of);
         if let Some(parent) = parent {
             self.children.entry(parent).or_default().push(key);
         }
@@ -277,7 +290,10 @@ impl State {
     pub(super) fn insert_attempt(&mut self, attempt: Attempt) -> AttemptKey {
         let (id, job) = (attempt.id, attempt.job);
         let key = self.attempts.insert(attempt);
-        self.attempt_ids.insert(id, key);
+        let named = |key| self.attempts.get(key).is_some_and(|attempt| attempt.id == id);
+        let salt = self.salt;
+        let hash_of = |key| self.attempts.get(key).map_or(0, |attempt| index::hash(salt, attempt.id));
+        self.attempt_ids.put(hash_of(key), key, named, hash_of);
         if let Some(job) = self.jobs.get_mut(job) {
             job.attempts.push(key);
         }
@@ -348,7 +364,13 @@ impl State {
     fn take_place(&mut self, key: AttemptKey, place: &Place) {
         let Place { agent, task, wanted, open, marks } = place;
         if let Some(task) = task {
-            self.tasks.insert((*agent, task.clone()), key);
+            let (salt, attempts) = (self.salt, &self.attempts);
+            let is_it = |key| is_task(attempts, key, *agent, task);
+            let hash_of = |key| {
+                let name = attempts.get(key).and_then(|row| Some((row.agent, &row.task.as_ref()?.id)));
+                name.map_or(0, |name| index::hash(salt, name))
+            };
+            self.tasks.put(index::hash(salt, (*agent, task)), key, is_it, hash_of);
         }
         if let Some(message) = wanted {
             self.wanted.insert((*agent, message.clone()), key);
@@ -365,7 +387,7 @@ impl State {
     fn leave_place(&mut self, key: AttemptKey, place: &Place) {
         let Place { agent, task, wanted, marks, .. } = place;
         if let Some(task) = task {
-            self.tasks.remove(&(*agent, task.clone()));
+            self.tasks.take(index::hash(self.salt, (*agent, task)), key);
         }
         if let Some(message) = wanted {
             self.wanted.remove(&(*agent, message.clone()));
@@ -386,11 +408,11 @@ impl State {
         for attempt in &job.attempts {
             self.unindex_attempt(*attempt);
             if let Some(gone) = self.attempts.remove(*attempt) {
-                self.attempt_ids.remove(&gone.id);
+                self.attempt_ids.take(index::hash(self.salt, gone.id), *attempt);
             }
             self.changes.push(Changed::Attempt(*attempt));
         }
-        self.job_ids.remove(&job.id);
+        self.job_ids.take(index::hash(self.salt, job.id), key);
         if let Some(parent) = &job.parent
             && let Some(children) = self.children.get_mut(parent)
         {
@@ -401,6 +423,12 @@ impl State {
         }
         self.changes.push(Changed::Job(key));
     }
+}
+
+/// True if an attempt is this task of this agent.
+fn is_task(attempts: &Slab<AttemptKey, Attempt>, key: AttemptKey, agent: AgentKey, task: &TaskId) -> bool {
+    let task_of = |row: &Attempt| row.task.as_ref().is_some_and(|known| known.id == *task);
+    attempts.get(key).is_some_and(|row| row.agent == agent && task_of(row))
 }
 
 /// Where an attempt stands in the indexes.

@@ -1,4 +1,7 @@
 //! Carrying out orders. Each ends in exactly one last outcome, a panic included.
+//!
+//! Thousands of streams are read at once, so an exchange, which is large, is boxed as long as it takes, and what
+//! goes on behind it stays small.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -56,7 +59,8 @@ async fn run(tools: Tools, effect: Effect) {
     match what {
         Order::Probe { url, etag, limit } => {
             let _place = tools.reads.acquire().await;
-            let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), limit).await;
+            let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), limit);
+            let answer = Box::pin(answer).await;
             let outcome = match answer {
                 Ok(answer) => Outcome::Probed { card: answer.card, took: answer.took, server: answer.server },
                 Err(failure) => Outcome::Failed(failure),
@@ -122,7 +126,8 @@ async fn unary(
 ) {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
-    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, limit).await;
+    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, limit);
+    let answered = Box::pin(answered).await;
     let outcome = match answered {
         Ok((text, took)) => document(interface, &text, took),
         Err(failure) => Outcome::Failed(failure),
@@ -170,7 +175,8 @@ async fn stream(tools: &Tools, line: &Line, call: CallId, interface: &Interface,
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
     let is_send = matches!(request, Request::Send { .. });
-    let opened = tools.net.open(&tools.access, line, &interface.url, codec.headers(), body, net::SEND).await;
+    let opened = tools.net.open(&tools.access, line, &interface.url, codec.headers(), body, net::SEND);
+    let opened = Box::pin(opened).await;
     if is_send {
         failpoint::reach("after-write");
     }

@@ -34,7 +34,9 @@ impl Lane {
     pub async fn send(&self, call: CallId, outcome: Outcome) -> bool {
         let at = self.clock.now();
         let Ok(credit) = self.credits.clone().acquire_owned().await else { return false };
-        self.sender.send(Observed { at, call, outcome, _credit: credit }).await.is_ok()
+        let Ok(place) = self.sender.reserve().await else { return false };
+        place.send(Observed { at, call, outcome, _credit: credit });
+        true
     }
 }
 

@@ -133,7 +133,7 @@ impl Runner {
         let net = Net::new(redactor.clone(), Tap::new(clock.clone(), redactor));
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(clock.now().micros()));
         let started = clock.now();
-        let mut core = Core::new(State::restore(loaded.rows), rules, seed);
+        let mut core = Core::new(State::restore(loaded.rows, seed), rules, seed);
         core.remember(loaded.metrics);
         let (lanes, control) = Lanes::new(clock.clone());
         let (sender, requests) = mpsc::channel(REQUESTS);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http_body_util::BodyExt;
+
 use super::cause::cause;
 use super::redact::Redactor;
 use super::tap::{Kind, Line};
@@ -11,15 +13,17 @@ use crate::protocol::sse::{Event, Guard};
 /// An open event stream of one call.
 #[derive(Debug)]
 pub struct EventReader {
-    response: reqwest::Response,
+    body: reqwest::Body,
     guard: Guard,
     redactor: Redactor,
     line: Line,
 }
 
 impl EventReader {
+    /// Keeps the body alone: headers hold on to the whole buffer that they were read into.
     pub(super) fn new(response: reqwest::Response, redactor: Redactor, line: Line) -> Self {
-        Self { response, guard: Guard::new(), redactor, line }
+        let body = http::Response::<reqwest::Body>::from(response).into_body();
+        Self { body, guard: Guard::new(), redactor, line }
     }
 
     /// Waits for bytes and hands each event that they complete to `take`. False once the stream has ended.
@@ -29,9 +33,10 @@ impl EventReader {
     /// # Errors
     /// The connection broke, or a limit was passed.
     pub async fn read(&mut self, mut take: impl FnMut(Event<'_>)) -> Result<bool, Cause> {
-        let Some(bytes) = self.response.chunk().await.map_err(|error| cause(&error, Duration::ZERO))? else {
-            return Ok(false);
-        };
+        let Some(frame) = self.body.frame().await else { return Ok(false) };
+        let frame = frame.map_err(|error| cause(&error, Duration::ZERO))?;
+        // Trailers say nothing to us.
+        let Ok(bytes) = frame.into_data() else { return Ok(true) };
         let (redactor, line) = (&self.redactor, &self.line);
         let redacts = !redactor.is_empty();
         self.guard.push(&bytes, |event| {

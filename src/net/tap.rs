@@ -1,6 +1,7 @@
 //! What was sent and received, as it was, redacted: the last frames of each agent.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Clock;
@@ -13,6 +14,9 @@ use crate::domain::time::At;
 /// Frames kept of each agent, and their bytes together.
 const FRAMES: usize = 128;
 const BYTES: usize = 128 * 1024;
+/// Many agents share so many bytes; each has these at least, or its newest frame.
+const SHARED: usize = 32 * 1024 * 1024;
+const LEAST: usize = 4 * 1024;
 /// Where all agents are looked at: so many frames of each, and in all.
 const OF_EACH: usize = 64;
 const OF_ALL: usize = 512;
@@ -99,10 +103,18 @@ impl Ring {
         }
     }
 
-    fn keep(&mut self, kept: Kept, head: &str, text: &str) {
+    fn keep(&mut self, kept: Kept, head: &str, text: &str, most: usize) {
         let more = head.len() + text.len();
-        while self.frames.len() >= FRAMES || (self.words.len() + more > BYTES && !self.frames.is_empty()) {
+        while self.frames.len() >= FRAMES || (self.words.len() + more > most && !self.frames.is_empty()) {
             self.forget_oldest();
+        }
+        let wanted = self.words.len() + more;
+        if wanted > self.words.capacity() {
+            // Doubled, but never to more than it may hold.
+            let room = (2 * wanted).min(most).max(wanted);
+            self.words.reserve_exact(room - self.words.len());
+        } else if self.words.capacity() > 2 * most.max(wanted) {
+            self.words.shrink_to(most.max(wanted));
         }
         self.words.extend(head.as_bytes());
         self.words.extend(text.as_bytes());
@@ -151,6 +163,8 @@ impl std::fmt::Debug for Ring {
 #[derive(Clone, Debug)]
 pub struct Tap {
     rings: Arc<Mutex<BTreeMap<AgentKey, Arc<Mutex<Ring>>>>>,
+    /// Bytes that each of them may hold.
+    most: Arc<AtomicUsize>,
     clock: Arc<Clock>,
     redactor: Redactor,
 }
@@ -159,6 +173,7 @@ pub struct Tap {
 #[derive(Clone, Debug)]
 pub struct Line {
     ring: Arc<Mutex<Ring>>,
+    most: Arc<AtomicUsize>,
     clock: Arc<Clock>,
     redactor: Redactor,
     call: u64,
@@ -169,14 +184,16 @@ pub struct Line {
 impl Tap {
     /// An empty tap.
     pub fn new(clock: Arc<Clock>, redactor: Redactor) -> Self {
-        Self { rings: Arc::default(), clock, redactor }
+        Self { rings: Arc::default(), most: Arc::new(AtomicUsize::new(BYTES)), clock, redactor }
     }
 
     /// The line of one call to an agent.
     pub fn line(&self, agent: AgentKey, call: u64) -> Line {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let ring = rings.entry(agent).or_default().clone();
-        Line { ring, clock: self.clock.clone(), redactor: self.redactor.clone(), call, hides: None }
+        self.most.store((SHARED / rings.len()).clamp(LEAST, BYTES), Ordering::Relaxed);
+        let (clock, redactor) = (self.clock.clone(), self.redactor.clone());
+        Line { ring, most: self.most.clone(), clock, redactor, call, hides: None }
     }
 
     /// The line of a source of agents: it has a ring of its own beside those of the agents.
@@ -256,7 +273,8 @@ impl Line {
         let (head, text) = (long.as_deref().unwrap_or(head), cut(text, FRAME));
         let kept =
             Kept { at: self.clock.now(), call: self.call, kind, head: head.len(), text: text.len(), bytes };
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner).keep(kept, head, text);
+        let most = self.most.load(Ordering::Relaxed);
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).keep(kept, head, text, most);
     }
 }
 
@@ -309,6 +327,14 @@ mod tests {
             assert_eq!(last.text.raw(), "ä".repeat(bytes.min(FRAME) / 2));
             assert!(frames.windows(2).all(|pair| pair[0].1.number + 1 == pair[1].1.number));
         }
+        // A thousand agents share what they may hold; a frame that is larger than a share is there all the same.
+        let lines: Vec<_> = (0..8192).map(|agent| tap.line(AgentKey(agent), 7)).collect();
+        line.keep(Kind::Event, "e", &"x".repeat(1024));
+        assert_eq!(tap.frames(Some(agent)).len(), 2);
+        lines[3].keep(Kind::Event, "e", &"x".repeat(1024));
+        assert_eq!(tap.frames(Some(agent)).len(), 3);
+        lines[3].keep(Kind::Event, "e", &"x".repeat(FRAME));
+        assert_eq!(tap.frames(Some(agent)).len(), 1);
         line.keep(Kind::Event, &"h".repeat(1 << 20), "");
         assert_eq!(tap.frames(None).last().map(|(_, frame)| frame.head.len()), Some(HEAD + "…".len()));
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -322,9 +323,9 @@ impl Writer {
 
     /// A text member, if there is one.
     #[must_use]
-    pub fn maybe(self, key: &str, text: Option<&str>) -> Self {
+    pub fn maybe(self, key: &str, text: Option<impl Deref<Target = str>>) -> Self {
         match text {
-            Some(text) => self.text(key, text),
+            Some(text) => self.text(key, &text),
             None => self,
         }
     }

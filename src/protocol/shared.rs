@@ -18,7 +18,7 @@ pub(super) fn hints(object: &Object<'_>) -> Hints {
     Hints {
         caller: metadata.filled(CALLER),
         skill: metadata.filled(SKILL),
-        parent: metadata.filled(PARENT).map(TaskId),
+        parent: metadata.filled(PARENT).map(TaskId::from),
     }
 }
 
@@ -37,8 +37,8 @@ pub(super) fn metadata_with_hints(message: &Message) -> Option<String> {
         writer = writer.raw(key, value.get());
         any = true;
     }
-    let parent = parent.as_ref().map(|parent| &parent.0);
-    for (key, hint) in [(CALLER, caller.as_ref()), (SKILL, skill.as_ref()), (PARENT, parent)] {
+    let parent = parent.as_ref().map(TaskId::text);
+    for (key, hint) in [(CALLER, caller.as_ref()), (SKILL, skill.as_ref()), (PARENT, parent.as_ref())] {
         if let Some(hint) = hint
             && !own_object.has(key)
         {
@@ -56,12 +56,12 @@ pub(super) fn time(object: &Object<'_>, key: &str) -> Option<PeerTime> {
 
 /// A non-empty `contextId`.
 pub(super) fn context(object: &Object<'_>) -> Option<ContextId> {
-    object.filled("contextId").map(ContextId)
+    object.filled("contextId").map(ContextId::from)
 }
 
 /// A non-empty `taskId`.
 pub(super) fn task_id(object: &Object<'_>) -> Option<TaskId> {
-    object.filled("taskId").map(TaskId)
+    object.filled("taskId").map(TaskId::from)
 }
 
 /// A member or an empty text.

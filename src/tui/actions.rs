@@ -129,6 +129,7 @@ actions! {
     Mark "mark" Keep ["space"] "mark" "Mark the row; in a text, a page down.",
     MarkAll "mark-all" Keep ["*"] "mark all" "Mark all that the filter shows.",
     MarkTo "mark-to-here" Keep ["ctrl-space"] "mark to here" "Mark from the last mark to here.",
+    Save "save" Keep ["s"] "save" "Save to a file: a report of the problem, or the rows as CSV or text.",
     Note "note" Keep ["b"] "note" "Keep a note about this row, for whoever comes next.",
     Copy "copy" Keep ["y"] "copy" "Copy: command, id, curl, JSON, table; shows what went to the clipboard.",
     Help "help" Always ["?", "f1"] "help" "Help for here; a key that is no text works while typing too.",

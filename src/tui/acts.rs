@@ -6,12 +6,12 @@ use super::model::{Cmd, Model};
 use super::overlays::Overlay;
 use super::overlays::card::{About, Card};
 use super::overlays::composer::{Composer, Draft, For};
-use super::overlays::prompt::{Prompt, Words};
+use super::overlays::prompt::{File, Prompt, Words};
 use super::overlays::{go, service};
 use super::theme::Role;
 use super::update::{open, say};
 use super::views::fleet::FleetView;
-use super::views::{Target, View, inbox, raw};
+use super::views::{Target, View, inbox, raw, report};
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
 use crate::domain::message::{Content, Part, Role as Speaker};
@@ -130,6 +130,23 @@ fn data_of(parts: &[Part]) -> String {
         _ => None,
     });
     data.unwrap_or_default()
+}
+
+/// Asks for the name of a file: of a report if a problem is meant, else of the rows that are shown.
+pub(super) fn save(model: &mut Model) {
+    let (screen, shared) = (model.view.screen(), &model.shared);
+    let table = screen.table(shared).filter(|table| table.len() > 1);
+    let problem =
+        screen.target(shared).problem.and_then(|key| Some((key, shared.snapshot.problems.get(key)?)));
+    let (name, report) = match problem {
+        Some((key, row)) => (format!("p-{}.md", row.number), Some(report::of(shared, key))),
+        None => (format!("{}.csv", screen.word()), None),
+    };
+    if report.is_none() && table.is_none() {
+        return say(model, Role::Quiet, "there is nothing here that goes into a file".into());
+    }
+    let file = File { name, report, table };
+    model.overlays.push(Overlay::Prompt(Prompt::words(Words::File(file))));
 }
 
 /// The problem under the cursor, if that is what the view is about.

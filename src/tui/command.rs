@@ -75,7 +75,7 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
     let find =
         |id| snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(_, attempt)| attempt);
     let task_of =
-        |attempt: &Attempt| attempt.task.as_ref().map(|task| quoted(task.id.raw())).unwrap_or_default();
+        |attempt: &Attempt| attempt.task.as_ref().map(|task| quoted(&task.id.raw())).unwrap_or_default();
     let metadata = |json: &Option<crate::domain::message::Json>| {
         json.as_ref().map(|json| format!(" --metadata={}", quoted(json.raw()))).unwrap_or_default()
     };
@@ -84,7 +84,7 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == send.agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
             let context =
-                send.context.as_ref().map(|context| format!(" --context-id={}", quoted(context.raw())));
+                send.context.as_ref().map(|context| format!(" --context-id={}", quoted(&context.raw())));
             format!(
                 "{}quarterdeck{flags} send -a {agent}{}{}{}",
                 piped(&send.parts),
@@ -166,7 +166,7 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         Intent::Adopt { agent, task } => {
             let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
-            format!("quarterdeck{flags} task subscribe -a {agent} {}", quoted(task.raw()))
+            format!("quarterdeck{flags} task subscribe -a {agent} {}", quoted(&task.raw()))
         }
     }
 }

@@ -254,6 +254,15 @@ pub enum Mouse {
     Down,
 }
 
+/// What is not needed any more.
+#[derive(Clone, Debug)]
+pub enum Waste {
+    /// An order of rows.
+    Rows(Sorted<AttemptKey>),
+    /// A publication before the one that is shown.
+    Snapshot(Arc<Snapshot>),
+}
+
 /// Anything that leaves `update`.
 #[derive(Clone, Debug)]
 pub enum Cmd {
@@ -265,10 +274,14 @@ pub enum Cmd {
     Query(Query, u64),
     /// Sort rows beside the screen's work.
     Index(super::views::tasks::Work, Arc<Snapshot>),
+    /// Forget something: of a million rows, that takes longer than a key may wait.
+    Drop(Waste),
     /// Save or delete a view.
     Views(Change),
     /// To the clipboard.
     Copy(String),
+    /// To a new file of this name.
+    Save(String, String),
     /// Edit a text in `$EDITOR`.
     Edit(String),
     /// Ring the bell, and tell the desktop.

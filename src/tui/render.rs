@@ -10,6 +10,7 @@ use super::actions::Action;
 use super::header;
 use super::layout::{self, LEAST};
 use super::model::Model;
+use super::overlays::Overlay;
 use super::theme::Role;
 use super::widgets::canvas::{Canvas, Joint, span};
 use super::widgets::text::wrap;
@@ -45,10 +46,19 @@ pub fn render(model: &Model, buffer: &mut Buffer) -> Drawn {
     for overlay in &model.overlays {
         overlay.draw(&mut canvas, shared);
     }
-    if let Some((message, _)) = &model.toast
-        && !model.overlays.iter().any(super::overlays::Overlay::is_line)
-    {
-        toast(&mut canvas, area, &message.text, message.role);
+    if let Some((message, _)) = &model.toast {
+        // Above a line that is typed, unless the palette is there.
+        let line = model.overlays.iter().find_map(|overlay| match overlay {
+            Overlay::Prompt(prompt) => Some(prompt.lines()),
+            _ => None,
+        });
+        let y = match line {
+            None => Some(area.bottom() - 1),
+            Some(lines) => (lines == 1 && area.height > 4).then(|| area.bottom() - 2),
+        };
+        if let Some(y) = y {
+            toast(&mut canvas, area, y, &message.text, message.role);
+        }
     }
     Drawn { next_change: canvas.next_change(), typing: canvas.typing() }
 }
@@ -137,12 +147,12 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
 }
 
-/// A message over the last border.
-fn toast(canvas: &mut Canvas<'_>, area: Rect, text: &str, role: Role) {
-    let y = area.bottom() - 1;
+/// A message over a line, usually the last border.
+fn toast(canvas: &mut Canvas<'_>, area: Rect, y: u16, text: &str, role: Role) {
     let room = usize::from(area.width.saturating_sub(6));
     let lines = wrap(text, room);
     let first = lines.first().map_or("", String::as_str);
     let more = if lines.len() > 1 { format!(" {}", canvas.theme.glyphs.ellipsis) } else { String::new() };
-    canvas.rule(area, y, Joint::Bottom, &[span(format!("{first}{more}"), role)], &[]);
+    let joint = if y + 1 == area.bottom() { Joint::Bottom } else { Joint::Middle };
+    canvas.rule(area, y, joint, &[span(format!("{first}{more}"), role)], &[]);
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -407,6 +408,16 @@ impl Console {
                         news.blocking_send(Msg::Indexed(work.order, snapshot.rev, rows));
                 });
             }
+            Cmd::Save(name, text) => {
+                tokio::task::spawn_blocking(move || {
+                    let said = match save(&name, &text) {
+                        Ok(path) => Msg::Say(Role::Ok, format!("saved to {}", path.display())),
+                        Err(why) => Msg::Say(Role::Warn, format!("{name} is not saved: {why}")),
+                    };
+                    let _the_screen_has_gone = news.blocking_send(said);
+                });
+            }
+            Cmd::Drop(waste) => drop(tokio::task::spawn_blocking(move || drop(waste))),
             Cmd::Views(change) => {
                 let shelf = self.shelf.clone();
                 tokio::task::spawn_blocking(move || {
@@ -430,6 +441,17 @@ impl Console {
             | Cmd::Switch(_) => {}
         }
     }
+}
+
+/// Writes a new file, for its owner alone: it tells of a fleet. What is there already stays as it is.
+fn save(name: &str, text: &str) -> std::io::Result<PathBuf> {
+    use std::io::Write;
+    let home = name.strip_prefix("~/").zip(directories::BaseDirs::new());
+    let path = home.map_or_else(|| PathBuf::from(name), |(rest, dirs)| dirs.home_dir().join(rest));
+    let path = std::path::absolute(path)?;
+    let file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+    file?.write_all(text.as_bytes())?;
+    Ok(path)
 }
 
 /// Ends when the caption has changed; never if there is no story or it is over.

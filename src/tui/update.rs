@@ -6,12 +6,13 @@ use super::commands::{self, Asked};
 use super::going::{self, go_to, go_to_reference};
 use super::keymap::Chord;
 use super::layout;
-use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST};
+use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST, Waste};
 use super::overlays::card::{About, Card};
 use super::overlays::prompt::{Prompt, Words};
 use super::overlays::views::Views;
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
+use super::views::listing::LARGE;
 use super::views::{View, help, problems};
 use super::wants::{on_answer, want};
 use super::window::Window;
@@ -53,7 +54,11 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         }
         Msg::Snapshot(snapshot) => {
             let changed = snapshot.changes_since(model.shared.latest.rev);
-            model.shared.latest = snapshot;
+            let old = std::mem::replace(&mut model.shared.latest, snapshot);
+            // The rows that only it held are let go of beside the screen's work.
+            if old.attempts.len() > LARGE {
+                cmds.push(Cmd::Drop(Waste::Snapshot(old)));
+            }
             ring(model, changed.as_deref(), cmds);
             model.shared.note_failures(&changed.unwrap_or_default());
             open_sent(model);
@@ -85,12 +90,13 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         }
         Msg::Answered(query, generation, answer) => on_answer(model, query, generation, answer),
         Msg::Submitted(words, result) => on_submitted(model, &words, result, cmds),
-        Msg::Indexed(order, rev, rows) => {
+        Msg::Indexed(order, rev, mut rows) => {
             // The list may have been left meanwhile, and is come back to.
             let others = model.past.iter_mut().chain(&mut model.future);
             for view in others.chain([&mut model.view]) {
-                view.screen_mut().indexed(&order, rev, &rows);
+                view.screen_mut().indexed(&order, rev, &mut rows);
             }
+            cmds.push(Cmd::Drop(Waste::Rows(rows)));
             model.dirty = true;
         }
         Msg::Edited(text) => {
@@ -568,6 +574,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
             let menu = copy::menu(&model.shared, model.view.screen());
             model.overlays.push(Overlay::Menu(menu));
         }
+        Action::Save => acts::save(model),
         Action::Raw => acts::open_raw(model),
         Action::Check => acts::check(model, cmds),
         Action::New => acts::new_task(model),

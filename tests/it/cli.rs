@@ -116,6 +116,36 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
     assert_eq!(desk.fleet.received().1, 0);
 }
 
+/// What was measured is told with an engine and without one, and adds up whichever way it is split.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_measured_is_told_by_agent_skill_and_caller() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("forgets", Behaviour::MessageOnly)]);
+    for _ in 0..3 {
+        desk.json(&["send", "-a", "steady", "do it"]).await;
+    }
+    for by in ["agent", "skill", "caller"] {
+        let told = desk.json(&["metrics", "--by", by]).await;
+        assert_eq!(told["by"], by);
+        let rows = told["metrics"].as_array().unwrap();
+        let sum = |key: &str| rows.iter().map(|row| row["now"][key].as_u64().unwrap()).sum::<u64>();
+        assert_eq!((sum("begun"), sum("ok"), sum("failed")), (3, 3, 0), "{told}");
+        assert!(rows.iter().all(|row| row["was"]["begun"] == 0), "{told}");
+    }
+    let alone = desk.json(&["metrics", "steady", "--window", "5m"]).await;
+    let row = &alone["metrics"][0];
+    assert_eq!((&row["agent"], alone["metrics"].as_array().unwrap().len()), (&Value::from("steady"), 1));
+    let took = &row["now"]["took"];
+    assert!(took["p50"].as_f64().unwrap() > 0.0 && took["p50"].as_f64() <= took["p99"].as_f64(), "{row}");
+    let shown = desk.run(&["metrics"]).await;
+    let shown = text(&shown.stdout);
+    let line = shown.lines().find(|line| line.starts_with("steady")).expect("a row of the agent");
+    let cells: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(cells[1..4], ["3", "0", "100.0"], "{shown}");
+    let nothing = desk.run(&["metrics", "nobody"]).await;
+    assert!(text(&nothing.stderr).contains("nothing was measured"), "{}", text(&nothing.stderr));
+    assert_eq!(desk.error(&["metrics", "--window", "never"]).await.0, 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_are_json_lines_that_end_with_the_end() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("words", Behaviour::MessageOnly)]);

@@ -1,5 +1,6 @@
 //! The core alone, on a toy world and a clock of its own: what tells nothing, or nothing new, and many agents at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use quarterdeck::domain::agent::Source;
 use quarterdeck::domain::card::{Card, FetchedCard, Offer};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
+use quarterdeck::domain::discovery::{Found, News, SourceKind, SourceSpec};
 use quarterdeck::domain::effect::Order;
 use quarterdeck::domain::fact::What;
 use quarterdeck::domain::id::{AgentKey, CallId};
@@ -29,8 +31,8 @@ struct Rig {
     /// The open streams, newest last.
     streams: Vec<CallId>,
     tasks: u32,
-    /// Tasks that have completed.
-    ended: Vec<String>,
+    /// Tasks that have ended, and how.
+    ended: BTreeMap<String, TaskState>,
     facts: Vec<What>,
     /// Subscriptions begin with the task, as the protocol has it.
     snapshots: bool,
@@ -45,7 +47,7 @@ impl Rig {
             dead: Vec::new(),
             streams: Vec::new(),
             tasks: 0,
-            ended: Vec::new(),
+            ended: BTreeMap::new(),
             facts: Vec::new(),
             snapshots: true,
         };
@@ -107,8 +109,8 @@ impl Rig {
             }
             Order::Get { task, .. } => {
                 let mut report = TaskReport { id: task.clone(), ..report(self.tasks) };
-                if self.ended.contains(&task.raw().to_owned()) {
-                    report.status.state = TaskState::Completed;
+                if let Some(state) = self.ended.get(&*task.raw()) {
+                    report.status.state = state.clone();
                 }
                 vec![Outcome::Task(Box::new(report), took)]
             }
@@ -132,9 +134,13 @@ impl Rig {
     }
 
     fn send(&mut self) {
+        self.send_for("s");
+    }
+
+    fn send_for(&mut self, skill: &str) {
         let agent = self.core.state().agents().iter().next().unwrap().1.id;
         let (parts, context, task, metadata) = (vec![Part::text("work")], None, None, None);
-        let (skill, caller, parent) = (Some("s".into()), None, None);
+        let (skill, caller, parent) = (Some(skill.into()), None, None);
         let send = Send { agent, parts, context, task, metadata, skill, caller, parent };
         self.feed(Input::Intent { ticket: 0, intent: Intent::Send(Box::new(send)), by: None });
     }
@@ -146,8 +152,8 @@ impl Rig {
     }
 
     fn says(&mut self, state: TaskState, words: &str, number: u32) {
-        if state == TaskState::Completed {
-            self.ended.push(format!("t{}", self.tasks));
+        if state.is_terminal() {
+            self.ended.insert(format!("t{}", self.tasks), state.clone());
         }
         let message = (!words.is_empty()).then(|| Message {
             id: format!("m{}-{number}", self.tasks).as_str().into(),
@@ -300,5 +306,56 @@ fn agents_of_one_host_that_go_together_are_one_problem() {
     assert_eq!(rig.problems(), [Kind::AgentDown; 2]);
     rig.dead.clear();
     rig.pass(90);
+    assert_eq!(rig.problems(), []);
+}
+
+/// Agents of one source on hosts of their own that go together are its problem; those of one host are the host's.
+#[test]
+fn agents_of_one_source_that_go_together_are_one_problem() {
+    let mut rig = Rig::new(&["http://z:1/"], ProblemRules::default());
+    let source = SourceSpec { name: "shop".into(), kind: SourceKind::Kubernetes, at: "shop".into() };
+    rig.feed(Input::Sources(vec![source]));
+    let found = ["a", "b", "c", "d", "e", "f"].map(|host| Found::at(format!("http://{host}:1/")));
+    rig.feed(Input::Discovered { source: "shop".into(), news: News::Agents(found.to_vec()) });
+    rig.pass(60);
+    assert_eq!(rig.problems(), []);
+    let keys: Vec<AgentKey> = rig.core.state().agents().iter().map(|(key, _)| key).collect();
+    // The one that stands in the configuration is none of the source's.
+    rig.dead = keys.clone();
+    rig.pass(60);
+    assert_eq!(rig.problems(), [Kind::AgentDown, Kind::SourceDown]);
+    let open = rig.core.state().problems().iter().map(|(_, problem)| problem);
+    let group = open.filter(|problem| problem.cleared.is_none()).find(|row| row.kind == Kind::SourceDown);
+    let text = group.unwrap().text.line().into_string();
+    assert_eq!(text, "source shop: none of its 6 agents can be reached");
+    rig.dead.clear();
+    rig.pass(90);
+    assert_eq!(rig.problems(), []);
+}
+
+/// One skill that fails is told as that, and the agent is not; once it goes well again it is over.
+#[test]
+fn one_skill_that_fails_beside_others_that_go_well_is_told_as_that() {
+    let mut rig = Rig::new(&["http://h:1/"], ProblemRules::default());
+    let mut number = 0;
+    let mut round = |rig: &mut Rig, bad: TaskState| {
+        for (skill, state) in [("sum", TaskState::Completed), ("draw", bad), ("add", TaskState::Completed)] {
+            number += 1;
+            rig.send_for(skill);
+            rig.says(state, "", number);
+            rig.pass(2);
+        }
+    };
+    for failed in 1..=5 {
+        assert_eq!(rig.problems(), [], "before {failed} failed");
+        round(&mut rig, TaskState::Failed);
+    }
+    assert_eq!(rig.problems(), [Kind::SkillFailing]);
+    let (_, problem) = rig.core.state().problems().iter().next().unwrap();
+    let text = problem.text.line().into_string();
+    assert!(text == "fails all of its last tasks of skill draw; its others go well", "{text}");
+    for _ in 0..6 {
+        round(&mut rig, TaskState::Completed);
+    }
     assert_eq!(rig.problems(), []);
 }

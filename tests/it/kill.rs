@@ -72,8 +72,16 @@ impl World<'_> {
 
     /// Sends through whatever runs; the attempt if the command did its job.
     async fn send(&self, agent: &str, text: &str) -> Option<String> {
-        let output = self.command().args(["send", "-a", agent, "--async", "-o", "json", text]).output();
-        let output = tokio::time::timeout(LONG, output).await.expect("a send ends").unwrap();
+        let said = self.dir.join(format!("{text}.log"));
+        let mut command = self.command();
+        command.args(["send", "-a", agent, "--async", "-o", "json", text]);
+        command.env("QUARTERDECK_LOG", "quarterdeck=debug").stderr(std::fs::File::create(&said).unwrap());
+        let output = command.spawn().unwrap().wait_with_output();
+        let Ok(output) = tokio::time::timeout(LONG, output).await else {
+            let said = std::fs::read_to_string(&said).unwrap_or_default();
+            panic!("sending {text:?} to {agent} does not end; it says:\n{said}");
+        };
+        let output = output.unwrap();
         if !output.status.success() {
             return None;
         }

@@ -104,8 +104,8 @@ impl Small {
                 self.tasks.insert(id.clone(), state.clone());
                 Some(Outcome::Task(Box::new(report(&id, &state)), took))
             }
-            Order::Get { task, .. } => match self.tasks.get(task.raw()) {
-                Some(state) => Some(Outcome::Task(Box::new(report(task.raw(), state)), took)),
+            Order::Get { task, .. } => match self.tasks.get(&*task.raw()) {
+                Some(state) => Some(Outcome::Task(Box::new(report(&task.raw(), state)), took)),
                 None => failed(error(ErrorName::TaskNotFound)),
             },
             Order::List { .. } => Some(Outcome::Page { tasks: Vec::new(), next: None, took }),

@@ -329,12 +329,12 @@ impl World {
             }
             Order::Send { message, stream, .. } => self.sent(index, call, &message, stream, lost_back),
             Order::Check { .. } => self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound)),
-            Order::Get { task, .. } => match self.agents[index].tasks.get(task.raw()).cloned() {
+            Order::Get { task, .. } => match self.agents[index].tasks.get(&*task.raw()).cloned() {
                 Some(mut toy) => {
                     if self.agents[index].lies && toy.state == TaskState::Completed {
                         toy.state = TaskState::Working;
                     }
-                    self.answer(call, Outcome::Task(Box::new(report(task.raw(), &toy)), took));
+                    self.answer(call, Outcome::Task(Box::new(report(&task.raw(), &toy)), took));
                 }
                 None => self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound)),
             },
@@ -358,18 +358,18 @@ impl World {
                 self.answer(call, Outcome::Page { tasks, next: None, took });
             }
             Order::Subscribe { task, .. } => {
-                let Some(toy) = self.agents[index].tasks.get_mut(task.raw()) else {
+                let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
                     return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
                 };
                 if toy.state.is_terminal() {
                     return self.fail(call, Sent::Maybe, rpc(ErrorName::UnsupportedOperation));
                 }
                 toy.streams.push(call);
-                let snapshot = StreamEvent::Task(Box::new(report(task.raw(), toy)));
+                let snapshot = StreamEvent::Task(Box::new(report(&task.raw(), toy)));
                 self.stream_event(call, snapshot);
             }
             Order::Cancel { task, .. } => {
-                let Some(toy) = self.agents[index].tasks.get_mut(task.raw()) else {
+                let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
                     return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
                 };
                 if toy.state.is_terminal() {
@@ -379,10 +379,10 @@ impl World {
                 if toy.script % 4 != 0 {
                     toy.state = TaskState::Canceled;
                 }
-                let told = report(task.raw(), toy);
+                let told = report(&task.raw(), toy);
                 if toy.state.is_terminal() {
-                    self.tell(index, task.raw(), status_of(&told));
-                    self.end_streams(index, task.raw());
+                    self.tell(index, &task.raw(), status_of(&told));
+                    self.end_streams(index, &task.raw());
                 }
                 if lost_back {
                     self.fail(call, Sent::Maybe, Cause::TimedOut(Duration::from_secs(10)));
@@ -401,7 +401,7 @@ impl World {
         assert!(*count <= allowed, "message {} arrived {count} times, {allowed} allowed", message.id);
         let took = Duration::from_millis(3);
         if let Some(task) = &message.task {
-            let Some(toy) = self.agents[index].tasks.get_mut(task.raw()) else {
+            let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
                 return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
             };
             if toy.state.is_terminal() {
@@ -409,11 +409,11 @@ impl World {
             }
             toy.said.push(message.clone());
             toy.state = TaskState::Working;
-            let told = report(task.raw(), toy);
+            let told = report(&task.raw(), toy);
             let life = self.agents[index].life;
             let wait = self.millis(10, 2000);
             self.at(wait, Happening::Work { agent: index, task: task.raw().to_owned(), step: 4, life });
-            return self.reply_to_send(index, call, task.raw(), told, stream, lost_back, took);
+            return self.reply_to_send(index, call, &task.raw(), told, stream, lost_back, took);
         }
         let script = self.seed.next();
         if script.is_multiple_of(11) {
@@ -915,7 +915,7 @@ impl World {
                 }
                 continue;
             };
-            match toy.tasks.get(task.id.raw()) {
+            match toy.tasks.get(&*task.id.raw()) {
                 Some(truth) => {
                     // What only a stream told that we did not have, nobody can know.
                     let untold =

@@ -92,7 +92,7 @@ fn what_storms_leave_behind_is_written_and_read_back() {
         let reader = Reader::open(dir.path()).unwrap().unwrap();
         let loaded = reader.load().unwrap();
         assert_eq!(loaded.alive, Some(At::from_micros(77)));
-        let restored = State::restore(loaded.rows);
+        let restored = State::restore(loaded.rows, 7);
         assert_eq!(told(&restored), told(state), "seed {seed}");
         assert_eq!(restored.next_problem(), state.next_problem());
         for owner in reader.owners().unwrap() {

@@ -182,7 +182,7 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
 fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
     let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
     let last_known = known.and_then(|known| {
-        history.iter().rposition(|message| known.messages.contains(&text_hash(message.id.raw())))
+        history.iter().rposition(|message| known.messages.contains(&text_hash(&message.id.raw())))
     });
     for said in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
         message(turn, key, said, false);
@@ -192,7 +192,7 @@ fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
 /// True if a message is in the story already, or nothing more of its task is expected.
 fn is_known(turn: &Turn, key: AttemptKey, message: &Message) -> bool {
     turn.state().attempt(key).is_some_and(|attempt| match &attempt.progress {
-        Some(progress) => progress.messages.contains(&text_hash(message.id.raw())),
+        Some(progress) => progress.messages.contains(&text_hash(&message.id.raw())),
         None => attempt.task.as_ref().is_some_and(|task| task.settled),
     })
 }

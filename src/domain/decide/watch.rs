@@ -559,7 +559,7 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
 fn answer_seen(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(answer) = &attempt.answer else { return };
-    let hash = super::super::message::text_hash(answer.message.id.raw());
+    let hash = super::super::message::text_hash(&answer.message.id.raw());
     let in_history = attempt.progress.as_ref().is_some_and(|progress| progress.messages.contains(&hash));
     if in_history {
         dispatch::settle_answer(turn, key, Phase::Accepted, None);

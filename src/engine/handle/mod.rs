@@ -220,17 +220,28 @@ impl Handle {
         self.requests.closed().await;
     }
 
+    /// Waits for a reply. Who ends while a request comes in may leave it in the queue, and its reply with it;
+    /// that the engine has ended is known by its snapshots.
+    async fn reply<T>(&self, mut reply: oneshot::Receiver<T>) -> Option<T> {
+        let mut snapshots = self.snapshots.clone();
+        tokio::select! {
+            biased;
+            reply = &mut reply => reply.ok(),
+            _ended = snapshots.wait_for(|_| false) => reply.try_recv().ok(),
+        }
+    }
+
     /// Submits a wish. The answer comes once it is durable.
     ///
     /// # Errors
-    /// Why it was not taken; nothing was begun then.
+    /// Why it was not taken; nothing was begun then, unless it is [`Refusal::Unanswered`].
     pub async fn submit(&self, intent: Intent) -> Result<Receipt, Refusal> {
         let (reply, receipt) = oneshot::channel();
         let sent = self.requests.send(Request::Submit { intent, by: self.by.clone(), reply }).await;
         if sent.is_err() {
             return Err(Refusal::Busy);
         }
-        receipt.await.unwrap_or(Err(Refusal::Busy))
+        self.reply(receipt).await.unwrap_or(Err(Refusal::Unanswered))
     }
 
     /// Asks a question.
@@ -240,7 +251,7 @@ impl Handle {
     pub async fn query(&self, query: Query) -> Result<Answer, QueryError> {
         let (reply, answer) = oneshot::channel();
         self.requests.send(Request::Query { query, reply }).await.map_err(|_| QueryError::Gone)?;
-        answer.await.unwrap_or(Err(QueryError::Gone))
+        self.reply(answer).await.unwrap_or(Err(QueryError::Gone))
     }
 
     /// Follows a job.
@@ -250,6 +261,28 @@ impl Handle {
     pub async fn follow(&self, job: JobId) -> Result<Follow, QueryError> {
         let (reply, follow) = oneshot::channel();
         self.requests.send(Request::Follow { job, reply }).await.map_err(|_| QueryError::Gone)?;
-        follow.await.unwrap_or(Err(QueryError::Gone))
+        self.reply(follow).await.unwrap_or(Err(QueryError::Gone))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    /// A request that came in as the engine ended stays in its queue: whoever asked is told all the same.
+    #[tokio::test]
+    async fn nobody_waits_for_an_engine_that_has_ended() {
+        let (requests, _left_in_the_queue) = mpsc::channel(4);
+        let (publish, snapshots) = watch::channel(Arc::default());
+        let handle = Handle::new(requests, snapshots);
+        let intent = Intent::AddAgents { specs: Vec::new() };
+        let query = Query::Wire { agent: None, known: 0 };
+        let asked = async {
+            tokio::join!(handle.submit(intent), handle.query(query), handle.follow(JobId(Uuid::nil())))
+        };
+        let (asked, ()) = tokio::join!(asked, async { drop(publish) });
+        assert_eq!(asked.0.unwrap_err(), Refusal::Unanswered);
+        assert!(matches!(asked.1, Err(QueryError::Gone)) && matches!(asked.2, Err(QueryError::Gone)));
     }
 }

@@ -190,6 +190,7 @@ impl Record for Refusal {
             Self::NotNow(why) => says("not now").text("text", why.raw()).end(),
             Self::Cause(cause) => says("cause").raw("cause", &cause.put()).end(),
             Self::Busy => says("busy").end(),
+            Self::Unanswered => says("unanswered").end(),
         }
     }
 
@@ -202,6 +203,7 @@ impl Record for Refusal {
             "not now" => Self::NotNow(text()?),
             "cause" => Self::Cause(member::<std::sync::Arc<Cause>>(&object, "cause")?),
             "busy" => Self::Busy,
+            "unanswered" => Self::Unanswered,
             _ => return None,
         })
     }
@@ -471,7 +473,9 @@ mod tests {
         for receipt in [Receipt::Done, Receipt::Taken { job, attempt }, Receipt::Agents(vec![agent])] {
             assert_eq!(Receipt::get(&receipt.put()), Some(receipt));
         }
-        for refusal in [Refusal::ReadOnly, Refusal::Busy, Refusal::NotNow("later".into())] {
+        for refusal in
+            [Refusal::ReadOnly, Refusal::Busy, Refusal::Unanswered, Refusal::NotNow("later".into())]
+        {
             assert_eq!(Refusal::get(&refusal.put()), Some(refusal));
         }
         for query in [

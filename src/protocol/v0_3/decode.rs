@@ -76,7 +76,7 @@ fn task(raw: &str) -> Result<TaskReport, Cause> {
     let object = Object::parse(raw)?;
     let id = object.filled("id").ok_or_else(|| malformed("a task without an id"))?;
     Ok(TaskReport {
-        id: TaskId(id),
+        id: TaskId::from(id),
         context: context(&object),
         status: status(&object),
         // Every answer of 0.3 that holds a task holds all of it.
@@ -114,7 +114,7 @@ fn state(text: Option<&str>) -> TaskState {
 
 fn message(object: &Object<'_>) -> Message {
     Message {
-        id: MessageId(or_empty(object, "messageId")),
+        id: MessageId::from(or_empty(object, "messageId")),
         role: match object.text("role").as_deref() {
             Some("user") => Role::User,
             Some("agent") => Role::Agent,
@@ -124,7 +124,7 @@ fn message(object: &Object<'_>) -> Message {
         context: context(object),
         task: task_id(object),
         metadata: object.json_object("metadata"),
-        references: object.texts("referenceTaskIds").into_iter().map(TaskId).collect(),
+        references: object.texts("referenceTaskIds").into_iter().map(TaskId::from).collect(),
         hints: hints(object),
     }
 }
@@ -175,7 +175,7 @@ fn part(raw: &str) -> Part {
 pub(super) fn request(body: &str) -> Result<(String, Incoming), Cause> {
     let (id, method, params) = jsonrpc::open_request(body)?;
     let params = Object::parse(params)?;
-    let task = || params.filled("id").map(TaskId).ok_or_else(|| malformed("no id"));
+    let task = || params.filled("id").map(TaskId::from).ok_or_else(|| malformed("no id"));
     let incoming = match method.as_str() {
         "message/send" | "message/stream" => {
             let said = params.object("message").ok_or_else(|| malformed("no message"))?;

@@ -18,9 +18,9 @@ pub(super) fn request(id: &str, _tenant: Option<&str>, request: &Request<'_>) ->
             let params = params.raw("message", &self::message(message)).raw("configuration", &configuration);
             (if *stream { "message/stream" } else { "message/send" }, params)
         }
-        Request::Get(task) => ("tasks/get", params.text("id", task.raw()).raw("historyLength", HISTORY)),
-        Request::Cancel(task) => ("tasks/cancel", params.text("id", task.raw())),
-        Request::Subscribe(task) => ("tasks/resubscribe", params.text("id", task.raw())),
+        Request::Get(task) => ("tasks/get", params.text("id", &task.raw()).raw("historyLength", HISTORY)),
+        Request::Cancel(task) => ("tasks/cancel", params.text("id", &task.raw())),
+        Request::Subscribe(task) => ("tasks/resubscribe", params.text("id", &task.raw())),
         // No SDK implements it; the core never asks, as `lists_tasks` is false.
         Request::List(_) => ("tasks/list", params),
     };
@@ -45,7 +45,7 @@ fn state_name(state: &TaskState) -> &str {
 pub(super) fn task(task: &TaskReport) -> String {
     let mut writer = Writer::new()
         .text("kind", "task")
-        .text("id", task.id.raw())
+        .text("id", &task.id.raw())
         .maybe("contextId", task.context.as_ref().map(|context| context.raw()))
         .raw("status", &status(&task.status));
     if let Some(artifacts) = &task.artifacts {
@@ -73,14 +73,14 @@ pub(super) fn message(message: &Message) -> String {
     };
     let mut writer = Writer::new()
         .text("kind", "message")
-        .text("messageId", message.id.raw())
+        .text("messageId", &message.id.raw())
         .maybe("contextId", message.context.as_ref().map(|context| context.raw()))
         .maybe("taskId", message.task.as_ref().map(|task| task.raw()))
         .text("role", role)
         .list("parts", message.parts.iter().map(part))
         .maybe_raw("metadata", metadata_with_hints(message).as_deref());
     if !message.references.is_empty() {
-        writer = writer.list("referenceTaskIds", message.references.iter().map(|task| string(task.raw())));
+        writer = writer.list("referenceTaskIds", message.references.iter().map(|task| string(&task.raw())));
     }
     writer.end()
 }

@@ -75,7 +75,7 @@ pub(super) fn task(raw: &str) -> Result<TaskReport, Cause> {
     let object = Object::parse(raw)?;
     let id = object.filled("id").ok_or_else(|| malformed("a task without an id"))?;
     Ok(TaskReport {
-        id: TaskId(id),
+        id: TaskId::from(id),
         context: context(&object),
         status: status(&object),
         artifacts: object
@@ -122,13 +122,13 @@ pub(super) fn role(text: Option<&str>) -> Role {
 
 pub(super) fn message(object: &Object<'_>) -> Message {
     Message {
-        id: MessageId(or_empty(object, "messageId")),
+        id: MessageId::from(or_empty(object, "messageId")),
         role: role(object.text("role").as_deref()),
         parts: parts(object),
         context: context(object),
         task: task_id(object),
         metadata: object.json_object("metadata"),
-        references: object.texts("referenceTaskIds").into_iter().map(TaskId).collect(),
+        references: object.texts("referenceTaskIds").into_iter().map(TaskId::from).collect(),
         hints: hints(object),
     }
 }
@@ -178,7 +178,7 @@ fn unknown_part(raw: &str) -> Part {
 pub(super) fn request(body: &str) -> Result<(String, Incoming), Cause> {
     let (id, method, params) = jsonrpc::open_request(body)?;
     let params = Object::parse(params)?;
-    let task = || params.filled("id").map(TaskId).ok_or_else(|| malformed("no id"));
+    let task = || params.filled("id").map(TaskId::from).ok_or_else(|| malformed("no id"));
     let incoming = match method.as_str() {
         "SendMessage" | "SendStreamingMessage" => {
             let said = params.object("message").ok_or_else(|| malformed("no message"))?;

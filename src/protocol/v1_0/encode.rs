@@ -19,9 +19,9 @@ pub(super) fn request(id: &str, tenant: Option<&str>, request: &Request<'_>) -> 
             let params = params.raw("message", &self::message(message)).raw("configuration", &configuration);
             (if *stream { "SendStreamingMessage" } else { "SendMessage" }, params)
         }
-        Request::Get(task) => ("GetTask", params.text("id", task.raw())),
-        Request::Cancel(task) => ("CancelTask", params.text("id", task.raw())),
-        Request::Subscribe(task) => ("SubscribeToTask", params.text("id", task.raw())),
+        Request::Get(task) => ("GetTask", params.text("id", &task.raw())),
+        Request::Cancel(task) => ("CancelTask", params.text("id", &task.raw())),
+        Request::Subscribe(task) => ("SubscribeToTask", params.text("id", &task.raw())),
         Request::List(query) => {
             let mut params = params.raw("pageSize", PAGE);
             if let Some(state) = &query.state {
@@ -59,7 +59,7 @@ fn state_name(state: &TaskState) -> &str {
 
 pub(super) fn task(task: &TaskReport) -> String {
     let mut writer = Writer::new()
-        .text("id", task.id.raw())
+        .text("id", &task.id.raw())
         .maybe("contextId", task.context.as_ref().map(|context| context.raw()))
         .raw("status", &status(&task.status));
     if let Some(artifacts) = &task.artifacts
@@ -88,14 +88,14 @@ pub(super) fn message(message: &Message) -> String {
         Role::Other(raw) => raw.raw(),
     };
     let mut writer = Writer::new()
-        .text("messageId", message.id.raw())
+        .text("messageId", &message.id.raw())
         .maybe("contextId", message.context.as_ref().map(|context| context.raw()))
         .maybe("taskId", message.task.as_ref().map(|task| task.raw()))
         .text("role", role)
         .list("parts", message.parts.iter().map(part))
         .maybe_raw("metadata", metadata_with_hints(message).as_deref());
     if !message.references.is_empty() {
-        writer = writer.list("referenceTaskIds", message.references.iter().map(|task| string(task.raw())));
+        writer = writer.list("referenceTaskIds", message.references.iter().map(|task| string(&task.raw())));
     }
     writer.end()
 }

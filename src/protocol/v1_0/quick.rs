@@ -4,10 +4,9 @@
 use std::borrow::Cow;
 
 use super::decode::{role, state};
-use crate::domain::id::{ContextId, MessageId, TaskId};
+use crate::domain::id::MessageId;
 use crate::domain::message::{Hints, Message, Part};
 use crate::domain::task::{Status, StreamEvent};
-use crate::domain::text::Untrusted;
 use crate::protocol::scan::{Chunk, Cursor, once, rpc_result};
 use crate::protocol::{Event, keep_raw, timestamp};
 
@@ -53,8 +52,8 @@ fn status_update<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
         _ => None,
     })?;
     Some(Event::Full(StreamEvent::Status {
-        task: filled(task).map(TaskId),
-        context: filled(context).map(ContextId),
+        task: filled(task),
+        context: filled(context),
         status: now?,
         metadata: None,
         raw: None,
@@ -83,11 +82,11 @@ fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
         _ => None,
     })?;
     Some(Message {
-        id: MessageId(Untrusted::from(&*id?)),
+        id: MessageId::from(&*id?),
         role: role(by),
         parts: vec![Part::text(&*text?)],
-        context: filled(context).map(ContextId),
-        task: filled(task).map(TaskId),
+        context: filled(context),
+        task: filled(task),
         metadata: None,
         references: Vec::new(),
         hints: Hints::default(),
@@ -95,8 +94,8 @@ fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
 }
 
 /// A text that is not empty.
-fn filled(text: Option<Cow<'_, str>>) -> Option<Untrusted> {
-    text.filter(|text| !text.is_empty()).map(|text| Untrusted::from(&*text))
+fn filled<I: for<'t> From<&'t str>>(text: Option<Cow<'_, str>>) -> Option<I> {
+    text.filter(|text| !text.is_empty()).map(|text| I::from(&*text))
 }
 
 #[cfg(test)]

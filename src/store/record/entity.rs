@@ -108,7 +108,7 @@ impl Record for Job {
             context: member(&object, "context")?,
             parent: member(&object, "parent")?,
             created: member(&object, "created")?,
-            attempts: Vec::new(),
+            attempts: smallvec::SmallVec::new(),
             message: member(&object, "message")?,
         })
     }

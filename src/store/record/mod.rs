@@ -261,7 +261,24 @@ macro_rules! ids {
     )*};
 }
 
-ids!(AgentId, JobId, AttemptId, TaskId, ContextId, MessageId);
+ids!(AgentId, JobId, AttemptId);
+
+macro_rules! peer_ids {
+    ($($type:ident),*) => {$(
+        impl Record for $type {
+            fn put_into(&self, out: &mut String) {
+                push_string(out, &self.raw());
+            }
+
+            fn get(raw: &str) -> Option<Self> {
+                if raw == "null" { return None; }
+                Some(text_of(raw).map_or_else(|| Self::from(""), |text| Self::from(&*text)))
+            }
+        }
+    )*};
+}
+
+peer_ids!(TaskId, ContextId, MessageId);
 
 impl<T: Record> Record for Option<T> {
     fn put_into(&self, out: &mut String) {

@@ -6,7 +6,7 @@ use crate::domain::message::Part;
 use crate::protocol::json::safe as escaped;
 use crate::tui::command;
 use crate::tui::model::{Cmd, Shared, Step};
-use crate::tui::views::{Screen, Target};
+use crate::tui::views::{Screen, Target, report};
 
 fn copy(text: String) -> Step {
     Step::Cmd(Cmd::Copy(text))
@@ -82,6 +82,14 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
             step: copy(json),
         });
     }
+    if let Some(problem) = target.problem {
+        lines.push(Line {
+            key: 'm',
+            label: "a report as Markdown",
+            detail: String::new(),
+            step: copy(report::of(shared, problem)),
+        });
+    }
     if let Some(table) = screen.table(shared) {
         let rows = table.len().saturating_sub(1);
         lines.push(Line {
@@ -111,7 +119,7 @@ fn json_of(shared: &Shared, target: Target) -> Option<String> {
     Some(escaped(card.raw.as_ref()?))
 }
 
-fn as_text(table: &[Vec<String>]) -> String {
+pub(super) fn as_text(table: &[Vec<String>]) -> String {
     use unicode_width::UnicodeWidthStr;
     let columns = table.iter().map(Vec::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns)
@@ -130,7 +138,7 @@ fn as_text(table: &[Vec<String>]) -> String {
     out
 }
 
-fn as_csv(table: &[Vec<String>]) -> String {
+pub(super) fn as_csv(table: &[Vec<String>]) -> String {
     let quoted = |cell: &String| {
         // A spreadsheet runs what begins like a formula.
         let risky = cell.starts_with(['=', '+', '-', '@']);

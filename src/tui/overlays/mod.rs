@@ -82,11 +82,6 @@ impl Overlay {
         }
     }
 
-    /// True if it takes the last line of the screen.
-    pub fn is_line(&self) -> bool {
-        matches!(self, Self::Prompt(_))
-    }
-
     /// It is no longer seen; what is pressed until it is seen again is not meant for it.
     pub fn hidden(&mut self) {
         if let Self::Card(card) = self {

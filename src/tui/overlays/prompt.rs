@@ -6,7 +6,7 @@ use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::Pressed;
+use super::{Pressed, copy};
 use crate::domain::intent::Intent;
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
@@ -44,6 +44,40 @@ pub enum Words {
     Note(Target),
     /// How a view is called that is saved.
     Save(Box<SavedView>),
+    /// How a file is called, and what may be written to it.
+    File(File),
+}
+
+/// What can be saved to a file, by the ending of its name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct File {
+    /// The name that is offered.
+    pub name: String,
+    /// A report, for `.md`.
+    pub report: Option<String>,
+    /// Rows, for `.csv` and for `.txt`.
+    pub table: Option<Vec<Vec<String>>>,
+}
+
+impl File {
+    /// What a file of this name holds, or which names there are.
+    fn content(&self, name: &str) -> Result<String, String> {
+        let ending = std::path::Path::new(name).extension().and_then(|ending| ending.to_str());
+        match (ending, &self.report, &self.table) {
+            (Some("md"), Some(report), _) => Ok(report.clone()),
+            (Some("csv"), _, Some(table)) => Ok(copy::as_csv(table)),
+            (Some("txt"), _, Some(table)) => Ok(copy::as_text(table)),
+            _ => Err(format!("end the name with {}", self.endings())),
+        }
+    }
+
+    fn endings(&self) -> &'static str {
+        match (&self.report, &self.table) {
+            (Some(_), Some(_)) => ".md for the report, .csv or .txt for the rows",
+            (Some(_), None) => ".md",
+            (None, _) => ".csv or .txt",
+        }
+    }
 }
 
 /// A line that is typed at the last border.
@@ -89,6 +123,7 @@ impl Prompt {
             Words::Mute(_) => "2h ".to_owned(),
             Words::Note(_) => String::new(),
             Words::Save(view) => view.name.clone(),
+            Words::File(file) => file.name.clone(),
         };
         Self { kind: Kind::Words(words), field: Field::new(begin), entries: Vec::new(), chosen: None }
     }
@@ -120,6 +155,8 @@ impl Prompt {
                 let intent = Intent::Note { problem, agent, attempt, by, text: text.into() };
                 Ok(Cmd::Submit(intent, "noted; the handover has it".into()))
             }
+            Words::File(_) if text.is_empty() => Err("write the name of a file".into()),
+            Words::File(file) => Ok(Cmd::Save(text.to_owned(), file.content(text)?)),
             Words::Save(view) => {
                 if let Some(what) = unfit_name(text) {
                     return Err(what);
@@ -222,6 +259,11 @@ impl Prompt {
         }
     }
 
+    /// How many lines it takes, with the palette above it.
+    pub fn lines(&self) -> usize {
+        if self.entries.is_empty() { 1 } else { self.entries.len() + 2 }
+    }
+
     /// Draws the line over the last border, and the palette above it.
     pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
         let screen = layout::screen(shared);
@@ -234,6 +276,7 @@ impl Prompt {
             Kind::Words(Words::Mute(number)) => format!("mute p-{number}: "),
             Kind::Words(Words::Note(_)) => "note: ".to_owned(),
             Kind::Words(Words::Save(_)) => "save this view as: ".to_owned(),
+            Kind::Words(Words::File(_)) => "save to: ".to_owned(),
         };
         let wide = u16::try_from(sign.width()).unwrap_or(1);
         canvas.put(1, y, &sign, Role::Key, wide);
@@ -250,6 +293,10 @@ impl Prompt {
             Kind::Words(Words::Mute(_)) => "enter mute   esc leave it   for how long, then why",
             Kind::Words(Words::Note(_)) => "enter keep   esc leave it",
             Kind::Words(Words::Save(_)) => "enter save   esc leave it",
+            Kind::Words(Words::File(ref file)) if file.report.is_none() => {
+                "enter save   esc leave it   .csv or .txt"
+            }
+            Kind::Words(Words::File(_)) => "enter save   esc leave it   .md, .csv or .txt",
             Kind::Search(_) => "enter keep   esc as before   ! not   ~ near   key=value",
         };
         let used = 3 + wide + u16::try_from(shown.width()).unwrap_or(0);

@@ -347,7 +347,7 @@ impl Screen for AgentView {
         Some(Work { source: self.list.source.clone(), order })
     }
 
-    fn indexed(&mut self, order: &Order, rev: u64, rows: &Sorted<AttemptKey>) {
+    fn indexed(&mut self, order: &Order, rev: u64, rows: &mut Sorted<AttemptKey>) {
         self.list.built(order, rev, rows);
     }
 }

@@ -294,11 +294,11 @@ impl<R: Rows> Listing<R> {
         }
     }
 
-    /// Takes what a worker has built, if it is still wanted.
-    pub fn built(&mut self, order: &Order, rev: u64, rows: &Sorted<R::Key>) {
+    /// Takes what a worker has built, if it is still wanted; leaves what was there before.
+    pub fn built(&mut self, order: &Order, rev: u64, rows: &mut Sorted<R::Key>) {
         if self.asked.as_ref().is_some_and(|(asked, _)| asked == order) {
             self.asked = None;
-            self.rows = rows.clone();
+            std::mem::swap(&mut self.rows, rows);
             self.built = Some(order.clone());
             self.rev = rev;
         }

@@ -20,6 +20,7 @@ pub mod problem_rows;
 pub mod problems;
 pub mod pulse;
 pub mod raw;
+pub mod report;
 pub mod sources;
 pub mod story;
 pub mod strip;
@@ -280,7 +281,7 @@ pub trait Screen {
     }
 
     /// Rows as a worker has built them.
-    fn indexed(&mut self, _order: &listing::Order, _rev: u64, _rows: &Sorted<AttemptKey>) {}
+    fn indexed(&mut self, _order: &listing::Order, _rev: u64, _rows: &mut Sorted<AttemptKey>) {}
 
     /// The table that is shown, for the clipboard.
     fn table(&self, shared: &Shared) -> Option<Vec<Vec<String>>> {

@@ -19,7 +19,7 @@ const EVIDENCE: usize = 50;
 /// Agents that are named where there are many.
 const NAMED: usize = 3;
 /// What happened so long before a problem may have to do with it.
-const BEFORE: Duration = Duration::from_secs(600);
+pub(super) const BEFORE: Duration = Duration::from_secs(600);
 
 /// What a problem means, as it was found out last: that takes a walk over many tasks, and is not done for each frame.
 #[derive(PartialEq, Eq, Debug)]

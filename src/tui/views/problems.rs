@@ -444,6 +444,7 @@ impl Screen for ProblemsView {
         keys.extend([
             (Action::NextPane, pane),
             (Action::Note, "note"),
+            (Action::Save, "report"),
             (Action::Check, "check now"),
             (Action::GoTo, "go to"),
             (Action::Filter, "filter"),

@@ -680,7 +680,7 @@ impl TaskView {
         } else if let Some(next) = tasks::next_step(shared, attempt) {
             add(next, Role::You);
         } else if let Some(context) = attempt.task.as_ref().and_then(|task| task.context.as_ref()) {
-            add(format!("context {}", context.0.shortened(12)), Role::Quiet);
+            add(format!("context {}", context.text().shortened(12)), Role::Quiet);
         }
         canvas.put_spans(area.x + 1, area.y, &line, area.width.saturating_sub(2));
     }

@@ -245,7 +245,7 @@ impl Rows for TaskRows {
                 span(words(job.and_then(|job| job.caller.as_ref())), quiet),
                 span(words(job.and_then(|job| job.skill.as_ref())), quiet),
                 span(bytes.unwrap_or_else(dash), quiet),
-                span(words(task.and_then(|task| task.context.as_ref()).map(|context| &context.0)), quiet),
+                span(words(task.and_then(|task| task.context.as_ref()).map(ContextId::text).as_ref()), quiet),
             ],
             marked: false,
         }
@@ -562,7 +562,7 @@ impl Screen for TasksView {
         Some(Work { source: self.list.source.clone(), order })
     }
 
-    fn indexed(&mut self, order: &Order, rev: u64, rows: &Sorted<AttemptKey>) {
+    fn indexed(&mut self, order: &Order, rev: u64, rows: &mut Sorted<AttemptKey>) {
         self.list.built(order, rev, rows);
     }
 }

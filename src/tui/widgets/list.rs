@@ -156,11 +156,9 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         }
         if let (Some(first), Some(_)) = (window.first(), self.selected)
             && !self.seen.is_empty()
+            && !self.seen.iter().any(|known| known == first || rows.is_above(*known, *first))
         {
-            let known: BTreeSet<K> = self.seen.iter().copied().collect();
-            if !known.contains(first) && !rows.above(*first).any(|key| known.contains(&key)) {
-                self.new_above = 0;
-            }
+            self.new_above = 0;
         }
         self.seen = window;
     }

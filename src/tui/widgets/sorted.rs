@@ -1,8 +1,10 @@
 //! Rows in order, kept up from changes: a change costs the same whether there are a hundred or a million.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::hash::Hash;
 use std::ops::Bound;
+
+use hashbrown::HashMap;
 
 /// What a row is ordered by.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

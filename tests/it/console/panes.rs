@@ -5,6 +5,7 @@ use quarterdeck::domain::card::Dialect;
 use quarterdeck::domain::fact::{Owner, What};
 use quarterdeck::domain::message::Part;
 use quarterdeck::domain::task::{TaskState, Verdict};
+use quarterdeck::tui::model::Cmd;
 use quarterdeck::tui::views::listing::Listing;
 use quarterdeck::tui::views::tasks::TaskRows;
 
@@ -49,6 +50,53 @@ fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
     {
         assert!(screen.contains(words), "{words}\n{screen}");
     }
+}
+
+/// A report is a file of plain Markdown: whatever an agent or a person wrote stays one line of text in it.
+#[test]
+fn a_problem_is_written_down_as_a_report_and_rows_as_a_table() {
+    let saved = |console: &super::Console| {
+        let mut files = console.asked.iter().filter_map(|cmd| match cmd {
+            Cmd::Save(name, text) => Some((name.clone(), text.clone())),
+            _ => None,
+        });
+        files.next_back()
+    };
+    let mut console = super::Console::new(120, 40);
+    let text = "<img src=x onerror=y>\n# over\u{202e}".into();
+    let (problem, agent, attempt, by) = (Some(2), None, None, "mia".into());
+    console.scene.tell(254.0, Owner::Watch, What::NoteMade { problem, agent, attempt, by, text });
+    console.wait(5.0);
+    console.publish();
+    console.press("4 tab tab enter esc s");
+    assert!(console.last_line().contains("save to: p-"), "{}", console.last_line());
+    console.press("esc j s").press(r#""x"#);
+    console.press("enter");
+    let screen = console.screen();
+    assert!(screen.contains("end the name with .md for the report, .csv or .txt for the rows"), "{screen}");
+    console.press("backspace enter");
+    let (name, text) = saved(&console).expect("a report is saved");
+    assert!(name.starts_with("p-") && name.ends_with(".md"), "{name}");
+    for heading in
+        ["What it is", "What shows it", "What changed before it began", "What happened and who did what"]
+    {
+        assert!(text.contains(&format!("\n## {heading}\n")), "{heading}\n{text}");
+    }
+    let own = ["# p-", "## ", "began ", "nothing", "See it: `quarterdeck --fleet prod-eu open p-"];
+    let free = |line: &&str| {
+        !line.is_empty() && !line.starts_with("    ") && !own.iter().any(|own| line.starts_with(own))
+    };
+    assert_eq!(text.lines().find(free), None, "{text}");
+    // The same in the clipboard, and of the problem that Now speaks of.
+    console.press("y m");
+    assert!(console.asked.iter().any(|cmd| matches!(cmd, Cmd::Copy(copied) if copied.starts_with("# p-"))));
+    console.press("0 s enter");
+    assert!(saved(&console).is_some_and(|(name, _)| name.ends_with(".md")));
+    // Rows, as they are shown.
+    console.press("1 s enter");
+    let (name, text) = saved(&console).unwrap();
+    assert_eq!(name, "fleet.csv");
+    assert!(text.lines().count() > 5 && text.contains("ledger-1"), "{text}");
 }
 
 /// A pane looks at the newest rows, and at what somebody may have to look at, however old that is.

@@ -188,8 +188,10 @@ impl Scene {
             Uuid::from_u128(sent.number.wrapping_mul(0xd1b5_4a32_d192_ed03) << 64).to_string().as_str(),
         );
         let context = Some(ContextId::from(format!("c-{:04x}", sent.number * 7919 % 65536).as_str()));
-        let raw =
-            format!(r#"{{"id":"{}","status":{{"state":"TASK_STATE_SUBMITTED"}},"kind":"task"}}"#, task.raw());
+        let raw = format!(
+            r#"{{"id":"{}","status":{{"state":"TASK_STATE_SUBMITTED"}},"kind":"task"}}"#,
+            &*task.raw()
+        );
         self.tell(
             seconds,
             Owner::Job(sent.job),

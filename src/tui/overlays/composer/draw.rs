@@ -177,7 +177,7 @@ impl Composer {
             let (new, join) = if *joins { (Role::Quiet, Role::Accent) } else { (Role::Accent, Role::Quiet) };
             let mark = |on: bool| if on { shared.glyphs().marked } else { " " };
             let used = canvas.put(pen.x, pen.y, &format!("{} new ", mark(!*joins)), new, pen.room);
-            let text = format!("{} goes on in {} ", mark(*joins), context.0.line().fit(24));
+            let text = format!("{} goes on in {} ", mark(*joins), context.text().line().fit(24));
             canvas.put(pen.x + used + 2, pen.y, &text, join, pen.room.saturating_sub(used + 2));
             pen.y += 1;
         }

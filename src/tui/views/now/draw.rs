@@ -305,6 +305,7 @@ impl NowView {
         }
         offer(Action::Mute, "mute");
         offer(Action::Note, "note");
+        offer(Action::Save, "report");
         canvas.put_spans(pane.x + 2, pane.y + 3, &keys, room);
     }
 

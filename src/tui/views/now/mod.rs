@@ -22,6 +22,7 @@ use crate::domain::id::{AgentKey, AttemptKey, JobId, ProblemKey};
 use crate::domain::insight;
 use crate::domain::metrics::{By, Minute, Who};
 use crate::domain::problem::Problem;
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
 use crate::tui::metrics::{Groups, Split};
@@ -120,10 +121,23 @@ impl NowView {
         self.selected().and_then(|key| self.groups.who(key))
     }
 
-    /// The problem that the panes speak of: the one under the cursor, else the worst.
+    /// The problem that the panes speak of: the one under the cursor, or the worst that hits the skill or caller of
+    /// the selected row. Until somebody has gone to a row, the worst of all stands in for none.
     fn problem<'s>(&self, shared: &'s Shared) -> Option<(ProblemKey, &'s Problem)> {
-        let key = self.problems.target()?;
+        let hits_it = match self.who().filter(|_| self.pane != Pane::Problems) {
+            Some(Who::Named(Some(name))) => self.problems.rows.iter().find(|key| self.is_hit(*key, &name)),
+            _ => None,
+        };
+        let gone_to = self.pane != Pane::Problems && self.feel.state.selected.is_some();
+        let key = hits_it.or_else(|| self.problems.target().filter(|_| !gone_to))?;
         Some((key, shared.snapshot.problems.get(key)?))
+    }
+
+    /// True if a problem hits the skill or caller of this name.
+    fn is_hit(&self, problem: ProblemKey, name: &Untrusted) -> bool {
+        let Some(hits) = self.problems.source.hits.get(&problem) else { return false };
+        let counts = if self.by() == By::Caller { &hits.callers } else { &hits.skills };
+        counts.iter().any(|(hit, _)| hit == name)
     }
 
     /// Takes in what has come; true if something has.
@@ -338,6 +352,7 @@ impl Screen for NowView {
             (Action::New, "new task"),
             (Action::Copy, "copy"),
             (Action::Note, "note"),
+            (Action::Save, "report"),
         ]
     }
 
@@ -347,7 +362,7 @@ impl Screen for NowView {
             Target { attempt: Some(key), agent, ..Target::default() }
         };
         match self.pane {
-            // The panes below speak of the worst problem, and the keys with them.
+            // The keys mean the problem that the panes below speak of.
             Pane::Feel | Pane::Problems => {
                 let problem = self.problem(shared);
                 // Of a fleet of one there is no doubt who is meant.
@@ -421,4 +436,4 @@ impl Screen for NowView {
 }
 
 /// Fields of messages, by job.
-pub type Fields = BTreeMap<JobId, Vec<(crate::domain::text::Untrusted, crate::domain::text::Untrusted)>>;
+pub type Fields = BTreeMap<JobId, Vec<(Untrusted, Untrusted)>>;
