@@ -30,8 +30,10 @@ pub(super) struct Tools {
     pub net: Net,
     pub access: Arc<Access>,
     pub lane: Lane,
-    /// Bounds cards, reads and listings; sends never wait here.
+    /// Bounds cards and reads; sends never wait here.
     pub reads: Arc<Semaphore>,
+    /// Bounds listings.
+    pub lists: Arc<Semaphore>,
     /// Counts events of streams.
     pub events: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -77,8 +79,9 @@ async fn run(tools: Tools, effect: Effect) {
             unary(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;
         }
         Order::List { interface, query } => {
-            let _place = tools.reads.acquire().await;
-            unary(&tools, &line, call, &interface, &Request::List(&query), net::READ).await;
+            let place = tools.lists.clone().acquire_owned().await.ok();
+            let outcome = ask(&tools, &line, call, &interface, &Request::List(&query), net::READ).await;
+            tools.lane.send_holding(call, outcome, place).await;
         }
         Order::Cancel { interface, task, .. } => {
             unary(&tools, &line, call, &interface, &Request::Cancel(&task), net::CANCEL).await;
@@ -124,19 +127,31 @@ async fn unary(
     request: &Request<'_>,
     limit: Duration,
 ) {
-    let codec = protocol::codec(interface.dialect);
-    let body = encode(interface, call, request);
-    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, limit);
-    let answered = Box::pin(answered).await;
-    let outcome = match answered {
-        Ok((text, took)) => document(interface, &text, took),
-        Err(failure) => Outcome::Failed(failure),
-    };
+    let outcome = ask(tools, line, call, interface, request, limit).await;
     if let Request::Send { .. } = request {
         failpoint::reach("after-write");
         failpoint::reach("before-answer");
     }
     tools.lane.send(call, outcome).await;
+}
+
+/// One request that is answered by a document.
+async fn ask(
+    tools: &Tools,
+    line: &Line,
+    call: CallId,
+    interface: &Interface,
+    request: &Request<'_>,
+    limit: Duration,
+) -> Outcome {
+    let codec = protocol::codec(interface.dialect);
+    let body = encode(interface, call, request);
+    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, limit);
+    let answered = Box::pin(answered).await;
+    match answered {
+        Ok((text, took)) => document(interface, &text, took),
+        Err(failure) => Outcome::Failed(failure),
+    }
 }
 
 /// Reads a task for somebody who wants to see it.

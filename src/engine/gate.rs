@@ -19,7 +19,7 @@ use crate::store::{Batch, Writer};
 /// told meanwhile, not one for each event. A send, a cancel, an answer or a reply never waits for it.
 const APART: Duration = Duration::from_millis(50);
 /// Facts that may wait for the disk before agents are slowed down.
-const MOST_FACTS: usize = 65_536;
+const MOST_FACTS: usize = 16_384;
 /// And bytes of content in them.
 const MOST_BYTES: usize = 32 << 20;
 
@@ -109,6 +109,9 @@ impl Gate {
                 (What::SourceUnlisted { name }, _) => self.gone_sources.push(name.clone()),
                 (What::ArtifactSeen { parts, .. }, _) => {
                     self.bytes += parts.iter().map(crate::domain::message::Part::len).sum::<usize>();
+                }
+                (What::TaskSeen { raw: Some(raw), .. } | What::StateSeen { raw: Some(raw), .. }, _) => {
+                    self.bytes += raw.raw().len();
                 }
                 _ => {}
             }

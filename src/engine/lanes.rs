@@ -18,6 +18,7 @@ pub(super) struct Observed {
     pub call: CallId,
     pub outcome: Outcome,
     _credit: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 /// Where outcomes of one agent's calls go in.
@@ -32,10 +33,20 @@ impl Lane {
     /// Sends an outcome; waits for a credit of its own agent, then for room.
     /// False once the loop has ended.
     pub async fn send(&self, call: CallId, outcome: Outcome) -> bool {
+        self.send_holding(call, outcome, None).await
+    }
+
+    /// The same; a place that the call has returns once the loop has taken what it told.
+    pub async fn send_holding(
+        &self,
+        call: CallId,
+        outcome: Outcome,
+        held: Option<OwnedSemaphorePermit>,
+    ) -> bool {
         let at = self.clock.now();
         let Ok(credit) = self.credits.clone().acquire_owned().await else { return false };
         let Ok(place) = self.sender.reserve().await else { return false };
-        place.send(Observed { at, call, outcome, _credit: credit });
+        place.send(Observed { at, call, outcome, _credit: credit, _place: held });
         true
     }
 }
@@ -68,7 +79,13 @@ impl Lanes {
     /// An outcome of a call that nobody made.
     pub fn unasked(at: At) -> Observed {
         let credit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a permit");
-        Observed { at, call: CallId(u64::MAX), outcome: Outcome::Ended(Ok(())), _credit: credit }
+        Observed {
+            at,
+            call: CallId(u64::MAX),
+            outcome: Outcome::Ended(Ok(())),
+            _credit: credit,
+            _place: None,
+        }
     }
 
     /// Keeps the lane full of such outcomes, past all credits, until the loop has ended.

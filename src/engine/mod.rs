@@ -30,3 +30,5 @@ const FOLLOW: usize = 4096;
 const NEWS: usize = 16;
 /// Cards, reads and listings under way at once.
 const READS: usize = 512;
+/// Listings under way at once, until the loop has taken what they told: a page holds a hundred tasks.
+const LISTS: usize = 64;

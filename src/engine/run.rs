@@ -18,7 +18,7 @@ use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
 use super::notify::Notifier;
 use super::start::{Counted, Options, Stopped};
-use super::{NEWS, READS, REQUESTS};
+use super::{LISTS, NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
@@ -75,6 +75,7 @@ pub(super) struct Runner {
     lanes: Lanes,
     pub(super) net: Net,
     pub(super) reads: Arc<Semaphore>,
+    lists: Arc<Semaphore>,
     book: AccessBook,
     /// How each agent is reached, as long as its settings and its card are the same.
     access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
@@ -155,6 +156,7 @@ impl Runner {
             lanes,
             net: net.clone(),
             reads: Arc::new(Semaphore::new(READS)),
+            lists: Arc::new(Semaphore::new(LISTS)),
             book: access,
             access: HashMap::new(),
             calls: HashMap::new(),
@@ -273,6 +275,7 @@ impl Runner {
             access,
             lane: self.lanes.of(effect.agent),
             reads: self.reads.clone(),
+            lists: self.lists.clone(),
             events: self.events.clone(),
         };
         let call = effect.call;

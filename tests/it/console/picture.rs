@@ -6,7 +6,7 @@ use vt100::Color;
 
 use super::pty::Terminal;
 
-const SIZE: (u16, u16) = (120, 36);
+const SIZE: (u16, u16) = (120, 40);
 /// A cell, in units of the picture.
 const CELL: (f32, f32) = (8.4, 18.0);
 const MARGIN: f32 = 14.0;
@@ -18,10 +18,8 @@ fn the_picture_of_the_readme() {
     let Ok(path) = std::env::var("QUARTERDECK_WRITE_PICTURE") else { return };
     let mut terminal = Terminal::run(SIZE, &["demo", "--speed", "1.5"], &[("USER", "sam")]);
     terminal.shows("deals-bot tries to take over");
-    terminal.type_in("2");
-    terminal.shows("space mark");
-    terminal.type_in("j");
-    terminal.shows("▌");
+    terminal.shows("what changed before");
+    terminal.shows("of its last");
     let svg = terminal.read(picture);
     std::fs::write(Path::new(&path), svg).unwrap();
     terminal.type_in(":q\r");
@@ -40,8 +38,8 @@ fn picture(screen: &vt100::Screen) -> String {
         (f32::from(SIZE.0) * CELL.0 + 2.0 * MARGIN, f32::from(SIZE.1) * CELL.1 + 2.0 * MARGIN);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"ui-monospace, \
-         SFMono-Regular, Menlo, DejaVu Sans Mono, monospace\" font-size=\"14\">\n<title>Quarterdeck: every task of a \
-         fleet of fifteen agents</title>\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{PAPER}\"/>\n"
+         SFMono-Regular, Menlo, DejaVu Sans Mono, monospace\" font-size=\"14\">\n<title>Quarterdeck: what callers of \
+         fifteen agents feel, what is wrong, and the next step</title>\n<rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{PAPER}\"/>\n"
     );
     for row in 0..SIZE.1 {
         let y = MARGIN + f32::from(row) * CELL.1;
