@@ -297,7 +297,7 @@ impl NowView {
             keys.push(span(format!(" {words}"), Role::Plain));
         };
         match &problem.taken {
-            None => offer(Action::Answer, "take it, so that everybody sees that somebody does"),
+            None => offer(Action::Answer, "take it, so that everybody sees it"),
             Some(taken) => offer(Action::Undo, &format!("give it back ({} has it)", taken.by.line())),
         }
         if let Some(agent) = agent {
