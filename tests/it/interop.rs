@@ -26,6 +26,15 @@ struct Agents {
     dir: PathBuf,
 }
 
+/// A hundred below which every port is free that they listen on, where no connection gets its own port from.
+fn free_ports() -> u16 {
+    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let start = u16::try_from(std::process::id() % 120).unwrap();
+    let mut bases = (0..120).map(|next| 20_000 + (start + next) % 120 * 100);
+    let all_are = |base: &u16| (1..=7).chain(51..=57).all(|port| is_free(base + port));
+    bases.find(all_are).expect("free ports for the agents")
+}
+
 impl Agents {
     /// Starts them, or says why not.
     fn start() -> Option<Self> {
@@ -33,9 +42,7 @@ impl Agents {
             println!("skipped: QUARTERDECK_INTEROP=1 starts agents of the Python and JavaScript SDKs");
             return None;
         }
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let base = free.local_addr().unwrap().port() / 100 * 100;
-        drop(free);
+        let base = free_ports();
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
         let up = Blocking::new("bash").arg(dir.join("up")).arg(base.to_string()).output().unwrap();
         assert!(up.status.success(), "tests/interop/up: {}", String::from_utf8_lossy(&up.stderr));
