@@ -44,9 +44,12 @@ impl Agents {
         }
         let base = free_ports();
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop");
-        let up = Blocking::new("bash").arg(dir.join("up")).arg(base.to_string()).output().unwrap();
+        let agents = Self { base, dir };
+        // Those of a run that was cut off listen elsewhere.
+        agents.stop();
+        let up = Blocking::new("bash").arg(agents.dir.join("up")).arg(base.to_string()).output().unwrap();
         assert!(up.status.success(), "tests/interop/up: {}", String::from_utf8_lossy(&up.stderr));
-        Some(Self { base, dir })
+        Some(agents)
     }
 
     fn url(&self, at: usize) -> String {
@@ -54,9 +57,15 @@ impl Agents {
     }
 }
 
+impl Agents {
+    fn stop(&self) {
+        let _they_may_have_ended = Blocking::new("bash").arg(self.dir.join("down")).output();
+    }
+}
+
 impl Drop for Agents {
     fn drop(&mut self) {
-        let _they_may_have_ended = Blocking::new("bash").arg(self.dir.join("down")).output();
+        self.stop();
     }
 }
 
