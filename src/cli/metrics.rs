@@ -11,7 +11,7 @@ use super::args::{Global, Metrics, MetricsBy, MetricsWas};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored, stored_metrics};
 use super::task::as_of;
-use crate::domain::metrics::{Block, By, Histogram, Minute, Tally, Who};
+use crate::domain::metrics::{Block, By, Histogram, Minute, Stretch, Tally, Who};
 use crate::domain::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
@@ -119,14 +119,14 @@ async fn read(
     from: Minute,
     until: Minute,
 ) -> Result<Block, Failure> {
-    let query = Query::whole(from, until);
+    let stretch = Stretch::whole(from, until);
     let blocks = match session {
-        Some(session) => match session.handle.query(query).await {
+        Some(session) => match session.handle.query(Query::Metrics(stretch)).await {
             Ok(Answer::Metrics(blocks)) => blocks,
             Ok(_) => Vec::new(),
             Err(error) => return Err(Failure::new(1, "QUARTERDECK_ERR_STORE", error.to_string())),
         },
-        None => stored_metrics(setup, &query)?,
+        None => stored_metrics(setup, stretch)?,
     };
     let mut all = Block::default();
     for (_, block) in &blocks {

@@ -1,6 +1,7 @@
 //! How a command reaches an engine: the running one, one of its own on the fleet's data, or one that
 //! keeps nothing.
 
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
 use crate::domain::intent::{Intent, Receipt};
-use crate::domain::metrics::{Block, Minute};
+use crate::domain::metrics::{Block, Minute, Stretch};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
@@ -30,7 +31,7 @@ use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::Hello;
 use crate::engine::notify::Webhook;
-use crate::engine::{Engine, Handle, Options, Query};
+use crate::engine::{Engine, Handle, Options};
 use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
@@ -486,7 +487,7 @@ pub fn stored(setup: &Setup) -> Result<Option<Snapshot>, Failure> {
     let Some(reader) = reader else { return Ok(None) };
     let loaded = reader.load().map_err(|error| store_failure(&error))?;
     let mut snapshot = Snapshot::starting(loaded.alive.unwrap_or(At::ZERO));
-    let state = State::restore(loaded.rows, 0);
+    let state = State::restore(loaded.rows, RandomState::new().hash_one(setup.dir.as_os_str()));
     let at = snapshot.at;
     snapshot.publish(&state, at, Vec::new());
     Ok(Some(snapshot))
@@ -506,10 +507,9 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fac
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn stored_metrics(setup: &Setup, query: &Query) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
-    let Query::Metrics { from, until, step } = *query else { return Ok(Vec::new()) };
+pub fn stored_metrics(setup: &Setup, stretch: Stretch) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
     let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
-    let blocks = reader.map(|reader| reader.metrics(from, until, step)).transpose();
+    let blocks = reader.map(|reader| reader.metrics(stretch)).transpose();
     let blocks = blocks.map_err(|error| store_failure(&error))?.unwrap_or_default();
     Ok(blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block))).collect())
 }

@@ -6,44 +6,58 @@ use hashbrown::HashTable;
 
 /// Keys under the hashes of their rows' names. Nothing depends on their order, as nothing can go through them.
 #[derive(Clone, Debug)]
-pub(super) struct Index<K>(HashTable<K>);
+pub(super) struct Index<K> {
+    /// Agents choose names too: without it, one could choose many with one hash.
+    salt: u64,
+    keys: HashTable<K>,
+}
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
-        Self(HashTable::new())
+        Self::new(0)
     }
 }
 
+impl<K> Index<K> {
+    /// Of nothing yet.
+    pub fn new(salt: u64) -> Self {
+        Self { salt, keys: HashTable::new() }
+    }
+}
+
+fn hash(salt: u64, name: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    salt.hash(&mut hasher);
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl<K: Copy + PartialEq> Index<K> {
-    /// The key under this hash whose row has the name.
-    pub fn find(&self, hash: u64, is_it: impl Fn(K) -> bool) -> Option<K> {
-        self.0.find(hash, |key| is_it(*key)).copied()
+    /// The key whose row has the name.
+    pub fn find<N: Hash + PartialEq>(&self, name: N, name_of: impl Fn(K) -> Option<N>) -> Option<K> {
+        let is_it = |key: &K| name_of(*key).as_ref() == Some(&name);
+        self.keys.find(hash(self.salt, &name), is_it).copied()
     }
 
     /// Puts a key in, in the place of another one whose row has the same name.
-    pub fn put(&mut self, hash: u64, key: K, is_it: impl Fn(K) -> bool, hash_of: impl Fn(K) -> u64) {
-        match self.0.find_mut(hash, |known| is_it(*known)) {
+    pub fn put<N: Hash + PartialEq>(&mut self, name: N, key: K, name_of: impl Fn(K) -> Option<N>) {
+        let own = hash(self.salt, &name);
+        let is_it = |key: &K| name_of(*key).as_ref() == Some(&name);
+        match self.keys.find_mut(own, is_it) {
             Some(known) => *known = key,
             None => {
-                self.0.insert_unique(hash, key, |key| hash_of(*key));
+                let hash_of = |key: &K| name_of(*key).map_or(0, |name| hash(self.salt, name));
+                self.keys.insert_unique(own, key, hash_of);
             }
         }
     }
 
     /// Takes a key out, if it is there.
-    pub fn take(&mut self, hash: u64, key: K) {
-        if let Ok(entry) = self.0.find_entry(hash, |known| *known == key) {
+    pub fn take(&mut self, name: impl Hash, key: K) {
+        if let Ok(entry) = self.keys.find_entry(hash(self.salt, name), |known| *known == key) {
             entry.remove();
         }
     }
-}
-
-/// The hash of a name. Agents choose names too: without the salt, none can choose many with one hash.
-pub(super) fn hash(salt: u64, name: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    salt.hash(&mut hasher);
-    name.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]
@@ -54,18 +68,18 @@ mod tests {
     #[test]
     fn it_finds_what_a_map_finds() {
         let mut rows: Vec<String> = Vec::new();
-        let mut index = Index::default();
+        let mut index = Index::new(7);
         for number in 0..1000_usize {
-            let name = format!("n{}", number % 700);
-            rows.push(name.clone());
-            index.put(hash(7, &name), number, |key| rows[key] == name, |key| hash(7, &rows[key]));
+            rows.push(format!("n{}", number % 700));
+            index.put(&rows[number], number, |key| rows.get(key));
         }
-        let find = |index: &Index<usize>, name: &str| index.find(hash(7, name), |key| rows[key] == name);
-        let found =
-            |index: &Index<usize>| ["n0", "n299", "n300", "n699", "n700"].map(|name| find(index, name));
+        let found = |index: &Index<usize>| {
+            ["n0", "n299", "n300", "n699", "n700"]
+                .map(|name| index.find(&name.to_owned(), |key| rows.get(key)))
+        };
         assert_eq!(found(&index), [Some(700), Some(999), Some(300), Some(699), None]);
-        index.take(hash(7, "n0"), 0);
-        index.take(hash(7, "n299"), 999);
+        index.take("n0", 0);
+        index.take("n299", 999);
         assert_eq!(found(&index), [Some(700), None, Some(300), Some(699), None]);
         assert_ne!(hash(1, "n0"), hash(2, "n0"));
     }

@@ -13,7 +13,7 @@ use super::discovery::SourceRow;
 use super::id::{
     AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, SourceKey, TaskId,
 };
-use super::index::{self, Index};
+use super::index::Index;
 use super::job::{Attempt, Job, Phase};
 use super::problem::{Kind, Problem, Subject};
 use super::replicas::{Group, Place as Standing, Replicas};
@@ -51,8 +51,6 @@ pub struct State {
     pub(super) last_problem: u32,
 
     pub(super) agent_ids: BTreeMap<AgentId, AgentKey>,
-    /// What names are hashed with.
-    salt: u64,
     job_ids: Index<JobKey>,
     attempt_ids: Index<AttemptKey>,
     /// By agent and the agent's id of the task.
@@ -140,20 +138,17 @@ impl State {
 
     /// A job by its durable id.
     pub fn job_key(&self, id: JobId) -> Option<JobKey> {
-        let named = |key| self.jobs.get(key).is_some_and(|job| job.id == id);
-        self.job_ids.find(index::hash(self.salt, id), named)
+        self.job_ids.find(id, |key| job_name(&self.jobs, key))
     }
 
     /// An attempt by its durable id.
     pub fn attempt_key(&self, id: AttemptId) -> Option<AttemptKey> {
-        let named = |key| self.attempts.get(key).is_some_and(|attempt| attempt.id == id);
-        self.attempt_ids.find(index::hash(self.salt, id), named)
+        self.attempt_ids.find(id, |key| attempt_name(&self.attempts, key))
     }
 
     /// The attempt that is a task of an agent.
     pub fn attempt_of_task(&self, agent: AgentKey, task: &TaskId) -> Option<AttemptKey> {
-        self.tasks
-            .find(index::hash(self.salt, (agent, task)), |key| is_task(&self.attempts, key, agent, task))
+        self.tasks.find((agent, task), |key| task_name(&self.attempts, key))
     }
 
     /// The attempt of ours that sent this message, while no task of it is known.
@@ -233,8 +228,14 @@ impl State {
     /// Puts rows in as a store has loaded them; indexes and counts are made here.
     /// A salt that nobody else knows keeps agents from choosing ids that are slow to find.
     pub fn restore(rows: Rows, salt: u64) -> Self {
-        let mut state =
-            Self { watch_seq: rows.watch_seq, last_problem: rows.last_problem, salt, ..Self::default() };
+        let mut state = Self {
+            watch_seq: rows.watch_seq,
+            last_problem: rows.last_problem,
+            job_ids: Index::new(salt),
+            attempt_ids: Index::new(salt),
+            tasks: Index::new(salt),
+            ..Self::default()
+        };
         for mut agent in rows.agents {
             let id = agent.id;
             agent.counts = Counts::default();
@@ -276,10 +277,7 @@ impl State {
     pub(super) fn insert_job(&mut self, job: Job) -> JobKey {
         let (id, parent) = (job.id, job.parent.clone());
         let key = self.jobs.insert(Job { attempts: SmallVec::new(), ..job });
-        let named = |key| self.jobs.get(key).is_some_and(|job| job.id == id);
-        let salt = self.salt;
-        let hash_of = |key| self.jobs.get(key).map_or(0, |job| index::hash(salt, job.id));
-        self.job_ids.put(hash_of(key), key, named, hash_of);
+        self.job_ids.put(id, key, |key| job_name(&self.jobs, key));
         if let Some(parent) = parent {
             self.children.entry(parent).or_default().push(key);
         }
@@ -290,10 +288,7 @@ impl State {
     pub(super) fn insert_attempt(&mut self, attempt: Attempt) -> AttemptKey {
         let (id, job) = (attempt.id, attempt.job);
         let key = self.attempts.insert(attempt);
-        let named = |key| self.attempts.get(key).is_some_and(|attempt| attempt.id == id);
-        let salt = self.salt;
-        let hash_of = |key| self.attempts.get(key).map_or(0, |attempt| index::hash(salt, attempt.id));
-        self.attempt_ids.put(hash_of(key), key, named, hash_of);
+        self.attempt_ids.put(id, key, |key| attempt_name(&self.attempts, key));
         if let Some(job) = self.jobs.get_mut(job) {
             job.attempts.push(key);
         }
@@ -364,13 +359,7 @@ impl State {
     fn take_place(&mut self, key: AttemptKey, place: &Place) {
         let Place { agent, task, wanted, open, marks } = place;
         if let Some(task) = task {
-            let (salt, attempts) = (self.salt, &self.attempts);
-            let is_it = |key| is_task(attempts, key, *agent, task);
-            let hash_of = |key| {
-                let name = attempts.get(key).and_then(|row| Some((row.agent, &row.task.as_ref()?.id)));
-                name.map_or(0, |name| index::hash(salt, name))
-            };
-            self.tasks.put(index::hash(salt, (*agent, task)), key, is_it, hash_of);
+            self.tasks.put((*agent, task), key, |key| task_name(&self.attempts, key));
         }
         if let Some(message) = wanted {
             self.wanted.insert((*agent, message.clone()), key);
@@ -387,7 +376,7 @@ impl State {
     fn leave_place(&mut self, key: AttemptKey, place: &Place) {
         let Place { agent, task, wanted, marks, .. } = place;
         if let Some(task) = task {
-            self.tasks.take(index::hash(self.salt, (*agent, task)), key);
+            self.tasks.take((*agent, task), key);
         }
         if let Some(message) = wanted {
             self.wanted.remove(&(*agent, message.clone()));
@@ -408,11 +397,11 @@ impl State {
         for attempt in &job.attempts {
             self.unindex_attempt(*attempt);
             if let Some(gone) = self.attempts.remove(*attempt) {
-                self.attempt_ids.take(index::hash(self.salt, gone.id), *attempt);
+                self.attempt_ids.take(gone.id, *attempt);
             }
             self.changes.push(Changed::Attempt(*attempt));
         }
-        self.job_ids.take(index::hash(self.salt, job.id), key);
+        self.job_ids.take(job.id, key);
         if let Some(parent) = &job.parent
             && let Some(children) = self.children.get_mut(parent)
         {
@@ -425,10 +414,18 @@ impl State {
     }
 }
 
-/// True if an attempt is this task of this agent.
-fn is_task(attempts: &Slab<AttemptKey, Attempt>, key: AttemptKey, agent: AgentKey, task: &TaskId) -> bool {
-    let task_of = |row: &Attempt| row.task.as_ref().is_some_and(|known| known.id == *task);
-    attempts.get(key).is_some_and(|row| row.agent == agent && task_of(row))
+fn job_name(jobs: &Slab<JobKey, Job>, key: JobKey) -> Option<JobId> {
+    jobs.get(key).map(|job| job.id)
+}
+
+fn attempt_name(attempts: &Slab<AttemptKey, Attempt>, key: AttemptKey) -> Option<AttemptId> {
+    attempts.get(key).map(|attempt| attempt.id)
+}
+
+/// A task is named by its agent too: two agents may call theirs alike.
+fn task_name(attempts: &Slab<AttemptKey, Attempt>, key: AttemptKey) -> Option<(AgentKey, &TaskId)> {
+    let attempt = attempts.get(key)?;
+    Some((attempt.agent, &attempt.task.as_ref()?.id))
 }
 
 /// Where an attempt stands in the indexes.

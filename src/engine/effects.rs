@@ -72,11 +72,13 @@ async fn run(tools: Tools, effect: Effect) {
         Order::Check { interface } => {
             let _place = tools.reads.acquire().await;
             let nobody = TaskId::from(net::NOBODYS_TASK);
-            unary(&tools, &line, call, &interface, &Request::Get(&nobody), net::PROBE).await;
+            let outcome = ask(&tools, &line, call, &interface, &Request::Get(&nobody), net::PROBE).await;
+            tools.lane.send(call, outcome).await;
         }
         Order::Get { interface, task, .. } => {
             let _place = tools.reads.acquire().await;
-            unary(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;
+            let outcome = ask(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;
+            tools.lane.send(call, outcome).await;
         }
         Order::List { interface, query } => {
             let place = tools.lists.clone().acquire_owned().await.ok();
@@ -84,7 +86,8 @@ async fn run(tools: Tools, effect: Effect) {
             tools.lane.send_holding(call, outcome, place).await;
         }
         Order::Cancel { interface, task, .. } => {
-            unary(&tools, &line, call, &interface, &Request::Cancel(&task), net::CANCEL).await;
+            let outcome = ask(&tools, &line, call, &interface, &Request::Cancel(&task), net::CANCEL).await;
+            tools.lane.send(call, outcome).await;
         }
         Order::Subscribe { interface, task, .. } => {
             stream(&tools, &line, call, &interface, &Request::Subscribe(&task)).await;
@@ -110,29 +113,16 @@ async fn send(
     if streams {
         stream(tools, line, call, interface, &request).await;
     } else {
-        unary(tools, line, call, interface, &request, net::SEND).await;
+        let outcome = ask(tools, line, call, interface, &request, net::SEND).await;
+        failpoint::reach("after-write");
+        failpoint::reach("before-answer");
+        tools.lane.send(call, outcome).await;
     }
 }
 
 fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String {
     let tenant = interface.tenant.as_ref().map(|tenant| tenant.raw());
     protocol::codec(interface.dialect).encode_request(&call.0.to_string(), tenant, request)
-}
-
-async fn unary(
-    tools: &Tools,
-    line: &Line,
-    call: CallId,
-    interface: &Interface,
-    request: &Request<'_>,
-    limit: Duration,
-) {
-    let outcome = ask(tools, line, call, interface, request, limit).await;
-    if let Request::Send { .. } = request {
-        failpoint::reach("after-write");
-        failpoint::reach("before-answer");
-    }
-    tools.lane.send(call, outcome).await;
 }
 
 /// One request that is answered by a document.

@@ -12,7 +12,7 @@ use crate::domain::common::Attribute;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
 use crate::domain::message::Json;
-use crate::domain::metrics::{Block, Minute};
+use crate::domain::metrics::{Block, Minute, Stretch};
 use crate::domain::text::Untrusted;
 use crate::store::Reader;
 
@@ -35,7 +35,7 @@ impl Runner {
                     let _the_surface_has_gone = reply.send(facts);
                 });
             }
-            Query::Metrics { from, until, step } => self.on_metrics(from, until, step.max(1), reply),
+            Query::Metrics(stretch) => self.on_metrics(stretch, reply),
             Query::Fields { jobs } => {
                 let pending: Vec<(JobId, Vec<Fact>)> =
                     jobs.iter().take(FIELDS_OF).map(|job| (*job, self.pending(Owner::Job(*job)))).collect();
@@ -60,13 +60,8 @@ impl Runner {
     }
 
     /// The last hour is in memory, what was before it in the journal.
-    fn on_metrics(
-        &self,
-        from: Minute,
-        until: Minute,
-        step: u32,
-        reply: oneshot::Sender<Result<Answer, QueryError>>,
-    ) {
+    fn on_metrics(&self, stretch: Stretch, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+        let Stretch { from, until, step } = stretch;
         let metrics = self.core.metrics().clone();
         let kept = metrics.minutes().next().map_or(until, |(minute, _)| minute).min(until);
         let reader = self.reader.clone().filter(|_| from < kept);
@@ -79,14 +74,13 @@ impl Runner {
         tokio::task::spawn_blocking(move || {
             let old = reader.as_ref().map_or(Ok(Vec::new()), |reader| {
                 let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                reader.metrics(from, kept, step)
+                reader.metrics(Stretch { until: kept, ..stretch })
             });
             let answer = match old {
                 Ok(old) => {
                     let mut blocks: BTreeMap<Minute, Block> = old.into_iter().collect();
                     for (minute, block) in metrics.from(from).filter(|(minute, _)| *minute < until) {
-                        let begins = from.after((minute.0 - from.0) / step * step);
-                        blocks.entry(begins).or_default().merge(block);
+                        blocks.entry(stretch.begins(minute)).or_default().merge(block);
                     }
                     let blocks = blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block)));
                     Ok(Answer::Metrics(blocks.collect()))

@@ -327,7 +327,7 @@ mod tests {
             assert_eq!(last.text.raw(), "ä".repeat(bytes.min(FRAME) / 2));
             assert!(frames.windows(2).all(|pair| pair[0].1.number + 1 == pair[1].1.number));
         }
-        // A thousand agents share what they may hold; a frame that is larger than a share is there all the same.
+        // Many agents share what they may hold; a frame that is larger than a share is there all the same.
         let lines: Vec<_> = (0..8192).map(|agent| tap.line(AgentKey(agent), 7)).collect();
         line.keep(Kind::Event, "e", &"x".repeat(1024));
         assert_eq!(tap.frames(Some(agent)).len(), 2);

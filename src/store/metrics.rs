@@ -9,7 +9,7 @@ use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
 use crate::domain::id::AgentId;
-use crate::domain::metrics::{Block, Histogram, Minute, Series, Tally};
+use crate::domain::metrics::{Block, Histogram, Minute, Series, Stretch, Tally};
 use crate::domain::text::Untrusted;
 
 /// Minutes and hours are kept so long.
@@ -218,20 +218,14 @@ fn rows(
     Ok(all)
 }
 
-/// What happened from one minute until before another, in blocks of `step` minutes from `from` on.
-pub(super) fn read(
-    connection: &Connection,
-    from: Minute,
-    until: Minute,
-    step: u32,
-) -> rusqlite::Result<Vec<(Minute, Block)>> {
-    let step = step.max(1);
+/// What happened in a stretch of time, in one block for each of its parts.
+pub(super) fn read(connection: &Connection, stretch: Stretch) -> rusqlite::Result<Vec<(Minute, Block)>> {
+    let Stretch { from, until, step } = stretch;
     let series = series(connection)?;
     let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();
     let mut add = |rows: Vec<(u32, Numbered)>| {
         for (minute, tallies) in rows {
-            let begins = from.after((minute - from.0) / step * step);
-            let block = blocks.entry(begins).or_default();
+            let block = blocks.entry(stretch.begins(Minute(minute))).or_default();
             for (number, tally) in tallies {
                 if let Some(series) = series.get(&number) {
                     block.tally(series.clone()).merge(&tally);
@@ -254,7 +248,8 @@ pub(super) fn read(
 pub(super) fn last(connection: &Connection, minutes: u32) -> rusqlite::Result<Vec<(Minute, Block)>> {
     let last: u32 =
         connection.query_row("SELECT ifnull(max(minute), 0) FROM minute", [], |row| row.get(0))?;
-    read(connection, Minute((last + 1).saturating_sub(minutes)), Minute(last + 1), 1)
+    let until = Minute(last + 1);
+    read(connection, Stretch { from: until.before(minutes), until, step: 1 })
 }
 
 #[cfg(test)]
@@ -309,7 +304,8 @@ mod tests {
         let hours: u32 = connection.query_row("SELECT count(*) FROM hour", [], |row| row.get(0)).unwrap();
         assert_eq!(hours, 5);
         let total = |step: u32, until: u32| {
-            let blocks = read(&connection, Minute(begin), Minute(until), step).unwrap();
+            let blocks =
+                read(&connection, Stretch { from: Minute(begin), until: Minute(until), step }).unwrap();
             let mut sum = Block::default();
             for (_, block) in &blocks {
                 sum.merge(block);

@@ -16,7 +16,7 @@ use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::domain::job::{Attempt, Job};
 use crate::domain::message::{Content, Json, Part};
-use crate::domain::metrics::{Block, Metrics, Minute};
+use crate::domain::metrics::{Block, Metrics, Minute, Stretch};
 use crate::domain::state::{self, Rows};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -131,21 +131,15 @@ impl Reader {
         Ok(migrate::version(&self.connection, &self.file)? >= migrate::METRICS)
     }
 
-    /// What happened from one minute until before another, in blocks of `step` minutes. Steps of whole hours that
-    /// begin with an hour are read quickly, however many.
+    /// What happened in a stretch of time, in one block for each of its parts.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn metrics(
-        &self,
-        from: Minute,
-        until: Minute,
-        step: u32,
-    ) -> Result<Vec<(Minute, Block)>, StoreError> {
+    pub fn metrics(&self, stretch: Stretch) -> Result<Vec<(Minute, Block)>, StoreError> {
         if !self.has_metrics()? {
             return Ok(Vec::new());
         }
-        metrics::read(&self.connection, from, until, step).map_err(sql(&self.file))
+        metrics::read(&self.connection, stretch).map_err(sql(&self.file))
     }
 
     fn scalar(&self, query: &str) -> Result<u64, StoreError> {

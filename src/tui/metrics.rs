@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::model::Shared;
-use super::window::{Before, Parts, Window};
+use super::window::{Before, Window};
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, AgentKey};
-use crate::domain::metrics::{Block, By, Heat, Metrics, Minute, Series, Tally, Who};
+use crate::domain::metrics::{Block, By, Heat, Metrics, Minute, Series, Stretch, Tally, Who};
 use crate::domain::replicas;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
-use crate::engine::Query;
 
 type Blocks = Vec<(Minute, Arc<Block>)>;
 
@@ -27,28 +26,28 @@ pub struct MetricsCache {
     /// The same for what is not of the present minute.
     older: u64,
     /// The window in parts, where it is more than minutes of the last hour.
-    past: Option<(Query, Blocks)>,
+    past: Option<(Stretch, Blocks)>,
     /// All of the stretch before.
-    was: Option<(Query, Block)>,
+    was: Option<(Stretch, Block)>,
     /// Of which stretch both are.
     of: Option<(Window, Before)>,
     /// Asked for and not answered yet.
-    under_way: Vec<Query>,
+    under_way: Vec<Stretch>,
     /// What could not be told; it is not asked for again.
-    untold: Vec<Query>,
+    untold: Vec<Stretch>,
     /// When the last minutes were read.
     read: At,
 }
 
 impl MetricsCache {
     /// What must be asked for now, for a view that wants to know it so often.
-    pub fn ask(&mut self, window: Window, before: Before, every: Duration, now: At) -> Vec<Query> {
+    pub fn ask(&mut self, window: Window, before: Before, every: Duration, now: At) -> Vec<Stretch> {
         let parts = window.parts(now);
         if self.of != Some((window, before)) {
             // What was told of another stretch is never shown as this one's.
             self.of = Some((window, before));
             (self.past, self.was) = (None, None);
-            self.under_way.retain(|query| matches!(query, Query::Metrics { until: Minute(u32::MAX), .. }));
+            self.under_way.retain(|query| query.is_open());
             self.rev += 1;
             self.older += 1;
         }
@@ -57,22 +56,21 @@ impl MetricsCache {
             let known = self.live.minutes().next_back().map(|(minute, _)| minute);
             let oldest = Minute::of(now).before(Metrics::KEPT - 1);
             let from = known.map_or(oldest, |known| known.max(oldest));
-            wanted.push(Query::Metrics { from, until: Minute(u32::MAX), step: 1 });
+            wanted.push(Stretch::since(from));
             self.read = now;
         }
         if !parts.is_recent(now) {
-            let Parts { from, until, step } = parts;
-            wanted.push(Query::Metrics { from, until, step });
+            wanted.push(parts);
         }
-        let earlier = parts.earlier(before);
-        wanted.push(Query::whole(earlier.from, earlier.until));
-        let known = |query: &Query| {
+        let earlier = parts.earlier(before.minutes());
+        wanted.push(Stretch::whole(earlier.from, earlier.until));
+        let known = |query: &Stretch| {
             self.past.as_ref().is_some_and(|(of, _)| of == query)
                 || self.was.as_ref().is_some_and(|(of, _)| of == query)
                 || self.untold.contains(query)
         };
         wanted.retain(|query| !self.under_way.contains(query) && !known(query));
-        self.under_way.extend(wanted.iter().cloned());
+        self.under_way.extend(&wanted);
         wanted
     }
 
@@ -82,15 +80,14 @@ impl MetricsCache {
     }
 
     /// What was asked for has come.
-    pub fn take(&mut self, query: Query, blocks: Blocks) {
+    pub fn take(&mut self, query: Stretch, blocks: Blocks) {
         let asked = self.under_way.len();
         self.under_way.retain(|asked| *asked != query);
         if self.under_way.len() == asked {
             return;
         }
         self.rev += 1;
-        let Query::Metrics { until, .. } = query else { return };
-        if until == Minute(u32::MAX) {
+        if query.is_open() {
             let present = self.live.minutes().next_back().map(|(minute, _)| minute);
             if blocks.iter().any(|(minute, _)| Some(*minute) != present) {
                 self.older += 1;
@@ -111,16 +108,16 @@ impl MetricsCache {
     }
 
     /// What was asked for cannot be told. Each minute asks for something else.
-    pub fn failed(&mut self, query: Query) {
+    pub fn failed(&mut self, query: Stretch) {
         self.under_way.retain(|asked| *asked != query);
-        if matches!(query, Query::Metrics { until, .. } if until < Minute(u32::MAX)) {
+        if !query.is_open() {
             self.untold.truncate(1);
             self.untold.insert(0, query);
         }
     }
 
     /// The blocks of a window, each with its part.
-    fn blocks<'s>(&'s self, parts: Parts, now: At) -> Vec<(usize, &'s Arc<Block>)> {
+    fn blocks<'s>(&'s self, parts: Stretch, now: At) -> Vec<(usize, &'s Arc<Block>)> {
         let placed = |(minute, block): (Minute, &'s Arc<Block>)| Some((parts.place(minute)?, block));
         if parts.is_recent(now) {
             return self.live.from(parts.from).filter_map(placed).collect();
@@ -206,7 +203,7 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(shared: &Shared, by: &Split, who: &Who, parts: Parts) -> Self {
+    fn new(shared: &Shared, by: &Split, who: &Who, parts: Stretch) -> Self {
         Self {
             name: words(shared, by, who),
             agent: agent_of(shared, who),
@@ -240,7 +237,7 @@ impl Group {
 pub struct Groups {
     by: Split,
     /// What `all` was made of.
-    of: Option<(Parts, u64, u64)>,
+    of: Option<(Stretch, u64, u64)>,
     known: BTreeMap<Who, usize>,
     all: Arc<Vec<Group>>,
 }

@@ -466,7 +466,8 @@ impl Shared {
 
     /// What must be asked for, so that metrics of the window are known; for a view that wants them so often.
     pub fn ask_metrics(&mut self, every: std::time::Duration) -> Vec<Query> {
-        self.metrics.ask(self.window, self.before, every, self.now)
+        let wanted = self.metrics.ask(self.window, self.before, every, self.now);
+        wanted.into_iter().map(Query::Metrics).collect()
     }
 
     /// The jobs of which nothing was read yet.

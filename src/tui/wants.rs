@@ -61,7 +61,11 @@ pub(super) fn on_answer(
     answer: Result<Answer, QueryError>,
 ) {
     match answer {
-        Ok(Answer::Metrics(blocks)) => model.shared.metrics.take(query, blocks),
+        Ok(Answer::Metrics(blocks)) => {
+            if let Query::Metrics(stretch) = query {
+                model.shared.metrics.take(stretch, blocks);
+            }
+        }
         Ok(Answer::Fields(fields)) => {
             model.shared.fields.extend(fields);
             // What was read without finding anything is not asked for again.
@@ -70,10 +74,6 @@ pub(super) fn on_answer(
                     model.shared.fields.entry(*job).or_default();
                 }
             }
-        }
-        Err(error) if matches!(query, Query::Metrics { .. }) => {
-            model.shared.metrics.failed(query);
-            say(model, Role::Warn, error.to_string());
         }
         Ok(Answer::Wire(count, frames)) => {
             if generation != model.generation {
@@ -103,8 +103,12 @@ pub(super) fn on_answer(
         }
         Ok(Answer::Outputs(_) | Answer::Task(_)) => {}
         Err(error) => {
-            model.reading_wire = false;
-            model.asked_watch.1 = false;
+            if let Query::Metrics(stretch) = query {
+                model.shared.metrics.failed(stretch);
+            } else {
+                model.reading_wire = false;
+                model.asked_watch.1 = false;
+            }
             say(model, Role::Warn, error.to_string());
         }
     }

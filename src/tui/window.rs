@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::format::Clocks;
-use crate::domain::metrics::{Metrics, Minute};
+use crate::domain::metrics::{Minute, Stretch};
 use crate::domain::time::At;
 
 /// A stretch of time.
@@ -24,17 +24,6 @@ pub enum Before {
     Day,
     /// A week.
     Week,
-}
-
-/// A stretch in equal parts of whole minutes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Parts {
-    /// Its first minute.
-    pub from: Minute,
-    /// The minute after its last.
-    pub until: Minute,
-    /// Minutes of a part.
-    pub step: u32,
 }
 
 /// The longest stretch: what is kept.
@@ -95,7 +84,7 @@ impl Window {
     }
 
     /// The same in equal parts: minutes up to an hour, then fewer and longer ones.
-    pub fn parts(self, now: At) -> Parts {
+    pub fn parts(self, now: At) -> Stretch {
         let (from, until) = match self {
             Self::Last(time) => {
                 let until = Minute::of(now).after(1);
@@ -116,7 +105,7 @@ impl Window {
             _ => 720,
         };
         // Parts begin where the clock's do, so that they stand still while the window moves on.
-        Parts { from: Minute(from.0 / step * step), until, step }
+        Stretch { from: Minute(from.0 / step * step), until, step }
     }
 }
 
@@ -140,31 +129,6 @@ impl Before {
             Self::Day => "the day before",
             Self::Week => "the week before",
         }
-    }
-}
-
-impl Parts {
-    /// How many.
-    pub fn count(self) -> usize {
-        usize::try_from((self.until.0 - self.from.0).div_ceil(self.step)).unwrap_or(0)
-    }
-
-    /// Which part a minute belongs to.
-    pub fn place(self, minute: Minute) -> Option<usize> {
-        let inside = minute >= self.from && minute < self.until;
-        inside.then(|| usize::try_from((minute.0 - self.from.0) / self.step).unwrap_or(0))
-    }
-
-    /// All of it is in memory if it is minutes of the last hour.
-    pub fn is_recent(self, now: At) -> bool {
-        self.step == 1 && self.from >= Minute::of(now).after(1).before(Metrics::KEPT - 1)
-    }
-
-    /// As long, so much earlier.
-    #[must_use]
-    pub fn earlier(self, before: Before) -> Self {
-        let by = before.minutes();
-        Self { from: self.from.before(by), until: self.until.before(by), step: self.step }
     }
 }
 

@@ -309,7 +309,7 @@ fn agents_of_one_host_that_go_together_are_one_problem() {
     assert_eq!(rig.problems(), []);
 }
 
-/// Agents of one source on hosts of their own that go together are its problem; those of one host are the host's.
+/// Even where each is on a host of its own.
 #[test]
 fn agents_of_one_source_that_go_together_are_one_problem() {
     let mut rig = Rig::new(&["http://z:1/"], ProblemRules::default());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::id::AgentId;
 use quarterdeck::domain::input::Rules;
-use quarterdeck::domain::metrics::{Block, Minute, Tally};
+use quarterdeck::domain::metrics::{Block, Minute, Stretch, Tally};
 use quarterdeck::domain::objective::Objective;
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::task::TaskState;
@@ -16,7 +16,7 @@ use crate::support::{agent_of, attempt_of, engine, engine_with, fleet, known, pa
 
 /// Everything of an agent that is known of the last hour.
 async fn of(handle: &Handle, agent: AgentId) -> Tally {
-    let query = Query::Metrics { from: Minute(0), until: Minute(u32::MAX), step: 1 };
+    let query = Query::Metrics(Stretch::since(Minute(0)));
     let Ok(Answer::Metrics(blocks)) = handle.query(query).await else { panic!("no metrics") };
     let mut all = Block::default();
     for (_, block) in &blocks {

@@ -5,6 +5,7 @@
 mod by;
 mod heat;
 mod histogram;
+mod stretch;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use by::{By, Who};
 pub use heat::Heat;
 pub use histogram::Histogram;
+pub use stretch::Stretch;
 pub use tally::Tally;
 
 use super::id::AgentId;

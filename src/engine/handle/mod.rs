@@ -14,7 +14,7 @@ use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::message::{Json, Part};
-use crate::domain::metrics::{Block, Minute};
+use crate::domain::metrics::{Block, Minute, Stretch};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::net::tap::Frame;
@@ -80,16 +80,8 @@ pub enum Query {
         /// Answer only if there are more frames than this.
         known: u64,
     },
-    /// What happened from one minute until before another, in blocks of so many minutes. Steps of whole hours that
-    /// begin with an hour are read quickly.
-    Metrics {
-        /// From.
-        from: Minute,
-        /// Until before.
-        until: Minute,
-        /// Minutes of a block, from 1.
-        step: u32,
-    },
+    /// What happened in a stretch of time, in one block for each of its parts.
+    Metrics(Stretch),
     /// The fields of the messages that jobs began with: metadata, and scalars of data parts.
     Fields {
         /// Which jobs.
@@ -102,25 +94,6 @@ pub enum Query {
         /// Its id there.
         task: TaskId,
     },
-}
-
-impl Query {
-    /// More minutes than any stretch has: a step so long makes one block of it. Whole hours, which are read quickly.
-    const WHOLE: u32 = 60 * 1_000_000;
-    /// Longer stretches begin with an hour.
-    const LONG: u32 = 12 * 60;
-
-    /// All of a stretch in one block; one that is long begins with the hour of `from`.
-    pub fn whole(from: Minute, until: Minute) -> Self {
-        let long = until.0.saturating_sub(from.0) > Self::LONG;
-        let from = if long { Minute(from.0 / 60 * 60) } else { from };
-        Self::Metrics { from, until, step: Self::WHOLE }
-    }
-
-    /// True for what [`Query::whole`] makes.
-    pub fn is_whole(&self) -> bool {
-        matches!(self, Self::Metrics { step: Self::WHOLE, .. })
-    }
 }
 
 /// The answer to a question.

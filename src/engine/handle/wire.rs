@@ -21,7 +21,7 @@ use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::message::{Json, Part};
-use crate::domain::metrics::{Block, Minute, Series};
+use crate::domain::metrics::{Block, Minute, Series, Stretch};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::{Answer, Query, QueryError};
@@ -264,7 +264,7 @@ impl Record for Query {
             Self::Wire { agent, known } => {
                 put_member(says("wire"), "agent", agent).raw("known", &known.put()).end()
             }
-            Self::Metrics { from, until, step } => says("metrics")
+            Self::Metrics(Stretch { from, until, step }) => says("metrics")
                 .raw("from", &from.0.put())
                 .raw("until", &until.0.put())
                 .raw("step", &step.put())
@@ -282,11 +282,11 @@ impl Record for Query {
             "facts" => Self::Facts { owner: member(&object, "owner")?, limit: member(&object, "limit")? },
             "outputs" => Self::Outputs { job: member(&object, "job")?, attempt: member(&object, "attempt")? },
             "wire" => Self::Wire { agent: member(&object, "agent")?, known: member(&object, "known")? },
-            "metrics" => Self::Metrics {
+            "metrics" => Self::Metrics(Stretch {
                 from: Minute(member(&object, "from")?),
                 until: Minute(member(&object, "until")?),
-                step: member(&object, "step")?,
-            },
+                step: member::<u32>(&object, "step")?.max(1),
+            }),
             "fields" => Self::Fields { jobs: member::<Vec<JobId>>(&object, "jobs")?.into() },
             "read task" => {
                 Self::ReadTask { agent: member(&object, "agent")?, task: member(&object, "task")? }
@@ -483,7 +483,7 @@ mod tests {
             Query::Facts { owner: Owner::Watch, limit: 7 },
             Query::Wire { agent: None, known: 3 },
             Query::Fields { jobs: [job].into() },
-            Query::Metrics { from: Minute(7), until: Minute(70), step: 5 },
+            Query::Metrics(Stretch { from: Minute(7), until: Minute(70), step: 5 }),
             Query::ReadTask { agent, task: "t".into() },
         ] {
             assert_eq!(Query::get(&query.put()), Some(query));

@@ -2,6 +2,7 @@
 
 use super::about::Lines;
 use super::problem::{self, Known};
+use super::tasks::with_scratch;
 use crate::domain::changes;
 use crate::domain::id::ProblemKey;
 use crate::protocol::timestamp;
@@ -17,9 +18,8 @@ const CHANGES: usize = 12;
 pub fn of(shared: &Shared, key: ProblemKey) -> String {
     let Some(row) = shared.snapshot.problems.get(key) else { return String::new() };
     let known = Known::of(shared, key, row);
-    let mut buffer = ratatui::buffer::Buffer::empty(ratatui::layout::Rect::ZERO);
-    let canvas = Canvas::new(&mut buffer, &shared.theme, &shared.clocks, shared.now);
     let headline = super::problems::headline(&shared.snapshot, row);
+    let explain = |canvas: &Canvas<'_>| problem::explain(canvas, shared, row, &known, &headline, WIDTH);
     let until = row.cleared.map_or_else(
         || format!("open at {}", timestamp::format_at(shared.now)),
         |at| format!("over at {}", timestamp::format_at(at)),
@@ -32,7 +32,7 @@ pub fn of(shared: &Shared, key: ProblemKey) -> String {
         timestamp::format_at(row.since),
         shared.info.fleet,
     );
-    section(&mut out, "What it is", &problem::explain(&canvas, shared, row, &known, &headline, WIDTH));
+    section(&mut out, "What it is", &with_scratch(shared, explain));
     section(&mut out, "What shows it", &known.shown);
     let watch = shared.watch.as_deref().unwrap_or_default();
     let before = changes::changes(&shared.snapshot, watch, row.since - problem::BEFORE, row.since);

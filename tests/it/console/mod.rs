@@ -121,7 +121,7 @@ impl Console {
                 let count = frames.len() as u64;
                 Answer::Wire(count, (count > *known).then_some(frames))
             }
-            Query::Metrics { from, until, step } => Answer::Metrics(self.scene.metrics(*from, *until, *step)),
+            Query::Metrics(stretch) => Answer::Metrics(self.scene.metrics(*stretch)),
             Query::Fields { .. } => Answer::Fields(Vec::new()),
             Query::Outputs { .. } | Query::ReadTask { .. } => unreachable!("no screen asks for {query:?}"),
         }

@@ -13,7 +13,7 @@ use quarterdeck::domain::fact::{Fact, Owner, What};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::message::{Hints, Json, Message, Part, Role};
-use quarterdeck::domain::metrics::{Block, Minute, Series};
+use quarterdeck::domain::metrics::{Block, Minute, Series, Stretch};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::snapshot::Snapshot;
 use quarterdeck::domain::state::State;
@@ -475,13 +475,12 @@ pub(crate) fn later(seconds: f64) -> At {
 
 /// How each agent of a scene did, minute by minute: as usual, but for what the scene tells of its health.
 impl Scene {
-    pub(crate) fn metrics(&self, from: Minute, until: Minute, step: u32) -> Vec<(Minute, Arc<Block>)> {
+    pub(crate) fn metrics(&self, stretch: Stretch) -> Vec<(Minute, Arc<Block>)> {
         let now = Minute::of(at(0.0)).after(5);
         let first = now.before(9 * 24 * 60);
         let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();
-        for minute in (from.max(first).0..until.min(now).0).map(Minute) {
-            let begins = from.after((minute.0 - from.0) / step * step);
-            let block = blocks.entry(begins).or_default();
+        for minute in (stretch.from.max(first).0..stretch.until.min(now).0).map(Minute) {
+            let block = blocks.entry(stretch.begins(minute)).or_default();
             for (place, (_, agent)) in (0u32..).zip(self.state.agents().iter()) {
                 measure(block, agent, place, minute, now);
             }
