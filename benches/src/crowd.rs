@@ -18,10 +18,12 @@ use crate::pty::Pty;
 const AGENTS: usize = 1000;
 /// Tasks that each agent has had before.
 const PAST: u64 = 100;
-/// Every agent gets a task so often; each makes about ten events.
-const ROUND: Duration = Duration::from_secs(5);
+/// Every agent gets a task so often, which takes about as long: so a thousand are live and watched.
+const ROUND: Duration = Duration::from_secs(60);
+/// Each makes so many events, most of them towards its end: two a second over all of its time.
+const LINES: usize = 140;
 /// The fleet is watched so long before keys are pressed, and so long it may take to find all of it.
-const SETTLING: Duration = Duration::from_secs(60);
+const SETTLING: Duration = Duration::from_secs(120);
 const LONG: Duration = Duration::from_secs(180);
 /// Views that are gone through, with the words of their titles.
 const KEYS: [(&str, &str); 5] =
@@ -50,7 +52,11 @@ pub fn run() -> Result<(), Fault> {
 pub fn serve(agents: usize, past: u64, round: Duration) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     runtime.block_on(async {
-        let scenario = Scenario::steady(agents);
+        let mut scenario = Scenario::steady(agents);
+        for agent in &mut scenario.agents {
+            agent.takes = [ROUND.as_secs_f64() * 0.8, ROUND.as_secs_f64() * 1.2];
+            agent.result = Some("a line of what came out of {text}\n".repeat(LINES));
+        }
         let fleet = Fleet::start(&scenario, 7, 1.0, 0)?;
         fleet.remember(past);
         for agent in fleet.list() {

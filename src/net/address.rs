@@ -3,10 +3,11 @@
 //! A card is written by its agent: it must not make this machine call the metadata service of a
 //! cloud or another host of the local link. Loopback and private networks are where agents live.
 
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 
 /// True for addresses that are contacted only if the operator names them.
 pub(super) fn is_blocked(address: IpAddr) -> bool {
@@ -39,24 +40,58 @@ impl std::fmt::Display for BlockedHost {
 
 impl std::error::Error for BlockedHost {}
 
-/// Resolves by the system, and drops blocked addresses at the last moment before connecting.
+/// Says that a host has no address.
 #[derive(Debug)]
+pub(super) struct UnknownHost(pub String);
+
+impl std::fmt::Display for UnknownHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} has no address", self.0)
+    }
+}
+
+impl std::error::Error for UnknownHost {}
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+type Found = std::vec::IntoIter<SocketAddr>;
+
+/// Resolves by the system, and drops blocked addresses at the last moment before connecting.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Resolver;
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host.as_str(), 0)).await?.collect();
-            if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "no address").into());
-            }
-            let allowed: Vec<_> = found.into_iter().filter(|address| !is_blocked(address.ip())).collect();
-            if allowed.is_empty() {
-                return Err(BlockedHost(host).into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
+impl Resolver {
+    async fn find(host: String) -> Result<Found, Fault> {
+        let found = tokio::net::lookup_host((host.as_str(), 0)).await;
+        let found: Vec<SocketAddr> = found.map_or_else(|_| Vec::new(), Iterator::collect);
+        if found.is_empty() {
+            return Err(UnknownHost(host).into());
+        }
+        let allowed: Vec<_> = found.into_iter().filter(|address| !is_blocked(address.ip())).collect();
+        if allowed.is_empty() {
+            return Err(BlockedHost(host).into());
+        }
+        Ok(allowed.into_iter())
+    }
+}
+
+impl reqwest::dns::Resolve for Resolver {
+    fn resolve(&self, name: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        let found = Self::find(name.as_str().to_owned());
+        Box::pin(async { Ok(Box::new(found.await?) as reqwest::dns::Addrs) })
+    }
+}
+
+impl tower_service::Service<Name> for Resolver {
+    type Response = Found;
+    type Error = Fault;
+    type Future = Pin<Box<dyn Future<Output = Result<Found, Fault>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(Self::find(name.as_str().to_owned()))
     }
 }
 

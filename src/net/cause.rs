@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use super::address::BlockedHost;
+use super::address::{BlockedHost, UnknownHost};
 use crate::domain::cause::{Cause, Failure, Limit, Sent, TlsFault};
 use crate::domain::text::Untrusted;
 
@@ -12,42 +12,16 @@ use crate::domain::text::Untrusted;
 pub(super) fn classify(error: &reqwest::Error, limit: Duration) -> Failure {
     let sent =
         if error.is_connect() || error.is_builder() || is_canceled(error) { Sent::Not } else { Sent::Maybe };
-    Failure { sent, cause: cause(error, limit) }
+    Failure { sent, cause: of_request(error, limit) }
 }
 
-/// What went wrong, without the question of whether it arrived.
-pub(super) fn cause(error: &reqwest::Error, limit: Duration) -> Cause {
-    let chain = Chain(Some(error));
-    for link in chain {
-        if let Some(blocked) = link.downcast_ref::<BlockedHost>() {
-            return Cause::Blocked(Untrusted::from(blocked.0.as_str()));
-        }
-        if let Some(tls) = link.downcast_ref::<rustls::Error>() {
-            return Cause::Tls(tls_fault(tls));
-        }
-        if let Some(inner) = link.downcast_ref::<io::Error>() {
-            if let Some(tls) = inside::<rustls::Error>(inner) {
-                return Cause::Tls(tls_fault(tls));
-            }
-            if let Some(blocked) = inside::<BlockedHost>(inner) {
-                return Cause::Blocked(Untrusted::from(blocked.0.as_str()));
-            }
-        }
-        if let Some(http) = link.downcast_ref::<hyper::Error>() {
-            if http.is_parse_too_large() {
-                return Cause::Limit(Limit::Headers);
-            }
-            if http.is_parse() {
-                return Cause::Malformed(Untrusted::from(format!("not HTTP, {http}")));
-            }
-        }
+/// What went wrong with a request, without the question of whether it arrived.
+pub(super) fn of_request(error: &reqwest::Error, limit: Duration) -> Cause {
+    if let Some(cause) = ours(error) {
+        return cause;
     }
     if error.is_timeout() {
         return Cause::TimedOut(limit);
-    }
-    if error.is_dns() {
-        let host = error.url().and_then(|url| url.host_str()).unwrap_or("?");
-        return Cause::Dns(Untrusted::from(host));
     }
     if error.is_builder() {
         return Cause::Malformed(Untrusted::from(format!(
@@ -55,34 +29,80 @@ pub(super) fn cause(error: &reqwest::Error, limit: Duration) -> Cause {
             innermost(error)
         )));
     }
-    for link in Chain(Some(error)) {
-        if let Some(inner) = link.downcast_ref::<io::Error>() {
-            match inner.kind() {
-                io::ErrorKind::ConnectionRefused => return Cause::Refused,
-                io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::UnexpectedEof
-                | io::ErrorKind::NotConnected => return Cause::Reset,
-                io::ErrorKind::TimedOut => return Cause::TimedOut(limit),
-                io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::AddrNotAvailable
-                | io::ErrorKind::NetworkDown => {
-                    return Cause::Unreachable(Untrusted::from(inner.to_string()));
-                }
-                io::ErrorKind::InvalidData if error.is_decode() => {
-                    return Cause::Malformed(Untrusted::from(format!("its compression is broken, {inner}")));
-                }
-                _ => {}
-            }
-        }
+    if error.is_decode()
+        && let Some(fault) = Chain(Some(error)).find_map(|link| link.downcast_ref::<io::Error>())
+        && fault.kind() == io::ErrorKind::InvalidData
+    {
+        return Cause::Malformed(Untrusted::from(format!("its compression is broken, {fault}")));
+    }
+    if let Some(cause) = of_io(error, limit) {
+        return cause;
     }
     if error.is_connect() {
         return Cause::Unreachable(Untrusted::from(innermost(error)));
     }
     // What is left is a connection that ended in the middle of a message.
     Cause::Reset
+}
+
+/// What went wrong with a connection of our own.
+pub(super) fn of(error: &(dyn Error + 'static), limit: Duration) -> Cause {
+    let known = ours(error).or_else(|| of_io(error, limit));
+    known.unwrap_or_else(|| Cause::Unreachable(Untrusted::from(innermost(error))))
+}
+
+/// What became of a connection while an answer was read: nobody set it a time but the system, which had no reply.
+pub(super) fn of_reading(cause: Cause) -> Cause {
+    match cause {
+        Cause::TimedOut(_) => Cause::Unreachable("it vanished without a word".into()),
+        cause => cause,
+    }
+}
+
+/// What hosts, TLS and HTTP have to say, which is more than the socket can.
+fn ours(error: &(dyn Error + 'static)) -> Option<Cause> {
+    Chain(Some(error)).find_map(|link| {
+        if let Some(inner) = link.downcast_ref::<io::Error>() {
+            return inside(inner).map(|tls| Cause::Tls(tls_fault(tls))).or_else(|| {
+                inside::<BlockedHost>(inner).map(|host| Cause::Blocked(Untrusted::from(host.0.as_str())))
+            });
+        }
+        if let Some(http) = link.downcast_ref::<hyper::Error>() {
+            return match http {
+                _ if http.is_parse_too_large() => Some(Cause::Limit(Limit::Headers)),
+                _ if http.is_parse() => Some(Cause::Malformed(Untrusted::from(format!("not HTTP, {http}")))),
+                _ => None,
+            };
+        }
+        let tls = || link.downcast_ref::<rustls::Error>().map(|tls| Cause::Tls(tls_fault(tls)));
+        let unknown =
+            || link.downcast_ref::<UnknownHost>().map(|host| Cause::Dns(Untrusted::from(host.0.as_str())));
+        let blocked = || {
+            link.downcast_ref::<BlockedHost>().map(|host| Cause::Blocked(Untrusted::from(host.0.as_str())))
+        };
+        tls().or_else(unknown).or_else(blocked)
+    })
+}
+
+/// What the socket has to say.
+fn of_io(error: &(dyn Error + 'static), limit: Duration) -> Option<Cause> {
+    Chain(Some(error)).find_map(|link| {
+        let inner = link.downcast_ref::<io::Error>()?;
+        Some(match inner.kind() {
+            io::ErrorKind::ConnectionRefused => Cause::Refused,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::NotConnected => Cause::Reset,
+            io::ErrorKind::TimedOut => Cause::TimedOut(limit),
+            io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::NetworkDown => Cause::Unreachable(Untrusted::from(inner.to_string())),
+            _ => return None,
+        })
+    })
 }
 
 fn is_canceled(error: &reqwest::Error) -> bool {
@@ -112,7 +132,7 @@ fn inside<E: Error + 'static>(error: &io::Error) -> Option<&E> {
 }
 
 /// The innermost words of an error; the outer ones repeat the URL.
-fn innermost(error: &reqwest::Error) -> String {
+fn innermost(error: &(dyn Error + 'static)) -> String {
     Chain(Some(error)).last().map_or_else(String::new, ToString::to_string)
 }
 
@@ -125,5 +145,29 @@ impl<'e> Iterator for Chain<'e> {
         let link = self.0?;
         self.0 = link.source();
         Some(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_socket_says_is_told_in_words_of_the_field() {
+        let limit = Duration::from_secs(30);
+        let kind = |kind| of(&io::Error::from(kind), limit);
+        assert_eq!(kind(io::ErrorKind::ConnectionRefused), Cause::Refused);
+        assert_eq!(kind(io::ErrorKind::BrokenPipe), Cause::Reset);
+        assert_eq!(kind(io::ErrorKind::TimedOut), Cause::TimedOut(limit));
+        assert_eq!(kind(io::ErrorKind::HostUnreachable), Cause::Unreachable("host unreachable".into()));
+        assert_eq!(kind(io::ErrorKind::StorageFull), Cause::Unreachable("no storage space".into()));
+        let told = of_reading(kind(io::ErrorKind::TimedOut));
+        assert_eq!(told, Cause::Unreachable("it vanished without a word".into()));
+        let host = || "nowhere".to_owned();
+        assert_eq!(of(&UnknownHost(host()), limit), Cause::Dns("nowhere".into()));
+        assert_eq!(of(&io::Error::other(BlockedHost(host())), limit), Cause::Blocked("nowhere".into()));
+        let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let wrapped = io::Error::other(io::Error::other(tls));
+        assert_eq!(of(&wrapped, limit), Cause::Tls(TlsFault::Expired));
     }
 }

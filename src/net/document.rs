@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::login::{Access, parse_url};
-use super::request::{Net, header_text, status_cause};
+use super::request::{Net, Wants, header_text, status_cause};
 use super::tap::{Kind, Line};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
@@ -77,14 +77,17 @@ impl Net {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
         let begun = Instant::now();
         let cause = |failure: Failure| failure.cause;
-        let answer = self.exchange(access, line, method, url, headers, body, limit).await.map_err(cause)?;
-        let url = answer.response.url().clone();
+        let answer = self
+            .exchange(access, line, method, url, headers, body, Wants::Document, limit)
+            .await
+            .map_err(cause)?;
+        let url = answer.url.clone();
         let status = answer.status;
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", answer.took.as_millis()), "");
             return Ok(Document { url, etag: None, text: None });
         }
-        let etag = answer.response.headers().get(ETAG).map(header_text).map(Untrusted::from);
+        let etag = answer.headers.get(ETAG).map(header_text).map(Untrusted::from);
         let left = limit.saturating_sub(begun.elapsed());
         let text = self.body(answer, line, left, limit).await.map_err(cause)?;
         if !status.is_success() {

@@ -1,13 +1,18 @@
 //! Calls to agents: the only place with reqwest.
 //!
+//! Calls share connections; a stream over plain HTTP has one of its own (`plain`).
+//!
 //! Every wait, size, depth, header count and redirect has a bound. Credentials go only to the origin
 //! that they were configured for. What comes back is redacted before anything else sees it.
 
 mod address;
+mod body;
 mod cause;
+mod chunks;
 pub mod clock;
 mod document;
 pub mod login;
+mod plain;
 mod redact;
 mod request;
 mod stream;
@@ -25,6 +30,10 @@ use std::time::Duration;
 pub const PROBE: Duration = Duration::from_secs(6);
 /// The id of a task that no agent has, to ask whether an interface answers.
 pub const NOBODYS_TASK: &str = "00000000-0000-0000-0000-000000000000";
+/// What we call ourselves.
+const AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
+/// A peer that has vanished without a word is asked for after this.
+const KEEPALIVE: Duration = Duration::from_secs(15);
 /// A connection must stand within this.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// A read or a listing must be answered within this.

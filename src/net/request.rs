@@ -7,19 +7,22 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
 
 use http::header::{
-    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE,
+    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION,
+    WWW_AUTHENTICATE,
 };
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::{Host, Url};
 
 use super::address::{Resolver, is_blocked};
+use super::body::Body;
 use super::cause::classify;
 use super::login::{Access, parse_url};
+use super::plain::Connector;
 use super::redact::Redactor;
 use super::stream::EventReader;
 use super::tap::{Kind, Line, Tap};
-use super::{BODY, CONNECT, HEADERS, PROBE, REDIRECTS};
+use super::{AGENT, BODY, CONNECT, HEADERS, KEEPALIVE, PROBE, REDIRECTS};
 use crate::domain::agent::normalise_url;
 use crate::domain::card::FetchedCard;
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
@@ -35,6 +38,8 @@ const WELL_KNOWN: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/age
 #[derive(Clone, Debug)]
 pub struct Net {
     clients: Arc<Mutex<BTreeMap<Profile, reqwest::Client>>>,
+    /// For streams over plain HTTP.
+    plain: Connector,
     redactor: Redactor,
     tap: Tap,
 }
@@ -78,17 +83,29 @@ pub enum Opened {
 }
 
 pub(super) struct Answer {
-    pub response: reqwest::Response,
+    /// Where it came from in the end.
+    pub url: Url,
     pub took: Duration,
     server: ServerTraits,
     pub status: StatusCode,
+    pub headers: HeaderMap,
+    body: Body,
+}
+
+/// Whose connection an exchange may take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// One that others use too: its answer is a document.
+    Document,
+    /// One of its own, where that is possible: it may last.
+    Stream,
 }
 
 impl Net {
     /// Prepares calls; nothing is connected yet.
     pub fn new(redactor: Redactor, tap: Tap) -> Self {
         install_crypto();
-        Self { clients: Arc::default(), redactor, tap }
+        Self { clients: Arc::default(), plain: Connector::new(), redactor, tap }
     }
 
     /// What was on the wire.
@@ -130,6 +147,7 @@ impl Net {
         url: Url,
         headers: HeaderMap,
         body: Option<String>,
+        wants: Wants,
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let mut url = url;
@@ -138,13 +156,13 @@ impl Net {
             Self::check_address(access, &url)?;
             let left = limit.saturating_sub(begun.elapsed());
             let answer = self
-                .exchange_once(access, line, &method, &url, headers.clone(), body.clone(), left, limit)
+                .exchange_once(access, line, &method, &url, headers.clone(), body.clone(), wants, left, limit)
                 .await?;
             let status = answer.status;
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 return Ok(answer);
             }
-            let location = answer.response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+            let location = answer.headers.get(LOCATION).and_then(|value| value.to_str().ok());
             let Some(next) = location.and_then(|to| url.join(to).ok()) else {
                 return Err(maybe(Cause::Status {
                     status: status.as_u16(),
@@ -176,11 +194,11 @@ impl Net {
         url: &Url,
         headers: HeaderMap,
         body: Option<String>,
+        wants: Wants,
         left: Duration,
         limit: Duration,
     ) -> Result<Answer, Failure> {
         let unsent = |cause| Failure { sent: Sent::Not, cause };
-        let client = self.client(access, url).map_err(unsent)?;
         let secret_headers = access.headers(url, &self.redactor).await.map_err(unsent)?;
         let names: Vec<_> = secret_headers.keys().map(|name| name.as_str().to_owned()).collect();
         let mut all = headers;
@@ -191,49 +209,42 @@ impl Net {
             &shown(&all, &names, body.as_deref().unwrap_or("")),
         );
         let begun = Instant::now();
-        let mut request = client.request(method.clone(), url.clone()).headers(all);
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        let sent = tokio::time::timeout(left, request.send()).await;
-        let response = match sent {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                let failure = classify(&error, limit);
-                line.keep(Kind::End, &failure.cause.to_string(), "");
-                return Err(failure);
+        let sent = async {
+            if wants == Wants::Stream && self.plain.reaches(url) {
+                let answer = self.plain.send(method, url, &all, &body.unwrap_or_default(), limit).await?;
+                return Ok((answer.status, answer.headers, None, Body::Own(answer.body)));
             }
-            Err(_) => {
-                let cause = Cause::TimedOut(limit);
-                line.keep(Kind::End, &cause.to_string(), "");
-                return Err(maybe(cause));
+            let client = self.client(access, url).map_err(unsent)?;
+            let mut request = client.request(method.clone(), url.clone()).headers(all);
+            if let Some(body) = body {
+                request = request.body(body);
             }
+            let answer = request.send().await.map_err(|error| classify(&error, limit))?;
+            let (head, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
+            let until = head.extensions.get::<reqwest::tls::TlsInfo>().and_then(certificate_until);
+            Ok((head.status, head.headers, until, Body::Shared(body)))
         };
+        let sent = tokio::time::timeout(left, sent).await.unwrap_or(Err(maybe(Cause::TimedOut(limit))));
+        let (status, headers, certificate_until, body) =
+            sent.inspect_err(|failure| line.keep(Kind::End, &failure.cause.to_string(), ""))?;
         let took = begun.elapsed();
-        let status = response.status();
         let server = ServerTraits {
-            express: response
-                .headers()
-                .get("x-powered-by")
-                .is_some_and(|value| value.as_bytes() == b"Express"),
-            certificate_until: response
-                .extensions()
-                .get::<reqwest::tls::TlsInfo>()
-                .and_then(certificate_until),
-            software: software(response.headers()),
+            express: headers.get("x-powered-by").is_some_and(|value| value.as_bytes() == b"Express"),
+            certificate_until,
+            software: software(&headers),
         };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             access.refused(url);
-            let challenge = response.headers().get(WWW_AUTHENTICATE).map(header_text);
+            let challenge = headers.get(WWW_AUTHENTICATE).map(header_text);
             let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
-            line.keep(Kind::Response, &head, &shown(response.headers(), &[], ""));
+            line.keep(Kind::Response, &head, &shown(&headers, &[], ""));
             return Err(maybe(Cause::Login {
                 status: status.as_u16(),
                 challenge: challenge.map(|text| Untrusted::from(&*self.redactor.redact(&text))),
                 had_credentials: !names.is_empty(),
             }));
         }
-        Ok(Answer { response, took, server, status })
+        Ok(Answer { url: url.clone(), took, server, status, headers, body })
     }
 
     /// Cards do not decide that this machine calls the local link or a metadata service.
@@ -259,21 +270,24 @@ impl Net {
         left: Duration,
         limit: Duration,
     ) -> Result<String, Failure> {
-        let Answer { mut response, took, status, .. } = answer;
+        let Answer { mut body, took, status, headers, .. } = answer;
         let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
-        let headers = shown(response.headers(), &[], "");
-        if response.content_length().is_some_and(|length| length > BODY as u64) {
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let headers = shown(&headers, &[], "");
+        if length.is_some_and(|length| length > BODY as u64) {
             line.keep(Kind::Response, &head, &headers);
             return Err(maybe(Cause::Limit(Limit::Body)));
         }
         let mut bytes = Vec::new();
         let read = async {
-            while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error, limit).cause)? {
-                if bytes.len() + chunk.len() > BODY {
+            let mut take = |piece: &[u8]| {
+                if bytes.len() + piece.len() > BODY {
                     return Err(Cause::Limit(Limit::Body));
                 }
-                bytes.extend_from_slice(&chunk);
-            }
+                bytes.extend_from_slice(piece);
+                Ok(())
+            };
+            while body.read(&mut take).await? {}
             Ok(())
         };
         let read = tokio::time::timeout(left, read).await.unwrap_or(Err(Cause::TimedOut(limit)));
@@ -349,13 +363,15 @@ impl Net {
             headers.insert(IF_NONE_MATCH, value);
         }
         let begun = Instant::now();
-        let answer = self.exchange(access, line, Method::GET, url.clone(), headers, None, left).await?;
+        let answer = self
+            .exchange(access, line, Method::GET, url.clone(), headers, None, Wants::Document, left)
+            .await?;
         let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
             return Ok(CardAnswer { card: None, text: None, took, server });
         }
-        let etag = answer.response.headers().get(ETAG).map(header_text).map(Untrusted::from);
+        let etag = answer.headers.get(ETAG).map(header_text).map(Untrusted::from);
         let left = left.saturating_sub(begun.elapsed());
         let text = self.body(answer, line, left, limit).await?;
         if !status.is_success() {
@@ -382,7 +398,9 @@ impl Net {
         let begun = Instant::now();
         let url = interface_url(url)?;
         let headers = rpc_headers(headers, "application/json");
-        let answer = self.exchange(access, line, Method::POST, url, headers, Some(body), limit).await?;
+        let wants = Wants::Document;
+        let answer =
+            self.exchange(access, line, Method::POST, url, headers, Some(body), wants, limit).await?;
         let (took, status) = (answer.took, answer.status);
         // The body has as long again as the answer had.
         let left = (limit * 2).saturating_sub(begun.elapsed());
@@ -408,13 +426,15 @@ impl Net {
     ) -> Result<(Opened, Duration, ServerTraits), Failure> {
         let url = interface_url(url)?;
         let headers = rpc_headers(headers, "text/event-stream, application/json");
-        let answer = self.exchange(access, line, Method::POST, url, headers, Some(body), limit).await?;
+        let wants = Wants::Stream;
+        let answer =
+            self.exchange(access, line, Method::POST, url, headers, Some(body), wants, limit).await?;
         let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
-        let kind = answer.response.headers().get(CONTENT_TYPE).map(header_text).unwrap_or_default();
+        let kind = answer.headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
         if status.is_success() && kind.to_ascii_lowercase().starts_with("text/event-stream") {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
-            line.keep(Kind::Response, &head, &shown(answer.response.headers(), &[], ""));
-            let reader = EventReader::new(answer.response, self.redactor.clone(), line.clone());
+            line.keep(Kind::Response, &head, &shown(&answer.headers, &[], ""));
+            let reader = EventReader::new(answer.body, self.redactor.clone(), line.clone());
             return Ok((Opened::Stream(reader), took, server));
         }
         let text = self.body(answer, line, limit, limit).await?;
@@ -512,7 +532,7 @@ fn certificate_until(tls: &reqwest::tls::TlsInfo) -> Option<At> {
 fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
     let fault = |why: String| Cause::Credential(Untrusted::from(why));
     let mut builder = reqwest::Client::builder()
-        .user_agent(concat!("quarterdeck/", env!("CARGO_PKG_VERSION")))
+        .user_agent(AGENT)
         .connect_timeout(CONNECT.min(PROBE))
         .redirect(reqwest::redirect::Policy::none())
         .http1_max_headers(HEADERS)
@@ -520,7 +540,7 @@ fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
         .pool_idle_timeout(IDLE)
         .tls_info(true)
         .tcp_nodelay(true)
-        .tcp_keepalive(Duration::from_secs(15));
+        .tcp_keepalive(KEEPALIVE);
     match profile {
         // Without TLS no authority needs to be loaded.
         Profile::Plain => builder = builder.tls_certs_only([]),
