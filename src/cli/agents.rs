@@ -20,7 +20,7 @@ use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
 
 pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Result<ExitCode, Failure> {
-    let setup = Setup::load(global)?;
+    let setup = Setup::load(global)?.of_open_tasks();
     for url in &args.urls {
         super::session::card_url(url)?;
     }

@@ -11,7 +11,7 @@ use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
 
 pub(super) async fn run(global: &Global, args: Breaker, out: &mut Printer) -> Result<ExitCode, Failure> {
-    let setup = Setup::load(global)?;
+    let setup = Setup::load(global)?.of_open_tasks();
     let by = Untrusted::from(setup.config.operator.as_str());
     let session = Session::open(&setup, &[], &Login::default(), false).await?;
     let snapshot = session.handle.snapshot();

@@ -14,7 +14,7 @@ use crate::domain::text::Untrusted;
 
 pub(super) async fn run(global: &Global, args: Card, out: &mut Printer) -> Result<ExitCode, Failure> {
     let Card::Get { target, validate } = args;
-    let setup = Setup::load(global)?;
+    let setup = Setup::load(global)?.of_open_tasks();
     let (session, agent) = reach(&setup, &target).await?;
     let Some(card) = &agent.card else {
         let failure = agent.cause.as_deref().map_or_else(

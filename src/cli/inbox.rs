@@ -15,7 +15,7 @@ use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
 
 pub(super) async fn run(global: &Global, args: Here, out: &mut Printer) -> Result<ExitCode, Failure> {
-    let setup = Setup::load(global)?;
+    let setup = Setup::load(global)?.of_open_tasks();
     let session = Session::running(&setup).await?;
     let snapshot = match &session {
         Some(session) => session.handle.snapshot(),

@@ -17,7 +17,7 @@ use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
 
 pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Result<ExitCode, Failure> {
-    let setup = Setup::load(global)?;
+    let setup = Setup::load(global)?.of_open_tasks();
     let session = Session::running(&setup).await?;
     let snapshot: Arc<Snapshot> = match &session {
         Some(session) => session.handle.snapshot(),

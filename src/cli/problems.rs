@@ -18,6 +18,8 @@ use crate::protocol::timestamp;
 
 pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
+    // Whom problems hit is told by jobs that are over too, but not to people.
+    let setup = if out.is_json() { setup } else { setup.of_open_tasks() };
     let Problems { here: args, exit_code, act } = args;
     if let Some(act) = act {
         return on_problem(&setup, act, out).await;

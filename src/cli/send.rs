@@ -23,12 +23,15 @@ use crate::domain::message::{Content, Json, Part, Role};
 use crate::domain::snapshot::Snapshot;
 use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
 use crate::domain::text::Untrusted;
+use crate::engine::handle::wire::Tasks;
 use crate::engine::{Answer, Query, QueryError};
 
 pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
     let parts = parts(&args)?;
     let metadata = metadata(args.metadata.as_deref())?;
     let setup = Setup::load(global)?;
+    // Only a message that goes on with a task looks at one that may be over.
+    let setup = if args.task_id.is_some() { setup } else { setup.of_open_tasks() };
     if setup.read_only {
         return Err(Failure::from_refusal(&intent::Refusal::ReadOnly));
     }
@@ -169,6 +172,8 @@ impl Watching {
     /// The engine changed hands or ended: the next one is joined, or we carry on ourselves.
     async fn reopen(&mut self) -> Result<(), Failure> {
         tracing::debug!("the engine has gone; looks for the next");
+        // It may be over meanwhile.
+        self.setup.tasks = Tasks::All;
         let next = Session::open(&self.setup, &[], &self.login, false).await?;
         let old = std::mem::replace(&mut self.session, next);
         old.close(false).await;

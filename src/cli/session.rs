@@ -29,7 +29,7 @@ use crate::domain::time::At;
 use crate::engine::access::AccessBook;
 use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
-use crate::engine::handle::wire::Hello;
+use crate::engine::handle::wire::{Hello, Tasks};
 use crate::engine::notify::Webhook;
 use crate::engine::{Engine, Handle, Options};
 use crate::serve::registry::Serving;
@@ -56,9 +56,17 @@ pub struct Setup {
     pub read_only: bool,
     /// What a command needs to reach the same fleet, ` --fleet prod-eu`; empty for the usual one.
     pub flags: String,
+    /// Which tasks are asked for where an engine runs.
+    pub tasks: Tasks,
 }
 
 impl Setup {
+    /// The same for a command that looks at no task that is over.
+    #[must_use]
+    pub fn of_open_tasks(self) -> Self {
+        Self { tasks: Tasks::Open, ..self }
+    }
+
     /// Reads the configuration and chooses the fleet.
     ///
     /// # Errors
@@ -89,7 +97,8 @@ impl Setup {
             }
         };
         let flags = flags(global);
-        Ok(Self { config: Arc::new(config), name, fleet, dir, read_only: global.read_only, flags })
+        let (config, read_only) = (Arc::new(config), global.read_only);
+        Ok(Self { config, name, fleet, dir, read_only, flags, tasks: Tasks::All })
     }
 
     /// What the core needs of it.
@@ -235,7 +244,7 @@ impl Session {
     /// It cannot be understood.
     pub async fn running(setup: &Setup) -> Result<Option<Self>, Failure> {
         let Some(holder) = lock::holder(&setup.dir) else { return Ok(None) };
-        match remote::join(&holder.socket).await {
+        match remote::join(&holder.socket, setup.tasks).await {
             Ok((handle, hello)) => {
                 tracing::debug!(pid = holder.pid, lasting = holder.lasting, "joined an engine");
                 let handle = handle.acting_as(&setup.config.operator);

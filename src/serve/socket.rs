@@ -2,6 +2,7 @@
 //!
 //! The words are in `engine::handle::wire`. Only processes of the same user are heard.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,16 +11,17 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::domain::id::JobId;
+use crate::domain::id::{AttemptKey, JobId, JobKey};
 use crate::domain::intent::Intent;
+use crate::domain::job::Attempt;
 use crate::domain::problem::Subject;
 use crate::domain::slab::Key;
 use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
-use crate::engine::handle::wire::{Hello, VERSION};
+use crate::engine::handle::wire::{Hello, Tasks, VERSION};
 use crate::engine::{Handle, Query};
 use crate::protocol::json::{Object, Writer, array, string};
-use crate::store::record::{AttemptRow, ProblemRow, Record};
+use crate::store::record::{AttemptRow, ProblemRow, Record, member};
 
 /// A path longer than this does not fit into a socket's address everywhere.
 const LONGEST_PATH: usize = 100;
@@ -161,7 +163,8 @@ async fn converse(stream: UnixStream, handle: &Handle, hello: Hello, handed_over
             let Some(line) = line else { break };
             let Ok(object) = Object::parse(&line) else { continue };
             if object.flag("watch") {
-                tasks.spawn(watch_rows(handle.clone(), lines.clone()));
+                let which = member(&object, "tasks").unwrap_or_default();
+                tasks.spawn(watch_rows(handle.clone(), lines.clone(), which));
             } else if object.flag("hand_over") {
                 let answer = Writer::new().flag("handed_over", !hello.lasting).end();
                 let _the_client_has_gone = lines.send(answer).await;
@@ -269,14 +272,17 @@ fn answer(
     }
 }
 
-/// Sends every row, then what changes.
-async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>) {
+/// Sends every row of these tasks and of what is beside them, then what changes.
+async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>, which: Tasks) {
     let mut snapshots = handle.watch();
     let mut known: Option<u64> = None;
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
-        let changed =
-            known.and_then(|rev| snapshot.changes_since(rev)).unwrap_or_else(|| everything(&snapshot));
+        let changed = match (known.and_then(|rev| snapshot.changes_since(rev)), which) {
+            (None, _) => everything(&snapshot, which),
+            (Some(changed), Tasks::All) => changed,
+            (Some(changed), Tasks::Open) => whole_jobs(&snapshot, &changed),
+        };
         for rows in changed.chunks(ROWS) {
             let line = Writer::new().raw("rows", &rows_of(&snapshot, rows)).end();
             if lines.send(line).await.is_err() {
@@ -302,13 +308,34 @@ async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>) {
     }
 }
 
-fn everything(snapshot: &Snapshot) -> Vec<Changed> {
+fn everything(snapshot: &Snapshot, which: Tasks) -> Vec<Changed> {
     let agents = snapshot.agents.iter().map(|(key, _)| Changed::Agent(key));
-    let jobs = snapshot.jobs.iter().map(|(key, _)| Changed::Job(key));
-    let attempts = snapshot.attempts.iter().map(|(key, _)| Changed::Attempt(key));
+    let open = |key: &AttemptKey| snapshot.attempts.get(*key).is_some_and(Attempt::wants_attention);
+    let jobs = snapshot.jobs.iter().filter(|(_, job)| which == Tasks::All || job.attempts.iter().any(open));
+    let jobs: Vec<JobKey> = jobs.map(|(key, _)| key).collect();
+    let attempts = jobs.iter().filter_map(|key| snapshot.jobs.get(*key)).flat_map(|job| &job.attempts);
+    let attempts = attempts.map(|key| Changed::Attempt(*key));
     let problems = snapshot.problems.iter().map(|(key, _)| Changed::Problem(key));
     let sources = snapshot.sources.iter().map(|(key, _)| Changed::Source(key));
+    let jobs = jobs.iter().map(|key| Changed::Job(*key));
     agents.chain(jobs).chain(attempts).chain(sources).chain(problems).collect()
+}
+
+/// Whoever does not know a job is told all of it once a part of it changes.
+fn whole_jobs(snapshot: &Snapshot, changed: &[Changed]) -> Vec<Changed> {
+    let mut whole: BTreeSet<Changed> = changed.iter().copied().collect();
+    for changed in changed {
+        let job = match *changed {
+            Changed::Attempt(key) => snapshot.attempts.get(key).map(|attempt| attempt.job),
+            Changed::Job(key) | Changed::Story(key) => Some(key),
+            Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) => None,
+        };
+        if let Some((key, job)) = job.and_then(|key| Some((key, snapshot.jobs.get(key)?))) {
+            whole.insert(Changed::Job(key));
+            whole.extend(job.attempts.iter().map(|key| Changed::Attempt(*key)));
+        }
+    }
+    whole.into_iter().collect()
 }
 
 fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {

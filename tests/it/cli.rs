@@ -275,6 +275,28 @@ async fn one_engine_serves_all_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_a_card_names_is_offered_added_for_good_and_removed() {
+    let stranger = "http://127.0.0.1:9";
+    let mut known = part("steady", Behaviour::Steady);
+    known.peers = vec![stranger.to_owned()];
+    let desk = Desk::new(vec![known]);
+    let offered = desk.json(&["agents", "--candidates"]).await;
+    let candidate = &offered["candidates"][0];
+    assert_eq!((&candidate["url"], &candidate["namedBy"]), (&json!(stranger), &json!(["steady"])));
+    let urls = async |args: &[&str]| -> Vec<String> {
+        let agents = desk.json(&[&["agents", "--timeout", "500ms"], args].concat()).await;
+        let rows = agents["agents"].as_array().unwrap().iter();
+        rows.map(|row| row["url"].as_str().unwrap().trim_end_matches('/').to_owned()).collect()
+    };
+    assert!(!urls(&[]).await.contains(&stranger.to_owned()), "nobody is added by itself");
+    assert!(urls(&["--add", stranger]).await.contains(&stranger.to_owned()));
+    assert!(urls(&[]).await.contains(&stranger.to_owned()), "it stays");
+    assert!(!urls(&["--remove", stranger]).await.contains(&stranger.to_owned()));
+    assert_eq!(desk.error(&["agents", "--remove", stranger]).await, (2, "A2ACLI_ERR_USAGE".into()));
+    assert_eq!(desk.error(&["agents", "--add", "http://me:word@host/"]).await.0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_card_is_shown_and_validated() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
     let card = desk.json(&["card", "get", "-a", "steady", "--validate"]).await;

@@ -8,6 +8,10 @@ use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::message::Part;
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::task::{CancelMark, TaskState, Verdict};
+use quarterdeck::engine::Handle;
+use quarterdeck::engine::handle::remote::join;
+use quarterdeck::engine::handle::wire::{Hello, Tasks};
+use quarterdeck::serve::socket::listen;
 
 use crate::support::{
     agent_of, attempt_of, engine, engine_with, fleet, old_part, part, rules, send, task_of, until,
@@ -344,10 +348,8 @@ async fn what_somebody_does_from_a_joined_console_is_told_as_theirs() {
     let fleet = fleet(vec![part("silent", Behaviour::Silent)]);
     let engine = engine_with(&fleet, None, rules());
     let dir = tempfile::tempdir().unwrap();
-    let hello = quarterdeck::engine::handle::wire::Hello::default();
-    let listening =
-        quarterdeck::serve::socket::listen(&dir.path().join("own"), engine.handle(), hello).unwrap();
-    let (joined, _) = quarterdeck::engine::handle::remote::join(listening.path()).await.unwrap();
+    let listening = listen(&dir.path().join("own"), engine.handle(), Hello::default()).unwrap();
+    let (joined, _) = join(listening.path(), Tasks::All).await.unwrap();
     let long = "x".repeat(500);
     let mut attempts = Vec::new();
     for _ in 0..3 {
@@ -374,5 +376,38 @@ async fn what_somebody_does_from_a_joined_console_is_told_as_theirs() {
     });
     let operator = rules().operator.to_string();
     assert_eq!(acted.collect::<Vec<_>>(), ["mia␛[2J".to_owned(), "x".repeat(64), operator]);
+    engine.stop().await;
+}
+
+/// A command that looks at no task that is over is not sent a hundred thousand of them; what changes it sees whole.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_open_tasks_gets_those_and_what_changes() {
+    let fleet = fleet(vec![part("steady", Behaviour::Steady), part("silent", Behaviour::Silent)]);
+    let engine = engine_with(&fleet, None, rules());
+    let own = engine.handle();
+    let dir = tempfile::tempdir().unwrap();
+    let listening = listen(&dir.path().join("own"), own.clone(), Hello::default()).unwrap();
+    let (_, over) = send(&own, "steady", "work").await;
+    let (_, open) = send(&own, "silent", "work").await;
+    until(&own, "one over, one open", |snapshot| {
+        let known = task_of(snapshot, open).is_some();
+        (known && task_of(snapshot, over)?.state == TaskState::Completed).then_some(())
+    })
+    .await;
+    let (all, _) = join(listening.path(), Tasks::All).await.unwrap();
+    let (few, _) = join(listening.path(), Tasks::Open).await.unwrap();
+    let known = |handle: &Handle| {
+        let snapshot = handle.snapshot();
+        [over, open].map(|id| snapshot.attempts.iter().any(|(_, row)| row.id == id))
+    };
+    assert_eq!((known(&all), known(&few)), ([true, true], [false, true]));
+    assert_eq!((all.snapshot().agents.len(), few.snapshot().agents.len()), (2, 2));
+    let (job, new) = send(&few, "steady", "more").await;
+    until(&few, "the end of what was sent", |snapshot| {
+        let row = snapshot.attempts.iter().find(|(_, row)| row.id == new)?.1;
+        let whole = snapshot.job_of(row)?.id == job;
+        (whole && task_of(snapshot, new)?.state == TaskState::Completed).then_some(())
+    })
+    .await;
     engine.stop().await;
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::wire::{Hello, VERSION};
+use super::wire::{Hello, Tasks, VERSION};
 use super::{Answer, Follow, Handle, QueryError, Request};
 use crate::domain::discovery::SourceRow;
 use crate::domain::fact::Fact;
@@ -55,13 +55,14 @@ impl std::fmt::Display for JoinError {
 ///
 /// # Errors
 /// Nobody listens, or it cannot be understood.
-pub async fn join(socket: &Path) -> Result<(Handle, Hello), JoinError> {
+pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinError> {
     let stream = UnixStream::connect(socket).await.map_err(|_| JoinError::Absent)?;
     let strange = |why: &str| JoinError::Strange(why.to_owned());
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
-    let greeting = format!("{greeting}\n{{\"watch\":true}}\n");
+    let watch = Writer::new().flag("watch", true).raw("tasks", &tasks.put()).end();
+    let greeting = format!("{greeting}\n{watch}\n");
     write.write_all(greeting.as_bytes()).await.map_err(|error| strange(&error.to_string()))?;
     let line = tokio::time::timeout(HELLO, lines.next_line())
         .await

@@ -33,7 +33,18 @@ use crate::store::record::{Record, member, put_member, record, words};
 /// The version of these words. Another one is refused in the hello.
 pub const VERSION: u32 = 1;
 
+/// Which tasks somebody who joins wants to know of: a fleet may have had a hundred thousand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Tasks {
+    /// Every one that is known.
+    #[default]
+    All,
+    /// Those that are live, in doubt or wait for a person, and whatever changes from then on.
+    Open,
+}
+
 words! {
+    Tasks { All = "all", Open = "open" }
     Kind { Request = "request", Response = "response", Event = "event", End = "end" }
 }
 
