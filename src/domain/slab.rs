@@ -140,9 +140,11 @@ impl<K: Key, T: Clone> Slab<K, T> {
     pub fn set(&mut self, key: K, row: Option<T>) {
         let index = key.index() as usize;
         while self.chunks() <= index / CHUNK {
-            self.push_chunk(Vec::with_capacity(CHUNK));
+            // A mirror of few rows has many chunks of none.
+            self.push_chunk(Vec::new());
         }
         let Some(chunk) = self.chunk_mut(index / CHUNK) else { return };
+        chunk.reserve_exact(CHUNK - chunk.len());
         while chunk.len() <= index % CHUNK {
             chunk.push(None);
         }

@@ -210,8 +210,11 @@ impl Net {
         );
         let begun = Instant::now();
         let sent = async {
-            if wants == Wants::Stream && self.plain.reaches(url) {
-                let answer = self.plain.send(method, url, &all, &body.unwrap_or_default(), limit).await?;
+            if wants == Wants::Stream
+                && let Some(uri) = self.plain.reaches(url)
+            {
+                let body = body.unwrap_or_default();
+                let answer = self.plain.send(uri, method, url, &all, &body, limit).await?;
                 return Ok((answer.status, answer.headers, None, Body::Own(answer.body)));
             }
             let client = self.client(access, url).map_err(unsent)?;

@@ -2,7 +2,6 @@
 //!
 //! The words are in `engine::handle::wire`. Only processes of the same user are heard.
 
-use std::collections::BTreeSet;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,9 +10,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, BufWriter};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, mpsc, watch};
 
-use crate::domain::id::{AttemptKey, JobId, JobKey};
+use super::told::Told;
+use crate::domain::id::JobId;
 use crate::domain::intent::Intent;
-use crate::domain::job::Attempt;
 use crate::domain::problem::Subject;
 use crate::domain::slab::Key;
 use crate::domain::snapshot::Snapshot;
@@ -276,13 +275,10 @@ fn answer(
 async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>, which: Tasks) {
     let mut snapshots = handle.watch();
     let mut known: Option<u64> = None;
+    let mut told = Told::new(which);
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
-        let changed = match (known.and_then(|rev| snapshot.changes_since(rev)), which) {
-            (None, _) => everything(&snapshot, which),
-            (Some(changed), Tasks::All) => changed,
-            (Some(changed), Tasks::Open) => whole_jobs(&snapshot, &changed),
-        };
+        let changed = told.news(&snapshot, known.and_then(|rev| snapshot.changes_since(rev)));
         for rows in changed.chunks(ROWS) {
             let line = Writer::new().raw("rows", &rows_of(&snapshot, rows)).end();
             if lines.send(line).await.is_err() {
@@ -306,36 +302,6 @@ async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>, which: Tasks) {
             return;
         }
     }
-}
-
-fn everything(snapshot: &Snapshot, which: Tasks) -> Vec<Changed> {
-    let agents = snapshot.agents.iter().map(|(key, _)| Changed::Agent(key));
-    let open = |key: &AttemptKey| snapshot.attempts.get(*key).is_some_and(Attempt::wants_attention);
-    let jobs = snapshot.jobs.iter().filter(|(_, job)| which == Tasks::All || job.attempts.iter().any(open));
-    let jobs: Vec<JobKey> = jobs.map(|(key, _)| key).collect();
-    let attempts = jobs.iter().filter_map(|key| snapshot.jobs.get(*key)).flat_map(|job| &job.attempts);
-    let attempts = attempts.map(|key| Changed::Attempt(*key));
-    let problems = snapshot.problems.iter().map(|(key, _)| Changed::Problem(key));
-    let sources = snapshot.sources.iter().map(|(key, _)| Changed::Source(key));
-    let jobs = jobs.iter().map(|key| Changed::Job(*key));
-    agents.chain(jobs).chain(attempts).chain(sources).chain(problems).collect()
-}
-
-/// Whoever does not know a job is told all of it once a part of it changes.
-fn whole_jobs(snapshot: &Snapshot, changed: &[Changed]) -> Vec<Changed> {
-    let mut whole: BTreeSet<Changed> = changed.iter().copied().collect();
-    for changed in changed {
-        let job = match *changed {
-            Changed::Attempt(key) => snapshot.attempts.get(key).map(|attempt| attempt.job),
-            Changed::Job(key) | Changed::Story(key) => Some(key),
-            Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) => None,
-        };
-        if let Some((key, job)) = job.and_then(|key| Some((key, snapshot.jobs.get(key)?))) {
-            whole.insert(Changed::Job(key));
-            whole.extend(job.attempts.iter().map(|key| Changed::Attempt(*key)));
-        }
-    }
-    whole.into_iter().collect()
 }
 
 fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {

@@ -7,11 +7,13 @@ use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::message::Part;
 use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::state::Changed;
 use quarterdeck::domain::task::{CancelMark, TaskState, Verdict};
 use quarterdeck::engine::Handle;
 use quarterdeck::engine::handle::remote::join;
 use quarterdeck::engine::handle::wire::{Hello, Tasks};
 use quarterdeck::serve::socket::listen;
+use quarterdeck::serve::told::Told;
 
 use crate::support::{
     agent_of, attempt_of, engine, engine_with, fleet, old_part, part, rules, send, task_of, until,
@@ -402,6 +404,15 @@ async fn who_asks_for_open_tasks_gets_those_and_what_changes() {
     };
     assert_eq!((known(&all), known(&few)), ([true, true], [false, true]));
     assert_eq!((all.snapshot().agents.len(), few.snapshot().agents.len()), (2, 2));
+    // A client that was slow is told everything anew: what it has may be over meanwhile.
+    let mut told = Told::new(Tasks::Open);
+    let key = own.snapshot().attempts.iter().find(|(_, row)| row.id == open).unwrap().0;
+    assert!(told.news(&own.snapshot(), None).contains(&Changed::Attempt(key)));
+    own.submit(Intent::Cancel { attempt: open, why: None }).await.unwrap();
+    until(&own, "the end", |snapshot| task_of(snapshot, open)?.state.is_terminal().then_some(())).await;
+    assert!(told.news(&own.snapshot(), None).contains(&Changed::Attempt(key)));
+    let news = told.news(&own.snapshot(), Some(vec![Changed::Attempt(key)]));
+    assert_eq!(news, [Changed::Attempt(key)], "of what it has, what changed");
     let (job, new) = send(&few, "steady", "more").await;
     until(&few, "the end of what was sent", |snapshot| {
         let row = snapshot.attempts.iter().find(|(_, row)| row.id == new)?.1;
