@@ -33,10 +33,17 @@ struct Served {
     /// What `GetTask` says instead, if the agent lies.
     claims: Option<TaskState>,
     watchers: Vec<mpsc::Sender<Frame>>,
-    /// Follow-up messages wait here for the script.
+    /// As long as its script may listen: a hundred thousand that have ended take no room for it.
+    mouth: Option<Mouth>,
+    order: u64,
+}
+
+/// What a script of a task is told through.
+#[derive(Debug)]
+struct Mouth {
+    /// Follow-up messages wait here.
     inbox: mpsc::Sender<Message>,
     cancel: tokio::sync::watch::Sender<bool>,
-    order: u64,
 }
 
 /// What a script of a task needs to hear.
@@ -110,8 +117,8 @@ impl Tasks {
         shelf.drop_old();
         let order = shelf.made;
         shelf.by_message.insert(message.id.clone(), id.clone());
-        let served =
-            Served { report: report.clone(), claims: None, watchers: Vec::new(), inbox, cancel, order };
+        let mouth = Some(Mouth { inbox, cancel });
+        let served = Served { report: report.clone(), claims: None, watchers: Vec::new(), mouth, order };
         shelf.tasks.insert(id.raw().to_owned(), served);
         (report, Ears { inbox: messages, cancelled })
     }
@@ -176,13 +183,13 @@ impl Tasks {
         let mut shelf = self.shelf();
         let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return false };
         served.report.history.push(message.clone());
-        served.inbox.try_send(message).is_ok()
+        served.mouth.as_ref().is_some_and(|mouth| mouth.inbox.try_send(message).is_ok())
     }
 
     /// Asks the script of a task to stop.
     pub fn ask_to_cancel(&self, id: &TaskId) {
-        if let Some(served) = self.shelf().tasks.get(&*id.raw()) {
-            served.cancel.send_replace(true);
+        if let Some(mouth) = self.shelf().tasks.get(&*id.raw()).and_then(|served| served.mouth.as_ref()) {
+            mouth.cancel.send_replace(true);
         }
     }
 
@@ -206,6 +213,9 @@ impl Tasks {
         if state.is_terminal() || state.is_interrupted() {
             served.send(&Frame::End);
             served.watchers.clear();
+        }
+        if state.is_terminal() {
+            served.mouth = None;
         }
     }
 
