@@ -26,6 +26,7 @@ const FACTS: usize = 20_000;
 /// Keeps a note.
 pub(super) async fn note(global: &Global, args: Note, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
+    // Only a note on an attempt looks at tasks, which may be over.
     let setup =
         if args.on.as_ref().is_none_or(|on| on.starts_with("p-")) { setup.of_open_tasks() } else { setup };
     let by = Untrusted::from(setup.config.operator.as_str());

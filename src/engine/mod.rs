@@ -28,7 +28,7 @@ const CREDITS: usize = 64;
 const FOLLOW: usize = 4096;
 /// News of sources of agents that wait for the loop. Full: the source waits.
 const NEWS: usize = 16;
-/// Cards, reads and listings under way at once.
+/// Cards and reads under way at once.
 const READS: usize = 512;
 /// Listings under way at once, until the loop has taken what they told: a page holds a hundred tasks.
 const LISTS: usize = 64;

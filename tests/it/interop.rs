@@ -55,9 +55,7 @@ impl Agents {
     fn url(&self, at: usize) -> String {
         format!("http://127.0.0.1:{}", usize::from(self.base) + at + 1)
     }
-}
 
-impl Agents {
     fn stop(&self) {
         let _they_may_have_ended = Blocking::new("bash").arg(self.dir.join("down")).output();
     }
