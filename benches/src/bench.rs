@@ -11,6 +11,7 @@ mod measure;
 mod memory;
 mod pty;
 mod screen;
+mod secure;
 mod start;
 mod told;
 
@@ -33,11 +34,12 @@ fn main() -> ExitCode {
         ["crowd-fleet", agents, past, round] => crowd_fleet(agents, past, round),
         ["p6"] => idle::run(),
         // Parts that a row runs in processes of their own.
-        ["memory-streams", port, count] => {
-            count.parse().map_err(Into::into).and_then(|count| memory::streams(port, count))
+        ["memory-streams", origin, ca, count] => {
+            count.parse().map_err(Into::into).and_then(|count| memory::streams(origin, ca, count))
         }
         ["memory-tasks", count] => count.parse().map_err(Into::into).and_then(memory::tasks),
         ["frames-server"] => frames::serve(),
+        ["secure-server", ca] => secure::serve(ca.as_ref()),
         ["ingest-ours", port] => ingest::ours(port, Length::Long, false),
         ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),

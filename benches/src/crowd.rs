@@ -131,11 +131,11 @@ fn probes(program: &Path, holes: usize) -> Result<f64, Fault> {
     let words = ["--config", &config, "--data-dir", &data];
     let _serve = Part(Command::new(program).arg("serve").args(words).spawn()?);
     std::thread::sleep(WATCHED);
-    let told = Command::new(program).args(["metrics", "-o", "json", "--window", "5m"]).args(words).output()?;
+    let told =
+        Command::new(program).args(["metrics", "-o", "json", "--window", "5m"]).args(words).output()?;
     let told: Value = serde_json::from_slice(&told.stdout)?;
     let rows = told["metrics"].as_array().ok_or("no metrics are told")?;
-    let mut answers: Vec<f64> =
-        rows.iter().filter_map(|row| row["now"]["answer"]["p99"].as_f64()).collect();
+    let mut answers: Vec<f64> = rows.iter().filter_map(|row| row["now"]["answer"]["p99"].as_f64()).collect();
     answers.sort_by(f64::total_cmp);
     answers.truncate(well);
     Ok(median(answers))

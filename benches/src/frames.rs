@@ -68,7 +68,8 @@ impl Agents {
         loop {
             let Some((path, body)) = request(&mut stream, &mut bytes).await? else { return Ok(()) };
             if body.is_empty() {
-                self.card(&mut stream, &path).await?;
+                let card = card(&path, &format!("http://127.0.0.1:{}", self.port));
+                document(&mut stream, &card).await?;
                 continue;
             }
             let body: Value = serde_json::from_slice(&body)?;
@@ -94,25 +95,6 @@ impl Agents {
                 }
             }
         }
-    }
-
-    async fn card(&self, stream: &mut TcpStream, path: &str) -> Result<(), Fault> {
-        let agent = path.split("/.well-known").next().unwrap_or_default();
-        let card = json!({
-            "name": format!("writer {agent}"),
-            "description": "writes as fast as it is read",
-            "version": "1",
-            "supportedInterfaces": [{
-                "url": format!("http://127.0.0.1:{}{agent}", self.port),
-                "protocolBinding": "JSONRPC",
-                "protocolVersion": "1.0",
-            }],
-            "capabilities": {"streaming": true},
-            "defaultInputModes": ["text/plain"],
-            "defaultOutputModes": ["text/plain"],
-            "skills": [],
-        });
-        document(stream, &card.to_string()).await
     }
 
     async fn stream(&self, stream: &mut TcpStream, id: &str, blocks: usize) -> Result<(), Fault> {
@@ -201,19 +183,39 @@ async fn document(stream: &mut TcpStream, text: &str) -> Result<(), Fault> {
     Ok(stream.write_all(answer.as_bytes()).await?)
 }
 
-fn task_id(number: u64) -> String {
+/// The card that is asked for at `path`.
+pub fn card(path: &str, origin: &str) -> String {
+    let agent = path.split("/.well-known").next().unwrap_or_default();
+    let card = json!({
+        "name": format!("writer {agent}"),
+        "description": "writes as fast as it is read",
+        "version": "1",
+        "supportedInterfaces": [{
+            "url": format!("{origin}{agent}"),
+            "protocolBinding": "JSONRPC",
+            "protocolVersion": "1.0",
+        }],
+        "capabilities": {"streaming": true},
+        "defaultInputModes": ["text/plain"],
+        "defaultOutputModes": ["text/plain"],
+        "skills": [],
+    });
+    card.to_string()
+}
+
+pub fn task_id(number: u64) -> String {
     format!("7d1a10e4-4000-467f-a8d0-{number:012x}")
 }
 
 const CONTEXT: &str = "8f14e45f-ceea-467f-a8d0-3c2e5b7d1a10";
 
-fn task_json(id: &str, state: &str) -> String {
+pub fn task_json(id: &str, state: &str) -> String {
     format!(
         r#"{{"id":"{id}","contextId":"{CONTEXT}","status":{{"state":"{state}","timestamp":"2026-11-22T08:24:08.000Z"}}}}"#
     )
 }
 
-fn envelope(id: &str, kind: &str, value: &str) -> String {
+pub fn envelope(id: &str, kind: &str, value: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"{kind}":{value}}}"#)
 }
 

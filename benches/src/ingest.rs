@@ -174,7 +174,7 @@ pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> 
             dir: Some(dir.path().join("data")),
             power_loss_safe: false,
             rules: Rules::default(),
-            specs: (0..AGENTS).map(|agent| spec(port, length, agent)).collect(),
+            specs: (0..AGENTS).map(|agent| spec(&loopback(port), length, agent)).collect(),
             sources: Vec::new(),
             webhook: None,
             access: AccessBook::default(),
@@ -235,10 +235,15 @@ pub(crate) fn scratch() -> std::path::PathBuf {
         .unwrap_or_else(std::env::temp_dir)
 }
 
-pub(crate) fn spec(port: &str, length: Length, agent: usize) -> AgentSpec {
+/// Where the agents of `frames` are.
+pub(crate) fn loopback(port: &str) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
+pub(crate) fn spec(origin: &str, length: Length, agent: usize) -> AgentSpec {
     AgentSpec {
         name: None,
-        url: format!("http://127.0.0.1:{port}{}/{agent}", length.prefix()).into(),
+        url: format!("{origin}{}/{agent}", length.prefix()).into(),
         source: Source::Config,
         dialect: None,
         resubscribe: None,

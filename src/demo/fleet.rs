@@ -15,6 +15,7 @@ use super::server;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::id::MessageId;
 use crate::domain::message::{Hints, Message, Part, Role};
+use crate::net::Wants;
 use crate::net::clock::Clock;
 use crate::net::tap::Tap;
 use crate::net::{Access, Net, Redactor};
@@ -249,8 +250,8 @@ async fn carry(
             let access = Access::open(&url);
             let line = net.tap().line(crate::domain::id::AgentKey(0), 0);
             let to = format!("{url}/").into();
-            if let Err(failure) = net.call(&access, &line, &to, codec.headers(), body, crate::net::SEND).await
-            {
+            let asked = net.call(&access, &line, &to, codec.headers(), body, Wants::Answer, crate::net::SEND);
+            if let Err(failure) = asked.await {
                 tracing::debug!(cause = %failure.cause, "an errand failed");
             }
         });

@@ -3,6 +3,7 @@
 //! Thousands of streams are read at once, so an exchange, which is large, is boxed as long as it takes, and what
 //! goes on behind it stays small.
 
+use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
 use super::lanes::Lane;
-use super::watch;
+use super::watch::Watch;
 use crate::domain::card::Interface;
 use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::effect::{Effect, Order};
@@ -21,7 +22,7 @@ use crate::domain::message::Message;
 use crate::domain::task::TaskReport;
 use crate::failpoint;
 use crate::net::tap::Line;
-use crate::net::{self, Access, Net, Opened};
+use crate::net::{self, Access, Net, Opened, Wants};
 use crate::protocol::{self, Reply, Request};
 
 /// What an effect needs to be carried out.
@@ -39,23 +40,37 @@ pub(super) struct Tools {
 }
 
 /// Carries an order out and tells the loop.
-pub(super) async fn carry_out(tools: Tools, effect: Effect) {
+pub(super) fn carry_out(tools: Tools, effect: Effect) -> impl Future<Output = ()> + Send {
     let call = effect.call;
     let lane = tools.lane.clone();
-    let ran = AssertUnwindSafe(run(tools, effect)).catch_unwind().await;
-    if let Err(panic) = ran {
-        let words = panic
-            .downcast_ref::<&str>()
-            .map(ToString::to_string)
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_default();
-        tracing::error!(call = call.0, %words, "a call panicked");
-        let cause = Cause::Malformed(format!("the console failed while reading it: {words}").into());
-        lane.send(call, Outcome::Failed(Failure { sent: Sent::Maybe, cause })).await;
+    let asked = Box::pin(run(tools, effect));
+    async move {
+        // What asking took is given back before a stream is watched.
+        let done = async move {
+            if let Some(mut watch) = asked.await {
+                watch.read().await;
+            }
+        };
+        if let Err(panic) = AssertUnwindSafe(done).catch_unwind().await {
+            Box::pin(failed(lane, call, panic)).await;
+        }
     }
 }
 
-async fn run(tools: Tools, effect: Effect) {
+/// Tells that a call panicked.
+async fn failed(lane: Lane, call: CallId, panic: Box<dyn Any + Send>) {
+    let words = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(call = call.0, %words, "a call panicked");
+    let cause = Cause::Malformed(format!("the console failed while reading it: {words}").into());
+    lane.send(call, Outcome::Failed(Failure { sent: Sent::Maybe, cause })).await;
+}
+
+/// Carries an order out, up to the stream that answers it, if one does.
+async fn run(tools: Tools, effect: Effect) -> Option<Box<Watch>> {
     let Effect { call, agent, what } = effect;
     let line = tools.net.tap().line(agent, call.0);
     match what {
@@ -90,14 +105,15 @@ async fn run(tools: Tools, effect: Effect) {
             tools.lane.send(call, outcome).await;
         }
         Order::Subscribe { interface, task, .. } => {
-            stream(&tools, &line, call, &interface, &Request::Subscribe(&task)).await;
+            return stream(&tools, &line, call, &interface, &Request::Subscribe(&task)).await;
         }
         Order::Send { interface, message, stream, .. } => {
-            send(&tools, &line, call, &interface, &message, stream).await;
+            return send(&tools, &line, call, &interface, &message, stream).await;
         }
         // Closing is done by the loop, which holds the tasks.
         Order::Close { .. } => {}
     }
+    None
 }
 
 async fn send(
@@ -107,17 +123,17 @@ async fn send(
     interface: &Interface,
     message: &Message,
     streams: bool,
-) {
+) -> Option<Box<Watch>> {
     failpoint::reach("before-write");
     let request = Request::Send { message, stream: streams };
     if streams {
-        stream(tools, line, call, interface, &request).await;
-    } else {
-        let outcome = ask(tools, line, call, interface, &request, net::SEND).await;
-        failpoint::reach("after-write");
-        failpoint::reach("before-answer");
-        tools.lane.send(call, outcome).await;
+        return stream(tools, line, call, interface, &request).await;
     }
+    let outcome = ask(tools, line, call, interface, &request, net::SEND).await;
+    failpoint::reach("after-write");
+    failpoint::reach("before-answer");
+    tools.lane.send(call, outcome).await;
+    None
 }
 
 fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String {
@@ -136,7 +152,9 @@ async fn ask(
 ) -> Outcome {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
-    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, limit);
+    // A message may be answered when the work is done.
+    let wants = if matches!(request, Request::Send { .. }) { Wants::Work } else { Wants::Answer };
+    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, wants, limit);
     let answered = Box::pin(answered).await;
     match answered {
         Ok((text, took)) => document(interface, &text, took),
@@ -155,7 +173,8 @@ pub(super) async fn read_task(
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, CallId(0), &Request::Get(task));
     let line = net.tap().line(agent, 0);
-    let (text, took) = net.call(access, &line, &interface.url, codec.headers(), body, net::READ).await?;
+    let (headers, wants) = (codec.headers(), Wants::Answer);
+    let (text, took) = net.call(access, &line, &interface.url, headers, body, wants, net::READ).await?;
     match document(interface, &text, took) {
         Outcome::Task(report, _) => Ok(*report),
         Outcome::Failed(failure) => Err(failure),
@@ -176,7 +195,13 @@ fn document(interface: &Interface, text: &str, took: Duration) -> Outcome {
     }
 }
 
-async fn stream(tools: &Tools, line: &Line, call: CallId, interface: &Interface, request: &Request<'_>) {
+async fn stream(
+    tools: &Tools,
+    line: &Line,
+    call: CallId,
+    interface: &Interface,
+    request: &Request<'_>,
+) -> Option<Box<Watch>> {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
     let is_send = matches!(request, Request::Send { .. });
@@ -185,39 +210,36 @@ async fn stream(tools: &Tools, line: &Line, call: CallId, interface: &Interface,
     if is_send {
         failpoint::reach("after-write");
     }
-    match opened {
+    let last = match opened {
         Ok((Opened::Stream(reader), took, server)) => {
-            if tools.lane.send(call, Outcome::Opened { took, server }).await {
-                watch::read(reader, codec, call, &tools.lane, &tools.events, is_send).await;
-            }
+            let goes_on = tools.lane.send(call, Outcome::Opened { took, server }).await;
+            let (lane, events) = (tools.lane.clone(), tools.events.clone());
+            return goes_on.then(|| Box::new(Watch::new(reader, codec, call, lane, events, is_send)));
         }
-        Ok((Opened::Document(text), took, _)) => {
-            if is_send {
-                failpoint::reach("before-answer");
-                tools.lane.send(call, document(interface, &text, took)).await;
-                return;
-            }
-            // A subscription that is answered by a document: the task as it is, and no stream.
-            match document(interface, &text, took) {
-                Outcome::Task(report, _) => {
-                    let event = crate::domain::task::StreamEvent::Task(report);
-                    tools.lane.send(call, Outcome::Events(vec![event])).await;
-                    tools.lane.send(call, Outcome::Ended(Ok(()))).await;
-                }
-                Outcome::Failed(failure) => {
-                    tools.lane.send(call, Outcome::Failed(failure)).await;
-                }
-                _ => {
-                    let cause = Cause::Malformed("a subscription was answered by something else".into());
-                    tools.lane.send(call, Outcome::Ended(Err(cause))).await;
-                }
-            }
+        Ok((Opened::Document(text), took, _)) if is_send => {
+            failpoint::reach("before-answer");
+            document(interface, &text, took)
         }
+        // A subscription that is answered by a document: the task as it is, and no stream.
+        Ok((Opened::Document(text), took, _)) => match document(interface, &text, took) {
+            Outcome::Task(report, _) => {
+                let event = crate::domain::task::StreamEvent::Task(report);
+                tools.lane.send(call, Outcome::Events(vec![event])).await;
+                Outcome::Ended(Ok(()))
+            }
+            Outcome::Failed(failure) => Outcome::Failed(failure),
+            _ => {
+                let cause = Cause::Malformed("a subscription was answered by something else".into());
+                Outcome::Ended(Err(cause))
+            }
+        },
         Err(failure) => {
             if is_send {
                 failpoint::reach("before-answer");
             }
-            tools.lane.send(call, Outcome::Failed(failure)).await;
+            Outcome::Failed(failure)
         }
-    }
+    };
+    tools.lane.send(call, last).await;
+    None
 }

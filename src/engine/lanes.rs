@@ -32,22 +32,44 @@ pub(super) struct Lane {
 impl Lane {
     /// Sends an outcome; waits for a credit of its own agent, then for room.
     /// False once the loop has ended.
-    pub async fn send(&self, call: CallId, outcome: Outcome) -> bool {
-        self.send_holding(call, outcome, None).await
+    pub fn send(&self, call: CallId, outcome: Outcome) -> impl Future<Output = bool> + Send {
+        self.send_holding(call, outcome, None)
     }
 
     /// The same; a place that the call has returns once the loop has taken what it told.
-    pub async fn send_holding(
+    pub fn send_holding(
         &self,
         call: CallId,
         outcome: Outcome,
         held: Option<OwnedSemaphorePermit>,
-    ) -> bool {
+    ) -> impl Future<Output = bool> + Send {
         let at = self.clock.now();
-        let Ok(credit) = self.credits.clone().acquire_owned().await else { return false };
-        let Ok(place) = self.sender.reserve().await else { return false };
-        place.send(Observed { at, call, outcome, _credit: credit, _place: held });
-        true
+        // Whoever need not wait, and that is nearly everybody, holds no room for it.
+        let credit = self.credits.clone().try_acquire_owned();
+        let waits = match (credit, self.sender.try_reserve()) {
+            (Ok(credit), Ok(place)) => {
+                place.send(Observed { at, call, outcome, _credit: credit, _place: held });
+                None
+            }
+            (credit, _) => Some(Box::pin(async move {
+                let credit = match credit {
+                    Ok(credit) => credit,
+                    Err(_) => match self.credits.clone().acquire_owned().await {
+                        Ok(credit) => credit,
+                        Err(_) => return false,
+                    },
+                };
+                let Ok(place) = self.sender.reserve().await else { return false };
+                place.send(Observed { at, call, outcome, _credit: credit, _place: held });
+                true
+            })),
+        };
+        async move {
+            match waits {
+                Some(waits) => waits.await,
+                None => true,
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! order; any other event goes on at once, behind them. So a thousand words a second cost the core twenty
 //! inputs.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -107,8 +108,9 @@ fn size(event: &StreamEvent) -> usize {
 }
 
 /// What a stream has told so far.
-struct Reading<'c> {
-    codec: &'c dyn Codec,
+#[derive(Debug)]
+struct Reading {
+    codec: &'static dyn Codec,
     /// The envelope of chunks of the output that was gathered last.
     shape: Shape,
     gathered: Gathered,
@@ -119,8 +121,8 @@ struct Reading<'c> {
     ended: Option<Outcome>,
 }
 
-impl<'c> Reading<'c> {
-    fn new(codec: &'c dyn Codec) -> Self {
+impl Reading {
+    fn new(codec: &'static dyn Codec) -> Self {
         Self {
             codec,
             shape: Shape::default(),
@@ -205,77 +207,95 @@ impl<'c> Reading<'c> {
     }
 }
 
-/// Reads a stream to its end.
-pub(super) async fn read(
-    mut reader: EventReader,
-    codec: &dyn Codec,
+/// A stream that is to be read.
+#[derive(Debug)]
+pub(super) struct Watch {
+    reader: EventReader,
+    reading: Reading,
     call: CallId,
-    lane: &Lane,
-    events: &AtomicU64,
+    lane: Lane,
+    /// Counts events of all streams.
+    events: Arc<AtomicU64>,
     is_send: bool,
-) {
-    let mut reading = Reading::new(codec);
-    let first_by = Instant::now() + FIRST;
-    let mut answered = false;
-    // What is gathered is due later each time; the timer is moved only when it rings too early.
-    let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
-    let end = loop {
-        let due = reading.gathered.since.map(|since| since + GATHER);
-        let wanted = due.unwrap_or(first_by);
-        let waits = due.is_some() || !answered;
-        if waits && (wanted < timer.deadline() || timer.is_elapsed()) {
-            timer.as_mut().reset(wanted);
-        }
-        let step = {
-            let mut count = 0u64;
-            let read = reader.read(|event| {
-                count += 1;
-                reading.event(&event.data);
-            });
-            let step = tokio::select! {
-                read = read => Some(read),
-                () = timer.as_mut(), if waits => None,
+}
+
+impl Watch {
+    /// Nothing of it is read yet. `is_send`: it is the answer to a message.
+    pub fn new(
+        reader: EventReader,
+        codec: &'static dyn Codec,
+        call: CallId,
+        lane: Lane,
+        events: Arc<AtomicU64>,
+        is_send: bool,
+    ) -> Self {
+        Self { reader, reading: Reading::new(codec), call, lane, events, is_send }
+    }
+
+    /// Reads it to its end.
+    pub async fn read(&mut self) {
+        let first_by = Instant::now() + FIRST;
+        let mut answered = false;
+        // What is gathered is due later each time; the timer is moved only when it rings too early.
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
+        let end = loop {
+            let due = self.reading.gathered.since.map(|since| since + GATHER);
+            let wanted = due.unwrap_or(first_by);
+            let waits = due.is_some() || !answered;
+            if waits && (wanted < timer.deadline() || timer.is_elapsed()) {
+                timer.as_mut().reset(wanted);
+            }
+            let step = {
+                let mut count = 0u64;
+                let read = self.reader.read(|event| {
+                    count += 1;
+                    self.reading.event(&event.data);
+                });
+                let step = tokio::select! {
+                    read = read => Some(read),
+                    () = timer.as_mut(), if waits => None,
+                };
+                self.events.fetch_add(count, Ordering::Relaxed);
+                step
             };
-            events.fetch_add(count, Ordering::Relaxed);
-            step
+            let ended = match step {
+                Some(Ok(true)) => None,
+                Some(Ok(false)) => Some(Ok(())),
+                Some(Err(cause)) => Some(Err(cause)),
+                None if wanted > Instant::now() => None,
+                None if due.is_some() => {
+                    self.reading.flush(false);
+                    None
+                }
+                None => Some(Err(Cause::TimedOut(FIRST))),
+            };
+            if ended.is_some() {
+                self.reading.flush(false);
+            }
+            for outcome in std::mem::take(&mut self.reading.out) {
+                if self.is_send && !answered {
+                    failpoint::reach("before-answer");
+                }
+                answered = true;
+                if !self.lane.send(self.call, outcome).await {
+                    return;
+                }
+            }
+            if let Some(outcome) = self.reading.ended.take() {
+                break outcome;
+            }
+            if let Some(ended) = ended {
+                break Outcome::Ended(ended);
+            }
         };
-        let ended = match step {
-            Some(Ok(true)) => None,
-            Some(Ok(false)) => Some(Ok(())),
-            Some(Err(cause)) => Some(Err(cause)),
-            None if wanted > Instant::now() => None,
-            None if due.is_some() => {
-                reading.flush(false);
-                None
-            }
-            None => Some(Err(Cause::TimedOut(FIRST))),
-        };
-        if ended.is_some() {
-            reading.flush(false);
-        }
-        for outcome in std::mem::take(&mut reading.out) {
-            if is_send && !answered {
-                failpoint::reach("before-answer");
-            }
-            answered = true;
-            if !lane.send(call, outcome).await {
-                return;
-            }
-        }
-        if let Some(outcome) = reading.ended.take() {
-            break outcome;
-        }
-        if let Some(ended) = ended {
-            break Outcome::Ended(ended);
-        }
-    };
-    reader.ended(&match &end {
-        Outcome::Ended(Ok(())) => "the stream ended".to_owned(),
-        Outcome::Ended(Err(cause)) => format!("the stream was cut: {cause}"),
-        Outcome::Failed(failure) => format!("the stream told an error: {}", failure.cause),
-        _ => String::new(),
-    });
-    lane.send(call, end).await;
+        self.reader.ended(&match &end {
+            Outcome::Ended(Ok(())) => "the stream ended".to_owned(),
+            Outcome::Ended(Err(cause)) => format!("the stream was cut: {cause}"),
+            Outcome::Failed(failure) => format!("the stream told an error: {}", failure.cause),
+            _ => String::new(),
+        });
+        self.lane.send(self.call, end).await;
+    }
 }
 
 #[cfg(test)]

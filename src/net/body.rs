@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 
-use super::{cause, plain};
+use super::{cause, http1, http2};
 use crate::domain::cause::Cause;
 
 /// A body that is still to be read.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// From a connection that others use too, before or after or, with HTTP/2, at the same time.
-    Shared(reqwest::Body),
-    /// From a connection of its own.
-    Own(plain::Body),
+    /// Of a document.
+    Document(reqwest::Body),
+    /// Of a stream, from a connection of its own.
+    Http1(http1::Body),
+    /// Of a stream, from a connection that other streams share.
+    Http2(http2::Body),
 }
 
 impl Body {
@@ -23,8 +25,9 @@ impl Body {
     /// The connection broke, or `take` had enough.
     pub async fn read(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), Cause>) -> Result<bool, Cause> {
         match self {
-            Self::Own(body) => body.read(take).await.map_err(cause::of_reading),
-            Self::Shared(body) => {
+            Self::Http1(body) => body.read(take).await.map_err(cause::of_reading),
+            Self::Http2(body) => body.read(take).await.map_err(cause::of_reading),
+            Self::Document(body) => {
                 let Some(frame) = body.frame().await else { return Ok(false) };
                 let frame =
                     frame.map_err(|error| cause::of_reading(cause::of_request(&error, Duration::ZERO)))?;

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use super::CONNECT;
 use super::address::{BlockedHost, UnknownHost};
 use crate::domain::cause::{Cause, Failure, Limit, Sent, TlsFault};
 use crate::domain::text::Untrusted;
@@ -21,7 +22,7 @@ pub(super) fn of_request(error: &reqwest::Error, limit: Duration) -> Cause {
         return cause;
     }
     if error.is_timeout() {
-        return Cause::TimedOut(limit);
+        return Cause::TimedOut(if error.is_connect() { limit.min(CONNECT) } else { limit });
     }
     if error.is_builder() {
         return Cause::Malformed(Untrusted::from(format!(

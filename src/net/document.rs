@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
 use super::login::{Access, parse_url};
-use super::request::{Net, Wants, header_text, status_cause};
+use super::request::{Net, Request, Wants, header_text, status_cause};
 use super::tap::{Kind, Line};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
@@ -37,11 +38,9 @@ impl Net {
         etag: Option<&Untrusted>,
         limit: Duration,
     ) -> Result<Document, Cause> {
-        let mut headers = HeaderMap::new();
-        if let Some(value) = etag.and_then(|etag| HeaderValue::from_str(etag.raw()).ok()) {
-            headers.insert(IF_NONE_MATCH, value);
-        }
-        self.ask(access, line, Method::GET, url, headers, None, limit).await
+        let etag = etag.and_then(|etag| HeaderValue::from_str(etag.raw()).ok());
+        let own = etag.map(|etag| (IF_NONE_MATCH, etag));
+        self.ask(access, line, Method::GET, url, own, Bytes::new(), limit).await
     }
 
     /// Posts a question, and gets the document that answers it.
@@ -56,9 +55,8 @@ impl Net {
         question: String,
         limit: Duration,
     ) -> Result<Document, Cause> {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        self.ask(access, line, Method::POST, url, headers, Some(question), limit).await
+        let own = Some((CONTENT_TYPE, HeaderValue::from_static("application/json")));
+        self.ask(access, line, Method::POST, url, own, question.into(), limit).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "the members of one request")]
@@ -68,19 +66,21 @@ impl Net {
         line: &Line,
         method: Method,
         url: &str,
-        mut headers: HeaderMap,
-        body: Option<String>,
+        own: Option<(HeaderName, HeaderValue)>,
+        body: Bytes,
         limit: Duration,
     ) -> Result<Document, Cause> {
         let fault = || Cause::Source(Untrusted::from(format!("{url:?} is no URL")));
         let url = parse_url(url).ok_or_else(fault)?;
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
+        let headers = || {
+            let mut headers: HeaderMap = own.clone().into_iter().collect();
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
+            headers
+        };
         let begun = Instant::now();
         let cause = |failure: Failure| failure.cause;
-        let answer = self
-            .exchange(access, line, method, url, headers, body, Wants::Document, limit)
-            .await
-            .map_err(cause)?;
+        let request = Request { method, url, headers: &headers, body, wants: Wants::Answer, limit };
+        let answer = self.exchange(access, line, request).await.map_err(cause)?;
         let url = answer.url.clone();
         let status = answer.status;
         if status == StatusCode::NOT_MODIFIED {

@@ -1,6 +1,7 @@
 //! Calls to agents: the only place with reqwest.
 //!
-//! Calls share connections; a stream over plain HTTP has one of its own (`plain`).
+//! Answers that are there come over the connections of a client; work, and streams of it, over others (`streams`), so
+//! that neither waits for the other.
 //!
 //! Every wait, size, depth, header count and redirect has a bound. Credentials go only to the origin
 //! that they were configured for. What comes back is redacted before anything else sees it.
@@ -9,19 +10,24 @@ mod address;
 mod body;
 mod cause;
 mod chunks;
+mod client;
 pub mod clock;
+mod connect;
 mod document;
+mod http1;
+mod http2;
 pub mod login;
-mod plain;
 mod redact;
 mod request;
 mod stream;
+mod streams;
 pub mod tap;
+mod trust;
 
 pub use document::Document;
 pub use login::Access;
 pub use redact::Redactor;
-pub use request::{CardAnswer, Net, Opened};
+pub use request::{CardAnswer, Net, Opened, Wants};
 pub use stream::EventReader;
 
 use std::time::Duration;
@@ -46,5 +52,7 @@ pub const SEND: Duration = Duration::from_secs(30);
 pub const BODY: usize = 64 * 1024 * 1024;
 /// Response headers are at most so many.
 pub const HEADERS: usize = 100;
+/// All of them are at most so many bytes.
+const HEAD: u32 = 256 * 1024;
 /// Redirects are followed at most so often.
 pub const REDIRECTS: usize = 5;

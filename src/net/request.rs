@@ -1,11 +1,11 @@
 //! Requests: cards, calls and streams.
 
-use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{
     ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION,
     WWW_AUTHENTICATE,
@@ -14,21 +14,21 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::{Host, Url};
 
-use super::address::{Resolver, is_blocked};
+use super::address::is_blocked;
 use super::body::Body;
-use super::cause::classify;
+use super::client::{self, Clients, Trusting};
 use super::login::{Access, parse_url};
-use super::plain::Connector;
 use super::redact::Redactor;
 use super::stream::EventReader;
+use super::streams::{Ask, Response, Streams};
 use super::tap::{Kind, Line, Tap};
-use super::{AGENT, BODY, CONNECT, HEADERS, KEEPALIVE, PROBE, REDIRECTS};
+use super::trust::{Trust, install_crypto};
+use super::{BODY, REDIRECTS};
 use crate::domain::agent::normalise_url;
 use crate::domain::card::FetchedCard;
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::input::ServerTraits;
 use crate::domain::text::Untrusted;
-use crate::domain::time::At;
 use crate::protocol;
 
 /// Where cards are, in the order tried: 0.3 and 1.0, then 0.2.
@@ -37,20 +37,10 @@ const WELL_KNOWN: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/age
 /// Calls agents. A clone shares connections.
 #[derive(Clone, Debug)]
 pub struct Net {
-    clients: Arc<Mutex<BTreeMap<Profile, reqwest::Client>>>,
-    /// For streams over plain HTTP.
-    plain: Connector,
+    clients: Clients,
+    streams: Streams,
     redactor: Redactor,
     tap: Tap,
-}
-
-/// What is trusted; clients that trust the same share their connections.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Profile {
-    Plain,
-    System,
-    Authorities(PathBuf),
-    Anybody,
 }
 
 /// What a server says of itself, cut to what a screen can show.
@@ -92,20 +82,33 @@ pub(super) struct Answer {
     body: Body,
 }
 
-/// Whose connection an exchange may take.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wants {
-    /// One that others use too: its answer is a document.
-    Document,
-    /// One of its own, where that is possible: it may last.
-    Stream,
+/// What a request is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wants {
+    /// A document that is there, over connections that others use before and after.
+    Answer,
+    /// Work, or a stream of it: it may last, and holds nobody else up.
+    Work,
+}
+
+/// One request.
+pub(super) struct Request<'r> {
+    pub method: Method,
+    pub url: Url,
+    /// Its headers but for credentials: they are made when they are written, and are large only then.
+    pub headers: &'r (dyn Fn() -> HeaderMap + Sync),
+    /// Empty if it has none.
+    pub body: Bytes,
+    pub wants: Wants,
+    /// The head of the answer must be there within this.
+    pub limit: Duration,
 }
 
 impl Net {
     /// Prepares calls; nothing is connected yet.
     pub fn new(redactor: Redactor, tap: Tap) -> Self {
         install_crypto();
-        Self { clients: Arc::default(), plain: Connector::new(), redactor, tap }
+        Self { clients: Clients::default(), streams: Streams::new(), redactor, tap }
     }
 
     /// What was on the wire.
@@ -118,46 +121,19 @@ impl Net {
         &self.redactor
     }
 
-    fn client(&self, access: &Access, url: &Url) -> Result<reqwest::Client, Cause> {
-        let profile = if access.insecure {
-            Profile::Anybody
-        } else if url.scheme() == "http" {
-            Profile::Plain
-        } else if let Some(ca) = &access.ca {
-            Profile::Authorities(ca.clone())
-        } else {
-            Profile::System
-        };
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(&profile) {
-            return Ok(client.clone());
-        }
-        let client = build(&profile)?;
-        clients.insert(profile, client.clone());
-        Ok(client)
-    }
-
     /// One exchange of headers, with redirects where they are allowed.
-    #[expect(clippy::too_many_arguments, reason = "the members of one request")]
     pub(super) async fn exchange(
         &self,
         access: &Access,
         line: &Line,
-        method: Method,
-        url: Url,
-        headers: HeaderMap,
-        body: Option<String>,
-        wants: Wants,
-        limit: Duration,
+        mut request: Request<'_>,
     ) -> Result<Answer, Failure> {
-        let mut url = url;
         let begun = Instant::now();
         for _ in 0..=REDIRECTS {
-            Self::check_address(access, &url)?;
-            let left = limit.saturating_sub(begun.elapsed());
-            let answer = self
-                .exchange_once(access, line, &method, &url, headers.clone(), body.clone(), wants, left, limit)
-                .await?;
+            let url = &request.url;
+            Self::check_address(access, url)?;
+            let left = request.limit.saturating_sub(begun.elapsed());
+            let answer = self.exchange_once(access, line, &request, left).await?;
             let status = answer.status;
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 return Ok(answer);
@@ -170,65 +146,55 @@ impl Net {
                 }));
             };
             // A request that has a body is sent again only where the status says so.
-            let keeps_method = method == Method::GET
+            let keeps_method = request.method == Method::GET
                 || matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             let same_origin = next.origin() == url.origin();
             let downgrade = url.scheme() == "https" && next.scheme() != "https";
-            let carries = access.has_credentials() || body.is_some();
+            let carries = access.has_credentials() || !request.body.is_empty();
             if !keeps_method || downgrade || (!same_origin && carries) {
                 return Err(maybe(Cause::RedirectRefused(Untrusted::from(
                     &*self.redactor.redact(next.as_str()),
                 ))));
             }
-            url = next;
+            request.url = next;
         }
         Err(maybe(Cause::Limit(Limit::Redirects)))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the members of one request")]
     async fn exchange_once(
         &self,
         access: &Access,
         line: &Line,
-        method: &Method,
-        url: &Url,
-        headers: HeaderMap,
-        body: Option<String>,
-        wants: Wants,
+        request: &Request<'_>,
         left: Duration,
-        limit: Duration,
     ) -> Result<Answer, Failure> {
+        let Request { method, url, limit, .. } = request;
         let unsent = |cause| Failure { sent: Sent::Not, cause };
-        let secret_headers = access.headers(url, &self.redactor).await.map_err(unsent)?;
-        let names: Vec<_> = secret_headers.keys().map(|name| name.as_str().to_owned()).collect();
-        let mut all = headers;
-        all.extend(secret_headers);
-        line.keep(
-            Kind::Request,
-            &format!("{method} {url}"),
-            &shown(&all, &names, body.as_deref().unwrap_or("")),
-        );
-        let begun = Instant::now();
-        let sent = async {
-            if wants == Wants::Stream
-                && let Some(uri) = self.plain.reaches(url)
-            {
-                let body = body.unwrap_or_default();
-                let answer = self.plain.send(uri, method, url, &all, &body, limit).await?;
-                return Ok((answer.status, answer.headers, None, Body::Own(answer.body)));
-            }
-            let client = self.client(access, url).map_err(unsent)?;
-            let mut request = client.request(method.clone(), url.clone()).headers(all);
-            if let Some(body) = body {
-                request = request.body(body);
-            }
-            let answer = request.send().await.map_err(|error| classify(&error, limit))?;
-            let (head, body) = http::Response::<reqwest::Body>::from(answer).into_parts();
-            let until = head.extensions.get::<reqwest::tls::TlsInfo>().and_then(certificate_until);
-            Ok((head.status, head.headers, until, Body::Shared(body)))
+        let secret = Box::pin(access.headers(url, &self.redactor)).await.map_err(unsent)?;
+        let headers = || {
+            let mut all = (request.headers)();
+            all.extend(secret.clone());
+            all
         };
-        let sent = tokio::time::timeout(left, sent).await.unwrap_or(Err(maybe(Cause::TimedOut(limit))));
-        let (status, headers, certificate_until, body) =
+        let names: Vec<_> = secret.keys().map(|name| name.as_str()).collect();
+        let text = String::from_utf8_lossy(&request.body);
+        line.keep(Kind::Request, &format!("{method} {url}"), &shown(&headers(), &names, &text));
+        drop((names, text));
+        let begun = Instant::now();
+        let ask = Ask {
+            method,
+            url,
+            headers: &headers,
+            body: &request.body,
+            limit: *limit,
+            written: AtomicBool::new(false),
+        };
+        let sent = tokio::time::timeout(left, self.send(access, request.wants, &ask)).await;
+        let sent = sent.unwrap_or_else(|_| {
+            let sent = if ask.written.load(Ordering::Relaxed) { Sent::Maybe } else { Sent::Not };
+            Err(Failure { sent, cause: Cause::TimedOut(*limit) })
+        });
+        let Response { status, headers, certificate_until, body } =
             sent.inspect_err(|failure| line.keep(Kind::End, &failure.cause.to_string(), ""))?;
         let took = begun.elapsed();
         let server = ServerTraits {
@@ -244,10 +210,23 @@ impl Net {
             return Err(maybe(Cause::Login {
                 status: status.as_u16(),
                 challenge: challenge.map(|text| Untrusted::from(&*self.redactor.redact(&text))),
-                had_credentials: !names.is_empty(),
+                had_credentials: !secret.is_empty(),
             }));
         }
         Ok(Answer { url: url.clone(), took, server, status, headers, body })
+    }
+
+    async fn send(&self, access: &Access, wants: Wants, ask: &Ask<'_>) -> Result<Response, Failure> {
+        let trust = Trust::of(access, ask.url);
+        let unsent = |cause| Failure { sent: Sent::Not, cause };
+        let Trusting { client, tls } = self.clients.of(&trust).map_err(unsent)?;
+        match self.streams.reaches(ask.url) {
+            Some(uri) if wants == Wants::Work => {
+                drop(client);
+                self.streams.send(trust, tls, uri, ask).await
+            }
+            _ => Box::pin(client::send(&client, ask)).await,
+        }
     }
 
     /// Cards do not decide that this machine calls the local link or a metadata service.
@@ -358,17 +337,26 @@ impl Net {
         left: Duration,
         limit: Duration,
     ) -> Result<CardAnswer, Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        // Two SDKs serve both cards at one place and choose by this header.
-        headers.insert("a2a-version", HeaderValue::from_static("1.0"));
-        if let Some(value) = etag.and_then(|etag| HeaderValue::from_str(etag.raw()).ok()) {
-            headers.insert(IF_NONE_MATCH, value);
-        }
+        let headers = || {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            // Two SDKs serve both cards at one place and choose by this header.
+            headers.insert("a2a-version", HeaderValue::from_static("1.0"));
+            if let Some(value) = etag.and_then(|etag| HeaderValue::from_str(etag.raw()).ok()) {
+                headers.insert(IF_NONE_MATCH, value);
+            }
+            headers
+        };
         let begun = Instant::now();
-        let answer = self
-            .exchange(access, line, Method::GET, url.clone(), headers, None, Wants::Document, left)
-            .await?;
+        let request = Request {
+            method: Method::GET,
+            url: url.clone(),
+            headers: &headers,
+            body: Bytes::new(),
+            wants: Wants::Answer,
+            limit: left,
+        };
+        let answer = self.exchange(access, line, request).await?;
         let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
@@ -389,6 +377,7 @@ impl Net {
     ///
     /// # Errors
     /// What went wrong, and whether it can have arrived.
+    #[expect(clippy::too_many_arguments, reason = "the members of one call")]
     pub async fn call(
         &self,
         access: &Access,
@@ -396,14 +385,20 @@ impl Net {
         url: &Untrusted,
         headers: &[(&'static str, &'static str)],
         body: String,
+        wants: Wants,
         limit: Duration,
     ) -> Result<(String, Duration), Failure> {
         let begun = Instant::now();
-        let url = interface_url(url)?;
-        let headers = rpc_headers(headers, "application/json");
-        let wants = Wants::Document;
-        let answer =
-            self.exchange(access, line, Method::POST, url, headers, Some(body), wants, limit).await?;
+        let headers = || rpc_headers(headers, "application/json");
+        let request = Request {
+            method: Method::POST,
+            url: interface_url(url)?,
+            headers: &headers,
+            body: body.into(),
+            wants,
+            limit,
+        };
+        let answer = self.exchange(access, line, request).await?;
         let (took, status) = (answer.took, answer.status);
         // The body has as long again as the answer had.
         let left = (limit * 2).saturating_sub(begun.elapsed());
@@ -427,11 +422,16 @@ impl Net {
         body: String,
         limit: Duration,
     ) -> Result<(Opened, Duration, ServerTraits), Failure> {
-        let url = interface_url(url)?;
-        let headers = rpc_headers(headers, "text/event-stream, application/json");
-        let wants = Wants::Stream;
-        let answer =
-            self.exchange(access, line, Method::POST, url, headers, Some(body), wants, limit).await?;
+        let headers = || rpc_headers(headers, "text/event-stream, application/json");
+        let request = Request {
+            method: Method::POST,
+            url: interface_url(url)?,
+            headers: &headers,
+            body: body.into(),
+            wants: Wants::Work,
+            limit,
+        };
+        let answer = self.exchange(access, line, request).await?;
         let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
         let kind = answer.headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
         if status.is_success() && kind.to_ascii_lowercase().starts_with("text/event-stream") {
@@ -440,7 +440,7 @@ impl Net {
             let reader = EventReader::new(answer.body, self.redactor.clone(), line.clone());
             return Ok((Opened::Stream(reader), took, server));
         }
-        let text = self.body(answer, line, limit, limit).await?;
+        let text = Box::pin(self.body(answer, line, limit, limit)).await?;
         if !status.is_success() {
             return Err(maybe(status_cause(status, &text)));
         }
@@ -486,10 +486,10 @@ pub(super) fn status_cause(status: StatusCode, body: &str) -> Cause {
 }
 
 /// Headers as they are shown: those that carry secrets without their values.
-fn shown(headers: &HeaderMap, secret: &[String], body: &str) -> String {
+fn shown(headers: &HeaderMap, secret: &[&str], body: &str) -> String {
     let mut text = String::new();
     for (name, value) in headers {
-        let hide = secret.iter().any(|hidden| hidden == name.as_str())
+        let hide = secret.contains(&name.as_str())
             || value.is_sensitive()
             || crate::config::secret::is_secret_header(name.as_str());
         let value = if hide { "[redacted]".to_owned() } else { header_text(value) };
@@ -520,56 +520,6 @@ fn card_places(url: &str) -> Vec<Url> {
         }
     }
     places
-}
-
-/// Idle connections are given up before the other side does so: uvicorn and Node close theirs after 5 s, and
-/// a request written into that moment fails without need, or leaves a sending uncertain.
-const IDLE: Duration = Duration::from_millis(1500);
-
-/// When the certificate ends that a peer has shown.
-fn certificate_until(tls: &reqwest::tls::TlsInfo) -> Option<At> {
-    let (_, certificate) = x509_parser::parse_x509_certificate(tls.peer_certificate()?).ok()?;
-    Some(At::from_micros(certificate.validity().not_after.timestamp().checked_mul(1_000_000)?))
-}
-
-fn build(profile: &Profile) -> Result<reqwest::Client, Cause> {
-    let fault = |why: String| Cause::Credential(Untrusted::from(why));
-    let mut builder = reqwest::Client::builder()
-        .user_agent(AGENT)
-        .connect_timeout(CONNECT.min(PROBE))
-        .redirect(reqwest::redirect::Policy::none())
-        .http1_max_headers(HEADERS)
-        .dns_resolver(Arc::new(Resolver))
-        .pool_idle_timeout(IDLE)
-        .tls_info(true)
-        .tcp_nodelay(true)
-        .tcp_keepalive(KEEPALIVE);
-    match profile {
-        // Without TLS no authority needs to be loaded.
-        Profile::Plain => builder = builder.tls_certs_only([]),
-        Profile::System => {}
-        Profile::Anybody => builder = builder.tls_danger_accept_invalid_certs(true),
-        Profile::Authorities(path) => {
-            let pem =
-                std::fs::read(path).map_err(|error| fault(format!("ca {}: {error}", path.display())))?;
-            let certs = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| fault(format!("ca {}: {error}", path.display())))?;
-            if certs.is_empty() {
-                return Err(fault(format!("ca {}: holds no certificate", path.display())));
-            }
-            builder = builder.tls_certs_merge(certs);
-        }
-    }
-    builder.build().map_err(|error| fault(format!("TLS cannot be set up: {error}")))
-}
-
-/// Chooses the cryptography of TLS, once.
-pub(super) fn install_crypto() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // An error means that somebody chose before us, which is as good.
-        let _chosen_before = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ mod console;
 mod discovery;
 mod doubts;
 mod health;
+mod http2;
 mod interop;
 mod kill;
 mod login;

@@ -1,118 +1,69 @@
-//! A request over plain HTTP/1.1 on a connection of its own, as streams are asked for.
+//! A stream over HTTP/1.1 has a connection of its own.
 //!
 //! A stream may wait for hours or bring thousands of events a second, and there are thousands of them. A client with
 //! a pool keeps three buffers for each as long as it lives, lets one of them grow with what comes, and hands every
 //! piece from the task that reads the socket to the one that wants it. Here who reads the stream reads the socket,
-//! and a stream that waits holds no buffer.
+//! and a stream that waits holds no buffer but TLS's own.
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::ready;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::proxy::matcher::Matcher;
+use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
-use tower_service::Service;
 use url::{Position, Url};
 
-use super::address::Resolver;
-use super::cause;
 use super::chunks::Chunks;
-use super::{AGENT, CONNECT, HEADERS, KEEPALIVE, PROBE};
+use super::connect::Socket;
+use super::streams::{Ask, defaults, elements, uncompressed};
+use super::{HEAD, HEADERS, cause};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::text::Untrusted;
 
-/// Heads of one answer are at most this long.
-const HEAD: usize = 256 * 1024;
 /// So much is read at once.
 const PIECE: usize = 16 * 1024;
 
-/// Makes connections.
-#[derive(Clone, Debug)]
-pub(super) struct Connector {
-    connect: HttpConnector<Resolver>,
-    proxies: Arc<Matcher>,
-}
-
-/// The head of an answer, and its body still to be read.
-#[derive(Debug)]
-pub(super) struct Response {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Body,
-}
-
-impl Connector {
-    /// With the same limits as other clients have.
-    pub fn new() -> Self {
-        let mut connect = HttpConnector::new_with_resolver(Resolver);
-        connect.set_nodelay(true);
-        connect.set_connect_timeout(Some(CONNECT.min(PROBE)));
-        connect.set_keepalive(Some(KEEPALIVE));
-        connect.set_keepalive_interval(Some(KEEPALIVE));
-        connect.set_keepalive_retries(Some(3));
-        #[cfg(target_os = "linux")]
-        connect.set_tcp_user_timeout(Some(2 * KEEPALIVE));
-        Self { connect, proxies: Arc::new(Matcher::from_system()) }
-    }
-
-    /// The URL as it is connected to, if it needs neither TLS nor a login of its own nor a proxy.
-    pub fn reaches(&self, url: &Url) -> Option<Uri> {
-        let named = !url.username().is_empty() || url.password().is_some();
-        let uri: Uri = url.as_str().parse().ok()?;
-        (url.scheme() == "http" && !named && self.proxies.intercept(&uri).is_none()).then_some(uri)
-    }
-
-    /// Connects, writes a request, and reads the head of the answer.
-    ///
-    /// # Errors
-    /// What went wrong, and whether the request can have arrived.
-    pub async fn send(
-        &self,
-        uri: Uri,
-        method: &Method,
-        url: &Url,
-        headers: &HeaderMap,
-        body: &str,
-        limit: Duration,
-    ) -> Result<Response, Failure> {
-        let unsent = |cause| Failure { sent: Sent::Not, cause };
-        let mut connect = self.connect.clone();
-        // Names are looked up within the same time.
-        let connected = tokio::time::timeout(CONNECT.min(PROBE), connect.call(uri)).await;
-        let connected = connected.map_err(|_| unsent(Cause::TimedOut(limit)))?;
-        let mut socket = connected.map_err(|error| unsent(cause::of(&error, limit)))?.into_inner();
-        let request = request(method, url, headers, body);
-        let (status, headers, framing, first) = {
-            let (mut from, mut to) = socket.split();
-            let (writing, reading) = (to.write_all(&request), answer(&mut from, limit));
-            tokio::pin!(writing, reading);
-            // Somebody may answer before all of it is written, and hear no more of it.
-            let mut wrote = None;
-            loop {
-                tokio::select! {
-                    done = &mut writing, if wrote.is_none() => wrote = Some(done),
-                    answer = &mut reading => break answer.map_err(|cause| match wrote {
-                        Some(Err(error)) => cause::of(&error, limit),
-                        _ => cause,
-                    }),
-                }
+/// Writes a request, and reads the head of the answer.
+///
+/// # Errors
+/// What went wrong.
+pub(super) async fn send(
+    mut socket: Socket,
+    ask: &Ask<'_>,
+) -> Result<(StatusCode, HeaderMap, Body), Failure> {
+    let request = request(ask.method, ask.url, &(ask.headers)(), ask.body);
+    ask.written.store(true, Ordering::Relaxed);
+    let (status, headers, framing, first) = {
+        let (mut from, mut to) = tokio::io::split(&mut socket);
+        let writing = async {
+            to.write_all(&request).await?;
+            to.flush().await
+        };
+        let reading = answer(&mut from, ask.limit);
+        tokio::pin!(writing, reading);
+        // Somebody may answer before all of it is written, and hear no more of it.
+        let mut wrote = None;
+        loop {
+            tokio::select! {
+                done = &mut writing, if wrote.is_none() => wrote = Some(done),
+                answer = &mut reading => break answer.map_err(|cause| match wrote {
+                    Some(Err(error)) => cause::of(&error, ask.limit),
+                    _ => cause,
+                }),
             }
         }
-        .map_err(|cause| Failure { sent: Sent::Maybe, cause })?;
-        Ok(Response { status, headers, body: Body { socket, first, framing } })
     }
+    .map_err(|cause| Failure { sent: Sent::Maybe, cause })?;
+    Ok((status, headers, Body { socket, first, framing }))
 }
 
 /// A request as it is written.
-fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &str) -> Vec<u8> {
+fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     let path = &url[Position::BeforePath..Position::AfterQuery];
     let mut bytes = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
     let mut put = |name: &HeaderName, value: &[u8]| {
@@ -121,12 +72,12 @@ fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &str) -> Vec<u
         bytes.extend_from_slice(value);
         bytes.extend_from_slice(b"\r\n");
     };
-    let host = &url[Position::BeforeHost..Position::AfterPort];
     // What is configured is meant.
-    for (name, value) in [(HOST, host), (USER_AGENT, AGENT), (ACCEPT_ENCODING, "identity")] {
-        if !headers.contains_key(&name) {
-            put(&name, value.as_bytes());
-        }
+    if !headers.contains_key(HOST) {
+        put(&HOST, url[Position::BeforeHost..Position::AfterPort].as_bytes());
+    }
+    for (name, value) in defaults(headers) {
+        put(&name, value.as_bytes());
     }
     put(&CONTENT_LENGTH, body.len().to_string().as_bytes());
     for (name, value) in headers {
@@ -135,7 +86,7 @@ fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &str) -> Vec<u
         }
     }
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend_from_slice(body.as_bytes());
+    bytes.extend_from_slice(body);
     bytes
 }
 
@@ -162,7 +113,7 @@ async fn answer(
                 return Ok((head.status, head.headers, framing, BytesMut::from(&bytes[..])));
             }
         }
-        if all > HEAD {
+        if all > HEAD as usize {
             return Err(Cause::Limit(Limit::Headers));
         }
         seen = bytes.len().saturating_sub(2);
@@ -183,7 +134,7 @@ fn ends(bytes: &[u8]) -> bool {
 /// The body of an answer, read from its own connection.
 #[derive(Debug)]
 pub(super) struct Body {
-    socket: TcpStream,
+    socket: Socket,
     /// What came with the head.
     first: BytesMut,
     framing: Framing,
@@ -273,14 +224,6 @@ fn parse(bytes: &[u8]) -> Result<Option<(usize, Head)>, Cause> {
     Ok(Some((length, Head { version: head.version.unwrap_or_default(), status, headers })))
 }
 
-/// Every element of every line of a header, in lower case.
-fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let lines = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    lines
-        .flat_map(|line| line.split(',').map(|one| one.trim().to_ascii_lowercase()).collect::<Vec<_>>())
-        .collect()
-}
-
 /// RFC 9112, section 6.3.
 fn framing(Head { version, status, headers }: &Head) -> Result<Framing, Cause> {
     if matches!(*status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
@@ -289,11 +232,7 @@ fn framing(Head { version, status, headers }: &Head) -> Result<Framing, Cause> {
     if *status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(not_http("it changes to another protocol"));
     }
-    // `none` is what some handlers of streams say to keep a proxy from compressing.
-    let plain = |coding: &String| matches!(coding.as_str(), "" | "identity" | "none");
-    if status.is_success() && !elements(headers, &CONTENT_ENCODING).iter().all(plain) {
-        return Err(Cause::Malformed("it is compressed, though a plain answer was asked for".into()));
-    }
+    uncompressed(*status, headers)?;
     if let Some(last) = elements(headers, &TRANSFER_ENCODING).last() {
         return match (last.as_str(), version) {
             (_, 0) => Err(not_http("HTTP/1.0 has no transfer codings")),
@@ -311,9 +250,13 @@ fn framing(Head { version, status, headers }: &Head) -> Result<Framing, Cause> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
+    use super::super::AGENT;
+    use super::super::connect::Connector;
     use super::*;
 
     /// How the body of an answer of these lines is framed, or why it is no answer.
@@ -361,27 +304,13 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_tls_a_login_or_a_proxy_is_not_for_it() {
-        let proxies = Matcher::builder().http("http://proxy:1/").no("near").build();
-        let connector = Connector { proxies: proxies.into(), ..Connector::new() };
-        for (url, reaches) in [
-            ("http://near:1/", true),
-            ("http://far:1/", false),
-            ("https://near:1/", false),
-            ("http://me:word@near/", false),
-        ] {
-            assert_eq!(connector.reaches(&Url::parse(url).unwrap()).is_some(), reaches, "{url}");
-        }
-    }
-
-    #[test]
     fn a_request_is_written_for_its_own_host_and_as_configured() {
         let url = Url::parse("http://[::1]:8080/a%20b/?q=1#never").unwrap();
         let written = |headers: &[(&'static str, &'static str)]| {
             let headers = headers
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-            let written = request(&Method::POST, &url, &headers.collect(), "{}");
+            let written = request(&Method::POST, &url, &headers.collect(), b"{}");
             String::from_utf8(written).unwrap().replace(AGENT, "us")
         };
         assert_eq!(
@@ -417,21 +346,29 @@ mod tests {
             let _hung_up = socket.read_to_end(&mut rest).await;
         });
         let connector = Connector::new();
-        let uri = connector.reaches(&url).expect("plain");
-        let limit = Duration::from_secs(5);
+        let uri = connector.reaches(&url).expect("straight");
+        let socket = connector.connect(uri, &url, None).await.expect("connected");
         // More than a socket takes, so that the answer comes while the request is written.
         let body = "x".repeat(8 * 1024 * 1024);
-        let sent = connector.send(uri, &Method::POST, &url, &HeaderMap::new(), &body, limit).await;
-        let mut answer = sent.map_err(|failure| (failure.sent, failure.cause))?;
+        let ask = Ask {
+            method: &Method::POST,
+            url: &url,
+            headers: &HeaderMap::new,
+            body: &body.into(),
+            limit: Duration::from_secs(5),
+            written: AtomicBool::new(false),
+        };
+        let answered = send(socket, &ask).await;
+        let (status, _, mut answer) = answered.map_err(|failure| (failure.sent, failure.cause))?;
         let mut text = Vec::new();
         let mut take = |piece: &[u8]| {
             text.extend_from_slice(piece);
             Ok(())
         };
-        while answer.body.read(&mut take).await.map_err(|cause| (Sent::Maybe, cause))? {}
-        drop(answer.body);
+        while answer.read(&mut take).await.map_err(|cause| (Sent::Maybe, cause))? {}
+        drop(answer);
         server.await.unwrap();
-        Ok((answer.status.as_u16(), String::from_utf8(text).unwrap()))
+        Ok((status.as_u16(), String::from_utf8(text).unwrap()))
     }
 
     #[tokio::test]
@@ -442,7 +379,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nab\n\r\n2\r\ncd\r\n0\r\n\r\n";
         let early = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nlink: x\r\n\r\n\
                      HTTP/1.1 413 Too Large\r\ncontent-length: 3\r\n\r\nbig, and more";
-        let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(2 * HEAD));
+        let long = format!("HTTP/1.1 200 OK\r\na: {}", "b".repeat(2 * HEAD as usize));
         let ok = |status, body: &str| Ok((status, body.to_owned()));
         let maybe = |cause| Err((Sent::Maybe, cause));
         for (pieces, expected) in [
@@ -463,24 +400,5 @@ mod tests {
         }
         let told = told(whole("SSH-2.0-OpenSSH_9.9\r\n")).await;
         assert!(matches!(told, Err((Sent::Maybe, Cause::Malformed(_)))), "{told:?}");
-    }
-
-    #[tokio::test]
-    async fn what_could_not_connect_was_not_sent() {
-        let connector = Connector::new();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let closed = format!("http://{}/", listener.local_addr().unwrap());
-        drop(listener);
-        for (url, cause) in [
-            (closed.as_str(), Cause::Refused),
-            ("http://no.such.host.invalid/", Cause::Dns("no.such.host.invalid".into())),
-        ] {
-            let url = Url::parse(url).unwrap();
-            let uri = connector.reaches(&url).expect("plain");
-            let limit = Duration::from_secs(5);
-            let failure =
-                connector.send(uri, &Method::POST, &url, &HeaderMap::new(), "", limit).await.unwrap_err();
-            assert_eq!((failure.sent, failure.cause), (Sent::Not, cause));
-        }
     }
 }

@@ -1,0 +1,628 @@
+//! Streams over HTTP/2: many on one connection, and never more than the agent takes.
+//!
+//! A client with a pool has one connection to an agent. What is more than the agent takes on it waits until one of
+//! its streams ends, and everything after it too: the cancel of a task waits for the tasks that are watched. Here
+//! streams have connections of their own, as many as they need, and each connection is gone with its last stream.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use h2::client::{self, SendRequest};
+use h2::{Reason, RecvStream};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, Version};
+use url::{Position, Url};
+
+use super::connect::{Connector, Socket, WITHIN, within};
+use super::streams::{Ask, defaults, elements, uncompressed};
+use super::trust::{Tls, Trust};
+use super::{HEAD, HEADERS, cause};
+use crate::domain::cause::{Cause, Failure, Limit, Sent};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// A connection has at most so many streams, whatever the agent would take: all of them end with it.
+const STREAMS: u32 = 128;
+/// A stream has at most so many bytes that nobody has read yet.
+const WINDOW: u32 = 256 * 1024;
+/// And a connection as many as all its streams.
+const WINDOWS: u32 = STREAMS * WINDOW;
+/// An agent that makes connections on which there is no room for anything is asked for so many of them.
+const BARREN: usize = 3;
+/// What HTTP/2 says in another way, or not at all.
+const OF_HTTP1: [HeaderName; 8] = [
+    CONNECTION,
+    CONTENT_LENGTH,
+    HOST,
+    TE,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// The connections that streams share.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    connector: Connector,
+    origins: Arc<Mutex<BTreeMap<Key, Origin>>>,
+}
+
+/// Who trusts the same and speaks to the same host and port shares connections.
+type Key = (Trust, String);
+
+#[derive(Debug, Default)]
+struct Origin {
+    connections: Vec<Weak<Connection>>,
+    /// One that is being made: whoever needs one waits for it, instead of making another.
+    opening: Option<Opening>,
+    /// It chose HTTP/1.1 last.
+    http1: bool,
+}
+
+type Opening = Shared<Pin<Box<dyn Future<Output = Result<Opened, Failure>> + Send>>>;
+
+/// What came of a connection.
+#[derive(Clone, Debug)]
+enum Opened {
+    Http2(Arc<Connection>),
+    /// The first who takes it has it.
+    Http1(Arc<Mutex<Option<Socket>>>),
+}
+
+/// How a stream is asked for.
+#[derive(Debug)]
+pub(super) enum Way {
+    /// On a connection of its own, over HTTP/1.1.
+    Own(Socket),
+    /// On a connection that it shares, over HTTP/2.
+    Shared(Place),
+}
+
+#[derive(Debug)]
+struct Connection {
+    send: SendRequest<Bytes>,
+    certificate_until: Option<At>,
+    /// Streams that it has.
+    streams: AtomicUsize,
+}
+
+impl Connection {
+    /// So many streams it takes: none if it is on its way out.
+    fn most(&self) -> usize {
+        // It never waits: nothing of this handle is pending.
+        match self.send.clone().poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => self.send.current_max_send_streams().min(STREAMS as usize),
+            _ => 0,
+        }
+    }
+}
+
+/// The place of one stream on a connection.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Connection>);
+
+impl Place {
+    /// When the certificate ends that the agent has shown.
+    pub fn certificate_until(&self) -> Option<At> {
+        self.0.certificate_until
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Origin {
+    /// A place on a connection that has one. Called under the lock of all origins.
+    fn place(&mut self) -> Option<Place> {
+        self.connections.retain(|connection| connection.strong_count() > 0);
+        self.connections.iter().filter_map(Weak::upgrade).find_map(|connection| {
+            let free = connection.streams.load(Ordering::Relaxed) < connection.most();
+            free.then(|| {
+                connection.streams.fetch_add(1, Ordering::Relaxed);
+                Place(connection)
+            })
+        })
+    }
+}
+
+impl Pool {
+    /// Nothing is connected yet.
+    pub fn new(connector: Connector) -> Self {
+        Self { connector, origins: Arc::default() }
+    }
+
+    /// A way to the agent: a place on a connection, or the connection itself if the agent chooses HTTP/1.1.
+    ///
+    /// # Errors
+    /// There is none; nothing was sent.
+    pub async fn way(&self, trust: &Trust, tls: &Tls, uri: &Uri, url: &Url) -> Result<Way, Failure> {
+        let key = (trust.clone(), url[Position::BeforeHost..Position::AfterPort].to_owned());
+        // A connection lives as long as somebody holds it.
+        let mut _opened = None;
+        let mut barren = 0;
+        while barren < BARREN {
+            let opening = {
+                let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+                let origin = origins.entry(key.clone()).or_default();
+                if let Some(place) = origin.place() {
+                    return Ok(Way::Shared(place));
+                }
+                let open = || self.open(&key, uri, url, tls);
+                (!origin.http1).then(|| origin.opening.get_or_insert_with(open).clone())
+            };
+            let opened = match opening {
+                Some(opening) => opening.await?,
+                // Nobody waits for somebody else's connection.
+                None => {
+                    let opened = self.clone().opened(key.clone(), uri.clone(), url.clone(), tls.clone());
+                    Box::pin(opened).await?
+                }
+            };
+            match &opened {
+                Opened::Http1(socket) => {
+                    if let Some(socket) = socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                        return Ok(Way::Own(socket));
+                    }
+                }
+                Opened::Http2(connection) => barren += usize::from(connection.most() == 0),
+            }
+            _opened = Some(opened);
+        }
+        Err(Failure { sent: Sent::Not, cause: Cause::Reset })
+    }
+
+    /// Makes a connection, whoever waits for it or not.
+    fn open(&self, key: &Key, uri: &Uri, url: &Url, tls: &Tls) -> Opening {
+        let (pool, key) = (self.clone(), key.clone());
+        let opened = self.clone().opened(key.clone(), uri.clone(), url.clone(), tls.clone());
+        let task = tokio::spawn(opened);
+        async move {
+            task.await.unwrap_or_else(|fault| {
+                // It has not tidied up after itself.
+                let mut origins = pool.origins.lock().unwrap_or_else(PoisonError::into_inner);
+                origins.entry(key).or_default().opening = None;
+                let cause = if fault.is_cancelled() {
+                    Cause::Stopping
+                } else {
+                    Cause::Malformed("the console failed while connecting".into())
+                };
+                Err(Failure { sent: Sent::Not, cause })
+            })
+        }
+        .boxed()
+        .shared()
+    }
+
+    /// Makes a connection, and keeps it where others find it.
+    async fn opened(self, key: Key, uri: Uri, url: Url, tls: Tls) -> Result<Opened, Failure> {
+        let made = async {
+            let socket = Box::pin(self.connector.connect(uri, &url, Some(tls))).await?;
+            if !socket.speaks_http2() {
+                return Ok(Opened::Http1(Arc::new(Mutex::new(Some(socket)))));
+            }
+            let agreed = Box::pin(within(agree(socket))).await?;
+            Ok(Opened::Http2(Arc::new(agreed)))
+        }
+        .await;
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        let origin = origins.entry(key).or_default();
+        origin.opening = None;
+        match &made {
+            Ok(Opened::Http2(connection)) => {
+                origin.connections.push(Arc::downgrade(connection));
+                origin.http1 = false;
+            }
+            Ok(Opened::Http1(_)) => origin.http1 = true,
+            Err(_) => {}
+        }
+        made
+    }
+}
+
+/// Begins to speak HTTP/2, and waits until the agent has said how many streams it takes.
+async fn agree(socket: Socket) -> Result<Connection, Cause> {
+    let certificate_until = socket.certificate_until();
+    let (send, mut connection) = client::Builder::new()
+        .enable_push(false)
+        .initial_max_send_streams(0)
+        .initial_window_size(WINDOW)
+        .initial_connection_window_size(WINDOWS)
+        .max_header_list_size(HEAD)
+        .handshake(socket)
+        .await
+        .map_err(|error| of(&error, WITHIN))?;
+    poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
+        Poll::Ready(ended) => {
+            Poll::Ready(Err(ended.map_or_else(|error| of(&error, WITHIN), |()| Cause::Reset)))
+        }
+        Poll::Pending if connection.max_concurrent_send_streams() > 0 => Poll::Ready(Ok(())),
+        Poll::Pending => Poll::Pending,
+    })
+    .await?;
+    // It ends by itself, with its last stream or when it breaks; its streams tell why.
+    tokio::spawn(connection);
+    Ok(Connection { send, certificate_until, streams: AtomicUsize::new(0) })
+}
+
+/// Asks for a stream, and reads the head of the answer.
+///
+/// # Errors
+/// What went wrong, and whether the request can have arrived.
+pub(super) async fn send(
+    place: Place,
+    uri: Uri,
+    ask: &Ask<'_>,
+) -> Result<(StatusCode, HeaderMap, Body), Failure> {
+    let mut send = place.0.send.clone();
+    let (answer, mut out) = send
+        .send_request(request(uri, ask), ask.body.is_empty())
+        .map_err(|error| Failure { sent: Sent::Not, cause: of(&error, ask.limit) })?;
+    ask.written.store(true, Ordering::Relaxed);
+    if !ask.body.is_empty() {
+        // If it fails, the answer tells why.
+        let _told = out.send_data(ask.body.clone(), true);
+    }
+    let failed = |error: h2::Error| {
+        // RFC 9113, sections 6.8 and 8.7: neither was looked at. A connection that goes away ends those with an
+        // error of the socket that it did look at.
+        let refused = error.is_go_away() || error.reason() == Some(Reason::REFUSED_STREAM);
+        let sent = if refused && error.is_remote() { Sent::Not } else { Sent::Maybe };
+        Failure { sent, cause: of(&error, ask.limit) }
+    };
+    let (head, stream) = answer.await.map_err(failed)?.into_parts();
+    let maybe = |cause| Failure { sent: Sent::Maybe, cause };
+    if head.headers.len() > HEADERS {
+        return Err(maybe(Cause::Limit(Limit::Headers)));
+    }
+    uncompressed(head.status, &head.headers).map_err(maybe)?;
+    Ok((head.status, head.headers, Body { stream, _place: place }))
+}
+
+fn request(uri: Uri, ask: &Ask<'_>) -> Request<()> {
+    let own = (ask.headers)();
+    let mut request = Request::new(());
+    *request.method_mut() = ask.method.clone();
+    *request.version_mut() = Version::HTTP_2;
+    let mut parts = uri.clone().into_parts();
+    // What is configured is meant.
+    if let Some(host) = own.get(HOST).and_then(|host| host.to_str().ok()?.parse().ok()) {
+        parts.authority = Some(host);
+    }
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or(uri);
+    let headers = request.headers_mut();
+    for (name, value) in defaults(&own) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.insert(CONTENT_LENGTH, ask.body.len().into());
+    let named = elements(&own, &CONNECTION);
+    for (name, value) in &own {
+        if !OF_HTTP1.contains(name) && !named.iter().any(|named| named == name.as_str()) {
+            headers.append(name, value.clone());
+        }
+    }
+    request
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) struct Body {
+    stream: RecvStream,
+    _place: Place,
+}
+
+impl Body {
+    /// Waits for bytes and hands each piece to `take`. False once the body has ended.
+    ///
+    /// # Errors
+    /// The connection broke, or `take` had enough.
+    pub async fn read(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), Cause>) -> Result<bool, Cause> {
+        let piece = poll_fn(|cx| {
+            let piece = ready!(self.stream.poll_data(cx));
+            Poll::Ready(piece.transpose())
+        });
+        let Some(bytes) = piece.await.map_err(|error| of(&error, Duration::ZERO))? else { return Ok(false) };
+        // An error means that the stream is over, which the next piece tells.
+        let _over = self.stream.flow_control().release_capacity(bytes.len());
+        take(&bytes)?;
+        Ok(true)
+    }
+}
+
+/// What an error of HTTP/2 means; `limit` is the time that was given.
+fn of(error: &h2::Error, limit: Duration) -> Cause {
+    let not = |why: &dyn std::fmt::Display| Cause::Malformed(Untrusted::from(format!("not HTTP/2, {why}")));
+    match error.get_io() {
+        Some(io) => cause::of(io, limit),
+        None if error.is_remote() && error.reason() == Some(Reason::HTTP_1_1_REQUIRED) => {
+            not(&"it wants HTTP/1.1, though it chose HTTP/2")
+        }
+        None if error.is_remote() => Cause::Reset,
+        None => not(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use http::Method;
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls_pki_types::PrivateKeyDer;
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::server::TlsStream;
+
+    use super::super::streams::{Response, Streams};
+    use super::*;
+    use crate::domain::cause::TlsFault;
+
+    type Serving = h2::server::Connection<TlsStream<TcpStream>, Bytes>;
+
+    /// A server that does something with each connection, and who asks it.
+    struct Rig {
+        url: Url,
+        trust: Trust,
+        streams: Streams,
+        /// Connections that were made.
+        connections: Arc<AtomicUsize>,
+    }
+
+    impl Rig {
+        /// The first connection is number 0.
+        async fn new<S: Future<Output = ()> + Send + 'static>(
+            trust: Trust,
+            serve: impl Fn(usize, Serving) -> S + Send + 'static,
+        ) -> Self {
+            let key = KeyPair::generate().unwrap();
+            let certificate =
+                CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+            let key = PrivateKeyDer::Pkcs8(key.serialize_der().into());
+            let ring = Arc::new(rustls::crypto::ring::default_provider());
+            let mut config = rustls::ServerConfig::builder_with_provider(ring)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![certificate.der().clone()], key)
+                .unwrap();
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = Url::parse(&format!("https://{}/a?b=c", listener.local_addr().unwrap())).unwrap();
+            let connections = Arc::new(AtomicUsize::new(0));
+            let counted = connections.clone();
+            tokio::spawn(async move {
+                while let Ok((socket, _)) = listener.accept().await {
+                    let Ok(socket) = acceptor.accept(socket).await else { continue };
+                    let Ok(connection) = h2::server::handshake(socket).await else { continue };
+                    tokio::spawn(serve(counted.fetch_add(1, Ordering::SeqCst), connection));
+                }
+            });
+            Self { url, trust, streams: Streams::new(), connections }
+        }
+
+        fn connections(&self) -> usize {
+            self.connections.load(Ordering::SeqCst)
+        }
+
+        /// The head of an answer, and its body to be read.
+        async fn ask(
+            &self,
+            headers: &[(&'static str, &'static str)],
+            body: &Bytes,
+        ) -> Result<Response, Failure> {
+            let uri = self.streams.reaches(&self.url).expect("straight");
+            let own = || {
+                let pair = |(name, value): &(&'static str, &'static str)| {
+                    (HeaderName::from_static(name), HeaderValue::from_static(value))
+                };
+                headers.iter().map(pair).collect()
+            };
+            let ask = Ask {
+                method: &Method::POST,
+                url: &self.url,
+                headers: &own,
+                body,
+                limit: Duration::from_secs(5),
+                written: AtomicBool::new(false),
+            };
+            self.streams.send(self.trust.clone(), self.trust.tls().unwrap(), uri, &ask).await
+        }
+    }
+
+    /// The status and the body of an answer.
+    async fn read(mut answer: Response) -> Result<String, Failure> {
+        let mut text = format!("{} ", answer.status.as_u16());
+        let mut take = |piece: &[u8]| {
+            text.push_str(&String::from_utf8_lossy(piece));
+            Ok(())
+        };
+        while answer.body.read(&mut take).await.map_err(|cause| Failure { sent: Sent::Maybe, cause })? {}
+        Ok(text)
+    }
+
+    /// What comes of a small request.
+    async fn told<S: Future<Output = ()> + Send + 'static>(
+        serve: impl Fn(usize, Serving) -> S + Send + 'static,
+        headers: &[(&'static str, &'static str)],
+    ) -> Result<String, Failure> {
+        let rig = Rig::new(Trust::Anybody, serve).await;
+        read(rig.ask(headers, &Bytes::from_static(b"{}")).await?).await
+    }
+
+    /// Answers each request so.
+    async fn answered<A: Future<Output = ()> + Send + 'static>(
+        mut connection: Serving,
+        answer: impl Fn(Request<RecvStream>, h2::server::SendResponse<Bytes>) -> A,
+    ) {
+        while let Some(Ok((request, respond))) = connection.accept().await {
+            tokio::spawn(answer(request, respond));
+        }
+    }
+
+    fn head(headers: &[(&'static str, &'static str)]) -> http::Response<()> {
+        let head =
+            headers.iter().fold(http::Response::builder(), |head, (name, value)| head.header(*name, *value));
+        head.body(()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_is_for_its_own_host_and_as_configured() {
+        let echo = |_, connection| {
+            answered(connection, |request, mut respond| async move {
+                let (head, _) = request.into_parts();
+                let names = ["user-agent", "accept-encoding", "content-length", "connection", "te", "x-own"];
+                let told =
+                    names.map(|name| head.headers.get(name).map_or("-", |value| value.to_str().unwrap()));
+                let at = head.uri.authority().map_or("-", |at| at.host()).to_owned();
+                let path = head.uri.path_and_query().map_or("-", |path| path.as_str()).to_owned();
+                let text = format!("{} {at} {path} {}", head.method, told.join(" "));
+                let mut out = respond.send_response(self::head(&[]), false).unwrap();
+                out.send_data(text.into(), true).unwrap();
+            })
+        };
+        let us = super::super::AGENT;
+        assert_eq!(
+            told(echo, &[("x-own", "1")]).await,
+            Ok(format!("200 POST 127.0.0.1 /a?b=c {us} identity 2 - - 1"))
+        );
+        let own = [
+            ("host", "inner"),
+            ("user-agent", "me"),
+            ("connection", "close, x-own"),
+            ("proxy-connection", "close"),
+            ("te", "gzip"),
+            ("x-own", "1"),
+        ];
+        assert_eq!(told(echo, &own).await, Ok("200 POST inner /a?b=c me identity 2 - - -".into()));
+    }
+
+    /// More than any window holds, both ways.
+    #[tokio::test]
+    async fn what_is_long_is_read_as_it_comes() {
+        let long = Bytes::from("long ".repeat(4 * WINDOW as usize / 5));
+        let echo = |_, connection| {
+            answered(connection, |request, mut respond| async move {
+                let mut body = request.into_body();
+                let mut length = 0;
+                while let Some(Ok(piece)) = body.data().await {
+                    length += piece.len();
+                    body.flow_control().release_capacity(piece.len()).unwrap();
+                }
+                let mut out = respond.send_response(head(&[]), false).unwrap();
+                out.send_data("y".repeat(length).into(), true).unwrap();
+                poll_fn(|cx| out.poll_reset(cx)).await.ok();
+            })
+        };
+        let rig = Rig::new(Trust::Anybody, echo).await;
+        let told = read(rig.ask(&[], &long).await.unwrap()).await.unwrap();
+        assert_eq!(told.len(), "200 ".len() + long.len());
+    }
+
+    #[tokio::test]
+    async fn what_was_not_looked_at_is_sent_on_another_connection() {
+        let served = |refuses: usize| {
+            Rig::new(Trust::Anybody, move |number, connection| {
+                answered(connection, move |_, mut respond| async move {
+                    if number < refuses {
+                        respond.send_reset(Reason::REFUSED_STREAM);
+                    } else {
+                        respond.send_response(head(&[]), true).unwrap();
+                    }
+                })
+            })
+        };
+        let rig = served(2).await;
+        let answer = rig.ask(&[], &Bytes::new()).await.unwrap();
+        // Each refusal ends the only stream, and the connection with it.
+        assert_eq!((read(answer).await, rig.connections()), (Ok("200 ".into()), 3));
+        let rig = served(99).await;
+        let failure = rig.ask(&[], &Bytes::new()).await.err();
+        assert_eq!(failure, Some(Failure { sent: Sent::Not, cause: Cause::Reset }));
+        assert_eq!(rig.connections(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_goes_away_keeps_its_streams_and_gets_no_more() {
+        let rig = Rig::new(Trust::Anybody, |number, mut connection: Serving| async move {
+            let mut open = Vec::new();
+            while let Some(Ok((_, mut respond))) = connection.accept().await {
+                open.push(respond.send_response(head(&[]), false).unwrap());
+                if number == 0 {
+                    connection.graceful_shutdown();
+                }
+            }
+        })
+        .await;
+        let first = rig.ask(&[], &Bytes::new()).await.unwrap();
+        let going = || {
+            let origins = rig.streams.pool.origins.lock().unwrap();
+            let mut all = origins.values().flat_map(|origin| &origin.connections);
+            all.next().and_then(Weak::upgrade).is_some_and(|connection| connection.most() == 0)
+        };
+        while !going() {
+            tokio::task::yield_now().await;
+        }
+        let second = rig.ask(&[], &Bytes::new()).await.unwrap();
+        let third = rig.ask(&[], &Bytes::new()).await.unwrap();
+        assert_eq!(rig.connections(), 2);
+        drop((second, third));
+        // Nobody is left on the second one, and the first takes nothing.
+        let _fourth = rig.ask(&[], &Bytes::new()).await.unwrap();
+        assert_eq!(rig.connections(), 3);
+        drop(first);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_keeps_its_cause() {
+        let maybe = |cause| Err(Failure { sent: Sent::Maybe, cause });
+        let reset = |_, connection| {
+            answered(connection, |_, mut respond| async move { respond.send_reset(Reason::INTERNAL_ERROR) })
+        };
+        assert_eq!(told(reset, &[]).await, maybe(Cause::Reset));
+        let cut = |_, connection| {
+            answered(connection, |_, mut respond| async move {
+                let mut out = respond.send_response(head(&[]), false).unwrap();
+                out.send_data("cut".into(), false).unwrap();
+                out.send_reset(Reason::CANCEL);
+            })
+        };
+        assert_eq!(told(cut, &[]).await, maybe(Cause::Reset));
+        let gone = |_, mut connection: Serving| async move {
+            let _asked = connection.accept().await;
+        };
+        assert_eq!(told(gone, &[]).await, maybe(Cause::Reset));
+        let packed = |_, connection| {
+            answered(connection, |_, mut respond| async move {
+                respond.send_response(head(&[("content-encoding", "br")]), true).unwrap();
+            })
+        };
+        let compressed = "it is compressed, though a plain answer was asked for";
+        assert_eq!(told(packed, &[]).await, maybe(Cause::Malformed(compressed.into())));
+        let many = |_, connection| {
+            answered(connection, |_, mut respond| async move {
+                respond.send_response(head(&[("a", "b"); HEADERS + 1]), true).unwrap();
+            })
+        };
+        assert_eq!(told(many, &[]).await, maybe(Cause::Limit(Limit::Headers)));
+    }
+
+    #[tokio::test]
+    async fn a_certificate_of_nobody_known_is_not_believed() {
+        let rig = Rig::new(Trust::System, |_, _: Serving| async {}).await;
+        let failure = rig.ask(&[], &Bytes::new()).await.err();
+        let cause = Cause::Tls(TlsFault::UnknownIssuer);
+        assert_eq!(failure, Some(Failure { sent: Sent::Not, cause }));
+    }
+}

@@ -1,0 +1,130 @@
+//! Asking for work and streams of it: over connections of their own with HTTP/1.1, over shared ones with HTTP/2.
+
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, USER_AGENT};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
+use url::Url;
+
+use super::body::Body;
+use super::connect::Connector;
+use super::http2::{Pool, Way};
+use super::trust::{Tls, Trust};
+use super::{AGENT, http1, http2};
+use crate::domain::cause::{Cause, Failure, Sent};
+use crate::domain::time::At;
+
+/// What an agent did not look at is sent again so often.
+const AGAIN: u32 = 2;
+
+/// Asks for streams. A clone shares connections.
+#[derive(Clone, Debug)]
+pub(super) struct Streams {
+    connector: Connector,
+    pub(super) pool: Pool,
+}
+
+/// One request to one URL.
+pub(super) struct Ask<'a> {
+    pub method: &'a Method,
+    pub url: &'a Url,
+    /// All its headers.
+    pub headers: &'a (dyn Fn() -> HeaderMap + Sync),
+    /// Empty if it has none.
+    pub body: &'a Bytes,
+    /// The time it is given, which is told if it passes.
+    pub limit: Duration,
+    /// It may have been written.
+    pub written: AtomicBool,
+}
+
+/// The head of an answer, and its body still to be read.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// When the certificate ends that the agent has shown.
+    pub certificate_until: Option<At>,
+    pub body: Body,
+}
+
+impl Streams {
+    /// Nothing is connected yet.
+    pub fn new() -> Self {
+        let connector = Connector::new();
+        Self { pool: Pool::new(connector.clone()), connector }
+    }
+
+    /// The URL as it is connected to, if it needs neither a login of its own nor a proxy.
+    pub fn reaches(&self, url: &Url) -> Option<Uri> {
+        self.connector.reaches(url)
+    }
+
+    /// Sends a request, and reads the head of its answer.
+    ///
+    /// # Errors
+    /// What went wrong, and whether the request can have arrived.
+    pub async fn send(
+        &self,
+        trust: Trust,
+        tls: Option<Tls>,
+        uri: Uri,
+        ask: &Ask<'_>,
+    ) -> Result<Response, Failure> {
+        let tls = tls.filter(|_| ask.url.scheme() == "https");
+        let mut again = AGAIN;
+        let socket = loop {
+            let Some(tls) = &tls else {
+                break Box::pin(self.connector.connect(uri.clone(), ask.url, None)).await?;
+            };
+            match Box::pin(self.pool.way(&trust, tls, &uri, ask.url)).await? {
+                Way::Own(socket) => break socket,
+                Way::Shared(place) => {
+                    let certificate_until = place.certificate_until();
+                    match http2::send(place, uri.clone(), ask).await {
+                        // The connection was on its way out: another one may take it.
+                        Err(Failure { sent: Sent::Not, .. }) if again > 0 => again -= 1,
+                        answer => {
+                            let (status, headers, body) = answer?;
+                            let body = Body::Http2(body);
+                            return Ok(Response { status, headers, certificate_until, body });
+                        }
+                    }
+                }
+            }
+        };
+        drop((trust, tls, uri));
+        let certificate_until = socket.certificate_until();
+        let (status, headers, body) = http1::send(socket, ask).await?;
+        Ok(Response { status, headers, certificate_until, body: Body::Http1(body) })
+    }
+}
+
+/// What a request says of itself unless it is configured.
+pub(super) fn defaults(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, &'static str)> {
+    let all = [(USER_AGENT, AGENT), (ACCEPT_ENCODING, "identity")];
+    all.into_iter().filter(|(name, _)| !headers.contains_key(name))
+}
+
+/// Every element of every line of a header, in lower case.
+pub(super) fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
+    let lines = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    lines
+        .flat_map(|line| line.split(',').map(|one| one.trim().to_ascii_lowercase()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// What is read as it comes must not be compressed.
+///
+/// # Errors
+/// It is.
+pub(super) fn uncompressed(status: StatusCode, headers: &HeaderMap) -> Result<(), Cause> {
+    // `none` is what some handlers of streams say to keep a proxy from compressing.
+    let plain = |coding: &String| matches!(coding.as_str(), "" | "identity" | "none");
+    if status.is_success() && !elements(headers, &CONTENT_ENCODING).iter().all(plain) {
+        return Err(Cause::Malformed("it is compressed, though a plain answer was asked for".into()));
+    }
+    Ok(())
+}
