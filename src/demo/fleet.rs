@@ -250,7 +250,7 @@ async fn carry(
             let access = Access::open(&url);
             let line = net.tap().line(crate::domain::id::AgentKey(0), 0);
             let to = format!("{url}/").into();
-            let asked = net.call(&access, &line, &to, codec.headers(), body, Wants::Answer, crate::net::SEND);
+            let asked = net.call(&access, &line, &to, codec.headers(), body, Wants::Work, crate::net::SEND);
             if let Err(failure) = asked.await {
                 tracing::debug!(cause = %failure.cause, "an errand failed");
             }

@@ -8,8 +8,8 @@ use super::text::Untrusted;
 /// Whether a request can have reached the agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
-    /// Not a byte of it was written to a connection, or the agent has said that it did not look at it: sending it
-    /// again cannot double it.
+    /// Not a byte of it was written to a connection, or the agent has said that it did not look at it, or only sent us
+    /// elsewhere: sending it again cannot double it.
     Not,
     /// It may have arrived: sending it again may do the work twice.
     Maybe,

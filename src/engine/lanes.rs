@@ -30,8 +30,8 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// Sends an outcome; waits for a credit of its own agent, then for room.
-    /// False once the loop has ended.
+    /// Sends an outcome, at once if it can, else as soon as the agent has a credit and the lane has room; what waits
+    /// is lost if nobody waits for it. False once the loop has ended.
     pub fn send(&self, call: CallId, outcome: Outcome) -> impl Future<Output = bool> + Send {
         self.send_holding(call, outcome, None)
     }

@@ -239,6 +239,8 @@ impl Watch {
         // What is gathered is due later each time; the timer is moved only when it rings too early.
         let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
         let end = loop {
+            // A flood that never makes it wait holds nobody else up.
+            tokio::task::consume_budget().await;
             let due = self.reading.gathered.since.map(|since| since + GATHER);
             let wanted = due.unwrap_or(first_by);
             let waits = due.is_some() || !answered;

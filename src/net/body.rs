@@ -10,11 +10,11 @@ use crate::domain::cause::Cause;
 /// A body that is still to be read.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// Of a document.
-    Document(reqwest::Body),
-    /// Of a stream, from a connection of its own.
+    /// Over the client's connections.
+    Client(reqwest::Body),
+    /// Of work, over a connection of its own.
     Http1(http1::Body),
-    /// Of a stream, from a connection that other streams share.
+    /// Of work, over a connection that other work shares.
     Http2(http2::Body),
 }
 
@@ -27,7 +27,7 @@ impl Body {
         match self {
             Self::Http1(body) => body.read(take).await.map_err(cause::of_reading),
             Self::Http2(body) => body.read(take).await.map_err(cause::of_reading),
-            Self::Document(body) => {
+            Self::Client(body) => {
                 let Some(frame) = body.frame().await else { return Ok(false) };
                 let frame =
                     frame.map_err(|error| cause::of_reading(cause::of_request(&error, Duration::ZERO)))?;

@@ -1,4 +1,5 @@
-//! Answers that are there, such as cards, tasks and lists, over the connections of one client for each kind of trust.
+//! Answers that are there, such as cards, tasks and lists, over the connections of one client for each kind of
+//! trust; and work where a proxy is needed, or a login in the URL.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use super::body::Body;
 use super::cause::classify;
 use super::streams::{Ask, Response};
 use super::trust::{Tls, Trust, certificate_until};
-use super::{AGENT, CONNECT, HEADERS, KEEPALIVE, PROBE};
+use super::{AGENT, CONNECT, HEADERS, KEEPALIVE};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
 
@@ -53,7 +54,7 @@ impl Clients {
 fn build(tls: Option<&Tls>) -> Result<Client, Cause> {
     let builder = Client::builder()
         .user_agent(AGENT)
-        .connect_timeout(CONNECT.min(PROBE))
+        .connect_timeout(CONNECT)
         .redirect(reqwest::redirect::Policy::none())
         .http1_max_headers(HEADERS)
         .dns_resolver(Arc::new(Resolver))
@@ -87,6 +88,6 @@ pub(super) async fn send(client: &Client, ask: &Ask<'_>) -> Result<Response, Fai
         status: head.status,
         headers: head.headers,
         certificate_until: tls.and_then(|tls| certificate_until(tls.peer_certificate()?)),
-        body: Body::Document(body),
+        body: Body::Client(body),
     })
 }

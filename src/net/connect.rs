@@ -4,7 +4,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use http::Uri;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,12 +18,9 @@ use url::{Host, Url};
 
 use super::address::Resolver;
 use super::trust::{Tls, certificate_until};
-use super::{CONNECT, KEEPALIVE, PROBE, cause};
+use super::{CONNECT, KEEPALIVE, cause};
 use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::time::At;
-
-/// A name is looked up, a connection made and its TLS agreed within this.
-pub(super) const WITHIN: Duration = if CONNECT.as_millis() < PROBE.as_millis() { CONNECT } else { PROBE };
 
 /// Makes connections.
 #[derive(Clone, Debug)]
@@ -46,7 +42,7 @@ impl Connector {
         let mut tcp = HttpConnector::new_with_resolver(Resolver);
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(WITHIN));
+        tcp.set_connect_timeout(Some(CONNECT));
         tcp.set_keepalive(Some(KEEPALIVE));
         tcp.set_keepalive_interval(Some(KEEPALIVE));
         tcp.set_keepalive_retries(Some(3));
@@ -62,20 +58,17 @@ impl Connector {
         (!named && self.proxies.intercept(&uri).is_none()).then_some(uri)
     }
 
-    /// Connects.
+    /// Connects; see [`within`].
     ///
     /// # Errors
-    /// Nothing was sent.
-    pub async fn connect(&self, uri: Uri, url: &Url, tls: Option<Tls>) -> Result<Socket, Failure> {
-        within(async {
-            let mut tcp = self.tcp.clone();
-            let socket = tcp.call(uri).await.map_err(|error| cause::of(&error, WITHIN))?.into_inner();
-            let Some(tls) = tls else { return Ok(Socket::Plain(socket)) };
-            let name = server_name(url)?;
-            let stream = TlsConnector::from(tls).connect(name, socket).await;
-            Ok(Socket::Tls(Box::new(stream.map_err(|error| cause::of(&error, WITHIN))?)))
-        })
-        .await
+    /// Why it cannot.
+    pub async fn connect(&self, uri: Uri, url: &Url, tls: Option<Tls>) -> Result<Socket, Cause> {
+        let mut tcp = self.tcp.clone();
+        let socket = tcp.call(uri).await.map_err(|error| cause::of(&error, CONNECT))?.into_inner();
+        let Some(tls) = tls else { return Ok(Socket::Plain(socket)) };
+        let name = server_name(url)?;
+        let stream = TlsConnector::from(tls).connect(name, socket).await;
+        Ok(Socket::Tls(Box::new(stream.map_err(|error| cause::of(&error, CONNECT))?)))
     }
 
     #[cfg(test)]
@@ -89,7 +82,7 @@ impl Connector {
 /// # Errors
 /// What went wrong, or that it took too long; nothing was sent.
 pub(super) async fn within<T>(work: impl Future<Output = Result<T, Cause>>) -> Result<T, Failure> {
-    let done = tokio::time::timeout(WITHIN, work).await.unwrap_or(Err(Cause::TimedOut(WITHIN)));
+    let done = tokio::time::timeout(CONNECT, work).await.unwrap_or(Err(Cause::TimedOut(CONNECT)));
     done.map_err(|cause| Failure { sent: Sent::Not, cause })
 }
 
@@ -193,7 +186,7 @@ mod tests {
         ] {
             let url = Url::parse(url).unwrap();
             let uri = connector.reaches(&url).expect("straight");
-            let failure = connector.connect(uri, &url, None).await.unwrap_err();
+            let failure = within(connector.connect(uri, &url, None)).await.unwrap_err();
             assert_eq!(failure, Failure { sent: Sent::Not, cause });
         }
     }
@@ -205,7 +198,7 @@ mod tests {
         let connector = Connector::new();
         let tls = super::super::trust::Trust::Anybody.tls().unwrap();
         let uri = connector.reaches(&url).expect("straight");
-        let failure = connector.connect(uri, &url, tls).await.unwrap_err();
-        assert_eq!(failure, Failure { sent: Sent::Not, cause: Cause::TimedOut(WITHIN) });
+        let failure = within(connector.connect(uri, &url, tls)).await.unwrap_err();
+        assert_eq!(failure, Failure { sent: Sent::Not, cause: Cause::TimedOut(CONNECT) });
     }
 }

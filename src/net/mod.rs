@@ -1,7 +1,7 @@
 //! Calls to agents: the only place with reqwest.
 //!
 //! Answers that are there come over the connections of a client; work, and streams of it, over others (`streams`), so
-//! that neither waits for the other.
+//! that neither waits for the other. Only what needs a proxy, or a login in its URL, goes by the client in any case.
 //!
 //! Every wait, size, depth, header count and redirect has a bound. Credentials go only to the origin
 //! that they were configured for. What comes back is redacted before anything else sees it.
@@ -12,6 +12,7 @@ mod cause;
 mod chunks;
 mod client;
 pub mod clock;
+mod coding;
 mod connect;
 mod document;
 mod http1;
@@ -40,7 +41,7 @@ pub const NOBODYS_TASK: &str = "00000000-0000-0000-0000-000000000000";
 const AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
 /// A peer that has vanished without a word is asked for after this.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// A connection must stand within this.
+/// A connection must stand within this, with its name looked up and its TLS agreed.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// A read or a listing must be answered within this.
 pub const READ: Duration = Duration::from_secs(10);

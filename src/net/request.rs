@@ -17,6 +17,7 @@ use url::{Host, Url};
 use super::address::is_blocked;
 use super::body::Body;
 use super::client::{self, Clients, Trusting};
+use super::coding::{plain, unpacked};
 use super::login::{Access, parse_url};
 use super::redact::Redactor;
 use super::stream::EventReader;
@@ -95,7 +96,7 @@ pub enum Wants {
 pub(super) struct Request<'r> {
     pub method: Method,
     pub url: Url,
-    /// Its headers but for credentials: they are made when they are written, and are large only then.
+    /// Makes its headers but for credentials, which are large, and not kept while an answer is waited for.
     pub headers: &'r (dyn Fn() -> HeaderMap + Sync),
     /// Empty if it has none.
     pub body: Bytes,
@@ -220,13 +221,13 @@ impl Net {
         let trust = Trust::of(access, ask.url);
         let unsent = |cause| Failure { sent: Sent::Not, cause };
         let Trusting { client, tls } = self.clients.of(&trust).map_err(unsent)?;
-        match self.streams.reaches(ask.url) {
-            Some(uri) if wants == Wants::Work => {
-                drop(client);
-                self.streams.send(trust, tls, uri, ask).await
-            }
-            _ => Box::pin(client::send(&client, ask)).await,
+        if wants == Wants::Work
+            && let Some(uri) = self.streams.reaches(ask.url)
+        {
+            drop(client);
+            return self.streams.send(trust, tls, uri, ask).await;
         }
+        Box::pin(client::send(&client, ask)).await
     }
 
     /// Cards do not decide that this machine calls the local link or a metadata service.
@@ -255,7 +256,8 @@ impl Net {
         let Answer { mut body, took, status, headers, .. } = answer;
         let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
         let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let headers = shown(&headers, &[], "");
+        let packed = headers;
+        let headers = shown(&packed, &[], "");
         if length.is_some_and(|length| length > BODY as u64) {
             line.keep(Kind::Response, &head, &headers);
             return Err(maybe(Cause::Limit(Limit::Body)));
@@ -273,6 +275,10 @@ impl Net {
             Ok(())
         };
         let read = tokio::time::timeout(left, read).await.unwrap_or(Err(Cause::TimedOut(limit)));
+        let (bytes, read) = match read.map(|()| unpacked(&packed, std::mem::take(&mut bytes))) {
+            Ok(Ok(bytes)) => (bytes, Ok(())),
+            Ok(Err(cause)) | Err(cause) => (bytes, Err(cause)),
+        };
         let text = String::from_utf8_lossy(&bytes);
         let text = self.redactor.redact(&text).into_owned();
         line.keep(Kind::Response, &head, &format!("{headers}{text}"));
@@ -437,6 +443,7 @@ impl Net {
         if status.is_success() && kind.to_ascii_lowercase().starts_with("text/event-stream") {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
             line.keep(Kind::Response, &head, &shown(&answer.headers, &[], ""));
+            plain(&answer.headers).map_err(maybe)?;
             let reader = EventReader::new(answer.body, self.redactor.clone(), line.clone());
             return Ok((Opened::Stream(reader), took, server));
         }
@@ -524,7 +531,33 @@ fn card_places(url: &str) -> Vec<Url> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpListener;
+
+    use super::super::clock::Clock;
     use super::*;
+    use crate::domain::id::AgentKey;
+
+    /// Nobody answers: what was written may have arrived, what waits for a connection has not.
+    #[tokio::test]
+    async fn what_ran_out_of_time_before_it_was_written_was_not_sent() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let redactor = Redactor::default();
+        let net = Net::new(redactor.clone(), Tap::new(Arc::new(Clock::start()), redactor));
+        let line = net.tap().line(AgentKey(0), 0);
+        for (scheme, wants, sent) in [
+            ("https", Wants::Work, Sent::Not),
+            ("http", Wants::Work, Sent::Maybe),
+            ("http", Wants::Answer, Sent::Maybe),
+        ] {
+            let url = format!("{scheme}://{address}/");
+            let access = Access { insecure: true, ..Access::open(&url) };
+            let limit = Duration::from_millis(50);
+            let asked = net.call(&access, &line, &url.into(), &[], "{}".into(), wants, limit).await;
+            let failure = Failure { sent, cause: Cause::TimedOut(limit) };
+            assert_eq!(asked.map(|_| ()), Err(failure), "{scheme} {wants:?}");
+        }
+    }
 
     #[test]
     fn cards_are_looked_for_where_they_usually_are() {

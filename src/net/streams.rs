@@ -1,29 +1,29 @@
 //! Asking for work and streams of it: over connections of their own with HTTP/1.1, over shared ones with HTTP/2.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use url::Url;
 
 use super::body::Body;
-use super::connect::Connector;
+use super::connect::{Connector, within};
 use super::http2::{Pool, Way};
 use super::trust::{Tls, Trust};
 use super::{AGENT, http1, http2};
-use crate::domain::cause::{Cause, Failure, Sent};
+use crate::domain::cause::{Failure, Sent};
 use crate::domain::time::At;
 
 /// What an agent did not look at is sent again so often.
 const AGAIN: u32 = 2;
 
-/// Asks for streams. A clone shares connections.
+/// Asks for work. A clone shares connections.
 #[derive(Clone, Debug)]
 pub(super) struct Streams {
     connector: Connector,
-    pub(super) pool: Pool,
+    pool: Pool,
 }
 
 /// One request to one URL.
@@ -62,6 +62,12 @@ impl Streams {
         self.connector.reaches(url)
     }
 
+    /// The connections that are shared.
+    #[cfg(test)]
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// Sends a request, and reads the head of its answer.
     ///
     /// # Errors
@@ -77,15 +83,18 @@ impl Streams {
         let mut again = AGAIN;
         let socket = loop {
             let Some(tls) = &tls else {
-                break Box::pin(self.connector.connect(uri.clone(), ask.url, None)).await?;
+                break Box::pin(within(self.connector.connect(uri.clone(), ask.url, None))).await?;
             };
             match Box::pin(self.pool.way(&trust, tls, &uri, ask.url)).await? {
                 Way::Own(socket) => break socket,
                 Way::Shared(place) => {
                     let certificate_until = place.certificate_until();
                     match http2::send(place, uri.clone(), ask).await {
-                        // The connection was on its way out: another one may take it.
-                        Err(Failure { sent: Sent::Not, .. }) if again > 0 => again -= 1,
+                        // Another connection may take it.
+                        Err(Failure { sent: Sent::Not, .. }) if again > 0 => {
+                            again -= 1;
+                            ask.written.store(false, Ordering::Relaxed);
+                        }
                         answer => {
                             let (status, headers, body) = answer?;
                             let body = Body::Http2(body);
@@ -106,25 +115,4 @@ impl Streams {
 pub(super) fn defaults(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, &'static str)> {
     let all = [(USER_AGENT, AGENT), (ACCEPT_ENCODING, "identity")];
     all.into_iter().filter(|(name, _)| !headers.contains_key(name))
-}
-
-/// Every element of every line of a header, in lower case.
-pub(super) fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
-    let lines = headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    lines
-        .flat_map(|line| line.split(',').map(|one| one.trim().to_ascii_lowercase()).collect::<Vec<_>>())
-        .collect()
-}
-
-/// What is read as it comes must not be compressed.
-///
-/// # Errors
-/// It is.
-pub(super) fn uncompressed(status: StatusCode, headers: &HeaderMap) -> Result<(), Cause> {
-    // `none` is what some handlers of streams say to keep a proxy from compressing.
-    let plain = |coding: &String| matches!(coding.as_str(), "" | "identity" | "none");
-    if status.is_success() && !elements(headers, &CONTENT_ENCODING).iter().all(plain) {
-        return Err(Cause::Malformed("it is compressed, though a plain answer was asked for".into()));
-    }
-    Ok(())
 }

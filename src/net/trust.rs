@@ -180,7 +180,7 @@ mod tests {
         for (text, says) in [
             (None, "ca FILE: No such file or directory"),
             (Some("no certificate"), "ca FILE: holds no certificate"),
-            (Some("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"), "ca FILE: "),
+            (Some("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"), "base64"),
         ] {
             let told = told(text);
             assert!(told.contains(says), "{told:?}");

@@ -23,15 +23,21 @@ use quarterdeck::engine::access::AccessBook;
 use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use crate::login::Authority;
 use crate::support::{known, rules, task_of, until};
 
-/// What became of an agent's streams.
-#[derive(Default)]
+/// Tasks that an agent has at once.
+const TASKS: usize = 10;
+
+/// What became of an agent's tasks.
 struct Seen {
+    /// It streams; else it answers when all are there.
+    streaming: bool,
+    all: Barrier,
     streams: AtomicUsize,
     /// Connections that had a stream.
     connections: AtomicUsize,
@@ -59,10 +65,17 @@ type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 impl Agent {
     /// With HTTP/2 it takes so many streams on a connection.
-    async fn open(mut tls: ServerConfig, http2: Option<u32>) -> Self {
+    async fn open(mut tls: ServerConfig, http2: Option<u32>, streaming: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(Seen {
+            streaming,
+            all: Barrier::new(TASKS),
+            streams: AtomicUsize::default(),
+            connections: AtomicUsize::default(),
+            most: AtomicUsize::default(),
+            canceled: Mutex::default(),
+        });
         let offers: &[&[u8]] = if http2.is_some() { &[b"h2", b"http/1.1"] } else { &[b"http/1.1"] };
         tls.alpn_protocols = offers.iter().map(|name| name.to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(tls));
@@ -109,11 +122,17 @@ impl Line {
         let path = request.uri().path().to_owned();
         let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         if path.ends_with(".json") {
-            return document(&card(&self.url));
+            return document(&card(&self.url, self.seen.streaming));
         }
         let request: Value = serde_json::from_slice(&body).unwrap_or_default();
         let named = request["params"]["id"].as_str().unwrap_or_default();
         let answered = |result: Value| json!({"jsonrpc": "2.0", "id": request["id"], "result": result});
+        if request["method"] == "SendMessage" {
+            self.seen.all.wait().await;
+            let number = self.seen.streams.fetch_add(1, Ordering::SeqCst);
+            let task = task(&format!("t-{number}"), "TASK_STATE_COMPLETED");
+            return document(&answered(json!({"task": task})));
+        }
         let mut canceled = self.seen.canceled.lock().unwrap();
         document(&answered(match request["method"].as_str() {
             Some("SendStreamingMessage") => {
@@ -158,13 +177,13 @@ fn task(id: &str, state: &str) -> Value {
     json!({"id": id, "contextId": "c-1", "status": {"state": state}})
 }
 
-fn card(url: &str) -> Value {
+fn card(url: &str, streaming: bool) -> Value {
     json!({
         "name": "crowded", "description": "works until it is canceled", "version": "1",
         "supportedInterfaces": [
             {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
         ],
-        "capabilities": {"streaming": true},
+        "capabilities": {"streaming": streaming},
         "defaultInputModes": ["text/plain"], "defaultOutputModes": ["text/plain"],
         "skills": [{"id": "s", "name": "s", "description": "s", "tags": []}]
     })
@@ -221,14 +240,13 @@ async fn send(handle: &Handle, agent: AgentId) -> AttemptId {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_streams_than_a_connection_takes_hold_nothing_up() {
-    const STREAMS: usize = 10;
     let authority = Authority::new();
     for (http2, connections, most) in [(None, 10, 1), (Some(4), 3, 4), (Some(1), 10, 1), (Some(1000), 1, 10)]
     {
-        let agent = Agent::open(authority.server("localhost", (2040, 1, 1)), http2).await;
+        let agent = Agent::open(authority.server("localhost", (2040, 1, 1)), http2, true).await;
         let (engine, id, _dir) = engine(&agent, &authority).await;
         let handle = engine.handle();
-        let sendings = (0..STREAMS).map(|_| send(&handle, id));
+        let sendings = (0..TASKS).map(|_| send(&handle, id));
         let attempts = futures_util::future::join_all(sendings).await;
         for attempt in &attempts {
             until(&handle, "each at work", |snapshot| task_of(snapshot, *attempt).map(|_| ())).await;
@@ -239,7 +257,21 @@ async fn more_streams_than_a_connection_takes_hold_nothing_up() {
         until(&handle, "a cancel beside them", |snapshot| canceled(task_of(snapshot, first)?)).await;
         let seen = |count: &AtomicUsize| count.load(Ordering::SeqCst);
         let told = (seen(&agent.seen.streams), seen(&agent.seen.connections), seen(&agent.seen.most));
-        assert_eq!(told, (STREAMS, connections, most), "{http2:?}");
+        assert_eq!(told, (TASKS, connections, most), "{http2:?}");
         engine.stop().await;
     }
+}
+
+/// An agent that does not stream answers when the work is done, and takes two requests at once on a connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_messages_than_a_connection_takes_are_all_sent() {
+    let authority = Authority::new();
+    let agent = Agent::open(authority.server("localhost", (2040, 1, 1)), Some(2), false).await;
+    let (engine, id, _dir) = engine(&agent, &authority).await;
+    let handle = engine.handle();
+    for attempt in futures_util::future::join_all((0..TASKS).map(|_| send(&handle, id))).await {
+        let done = |task: &Task| (task.state == TaskState::Completed).then_some(());
+        until(&handle, "each done", |snapshot| done(task_of(snapshot, attempt)?)).await;
+    }
+    engine.stop().await;
 }
