@@ -1,7 +1,7 @@
 //! Rows under dense ids, in a shallow tree of chunks that are shared until they change.
 //!
-//! Publishing a million rows copies four thousand pointers: a clone shares every branch, and the first write
-//! below a shared branch copies that branch's pointers and one chunk.
+//! Publishing a million rows copies a hundred and twenty pointers: a clone shares every limb, and the first write
+//! below a shared limb copies that limb's pointers, those of one branch, and one chunk.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -17,15 +17,20 @@ pub trait Key: Copy {
 /// Rows in one chunk: small enough to copy in a microsecond, large enough to keep the spine short.
 const CHUNK: usize = 8;
 
-/// Chunks below one branch.
+/// Chunks of one branch.
 const BRANCH: usize = 32;
 
+/// Branches of one limb.
+const LIMB: usize = 32;
+
 type Chunk<T> = Vec<Option<T>>;
+type Branch<T> = Vec<Arc<Chunk<T>>>;
+type Limb<T> = Vec<Arc<Branch<T>>>;
 
 /// A growable table of rows; freed places are used again.
 #[derive(Debug)]
 pub struct Slab<K, T> {
-    branches: Vec<Arc<Vec<Arc<Chunk<T>>>>>,
+    limbs: Vec<Arc<Limb<T>>>,
     free: Arc<Vec<u32>>,
     len: usize,
     key: PhantomData<fn() -> K>,
@@ -33,41 +38,49 @@ pub struct Slab<K, T> {
 
 impl<K, T> Clone for Slab<K, T> {
     fn clone(&self) -> Self {
-        Self { branches: self.branches.clone(), free: self.free.clone(), len: self.len, key: PhantomData }
+        Self { limbs: self.limbs.clone(), free: self.free.clone(), len: self.len, key: PhantomData }
     }
 }
 
 impl<K, T> Default for Slab<K, T> {
     fn default() -> Self {
-        Self { branches: Vec::new(), free: Arc::default(), len: 0, key: PhantomData }
+        Self { limbs: Vec::new(), free: Arc::default(), len: 0, key: PhantomData }
     }
 }
 
 impl<K: Key, T: Clone> Slab<K, T> {
     /// How many chunks there are.
     fn chunks(&self) -> usize {
-        self.branches.last().map_or(0, |last| (self.branches.len() - 1) * BRANCH + last.len())
+        let Some(limb) = self.limbs.last() else { return 0 };
+        let branches = (self.limbs.len() - 1) * LIMB + limb.len();
+        (branches - 1) * BRANCH + limb.last().map_or(0, |branch| branch.len())
     }
 
     fn chunk(&self, number: usize) -> Option<&Chunk<T>> {
-        self.branches.get(number / BRANCH)?.get(number % BRANCH).map(|chunk| &**chunk)
+        let branch = number / BRANCH;
+        let branch = self.limbs.get(branch / LIMB)?.get(branch % LIMB)?;
+        branch.get(number % BRANCH).map(|chunk| &**chunk)
     }
 
-    /// A chunk for changing; copies it, and its branch, if a snapshot still holds them.
+    /// A chunk for changing; copies it, and what leads to it, if a snapshot still holds them.
     fn chunk_mut(&mut self, number: usize) -> Option<&mut Chunk<T>> {
-        let branch = Arc::make_mut(self.branches.get_mut(number / BRANCH)?);
+        let branch = number / BRANCH;
+        let limb = Arc::make_mut(self.limbs.get_mut(branch / LIMB)?);
+        let branch = Arc::make_mut(limb.get_mut(branch % LIMB)?);
         branch.get_mut(number % BRANCH).map(Arc::make_mut)
     }
 
     fn push_chunk(&mut self, chunk: Chunk<T>) {
-        match self.branches.last_mut() {
-            Some(last) if last.len() < BRANCH => Arc::make_mut(last).push(Arc::new(chunk)),
-            _ => {
-                let mut branch = Vec::with_capacity(BRANCH);
-                branch.push(Arc::new(chunk));
-                self.branches.push(Arc::new(branch));
-            }
+        let chunks = self.chunks();
+        if chunks.is_multiple_of(BRANCH * LIMB) {
+            self.limbs.push(Arc::new(Vec::with_capacity(LIMB)));
         }
+        let Some(limb) = self.limbs.last_mut().map(Arc::make_mut) else { return };
+        if chunks.is_multiple_of(BRANCH) {
+            limb.push(Arc::new(Vec::with_capacity(BRANCH)));
+        }
+        let Some(branch) = limb.last_mut().map(Arc::make_mut) else { return };
+        branch.push(Arc::new(chunk));
     }
 
     /// How many rows there are.
@@ -154,13 +167,20 @@ impl<K: Key, T: Clone> Slab<K, T> {
         self.len = self.len + now - before;
     }
 
+    /// The places of rows that were removed.
+    pub fn vacant(&self) -> impl Iterator<Item = K> {
+        self.free.iter().map(|index| K::from_index(*index))
+    }
+
     /// Every row with its key, in order of place.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (K, &T)> {
-        self.branches.iter().enumerate().flat_map(|(branch, chunks)| {
-            chunks.iter().enumerate().flat_map(move |(chunk, rows)| {
-                rows.iter().enumerate().filter_map(move |(row, value)| {
-                    let index = u32::try_from((branch * BRANCH + chunk) * CHUNK + row).ok()?;
-                    Some((K::from_index(index), value.as_ref()?))
+        self.limbs.iter().enumerate().flat_map(|(limb, branches)| {
+            branches.iter().enumerate().flat_map(move |(branch, chunks)| {
+                chunks.iter().enumerate().flat_map(move |(chunk, rows)| {
+                    rows.iter().enumerate().filter_map(move |(row, value)| {
+                        let index = ((limb * LIMB + branch) * BRANCH + chunk) * CHUNK + row;
+                        Some((K::from_index(u32::try_from(index).ok()?), value.as_ref()?))
+                    })
                 })
             })
         })
@@ -186,8 +206,8 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_over_many_branches_and_is_mirrored() {
-        let many = u32::try_from(CHUNK * BRANCH * 2 + 5).unwrap();
+    fn it_grows_over_limbs_and_is_mirrored() {
+        let many = u32::try_from(CHUNK * BRANCH * (LIMB + 1) + 5).unwrap();
         let mut slab: Slab<AgentKey, u32> = Slab::default();
         let mut mirror: Slab<AgentKey, u32> = Slab::default();
         for n in 0..many {

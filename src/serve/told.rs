@@ -14,16 +14,26 @@ pub struct Told {
     which: Tasks,
     /// Jobs that it has, where it is not sent every one.
     jobs: BTreeSet<JobKey>,
+    /// It has rows of before.
+    again: bool,
 }
 
 impl Told {
     /// Nothing yet.
     pub fn new(which: Tasks) -> Self {
-        Self { which, jobs: BTreeSet::new() }
+        Self { which, jobs: BTreeSet::new(), again: false }
     }
 
     /// The rows that are news, by what has changed; everything, where nobody knows what.
     pub fn news(&mut self, snapshot: &Snapshot, changed: Option<Vec<Changed>>) -> Vec<Changed> {
+        let again = std::mem::replace(&mut self.again, true);
+        let mut gone = if again && changed.is_none() { gone(snapshot) } else { Vec::new() };
+        let mut news = self.rows(snapshot, changed);
+        news.append(&mut gone);
+        news
+    }
+
+    fn rows(&mut self, snapshot: &Snapshot, changed: Option<Vec<Changed>>) -> Vec<Changed> {
         match (self.which, changed) {
             (Tasks::All, Some(changed)) => changed,
             (Tasks::All, None) => everything(snapshot, snapshot.jobs.iter().map(|(key, _)| key)),
@@ -33,6 +43,7 @@ impl Told {
                     job.iter().any(|key| snapshot.attempts.get(*key).is_some_and(Attempt::wants_attention))
                 };
                 let jobs = snapshot.jobs.iter().filter(|(_, job)| open(&job.attempts));
+                self.jobs.retain(|key| snapshot.jobs.get(*key).is_some());
                 self.jobs.extend(jobs.map(|(key, _)| key));
                 everything(snapshot, self.jobs.iter().copied())
             }
@@ -60,6 +71,16 @@ impl Told {
 fn whole(snapshot: &Snapshot, key: JobKey) -> impl Iterator<Item = Changed> {
     let attempts = snapshot.jobs.get(key).into_iter().flat_map(|job| &job.attempts);
     [Changed::Job(key)].into_iter().chain(attempts.map(|key| Changed::Attempt(*key)))
+}
+
+/// Rows that were there once: whoever was slow may have them still.
+fn gone(snapshot: &Snapshot) -> Vec<Changed> {
+    let agents = snapshot.agents.vacant().map(Changed::Agent);
+    let jobs = snapshot.jobs.vacant().map(Changed::Job);
+    let attempts = snapshot.attempts.vacant().map(Changed::Attempt);
+    let problems = snapshot.problems.vacant().map(Changed::Problem);
+    let sources = snapshot.sources.vacant().map(Changed::Source);
+    agents.chain(jobs).chain(attempts).chain(problems).chain(sources).collect()
 }
 
 fn everything(snapshot: &Snapshot, jobs: impl Iterator<Item = JobKey>) -> Vec<Changed> {

@@ -413,6 +413,18 @@ async fn who_asks_for_open_tasks_gets_those_and_what_changes() {
     assert!(told.news(&own.snapshot(), None).contains(&Changed::Attempt(key)));
     let news = told.news(&own.snapshot(), Some(vec![Changed::Attempt(key)]));
     assert_eq!(news, [Changed::Attempt(key)], "of what it has, what changed");
+    // And what it has may be gone; who has nothing yet is not told of that.
+    let mut pruned = (*own.snapshot()).clone();
+    let job = pruned.attempts.remove(key).unwrap().job;
+    pruned.jobs.remove(job);
+    for which in [Tasks::All, Tasks::Open] {
+        let mut told = Told::new(which);
+        for is_told in [false, true] {
+            let news = told.news(&pruned, None);
+            let is = |changed| news.contains(&changed);
+            assert_eq!((is(Changed::Attempt(key)), is(Changed::Job(job))), (is_told, is_told), "{which:?}");
+        }
+    }
     let (job, new) = send(&few, "steady", "more").await;
     until(&few, "the end of what was sent", |snapshot| {
         let row = snapshot.attempts.iter().find(|(_, row)| row.id == new)?.1;
