@@ -12,7 +12,6 @@ use super::overlays::prompt::{Prompt, Words};
 use super::overlays::views::Views;
 use super::overlays::{Overlay, Pressed, copy, go};
 use super::theme::{Role, Theme};
-use super::views::listing::LARGE;
 use super::views::{View, help, problems};
 use super::wants::{on_answer, want};
 use super::window::Window;
@@ -27,6 +26,8 @@ use crate::engine::Query;
 const TWICE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Facts that wait while the screen is held; beyond it the story is read anew.
 const WAITING: usize = 4096;
+/// Rows that a snapshot may have for itself without a key waiting until they are let go of.
+const MANY: usize = 1_000;
 /// Views kept in history.
 const HISTORY: usize = 50;
 /// The wire is read this often while it is looked at.
@@ -55,8 +56,8 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Snapshot(snapshot) => {
             let changed = snapshot.changes_since(model.shared.latest.rev);
             let old = std::mem::replace(&mut model.shared.latest, snapshot);
-            // The rows that only it held are let go of beside the screen's work.
-            if old.attempts.len() > LARGE {
+            // The rows that only it held are let go of beside the screen's work, if they are many.
+            if changed.as_ref().is_none_or(|rows| rows.len() > MANY) {
                 cmds.push(Cmd::Drop(Waste::Snapshot(old)));
             }
             ring(model, changed.as_deref(), cmds);
