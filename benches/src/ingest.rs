@@ -288,20 +288,7 @@ pub fn reference(port: &str) -> Result<(), Fault> {
     stay_on(CORE);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let card: a2a::AgentCard = serde_json::from_value(json!({
-            "name": "writer",
-            "description": "writes as fast as it is read",
-            "version": "1",
-            "supportedInterfaces": [{
-                "url": format!("http://127.0.0.1:{port}/0"),
-                "protocolBinding": "JSONRPC",
-                "protocolVersion": "1.0",
-            }],
-            "capabilities": {"streaming": true},
-            "defaultInputModes": ["text/plain"],
-            "defaultOutputModes": ["text/plain"],
-            "skills": [],
-        }))?;
+        let card: a2a::AgentCard = serde_json::from_str(&frames::card("/0", &loopback(port)))?;
         let client = a2a_client::A2AClientFactory::builder().build().create_from_card(&card).await?;
         let client = Arc::new(client);
         let (began, spent) = (Instant::now(), cpu());

@@ -38,6 +38,8 @@ const WINDOW: u32 = 256 * 1024;
 const WINDOWS: u32 = STREAMS * WINDOW;
 /// An agent that makes connections on which there is no room for anything is asked for so many of them.
 const BARREN: usize = 3;
+/// So many origins are remembered; of more, only those that have connections.
+const ORIGINS: usize = 1024;
 /// What HTTP/2 says in another way, or not at all.
 const OF_HTTP1: [HeaderName; 8] = [
     CONNECTION,
@@ -143,6 +145,16 @@ impl Origin {
     }
 }
 
+/// What is known of an origin.
+fn known(origins: &mut BTreeMap<Key, Origin>, key: Key) -> &mut Origin {
+    if origins.len() >= ORIGINS && !origins.contains_key(&key) {
+        origins.retain(|_, origin| {
+            origin.opening.is_some() || origin.connections.iter().any(|one| one.strong_count() > 0)
+        });
+    }
+    origins.entry(key).or_default()
+}
+
 impl Pool {
     /// Nothing is connected yet.
     pub fn new(connector: Connector) -> Self {
@@ -161,7 +173,7 @@ impl Pool {
         while barren < BARREN {
             let opening = {
                 let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-                let origin = origins.entry(key.clone()).or_default();
+                let origin = known(&mut origins, key.clone());
                 if let Some(place) = origin.place() {
                     return Ok(Way::Shared(place));
                 }
@@ -198,7 +210,7 @@ impl Pool {
             task.await.unwrap_or_else(|fault| {
                 // It has not tidied up after itself.
                 let mut origins = pool.origins.lock().unwrap_or_else(PoisonError::into_inner);
-                origins.entry(key).or_default().opening = None;
+                known(&mut origins, key).opening = None;
                 let cause = if fault.is_cancelled() {
                     Cause::Stopping
                 } else {
@@ -222,7 +234,7 @@ impl Pool {
         }))
         .await;
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        let origin = origins.entry(key).or_default();
+        let origin = known(&mut origins, key);
         origin.opening = None;
         match &made {
             Ok(Opened::Http2(connection)) => {
@@ -637,6 +649,17 @@ mod tests {
             })
         };
         assert_eq!(told(many, &[]).await, maybe(Cause::Limit(Limit::Headers)));
+    }
+
+    #[test]
+    fn origins_without_connections_are_forgotten_where_there_are_many() {
+        let mut origins = BTreeMap::new();
+        for port in 0..3 * ORIGINS {
+            known(&mut origins, (Trust::System, format!("agent:{port}"))).http1 = true;
+            assert!(origins.len() <= ORIGINS, "{port}");
+        }
+        let last = (Trust::System, format!("agent:{}", 3 * ORIGINS - 1));
+        assert!(known(&mut origins, last).http1);
     }
 
     #[tokio::test]

@@ -224,7 +224,6 @@ impl Net {
         if wants == Wants::Work
             && let Some(uri) = self.streams.reaches(ask.url)
         {
-            drop(client);
             return self.streams.send(trust, tls, uri, ask).await;
         }
         Box::pin(client::send(&client, ask)).await

@@ -104,7 +104,6 @@ impl Streams {
                 }
             }
         };
-        drop((trust, tls, uri));
         let certificate_until = socket.certificate_until();
         let (status, headers, body) = http1::send(socket, ask).await?;
         Ok(Response { status, headers, certificate_until, body: Body::Http1(body) })

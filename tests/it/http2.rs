@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use http_body_util::combinators::BoxBody;
@@ -14,21 +15,20 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use quarterdeck::domain::agent::{AgentSpec, Source};
-use quarterdeck::domain::id::{AgentId, AttemptId};
-use quarterdeck::domain::intent::{Intent, Receipt, Send};
+use quarterdeck::domain::id::AttemptId;
+use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::Task;
-use quarterdeck::domain::message::Part;
 use quarterdeck::domain::task::TaskState;
 use quarterdeck::engine::access::AccessBook;
-use quarterdeck::engine::{Engine, Handle, Options};
+use quarterdeck::engine::{Engine, Handle};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::login::Authority;
-use crate::support::{known, rules, task_of, until};
+use crate::login::{self, Authority};
+use crate::support::{engine_on, rules, send, task_of, until};
 
 /// Tasks that an agent has at once.
 const TASKS: usize = 10;
@@ -178,64 +178,35 @@ fn task(id: &str, state: &str) -> Value {
 }
 
 fn card(url: &str, streaming: bool) -> Value {
-    json!({
-        "name": "crowded", "description": "works until it is canceled", "version": "1",
-        "supportedInterfaces": [
-            {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}
-        ],
-        "capabilities": {"streaming": streaming},
-        "defaultInputModes": ["text/plain"], "defaultOutputModes": ["text/plain"],
-        "skills": [{"id": "s", "name": "s", "description": "s", "tags": []}]
-    })
+    let mut card: Value = serde_json::from_str(&login::card(url, "works until it is canceled")).unwrap();
+    card["capabilities"]["streaming"] = streaming.into();
+    card
+}
+
+/// All its tasks at once.
+async fn tasks(handle: &Handle) -> Vec<AttemptId> {
+    let sent = join_all((0..TASKS).map(|_| send(handle, "strict", "work"))).await;
+    sent.into_iter().map(|(_, attempt)| attempt).collect()
 }
 
 /// An engine that watches one agent and trusts its authority.
-async fn engine(agent: &Agent, authority: &Authority) -> (Engine, AgentId, tempfile::TempDir) {
+fn engine(agent: &Agent, authority: &Authority) -> (Engine, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
     let mut access = AccessBook::default();
     access.set_ca(ca);
-    let engine = Engine::start(Options {
-        dir: None,
-        power_loss_safe: false,
-        rules: rules(),
-        specs: vec![AgentSpec {
-            name: None,
-            url: agent.url.as_str().into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
-            labels: Vec::new(),
-            capacity: None,
-            probe_interval: None,
-        }],
-        sources: Vec::new(),
-        webhook: None,
-        access,
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap();
-    let id = known(&engine.handle(), "crowded").await;
-    (engine, id, dir)
-}
-
-async fn send(handle: &Handle, agent: AgentId) -> AttemptId {
-    let send = Send {
-        agent,
-        parts: vec![Part::text("work")],
-        context: None,
-        task: None,
-        metadata: None,
-        skill: None,
-        caller: None,
-        parent: None,
+    let spec = AgentSpec {
+        name: None,
+        url: agent.url.as_str().into(),
+        source: Source::Config,
+        dialect: None,
+        resubscribe: None,
+        labels: Vec::new(),
+        capacity: None,
+        probe_interval: None,
     };
-    match handle.submit(Intent::Send(Box::new(send))).await.unwrap() {
-        Receipt::Taken { attempt, .. } => attempt,
-        other => panic!("a sending is not {other:?}"),
-    }
+    (engine_on(vec![spec], access, None, rules()), dir)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -244,10 +215,9 @@ async fn more_streams_than_a_connection_takes_hold_nothing_up() {
     for (http2, connections, most) in [(None, 10, 1), (Some(4), 3, 4), (Some(1), 10, 1), (Some(1000), 1, 10)]
     {
         let agent = Agent::open(authority.server("localhost", (2040, 1, 1)), http2, true).await;
-        let (engine, id, _dir) = engine(&agent, &authority).await;
+        let (engine, _dir) = engine(&agent, &authority);
         let handle = engine.handle();
-        let sendings = (0..TASKS).map(|_| send(&handle, id));
-        let attempts = futures_util::future::join_all(sendings).await;
+        let attempts = tasks(&handle).await;
         for attempt in &attempts {
             until(&handle, "each at work", |snapshot| task_of(snapshot, *attempt).map(|_| ())).await;
         }
@@ -267,9 +237,9 @@ async fn more_streams_than_a_connection_takes_hold_nothing_up() {
 async fn more_messages_than_a_connection_takes_are_all_sent() {
     let authority = Authority::new();
     let agent = Agent::open(authority.server("localhost", (2040, 1, 1)), Some(2), false).await;
-    let (engine, id, _dir) = engine(&agent, &authority).await;
+    let (engine, _dir) = engine(&agent, &authority);
     let handle = engine.handle();
-    for attempt in futures_util::future::join_all((0..TASKS).map(|_| send(&handle, id))).await {
+    for attempt in tasks(&handle).await {
         let done = |task: &Task| (task.state == TaskState::Completed).then_some(());
         until(&handle, "each done", |snapshot| done(task_of(snapshot, attempt)?)).await;
     }

@@ -98,7 +98,7 @@ async fn respond(
     response.body(Full::new(Bytes::from(text))).unwrap()
 }
 
-fn card(url: &str, description: &str) -> String {
+pub(crate) fn card(url: &str, description: &str) -> String {
     json!({
         "name": "strict", "description": description, "version": "1",
         "supportedInterfaces": [{"url": url, "protocolBinding": "JSONRPC", "protocolVersion": "1.0"}],

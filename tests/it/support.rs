@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck::demo::{AgentPart, Behaviour, Fleet, Scenario};
-use quarterdeck::domain::agent::Agent;
+use quarterdeck::domain::agent::{Agent, AgentSpec};
 use quarterdeck::domain::id::{AgentId, AttemptId, JobId};
 use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::intent::{Intent, Receipt, Refusal, Send};
@@ -45,14 +45,24 @@ pub(crate) fn engine(fleet: &Fleet, dir: Option<&Path>) -> Engine {
 }
 
 pub(crate) fn engine_with(fleet: &Fleet, dir: Option<&Path>, rules: Rules) -> Engine {
+    engine_on(fleet.specs(), AccessBook::default(), dir, rules)
+}
+
+/// An engine that watches these agents.
+pub(crate) fn engine_on(
+    specs: Vec<AgentSpec>,
+    access: AccessBook,
+    dir: Option<&Path>,
+    rules: Rules,
+) -> Engine {
     Engine::start(Options {
         dir: dir.map(Path::to_owned),
         power_loss_safe: false,
         rules,
-        specs: fleet.specs(),
+        specs,
         sources: Vec::new(),
         webhook: None,
-        access: AccessBook::default(),
+        access,
         seed: Some(7),
         lock: None,
     })
