@@ -13,7 +13,7 @@ mod pty;
 mod screen;
 mod secure;
 mod start;
-mod told;
+mod fixture;
 
 use std::process::ExitCode;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quarterdeck::domain::fact::Fact;
-use quarterdeck::domain::snapshot::Snapshot;
+use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::tui::model::Msg;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
@@ -13,7 +13,7 @@ use ratatui::{Terminal, TerminalOptions, Viewport};
 
 use crate::measure::{Fault, median, tell, tell_ratio};
 use crate::screen::{Screen, Sink};
-use crate::told::{Told, job_id};
+use crate::fixture::{Told, job_id};
 
 const SIZE: (u16, u16) = (200, 60);
 /// Frames measured of each view, alternating with empty draws.

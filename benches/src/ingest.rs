@@ -11,9 +11,9 @@ use quarterdeck::domain::agent::{AgentSpec, Health, Source};
 use quarterdeck::domain::id::AgentId;
 use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::intent::{Intent, Send};
-use quarterdeck::domain::message::Part as Said;
-use quarterdeck::domain::snapshot::Snapshot;
-use quarterdeck::engine::access::AccessBook;
+use quarterdeck::domain::job::message::Part as Said;
+use quarterdeck::domain::state::snapshot::Snapshot;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::json;
 
@@ -177,7 +177,7 @@ pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> 
             specs: (0..AGENTS).map(|agent| spec(&loopback(port), length, agent)).collect(),
             sources: Vec::new(),
             webhook: None,
-            access: AccessBook::default(),
+            access: CredentialBook::default(),
             seed: Some(7),
             lock: None,
         })?;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quarterdeck::domain::snapshot::Snapshot;
+use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::tui::keymap::Chord;
 use quarterdeck::tui::model::{Cmd, Msg};
 use quarterdeck::tui::update::update;
@@ -12,7 +12,7 @@ use quarterdeck::tui::views::tasks::Work;
 
 use crate::measure::{Fault, median, tell, tell_ratio};
 use crate::screen::Screen;
-use crate::told::Told;
+use crate::fixture::Told;
 
 const SIZE: (u16, u16) = (200, 60);
 const TASKS: u64 = 1_000_000;

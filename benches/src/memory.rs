@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use quarterdeck::domain::input::Rules;
-use quarterdeck::domain::snapshot::Snapshot;
-use quarterdeck::engine::access::AccessBook;
+use quarterdeck::domain::state::snapshot::Snapshot;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Options};
 
 use crate::ingest::{Length, agents_up, scratch, spec, task_for, until};
 use crate::measure::{Fault, Part, figures, memory, tell};
-use crate::told::Told;
+use crate::fixture::Told;
 
 /// Streams over HTTP/1.1 that are watched at once; a process may have no more files without asking.
 const HTTP1: usize = 800;
@@ -59,7 +59,7 @@ pub fn streams(origin: &str, ca: &str, count: usize) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let dir = tempfile::tempdir_in(scratch())?;
-        let mut access = AccessBook::default();
+        let mut access = CredentialBook::default();
         if origin.starts_with("https:") {
             access.set_ca(ca.into());
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use quarterdeck::domain::fact::Fact;
 use quarterdeck::domain::id::JobId;
-use quarterdeck::domain::snapshot::Snapshot;
+use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::domain::time::At;
 use quarterdeck::tui::format::Clocks;
 use quarterdeck::tui::keymap::Chord;

@@ -11,7 +11,7 @@ use quarterdeck::store::{Batch, Writer, make_dir};
 use crate::built;
 use crate::measure::{Fault, median, memory, paired, tell, tell_ratio};
 use crate::pty::Pty;
-use crate::told::{AGENTS, FACTS_OF_A_JOB, Told};
+use crate::fixture::{AGENTS, FACTS_OF_A_JOB, Told};
 
 const ROUNDS: usize = 15;
 /// Starts on the large journal.

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use super::args::{Agents, Global};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, probed};
+use crate::domain::agent::candidates::Candidates;
+use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::agent::{Agent, normalise_url};
-use crate::domain::candidates::Candidates;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::SourceHealth;
+use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::AgentKey;
 use crate::domain::intent::Intent;
-use crate::domain::replicas::Kin;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
 
@@ -93,7 +93,7 @@ fn shown<'s>(snapshot: &'s Snapshot, urls: &[String]) -> Vec<(crate::domain::id:
 async fn change(setup: &Setup, session: &Session, args: &Agents, out: &mut Printer) -> Result<(), Failure> {
     let by = Untrusted::from(setup.config.operator.as_str());
     for url in &args.add {
-        let intent = Intent::Keep { url: url.as_str().into(), by: by.clone() };
+        let intent = Intent::AddAgent { url: url.as_str().into(), by: by.clone() };
         session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal))?;
         out.warn(format!(
             "{} is in the fleet from now on; --remove takes it out",
@@ -109,7 +109,7 @@ async fn change(setup: &Setup, session: &Session, args: &Agents, out: &mut Print
             let failure = Failure::usage(format!("there is no agent {wanted:?} in the fleet"));
             return Err(failure.hint("quarterdeck agents names them"));
         };
-        let intent = Intent::Drop { agent: agent.id, by: by.clone() };
+        let intent = Intent::RemoveAgent { agent: agent.id, by: by.clone() };
         session.handle.submit(intent).await.map_err(|refusal| Failure::from_refusal(&refusal))?;
         out.warn(format!("{} is no longer in the operator's list", Untrusted::from(wanted.as_str())));
     }
@@ -149,10 +149,10 @@ fn print_candidates(snapshot: &Snapshot, out: &mut Printer) {
 
 /// What groups of replicas are called: by their card's name, numbered where several groups have one.
 fn groups(snapshot: &Snapshot) -> BTreeMap<AgentKey, String> {
-    let mut members: BTreeMap<&Kin, Vec<AgentKey>> = BTreeMap::new();
+    let mut members: BTreeMap<&ReplicaKey, Vec<AgentKey>> = BTreeMap::new();
     for (key, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
-        if let Some(kin) = &agent.kin {
-            members.entry(kin).or_default().push(key);
+        if let Some(replica_key) = &agent.replica_key {
+            members.entry(replica_key).or_default().push(key);
         }
     }
     let mut groups: Vec<_> = members.into_values().filter(|keys| keys.len() > 1).collect();

@@ -81,7 +81,7 @@ pub enum Command {
     #[command(subcommand)]
     Task(Task),
     /// What waits for a person, oldest first.
-    Inbox(Here),
+    Inbox(Scope),
     /// What is wrong, and the next step; who attends to it.
     Problems(Problems),
     /// How many, how well and how long: by agent, skill or caller, with what was usual before.
@@ -256,7 +256,7 @@ pub struct Target {
 
 /// The same where an agent need not be named.
 #[derive(Args, Clone, Debug)]
-pub struct MaybeTarget {
+pub struct OptionalTarget {
     /// A name of the fleet, an origin, the URL of a card, or a card's file.
     #[arg(short = 'a', long = "agent-card", value_name = "REF", env = "A2ACLI_AGENT_CARD")]
     pub agent: Option<String>,
@@ -339,7 +339,7 @@ pub enum Task {
         #[arg(value_name = "TASK")]
         task: String,
         #[command(flatten)]
-        target: MaybeTarget,
+        target: OptionalTarget,
         /// At most so many messages.
         #[arg(long, value_name = "N")]
         history: Option<usize>,
@@ -353,7 +353,7 @@ pub enum Task {
     /// Every task of every agent known.
     List {
         #[command(flatten)]
-        target: MaybeTarget,
+        target: OptionalTarget,
         /// Only those in this state: working, completed, TASK_STATE_FAILED …
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
@@ -370,7 +370,7 @@ pub enum Task {
         #[arg(value_name = "TASK")]
         task: String,
         #[command(flatten)]
-        target: MaybeTarget,
+        target: OptionalTarget,
         /// Print events as they come; with -o json as JSON lines.
         #[arg(long)]
         stream: bool,
@@ -384,7 +384,7 @@ pub enum Task {
         #[arg(value_name = "TASK")]
         task: String,
         #[command(flatten)]
-        target: MaybeTarget,
+        target: OptionalTarget,
         /// Why; it is kept in the task's story.
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
@@ -417,7 +417,7 @@ pub enum Task {
 
 /// What can be asked of one agent or of all.
 #[derive(Args, Debug)]
-pub struct Here {
+pub struct Scope {
     /// Only of this agent of the fleet.
     #[arg(short = 'a', long = "agent-card", value_name = "NAME", env = "A2ACLI_AGENT_CARD")]
     pub agent: Option<String>,
@@ -428,17 +428,17 @@ pub struct Here {
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Problems {
     #[command(flatten)]
-    pub here: Here,
+    pub here: Scope,
     /// Exit 1 if there is any that is not muted.
     #[arg(long)]
     pub exit_code: bool,
     #[command(subcommand)]
-    pub act: Option<OnProblem>,
+    pub act: Option<ProblemsCommand>,
 }
 
 /// `problems …`
 #[derive(Subcommand, Debug)]
-pub enum OnProblem {
+pub enum ProblemsCommand {
     /// Attend to one; everybody who looks sees it.
     Take {
         /// p-17

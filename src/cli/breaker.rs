@@ -6,7 +6,7 @@ use super::args::{Breaker, Global, Login};
 use super::output::{Failure, Printer};
 use super::session::{Session, Setup};
 use crate::config::nearest;
-use crate::domain::breaker::Position;
+use crate::domain::agent::breaker::BreakerState;
 use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
 
@@ -18,8 +18,8 @@ pub(super) async fn run(global: &Global, args: Breaker, out: &mut Printer) -> Re
     let listed = || snapshot.agents.iter().filter(|(_, row)| row.listed);
     let named = listed().find(|(_, row)| *row.name.line() == *args.agent).map(|(_, row)| row.id);
     let (to, words) = match args.to.as_str() {
-        "open" => (Some(Position::Open), "is held open: nothing is sent there"),
-        "close" => (Some(Position::Closed), "is held closed: everything is let through"),
+        "open" => (Some(BreakerState::Open), "is held open: nothing is sent there"),
+        "close" => (Some(BreakerState::Closed), "is held closed: everything is let through"),
         _ => (None, "is closed, and moves by itself"),
     };
     let done = match named {

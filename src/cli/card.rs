@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::args::{Card, Global, Target};
 use super::output::{Failure, Printer};
-use super::session::{Place, Session, Setup, find_agent, place, probed};
+use super::session::{AgentReference, Session, Setup, find_agent, probed, resolve_reference};
 use crate::domain::agent::Agent;
-use crate::domain::card;
+use crate::domain::agent::card;
 use crate::domain::text::Untrusted;
 
 pub(super) async fn run(global: &Global, args: Card, out: &mut Printer) -> Result<ExitCode, Failure> {
@@ -54,10 +54,10 @@ pub(super) async fn run(global: &Global, args: Card, out: &mut Printer) -> Resul
 
 /// Reaches the agent of a reference and waits until its card was read or could not be.
 async fn reach(setup: &Setup, target: &Target) -> Result<(Session, Agent), Failure> {
-    let (session, reference) = match place(setup, &target.agent).await? {
-        Place::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
-        Place::Running(session, _) => (session, target.agent.clone()),
-        Place::Direct(reference) => {
+    let (session, reference) = match resolve_reference(setup, &target.agent).await? {
+        AgentReference::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
+        AgentReference::Running(session, _) => (session, target.agent.clone()),
+        AgentReference::Direct(reference) => {
             let url = super::session::card_url(&reference)?;
             (Session::direct(setup, &reference, &target.login)?, url)
         }
@@ -83,7 +83,7 @@ fn print(card: &card::Card, agent: &Agent, out: &mut Printer) {
         let used = agent.interface.as_ref().is_some_and(|used| {
             used.url == offer.url
                 && used.binding == offer.binding
-                && crate::domain::card::Dialect::from_version(&version) == Some(used.dialect)
+                && crate::domain::agent::card::Dialect::from_version(&version) == Some(used.dialect)
         });
         let mark = if used { ", used here" } else { "" };
         out.field("Interface", format!("{} {version} at {}{mark}", offer.binding, offer.url));

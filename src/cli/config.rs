@@ -18,7 +18,7 @@ pub(super) fn run(global: &Global, args: Config, out: &mut Printer) -> Result<Ex
         }
         Config::Keys => {
             let setup = Setup::load(global)?;
-            let keys = super::taste::of(&setup.config.taste).keys;
+            let keys = super::preferences::of(&setup.config.preferences).keys;
             let rows = Action::ALL.iter().map(|action| {
                 let source = if keys.is_set(*action) { "configuration" } else { "default" };
                 (action, keys.names(*action).collect::<Vec<_>>(), source)

@@ -16,8 +16,8 @@ use crate::domain::agent::Source;
 use crate::domain::text::Untrusted;
 use crate::tui::format::Clocks;
 use crate::tui::model::Info;
+use crate::tui::preferences::{Preferences, Shelf};
 use crate::tui::run::{Left, Start, run, until_opened};
-use crate::tui::taste::{Shelf, Taste};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
 
@@ -200,7 +200,7 @@ struct Look {
     theme: Theme,
     clocks: Clocks,
     mouse: bool,
-    taste: Taste,
+    preferences: Preferences,
     shelf: Arc<dyn Shelf>,
     /// Why views that were saved are not there.
     complaint: Option<String>,
@@ -209,15 +209,15 @@ struct Look {
 impl Look {
     fn of(setup: &Setup) -> Self {
         let look = &setup.config.console;
-        let mut taste = super::taste::of(&setup.config.taste);
-        let shelf = super::taste::File::new(setup.dir.join("views.toml"), taste.views.clone());
+        let mut preferences = super::preferences::of(&setup.config.preferences);
+        let shelf = super::preferences::File::new(setup.dir.join("views.toml"), preferences.views.clone());
         let mut complaint = None;
         match shelf.read() {
-            Ok(views) => taste.views = views,
+            Ok(views) => preferences.views = views,
             Err(why) => complaint = Some(format!("saved views are not shown: {why}")),
         }
         Self {
-            taste,
+            preferences,
             shelf: Arc::new(shelf),
             complaint,
             theme: Theme::load(&look.theme, Depth::detect(), look.ascii || !speaks_unicode()),
@@ -240,7 +240,7 @@ impl Look {
             story: None,
             greeting: self.complaint,
             place: None,
-            taste: self.taste,
+            preferences: self.preferences,
             shelf: self.shelf,
         }
     }

@@ -12,10 +12,10 @@ use super::task::as_of;
 use super::uncertain::attempt_named;
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AttemptId};
-use crate::domain::insight::{self, Hits};
 use crate::domain::intent::Intent;
 use crate::domain::problem::Problem;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::problem::diagnosis::{self, Impact};
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
@@ -150,9 +150,9 @@ fn report(fleet: &str, snapshot: &Snapshot, facts: &[&Fact], from: crate::domain
         let id = problem.number;
         lines.push(format!("- p-{id} {}: {}", problem.kind.severity().as_str(), headline(snapshot, problem)));
         lines.push(format!("  since {}; next: {}", timestamp::format_at(problem.since), problem.next.line()));
-        let nobody = Hits::default();
+        let nobody = Impact::default();
         let hits = hits.get(&id).unwrap_or(&nobody);
-        let mut whom = insight::hits_in_words(snapshot, problem, hits);
+        let mut whom = diagnosis::impact_in_words(snapshot, problem, hits);
         for (what, counts) in [("callers", &hits.callers), ("skills", &hits.skills)] {
             let named = counts.iter().map(|(name, count)| format!("{} {count}", name.shortened(40).line()));
             let named: Vec<String> = named.collect();
@@ -161,7 +161,7 @@ fn report(fleet: &str, snapshot: &Snapshot, facts: &[&Fact], from: crate::domain
             }
         }
         lines.push(format!("  hits {whom}"));
-        lines.push(format!("  cause: {}", insight::cause(snapshot, problem, hits).sentence()));
+        lines.push(format!("  cause: {}", diagnosis::cause(snapshot, problem, hits).sentence()));
         if let Some(taken) = &problem.taken {
             lines.push(format!("  taken by {} at {}", taken.by.line(), timestamp::format_at(taken.at)));
         }

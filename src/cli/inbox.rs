@@ -4,17 +4,17 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::{Global, Here};
+use super::args::{Global, Scope};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
 use crate::domain::job::Attempt;
-use crate::domain::snapshot::{Snapshot, waits_since};
-use crate::domain::task::TaskState;
+use crate::domain::job::task::TaskState;
+use crate::domain::state::snapshot::{Snapshot, waits_since};
 use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
 
-pub(super) async fn run(global: &Global, args: Here, out: &mut Printer) -> Result<ExitCode, Failure> {
+pub(super) async fn run(global: &Global, args: Scope, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?.of_open_tasks();
     let session = Session::running(&setup).await?;
     let snapshot = match &session {

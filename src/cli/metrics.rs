@@ -11,8 +11,8 @@ use super::args::{Global, Metrics, MetricsBy, MetricsWas};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored, stored_metrics};
 use super::task::as_of;
-use crate::domain::metrics::{Block, By, Histogram, Minute, Stretch, Tally, Who};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::metrics::{Block, Dimension, DimensionValue, Histogram, Minute, MinuteRange, Tally};
+use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
 
@@ -41,19 +41,19 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
         session.close(false).await;
     }
     let by = match args.by {
-        MetricsBy::Agent => By::Agent,
-        MetricsBy::Skill => By::Skill,
-        MetricsBy::Caller => By::Caller,
+        MetricsBy::Agent => Dimension::Agent,
+        MetricsBy::Skill => Dimension::Skill,
+        MetricsBy::Caller => Dimension::Caller,
     };
-    let mut rows: BTreeMap<Who, (Tally, Tally)> = BTreeMap::new();
+    let mut rows: BTreeMap<DimensionValue, (Tally, Tally)> = BTreeMap::new();
     for (series, tally) in now.iter() {
-        rows.entry(by.who(series)).or_default().0.merge(tally);
+        rows.entry(by.value_of(series)).or_default().0.merge(tally);
     }
     for (series, tally) in was.iter() {
-        rows.entry(by.who(series)).or_default().1.merge(tally);
+        rows.entry(by.value_of(series)).or_default().1.merge(tally);
     }
     // Calls that do no work belong to agents alone.
-    rows.retain(|_, (now, was)| by == By::Agent || now.begun + now.ended() + was.ended() > 0);
+    rows.retain(|_, (now, was)| by == Dimension::Agent || now.begun + now.ended() + was.ended() > 0);
     let mut rows: Vec<(String, Tally, Tally)> =
         rows.into_iter().map(|(who, (now, was))| (name(&snapshot, &who), now, was)).collect();
     rows.retain(|(name, ..)| args.name.as_ref().is_none_or(|wanted| wanted == name));
@@ -119,7 +119,7 @@ async fn read(
     from: Minute,
     until: Minute,
 ) -> Result<Block, Failure> {
-    let stretch = Stretch::whole(from, until);
+    let stretch = MinuteRange::whole(from, until);
     let blocks = match session {
         Some(session) => match session.handle.query(Query::Metrics(stretch)).await {
             Ok(Answer::Metrics(blocks)) => blocks,
@@ -135,14 +135,14 @@ async fn read(
     Ok(all)
 }
 
-fn name(snapshot: &Snapshot, who: &Who) -> String {
+fn name(snapshot: &Snapshot, who: &DimensionValue) -> String {
     match who {
-        Who::Agent(id) => {
+        DimensionValue::Agent(id) => {
             let agent = snapshot.agents.iter().find(|(_, agent)| agent.id == *id);
             agent.map_or_else(|| id.to_string(), |(_, agent)| agent.name.line().into_string())
         }
-        Who::Named(Some(name)) => name.line().into_string(),
-        Who::Named(None) => "-".into(),
+        DimensionValue::Named(Some(name)) => name.line().into_string(),
+        DimensionValue::Named(None) => "-".into(),
     }
 }
 

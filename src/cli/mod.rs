@@ -11,14 +11,14 @@ mod handover;
 mod inbox;
 mod metrics;
 mod output;
+mod preferences;
 mod problems;
+mod protocol_json;
 mod registry;
 mod send;
 mod serve;
 mod session;
 mod task;
-mod taste;
-mod tell;
 mod uncertain;
 
 use std::process::ExitCode;

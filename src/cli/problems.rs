@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
-use super::args::{Global, Login, OnProblem, Problems};
+use super::args::{Global, Login, Problems, ProblemsCommand};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
-use crate::domain::insight::{self, Count, Hits};
 use crate::domain::intent::Intent;
+use crate::domain::problem::diagnosis::{self, Count, Impact};
 use crate::domain::problem::{Problem, ProblemAct};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
 
@@ -85,14 +85,14 @@ fn state_words(problem: &Problem) -> String {
 }
 
 /// Takes, mutes, and the other way round.
-async fn on_problem(setup: &Setup, act: OnProblem, out: &mut Printer) -> Result<ExitCode, Failure> {
+async fn on_problem(setup: &Setup, act: ProblemsCommand, out: &mut Printer) -> Result<ExitCode, Failure> {
     let (number, act, words) = match act {
-        OnProblem::Take { problem } => (problem, ProblemAct::Take, "is yours"),
-        OnProblem::GiveBack { problem } => (problem, ProblemAct::GiveBack, "is nobody's"),
-        OnProblem::Mute { problem, time, why } => {
+        ProblemsCommand::Take { problem } => (problem, ProblemAct::Take, "is yours"),
+        ProblemsCommand::GiveBack { problem } => (problem, ProblemAct::GiveBack, "is nobody's"),
+        ProblemsCommand::Mute { problem, time, why } => {
             (problem, ProblemAct::Mute { time, why: why.as_str().into() }, "is muted")
         }
-        OnProblem::Unmute { problem } => (problem, ProblemAct::Unmute, "is heard of again"),
+        ProblemsCommand::Unmute { problem } => (problem, ProblemAct::Unmute, "is heard of again"),
     };
     let by = Untrusted::from(setup.config.operator.as_str());
     let session = Session::open(setup, &[], &Login::default(), false).await?;
@@ -113,8 +113,8 @@ async fn on_problem(setup: &Setup, act: OnProblem, out: &mut Printer) -> Result<
 }
 
 /// Whom each problem hits, by its number.
-pub(super) fn all_hits(snapshot: &Snapshot) -> BTreeMap<u32, Hits> {
-    let hits = insight::hits(snapshot, snapshot.problems.iter());
+pub(super) fn all_hits(snapshot: &Snapshot) -> BTreeMap<u32, Impact> {
+    let hits = diagnosis::impacts(snapshot, snapshot.problems.iter());
     let numbered = |(key, hits)| snapshot.problems.get(key).map(|problem: &Problem| (problem.number, hits));
     hits.into_iter().filter_map(numbered).collect()
 }
@@ -128,10 +128,10 @@ fn counts(all: &[Count]) -> Value {
     json!(counts)
 }
 
-pub(super) fn entry(snapshot: &Snapshot, problem: &Problem, hits: &BTreeMap<u32, Hits>) -> Value {
-    let nobody = Hits::default();
+pub(super) fn entry(snapshot: &Snapshot, problem: &Problem, hits: &BTreeMap<u32, Impact>) -> Value {
+    let nobody = Impact::default();
     let hits = hits.get(&problem.number).unwrap_or(&nobody);
-    let cause = insight::cause(snapshot, problem, hits);
+    let cause = diagnosis::cause(snapshot, problem, hits);
     let agent = problem.agent.and_then(|key| snapshot.agents.get(key));
     json!({
         "id": format!("p-{}", problem.number),

@@ -12,18 +12,18 @@ use crate::domain::cause::Cause;
 use crate::domain::text::Untrusted;
 use crate::engine::Handle;
 use crate::engine::discovery::Discover;
-use crate::engine::discovery::own::{Own, Roll};
+use crate::engine::discovery::own::{OwnRegistry, RegisteredAgents};
 use crate::net::clock::Clock;
-use crate::net::login::read_secret;
+use crate::net::credentials::read_secret;
 use crate::serve::registry::{Registry, Serving, Time, bind, in_words, serve};
 use crate::store::registry::{RegistryStore, SqliteStore, registry_path};
 
 /// A registry that is configured, and what keeps it from being served.
 #[derive(Debug)]
-pub struct Prepared {
+pub struct PreparedRegistry {
     address: SocketAddr,
     ready: Result<Ready, Failure>,
-    roll: watch::Receiver<Roll>,
+    roll: watch::Receiver<RegisteredAgents>,
 }
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ struct Ready {
     token: Option<Secret>,
 }
 
-impl Prepared {
+impl PreparedRegistry {
     /// Takes the port and reads what is registered, if a registry is configured. A passing engine serves none,
     /// and has those that are registered all the same.
     pub async fn of(setup: &Setup, lasting: bool) -> Option<Self> {
@@ -55,7 +55,7 @@ impl Prepared {
 
     /// What the engine is told by.
     pub fn source(&self) -> Box<dyn Discover> {
-        Box::new(Own::new(self.address.to_string(), self.roll.clone()))
+        Box::new(OwnRegistry::new(self.address.to_string(), self.roll.clone()))
     }
 
     /// What writers must send, so that it is taken out of everything that is shown.
@@ -104,7 +104,7 @@ async fn ready(setup: &Setup, address: SocketAddr) -> Result<Ready, Failure> {
 }
 
 /// Who is registered, without serving anybody.
-fn registered(setup: &Setup) -> Roll {
+fn registered(setup: &Setup) -> RegisteredAgents {
     if !registry_path(&setup.dir).exists() {
         return Ok(Vec::new());
     }

@@ -12,16 +12,16 @@ use tokio::time::Instant;
 
 use super::args::{Global, Send as Args, Target};
 use super::output::{Failure, Printer};
-use super::session::{Place, Session, Setup, find_agent, place};
-use super::tell;
-use crate::domain::detail::Detail;
+use super::protocol_json;
+use super::session::{AgentReference, Session, Setup, find_agent, resolve_reference};
 use crate::domain::fact::{Fact, What};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, TaskId};
 use crate::domain::intent::{self, Intent, Receipt};
+use crate::domain::job::detail::Detail;
+use crate::domain::job::message::{Content, Json, Part, Role};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
 use crate::domain::job::{Attempt, Phase};
-use crate::domain::message::{Content, Json, Part, Role};
-use crate::domain::snapshot::Snapshot;
-use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::wire::Tasks;
 use crate::engine::{Answer, Query, QueryError};
@@ -60,7 +60,7 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
             return Err(failure);
         }
     };
-    let mut watching = Watching {
+    let mut watching = WatchedTask {
         setup,
         session,
         job,
@@ -87,13 +87,13 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
 
 /// Reaches the agent of a reference: its id, and an engine that knows it.
 pub(super) async fn reach(setup: &Setup, target: &Target) -> Result<(Session, AgentId), Failure> {
-    let (session, reference) = match place(setup, &target.agent).await? {
-        Place::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
-        Place::Running(session, key) => {
+    let (session, reference) = match resolve_reference(setup, &target.agent).await? {
+        AgentReference::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
+        AgentReference::Running(session, key) => {
             let id = session.handle.snapshot().agents.get(key).map(|agent| agent.id);
             return Ok((session, id.ok_or_else(|| Failure::internal("the agent has gone"))?));
         }
-        Place::Direct(reference) => {
+        AgentReference::Direct(reference) => {
             let url = super::session::card_url(&reference)?;
             (Session::direct(setup, &reference, &target.login)?, url)
         }
@@ -150,7 +150,7 @@ pub(super) fn find_task<'s>(
 }
 
 /// A task under watch, also when the engine changes hands.
-pub(super) struct Watching {
+pub(super) struct WatchedTask {
     pub setup: Setup,
     pub session: Session,
     pub job: JobId,
@@ -163,7 +163,7 @@ pub(super) struct Watching {
     pub detail: Detail,
 }
 
-impl Watching {
+impl WatchedTask {
     fn find(&self, snapshot: &Snapshot) -> Option<(AttemptKey, Attempt)> {
         let found = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == self.attempt);
         found.map(|(key, attempt)| (key, attempt.clone()))
@@ -197,7 +197,7 @@ impl Watching {
         stream: bool,
         out: &mut Printer,
     ) -> Result<(), Failure> {
-        self.wait(until, stream, out, tell::is_decided).await
+        self.wait(until, stream, out, protocol_json::is_decided).await
     }
 
     pub(super) async fn wait(
@@ -325,7 +325,7 @@ impl Watching {
                     artifacts: None,
                     history: Vec::new(),
                     metadata: None,
-                    hints: crate::domain::message::Hints::default(),
+                    hints: crate::domain::job::message::Hints::default(),
                     raw: None,
                 }))
             }
@@ -349,7 +349,7 @@ impl Watching {
             What::ArtifactSeen { artifact, name, append, parts, last, .. } => StreamEvent::Artifact {
                 task,
                 context,
-                artifact: crate::domain::message::Artifact {
+                artifact: crate::domain::job::message::Artifact {
                     id: artifact.clone(),
                     name: name.clone(),
                     description: None,
@@ -362,9 +362,9 @@ impl Watching {
             _ => return,
         };
         if out.is_json() {
-            let mut value = tell::event(&event);
+            let mut value = protocol_json::event(&event);
             if let (Some(task), Some((_, attempt))) = (value.get_mut("task"), self.find(&snapshot)) {
-                *task = tell::with_ours(task.take(), tell::ours(&snapshot, &attempt));
+                *task = protocol_json::with_ours(task.take(), protocol_json::ours(&snapshot, &attempt));
             }
             return out.line(&value);
         }
@@ -384,7 +384,7 @@ impl Watching {
                     }
                 }
             }
-            StreamEvent::Message(message) => tell::print_message(out, message),
+            StreamEvent::Message(message) => protocol_json::print_message(out, message),
             StreamEvent::Unknown(_) => {}
         }
     }
@@ -437,10 +437,10 @@ impl Watching {
         if stream {
             Self::print_last(&snapshot, &attempt, out);
         } else if out.is_json() {
-            let task = tell::whole_task(&snapshot, &attempt, &self.detail, outputs);
+            let task = protocol_json::whole_task(&snapshot, &attempt, &self.detail, outputs);
             out.document(&json!({ "task": task }));
         } else {
-            tell::print_task(out, &snapshot, key, &self.detail, &outputs);
+            protocol_json::print_task(out, &snapshot, key, &self.detail, &outputs);
         }
         warn(&attempt, out);
         Ok(ExitCode::SUCCESS)
@@ -470,9 +470,9 @@ impl Watching {
             return;
         }
         if out.is_json() {
-            out.document(&json!({ "message": tell::message(&said.message) }));
+            out.document(&json!({ "message": protocol_json::message(&said.message) }));
         } else {
-            tell::print_message(out, &said.message);
+            protocol_json::print_message(out, &said.message);
         }
     }
 
@@ -487,14 +487,19 @@ impl Watching {
                     metadata: None,
                     raw: None,
                 };
-                out.line(&tell::event(&event));
+                out.line(&protocol_json::event(&event));
             }
         } else {
-            tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
+            protocol_json::print_ids(
+                out,
+                attempt,
+                snapshot.agents.get(attempt.agent),
+                snapshot.job_of(attempt),
+            );
         }
     }
 
-    pub(super) async fn outputs(&self) -> Result<tell::Outputs, Failure> {
+    pub(super) async fn outputs(&self) -> Result<protocol_json::Outputs, Failure> {
         let query = Query::Outputs { job: self.job, attempt: self.attempt };
         match self.session.handle.query(query).await {
             Ok(Answer::Outputs(outputs)) => Ok(outputs),

@@ -10,23 +10,23 @@ use http::{HeaderName, HeaderValue};
 
 use super::args::{Global, Login};
 use super::output::Failure;
-use super::registry::Prepared;
-use super::taste;
+use super::preferences;
+use super::registry::PreparedRegistry;
 use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
+use crate::domain::agent::card::Dialect;
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
-use crate::domain::card::Dialect;
-use crate::domain::discovery::SourceHealth;
 use crate::domain::fact::{Fact, Owner};
+use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
 use crate::domain::intent::{Intent, Receipt};
-use crate::domain::metrics::{Block, Minute, Stretch};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::metrics::{Block, Minute, MinuteRange};
 use crate::domain::state::State;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
-use crate::engine::access::AccessBook;
+use crate::engine::credentials::CredentialBook;
 use crate::engine::discovery::{self, Discover};
 use crate::engine::handle::remote::{self, JoinError};
 use crate::engine::handle::wire::{Hello, Tasks};
@@ -74,7 +74,7 @@ impl Setup {
     pub fn load(global: &Global) -> Result<Self, Failure> {
         let usual = directories::ProjectDirs::from("", "", "quarterdeck");
         let file = usual.as_ref().map(|dirs| dirs.config_dir().join("config.toml"));
-        let read = config::load(global.config.as_deref(), file.as_deref(), taste::faults);
+        let read = config::load(global.config.as_deref(), file.as_deref(), preferences::faults);
         let config = read.map_err(|faults| {
             Failure::usage(faults.to_string()).hint("quarterdeck config check lists every fault")
         })?;
@@ -194,11 +194,11 @@ pub struct Session {
     pub handle: Handle,
     /// What the engine says of itself.
     pub hello: Hello,
-    own: Option<Own>,
+    own: Option<OwnEngine>,
 }
 
 #[derive(Debug)]
-struct Own {
+struct OwnEngine {
     engine: Engine,
     listening: Option<Listening>,
     /// Our own registry, or why it is not served; none if none is configured.
@@ -270,7 +270,7 @@ impl Session {
         lasting: bool,
         lock: Lock,
     ) -> Result<Self, Failure> {
-        let mut access = AccessBook::of_fleet(&setup.fleet);
+        let mut access = CredentialBook::of_fleet(&setup.fleet);
         apply_login(&mut access, login, urls)?;
         let mut specs = setup.specs(urls);
         if let Some(dialect) = dialect(login)? {
@@ -278,8 +278,8 @@ impl Session {
                 |spec: &&mut AgentSpec| urls.iter().any(|url| normalise_url(url) == normalise_url(&spec.url));
             specs.iter_mut().filter(named).for_each(|spec| spec.dialect = Some(dialect));
         }
-        let registry = Prepared::of(setup, lasting).await;
-        let own = registry.iter().map(Prepared::source);
+        let registry = PreparedRegistry::of(setup, lasting).await;
+        let own = registry.iter().map(PreparedRegistry::source);
         let sources = setup.sources().into_iter().chain(own).collect();
         let power_loss_safe = setup.config.power_loss_safe;
         let mut session = Self::run(setup, specs, sources, access, lasting, power_loss_safe, None, lock)?;
@@ -293,14 +293,14 @@ impl Session {
         setup: &Setup,
         specs: Vec<AgentSpec>,
         sources: Vec<Box<dyn Discover>>,
-        access: AccessBook,
+        access: CredentialBook,
         lasting: bool,
         power_loss_safe: bool,
         seed: Option<u64>,
         mut lock: Lock,
     ) -> Result<Self, Failure> {
         // Who meets the lock before the socket stands tries again.
-        let holder = lock::Holder { socket: socket::place(&setup.dir), pid: std::process::id(), lasting };
+        let holder = lock::LockHolder { socket: socket::place(&setup.dir), pid: std::process::id(), lasting };
         lock.announce(&holder).map_err(|error| store_failure(&error))?;
         let engine = Engine::start(Options {
             dir: Some(setup.dir.clone()),
@@ -318,11 +318,15 @@ impl Session {
         let hello = setup.hello(lasting);
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())
             .map_err(|error| Failure::internal(format!("the control socket cannot be made: {error}")))?;
-        Ok(Self { handle, hello, own: Some(Own { engine, listening: Some(listening), registry: None }) })
+        Ok(Self {
+            handle,
+            hello,
+            own: Some(OwnEngine { engine, listening: Some(listening), registry: None }),
+        })
     }
 
     /// Serves our own registry beside our engine.
-    fn serve(&mut self, registry: Option<Prepared>) {
+    fn serve(&mut self, registry: Option<PreparedRegistry>) {
         let (Some(own), Some(registry)) = (&mut self.own, registry) else { return };
         if let Some(secret) = registry.secret() {
             own.engine.net().redactor().learn(secret);
@@ -335,7 +339,7 @@ impl Session {
     /// # Errors
     /// The command line contradicts itself.
     pub fn direct(setup: &Setup, reference: &str, login: &Login) -> Result<Self, Failure> {
-        let mut access = AccessBook::of_fleet(&setup.fleet);
+        let mut access = CredentialBook::of_fleet(&setup.fleet);
         let url = card_url(reference)?;
         apply_login(&mut access, login, std::slice::from_ref(&url))?;
         let spec = AgentSpec { dialect: dialect(login)?, ..config::Agent::at(url).spec(Source::CommandLine) };
@@ -354,7 +358,7 @@ impl Session {
         Ok(Self {
             handle: engine.handle(),
             hello: setup.hello(false),
-            own: Some(Own { engine, listening: None, registry: None }),
+            own: Some(OwnEngine { engine, listening: None, registry: None }),
         })
     }
 
@@ -368,7 +372,7 @@ impl Session {
             return Err(Failure::internal("another quarterdeck uses this data folder")
                 .hint("name another one with --data-dir"));
         };
-        Self::run(setup, specs, Vec::new(), AccessBook::default(), true, false, Some(seed), lock)
+        Self::run(setup, specs, Vec::new(), CredentialBook::default(), true, false, Some(seed), lock)
     }
 
     /// True if the engine runs in this process.
@@ -417,7 +421,7 @@ impl Session {
     pub async fn close(self, wait_for_clients: bool) {
         drop(self.handle);
         let Some(own) = self.own else { return };
-        let Own { engine, listening, registry } = own;
+        let OwnEngine { engine, listening, registry } = own;
         if wait_for_clients && let Some(listening) = &listening {
             tracing::debug!("waits for its clients");
             tokio::select! {
@@ -436,7 +440,7 @@ impl Session {
 
 /// What a reference means.
 #[derive(Debug)]
-pub enum Place {
+pub enum AgentReference {
     /// An agent of the fleet, by its name.
     Fleet(String),
     /// An agent of the running engine, by its URL.
@@ -449,10 +453,10 @@ pub enum Place {
 ///
 /// # Errors
 /// It is none of them; near names are told.
-pub async fn place(setup: &Setup, reference: &str) -> Result<Place, Failure> {
+pub async fn resolve_reference(setup: &Setup, reference: &str) -> Result<AgentReference, Failure> {
     let configured: Vec<&str> = setup.fleet.agents.iter().filter_map(|agent| agent.name.as_deref()).collect();
     if configured.contains(&reference) {
-        return Ok(Place::Fleet(reference.to_owned()));
+        return Ok(AgentReference::Fleet(reference.to_owned()));
     }
     let running = Session::running(setup).await?;
     let mut known: Vec<String> = configured.iter().map(|name| (*name).to_owned()).collect();
@@ -460,18 +464,18 @@ pub async fn place(setup: &Setup, reference: &str) -> Result<Place, Failure> {
         let snapshot = session.handle.snapshot();
         let listed = || snapshot.agents.iter().filter(|(_, agent)| agent.listed);
         if let Some((key, _)) = find_agent(&snapshot, reference) {
-            return Ok(Place::Running(session, key));
+            return Ok(AgentReference::Running(session, key));
         }
         known.extend(listed().map(|(_, agent)| agent.name.line().into_string()));
     } else if let Some(stored) = stored(setup)? {
         let named = |(_, agent): &(AgentKey, &Agent)| agent.listed && agent.name.raw() == reference;
         if stored.agents.iter().any(|entry| named(&entry)) {
-            return Ok(Place::Fleet(reference.to_owned()));
+            return Ok(AgentReference::Fleet(reference.to_owned()));
         }
         known.extend(stored.agents.iter().map(|(_, agent)| agent.name.line().into_string()));
     }
     if reference.contains(['/', ':', '.']) || Path::new(reference).is_file() {
-        return Ok(Place::Direct(reference.to_owned()));
+        return Ok(AgentReference::Direct(reference.to_owned()));
     }
     let names: Vec<&str> = known.iter().map(String::as_str).collect();
     let near = config::nearest(reference, &names).map(|near| format!("did you mean {near}?"));
@@ -516,7 +520,7 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fac
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn stored_metrics(setup: &Setup, stretch: Stretch) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
+pub fn stored_metrics(setup: &Setup, stretch: MinuteRange) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
     let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
     let blocks = reader.map(|reader| reader.metrics(stretch)).transpose();
     let blocks = blocks.map_err(|error| store_failure(&error))?.unwrap_or_default();
@@ -563,7 +567,7 @@ pub fn card_url(reference: &str) -> Result<String, Failure> {
     if !reference.contains("://") && Path::new(reference).is_file() {
         return file_url(Path::new(reference));
     }
-    match crate::net::login::parse_url(reference) {
+    match crate::net::credentials::parse_url(reference) {
         Some(_) => Ok(reference.to_owned()),
         None => Err(Failure::usage(format!("{reference:?} is neither a URL nor a file"))),
     }
@@ -577,7 +581,7 @@ fn file_url(path: &Path) -> Result<String, Failure> {
 }
 
 /// Puts what the command line says about logging in to work, for the URLs that it names.
-fn apply_login(access: &mut AccessBook, login: &Login, urls: &[String]) -> Result<(), Failure> {
+fn apply_login(access: &mut CredentialBook, login: &Login, urls: &[String]) -> Result<(), Failure> {
     let read = |flag: &str, variable: &str, text: &Option<String>| {
         let text = text.as_ref()?;
         let Ok(secret) = text.parse::<SecretRef>();

@@ -6,18 +6,18 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::args::{Global, MaybeTarget, Target, Task as Args};
+use super::args::{Global, OptionalTarget, Target, Task as Args};
 use super::output::{Failure, Printer, table};
-use super::send::{Watching, find_task, reach, warn};
+use super::send::{WatchedTask, find_task, reach, warn};
 use super::session::{Session, Setup, probed, stored};
-use super::{tell, uncertain};
-use crate::domain::detail::Detail;
+use super::{protocol_json, uncertain};
 use crate::domain::id::{AgentId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Attempt;
-use crate::domain::message::Json;
-use crate::domain::snapshot::Snapshot;
-use crate::domain::task::{CancelMark, TaskState, Verdict};
+use crate::domain::job::detail::Detail;
+use crate::domain::job::message::Json;
+use crate::domain::job::task::{CancelMark, TaskState, Verdict};
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
 use crate::protocol::timestamp;
@@ -53,20 +53,20 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
 }
 
 /// Where a task is: an engine, the agent, and what we know of it.
-struct Found {
+struct TaskLocation {
     session: Session,
     agent: AgentId,
     task: TaskId,
 }
 
 /// Finds a task by its id; without an agent, among all that are known.
-async fn find(setup: &Setup, target: &MaybeTarget, task: &str) -> Result<Found, Failure> {
+async fn find(setup: &Setup, target: &OptionalTarget, task: &str) -> Result<TaskLocation, Failure> {
     if let Some(agent) = &target.agent {
         let target = Target { agent: agent.clone(), login: target.login.clone() };
         let (session, agent) = reach(setup, &target).await?;
         let known = find_task(&session.handle.snapshot(), Some(agent), task)
             .and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.clone()));
-        return Ok(Found { session, agent, task: known.unwrap_or_else(|| TaskId::from(task)) });
+        return Ok(TaskLocation { session, agent, task: known.unwrap_or_else(|| TaskId::from(task)) });
     }
     let session = Session::open(setup, &[], &target.login, false).await?;
     let snapshot = session.handle.snapshot();
@@ -75,7 +75,7 @@ async fn find(setup: &Setup, target: &MaybeTarget, task: &str) -> Result<Found, 
         Some((agent, attempt.task.as_ref()?.id.clone()))
     });
     match found {
-        Some((agent, task)) => Ok(Found { session, agent, task }),
+        Some((agent, task)) => Ok(TaskLocation { session, agent, task }),
         None => {
             session.close(false).await;
             Err(Failure::new(
@@ -90,12 +90,12 @@ async fn find(setup: &Setup, target: &MaybeTarget, task: &str) -> Result<Found, 
 
 async fn get(
     setup: Setup,
-    target: &MaybeTarget,
+    target: &OptionalTarget,
     task: &str,
     history: Option<usize>,
     out: &mut Printer,
 ) -> Result<ExitCode, Failure> {
-    let Found { session, agent, task } = find(&setup, target, task).await?;
+    let TaskLocation { session, agent, task } = find(&setup, target, task).await?;
     let key = session.handle.snapshot().agents.iter().find(|(_, row)| row.id == agent).map(|(key, _)| key);
     probed(&session.handle, Some(&key.into_iter().collect::<Vec<_>>()), FIND).await;
     let answer = session.handle.query(Query::ReadTask { agent, task: task.clone() }).await;
@@ -149,13 +149,13 @@ fn print_read(
     let name =
         snapshot.agents.iter().find(|(_, row)| row.id == agent).map(|(_, row)| row.name.line().into_string());
     let ours = match known {
-        Some(attempt) => tell::ours(snapshot, attempt),
+        Some(attempt) => protocol_json::ours(snapshot, attempt),
         None => json!({
             "agent": name, "job": null, "attempt": null, "messageId": null, "attemptState": "accepted",
             "verdict": null, "agentSays": null, "cancel": null,
         }),
     };
-    let value = tell::with_ours(value, ours);
+    let value = protocol_json::with_ours(value, ours);
     if out.is_json() {
         return out.document(&value);
     }
@@ -231,16 +231,16 @@ async fn print_known(
         _ => Vec::new(),
     };
     if out.is_json() {
-        out.document(&tell::whole_task(snapshot, attempt, &detail, outputs).unwrap_or(Value::Null));
+        out.document(&protocol_json::whole_task(snapshot, attempt, &detail, outputs).unwrap_or(Value::Null));
     } else if let Some((key, _)) = snapshot.attempts.iter().find(|(_, row)| row.id == attempt.id) {
-        tell::print_task(out, snapshot, key, &detail, &outputs);
+        protocol_json::print_task(out, snapshot, key, &detail, &outputs);
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn list(
     setup: Setup,
-    target: &MaybeTarget,
+    target: &OptionalTarget,
     state: Option<&str>,
     context: Option<&str>,
     limit: Option<usize>,
@@ -286,7 +286,7 @@ async fn list(
         agent.is_none_or(|agent| snapshot.agents.get(attempt.agent).is_some_and(|row| row.id == agent))
             && state
                 .as_ref()
-                .is_none_or(|state| task.is_some_and(|task| tell::state_name(&task.state) == *state))
+                .is_none_or(|state| task.is_some_and(|task| protocol_json::state_name(&task.state) == *state))
             && context.is_none_or(|context| {
                 task.and_then(|task| task.context.as_ref()).is_some_and(|known| known.raw() == context)
             })
@@ -300,9 +300,10 @@ async fn list(
     }
     if out.is_json() {
         let tasks: Vec<Value> =
-            attempts.iter().filter_map(|attempt| tell::task_row(&snapshot, attempt)).collect();
+            attempts.iter().filter_map(|attempt| protocol_json::task_row(&snapshot, attempt)).collect();
         let without = attempts.iter().filter(|attempt| attempt.task.is_none());
-        let without: Vec<Value> = without.map(|attempt| tell::taskless(&snapshot, attempt)).collect();
+        let without: Vec<Value> =
+            without.map(|attempt| protocol_json::taskless(&snapshot, attempt)).collect();
         out.document(&json!({
             "pageSize": tasks.len(),
             "tasks": tasks,
@@ -386,11 +387,11 @@ fn normal_state(word: &str) -> Result<String, Failure> {
 /// Makes a task known to the engine and follows it.
 async fn adopt(
     setup: Setup,
-    target: &MaybeTarget,
+    target: &OptionalTarget,
     task: &str,
     out: &mut Printer,
-) -> Result<Watching, Failure> {
-    let Found { session, agent, task } = find(&setup, target, task).await?;
+) -> Result<WatchedTask, Failure> {
+    let TaskLocation { session, agent, task } = find(&setup, target, task).await?;
     let key = session.handle.snapshot().agents.iter().find(|(_, row)| row.id == agent).map(|(key, _)| key);
     probed(&session.handle, Some(&key.into_iter().collect::<Vec<_>>()), FIND).await;
     let row = key.and_then(|key| session.handle.snapshot().agents.get(key).cloned());
@@ -413,7 +414,7 @@ async fn adopt(
     let receipt = session.handle.submit(Intent::Adopt { agent, task }).await;
     match receipt {
         Ok(Receipt::Taken { job, attempt }) => {
-            let mut watching = Watching {
+            let mut watching = WatchedTask {
                 setup,
                 session,
                 job,
@@ -440,7 +441,7 @@ async fn adopt(
 
 async fn follow(
     setup: Setup,
-    target: &MaybeTarget,
+    target: &OptionalTarget,
     task: &str,
     stream: bool,
     until: Option<Instant>,
@@ -460,17 +461,23 @@ async fn follow(
         (Ok(()), Some((key, attempt))) => {
             let outputs = watching.outputs().await?;
             if stream && out.is_json() {
-                if let Some(task) = tell::task_row(&snapshot, attempt) {
+                if let Some(task) = protocol_json::task_row(&snapshot, attempt) {
                     out.line(&json!({ "task": task }));
                 }
             } else if out.is_json() {
                 out.document(
-                    &tell::whole_task(&snapshot, attempt, &watching.detail, outputs).unwrap_or(Value::Null),
+                    &protocol_json::whole_task(&snapshot, attempt, &watching.detail, outputs)
+                        .unwrap_or(Value::Null),
                 );
             } else if stream {
-                tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
+                protocol_json::print_ids(
+                    out,
+                    attempt,
+                    snapshot.agents.get(attempt.agent),
+                    snapshot.job_of(attempt),
+                );
             } else {
-                tell::print_task(out, &snapshot, key, &watching.detail, &outputs);
+                protocol_json::print_task(out, &snapshot, key, &watching.detail, &outputs);
             }
             warn(attempt, out);
             Ok(ExitCode::SUCCESS)
@@ -483,7 +490,7 @@ async fn follow(
 
 async fn cancel(
     setup: Setup,
-    target: &MaybeTarget,
+    target: &OptionalTarget,
     task: &str,
     why: Option<String>,
     timeout: Duration,
@@ -517,9 +524,14 @@ async fn cancel(
     let code = match (waited, found) {
         (Ok(()), Some((_, attempt))) => {
             if out.is_json() {
-                out.document(&tell::task_row(&snapshot, attempt).unwrap_or(Value::Null));
+                out.document(&protocol_json::task_row(&snapshot, attempt).unwrap_or(Value::Null));
             } else {
-                tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
+                protocol_json::print_ids(
+                    out,
+                    attempt,
+                    snapshot.agents.get(attempt.agent),
+                    snapshot.job_of(attempt),
+                );
             }
             Ok(ExitCode::SUCCESS)
         }

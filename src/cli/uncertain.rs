@@ -6,14 +6,14 @@ use tokio::time::Instant;
 
 use super::args::Login;
 use super::output::{Failure, Printer};
-use super::send::Watching;
+use super::protocol_json;
+use super::send::WatchedTask;
 use super::session::{Session, Setup, probed};
-use super::tell;
-use crate::domain::detail::Detail;
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Attempt;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::job::detail::Detail;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 
 /// An agent may take so long to be found before its attempt is sent again.
@@ -75,7 +75,7 @@ pub(super) async fn resend(
     };
     let login = Login::default();
     let (known, printed, detail) = (0, 0, Detail::default());
-    let mut watching = Watching { setup, session, job, attempt, login, known, printed, detail };
+    let mut watching = WatchedTask { setup, session, job, attempt, login, known, printed, detail };
     let code = match watching.decided(until, false, out).await {
         Ok(()) => watching.finish(false, false, out).await,
         Err(failure) => Err(failure),
@@ -98,11 +98,16 @@ pub(super) async fn presume_lost(
         && let Some(attempt) = snapshot.attempts.get(key)
     {
         if out.is_json() {
-            let value =
-                tell::task_row(&snapshot, attempt).unwrap_or_else(|| tell::taskless(&snapshot, attempt));
+            let value = protocol_json::task_row(&snapshot, attempt)
+                .unwrap_or_else(|| protocol_json::taskless(&snapshot, attempt));
             out.document(&value);
         } else {
-            tell::print_ids(out, attempt, snapshot.agents.get(attempt.agent), snapshot.job_of(attempt));
+            protocol_json::print_ids(
+                out,
+                attempt,
+                snapshot.agents.get(attempt.agent),
+                snapshot.job_of(attempt),
+            );
         }
     }
     session.close(false).await;

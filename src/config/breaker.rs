@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::load::Reader;
 use super::units;
-use crate::domain::breaker::BreakerRules;
+use crate::domain::agent::breaker::BreakerRules;
 
 impl<'a> Reader<'a> {
     pub(super) fn breaker(&mut self, table: &DeTable<'a>) -> BreakerRules {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::preferences::Preferences;
 use super::secret::{SecretRef, is_secret_header};
-use super::taste::Taste;
 use super::units;
 use super::{Agent, Config, Credentials, Fleet, Login};
-use crate::domain::card::Dialect;
+use crate::domain::agent::card::Dialect;
 use crate::domain::text::nearest;
 
 /// One thing that is wrong with the configuration.
@@ -92,7 +92,7 @@ pub struct Setting {
 ///
 /// # Errors
 /// Every fault of the file, each with its line.
-pub fn load(named: Option<&Path>, usual: Option<&Path>, judge: Judge) -> Result<Config, Faults> {
+pub fn load(named: Option<&Path>, usual: Option<&Path>, judge: PreferencesCheck) -> Result<Config, Faults> {
     let file = named.or(usual);
     let text = match file.map(|path| (path, std::fs::read_to_string(path))) {
         None => String::new(),
@@ -105,24 +105,24 @@ pub fn load(named: Option<&Path>, usual: Option<&Path>, judge: Judge) -> Result<
             return Err(Faults { file: path.to_owned(), faults: vec![fault] });
         }
     };
-    load_judged(&text, file.unwrap_or(Path::new("config.toml")), judge)
+    load_checked(&text, file.unwrap_or(Path::new("config.toml")), judge)
 }
 
 /// Finds what is wrong with keys, columns and views: only the console knows what there is.
-pub type Judge = fn(&Taste) -> Vec<Fault>;
+pub type PreferencesCheck = fn(&Preferences) -> Vec<Fault>;
 
 /// Reads a configuration from its text; `file` names it in faults and anchors relative paths.
 ///
 /// # Errors
 /// Every fault of the text, each with its line.
 pub fn load_text(text: &str, file: &Path) -> Result<Config, Faults> {
-    load_judged(text, file, |_| Vec::new())
+    load_checked(text, file, |_| Vec::new())
 }
 
-fn load_judged(text: &str, file: &Path, judge: Judge) -> Result<Config, Faults> {
+fn load_checked(text: &str, file: &Path, judge: PreferencesCheck) -> Result<Config, Faults> {
     let read = read(text, file, |reader, top| {
         let config = reader.config(top);
-        reader.faults.append(&mut judge(&config.taste));
+        reader.faults.append(&mut judge(&config.preferences));
         config
     });
     let (mut config, settings) = read?;
@@ -338,7 +338,7 @@ impl<'a> Reader<'a> {
         let notify = self.notify(notify);
         let registry = self.table(top, "", "registry").unwrap_or(&none);
         let registry = self.registry(registry);
-        let taste = self.taste(top);
+        let preferences = self.preferences(top);
         let mut fleets = BTreeMap::new();
         if let Some(tables) = self.table(top, "", "fleet") {
             for (name, value) in tables {
@@ -374,7 +374,7 @@ impl<'a> Reader<'a> {
             power_loss_safe,
             registry,
             fleets,
-            taste,
+            preferences,
             settings: Vec::new(),
             file: None,
         }

@@ -7,17 +7,17 @@ mod console;
 mod load;
 mod notify;
 mod objectives;
+pub mod preferences;
 mod problems;
 mod registry;
 pub mod secret;
 mod sources;
-pub mod taste;
 pub mod units;
 mod versions;
 mod watch;
 
 pub(crate) use crate::domain::text::nearest;
-pub use load::{Fault, Faults, Judge, Origin, Setting, load, load_text};
+pub use load::{Fault, Faults, Origin, PreferencesCheck, Setting, load, load_text};
 pub use notify::Notify;
 pub use registry::Registry;
 pub use sources::{AgentSource, Scheme};
@@ -26,12 +26,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::domain::agent::breaker::BreakerRules;
+use crate::domain::agent::card::Dialect;
+use crate::domain::agent::version::Minimum;
 use crate::domain::agent::{AgentSpec, Source};
-use crate::domain::breaker::BreakerRules;
-use crate::domain::card::Dialect;
-use crate::domain::objective::Objective;
-use crate::domain::problem_rules::ProblemRules;
-use crate::domain::version::Minimum;
+use crate::domain::metrics::objective::Objective;
+use crate::domain::problem::thresholds::ProblemThresholds;
 use secret::SecretRef;
 
 /// The whole configuration.
@@ -44,13 +44,13 @@ pub struct Config {
     /// How the console looks and behaves.
     pub console: Console,
     /// When a task counts as silent or stalled.
-    pub watch: Watch,
+    pub watch: WatchThresholds,
     /// How long ended work is kept.
-    pub keep: Keep,
+    pub keep: Retention,
     /// When breakers open.
     pub breaker: BreakerRules,
     /// From when on something is a problem.
-    pub problems: ProblemRules,
+    pub problems: ProblemThresholds,
     /// The oldest versions that are wanted.
     pub minimum_versions: Vec<Minimum>,
     /// Who hears of problems without looking.
@@ -60,7 +60,7 @@ pub struct Config {
     /// Our own registry.
     pub registry: Registry,
     /// Keys, columns and saved views.
-    pub taste: taste::Taste,
+    pub preferences: preferences::Preferences,
     /// The fleets by name.
     pub fleets: BTreeMap<String, Fleet>,
     /// Every setting with where it came from, for `config show`.
@@ -84,7 +84,7 @@ pub struct Console {
 
 /// `[watch]`
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Watch {
+pub struct WatchThresholds {
     /// No event for this long on an open stream makes a task silent.
     pub silent_after: Duration,
     /// No change for this long after a cut stream makes a task stalled.
@@ -93,7 +93,7 @@ pub struct Watch {
 
 /// `[keep]`
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Keep {
+pub struct Retention {
     /// Ended jobs are kept this long.
     pub time: Duration,
     /// And at most so many bytes of them.

@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::load::{Reader, Value, join};
 use super::units;
-use crate::domain::objective::Objective;
+use crate::domain::metrics::objective::Objective;
 
 impl<'a> Reader<'a> {
     /// The objectives of a fleet, in order.

@@ -6,7 +6,7 @@ use toml::de::DeTable;
 
 use super::load::Reader;
 use super::units;
-use crate::domain::problem_rules::ProblemRules;
+use crate::domain::problem::thresholds::ProblemThresholds;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -33,9 +33,9 @@ const KEYS: &[&str] = &[
 ];
 
 impl<'a> Reader<'a> {
-    pub(super) fn problems(&mut self, table: &DeTable<'a>) -> ProblemRules {
+    pub(super) fn problems(&mut self, table: &DeTable<'a>) -> ProblemThresholds {
         self.only(table, "problems", KEYS);
-        let usual = ProblemRules::default();
+        let usual = ProblemThresholds::default();
         // Outside of these bounds a lint would never say anything, or always.
         let mut number = |key: &str, default: u32, least: u32, most: u32| {
             let parse = |text: &str| match text.parse::<u32>() {
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
             };
             self.text_setting(table, "problems", key, default, parse, |time| units::show_duration(*time))
         };
-        ProblemRules {
+        ProblemThresholds {
             flaps,
             flap_window: time("flap_window", usual.flap_window, 60 * SECOND, DAY),
             certificate: time("certificate", usual.certificate, HOUR, 365 * DAY),

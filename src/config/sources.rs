@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::load::{Reader, check_url, join};
 use super::{Credentials, units};
 use crate::domain::agent::Source;
-use crate::domain::discovery::{OWN_REGISTRY, SourceKind, SourceSpec};
+use crate::domain::fleet::source::{OWN_REGISTRY, SourceKind, SourceSpec};
 use crate::domain::text::nearest;
 
 /// A source of agents.

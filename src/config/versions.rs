@@ -5,7 +5,7 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use super::load::Reader;
-use crate::domain::version::Minimum;
+use crate::domain::agent::version::Minimum;
 
 impl<'a> Reader<'a> {
     pub(super) fn minimum_versions(&mut self, top: &DeTable<'a>) -> Vec<Minimum> {

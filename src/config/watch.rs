@@ -5,10 +5,10 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use super::load::Reader;
-use super::{Keep, Watch, units};
+use super::{Retention, WatchThresholds, units};
 
 impl<'a> Reader<'a> {
-    pub(super) fn watch(&mut self, table: &DeTable<'a>) -> Watch {
+    pub(super) fn watch(&mut self, table: &DeTable<'a>) -> WatchThresholds {
         self.only(table, "watch", &["silent_after", "stalled_after"]);
         let mut time = |key: &str, seconds: u64| {
             let default = Duration::from_secs(seconds);
@@ -16,13 +16,13 @@ impl<'a> Reader<'a> {
                 units::show_duration(*time)
             })
         };
-        Watch { silent_after: time("silent_after", 30), stalled_after: time("stalled_after", 15) }
+        WatchThresholds { silent_after: time("silent_after", 30), stalled_after: time("stalled_after", 15) }
     }
 
-    pub(super) fn keep(&mut self, table: &DeTable<'a>) -> Keep {
+    pub(super) fn keep(&mut self, table: &DeTable<'a>) -> Retention {
         self.only(table, "keep", &["time", "bytes"]);
         let time = Duration::from_secs(30 * 24 * 3600);
-        Keep {
+        Retention {
             time: self.text_setting(table, "keep", "time", time, units::duration, |time| {
                 units::show_duration(*time)
             }),

@@ -7,10 +7,10 @@ use std::time::Duration;
 use super::behaviour::{Behaviour, Fault};
 use super::scenario::AgentPart;
 use super::tasks::{Ears, Frame, Tasks};
-use crate::domain::card::{Card, Dialect, Offer, Peer, Skill};
-use crate::domain::id::{MessageId, Seed, TaskId};
-use crate::domain::message::{Content, Hints, Json, Message, Part, Role, text_hash};
-use crate::domain::task::{TaskReport, TaskState};
+use crate::domain::agent::card::{Card, Dialect, Offer, Peer, Skill};
+use crate::domain::id::{MessageId, Rng, TaskId};
+use crate::domain::job::message::{Content, Hints, Json, Message, Part, Role, text_hash};
+use crate::domain::job::task::{TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 use crate::net::clock::Clock;
@@ -67,7 +67,7 @@ impl Mind {
     pub fn remember(&self, count: u64) {
         let at = At::from_micros(self.now().0);
         let id = |number: u64| {
-            let uuid = Seed::new(self.seed ^ number.wrapping_mul(0x9e37_79b9)).uuid(at);
+            let uuid = Rng::new(self.seed ^ number.wrapping_mul(0x9e37_79b9)).uuid(at);
             uuid_text(uuid.as_u128().reverse_bits())
         };
         self.tasks.remember(count, id, self.now());
@@ -208,7 +208,7 @@ impl Mind {
                 return Answered::Document(jsonrpc::result(id, &codec.encode_send_result(&reply)));
             }
             let (sender, frames) = tokio::sync::mpsc::channel(2);
-            let event = crate::domain::task::StreamEvent::Message(Box::new(said));
+            let event = crate::domain::job::task::StreamEvent::Message(Box::new(said));
             let _room_for_two = sender.try_send(Frame::Event(Arc::new(event)));
             let _room_for_two = sender.try_send(Frame::End);
             return Answered::Stream(frames, self.encoder(id));
@@ -230,7 +230,7 @@ impl Mind {
             }
             (None, _) => {
                 let number = self.tasks.made() + 1;
-                let mut seed = Seed::new(self.seed ^ text_hash(&message.id.raw()) ^ number);
+                let mut seed = Rng::new(self.seed ^ text_hash(&message.id.raw()) ^ number);
                 let at = At::from_micros(self.now().0);
                 let (new, context) = (seed.uuid(at), seed.uuid(at));
                 // Random ends first, so that short forms of ids differ.
@@ -270,7 +270,7 @@ impl Mind {
     fn stream(&self, id: &str, report: TaskReport, frames: tokio::sync::mpsc::Receiver<Frame>) -> Answered {
         let (sender, out) = tokio::sync::mpsc::channel(1024);
         let ended = report.status.state.is_terminal();
-        let first = Frame::Event(Arc::new(crate::domain::task::StreamEvent::Task(Box::new(report))));
+        let first = Frame::Event(Arc::new(crate::domain::job::task::StreamEvent::Task(Box::new(report))));
         let mut frames = frames;
         tokio::spawn(async move {
             if sender.send(first).await.is_err() || ended {
@@ -370,7 +370,7 @@ struct Script {
     message: Message,
     ears: Ears,
     life: u32,
-    seed: Seed,
+    seed: Rng,
 }
 
 impl Script {

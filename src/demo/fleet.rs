@@ -14,8 +14,8 @@ use super::scenario::Scenario;
 use super::server;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::id::MessageId;
-use crate::domain::message::{Hints, Message, Part, Role};
-use crate::net::Wants;
+use crate::domain::job::message::{Hints, Message, Part, Role};
+use crate::net::ConnectionUse;
 use crate::net::clock::Clock;
 use crate::net::tap::Tap;
 use crate::net::{Access, Net, Redactor};
@@ -228,10 +228,10 @@ async fn carry(
         let Some(url) = places.get(&errand.to).cloned() else { continue };
         let net = net.clone();
         tokio::spawn(async move {
-            let codec = codec(crate::domain::card::Dialect::V1_0);
+            let codec = codec(crate::domain::agent::card::Dialect::V1_0);
             let parent = errand.parent.as_ref().map(crate::domain::id::TaskId::text).unwrap_or_default();
             let parent = parent.raw();
-            let id = crate::domain::message::text_hash(&format!("{parent}{}{}", errand.to, errand.text));
+            let id = crate::domain::job::message::text_hash(&format!("{parent}{}{}", errand.to, errand.text));
             let message = Message {
                 id: MessageId::from(format!("{}-{id:016x}", errand.caller).as_str()),
                 role: Role::User,
@@ -250,7 +250,15 @@ async fn carry(
             let access = Access::open(&url);
             let line = net.tap().line(crate::domain::id::AgentKey(0), 0);
             let to = format!("{url}/").into();
-            let asked = net.call(&access, &line, &to, codec.headers(), body, Wants::Work, crate::net::SEND);
+            let asked = net.call(
+                &access,
+                &line,
+                &to,
+                codec.headers(),
+                body,
+                ConnectionUse::Dedicated,
+                crate::net::SEND,
+            );
             if let Err(failure) = asked.await {
                 tracing::debug!(cause = %failure.cause, "an errand failed");
             }

@@ -98,7 +98,7 @@ async fn handle(
     Ok(match (head.method.as_str(), head.uri.path()) {
         ("GET", "/.well-known/agent-card.json") => {
             let card = mind.card(&url);
-            let etag = format!("\"{:016x}\"", crate::domain::message::text_hash(&card));
+            let etag = format!("\"{:016x}\"", crate::domain::job::message::text_hash(&card));
             let known = head
                 .headers
                 .get(http::header::IF_NONE_MATCH)

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::ABILITIES;
 use super::fleet::Fleet;
 use super::scenario::{Act, Beat, Calm, JobPart, Scenario};
-use crate::domain::id::{AttemptId, Seed};
+use crate::domain::id::{AttemptId, Rng};
 use crate::domain::intent::{Intent, Receipt, Send};
-use crate::domain::message::Part;
+use crate::domain::job::message::Part;
 use crate::engine::Handle;
 
 /// What is told now.
@@ -66,7 +66,7 @@ impl Story {
             keys,
             options,
             named: Vec::new(),
-            seed: Seed::new(scenario.seed),
+            seed: Rng::new(scenario.seed),
             story: 0.0,
             resumed: Instant::now(),
         };
@@ -90,7 +90,7 @@ struct Teller {
     options: StoryOptions,
     /// Jobs that beats refer to.
     named: Vec<(String, AttemptId)>,
-    seed: Seed,
+    seed: Rng,
     /// Seconds of the story that have passed when the clock was last stopped.
     story: f64,
     resumed: Instant,

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 use crate::domain::id::{ContextId, MessageId, TaskId};
-use crate::domain::message::{Artifact, Message, Part};
-use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::job::message::{Artifact, Message, Part};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
 
@@ -154,13 +154,13 @@ impl Tasks {
         for number in 0..count {
             let message = Message {
                 id: MessageId::from(format!("before-{number}-{}", id(number)).as_str()),
-                role: crate::domain::message::Role::User,
+                role: crate::domain::job::message::Role::User,
                 parts: vec![Part::text(format!("piece of work of yesterday {}", number + 1))],
                 context: None,
                 task: None,
                 metadata: None,
                 references: Vec::new(),
-                hints: crate::domain::message::Hints::default(),
+                hints: crate::domain::job::message::Hints::default(),
             };
             let (report, _nobody_listens) = self.open(&message, id(number), id(count + number), now);
             let ago = i64::try_from(DAY.unsigned_abs() / (count + 1) * (count - number)).unwrap_or(0);

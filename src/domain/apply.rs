@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::agent::{Agent, Counts, Health};
-use super::breaker::{Breaker, Position};
-use super::discovery::{SourceHealth, SourceRow};
-use super::fact::{Fact, Owner, What};
-use super::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
-use super::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
-use super::message::{Fingerprint, text_hash};
-use super::problem::{Kind, Muted, Problem, Subject, Taken};
-use super::replicas::{Kin, Place};
-use super::state::{Changed, State};
-use super::task::CancelMark;
-use super::time::At;
+use crate::domain::agent::breaker::{Breaker, BreakerState};
+use crate::domain::agent::replicas::{ReplicaKey, ReplicaMembership};
+use crate::domain::agent::{Agent, Counts, Health};
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fleet::source::{SourceHealth, SourceRow};
+use crate::domain::id::{AgentId, AttemptId, AttemptKey, JobId, JobKey};
+use crate::domain::job::message::{Fingerprint, text_hash};
+use crate::domain::job::task::CancelMark;
+use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
+use crate::domain::problem::{Kind, Muted, Problem, Subject, Taken};
+use crate::domain::state::{Changed, State};
+use crate::domain::time::At;
 
 /// Takes a fact into the state. Facts about things that are not there change nothing.
 pub fn apply(state: &mut State, fact: &Fact) {
@@ -147,7 +147,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
             listed: true,
             sources: Arc::default(),
             card: None,
-            kin: None,
+            replica_key: None,
             server: None,
             card_since: At::ZERO,
             card_change: None,
@@ -169,7 +169,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
     }
     let Some(key) = state.agent_key(id) else { return };
     let Some(agent) = state.agents.get_mut(key) else { return };
-    let before = Place::of(agent);
+    let before = ReplicaMembership::of(agent);
     agent.seq = fact.seq;
     match &fact.what {
         What::AgentRelisted { spec, order } => {
@@ -181,7 +181,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
         What::AgentUnlisted => agent.listed = false,
         What::AgentNamed { name } => agent.name = name.clone(),
         What::CardSeen { card } => {
-            agent.kin = Kin::of(card);
+            agent.replica_key = ReplicaKey::of(card);
             agent.card = Some(card.clone());
             agent.card_since = fact.at;
         }
@@ -200,9 +200,9 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
         }
         What::BreakerMoved { position, cause, forced } => {
             let opened = match position {
-                Position::Open => agent.breaker.opened.saturating_add(1),
-                Position::HalfOpen => agent.breaker.opened,
-                Position::Closed => 0,
+                BreakerState::Open => agent.breaker.opened.saturating_add(1),
+                BreakerState::HalfOpen => agent.breaker.opened,
+                BreakerState::Closed => 0,
             };
             agent.breaker = Breaker {
                 position: *position,
@@ -215,7 +215,7 @@ fn apply_to_agent(state: &mut State, id: AgentId, fact: &Fact) {
         What::TextDisarmed { count } => agent.disarmed = agent.disarmed.saturating_add(*count),
         _ => {}
     }
-    let after = Place::of(agent);
+    let after = ReplicaMembership::of(agent);
     state.replicas.moved(key, &before, &after);
     state.changes.push(Changed::Agent(key));
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::text::Untrusted;
+use crate::domain::text::Untrusted;
 
 /// Whether a request can have reached the agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

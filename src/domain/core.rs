@@ -4,33 +4,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::agent::Health;
-use super::apply::apply;
-use super::card::Card;
-use super::cause::Cause;
-use super::decide::groups::{Common, Group, Place};
-use super::decide::usual::Usuals;
-use super::decide::{self, evidence::Evidence};
-use super::effect::{Effect, ListQuery, Order};
-use super::fact::{Fact, Owner, What};
-use super::id::{AgentKey, AttemptKey, CallId, Seed, SourceKey};
-use super::input::{Input, Reply, Rules};
-use super::intent::{Receipt, Refusal};
-use super::message::Message;
-use super::metrics::{Histogram, Metrics, Minute};
-use super::problem::Kind;
-use super::replicas::Kin;
-use super::state::State;
-use super::task::TaskState;
-use super::text::Untrusted;
-use super::time::{At, PeerTime};
+use crate::domain::agent::Health;
+use crate::domain::agent::card::Card;
+use crate::domain::agent::replicas::ReplicaKey;
+use crate::domain::apply::apply;
+use crate::domain::cause::Cause;
+use crate::domain::decide;
+use crate::domain::decide::baseline::Baselines;
+use crate::domain::decide::evidence::Evidence;
+use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
+use crate::domain::effect::{Effect, ListQuery, Order};
+use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::id::{AgentKey, AttemptKey, CallId, Rng, SourceKey};
+use crate::domain::input::{Input, Reply, Rules};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::message::Message;
+use crate::domain::job::task::TaskState;
+use crate::domain::metrics::{Histogram, Metrics, Minute};
+use crate::domain::problem::Kind;
+use crate::domain::state::State;
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
 
 /// The core of one supervisor.
 #[derive(Clone, Debug)]
 pub struct Core {
     pub(super) state: State,
     pub(super) live: Live,
-    pub(super) seed: Seed,
+    pub(super) seed: Rng,
     pub(super) rules: Rules,
     pub(super) metrics: Metrics,
     /// Empty between two steps; what it has allocated serves again.
@@ -54,7 +55,7 @@ impl Core {
         Self {
             state,
             live: Live::default(),
-            seed: Seed::new(seed),
+            seed: Rng::new(seed),
             rules,
             metrics: Metrics::default(),
             touched: Touched::default(),
@@ -135,7 +136,7 @@ pub(super) struct Live {
     /// Attempts that belong to a problem, by agent and kind.
     pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
     /// Agents by what they have in common.
-    pub groups: BTreeMap<Common, Group>,
+    pub groups: BTreeMap<GroupKey, Group>,
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,
@@ -191,8 +192,8 @@ pub(super) enum PendingWhat {
     Send(SendCall),
     /// A subscription.
     Stream(AttemptKey),
-    Get(AttemptKey, GetWhy),
-    List(ListWhy, ListQuery),
+    Get(AttemptKey, GetReason),
+    List(ListReason, ListQuery),
     Cancel(AttemptKey),
 }
 
@@ -210,7 +211,7 @@ pub(super) struct SendCall {
 
 /// Why a task is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum GetWhy {
+pub(super) enum GetReason {
     /// To know where it stands.
     Reconcile,
     /// To compare with the end that its stream told.
@@ -221,7 +222,7 @@ pub(super) enum GetWhy {
 
 /// Why tasks are listed.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum ListWhy {
+pub(super) enum ListReason {
     /// First contact: state by state.
     Adopt,
     /// What is new.
@@ -252,9 +253,9 @@ pub(super) struct AgentLive {
     pub last_sign: At,
     pub evidence: Evidence,
     /// How long its tasks usually tell nothing.
-    pub usual: Usuals,
+    pub usual: Baselines,
     /// Where it stands among agents of its host and its sources.
-    pub place: Place,
+    pub place: GroupMembership,
     /// The sending that a half-open breaker let through.
     pub trial: Option<AttemptKey>,
     /// A check of the interface that is under way.
@@ -358,7 +359,7 @@ pub(super) struct Touched {
     pub sources: Vec<SourceKey>,
     /// Agents whose version may be judged otherwise than before, and the replicas among which they are or were.
     pub versions: Vec<AgentKey>,
-    pub kin: Vec<Kin>,
+    pub replica_key: Vec<ReplicaKey>,
     pub console: bool,
 }
 
@@ -371,8 +372,8 @@ impl Touched {
         self.attempts.dedup();
         self.versions.sort_unstable();
         self.versions.dedup();
-        self.kin.sort_unstable();
-        self.kin.dedup();
+        self.replica_key.sort_unstable();
+        self.replica_key.dedup();
     }
 
     fn clear(&mut self) {
@@ -380,7 +381,7 @@ impl Touched {
         self.attempts.clear();
         self.sources.clear();
         self.versions.clear();
-        self.kin.clear();
+        self.replica_key.clear();
         self.console = false;
     }
 }
@@ -438,19 +439,19 @@ impl Turn<'_> {
                 | What::HealthChanged { .. }
         );
         let healthy = matches!(what, What::HealthChanged { .. });
-        let before = agent.kin.clone();
+        let before = agent.replica_key.clone();
         self.record(Owner::Agent(id), seq, what);
         self.touched.agents.push(key);
         if about_version {
             self.touched.versions.push(key);
         }
         if about_version && !healthy {
-            let after = self.state().agent(key).and_then(|agent| agent.kin.clone());
-            self.touched.kin.extend(before.into_iter().chain(after));
+            let after = self.state().agent(key).and_then(|agent| agent.replica_key.clone());
+            self.touched.replica_key.extend(before.into_iter().chain(after));
         }
     }
 
-    pub fn job_fact(&mut self, job: super::id::JobId, what: What) {
+    pub fn job_fact(&mut self, job: crate::domain::id::JobId, what: What) {
         let seq =
             self.state().job_key(job).and_then(|key| self.state().jobs().get(key)).map_or(0, |job| job.seq)
                 + 1;
@@ -458,7 +459,7 @@ impl Turn<'_> {
     }
 
     /// A fact of the job that an attempt belongs to.
-    pub fn attempt_fact(&mut self, key: AttemptKey, what: impl FnOnce(super::id::AttemptId) -> What) {
+    pub fn attempt_fact(&mut self, key: AttemptKey, what: impl FnOnce(crate::domain::id::AttemptId) -> What) {
         let Some(attempt) = self.state().attempt(key) else { return };
         let (id, agent) = (attempt.id, attempt.agent);
         let Some(job) = self.state().job_of(attempt) else { return };

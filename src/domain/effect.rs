@@ -1,14 +1,14 @@
-//! What the core tells the shell to do. Each effect ends in exactly one [`super::input::Input`].
+//! What the core tells the shell to do. Each effect ends in exactly one [`crate::domain::input::Input`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::card::Interface;
-use super::id::{AgentKey, AttemptKey, CallId, ContextId, TaskId};
-use super::message::Message;
-use super::task::TaskState;
-use super::text::Untrusted;
-use super::time::PeerTime;
+use crate::domain::agent::card::Interface;
+use crate::domain::id::{AgentKey, AttemptKey, CallId, ContextId, TaskId};
+use crate::domain::job::message::Message;
+use crate::domain::job::task::TaskState;
+use crate::domain::text::Untrusted;
+use crate::domain::time::PeerTime;
 
 /// An order. Gated ones wait until the facts that come with them are durable.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::agent::{AgentSpec, Health};
-use super::breaker::Position;
-use super::card::{Card, Dialect, Interface};
-use super::cause::Cause;
-use super::discovery::{SourceHealth, SourceSpec};
-use super::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
-use super::job::{Origin, Phase};
-use super::message::{Json, Message, Part};
-use super::problem::Kind;
-use super::task::{CancelMark, Oddity, TaskState, Verdict, Via};
-use super::text::Untrusted;
-use super::time::{At, PeerTime};
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::card::{Card, Dialect, Interface};
+use crate::domain::agent::{AgentSpec, Health};
+use crate::domain::cause::Cause;
+use crate::domain::fleet::source::{SourceHealth, SourceSpec};
+use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
+use crate::domain::job::message::{Json, Message, Part};
+use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::{Origin, Phase};
+use crate::domain::problem::Kind;
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
 
 /// Whose fact it is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -289,7 +289,7 @@ pub enum What {
     /// Its breaker opened or closed, by itself or by somebody's hand.
     BreakerMoved {
         /// Where it stands.
-        position: Position,
+        position: BreakerState,
         /// Why it opened.
         cause: Option<Arc<Cause>>,
         /// Who holds it there.
@@ -479,7 +479,7 @@ pub enum What {
         /// The attempt.
         attempt: AttemptId,
         /// What.
-        oddity: Oddity,
+        oddity: ProtocolViolation,
     },
     /// Ended and compared, or given up: nothing more is expected.
     Settled {

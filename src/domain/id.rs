@@ -6,8 +6,8 @@ use std::ops::Deref;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
-use super::text::Untrusted;
-use super::time::At;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 macro_rules! own_id {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
@@ -213,7 +213,7 @@ macro_rules! dense_id {
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub struct $name(pub u32);
 
-        impl super::slab::Key for $name {
+        impl crate::domain::state::slab::Key for $name {
             fn from_index(index: u32) -> Self {
                 Self(index)
             }
@@ -243,9 +243,9 @@ pub struct CallId(pub u64);
 
 /// Ids and jitter from one seed, so that the same inputs make the same decisions.
 #[derive(Clone, Debug)]
-pub struct Seed(u64);
+pub struct Rng(u64);
 
-impl Seed {
+impl Rng {
     /// A generator that starts at `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed)
@@ -308,7 +308,7 @@ mod tests {
     #[test]
     fn ids_come_from_the_seed_alone() {
         let at = At::from_micros(1_795_000_000_000_000);
-        let (mut one, mut two) = (Seed::new(7), Seed::new(7));
+        let (mut one, mut two) = (Rng::new(7), Rng::new(7));
         let id = one.uuid(at);
         assert_eq!(id, two.uuid(at));
         assert_eq!(id.get_version_num(), 7);

@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::agent::AgentSpec;
-use super::breaker::BreakerRules;
-use super::card::FetchedCard;
-use super::cause::{Cause, Failure};
-use super::discovery::{News, SourceSpec};
-use super::id::CallId;
-use super::intent::Intent;
-use super::message::Message;
-use super::objective::Objective;
-use super::problem_rules::ProblemRules;
-use super::task::{StreamEvent, TaskReport};
-use super::text::Untrusted;
-use super::time::At;
-use super::version::Minimum;
+use crate::domain::agent::AgentSpec;
+use crate::domain::agent::breaker::BreakerRules;
+use crate::domain::agent::card::FetchedCard;
+use crate::domain::agent::version::Minimum;
+use crate::domain::cause::{Cause, Failure};
+use crate::domain::fleet::source::{SourceReport, SourceSpec};
+use crate::domain::id::CallId;
+use crate::domain::intent::Intent;
+use crate::domain::job::message::Message;
+use crate::domain::job::task::{StreamEvent, TaskReport};
+use crate::domain::metrics::objective::Objective;
+use crate::domain::problem::thresholds::ProblemThresholds;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -30,7 +30,7 @@ pub enum Input {
         /// Which.
         source: Arc<str>,
         /// What.
-        news: News,
+        news: SourceReport,
     },
     /// A wish, with the number under which its receipt is expected.
     Intent {
@@ -144,13 +144,13 @@ pub struct Reply {
     /// Whose.
     pub ticket: u64,
     /// What.
-    pub result: Result<super::intent::Receipt, super::intent::Refusal>,
+    pub result: Result<crate::domain::intent::Receipt, crate::domain::intent::Refusal>,
 }
 
 impl Outcome {
     /// A failure that certainly wrote nothing.
     pub fn unsent(cause: Cause) -> Self {
-        Self::Failed(Failure { sent: super::cause::Sent::Not, cause })
+        Self::Failed(Failure { sent: crate::domain::cause::Sent::Not, cause })
     }
 
     /// True if nothing more can come of the call.
@@ -177,7 +177,7 @@ pub struct Rules {
     /// When breakers open.
     pub breaker: BreakerRules,
     /// From when on something is a problem.
-    pub problems: ProblemRules,
+    pub problems: ProblemThresholds,
     /// How well work should go.
     pub objectives: Vec<Objective>,
     /// The oldest versions that are wanted.
@@ -196,7 +196,7 @@ impl Default for Rules {
             keep: Duration::from_secs(30 * 24 * 3600),
             keep_bytes: 2 << 30,
             breaker: BreakerRules::default(),
-            problems: ProblemRules::default(),
+            problems: ProblemThresholds::default(),
             objectives: Vec::new(),
             minimum_versions: Vec::new(),
             operator: Arc::from("operator"),

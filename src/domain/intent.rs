@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::agent::AgentSpec;
-use super::breaker::Position;
-use super::cause::Cause;
-use super::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
-use super::message::{Json, Part};
-use super::problem::ProblemAct;
-use super::text::Untrusted;
+use crate::domain::agent::AgentSpec;
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::cause::Cause;
+use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
+use crate::domain::job::message::{Json, Part};
+use crate::domain::problem::ProblemAct;
+use crate::domain::text::Untrusted;
 
 /// A wish. Each is reachable from the console, the command line and the socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -61,14 +61,14 @@ pub enum Intent {
         specs: Vec<AgentSpec>,
     },
     /// Add an agent for good: it stays in the fleet until somebody removes it.
-    Keep {
+    AddAgent {
         /// Where its card is, or its origin.
         url: Arc<str>,
         /// Who.
         by: Untrusted,
     },
     /// Remove an agent that was added for good; it leaves unless somebody else names it too.
-    Drop {
+    RemoveAgent {
         /// The agent.
         agent: AgentId,
         /// Who.
@@ -79,7 +79,7 @@ pub enum Intent {
         /// The agent.
         agent: AgentId,
         /// Where to hold it; `None`: it moves by itself again.
-        to: Option<Position>,
+        to: Option<BreakerState>,
         /// Who.
         by: Untrusted,
     },
@@ -144,8 +144,8 @@ impl Intent {
             | Self::Cancel { .. }
             | Self::Resend { .. }
             | Self::PresumeLost { .. }
-            | Self::Keep { .. }
-            | Self::Drop { .. }
+            | Self::AddAgent { .. }
+            | Self::RemoveAgent { .. }
             | Self::Breaker { .. }
             | Self::OnProblem { .. }
             | Self::Note { .. } => true,

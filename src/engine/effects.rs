@@ -12,22 +12,22 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
 use super::lanes::Lane;
-use super::watch::Watch;
-use crate::domain::card::Interface;
+use super::task_stream::TaskStream;
+use crate::domain::agent::card::Interface;
 use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::effect::{Effect, Order};
 use crate::domain::id::{AgentKey, CallId, TaskId};
 use crate::domain::input::Outcome;
-use crate::domain::message::Message;
-use crate::domain::task::TaskReport;
+use crate::domain::job::message::Message;
+use crate::domain::job::task::TaskReport;
 use crate::failpoint;
-use crate::net::tap::Line;
-use crate::net::{self, Access, Net, Opened, Wants};
+use crate::net::tap::TapHandle;
+use crate::net::{self, Access, ConnectionUse, Net, Opened};
 use crate::protocol::{self, Reply, Request};
 
 /// What an effect needs to be carried out.
 #[derive(Clone, Debug)]
-pub(super) struct Tools {
+pub(super) struct EffectContext {
     pub net: Net,
     pub access: Arc<Access>,
     pub lane: Lane,
@@ -40,7 +40,7 @@ pub(super) struct Tools {
 }
 
 /// Carries an order out and tells the loop.
-pub(super) fn carry_out(tools: Tools, effect: Effect) -> impl Future<Output = ()> + Send {
+pub(super) fn carry_out(tools: EffectContext, effect: Effect) -> impl Future<Output = ()> + Send {
     let call = effect.call;
     let lane = tools.lane.clone();
     let asked = Box::pin(run(tools, effect));
@@ -70,7 +70,7 @@ async fn failed(lane: Lane, call: CallId, panic: Box<dyn Any + Send>) {
 }
 
 /// Carries an order out, up to the stream that answers it, if one does.
-async fn run(tools: Tools, effect: Effect) -> Option<Box<Watch>> {
+async fn run(tools: EffectContext, effect: Effect) -> Option<Box<TaskStream>> {
     let Effect { call, agent, what } = effect;
     let line = tools.net.tap().line(agent, call.0);
     match what {
@@ -117,13 +117,13 @@ async fn run(tools: Tools, effect: Effect) -> Option<Box<Watch>> {
 }
 
 async fn send(
-    tools: &Tools,
-    line: &Line,
+    tools: &EffectContext,
+    line: &TapHandle,
     call: CallId,
     interface: &Interface,
     message: &Message,
     streams: bool,
-) -> Option<Box<Watch>> {
+) -> Option<Box<TaskStream>> {
     failpoint::reach("before-write");
     let request = Request::Send { message, stream: streams };
     if streams {
@@ -143,8 +143,8 @@ fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String 
 
 /// One request that is answered by a document.
 async fn ask(
-    tools: &Tools,
-    line: &Line,
+    tools: &EffectContext,
+    line: &TapHandle,
     call: CallId,
     interface: &Interface,
     request: &Request<'_>,
@@ -153,8 +153,13 @@ async fn ask(
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
     // A message may be answered when the work is done.
-    let wants = if matches!(request, Request::Send { .. }) { Wants::Work } else { Wants::Answer };
-    let answered = tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, wants, limit);
+    let connection = if matches!(request, Request::Send { .. }) {
+        ConnectionUse::Dedicated
+    } else {
+        ConnectionUse::Pooled
+    };
+    let answered =
+        tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, connection, limit);
     let answered = Box::pin(answered).await;
     match answered {
         Ok((text, took)) => document(interface, &text, took),
@@ -173,8 +178,8 @@ pub(super) async fn read_task(
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, CallId(0), &Request::Get(task));
     let line = net.tap().line(agent, 0);
-    let (headers, wants) = (codec.headers(), Wants::Answer);
-    let (text, took) = net.call(access, &line, &interface.url, headers, body, wants, net::READ).await?;
+    let (headers, connection) = (codec.headers(), ConnectionUse::Pooled);
+    let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
     match document(interface, &text, took) {
         Outcome::Task(report, _) => Ok(*report),
         Outcome::Failed(failure) => Err(failure),
@@ -196,12 +201,12 @@ fn document(interface: &Interface, text: &str, took: Duration) -> Outcome {
 }
 
 async fn stream(
-    tools: &Tools,
-    line: &Line,
+    tools: &EffectContext,
+    line: &TapHandle,
     call: CallId,
     interface: &Interface,
     request: &Request<'_>,
-) -> Option<Box<Watch>> {
+) -> Option<Box<TaskStream>> {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
     let is_send = matches!(request, Request::Send { .. });
@@ -214,7 +219,7 @@ async fn stream(
         Ok((Opened::Stream(reader), took, server)) => {
             let goes_on = tools.lane.send(call, Outcome::Opened { took, server }).await;
             let (lane, events) = (tools.lane.clone(), tools.events.clone());
-            return goes_on.then(|| Box::new(Watch::new(reader, codec, call, lane, events, is_send)));
+            return goes_on.then(|| Box::new(TaskStream::new(reader, codec, call, lane, events, is_send)));
         }
         Ok((Opened::Document(text), took, _)) if is_send => {
             failpoint::reach("before-answer");
@@ -223,7 +228,7 @@ async fn stream(
         // A subscription that is answered by a document: the task as it is, and no stream.
         Ok((Opened::Document(text), took, _)) => match document(interface, &text, took) {
             Outcome::Task(report, _) => {
-                let event = crate::domain::task::StreamEvent::Task(report);
+                let event = crate::domain::job::task::StreamEvent::Task(report);
                 tools.lane.send(call, Outcome::Events(vec![event])).await;
                 Outcome::Ended(Ok(()))
             }

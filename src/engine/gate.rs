@@ -108,7 +108,7 @@ impl Gate {
                 (What::ProblemForgotten { number }, _) => self.gone_problems.push(*number),
                 (What::SourceUnlisted { name }, _) => self.gone_sources.push(name.clone()),
                 (What::ArtifactSeen { parts, .. }, _) => {
-                    self.bytes += parts.iter().map(crate::domain::message::Part::len).sum::<usize>();
+                    self.bytes += parts.iter().map(crate::domain::job::message::Part::len).sum::<usize>();
                 }
                 (What::TaskSeen { raw: Some(raw), .. } | What::StateSeen { raw: Some(raw), .. }, _) => {
                     self.bytes += raw.raw().len();

@@ -2,18 +2,18 @@
 //!
 //! Surfaces hold a [`Handle`]: submit an intent, read the snapshot, ask a query, follow a job.
 
-pub mod access;
+pub mod credentials;
 pub mod discovery;
 mod effects;
-mod fields;
 mod gate;
 pub mod handle;
 mod lanes;
+mod message_fields;
 pub mod notify;
 mod queries;
 mod run;
 mod start;
-mod watch;
+mod task_stream;
 
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
 pub use start::{Engine, Options, Stopped, all_ended};

@@ -15,8 +15,8 @@ use crate::domain::input::Post;
 use crate::domain::problem::{Problem, Severity};
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
-use crate::net::login::{Grant, Scope, parse_url};
-use crate::net::tap::Line;
+use crate::net::credentials::{Scope, ScopedCredentials, parse_url};
+use crate::net::tap::TapHandle;
 use crate::net::{Access, Net};
 use crate::protocol::json::Writer;
 use crate::protocol::timestamp;
@@ -62,7 +62,7 @@ pub(super) struct Notifier {
 
 impl Notifier {
     /// Begins. What came of each post is told by `news`.
-    pub fn start(webhook: Webhook, net: Net, line: Line, news: mpsc::Sender<Post>) -> Self {
+    pub fn start(webhook: Webhook, net: Net, line: TapHandle, news: mpsc::Sender<Post>) -> Self {
         let (to, posts) = mpsc::channel(WAITING);
         let mut posting = tokio::task::JoinSet::new();
         posting.spawn(post_all(webhook.clone(), net, line, posts, news.clone()));
@@ -124,7 +124,7 @@ impl Notifier {
 async fn post_all(
     webhook: Webhook,
     net: Net,
-    line: Line,
+    line: TapHandle,
     mut posts: mpsc::Receiver<News>,
     news: mpsc::Sender<Post>,
 ) {
@@ -132,7 +132,7 @@ async fn post_all(
     let grant = origin
         .clone()
         .filter(|_| !webhook.credentials.is_empty())
-        .map(|url| Arc::new(Grant::new(Scope::Origin(url), webhook.credentials.clone())));
+        .map(|url| Arc::new(ScopedCredentials::new(Scope::Origin(url), webhook.credentials.clone())));
     let access = Access {
         origin,
         ca: None,
@@ -149,7 +149,7 @@ async fn post_all(
     }
 }
 
-async fn post(net: &Net, access: &Access, line: &Line, url: &str, body: String) -> Result<(), Cause> {
+async fn post(net: &Net, access: &Access, line: &TapHandle, url: &str, body: String) -> Result<(), Cause> {
     let mut waits = AGAIN.iter();
     loop {
         match net.ask_document(access, line, url, body.clone(), POST).await {

@@ -7,12 +7,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::handle::{Answer, Follow, Query, QueryError};
 use super::run::Runner;
-use super::{FOLLOW, effects, fields};
-use crate::domain::common::Attribute;
+use super::{FOLLOW, effects, message_fields};
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
-use crate::domain::message::Json;
-use crate::domain::metrics::{Block, Minute, Stretch};
+use crate::domain::job::message::Json;
+use crate::domain::metrics::{Block, Minute, MinuteRange};
+use crate::domain::problem::shared_attributes::Attribute;
 use crate::domain::text::Untrusted;
 use crate::store::Reader;
 
@@ -60,8 +60,8 @@ impl Runner {
     }
 
     /// The last hour is in memory, what was before it in the journal.
-    fn on_metrics(&self, stretch: Stretch, reply: oneshot::Sender<Result<Answer, QueryError>>) {
-        let Stretch { from, until, step } = stretch;
+    fn on_metrics(&self, stretch: MinuteRange, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+        let MinuteRange { from, until, step } = stretch;
         let metrics = self.core.metrics().clone();
         let kept = metrics.minutes().next().map_or(until, |(minute, _)| minute).min(until);
         let reader = self.reader.clone().filter(|_| from < kept);
@@ -74,7 +74,7 @@ impl Runner {
         tokio::task::spawn_blocking(move || {
             let old = reader.as_ref().map_or(Ok(Vec::new()), |reader| {
                 let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                reader.metrics(Stretch { until: kept, ..stretch })
+                reader.metrics(MinuteRange { until: kept, ..stretch })
             });
             let answer = match old {
                 Ok(old) => {
@@ -112,7 +112,7 @@ impl Runner {
             let answer = effects::read_task(&net, &access, key, &interface, &task).await;
             let answer = match answer {
                 Ok(report) => {
-                    let codec = crate::protocol::codec(crate::domain::card::Dialect::V1_0);
+                    let codec = crate::protocol::codec(crate::domain::agent::card::Dialect::V1_0);
                     Ok(Answer::Task(Json::new(codec.encode_task(&report))))
                 }
                 Err(failure) => Err(QueryError::Failed(Arc::new(failure.cause))),
@@ -170,7 +170,7 @@ fn read_fields(
             None => Vec::new(),
         };
         let facts = if known.is_empty() { pending } else { known };
-        let fields = fields::of_job(&facts);
+        let fields = message_fields::of_job(&facts);
         if !fields.is_empty() {
             all.push((job, fields));
         }

@@ -10,27 +10,27 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::access::AccessBook;
-use super::discovery::{self, Told};
-use super::effects::{self, Tools};
+use super::credentials::CredentialBook;
+use super::discovery::{self, SourceUpdate};
+use super::effects::{self, EffectContext};
 use super::gate::{Gate, Released};
 use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
 use super::notify::Notifier;
-use super::start::{Counted, Options, Stopped};
+use super::start::{EngineCount, Options, Stopped};
 use super::{LISTS, NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
-use crate::domain::discovery::SourceSpec;
 use crate::domain::effect::{Effect, Order};
 use crate::domain::fact::{Fact, Owner};
+use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentKey, CallId, JobId};
 use crate::domain::input::{Input, Outcome, Post, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::metrics::{Block, Minute};
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::State;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::failpoint;
 use crate::net::clock::Clock;
@@ -58,13 +58,13 @@ const TURN: Duration = Duration::from_millis(5);
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
 /// What leads to a loop, and into it.
-pub(super) struct Ends {
+pub(super) struct LoopChannels {
     pub handle: Handle,
     pub net: Net,
     requests: mpsc::Receiver<Request>,
     control: mpsc::Receiver<Observed>,
     done: mpsc::Receiver<Done>,
-    told: mpsc::Receiver<Told>,
+    told: mpsc::Receiver<SourceUpdate>,
     posted: mpsc::Receiver<Post>,
 }
 
@@ -76,7 +76,7 @@ pub(super) struct Runner {
     pub(super) net: Net,
     pub(super) reads: Arc<Semaphore>,
     lists: Arc<Semaphore>,
-    book: AccessBook,
+    book: CredentialBook,
     /// How each agent is reached, as long as its settings and its card are the same.
     access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
     /// Tasks of open calls, to close streams.
@@ -107,7 +107,7 @@ pub(super) struct Runner {
     notifier: Option<Notifier>,
     /// Sources of agents; they end with the loop.
     _sources: tokio::task::JoinSet<()>,
-    _counted: Counted,
+    _counted: EngineCount,
 }
 
 impl Runner {
@@ -115,7 +115,7 @@ impl Runner {
     ///
     /// # Errors
     /// The data folder cannot be used.
-    pub fn new(options: Options) -> Result<(Self, Ends), StoreError> {
+    pub fn new(options: Options) -> Result<(Self, LoopChannels), StoreError> {
         let Options { dir, power_loss_safe, rules, specs, sources, webhook, access, seed, lock } = options;
         let (journal, done) = mpsc::channel(4);
         let (mut reader, mut writer, mut loaded) = (None, None, None);
@@ -179,10 +179,10 @@ impl Runner {
             lock,
             notifier,
             _sources: running,
-            _counted: Counted::new(),
+            _counted: EngineCount::new(),
         };
         runner.begin(loaded.alive, source_specs, specs);
-        Ok((runner, Ends { handle, net, requests, control, done, told, posted }))
+        Ok((runner, LoopChannels { handle, net, requests, control, done, told, posted }))
     }
 
     /// The engine's time never runs backwards, also where readers saw things in another order.
@@ -270,7 +270,7 @@ impl Runner {
         if let Order::Send { .. } = effect.what {
             self.sends.insert(effect.call);
         }
-        let tools = Tools {
+        let tools = EffectContext {
             net: self.net.clone(),
             access,
             lane: self.lanes.of(effect.agent),
@@ -298,8 +298,8 @@ impl Runner {
     }
 
     /// Runs until it is stopped, or until nobody is left who could ask for anything.
-    pub async fn run(mut self, ends: Ends, mut stop: oneshot::Receiver<()>) -> Stopped {
-        let Ends { handle, mut requests, mut control, mut done, mut told, mut posted, .. } = ends;
+    pub async fn run(mut self, ends: LoopChannels, mut stop: oneshot::Receiver<()>) -> Stopped {
+        let LoopChannels { handle, mut requests, mut control, mut done, mut told, mut posted, .. } = ends;
         // The last handle outside ends the loop.
         drop(handle);
         let mut beat = tokio::time::interval(BEAT);
@@ -590,7 +590,7 @@ mod tests {
     use crate::domain::input::Rules;
 
     /// A loop over one agent that is not there.
-    fn runner() -> (Runner, Ends) {
+    fn runner() -> (Runner, LoopChannels) {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Runner::new(Options {
             dir: None,
@@ -599,7 +599,7 @@ mod tests {
             specs: vec![Agent::at(format!("http://{nobody}")).spec(Source::CommandLine)],
             sources: Vec::new(),
             webhook: None,
-            access: AccessBook::default(),
+            access: CredentialBook::default(),
             seed: Some(7),
             lock: None,
         })

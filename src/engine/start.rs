@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 
-use super::access::AccessBook;
+use super::credentials::CredentialBook;
 use super::discovery::Discover;
 use super::handle::Handle;
 use super::notify::Webhook;
@@ -32,7 +32,7 @@ pub struct Options {
     /// Where problems are posted.
     pub webhook: Option<Webhook>,
     /// How they are reached.
-    pub access: AccessBook,
+    pub access: CredentialBook,
     /// Fixes ids and jitter, for tests and the demo.
     pub seed: Option<u64>,
     /// The lock of the data folder; freed when everything is committed.
@@ -53,16 +53,16 @@ pub async fn all_ended(limit: Duration) -> bool {
 
 /// Counts an engine as long as it is held.
 #[derive(Debug)]
-pub(super) struct Counted;
+pub(super) struct EngineCount;
 
-impl Counted {
+impl EngineCount {
     pub fn new() -> Self {
         RUNNING.send_modify(|running| *running += 1);
         Self
     }
 }
 
-impl Drop for Counted {
+impl Drop for EngineCount {
     fn drop(&mut self) {
         RUNNING.send_modify(|running| *running -= 1);
     }

@@ -12,7 +12,7 @@ use reqwest::tls::TlsInfo;
 use super::address::Resolver;
 use super::body::Body;
 use super::cause::classify;
-use super::streams::{Ask, Response};
+use super::dedicated::{HttpRequest, Response};
 use super::trust::{Tls, Trust, certificate_until};
 use super::{AGENT, CONNECT, HEADERS, KEEPALIVE};
 use crate::domain::cause::{Cause, Failure};
@@ -24,11 +24,11 @@ const IDLE: Duration = Duration::from_millis(1500);
 
 /// The clients, made as they are needed. A clone shares them.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Clients(Arc<Mutex<BTreeMap<Trust, Trusting>>>);
+pub(super) struct Clients(Arc<Mutex<BTreeMap<Trust, TrustedClient>>>);
 
 /// What serves one kind of trust.
 #[derive(Clone, Debug)]
-pub(super) struct Trusting {
+pub(super) struct TrustedClient {
     pub client: Client,
     /// The same for connections of streams.
     pub tls: Option<Tls>,
@@ -39,13 +39,13 @@ impl Clients {
     ///
     /// # Errors
     /// The authorities cannot be read.
-    pub fn of(&self, trust: &Trust) -> Result<Trusting, Cause> {
+    pub fn of(&self, trust: &Trust) -> Result<TrustedClient, Cause> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(trusting) = all.get(trust) {
             return Ok(trusting.clone());
         }
         let tls = trust.tls()?;
-        let trusting = Trusting { client: build(tls.as_ref())?, tls };
+        let trusting = TrustedClient { client: build(tls.as_ref())?, tls };
         all.insert(trust.clone(), trusting.clone());
         Ok(trusting)
     }
@@ -74,7 +74,7 @@ fn build(tls: Option<&Tls>) -> Result<Client, Cause> {
 ///
 /// # Errors
 /// What went wrong, and whether the request can have arrived.
-pub(super) async fn send(client: &Client, ask: &Ask<'_>) -> Result<Response, Failure> {
+pub(super) async fn send(client: &Client, ask: &HttpRequest<'_>) -> Result<Response, Failure> {
     // It does not tell when.
     ask.written.store(true, Ordering::Relaxed);
     let mut request = client.request(ask.method.clone(), ask.url.clone()).headers((ask.headers)());

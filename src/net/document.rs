@@ -8,9 +8,9 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
-use super::login::{Access, parse_url};
-use super::request::{Net, Request, Wants, header_text, status_cause};
-use super::tap::{Kind, Line};
+use super::credentials::{Access, parse_url};
+use super::request::{ConnectionUse, Net, Request, header_text, status_cause};
+use super::tap::{Kind, TapHandle};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
 
@@ -33,7 +33,7 @@ impl Net {
     pub async fn document(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         url: &str,
         etag: Option<&Untrusted>,
         limit: Duration,
@@ -50,7 +50,7 @@ impl Net {
     pub async fn ask_document(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         url: &str,
         question: String,
         limit: Duration,
@@ -63,7 +63,7 @@ impl Net {
     async fn ask(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         method: Method,
         url: &str,
         own: Option<(HeaderName, HeaderValue)>,
@@ -79,7 +79,8 @@ impl Net {
         };
         let begun = Instant::now();
         let cause = |failure: Failure| failure.cause;
-        let request = Request { method, url, headers: &headers, body, wants: Wants::Answer, limit };
+        let request =
+            Request { method, url, headers: &headers, body, connection: ConnectionUse::Pooled, limit };
         let answer = self.exchange(access, line, request).await.map_err(cause)?;
         let url = answer.url.clone();
         let status = answer.status;

@@ -21,7 +21,7 @@ use url::{Position, Url};
 use super::chunks::Chunks;
 use super::coding::elements;
 use super::connect::Socket;
-use super::streams::{Ask, defaults};
+use super::dedicated::{HttpRequest, defaults};
 use super::{HEAD, HEADERS, cause};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::text::Untrusted;
@@ -35,7 +35,7 @@ const PIECE: usize = 16 * 1024;
 /// What went wrong.
 pub(super) async fn send(
     mut socket: Socket,
-    ask: &Ask<'_>,
+    ask: &HttpRequest<'_>,
 ) -> Result<(StatusCode, HeaderMap, Body), Failure> {
     let request = request(ask.method, ask.url, &(ask.headers)(), ask.body);
     ask.written.store(true, Ordering::Relaxed);
@@ -346,7 +346,7 @@ mod tests {
         let socket = connector.connect(uri, &url, None).await.unwrap();
         // More than a socket takes, so that the answer comes while the request is written.
         let body = "x".repeat(8 * 1024 * 1024);
-        let ask = Ask {
+        let ask = HttpRequest {
             method: &Method::POST,
             url: &url,
             headers: &HeaderMap::new,

@@ -23,7 +23,7 @@ use url::{Position, Url};
 
 use super::coding::elements;
 use super::connect::{Connector, Socket, within};
-use super::streams::{Ask, defaults};
+use super::dedicated::{HttpRequest, defaults};
 use super::trust::{Tls, Trust};
 use super::{CONNECT, HEAD, HEADERS, cause};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
@@ -83,11 +83,11 @@ enum Opened {
 
 /// How a stream is asked for.
 #[derive(Debug)]
-pub(super) enum Way {
+pub(super) enum Transport {
     /// On a connection of its own, over HTTP/1.1.
     Own(Socket),
     /// On a connection that it shares, over HTTP/2.
-    Shared(Place),
+    Shared(StreamSlot),
 }
 
 #[derive(Debug)]
@@ -95,7 +95,7 @@ struct Connection {
     send: SendRequest<Bytes>,
     certificate_until: Option<At>,
     /// Streams that it has.
-    streams: AtomicUsize,
+    dedicated: AtomicUsize,
     /// It has refused one: it gets no more.
     refuses: AtomicBool,
 }
@@ -116,30 +116,30 @@ impl Connection {
 
 /// The place of one stream on a connection.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Connection>);
+pub(super) struct StreamSlot(Arc<Connection>);
 
-impl Place {
+impl StreamSlot {
     /// When the certificate ends that the agent has shown.
     pub fn certificate_until(&self) -> Option<At> {
         self.0.certificate_until
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
-        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+        self.0.dedicated.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Origin {
     /// A place on a connection that has one. Called under the lock of all origins.
-    fn place(&mut self) -> Option<Place> {
+    fn place(&mut self) -> Option<StreamSlot> {
         self.connections.retain(|connection| connection.strong_count() > 0);
         self.connections.iter().filter_map(Weak::upgrade).find_map(|connection| {
-            let free = connection.streams.load(Ordering::Relaxed) < connection.most();
+            let free = connection.dedicated.load(Ordering::Relaxed) < connection.most();
             free.then(|| {
-                connection.streams.fetch_add(1, Ordering::Relaxed);
-                Place(connection)
+                connection.dedicated.fetch_add(1, Ordering::Relaxed);
+                StreamSlot(connection)
             })
         })
     }
@@ -165,7 +165,7 @@ impl Pool {
     ///
     /// # Errors
     /// There is none; nothing was sent.
-    pub async fn way(&self, trust: &Trust, tls: &Tls, uri: &Uri, url: &Url) -> Result<Way, Failure> {
+    pub async fn way(&self, trust: &Trust, tls: &Tls, uri: &Uri, url: &Url) -> Result<Transport, Failure> {
         let key = (trust.clone(), url[Position::BeforeHost..Position::AfterPort].to_owned());
         // A connection lives as long as somebody holds it.
         let mut _opened = None;
@@ -175,7 +175,7 @@ impl Pool {
                 let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
                 let origin = known(&mut origins, key.clone());
                 if let Some(place) = origin.place() {
-                    return Ok(Way::Shared(place));
+                    return Ok(Transport::Shared(place));
                 }
                 let open = || self.open(&key, uri, url, tls);
                 (!origin.http1).then(|| origin.opening.get_or_insert_with(open).clone())
@@ -191,7 +191,7 @@ impl Pool {
             match &opened {
                 Opened::Http1(socket) => {
                     if let Some(socket) = socket.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                        return Ok(Way::Own(socket));
+                        return Ok(Transport::Own(socket));
                     }
                 }
                 Opened::Http2(connection) => barren += usize::from(connection.most() == 0),
@@ -270,7 +270,12 @@ async fn agree(socket: Socket) -> Result<Connection, Cause> {
     .await?;
     // It ends by itself, with its last stream or when it breaks; its streams tell why.
     tokio::spawn(connection);
-    Ok(Connection { send, certificate_until, streams: AtomicUsize::new(0), refuses: AtomicBool::new(false) })
+    Ok(Connection {
+        send,
+        certificate_until,
+        dedicated: AtomicUsize::new(0),
+        refuses: AtomicBool::new(false),
+    })
 }
 
 /// Asks for a stream, and reads the head of the answer.
@@ -278,9 +283,9 @@ async fn agree(socket: Socket) -> Result<Connection, Cause> {
 /// # Errors
 /// What went wrong, and whether the request can have arrived.
 pub(super) async fn send(
-    place: Place,
+    place: StreamSlot,
     uri: Uri,
-    ask: &Ask<'_>,
+    ask: &HttpRequest<'_>,
 ) -> Result<(StatusCode, HeaderMap, Body), Failure> {
     let mut send = place.0.send.clone();
     let (answer, mut out) = send
@@ -308,7 +313,7 @@ pub(super) async fn send(
     Ok((head.status, head.headers, Body { stream, _place: place }))
 }
 
-fn request(uri: Uri, ask: &Ask<'_>) -> Request<()> {
+fn request(uri: Uri, ask: &HttpRequest<'_>) -> Request<()> {
     let own = (ask.headers)();
     let mut request = Request::new(());
     *request.method_mut() = ask.method.clone();
@@ -337,7 +342,7 @@ fn request(uri: Uri, ask: &Ask<'_>) -> Request<()> {
 #[derive(Debug)]
 pub(super) struct Body {
     stream: RecvStream,
-    _place: Place,
+    _place: StreamSlot,
 }
 
 impl Body {
@@ -380,7 +385,7 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
     use tokio_rustls::server::TlsStream;
 
-    use super::super::streams::{Response, Streams};
+    use super::super::dedicated::{DedicatedClient, Response};
     use super::*;
     use crate::domain::cause::TlsFault;
 
@@ -390,7 +395,7 @@ mod tests {
     struct Rig {
         url: Url,
         trust: Trust,
-        streams: Streams,
+        dedicated: DedicatedClient,
         /// Connections that were made.
         connections: Arc<AtomicUsize>,
     }
@@ -425,7 +430,7 @@ mod tests {
                     tokio::spawn(serve(counted.fetch_add(1, Ordering::SeqCst), connection));
                 }
             });
-            Self { url, trust, streams: Streams::new(), connections }
+            Self { url, trust, dedicated: DedicatedClient::new(), connections }
         }
 
         fn connections(&self) -> usize {
@@ -438,14 +443,14 @@ mod tests {
             headers: &[(&'static str, &'static str)],
             body: &Bytes,
         ) -> Result<Response, Failure> {
-            let uri = self.streams.reaches(&self.url).expect("straight");
+            let uri = self.dedicated.reaches(&self.url).expect("straight");
             let own = || {
                 let pair = |(name, value): &(&'static str, &'static str)| {
                     (HeaderName::from_static(name), HeaderValue::from_static(value))
                 };
                 headers.iter().map(pair).collect()
             };
-            let ask = Ask {
+            let ask = HttpRequest {
                 method: &Method::POST,
                 url: &self.url,
                 headers: &own,
@@ -453,7 +458,7 @@ mod tests {
                 limit: Duration::from_secs(5),
                 written: AtomicBool::new(false),
             };
-            self.streams.send(self.trust.clone(), self.trust.tls().unwrap(), uri, &ask).await
+            self.dedicated.send(self.trust.clone(), self.trust.tls().unwrap(), uri, &ask).await
         }
     }
 
@@ -607,7 +612,7 @@ mod tests {
         .await;
         let first = rig.ask(&[], &Bytes::new()).await.unwrap();
         let going = || {
-            let origins = rig.streams.pool().origins.lock().unwrap();
+            let origins = rig.dedicated.pool().origins.lock().unwrap();
             let mut all = origins.values().flat_map(|origin| &origin.connections);
             all.next().and_then(Weak::upgrade).is_some_and(|connection| connection.most() == 0)
         };

@@ -14,22 +14,22 @@ mod client;
 pub mod clock;
 mod coding;
 mod connect;
+pub mod credentials;
+mod dedicated;
 mod document;
+mod event_stream;
 mod http1;
 mod http2;
-pub mod login;
 mod redact;
 mod request;
-mod stream;
-mod streams;
 pub mod tap;
 mod trust;
 
+pub use credentials::Access;
 pub use document::Document;
-pub use login::Access;
+pub use event_stream::EventReader;
 pub use redact::Redactor;
-pub use request::{CardAnswer, Net, Opened, Wants};
-pub use stream::EventReader;
+pub use request::{CardAnswer, ConnectionUse, Net, Opened};
 
 use std::time::Duration;
 

@@ -16,17 +16,17 @@ use url::{Host, Url};
 
 use super::address::is_blocked;
 use super::body::Body;
-use super::client::{self, Clients, Trusting};
+use super::client::{self, Clients, TrustedClient};
 use super::coding::{plain, unpacked};
-use super::login::{Access, parse_url};
+use super::credentials::{Access, parse_url};
+use super::dedicated::{DedicatedClient, HttpRequest, Response};
+use super::event_stream::EventReader;
 use super::redact::Redactor;
-use super::stream::EventReader;
-use super::streams::{Ask, Response, Streams};
-use super::tap::{Kind, Line, Tap};
+use super::tap::{Kind, Tap, TapHandle};
 use super::trust::{Trust, install_crypto};
 use super::{BODY, REDIRECTS};
+use crate::domain::agent::card::FetchedCard;
 use crate::domain::agent::normalise_url;
-use crate::domain::card::FetchedCard;
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::input::ServerTraits;
 use crate::domain::text::Untrusted;
@@ -39,7 +39,7 @@ const WELL_KNOWN: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/age
 #[derive(Clone, Debug)]
 pub struct Net {
     clients: Clients,
-    streams: Streams,
+    dedicated: DedicatedClient,
     redactor: Redactor,
     tap: Tap,
 }
@@ -85,11 +85,11 @@ pub(super) struct Answer {
 
 /// What a request is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Wants {
+pub enum ConnectionUse {
     /// A document that is there, over connections that others use before and after.
-    Answer,
+    Pooled,
     /// Work, or a stream of it: it may last, and holds nobody else up.
-    Work,
+    Dedicated,
 }
 
 /// One request.
@@ -100,7 +100,7 @@ pub(super) struct Request<'r> {
     pub headers: &'r (dyn Fn() -> HeaderMap + Sync),
     /// Empty if it has none.
     pub body: Bytes,
-    pub wants: Wants,
+    pub connection: ConnectionUse,
     /// The head of the answer must be there within this.
     pub limit: Duration,
 }
@@ -109,7 +109,7 @@ impl Net {
     /// Prepares calls; nothing is connected yet.
     pub fn new(redactor: Redactor, tap: Tap) -> Self {
         install_crypto();
-        Self { clients: Clients::default(), streams: Streams::new(), redactor, tap }
+        Self { clients: Clients::default(), dedicated: DedicatedClient::new(), redactor, tap }
     }
 
     /// What was on the wire.
@@ -126,7 +126,7 @@ impl Net {
     pub(super) async fn exchange(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         mut request: Request<'_>,
     ) -> Result<Answer, Failure> {
         let begun = Instant::now();
@@ -165,7 +165,7 @@ impl Net {
     async fn exchange_once(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         request: &Request<'_>,
         left: Duration,
     ) -> Result<Answer, Failure> {
@@ -182,7 +182,7 @@ impl Net {
         line.keep(Kind::Request, &format!("{method} {url}"), &shown(&headers(), &names, &text));
         drop((names, text));
         let begun = Instant::now();
-        let ask = Ask {
+        let ask = HttpRequest {
             method,
             url,
             headers: &headers,
@@ -190,7 +190,7 @@ impl Net {
             limit: *limit,
             written: AtomicBool::new(false),
         };
-        let sent = tokio::time::timeout(left, self.send(access, request.wants, &ask)).await;
+        let sent = tokio::time::timeout(left, self.send(access, request.connection, &ask)).await;
         let sent = sent.unwrap_or_else(|_| {
             let sent = if ask.written.load(Ordering::Relaxed) { Sent::Maybe } else { Sent::Not };
             Err(Failure { sent, cause: Cause::TimedOut(*limit) })
@@ -217,14 +217,19 @@ impl Net {
         Ok(Answer { url: url.clone(), took, server, status, headers, body })
     }
 
-    async fn send(&self, access: &Access, wants: Wants, ask: &Ask<'_>) -> Result<Response, Failure> {
+    async fn send(
+        &self,
+        access: &Access,
+        connection: ConnectionUse,
+        ask: &HttpRequest<'_>,
+    ) -> Result<Response, Failure> {
         let trust = Trust::of(access, ask.url);
         let unsent = |cause| Failure { sent: Sent::Not, cause };
-        let Trusting { client, tls } = self.clients.of(&trust).map_err(unsent)?;
-        if wants == Wants::Work
-            && let Some(uri) = self.streams.reaches(ask.url)
+        let TrustedClient { client, tls } = self.clients.of(&trust).map_err(unsent)?;
+        if connection == ConnectionUse::Dedicated
+            && let Some(uri) = self.dedicated.reaches(ask.url)
         {
-            return self.streams.send(trust, tls, uri, ask).await;
+            return self.dedicated.send(trust, tls, uri, ask).await;
         }
         Box::pin(client::send(&client, ask)).await
     }
@@ -248,7 +253,7 @@ impl Net {
     pub(super) async fn body(
         &self,
         answer: Answer,
-        line: &Line,
+        line: &TapHandle,
         left: Duration,
         limit: Duration,
     ) -> Result<String, Failure> {
@@ -297,7 +302,7 @@ impl Net {
     pub async fn fetch_card(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         url: &str,
         etag: Option<&Untrusted>,
         limit: Duration,
@@ -336,7 +341,7 @@ impl Net {
     async fn fetch_card_at(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         url: Url,
         etag: Option<&Untrusted>,
         left: Duration,
@@ -358,7 +363,7 @@ impl Net {
             url: url.clone(),
             headers: &headers,
             body: Bytes::new(),
-            wants: Wants::Answer,
+            connection: ConnectionUse::Pooled,
             limit: left,
         };
         let answer = self.exchange(access, line, request).await?;
@@ -386,11 +391,11 @@ impl Net {
     pub async fn call(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         url: &Untrusted,
         headers: &[(&'static str, &'static str)],
         body: String,
-        wants: Wants,
+        connection: ConnectionUse,
         limit: Duration,
     ) -> Result<(String, Duration), Failure> {
         let begun = Instant::now();
@@ -400,7 +405,7 @@ impl Net {
             url: interface_url(url)?,
             headers: &headers,
             body: body.into(),
-            wants,
+            connection,
             limit,
         };
         let answer = self.exchange(access, line, request).await?;
@@ -421,7 +426,7 @@ impl Net {
     pub async fn open(
         &self,
         access: &Access,
-        line: &Line,
+        line: &TapHandle,
         url: &Untrusted,
         headers: &[(&'static str, &'static str)],
         body: String,
@@ -433,7 +438,7 @@ impl Net {
             url: interface_url(url)?,
             headers: &headers,
             body: body.into(),
-            wants: Wants::Work,
+            connection: ConnectionUse::Dedicated,
             limit,
         };
         let answer = self.exchange(access, line, request).await?;
@@ -544,17 +549,17 @@ mod tests {
         let redactor = Redactor::default();
         let net = Net::new(redactor.clone(), Tap::new(Arc::new(Clock::start()), redactor));
         let line = net.tap().line(AgentKey(0), 0);
-        for (scheme, wants, sent) in [
-            ("https", Wants::Work, Sent::Not),
-            ("http", Wants::Work, Sent::Maybe),
-            ("http", Wants::Answer, Sent::Maybe),
+        for (scheme, connection, sent) in [
+            ("https", ConnectionUse::Dedicated, Sent::Not),
+            ("http", ConnectionUse::Dedicated, Sent::Maybe),
+            ("http", ConnectionUse::Pooled, Sent::Maybe),
         ] {
             let url = format!("{scheme}://{address}/");
             let access = Access { insecure: true, ..Access::open(&url) };
             let limit = Duration::from_millis(50);
-            let asked = net.call(&access, &line, &url.into(), &[], "{}".into(), wants, limit).await;
+            let asked = net.call(&access, &line, &url.into(), &[], "{}".into(), connection, limit).await;
             let failure = Failure { sent, cause: Cause::TimedOut(limit) };
-            assert_eq!(asked.map(|_| ()), Err(failure), "{scheme} {wants:?}");
+            assert_eq!(asked.map(|_| ()), Err(failure), "{scheme} {connection:?}");
         }
     }
 

@@ -75,7 +75,7 @@ pub struct Frame {
 
 /// What is known of a frame beside its words.
 #[derive(Clone, Copy)]
-struct Kept {
+struct FrameMeta {
     at: At,
     call: u64,
     kind: Kind,
@@ -90,7 +90,7 @@ struct Kept {
 /// and nothing is allocated for a frame.
 #[derive(Default)]
 struct Ring {
-    frames: VecDeque<Kept>,
+    frames: VecDeque<FrameMeta>,
     words: VecDeque<u8>,
     /// Frames that were ever kept.
     count: u64,
@@ -103,7 +103,7 @@ impl Ring {
         }
     }
 
-    fn keep(&mut self, kept: Kept, head: &str, text: &str, most: usize) {
+    fn keep(&mut self, kept: FrameMeta, head: &str, text: &str, most: usize) {
         let more = head.len() + text.len();
         while self.frames.len() >= FRAMES || (self.words.len() + more > most && !self.frames.is_empty()) {
             self.forget_oldest();
@@ -171,7 +171,7 @@ pub struct Tap {
 
 /// The frames of one agent, to write to.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct TapHandle {
     ring: Arc<Mutex<Ring>>,
     most: Arc<AtomicUsize>,
     clock: Arc<Clock>,
@@ -188,23 +188,23 @@ impl Tap {
     }
 
     /// The line of one call to an agent.
-    pub fn line(&self, agent: AgentKey, call: u64) -> Line {
+    pub fn line(&self, agent: AgentKey, call: u64) -> TapHandle {
         let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
         let ring = rings.entry(agent).or_default().clone();
         self.most.store((SHARED / rings.len()).clamp(LEAST, BYTES), Ordering::Relaxed);
         let (clock, redactor) = (self.clock.clone(), self.redactor.clone());
-        Line { ring, most: self.most.clone(), clock, redactor, call, hides: None }
+        TapHandle { ring, most: self.most.clone(), clock, redactor, call, hides: None }
     }
 
     /// The line of a source of agents: it has a ring of its own beside those of the agents.
-    pub fn line_of_source(&self, number: u32) -> Line {
+    pub fn line_of_source(&self, number: u32) -> TapHandle {
         self.line(AgentKey(u32::MAX - number.min(SOURCES - 1)), 0)
     }
 
     /// The line of the webhook. Whoever knows its URL may post there, so only the origin of it is kept.
-    pub fn line_of_webhook(&self, url: &str) -> Line {
+    pub fn line_of_webhook(&self, url: &str) -> TapHandle {
         let hides = secret_part(url).map(Arc::from);
-        Line { hides, ..self.line(WEBHOOK, 0) }
+        TapHandle { hides, ..self.line(WEBHOOK, 0) }
     }
 
     /// True if frames under this key are those of the webhook.
@@ -248,7 +248,7 @@ impl Tap {
     }
 }
 
-impl Line {
+impl TapHandle {
     /// Keeps a frame. Headers must already be without secrets; the text is redacted here.
     pub fn keep(&self, kind: Kind, head: &str, text: &str) {
         match &self.hides {
@@ -271,8 +271,14 @@ impl Line {
         let bytes = text.len();
         let long = (head.len() > HEAD).then(|| format!("{}…", cut(head, HEAD)));
         let (head, text) = (long.as_deref().unwrap_or(head), cut(text, FRAME));
-        let kept =
-            Kept { at: self.clock.now(), call: self.call, kind, head: head.len(), text: text.len(), bytes };
+        let kept = FrameMeta {
+            at: self.clock.now(),
+            call: self.call,
+            kind,
+            head: head.len(),
+            text: text.len(),
+            bytes,
+        };
         let most = self.most.load(Ordering::Relaxed);
         self.ring.lock().unwrap_or_else(PoisonError::into_inner).keep(kept, head, text, most);
     }

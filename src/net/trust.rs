@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls_platform_verifier::Verifier;
 use url::Url;
 
-use super::login::Access;
+use super::credentials::Access;
 use crate::domain::cause::Cause;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -59,7 +59,7 @@ impl Trust {
             Self::Authorities(path) => {
                 Arc::new(Verifier::new_with_extra_roots(authorities(path)?, provider.clone()).map_err(fault)?)
             }
-            Self::Anybody => Arc::new(Believing),
+            Self::Anybody => Arc::new(AcceptAnyCertificate),
         };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -90,9 +90,9 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Cause> {
 
 /// Believes every certificate, as the operator told it to.
 #[derive(Debug)]
-struct Believing;
+struct AcceptAnyCertificate;
 
-impl ServerCertVerifier for Believing {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -1,10 +1,10 @@
 //! Agent cards of 1.0, of 0.3, and of both at once.
 
 use super::json::{Object, Writer, string};
-use super::{malformed, peers};
-use crate::domain::card::{Card, Offer, SecurityScheme, Skill};
+use super::{card_metadata, malformed};
+use crate::domain::agent::card::{Card, Offer, SecurityScheme, Skill};
 use crate::domain::cause::Cause;
-use crate::domain::message::text_hash;
+use crate::domain::job::message::text_hash;
 use crate::domain::text::Untrusted;
 
 /// Reads a card, whatever it lacks; what is wrong with it is listed in its faults.
@@ -23,7 +23,7 @@ pub fn decode(body: &str) -> Result<Card, Cause> {
     let capabilities = card.object("capabilities").unwrap_or_default();
     let offers = offers(&card);
     let provider = card.object("provider");
-    let (region, framework) = peers::traits(&card);
+    let (region, framework) = card_metadata::traits(&card);
     Ok(Card {
         name: text(&card, "name"),
         description: text(&card, "description"),
@@ -37,7 +37,7 @@ pub fn decode(body: &str) -> Result<Card, Cause> {
         extensions: capabilities.objects("extensions").iter().filter_map(|e| e.filled("uri")).collect(),
         region,
         framework,
-        peers: peers::read(&card),
+        peers: card_metadata::read(&card),
         skills: card.objects("skills").iter().map(skill).collect(),
         input_modes: card.texts("defaultInputModes"),
         output_modes: card.texts("defaultOutputModes"),
@@ -81,7 +81,10 @@ fn offers(card: &Object<'_>) -> Vec<Offer> {
         };
         let same = |other: &Offer| {
             let minor = |offer: &Offer| {
-                offer.version.as_ref().and_then(|v| crate::domain::card::Dialect::from_version(v.raw()))
+                offer
+                    .version
+                    .as_ref()
+                    .and_then(|v| crate::domain::agent::card::Dialect::from_version(v.raw()))
             };
             other.url == offer.url && other.binding == offer.binding && minor(other) == minor(&offer)
         };

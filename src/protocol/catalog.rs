@@ -9,7 +9,7 @@ use url::Url;
 use super::card;
 use super::json::{self, Object};
 use crate::domain::cause::Cause;
-use crate::domain::discovery::Found;
+use crate::domain::fleet::source::DiscoveredAgent;
 use crate::domain::text::{Untrusted, is_control_or_hidden};
 
 /// A list has at most so many entries; a source names at most so many agents.
@@ -28,7 +28,7 @@ const LABEL: usize = 120;
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Catalog {
     /// The agents that it names.
-    pub agents: Vec<Found>,
+    pub agents: Vec<DiscoveredAgent>,
     /// What else it leads to.
     pub links: Vec<Link>,
     /// What continues it, if this is one page of several.
@@ -190,7 +190,7 @@ impl Reader<'_> {
         if raw.starts_with('"') {
             let text = json::text_of(raw).unwrap_or_default();
             let url = address(&text, self.base)?;
-            self.catalog.agents.push(Found::at(url));
+            self.catalog.agents.push(DiscoveredAgent::at(url));
             return Ok(());
         }
         if !raw.starts_with('{') {
@@ -292,11 +292,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn push(&mut self, object: &Object<'_>, url: &str, card: Option<Arc<crate::domain::card::Card>>) {
+    fn push(&mut self, object: &Object<'_>, url: &str, card: Option<Arc<crate::domain::agent::card::Card>>) {
         let number = |keys: [&str; 2]| keys.iter().find_map(|key| object.number(key));
         let capacity = number(["maxConcurrentTasks", "max_concurrent_tasks"]);
         let interval = number(["healthCheckInterval", "health_check_interval"]);
-        self.catalog.agents.push(Found {
+        self.catalog.agents.push(DiscoveredAgent {
             url: url.into(),
             card,
             labels: labels(object),
@@ -322,7 +322,7 @@ fn media_type(text: &str) -> Option<String> {
 }
 
 /// Where a card says that its agent is: the first interface that a card can be near to.
-fn own_url(card: &crate::domain::card::Card) -> Option<String> {
+fn own_url(card: &crate::domain::agent::card::Card) -> Option<String> {
     let web = card.offers.iter().filter(|offer| !offer.binding.raw().eq_ignore_ascii_case("GRPC"));
     let mut urls = web.map(|offer| offer.url.raw());
     urls.find(|url| url.starts_with("http://") || url.starts_with("https://")).map(ToOwned::to_owned)

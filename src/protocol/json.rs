@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::value::RawValue;
 
 use crate::domain::cause::{Cause, Limit};
-use crate::domain::message::Json;
+use crate::domain::job::message::Json;
 use crate::domain::text::Untrusted;
 
 /// JSON nested deeper than this is refused.

@@ -7,24 +7,24 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 
-use crate::domain::card::Dialect;
+use crate::domain::agent::card::Dialect;
 use crate::domain::cause::Cause;
 use crate::domain::effect::ListQuery;
 use crate::domain::id::TaskId;
-use crate::domain::message::Message;
-use crate::domain::task::{StreamEvent, TaskReport};
+use crate::domain::job::message::Message;
+use crate::domain::job::task::{StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 
 pub mod card;
+pub mod card_metadata;
 pub mod catalog;
+pub mod chunk_template;
 pub mod error;
 pub mod json;
 pub mod jsonrpc;
-pub mod peers;
 pub mod question;
 pub mod registry;
 mod scan;
-pub mod shape;
 mod shared;
 pub mod sse;
 pub mod timestamp;
@@ -171,8 +171,8 @@ pub trait Codec: Send + Sync + Debug {
 }
 
 /// A bounded copy of what came, for the raw view.
-fn keep_raw(raw: &str) -> Option<crate::domain::message::Json> {
-    (raw.len() <= RAW_KEPT).then(|| crate::domain::message::Json::new(raw))
+fn keep_raw(raw: &str) -> Option<crate::domain::job::message::Json> {
+    (raw.len() <= RAW_KEPT).then(|| crate::domain::job::message::Json::new(raw))
 }
 
 fn malformed(place: impl Into<Untrusted>) -> Cause {

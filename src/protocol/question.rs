@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::domain::message::{Content, Json, Message, Part};
+use crate::domain::job::message::{Content, Json, Message, Part};
 use crate::domain::text::Untrusted;
 
 /// At most so many choices have a digit.
@@ -64,7 +64,7 @@ fn listed(value: &Value) -> Option<(String, Vec<Value>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::message::{Hints, Role};
+    use crate::domain::job::message::{Hints, Role};
 
     #[test]
     fn choices_are_read_from_two_customs() {

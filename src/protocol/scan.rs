@@ -255,8 +255,8 @@ pub fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use crate::domain::message::{Artifact, Part};
-    use crate::domain::task::StreamEvent;
+    use crate::domain::job::message::{Artifact, Part};
+    use crate::domain::job::task::StreamEvent;
     use crate::protocol::Event;
 
     /// What stands in the place of a byte, in turn.

@@ -3,7 +3,7 @@
 use super::json::{Object, Writer};
 use super::timestamp;
 use crate::domain::id::{ContextId, TaskId};
-use crate::domain::message::{Hints, Json, Message};
+use crate::domain::job::message::{Hints, Json, Message};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
 

@@ -14,9 +14,9 @@ use super::told::Told;
 use crate::domain::id::JobId;
 use crate::domain::intent::Intent;
 use crate::domain::problem::Subject;
-use crate::domain::slab::Key;
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
+use crate::domain::state::slab::Key;
+use crate::domain::state::snapshot::Snapshot;
 use crate::engine::handle::wire::{Hello, Tasks, VERSION};
 use crate::engine::{Handle, Query};
 use crate::protocol::json::{Object, Writer, array, string};
@@ -71,7 +71,7 @@ pub fn place(dir: &Path) -> PathBuf {
     if inside.as_os_str().len() <= LONGEST_PATH {
         return inside;
     }
-    let hash = crate::domain::message::text_hash(&dir.to_string_lossy());
+    let hash = crate::domain::job::message::text_hash(&dir.to_string_lossy());
     let user = rustix::process::getuid().as_raw();
     std::env::temp_dir().join(format!("quarterdeck-{user}")).join(format!("{hash:016x}.sock"))
 }

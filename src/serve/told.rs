@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::domain::id::JobKey;
 use crate::domain::job::Attempt;
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::engine::handle::wire::Tasks;
 
 /// What one client has been told of the rows that it watches.

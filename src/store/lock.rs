@@ -16,7 +16,7 @@ pub struct Lock {
 
 /// What the holder of a lock has written down.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Holder {
+pub struct LockHolder {
     /// Where it listens.
     pub socket: PathBuf,
     /// Its process.
@@ -52,7 +52,7 @@ impl Lock {
     ///
     /// # Errors
     /// The file system says no.
-    pub fn announce(&mut self, holder: &Holder) -> Result<(), StoreError> {
+    pub fn announce(&mut self, holder: &LockHolder) -> Result<(), StoreError> {
         let path = self.path.clone();
         let fault = |error| StoreError::Io { path: path.clone(), error };
         let kind = if holder.lasting { "lasting" } else { "passing" };
@@ -64,14 +64,14 @@ impl Lock {
 }
 
 /// Who holds the lock of a folder, as far as the holder has said.
-pub fn holder(dir: &Path) -> Option<Holder> {
+pub fn holder(dir: &Path) -> Option<LockHolder> {
     let mut text = String::new();
     File::open(dir.join("engine.lock")).ok()?.take(4096).read_to_string(&mut text).ok()?;
     let mut lines = text.lines();
     let socket = PathBuf::from(lines.next()?);
     let pid = lines.next()?.parse().ok()?;
     let lasting = lines.next() == Some("lasting");
-    Some(Holder { socket, pid, lasting })
+    Some(LockHolder { socket, pid, lasting })
 }
 
 #[cfg(test)]
@@ -83,7 +83,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut lock = Lock::take(dir.path()).unwrap().unwrap();
         assert!(Lock::take(dir.path()).unwrap().is_none());
-        let holder = Holder { socket: "/tmp/x.sock".into(), pid: 7, lasting: true };
+        let holder = LockHolder { socket: "/tmp/x.sock".into(), pid: 7, lasting: true };
         lock.announce(&holder).unwrap();
         assert_eq!(super::holder(dir.path()), Some(holder));
         drop(lock);

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
 use crate::domain::id::AgentId;
-use crate::domain::metrics::{Block, Histogram, Minute, Series, Stretch, Tally};
+use crate::domain::metrics::{Block, Histogram, Minute, MinuteRange, Series, Tally};
 use crate::domain::text::Untrusted;
 
 /// Minutes and hours are kept so long.
@@ -219,8 +219,8 @@ fn rows(
 }
 
 /// What happened in a stretch of time, in one block for each of its parts.
-pub(super) fn read(connection: &Connection, stretch: Stretch) -> rusqlite::Result<Vec<(Minute, Block)>> {
-    let Stretch { from, until, step } = stretch;
+pub(super) fn read(connection: &Connection, stretch: MinuteRange) -> rusqlite::Result<Vec<(Minute, Block)>> {
+    let MinuteRange { from, until, step } = stretch;
     let series = series(connection)?;
     let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();
     let mut add = |rows: Vec<(u32, Numbered)>| {
@@ -249,13 +249,13 @@ pub(super) fn last(connection: &Connection, minutes: u32) -> rusqlite::Result<Ve
     let last: u32 =
         connection.query_row("SELECT ifnull(max(minute), 0) FROM minute", [], |row| row.get(0))?;
     let until = Minute(last + 1);
-    read(connection, Stretch { from: until.before(minutes), until, step: 1 })
+    read(connection, MinuteRange { from: until.before(minutes), until, step: 1 })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::Seed;
+    use crate::domain::id::Rng;
     use crate::domain::time::At;
     use proptest::prelude::*;
     use std::time::Duration;
@@ -287,7 +287,7 @@ mod tests {
     fn minutes_are_read_back_in_any_steps_also_once_hours_are_added_up() {
         let mut connection = Connection::open_in_memory().unwrap();
         super::super::migrate::migrate(&mut connection, std::path::Path::new("memory")).unwrap();
-        let mut seed = Seed::new(1);
+        let mut seed = Rng::new(1);
         let agents = [AgentId(seed.uuid(At::ZERO)), AgentId(seed.uuid(At::ZERO))];
         let skill = |n: u32| (n.is_multiple_of(3)).then(|| Untrusted::from("charge"));
         let mut numbers = Numbers::default();
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(hours, 5);
         let total = |step: u32, until: u32| {
             let blocks =
-                read(&connection, Stretch { from: Minute(begin), until: Minute(until), step }).unwrap();
+                read(&connection, MinuteRange { from: Minute(begin), until: Minute(until), step }).unwrap();
             let mut sum = Block::default();
             for (_, block) in &blocks {
                 sum.merge(block);

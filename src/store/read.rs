@@ -14,9 +14,9 @@ use super::{StoreError, journal_path, metrics, migrate, prepare, sql};
 use crate::domain::agent::Agent;
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AttemptId, JobId};
+use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::job::{Attempt, Job};
-use crate::domain::message::{Content, Json, Part};
-use crate::domain::metrics::{Block, Metrics, Minute, Stretch};
+use crate::domain::metrics::{Block, Metrics, Minute, MinuteRange};
 use crate::domain::state::{self, Rows};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -135,7 +135,7 @@ impl Reader {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn metrics(&self, stretch: Stretch) -> Result<Vec<(Minute, Block)>, StoreError> {
+    pub fn metrics(&self, stretch: MinuteRange) -> Result<Vec<(Minute, Block)>, StoreError> {
         if !self.has_metrics()? {
             return Ok(Vec::new());
         }

@@ -12,11 +12,11 @@ use super::theme::Role;
 use super::update::{open, say};
 use super::views::fleet::FleetView;
 use super::views::{Target, View, inbox, raw, report};
+use crate::domain::agent::replicas::GroupBy;
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
-use crate::domain::message::{Content, Part, Role as Speaker};
+use crate::domain::job::message::{Content, Part, Role as Speaker};
 use crate::domain::problem::{Problem, ProblemAct};
-use crate::domain::replicas::By;
 use crate::domain::text::Untrusted;
 
 pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
@@ -178,7 +178,7 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
 }
 
 /// Groups the fleet by something else, or asks by what.
-pub(super) fn group(model: &mut Model, by: Option<By>) {
+pub(super) fn group(model: &mut Model, by: Option<GroupBy>) {
     let Some(by) = by else { return model.overlays.push(Overlay::Menu(go::groups(&model.shared))) };
     if let View::Metrics(metrics) = &mut model.view {
         return metrics.group(by);
@@ -247,7 +247,7 @@ pub(super) fn answer(model: &mut Model) {
     }
     let about = About::Answer(Vec::new());
     if !about.fits(attempt) {
-        return say(model, Role::Warn, about.why_not(attempt, &model.shared.taste.keys));
+        return say(model, Role::Warn, about.why_not(attempt, &model.shared.preferences.keys));
     }
     let job = model.shared.latest.job_of(attempt).map(|job| job.id);
     let story = job.and_then(|job| model.shared.story_of(job));
@@ -284,7 +284,7 @@ pub(super) fn card(model: &mut Model, about: About) {
         let why = keys
             .first()
             .and_then(|key| model.shared.snapshot.attempts.get(*key))
-            .map(|row| about.why_not(row, &model.shared.taste.keys));
+            .map(|row| about.why_not(row, &model.shared.preferences.keys));
         return say(model, Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
     }
     model.overlays.push(Overlay::Card(card));

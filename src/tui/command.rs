@@ -1,14 +1,14 @@
 //! Every act and every row as a command that does the same, and as curl. Secrets are never in it.
 
 use crate::domain::agent::Agent;
-use crate::domain::breaker::Position;
-use crate::domain::card::Dialect;
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::card::Dialect;
 use crate::domain::id::AgentId;
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
-use crate::domain::message::{Content, Part};
+use crate::domain::job::message::{Content, Part};
 use crate::domain::problem::ProblemAct;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::{Request, codec};
 
 /// A word as the shell takes it.
@@ -76,7 +76,7 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         |id| snapshot.attempts.iter().find(|(_, attempt)| attempt.id == id).map(|(_, attempt)| attempt);
     let task_of =
         |attempt: &Attempt| attempt.task.as_ref().map(|task| quoted(&task.id.raw())).unwrap_or_default();
-    let metadata = |json: &Option<crate::domain::message::Json>| {
+    let metadata = |json: &Option<crate::domain::job::message::Json>| {
         json.as_ref().map(|json| format!(" --metadata={}", quoted(json.raw()))).unwrap_or_default()
     };
     match intent {
@@ -128,8 +128,8 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             format!("quarterdeck{flags} task presume-lost {attempt}{}", reason(why.as_ref()))
         }
         Intent::CheckAgent { .. } | Intent::AddAgents { .. } => format!("quarterdeck{flags} agents"),
-        Intent::Keep { url, .. } => format!("quarterdeck{flags} agents --add={}", quoted(url)),
-        Intent::Drop { agent, .. } => {
+        Intent::AddAgent { url, .. } => format!("quarterdeck{flags} agents --add={}", quoted(url)),
+        Intent::RemoveAgent { agent, .. } => {
             let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
             format!("quarterdeck{flags} agents --remove={agent}")
@@ -138,7 +138,7 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
             let to = match to {
-                Some(Position::Open) => "open",
+                Some(BreakerState::Open) => "open",
                 Some(_) => "close",
                 None => "auto",
             };

@@ -7,7 +7,7 @@ use super::actions::Action;
 use super::model::Shared;
 use super::views::{View, problems::ProblemsView, tasks::TasksView};
 use super::window::Before;
-use crate::domain::replicas::By;
+use crate::domain::agent::replicas::GroupBy;
 use crate::domain::text::contains_ignore_case;
 
 /// A command with words behind it.
@@ -62,7 +62,7 @@ pub enum Asked {
     /// Another comparison.
     Was(Before),
     /// The fleet is grouped by something else; none: it is asked by what.
-    Group(Option<By>),
+    Group(Option<GroupBy>),
     /// Another theme.
     Theme(String),
     /// ASCII alone, or not.
@@ -115,7 +115,7 @@ pub fn parse(text: &str) -> Asked {
         ("was", "week") => Asked::Was(Before::Week),
         ("was", _) => Asked::Wrong("was hour, was day or was week".into()),
         ("group", "") => Asked::Group(None),
-        ("group", rest) => By::parse(rest).map_or_else(
+        ("group", rest) => GroupBy::parse(rest).map_or_else(
             || {
                 Asked::Wrong(
                     "group replicas, provider, version, region, framework, label NAME or none".into(),
@@ -145,7 +145,7 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
     let actions = Action::ALL.iter().map(|action| Entry {
         text: action.word().to_owned(),
         doc: action.doc().to_owned(),
-        key: shared.taste.keys.first(*action).to_owned(),
+        key: shared.preferences.keys.first(*action).to_owned(),
     });
     let commands = ALL.iter().map(|command| Entry {
         text: command.usage.to_owned(),
@@ -158,7 +158,7 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
         key: String::new(),
     });
     let saved = || {
-        shared.taste.views.iter().map(|saved| Entry {
+        shared.preferences.views.iter().map(|saved| Entry {
             text: saved.name.clone(),
             doc: format!("saved view: {}", saved.told()),
             key: String::new(),
@@ -170,7 +170,7 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
         let views = Action::ALL.iter().filter(|action| action.is_view()).map(|action| Entry {
             text: action.word().to_owned(),
             doc: action.doc().to_owned(),
-            key: shared.taste.keys.first(*action).to_owned(),
+            key: shared.preferences.keys.first(*action).to_owned(),
         });
         return views.chain(saved()).chain(all.skip(Action::ALL.len())).take(most).collect();
     }
@@ -244,8 +244,8 @@ mod tests {
             (":q", Asked::Quit),
             ("fleet prod-eu", Asked::Fleet("prod-eu".into())),
             ("fleet", Asked::Action(Action::ViewFleet)),
-            ("group version", Asked::Group(Some(By::Version))),
-            ("group label team", Asked::Group(Some(By::Label("team".into())))),
+            ("group version", Asked::Group(Some(GroupBy::Version))),
+            ("group label team", Asked::Group(Some(GroupBy::Label("team".into())))),
             ("group", Asked::Group(None)),
             ("theme light", Asked::Theme("light".into())),
             ("theme pink", Asked::Wrong("theme dark, theme light or theme mono".into())),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::commands;
 use super::model::Model;
-use super::taste::{Change, SavedView};
+use super::preferences::{Change, SavedView};
 use super::theme::Role;
 use super::update::{self, say};
 use super::views::View;
@@ -49,7 +49,7 @@ pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
 
 /// Goes to what a name or an id leads to.
 pub(super) fn go_to_reference(model: &mut Model, wanted: &str) {
-    if let Some(view) = model.shared.taste.view(wanted).cloned() {
+    if let Some(view) = model.shared.preferences.view(wanted).cloned() {
         return open_saved(model, &view);
     }
     match commands::find(&model.shared, wanted) {
@@ -67,7 +67,7 @@ pub(super) fn on_changed(model: &mut Model, change: &Change, result: Result<Vec<
         Ok(views) => views,
         Err(why) => return say(model, Role::Bad, format!("not done: {why}")),
     };
-    model.shared.taste.views = views;
+    model.shared.preferences.views = views;
     match change {
         Change::Keep(view) => {
             if let Some(list) = model.view.screen_mut().list_mut()

@@ -5,7 +5,7 @@ use super::theme::Role;
 use super::widgets::canvas::{Canvas, Span, span, width};
 use crate::domain::agent::Health;
 use crate::domain::problem::Severity;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 
 /// What the first line counts; equal counts need no new drawing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

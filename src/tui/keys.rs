@@ -2,7 +2,7 @@
 
 use super::actions::Action;
 use super::keymap::Chord;
-use super::taste::{Word, Wrong};
+use super::preferences::{Word, Wrong};
 use super::views::ListKind;
 use crate::domain::text::{Untrusted, nearest};
 

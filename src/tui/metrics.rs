@@ -8,9 +8,11 @@ use std::time::Duration;
 use super::model::Shared;
 use super::window::{Before, Window};
 use crate::domain::agent::Agent;
+use crate::domain::agent::replicas;
 use crate::domain::id::{AgentId, AgentKey};
-use crate::domain::metrics::{Block, By, Heat, Metrics, Minute, Series, Stretch, Tally, Who};
-use crate::domain::replicas;
+use crate::domain::metrics::{
+    Block, Dimension, DimensionValue, Heat, Metrics, Minute, MinuteRange, Series, Tally,
+};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -26,22 +28,22 @@ pub struct MetricsCache {
     /// The same for what is not of the present minute.
     older: u64,
     /// The window in parts, where it is more than minutes of the last hour.
-    past: Option<(Stretch, Blocks)>,
+    past: Option<(MinuteRange, Blocks)>,
     /// All of the stretch before.
-    was: Option<(Stretch, Block)>,
+    was: Option<(MinuteRange, Block)>,
     /// Of which stretch both are.
     of: Option<(Window, Before)>,
     /// Asked for and not answered yet.
-    under_way: Vec<Stretch>,
+    under_way: Vec<MinuteRange>,
     /// What could not be told; it is not asked for again.
-    untold: Vec<Stretch>,
+    untold: Vec<MinuteRange>,
     /// When the last minutes were read.
     read: At,
 }
 
 impl MetricsCache {
     /// What must be asked for now, for a view that wants to know it so often.
-    pub fn ask(&mut self, window: Window, before: Before, every: Duration, now: At) -> Vec<Stretch> {
+    pub fn ask(&mut self, window: Window, before: Before, every: Duration, now: At) -> Vec<MinuteRange> {
         let parts = window.parts(now);
         if self.of != Some((window, before)) {
             // What was told of another stretch is never shown as this one's.
@@ -56,15 +58,15 @@ impl MetricsCache {
             let known = self.live.minutes().next_back().map(|(minute, _)| minute);
             let oldest = Minute::of(now).before(Metrics::KEPT - 1);
             let from = known.map_or(oldest, |known| known.max(oldest));
-            wanted.push(Stretch::since(from));
+            wanted.push(MinuteRange::since(from));
             self.read = now;
         }
         if !parts.is_recent(now) {
             wanted.push(parts);
         }
         let earlier = parts.earlier(before.minutes());
-        wanted.push(Stretch::whole(earlier.from, earlier.until));
-        let known = |query: &Stretch| {
+        wanted.push(MinuteRange::whole(earlier.from, earlier.until));
+        let known = |query: &MinuteRange| {
             self.past.as_ref().is_some_and(|(of, _)| of == query)
                 || self.was.as_ref().is_some_and(|(of, _)| of == query)
                 || self.untold.contains(query)
@@ -80,7 +82,7 @@ impl MetricsCache {
     }
 
     /// What was asked for has come.
-    pub fn take(&mut self, query: Stretch, blocks: Blocks) {
+    pub fn take(&mut self, query: MinuteRange, blocks: Blocks) {
         let asked = self.under_way.len();
         self.under_way.retain(|asked| *asked != query);
         if self.under_way.len() == asked {
@@ -108,7 +110,7 @@ impl MetricsCache {
     }
 
     /// What was asked for cannot be told. Each minute asks for something else.
-    pub fn failed(&mut self, query: Stretch) {
+    pub fn failed(&mut self, query: MinuteRange) {
         self.under_way.retain(|asked| *asked != query);
         if !query.is_open() {
             self.untold.truncate(1);
@@ -117,7 +119,7 @@ impl MetricsCache {
     }
 
     /// The blocks of a window, each with its part.
-    fn blocks<'s>(&'s self, parts: Stretch, now: At) -> Vec<(usize, &'s Arc<Block>)> {
+    fn blocks<'s>(&'s self, parts: MinuteRange, now: At) -> Vec<(usize, &'s Arc<Block>)> {
         let placed = |(minute, block): (Minute, &'s Arc<Block>)| Some((parts.place(minute)?, block));
         if parts.is_recent(now) {
             return self.live.from(parts.from).filter_map(placed).collect();
@@ -141,9 +143,9 @@ impl MetricsCache {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Split {
     /// By what each series says.
-    Told(By),
+    Told(Dimension),
     /// By what the cards and labels of the agents say.
-    Fleet(replicas::By),
+    Fleet(replicas::GroupBy),
 }
 
 impl Split {
@@ -157,19 +159,21 @@ impl Split {
 
     /// True if what does no work counts too.
     fn is_of_agents(&self) -> bool {
-        matches!(self, Self::Told(By::Agent) | Self::Fleet(_))
+        matches!(self, Self::Told(Dimension::Agent) | Self::Fleet(_))
     }
 
-    fn who(&self, series: &Series, agents: &BTreeMap<AgentId, &Agent>) -> Who {
+    fn value_of(&self, series: &Series, agents: &BTreeMap<AgentId, &Agent>) -> DimensionValue {
         match self {
-            Self::Told(by) => by.who(series),
-            Self::Fleet(by) => Who::Named(agents.get(&series.agent).and_then(|agent| by.value(agent))),
+            Self::Told(by) => by.value_of(series),
+            Self::Fleet(by) => {
+                DimensionValue::Named(agents.get(&series.agent).and_then(|agent| by.value(agent)))
+            }
         }
     }
 }
 
-impl From<By> for Split {
-    fn from(by: By) -> Self {
+impl From<Dimension> for Split {
+    fn from(by: Dimension) -> Self {
         Self::Told(by)
     }
 }
@@ -203,7 +207,7 @@ pub struct Group {
 }
 
 impl Group {
-    fn new(shared: &Shared, by: &Split, who: &Who, parts: Stretch) -> Self {
+    fn new(shared: &Shared, by: &Split, who: &DimensionValue, parts: MinuteRange) -> Self {
         Self {
             name: words(shared, by, who),
             agent: agent_of(shared, who),
@@ -237,8 +241,8 @@ impl Group {
 pub struct Groups {
     by: Split,
     /// What `all` was made of.
-    of: Option<(Stretch, u64, u64)>,
-    known: BTreeMap<Who, usize>,
+    of: Option<(MinuteRange, u64, u64)>,
+    known: BTreeMap<DimensionValue, usize>,
     all: Arc<Vec<Group>>,
 }
 
@@ -259,13 +263,13 @@ impl Groups {
     }
 
     /// Who a group is.
-    pub fn who(&self, key: u32) -> Option<Who> {
+    pub fn value_of(&self, key: u32) -> Option<DimensionValue> {
         let at = usize::try_from(key).ok()?;
         self.known.iter().find(|(_, known)| **known == at).map(|(who, _)| who.clone())
     }
 
     /// Makes room for somebody of whom nothing was measured.
-    pub fn add(&mut self, shared: &Shared, who: &Who) {
+    pub fn add(&mut self, shared: &Shared, who: &DimensionValue) {
         if !self.known.contains_key(who) {
             let parts = shared.window.parts(shared.now);
             let all = Arc::make_mut(&mut self.all);
@@ -302,7 +306,7 @@ impl Groups {
             group.was = Tally::default();
         }
         let mut group_of = |all: &mut Vec<Group>, series: &Series| {
-            *known.entry(by.who(series, &agents)).or_insert_with_key(|name| {
+            *known.entry(by.value_of(series, &agents)).or_insert_with_key(|name| {
                 all.push(Group::new(shared, by, name, parts));
                 all.len() - 1
             })
@@ -347,19 +351,19 @@ impl Groups {
     }
 }
 
-fn agent_of(shared: &Shared, name: &Who) -> Option<AgentKey> {
-    let Who::Agent(id) = name else { return None };
+fn agent_of(shared: &Shared, name: &DimensionValue) -> Option<AgentKey> {
+    let DimensionValue::Agent(id) = name else { return None };
     shared.snapshot.agents.iter().find(|(_, agent)| agent.id == *id).map(|(key, _)| key)
 }
 
-fn words(shared: &Shared, by: &Split, name: &Who) -> String {
+fn words(shared: &Shared, by: &Split, name: &DimensionValue) -> String {
     match name {
-        Who::Agent(_) => {
+        DimensionValue::Agent(_) => {
             let agent = agent_of(shared, name).and_then(|key| shared.snapshot.agents.get(key));
             agent
                 .map_or_else(|| "(an agent that was removed)".into(), |agent| agent.name.line().into_string())
         }
-        Who::Named(Some(words)) => words.line().into_string(),
-        Who::Named(None) => format!("(no {} told)", by.word()),
+        DimensionValue::Named(Some(words)) => words.line().into_string(),
+        DimensionValue::Named(None) => format!("(no {} told)", by.word()),
     }
 }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use super::actions::Action;
 use super::format::Clocks;
 use super::overlays::Overlay;
-use super::taste::{Change, SavedView, Taste};
+use super::preferences::{Change, Preferences, SavedView};
 use super::theme::{Role, Theme};
 use super::views::View;
 use crate::demo::Caption;
-use crate::domain::detail::Detail;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
-use crate::domain::objective::Objective;
+use crate::domain::job::detail::Detail;
+use crate::domain::job::task::TaskState;
+use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::Severity;
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
-use crate::domain::task::TaskState;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
 use crate::net::tap::Frame;
@@ -107,7 +107,7 @@ pub struct Shared {
     /// What this console has told.
     pub messages: VecDeque<Message>,
     /// Keys, columns and saved views.
-    pub taste: Taste,
+    pub preferences: Preferences,
     /// The story of the embedded fleet.
     pub caption: Option<Caption>,
     /// Now.
@@ -426,7 +426,7 @@ impl Shared {
             before: super::window::Before::Day,
             failures: VecDeque::new(),
             messages: VecDeque::new(),
-            taste: Taste::default(),
+            preferences: Preferences::default(),
             caption: None,
             now,
         }
@@ -434,7 +434,7 @@ impl Shared {
 
     /// What to press for an action, in a sentence.
     pub fn key(&self, action: Action) -> String {
-        self.taste.keys.hint(action)
+        self.preferences.keys.hint(action)
     }
 
     /// Failures within the last minute.

@@ -113,7 +113,7 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         return;
     }
     let mut keys: Vec<(Action, &str)> = model.view.screen().keys(shared);
-    let key = |action: Action| shared.taste.keys.first(action);
+    let key = |action: Action| shared.preferences.keys.first(action);
     // What has no key is found by its name.
     keys.retain(|(action, _)| !key(*action).is_empty());
     let wide = |keys: &[(Action, &str)]| -> usize {

@@ -18,14 +18,14 @@ use super::keymap::Chord;
 use super::model::{Cmd, Info, Model, Mouse, Msg, Shared};
 use super::opening;
 use super::overlays::card;
+use super::preferences::{Preferences, Shelf};
 use super::render::{Drawn, render};
-use super::taste::{Shelf, Taste};
 use super::terminal::Terminal;
 use super::theme::{Role, Theme};
 use super::update::update;
 use crate::demo::Caption;
 use crate::domain::id::JobId;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::Handle;
 
@@ -60,7 +60,7 @@ pub struct Start {
     /// Where to go first: a problem, a name, an id, a saved view.
     pub place: Option<String>,
     /// Keys, columns and saved views.
-    pub taste: Taste,
+    pub preferences: Preferences,
     /// Where views are saved.
     pub shelf: Arc<dyn Shelf>,
 }
@@ -133,7 +133,7 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     let snapshot = start.handle.snapshot();
     let base = (Instant::now(), snapshot.at);
     let mut shared = Shared::new(snapshot, start.info, start.theme, start.clocks, terminal.size(), base.1);
-    shared.taste = start.taste;
+    shared.preferences = start.preferences;
     let mut model = Model::new(shared, start.mouse);
     if let Some(text) = start.greeting {
         super::update::say(&mut model, Role::Plain, text);

@@ -1,10 +1,10 @@
 //! How agents and tasks are called on the screen: a mark, a word, and what it means.
 
 use crate::domain::agent::{Agent, Health};
-use crate::domain::discovery::SourceHealth;
+use crate::domain::fleet::source::SourceHealth;
+use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::problem::Severity;
-use crate::domain::task::{CancelMark, TaskState, Verdict};
 use crate::tui::theme::{Glyphs, Role};
 
 /// What is drawn for something.

@@ -15,9 +15,9 @@ use super::theme::{Role, Theme};
 use super::views::{View, help, problems};
 use super::wants::{on_answer, want};
 use super::window::Window;
-use crate::domain::detail::Detail;
 use crate::domain::id::JobId;
 use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::job::detail::Detail;
 use crate::domain::state::Changed;
 use crate::domain::time::At;
 use crate::engine::Query;
@@ -350,7 +350,7 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
             model.keys.pop_front();
         }
     }
-    let keys = &model.shared.taste.keys;
+    let keys = &model.shared.preferences.keys;
     let typing = !model.overlays.is_empty();
     let in_text = model.view.screen().in_text();
     let action = if typing { keys.action_while_typing(chord) } else { keys.action(chord, in_text) };
@@ -601,7 +601,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::Help => {
             let of = model.view.screen().word();
             let keys = model.view.screen().keys(&model.shared);
-            open(model, help::HelpView::new(of, keys, model.shared.taste.keys.clone()).into());
+            open(model, help::HelpView::new(of, keys, model.shared.preferences.keys.clone()).into());
         }
         Action::Redraw => cmds.push(Cmd::Redraw),
         Action::NextBeat | Action::BeatAgain if model.info().is_demo => {

@@ -4,8 +4,8 @@ use super::model::{Cmd, Model, Story, WireCache};
 use super::theme::Role;
 use super::update::say;
 use super::views::Wants;
-use crate::domain::detail::Detail;
 use crate::domain::fact::Owner;
+use crate::domain::job::detail::Detail;
 use crate::engine::{Answer, Query, QueryError};
 
 /// Facts of an agent that its page reads.

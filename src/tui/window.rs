@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::format::Clocks;
-use crate::domain::metrics::{Minute, Stretch};
+use crate::domain::metrics::{Minute, MinuteRange};
 use crate::domain::time::At;
 
 /// A stretch of time.
@@ -84,7 +84,7 @@ impl Window {
     }
 
     /// The same in equal parts: minutes up to an hour, then fewer and longer ones.
-    pub fn parts(self, now: At) -> Stretch {
+    pub fn parts(self, now: At) -> MinuteRange {
         let (from, until) = match self {
             Self::Last(time) => {
                 let until = Minute::of(now).after(1);
@@ -105,7 +105,7 @@ impl Window {
             _ => 720,
         };
         // Parts begin where the clock's do, so that they stand still while the window moves on.
-        Stretch { from: Minute(from.0 / step * step), until, step }
+        MinuteRange { from: Minute(from.0 / step * step), until, step }
     }
 }
 

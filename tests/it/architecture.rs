@@ -146,7 +146,7 @@ const RULES: &[Rule] = &[
             "crate::serve",
             "crate::cli",
             "crate::net::request",
-            "crate::net::login",
+            "crate::net::credentials",
             "crate::engine::Engine",
             "crate::engine::effects",
         ],

@@ -351,17 +351,17 @@ async fn the_example_configuration_is_true() {
             assert_eq!(same.map(|same| &same.value), Some(&setting.value), "{}", setting.key);
         }
     }
-    let usual = quarterdeck::tui::taste::Taste::default();
-    let words = |listed: &quarterdeck::config::taste::Listed| -> (String, Vec<String>) {
+    let usual = quarterdeck::tui::preferences::Preferences::default();
+    let words = |listed: &quarterdeck::config::preferences::NamedList| -> (String, Vec<String>) {
         (listed.name.text.clone(), listed.words.iter().map(|word| word.text.clone()).collect())
     };
     let actions = quarterdeck::tui::actions::Action::ALL.iter().map(|action| {
         (action.word().to_owned(), action.keys().iter().map(|key| (*key).to_owned()).collect())
     });
-    assert_eq!(full.taste.keys.iter().map(words).collect::<Vec<_>>(), actions.collect::<Vec<_>>());
+    assert_eq!(full.preferences.keys.iter().map(words).collect::<Vec<_>>(), actions.collect::<Vec<_>>());
     let lists = quarterdeck::tui::views::ListKind::ALL;
     let columns = lists.map(|list| (list.word().to_owned(), usual.columns.names(list)));
-    assert_eq!(full.taste.columns.iter().map(words).collect::<Vec<_>>(), columns);
+    assert_eq!(full.preferences.columns.iter().map(words).collect::<Vec<_>>(), columns);
     let agent = &full.fleets["default"].agents[0];
     assert!(agent.credentials.bearer.is_some() && agent.resubscribe == Some(true));
     assert_eq!(full.fleets["default"].probe_interval, quarterdeck::config::Fleet::default().probe_interval);
@@ -490,9 +490,9 @@ fn shell_words(command: &str) -> Vec<String> {
 fn what_the_console_offers_as_a_command_is_one() {
     use clap::Parser;
     use quarterdeck::cli::args::Cli;
-    use quarterdeck::domain::breaker::Position;
+    use quarterdeck::domain::agent::breaker::BreakerState;
     use quarterdeck::domain::intent::{Intent, Send};
-    use quarterdeck::domain::message::Part;
+    use quarterdeck::domain::job::message::Part;
     use quarterdeck::domain::problem::ProblemAct;
     use quarterdeck::tui::command;
     let (mut scene, cast) = crate::console::three_in_the_morning();
@@ -505,7 +505,7 @@ fn what_the_console_offers_as_a_command_is_one() {
             parts,
             context: Some("c-1".into()),
             task: None,
-            metadata: metadata.map(|text| quarterdeck::domain::message::Json::new(text.to_owned())),
+            metadata: metadata.map(|text| quarterdeck::domain::job::message::Json::new(text.to_owned())),
             skill: None,
             caller: None,
             parent: None,
@@ -530,9 +530,9 @@ fn what_the_console_offers_as_a_command_is_one() {
         Intent::PresumeLost { attempt: cast.uncertain.attempt, why },
         Intent::CheckTask { attempt },
         Intent::CheckAgent { agent: cast.cashier },
-        Intent::Keep { url: "http://127.0.0.1:9101/a?b=$HOME".into(), by: "sam".into() },
-        Intent::Drop { agent: cast.cashier, by: "sam".into() },
-        Intent::Breaker { agent: cast.cashier, to: Some(Position::Open), by: "sam".into() },
+        Intent::AddAgent { url: "http://127.0.0.1:9101/a?b=$HOME".into(), by: "sam".into() },
+        Intent::RemoveAgent { agent: cast.cashier, by: "sam".into() },
+        Intent::Breaker { agent: cast.cashier, to: Some(BreakerState::Open), by: "sam".into() },
         Intent::Breaker { agent: cast.cashier, to: None, by: "sam".into() },
         on_problem(ProblemAct::Take),
         on_problem(ProblemAct::GiveBack),

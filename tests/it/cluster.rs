@@ -17,14 +17,14 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use quarterdeck::config::AgentSource;
-use quarterdeck::domain::discovery::{SourceHealth, SourceKind};
+use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 
+use crate::credentials::Authority;
 use crate::discovery::{engine, fleet_is, listed, lives, the_source, two};
-use crate::login::Authority;
 use crate::support::until;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;

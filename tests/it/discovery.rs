@@ -15,11 +15,11 @@ use quarterdeck::config::{self, AgentSource};
 use quarterdeck::demo::{Behaviour, Fleet};
 use quarterdeck::domain::agent::{Agent, AgentSpec, Health};
 use quarterdeck::domain::cause::Cause;
-use quarterdeck::domain::discovery::{SourceHealth, SourceKind, SourceRow};
+use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind, SourceRow};
 use quarterdeck::domain::id::AgentId;
 use quarterdeck::domain::problem::Kind;
-use quarterdeck::domain::snapshot::Snapshot;
-use quarterdeck::engine::access::AccessBook;
+use quarterdeck::domain::state::snapshot::Snapshot;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Handle, Options, discovery};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -138,7 +138,7 @@ async fn respond(
     }
     let found = pages.lock().unwrap().get(&page).cloned();
     let (status, headers, text) = found.unwrap_or((404, Vec::new(), "no such page".into()));
-    let etag = format!("\"{:x}\"", quarterdeck::domain::message::text_hash(&text));
+    let etag = format!("\"{:x}\"", quarterdeck::domain::job::message::text_hash(&text));
     let mut response = Response::builder().status(status).header("etag", &etag);
     for (name, value) in headers {
         response = response.header(name, value);
@@ -162,7 +162,7 @@ pub(crate) fn engine(specs: Vec<AgentSpec>, sources: Vec<AgentSource>, dir: Opti
         specs,
         sources: discovery::of_fleet(&fleet),
         webhook: None,
-        access: AccessBook::default(),
+        access: CredentialBook::default(),
         seed: Some(7),
         lock: None,
     })

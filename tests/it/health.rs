@@ -15,20 +15,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use quarterdeck::config::Agent;
 use quarterdeck::demo::Behaviour;
+use quarterdeck::domain::agent::breaker::{BreakerRules, BreakerState};
 use quarterdeck::domain::agent::{Health, Source};
-use quarterdeck::domain::breaker::{BreakerRules, Position};
 use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::intent::{Intent, Refusal};
 use quarterdeck::domain::problem::Kind;
-use quarterdeck::domain::snapshot::Snapshot;
-use quarterdeck::engine::access::AccessBook;
+use quarterdeck::domain::state::snapshot::Snapshot;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::login::Authority;
+use crate::credentials::Authority;
 use crate::support::{agent_of, engine_with, fleet, known, part, rules, send, try_send, until};
 
 /// What happens to an agent.
@@ -199,7 +199,7 @@ fn watch_over(patient: &Patient, well: &Patient, ca: Option<&Path>) -> Engine {
 fn watch_over_with(patient: &Patient, well: &Patient, ca: Option<&Path>, rules: Rules) -> Engine {
     let spec = |name: &str, url: &str| Agent { name: Some(name.into()), ..Agent::at(url) };
     let specs = [spec("patient", &patient.url), spec("well", &well.url)];
-    let mut access = AccessBook::default();
+    let mut access = CredentialBook::default();
     if let Some(ca) = ca {
         access.set_ca(ca.to_owned());
     }
@@ -367,7 +367,7 @@ async fn work(handle: &Handle, ended: u32) {
     .await;
 }
 
-async fn stands(handle: &Handle, position: Position) {
+async fn stands(handle: &Handle, position: BreakerState) {
     until(handle, position.as_str(), |snapshot| {
         (agent_of(snapshot, "patient")?.breaker.position == position).then_some(())
     })
@@ -385,20 +385,20 @@ async fn a_breaker_opens_tries_one_and_closes() {
     for number in 1..=8 {
         work(&handle, number).await;
     }
-    stands(&handle, Position::Open).await;
+    stands(&handle, BreakerState::Open).await;
     let refused = try_send(&handle, "patient", "more").await;
     assert!(
         matches!(&refused, Err(Refusal::NotNow(why)) if why.raw().contains("breaker is open")),
         "{refused:?}"
     );
     // The first trial fails, and the next wait is longer.
-    stands(&handle, Position::HalfOpen).await;
+    stands(&handle, BreakerState::HalfOpen).await;
     work(&handle, 9).await;
-    stands(&handle, Position::Open).await;
+    stands(&handle, BreakerState::Open).await;
     patient.meets(Fate::Well);
-    stands(&handle, Position::HalfOpen).await;
+    stands(&handle, BreakerState::HalfOpen).await;
     work(&handle, 10).await;
-    stands(&handle, Position::Closed).await;
+    stands(&handle, BreakerState::Closed).await;
     for number in 11..=20 {
         work(&handle, number).await;
     }
@@ -406,7 +406,7 @@ async fn a_breaker_opens_tries_one_and_closes() {
     // By hand: nothing is sent, whatever it does.
     let agent = known(&handle, "patient").await;
     let hold = |to| Intent::Breaker { agent, to, by: "sam".into() };
-    handle.submit(hold(Some(Position::Open))).await.unwrap();
+    handle.submit(hold(Some(BreakerState::Open))).await.unwrap();
     assert!(try_send(&handle, "patient", "more").await.is_err());
     until(&handle, "the problem", |snapshot| {
         (problems(snapshot) == [(Kind::BreakerOpen, "patient".to_owned())]).then_some(())

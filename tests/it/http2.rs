@@ -18,8 +18,8 @@ use quarterdeck::domain::agent::{AgentSpec, Source};
 use quarterdeck::domain::id::AttemptId;
 use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::Task;
-use quarterdeck::domain::task::TaskState;
-use quarterdeck::engine::access::AccessBook;
+use quarterdeck::domain::job::task::TaskState;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Handle};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -27,7 +27,7 @@ use tokio::sync::Barrier;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::login::{self, Authority};
+use crate::credentials::{self, Authority};
 use crate::support::{engine_on, rules, send, task_of, until};
 
 /// Tasks that an agent has at once.
@@ -178,7 +178,8 @@ fn task(id: &str, state: &str) -> Value {
 }
 
 fn card(url: &str, streaming: bool) -> Value {
-    let mut card: Value = serde_json::from_str(&login::card(url, "works until it is canceled")).unwrap();
+    let mut card: Value =
+        serde_json::from_str(&credentials::card(url, "works until it is canceled")).unwrap();
     card["capabilities"]["streaming"] = streaming.into();
     card
 }
@@ -194,7 +195,7 @@ fn engine(agent: &Agent, authority: &Authority) -> (Engine, tempfile::TempDir) {
     let dir = tempfile::tempdir().unwrap();
     let ca = dir.path().join("ca.pem");
     std::fs::write(&ca, authority.pem()).unwrap();
-    let mut access = AccessBook::default();
+    let mut access = CredentialBook::default();
     access.set_ca(ca);
     let spec = AgentSpec {
         name: None,

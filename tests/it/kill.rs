@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use quarterdeck::demo::{Behaviour, Fleet};
-use quarterdeck::domain::id::Seed;
+use quarterdeck::domain::id::Rng;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -106,7 +106,7 @@ async fn kills(points: &[Option<&str>], times: usize) {
     ]);
     let dir = tempfile::tempdir().unwrap();
     let world = World { dir: dir.path(), config: configure(dir.path(), &fleet) };
-    let mut seed = Seed::new(17);
+    let mut seed = Rng::new(17);
     let mut promised = BTreeSet::new();
     let mut deaths = 0;
     for round in 0..times {

@@ -19,22 +19,22 @@ mod cli;
 #[cfg(feature = "kubernetes")]
 mod cluster;
 mod console;
+mod credentials;
 mod discovery;
-mod doubts;
+#[cfg(feature = "dns")]
+mod dns;
 mod health;
 mod http2;
 mod interop;
 mod kill;
-mod login;
-mod measured;
+mod metrics;
 mod notify;
 mod recordings;
-#[cfg(feature = "dns")]
-mod records;
 mod registry;
 mod replicas;
 mod simulator;
 mod sse;
 mod store;
 mod support;
+mod uncertainty;
 mod watching;

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use quarterdeck::config::Credentials;
 use quarterdeck::demo::{Behaviour, Fleet};
 use quarterdeck::domain::problem::{Kind, Severity};
-use quarterdeck::engine::access::AccessBook;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::notify::Webhook;
 use quarterdeck::engine::{Engine, Options};
 use serde_json::Value;
 
-use crate::login::{Stand, ok};
+use crate::credentials::{Stand, ok};
 use crate::support::{LONG, agent_of, fleet, part, rules, until};
 
 fn engine(fleet: &Fleet, url: &str) -> Engine {
@@ -29,7 +29,7 @@ fn engine(fleet: &Fleet, url: &str) -> Engine {
             fleet: "prod-eu".into(),
             flags: " --fleet prod-eu".into(),
         }),
-        access: AccessBook::default(),
+        access: CredentialBook::default(),
         seed: Some(7),
         lock: None,
     })
@@ -75,7 +75,7 @@ async fn what_is_raised_and_over_is_posted_with_the_way_there() {
     // What cannot be posted is a problem itself, until something can.
     works.store(false, Ordering::Relaxed);
     fleet.kill("two");
-    let failing = |snapshot: &quarterdeck::domain::snapshot::Snapshot| {
+    let failing = |snapshot: &quarterdeck::domain::state::snapshot::Snapshot| {
         snapshot.open_problems().any(|(_, problem)| problem.kind == Kind::WebhookFailing)
     };
     until(&handle, "the problem", |snapshot| failing(snapshot).then_some(())).await;

@@ -6,10 +6,10 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use quarterdeck::domain::card::Dialect;
+use quarterdeck::domain::agent::card::Dialect;
 use quarterdeck::domain::cause::Cause;
-use quarterdeck::domain::message::{Artifact, Content, Message, Part};
-use quarterdeck::domain::task::{StreamEvent, TaskReport};
+use quarterdeck::domain::job::message::{Artifact, Content, Message, Part};
+use quarterdeck::domain::job::task::{StreamEvent, TaskReport};
 use quarterdeck::protocol::sse::Guard;
 use quarterdeck::protocol::{Codec, Event, Reply, card, codec};
 use serde_json::Value;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::cause::Cause;
 use quarterdeck::domain::problem::Kind;
-use quarterdeck::engine::access::AccessBook;
-use quarterdeck::engine::discovery::own::{Own, Roll};
+use quarterdeck::engine::credentials::CredentialBook;
+use quarterdeck::engine::discovery::own::{OwnRegistry, RegisteredAgents};
 use quarterdeck::engine::{Engine, Options};
 use quarterdeck::net::clock::Clock;
 use quarterdeck::serve::registry::{Registry, Time};
@@ -199,15 +199,15 @@ async fn a_lease_ends_by_itself_unless_it_is_renewed() {
 }
 
 /// An engine that keeps nothing, with our own registry as a source.
-fn engine(roll: tokio::sync::watch::Receiver<Roll>) -> Engine {
+fn engine(roll: tokio::sync::watch::Receiver<RegisteredAgents>) -> Engine {
     Engine::start(Options {
         dir: None,
         power_loss_safe: false,
         rules: rules(),
         specs: Vec::new(),
-        sources: vec![Box::new(Own::new("127.0.0.1:8080", roll))],
+        sources: vec![Box::new(OwnRegistry::new("127.0.0.1:8080", roll))],
         webhook: None,
-        access: AccessBook::default(),
+        access: CredentialBook::default(),
         seed: Some(7),
         lock: None,
     })

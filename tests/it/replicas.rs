@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quarterdeck::domain::agent::breaker::BreakerState;
+use quarterdeck::domain::agent::candidates::Candidates;
+use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer, Peer, Skill};
+use quarterdeck::domain::agent::version::Minimum;
 use quarterdeck::domain::agent::{Agent, AgentSpec, Source};
-use quarterdeck::domain::breaker::Position;
-use quarterdeck::domain::candidates::Candidates;
-use quarterdeck::domain::card::{Card, FetchedCard, Offer, Peer, Skill};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::{Effect, Order};
 use quarterdeck::domain::id::AgentKey;
 use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Send};
-use quarterdeck::domain::message::{Hints, Part};
+use quarterdeck::domain::job::message::{Hints, Part};
+use quarterdeck::domain::job::task::{Status, TaskReport, TaskState};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::state::State;
-use quarterdeck::domain::task::{Status, TaskReport, TaskState};
 use quarterdeck::domain::text::Untrusted;
 use quarterdeck::domain::time::At;
-use quarterdeck::domain::version::Minimum;
 
 /// A core and agents that answer everything at once.
 struct Small {
@@ -178,13 +178,13 @@ impl Small {
     }
 
     /// Where a breaker stands, and why.
-    fn breaker(&self, index: u32) -> (Position, String) {
+    fn breaker(&self, index: u32) -> (BreakerState, String) {
         let breaker = &self.core.state().agent(AgentKey(index)).unwrap().breaker;
         (breaker.position, breaker.cause.as_ref().map(ToString::to_string).unwrap_or_default())
     }
 
     fn closed(&self, indexes: std::ops::Range<u32>) -> bool {
-        indexes.into_iter().all(|index| self.breaker(index).0 == Position::Closed)
+        indexes.into_iter().all(|index| self.breaker(index).0 == BreakerState::Closed)
     }
 
     /// The open problems of a kind: the agent and the words.
@@ -209,13 +209,17 @@ fn who_is_named_by_a_card_is_offered_and_stays_once_it_was_added() {
     assert_eq!(small.core.state().agents().len(), 2, "nobody is added by itself");
     let by = || Untrusted::from("sam");
     for url in ["http://u:p@bank", "file:///etc/passwd", "bank", "http://", "http://a b"] {
-        small.feed(Input::Intent { ticket: 1, by: None, intent: Intent::Keep { url: url.into(), by: by() } });
+        small.feed(Input::Intent {
+            ticket: 1,
+            by: None,
+            intent: Intent::AddAgent { url: url.into(), by: by() },
+        });
     }
     assert_eq!(small.core.state().agents().len(), 2, "what is no plain URL is refused");
     small.feed(Input::Intent {
         ticket: 1,
         by: None,
-        intent: Intent::Keep { url: "http://bank".into(), by: by() },
+        intent: Intent::AddAgent { url: "http://bank".into(), by: by() },
     });
     assert_eq!(candidates(&small), ["http://cashier-7"]);
     let bank = || -> Agent { small.core.state().agent(AgentKey(2)).unwrap().clone() };
@@ -226,7 +230,7 @@ fn who_is_named_by_a_card_is_offered_and_stays_once_it_was_added() {
         small.core.state().agents().iter().take(2).map(|(_, agent)| (*agent.spec).clone()).collect();
     small.feed(Input::Configured(specs));
     assert!(small.core.state().agent(AgentKey(2)).unwrap().listed);
-    small.feed(Input::Intent { ticket: 1, by: None, intent: Intent::Drop { agent: id, by: by() } });
+    small.feed(Input::Intent { ticket: 1, by: None, intent: Intent::RemoveAgent { agent: id, by: by() } });
     assert!(!small.core.state().agent(AgentKey(2)).unwrap().listed);
     assert_eq!(candidates(&small), ["http://bank", "http://cashier-7"], "it is offered again");
 }
@@ -246,19 +250,19 @@ fn who_fails_what_its_replicas_do_well_is_given_nothing_and_tried_again() {
     assert!(small.closed(0..4), "{:?}", small.breaker(0));
     small.work(0, 1);
     let words = "it fails 5 of 13 tasks; its 3 replicas 0 of 57";
-    assert_eq!(small.breaker(0), (Position::Open, words.to_owned()));
+    assert_eq!(small.breaker(0), (BreakerState::Open, words.to_owned()));
     assert!(small.closed(1..4));
     let told = small.problems(Kind::BreakerOpen);
     assert!(matches!(told.as_slice(), [(0, text)] if text.contains(words)), "{told:?}");
     // It is tried again by the half-open way; a task that goes well closes the breaker.
     small.wait(Duration::from_secs(31));
-    assert_eq!(small.breaker(0).0, Position::HalfOpen);
+    assert_eq!(small.breaker(0).0, BreakerState::HalfOpen);
     small.work(0, 1);
-    assert_eq!(small.breaker(0).0, Position::Open);
+    assert_eq!(small.breaker(0).0, BreakerState::Open);
     small.failing.clear();
     small.wait(Duration::from_secs(61));
     small.work(0, 1);
-    assert_eq!(small.breaker(0).0, Position::Closed);
+    assert_eq!(small.breaker(0).0, BreakerState::Closed);
     assert_eq!(small.problems(Kind::BreakerOpen), []);
 }
 
@@ -289,7 +293,7 @@ fn half_of_a_group_goes_on_whatever_it_does() {
     for index in 0..3 {
         small.work(index, 7);
     }
-    let open = (0..5).filter(|index| small.breaker(*index).0 == Position::Open).count();
+    let open = (0..5).filter(|index| small.breaker(*index).0 == BreakerState::Open).count();
     assert_eq!(open, 2, "a third one would leave fewer than half");
 }
 
@@ -302,7 +306,7 @@ fn who_refuses_the_calls_that_its_replicas_answer_is_given_nothing() {
     // Its calls that went well count too: five failed ones are not three in ten of them yet.
     small.work(0, 7);
     let (position, why) = small.breaker(0);
-    assert!(position == Position::Open && why.contains("calls; its replica 0 of"), "{position:?} {why}");
+    assert!(position == BreakerState::Open && why.contains("calls; its replica 0 of"), "{position:?} {why}");
 }
 
 #[test]

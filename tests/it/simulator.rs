@@ -6,26 +6,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quarterdeck::domain::agent::breaker::{BreakerRules, BreakerState};
+use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer, Peer};
+use quarterdeck::domain::agent::replicas::ReplicaKey;
+use quarterdeck::domain::agent::version::Minimum;
 use quarterdeck::domain::agent::{Agent, AgentSpec, Source};
 use quarterdeck::domain::apply::apply;
-use quarterdeck::domain::breaker::{BreakerRules, Position};
-use quarterdeck::domain::card::{Card, FetchedCard, Offer, Peer};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
-use quarterdeck::domain::discovery::{Found, News, SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::effect::{Effect, Order};
 use quarterdeck::domain::fact::{Fact, Owner, What};
-use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Seed, TaskId};
+use quarterdeck::domain::fleet::source::{
+    DiscoveredAgent, SourceHealth, SourceKind, SourceReport, SourceSpec,
+};
+use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Rng, TaskId};
 use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Receipt, Send};
 use quarterdeck::domain::job::Phase;
-use quarterdeck::domain::message::{Artifact, Hints, Message, Part, Role};
+use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
+use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use quarterdeck::domain::problem::{Kind, Subject};
-use quarterdeck::domain::replicas::Kin;
 use quarterdeck::domain::state::State;
-use quarterdeck::domain::task::{Status, StreamEvent, TaskReport, TaskState};
 use quarterdeck::domain::time::At;
-use quarterdeck::domain::version::Minimum;
 
 const AGENTS: usize = 4;
 const CLUSTER: &str = "cluster";
@@ -81,7 +83,7 @@ struct ToyAgent {
 }
 
 pub(crate) struct World {
-    seed: Seed,
+    seed: Rng,
     now: At,
     order: u64,
     queue: BTreeMap<(At, u64), Happening>,
@@ -99,7 +101,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(number: u64) -> Self {
-        let mut seed = Seed::new(number);
+        let mut seed = Rng::new(number);
         let agents = (0..AGENTS)
             .map(|_| ToyAgent {
                 up: seed.below(8) > 0,
@@ -617,11 +619,11 @@ impl World {
             }
             3 if self.seed.below(3) == 0 => {
                 let place = self.seed.below(AGENTS as u64);
-                Intent::Keep { url: format!("http://toy-{place}").into(), by: "sam".into() }
+                Intent::AddAgent { url: format!("http://toy-{place}").into(), by: "sam".into() }
             }
             4 if !agents.is_empty() && self.seed.below(3) == 0 => {
                 let agent = agents[self.seed.below(agents.len() as u64) as usize];
-                Intent::Drop { agent, by: "sam".into() }
+                Intent::RemoveAgent { agent, by: "sam".into() }
             }
             2 => {
                 let waiting = attempts.iter().find(|attempt| attempt.needs_you() && attempt.task.is_some());
@@ -676,15 +678,15 @@ impl World {
     fn source(&mut self) {
         let begins = self.now == At::from_micros(START);
         let news = if !begins && self.mischief(4) {
-            News::Failed(Cause::Refused.into())
+            SourceReport::Failed(Cause::Refused.into())
         } else {
             let mut named = Vec::new();
             for n in 0..AGENTS {
                 if !self.mischief(3) || (begins && n == AGENTS - 1) {
-                    named.push(Found::at(format!("http://Toy-{n}/")));
+                    named.push(DiscoveredAgent::at(format!("http://Toy-{n}/")));
                 }
             }
-            News::Agents(named)
+            SourceReport::Agents(named)
         };
         self.feed(Input::Discovered { source: CLUSTER.into(), news });
     }
@@ -812,19 +814,23 @@ impl World {
     /// worse than the others.
     fn check_replicas(&self) {
         let state = self.core.state();
-        let mut members: BTreeMap<&Kin, BTreeSet<AgentKey>> = BTreeMap::new();
+        let mut members: BTreeMap<&ReplicaKey, BTreeSet<AgentKey>> = BTreeMap::new();
         for (key, agent) in state.agents().iter().filter(|(_, agent)| agent.listed) {
-            if let Some(kin) = &agent.kin {
-                members.entry(kin).or_default().insert(key);
+            if let Some(replica_key) = &agent.replica_key {
+                members.entry(replica_key).or_default().insert(key);
             }
         }
-        let known: BTreeMap<_, _> =
-            state.replicas().groups().map(|(kin, group)| (kin, group.members().clone())).collect();
+        let known: BTreeMap<_, _> = state
+            .replicas()
+            .groups()
+            .map(|(replica_key, group)| (replica_key, group.members().clone()))
+            .collect();
         assert_eq!(known, members);
         for (_, group) in state.replicas().groups() {
             let rows = || group.members().iter().filter_map(|key| Some((*key, state.agent(*key)?)));
-            let able = rows()
-                .filter(|(_, agent)| agent.health.takes_work() && agent.breaker.position == Position::Closed);
+            let able = rows().filter(|(_, agent)| {
+                agent.health.takes_work() && agent.breaker.position == BreakerState::Closed
+            });
             assert!(able.map(|(key, _)| key).eq(group.able().iter().copied()));
             let versions: BTreeSet<_> =
                 rows().filter_map(|(_, agent)| Some(agent.card.as_ref()?.version.clone())).collect();
@@ -834,7 +840,7 @@ impl World {
                 assert_eq!(raised, place == 0 && versions.len() > 1, "versions of {key:?}: {versions:?}");
             }
             let ejected = |agent: &Agent| {
-                agent.breaker.position == Position::Open
+                agent.breaker.position == BreakerState::Open
                     && matches!(agent.breaker.cause.as_deref(), Some(Cause::Outlier { .. }))
             };
             let ejected = rows().filter(|(_, agent)| ejected(agent)).count();

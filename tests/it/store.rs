@@ -6,8 +6,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use quarterdeck::domain::fact::{Fact, Owner, What};
-use quarterdeck::domain::id::{AgentId, AttemptId, JobId, Seed};
-use quarterdeck::domain::message::{Content, Part};
+use quarterdeck::domain::id::{AgentId, AttemptId, JobId, Rng};
+use quarterdeck::domain::job::message::{Content, Part};
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
 use quarterdeck::store::record::{AttemptRow, ProblemRow, Record};
@@ -110,7 +110,7 @@ struct Story {
 
 impl Story {
     fn new(seed: u64) -> Self {
-        let mut seed = Seed::new(seed);
+        let mut seed = Rng::new(seed);
         Self { job: JobId(seed.uuid(At::ZERO)), attempt: AttemptId(seed.uuid(At::ZERO)), seq: 0 }
     }
 
@@ -283,7 +283,7 @@ fn nobody_else_can_read_it() {
 fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
     use quarterdeck::domain::agent::{Agent, AgentSpec, Counts, Health, Source};
     Agent {
-        id: AgentId(Seed::new(seed).uuid(At::ZERO)),
+        id: AgentId(Rng::new(seed).uuid(At::ZERO)),
         seq: 1,
         order: 0,
         spec: Arc::new(AgentSpec {
@@ -303,10 +303,10 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
             std::sync::Arc::from("cluster"),
         ]),
         card: None,
-        kin: None,
+        replica_key: None,
         server: Some("uvicorn".into()),
         card_since: At::ZERO,
-        breaker: quarterdeck::domain::breaker::Breaker::default(),
+        breaker: quarterdeck::domain::agent::breaker::Breaker::default(),
         certificate_until: Some(At::from_micros(77)),
         card_change: Some((At::from_micros(6), "version 1 → 2".into())),
         interface: None,
@@ -370,7 +370,7 @@ fn write_the_fixture_of_a_release() {
     }
     let number = 3;
     let by = || quarterdeck::domain::text::Untrusted::from("sam");
-    let attempt = AttemptId(Seed::new(5).uuid(At::ZERO));
+    let attempt = AttemptId(Rng::new(5).uuid(At::ZERO));
     happened.extend([
         What::JournalGap { from: At::ZERO, facts: 7 },
         What::ProblemReworded { number, text: by(), next: by() },
@@ -383,7 +383,7 @@ fn write_the_fixture_of_a_release() {
         What::JobForgotten,
         What::AgentRelisted { spec: agent(3).spec, order: 2 },
         What::AgentUnlisted,
-        What::DialectSettled { dialect: quarterdeck::domain::card::Dialect::V0_3 },
+        What::DialectSettled { dialect: quarterdeck::domain::agent::card::Dialect::V0_3 },
     ]);
     for what in &happened {
         keep(&mut facts, what.stored_as(), format!("fact {}", what.put()));

@@ -9,10 +9,10 @@ use quarterdeck::domain::agent::{Agent, AgentSpec};
 use quarterdeck::domain::id::{AgentId, AttemptId, JobId};
 use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::intent::{Intent, Receipt, Refusal, Send};
+use quarterdeck::domain::job::message::Part;
 use quarterdeck::domain::job::{Attempt, Task};
-use quarterdeck::domain::message::Part;
-use quarterdeck::domain::snapshot::Snapshot;
-use quarterdeck::engine::access::AccessBook;
+use quarterdeck::domain::state::snapshot::Snapshot;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Handle, Options};
 
 /// Longer than anything here may take; a test that waits this long has failed.
@@ -45,13 +45,13 @@ pub(crate) fn engine(fleet: &Fleet, dir: Option<&Path>) -> Engine {
 }
 
 pub(crate) fn engine_with(fleet: &Fleet, dir: Option<&Path>, rules: Rules) -> Engine {
-    engine_on(fleet.specs(), AccessBook::default(), dir, rules)
+    engine_on(fleet.specs(), CredentialBook::default(), dir, rules)
 }
 
 /// An engine that watches these agents.
 pub(crate) fn engine_on(
     specs: Vec<AgentSpec>,
-    access: AccessBook,
+    access: CredentialBook,
     dir: Option<&Path>,
     rules: Rules,
 ) -> Engine {

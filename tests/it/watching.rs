@@ -5,10 +5,10 @@ use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::fact::{Owner, What};
 use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::Phase;
-use quarterdeck::domain::message::Part;
+use quarterdeck::domain::job::message::Part;
+use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::state::Changed;
-use quarterdeck::domain::task::{CancelMark, TaskState, Verdict};
 use quarterdeck::engine::Handle;
 use quarterdeck::engine::handle::remote::join;
 use quarterdeck::engine::handle::wire::{Hello, Tasks};
@@ -315,13 +315,13 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
         specs,
         sources: Vec::new(),
         webhook: None,
-        access: quarterdeck::engine::access::AccessBook::default(),
+        access: quarterdeck::engine::credentials::CredentialBook::default(),
         seed: Some(7),
         lock: None,
     })
     .unwrap();
     let handle = engine.handle();
-    let frozen = |snapshot: &quarterdeck::domain::snapshot::Snapshot| {
+    let frozen = |snapshot: &quarterdeck::domain::state::snapshot::Snapshot| {
         snapshot
             .agents
             .iter()

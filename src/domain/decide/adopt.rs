@@ -2,20 +2,24 @@
 
 use std::time::Duration;
 
-use super::super::card::Dialect;
-use super::super::cause::{Cause, ErrorName};
-use super::super::core::{GetWhy, ListWhy, PendingWhat, Timer, Turn};
-use super::super::effect::{ListQuery, Order};
-use super::super::fact::{Owner, What};
-use super::super::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, TaskId};
-use super::super::input::Outcome;
-use super::super::intent::{Receipt, Refusal};
-use super::super::job::Origin;
-use super::super::message::{Hints, Message, Role};
-use super::super::task::{TaskReport, TaskState, Via};
-use super::super::text::Untrusted;
-use super::super::time::{At, PeerTime};
-use super::{dispatch, lint, take, unknown, watch};
+use crate::domain::agent::card::Dialect;
+use crate::domain::cause::{Cause, ErrorName};
+use crate::domain::core::{GetReason, ListReason, PendingWhat, Timer, Turn};
+use crate::domain::decide::dispatch;
+use crate::domain::decide::lint;
+use crate::domain::decide::observe;
+use crate::domain::decide::unknown;
+use crate::domain::decide::watch;
+use crate::domain::effect::{ListQuery, Order};
+use crate::domain::fact::{Owner, What};
+use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, TaskId};
+use crate::domain::input::Outcome;
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::Origin;
+use crate::domain::job::message::{Hints, Message, Role};
+use crate::domain::job::task::{TaskReport, TaskState, Via};
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
 
 /// At most so many tasks of one agent are adopted on first contact.
 const AT_FIRST: u32 = 1000;
@@ -32,10 +36,10 @@ const SUBMITTED_EVERY: u32 = 6;
 const PAGES: u32 = 10;
 
 /// Orders a listing.
-pub(super) fn order_list(turn: &mut Turn, agent: AgentKey, why: ListWhy, query: ListQuery) {
+pub(super) fn order_list(turn: &mut Turn, agent: AgentKey, why: ListReason, query: ListQuery) {
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
     let Some(interface) = interface else { return };
-    let own = matches!(why, ListWhy::Adopt | ListWhy::Refresh);
+    let own = matches!(why, ListReason::Adopt | ListReason::Refresh);
     let call = turn.call(agent, PendingWhat::List(why, query.clone()), Order::List { interface, query });
     if own {
         turn.agent_live(agent).listing.call = Some(call);
@@ -79,7 +83,7 @@ pub(super) fn refresh(turn: &mut Turn, agent: AgentKey) {
     live.listing.rounds = live.listing.rounds.wrapping_add(1);
     let history = live.listing.busy || wants;
     let state = live.listing.rounds.is_multiple_of(SUBMITTED_EVERY).then_some(TaskState::Submitted);
-    order_list(turn, agent, ListWhy::Refresh, ListQuery { state, history, ..ListQuery::default() });
+    order_list(turn, agent, ListReason::Refresh, ListQuery { state, history, ..ListQuery::default() });
 }
 
 fn adopt_next(turn: &mut Turn, agent: AgentKey) {
@@ -93,7 +97,7 @@ fn adopt_next(turn: &mut Turn, agent: AgentKey) {
     };
     let after = state.is_terminal().then(|| PeerTime((at - ENDED_WITHIN).micros()));
     let query = ListQuery { state: Some(state), after, history: true, ..ListQuery::default() };
-    order_list(turn, agent, ListWhy::Adopt, query);
+    order_list(turn, agent, ListReason::Adopt, query);
 }
 
 /// The next listing comes soon while there is something to see, else with the probe.
@@ -110,7 +114,7 @@ fn schedule(turn: &mut Turn, agent: AgentKey) {
 pub(super) fn quicken(turn: &mut Turn, agent: AgentKey) {
     let due = turn.at + BUSY;
     let lists =
-        turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0);
+        turn.state().agent(agent).and_then(crate::domain::agent::Agent::dialect) == Some(Dialect::V1_0);
     let listing = &turn.agent_live(agent).listing;
     if lists && !listing.unsupported && listing.adopted && listing.call.is_none() && listing.states.is_empty()
     {
@@ -122,12 +126,12 @@ pub(super) fn quicken(turn: &mut Turn, agent: AgentKey) {
 pub(super) fn listed(
     turn: &mut Turn,
     agent: AgentKey,
-    why: ListWhy,
+    why: ListReason,
     query: ListQuery,
     issued: At,
     outcome: Outcome,
 ) {
-    if matches!(why, ListWhy::Adopt | ListWhy::Refresh) {
+    if matches!(why, ListReason::Adopt | ListReason::Refresh) {
         turn.agent_live(agent).listing.call = None;
     }
     let (tasks, next) = match outcome {
@@ -136,7 +140,7 @@ pub(super) fn listed(
         _ => return,
     };
     match why {
-        ListWhy::Confirm(key) => {
+        ListReason::Confirm(key) => {
             let wanted =
                 turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).map(|t| t.id.clone());
             match tasks.into_iter().find(|report| Some(&report.id) == wanted.as_ref()) {
@@ -144,8 +148,8 @@ pub(super) fn listed(
                 None => watch::settle(turn, key),
             }
         }
-        ListWhy::Lookup(key) => look_up(turn, agent, key, query, tasks, next, issued),
-        ListWhy::Adopt => {
+        ListReason::Lookup(key) => look_up(turn, agent, key, query, tasks, next, issued),
+        ListReason::Adopt => {
             for report in tasks {
                 if turn.agent_live(agent).listing.budget == 0 {
                     break;
@@ -156,12 +160,12 @@ pub(super) fn listed(
             }
             match next {
                 Some(page) if turn.agent_live(agent).listing.budget > 0 => {
-                    order_list(turn, agent, ListWhy::Adopt, ListQuery { page: Some(page), ..query });
+                    order_list(turn, agent, ListReason::Adopt, ListQuery { page: Some(page), ..query });
                 }
                 _ => adopt_next(turn, agent),
             }
         }
-        ListWhy::Refresh => refreshed(turn, agent, query, tasks, next, issued),
+        ListReason::Refresh => refreshed(turn, agent, query, tasks, next, issued),
     }
 }
 
@@ -190,24 +194,24 @@ fn refreshed(
     turn.agent_live(agent).listing.busy = news > 0;
     let more = news > 0 && !turn.agent_live(agent).listing.rounds.is_multiple_of(SUBMITTED_EVERY * PAGES);
     match next {
-        _ if again => order_list(turn, agent, ListWhy::Refresh, ListQuery { history: true, ..query }),
+        _ if again => order_list(turn, agent, ListReason::Refresh, ListQuery { history: true, ..query }),
         Some(page) if more => {
-            order_list(turn, agent, ListWhy::Refresh, ListQuery { page: Some(page), ..query });
+            order_list(turn, agent, ListReason::Refresh, ListQuery { page: Some(page), ..query });
         }
         _ => schedule(turn, agent),
     }
 }
 
-fn list_failed(turn: &mut Turn, agent: AgentKey, why: ListWhy, cause: &Cause) {
+fn list_failed(turn: &mut Turn, agent: AgentKey, why: ListReason, cause: &Cause) {
     if let Cause::Rpc(error) = cause
         && matches!(error.name, ErrorName::MethodNotFound | ErrorName::UnsupportedOperation)
     {
         turn.agent_live(agent).listing.unsupported = true;
     }
     match why {
-        ListWhy::Confirm(key) => watch::settle(turn, key),
-        ListWhy::Lookup(key) => dispatch::not_found(turn, key),
-        ListWhy::Adopt => {
+        ListReason::Confirm(key) => watch::settle(turn, key),
+        ListReason::Lookup(key) => dispatch::not_found(turn, key),
+        ListReason::Adopt => {
             if turn.agent_live(agent).listing.unsupported || cause.is_transport() {
                 turn.agent_live(agent).listing.states.clear();
                 turn.agent_live(agent).listing.adopted = turn.agent_live(agent).listing.unsupported;
@@ -215,7 +219,7 @@ fn list_failed(turn: &mut Turn, agent: AgentKey, why: ListWhy, cause: &Cause) {
                 adopt_next(turn, agent);
             }
         }
-        ListWhy::Refresh => schedule(turn, agent),
+        ListReason::Refresh => schedule(turn, agent),
     }
     if turn.agent_live(agent).listing.unsupported {
         // What only the listing showed is polled from now on.
@@ -237,7 +241,7 @@ fn take_listed(turn: &mut Turn, agent: AgentKey, report: TaskReport, with_histor
         return false;
     }
     if let Some(key) = wanted_by(turn, agent, &report) {
-        take::report(turn, key, report, Via::List, issued);
+        observe::report(turn, key, report, Via::List, issued);
         watch::go_on(turn, key);
         return true;
     }
@@ -272,7 +276,7 @@ fn open(turn: &mut Turn, agent: AgentKey, report: TaskReport, issued: At) {
     turn.job_fact(job, What::AttemptPlanned { attempt, agent: agent_id, message_id: None });
     let Some(key) = turn.state().attempt_key(attempt) else { return };
     let ended = report.status.state.is_terminal();
-    take::report(turn, key, TaskReport { artifacts: None, ..report }, Via::List, issued);
+    observe::report(turn, key, TaskReport { artifacts: None, ..report }, Via::List, issued);
     if ended {
         // Its outputs are fetched when somebody opens it.
         turn.attempt_fact(key, |attempt| What::Settled { attempt });
@@ -372,7 +376,7 @@ fn look_up(
     }
     for report in tasks {
         if wanted_by(turn, agent, &report) == Some(key) {
-            take::report(turn, key, report, Via::List, issued);
+            observe::report(turn, key, report, Via::List, issued);
             return watch::go_on(turn, key);
         }
     }
@@ -380,7 +384,7 @@ fn look_up(
     match next {
         Some(next) if page < PAGES => {
             turn.watch(key).tries = page + 1;
-            order_list(turn, agent, ListWhy::Lookup(key), ListQuery { page: Some(next), ..query });
+            order_list(turn, agent, ListReason::Lookup(key), ListQuery { page: Some(next), ..query });
         }
         _ => {
             turn.watch(key).tries = 0;
@@ -424,7 +428,7 @@ pub(super) fn adopt_by_id(turn: &mut Turn, agent: AgentId, task: &TaskId) -> Res
             via: Via::Get,
             raw: None,
         });
-        watch::read(turn, new, GetWhy::Reconcile);
+        watch::read(turn, new, GetReason::Reconcile);
         (job, attempt)
     };
     Ok(Receipt::Taken { job, attempt })

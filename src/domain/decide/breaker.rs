@@ -4,15 +4,16 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::breaker::{Breaker, Position};
-use super::super::cause::Cause;
-use super::super::core::{Timer, Turn};
-use super::super::fact::What;
-use super::super::id::{AgentId, AgentKey, AttemptKey};
-use super::super::intent::{Receipt, Refusal};
-use super::super::text::Untrusted;
-use super::super::time::At;
-use super::{not_now, unknown};
+use crate::domain::agent::breaker::{Breaker, BreakerState};
+use crate::domain::cause::Cause;
+use crate::domain::core::{Timer, Turn};
+use crate::domain::decide::not_now;
+use crate::domain::decide::unknown;
+use crate::domain::fact::What;
+use crate::domain::id::{AgentId, AgentKey, AttemptKey};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// It never stays open longer before the next trial.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -30,12 +31,12 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
     let Some(breaker) = breaker(turn, key) else { return Ok(()) };
     let trial = turn.core.live.agents.get(&key).and_then(|live| live.trial);
     match breaker.position {
-        Position::Closed => Ok(()),
-        Position::HalfOpen if trial.is_none() => Ok(()),
-        Position::HalfOpen => Err(not_now(
+        BreakerState::Closed => Ok(()),
+        BreakerState::HalfOpen if trial.is_none() => Ok(()),
+        BreakerState::HalfOpen => Err(not_now(
             "its breaker is half-open: one sending is tried, and nothing else is sent until that has gone well",
         )),
-        Position::Open => {
+        BreakerState::Open => {
             let why = match (&breaker.forced, &breaker.cause) {
                 (Some(by), _) => format!("{} opened it", by.line()),
                 (None, Some(cause)) => cause.to_string(),
@@ -51,7 +52,7 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
 
 /// A sending goes through a half-open breaker: the next ones wait for what comes of it.
 pub(super) fn begins(turn: &mut Turn, agent: AgentKey, attempt: AttemptKey) {
-    if breaker(turn, agent).is_some_and(|breaker| breaker.position == Position::HalfOpen) {
+    if breaker(turn, agent).is_some_and(|breaker| breaker.position == BreakerState::HalfOpen) {
         turn.agent_live(agent).trial = Some(attempt);
         let over = turn.at + TRIAL;
         turn.set_timer(Timer::Breaker(agent), over);
@@ -63,7 +64,7 @@ pub(super) fn look(turn: &mut Turn, key: AgentKey) {
     let rules = turn.core.rules.breaker.clone();
     let at = turn.at;
     let Some(now) = breaker(turn, key).cloned() else { return };
-    if !rules.enabled || now.position != Position::Closed || now.forced.is_some() {
+    if !rules.enabled || now.position != BreakerState::Closed || now.forced.is_some() {
         return;
     }
     let cause = turn.agent_live(key).evidence.opens(at, now.since, &rules);
@@ -127,20 +128,20 @@ fn open(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
     let wait = turn.core.rules.breaker.open_for * 2_u32.pow(u32::from(opened.min(8)));
     let due = turn.at + wait.min(LONGEST);
     turn.agent_live(key).trial = None;
-    moved(turn, key, Position::Open, Some(cause), None);
+    moved(turn, key, BreakerState::Open, Some(cause), None);
     turn.set_timer(Timer::Breaker(key), due);
 }
 
 fn close(turn: &mut Turn, key: AgentKey) {
     turn.agent_live(key).trial = None;
     turn.clear_timer(Timer::Breaker(key));
-    moved(turn, key, Position::Closed, None, None);
+    moved(turn, key, BreakerState::Closed, None, None);
 }
 
 fn moved(
     turn: &mut Turn,
     key: AgentKey,
-    position: Position,
+    position: BreakerState,
     cause: Option<Arc<Cause>>,
     forced: Option<Untrusted>,
 ) {
@@ -154,9 +155,9 @@ pub(super) fn due(turn: &mut Turn, key: AgentKey) {
         return;
     }
     match now.position {
-        Position::Open => moved(turn, key, Position::HalfOpen, now.cause, None),
-        Position::HalfOpen => turn.agent_live(key).trial = None,
-        Position::Closed => {}
+        BreakerState::Open => moved(turn, key, BreakerState::HalfOpen, now.cause, None),
+        BreakerState::HalfOpen => turn.agent_live(key).trial = None,
+        BreakerState::Closed => {}
     }
 }
 
@@ -189,7 +190,7 @@ pub(super) fn task_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, fa
 
 /// Another interface is called from now on: what the old one did says nothing about it.
 pub(super) fn interface_changed(turn: &mut Turn, key: AgentKey) {
-    if breaker(turn, key).is_some_and(|now| now.position != Position::Closed && now.forced.is_none()) {
+    if breaker(turn, key).is_some_and(|now| now.position != BreakerState::Closed && now.forced.is_none()) {
         close(turn, key);
     }
 }
@@ -200,7 +201,7 @@ pub(super) fn resume(turn: &mut Turn) {
         .state()
         .agents()
         .iter()
-        .filter(|(_, agent)| agent.breaker.position == Position::Open && agent.breaker.forced.is_none())
+        .filter(|(_, agent)| agent.breaker.position == BreakerState::Open && agent.breaker.forced.is_none())
         .map(|(key, agent)| (key, agent.breaker.since, agent.breaker.opened))
         .collect();
     for (key, since, opened) in open {
@@ -213,16 +214,16 @@ pub(super) fn resume(turn: &mut Turn) {
 pub(super) fn force(
     turn: &mut Turn,
     agent: AgentId,
-    to: Option<Position>,
+    to: Option<BreakerState>,
     by: Untrusted,
 ) -> Result<Receipt, Refusal> {
     let key = turn.state().agent_key(agent).ok_or_else(|| unknown("agent"))?;
     turn.clear_timer(Timer::Breaker(key));
     turn.agent_live(key).trial = None;
     match to {
-        Some(Position::HalfOpen) => return Err(not_now("a breaker is opened or closed by hand")),
+        Some(BreakerState::HalfOpen) => return Err(not_now("a breaker is opened or closed by hand")),
         Some(position) => moved(turn, key, position, None, Some(by)),
-        None => moved(turn, key, Position::Closed, None, None),
+        None => moved(turn, key, BreakerState::Closed, None, None),
     }
     Ok(Receipt::Done)
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::cause::{Cause, ErrorName};
-use super::super::core::{GetWhy, PendingWhat, Timer, Turn};
-use super::super::effect::Order;
-use super::super::fact::What;
-use super::super::id::{AttemptId, AttemptKey};
-use super::super::input::Outcome;
-use super::super::intent::{Receipt, Refusal};
-use super::super::task::CancelMark;
-use super::super::text::Untrusted;
-use super::{not_now, reason, unknown, watch};
+use crate::domain::cause::{Cause, ErrorName};
+use crate::domain::core::{GetReason, PendingWhat, Timer, Turn};
+use crate::domain::decide::not_now;
+use crate::domain::decide::reason;
+use crate::domain::decide::unknown;
+use crate::domain::decide::watch;
+use crate::domain::effect::Order;
+use crate::domain::fact::What;
+use crate::domain::id::{AttemptId, AttemptKey};
+use crate::domain::input::Outcome;
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::task::CancelMark;
+use crate::domain::text::Untrusted;
 
 /// After its yes, an agent has this long to stop talking, and so long between two alarms.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -88,7 +91,7 @@ pub(super) fn answered(turn: &mut Turn, key: AttemptKey, outcome: Outcome) {
         }
         _ => return,
     }
-    watch::read(turn, key, GetWhy::Reconcile);
+    watch::read(turn, key, GetReason::Reconcile);
     turn.set_timer(Timer::Cancel(key), at + Duration::from_secs(1));
 }
 
@@ -107,7 +110,7 @@ pub(super) fn look(turn: &mut Turn, key: AttemptKey) {
     if late && marked == Some(CancelMark::Agreed) {
         mark(turn, key, CancelMark::Unconfirmed, None);
     }
-    watch::read(turn, key, GetWhy::Reconcile);
+    watch::read(turn, key, GetReason::Reconcile);
     let wait = Duration::from_secs(1 << tries.min(6)).min(LONGEST);
     turn.set_timer(Timer::Cancel(key), at + wait);
 }

@@ -3,20 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::agent::Health;
-use super::super::card::{Dialect, Interface};
-use super::super::cause::{Cause, ErrorName, Failure, Sent};
-use super::super::core::{ListWhy, PendingWhat, SendCall, Timer, Turn};
-use super::super::effect::{ListQuery, Order};
-use super::super::fact::{Owner, What};
-use super::super::id::{AgentKey, AttemptId, AttemptKey, CallId, JobId, MessageId};
-use super::super::input::Outcome;
-use super::super::intent::{Receipt, Refusal, Send};
-use super::super::job::{Origin, Phase};
-use super::super::message::{Hints, Json, Message, Part, Role};
-use super::super::task::Via;
-use super::super::text::Untrusted;
-use super::{adopt, breaker, health, not_now, reason, take, unknown, watch};
+use crate::domain::agent::Health;
+use crate::domain::agent::card::{Dialect, Interface};
+use crate::domain::cause::{Cause, ErrorName, Failure, Sent};
+use crate::domain::core::{ListReason, PendingWhat, SendCall, Timer, Turn};
+use crate::domain::decide::adopt;
+use crate::domain::decide::breaker;
+use crate::domain::decide::health;
+use crate::domain::decide::not_now;
+use crate::domain::decide::observe;
+use crate::domain::decide::reason;
+use crate::domain::decide::unknown;
+use crate::domain::decide::watch;
+use crate::domain::effect::{ListQuery, Order};
+use crate::domain::fact::{Owner, What};
+use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId, JobId, MessageId};
+use crate::domain::input::Outcome;
+use crate::domain::intent::{Receipt, Refusal, Send};
+use crate::domain::job::message::{Hints, Json, Message, Part, Role};
+use crate::domain::job::task::Via;
+use crate::domain::job::{Origin, Phase};
+use crate::domain::text::Untrusted;
 
 /// Titles of jobs are cut to this many characters.
 pub(super) const TITLE_CHARS: usize = 80;
@@ -87,7 +94,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     let Some(interface) = turn.state().agent(agent).and_then(|agent| agent.interface.clone()) else { return };
     let Some(message) = message else { return };
     turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Sending, cause: None });
-    let stream = turn.state().agent(agent).is_some_and(super::super::agent::Agent::streams);
+    let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     breaker::begins(turn, agent, key);
     let send = SendCall { attempt: key, message, answer: false, stream, fallback: None };
     order(turn, agent, interface, send);
@@ -150,7 +157,7 @@ pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptK
     let has_call = |key: AttemptKey| {
         calls.values().any(|pending| match &pending.what {
             PendingWhat::Send(send) => send.attempt == key && !send.answer,
-            PendingWhat::List(ListWhy::Lookup(attempt), _) => *attempt == key,
+            PendingWhat::List(ListReason::Lookup(attempt), _) => *attempt == key,
             _ => false,
         })
     };
@@ -169,20 +176,20 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
             for event in events {
-                take::event(turn, key, event, Via::Send);
+                observe::event(turn, key, event, Via::Send);
             }
         }
-        Outcome::Unreadable(why) => take::unreadable(turn, key, why),
+        Outcome::Unreadable(why) => observe::unreadable(turn, key, why),
         Outcome::Task(report, _) => {
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
-            take::report(turn, key, *report, Via::Send, turn.at);
+            observe::report(turn, key, *report, Via::Send, turn.at);
             watch::go_on(turn, key);
         }
         Outcome::Message(message, _) => {
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
-            take::answer(turn, key, *message);
+            observe::answer(turn, key, *message);
         }
         Outcome::Ended(how) => {
             let watch = turn.watch(key);
@@ -193,7 +200,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             if known || send.answer {
                 if send.answer && answer_is_open(turn, key) {
                     // It ended before an event of its own: the task tells whether it arrived.
-                    return watch::read(turn, key, super::super::core::GetWhy::Answer);
+                    return watch::read(turn, key, crate::domain::core::GetReason::Answer);
                 }
                 watch::stream_ended(turn, key, how.err().map(Arc::new));
             } else {
@@ -291,7 +298,7 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
 fn is_refusal(cause: &Cause) -> bool {
     match cause {
         Cause::Rpc(_) | Cause::Login { .. } | Cause::RedirectRefused(_) => true,
-        Cause::Limit(super::super::cause::Limit::Redirects) => true,
+        Cause::Limit(crate::domain::cause::Limit::Redirects) => true,
         // A gateway may answer 500, 502 or 504 for work that goes on behind it.
         Cause::Status { status, .. } => *status < 500 || matches!(status, 501 | 503),
         _ => false,
@@ -318,7 +325,7 @@ fn uncertain(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
 
 fn can_look_up(turn: &mut Turn, agent: AgentKey) -> bool {
     let lists =
-        turn.state().agent(agent).and_then(super::super::agent::Agent::dialect) == Some(Dialect::V1_0);
+        turn.state().agent(agent).and_then(crate::domain::agent::Agent::dialect) == Some(Dialect::V1_0);
     lists && !turn.agent_live(agent).listing.unsupported
 }
 
@@ -334,7 +341,7 @@ pub(super) fn lookup(turn: &mut Turn, key: AttemptKey) {
         return uncertain(turn, key, None);
     }
     let query = ListQuery { context, history: true, ..ListQuery::default() };
-    adopt::order_list(turn, agent, ListWhy::Lookup(key), query);
+    adopt::order_list(turn, agent, ListReason::Lookup(key), query);
 }
 
 /// A lookup has read the last page and found nothing.
@@ -462,7 +469,7 @@ pub(super) fn answer(
         phase: Phase::Sending,
         cause: None,
     });
-    let stream = turn.state().agent(agent).is_some_and(super::super::agent::Agent::streams);
+    let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     if let Some(stream) = turn.watch(key).stream.take() {
         turn.close(stream);
     }
@@ -491,25 +498,25 @@ pub(super) fn doubt_answers(turn: &mut Turn, agent: AgentKey) {
     for key in turn.state().open_attempts(agent) {
         let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
         if answer.is_some_and(|answer| answer.phase == Phase::Sending) {
-            settle_answer(turn, key, Phase::Uncertain, None);
+            finish_answer(turn, key, Phase::Uncertain, None);
         }
     }
 }
 
 fn accepted_answer(turn: &mut Turn, send: &SendCall) {
     if send.answer && answer_is_open(turn, send.attempt) {
-        settle_answer(turn, send.attempt, Phase::Accepted, None);
+        finish_answer(turn, send.attempt, Phase::Accepted, None);
     }
 }
 
 /// Records what became of the answer that is on its way.
-pub(super) fn settle_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, cause: Option<Arc<Cause>>) {
+pub(super) fn finish_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, cause: Option<Arc<Cause>>) {
     let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
     let Some(message) = answer.map(|answer| answer.message.clone()) else { return };
     let said = message.clone();
     turn.attempt_fact(key, |attempt| What::AnswerMoved { attempt, message, phase, cause });
     if phase == Phase::Accepted {
-        take::said(turn, key, said);
+        observe::said(turn, key, said);
     }
 }
 
@@ -520,12 +527,12 @@ fn answer_failed(turn: &mut Turn, send: &SendCall, sent: Sent, cause: Arc<Cause>
         Sent::Maybe => Phase::Uncertain,
     };
     if answer_is_open(turn, send.attempt) {
-        settle_answer(turn, send.attempt, phase, Some(cause));
+        finish_answer(turn, send.attempt, phase, Some(cause));
     }
     let why = if phase == Phase::Uncertain {
-        super::super::core::GetWhy::Answer
+        crate::domain::core::GetReason::Answer
     } else {
-        super::super::core::GetWhy::Reconcile
+        crate::domain::core::GetReason::Reconcile
     };
     watch::read(turn, send.attempt, why);
 }

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::breaker::BreakerRules;
-use super::super::cause::Cause;
-use super::super::problem_rules::ProblemRules;
-use super::super::text::Untrusted;
-use super::super::time::At;
+use crate::domain::agent::breaker::BreakerRules;
+use crate::domain::cause::Cause;
+use crate::domain::problem::thresholds::ProblemThresholds;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// Calls that are looked at.
 const CALLS: usize = 20;
@@ -36,7 +36,7 @@ const SKEWS: usize = 5;
 
 /// What an agent has shown.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Evidence {
+pub(in crate::domain) struct Evidence {
     calls: VecDeque<(At, bool)>,
     /// When, how long, and whether it was slow then: that is never usual.
     quick: VecDeque<(At, Duration, bool)>,
@@ -128,12 +128,12 @@ impl Evidence {
     }
 
     /// How often it came and went lately.
-    pub fn flips(&self, at: At, rules: &ProblemRules) -> u32 {
+    pub fn flips(&self, at: At, rules: &ProblemThresholds) -> u32 {
         number(self.flips.iter().filter(|flip| at.since(**flip) < rules.flap_window).count())
     }
 
     /// How far ahead of ours its clock is, if it is wrong; `already` if that was known.
-    pub fn skew(&self, already: bool, rules: &ProblemRules) -> Option<i64> {
+    pub fn skew(&self, already: bool, rules: &ProblemThresholds) -> Option<i64> {
         let limit = i64::try_from(rules.clock_skew.as_millis()).unwrap_or(i64::MAX);
         let limit = if already { limit / 2 } else { limit };
         let wrong = self.skews.iter().all(|by| by.abs() > limit && by.signum() == self.skews[0].signum());
@@ -143,7 +143,7 @@ impl Evidence {
     }
 
     /// Judges anew, and tells why it is degraded: first what hurts most.
-    pub fn judge(&mut self, at: At, rules: &ProblemRules) -> Option<Arc<Cause>> {
+    pub fn judge(&mut self, at: At, rules: &ProblemThresholds) -> Option<Arc<Cause>> {
         self.judge_tasks(at, rules);
         self.judge_quick(at, rules);
         let failed = self.calls.iter().filter(|(when, ok)| !ok && at.since(*when) < CALLS_COUNT).count();
@@ -152,7 +152,7 @@ impl Evidence {
         self.failing.clone().or(calls).or_else(|| self.slow.clone()).map(Arc::new)
     }
 
-    fn judge_tasks(&mut self, at: At, rules: &ProblemRules) {
+    fn judge_tasks(&mut self, at: At, rules: &ProblemThresholds) {
         self.tasks.retain(|(when, ..)| at.since(*when) < TASKS_COUNT);
         let of = number(self.tasks.len());
         let failed = number(self.tasks.iter().filter(|(_, failed, _)| *failed).count());
@@ -168,7 +168,7 @@ impl Evidence {
     }
 
     /// One skill fails while the others go well; where everything fails, it is the agent.
-    fn judge_skills(&mut self, rules: &ProblemRules, failed: u32) {
+    fn judge_skills(&mut self, rules: &ProblemThresholds, failed: u32) {
         if self.failing.is_some() || (self.failing_skill.is_none() && failed < rules.failed_skill) {
             self.failing_skill = None;
             return;
@@ -196,7 +196,7 @@ impl Evidence {
         self.failing_skill = found.map(|(skill, counts)| (Untrusted::clone(skill), *counts));
     }
 
-    fn judge_quick(&mut self, at: At, rules: &ProblemRules) {
+    fn judge_quick(&mut self, at: At, rules: &ProblemThresholds) {
         let recent = self.quick.iter().rev().take(CALLS).filter(|(when, ..)| at.since(*when) < QUICK);
         let mut recent: Vec<_> = recent.map(|(_, took, _)| *took).collect();
         recent.sort_unstable_by(|a, b| b.cmp(a));
@@ -211,7 +211,7 @@ impl Evidence {
     }
 
     /// So many times the usual of the last hour, or a fixed time while nothing is usual.
-    fn slow_limit(&self, at: At, rules: &ProblemRules) -> Duration {
+    fn slow_limit(&self, at: At, rules: &ProblemThresholds) -> Duration {
         let long_enough = self.quick.front().is_some_and(|(when, ..)| at.since(*when) >= USUAL);
         let usual = self.quick.iter().filter(|(when, _, slow)| !slow && at.since(*when) < HOUR);
         let mut usual: Vec<_> = usual.map(|(_, took, _)| *took).collect();
@@ -236,7 +236,7 @@ mod tests {
         let mut evidence = Evidence::default();
         for (second, task) in (0..).zip(tasks.chars()) {
             evidence.task(at(second), task == 'f', None, None);
-            evidence.judge(at(second), &ProblemRules::default());
+            evidence.judge(at(second), &ProblemThresholds::default());
         }
         match evidence.failing {
             Some(Cause::TasksFailing { failed, of }) => Some((failed, of)),
@@ -265,7 +265,7 @@ mod tests {
         for (second, task) in (0..).zip(tasks.chars()) {
             let skill = Some(task.to_lowercase().to_string().into());
             evidence.task(at(second), task.is_uppercase(), skill, None);
-            evidence.judge(at(second), &ProblemRules::default());
+            evidence.judge(at(second), &ProblemThresholds::default());
         }
         evidence.failing_skill.map(|(skill, (bad, of))| format!("{} {bad}/{of}", skill.line()))
     }
@@ -294,7 +294,7 @@ mod tests {
         let mut evidence = Evidence::default();
         for (second, millis) in calls {
             evidence.quick(at(*second), Duration::from_millis(*millis));
-            evidence.judge(at(*second), &ProblemRules::default());
+            evidence.judge(at(*second), &ProblemThresholds::default());
         }
         evidence.slow.is_some()
     }
@@ -332,7 +332,7 @@ mod tests {
             for by in &seen {
                 evidence.clock(*by);
             }
-            assert_eq!(evidence.skew(already, &ProblemRules::default()), expected, "{seen:?}");
+            assert_eq!(evidence.skew(already, &ProblemThresholds::default()), expected, "{seen:?}");
         }
     }
 }

@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::agent::{AgentSpec, Source, normalise_url};
-use super::super::card::{Card, Dialect, Interface, Offer};
-use super::super::card_change;
-use super::super::core::{Timer, Turn};
-use super::super::fact::{Owner, What};
-use super::super::id::{AgentId, AgentKey};
-use super::super::intent::{Receipt, Refusal};
-use super::super::text::Untrusted;
-use super::{breaker, discovery, health, not_now, unknown};
+use crate::domain::agent::card::{Card, Dialect, Interface, Offer};
+use crate::domain::agent::card_diff;
+use crate::domain::agent::{AgentSpec, Source, normalise_url};
+use crate::domain::core::{Timer, Turn};
+use crate::domain::decide::breaker;
+use crate::domain::decide::health;
+use crate::domain::decide::not_now;
+use crate::domain::decide::sources;
+use crate::domain::decide::unknown;
+use crate::domain::fact::{Owner, What};
+use crate::domain::id::{AgentId, AgentKey};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::text::Untrusted;
 
 /// Names on screens are cut to this many characters.
 const NAME_CHARS: usize = 40;
@@ -23,7 +27,7 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
         let order = u32::try_from(order).unwrap_or(u32::MAX);
         let source = spec.source;
         let key = list(turn, spec, order);
-        discovery::name_by_hand(turn, key, Some(source));
+        sources::set_manual_source(turn, key, Some(source));
         kept.insert(key);
     }
     let gone: Vec<_> = turn
@@ -34,7 +38,7 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
         .map(|(key, _)| key)
         .collect();
     for key in gone {
-        discovery::name_by_hand(turn, key, None);
+        sources::set_manual_source(turn, key, None);
         // Whom a source named before the start is watched before the source tells it again.
         ensure_probed(turn, key);
     }
@@ -77,7 +81,7 @@ pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
                 list(turn, spec, order)
             }
         };
-        discovery::name(turn, key, &Source::CommandLine.as_str().into());
+        sources::name(turn, key, &Source::CommandLine.as_str().into());
         if let Some(agent) = turn.state().agent(key) {
             ids.push(agent.id);
         }
@@ -87,12 +91,11 @@ pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
 }
 
 /// Adds an agent for good: what names it from now on is the operator's own list, which is kept with the fleet.
-pub(super) fn keep(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Receipt, Refusal> {
+pub(super) fn add_agent(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Receipt, Refusal> {
     // What a card names is as hostile as the card: only what may be called at all is taken.
     let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
     let web = url.starts_with("http://") || url.starts_with("https://");
-    if !web || !discovery::is_plain(url) || authority.is_none_or(|host| host.is_empty() || host.contains('@'))
-    {
+    if !web || !sources::is_plain(url) || authority.is_none_or(|host| host.is_empty() || host.contains('@')) {
         return Err(not_now("only an http or https URL without credentials can be added"));
     }
     let list: Arc<str> = Source::Kept.as_str().into();
@@ -115,7 +118,7 @@ pub(super) fn keep(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Receipt,
     let kept = turn.state().agent(key).is_some_and(|agent| agent.sources.contains(&list));
     if !kept {
         turn.agent_fact(key, What::AgentAdded { by });
-        discovery::name(turn, key, &list);
+        sources::name(turn, key, &list);
         rename_all(turn);
     }
     let id = turn.state().agent(key).map(|agent| agent.id);
@@ -123,14 +126,14 @@ pub(super) fn keep(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Receipt,
 }
 
 /// Takes an agent out of the operator's list.
-pub(super) fn drop_kept(turn: &mut Turn, agent: AgentId, by: Untrusted) -> Result<Receipt, Refusal> {
+pub(super) fn remove_agent(turn: &mut Turn, agent: AgentId, by: Untrusted) -> Result<Receipt, Refusal> {
     let key = turn.state().agent_key(agent).ok_or_else(|| unknown("agent"))?;
     let list = Source::Kept.as_str();
     if turn.state().agent(key).is_none_or(|agent| !agent.sources.iter().any(|name| &**name == list)) {
         return Err(not_now("it was not added by an operator: who names it says the agent's page"));
     }
     turn.agent_fact(key, What::AgentRemoved { by });
-    discovery::unname(turn, key, list);
+    sources::remove_source(turn, key, list);
     rename_all(turn);
     Ok(Receipt::Done)
 }
@@ -255,7 +258,7 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
     // An earlier build may have read less of the same card.
     if agent.card.as_ref().is_none_or(|known| *known != card) {
         let disarmed = disarmed_in(&card);
-        let changed = agent.card.as_ref().map(|known| card_change::words(known, &card));
+        let changed = agent.card.as_ref().map(|known| card_diff::words(known, &card));
         turn.agent_fact(key, What::CardSeen { card });
         if let Some(words) = changed.filter(|words| !words.is_empty()) {
             turn.agent_fact(key, What::CardChanged { words: words.into() });
@@ -374,7 +377,7 @@ mod tests {
             version: (!version.is_empty()).then(|| (*version).into()),
             tenant: None,
         });
-        Card { offers: offers.collect(), ..crate::domain::card::Card::empty() }
+        Card { offers: offers.collect(), ..crate::domain::agent::card::Card::empty() }
     }
 
     #[track_caller]

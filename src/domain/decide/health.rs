@@ -3,17 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::agent::Health;
-use super::super::cause::{Cause, ErrorName, Failure};
-use super::super::core::{AgentLive, Pending, PendingWhat, Timer, Turn};
-use super::super::effect::Order;
-use super::super::fact::What;
-use super::super::id::{AgentKey, AttemptKey};
-use super::super::input::Outcome;
-use super::super::task::TaskState;
-use super::super::text::Untrusted;
-use super::super::time::At;
-use super::{adopt, breaker, dispatch, fleet, watch};
+use crate::domain::agent::Health;
+use crate::domain::cause::{Cause, ErrorName, Failure};
+use crate::domain::core::{AgentLive, Pending, PendingWhat, Timer, Turn};
+use crate::domain::decide::adopt;
+use crate::domain::decide::breaker;
+use crate::domain::decide::dispatch;
+use crate::domain::decide::fleet;
+use crate::domain::decide::watch;
+use crate::domain::effect::Order;
+use crate::domain::fact::What;
+use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::input::Outcome;
+use crate::domain::job::task::TaskState;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// Refused or reset probes in a row until an agent is down, and the waits between them.
 const STRIKES: u8 = 3;
@@ -81,7 +85,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
                 live.etag.clone_from(&fetched.etag);
                 fleet::take_card(turn, key, fetched.card, &fetched.url);
             }
-            meet(turn, key);
+            on_first_answer(turn, key);
         }
         Outcome::Failed(Failure { cause: Cause::Status { status: 404, .. }, .. })
             if turn.agent_live(key).told.is_some() =>
@@ -94,7 +98,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             {
                 fleet::take_card(turn, key, card, &url);
             }
-            meet(turn, key);
+            on_first_answer(turn, key);
         }
         Outcome::Failed(Failure { cause, .. }) => probe_failed(turn, key, cause),
         _ => {}
@@ -141,7 +145,7 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
             live.reached = true;
             live.card_fault = Some(cause.clone());
             if had_card {
-                settle(turn, key);
+                on_answering(turn, key);
             } else {
                 change(turn, key, Health::NotSpoken, Some(cause));
                 dispatch::give_up_planned(turn, key);
@@ -250,23 +254,23 @@ fn interface_answered(turn: &mut Turn, key: AgentKey, awaited: bool) {
     live.check_strikes = 0;
     if live.interface_fault.take().is_some() || awaited {
         live.reached = true;
-        settle(turn, key);
+        on_answering(turn, key);
     }
 }
 
 /// Its card has answered. Who was not up before is up only once the interface has answered too.
-fn meet(turn: &mut Turn, key: AgentKey) {
+fn on_first_answer(turn: &mut Turn, key: AgentKey) {
     let known = turn.health(key).takes_work() || turn.health(key) == Health::LoginNeeded;
     let speaks = turn.state().agent(key).is_some_and(|agent| agent.interface.is_some());
     if known || !speaks {
-        return settle(turn, key);
+        return on_answering(turn, key);
     }
     turn.agent_live(key).awaited = true;
     check(turn, key);
 }
 
 /// Judges an agent that answers, and does what waited for it.
-fn settle(turn: &mut Turn, key: AgentKey) {
+fn on_answering(turn: &mut Turn, key: AgentKey) {
     let was = turn.health(key);
     if turn.agent_live(key).interface_fault.is_some() {
         turn.agent_live(key).reached = false;
@@ -490,7 +494,7 @@ pub(super) fn task_ended(
 }
 
 /// What an agent's clock said about something that happened just now.
-pub(super) fn clock_told(turn: &mut Turn, key: AgentKey, told: super::super::time::PeerTime) {
+pub(super) fn clock_told(turn: &mut Turn, key: AgentKey, told: crate::domain::time::PeerTime) {
     let ahead = (told.0 - turn.at.micros()) / 1000;
     turn.agent_live(key).evidence.clock(ahead);
 }

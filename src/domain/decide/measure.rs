@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use super::super::core::{Pending, PendingWhat, Turn};
-use super::super::fact::What;
-use super::super::id::{AgentKey, AttemptKey};
-use super::super::input::Outcome;
-use super::super::job::{Attempt, Phase};
-use super::super::metrics::{Minute, Series, Tally};
-use super::super::task::{TaskState, Verdict, Via};
-use super::super::text::Untrusted;
-use super::super::time::At;
+use crate::domain::core::{Pending, PendingWhat, Turn};
+use crate::domain::fact::What;
+use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::input::Outcome;
+use crate::domain::job::task::{TaskState, Verdict, Via};
+use crate::domain::job::{Attempt, Phase};
+use crate::domain::metrics::{Minute, Series, Tally};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// Names of skills and callers are kept so long.
 const NAME: usize = 64;
 
 /// A fact that is about to be applied.
-pub(in super::super) fn fact(turn: &mut Turn, what: &What) {
+pub(in crate::domain) fn fact(turn: &mut Turn, what: &What) {
     match what {
         What::AttemptMoved { attempt, phase, .. } => {
             if let Some(key) = turn.state().attempt_key(*attempt) {
@@ -52,7 +52,7 @@ pub(in super::super) fn fact(turn: &mut Turn, what: &What) {
         What::StateSeen { attempt, state, peer_time, .. } if state.is_terminal() => {
             let Some(key) = turn.state().attempt_key(*attempt) else { return };
             let Some(known) = turn.state().attempt(key) else { return };
-            if known.task.as_ref().is_none_or(super::super::job::Task::is_over) {
+            if known.task.as_ref().is_none_or(crate::domain::job::Task::is_over) {
                 return;
             }
             let (ours, created, at) = (known.message_id.is_some(), known.created, turn.at);

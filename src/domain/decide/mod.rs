@@ -3,29 +3,29 @@
 mod adopt;
 mod breaker;
 mod cancel;
-mod discovery;
 mod dispatch;
 pub(super) mod evidence;
 mod fleet;
 mod health;
-mod keep;
 mod lint;
+mod retention;
+mod sources;
 pub(super) use lint::groups;
+pub(super) mod baseline;
 pub(super) mod measure;
+mod observe;
 mod problems;
-mod take;
-pub(super) mod usual;
 mod watch;
 
-use super::agent::Health;
-use super::core::{PendingWhat, Timer, Turn};
-use super::fact::{Act, What};
-use super::id::CallId;
-use super::input::{Input, Outcome, Post};
-use super::intent::{Intent, Receipt, Refusal};
-use super::task::Verdict;
-use super::text::Untrusted;
-use super::time::At;
+use crate::domain::agent::Health;
+use crate::domain::core::{PendingWhat, Timer, Turn};
+use crate::domain::fact::{Act, What};
+use crate::domain::id::CallId;
+use crate::domain::input::{Input, Outcome, Post};
+use crate::domain::intent::{Intent, Receipt, Refusal};
+use crate::domain::job::task::Verdict;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// Longer names of people are cut.
 const NAME_CHARS: usize = 64;
@@ -34,8 +34,8 @@ const NAME_CHARS: usize = 64;
 pub(super) fn decide(turn: &mut Turn, input: Input) {
     match input {
         Input::Configured(specs) => fleet::configure(turn, specs),
-        Input::Sources(specs) => discovery::configure(turn, specs),
-        Input::Discovered { source, news } => discovery::told(turn, &source, news),
+        Input::Sources(specs) => sources::configure(turn, specs),
+        Input::Discovered { source, news } => sources::on_report(turn, &source, news),
         Input::Intent { ticket, intent, by } => {
             turn.by = by.and_then(person);
             on_intent(turn, ticket, intent);
@@ -59,7 +59,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::StoreSize(bytes) => {
             turn.core.live.store_bytes = bytes;
-            keep::forget_old(turn);
+            retention::forget_old(turn);
         }
         Input::Deadline => on_deadline(turn),
     }
@@ -135,7 +135,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
             return turn.reply(ticket, Err(Refusal::ReadOnly));
         }
         if let Some(why) = turn.core.live.unsaved.clone() {
-            let cause = super::cause::Cause::Unsaved(why);
+            let cause = crate::domain::cause::Cause::Unsaved(why);
             return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
         }
     }
@@ -161,13 +161,13 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         },
         Intent::CheckTask { attempt } => watch::check(turn, attempt),
         Intent::AddAgents { specs } => Ok(Receipt::Agents(fleet::add(turn, specs))),
-        Intent::Keep { url, by } => {
+        Intent::AddAgent { url, by } => {
             let by = named(turn, by);
-            fleet::keep(turn, &url, by)
+            fleet::add_agent(turn, &url, by)
         }
-        Intent::Drop { agent, by } => {
+        Intent::RemoveAgent { agent, by } => {
             let by = named(turn, by);
-            fleet::drop_kept(turn, agent, by)
+            fleet::remove_agent(turn, agent, by)
         }
         Intent::Breaker { agent, to, by } => {
             let by = named(turn, by);
@@ -192,7 +192,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
 }
 
 /// Keeps why an operator acts, before what comes of it.
-fn reason(turn: &mut Turn, key: super::id::AttemptKey, why: Option<Untrusted>) {
+fn reason(turn: &mut Turn, key: crate::domain::id::AttemptKey, why: Option<Untrusted>) {
     let Some(why) = why.filter(|why| !why.is_empty()) else { return };
     let by = turn.operator();
     turn.attempt_fact(key, |attempt| What::ReasonGiven { attempt, by, why });
@@ -246,15 +246,15 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Lint(agent) => turn.touched.agents.push(agent),
             Timer::Objectives => lint::objectives::look(turn),
             Timer::Retention => {
-                keep::forget_old(turn);
-                turn.set_timer(Timer::Retention, turn.at + keep::EVERY);
+                retention::forget_old(turn);
+                turn.set_timer(Timer::Retention, turn.at + retention::EVERY);
             }
         }
     }
 }
 
 /// Sets what we doubt about a task. A conflict and a loss are never taken back by a lesser doubt.
-fn doubt(turn: &mut Turn, key: super::id::AttemptKey, verdict: Option<Verdict>) {
+fn doubt(turn: &mut Turn, key: crate::domain::id::AttemptKey, verdict: Option<Verdict>) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let now = task.verdict;
     let lasting = matches!(now, Some(Verdict::Lost | Verdict::Conflict));

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use super::super::core::{Timer, Turn};
-use super::super::fact::{Act, What};
-use super::super::id::{AgentId, AttemptId, AttemptKey};
-use super::super::intent::{Receipt, Refusal};
-use super::super::problem::ProblemAct;
-use super::super::text::Untrusted;
-use super::{not_now, unknown};
+use crate::domain::core::{Timer, Turn};
+use crate::domain::decide::not_now;
+use crate::domain::decide::unknown;
+use crate::domain::fact::{Act, What};
+use crate::domain::id::{AgentId, AttemptId, AttemptKey};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::problem::ProblemAct;
+use crate::domain::text::Untrusted;
 
 /// Nobody mutes a problem for longer: whoever comes after would never hear of it.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -6,18 +6,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::card::Dialect;
-use super::super::cause::{Cause, ErrorName};
-use super::super::core::{GetWhy, ListWhy, PendingWhat, Timer, Turn};
-use super::super::effect::{ListQuery, Order};
-use super::super::fact::What;
-use super::super::id::{AgentKey, AttemptId, AttemptKey, CallId};
-use super::super::input::Outcome;
-use super::super::intent::{Receipt, Refusal};
-use super::super::job::{Origin, Phase, Task};
-use super::super::task::{CancelMark, StreamEvent, TaskReport, TaskState, Verdict, Via};
-use super::super::time::At;
-use super::{adopt, cancel, dispatch, doubt, measure, not_now, take, unknown, usual};
+use crate::domain::agent::card::Dialect;
+use crate::domain::cause::{Cause, ErrorName};
+use crate::domain::core::{GetReason, ListReason, PendingWhat, Timer, Turn};
+use crate::domain::decide::adopt;
+use crate::domain::decide::baseline;
+use crate::domain::decide::cancel;
+use crate::domain::decide::dispatch;
+use crate::domain::decide::doubt;
+use crate::domain::decide::measure;
+use crate::domain::decide::not_now;
+use crate::domain::decide::observe;
+use crate::domain::decide::unknown;
+use crate::domain::effect::{ListQuery, Order};
+use crate::domain::fact::What;
+use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId};
+use crate::domain::input::Outcome;
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::task::{CancelMark, StreamEvent, TaskReport, TaskState, Verdict, Via};
+use crate::domain::job::{Origin, Phase, Task};
+use crate::domain::time::At;
 
 /// Polls begin at two seconds and slow down to thirty.
 const POLL_FIRST: Duration = Duration::from_secs(2);
@@ -41,7 +49,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     let Some(now) = task(turn, key) else { return };
     let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since.is_some());
     let agreed = now.cancel.is_some_and(|mark| matches!(mark, CancelMark::Agreed | CancelMark::Unconfirmed));
-    usual::heard(turn, key);
+    baseline::heard(turn, key);
     let watch = turn.watch(key);
     let before = std::mem::replace(&mut watch.sign, at);
     let streams = watch.stream.is_some();
@@ -88,7 +96,7 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
                 subscribed(turn, key, event);
             }
         }
-        Outcome::Unreadable(why) => take::unreadable(turn, key, why),
+        Outcome::Unreadable(why) => observe::unreadable(turn, key, why),
         Outcome::Ended(how) => {
             release(turn, key, call);
             stream_ended(turn, key, how.err().map(Arc::new));
@@ -113,7 +121,7 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
                     later(turn, key);
                 }
             } else {
-                read(turn, key, GetWhy::Reconcile);
+                read(turn, key, GetReason::Reconcile);
             }
         }
         _ => {}
@@ -126,12 +134,12 @@ fn subscribed(turn: &mut Turn, key: AttemptKey, event: StreamEvent) {
         // The first event of a subscription is the whole task: it tells what was missed.
         StreamEvent::Task(report) if gap => {
             let facts = turn.out.facts.len();
-            take::report(turn, key, *report, Via::Subscribe, turn.at);
+            observe::report(turn, key, *report, Via::Subscribe, turn.at);
             let changed = turn.out.facts.len() > facts;
             close_gap(turn, key, Via::Subscribe, changed);
             heard(turn, key, true);
         }
-        event => take::event(turn, key, event, Via::Subscribe),
+        event => observe::event(turn, key, event, Via::Subscribe),
     }
 }
 
@@ -172,11 +180,11 @@ pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<C
         let due = at + turn.core.rules.stalled_after;
         turn.set_timer(Timer::Quiet(key), due);
     }
-    read(turn, key, GetWhy::Reconcile);
+    read(turn, key, GetReason::Reconcile);
 }
 
 /// Reads a task with `GetTask`, unless a read is under way; then once more after it.
-pub(super) fn read(turn: &mut Turn, key: AttemptKey, why: GetWhy) {
+pub(super) fn read(turn: &mut Turn, key: AttemptKey, why: GetReason) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let agent = attempt.agent;
     let Some(task) = attempt.task.as_ref().map(|task| task.id.clone()) else { return };
@@ -192,7 +200,7 @@ pub(super) fn read(turn: &mut Turn, key: AttemptKey, why: GetWhy) {
 }
 
 /// What a read told.
-pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetWhy, issued: At, outcome: Outcome) {
+pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetReason, issued: At, outcome: Outcome) {
     let watch = turn.watch(key);
     watch.get = None;
     let again = std::mem::take(&mut watch.get_again);
@@ -203,19 +211,19 @@ pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetWhy, issued: At, out
             // No call tells about an answer that an earlier process sent.
             let untold = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
             // Another read follows one that may have been asked for before the answer left.
-            if why == GetWhy::Answer || (untold && !again) {
+            if why == GetReason::Answer || (untold && !again) {
                 answer_seen(turn, key);
             }
         }
         Outcome::Failed(failure) => match &failure.cause {
             Cause::Rpc(error) if error.name == ErrorName::TaskNotFound => missing(turn, key),
-            _ if why == GetWhy::Confirm => settle(turn, key),
+            _ if why == GetReason::Confirm => settle(turn, key),
             _ => later(turn, key),
         },
         _ => {}
     }
     if again {
-        read(turn, key, GetWhy::Reconcile);
+        read(turn, key, GetReason::Reconcile);
     }
 }
 
@@ -224,10 +232,10 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     let Some(before) = task(turn, key) else { return };
     let (ended, gap) = (before.state.is_terminal(), before.gap_since.is_some());
     let says = report.status.state.clone();
-    let changed = take::report(turn, key, report, via, issued);
+    let changed = observe::report(turn, key, report, via, issued);
     let at = turn.at;
     if changed {
-        usual::heard(turn, key);
+        baseline::heard(turn, key);
         let watch = turn.watch(key);
         watch.sign = at;
         watch.tries = 0;
@@ -252,7 +260,7 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
         if has_content {
             settle(turn, key);
         } else {
-            read(turn, key, GetWhy::Confirm);
+            read(turn, key, GetReason::Confirm);
         }
         return;
     }
@@ -276,16 +284,16 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
         turn.watch(key).get_again = true;
         return;
     }
-    let lists = turn.state().agent(agent).and_then(super::super::agent::Agent::dialect)
+    let lists = turn.state().agent(agent).and_then(crate::domain::agent::Agent::dialect)
         == Some(Dialect::V1_0)
         && !turn.agent_live(agent).listing.unsupported;
     if large && lists && context.is_some() {
         let query = ListQuery { context, ..ListQuery::default() };
-        adopt::order_list(turn, agent, ListWhy::Confirm(key), query);
+        adopt::order_list(turn, agent, ListReason::Confirm(key), query);
     } else if large {
         settle(turn, key);
     } else {
-        read(turn, key, GetWhy::Confirm);
+        read(turn, key, GetReason::Confirm);
     }
 }
 
@@ -298,7 +306,7 @@ pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Vi
     if issued < now.state_since {
         // It was asked before the end; ask again.
         if !now.settled {
-            read(turn, key, GetWhy::Confirm);
+            read(turn, key, GetReason::Confirm);
         }
         return;
     }
@@ -375,7 +383,7 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
         return;
     }
     if watch.missing > 0 {
-        return read(turn, key, GetWhy::Reconcile);
+        return read(turn, key, GetReason::Reconcile);
     }
     let poll_only = watch.poll_only || interrupted;
     let Some(row) = turn.state().agent(agent) else { return };
@@ -422,8 +430,8 @@ fn subscribe(
     turn: &mut Turn,
     key: AttemptKey,
     agent: AgentKey,
-    interface: Arc<super::super::card::Interface>,
-    task: super::super::id::TaskId,
+    interface: Arc<crate::domain::agent::card::Interface>,
+    task: crate::domain::id::TaskId,
     ours: bool,
 ) {
     turn.clear_timer(Timer::Watch(key));
@@ -464,7 +472,7 @@ pub(super) fn due(turn: &mut Turn, key: AttemptKey) {
         return;
     }
     if now.state.is_terminal() {
-        return read(turn, key, GetWhy::Confirm);
+        return read(turn, key, GetReason::Confirm);
     }
     let agent = turn.state().attempt(key).map(|attempt| attempt.agent);
     if !agent.is_some_and(|agent| turn.agent_live(agent).reached) {
@@ -472,7 +480,7 @@ pub(super) fn due(turn: &mut Turn, key: AttemptKey) {
     }
     // A read first: it tells what was missed, and whether there is still something to watch.
     turn.watch(key).ready = true;
-    read(turn, key, GetWhy::Reconcile);
+    read(turn, key, GetReason::Reconcile);
 }
 
 /// Looks whether a task that should be talking has become silent or stalled.
@@ -489,7 +497,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
         return;
     }
     // Where something is usual, that is the measure: who thinks for minutes is not silent after half of one.
-    let usual = usual::limit(turn, key);
+    let usual = baseline::limit(turn, key);
     let watch = turn.watch(key);
     let (quiet, limit, verdict) = match (watch.stream, watch.cut, usual) {
         (None, Some(cut), _) => (at.since(watch.sign.max(cut)), stalled_after, Verdict::Stalled),
@@ -505,7 +513,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     doubt(turn, key, Some(verdict));
     turn.set_timer(Timer::Quiet(key), at + silent_after);
     // What the agent says meanwhile may differ from what its stream does not say.
-    read(turn, key, GetWhy::Reconcile);
+    read(turn, key, GetReason::Reconcile);
 }
 
 /// The agent is gone, or nobody watched: what we know of its tasks is old.
@@ -550,7 +558,7 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
                 live.foreign_streams = live.foreign_streams.saturating_sub(1);
             }
         }
-        read(turn, key, GetWhy::Reconcile);
+        read(turn, key, GetReason::Reconcile);
         cancel::again(turn, key);
     }
 }
@@ -559,12 +567,12 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
 fn answer_seen(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(answer) = &attempt.answer else { return };
-    let hash = super::super::message::text_hash(&answer.message.id.raw());
+    let hash = crate::domain::job::message::text_hash(&answer.message.id.raw());
     let in_history = attempt.progress.as_ref().is_some_and(|progress| progress.messages.contains(&hash));
     if in_history {
-        dispatch::settle_answer(turn, key, Phase::Accepted, None);
+        dispatch::finish_answer(turn, key, Phase::Accepted, None);
     } else if answer.phase == Phase::Sending {
-        dispatch::settle_answer(turn, key, Phase::Uncertain, None);
+        dispatch::finish_answer(turn, key, Phase::Uncertain, None);
     }
 }
 
@@ -582,7 +590,7 @@ pub(super) fn check(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refu
             phase => Err(not_now(format!("the attempt is {}: there is no task to read", phase.as_str()))),
         };
     }
-    read(turn, key, GetWhy::Reconcile);
+    read(turn, key, GetReason::Reconcile);
     Ok(Receipt::Done)
 }
 

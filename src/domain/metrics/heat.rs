@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Tally;
+use crate::domain::metrics::Tally;
 
 /// What one cell of a heat map shows.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

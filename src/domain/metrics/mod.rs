@@ -2,25 +2,27 @@
 //!
 //! The minutes of the last hour are here; a store keeps all of them for thirty days.
 
-mod by;
+pub mod objective;
+
+mod dimension;
 mod heat;
 mod histogram;
-mod stretch;
+mod range;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use by::{By, Who};
+pub use dimension::{Dimension, DimensionValue};
 pub use heat::Heat;
 pub use histogram::Histogram;
-pub use stretch::Stretch;
+pub use range::MinuteRange;
 pub use tally::Tally;
 
-use super::id::AgentId;
-use super::text::Untrusted;
-use super::time::At;
+use crate::domain::id::AgentId;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// Minutes since the Unix epoch, on the engine's clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -191,11 +193,11 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::Seed;
+    use crate::domain::id::Rng;
 
     #[test]
     fn an_agent_cannot_make_more_series_than_are_kept() {
-        let mut seed = Seed::new(1);
+        let mut seed = Rng::new(1);
         let agent = AgentId(seed.uuid(At::ZERO));
         let other = AgentId(seed.uuid(At::ZERO));
         let mut block = Block::default();
@@ -212,7 +214,7 @@ mod tests {
     #[test]
     fn an_hour_is_kept() {
         let mut metrics = Metrics::default();
-        let agent = AgentId(Seed::new(1).uuid(At::ZERO));
+        let agent = AgentId(Rng::new(1).uuid(At::ZERO));
         for minute in 1000..2000 {
             metrics.tally(Minute(minute).begins(), Series::of_agent(agent)).ok += 1;
         }

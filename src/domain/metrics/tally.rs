@@ -1,6 +1,6 @@
 //! The counts and durations of one stretch of time.
 
-use super::Histogram;
+use crate::domain::metrics::Histogram;
 
 /// What happened in one stretch of time. Two can be added up.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use url::Url;
 
-use super::poll::{Read, Reading, Way, poll};
-use super::{Discover, Report, Running, registry};
+use super::poll::{Fetcher, Read, ReadResult, poll};
+use super::{Discover, Running, SourceSender, registry};
 use crate::config::AgentSource;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::SourceSpec;
+use crate::domain::fleet::source::SourceSpec;
 use crate::domain::text::Untrusted;
-use crate::net::login::parse_url;
+use crate::net::credentials::parse_url;
 use crate::net::{BODY, Document, Net};
 use crate::protocol::catalog::{self, Broken, Catalog, DEPTH, Link, MOST};
 
@@ -37,7 +37,7 @@ impl Discover for Manifest {
         self.config.spec()
     }
 
-    fn run(self: Box<Self>, report: Report, net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
         Box::pin(async move {
             let reader = Reader { at: self.config.at.clone(), known: Known::new() };
             poll(reader, &self.config, report, net).await;
@@ -54,12 +54,12 @@ struct Reader {
 }
 
 impl Read for Reader {
-    async fn read(&mut self, way: &Way) -> Result<Option<Reading>, Cause> {
+    async fn read(&mut self, way: &Fetcher) -> Result<Option<ReadResult>, Cause> {
         let mut walk = Walk {
             bytes: 0,
             documents: 0,
             seen: BTreeSet::new(),
-            reading: Reading::default(),
+            reading: ReadResult::default(),
             known: &self.known,
             told: Known::new(),
         };
@@ -76,7 +76,7 @@ struct Walk<'k> {
     bytes: usize,
     documents: usize,
     seen: BTreeSet<String>,
-    reading: Reading,
+    reading: ReadResult,
     /// What was told by the last reading, and by this one.
     known: &'k Known,
     told: Known,
@@ -84,7 +84,7 @@ struct Walk<'k> {
 
 impl Walk<'_> {
     /// The manifests of a domain: the first place that has one, as the specification orders them.
-    async fn begin(&mut self, way: &Way, at: &str) -> Result<Vec<(Url, Catalog)>, Cause> {
+    async fn begin(&mut self, way: &Fetcher, at: &str) -> Result<Vec<(Url, Catalog)>, Cause> {
         let given = parse_url(at).ok_or_else(|| Cause::Source(format!("{at:?} is no URL").into()))?;
         let names_a_document = std::path::Path::new(given.path())
             .extension()
@@ -135,7 +135,7 @@ impl Walk<'_> {
     }
 
     /// Reads what manifests lead to, nearest first. What cannot be read is named.
-    async fn follow(&mut self, way: &Way, firsts: Vec<(Url, Catalog)>) {
+    async fn follow(&mut self, way: &Fetcher, firsts: Vec<(Url, Catalog)>) {
         let mut open: VecDeque<(usize, Link)> = VecDeque::new();
         for (url, catalog) in firsts {
             self.seen.insert(url.into());
@@ -167,14 +167,14 @@ impl Walk<'_> {
 
     /// A document that something led to. One that cannot be read says what it said before: who is named by it
     /// must not leave because of that.
-    async fn linked(&mut self, way: &Way, url: &str) -> Option<Catalog> {
+    async fn linked(&mut self, way: &Fetcher, url: &str) -> Option<Catalog> {
         let told = self.manifest(way, url).await.map(|(_, catalog)| catalog);
         self.remembered(url, told)
     }
 
-    async fn registry(&mut self, way: &Way, at: &str) -> Option<Catalog> {
+    async fn registry(&mut self, way: &Fetcher, at: &str) -> Option<Catalog> {
         self.documents += 1;
-        let mut reading = Reading::default();
+        let mut reading = ReadResult::default();
         let told = registry::search(way, at, &mut reading).await;
         let told =
             told.map(|()| Catalog { agents: reading.agents, broken: reading.broken, ..Catalog::default() });
@@ -207,13 +207,13 @@ impl Walk<'_> {
         }
     }
 
-    async fn manifest(&mut self, way: &Way, url: &str) -> Result<(Url, Catalog), Cause> {
+    async fn manifest(&mut self, way: &Fetcher, url: &str) -> Result<(Url, Catalog), Cause> {
         let document = self.get(way, url).await?;
         let catalog = catalog::read(&document.text.unwrap_or_default(), Some(&document.url))?;
         Ok((document.url, catalog))
     }
 
-    async fn get(&mut self, way: &Way, url: &str) -> Result<Document, Cause> {
+    async fn get(&mut self, way: &Fetcher, url: &str) -> Result<Document, Cause> {
         self.documents += 1;
         let document = way.get(url, None).await?;
         self.bytes += document.text.as_ref().map_or(0, String::len);

@@ -7,11 +7,11 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{RData, RecordType};
 use hickory_resolver::{Resolver, TokioResolver};
 
-use super::poll::{Reading, Teller};
-use super::{Discover, Report, Running, url_of};
+use super::poll::{ChangeReporter, ReadResult};
+use super::{Discover, Running, SourceSender, url_of};
 use crate::config::AgentSource;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::{Found, SourceSpec};
+use crate::domain::fleet::source::{DiscoveredAgent, SourceSpec};
 use crate::domain::text::Untrusted;
 use crate::net::Net;
 
@@ -38,9 +38,9 @@ impl Discover for Records {
         self.config.spec()
     }
 
-    fn run(self: Box<Self>, report: Report, _net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, _net: Net) -> Running {
         Box::pin(async move {
-            let mut teller = Teller::new(report, &self.config);
+            let mut teller = ChangeReporter::new(report, &self.config);
             loop {
                 let asked = tokio::time::timeout(ANSWER, ask(&self.config)).await;
                 let (goes_on, lives) = match asked {
@@ -59,7 +59,7 @@ impl Discover for Records {
 
 /// The agents that records name now, and how long that holds. The system's settings are read each time: they
 /// change when a laptop moves.
-async fn ask(config: &AgentSource) -> Result<(Reading, Duration), Cause> {
+async fn ask(config: &AgentSource) -> Result<(ReadResult, Duration), Cause> {
     let fault =
         |error: &dyn std::fmt::Display| Cause::Source(Untrusted::from(format!("{}: {error}", config.at)));
     let resolver = resolver(config).map_err(|error| fault(&error))?;
@@ -67,10 +67,10 @@ async fn ask(config: &AgentSource) -> Result<(Reading, Duration), Cause> {
         Ok(answer) => answer,
         Err(error) if error.is_nx_domain() => return Err(fault(&"there is no such name")),
         // The name is there and has no such record: it names nobody.
-        Err(error) if error.is_no_records_found() => return Ok((Reading::default(), Duration::ZERO)),
+        Err(error) if error.is_no_records_found() => return Ok((ReadResult::default(), Duration::ZERO)),
         Err(error) => return Err(fault(&error)),
     };
-    let mut reading = Reading::default();
+    let mut reading = ReadResult::default();
     let mut lives = LONGEST;
     for record in answer.answers() {
         let RData::SRV(srv) = &record.data else { continue };
@@ -87,7 +87,7 @@ async fn ask(config: &AgentSource) -> Result<(Reading, Duration), Cause> {
             reading.broken.add(&config.at, format!("{shown:?} port {} is no place of an agent", srv.port));
             continue;
         }
-        reading.agents.push(Found::at(url_of(host, srv.port, None, config.scheme)));
+        reading.agents.push(DiscoveredAgent::at(url_of(host, srv.port, None, config.scheme)));
     }
     reading.agents.sort_by(|a, b| a.url.cmp(&b.url));
     Ok((reading, lives))

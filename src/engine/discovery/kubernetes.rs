@@ -23,11 +23,11 @@ use tokio::time::Instant;
 use tower::limit::RateLimitLayer;
 use tower::util::MapResponseLayer;
 
-use super::poll::{Reading, Teller};
-use super::{Discover, Report, Running, url_of};
+use super::poll::{ChangeReporter, ReadResult};
+use super::{Discover, Running, SourceSender, url_of};
 use crate::config::AgentSource;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::{Found, SourceSpec};
+use crate::domain::fleet::source::{DiscoveredAgent, SourceSpec};
 use crate::domain::text::Untrusted;
 use crate::net::{BODY, Net};
 use crate::protocol::catalog::{Broken, MOST, label};
@@ -66,9 +66,9 @@ impl Discover for Cluster {
         self.config.spec()
     }
 
-    fn run(self: Box<Self>, report: Report, net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
         Box::pin(async move {
-            let mut teller = Teller::new(report, &self.config);
+            let mut teller = ChangeReporter::new(report, &self.config);
             let mut pause = Duration::from_secs(1);
             loop {
                 let connected = tokio::time::timeout(FIRST, connect(self.config.clone())).await;
@@ -123,11 +123,11 @@ async fn connect(config: AgentSource) -> Result<Client, String> {
 }
 
 /// What one of the two watches told.
-enum Told {
+enum WatchUpdate {
     /// It lists again.
     Init,
     /// An object, with the agent that it is; none if it is none now.
-    Has(String, Box<Option<Found>>),
+    Has(String, Box<Option<DiscoveredAgent>>),
     /// All has been listed.
     Done,
     /// An object is gone.
@@ -139,8 +139,8 @@ enum Told {
 /// Objects of one kind.
 #[derive(Default)]
 struct Kind {
-    agents: BTreeMap<String, Option<Found>>,
-    listing: Option<BTreeMap<String, Option<Found>>>,
+    agents: BTreeMap<String, Option<DiscoveredAgent>>,
+    listing: Option<BTreeMap<String, Option<DiscoveredAgent>>>,
     ready: bool,
     fault: Option<String>,
     /// We may not see these: who is known by the other kind is told without them.
@@ -150,10 +150,10 @@ struct Kind {
 
 impl Kind {
     /// Takes what was told; true if that is for others to know.
-    fn take(&mut self, told: Told) -> bool {
+    fn take(&mut self, told: WatchUpdate) -> bool {
         match told {
-            Told::Init => self.listing = Some(BTreeMap::new()),
-            Told::Has(key, found) => {
+            WatchUpdate::Init => self.listing = Some(BTreeMap::new()),
+            WatchUpdate::Has(key, found) => {
                 let objects = self.listing.as_mut().unwrap_or(&mut self.agents);
                 if objects.len() < MOST || objects.contains_key(&key) {
                     objects.insert(key, *found);
@@ -162,21 +162,21 @@ impl Kind {
                 }
                 return self.listing.is_none();
             }
-            Told::Done => {
+            WatchUpdate::Done => {
                 self.agents = self.listing.take().unwrap_or_default();
                 self.full &= self.agents.len() >= MOST;
                 self.ready = true;
                 (self.fault, self.denied) = (None, false);
                 return true;
             }
-            Told::Gone(key) => {
+            WatchUpdate::Gone(key) => {
                 if let Some(listing) = &mut self.listing {
                     listing.remove(&key);
                 }
                 self.agents.remove(&key);
                 return true;
             }
-            Told::Fault(why, denied) => {
+            WatchUpdate::Fault(why, denied) => {
                 self.listing = None;
                 (self.fault, self.denied) = (Some(why), denied);
                 return true;
@@ -191,7 +191,7 @@ const PODS: usize = 1;
 const NAMES: [&str; 2] = ["services", "pods"];
 
 /// Watches until the engine has ended.
-async fn follow(config: &AgentSource, client: &Client, net: &Net, mut teller: Teller) {
+async fn follow(config: &AgentSource, client: &Client, net: &Net, mut teller: ChangeReporter) {
     let (tells, mut told) = mpsc::channel(QUEUE);
     let mut watches = JoinSet::new();
     let services: Api<Service> = api(client, config);
@@ -229,7 +229,7 @@ async fn follow(config: &AgentSource, client: &Client, net: &Net, mut teller: Te
 }
 
 /// What both watches say together; none while one of them has said nothing.
-fn summary(net: &Net, kinds: &[Kind; 2]) -> Option<Result<Reading, Cause>> {
+fn summary(net: &Net, kinds: &[Kind; 2]) -> Option<Result<ReadResult, Cause>> {
     if kinds.iter().any(|kind| !kind.ready && kind.fault.is_none()) {
         return None;
     }
@@ -249,7 +249,7 @@ fn summary(net: &Net, kinds: &[Kind; 2]) -> Option<Result<Reading, Cause>> {
         return broken.cause().map(Err);
     }
     let agents = kinds.iter().flat_map(|kind| kind.agents.values().flatten().cloned()).collect();
-    Some(Ok(Reading { agents, broken, single: 0 }))
+    Some(Ok(ReadResult { agents, broken, single: 0 }))
 }
 
 fn api<K>(client: &Client, config: &AgentSource) -> Api<K>
@@ -268,8 +268,8 @@ async fn watch<K>(
     kind: usize,
     api: Api<K>,
     config: AgentSource,
-    agent: fn(&K, &AgentSource) -> Option<Found>,
-    to: mpsc::Sender<(usize, Told)>,
+    agent: fn(&K, &AgentSource) -> Option<DiscoveredAgent>,
+    to: mpsc::Sender<(usize, WatchUpdate)>,
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -284,12 +284,12 @@ async fn watch<K>(
                     cuts = 0;
                     pause = Duration::from_secs(1);
                     match event {
-                        Event::Init => Told::Init,
-                        Event::InitDone => Told::Done,
+                        Event::Init => WatchUpdate::Init,
+                        Event::InitDone => WatchUpdate::Done,
                         Event::InitApply(object) | Event::Apply(object) => {
-                            Told::Has(key(&object), Box::new(agent(&object, &config)))
+                            WatchUpdate::Has(key(&object), Box::new(agent(&object, &config)))
                         }
-                        Event::Delete(object) => Told::Gone(key(&object)),
+                        Event::Delete(object) => WatchUpdate::Gone(key(&object)),
                     }
                 }
                 // It lists again by itself.
@@ -300,7 +300,7 @@ async fn watch<K>(
                     continue;
                 }
                 Err(error) => {
-                    let fault = Told::Fault(words(&error), is_denied(&error));
+                    let fault = WatchUpdate::Fault(words(&error), is_denied(&error));
                     if to.send((kind, fault)).await.is_err() {
                         return;
                     }
@@ -371,7 +371,7 @@ fn chosen<'p>(ports: &'p [Port<'p>], wanted: Option<&str>) -> Option<(u16, Optio
     Some((u16::try_from(port.number).ok()?, says))
 }
 
-fn service(service: &Service, config: &AgentSource) -> Option<Found> {
+fn service(service: &Service, config: &AgentSource) -> Option<DiscoveredAgent> {
     let spec = service.spec.as_ref()?;
     let ports: Vec<Port<'_>> = spec
         .ports
@@ -396,7 +396,7 @@ fn service(service: &Service, config: &AgentSource) -> Option<Found> {
     Some(found(service, url_of(&host, port, called, config.scheme)))
 }
 
-fn pod(pod: &Pod, config: &AgentSource) -> Option<Found> {
+fn pod(pod: &Pod, config: &AgentSource) -> Option<DiscoveredAgent> {
     let status = pod.status.as_ref()?;
     if pod.metadata.deletion_timestamp.is_some() || status.phase.as_deref() != Some("Running") {
         return None;
@@ -412,10 +412,10 @@ fn pod(pod: &Pod, config: &AgentSource) -> Option<Found> {
     Some(found(pod, url_of(host, port, called, config.scheme)))
 }
 
-fn found(object: &impl ResourceExt, url: String) -> Found {
+fn found(object: &impl ResourceExt, url: String) -> DiscoveredAgent {
     let namespace = label("namespace", &object.namespace().unwrap_or_default());
     let own = object.labels().iter().take(LABELS).filter_map(|(name, value)| label(name, value));
-    Found { labels: namespace.into_iter().chain(own).collect(), ..Found::at(url) }
+    DiscoveredAgent { labels: namespace.into_iter().chain(own).collect(), ..DiscoveredAgent::at(url) }
 }
 
 #[cfg(test)]

@@ -24,43 +24,43 @@ use tokio::sync::mpsc;
 use crate::config::Scheme;
 use crate::config::{self, AgentSource};
 use crate::domain::cause::Cause;
-use crate::domain::discovery::{Found, News, SourceKind, SourceSpec};
+use crate::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceReport, SourceSpec};
 use crate::net::Net;
-use crate::net::tap::Line;
+use crate::net::tap::TapHandle;
 
 /// What a source told, on its way to the loop.
-pub(super) type Told = (Arc<str>, News);
+pub(super) type SourceUpdate = (Arc<str>, SourceReport);
 
 /// Where a source tells what it found.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct SourceSender {
     source: Arc<str>,
-    to: mpsc::Sender<Told>,
-    line: Line,
+    to: mpsc::Sender<SourceUpdate>,
+    line: TapHandle,
 }
 
-impl Report {
+impl SourceSender {
     /// All agents that the source names now; who is missing has left it. False if the engine has ended.
-    pub async fn found(&self, agents: Vec<Found>) -> bool {
-        self.tell(News::Agents(agents)).await
+    pub async fn found(&self, agents: Vec<DiscoveredAgent>) -> bool {
+        self.tell(SourceReport::Agents(agents)).await
     }
 
     /// The same, but a part of it cannot be used. False if the engine has ended.
-    pub async fn found_partly(&self, agents: Vec<Found>, cause: Cause) -> bool {
-        self.tell(News::Partly(agents, Arc::new(cause))).await
+    pub async fn found_partly(&self, agents: Vec<DiscoveredAgent>, cause: Cause) -> bool {
+        self.tell(SourceReport::Partly(agents, Arc::new(cause))).await
     }
 
     /// The source cannot be read; what it named before stays. False if the engine has ended.
     pub async fn failed(&self, cause: Cause) -> bool {
-        self.tell(News::Failed(Arc::new(cause))).await
+        self.tell(SourceReport::Failed(Arc::new(cause))).await
     }
 
     /// Where what the source asks and is answered is kept for the wire view.
-    pub fn line(&self) -> &Line {
+    pub fn line(&self) -> &TapHandle {
         &self.line
     }
 
-    async fn tell(&self, news: News) -> bool {
+    async fn tell(&self, news: SourceReport) -> bool {
         self.to.send((self.source.clone(), news)).await.is_ok()
     }
 }
@@ -74,7 +74,7 @@ pub trait Discover: Send + Sync + std::fmt::Debug {
     fn spec(&self) -> SourceSpec;
 
     /// Reads it again and again, and tells what it names. It ends when the engine has, or is dropped then.
-    fn run(self: Box<Self>, report: Report, net: Net) -> Running;
+    fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running;
 }
 
 /// The sources of a fleet as it is configured.
@@ -97,7 +97,7 @@ fn of_config(source: AgentSource) -> Box<dyn Discover> {
         #[cfg(feature = "dns")]
         SourceKind::Dns => Box::new(dns::Records::new(source)),
         // Built without it, or not to be configured.
-        _ => Box::new(Absent(source)),
+        _ => Box::new(UnsupportedSource(source)),
     }
 }
 
@@ -115,14 +115,14 @@ fn url_of(host: &str, port: u16, called: Option<&str>, scheme: Scheme) -> String
 
 /// A source of a kind that this binary was built without.
 #[derive(Debug)]
-struct Absent(AgentSource);
+struct UnsupportedSource(AgentSource);
 
-impl Discover for Absent {
+impl Discover for UnsupportedSource {
     fn spec(&self) -> SourceSpec {
         self.0.spec()
     }
 
-    fn run(self: Box<Self>, report: Report, _net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, _net: Net) -> Running {
         Box::pin(async move {
             let kind = self.0.kind.as_str();
             let words = format!("this quarterdeck was built without {kind}; build it with --features {kind}");
@@ -134,13 +134,13 @@ impl Discover for Absent {
 /// Runs sources until they are dropped.
 pub(super) fn start(
     sources: Vec<Box<dyn Discover>>,
-    to: &mpsc::Sender<Told>,
+    to: &mpsc::Sender<SourceUpdate>,
     net: &Net,
 ) -> tokio::task::JoinSet<()> {
     let mut running = tokio::task::JoinSet::new();
     for (number, source) in (0..).zip(sources) {
         let line = net.tap().line_of_source(number);
-        let report = Report { source: source.spec().name, to: to.clone(), line };
+        let report = SourceSender { source: source.spec().name, to: to.clone(), line };
         running.spawn(source.run(report, net.clone()));
     }
     running

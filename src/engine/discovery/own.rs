@@ -2,37 +2,37 @@
 
 use tokio::sync::watch;
 
-use super::{Discover, Report, Running};
+use super::{Discover, Running, SourceSender};
 use crate::domain::cause::Cause;
-use crate::domain::discovery::{Found, SourceKind, SourceSpec};
+use crate::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceSpec};
 use crate::net::Net;
 
 /// Its name among the sources.
-pub const NAME: &str = crate::domain::discovery::OWN_REGISTRY;
+pub const NAME: &str = crate::domain::fleet::source::OWN_REGISTRY;
 
 /// Everybody who is registered, or why nobody can register.
-pub type Roll = Result<Vec<Found>, Cause>;
+pub type RegisteredAgents = Result<Vec<DiscoveredAgent>, Cause>;
 
 /// Tells the engine what a registry of this process tells.
 #[derive(Debug)]
-pub struct Own {
+pub struct OwnRegistry {
     at: String,
-    roll: watch::Receiver<Roll>,
+    roll: watch::Receiver<RegisteredAgents>,
 }
 
-impl Own {
+impl OwnRegistry {
     /// A source of those whom `roll` names; `at` is where the registry listens, as configured.
-    pub fn new(at: impl Into<String>, roll: watch::Receiver<Roll>) -> Self {
+    pub fn new(at: impl Into<String>, roll: watch::Receiver<RegisteredAgents>) -> Self {
         Self { at: at.into(), roll }
     }
 }
 
-impl Discover for Own {
+impl Discover for OwnRegistry {
     fn spec(&self) -> SourceSpec {
         SourceSpec { name: NAME.into(), kind: SourceKind::Own, at: self.at.as_str().into() }
     }
 
-    fn run(self: Box<Self>, report: Report, _net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, _net: Net) -> Running {
         let mut roll = self.roll;
         Box::pin(async move {
             loop {

@@ -9,11 +9,11 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::poll::{Read, Reading, Way, poll};
-use super::{Discover, Report, Running};
+use super::poll::{Fetcher, Read, ReadResult, poll};
+use super::{Discover, Running, SourceSender};
 use crate::config::AgentSource;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::{Found, SourceSpec};
+use crate::domain::fleet::source::{DiscoveredAgent, SourceSpec};
 use crate::domain::text::Untrusted;
 use crate::net::{BODY, Net};
 use crate::protocol::catalog::{self, Broken, MOST};
@@ -35,7 +35,7 @@ impl Discover for Files {
         self.config.spec()
     }
 
-    fn run(self: Box<Self>, report: Report, net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
         Box::pin(async move {
             let watch =
                 Watch { at: PathBuf::from(&self.config.at), known: Some(Known::new()), under_way: None };
@@ -45,7 +45,7 @@ impl Discover for Files {
 }
 
 type Known = BTreeMap<PathBuf, Seen>;
-type Looked = (Known, Result<Reading, Cause>);
+type Looked = (Known, Result<ReadResult, Cause>);
 
 /// A look is taken beside the runtime, and no second one while a file system does not answer the first.
 struct Watch {
@@ -55,7 +55,7 @@ struct Watch {
 }
 
 impl Read for Watch {
-    async fn read(&mut self, _way: &Way) -> Result<Option<Reading>, Cause> {
+    async fn read(&mut self, _way: &Fetcher) -> Result<Option<ReadResult>, Cause> {
         let (at, known) = (self.at.clone(), &mut self.known);
         let look = self.under_way.get_or_insert_with(|| {
             let mut known = known.take().unwrap_or_default();
@@ -96,15 +96,15 @@ struct Seen {
     /// It was still the same a look later: clocks of file systems are coarse, and a file may change twice
     /// within their tick.
     settled: bool,
-    agents: Vec<Found>,
+    agents: Vec<DiscoveredAgent>,
     broken: Broken,
 }
 
 /// Reads what has changed, and gives everything that is named now.
-fn look(at: &Path, known: &mut Known) -> Result<Reading, Cause> {
+fn look(at: &Path, known: &mut Known) -> Result<ReadResult, Cause> {
     let fault = |error: io::Error| Cause::Source(Untrusted::from(format!("{}: {error}", at.display())));
     let metadata = std::fs::metadata(at).map_err(fault)?;
-    let mut reading = Reading::default();
+    let mut reading = ReadResult::default();
     let files = if metadata.is_dir() {
         cards_in(at, &mut reading.broken).map_err(fault)?
     } else {

@@ -6,13 +6,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Report;
+use super::SourceSender;
 use crate::config::AgentSource;
 use crate::domain::agent::normalise_url;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::{Found, News};
+use crate::domain::fleet::source::{DiscoveredAgent, SourceReport};
 use crate::domain::text::Untrusted;
-use crate::net::login::{Grant, Scope, parse_url};
+use crate::net::credentials::{Scope, ScopedCredentials, parse_url};
 use crate::net::{Access, Document, Net};
 use crate::protocol::catalog::{Broken, MOST};
 
@@ -23,9 +23,9 @@ const READING: Duration = Duration::from_secs(60);
 
 /// What one reading brought.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct ReadResult {
     /// The agents.
-    pub agents: Vec<Found>,
+    pub agents: Vec<DiscoveredAgent>,
     /// What could not be used.
     pub broken: Broken,
     /// Entries that were asked for one by one.
@@ -35,14 +35,14 @@ pub(super) struct Reading {
 /// A source that is read again and again.
 pub(super) trait Read: Send {
     /// Reads it; `None`: nothing has changed since the last reading.
-    fn read(&mut self, way: &Way) -> impl Future<Output = Result<Option<Reading>, Cause>> + Send;
+    fn read(&mut self, way: &Fetcher) -> impl Future<Output = Result<Option<ReadResult>, Cause>> + Send;
 }
 
 /// Reads a source until the engine has ended.
-pub(super) async fn poll(mut source: impl Read, config: &AgentSource, report: Report, net: Net) {
-    let way = Way::new(config, &report, net);
-    let mut pace = Pace::new(config);
-    let mut teller = Teller::new(report, config);
+pub(super) async fn poll(mut source: impl Read, config: &AgentSource, report: SourceSender, net: Net) {
+    let way = Fetcher::new(config, &report, net);
+    let mut pace = PollPacer::new(config);
+    let mut teller = ChangeReporter::new(report, config);
     let mut good = None;
     loop {
         let goes_on = match tokio::time::timeout(READING, source.read(&way)).await {
@@ -62,36 +62,36 @@ pub(super) async fn poll(mut source: impl Read, config: &AgentSource, report: Re
 
 /// Tells what has changed, and nothing twice.
 #[derive(Debug)]
-pub(super) struct Teller {
-    report: Report,
+pub(super) struct ChangeReporter {
+    report: SourceSender,
     labels: Vec<(Arc<str>, Arc<str>)>,
-    last: Option<News>,
+    last: Option<SourceReport>,
 }
 
-impl Teller {
-    pub(super) fn new(report: Report, config: &AgentSource) -> Self {
+impl ChangeReporter {
+    pub(super) fn new(report: SourceSender, config: &AgentSource) -> Self {
         let labels = config.labels.iter().map(|(name, value)| (name.as_str().into(), value.as_str().into()));
         Self { report, labels: labels.collect(), last: None }
     }
 
     /// All that the source names now. False if the engine has ended.
-    pub(super) async fn found(&mut self, reading: Reading) -> bool {
-        let Reading { agents, broken, .. } = reading;
+    pub(super) async fn found(&mut self, reading: ReadResult) -> bool {
+        let ReadResult { agents, broken, .. } = reading;
         let agents = merged(agents, &self.labels);
         let cause = broken.cause();
         self.tell(match cause {
-            None => News::Agents(agents),
-            Some(cause) => News::Partly(agents, Arc::new(cause)),
+            None => SourceReport::Agents(agents),
+            Some(cause) => SourceReport::Partly(agents, Arc::new(cause)),
         })
         .await
     }
 
     /// It cannot be read. False if the engine has ended.
     pub(super) async fn failed(&mut self, cause: Cause) -> bool {
-        self.tell(News::Failed(Arc::new(cause))).await
+        self.tell(SourceReport::Failed(Arc::new(cause))).await
     }
 
-    async fn tell(&mut self, news: News) -> bool {
+    async fn tell(&mut self, news: SourceReport) -> bool {
         if self.last.as_ref() == Some(&news) {
             return !self.report.to.is_closed();
         }
@@ -101,9 +101,9 @@ impl Teller {
 }
 
 /// Each agent once, with the source's own labels first: they are the operator's.
-fn merged(agents: Vec<Found>, own: &[(Arc<str>, Arc<str>)]) -> Vec<Found> {
+fn merged(agents: Vec<DiscoveredAgent>, own: &[(Arc<str>, Arc<str>)]) -> Vec<DiscoveredAgent> {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    let mut merged: Vec<Found> = Vec::new();
+    let mut merged: Vec<DiscoveredAgent> = Vec::new();
     for mut found in agents {
         let told = std::mem::replace(&mut found.labels, own.to_vec());
         let place = match places.entry(normalise_url(&found.url)) {
@@ -131,12 +131,12 @@ fn merged(agents: Vec<Found>, own: &[(Arc<str>, Arc<str>)]) -> Vec<Found> {
 /// Waits between readings, a little less each time than is allowed: a change is told in time, and many
 /// sources, or many consoles on one registry, do not ask in step.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct PollPacer {
     every: Duration,
     chance: u64,
 }
 
-impl Pace {
+impl PollPacer {
     pub(super) fn new(config: &AgentSource) -> Self {
         let seed = config.name.bytes().fold(u64::from(std::process::id()), |seed, byte| {
             (seed ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -160,19 +160,19 @@ impl Pace {
 
 /// How documents of a source are asked for: its credentials for its own origin, nothing for others.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct Fetcher {
     net: Net,
     access: Access,
-    line: crate::net::tap::Line,
+    line: crate::net::tap::TapHandle,
 }
 
-impl Way {
-    pub(super) fn new(config: &AgentSource, report: &Report, net: Net) -> Self {
+impl Fetcher {
+    pub(super) fn new(config: &AgentSource, report: &SourceSender, net: Net) -> Self {
         let origin = parse_url(&config.at);
         let grant = origin
             .clone()
             .filter(|_| !config.credentials.is_empty())
-            .map(|url| Arc::new(Grant::new(Scope::Origin(url), config.credentials.clone())));
+            .map(|url| Arc::new(ScopedCredentials::new(Scope::Origin(url), config.credentials.clone())));
         let access = Access {
             origin,
             ca: config.ca.clone(),
@@ -197,12 +197,12 @@ impl Way {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::discovery::SourceKind;
+    use crate::domain::fleet::source::SourceKind;
 
     #[test]
     fn a_source_is_read_in_time_and_not_in_step() {
         let config = AgentSource::new(SourceKind::Url, "http://h");
-        let mut pace = Pace::new(&config);
+        let mut pace = PollPacer::new(&config);
         let waits: Vec<Duration> = (0..50).map(|_| pace.next()).collect();
         assert!(waits.iter().all(|wait| *wait >= config.every * 4 / 5 && *wait <= config.every), "{waits:?}");
         assert!(waits.windows(2).any(|pair| pair[0] != pair[1]));
@@ -214,9 +214,9 @@ mod tests {
             let (name, value) = text.split_once('=').unwrap();
             (name.into(), value.into())
         };
-        let found = |url: &str, labels: &[&str]| Found {
+        let found = |url: &str, labels: &[&str]| DiscoveredAgent {
             labels: labels.iter().map(|text| label(text)).collect(),
-            ..Found::at(url)
+            ..DiscoveredAgent::at(url)
         };
         let agents = vec![
             found("http://h:1/", &["region=us", "tags=a"]),

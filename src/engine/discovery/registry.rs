@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::poll::{Read, Reading, Way, poll};
-use super::{Discover, Report, Running};
+use super::poll::{Fetcher, Read, ReadResult, poll};
+use super::{Discover, Running, SourceSender};
 use crate::config::AgentSource;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::SourceSpec;
+use crate::domain::fleet::source::SourceSpec;
 use crate::domain::text::Untrusted;
 use crate::net::Net;
 use crate::protocol::catalog::{self, Catalog, Link, MOST};
@@ -35,7 +35,7 @@ impl Discover for Registry {
         self.config.spec()
     }
 
-    fn run(self: Box<Self>, report: Report, net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
         Box::pin(async move {
             poll(Reader { at: self.config.at.clone() }, &self.config, report, net).await;
         })
@@ -47,12 +47,12 @@ struct Reader {
 }
 
 impl Read for Reader {
-    async fn read(&mut self, way: &Way) -> Result<Option<Reading>, Cause> {
-        let mut reading = Reading::default();
+    async fn read(&mut self, way: &Fetcher) -> Result<Option<ReadResult>, Cause> {
+        let mut reading = ReadResult::default();
         match list(way, &self.at, &mut reading).await {
             Ok(()) => {}
             Err(cause) if offers_no_list(&cause) => {
-                reading = Reading::default();
+                reading = ReadResult::default();
                 match search(way, &self.at, &mut reading).await {
                     Ok(()) => {}
                     // It offers neither: what it said to the first question says more.
@@ -72,7 +72,7 @@ fn offers_no_list(cause: &Cause) -> bool {
 }
 
 /// `GET /agents`, page by page.
-async fn list(way: &Way, at: &str, reading: &mut Reading) -> Result<(), Cause> {
+async fn list(way: &Fetcher, at: &str, reading: &mut ReadResult) -> Result<(), Cause> {
     let first = format!("{}/agents", base(at));
     let mut pages = Pages::new(first.clone());
     while pages.goes_on(reading)? {
@@ -93,7 +93,7 @@ async fn list(way: &Way, at: &str, reading: &mut Reading) -> Result<(), Cause> {
 }
 
 /// `POST /search` of ARD, page by page: everything that is an agent.
-pub(super) async fn search(way: &Way, at: &str, reading: &mut Reading) -> Result<(), Cause> {
+pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) -> Result<(), Cause> {
     let url = format!("{}/search", base(at).trim_end_matches("/search"));
     let mut pages = Pages::new(url.clone());
     while pages.goes_on(reading)? {
@@ -117,7 +117,7 @@ pub(super) async fn search(way: &Way, at: &str, reading: &mut Reading) -> Result
 }
 
 /// Takes a page, and asks for the entries of which it tells the identifier alone.
-async fn take(way: &Way, at: &str, list: Catalog, reading: &mut Reading) -> Result<(), Cause> {
+async fn take(way: &Fetcher, at: &str, list: Catalog, reading: &mut ReadResult) -> Result<(), Cause> {
     reading.agents.extend(list.agents);
     reading.broken.join("", list.broken);
     for link in list.links {
@@ -169,7 +169,7 @@ impl Pages {
     }
 
     /// True if there is one more page to be asked for: the first, or the one that `token` names.
-    fn goes_on(&mut self, reading: &mut Reading) -> Result<bool, Cause> {
+    fn goes_on(&mut self, reading: &mut ReadResult) -> Result<bool, Cause> {
         self.count += 1;
         if self.count == 1 {
             return Ok(true);

@@ -1,10 +1,10 @@
 //! A URL that yields a list of cards or of their URLs.
 
-use super::poll::{Read, Reading, Way, poll};
-use super::{Discover, Report, Running};
+use super::poll::{Fetcher, Read, ReadResult, poll};
+use super::{Discover, Running, SourceSender};
 use crate::config::AgentSource;
 use crate::domain::cause::Cause;
-use crate::domain::discovery::SourceSpec;
+use crate::domain::fleet::source::SourceSpec;
 use crate::domain::text::Untrusted;
 use crate::net::Net;
 use crate::protocol::catalog;
@@ -26,7 +26,7 @@ impl Discover for List {
         self.config.spec()
     }
 
-    fn run(self: Box<Self>, report: Report, net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
         Box::pin(async move {
             let reader = Reader { at: self.config.at.clone(), etag: None };
             poll(reader, &self.config, report, net).await;
@@ -40,13 +40,13 @@ struct Reader {
 }
 
 impl Read for Reader {
-    async fn read(&mut self, way: &Way) -> Result<Option<Reading>, Cause> {
+    async fn read(&mut self, way: &Fetcher) -> Result<Option<ReadResult>, Cause> {
         let document = way.get(&self.at, self.etag.as_ref()).await?;
         let Some(text) = document.text else { return Ok(None) };
         // A list that cannot be read is asked for again, whatever its server thinks of it.
         self.etag = None;
         let list = catalog::read(&text, Some(&document.url))?;
         self.etag = document.etag;
-        Ok(Some(Reading { agents: list.agents, broken: list.broken, single: 0 }))
+        Ok(Some(ReadResult { agents: list.agents, broken: list.broken, single: 0 }))
     }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::cause::Cause;
-use crate::domain::common::Attribute;
-use crate::domain::detail::Detail;
 use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
-use crate::domain::message::{Json, Part};
-use crate::domain::metrics::{Block, Minute, Stretch};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::job::detail::Detail;
+use crate::domain::job::message::{Json, Part};
+use crate::domain::metrics::{Block, Minute, MinuteRange};
+use crate::domain::problem::shared_attributes::Attribute;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::net::tap::Frame;
 
@@ -81,7 +81,7 @@ pub enum Query {
         known: u64,
     },
     /// What happened in a stretch of time, in one block for each of its parts.
-    Metrics(Stretch),
+    Metrics(MinuteRange),
     /// The fields of the messages that jobs began with: metadata, and scalars of data parts.
     Fields {
         /// Which jobs.

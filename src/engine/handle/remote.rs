@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::wire::{Hello, Tasks, VERSION};
 use super::{Answer, Follow, Handle, QueryError, Request};
-use crate::domain::discovery::SourceRow;
 use crate::domain::fact::Fact;
+use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::problem::Subject;
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{FOLLOW, REQUESTS};
 use crate::protocol::json::{Object, Writer, elements};
 use crate::store::record::{AttemptRow, ProblemRow, Record, member, put_member};
@@ -119,7 +119,7 @@ pub async fn ask_to_hand_over(socket: &Path) -> bool {
 
 type Lines = tokio::io::Lines<BufReader<tokio::net::unix::OwnedReadHalf>>;
 type Receipts = HashMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>;
-type Told = (u64, oneshot::Sender<Result<Receipt, Refusal>>, Result<Receipt, Refusal>);
+type Update = (u64, oneshot::Sender<Result<Receipt, Refusal>>, Result<Receipt, Refusal>);
 type Answers = HashMap<u64, oneshot::Sender<Result<Answer, QueryError>>>;
 
 struct Following {
@@ -135,7 +135,7 @@ struct Mirror {
     publish: watch::Sender<Arc<Snapshot>>,
     receipts: Receipts,
     /// Receipts that wait for their rows.
-    told: Vec<Told>,
+    told: Vec<Update>,
     /// The server's count of what it has published.
     server_rev: u64,
     answers: Answers,
@@ -230,7 +230,7 @@ impl Mirror {
     /// Receipts are told once the rows that they speak of are here.
     fn tell_receipts(&mut self) {
         let rev = self.server_rev;
-        let (now, later): (Vec<Told>, Vec<Told>) =
+        let (now, later): (Vec<Update>, Vec<Update>) =
             std::mem::take(&mut self.told).into_iter().partition(|(needs, ..)| *needs <= rev);
         self.told = later;
         for (_, reply, result) in now {

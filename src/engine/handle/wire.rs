@@ -20,8 +20,8 @@ use crate::domain::cause::Cause;
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal, Send};
-use crate::domain::message::{Json, Part};
-use crate::domain::metrics::{Block, Minute, Series, Stretch};
+use crate::domain::job::message::{Json, Part};
+use crate::domain::metrics::{Block, Minute, MinuteRange, Series};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::{Answer, Query, QueryError};
@@ -91,8 +91,10 @@ impl Record for Intent {
             Self::CheckAgent { agent } => says("check agent").raw("agent", &agent.put()).end(),
             Self::CheckTask { attempt } => says("check task").raw("attempt", &attempt.put()).end(),
             Self::AddAgents { specs } => says("add agents").raw("specs", &specs.put()).end(),
-            Self::Keep { url, by } => says("keep").raw("url", &url.put()).raw("by", &by.put()).end(),
-            Self::Drop { agent, by } => says("drop").raw("agent", &agent.put()).raw("by", &by.put()).end(),
+            Self::AddAgent { url, by } => says("keep").raw("url", &url.put()).raw("by", &by.put()).end(),
+            Self::RemoveAgent { agent, by } => {
+                says("drop").raw("agent", &agent.put()).raw("by", &by.put()).end()
+            }
             Self::Breaker { agent, to, by } => {
                 let writer = says("breaker").raw("agent", &agent.put()).raw("by", &by.put());
                 put_member(writer, "to", to).end()
@@ -138,8 +140,8 @@ impl Record for Intent {
             "check agent" => Self::CheckAgent { agent: agent()? },
             "check task" => Self::CheckTask { attempt: attempt()? },
             "add agents" => Self::AddAgents { specs: member(&object, "specs")? },
-            "keep" => Self::Keep { url: member(&object, "url")?, by: member(&object, "by")? },
-            "drop" => Self::Drop { agent: agent()?, by: member(&object, "by")? },
+            "keep" => Self::AddAgent { url: member(&object, "url")?, by: member(&object, "by")? },
+            "drop" => Self::RemoveAgent { agent: agent()?, by: member(&object, "by")? },
             "breaker" => {
                 Self::Breaker { agent: agent()?, to: member(&object, "to")?, by: member(&object, "by")? }
             }
@@ -275,7 +277,7 @@ impl Record for Query {
             Self::Wire { agent, known } => {
                 put_member(says("wire"), "agent", agent).raw("known", &known.put()).end()
             }
-            Self::Metrics(Stretch { from, until, step }) => says("metrics")
+            Self::Metrics(MinuteRange { from, until, step }) => says("metrics")
                 .raw("from", &from.0.put())
                 .raw("until", &until.0.put())
                 .raw("step", &step.put())
@@ -293,7 +295,7 @@ impl Record for Query {
             "facts" => Self::Facts { owner: member(&object, "owner")?, limit: member(&object, "limit")? },
             "outputs" => Self::Outputs { job: member(&object, "job")?, attempt: member(&object, "attempt")? },
             "wire" => Self::Wire { agent: member(&object, "agent")?, known: member(&object, "known")? },
-            "metrics" => Self::Metrics(Stretch {
+            "metrics" => Self::Metrics(MinuteRange {
                 from: Minute(member(&object, "from")?),
                 until: Minute(member(&object, "until")?),
                 step: member::<u32>(&object, "step")?.max(1),
@@ -445,7 +447,7 @@ mod tests {
 
     #[test]
     fn what_goes_over_the_socket_comes_back() {
-        let mut seed = crate::domain::id::Seed::new(1);
+        let mut seed = crate::domain::id::Rng::new(1);
         let at = crate::domain::time::At::ZERO;
         let (agent, attempt, job) = (AgentId(seed.uuid(at)), AttemptId(seed.uuid(at)), JobId(seed.uuid(at)));
         let intents = [
@@ -465,9 +467,13 @@ mod tests {
             Intent::PresumeLost { attempt, why: None },
             Intent::CheckAgent { agent },
             Intent::CheckTask { attempt },
-            Intent::Breaker { agent, to: Some(crate::domain::breaker::Position::Open), by: "sam".into() },
-            Intent::Keep { url: "http://h:1".into(), by: "sam".into() },
-            Intent::Drop { agent, by: "sam".into() },
+            Intent::Breaker {
+                agent,
+                to: Some(crate::domain::agent::breaker::BreakerState::Open),
+                by: "sam".into(),
+            },
+            Intent::AddAgent { url: "http://h:1".into(), by: "sam".into() },
+            Intent::RemoveAgent { agent, by: "sam".into() },
             Intent::Breaker { agent, to: None, by: "sam".into() },
             Intent::OnProblem { number: 7, act: ProblemAct::Take, by: "sam".into() },
             Intent::OnProblem {
@@ -494,7 +500,7 @@ mod tests {
             Query::Facts { owner: Owner::Watch, limit: 7 },
             Query::Wire { agent: None, known: 3 },
             Query::Fields { jobs: [job].into() },
-            Query::Metrics(Stretch { from: Minute(7), until: Minute(70), step: 5 }),
+            Query::Metrics(MinuteRange { from: Minute(7), until: Minute(70), step: 5 }),
             Query::ReadTask { agent, task: "t".into() },
         ] {
             assert_eq!(Query::get(&query.put()), Some(query));

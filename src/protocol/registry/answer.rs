@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CAPABILITIES, TEXT_CHARS, VALUE_CHARS};
-use crate::domain::registry::{CARD_TYPE, Cursor, IDENTIFIER, Registration, Seen};
+use crate::domain::fleet::registry::{CARD_TYPE, Cursor, IDENTIFIER, Registration, Seen};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Writer, array, escaped, string};
 use crate::protocol::timestamp::format_at;

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::json::{Object, elements, text_of};
-use crate::domain::card::Card;
+use crate::domain::agent::card::Card;
 use crate::domain::cause::Cause;
-use crate::domain::registry::{Cursor, Entry, Field, Filter, Labels, Page, Search, words};
+use crate::domain::fleet::registry::{Cursor, Entry, Field, Filter, Labels, Page, Search, words};
 use crate::domain::text::Untrusted;
 
 /// A card that is larger is fetched from where it is, not kept.

@@ -1,10 +1,10 @@
 //! 0.3 JSON to domain.
 
-use super::quick;
+use super::fast_path;
 use crate::domain::cause::Cause;
 use crate::domain::id::{MessageId, TaskId};
-use crate::domain::message::{Artifact, Content, Json, Message, Part, Role};
-use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::job::message::{Artifact, Content, Json, Message, Part, Role};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Object, elements};
 use crate::protocol::shared::{context, hints, or_empty, task_id, time};
@@ -31,7 +31,7 @@ fn is_message(object: &Object<'_>) -> bool {
 }
 
 pub(super) fn event(data: &str) -> Result<Event<'_>, Cause> {
-    quick::chunk(data).map_or_else(|| any_event(data), Ok)
+    fast_path::chunk(data).map_or_else(|| any_event(data), Ok)
 }
 
 /// An event of any shape.

@@ -1,7 +1,7 @@
 //! Domain to 0.3 JSON.
 
-use crate::domain::message::{Artifact, Content, Message, Part, Role};
-use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::job::message::{Artifact, Content, Message, Part, Role};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Writer, array, string};
 use crate::protocol::shared::{id_text, metadata_with_hints, raw_of, time_text};

@@ -5,13 +5,13 @@
 
 mod decode;
 mod encode;
-mod quick;
+mod fast_path;
 
 use super::{Codec, Event, Incoming, Reply, Request};
-use crate::domain::card::Dialect;
+use crate::domain::agent::card::Dialect;
 use crate::domain::cause::Cause;
-use crate::domain::message::Message;
-use crate::domain::task::{StreamEvent, TaskReport};
+use crate::domain::job::message::Message;
+use crate::domain::job::task::{StreamEvent, TaskReport};
 
 /// The codec.
 #[derive(Clone, Copy, Debug)]

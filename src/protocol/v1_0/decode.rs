@@ -1,11 +1,11 @@
 //! 1.0 JSON to domain.
 
-use super::quick;
+use super::fast_path;
 use crate::domain::cause::Cause;
 use crate::domain::effect::ListQuery;
 use crate::domain::id::{MessageId, TaskId};
-use crate::domain::message::{Artifact, Content, Json, Message, Part, Role};
-use crate::domain::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::job::message::{Artifact, Content, Json, Message, Part, Role};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Object, elements};
 use crate::protocol::shared::{context, hints, or_empty, task_id, time};
@@ -32,7 +32,7 @@ pub(super) fn reply(body: &str) -> Result<Reply, Cause> {
 }
 
 pub(super) fn event(data: &str) -> Result<Event<'_>, Cause> {
-    quick::event(data).map_or_else(|| any_event(data), Ok)
+    fast_path::event(data).map_or_else(|| any_event(data), Ok)
 }
 
 /// An event of any shape.

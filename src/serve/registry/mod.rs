@@ -19,11 +19,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::domain::discovery::Found;
-use crate::domain::id::{RegistrationId, Seed};
-use crate::domain::registry::{Entry, MOST, Registration};
+use crate::domain::fleet::registry::{Entry, MOST, Registration};
+use crate::domain::fleet::source::DiscoveredAgent;
+use crate::domain::id::{RegistrationId, Rng};
 use crate::domain::time::At;
-use crate::engine::discovery::own::Roll;
+use crate::engine::discovery::own::RegisteredAgents;
 use crate::store::StoreError;
 use crate::store::registry::RegistryStore;
 
@@ -97,11 +97,11 @@ struct Shared {
     /// One call of the store at a time: no threads wait for each other.
     turn: Arc<Semaphore>,
     /// Makes ids, and the time of the last one: who registered first has the lower id.
-    ids: Mutex<(Seed, At)>,
+    ids: Mutex<(Rng, At)>,
     /// True if the engine has not been told yet.
     dirty: AtomicBool,
     changed: Notify,
-    told: watch::Sender<Roll>,
+    told: watch::Sender<RegisteredAgents>,
     expired: AtomicU64,
     new: AtomicU64,
     renewed: AtomicU64,
@@ -125,7 +125,7 @@ impl Registry {
                 time,
                 rows: Mutex::new(rows),
                 turn: Arc::new(Semaphore::new(1)),
-                ids: Mutex::new((Seed::new(seed), now)),
+                ids: Mutex::new((Rng::new(seed), now)),
                 dirty: AtomicBool::new(false),
                 changed: Notify::new(),
                 told,
@@ -137,7 +137,7 @@ impl Registry {
     }
 
     /// All agents whose lease is alive, each time that changes.
-    pub fn told(&self) -> watch::Receiver<Roll> {
+    pub fn told(&self) -> watch::Receiver<RegisteredAgents> {
         self.shared.told.subscribe()
     }
 
@@ -316,7 +316,7 @@ impl Shared {
 }
 
 /// What the engine is told.
-fn found(rows: &BTreeMap<RegistrationId, Registration>) -> Vec<Found> {
+fn found(rows: &BTreeMap<RegistrationId, Registration>) -> Vec<DiscoveredAgent> {
     rows.values().map(|row| row.entry.found()).collect()
 }
 
@@ -330,8 +330,8 @@ mod tests {
         registration(&format!(r#"{{"cardUrl":"{url}"}}"#)).unwrap()
     }
 
-    async fn told(roll: &mut watch::Receiver<Roll>, expected: &[&str]) {
-        let named = |roll: &Roll| -> Vec<String> {
+    async fn told(roll: &mut watch::Receiver<RegisteredAgents>, expected: &[&str]) {
+        let named = |roll: &RegisteredAgents| -> Vec<String> {
             roll.iter().flatten().map(|found| found.url.to_string()).collect()
         };
         let seen = roll.wait_for(|roll| named(roll) == expected);

@@ -14,9 +14,9 @@ use super::access::{Refused, Writers};
 use super::metrics::{self, Numbers, Requests};
 use super::{Registry, Trouble};
 use crate::domain::agent::{Health, normalise_url};
+use crate::domain::fleet::registry::{Page, Registration, Search, Seen, page, parse_id};
 use crate::domain::id::RegistrationId;
-use crate::domain::registry::{Page, Registration, Search, Seen, page, parse_id};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::registry as wire;
 
 /// A manifest names so many agents, in so many bytes; the rest is found by asking.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::{Record, add, member, record};
+use crate::domain::agent::breaker::Breaker;
+use crate::domain::agent::card::Card;
+use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::agent::{Agent, Counts};
-use crate::domain::breaker::Breaker;
-use crate::domain::card::Card;
 use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
 use crate::domain::problem::{Kind, Problem, Subject};
-use crate::domain::replicas::Kin;
 use crate::protocol::json::{Members, Object};
 
 record! {
@@ -60,7 +60,7 @@ impl Record for Agent {
             name: member(&object, "name")?,
             listed: member(&object, "listed")?,
             sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
-            kin: card.as_deref().and_then(Kin::of),
+            replica_key: card.as_deref().and_then(ReplicaKey::of),
             card,
             server: member(&object, "server")?,
             card_since: member(&object, "card_since")?,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
-use crate::domain::message::Json;
+use crate::domain::job::message::Json;
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 use crate::protocol::json::{Members, Object, Writer, elements, push_string, says_nothing, text_of};

@@ -1,16 +1,16 @@
 //! Records of what messages, cards and causes are made of.
 
 use super::{Record, add, member, record, words};
+use crate::domain::agent::breaker::{Breaker, BreakerState};
+use crate::domain::agent::card::{Card, Dialect, Interface, Offer, Peer, SecurityScheme, Skill};
 use crate::domain::agent::{AgentSpec, Health, Source};
-use crate::domain::breaker::{Breaker, Position};
-use crate::domain::card::{Card, Dialect, Interface, Offer, Peer, SecurityScheme, Skill};
 use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
-use crate::domain::discovery::{SourceHealth, SourceKind, SourceRow, SourceSpec};
 use crate::domain::fact::Act;
+use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSpec};
+use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
+use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
-use crate::domain::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
 use crate::domain::problem::{Kind, Muted, Taken};
-use crate::domain::task::{CancelMark, Oddity, TaskState, Verdict, Via};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
@@ -27,7 +27,7 @@ words! {
         LoginNeeded = "login-needed", NotSpoken = "not-spoken",
     }
     Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost" }
-    Position { Closed = "closed", Open = "open", HalfOpen = "half-open" }
+    BreakerState { Closed = "closed", Open = "open", HalfOpen = "half-open" }
     Origin { Sent = "sent", Found = "found" }
     Phase {
         Planned = "planned", Sending = "sending", Accepted = "accepted", Answered = "answered",
@@ -319,7 +319,7 @@ impl Record for Cause {
     }
 }
 
-impl Record for Oddity {
+impl Record for ProtocolViolation {
     fn put(&self) -> String {
         let says = |word: &str| Writer::new().text("what", word);
         match self {

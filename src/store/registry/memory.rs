@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::RegistryStore;
+use crate::domain::fleet::registry::{Entry, Registration};
 use crate::domain::id::RegistrationId;
-use crate::domain::registry::{Entry, Registration};
 use crate::domain::time::At;
 use crate::store::StoreError;
 

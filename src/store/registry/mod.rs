@@ -14,8 +14,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::StoreError;
+use crate::domain::fleet::registry::{Entry, Registration};
 use crate::domain::id::RegistrationId;
-use crate::domain::registry::{Entry, Registration};
 use crate::domain::time::At;
 
 /// Keeps registrations. Every call may wait for a disk; each is whole or did nothing, so that several
@@ -75,7 +75,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::domain::id::Seed;
+    use crate::domain::id::Rng;
     use crate::protocol::registry::registration;
 
     fn entry(url: &str) -> Arc<Entry> {
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn check(store: &dyn RegistryStore) {
-        let mut seed = Seed::new(7);
+        let mut seed = Rng::new(7);
         let at = At::from_micros(1_795_000_000_000_000);
         let until = at + Duration::from_secs(60);
         let first =
@@ -126,7 +126,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let at = At::from_micros(1_795_000_000_000_000);
         let store = SqliteStore::open(dir.path(), false).unwrap();
-        let kept = store.register(RegistrationId(Seed::new(1).uuid(at)), &entry("http://a"), at, at).unwrap();
+        let kept = store.register(RegistrationId(Rng::new(1).uuid(at)), &entry("http://a"), at, at).unwrap();
         drop(store);
         let store = SqliteStore::open(dir.path(), true).unwrap();
         assert_eq!(store.list().unwrap(), [kept]);

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::RegistryStore;
+use crate::domain::fleet::registry::{Entry, Registration};
 use crate::domain::id::RegistrationId;
-use crate::domain::registry::{Entry, Registration};
 use crate::domain::time::At;
 use crate::store::record::{Record, VERSION, record, upcast};
 use crate::store::{StoreError, migrate, prepare, sql};

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AttemptId, JobId};
-use crate::domain::message::{Content, Part};
+use crate::domain::job::message::{Content, Part};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Object, elements};
 use crate::store::blobs::{Blobs, INLINE};
@@ -98,9 +98,9 @@ impl Outputs {
 
 /// Buffers of earlier commits: a busy journal writes as much again fifty milliseconds later.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Vec<String>);
+pub(super) struct BufferPool(Vec<String>);
 
-impl Spare {
+impl BufferPool {
     const MOST: usize = 128;
     /// A longer buffer is not kept.
     const LONGEST: usize = 32 * 1024;
@@ -130,13 +130,13 @@ struct Bundle {
 }
 
 /// Where in which file the parts of a fact are.
-struct Filed {
+struct FilePosition {
     output: i64,
     from: u64,
 }
 
 /// The body of a fact about an output that is in a file: the fact without its parts, and what is where.
-fn put_filed(what: &What, filed: &Filed, out: &mut String) {
+fn put_filed(what: &What, filed: &FilePosition, out: &mut String) {
     let What::ArtifactSeen { attempt, artifact, name, append, parts, last } = what else { return };
     What::ArtifactSeen {
         attempt: *attempt,
@@ -148,7 +148,7 @@ fn put_filed(what: &What, filed: &Filed, out: &mut String) {
     }
     .put_into(out);
     out.pop();
-    let Filed { output, from } = filed;
+    let FilePosition { output, from } = filed;
     let _infallible = write!(out, ",\"output\":{output},\"from\":{from},\"pieces\":[");
     for (at, part) in parts.iter().enumerate() {
         let (content, kind) = content_of(part);
@@ -163,7 +163,7 @@ fn put_filed(what: &What, filed: &Filed, out: &mut String) {
 
 /// What goes behind an output's file.
 #[derive(Debug)]
-struct Growth {
+struct Append {
     from: u64,
     bytes: Vec<u8>,
 }
@@ -175,8 +175,8 @@ pub(super) struct FactWriter<'t> {
     blobs: &'t Blobs,
     outputs: &'t mut Outputs,
     bundles: BTreeMap<Owner, Bundle>,
-    growing: BTreeMap<i64, Growth>,
-    spare: &'t mut Spare,
+    growing: BTreeMap<i64, Append>,
+    spare: &'t mut BufferPool,
 }
 
 impl<'t> FactWriter<'t> {
@@ -185,7 +185,7 @@ impl<'t> FactWriter<'t> {
         file: &'t Path,
         blobs: &'t Blobs,
         outputs: &'t mut Outputs,
-        spare: &'t mut Spare,
+        spare: &'t mut BufferPool,
     ) -> Self {
         let (bundles, growing) = (BTreeMap::new(), BTreeMap::new());
         Self { transaction, file, blobs, outputs, bundles, growing, spare }
@@ -253,8 +253,8 @@ impl<'t> FactWriter<'t> {
         Ok(())
     }
 
-    fn grow(&self, output: i64, growth: &Growth) -> Result<(), StoreError> {
-        let Growth { from, bytes } = growth;
+    fn grow(&self, output: i64, growth: &Append) -> Result<(), StoreError> {
+        let Append { from, bytes } = growth;
         self.blobs
             .append(output, *from, bytes)
             .map_err(|error| StoreError::Io { path: self.file.with_file_name("blobs"), error })?;
@@ -275,7 +275,7 @@ impl<'t> FactWriter<'t> {
     }
 
     /// Where the parts of a fact about an output go, if the output is in a file.
-    fn file(&mut self, fact: &Fact) -> Result<Option<Filed>, StoreError> {
+    fn file(&mut self, fact: &Fact) -> Result<Option<FilePosition>, StoreError> {
         let (What::ArtifactSeen { attempt, artifact, append, parts, .. }, Owner::Job(job)) =
             (&fact.what, fact.owner)
         else {
@@ -304,11 +304,11 @@ impl<'t> FactWriter<'t> {
         let growth = self
             .growing
             .entry(output)
-            .or_insert_with(|| Growth { from: before, bytes: self.spare.take().into_bytes() });
+            .or_insert_with(|| Append { from: before, bytes: self.spare.take().into_bytes() });
         for part in parts.iter() {
             growth.bytes.extend_from_slice(content_of(part).0.as_bytes());
         }
-        Ok(Some(Filed { output, from: before }))
+        Ok(Some(FilePosition { output, from: before }))
     }
 
     /// An output has become too long for facts: what is in facts so far goes into its file too, so that it
@@ -336,7 +336,7 @@ impl<'t> FactWriter<'t> {
                     self.inline_content(job, *attempt, artifact)?
                 }
             };
-            self.growing.insert(output, Growth { from: 0, bytes });
+            self.growing.insert(output, Append { from: 0, bytes });
         }
         Ok(output)
     }

@@ -19,15 +19,15 @@ use super::metrics::{self, Numbers};
 use super::record::{AttemptRow, ProblemRow};
 use super::{StoreError, journal_path, migrate, prepare, sql};
 use crate::domain::agent::Agent;
-use crate::domain::discovery::SourceRow;
 use crate::domain::fact::{Fact, What};
+use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
 use crate::domain::metrics::{Block, Minute};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
-use facts::{FactWriter, Outputs, Spare};
+use facts::{BufferPool, FactWriter, Outputs};
 use rows::{forget_job, seal_outputs, write_rows};
 
 /// After a failure the writer tries again this often.
@@ -153,7 +153,7 @@ impl Writer {
             file,
             blobs: Blobs::new(dir),
             outputs: Outputs::default(),
-            spare: Spare::default(),
+            spare: BufferPool::default(),
             numbers: Numbers::default(),
             failing: None,
             commits: 0,
@@ -196,7 +196,7 @@ struct Committer {
     file: PathBuf,
     blobs: Blobs,
     outputs: Outputs,
-    spare: Spare,
+    spare: BufferPool,
     numbers: Numbers,
     failing: Option<Backlog>,
     commits: u32,

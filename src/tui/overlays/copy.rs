@@ -2,7 +2,7 @@
 
 use super::menu::{Line, Menu};
 use crate::domain::intent::Intent;
-use crate::domain::message::Part;
+use crate::domain::job::message::Part;
 use crate::protocol::json::safe as escaped;
 use crate::tui::command;
 use crate::tui::model::{Cmd, Shared, Step};

@@ -115,7 +115,7 @@ impl Overlay {
             Self::Card(_) => "esc leave it",
             Self::Composer(_) => "esc closes and keeps the draft",
         };
-        let help = shared.taste.keys.while_typing(Action::Help);
+        let help = shared.preferences.keys.while_typing(Action::Help);
         help.map_or_else(|| words.to_owned(), |key| format!("{words}   {key} help"))
     }
 }

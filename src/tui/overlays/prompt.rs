@@ -16,7 +16,7 @@ use crate::tui::commands::{self, Entry};
 use crate::tui::keymap::Chord;
 use crate::tui::layout;
 use crate::tui::model::{Cmd, Shared, Step};
-use crate::tui::taste::{Change, SavedView, unfit_name};
+use crate::tui::preferences::{Change, SavedView, unfit_name};
 use crate::tui::theme::Role;
 use crate::tui::views::Target;
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
@@ -161,7 +161,7 @@ impl Prompt {
                 if let Some(what) = unfit_name(text) {
                     return Err(what);
                 }
-                if shared.taste.view(text).is_some_and(|view| !view.kept) {
+                if shared.preferences.view(text).is_some_and(|view| !view.kept) {
                     return Err(format!("{text} stands in the configuration; choose another name"));
                 }
                 let view = SavedView { name: text.to_owned(), ..SavedView::clone(view) };

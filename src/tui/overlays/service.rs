@@ -3,8 +3,8 @@
 
 use super::Overlay;
 use super::menu::{Line, Menu};
+use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::{Agent, Source};
-use crate::domain::breaker::Position;
 use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
@@ -32,32 +32,32 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
             step: confirmed(shared, &name, intent, format!("{name}: {done}")),
         });
     };
-    if agent.breaker.position != Position::Open || !held {
+    if agent.breaker.position != BreakerState::Open || !held {
         let detail = format!("nothing is sent there{live}");
         offer(
             'o',
             "hold the breaker open",
             detail,
-            Some(Position::Open),
+            Some(BreakerState::Open),
             &format!("nothing is sent there; {again} a undoes it"),
         );
     }
-    if agent.breaker.position != Position::Closed || !held {
+    if agent.breaker.position != BreakerState::Closed || !held {
         let detail = "everything is let through, whatever fails".to_owned();
         offer(
             'c',
             "hold the breaker closed",
             detail,
-            Some(Position::Closed),
+            Some(BreakerState::Closed),
             &format!("everything is let through; {again} a undoes it"),
         );
     }
-    if held || agent.breaker.position != Position::Closed {
+    if held || agent.breaker.position != BreakerState::Closed {
         let detail = "closed now, and it opens when too much fails".to_owned();
         offer('a', "leave the breaker to itself", detail, None, "the breaker moves by itself");
     }
     if agent.sources.iter().any(|name| **name == *Source::Kept.as_str()) {
-        let intent = Intent::Drop { agent: agent.id, by: by.clone() };
+        let intent = Intent::RemoveAgent { agent: agent.id, by: by.clone() };
         let step = confirmed(shared, &name, intent, format!("{name}: removed from the operator's list"));
         let detail = "it was added by an operator; it leaves unless others name it".to_owned();
         lines.push(Line { key: 'd', label: "remove from the fleet", detail, step });
@@ -70,7 +70,7 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
 /// The menu about an agent that is only offered.
 pub fn candidate(shared: &Shared, url: &str, by: &str) -> Menu {
     let shown = Untrusted::from(url).line().fit(60);
-    let keep = Intent::Keep { url: url.into(), by: Untrusted::from(shared.info.operator.as_str()) };
+    let keep = Intent::AddAgent { url: url.into(), by: Untrusted::from(shared.info.operator.as_str()) };
     let step = confirmed(shared, &shown, keep, format!("{shown} is in the fleet; o d there removes it"));
     let detail = format!("for good; named by {}", Untrusted::from(by).line().fit(40));
     Menu::new("candidate", shown, vec![Line { key: 'a', label: "add to the fleet", detail, step }])

@@ -8,14 +8,14 @@ use unicode_width::UnicodeWidthStr;
 
 use super::prompt::{Prompt, Words};
 use super::{Overlay, Pressed};
-use crate::domain::discovery::SourceHealth;
+use crate::domain::fleet::source::SourceHealth;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
 use crate::tui::format;
 use crate::tui::keymap::Chord;
 use crate::tui::layout;
 use crate::tui::model::{Cmd, Shared, Step};
-use crate::tui::taste::{Change, SavedView};
+use crate::tui::preferences::{Change, SavedView};
 use crate::tui::theme::Role;
 use crate::tui::views::View;
 use crate::tui::views::listing::counted;
@@ -74,7 +74,7 @@ impl Views {
     /// All views, the present one lit if it is among them.
     pub fn new(shared: &Shared, present: &View) -> Self {
         let views = VIEWS.iter().map(|(key, action)| What::View(*key, *action));
-        let saved = shared.taste.views.iter().map(|saved| What::Saved(saved.clone()));
+        let saved = shared.preferences.views.iter().map(|saved| What::Saved(saved.clone()));
         let rows = views.chain(saved).map(|what| Row { what, count: String::new() }).collect();
         let list = present.screen().list();
         let mut menu = Self {

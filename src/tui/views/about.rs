@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use super::groups::Group;
 use super::labelled;
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::card::{Card, Offer};
+use crate::domain::agent::replicas::{framework, region};
+use crate::domain::agent::uptime::{self, Condition};
+use crate::domain::agent::version;
 use crate::domain::agent::{Agent, Health};
-use crate::domain::breaker::Position;
-use crate::domain::card::{Card, Offer};
 use crate::domain::fact::Fact;
-use crate::domain::replicas::{framework, region};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
-use crate::domain::uptime::{self, Was};
-use crate::domain::version;
 use crate::tui::actions::Action;
 use crate::tui::format;
 use crate::tui::model::Shared;
@@ -90,7 +90,7 @@ pub fn counts(agent: &Agent) -> Vec<Span> {
 /// How long it was well: by hour, day and week, and the last hour minute by minute.
 pub fn uptime(shared: &Shared, facts: &[Fact]) -> Lines {
     let now = shared.now;
-    let stretches = uptime::stretches(facts, now);
+    let stretches = uptime::health_spans(facts, now);
     let hour = Duration::from_secs(3600);
     let mut shares = Vec::new();
     for (window, word) in [(hour, "1 h"), (hour * 24, "24 h"), (hour * 24 * 7, "7 d")] {
@@ -106,7 +106,7 @@ pub fn uptime(shared: &Shared, facts: &[Fact]) -> Lines {
         shares.push(span(format!("{word} "), Role::Quiet));
         shares.push(span(format!("{text}   "), role));
     }
-    let known = stretches.iter().filter(|stretch| stretch.was != Was::Unknown);
+    let known = stretches.iter().filter(|stretch| stretch.condition != Condition::Unknown);
     let watched: Duration = known.map(|stretch| stretch.until.since(stretch.from)).sum();
     shares.push(span(
         format!("of the time that was watched, {} in all", format::duration(watched)),
@@ -114,13 +114,13 @@ pub fn uptime(shared: &Shared, facts: &[Fact]) -> Lines {
     ));
     let ascii = shared.theme.is_ascii();
     let cells = uptime::cells(&stretches, now, hour, 60).into_iter().map(|was| match (was, ascii) {
-        (Was::Unknown, _) => span(" ", Role::Doubt),
-        (Was::Up, false) => span("·", Role::Ok),
-        (Was::Up, true) => span(".", Role::Ok),
-        (Was::Degraded, false) => span("▒", Role::Warn),
-        (Was::Degraded, true) => span("~", Role::Warn),
-        (Was::Down, false) => span("█", Role::Bad),
-        (Was::Down, true) => span("X", Role::Bad),
+        (Condition::Unknown, _) => span(" ", Role::Doubt),
+        (Condition::Up, false) => span("·", Role::Ok),
+        (Condition::Up, true) => span(".", Role::Ok),
+        (Condition::Degraded, false) => span("▒", Role::Warn),
+        (Condition::Degraded, true) => span("~", Role::Warn),
+        (Condition::Down, false) => span("█", Role::Bad),
+        (Condition::Down, true) => span("X", Role::Bad),
     });
     let mut strip = vec![span("60 min ago ", Role::Quiet)];
     strip.extend(cells);
@@ -132,14 +132,14 @@ pub fn uptime(shared: &Shared, facts: &[Fact]) -> Lines {
 pub fn short(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -> Lines {
     let mut lines = vec![labelled("state", state_line(canvas, shared, agent))];
     lines.extend(cause_lines(agent, width));
-    if agent.breaker.position != Position::Closed || agent.breaker.forced.is_some() {
+    if agent.breaker.position != BreakerState::Closed || agent.breaker.forced.is_some() {
         let by =
             agent.breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
         let why = agent.breaker.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         let what = match agent.breaker.position {
-            Position::Open => "open: nothing is sent",
-            Position::HalfOpen => "half-open: one sending is tried",
-            Position::Closed => "closed",
+            BreakerState::Open => "open: nothing is sent",
+            BreakerState::HalfOpen => "half-open: one sending is tried",
+            BreakerState::Closed => "closed",
         };
         let words = format!("{what}{by} {}{why}", canvas.since(agent.breaker.since));
         lines.extend(wrapped("breaker", &words, Role::Warn, width));
@@ -189,7 +189,7 @@ pub fn group(canvas: &Canvas<'_>, shared: &Shared, group: &Group, width: usize, 
             span(format!("{:<12} ", told.word), told.role),
             span(format!("{:>5} live  ", agent.counts.live), Role::Plain),
         ];
-        if agent.breaker.position != Position::Closed {
+        if agent.breaker.position != BreakerState::Closed {
             line.push(span(format!("breaker {}", agent.breaker.position.as_str()), Role::Warn));
         } else if let Some(cause) = &agent.cause {
             line.push(span(cause.to_string(), Role::Plain));
@@ -197,7 +197,7 @@ pub fn group(canvas: &Canvas<'_>, shared: &Shared, group: &Group, width: usize, 
             line.push(span(format!("since {}", canvas.since(agent.since)), Role::Quiet));
         }
         lines.push(labelled(if at == 0 { "agents" } else { "" }, line));
-        if let (true, Some(cause)) = (agent.breaker.position != Position::Closed, &agent.breaker.cause) {
+        if let (true, Some(cause)) = (agent.breaker.position != BreakerState::Closed, &agent.breaker.cause) {
             lines.extend(wrapped("", &format!("  {cause}"), Role::Warn, width));
         }
     }
@@ -350,8 +350,8 @@ fn interfaces(shared: &Shared, agent: &Agent, card: &Card, lines: &mut Lines) {
     }
 }
 
-fn is_called(offer: &Offer, interface: &crate::domain::card::Interface) -> bool {
-    use crate::domain::card::Dialect;
+fn is_called(offer: &Offer, interface: &crate::domain::agent::card::Interface) -> bool {
+    use crate::domain::agent::card::Dialect;
     let version = offer.version.as_ref().and_then(|version| Dialect::from_version(&version.line()));
     offer.binding == interface.binding && version == Some(interface.dialect)
 }

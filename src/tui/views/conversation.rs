@@ -4,7 +4,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::raw;
 use crate::domain::job::Job;
-use crate::domain::message::{Content, Part, Role as Speaker};
+use crate::domain::job::message::{Content, Part, Role as Speaker};
 use crate::tui::format;
 use crate::tui::model::{Shared, Story};
 use crate::tui::theme::Role;

@@ -1,10 +1,10 @@
 //! What happened, in words.
 
-use crate::domain::card::Interface;
+use crate::domain::agent::card::Interface;
 use crate::domain::cause::Cause;
 use crate::domain::fact::What;
+use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::job::{Origin, Phase};
-use crate::domain::task::{CancelMark, TaskState, Verdict};
 use crate::domain::text::Untrusted;
 use crate::tui::format;
 use crate::tui::theme::{Glyphs, Role};
@@ -78,11 +78,11 @@ pub fn of_agent(what: &What) -> Vec<Span> {
             line
         }
         What::BreakerMoved { position, cause, forced } => {
-            use crate::domain::breaker::Position;
+            use crate::domain::agent::breaker::BreakerState;
             let (words, role) = match position {
-                Position::Closed => ("breaker closed: everything is let through", Role::Ok),
-                Position::Open => ("breaker open: nothing is sent", Role::Warn),
-                Position::HalfOpen => ("breaker half-open: one sending is tried", Role::Warn),
+                BreakerState::Closed => ("breaker closed: everything is let through", Role::Ok),
+                BreakerState::Open => ("breaker open: nothing is sent", Role::Warn),
+                BreakerState::HalfOpen => ("breaker half-open: one sending is tried", Role::Warn),
             };
             let by = forced.as_ref().map(|by| format!(", by {}", by.line())).unwrap_or_default();
             let mut line = one(format!("{words}{by}"), role);
@@ -120,7 +120,8 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
         What::StateSeen { state: seen, via, .. } => {
             let (mark, role) = state(seen, glyphs);
             let mut line = one(format!("{}{}", spaced(mark), seen.word()), role);
-            if !matches!(via, crate::domain::task::Via::Send | crate::domain::task::Via::Subscribe) {
+            if !matches!(via, crate::domain::job::task::Via::Send | crate::domain::job::task::Via::Subscribe)
+            {
                 line.push(span(format!("  by {}", via.as_str()), Role::Quiet));
             }
             line

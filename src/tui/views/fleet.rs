@@ -9,13 +9,13 @@ use super::groups::{Group, Groups, Key, draw_group};
 use super::listing::{LARGE, List, Listing, Order, Rows};
 use super::tasks::{TaskRows, empty, list_facts};
 use super::{ListKind, Screen, Target, View, Wants, about, inside};
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::replicas::GroupBy;
 use crate::domain::agent::{Agent, Health};
-use crate::domain::breaker::Position;
 use crate::domain::cause::Cause;
 use crate::domain::id::AttemptKey;
-use crate::domain::replicas::By;
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
@@ -69,9 +69,9 @@ impl Filtered for Seen<'_> {
             }
             "says" => card.map(|card| card.description.line().into_string()),
             "version" => card.map(|card| card.version.line().into_string()),
-            "provider" => By::Provider.value(agent).map(|text| text.line().into_string()),
-            "region" => By::Region.value(agent).map(|text| text.line().into_string()),
-            "framework" => By::Framework.value(agent).map(|text| text.line().into_string()),
+            "provider" => GroupBy::Provider.value(agent).map(|text| text.line().into_string()),
+            "region" => GroupBy::Region.value(agent).map(|text| text.line().into_string()),
+            "framework" => GroupBy::Framework.value(agent).map(|text| text.line().into_string()),
             "label" => {
                 let labels = agent.spec.labels.iter().map(|(key, value)| format!("{key}={value}"));
                 Some(Untrusted::from(labels.collect::<Vec<_>>().join(" ")).line().into_string())
@@ -264,9 +264,9 @@ impl Rows for AgentRows {
 /// A closed breaker is nothing to see.
 fn breaker(agent: &Agent) -> Span {
     match agent.breaker.position {
-        Position::Closed if agent.breaker.forced.is_some() => span("held", Role::Plain),
-        Position::Closed => span("·", Role::Quiet),
-        Position::Open if matches!(agent.breaker.cause.as_deref(), Some(Cause::Outlier { .. })) => {
+        BreakerState::Closed if agent.breaker.forced.is_some() => span("held", Role::Plain),
+        BreakerState::Closed => span("·", Role::Quiet),
+        BreakerState::Open if matches!(agent.breaker.cause.as_deref(), Some(Cause::Outlier { .. })) => {
             span("ejected", Role::Warn)
         }
         position => span(position.as_str(), Role::Warn),
@@ -296,7 +296,7 @@ impl FleetView {
         Self {
             list: Listing::new(AgentRows::default(), 'S'),
             work: Listing::new(work, 'S'),
-            measured: metrics::Groups::new(metrics::Split::Told(crate::domain::metrics::By::Agent)),
+            measured: metrics::Groups::new(metrics::Split::Told(crate::domain::metrics::Dimension::Agent)),
         }
     }
 
@@ -308,7 +308,7 @@ impl FleetView {
     }
 
     /// Groups by something else.
-    pub fn group(&mut self, by: By) {
+    pub fn group(&mut self, by: GroupBy) {
         self.list.source.groups.set(by);
         self.list.rebuild();
     }
@@ -423,8 +423,8 @@ impl Screen for FleetView {
             facts.push(span(text, Role::Quiet));
         }
         let by = match groups.by() {
-            By::Replicas => String::new(),
-            By::None => " · each alone".to_owned(),
+            GroupBy::Replicas => String::new(),
+            GroupBy::None => " · each alone".to_owned(),
             by => format!(" · by {}", Untrusted::from(by.words()).line()),
         };
         let mut title = self.list.title();

@@ -7,12 +7,12 @@ use ratatui::layout::Rect;
 use super::about;
 use super::fleet::{AgentRows, lower, number, shows_signs, skills};
 use super::listing::Order;
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::replicas::{GroupBy, ReplicaKey};
 use crate::domain::agent::{Agent, Counts, Health};
-use crate::domain::breaker::Position;
 use crate::domain::id::AgentKey;
-use crate::domain::replicas::{By, Kin};
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::format;
@@ -47,7 +47,7 @@ impl Key {
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Value {
     /// They are replicas.
-    Kin(Kin),
+    ReplicaKey(ReplicaKey),
     /// The same is said of them.
     Said(Untrusted),
     /// Nobody says.
@@ -113,7 +113,7 @@ struct Share {
     order: u32,
     version: Untrusted,
     speaks: String,
-    breaker: Position,
+    breaker: BreakerState,
 }
 
 /// A group.
@@ -135,7 +135,7 @@ pub struct Group {
     /// What they speak.
     pub speaks: Tally<String>,
     /// Where their breakers stand.
-    pub breakers: Tally<Position>,
+    pub breakers: Tally<BreakerState>,
 }
 
 impl Group {
@@ -158,7 +158,7 @@ impl Group {
         match &self.value {
             Value::Said(text) => text.clone(),
             Value::Nobody => Untrusted::from("–"),
-            Value::Kin(_) => {
+            Value::ReplicaKey(_) => {
                 let card = self.members.first().and_then(|key| snapshot.agents.get(*key)?.card.clone());
                 card.map_or_else(|| Untrusted::from("–"), |card| card.name.clone())
             }
@@ -212,7 +212,7 @@ fn parts(counts: Counts) -> [u32; 6] {
 /// Every agent that is shown, in its group.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
-    by: By,
+    by: GroupBy,
     /// The order for which they were made, and the publication that they know.
     built: Option<Order>,
     rev: u64,
@@ -232,12 +232,12 @@ pub struct Groups {
 
 impl Groups {
     /// What they are by.
-    pub fn by(&self) -> &By {
+    pub fn by(&self) -> &GroupBy {
         &self.by
     }
 
     /// Groups by something else from now on.
-    pub fn set(&mut self, by: By) {
+    pub fn set(&mut self, by: GroupBy) {
         *self = Self { by, next: self.next, ..Self::default() };
     }
 
@@ -258,7 +258,7 @@ impl Groups {
 
     /// True for a group that has a row of its own: one replica stands alone.
     pub fn folds(&self, group: &Group) -> bool {
-        group.members.len() > usize::from(matches!(group.value, Value::Kin(_)))
+        group.members.len() > usize::from(matches!(group.value, Value::ReplicaKey(_)))
     }
 
     /// True if a group shows its members.
@@ -379,8 +379,8 @@ impl Groups {
     /// Under what an agent falls; none if it stands alone whatever it says.
     fn value(&self, agent: &Agent) -> Option<Value> {
         match &self.by {
-            By::None => None,
-            By::Replicas => agent.kin.clone().filter(|_| agent.listed).map(Value::Kin),
+            GroupBy::None => None,
+            GroupBy::Replicas => agent.replica_key.clone().filter(|_| agent.listed).map(Value::ReplicaKey),
             by => Some(by.value(agent).map_or(Value::Nobody, |said| Value::Said(said.headline(60)))),
         }
     }
@@ -443,14 +443,14 @@ impl AgentRows {
             kinds => format!("{kinds} {what}"),
         };
         let speaks = one(group.speaks.kinds(), group.speaks.first().cloned(), "ways");
-        let replicas = *self.groups.by() == By::Replicas;
+        let replicas = *self.groups.by() == GroupBy::Replicas;
         let only = group.versions.first().map(|text| text.line().into_string());
         let mixed = if replicas { Role::Warn } else { Role::Plain };
         let version = span(
             one(group.versions.kinds(), only, "at once"),
             if group.versions.kinds() > 1 { mixed } else { Role::Plain },
         );
-        let closed = group.breakers.count(&Position::Closed) as usize;
+        let closed = group.breakers.count(&BreakerState::Closed) as usize;
         let breaker = match all - closed {
             0 => span("·", Role::Quiet),
             open => span(format!("{open} open"), Role::Warn),

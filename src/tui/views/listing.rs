@@ -7,11 +7,11 @@ use ratatui::layout::Rect;
 
 use super::ListKind;
 use super::tasks::with_scratch;
-use crate::domain::snapshot::Snapshot;
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
 use crate::tui::model::Shared;
-use crate::tui::taste::SavedView;
+use crate::tui::preferences::SavedView;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filter;
@@ -131,7 +131,7 @@ pub trait List {
         let (kind, look) = (self.kind(), self.look());
         let turned = kind.highest_first(look.sort) == look.reversed;
         Shown {
-            columns: shared.taste.columns.of(kind, look),
+            columns: shared.preferences.columns.of(kind, look),
             wide: look.wide,
             sort: Sort { by: look.sort, reversed: turned },
             cursor,

@@ -10,11 +10,11 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 use super::listing::{List, Listing, Order, Rows};
 use super::tasks::{empty, list_facts};
 use super::{ListKind, Screen, Target, View, Wants, inside};
-use crate::domain::metrics::{By, Histogram, Minute, Series, Tally};
-use crate::domain::objective::{Burn, Objective};
-use crate::domain::replicas;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::agent::replicas;
+use crate::domain::metrics::objective::{BurnRate, Objective};
+use crate::domain::metrics::{Dimension, Histogram, Minute, Series, Tally};
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
 use crate::tui::format;
@@ -46,7 +46,7 @@ const fn plain(name: &'static str, least: u16, keep: u8) -> Column {
 pub struct GroupRows {
     groups: Arc<Vec<Group>>,
     /// How fast what may fail is used up, where there is an objective.
-    burns: Arc<Vec<Option<Burn>>>,
+    burns: Arc<Vec<Option<BurnRate>>>,
     /// Minutes of a part.
     step: u32,
 }
@@ -64,22 +64,22 @@ impl Filtered for Seen<'_> {
 }
 
 /// The objective of each group, as it stands: of those that name it alone.
-fn burns(shared: &Shared, groups: &Groups) -> Vec<Option<Burn>> {
+fn burns(shared: &Shared, groups: &Groups) -> Vec<Option<BurnRate>> {
     let now = Minute::of(shared.now);
     let name = |series: &Series| {
         let mut agents = shared.snapshot.agents.iter();
         agents.find(|(_, agent)| agent.id == series.agent).map(|(_, agent)| &agent.name)
     };
     let of = |group: &Group| {
-        let is = |wanted: &Option<Arc<str>>, by: By| match (wanted, *groups.by() == Split::Told(by)) {
+        let is = |wanted: &Option<Arc<str>>, by: Dimension| match (wanted, *groups.by() == Split::Told(by)) {
             (Some(wanted), true) => *Untrusted::from(&**wanted).line() == *group.name,
             (None, same) => !same,
             (Some(_), false) => false,
         };
         let fits = |objective: &&Objective| {
-            is(&objective.agent, By::Agent)
-                && is(&objective.skill, By::Skill)
-                && is(&objective.caller, By::Caller)
+            is(&objective.agent, Dimension::Agent)
+                && is(&objective.skill, Dimension::Skill)
+                && is(&objective.caller, Dimension::Caller)
         };
         let objective = shared.info.objectives.iter().find(fits)?;
         Some(objective.standing(&shared.metrics.live, now, name).worst())
@@ -88,7 +88,7 @@ fn burns(shared: &Shared, groups: &Groups) -> Vec<Option<Burn>> {
 }
 
 /// `8.2×`: how many times more than may is going wrong now.
-fn burn_cell(burn: Option<Burn>) -> Span {
+fn burn_cell(burn: Option<BurnRate>) -> Span {
     match burn {
         None => span("–", Role::Quiet),
         Some(burn) => {
@@ -306,25 +306,25 @@ impl MetricsView {
     /// By agent, the busiest first.
     pub fn new() -> Self {
         let rows = GroupRows { groups: Arc::default(), burns: Arc::default(), step: 1 };
-        Self { groups: Groups::new(By::Agent), list: Listing::new(rows, 'T'), chart: 0 }
+        Self { groups: Groups::new(Dimension::Agent), list: Listing::new(rows, 'T'), chart: 0 }
     }
 
     /// The same, told apart by something else.
     #[must_use]
-    pub fn by(mut self, by: By) -> Self {
+    pub fn by(mut self, by: Dimension) -> Self {
         self.groups = Groups::new(by);
         self
     }
 
     /// Groups the agents by what their cards and labels say.
-    pub fn group(&mut self, by: replicas::By) {
+    pub fn group(&mut self, by: replicas::GroupBy) {
         self.groups = Groups::new(Split::Fleet(by));
         self.list.state.selected = None;
         self.list.state.marks.clear();
     }
 
     fn turn(&mut self, back: bool) {
-        let all = By::ALL;
+        let all = Dimension::ALL;
         let at = all.iter().position(|by| *self.groups.by() == Split::Told(*by)).unwrap_or(0);
         let next = if back { at + all.len() - 1 } else { at + 1 } % all.len();
         self.groups = Groups::new(all[next]);
@@ -497,7 +497,7 @@ impl Screen for MetricsView {
             Action::Open => {
                 let group = self.list.target().and_then(|key| self.list.source.group(key))?;
                 let view = match (self.groups.by(), group.agent) {
-                    (Split::Told(By::Agent), agent) => View::agent(shared, agent?)?,
+                    (Split::Told(Dimension::Agent), agent) => View::agent(shared, agent?)?,
                     (Split::Fleet(by), _) => {
                         let mut fleet = super::fleet::FleetView::new();
                         fleet.group(by.clone());

@@ -36,7 +36,7 @@ use listing::{List, Rows};
 
 use super::actions::Action;
 use super::model::{Shared, Step};
-use super::taste::SavedView;
+use super::preferences::SavedView;
 use super::widgets::canvas::{Canvas, Span};
 use super::widgets::filter::Filter;
 use super::widgets::list::Look;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{about, facts, labelled};
 use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
-use crate::domain::insight::{self, Cause, Certainty, Count, Hits};
+use crate::domain::problem::diagnosis::{self, Cause, Certainty, Count, Impact};
 use crate::domain::problem::{Kind, Problem, Subject};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
 use crate::tui::model::Shared;
 use crate::tui::states;
@@ -26,7 +26,7 @@ pub(super) const BEFORE: Duration = Duration::from_secs(600);
 pub struct Known {
     /// Of which problem.
     pub key: ProblemKey,
-    hits: Hits,
+    hits: Impact,
     cause: Cause,
     why: Vec<String>,
     not_hit: Vec<AgentKey>,
@@ -53,7 +53,7 @@ impl Known {
     /// Finds out.
     pub fn of(shared: &Shared, key: ProblemKey, problem: &Problem) -> Self {
         let snapshot: &Snapshot = &shared.snapshot;
-        let hits = insight::hits_of(snapshot, key, problem);
+        let hits = diagnosis::impact_of(snapshot, key, problem);
         let agent = problem.subject.one();
         let changed = agent.filter(|key| {
             let change = snapshot.agents.get(*key).and_then(|agent| agent.card_change.as_ref());
@@ -61,18 +61,18 @@ impl Known {
         });
         let mut evidence: Vec<Item> = Vec::new();
         if let Subject::Host(_) | Subject::Source(_) = problem.subject {
-            let agents = insight::agents_of(snapshot, problem);
+            let agents = diagnosis::agents_of(snapshot, problem);
             evidence.extend(agents.into_iter().take(EVIDENCE).map(Item::Agent));
         }
-        let attempts = insight::evidence(snapshot, problem, EVIDENCE);
+        let attempts = diagnosis::evidence(snapshot, problem, EVIDENCE);
         evidence.extend(changed.map(Item::Card));
         evidence.extend(attempts.into_iter().map(Item::Attempt));
         evidence.extend(agent.map(Item::Wire));
         Self {
             key,
-            cause: insight::cause(snapshot, problem, &hits),
-            why: insight::why(snapshot, problem),
-            not_hit: insight::not_hit(snapshot, problem),
+            cause: diagnosis::cause(snapshot, problem, &hits),
+            why: diagnosis::why(snapshot, problem),
+            not_hit: diagnosis::not_hit(snapshot, problem),
             hits,
             shown: evidence.iter().map(|one| item(shared, *one)).collect(),
             evidence,
@@ -95,9 +95,9 @@ fn by_name(counts: &[Count]) -> String {
 fn seen(shared: &Shared, problem: &Problem, known: &Known, headline: &str, width: usize) -> about::Lines {
     let snapshot = &shared.snapshot;
     let mut lines = about::wrapped("SEEN", headline, Role::Plain, width);
-    let Hits { failed, ended, errors: said, at_least, .. } = &known.hits;
+    let Impact { failed, ended, errors: said, at_least, .. } = &known.hits;
     if *ended > 0 {
-        let since = shared.clocks.second(insight::counted_from(problem), shared.now);
+        let since = shared.clocks.second(diagnosis::counted_from(problem), shared.now);
         let least = if *at_least { "at least " } else { "" };
         let words = format!("{least}{failed} of {ended} tasks that ended since {since} failed");
         lines.extend(about::wrapped("", &words, Role::Plain, width));
@@ -133,7 +133,7 @@ pub fn explain(
     let mut lines = seen(shared, problem, known, headline, width);
     let role = if known.cause.certainty == Certainty::Unknown { Role::Doubt } else { Role::Plain };
     lines.extend(about::wrapped("CAUSE", &known.cause.sentence(), role, width));
-    let words = insight::hits_in_words(&shared.snapshot, problem, &known.hits);
+    let words = diagnosis::impact_in_words(&shared.snapshot, problem, &known.hits);
     lines.extend(about::wrapped("HITS", &words, Role::Plain, width));
     for (what, counts) in [("callers", &known.hits.callers), ("skills", &known.hits.skills)] {
         if !counts.is_empty() {

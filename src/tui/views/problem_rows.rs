@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::ListKind;
 use super::listing::{Order, Rows};
 use crate::domain::id::ProblemKey;
-use crate::domain::insight::{self, Hits};
 use crate::domain::problem::Problem;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::problem::diagnosis::{self, Impact};
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::tui::model::Shared;
 use crate::tui::states;
 use crate::tui::theme::Role;
@@ -22,13 +22,13 @@ use crate::tui::widgets::table::{Column, Row, fixed, share};
 #[derive(Clone, Debug, Default)]
 pub struct ProblemRows {
     /// Whom each of them hits, as it was counted last.
-    pub hits: Arc<BTreeMap<ProblemKey, Hits>>,
+    pub hits: Arc<BTreeMap<ProblemKey, Impact>>,
 }
 
 impl ProblemRows {
     fn hits(&self, snapshot: &Snapshot, key: ProblemKey, problem: &Problem) -> String {
-        let usual = Hits::default();
-        insight::hits_in_words(snapshot, problem, self.hits.get(&key).unwrap_or(&usual))
+        let usual = Impact::default();
+        diagnosis::impact_in_words(snapshot, problem, self.hits.get(&key).unwrap_or(&usual))
     }
 }
 

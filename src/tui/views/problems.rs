@@ -13,7 +13,7 @@ pub use super::problem_rows::headline;
 use super::tasks::{TasksView, empty, list_facts, with_scratch};
 use super::{Screen, Target, View, Wants, inside};
 use crate::domain::id::{AttemptKey, ProblemKey};
-use crate::domain::insight;
+use crate::domain::problem::diagnosis;
 use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::time::At;
 use crate::tui::actions::Action;
@@ -173,7 +173,7 @@ impl ProblemsView {
                 (self.about, self.item, self.log) = (TextState::default(), 0, TextState::following());
             }
             if old {
-                let hits = insight::hits(&shared.snapshot, shared.snapshot.problems.iter());
+                let hits = diagnosis::impacts(&shared.snapshot, shared.snapshot.problems.iter());
                 news |= hits != *self.list.source.hits;
                 self.list.source.hits = Arc::new(hits);
                 self.counted = Some(now);
@@ -248,7 +248,7 @@ impl ProblemsView {
         let (_, problem) = self.selected(shared)?;
         match problem.subject {
             Subject::Agent(_) if problem::is_of_tasks(problem) => {
-                let hit = insight::evidence(&shared.snapshot, problem, 2);
+                let hit = diagnosis::evidence(&shared.snapshot, problem, 2);
                 match (hit.as_slice(), agent_name(&shared.snapshot, problem)) {
                     ([one], _) => View::attempt(shared, *one),
                     (_, Some(agent)) => {
@@ -261,7 +261,7 @@ impl ProblemsView {
             Subject::Agent(key) | Subject::Host(key) => View::agent(shared, key),
             Subject::Source(key) => Some(super::sources::SourcesView::new().at(key).into()),
             Subject::Objective(_) => {
-                Some(super::metrics::MetricsView::new().by(crate::domain::metrics::By::Skill).into())
+                Some(super::metrics::MetricsView::new().by(crate::domain::metrics::Dimension::Skill).into())
             }
             Subject::Console => Some(super::messages::MessagesView::new().into()),
         }
@@ -460,7 +460,7 @@ impl Screen for ProblemsView {
             return Target { agent: problem.agent, attempt: Some(*attempt), problem: Some(key) };
         }
         let attempt = if problem::is_of_tasks(problem) {
-            insight::evidence(&shared.snapshot, problem, 1).first().copied()
+            diagnosis::evidence(&shared.snapshot, problem, 1).first().copied()
         } else {
             None
         };
@@ -470,7 +470,7 @@ impl Screen for ProblemsView {
     fn marked(&self, shared: &Shared) -> Vec<AttemptKey> {
         let Some((_, problem)) = self.selected(shared) else { return Vec::new() };
         if problem::is_of_tasks(problem) && self.pane != Pane::Evidence {
-            insight::evidence(&shared.snapshot, problem, usize::MAX)
+            diagnosis::evidence(&shared.snapshot, problem, usize::MAX)
         } else {
             Vec::new()
         }

@@ -11,9 +11,9 @@ use super::metrics::percentile;
 use super::tasks::{empty, list_facts};
 use super::{ListKind, Screen, Target, View, Wants, inside};
 use crate::domain::agent::Health;
-use crate::domain::metrics::{By, Heat};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::metrics::{Dimension, Heat};
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
 use crate::tui::metrics::{Group, Groups};
 use crate::tui::model::{Shared, Step};
@@ -176,7 +176,7 @@ pub struct PulseView {
 impl PulseView {
     /// The worst first.
     pub fn new() -> Self {
-        Self { groups: Groups::new(By::Agent), list: Listing::new(PulseRows(Arc::default()), 'H') }
+        Self { groups: Groups::new(Dimension::Agent), list: Listing::new(PulseRows(Arc::default()), 'H') }
     }
 
     /// How many lines a row takes: two where all of them fit.

@@ -3,7 +3,7 @@
 use super::about::Lines;
 use super::problem::{self, Known};
 use super::tasks::with_scratch;
-use crate::domain::changes;
+use crate::domain::fleet::changes;
 use crate::domain::id::ProblemKey;
 use crate::protocol::timestamp;
 use crate::tui::model::Shared;

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::facts;
 use crate::domain::apply::attempt_of;
-use crate::domain::detail::Line;
 use crate::domain::fact::What;
 use crate::domain::id::{AttemptId, AttemptKey, JobKey};
+use crate::domain::job::detail::Line;
 use crate::domain::job::{Attempt, Job};
 use crate::domain::time::At;
 use crate::tui::format;

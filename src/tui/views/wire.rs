@@ -6,7 +6,7 @@ use super::listing::List;
 use super::tasks::empty;
 use super::{ListKind, Screen, Target, View, Wants, inside, raw};
 use crate::domain::id::AgentKey;
-use crate::domain::snapshot::Snapshot;
+use crate::domain::state::snapshot::Snapshot;
 use crate::net::tap::{Frame, Kind, Tap};
 use crate::tui::actions::Action;
 use crate::tui::format;

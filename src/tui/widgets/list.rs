@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::sorted::Sorted;
-use crate::tui::taste::SavedView;
+use crate::tui::preferences::SavedView;
 
 /// What a list shows, and in which order.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quarterdeck::domain::agent::Health;
-use quarterdeck::domain::breaker::Position;
-use quarterdeck::domain::card::Card;
+use quarterdeck::domain::agent::breaker::BreakerState;
+use quarterdeck::domain::agent::card::Card;
 use quarterdeck::domain::cause::Cause;
 use quarterdeck::domain::fact::{Owner, What};
 
@@ -86,7 +86,8 @@ fn a_group_keeps_up_with_its_members() {
     let outlier =
         Cause::Outlier { failed: 9, of: 20, others_failed: 0, others_of: 57, replicas: 3, tasks: true };
     let owner = id(&console, 0);
-    let moved = What::BreakerMoved { position: Position::Open, cause: Some(Arc::new(outlier)), forced: None };
+    let moved =
+        What::BreakerMoved { position: BreakerState::Open, cause: Some(Arc::new(outlier)), forced: None };
     console.scene.tell(NOW, owner, moved);
     console.publish();
     console.press("home");

@@ -2,7 +2,7 @@
 
 use quarterdeck::domain::fact::{Owner, What};
 use quarterdeck::domain::intent::Intent;
-use quarterdeck::domain::task::{TaskState, Via};
+use quarterdeck::domain::job::task::{TaskState, Via};
 use quarterdeck::tui::keymap::Chord;
 use quarterdeck::tui::model::{Cmd, Msg};
 use quarterdeck::tui::theme::{Depth, Theme};
@@ -351,7 +351,7 @@ fn an_answer_never_goes_to_another_question() {
             What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None },
         );
     }
-    console.scene.says(254.0, asked, vec![quarterdeck::domain::message::Part::text("And 4,000 EUR?")]);
+    console.scene.says(254.0, asked, vec![quarterdeck::domain::job::message::Part::text("And 4,000 EUR?")]);
     console.wait(3.0).publish();
     console.screen();
     console.wait(0.9).press("1");
@@ -437,7 +437,7 @@ fn a_long_question_can_be_read_in_the_inbox() {
     let mut console = Console::new(100, 24);
     let words: Vec<String> = (0..200).map(|n| format!("line {n} of a long question")).collect();
     let asking = console.cast.asking;
-    console.scene.says(253.0, asking, vec![quarterdeck::domain::message::Part::text(words.join("\n"))]);
+    console.scene.says(253.0, asking, vec![quarterdeck::domain::job::message::Part::text(words.join("\n"))]);
     console.wait(2.0).publish();
     console.press("2 3");
     assert!(console.screen().contains("line 199 of"), "{}", console.screen());

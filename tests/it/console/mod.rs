@@ -4,10 +4,10 @@ mod groups;
 mod keys;
 mod panes;
 mod picture;
+mod preferences;
 pub(crate) mod pty;
 mod scene;
 mod screens;
-mod taste;
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
 //! Lists of a few rows among many.
 
 use quarterdeck::domain::agent::Health;
-use quarterdeck::domain::card::Dialect;
+use quarterdeck::domain::agent::card::Dialect;
 use quarterdeck::domain::fact::{Owner, What};
-use quarterdeck::domain::message::Part;
-use quarterdeck::domain::task::{TaskState, Verdict};
+use quarterdeck::domain::job::message::Part;
+use quarterdeck::domain::job::task::{TaskState, Verdict};
 use quarterdeck::tui::model::Cmd;
 use quarterdeck::tui::views::listing::Listing;
 use quarterdeck::tui::views::tasks::TaskRows;

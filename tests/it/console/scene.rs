@@ -4,20 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quarterdeck::domain::agent::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use quarterdeck::domain::agent::{Agent, AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
-use quarterdeck::domain::card::{Card, Dialect, Interface, Offer, SecurityScheme, Skill};
 use quarterdeck::domain::cause::Cause;
-use quarterdeck::domain::discovery::{SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
+use quarterdeck::domain::job::message::{Hints, Json, Message, Part, Role};
+use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use quarterdeck::domain::job::{Origin, Phase};
-use quarterdeck::domain::message::{Hints, Json, Message, Part, Role};
-use quarterdeck::domain::metrics::{Block, Minute, Series, Stretch};
+use quarterdeck::domain::metrics::{Block, Minute, MinuteRange, Series};
 use quarterdeck::domain::problem::Kind;
-use quarterdeck::domain::snapshot::Snapshot;
 use quarterdeck::domain::state::State;
-use quarterdeck::domain::task::{CancelMark, TaskState, Verdict, Via};
+use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::domain::time::At;
 use uuid::Uuid;
 
@@ -461,7 +461,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
 }
 
 pub(crate) fn data(json: &str) -> Part {
-    use quarterdeck::domain::message::Content;
+    use quarterdeck::domain::job::message::Content;
     Part { content: Content::Data(Json::new(json)), ..Part::text("") }
 }
 
@@ -475,7 +475,7 @@ pub(crate) fn later(seconds: f64) -> At {
 
 /// How each agent of a scene did, minute by minute: as usual, but for what the scene tells of its health.
 impl Scene {
-    pub(crate) fn metrics(&self, stretch: Stretch) -> Vec<(Minute, Arc<Block>)> {
+    pub(crate) fn metrics(&self, stretch: MinuteRange) -> Vec<(Minute, Arc<Block>)> {
         let now = Minute::of(at(0.0)).after(5);
         let first = now.before(9 * 24 * 60);
         let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();

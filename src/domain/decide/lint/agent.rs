@@ -1,13 +1,13 @@
 //! What is wrong with an agent itself.
 
-use super::super::super::agent::{Agent, Health};
-use super::super::super::breaker::Position;
-use super::super::super::cause::Cause;
-use super::super::super::core::{AgentLive, Turn};
-use super::super::super::id::AgentKey;
-use super::super::super::problem::{Kind, Subject};
-use super::super::super::time::At;
-use super::{Finding, groups};
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::{Agent, Health};
+use crate::domain::cause::Cause;
+use crate::domain::core::{AgentLive, Turn};
+use crate::domain::decide::lint::{Finding, groups};
+use crate::domain::id::AgentKey;
+use crate::domain::problem::{Kind, Subject};
+use crate::domain::time::At;
 
 pub(super) const KINDS: &[Kind] = &[
     Kind::AgentDown,
@@ -40,7 +40,8 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
     let live = turn.core.live.agents.get(&key);
     // Who cannot be reached with most of its host or source is told there.
     found.extend(health(agent).filter(|finding| {
-        !matches!(finding.kind, Kind::AgentDown | Kind::AgentFrozen) || groups::told_by(turn, key).is_none()
+        !matches!(finding.kind, Kind::AgentDown | Kind::AgentFrozen)
+            || groups::covering_problem(turn, key).is_none()
     }));
     if let Some(live) = live {
         found.extend(evidence_of(turn, key, agent, live));
@@ -155,11 +156,12 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             found.push(Finding { kind: Kind::AgentSlow, text, next: cause.next_step().into() });
         }
     }
-    if let (true, Some(finding)) = (agent.breaker.position != Position::Closed, found.first_mut()) {
+    if let (true, Some(finding)) = (agent.breaker.position != BreakerState::Closed, found.first_mut()) {
         // One cause, one row: the breaker is what we do about it.
-        let words = if agent.breaker.position == Position::Open { "nothing is sent" } else { "one is tried" };
+        let words =
+            if agent.breaker.position == BreakerState::Open { "nothing is sent" } else { "one is tried" };
         finding.text.push_str(&format!("; breaker {}: {words}", agent.breaker.position.as_str()));
-    } else if agent.breaker.position == Position::Open {
+    } else if agent.breaker.position == BreakerState::Open {
         let why = match (&agent.breaker.forced, &agent.breaker.cause) {
             (Some(by), _) => format!("{} opened it", by.line()),
             (None, Some(cause)) => cause.to_string(),

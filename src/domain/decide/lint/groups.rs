@@ -7,17 +7,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::super::super::agent::{Agent, AgentSpec, Health, host_of};
-use super::super::super::cause::Cause;
-use super::super::super::core::Turn;
-use super::super::super::id::{AgentKey, SourceKey};
-use super::super::super::problem::{Kind, Problem, Subject};
-use super::Finding;
-use super::agent::unreachable;
+use crate::domain::agent::{Agent, AgentSpec, Health, host_of};
+use crate::domain::cause::Cause;
+use crate::domain::core::Turn;
+use crate::domain::decide::lint::Finding;
+use crate::domain::decide::lint::agent::unreachable;
+use crate::domain::id::{AgentKey, SourceKey};
+use crate::domain::problem::{Kind, Problem, Subject};
 
 /// What agents have in common.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(in super::super::super) enum Common {
+pub(in crate::domain) enum GroupKey {
     /// The host in their URLs.
     Host(Arc<str>),
     /// Who names them.
@@ -26,7 +26,7 @@ pub(in super::super::super) enum Common {
 
 /// Agents that have something in common.
 #[derive(Clone, Debug, Default)]
-pub(in super::super::super) struct Group {
+pub(in crate::domain) struct Group {
     listed: BTreeSet<AgentKey>,
     down: BTreeSet<AgentKey>,
     /// The open problem that tells them.
@@ -38,10 +38,10 @@ type Named = (Arc<AgentSpec>, Arc<[Arc<str>]>);
 
 /// Where an agent stands in its groups, as it was when it was last looked at.
 #[derive(Clone, Debug, Default)]
-pub(in super::super::super) struct Place {
+pub(in crate::domain) struct GroupMembership {
     /// What it was made from.
     of: Option<Named>,
-    common: Vec<Common>,
+    common: Vec<GroupKey>,
     down: bool,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn place(turn: &mut Turn, key: AgentKey) {
     }
     let down = agent.listed && is_down(agent);
     let live = turn.core.live.agents.get(&key).map(|live| &live.place);
-    let same = |place: &&Place| {
+    let same = |place: &&GroupMembership| {
         let same =
             |(spec, sources): &Named| Arc::ptr_eq(spec, &agent.spec) && Arc::ptr_eq(sources, &agent.sources);
         place.down == down && agent.listed != place.common.is_empty() && place.of.as_ref().is_some_and(same)
@@ -64,9 +64,11 @@ pub(super) fn place(turn: &mut Turn, key: AgentKey) {
     }
     let common = if agent.listed { common_of(turn, agent) } else { Vec::new() };
     let of = Some((agent.spec.clone(), agent.sources.clone()));
-    let before =
-        std::mem::replace(&mut turn.agent_live(key).place, Place { of, common: common.clone(), down });
-    let mut all: BTreeSet<Common> = before.common.into_iter().collect();
+    let before = std::mem::replace(
+        &mut turn.agent_live(key).place,
+        GroupMembership { of, common: common.clone(), down },
+    );
+    let mut all: BTreeSet<GroupKey> = before.common.into_iter().collect();
     all.extend(common.iter().cloned());
     for one in all {
         let belongs = common.contains(&one);
@@ -90,13 +92,13 @@ fn is_down(agent: &Agent) -> bool {
     agent.health == Health::Down && !agent.cause.as_deref().is_some_and(broken)
 }
 
-fn common_of(turn: &Turn, agent: &Agent) -> Vec<Common> {
-    let sources = agent.sources.iter().filter_map(|name| turn.state().source_key(name)).map(Common::Source);
-    std::iter::once(Common::Host(host_of(&agent.spec.url).into())).chain(sources).collect()
+fn common_of(turn: &Turn, agent: &Agent) -> Vec<GroupKey> {
+    let sources = agent.sources.iter().filter_map(|name| turn.state().source_key(name)).map(GroupKey::Source);
+    std::iter::once(GroupKey::Host(host_of(&agent.spec.url).into())).chain(sources).collect()
 }
 
 /// Raises or clears what a group has become.
-fn judge(turn: &mut Turn, one: &Common) {
+fn judge(turn: &mut Turn, one: &GroupKey) {
     let Some(group) = turn.core.live.groups.get(one) else { return };
     let rules = &turn.core.rules.problems;
     let (least, percent) = (rules.group as usize, rules.group_percent as usize);
@@ -112,12 +114,12 @@ fn judge(turn: &mut Turn, one: &Common) {
         format!("most of its {listed} agents cannot be reached")
     };
     let (kind, text, next) = match one {
-        Common::Host(host) => (
+        GroupKey::Host(host) => (
             Kind::HostDown,
             format!("host {host}: {agents}"),
             "look at the host and at the way to it; each agent is asked again by itself",
         ),
-        Common::Source(key) => {
+        GroupKey::Source(key) => {
             let name = turn.state().sources().get(*key).map(|row| row.spec.name.clone());
             let name = name.unwrap_or_else(|| "that is gone".into());
             (
@@ -129,8 +131,8 @@ fn judge(turn: &mut Turn, one: &Common) {
     };
     let first = group.listed.first().copied();
     let subject = known.or_else(|| match one {
-        Common::Host(_) => first.map(Subject::Host),
-        Common::Source(key) => Some(Subject::Source(*key)),
+        GroupKey::Host(_) => first.map(Subject::Host),
+        GroupKey::Source(key) => Some(Subject::Source(*key)),
     });
     let Some(subject) = subject.filter(|_| bad || known.is_some()) else {
         if listed == 0 {
@@ -139,7 +141,7 @@ fn judge(turn: &mut Turn, one: &Common) {
         return;
     };
     let found = bad.then(|| Finding { kind, text, next: next.into() });
-    super::settle(turn, subject, &[kind], found.into_iter().collect());
+    crate::domain::decide::lint::reconcile(turn, subject, &[kind], found.into_iter().collect());
     if let Some(group) = turn.core.live.groups.get_mut(one) {
         group.raised = bad.then_some(subject);
     }
@@ -147,17 +149,17 @@ fn judge(turn: &mut Turn, one: &Common) {
     if bad != known.is_some() {
         let down = turn.core.live.groups.get(one).map(|group| group.down.clone()).unwrap_or_default();
         for agent in down {
-            super::about_one(turn, agent);
+            crate::domain::decide::lint::about_one(turn, agent);
         }
     }
 }
 
 /// Of a host always; of a source only where its agents are on several.
-fn is_to_blame(turn: &Turn, one: &Common, down: &BTreeSet<AgentKey>) -> bool {
-    let Common::Source(_) = one else { return true };
+fn is_to_blame(turn: &Turn, one: &GroupKey, down: &BTreeSet<AgentKey>) -> bool {
+    let GroupKey::Source(_) = one else { return true };
     let hosts = down.iter().filter_map(|key| {
         let place = &turn.core.live.agents.get(key)?.place;
-        place.common.iter().find(|common| matches!(common, Common::Host(_)))
+        place.common.iter().find(|common| matches!(common, GroupKey::Host(_)))
     });
     let mut hosts = hosts;
     let first = hosts.next();
@@ -165,7 +167,7 @@ fn is_to_blame(turn: &Turn, one: &Common, down: &BTreeSet<AgentKey>) -> bool {
 }
 
 /// The open problem that tells an agent with others of its kind.
-pub(super) fn told_by<'t>(turn: &'t Turn<'_>, key: AgentKey) -> Option<&'t Problem> {
+pub(super) fn covering_problem<'t>(turn: &'t Turn<'_>, key: AgentKey) -> Option<&'t Problem> {
     let place = &turn.core.live.agents.get(&key)?.place;
     if !place.down {
         return None;
@@ -173,8 +175,8 @@ pub(super) fn told_by<'t>(turn: &'t Turn<'_>, key: AgentKey) -> Option<&'t Probl
     place.common.iter().find_map(|one| {
         let subject = turn.core.live.groups.get(one)?.raised?;
         let kind = match one {
-            Common::Host(_) => Kind::HostDown,
-            Common::Source(_) => Kind::SourceDown,
+            GroupKey::Host(_) => Kind::HostDown,
+            GroupKey::Source(_) => Kind::SourceDown,
         };
         turn.state().raised(kind, subject)
     })
@@ -202,21 +204,21 @@ pub(super) fn resume(turn: &mut Turn) {
             put(&mut group.down, *key, down);
         }
         let of = Some((agent.spec.clone(), agent.sources.clone()));
-        turn.agent_live(*key).place = Place { of, common, down };
+        turn.agent_live(*key).place = GroupMembership { of, common, down };
     }
     for (_, subject) in &open {
         let one = match subject {
             Subject::Host(key) => {
-                turn.state().agent(*key).map(|agent| Common::Host(host_of(&agent.spec.url).into()))
+                turn.state().agent(*key).map(|agent| GroupKey::Host(host_of(&agent.spec.url).into()))
             }
-            Subject::Source(key) => Some(Common::Source(*key)),
+            Subject::Source(key) => Some(GroupKey::Source(*key)),
             Subject::Agent(_) | Subject::Console | Subject::Objective(_) => None,
         };
         if let Some(one) = one {
             turn.core.live.groups.entry(one).or_default().raised = Some(*subject);
         }
     }
-    let all: Vec<Common> = turn.core.live.groups.keys().cloned().collect();
+    let all: Vec<GroupKey> = turn.core.live.groups.keys().cloned().collect();
     for one in all {
         judge(turn, &one);
     }

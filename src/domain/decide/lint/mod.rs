@@ -1,7 +1,7 @@
 //! Lints over what a step has touched: each finds one kind of fault and says it in words.
 
 mod agent;
-pub(in super::super) mod groups;
+pub(in crate::domain) mod groups;
 pub(super) mod objectives;
 mod tasks;
 mod versions;
@@ -9,12 +9,12 @@ mod versions;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::core::{Timer, Turn};
-use super::super::discovery::SourceHealth;
-use super::super::fact::What;
-use super::super::id::{AgentKey, AttemptKey, SourceKey};
-use super::super::problem::{Kind, Subject};
-use super::super::text::Untrusted;
+use crate::domain::core::{Timer, Turn};
+use crate::domain::fact::What;
+use crate::domain::fleet::source::SourceHealth;
+use crate::domain::id::{AgentKey, AttemptKey, SourceKey};
+use crate::domain::problem::{Kind, Subject};
+use crate::domain::text::Untrusted;
 
 /// What a lint found, in words.
 struct Finding {
@@ -38,7 +38,7 @@ pub(super) fn run(turn: &mut Turn) {
             next: "look at the webhook, or correct notify.webhook; nobody is called meanwhile".into(),
         });
         let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing];
-        settle(turn, Subject::Console, &kinds, found.into_iter().chain(unposted).collect());
+        reconcile(turn, Subject::Console, &kinds, found.into_iter().chain(unposted).collect());
     }
     let mut changed = BTreeSet::new();
     for key in &touched.attempts {
@@ -53,10 +53,10 @@ pub(super) fn run(turn: &mut Turn) {
     for key in &touched.versions {
         versions::old(turn, *key);
     }
-    versions::mixed(turn, &touched.kin);
+    versions::mixed(turn, &touched.replica_key);
     for key in &touched.sources {
         let found = about_source(turn, *key);
-        settle(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
+        reconcile(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
     }
     turn.touched = touched;
 }
@@ -68,7 +68,7 @@ fn about_agent(turn: &mut Turn, key: AgentKey) {
 
 fn about_one(turn: &mut Turn, key: AgentKey) {
     if let Some(found) = agent::findings(turn, key) {
-        settle(turn, Subject::Agent(key), agent::KINDS, found);
+        reconcile(turn, Subject::Agent(key), agent::KINDS, found);
     }
     if let Some(due) = agent::due(turn, key) {
         turn.set_timer_by(Timer::Lint(key), due);
@@ -77,12 +77,12 @@ fn about_one(turn: &mut Turn, key: AgentKey) {
 
 fn about_tasks(turn: &mut Turn, agent: AgentKey, kind: Kind) {
     let found = tasks::finding(turn, agent, kind);
-    settle(turn, Subject::Agent(agent), &[kind], found.into_iter().collect());
+    reconcile(turn, Subject::Agent(agent), &[kind], found.into_iter().collect());
 }
 
 /// A source that is no longer configured has no problems.
 pub(super) fn clear_source(turn: &mut Turn, key: SourceKey) {
-    settle(turn, Subject::Source(key), &[Kind::SourceFailing, Kind::SourceDown], Vec::new());
+    reconcile(turn, Subject::Source(key), &[Kind::SourceFailing, Kind::SourceDown], Vec::new());
 }
 
 /// Attempts that are about to be removed take their problems with them.
@@ -114,8 +114,9 @@ pub(super) fn resume(turn: &mut Turn) {
     }
     groups::resume(turn);
     objectives::resume(turn);
-    let kin: Vec<_> = turn.state().replicas().groups().map(|(kin, _)| kin.clone()).collect();
-    versions::mixed(turn, &kin);
+    let replica_key: Vec<_> =
+        turn.state().replicas().groups().map(|(replica_key, _)| replica_key.clone()).collect();
+    versions::mixed(turn, &replica_key);
     for agent in agents {
         let attention: Vec<_> = turn.state().attention().of(agent).collect();
         let mut changed: BTreeSet<_> =
@@ -141,7 +142,7 @@ fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
 }
 
 /// Brings the open problems of a subject in line with what was found.
-fn settle(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>) {
+fn reconcile(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>) {
     // Nearly every step finds nothing where nothing was.
     if found.is_empty() && turn.state().raises_nothing() {
         return;
@@ -163,7 +164,7 @@ fn settle(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>
             (Some((number, _)), None) => {
                 let into = match (*kind, subject) {
                     (Kind::AgentDown | Kind::AgentFrozen, Subject::Agent(key)) => {
-                        groups::told_by(turn, key).map(|problem| problem.number)
+                        groups::covering_problem(turn, key).map(|problem| problem.number)
                     }
                     _ => None,
                 };

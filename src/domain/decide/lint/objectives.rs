@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::super::super::core::{Timer, Turn};
-use super::super::super::id::AgentId;
-use super::super::super::metrics::{Minute, Series};
-use super::super::super::objective::{Objective, Standing};
-use super::super::super::problem::{Kind, Subject};
-use super::super::super::text::Untrusted;
-use super::{Finding, settle};
+use crate::domain::core::{Timer, Turn};
+use crate::domain::decide::lint::{Finding, reconcile};
+use crate::domain::id::AgentId;
+use crate::domain::metrics::objective::{Objective, ObjectiveStatus};
+use crate::domain::metrics::{Minute, Series};
+use crate::domain::problem::{Kind, Subject};
+use crate::domain::text::Untrusted;
 
 /// Objectives are looked at so often.
 const EVERY: Duration = Duration::from_secs(15);
@@ -19,7 +19,7 @@ pub(super) fn resume(turn: &mut Turn) {
     let gone: Vec<Subject> =
         turn.state().raised_of(Kind::ObjectiveMissed).filter(|subject| !names.contains(subject)).collect();
     for subject in gone {
-        settle(turn, subject, &[Kind::ObjectiveMissed], Vec::new());
+        reconcile(turn, subject, &[Kind::ObjectiveMissed], Vec::new());
     }
     if !turn.core.rules.objectives.is_empty() {
         turn.set_timer(Timer::Objectives, turn.at + EVERY);
@@ -31,7 +31,7 @@ fn subject(objective: &Objective) -> Subject {
 }
 
 /// Looks at all of them.
-pub(in super::super) fn look(turn: &mut Turn) {
+pub(in crate::domain::decide) fn look(turn: &mut Turn) {
     turn.set_timer(Timer::Objectives, turn.at + EVERY);
     let now = Minute::of(turn.at);
     for objective in turn.core.rules.objectives.clone() {
@@ -46,7 +46,7 @@ pub(in super::super) fn look(turn: &mut Turn) {
             text: words(&objective, &standing),
             next: "see what the failed have in common, and what changed before, on the first screen".into(),
         });
-        settle(turn, subject, &[Kind::ObjectiveMissed], found.into_iter().collect());
+        reconcile(turn, subject, &[Kind::ObjectiveMissed], found.into_iter().collect());
     }
 }
 
@@ -56,12 +56,12 @@ fn name_of<'t>(turn: &'t Turn<'_>, agent: AgentId) -> Option<&'t Untrusted> {
 }
 
 /// `skill charge: 92.1 % of 124 ended well in the last hour, not 99.5 %`. Rounded, so that it is reworded seldom.
-fn words(objective: &Objective, standing: &Standing) -> String {
+fn words(objective: &Objective, standing: &ObjectiveStatus) -> String {
     let share = |share: u32| format!("{}.{}", share / 10, share % 10);
     let mut parts = Vec::new();
     if let Some(ok) = objective.ok.filter(|_| standing.ok.minutes > 10) {
         let percent =
-            |tally: &super::super::super::metrics::Tally| tally.ok_per_mille().map_or(0, |share| share / 10);
+            |tally: &crate::domain::metrics::Tally| tally.ok_per_mille().map_or(0, |share| share / 10);
         parts.push(format!(
             "{} % end well in the last minutes and {} % in the last hour, not {} %",
             percent(&standing.minutes),
@@ -70,9 +70,8 @@ fn words(objective: &Objective, standing: &Standing) -> String {
         ));
     }
     if let Some(limit) = objective.p95.filter(|_| standing.p95.minutes > 10) {
-        let over = |tally: &super::super::super::metrics::Tally| {
-            tally.took.over(limit) * 100 / tally.took.count().max(1)
-        };
+        let over =
+            |tally: &crate::domain::metrics::Tally| tally.took.over(limit) * 100 / tally.took.count().max(1);
         parts.push(format!(
             "{} % take longer than {} s in the last minutes and {} % in the last hour, not 5 %",
             over(&standing.minutes),

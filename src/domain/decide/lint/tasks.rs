@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::super::core::Turn;
-use super::super::super::id::{AgentKey, AttemptKey};
-use super::super::super::job::Attempt;
-use super::super::super::problem::{Kind, Subject};
-use super::Finding;
+use crate::domain::core::Turn;
+use crate::domain::decide::lint::Finding;
+use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::job::Attempt;
+use crate::domain::problem::{Kind, Subject};
 
 /// Notes to which problems an attempt belongs now; tells which of them changed.
 pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {

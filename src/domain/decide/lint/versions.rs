@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::super::super::agent::Health;
-use super::super::super::core::Turn;
-use super::super::super::id::AgentKey;
-use super::super::super::problem::{Kind, Subject};
-use super::super::super::replicas::{Group, Kin};
-use super::super::super::version;
-use super::{Finding, settle};
+use crate::domain::agent::Health;
+use crate::domain::agent::replicas::{Group, ReplicaKey};
+use crate::domain::agent::version;
+use crate::domain::core::Turn;
+use crate::domain::decide::lint::{Finding, reconcile};
+use crate::domain::id::AgentKey;
+use crate::domain::problem::{Kind, Subject};
 
 /// So many versions are named, and so many agents of each.
 const VERSIONS: usize = 4;
@@ -32,18 +32,18 @@ pub(super) fn old(turn: &mut Turn, key: AgentKey) {
             next: "bring it up to that version, or change minimum_version in the configuration".into(),
         }
     });
-    settle(turn, Subject::Agent(key), &[Kind::AgentVersionOld], found.into_iter().collect());
+    reconcile(turn, Subject::Agent(key), &[Kind::AgentVersionOld], found.into_iter().collect());
 }
 
 /// Whether replicas run several versions: one problem for all of them, told of the first.
-pub(super) fn mixed(turn: &mut Turn, touched: &[Kin]) {
+pub(super) fn mixed(turn: &mut Turn, touched: &[ReplicaKey]) {
     if touched.is_empty() {
         return;
     }
     let state = turn.state();
     let first = |group: &Group| group.members().first().copied().filter(|_| group.versions().len() > 1);
     let mut about: BTreeSet<AgentKey> =
-        touched.iter().filter_map(|kin| first(state.replicas().group(kin)?)).collect();
+        touched.iter().filter_map(|replica_key| first(state.replicas().group(replica_key)?)).collect();
     // Whoever was the first before may have left, or may run among others.
     about.extend(state.raised_of(Kind::AgentVersionMixed).filter_map(|subject| match subject {
         Subject::Agent(key) => Some(key),
@@ -56,7 +56,7 @@ pub(super) fn mixed(turn: &mut Turn, touched: &[Kin]) {
             text: words(turn, group),
             next: "end the rollout, or take it back; `:group version` shows who runs what".into(),
         });
-        settle(turn, Subject::Agent(key), &[Kind::AgentVersionMixed], found.into_iter().collect());
+        reconcile(turn, Subject::Agent(key), &[Kind::AgentVersionMixed], found.into_iter().collect());
     }
 }
 

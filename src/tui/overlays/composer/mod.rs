@@ -12,7 +12,7 @@ use super::Pressed;
 use crate::domain::agent::Agent;
 use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, ContextId};
 use crate::domain::intent::{Intent, Send};
-use crate::domain::message::{Content, Json, Part};
+use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::text::Untrusted;
 use crate::tui::keymap::Chord;
 use crate::tui::model::{Cmd, Shared, Step};

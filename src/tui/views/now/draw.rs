@@ -35,7 +35,7 @@ impl Parts {
             Pane::Feel => self.feel,
             Pane::Problems => self.problems,
             Pane::Changes => self.changes,
-            Pane::Common => self.common,
+            Pane::Comparison => self.common,
             Pane::Agents => self.agents,
             Pane::Live => self.live,
         }
@@ -225,7 +225,7 @@ impl NowView {
 
     fn draw_common(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
         let common = &self.lead.common;
-        let title = [self.title(Pane::Common, "what the failed have in common".to_owned())];
+        let title = [self.title(Pane::Comparison, "what the failed have in common".to_owned())];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         let room = pane.width.saturating_sub(3);
@@ -269,7 +269,7 @@ impl NowView {
                 bar(found.fine, common.fine)
             };
             canvas.put(fine_at, y, &fine, Role::Quiet, 13);
-            if self.pane == Pane::Common && at == self.shared {
+            if self.pane == Pane::Comparison && at == self.shared {
                 canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
                 canvas.tint(Rect::new(pane.x + 2, y, room, 1), Role::Accent);
             }

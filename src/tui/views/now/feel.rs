@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::agent::Health;
-use crate::domain::breaker::Position;
-use crate::domain::metrics::{By, Tally, Who};
-use crate::domain::snapshot::Snapshot;
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::metrics::{Dimension, DimensionValue, Tally};
 use crate::domain::state::Changed;
+use crate::domain::state::snapshot::Snapshot;
 use crate::tui::format;
 use crate::tui::metrics::Group;
 use crate::tui::model::Shared;
@@ -91,10 +91,10 @@ impl FeelRows {
 }
 
 /// What runs where it is not well, by skill or caller.
-pub fn hurt(snapshot: &Snapshot, by: By) -> BTreeMap<Who, Hurt> {
-    let mut all: BTreeMap<Who, Hurt> = BTreeMap::new();
+pub fn hurt(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Hurt> {
+    let mut all: BTreeMap<DimensionValue, Hurt> = BTreeMap::new();
     for (key, agent) in snapshot.agents.iter() {
-        let risky = agent.health != Health::Up || agent.breaker.position != Position::Closed;
+        let risky = agent.health != Health::Up || agent.breaker.position != BreakerState::Closed;
         for attempt in snapshot.attention.of(key).filter_map(|key| snapshot.attempts.get(key)) {
             let at_risk = attempt.is_live() && (risky || attempt.is_doubtful());
             let need_you = attempt.needs_you();
@@ -102,8 +102,8 @@ pub fn hurt(snapshot: &Snapshot, by: By) -> BTreeMap<Who, Hurt> {
                 continue;
             }
             let Some(job) = snapshot.job_of(attempt) else { continue };
-            let name = if by == By::Caller { &job.caller } else { &job.skill };
-            let hurt = all.entry(Who::Named(name.clone())).or_default();
+            let name = if by == Dimension::Caller { &job.caller } else { &job.skill };
+            let hurt = all.entry(DimensionValue::Named(name.clone())).or_default();
             hurt.at_risk += u32::from(at_risk);
             hurt.need_you += u32::from(need_you);
         }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::changes::{Change, ChangeKind, changes};
-use crate::domain::common::{Case, Common};
+use crate::domain::fleet::changes::{Change, ChangeKind, changes};
 use crate::domain::id::{AttemptKey, JobId};
+use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
-use crate::domain::metrics::{By, Who};
+use crate::domain::metrics::{Dimension, DimensionValue};
 use crate::domain::problem::Problem;
-use crate::domain::snapshot::Snapshot;
-use crate::domain::task::TaskState;
+use crate::domain::problem::shared_attributes::{Case, Comparison};
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::format;
@@ -76,7 +76,7 @@ pub fn distance(change: &Change, began: At) -> String {
 }
 
 /// Jobs of the window that ended, well or badly, newest first: those of a skill or caller, or of all.
-pub fn ended(shared: &Shared, who: Option<(By, &Who)>) -> Vec<(AttemptKey, bool)> {
+pub fn ended(shared: &Shared, who: Option<(Dimension, &DimensionValue)>) -> Vec<(AttemptKey, bool)> {
     let snapshot = &shared.snapshot;
     let from = shared.window.parts(shared.now).from.begins();
     let (mut failed, mut fine) = (0, 0);
@@ -96,12 +96,12 @@ pub fn ended(shared: &Shared, who: Option<(By, &Who)>) -> Vec<(AttemptKey, bool)
     all
 }
 
-fn is_of(snapshot: &Snapshot, attempt: &Attempt, by: By, who: &Who) -> bool {
+fn is_of(snapshot: &Snapshot, attempt: &Attempt, by: Dimension, who: &DimensionValue) -> bool {
     let Some(job) = snapshot.job_of(attempt) else { return false };
     match (by, who) {
-        (By::Skill, Who::Named(name)) => job.skill == *name,
-        (By::Caller, Who::Named(name)) => job.caller == *name,
-        (By::Agent, Who::Agent(id)) => {
+        (Dimension::Skill, DimensionValue::Named(name)) => job.skill == *name,
+        (Dimension::Caller, DimensionValue::Named(name)) => job.caller == *name,
+        (Dimension::Agent, DimensionValue::Agent(id)) => {
             snapshot.agents.get(attempt.agent).is_some_and(|agent| agent.id == *id)
         }
         _ => false,
@@ -128,7 +128,7 @@ pub fn in_common(
     snapshot: &Snapshot,
     ended: &[(AttemptKey, bool)],
     fields: &BTreeMap<JobId, Vec<(Untrusted, Untrusted)>>,
-) -> Common {
+) -> Comparison {
     let cases: Vec<Case> = ended
         .iter()
         .filter_map(|(key, failed)| {
@@ -158,7 +158,7 @@ pub fn in_common(
             Some(Case { failed: *failed, attributes })
         })
         .collect();
-    Common::of(&cases)
+    Comparison::of(&cases)
 }
 
 /// What the failed say of why, the most frequent first.

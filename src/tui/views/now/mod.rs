@@ -16,12 +16,12 @@ use super::problems::{ProblemRows, ProblemsView};
 use super::pulse::PulseRows;
 use super::tasks::{TaskRows, TasksView};
 use super::{Screen, Target, View, Wants};
-use crate::domain::changes::Change;
-use crate::domain::common::Common;
+use crate::domain::fleet::changes::Change;
 use crate::domain::id::{AgentKey, AttemptKey, JobId, ProblemKey};
-use crate::domain::insight;
-use crate::domain::metrics::{By, Minute, Who};
+use crate::domain::metrics::{Dimension, DimensionValue, Minute};
 use crate::domain::problem::Problem;
+use crate::domain::problem::diagnosis;
+use crate::domain::problem::shared_attributes::Comparison;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
@@ -41,14 +41,14 @@ enum Pane {
     Feel,
     Problems,
     Changes,
-    Common,
+    Comparison,
     Agents,
     Live,
 }
 
 impl Pane {
     const ALL: [Self; 6] =
-        [Self::Feel, Self::Problems, Self::Changes, Self::Common, Self::Agents, Self::Live];
+        [Self::Feel, Self::Problems, Self::Changes, Self::Comparison, Self::Agents, Self::Live];
 }
 
 /// What speaks about the selected row, made when something of it has changed.
@@ -56,7 +56,7 @@ impl Pane {
 struct Lead {
     began: At,
     changes: Vec<Change>,
-    common: Common,
+    common: Comparison,
     errors: Vec<(String, u32)>,
     /// What probably causes the problem, and how certain that is.
     cause: Option<String>,
@@ -65,7 +65,7 @@ struct Lead {
 }
 
 /// Work that began and ended, the minute and what was read of the past; the row, the problem, the facts of the watch and the fields that were read.
-type LeadOf = ((u64, u64, u64), Option<Who>, Option<ProblemKey>, u64, usize);
+type LeadOf = ((u64, u64, u64), Option<DimensionValue>, Option<ProblemKey>, u64, usize);
 
 /// The view.
 #[derive(Debug)]
@@ -92,10 +92,10 @@ impl NowView {
         // What is over or muted is on its own view.
         problems.state.look.faults = true;
         Self {
-            groups: Groups::new(By::Skill),
+            groups: Groups::new(Dimension::Skill),
             feel: Listing::new(FeelRows::default(), 'O'),
             problems,
-            agents: Groups::new(By::Agent),
+            agents: Groups::new(Dimension::Agent),
             pulse: Listing::new(PulseRows::default(), 'H'),
             live: Listing::new(TaskRows { newest, ..TaskRows::default() }, 'S'),
             lead: Lead::default(),
@@ -107,8 +107,8 @@ impl NowView {
     }
 
     /// By what the rows are told apart.
-    fn by(&self) -> By {
-        if *self.groups.by() == Split::Told(By::Caller) { By::Caller } else { By::Skill }
+    fn by(&self) -> Dimension {
+        if *self.groups.by() == Split::Told(Dimension::Caller) { Dimension::Caller } else { Dimension::Skill }
     }
 
     /// The row that the panes below speak of.
@@ -117,15 +117,17 @@ impl NowView {
     }
 
     /// Who that is.
-    fn who(&self) -> Option<Who> {
-        self.selected().and_then(|key| self.groups.who(key))
+    fn value_of(&self) -> Option<DimensionValue> {
+        self.selected().and_then(|key| self.groups.value_of(key))
     }
 
     /// The problem that the panes speak of: the one under the cursor, or the worst that hits the skill or caller of
     /// the selected row. Until somebody has gone to a row, the worst of all stands in for none.
     fn problem<'s>(&self, shared: &'s Shared) -> Option<(ProblemKey, &'s Problem)> {
-        let hits_it = match self.who().filter(|_| self.pane != Pane::Problems) {
-            Some(Who::Named(Some(name))) => self.problems.rows.iter().find(|key| self.is_hit(*key, &name)),
+        let hits_it = match self.value_of().filter(|_| self.pane != Pane::Problems) {
+            Some(DimensionValue::Named(Some(name))) => {
+                self.problems.rows.iter().find(|key| self.is_hit(*key, &name))
+            }
             _ => None,
         };
         let gone_to = self.pane != Pane::Problems && self.feel.state.selected.is_some();
@@ -136,7 +138,7 @@ impl NowView {
     /// True if a problem hits the skill or caller of this name.
     fn is_hit(&self, problem: ProblemKey, name: &Untrusted) -> bool {
         let Some(hits) = self.problems.source.hits.get(&problem) else { return false };
-        let counts = if self.by() == By::Caller { &hits.callers } else { &hits.skills };
+        let counts = if self.by() == Dimension::Caller { &hits.callers } else { &hits.skills };
         counts.iter().any(|(hit, _)| hit == name)
     }
 
@@ -151,7 +153,9 @@ impl NowView {
             let all = self.groups.all().clone();
             let keys = 0..u32::try_from(all.len()).unwrap_or(0);
             let hurt: Vec<Hurt> = keys
-                .map(|key| self.groups.who(key).and_then(|who| hurt.get(&who)).copied().unwrap_or_default())
+                .map(|key| {
+                    self.groups.value_of(key).and_then(|who| hurt.get(&who)).copied().unwrap_or_default()
+                })
                 .collect();
             let step = shared.window.parts(shared.now).step;
             self.feel.source = FeelRows { groups: all, hurt: Arc::new(hurt), step };
@@ -175,7 +179,7 @@ impl NowView {
         let minute = u64::from(Minute::of(shared.now).0);
         let of = (
             (work, minute, shared.metrics.older()),
-            self.who(),
+            self.value_of(),
             problem.map(|(key, _)| key),
             shared.watch_read,
             shared.fields.len(),
@@ -192,11 +196,11 @@ impl NowView {
             Some(shared.snapshot.job_of(attempt)?.id)
         };
         let open = shared.snapshot.open_problems();
-        self.problems.source.hits = Arc::new(insight::hits(&shared.snapshot, open));
+        self.problems.source.hits = Arc::new(diagnosis::impacts(&shared.snapshot, open));
         let cause = problem.map(|(key, problem)| {
-            let usual = insight::Hits::default();
+            let usual = diagnosis::Impact::default();
             let hits = self.problems.source.hits.get(&key).unwrap_or(&usual);
-            insight::cause(&shared.snapshot, problem, hits).sentence()
+            diagnosis::cause(&shared.snapshot, problem, hits).sentence()
         });
         self.lead = Lead {
             cause,
@@ -229,7 +233,7 @@ impl NowView {
             Pane::Agents => return self.pulse.act(action, lines),
             Pane::Live => return self.live.act(action, lines),
             Pane::Changes => (&mut self.change, self.lead.changes.len()),
-            Pane::Common => (&mut self.shared, self.lead.common.shared.len()),
+            Pane::Comparison => (&mut self.shared, self.lead.common.shared.len()),
         };
         let (at, count) = at;
         match action {
@@ -251,7 +255,7 @@ impl NowView {
             }
             Pane::Problems => Some(ProblemsView::new().at(self.problems.target()?).into()),
             Pane::Changes => View::agent(shared, self.lead.changes.get(self.change)?.agent?),
-            Pane::Common => {
+            Pane::Comparison => {
                 let shared = self.lead.common.shared.get(self.shared)?;
                 let words: Vec<String> = shared
                     .attributes
@@ -323,7 +327,11 @@ impl Screen for NowView {
                 Some(Vec::new())
             }
             Action::Left | Action::Right => {
-                self.groups = Groups::new(if self.by() == By::Skill { By::Caller } else { By::Skill });
+                self.groups = Groups::new(if self.by() == Dimension::Skill {
+                    Dimension::Caller
+                } else {
+                    Dimension::Skill
+                });
                 self.feel.state.selected = None;
                 Some(Vec::new())
             }
@@ -375,7 +383,7 @@ impl Screen for NowView {
                 let agent = self.lead.changes.get(self.change).and_then(|change| change.agent);
                 Target { agent, ..Target::default() }
             }
-            Pane::Common => Target::default(),
+            Pane::Comparison => Target::default(),
             Pane::Agents => Target { agent: self.agent(), ..Target::default() },
             Pane::Live => self.live.target().map(of_attempt).unwrap_or_default(),
         }
@@ -396,7 +404,7 @@ impl Screen for NowView {
             Pane::Problems => self.problems.click(table, y),
             Pane::Live => self.live.click(table, y),
             Pane::Changes => std::mem::replace(&mut self.change, line) == line,
-            Pane::Common => std::mem::replace(&mut self.shared, line) == line,
+            Pane::Comparison => std::mem::replace(&mut self.shared, line) == line,
             Pane::Agents => {
                 let column = usize::from(x >= at.x + at.width / 2);
                 self.pulse.state.click(line * 2 + column)
@@ -412,7 +420,7 @@ impl Screen for NowView {
             Pane::Problems => &self.problems,
             Pane::Agents => &self.pulse,
             Pane::Live => &self.live,
-            Pane::Feel | Pane::Changes | Pane::Common => &self.feel,
+            Pane::Feel | Pane::Changes | Pane::Comparison => &self.feel,
         })
     }
 
@@ -421,7 +429,7 @@ impl Screen for NowView {
             Pane::Problems => &mut self.problems,
             Pane::Agents => &mut self.pulse,
             Pane::Live => &mut self.live,
-            Pane::Feel | Pane::Changes | Pane::Common => &mut self.feel,
+            Pane::Feel | Pane::Changes | Pane::Comparison => &mut self.feel,
         })
     }
 

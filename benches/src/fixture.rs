@@ -1,0 +1,183 @@
+//! A fleet that is told as facts: forty agents and as many jobs as wanted, ten facts each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use quarterdeck::domain::agent::{AgentSpec, Health, Source};
+use quarterdeck::domain::apply::apply;
+use quarterdeck::domain::agent::card::{Card, Dialect, Interface};
+use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
+use quarterdeck::domain::job::{Origin, Phase};
+use quarterdeck::domain::job::message::{Hints, Message, Part, Role};
+use quarterdeck::domain::state::State;
+use quarterdeck::domain::job::task::{TaskState, Via};
+use quarterdeck::domain::time::At;
+use uuid::Uuid;
+
+/// Agents of every fleet.
+pub const AGENTS: u64 = 40;
+/// Facts of an ended job.
+pub const FACTS_OF_A_JOB: usize = 10;
+/// Time from one job to the next.
+const STEP: Duration = Duration::from_millis(2);
+
+/// The fleet so far.
+pub struct Told {
+    /// What the facts have led to.
+    pub state: State,
+    /// The moment of the last fact.
+    pub now: At,
+    seqs: BTreeMap<Owner, u64>,
+}
+
+impl Told {
+    /// The agents, and no jobs; time begins so that `jobs` jobs end now. Their facts go to `keep` too.
+    pub fn agents(jobs: u64, keep: &mut impl FnMut(Fact)) -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = At::from_micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX));
+        let now = now - STEP * u32::try_from(jobs).unwrap_or(u32::MAX);
+        let mut told = Self { state: State::default(), now, seqs: BTreeMap::new() };
+        told.tell(Owner::Watch, What::WatchStarted, keep);
+        for number in 0..AGENTS {
+            told.agent(number, keep);
+        }
+        told
+    }
+
+    /// One more fact.
+    pub fn tell(&mut self, owner: Owner, what: What, keep: &mut impl FnMut(Fact)) {
+        let seq = self.seqs.entry(owner).or_default();
+        *seq += 1;
+        let fact = Fact { at: self.now, owner, seq: *seq, what };
+        apply(&mut self.state, &fact);
+        keep(fact);
+    }
+
+    fn agent(&mut self, number: u64, keep: &mut impl FnMut(Fact)) {
+        let owner = Owner::Agent(agent_id(number));
+        let (name, url) = (format!("agent-{number:02}"), format!("http://127.0.0.1:9/{number}"));
+        let spec = AgentSpec {
+            name: None,
+            url: url.as_str().into(),
+            source: Source::Config,
+            dialect: None,
+            resubscribe: None,
+            labels: Vec::new(),
+            capacity: None,
+            probe_interval: None,
+        };
+        let card = Card { name: name.as_str().into(), streaming: true, ..Card::empty() };
+        let interface = Interface {
+            dialect: Dialect::V1_0,
+            binding: "JSONRPC".into(),
+            url: url.as_str().into(),
+            tenant: None,
+        };
+        let order = u32::try_from(number).unwrap_or(0);
+        let last_seen = self.now;
+        self.tell(owner, What::AgentListed { spec: Arc::new(spec), order, name: name.as_str().into() }, keep);
+        self.tell(owner, What::CardSeen { card: Arc::new(card) }, keep);
+        self.tell(owner, What::InterfaceChosen { interface: Some(Arc::new(interface)) }, keep);
+        self.tell(owner, What::HealthChanged { health: Health::Up, cause: None, last_seen }, keep);
+    }
+
+    /// A job from its beginning; an ended one to its end, too.
+    pub fn job(&mut self, number: u64, ended: bool, keep: &mut impl FnMut(Fact)) {
+        self.now = self.now + STEP;
+        let (job, attempt, via) = (job_id(number), attempt_id(number), Via::Send);
+        let owner = Owner::Job(job);
+        let asked = message(number * 2, Role::User, &format!("summarise document {number} for the report"));
+        self.tell(
+            owner,
+            What::JobOpened {
+                origin: Origin::Sent,
+                title: asked.headline(80),
+                caller: Some("bench".into()),
+                skill: None,
+                context: None,
+                parent: None,
+                message: Some(asked.clone()),
+            },
+            keep,
+        );
+        let agent = agent_id(number % AGENTS);
+        self.tell(owner, What::AttemptPlanned { attempt, agent, message_id: Some(asked.id.clone()) }, keep);
+        self.tell(owner, What::AttemptMoved { attempt, phase: Phase::Sending, cause: None }, keep);
+        let task = TaskId::from(uuid(3, number).to_string().as_str());
+        let context = Some(ContextId::from(uuid(4, number / 8).to_string().as_str()));
+        let state = TaskState::Submitted;
+        self.tell(
+            owner,
+            What::TaskSeen { attempt, task, context, state, peer_time: None, via, raw: None },
+            keep,
+        );
+        self.moved(owner, attempt, TaskState::Working, keep);
+        self.says(number, keep);
+        for (text, append) in [("# Report\n\n", false), ("It rose by a tenth, and fell by a fifth.\n", true)]
+        {
+            let parts = Arc::new(vec![Part::text(text)]);
+            let (artifact, name) = ("report".into(), Some("report.md".into()));
+            self.tell(
+                owner,
+                What::ArtifactSeen { attempt, artifact, name, append, parts, last: append },
+                keep,
+            );
+        }
+        if ended {
+            let failed = number.is_multiple_of(10);
+            let state = if failed { TaskState::Failed } else { TaskState::Completed };
+            self.moved(owner, attempt, state, keep);
+            self.tell(owner, What::Settled { attempt }, keep);
+            // Nothing more is told of it.
+            self.seqs.remove(&owner);
+        }
+    }
+
+    fn moved(&mut self, owner: Owner, attempt: AttemptId, state: TaskState, keep: &mut impl FnMut(Fact)) {
+        let what =
+            What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
+        self.tell(owner, what, keep);
+    }
+
+    /// The agent of a job says something.
+    pub fn says(&mut self, number: u64, keep: &mut impl FnMut(Fact)) {
+        let owner = Owner::Job(job_id(number));
+        let count = self.seqs.get(&owner).copied().unwrap_or(0);
+        let message = message(number * 2 + 1, Role::Agent, &format!("{count} pages of {number} are read"));
+        self.tell(owner, What::MessageSeen { attempt: attempt_id(number), message, status: true }, keep);
+    }
+}
+
+fn message(number: u64, role: Role, text: &str) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId::from(uuid(5, number).to_string().as_str()),
+        role,
+        parts: vec![Part::text(text)],
+        context: None,
+        task: None,
+        metadata: None,
+        references: Vec::new(),
+        hints: Hints::default(),
+    })
+}
+
+/// An id that is the same in each run, and differs in its first letters.
+fn uuid(kind: u64, number: u64) -> Uuid {
+    let spread = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    Uuid::from_u64_pair(spread, kind << 32 | number)
+}
+
+fn agent_id(number: u64) -> AgentId {
+    AgentId(uuid(0, number))
+}
+
+/// The job of a number.
+pub fn job_id(number: u64) -> JobId {
+    JobId(uuid(1, number))
+}
+
+fn attempt_id(number: u64) -> AttemptId {
+    AttemptId(uuid(2, number))
+}

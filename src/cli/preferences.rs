@@ -1,0 +1,160 @@
+//! What somebody likes, from the configuration to the console: judged there, told here with file and line.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::preferences::{self as file, NamedList, View};
+use crate::config::{Fault, Faults};
+use crate::tui::keys::{Keys, Wish};
+use crate::tui::preferences::{
+    Change, Columns, Preferences, SavedView, Shelf, Word, WrittenView, Wrong, views,
+};
+
+fn word(word: &file::Word) -> Word<'_> {
+    Word { text: &word.text, line: word.line }
+}
+
+fn wishes(listed: &[NamedList]) -> Vec<Wish<'_>> {
+    listed.iter().map(|listed| (word(&listed.name), listed.words.iter().map(word).collect())).collect()
+}
+
+fn written(view: &View) -> WrittenView<'_> {
+    WrittenView {
+        name: word(&view.name),
+        of: word(&view.of),
+        filter: view.filter.as_deref(),
+        sort: view.sort.as_ref().map(word),
+        descending: view.descending,
+        columns: view.columns.as_ref().map(|columns| columns.iter().map(word).collect()),
+        faults: view.faults,
+    }
+}
+
+fn fault(wrong: Wrong) -> Fault {
+    Fault { line: wrong.line, key: wrong.key, what: wrong.what }
+}
+
+fn judged(preferences: &file::Preferences) -> (Preferences, Vec<Wrong>) {
+    let (keys, mut wrong) = Keys::with(&wishes(&preferences.keys));
+    let (columns, mut of_columns) = Columns::with(&wishes(&preferences.columns));
+    let all: Vec<WrittenView<'_>> = preferences.views.iter().map(written).collect();
+    let (views, mut of_views) = views(&all, &[], false);
+    wrong.append(&mut of_columns);
+    wrong.append(&mut of_views);
+    (Preferences { keys, columns, views }, wrong)
+}
+
+/// What is wrong with it.
+pub(super) fn faults(preferences: &file::Preferences) -> Vec<Fault> {
+    judged(preferences).1.into_iter().map(fault).collect()
+}
+
+/// What the configuration says; its faults were told when it was read.
+pub(super) fn of(preferences: &file::Preferences) -> Preferences {
+    judged(preferences).0
+}
+
+/// The file of the views that were saved in the console, beside the fleet's data.
+#[derive(Debug)]
+pub(super) struct File {
+    path: PathBuf,
+    /// Who reads and writes does nothing to what somebody else is about to write.
+    one: Mutex<()>,
+    /// Those of the configuration.
+    before: Vec<Arc<SavedView>>,
+}
+
+impl File {
+    pub(super) fn new(path: PathBuf, before: Vec<Arc<SavedView>>) -> Self {
+        Self { path, one: Mutex::new(()), before }
+    }
+}
+
+impl Shelf for File {
+    fn read(&self) -> Result<Vec<Arc<SavedView>>, String> {
+        let kept = file::kept_views(&self.path).map_err(|faults| faults.to_string())?;
+        let kept: Vec<WrittenView<'_>> = kept.iter().map(written).collect();
+        let (kept, wrong) = views(&kept, &self.before, true);
+        if wrong.is_empty() {
+            return Ok(self.before.iter().cloned().chain(kept).collect());
+        }
+        let faults = wrong.into_iter().map(fault).collect();
+        Err(Faults { file: self.path.clone(), faults }.to_string())
+    }
+
+    fn change(&self, change: Change) -> Result<Vec<Arc<SavedView>>, String> {
+        let _the_only_one = self.one.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another console may have saved one meanwhile; what cannot be read is not written over.
+        let mut kept: Vec<Arc<SavedView>> = self.read()?.into_iter().filter(|view| view.kept).collect();
+        match change {
+            Change::Keep(view) => match kept.iter_mut().find(|old| old.name == view.name) {
+                Some(old) => *old = view,
+                None => kept.push(view),
+            },
+            Change::Forget(name) => kept.retain(|view| view.name != name),
+        }
+        let views: Vec<View> = kept.iter().map(|view| as_written(view)).collect();
+        file::keep_views(&self.path, &views).map_err(|error| format!("{}: {error}", self.path.display()))?;
+        Ok(self.before.iter().cloned().chain(kept).collect())
+    }
+}
+
+fn as_written(view: &SavedView) -> View {
+    let word = |text: String| file::Word { text, line: 0 };
+    let filter = view.look.filter.text();
+    View {
+        name: word(view.name.clone()),
+        of: word(view.of.word().to_owned()),
+        filter: (!filter.is_empty()).then(|| filter.to_owned()),
+        sort: Some(word(view.sort())),
+        descending: Some(view.descending()),
+        columns: view.columns().map(|columns| columns.into_iter().map(word).collect()),
+        faults: view.look.faults,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(name: &str) -> Arc<SavedView> {
+        let word = |text: &str| file::Word { text: text.into(), line: 1 };
+        let view = View {
+            name: word(name),
+            of: word("tasks"),
+            filter: Some("state=working".into()),
+            sort: Some(word("age")),
+            descending: Some(true),
+            columns: Some(vec![word("age"), word("job")]),
+            faults: true,
+        };
+        let (mut views, wrong) = views(&[written(&view)], &[], true);
+        assert_eq!(wrong, []);
+        views.remove(0)
+    }
+
+    #[test]
+    fn saved_views_are_found_again_and_nothing_else_is_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("views.toml");
+        let ours = SavedView { kept: false, ..SavedView::clone(&named("ours")) };
+        let shelf = File::new(path.clone(), vec![Arc::new(ours)]);
+        let names = |views: Vec<Arc<SavedView>>| -> Vec<String> {
+            views.iter().map(|view| view.name.clone()).collect()
+        };
+        assert_eq!(shelf.read().map(names), Ok(vec!["ours".to_owned()]));
+        shelf.change(Change::Keep(named("stuck"))).unwrap();
+        // Another console on the same data.
+        let other = File::new(path.clone(), Vec::new());
+        assert_eq!(other.read(), Ok(vec![named("stuck")]));
+        other.change(Change::Keep(named("more"))).unwrap();
+        let left = shelf.change(Change::Forget("stuck".into()));
+        assert_eq!(left.map(names), Ok(vec!["ours".into(), "more".into()]));
+        // What somebody has written by hand and is wrong stays as it is.
+        let text = "[[view]]\nname = \"mine\"\nof = \"tusks\"\n";
+        std::fs::write(&path, text).unwrap();
+        let why = shelf.change(Change::Keep(named("stuck"))).unwrap_err();
+        assert!(why.contains("views.toml:3: view.of: there is no list tusks"), "{why}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+}

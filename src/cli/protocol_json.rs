@@ -1,0 +1,280 @@
+//! Protocol objects as the command line prints them: A2A 1.0's own types, with what we know beside.
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::agent::Agent;
+use crate::domain::cause::Cause;
+use crate::domain::id::AttemptKey;
+use crate::domain::job::detail::Detail;
+use crate::domain::job::message::{Artifact, Content, Hints, Message, Part, Role};
+use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState, Verdict};
+use crate::domain::job::{Attempt, Job, Phase, Task};
+use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
+use crate::domain::time::PeerTime;
+use crate::protocol::{codec, timestamp};
+
+use super::output::Printer;
+
+/// The key of our own words in a task's metadata.
+const OURS: &str = "quarterdeck";
+
+fn wire() -> &'static dyn crate::protocol::Codec {
+    codec(crate::domain::agent::card::Dialect::V1_0)
+}
+
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or(Value::Null)
+}
+
+/// What a state is called in 1.0.
+pub fn state_name(state: &TaskState) -> String {
+    let report = TaskReport {
+        id: "x".into(),
+        context: None,
+        status: Status { state: state.clone(), message: None, timestamp: None },
+        artifacts: None,
+        history: Vec::new(),
+        metadata: None,
+        hints: Hints::default(),
+        raw: None,
+    };
+    parsed(&wire().encode_task(&report))["status"]["state"].as_str().unwrap_or_default().to_owned()
+}
+
+/// What we know of an attempt, beside what its agent says.
+pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
+    let agent = snapshot.agents.get(attempt.agent);
+    let job = snapshot.job_of(attempt);
+    let task = attempt.task.as_ref();
+    json!({
+        "agent": agent.map(|agent| agent.name.line().into_string()),
+        "job": job.map(|job| job.id.to_string()),
+        "attempt": attempt.id.to_string(),
+        "messageId": attempt.message_id.as_ref().map(|id| id.text().line().into_string()),
+        "attemptState": attempt.phase.as_str(),
+        "verdict": task.and_then(|task| task.verdict).map(Verdict::as_str),
+        "agentSays": task.and_then(agent_says).map(|state| state_name(&state)),
+        "cancel": task.and_then(|task| task.cancel).map(CancelMark::as_str),
+    })
+}
+
+/// What the agent says, where that is in doubt.
+pub fn agent_says(task: &Task) -> Option<TaskState> {
+    let doubted = task.verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Conflict);
+    task.says.clone().or_else(|| doubted.then(|| task.state.clone()))
+}
+
+/// Puts our words into a task's metadata; an agent's own member of that name is dropped.
+pub fn with_ours(mut task: Value, ours: Value) -> Value {
+    if let Some(object) = task.as_object_mut() {
+        let metadata = object.entry("metadata").or_insert_with(|| Value::Object(Map::new()));
+        if !metadata.is_object() {
+            *metadata = Value::Object(Map::new());
+        }
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert(OURS.to_owned(), ours);
+        }
+    }
+    task
+}
+
+/// A task as a row tells it: no outputs, no messages.
+pub fn task_row(snapshot: &Snapshot, attempt: &Attempt) -> Option<Value> {
+    let task = attempt.task.as_ref()?;
+    let report = report(task, None, Vec::new());
+    Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))
+}
+
+fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) -> TaskReport {
+    let last = history.iter().rev().find(|message| message.role == Role::Agent).cloned();
+    let said = last.filter(|message| task.note.is_some() && task.note == Some(message.headline(200)));
+    TaskReport {
+        id: task.id.clone(),
+        context: task.context.clone(),
+        status: Status {
+            state: task.state.clone(),
+            message: said,
+            timestamp: task.peer_time.or(Some(PeerTime(task.state_since.micros()))),
+        },
+        artifacts,
+        history,
+        metadata: None,
+        hints: Hints::default(),
+        raw: None,
+    }
+}
+
+/// Outputs as they were read back: id, name, parts.
+pub type Outputs = Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>;
+
+/// A whole task: what its agent told us so far.
+pub fn whole_task(
+    snapshot: &Snapshot,
+    attempt: &Attempt,
+    detail: &Detail,
+    outputs: Outputs,
+) -> Option<Value> {
+    let task = attempt.task.as_ref()?;
+    let artifacts = outputs.into_iter().map(|(id, name, parts)| Artifact {
+        id,
+        name,
+        description: None,
+        parts: joined(parts),
+        metadata: None,
+    });
+    let history = detail.messages.iter().map(|said| (*said.message).clone()).collect();
+    let report = report(task, Some(artifacts.collect()), history);
+    Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))
+}
+
+/// Chunks of text that were cut anywhere, as one part.
+fn joined(parts: Vec<Part>) -> Vec<Part> {
+    let mut all: Vec<Part> = Vec::new();
+    let mut text = String::new();
+    for part in parts {
+        if let Content::Text(more) = &part.content {
+            text.push_str(more.raw());
+            continue;
+        }
+        if !text.is_empty() {
+            all.push(Part::text(std::mem::take(&mut text)));
+        }
+        all.push(part);
+    }
+    if !text.is_empty() {
+        all.push(Part::text(text));
+    }
+    all
+}
+
+/// A message as 1.0 writes it.
+pub fn message(message: &Message) -> Value {
+    parsed(&wire().encode_message(message))
+}
+
+/// An event of a stream as 1.0 writes it.
+pub fn event(event: &StreamEvent) -> Value {
+    parsed(&wire().encode_event(event))
+}
+
+/// An attempt of which no task is known.
+pub fn taskless(snapshot: &Snapshot, attempt: &Attempt) -> Value {
+    let mut value = ours(snapshot, attempt);
+    if let Some(object) = value.as_object_mut() {
+        let reason = attempt.cause.as_deref().map(Cause::to_string);
+        object.insert("reason".into(), json!(reason));
+        object.insert("since".into(), json!(timestamp::format_at(attempt.phase_since)));
+    }
+    value
+}
+
+/// Prints a task's fields and outputs.
+pub fn print_task(
+    out: &mut Printer,
+    snapshot: &Snapshot,
+    key: AttemptKey,
+    detail: &Detail,
+    outputs: &Outputs,
+) {
+    let Some(attempt) = snapshot.attempts.get(key) else { return };
+    let agent = snapshot.agents.get(attempt.agent);
+    print_ids(out, attempt, agent, snapshot.job_of(attempt));
+    for said in detail.messages.iter().filter(|said| said.message.role == Role::Agent) {
+        let text = said.message.text();
+        if !text.is_empty() && text.raw().lines().count() <= 1 {
+            out.field("Message", text);
+        } else if !text.is_empty() {
+            out.block("Message", &text);
+        }
+        print_parts(out, &said.message.parts, false);
+    }
+    for (id, name, parts) in outputs {
+        let name = name.as_ref().unwrap_or(id);
+        print_output(out, name, &joined(parts.clone()));
+    }
+}
+
+/// The fields that every command prints that touches a task.
+pub fn print_ids(out: &mut Printer, attempt: &Attempt, agent: Option<&Agent>, job: Option<&Job>) {
+    if let Some(task) = &attempt.task {
+        out.field("Task", task.id.text());
+        if let Some(context) = &task.context {
+            out.field("Context", context.text());
+        }
+        out.field("State", task.state.word());
+        if let Some(verdict) = task.verdict {
+            let says = agent_says(task).map(|says| format!(", agent says {}", says.word()));
+            out.field("Verdict", format!("{}{}", verdict.as_str(), says.unwrap_or_default()));
+        }
+        if let Some(cancel) = task.cancel {
+            out.field("Cancel", cancel.as_str());
+        }
+    } else {
+        out.field("State", attempt.phase.as_str());
+        if let Some(cause) = &attempt.cause {
+            out.field("Reason", cause.to_string());
+        }
+    }
+    if let Some(agent) = agent {
+        out.field("Agent", agent.name.clone());
+    }
+    if let Some(job) = job {
+        out.field("Job", job.id.to_string());
+    }
+}
+
+/// Prints a message that came without a task.
+pub fn print_message(out: &mut Printer, said: &Message) {
+    let text = said.text();
+    if !text.is_empty() {
+        out.block("Message", &text);
+    }
+    print_parts(out, &said.parts, false);
+    if let Some(context) = &said.context {
+        out.field("Context", context.text());
+    }
+}
+
+fn print_output(out: &mut Printer, name: &Untrusted, parts: &[Part]) {
+    out.field("Artifact", name.clone());
+    print_parts(out, parts, true);
+}
+
+/// Parts of any kind: nothing is left out silently.
+fn print_parts(out: &mut Printer, parts: &[Part], texts: bool) {
+    for part in parts {
+        match &part.content {
+            Content::Text(text) if texts => out.block("Text", text),
+            Content::Text(_) => {}
+            Content::Data(json) | Content::Unknown(json) => {
+                let pretty = serde_json::from_str::<Value>(json.raw())
+                    .ok()
+                    .and_then(|value| serde_json::to_string_pretty(&value).ok());
+                out.block("Data", &Untrusted::from(pretty.unwrap_or_else(|| json.raw().to_owned())));
+            }
+            Content::Raw(bytes) => {
+                let name = part.filename.as_ref().map_or_else(|| "unnamed".to_owned(), ToString::to_string);
+                let kind =
+                    part.media_type.as_ref().map_or_else(|| "unknown type".to_owned(), ToString::to_string);
+                out.field("File", format!("{name}, {kind}, {} bytes", bytes.len() / 4 * 3));
+            }
+            Content::Url(url) => out.field("File", url.clone()),
+        }
+    }
+}
+
+/// True if a wait for an attempt is over: it ended and was compared, it asks, or it is stuck.
+pub fn is_decided(attempt: &Attempt) -> bool {
+    match &attempt.task {
+        Some(task) => {
+            task.settled
+                || attempt.needs_you()
+                || matches!(task.verdict, Some(Verdict::Stalled | Verdict::Lost))
+                || attempt.answer.as_ref().is_some_and(|answer| {
+                    matches!(answer.phase, Phase::Refused | Phase::Unsent | Phase::Uncertain)
+                })
+        }
+        None => attempt.phase.is_over() || attempt.phase == Phase::Uncertain,
+    }
+}

@@ -1,0 +1,221 @@
+//! What an agent's card says, of both dialects.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::domain::text::Untrusted;
+
+/// A dialect of A2A that we speak; see `protocol::DIALECTS`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Dialect {
+    /// A2A 0.3.
+    V0_3,
+    /// A2A 1.0 and 1.0.1.
+    V1_0,
+}
+
+impl Dialect {
+    /// As in `protocolVersion`: major and minor.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V0_3 => "0.3",
+            Self::V1_0 => "1.0",
+        }
+    }
+
+    /// By `protocolVersion`; the patch level is ignored (A2A 1.0 section 3.6), and every 1.x is 1.0's.
+    pub fn from_version(version: &str) -> Option<Self> {
+        let mut numbers = version.trim().split('.');
+        match (numbers.next()?, numbers.next()) {
+            ("1", _) => Some(Self::V1_0),
+            ("0", Some("3")) => Some(Self::V0_3),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One way to call an agent, as its card offers it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Offer {
+    /// Where.
+    pub url: Untrusted,
+    /// `JSONRPC`, `HTTP+JSON`, `GRPC` or a URI, as in the card.
+    pub binding: Untrusted,
+    /// `protocolVersion`, or none if the card leaves it out.
+    pub version: Option<Untrusted>,
+    /// The tenant that must be echoed in each request.
+    pub tenant: Option<Untrusted>,
+}
+
+/// The interface that we call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Interface {
+    /// The dialect spoken there.
+    pub dialect: Dialect,
+    /// The binding as the card spells it.
+    pub binding: Untrusted,
+    /// Where; already corrected where the card names an address of its own machine.
+    pub url: Untrusted,
+    /// The tenant to echo.
+    pub tenant: Option<Untrusted>,
+}
+
+/// Something an agent says it can do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Skill {
+    /// Unique in its card.
+    pub id: Untrusted,
+    /// For people.
+    pub name: Untrusted,
+    /// For people.
+    pub description: Untrusted,
+    /// For searching.
+    pub tags: Vec<Untrusted>,
+    /// Messages that fit.
+    pub examples: Vec<Untrusted>,
+    /// Media types taken, if they differ from the card's.
+    pub input_modes: Vec<Untrusted>,
+    /// Media types given, if they differ from the card's.
+    pub output_modes: Vec<Untrusted>,
+}
+
+/// Another agent that a card names: to be offered to the operator, never called by itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// What the card calls it.
+    pub name: Option<Untrusted>,
+    /// Where it is said to be: `http` or `https`, without credentials, in one spelling.
+    pub url: Arc<str>,
+}
+
+/// One way to prove who is calling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SecurityScheme {
+    /// Its name in the card.
+    pub name: Untrusted,
+    /// What it is, in a few words: `http Bearer (JWT)`, `apiKey in header X-Key`.
+    pub kind: Untrusted,
+}
+
+/// An agent card, of either dialect or of both at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Card {
+    /// For people; not unique.
+    pub name: Untrusted,
+    /// For people.
+    pub description: Untrusted,
+    /// The agent's own version.
+    pub version: Untrusted,
+    /// Who runs it.
+    pub provider: Option<Untrusted>,
+    /// Where to read more.
+    pub documentation: Option<Untrusted>,
+    /// The ways to call it, in the card's order; those of 1.0 before those of 0.3.
+    pub offers: Vec<Offer>,
+    /// Server-sent events.
+    pub streaming: bool,
+    /// Webhooks.
+    pub push_notifications: bool,
+    /// Another card for those who have logged in.
+    pub extended_card: bool,
+    /// Protocol extensions, by URI.
+    pub extensions: Vec<Untrusted>,
+    /// Where it runs, if it says so (`metadata.region`, or in the params of an extension).
+    pub region: Option<Untrusted>,
+    /// What it is made with, if it says so (`metadata.framework`, or in the params of an extension).
+    pub framework: Option<Untrusted>,
+    /// Other agents that it names as those it works with.
+    pub peers: Vec<Peer>,
+    /// What it offers to do.
+    pub skills: Vec<Skill>,
+    /// Media types that it takes.
+    pub input_modes: Vec<Untrusted>,
+    /// Media types that it gives.
+    pub output_modes: Vec<Untrusted>,
+    /// How to log in.
+    pub security: Vec<SecurityScheme>,
+    /// Names of schemes that are required; empty if none is.
+    pub required_security: Vec<Untrusted>,
+    /// How many signatures it carries; they are not verified yet.
+    pub signatures: u32,
+    /// What is wrong with it, in words that name the member.
+    pub faults: Vec<Untrusted>,
+    /// The card as it came, if it is at most 64 KiB.
+    pub raw: Option<Untrusted>,
+    /// A hash of the card as it came, to see changes.
+    pub digest: u64,
+}
+
+impl Card {
+    /// What it offers, in words: `JSONRPC 1.0, HTTP+JSON 0.3`.
+    pub fn offers_in_words(&self) -> Untrusted {
+        if self.offers.is_empty() {
+            return Untrusted::from("no interface at all");
+        }
+        let mut words: Vec<String> = Vec::new();
+        for offer in &self.offers {
+            let version = offer.version.as_ref().map_or("of no version", |version| version.raw());
+            let word = format!("{} {version}", offer.binding.raw());
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+        Untrusted::from(words.join(", "))
+    }
+
+    /// The only skill, if there is exactly one.
+    pub fn only_skill(&self) -> Option<&Skill> {
+        match self.skills.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+}
+
+/// A card together with where it came from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FetchedCard {
+    /// The card.
+    pub card: Arc<Card>,
+    /// The URL that answered.
+    pub url: Arc<str>,
+    /// Its `ETag`, to ask only for changes.
+    pub etag: Option<Untrusted>,
+}
+
+impl Card {
+    /// A card that says nothing.
+    pub fn empty() -> Self {
+        let nothing = || Untrusted::from("");
+        Self {
+            name: nothing(),
+            description: nothing(),
+            version: nothing(),
+            provider: None,
+            documentation: None,
+            offers: Vec::new(),
+            streaming: false,
+            push_notifications: false,
+            extended_card: false,
+            extensions: Vec::new(),
+            region: None,
+            framework: None,
+            peers: Vec::new(),
+            skills: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+            security: Vec::new(),
+            required_security: Vec::new(),
+            signatures: 0,
+            faults: Vec::new(),
+            raw: None,
+            digest: 0,
+        }
+    }
+}

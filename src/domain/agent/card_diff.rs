@@ -1,0 +1,103 @@
+//! What differs between two cards of one agent, in words.
+
+use crate::domain::agent::card::Card;
+use crate::domain::text::Untrusted;
+
+/// `version 2.4.0 → 2.4.1; skills + refund, - pay; streaming off`. Empty if nothing that is read differs.
+pub fn words(before: &Card, after: &Card) -> String {
+    let mut told = Vec::new();
+    let quoted = |text: &Untrusted| text.shortened(40).line().into_string();
+    let mut changed = |name: &str, before: &Untrusted, after: &Untrusted| {
+        if before != after {
+            told.push(format!("{name} {} → {}", quoted(before), quoted(after)));
+        }
+    };
+    let none = Untrusted::from("none");
+    changed("version", &before.version, &after.version);
+    changed("name", &before.name, &after.name);
+    changed("provider", before.provider.as_ref().unwrap_or(&none), after.provider.as_ref().unwrap_or(&none));
+    let offers = |card: &Card| {
+        card.offers
+            .iter()
+            .map(|offer| {
+                let version = offer.version.as_ref().map_or("", |version| version.raw());
+                format!("{} {version} at {}", offer.binding.raw(), offer.url.raw())
+            })
+            .collect::<Vec<_>>()
+    };
+    told.extend(list("interfaces", &offers(before), &offers(after)));
+    let skills = |card: &Card| card.skills.iter().map(|skill| skill.id.raw().to_owned()).collect::<Vec<_>>();
+    told.extend(list("skills", &skills(before), &skills(after)));
+    let reworded = after
+        .skills
+        .iter()
+        .filter(|skill| before.skills.iter().any(|known| known.id == skill.id && known != *skill));
+    let reworded: Vec<_> = reworded.map(|skill| quoted(&skill.id)).collect();
+    if !reworded.is_empty() {
+        told.push(format!("skills reworded: {}", reworded.join(", ")));
+    }
+    for (name, before, after) in [
+        ("streaming", before.streaming, after.streaming),
+        ("push notifications", before.push_notifications, after.push_notifications),
+        ("extended card", before.extended_card, after.extended_card),
+    ] {
+        if before != after {
+            told.push(format!("{name} {}", if after { "on" } else { "off" }));
+        }
+    }
+    let words = |texts: &[Untrusted]| texts.iter().map(|text| text.raw().to_owned()).collect::<Vec<_>>();
+    told.extend(list("input modes", &words(&before.input_modes), &words(&after.input_modes)));
+    told.extend(list("output modes", &words(&before.output_modes), &words(&after.output_modes)));
+    told.extend(list("extensions", &words(&before.extensions), &words(&after.extensions)));
+    let security =
+        |card: &Card| card.security.iter().map(|scheme| scheme.kind.raw().to_owned()).collect::<Vec<_>>();
+    told.extend(list("security", &security(before), &security(after)));
+    let required = (&before.required_security, &after.required_security);
+    told.extend(list("required login", &words(required.0), &words(required.1)));
+    if before.description != after.description {
+        told.push("description reworded".into());
+    }
+    told.join("; ")
+}
+
+/// `skills + refund, - pay`
+fn list(name: &str, before: &[String], after: &[String]) -> Option<String> {
+    let mark =
+        |sign: &str, item: &String| format!("{sign} {}", Untrusted::from(item.as_str()).shortened(60).line());
+    let added = after.iter().filter(|item| !before.contains(item)).map(|item| mark("+", item));
+    let removed = before.iter().filter(|item| !after.contains(item)).map(|item| mark("-", item));
+    let all: Vec<_> = added.chain(removed).collect();
+    (!all.is_empty()).then(|| format!("{name} {}", all.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::card::Skill;
+
+    fn card(version: &str, skills: &[&str]) -> Card {
+        let skills = skills.iter().map(|id| Skill {
+            id: (*id).into(),
+            name: (*id).into(),
+            description: "".into(),
+            tags: Vec::new(),
+            examples: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+        });
+        Card { version: version.into(), skills: skills.collect(), ..Card::empty() }
+    }
+
+    #[test]
+    fn what_differs_is_said_and_nothing_else() {
+        for (before, after, expected) in [
+            (card("2.4.0", &["pay"]), card("2.4.0", &["pay"]), ""),
+            (card("2.4.0", &["pay"]), card("2.4.1", &["pay"]), "version 2.4.0 → 2.4.1"),
+            (card("1", &["pay", "ask"]), card("1", &["ask", "refund"]), "skills + refund, - pay"),
+            (card("1", &[]), Card { streaming: true, ..card("1", &[]) }, "streaming on"),
+            (card("1", &[]), card("\u{1b}[2J", &[]), "version 1 → ␛[2J"),
+        ] {
+            assert_eq!(words(&before, &after), expected);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! An agent of the fleet: who it is, how it is called, how it is.
+
+pub mod breaker;
+pub mod candidates;
+pub mod card;
+pub mod card_diff;
+pub mod replicas;
+pub mod uptime;
+pub mod version;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::agent::breaker::Breaker;
+use crate::domain::agent::card::{Card, Dialect, Interface};
+use crate::domain::agent::replicas::ReplicaKey;
+use crate::domain::cause::Cause;
+use crate::domain::id::AgentId;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// How an agent came into the fleet, and what the operator set for it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AgentSpec {
+    /// The name in the configuration; it is the agent's identity if it is given.
+    pub name: Option<Arc<str>>,
+    /// The URL as configured or typed.
+    pub url: Arc<str>,
+    /// Where it was named.
+    pub source: Source,
+    /// Speak only this dialect.
+    pub dialect: Option<Dialect>,
+    /// Whether a second look at a running task is known to be harmless or harmful there.
+    pub resubscribe: Option<bool>,
+    /// Labels for grouping.
+    pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// How many tasks it takes at once, if it or the operator said so.
+    pub capacity: Option<u32>,
+    /// How often it is probed, if not as often as its fleet.
+    pub probe_interval: Option<Duration>,
+}
+
+/// Where an agent was named.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// `[[fleet.NAME.agents]]`
+    Config,
+    /// A URL on the command line.
+    CommandLine,
+    /// The embedded fleet.
+    Demo,
+    /// A source of agents alone.
+    Discovery,
+    /// The operator added it for good.
+    Kept,
+}
+
+impl Source {
+    /// The word on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Config => "configuration",
+            Self::CommandLine => "command line",
+            Self::Demo => "demo",
+            Self::Discovery => "discovery",
+            Self::Kept => "operator's list",
+        }
+    }
+}
+
+/// How an agent is, as far as we can know.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Health {
+    /// Never reached yet.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It answers, but badly.
+    Degraded,
+    /// It refuses, resets or is silent.
+    Down,
+    /// What we knew is older than its interval.
+    Stale,
+    /// It answers 401 or 403.
+    LoginNeeded,
+    /// It answers, but offers nothing that we speak.
+    NotSpoken,
+}
+
+impl Health {
+    /// Every state, worst first.
+    pub const ALL: [Self; 7] = [
+        Self::Down,
+        Self::LoginNeeded,
+        Self::Degraded,
+        Self::Stale,
+        Self::NotSpoken,
+        Self::Unknown,
+        Self::Up,
+    ];
+
+    /// The word in JSON and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Stale => "stale",
+            Self::LoginNeeded => "login-needed",
+            Self::NotSpoken => "not-spoken",
+        }
+    }
+
+    /// True if work can be sent there now.
+    pub fn takes_work(self) -> bool {
+        matches!(self, Self::Up | Self::Degraded)
+    }
+}
+
+/// An agent's durable state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Agent {
+    /// Ours, from first sight on.
+    pub id: AgentId,
+    /// Facts so far.
+    pub seq: u64,
+    /// Its place in the configuration or on the command line; names are numbered in this order.
+    pub order: u32,
+    /// What the operator set.
+    pub spec: Arc<AgentSpec>,
+    /// Unique among the listed agents of the fleet.
+    pub name: Untrusted,
+    /// False once it has left the fleet; its history stays.
+    pub listed: bool,
+    /// Who names it now: the configuration, the command line, and sources by their names.
+    pub sources: Arc<[Arc<str>]>,
+    /// The last card that could be read.
+    pub card: Option<Arc<Card>>,
+    /// What that card has in common with those of its replicas.
+    pub replica_key: Option<ReplicaKey>,
+    /// What its server says of itself.
+    pub server: Option<Untrusted>,
+    /// When that card was first seen.
+    pub card_since: At,
+    /// What it changed, and when; none if it is the first.
+    pub card_change: Option<(At, Untrusted)>,
+    /// The interface that we call.
+    pub interface: Option<Arc<Interface>>,
+    /// The dialect that a call has shown to work, if it is not the card's first.
+    pub settled: Option<Dialect>,
+    /// How it is.
+    pub health: Health,
+    /// Since when it is so.
+    pub since: At,
+    /// Why it is so.
+    pub cause: Option<Arc<Cause>>,
+    /// The last sign of life before it went away; `At::ZERO` if there never was one.
+    pub last_seen: At,
+    /// When the certificate that it last showed ends.
+    pub certificate_until: Option<At>,
+    /// What is let through to it.
+    pub breaker: Breaker,
+    /// Problems of protocol seen so far.
+    pub oddities: u32,
+    /// Control sequences and hidden characters disarmed so far.
+    pub disarmed: u32,
+    /// Counted from its tasks; not durable by itself.
+    pub counts: Counts,
+}
+
+/// How many tasks an agent has, by what they mean to an operator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Not ended.
+    pub live: u32,
+    /// Waiting for a person.
+    pub need_you: u32,
+    /// Completed, or answered without a task.
+    pub completed: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Canceled or rejected.
+    pub stopped: u32,
+    /// Silent, stalled, stale, lost, conflicting or uncertain.
+    pub doubtful: u32,
+}
+
+impl Agent {
+    /// The dialect that is spoken with it now.
+    pub fn dialect(&self) -> Option<Dialect> {
+        self.interface.as_ref().map(|interface| interface.dialect)
+    }
+
+    /// Whether its card offers server-sent events.
+    pub fn streams(&self) -> bool {
+        self.card.as_ref().is_some_and(|card| card.streaming)
+    }
+}
+
+/// A URL in one spelling, so that two ways to write it are one agent: scheme and host in lower
+/// case, no default port, no trailing slash, no query, no fragment, no well-known path.
+pub fn normalise_url(url: &str) -> String {
+    let url = url.trim();
+    let url = url.split(['?', '#']).next().unwrap_or(url);
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let scheme = scheme.to_ascii_lowercase();
+    let (host, path) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, ""),
+    };
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host).to_ascii_lowercase();
+    let default_port = if scheme == "https" { ":443" } else { ":80" };
+    let host = host.strip_suffix(default_port).unwrap_or(&host);
+    let mut path = path;
+    for known in ["/.well-known/agent-card.json", "/.well-known/agent.json"] {
+        path = path.strip_suffix(known).unwrap_or(path);
+    }
+    format!("{scheme}://{host}{}", path.trim_end_matches('/'))
+}
+
+/// The host in a URL, without its port.
+pub fn host_of(url: &str) -> String {
+    let url = normalise_url(url);
+    let rest = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    match authority.rsplit_once(':') {
+        // The colons of an address in brackets are none of a port.
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.to_owned(),
+        _ => authority.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_named_without_its_port() {
+        for (url, expected) in [
+            ("http://Agents.Example:9101/a", "agents.example"),
+            ("https://a.example", "a.example"),
+            ("http://[::1]:9101/x", "[::1]"),
+            ("http://[::1]/x", "[::1]"),
+            ("10.0.0.1:80", "10.0.0.1"),
+        ] {
+            assert_eq!(host_of(url), expected);
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_url_are_one_agent() {
+        for (url, expected) in [
+            ("http://Agents.Example:80/", "http://agents.example"),
+            ("agents.example", "http://agents.example"),
+            ("https://a.example:443/x/?q#f", "https://a.example/x"),
+            ("http://h:9101/.well-known/agent-card.json", "http://h:9101"),
+            ("http://user:pw@h/a/.well-known/agent.json", "http://h/a"),
+        ] {
+            assert_eq!(normalise_url(url), expected);
+        }
+    }
+}

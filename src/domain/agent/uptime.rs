@@ -1,0 +1,178 @@
+//! How long an agent was well, read from its facts: what nobody watched counts neither way.
+
+use std::time::Duration;
+
+use crate::domain::agent::Health;
+use crate::domain::fact::{Fact, What};
+use crate::domain::time::At;
+
+/// How an agent was in a stretch of time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Condition {
+    /// Nobody knows: not listed, not seen yet, or nobody watched.
+    Unknown,
+    /// It could be given work.
+    Up,
+    /// It answered, but badly.
+    Degraded,
+    /// It could not be given work.
+    Down,
+}
+
+impl Condition {
+    fn of(health: Health) -> Self {
+        match health {
+            Health::Up => Self::Up,
+            Health::Degraded => Self::Degraded,
+            Health::Down | Health::LoginNeeded | Health::NotSpoken => Self::Down,
+            Health::Unknown | Health::Stale => Self::Unknown,
+        }
+    }
+}
+
+/// A stretch of time in which an agent was the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HealthSpan {
+    /// From.
+    pub from: At,
+    /// Until, not included.
+    pub until: At,
+    /// How it was.
+    pub condition: Condition,
+}
+
+/// An agent's life up to `now`, in stretches without gaps, from its facts, oldest first.
+pub fn health_spans(facts: &[Fact], now: At) -> Vec<HealthSpan> {
+    let mut all: Vec<HealthSpan> = Vec::new();
+    let mut push = |from: At, condition: Condition| {
+        if let Some(last) = all.last_mut() {
+            if last.condition == condition {
+                return;
+            }
+            last.until = from.max(last.from);
+        }
+        all.push(HealthSpan { from, until: now, condition });
+    };
+    for fact in facts {
+        match &fact.what {
+            What::AgentListed { .. } | What::AgentUnlisted => push(fact.at, Condition::Unknown),
+            // It is noted when we look again; nobody knows from the last look on.
+            What::HealthChanged { health: Health::Stale, last_seen, .. } => {
+                push((*last_seen).min(fact.at), Condition::Unknown);
+            }
+            What::HealthChanged { health, .. } => push(fact.at, Condition::of(*health)),
+            _ => {}
+        }
+    }
+    all.retain(|stretch| stretch.until > stretch.from);
+    all
+}
+
+/// How an agent was within a window that ends `now`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Uptime {
+    /// Up or degraded.
+    pub up: Duration,
+    /// Neither, and somebody watched.
+    pub down: Duration,
+}
+
+impl Uptime {
+    /// In tenths of a per cent of the time that is known; `None` if none is. Only what was never down is 1000.
+    pub fn per_mille(self) -> Option<u32> {
+        let known = self.up + self.down;
+        if known.is_zero() {
+            return None;
+        }
+        let share = u32::try_from(self.up.as_millis() * 1000 / known.as_millis().max(1)).unwrap_or(1000);
+        Some(if self.down.is_zero() { 1000 } else { share.min(999) })
+    }
+}
+
+/// Adds up a window that ends with the last stretch.
+pub fn uptime(health_spans: &[HealthSpan], now: At, window: Duration) -> Uptime {
+    let begin = now - window;
+    let mut uptime = Uptime::default();
+    for stretch in health_spans {
+        let time = stretch.until.since(stretch.from.max(begin));
+        match stretch.condition {
+            _ if stretch.until <= begin => {}
+            Condition::Up | Condition::Degraded => uptime.up += time,
+            Condition::Down => uptime.down += time,
+            Condition::Unknown => {}
+        }
+    }
+    uptime
+}
+
+/// The worst of each of `cells` equal parts of a window that ends `now`, oldest first.
+pub fn cells(health_spans: &[HealthSpan], now: At, window: Duration, cells: u32) -> Vec<Condition> {
+    let part = window / cells.max(1);
+    (0..cells)
+        .map(|index| {
+            let from = now - part * (cells - index);
+            let until = from + part;
+            let touches = |stretch: &&HealthSpan| stretch.from < until && stretch.until > from;
+            health_spans
+                .iter()
+                .filter(touches)
+                .map(|stretch| stretch.condition)
+                .max()
+                .unwrap_or(Condition::Unknown)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::fact::Owner;
+    use crate::domain::id::{AgentId, Rng};
+
+    fn at(second: u64) -> At {
+        At::from_micros(1_795_000_000_000_000) + Duration::from_secs(second)
+    }
+
+    /// Healths with the second at which they began; a stale one with the second since which nobody looked.
+    fn life(told: &[(u64, Health, u64)]) -> Vec<Fact> {
+        let owner = Owner::Agent(AgentId(Rng::new(1).uuid(at(0))));
+        let facts = told.iter().zip(1..).map(|((second, health, seen), seq)| Fact {
+            at: at(*second),
+            owner,
+            seq,
+            what: What::HealthChanged { health: *health, cause: None, last_seen: at(*seen) },
+        });
+        facts.collect()
+    }
+
+    #[test]
+    fn only_what_was_watched_counts() {
+        use Health::{Degraded, Down, Stale, Up};
+        let hour = Duration::from_secs(3600);
+        for (told, now, expected) in [
+            (vec![(0, Up, 0)], 100, Some(1000)),
+            (vec![(0, Up, 0), (90, Down, 90)], 100, Some(900)),
+            (vec![(0, Up, 0), (50, Degraded, 50)], 100, Some(1000)),
+            // Stopped at 40, started again at 90.
+            (vec![(0, Up, 0), (90, Stale, 40), (91, Up, 91)], 100, Some(1000)),
+            (vec![(0, Down, 0), (90, Stale, 40), (91, Up, 91)], 100, Some(183)),
+            (vec![(0, Stale, 0)], 100, None),
+            (vec![], 100, None),
+            // Down for a moment is never rounded to always up.
+            (vec![(0, Up, 0), (9_999, Down, 0), (10_000, Up, 0)], 10_000 + 3000, Some(999)),
+            // What is older than the window does not count.
+            (vec![(0, Down, 0), (100, Up, 0)], 100 + 3600, Some(1000)),
+        ] {
+            let health_spans = health_spans(&life(&told), at(now));
+            assert_eq!(uptime(&health_spans, at(now), hour).per_mille(), expected, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_cell_shows_the_worst_of_its_time() {
+        use Health::{Down, Up};
+        let health_spans = health_spans(&life(&[(20, Up, 0), (61, Down, 0), (62, Up, 0)]), at(100));
+        let shown = cells(&health_spans, at(100), Duration::from_secs(100), 5);
+        assert_eq!(shown, [Condition::Unknown, Condition::Up, Condition::Up, Condition::Down, Condition::Up]);
+    }
+}

@@ -1,0 +1,401 @@
+//! Taking in what agents say about tasks, so that each thing is recorded once and nothing is hidden.
+
+use std::sync::Arc;
+
+use crate::domain::core::Turn;
+use crate::domain::decide::adopt;
+use crate::domain::decide::cancel;
+use crate::domain::decide::watch;
+use crate::domain::fact::What;
+use crate::domain::id::{AttemptKey, TaskId};
+use crate::domain::job::message::{Artifact, Content, Fingerprint, Message, Part, text_hash};
+use crate::domain::job::task::{
+    CancelMark, ProtocolViolation, Status, StreamEvent, TaskReport, TaskState, Verdict, Via,
+};
+use crate::domain::job::{ArtifactMeta, Phase};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// An event of a stream. It belongs to the stream's task, whatever id it carries.
+pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: Via) {
+    let snapshot = matches!(event, StreamEvent::Task(_));
+    match event {
+        StreamEvent::Task(report) => {
+            foreign_id(turn, key, Some(&report.id));
+            self::report(turn, key, *report, via, turn.at);
+        }
+        StreamEvent::Message(message) => {
+            if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_some()) {
+                self::message(turn, key, *message, false);
+            } else {
+                answer(turn, key, *message);
+            }
+        }
+        StreamEvent::Status { task, context, status, metadata: _, raw } => {
+            foreign_id(turn, key, task.as_ref());
+            if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
+                // Some servers do not begin with the task.
+                let Some(id) = task else { return };
+                bind(turn, key, &id, context.clone(), &status, via, raw.clone());
+            }
+            repeats(turn, key, &status);
+            self::status(turn, key, ReportedState { status, context, raw, via, issued: turn.at });
+        }
+        StreamEvent::Artifact { task, context, artifact, append, last } => {
+            foreign_id(turn, key, task.as_ref());
+            if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
+                let Some(id) = task else { return };
+                let working = Status {
+                    state: crate::domain::job::task::TaskState::Working,
+                    message: None,
+                    timestamp: None,
+                };
+                bind(turn, key, &id, context, &working, via, None);
+            }
+            something_new(turn, key, None);
+            chunk(turn, key, artifact, append, last);
+        }
+        StreamEvent::Unknown(json) => {
+            unreadable(
+                turn,
+                key,
+                Untrusted::from(format!("an unknown event: {}", json.0.shortened(120).raw())),
+            );
+        }
+    }
+    watch::heard(turn, key, snapshot);
+}
+
+/// The same words of a status again and again are a loop. A status without words is a sign of life, and no news.
+fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
+    let (same_state, over) = (task.state == status.state, task.is_over());
+    let words = status.message.iter().flat_map(|said| &said.parts).filter_map(Part::as_text);
+    let words = words.fold(None, |all: Option<u64>, text| {
+        Some(all.unwrap_or_default().rotate_left(7) ^ text_hash(text.raw()))
+    });
+    match words {
+        None if same_state => {}
+        words if !same_state || turn.watch(key).said.0 != words => something_new(turn, key, words),
+        _ => {
+            let most = turn.core.rules.problems.loops;
+            let watch = turn.watch(key);
+            watch.said.1 = watch.said.1.saturating_add(1);
+            if watch.said.1 + 1 >= most && !over {
+                crate::domain::decide::doubt(turn, key, Some(Verdict::Looping));
+            }
+        }
+    }
+}
+
+fn something_new(turn: &mut Turn, key: AttemptKey, words: Option<u64>) {
+    turn.watch(key).said = (words, 0);
+    let verdict = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()?.verdict);
+    if verdict == Some(Verdict::Looping) {
+        crate::domain::decide::doubt(turn, key, None);
+    }
+}
+
+fn foreign_id(turn: &mut Turn, key: AttemptKey, claimed: Option<&TaskId>) {
+    let known = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
+    if let (Some(known), Some(claimed)) = (known, claimed)
+        && known.id != *claimed
+    {
+        let id = claimed.clone();
+        oddity(turn, key, ProtocolViolation::ForeignTaskId(id));
+    }
+}
+
+fn oddity(turn: &mut Turn, key: AttemptKey, oddity: ProtocolViolation) {
+    turn.attempt_fact(key, |attempt| What::OddityObserved { attempt, oddity });
+}
+
+/// An event that could not be read.
+pub(super) fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
+    oddity(turn, key, ProtocolViolation::Unreadable(why));
+}
+
+/// The agent answered with a message and made no task: the job is answered.
+pub(super) fn answer(turn: &mut Turn, key: AttemptKey, said: Message) {
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none() && !attempt.phase.is_over()) {
+        turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Answered, cause: None });
+        if let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) {
+            crate::domain::decide::health::task_ended(turn, agent, key, false, None);
+        }
+    }
+    message(turn, key, said, false);
+}
+
+/// Gives an attempt its task.
+fn bind(
+    turn: &mut Turn,
+    key: AttemptKey,
+    id: &TaskId,
+    context: Option<crate::domain::id::ContextId>,
+    status: &Status,
+    via: Via,
+    raw: Option<crate::domain::job::message::Json>,
+) {
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    // A listing may have shown our own task before its stream did.
+    if let Some(other) = turn.state().attempt_of_task(agent, id)
+        && other != key
+    {
+        adopt::yield_to_own(turn, other);
+    }
+    let (task, state, peer_time) = (id.clone(), status.state.clone(), status.timestamp);
+    let (ended, agent_key) = (status.state.clone(), agent);
+    turn.attempt_fact(key, |attempt| What::TaskSeen { attempt, task, context, state, peer_time, via, raw });
+    // What a first listing shows had ended before we watched.
+    if via != Via::List || turn.agent_live(agent_key).listing.changed != At::ZERO {
+        ended_as(turn, key, &ended, status.message.as_ref());
+    }
+    turn.clear_timer(crate::domain::core::Timer::Lookup(key));
+}
+
+/// A task that ended is evidence of how its agent does.
+fn ended_as(turn: &mut Turn, key: AttemptKey, state: &TaskState, said: Option<&Message>) {
+    let failed = match state {
+        TaskState::Completed => false,
+        TaskState::Failed => true,
+        _ => return,
+    };
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    crate::domain::decide::health::task_ended(turn, agent, key, failed, said.map(|said| said.headline(200)));
+}
+
+/// A whole task as an agent reported it; `issued` is when it was asked for. True if something was new.
+pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: Via, issued: At) -> bool {
+    let facts = turn.out.facts.len();
+    let Some(attempt) = turn.state().attempt(key) else { return false };
+    if attempt.task.is_none() {
+        if attempt.phase.is_over() && attempt.phase != Phase::PresumedLost {
+            return false;
+        }
+        bind(turn, key, &report.id, report.context.clone(), &report.status, via, report.raw.clone());
+    }
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.progress.is_some()) {
+        history(turn, key, report.history);
+        for artifact in report.artifacts.into_iter().flatten() {
+            whole_artifact(turn, key, artifact);
+        }
+    }
+    let told = ReportedState { status: report.status, context: report.context, raw: report.raw, via, issued };
+    status(turn, key, told);
+    turn.out.facts.len() > facts
+}
+
+/// The messages of a history that come after the last one that is known.
+fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
+    let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
+    let last_known = known.and_then(|known| {
+        history.iter().rposition(|message| known.messages.contains(&text_hash(&message.id.raw())))
+    });
+    for said in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
+        message(turn, key, said, false);
+    }
+}
+
+/// True if a message is in the story already, or nothing more of its task is expected.
+fn is_known(turn: &Turn, key: AttemptKey, message: &Message) -> bool {
+    turn.state().attempt(key).is_some_and(|attempt| match &attempt.progress {
+        Some(progress) => progress.messages.contains(&text_hash(&message.id.raw())),
+        None => attempt.task.as_ref().is_some_and(|task| task.settled),
+    })
+}
+
+/// Our own message, once it is clear that it has arrived.
+pub(super) fn said(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
+    if !is_known(turn, key, &message) {
+        turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message, status: false });
+    }
+}
+
+fn message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
+    if is_known(turn, key, &message) {
+        return;
+    }
+    let disarmed: u32 = message.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
+    let message = Arc::new(message);
+    turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message, status });
+    note_disarmed(turn, key, disarmed);
+}
+
+fn note_disarmed(turn: &mut Turn, key: AttemptKey, count: u32) {
+    if count > 0
+        && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
+    {
+        turn.agent_fact(agent, What::TextDisarmed { count });
+    }
+}
+
+/// A state as it was told.
+pub(super) struct ReportedState {
+    status: Status,
+    context: Option<crate::domain::id::ContextId>,
+    raw: Option<crate::domain::job::message::Json>,
+    via: Via,
+    /// When it was asked for.
+    issued: At,
+}
+
+/// A state, with what was said about it.
+fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
+    let ReportedState { status, context, raw, via, issued } = told;
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
+    let Status { state, message: said, timestamp } = status;
+    let streamed = matches!(via, Via::Send | Via::Subscribe);
+    let context = context.filter(|_| task.context.is_none());
+    if state == task.state && context.is_none() {
+        if task.says.is_some() && via == Via::Get {
+            turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says: None, via });
+        }
+        if let Some(said) = said {
+            message(turn, key, said, true);
+        }
+        return;
+    }
+    let task = task.clone();
+    if task.state.is_terminal() && state != task.state {
+        if streamed {
+            let odd = ProtocolViolation::IllegalMove { from: task.state.clone(), to: state.clone() };
+            oddity(turn, key, odd);
+            let says = Some(state.clone());
+            turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says, via });
+            crate::domain::decide::doubt(turn, key, Some(Verdict::Conflict));
+        }
+        // A read is compared by `watch::compare`, which knows when it was asked for.
+        return;
+    }
+    if !streamed && issued < task.state_since && !state.is_terminal() {
+        // An answer that is older than what the stream has told since.
+        return;
+    }
+    if !task.state.may_become(&state) {
+        let odd = ProtocolViolation::IllegalMove { from: task.state.clone(), to: state.clone() };
+        oddity(turn, key, odd);
+    }
+    let new = state.clone();
+    turn.attempt_fact(key, |attempt| What::StateSeen {
+        attempt,
+        state: new,
+        context,
+        peer_time: timestamp,
+        via,
+        raw,
+    });
+    if streamed
+        && let Some(told) = timestamp
+        && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
+    {
+        crate::domain::decide::health::clock_told(turn, agent, told);
+    }
+    ended_as(turn, key, &state, said.as_ref());
+    if crate::domain::decide::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
+        crate::domain::decide::dispatch::finish_answer(turn, key, Phase::Accepted, None);
+    }
+    if state.is_terminal()
+        && task.cancel.is_some_and(|mark| mark != CancelMark::Verified)
+        && via != Via::Cancel
+    {
+        cancel::verified(turn, key);
+    }
+    if let Some(said) = said {
+        message(turn, key, said, true);
+    }
+}
+
+/// A chunk of an output from a stream.
+fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
+    let Some(attempt) = turn.state().attempt(key) else { return };
+    let mut outputs = attempt.progress.iter().flat_map(|progress| &progress.artifacts);
+    let closed = outputs.find(|meta| meta.id == artifact.id).map(|meta| meta.closed);
+    let mut append = append;
+    match closed {
+        Some(true) if append => oddity(turn, key, ProtocolViolation::AfterLastChunk),
+        None if append => {
+            oddity(turn, key, ProtocolViolation::AppendToNothing);
+            append = false;
+        }
+        _ => {}
+    }
+    put_artifact(turn, key, artifact, append, last);
+}
+
+fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
+    let disarmed: u32 = artifact.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
+    let Artifact { id, name, parts, .. } = artifact;
+    turn.attempt_fact(key, |attempt| What::ArtifactSeen {
+        attempt,
+        artifact: id,
+        name,
+        append,
+        parts: Arc::new(parts),
+        last,
+    });
+    note_disarmed(turn, key, disarmed);
+}
+
+/// An output as a snapshot has it: only what is new is recorded.
+fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact) {
+    let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
+    let known = progress.and_then(|progress| progress.artifacts.iter().find(|meta| meta.id == artifact.id));
+    match known.cloned() {
+        None => put_artifact(turn, key, artifact, false, false),
+        Some(meta) if Fingerprint::of(&artifact.parts) == meta.print => {}
+        Some(meta) => match suffix(&meta, &artifact.parts) {
+            Some(more) => put_artifact(turn, key, Artifact { parts: more, ..artifact }, true, meta.closed),
+            None => {
+                let closed = meta.closed;
+                put_artifact(turn, key, artifact, false, closed);
+            }
+        },
+    }
+}
+
+/// What text parts hold behind what is known, if they begin with it.
+fn suffix(meta: &ArtifactMeta, parts: &[Part]) -> Option<Vec<Part>> {
+    let mut left = usize::try_from(meta.print.bytes).ok()?;
+    let mut print = Fingerprint::default();
+    let mut more = Vec::new();
+    for part in parts {
+        let Content::Text(text) = &part.content else { return None };
+        let text = text.raw();
+        if left >= text.len() {
+            print.add(text.as_bytes());
+            left -= text.len();
+        } else if text.is_char_boundary(left) {
+            let (old, new) = text.split_at(left);
+            print.add(old.as_bytes());
+            left = 0;
+            more.push(Part { content: Content::Text(Untrusted::from(new)), ..part.clone() });
+        } else {
+            return None;
+        }
+    }
+    (left == 0 && print == meta.print && !more.is_empty()).then_some(more)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_new_end_of_a_snapshot_is_taken() {
+        let meta = |text: &str| ArtifactMeta {
+            id: "a".into(),
+            name: None,
+            print: Fingerprint::of(&[Part::text(text)]),
+            closed: false,
+        };
+        let texts = |parts: &[&str]| parts.iter().map(|text| Part::text(*text)).collect::<Vec<_>>();
+        for (known, now, expected) in [
+            ("one two", vec!["one ", "two three"], Some(vec![" three"])),
+            ("one ", vec!["one ", "two"], Some(vec!["two"])),
+            ("one", vec!["eno more"], None),
+            ("one two", vec!["one"], None),
+        ] {
+            assert_eq!(suffix(&meta(known), &texts(&now)), expected.map(|parts| texts(&parts)));
+        }
+    }
+}

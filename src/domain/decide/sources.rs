@@ -1,0 +1,234 @@
+//! What sources of agents tell: who comes, who stays, who leaves.
+//!
+//! An agent belongs to the fleet as long as somebody names it: the configuration, the command line, or a
+//! source. Sources tell all that they name, each time; one that cannot be read takes nobody away.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::domain::agent::{AgentSpec, Health, Source};
+use crate::domain::cause::Cause;
+use crate::domain::core::{Listing, Timer, Turn};
+use crate::domain::decide::fleet;
+use crate::domain::decide::health;
+use crate::domain::decide::watch;
+use crate::domain::fact::What;
+use crate::domain::fleet::source::{DiscoveredAgent, SourceHealth, SourceReport, SourceSpec};
+use crate::domain::id::AgentKey;
+
+/// A source names at most so many agents.
+const MOST: usize = 20_000;
+
+/// Takes the sources as configured; what a source named that is no longer there is named by one less.
+pub(super) fn configure(turn: &mut Turn, specs: Vec<SourceSpec>) {
+    let gone: Vec<_> = turn
+        .state()
+        .sources()
+        .iter()
+        .filter(|(_, row)| !specs.iter().any(|spec| spec.name == row.spec.name))
+        .map(|(key, row)| (key, row.spec.name.clone()))
+        .collect();
+    for (key, name) in gone {
+        turn.touched.sources.push(key);
+        let named: Vec<_> = naming(turn, &name).collect();
+        for agent in named {
+            remove_source(turn, agent, &name);
+        }
+        crate::domain::decide::lint::clear_source(turn, key);
+        turn.watch_fact(What::SourceUnlisted { name });
+    }
+    for spec in specs {
+        let known = turn.state().source_key(&spec.name).and_then(|key| turn.state().sources().get(key));
+        if known.is_none_or(|row| row.spec != spec) {
+            turn.watch_fact(What::SourceListed { spec });
+        }
+    }
+    fleet::rename_all(turn);
+}
+
+/// Takes what a source told.
+pub(super) fn on_report(turn: &mut Turn, source: &Arc<str>, news: SourceReport) {
+    let Some(key) = turn.state().source_key(source) else { return };
+    turn.touched.sources.push(key);
+    match news {
+        SourceReport::Agents(found) => {
+            let agents = u32::try_from(found.len()).unwrap_or(u32::MAX);
+            named(turn, source, found);
+            note(turn, source, SourceHealth::Working, None, Some(agents));
+        }
+        SourceReport::Partly(found, cause) => {
+            let agents = u32::try_from(found.len()).unwrap_or(u32::MAX);
+            named(turn, source, found);
+            note(turn, source, SourceHealth::Failing, Some(cause), Some(agents));
+        }
+        SourceReport::Failed(cause) => note(turn, source, SourceHealth::Failing, Some(cause), None),
+    }
+}
+
+fn note(
+    turn: &mut Turn,
+    source: &Arc<str>,
+    health: SourceHealth,
+    cause: Option<Arc<Cause>>,
+    agents: Option<u32>,
+) {
+    let Some(row) = turn.state().source_key(source).and_then(|key| turn.state().sources().get(key)) else {
+        return;
+    };
+    let agents = agents.unwrap_or(row.agents);
+    if row.health != health || row.cause != cause || row.agents != agents {
+        turn.watch_fact(What::SourceTold { name: source.clone(), health, cause, agents });
+    }
+}
+
+/// Brings those that a source names in line with what it told.
+fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<DiscoveredAgent>) {
+    let mut seen = BTreeSet::new();
+    // A source is as hostile as an agent: what is no plain URL names nobody.
+    let plain = found.into_iter().filter(|found| is_plain(&found.url)).take(MOST);
+    let first = fleet::next_order(turn);
+    for (order, found) in (first..).zip(plain) {
+        let Some(key) = fleet::by_url(turn, &found.url, false) else {
+            let key = fleet::list(turn, spec_of(&found), order);
+            seen.insert(key);
+            name(turn, key, source);
+            apply_reported_card(turn, key, &found);
+            continue;
+        };
+        seen.insert(key);
+        update(turn, key, &found);
+        name(turn, key, source);
+        apply_reported_card(turn, key, &found);
+    }
+    let left: Vec<_> = naming(turn, source).filter(|key| !seen.contains(key)).collect();
+    for key in left {
+        remove_source(turn, key, source);
+    }
+    fleet::rename_all(turn);
+}
+
+fn spec_of(found: &DiscoveredAgent) -> AgentSpec {
+    AgentSpec {
+        name: None,
+        url: found.url.clone(),
+        source: Source::Discovery,
+        dialect: None,
+        resubscribe: None,
+        labels: found.labels.clone(),
+        capacity: found.capacity,
+        probe_interval: found.probe_interval,
+    }
+}
+
+/// What the operator set counts more than what a source says; labels are joined.
+fn update(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let listed = agent.listed;
+    let mut spec = if listed { (*agent.spec).clone() } else { spec_of(found) };
+    for (label, value) in &found.labels {
+        match spec.labels.iter_mut().find(|(known, _)| known == label) {
+            Some((_, known)) if spec.source == Source::Discovery => known.clone_from(value),
+            Some(_) => {}
+            None => spec.labels.push((label.clone(), value.clone())),
+        }
+    }
+    if spec.source == Source::Discovery {
+        spec.capacity = found.capacity.or(spec.capacity);
+        spec.probe_interval = found.probe_interval.or(spec.probe_interval);
+    } else {
+        spec.capacity = spec.capacity.or(found.capacity);
+        spec.probe_interval = spec.probe_interval.or(found.probe_interval);
+    }
+    if !listed || spec != *agent.spec {
+        let order = agent.order;
+        fleet::relist(turn, key, spec, order);
+    } else if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
+        // It was known from before a restart, and nobody looks at it yet.
+        health::probe(turn, key);
+    }
+}
+
+/// A card that a source tells counts until the agent itself has answered with one.
+fn apply_reported_card(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
+    let told = found.card.clone();
+    let live = turn.agent_live(key);
+    let own = live.own_card;
+    live.told.clone_from(&told);
+    if let Some(card) = told
+        && !own
+    {
+        fleet::take_card(turn, key, card, &found.url);
+    }
+}
+
+/// A URL that any screen and any command line can show.
+pub(super) fn is_plain(url: &str) -> bool {
+    let known = ["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme));
+    known && url.len() <= 2048 && url.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+fn naming<'t>(turn: &'t Turn, source: &str) -> impl Iterator<Item = AgentKey> + 't {
+    let source: Arc<str> = Arc::from(source);
+    turn.state().agents().iter().filter(move |(_, agent)| agent.sources.contains(&source)).map(|(key, _)| key)
+}
+
+/// Notes that a source names an agent.
+pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    if agent.sources.contains(source) {
+        return;
+    }
+    let sources = agent.sources.iter().cloned().chain([source.clone()]).collect();
+    turn.agent_fact(key, What::AgentSourced { sources });
+}
+
+/// Notes that a source names an agent no longer; whom nobody names leaves the fleet.
+pub(super) fn remove_source(turn: &mut Turn, key: AgentKey, source: &str) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let left = agent.sources.iter().filter(|name| &***name != source).cloned().collect();
+    set_sources(turn, key, left);
+}
+
+/// Notes who of the configuration, the command line and the demo names an agent.
+pub(super) fn set_manual_source(turn: &mut Turn, key: AgentKey, by: Option<Source>) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let by_hand = |name: &Arc<str>| BY_HAND.iter().any(|source| source.as_str() == &**name);
+    let others = agent.sources.iter().filter(|name| !by_hand(name)).cloned();
+    let sources: Vec<Arc<str>> = by.map(|source| source.as_str().into()).into_iter().chain(others).collect();
+    let spec = agent.spec.clone();
+    let (order, only_found) = (agent.order, by.is_none() && !sources.is_empty());
+    let kept = sources.iter().any(|name| &**name == Source::Kept.as_str());
+    set_sources(turn, key, sources);
+    let source = if kept { Source::Kept } else { Source::Discovery };
+    if only_found && spec.source != source {
+        fleet::relist(turn, key, AgentSpec { source, ..(*spec).clone() }, order);
+    }
+}
+
+const BY_HAND: [Source; 3] = [Source::Config, Source::CommandLine, Source::Demo];
+
+fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    let leaves = agent.listed && sources.is_empty();
+    if *agent.sources != *sources {
+        turn.agent_fact(key, What::AgentSourced { sources });
+    }
+    if leaves {
+        // Nobody looks at it from now on. If it is named again, its next answer brings its tasks back.
+        if matches!(turn.health(key), Health::Up | Health::Degraded | Health::LoginNeeded) {
+            let last_seen = turn.at;
+            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen });
+        }
+        turn.agent_fact(key, What::AgentUnlisted);
+        for timer in [Timer::Probe(key), Timer::List(key), Timer::Check(key)] {
+            turn.clear_timer(timer);
+        }
+        let live = turn.agent_live(key);
+        // If it comes back, it is met as if for the first time.
+        live.reached = false;
+        live.etag = None;
+        live.own_card = false;
+        live.listing = Listing { call: live.listing.call, ..Listing::default() };
+        watch::lose_sight(turn, key, turn.at, None);
+    }
+}

@@ -1,0 +1,145 @@
+//! What changed in the fleet and around it, newest first: where one looks first when something begins to fail.
+
+use crate::domain::agent::Health;
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::fact::{Fact, What};
+use crate::domain::id::{AgentId, AgentKey};
+use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// What kind of thing changed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ChangeKind {
+    /// An agent's card.
+    Card,
+    /// How an agent is.
+    Health,
+    /// A breaker moved.
+    Breaker,
+    /// An operator did something.
+    Act,
+    /// An operator noted something.
+    Note,
+    /// A source of agents, or who watches.
+    Watch,
+    /// Much more or much less is asked for.
+    Traffic,
+}
+
+impl ChangeKind {
+    /// A word for a column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::Health => "agent",
+            Self::Breaker => "breaker",
+            Self::Act => "act",
+            Self::Note => "note",
+            Self::Watch => "watch",
+            Self::Traffic => "traffic",
+        }
+    }
+}
+
+/// Something that changed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Change {
+    /// When.
+    pub at: At,
+    /// What kind of thing.
+    pub kind: ChangeKind,
+    /// The agent that it is about.
+    pub agent: Option<AgentKey>,
+    /// What it was, in words.
+    pub words: Untrusted,
+}
+
+/// What changed between two points in time, newest first: what the rows of the agents still tell of it, and facts of
+/// the watch.
+pub fn changes(snapshot: &Snapshot, watch: &[Fact], from: At, until: At) -> Vec<Change> {
+    let within = |at: At| at > from && at <= until;
+    let mut all = Vec::new();
+    for (key, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
+        let name = agent.name.line();
+        let mut push = |at: At, kind: ChangeKind, words: String| {
+            if within(at) {
+                all.push(Change { at, kind, agent: Some(key), words: Untrusted::from(words) });
+            }
+        };
+        if let Some((at, words)) = &agent.card_change {
+            push(*at, ChangeKind::Card, format!("{name} {}", words.line()));
+        }
+        let cause = agent.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let health = match agent.health {
+            // Everybody was seen for the first time once.
+            Health::Up if agent.since <= snapshot.watching_since + SETTLING => None,
+            Health::Up => Some(format!("{name} is up again")),
+            Health::Degraded => Some(format!("{name} is degraded{cause}")),
+            Health::Down => Some(format!("{name} is down{cause}")),
+            Health::LoginNeeded => Some(format!("{name} wants a login")),
+            Health::NotSpoken | Health::Unknown | Health::Stale => None,
+        };
+        if let Some(words) = health {
+            push(agent.since, ChangeKind::Health, words);
+        }
+        let breaker = &agent.breaker;
+        let by = breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
+        match breaker.position {
+            BreakerState::Open => push(breaker.since, ChangeKind::Breaker, format!("{name} opened{by}")),
+            BreakerState::HalfOpen => {
+                push(breaker.since, ChangeKind::Breaker, format!("{name} is tried again"))
+            }
+            BreakerState::Closed if breaker.since > At::ZERO => {
+                push(breaker.since, ChangeKind::Breaker, format!("{name} closed{by}"));
+            }
+            BreakerState::Closed => {}
+        }
+    }
+    all.extend(watch.iter().filter(|fact| within(fact.at)).filter_map(|fact| of_watch(snapshot, fact)));
+    all.sort_by_key(|change| (std::cmp::Reverse(change.at), change.kind, change.agent));
+    all
+}
+
+/// The time within which a fleet is first seen.
+pub(crate) const SETTLING: std::time::Duration = std::time::Duration::from_secs(20);
+
+fn of_watch(snapshot: &Snapshot, fact: &Fact) -> Option<Change> {
+    let key = |id: AgentId| snapshot.agents.iter().find(|(_, agent)| agent.id == id).map(|(key, _)| key);
+    let name = |key: Option<AgentKey>| {
+        let agent = key.and_then(|key| snapshot.agents.get(key));
+        agent.map_or_else(|| "an agent that was removed".to_owned(), |agent| agent.name.line().into_string())
+    };
+    let (kind, agent, words) = match &fact.what {
+        What::Acted { by, act, agent, .. } => {
+            let agent = key(*agent);
+            let words = format!("{} {} a task of {}", by.line(), act.as_str(), name(agent));
+            (ChangeKind::Act, agent, words)
+        }
+        What::ProblemMuted { number, by, why, .. } => {
+            (ChangeKind::Act, None, format!("{} muted p-{number}: {}", by.line(), why.line()))
+        }
+        What::ProblemTaken { number, by } => {
+            (ChangeKind::Act, None, format!("{} took p-{number}", by.line()))
+        }
+        What::NoteMade { by, text, agent, .. } => {
+            (ChangeKind::Note, agent.and_then(key), format!("{}: {}", by.line(), text.line()))
+        }
+        What::SourceListed { spec } => (
+            ChangeKind::Watch,
+            None,
+            format!("source {} was configured", Untrusted::from(&*spec.name).line()),
+        ),
+        What::SourceUnlisted { name } => (
+            ChangeKind::Watch,
+            None,
+            format!("source {} is no longer configured", Untrusted::from(&**name).line()),
+        ),
+        What::WatchStarted => (ChangeKind::Watch, None, "an engine began to watch".to_owned()),
+        What::WatchPaused { .. } => {
+            (ChangeKind::Watch, None, "nobody watched for a while before this".to_owned())
+        }
+        _ => return None,
+    };
+    Some(Change { at: fact.at, kind, agent, words: Untrusted::from(words) })
+}

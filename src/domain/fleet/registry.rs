@@ -1,0 +1,405 @@
+//! Our own registry: what agents tell of themselves, for how long it counts, and how it is searched.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::agent::card::Card;
+use crate::domain::agent::{Health, normalise_url};
+use crate::domain::fleet::source::DiscoveredAgent;
+use crate::domain::id::RegistrationId;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// At most so many agents are registered: what the fleet takes from one source.
+pub const MOST: usize = 20_000;
+
+/// The media type of a card in a catalog.
+pub const CARD_TYPE: &str = "application/a2a-agent-card+json";
+
+/// Every identifier begins so; `agent.localhost` is the publisher that ARD sets aside for who has no domain.
+pub const IDENTIFIER: &str = "urn:air:agent.localhost:quarterdeck:";
+
+/// Names with their values, for grouping.
+pub type Labels = Vec<(Arc<str>, Arc<str>)>;
+
+/// What an agent tells of itself.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// Where its card is, or its origin, or else the first interface of the card that it brought.
+    pub url: Arc<str>,
+    /// True if the agent named that URL, false if it was taken from its card.
+    pub named: bool,
+    /// The card that it brought.
+    pub card: Option<Arc<Card>>,
+    /// What it says it can do, beside the skills of its card.
+    pub capabilities: Vec<Untrusted>,
+    /// How many tasks it takes at once.
+    pub max_concurrent_tasks: Option<u32>,
+    /// How often it wants to be probed.
+    pub health_check_interval: Option<Duration>,
+    /// For grouping. Nothing in them controls a terminal.
+    pub labels: Labels,
+}
+
+impl Entry {
+    /// What is the same in two registrations of one agent.
+    pub fn key(&self) -> String {
+        normalise_url(&self.url)
+    }
+
+    /// Where its card can be read, if it named a URL.
+    pub fn card_url(&self) -> Option<String> {
+        let path = self.url.split(['?', '#']).next().unwrap_or_default();
+        let is_card = path.to_ascii_lowercase().ends_with(".json");
+        self.named.then(|| {
+            if is_card { self.url.to_string() } else { format!("{}/.well-known/agent-card.json", self.key()) }
+        })
+    }
+
+    /// As a source of agents tells it.
+    pub fn found(&self) -> DiscoveredAgent {
+        DiscoveredAgent {
+            url: self.url.clone(),
+            card: self.card.clone(),
+            labels: self.labels.clone(),
+            capacity: self.max_concurrent_tasks,
+            probe_interval: self.health_check_interval,
+        }
+    }
+}
+
+/// An agent that has registered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Registration {
+    /// Ours; the same when the agent registers again.
+    pub id: RegistrationId,
+    /// What it told last.
+    pub entry: Arc<Entry>,
+    /// When it first registered.
+    pub registered_at: At,
+    /// When it leaves by itself, unless it says that it is there.
+    pub lease_until: At,
+}
+
+impl Registration {
+    /// Its name in catalogs.
+    pub fn identifier(&self) -> String {
+        format!("{IDENTIFIER}{}", self.id)
+    }
+}
+
+/// An id as it is written in a path: ours, or the identifier of a catalog.
+pub fn parse_id(text: &str) -> Option<RegistrationId> {
+    text.strip_prefix(IDENTIFIER).unwrap_or(text).parse().ok()
+}
+
+/// What the fleet knows of a registered agent.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// How it is.
+    pub health: Health,
+    /// Its card as the agent itself answers it, if it has.
+    pub card: Option<Arc<Card>>,
+}
+
+impl Seen {
+    /// The card that counts: the agent's own answer, else what it brought.
+    pub fn card_of<'s>(&'s self, entry: &'s Entry) -> Option<&'s Card> {
+        self.card.as_deref().or(entry.card.as_deref())
+    }
+}
+
+/// What a filter looks at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// The media type of the entry.
+    Type,
+    /// Its identifier, or its id.
+    Identifier,
+    /// The name in its card.
+    Name,
+    /// The version in its card.
+    Version,
+    /// A tag of a skill.
+    Tag,
+    /// The id or the name of a skill.
+    Skill,
+    /// A skill, or one of the capabilities that it told.
+    Capability,
+    /// How it is.
+    Health,
+    /// One of its labels.
+    Label(String),
+}
+
+/// One condition: any of the values will do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Filter {
+    /// What is looked at.
+    pub field: Field,
+    /// What it may be.
+    pub any_of: Vec<String>,
+}
+
+/// What is looked for. Every filter must fit; of the words of the text one is enough.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Search {
+    /// The words of the text, in lower case.
+    pub words: Vec<String>,
+    /// The conditions.
+    pub filters: Vec<Filter>,
+}
+
+/// Of a card that an agent answered with, which may be huge, so many skills are looked at, of each so many tags
+/// and examples, and of each text so many bytes.
+const SKILLS: usize = 500;
+const OF_SKILL: usize = 50;
+const TEXT: usize = 4096;
+/// So many words of a text are looked for.
+const WORDS: usize = 32;
+/// A word that is found in a name, in a skill or a tag, or in other text counts so much.
+const WEIGHTS: [u32; 3] = [6, 4, 2];
+
+/// The words of a text that say something: short ones count only where there are no others.
+pub fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let word = word.to_lowercase();
+        if !words.contains(&word) {
+            words.push(word);
+        }
+        if words.len() == WORDS {
+            break;
+        }
+    }
+    if words.iter().any(|word| word.chars().count() > 2) {
+        words.retain(|word| word.chars().count() > 2);
+    }
+    words
+}
+
+impl Search {
+    /// How well an agent fits, from 1 to 100; none if it does not.
+    pub fn score(&self, registration: &Registration, seen: &Seen) -> Option<u32> {
+        let fits = |filter: &Filter| {
+            filter.any_of.iter().any(|value| fits(&filter.field, value, registration, seen))
+        };
+        if !self.filters.iter().all(fits) {
+            return None;
+        }
+        if self.words.is_empty() {
+            return Some(100);
+        }
+        let places = places(registration, seen);
+        let weight = |word: &String| {
+            let found =
+                places.iter().zip(WEIGHTS).find(|(texts, _)| texts.iter().any(|text| has_word(text, word)));
+            found.map_or(0, |(_, weight)| weight)
+        };
+        let total: u32 = self.words.iter().map(weight).sum();
+        let most = WEIGHTS[0] * u32::try_from(self.words.len()).unwrap_or(1);
+        (total > 0).then(|| (total * 100 / most).max(1))
+    }
+}
+
+fn fits(field: &Field, value: &str, registration: &Registration, seen: &Seen) -> bool {
+    let entry = &registration.entry;
+    let card = seen.card_of(entry);
+    let value = value.to_lowercase();
+    let is = |text: &Untrusted| text.len() <= TEXT && text.raw().to_lowercase() == value;
+    let skill = |card: &Card| card.skills.iter().take(SKILLS).any(|skill| is(&skill.id) || is(&skill.name));
+    let tag = |card: &Card| {
+        let skills = card.skills.iter().take(SKILLS);
+        skills.flat_map(|skill| skill.tags.iter().take(OF_SKILL)).any(is)
+    };
+    match field {
+        Field::Type => value == CARD_TYPE,
+        Field::Identifier => parse_id(&value) == Some(registration.id),
+        Field::Name => card.is_some_and(|card| is(&card.name)),
+        Field::Version => card.is_some_and(|card| is(&card.version)),
+        Field::Tag => card.is_some_and(tag),
+        Field::Skill => card.is_some_and(skill),
+        Field::Capability => entry.capabilities.iter().any(is) || card.is_some_and(skill),
+        Field::Health => seen.health.as_str() == value,
+        Field::Label(name) => {
+            entry.labels.iter().any(|(label, text)| **label == **name && text.to_lowercase() == value)
+        }
+    }
+}
+
+/// What is searched, by how much it counts.
+fn places<'r>(registration: &'r Registration, seen: &'r Seen) -> [Vec<&'r str>; 3] {
+    let entry = &*registration.entry;
+    let [mut names, mut skills, mut texts] = [Vec::new(), Vec::new(), Vec::new()];
+    skills.extend(entry.capabilities.iter().map(start));
+    texts.extend(entry.labels.iter().flat_map(|(label, value)| [&**label, &**value]));
+    texts.push(&*entry.url);
+    if let Some(card) = seen.card_of(entry) {
+        names.push(start(&card.name));
+        texts.push(start(&card.description));
+        for skill in card.skills.iter().take(SKILLS) {
+            skills.extend([start(&skill.id), start(&skill.name)]);
+            skills.extend(skill.tags.iter().take(OF_SKILL).map(start));
+            texts.push(start(&skill.description));
+            texts.extend(skill.examples.iter().take(OF_SKILL).map(start));
+        }
+    }
+    [names, skills, texts]
+}
+
+/// As much of a text as is searched.
+fn start(text: &Untrusted) -> &str {
+    let text = text.raw();
+    &text[..text.floor_char_boundary(TEXT)]
+}
+
+/// True if a word of the text begins so.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|c: char| !c.is_alphanumeric()).any(|candidate| {
+        let mut letters = candidate.chars().flat_map(char::to_lowercase);
+        word.chars().all(|letter| letters.next() == Some(letter))
+    })
+}
+
+/// Where a page ended: the score and the id of its last row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    /// The score; zero in a list.
+    pub score: u32,
+    /// The id.
+    pub id: RegistrationId,
+}
+
+impl Cursor {
+    /// As it is handed out.
+    pub fn token(self) -> String {
+        format!("{}-{}", self.score, self.id)
+    }
+
+    /// From what was handed out.
+    pub fn parse(token: &str) -> Option<Self> {
+        let (score, id) = token.split_once('-')?;
+        Some(Self { score: score.parse().ok()?, id: id.parse().ok()? })
+    }
+
+    /// True if a row comes after the page.
+    fn precedes(self, score: u32, id: RegistrationId) -> bool {
+        score < self.score || (score == self.score && id > self.id)
+    }
+}
+
+/// Which part of the rows is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// At most so many rows.
+    pub size: usize,
+    /// Behind this one.
+    pub after: Option<Cursor>,
+}
+
+/// A page of rows, best first and oldest first among equals, and where the next one begins. Rows that come
+/// or go between two pages move no others from one page to another.
+pub fn page<T>(mut rows: Vec<(u32, RegistrationId, T)>, page: Page) -> (Vec<(u32, T)>, Option<Cursor>) {
+    if let Some(after) = page.after {
+        rows.retain(|(score, id, _)| after.precedes(*score, *id));
+    }
+    rows.sort_by(|(score, id, _), (other, other_id, _)| other.cmp(score).then(id.cmp(other_id)));
+    let more = rows.len() > page.size;
+    rows.truncate(page.size);
+    let last = rows.last().map(|(score, id, _)| Cursor { score: *score, id: *id });
+    (rows.into_iter().map(|(score, _, row)| (score, row)).collect(), last.filter(|_| more))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::card::Skill;
+
+    fn registration(number: u128, name: &str, skill: &str, tags: &[&str]) -> Registration {
+        let none = || Untrusted::from("");
+        let skill = Skill {
+            id: skill.into(),
+            name: skill.into(),
+            description: "turns words of one language into those of another".into(),
+            tags: tags.iter().map(|tag| (*tag).into()).collect(),
+            examples: Vec::new(),
+            input_modes: Vec::new(),
+            output_modes: Vec::new(),
+        };
+        let card = Card { name: name.into(), version: none(), skills: vec![skill], ..Card::empty() };
+        let entry = Entry {
+            url: "http://a.example/".into(),
+            named: true,
+            card: Some(Arc::new(card)),
+            capabilities: vec!["interpreting".into()],
+            max_concurrent_tasks: Some(3),
+            health_check_interval: None,
+            labels: vec![("region".into(), "eu".into())],
+        };
+        let id = RegistrationId(uuid::Uuid::from_u128(number));
+        Registration { id, entry: Arc::new(entry), registered_at: At::ZERO, lease_until: At::NEVER }
+    }
+
+    #[test]
+    fn a_search_finds_what_fits_and_ranks_it() {
+        let agent = registration(7, "Babel", "translate-text", &["language", "Übersetzung"]);
+        let seen = Seen { health: Health::Up, card: None };
+        let check = |text: &str, filters: &[(Field, &[&str])], expected: Option<u32>| {
+            let filters = filters.iter().map(|(field, any_of)| Filter {
+                field: field.clone(),
+                any_of: any_of.iter().map(|value| (*value).to_owned()).collect(),
+            });
+            let search = Search { words: words(text), filters: filters.collect() };
+            assert_eq!(search.score(&agent, &seen), expected, "{text} {search:?}");
+        };
+        check("", &[], Some(100));
+        check("babel", &[], Some(100));
+        check("Translate", &[], Some(66));
+        check("find me a translator, a babel", &[], Some(33));
+        check("übersetzung", &[], Some(66));
+        check("weather", &[], None);
+        check("late", &[], None);
+        check("to", &[], None);
+        check("", &[(Field::Tag, &["übersetzung"]), (Field::Health, &["up", "degraded"])], Some(100));
+        check("", &[(Field::Health, &["down"])], None);
+        check("", &[(Field::Skill, &["translate-text"])], Some(100));
+        check("", &[(Field::Capability, &["Interpreting"]), (Field::Skill, &["interpreting"])], None);
+        check("", &[(Field::Label("region".into()), &["us", "eu"])], Some(100));
+        check("", &[(Field::Label("team".into()), &["eu"])], None);
+        check("", &[(Field::Type, &[CARD_TYPE]), (Field::Identifier, &[&agent.identifier()])], Some(100));
+    }
+
+    #[test]
+    fn pages_join_without_gap_or_repeat() {
+        let rows = || -> Vec<_> {
+            let id = |n: u32| RegistrationId(uuid::Uuid::from_u128(u128::from(n)));
+            (0..25u32).map(|n| (n % 3, id(n), n)).collect()
+        };
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let (part, next) = page(rows(), Page { size: 4, after });
+            all.extend(part);
+            let Some(next) = next else { break };
+            after = Cursor::parse(&next.token());
+            assert_eq!(after, Some(next));
+        }
+        let (whole, none) = page(rows(), Page { size: 100, after: None });
+        assert_eq!((all.len(), all, none), (25, whole, None));
+        for bad in ["", "1", "x-1", "1-2-3"] {
+            assert_eq!(Cursor::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_card_is_where_the_agent_says() {
+        for (url, expected) in [
+            ("http://h:1", "http://h:1/.well-known/agent-card.json"),
+            ("http://h:1/a/", "http://h:1/a/.well-known/agent-card.json"),
+            ("http://h:1/cards/x.json", "http://h:1/cards/x.json"),
+        ] {
+            let entry = Entry { url: url.into(), ..(*registration(1, "", "", &[]).entry).clone() };
+            assert_eq!(entry.card_url().as_deref(), Some(expected));
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! A job told at length: its story, its conversation and the start of its outputs.
+//!
+//! Built from facts alone, the same way for a job that runs and for one read back from the journal.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::domain::fact::{Fact, What};
+use crate::domain::id::AttemptId;
+use crate::domain::job::message::{Content, Json, Message, Part};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// A job's story and content.
+#[derive(Clone, Debug, Default)]
+pub struct Detail {
+    /// Facts in order; chunks of one output follow each other as one line.
+    pub story: VecDeque<Line>,
+    /// Lines that no longer fit.
+    pub story_cut: u32,
+    /// The conversation.
+    pub messages: VecDeque<ConversationMessage>,
+    /// Messages that no longer fit.
+    pub messages_cut: u32,
+    /// The outputs.
+    pub outputs: Vec<Output>,
+    /// The last objects as they came, of tasks and of states.
+    pub raw: Option<Json>,
+}
+
+/// One line of a story.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// When.
+    pub at: At,
+    /// What; contents of outputs and messages are left out of it.
+    pub what: What,
+    /// How many facts of the same kind this line stands for.
+    pub times: u32,
+    /// The last of them.
+    pub until: At,
+}
+
+/// One message.
+#[derive(Clone, Debug)]
+pub struct ConversationMessage {
+    /// When we learnt of it.
+    pub at: At,
+    /// In which attempt.
+    pub attempt: Option<AttemptId>,
+    /// What was said.
+    pub message: Arc<Message>,
+}
+
+/// One output, as far as it is kept in memory.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// In which attempt.
+    pub attempt: AttemptId,
+    /// Unique in its task.
+    pub id: Untrusted,
+    /// For people.
+    pub name: Option<Untrusted>,
+    /// Its parts, up to [`PREVIEW`] bytes.
+    pub parts: Vec<Part>,
+    /// All bytes, whether kept or not.
+    pub bytes: u64,
+    /// Bytes kept.
+    pub kept: usize,
+    /// True after the last chunk.
+    pub closed: bool,
+    /// When it grew last.
+    pub grew: At,
+}
+
+/// Bytes of an output that are kept in memory.
+pub const PREVIEW: usize = 64 * 1024;
+const LINES: usize = 512;
+const MESSAGES: usize = 256;
+
+impl Detail {
+    /// Takes a fact of the job in.
+    pub fn apply(&mut self, fact: &Fact) {
+        match &fact.what {
+            What::JobOpened { message: Some(message), .. } => {
+                self.say(fact.at, None, message);
+            }
+            What::MessageSeen { attempt, message, .. } => self.say(fact.at, Some(*attempt), message),
+            What::ArtifactSeen { attempt, artifact, name, append, parts, last } => {
+                self.grow(fact.at, *attempt, artifact, name.as_ref(), *append, parts, *last);
+                // Chunks that follow the first mostly come without the name.
+                let mut outputs = self.outputs.iter();
+                let known = outputs.find(|output| output.attempt == *attempt && output.id == *artifact);
+                let what = What::ArtifactSeen {
+                    attempt: *attempt,
+                    artifact: artifact.clone(),
+                    name: known.and_then(|output| output.name.clone()),
+                    append: *append,
+                    parts: Arc::default(),
+                    last: *last,
+                };
+                self.line(fact.at, what);
+                return;
+            }
+            What::TaskSeen { raw: Some(raw), .. } | What::StateSeen { raw: Some(raw), .. } => {
+                self.raw = Some(raw.clone());
+            }
+            _ => {}
+        }
+        self.line(fact.at, fact.what.clone());
+    }
+
+    fn line(&mut self, at: At, what: What) {
+        if let Some(last) = self.story.back_mut()
+            && let (
+                What::ArtifactSeen { attempt: a, artifact: x, last: false, .. },
+                What::ArtifactSeen { attempt: b, artifact: y, append: true, last: ends, .. },
+            ) = (&mut last.what, &what)
+            && a == b
+            && x == y
+        {
+            last.times += 1;
+            last.until = at;
+            if *ends {
+                last.what = what;
+            }
+            return;
+        }
+        if self.story.len() == LINES {
+            // The beginning says who asked and why; the middle is what can be spared.
+            self.story.remove(LINES / 4);
+            self.story_cut += 1;
+        }
+        self.story.push_back(Line { at, what, times: 1, until: at });
+    }
+
+    fn say(&mut self, at: At, attempt: Option<AttemptId>, message: &Arc<Message>) {
+        if self.messages.iter().any(|said| said.message.id == message.id) {
+            return;
+        }
+        if self.messages.len() == MESSAGES {
+            self.messages.remove(1);
+            self.messages_cut += 1;
+        }
+        self.messages.push_back(ConversationMessage { at, attempt, message: message.clone() });
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the members of one fact")]
+    fn grow(
+        &mut self,
+        at: At,
+        attempt: AttemptId,
+        id: &Untrusted,
+        name: Option<&Untrusted>,
+        append: bool,
+        parts: &[Part],
+        last: bool,
+    ) {
+        let index = self.outputs.iter().position(|output| output.attempt == attempt && output.id == *id);
+        let index = index.unwrap_or_else(|| {
+            self.outputs.push(Output {
+                attempt,
+                id: id.clone(),
+                name: None,
+                parts: Vec::new(),
+                bytes: 0,
+                kept: 0,
+                closed: false,
+                grew: at,
+            });
+            self.outputs.len() - 1
+        });
+        let output = &mut self.outputs[index];
+        if !append {
+            output.parts.clear();
+            output.bytes = 0;
+            output.kept = 0;
+        }
+        if name.is_some() {
+            output.name = name.cloned();
+        }
+        output.closed = last;
+        output.grew = at;
+        for part in parts {
+            output.bytes += part.len() as u64;
+            output.keep(part);
+        }
+    }
+}
+
+impl Output {
+    fn keep(&mut self, part: &Part) {
+        let room = PREVIEW.saturating_sub(self.kept);
+        if room == 0 {
+            return;
+        }
+        if let (Content::Text(more), Some(Part { content: Content::Text(text), .. })) =
+            (&part.content, self.parts.last_mut())
+        {
+            // Agents cut text anywhere: what follows text is more of the same text.
+            let more = head(more.raw(), room);
+            let mut joined = String::with_capacity(text.len() + more.len());
+            joined.push_str(text.raw());
+            joined.push_str(more);
+            self.kept += more.len();
+            *text = Untrusted::from(joined);
+            return;
+        }
+        let part = match &part.content {
+            Content::Text(text) if text.len() > room => {
+                Part { content: Content::Text(Untrusted::from(head(text.raw(), room))), ..part.clone() }
+            }
+            Content::Raw(text) if text.len() > room => {
+                Part { content: Content::Raw(Untrusted::from("")), ..part.clone() }
+            }
+            _ if part.len() > room => return,
+            _ => part.clone(),
+        };
+        self.kept += part.len();
+        self.parts.push(part);
+    }
+}
+
+fn head(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}

@@ -1,0 +1,281 @@
+//! Messages, parts and artifacts: the content that callers and agents exchange.
+
+use std::sync::Arc;
+
+use crate::domain::id::{ContextId, MessageId, TaskId};
+use crate::domain::text::Untrusted;
+
+/// A JSON text that the core carries and never looks into.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Json(pub Untrusted);
+
+impl Json {
+    /// Takes text that a codec has found to be JSON.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(Untrusted::new(text))
+    }
+
+    /// The text as it came; see [`Untrusted::raw`].
+    pub fn raw(&self) -> &str {
+        self.0.raw()
+    }
+}
+
+/// Who speaks in a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// The caller.
+    User,
+    /// The agent.
+    Agent,
+    /// Something that neither dialect knows, as it came.
+    Other(Untrusted),
+}
+
+/// What a part holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Content {
+    /// Text.
+    Text(Untrusted),
+    /// Bytes, still in base64 as they came.
+    Raw(Untrusted),
+    /// Where the bytes can be fetched. Nothing fetches it by itself.
+    Url(Untrusted),
+    /// Any JSON value.
+    Data(Json),
+    /// A kind of part that we do not know, whole.
+    Unknown(Json),
+}
+
+/// One part of a message or an artifact.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Part {
+    /// What it holds.
+    pub content: Content,
+    /// A file name, as claimed.
+    pub filename: Option<Untrusted>,
+    /// A media type, as claimed.
+    pub media_type: Option<Untrusted>,
+    /// The part's metadata object.
+    pub metadata: Option<Json>,
+}
+
+impl Part {
+    /// A part of plain text.
+    pub fn text(text: impl Into<Untrusted>) -> Self {
+        Self { content: Content::Text(text.into()), filename: None, media_type: None, metadata: None }
+    }
+
+    /// The text of a text part.
+    pub fn as_text(&self) -> Option<&Untrusted> {
+        match &self.content {
+            Content::Text(text) => Some(text),
+            Content::Raw(_) | Content::Url(_) | Content::Data(_) | Content::Unknown(_) => None,
+        }
+    }
+
+    /// How many bytes the part takes as it came.
+    pub fn len(&self) -> usize {
+        match &self.content {
+            Content::Text(text) | Content::Raw(text) | Content::Url(text) => text.len(),
+            Content::Data(json) | Content::Unknown(json) => json.raw().len(),
+        }
+    }
+
+    /// True if the part holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// One turn of a conversation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// Chosen by the sender.
+    pub id: MessageId,
+    /// Who speaks.
+    pub role: Role,
+    /// What is said.
+    pub parts: Vec<Part>,
+    /// The conversation.
+    pub context: Option<ContextId>,
+    /// The task that this message goes on with.
+    pub task: Option<TaskId>,
+    /// The message's metadata object.
+    pub metadata: Option<Json>,
+    /// `referenceTaskIds`: tasks that this message builds on.
+    pub references: Vec<TaskId>,
+    /// What the codec found in the metadata.
+    pub hints: Hints,
+}
+
+impl Message {
+    /// The first text, for titles.
+    pub fn headline(&self, chars: usize) -> Untrusted {
+        let text = self.parts.iter().filter_map(Part::as_text).map(|text| text.headline(chars));
+        text.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| Untrusted::from(""))
+    }
+
+    /// All text of the message, one part after the other.
+    pub fn text(&self) -> Untrusted {
+        let mut texts = self.parts.iter().filter_map(Part::as_text);
+        match (texts.next(), texts.next()) {
+            (None, _) => Untrusted::from(""),
+            (Some(one), None) => one.clone(),
+            (Some(one), Some(two)) => {
+                let mut all = format!("{}\n{}", one.raw(), two.raw());
+                for text in texts {
+                    all.push('\n');
+                    all.push_str(text.raw());
+                }
+                Untrusted::from(all)
+            }
+        }
+    }
+}
+
+/// What metadata says about who asked for what; keys that this project defines or that are customary.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Hints {
+    /// `quarterdeck.caller`
+    pub caller: Option<Untrusted>,
+    /// `skill`
+    pub skill: Option<Untrusted>,
+    /// `quarterdeck.parent_task`
+    pub parent: Option<TaskId>,
+}
+
+/// An output of a task.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Artifact {
+    /// Unique in its task.
+    pub id: Untrusted,
+    /// For people.
+    pub name: Option<Untrusted>,
+    /// For people.
+    pub description: Option<Untrusted>,
+    /// The content.
+    pub parts: Vec<Part>,
+    /// The artifact's metadata object.
+    pub metadata: Option<Json>,
+}
+
+/// A running fingerprint of an artifact's content, so that a snapshot can be compared with what was
+/// streamed without keeping the content. It does not depend on where the chunks were cut.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fingerprint {
+    /// Bytes so far.
+    pub bytes: u64,
+    /// Over the whole groups of eight bytes so far.
+    pub hash: u64,
+    /// The bytes since then, and in the highest byte how many these are.
+    pub tail: u64,
+}
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self { bytes: 0, hash: 0xcbf2_9ce4_8422_2325, tail: 0 }
+    }
+}
+
+impl Fingerprint {
+    /// Takes more content in.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len() as u64;
+        // The groups are the same wherever the content was cut.
+        let mut rest = bytes;
+        while self.tail > 0
+            && let Some((byte, more)) = rest.split_first()
+        {
+            self.add_byte(*byte);
+            rest = more;
+        }
+        let (groups, rest) = rest.as_chunks::<8>();
+        for group in groups {
+            self.add_group(u64::from_le_bytes(*group));
+        }
+        for byte in rest {
+            self.add_byte(*byte);
+        }
+    }
+
+    fn add_byte(&mut self, byte: u8) {
+        const COUNT: u64 = 1 << 56;
+        let count = self.tail / COUNT;
+        let bytes = (self.tail % COUNT) | (u64::from(byte) << (8 * count));
+        if count == 7 {
+            self.tail = 0;
+            self.add_group(bytes);
+        } else {
+            self.tail = bytes | ((count + 1) * COUNT);
+        }
+    }
+
+    fn add_group(&mut self, group: u64) {
+        self.hash = (self.hash.rotate_left(5) ^ group).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    /// Takes the content of parts in. Text runs together, as agents cut it anywhere; everything
+    /// else is kept apart by its kind.
+    pub fn add_parts(&mut self, parts: &[Part]) {
+        for part in parts {
+            match &part.content {
+                Content::Text(text) => self.add(text.raw().as_bytes()),
+                Content::Raw(text) => self.add_kind(1, text.raw()),
+                Content::Url(text) => self.add_kind(2, text.raw()),
+                Content::Data(json) => self.add_kind(3, json.raw()),
+                Content::Unknown(json) => self.add_kind(4, json.raw()),
+            }
+        }
+    }
+
+    fn add_kind(&mut self, kind: u8, text: &str) {
+        self.bytes += text.len() as u64;
+        let length = self.bytes;
+        self.add(&[0xff, kind]);
+        self.add(text.as_bytes());
+        self.bytes = length;
+    }
+
+    /// A fingerprint of parts.
+    pub fn of(parts: &[Part]) -> Self {
+        let mut all = Self::default();
+        all.add_parts(parts);
+        all
+    }
+}
+
+/// A stable 64-bit hash of a text, for remembering ids that were seen without keeping them.
+pub fn text_hash(text: &str) -> u64 {
+    // FNV-1a; ids are short.
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_does_not_depend_on_where_content_was_cut() {
+        let text: Vec<u8> = (0..100).collect();
+        let whole = |bytes: &[u8]| {
+            let mut print = Fingerprint::default();
+            print.add(bytes);
+            print
+        };
+        for first in 0..text.len() {
+            for second in first..text.len() {
+                let mut print = whole(&text[..first]);
+                print.add(&text[first..second]);
+                print.add(&text[second..]);
+                assert_eq!(print, whole(&text), "{first} {second}");
+            }
+            let mut other = text.clone();
+            other[first] ^= 1;
+            assert_ne!(whole(&other), whole(&text), "{first}");
+            assert_ne!(whole(&text[..first]), whole(&text), "{first}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! A2A's task as an agent reports it, and what we make of it.
+
+use crate::domain::id::{ContextId, TaskId};
+use crate::domain::job::message::{Artifact, Hints, Json, Message};
+use crate::domain::text::Untrusted;
+use crate::domain::time::PeerTime;
+
+/// The states of a task, of every dialect (A2A 1.0 section 4.1.3).
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum TaskState {
+    /// Taken, not begun.
+    Submitted,
+    /// Being worked on.
+    Working,
+    /// The agent asks a question.
+    InputRequired,
+    /// The agent needs a login that is given to it out of band.
+    AuthRequired,
+    /// Ended well.
+    Completed,
+    /// Ended with an error.
+    Failed,
+    /// Ended because somebody asked.
+    Canceled,
+    /// Not taken.
+    Rejected,
+    /// The agent says that it does not know (`TASK_STATE_UNSPECIFIED`, `unknown`).
+    Unspecified,
+    /// A state that no dialect of ours knows, as it came; neither terminal nor interrupted.
+    Other(Untrusted),
+}
+
+impl TaskState {
+    /// No further change is allowed after these.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Canceled | Self::Rejected)
+    }
+
+    /// Waits for a person.
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::InputRequired | Self::AuthRequired)
+    }
+
+    /// The word that people read.
+    pub fn word(&self) -> String {
+        match self {
+            Self::Submitted => "submitted".into(),
+            Self::Working => "working".into(),
+            Self::InputRequired => "needs an answer".into(),
+            Self::AuthRequired => "needs a login".into(),
+            Self::Completed => "completed".into(),
+            Self::Failed => "failed".into(),
+            Self::Canceled => "canceled".into(),
+            Self::Rejected => "rejected".into(),
+            Self::Unspecified => "unspecified".into(),
+            Self::Other(raw) => raw.shortened(40).line().into_string(),
+        }
+    }
+
+    /// Whether A2A allows a task to go from here to `next`.
+    ///
+    /// The specification defines what each state means, not a graph; two moves contradict those
+    /// meanings: leaving a terminal state, and being submitted again after work had begun.
+    pub fn may_become(&self, next: &Self) -> bool {
+        if self == next {
+            return true;
+        }
+        if self.is_terminal() {
+            return false;
+        }
+        !(matches!(next, Self::Submitted) && matches!(self, Self::Working))
+    }
+}
+
+/// A task's state with what was said about it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Status {
+    /// The state.
+    pub state: TaskState,
+    /// The agent's words.
+    pub message: Option<Message>,
+    /// The agent's clock; some servers leave it out.
+    pub timestamp: Option<PeerTime>,
+}
+
+/// A whole task as an agent reported it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TaskReport {
+    /// The agent's id of it.
+    pub id: TaskId,
+    /// The conversation.
+    pub context: Option<ContextId>,
+    /// Where it stands.
+    pub status: Status,
+    /// Its outputs; `None` if the answer leaves them out, as a listing does.
+    pub artifacts: Option<Vec<Artifact>>,
+    /// The messages so far; which of them an agent keeps differs.
+    pub history: Vec<Message>,
+    /// The task's metadata object.
+    pub metadata: Option<Json>,
+    /// What the codec found in the metadata.
+    pub hints: Hints,
+    /// The object as it came, if it is at most 64 KiB.
+    pub raw: Option<Json>,
+}
+
+/// One event of a stream, of every dialect.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum StreamEvent {
+    /// A snapshot of the whole task.
+    Task(Box<TaskReport>),
+    /// An answer without a task, or words within one.
+    Message(Box<Message>),
+    /// The task's state changed or was explained.
+    Status {
+        /// The task it claims to be about; it belongs to the stream's task, whatever it says.
+        task: Option<TaskId>,
+        /// The conversation.
+        context: Option<ContextId>,
+        /// The state.
+        status: Status,
+        /// The event's metadata object.
+        metadata: Option<Json>,
+        /// The event as it came, if it is at most 64 KiB.
+        raw: Option<Json>,
+    },
+    /// An output began, grew or was replaced.
+    Artifact {
+        /// The task it claims to be about.
+        task: Option<TaskId>,
+        /// The conversation.
+        context: Option<ContextId>,
+        /// The chunk.
+        artifact: Artifact,
+        /// True if the parts go behind what is there; otherwise they replace it.
+        append: bool,
+        /// True if no more chunks follow.
+        last: bool,
+    },
+    /// Something that no dialect of ours knows, whole.
+    Unknown(Json),
+}
+
+/// What we doubt about a task that its agent's words alone would not say. The highest wins.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Verdict {
+    /// No event for a fixed time, on an open stream of which nothing is usual yet.
+    Silent,
+    /// Its stream is open, and nothing ever came on it.
+    Unheard,
+    /// No event for many times what is usual for its agent and skill.
+    Stuck,
+    /// It says the same again and again.
+    Looping,
+    /// Its stream was cut, and the agent's answer has not changed since.
+    Stalled,
+    /// Its agent cannot be reached, so our knowledge is old.
+    Stale,
+    /// Stream and `GetTask` disagree, or it came back after it had ended.
+    Conflict,
+    /// Its agent came back and no longer knows it.
+    Lost,
+}
+
+impl Verdict {
+    /// True if it is over as soon as something is heard.
+    pub fn is_of_silence(self) -> bool {
+        matches!(self, Self::Silent | Self::Unheard | Self::Stuck | Self::Stalled)
+    }
+
+    /// The word in JSON and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Silent => "silent",
+            Self::Unheard => "unheard",
+            Self::Stuck => "stuck",
+            Self::Looping => "looping",
+            Self::Stalled => "stalled",
+            Self::Stale => "stale",
+            Self::Conflict => "conflict",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// How far a cancel has come. Asked is not agreed, and agreed is not ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CancelMark {
+    /// We asked, or are about to.
+    Asked,
+    /// The agent said yes.
+    Agreed,
+    /// Seen ended, by its stream or by `GetTask`.
+    Verified,
+    /// The agent did not answer, or its task goes on; we still ask.
+    Unconfirmed,
+}
+
+impl CancelMark {
+    /// The word in JSON and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Asked => "asked",
+            Self::Agreed => "agreed",
+            Self::Verified => "verified",
+            Self::Unconfirmed => "unconfirmed",
+        }
+    }
+}
+
+/// Where a piece of knowledge about a task came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Via {
+    /// The answer or stream of our own send.
+    Send,
+    /// A stream that we subscribed to.
+    Subscribe,
+    /// `GetTask`.
+    Get,
+    /// `ListTasks`.
+    List,
+    /// The answer to our cancel.
+    Cancel,
+}
+
+impl Via {
+    /// The word in JSON and on screens.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Send => "its stream",
+            Self::Subscribe => "its stream",
+            Self::Get => "GetTask",
+            Self::List => "ListTasks",
+            Self::Cancel => "CancelTask",
+        }
+    }
+}
+
+/// Something an agent did that the protocol does not allow; recorded, never hidden.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ProtocolViolation {
+    /// A move between states that contradicts what they mean.
+    IllegalMove {
+        /// The state before.
+        from: TaskState,
+        /// The state it claimed.
+        to: TaskState,
+    },
+    /// More content for an artifact after its last chunk.
+    AfterLastChunk,
+    /// Appended to an artifact that was never begun.
+    AppendToNothing,
+    /// An event with another task's id on this task's stream.
+    ForeignTaskId(TaskId),
+    /// An event that could not be read.
+    Unreadable(Untrusted),
+}
+
+impl std::fmt::Display for ProtocolViolation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::IllegalMove { from, to } if from.is_terminal() => {
+                write!(f, "came back after it ended: {}, then {}", from.word(), to.word())
+            }
+            Self::IllegalMove { from, to } => write!(f, "went from {} to {}", from.word(), to.word()),
+            Self::AfterLastChunk => f.write_str("sent more of an artifact after its last chunk"),
+            Self::AppendToNothing => f.write_str("appended to an artifact that it never began"),
+            Self::ForeignTaskId(id) => write!(f, "named task {} in this task's stream", id.short()),
+            Self::Unreadable(why) => write!(f, "sent an event that cannot be read: {}", why.shortened(160)),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! What a problem means: whom it hits, what was seen of it, and what probably causes it.
+//!
+//! Read from a snapshot alone, so that the console, the commands and the handover say the same, and the same each
+//! time. No call looks at more than `NEWEST` tasks: what there is beyond them is said to be "at least".
+
+mod cause;
+
+pub use cause::{Cause, Certainty, cause, why};
+
+use std::collections::BTreeMap;
+
+use crate::domain::agent::{Agent, Health, host_of};
+use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
+use crate::domain::job::task::TaskState;
+use crate::domain::job::{Attempt, Phase};
+use crate::domain::problem::{Kind, Problem, Severity, Subject};
+use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// So many of the newest tasks, and so many live ones, are looked at.
+pub const NEWEST: usize = 20_000;
+/// Callers, skills and errors that are told by name.
+const NAMED: usize = 5;
+/// Names and error texts that are counted apart; agents choose them, so there may be any number.
+const COUNTED: usize = 200;
+
+/// Something, and how often.
+pub type Count = (Untrusted, u32);
+
+/// Whom a problem hits.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Impact {
+    /// Jobs that it has hit or puts at risk.
+    pub jobs: u32,
+    /// Tasks that failed since it began, or raised it: see [`counted_from`].
+    pub failed: u32,
+    /// Tasks that ended since then, well or not.
+    pub ended: u32,
+    /// Tasks that are running there now.
+    pub at_risk: u32,
+    /// Agents, where there are several.
+    pub agents: u32,
+    /// Who sent those jobs, most first.
+    pub callers: Vec<Count>,
+    /// For which skills, most first.
+    pub skills: Vec<Count>,
+    /// What the failed ones said, most first.
+    pub errors: Vec<Count>,
+    /// There are more tasks than were looked at.
+    pub at_least: bool,
+}
+
+/// Counts by name, bounded.
+#[derive(Default)]
+struct Tally(BTreeMap<Untrusted, u32>);
+
+impl Tally {
+    fn add(&mut self, what: Option<&Untrusted>) {
+        let Some(what) = what.filter(|what| !what.is_empty()) else { return };
+        if let Some(count) = self.0.get_mut(what) {
+            *count += 1;
+        } else if self.0.len() < COUNTED {
+            self.0.insert(what.clone(), 1);
+        }
+    }
+
+    /// Most first, the same in the order of their names.
+    fn most(self) -> Vec<Count> {
+        let mut all: Vec<Count> = self.0.into_iter().collect();
+        all.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        all.truncate(NAMED);
+        all
+    }
+}
+
+#[derive(Default)]
+struct Counting {
+    hits: Impact,
+    callers: Tally,
+    skills: Tally,
+    errors: Tally,
+}
+
+impl Counting {
+    fn job(&mut self, snapshot: &Snapshot, attempt: &Attempt) {
+        self.hits.jobs += 1;
+        if let Some(job) = snapshot.job_of(attempt) {
+            self.callers.add(job.caller.as_ref());
+            self.skills.add(job.skill.as_ref());
+        }
+    }
+
+    fn done(self) -> Impact {
+        Impact {
+            callers: self.callers.most(),
+            skills: self.skills.most(),
+            errors: self.errors.most(),
+            ..self.hits
+        }
+    }
+}
+
+/// What raised a problem of failures failed before it.
+const BEFORE: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// From when on tasks count: since the problem began, and where failures raised it, those ten minutes too.
+pub fn counted_from(problem: &Problem) -> At {
+    match problem.kind {
+        Kind::AgentFailing | Kind::SkillFailing | Kind::AgentDegraded | Kind::BreakerOpen => {
+            problem.since - BEFORE
+        }
+        _ => problem.since,
+    }
+}
+
+/// True if what agents do hits somebody while this lasts; the others are good to know.
+fn hurts(kind: Kind) -> bool {
+    kind.severity() > Severity::Info && kind != Kind::CertificateEnds
+}
+
+/// The agents that a problem is about now.
+pub fn agents_of(snapshot: &Snapshot, problem: &Problem) -> Vec<AgentKey> {
+    let down = |of: &dyn Fn(&Agent) -> bool| {
+        let hit = |agent: &Agent| agent.listed && agent.health == Health::Down && of(agent);
+        snapshot.agents.iter().filter(|(_, agent)| hit(agent)).map(|(key, _)| key).collect()
+    };
+    match (problem.subject, problem.kind) {
+        (Subject::Agent(key), _) => vec![key],
+        (Subject::Host(key), _) => {
+            let host = snapshot.agents.get(key).map(|agent| host_of(&agent.spec.url)).unwrap_or_default();
+            down(&|agent| host_of(&agent.spec.url) == host)
+        }
+        (Subject::Source(key), Kind::SourceDown) => {
+            let name = snapshot.sources.get(key).map(|row| row.spec.name.clone());
+            down(&|agent| agent.sources.iter().any(|source| Some(source) == name.as_ref()))
+        }
+        (Subject::Source(_) | Subject::Objective(_) | Subject::Console, _) => Vec::new(),
+    }
+}
+
+/// Whom each of these problems hits. All are counted in one walk.
+pub fn impacts<'s>(
+    snapshot: &'s Snapshot,
+    problems: impl Iterator<Item = (ProblemKey, &'s Problem)>,
+) -> BTreeMap<ProblemKey, Impact> {
+    let mut all: BTreeMap<ProblemKey, Counting> = BTreeMap::new();
+    // Problems that count what ended, by agent.
+    let mut by_agent: BTreeMap<AgentKey, Vec<(ProblemKey, &Problem)>> = BTreeMap::new();
+    let mut budget = NEWEST;
+    for (key, problem) in problems {
+        let counting = all.entry(key).or_default();
+        if !hurts(problem.kind) {
+            continue;
+        }
+        let of_tasks = Kind::OF_TASKS.contains(&problem.kind);
+        let agents = agents_of(snapshot, problem);
+        counting.hits.agents = u32::try_from(agents.len()).unwrap_or(u32::MAX);
+        for agent in agents {
+            if !of_tasks {
+                by_agent.entry(agent).or_default().push((key, problem));
+            }
+            // What is over hits nobody now.
+            let live = snapshot.attention.of(agent).take(if problem.cleared.is_some() { 0 } else { budget });
+            for attempt in live.filter_map(|key| snapshot.attempts.get(key)) {
+                budget -= 1;
+                if of_tasks && problem.kind.is_about(attempt) {
+                    counting.job(snapshot, attempt);
+                }
+                if attempt.is_live() && (!of_tasks || problem.kind.is_about(attempt)) {
+                    counting.hits.at_risk += 1;
+                    if !of_tasks {
+                        counting.job(snapshot, attempt);
+                    }
+                }
+            }
+        }
+        counting.hits.at_least = budget == 0;
+    }
+    let partly = snapshot.attempts.len() > NEWEST;
+    if !by_agent.is_empty() {
+        for (_, attempt) in snapshot.attempts.iter().rev().take(NEWEST) {
+            let (Some(problems), Some(task)) = (by_agent.get(&attempt.agent), &attempt.task) else {
+                continue;
+            };
+            if !matches!(task.state, TaskState::Completed | TaskState::Failed) {
+                continue;
+            }
+            for (key, problem) in problems {
+                let counts = task.state_since >= counted_from(problem)
+                    && problem.cleared.is_none_or(|cleared| task.state_since <= cleared);
+                let Some(counting) = all.get_mut(key).filter(|_| counts) else { continue };
+                counting.hits.ended += 1;
+                if task.state == TaskState::Failed {
+                    counting.hits.failed += 1;
+                    counting.errors.add(task.note.as_ref());
+                    counting.job(snapshot, attempt);
+                }
+            }
+        }
+    }
+    all.into_iter()
+        .map(|(key, mut counting)| {
+            counting.hits.at_least |= partly && !counting.hits.at_least && counting.hits.failed > 0;
+            (key, counting.done())
+        })
+        .collect()
+}
+
+/// Whom one problem hits.
+pub fn impact_of(snapshot: &Snapshot, key: ProblemKey, problem: &Problem) -> Impact {
+    impacts(snapshot, std::iter::once((key, problem))).remove(&key).unwrap_or_default()
+}
+
+impl Impact {
+    /// `60 failed, 14 at risk`
+    pub fn short(&self) -> Option<String> {
+        let least = if self.at_least { "at least " } else { "" };
+        let failed = (self.failed > 0).then(|| format!("{least}{} failed", self.failed));
+        let at_risk = (self.at_risk > 0).then(|| format!("{} at risk", self.at_risk));
+        let words: Vec<String> = failed.into_iter().chain(at_risk).collect();
+        (!words.is_empty()).then(|| words.join(", "))
+    }
+}
+
+/// Whom a problem hits, in a few words.
+pub fn impact_in_words(snapshot: &Snapshot, problem: &Problem, hits: &Impact) -> String {
+    let nobody = if problem.cleared.is_some() { "nobody any more" } else { "nobody now" };
+    match problem.subject {
+        Subject::Console if problem.kind == Kind::WebhookFailing => "whoever should be called".into(),
+        Subject::Console => "everything that acts".into(),
+        Subject::Objective(_) => "whoever asks for it".into(),
+        Subject::Source(key) if problem.kind == Kind::SourceFailing => {
+            match snapshot.sources.get(key).map(|source| source.agents) {
+                Some(agents) if agents > 0 => format!("{agents} agents, as it told before"),
+                _ => "nobody known".into(),
+            }
+        }
+        _ if Kind::OF_TASKS.contains(&problem.kind) => match hits.jobs {
+            0 => nobody.into(),
+            1 => evidence(snapshot, problem, 1)
+                .first()
+                .and_then(|key| snapshot.job_of(snapshot.attempts.get(*key)?))
+                .map_or_else(|| "1 task".into(), |job| job.title.line().into_string()),
+            jobs => format!("{jobs} tasks"),
+        },
+        Subject::Host(_) | Subject::Source(_) => {
+            let rest = hits.short().map(|short| format!(", {short}")).unwrap_or_default();
+            format!("{} agents{rest}", hits.agents)
+        }
+        Subject::Agent(_) => hits.short().unwrap_or_else(|| nobody.into()),
+    }
+}
+
+/// Attempts that show a problem, the newest first where there are many.
+pub fn evidence(snapshot: &Snapshot, problem: &Problem, most: usize) -> Vec<AttemptKey> {
+    match problem.subject {
+        Subject::Agent(agent) if Kind::OF_TASKS.contains(&problem.kind) => snapshot
+            .attention
+            .of(agent)
+            .filter(|key| snapshot.attempts.get(*key).is_some_and(|attempt| problem.kind.is_about(attempt)))
+            .take(most)
+            .collect(),
+        Subject::Agent(_) | Subject::Host(_) | Subject::Source(_) if hurts(problem.kind) => {
+            let agents = agents_of(snapshot, problem);
+            let hit = |attempt: &Attempt| {
+                let failed = attempt.task.as_ref().is_some_and(|task| {
+                    task.state == TaskState::Failed && task.state_since >= counted_from(problem)
+                });
+                let refused = attempt.phase == Phase::Refused && attempt.phase_since >= counted_from(problem);
+                agents.binary_search(&attempt.agent).is_ok()
+                    && (problem.kind.is_about(attempt) || failed || refused)
+            };
+            let newest = snapshot.attempts.iter().rev().take(NEWEST);
+            newest.filter(|(_, attempt)| hit(attempt)).map(|(key, _)| key).take(most).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Agents that do the same as this one, by their skills: those that the problem does not hit.
+pub fn not_hit(snapshot: &Snapshot, problem: &Problem) -> Vec<AgentKey> {
+    let Subject::Agent(key) = problem.subject else { return Vec::new() };
+    if !hurts(problem.kind) {
+        return Vec::new();
+    }
+    let skills = |agent: &Agent| -> Option<Vec<Untrusted>> {
+        let mut skills: Vec<_> = agent.card.as_ref()?.skills.iter().map(|skill| skill.id.clone()).collect();
+        skills.sort_unstable();
+        Some(skills)
+    };
+    let Some(own) = snapshot.agents.get(key).and_then(skills).filter(|own| !own.is_empty()) else {
+        return Vec::new();
+    };
+    let well = |(other, agent): &(AgentKey, &Agent)| {
+        *other != key && agent.listed && agent.health == Health::Up && skills(agent).as_ref() == Some(&own)
+    };
+    snapshot.agents.iter().filter(well).map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,529 @@
+//! The durable state of a fleet, with the indexes that decisions need.
+//!
+//! Only [`crate::domain::apply`] changes it; everybody else reads.
+
+pub(in crate::domain) mod index;
+pub mod slab;
+pub mod snapshot;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::domain::agent::replicas::{Group, ReplicaMembership, Replicas};
+use crate::domain::agent::{Agent, Counts};
+use crate::domain::fleet::source::SourceRow;
+use crate::domain::id::{
+    AgentId, AgentKey, AttemptId, AttemptKey, JobId, JobKey, MessageId, ProblemKey, SourceKey, TaskId,
+};
+use crate::domain::job::attention::Attention;
+use crate::domain::job::task::TaskState;
+use crate::domain::job::{Attempt, Job, Phase};
+use crate::domain::problem::{Kind, Problem, Subject};
+use crate::domain::state::index::Index;
+use crate::domain::state::slab::Slab;
+
+/// One row that changed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Changed {
+    /// An agent.
+    Agent(AgentKey),
+    /// A job.
+    Job(JobKey),
+    /// A job has one more fact, and of its row nothing else has changed.
+    Story(JobKey),
+    /// An attempt or its task.
+    Attempt(AttemptKey),
+    /// A problem.
+    Problem(ProblemKey),
+    /// A source of agents.
+    Source(SourceKey),
+}
+
+/// Everything that is known of a fleet and must survive a restart.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    pub(super) agents: Slab<AgentKey, Agent>,
+    pub(super) jobs: Slab<JobKey, Job>,
+    pub(super) attempts: Slab<AttemptKey, Attempt>,
+    pub(super) problems: Slab<ProblemKey, Problem>,
+    pub(super) sources: Slab<SourceKey, SourceRow>,
+    /// Facts of the watch so far.
+    pub(super) watch_seq: u64,
+    /// The highest problem number ever given.
+    pub(super) last_problem: u32,
+
+    pub(super) agent_ids: BTreeMap<AgentId, AgentKey>,
+    job_ids: Index<JobKey>,
+    attempt_ids: Index<AttemptKey>,
+    /// By agent and the agent's id of the task.
+    tasks: Index<AttemptKey>,
+    /// Our sendings of which no task is known: the ones that a listing may bring to light.
+    pub(super) wanted: BTreeMap<(AgentKey, MessageId), AttemptKey>,
+    pub(super) children: BTreeMap<TaskId, Vec<JobKey>>,
+    /// Attempts that are not over, and those that are over but not yet settled.
+    pub(super) open: BTreeMap<AgentKey, BTreeSet<AttemptKey>>,
+    pub(super) attention: Attention,
+    pub(super) problem_numbers: BTreeMap<u32, ProblemKey>,
+    pub(super) source_names: BTreeMap<Arc<str>, SourceKey>,
+    pub(super) raised: BTreeMap<(Kind, Subject), ProblemKey>,
+    /// Listed agents by what their cards have in common.
+    pub(super) replicas: Replicas,
+    pub(super) changes: Vec<Changed>,
+}
+
+impl State {
+    /// The agents, in order of place.
+    pub fn agents(&self) -> &Slab<AgentKey, Agent> {
+        &self.agents
+    }
+
+    /// The jobs.
+    pub fn jobs(&self) -> &Slab<JobKey, Job> {
+        &self.jobs
+    }
+
+    /// The attempts with their tasks.
+    pub fn attempts(&self) -> &Slab<AttemptKey, Attempt> {
+        &self.attempts
+    }
+
+    /// Attempts that a person may have to look at.
+    pub fn attention(&self) -> &Attention {
+        &self.attention
+    }
+
+    /// The problems, open and cleared.
+    pub fn problems(&self) -> &Slab<ProblemKey, Problem> {
+        &self.problems
+    }
+
+    /// The sources of agents, in the order configured.
+    pub fn sources(&self) -> &Slab<SourceKey, SourceRow> {
+        &self.sources
+    }
+
+    /// The listed agents by what their cards have in common.
+    pub fn replicas(&self) -> &Replicas {
+        &self.replicas
+    }
+
+    /// The replicas of an agent, itself among them.
+    pub fn replicas_of(&self, key: AgentKey) -> Option<&Group> {
+        let agent = self.agents.get(key).filter(|agent| agent.listed)?;
+        self.replicas.group(agent.replica_key.as_ref()?)
+    }
+
+    /// A source of agents by its name.
+    pub fn source_key(&self, name: &str) -> Option<SourceKey> {
+        self.source_names.get(name).copied()
+    }
+
+    /// An agent.
+    pub fn agent(&self, key: AgentKey) -> Option<&Agent> {
+        self.agents.get(key)
+    }
+
+    /// An attempt.
+    pub fn attempt(&self, key: AttemptKey) -> Option<&Attempt> {
+        self.attempts.get(key)
+    }
+
+    /// The job of an attempt.
+    pub fn job_of(&self, attempt: &Attempt) -> Option<&Job> {
+        self.jobs.get(attempt.job)
+    }
+
+    /// An agent by its durable id.
+    pub fn agent_key(&self, id: AgentId) -> Option<AgentKey> {
+        self.agent_ids.get(&id).copied()
+    }
+
+    /// A job by its durable id.
+    pub fn job_key(&self, id: JobId) -> Option<JobKey> {
+        self.job_ids.find(id, |key| job_name(&self.jobs, key))
+    }
+
+    /// An attempt by its durable id.
+    pub fn attempt_key(&self, id: AttemptId) -> Option<AttemptKey> {
+        self.attempt_ids.find(id, |key| attempt_name(&self.attempts, key))
+    }
+
+    /// The attempt that is a task of an agent.
+    pub fn attempt_of_task(&self, agent: AgentKey, task: &TaskId) -> Option<AttemptKey> {
+        self.tasks.find((agent, task), |key| task_name(&self.attempts, key))
+    }
+
+    /// The attempt of ours that sent this message, while no task of it is known.
+    pub fn attempt_wanting(&self, agent: AgentKey, message: &MessageId) -> Option<AttemptKey> {
+        self.wanted.get(&(agent, message.clone())).copied()
+    }
+
+    /// True if a sending to this agent has no known task.
+    pub fn wants_messages(&self, agent: AgentKey) -> bool {
+        self.wanted.keys().any(|(of, _)| *of == agent)
+    }
+
+    /// Jobs that a task delegated.
+    pub fn children(&self, task: &TaskId) -> &[JobKey] {
+        self.children.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// Attempts of an agent that are not settled, oldest place first.
+    pub fn open_attempts(&self, agent: AgentKey) -> Vec<AttemptKey> {
+        self.open.get(&agent).map(|keys| keys.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// How many attempts of an agent are not settled.
+    pub fn open_count(&self, agent: AgentKey) -> usize {
+        self.open.get(&agent).map_or(0, BTreeSet::len)
+    }
+
+    /// A problem by its number.
+    pub fn problem(&self, number: u32) -> Option<&Problem> {
+        self.problems.get(*self.problem_numbers.get(&number)?)
+    }
+
+    /// The open problem of a kind about a subject.
+    pub fn raised(&self, kind: Kind, subject: Subject) -> Option<&Problem> {
+        self.problems.get(*self.raised.get(&(kind, subject))?)
+    }
+
+    /// Which problem is the open one of a kind about a subject.
+    pub fn raised_key(&self, kind: Kind, subject: Subject) -> Option<ProblemKey> {
+        self.raised.get(&(kind, subject)).copied()
+    }
+
+    /// Whom the open problems of a kind are about.
+    pub fn raised_of(&self, kind: Kind) -> impl Iterator<Item = Subject> + '_ {
+        let from = (kind, Subject::Console);
+        self.raised
+            .range(from..)
+            .take_while(move |((of, _), _)| *of == kind)
+            .map(|((_, subject), _)| *subject)
+    }
+
+    /// True if there is no open problem at all.
+    pub fn raises_nothing(&self) -> bool {
+        self.raised.is_empty()
+    }
+
+    /// The number that the next problem gets.
+    pub fn next_problem(&self) -> u32 {
+        self.last_problem + 1
+    }
+
+    /// Facts of the watch so far.
+    pub fn watch_seq(&self) -> u64 {
+        self.watch_seq
+    }
+
+    /// Takes what changed since the last call, in order, with repeats.
+    pub fn take_changes(&mut self) -> Vec<Changed> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// The same, behind what is there.
+    pub fn move_changes(&mut self, to: &mut Vec<Changed>) {
+        to.append(&mut self.changes);
+    }
+
+    /// Puts rows in as a store has loaded them; indexes and counts are made here.
+    /// A salt that nobody else knows keeps agents from choosing ids that are slow to find.
+    pub fn restore(rows: Rows, salt: u64) -> Self {
+        let mut state = Self {
+            watch_seq: rows.watch_seq,
+            last_problem: rows.last_problem,
+            job_ids: Index::new(salt),
+            attempt_ids: Index::new(salt),
+            tasks: Index::new(salt),
+            ..Self::default()
+        };
+        for mut agent in rows.agents {
+            let id = agent.id;
+            agent.counts = Counts::default();
+            let standing = ReplicaMembership::of(&agent);
+            let key = state.agents.insert(agent);
+            state.replicas.moved(key, &ReplicaMembership::nowhere(), &standing);
+            state.agent_ids.insert(id, key);
+        }
+        for (job, attempts) in rows.jobs {
+            let key = state.insert_job(job);
+            for (attempt, agent) in attempts {
+                if let Some(agent) = state.agent_key(agent) {
+                    state.insert_attempt(Attempt { job: key, agent, ..attempt });
+                }
+            }
+        }
+        for source in rows.sources {
+            state.insert_source(source);
+        }
+        for row in rows.problems {
+            let subject = match (row.source, row.agent) {
+                (Some(name), _) if row.problem.kind == Kind::ObjectiveMissed => {
+                    Some(Subject::objective(&name))
+                }
+                (Some(source), _) => state.source_key(&source).map(Subject::Source),
+                (None, Some(agent)) => {
+                    state.agent_key(agent).map(|key| Subject::of(row.problem.kind, Some(key), None))
+                }
+                (None, None) => Some(Subject::Console),
+            };
+            if let Some(subject) = subject {
+                state.insert_problem(Problem { subject, agent: subject.one(), ..row.problem });
+            }
+        }
+        state.changes.clear();
+        state
+    }
+
+    pub(super) fn insert_job(&mut self, job: Job) -> JobKey {
+        let (id, parent) = (job.id, job.parent.clone());
+        let key = self.jobs.insert(Job { attempts: SmallVec::new(), ..job });
+        self.job_ids.put(id, key, |key| job_name(&self.jobs, key));
+        if let Some(parent) = parent {
+            self.children.entry(parent).or_default().push(key);
+        }
+        self.changes.push(Changed::Job(key));
+        key
+    }
+
+    pub(super) fn insert_attempt(&mut self, attempt: Attempt) -> AttemptKey {
+        let (id, job) = (attempt.id, attempt.job);
+        let key = self.attempts.insert(attempt);
+        self.attempt_ids.put(id, key, |key| attempt_name(&self.attempts, key));
+        if let Some(job) = self.jobs.get_mut(job) {
+            job.attempts.push(key);
+        }
+        self.index_attempt(key);
+        key
+    }
+
+    pub(super) fn insert_source(&mut self, row: SourceRow) {
+        let name = row.spec.name.clone();
+        let key = match self.source_names.get(&name) {
+            Some(key) => {
+                self.sources.set(*key, Some(row));
+                *key
+            }
+            None => self.sources.insert(row),
+        };
+        self.source_names.insert(name, key);
+        self.changes.push(Changed::Source(key));
+    }
+
+    pub(super) fn insert_problem(&mut self, problem: Problem) -> ProblemKey {
+        let (number, open, at) = (problem.number, problem.cleared.is_none(), (problem.kind, problem.subject));
+        let key = self.problems.insert(problem);
+        self.problem_numbers.insert(number, key);
+        if open {
+            self.raised.insert(at, key);
+        }
+        self.changes.push(Changed::Problem(key));
+        key
+    }
+
+    /// Changes an attempt and keeps every index and count in step with it. Most changes touch none of them.
+    pub(super) fn edit_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
+        let Some(attempt) = self.attempts.get_mut(key) else { return };
+        let before = IndexEntry::of(attempt);
+        edit(attempt);
+        let after = IndexEntry::of(attempt);
+        if before != after {
+            self.leave_place(key, &before);
+            self.take_place(key, &after);
+            if before.marks != after.marks {
+                self.changes.push(Changed::Agent(after.agent));
+            }
+        }
+        self.changes.push(Changed::Attempt(key));
+    }
+
+    /// Changes what no index and no count knows of: what was said, and outputs.
+    pub(super) fn touch_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
+        if let Some(attempt) = self.attempts.get_mut(key) {
+            edit(attempt);
+            self.changes.push(Changed::Attempt(key));
+        }
+    }
+
+    pub(super) fn index_attempt(&mut self, key: AttemptKey) {
+        let Some(place) = self.attempts.get(key).map(IndexEntry::of) else { return };
+        self.take_place(key, &place);
+        self.changes.push(Changed::Attempt(key));
+        self.changes.push(Changed::Agent(place.agent));
+    }
+
+    pub(super) fn unindex_attempt(&mut self, key: AttemptKey) {
+        let Some(place) = self.attempts.get(key).map(IndexEntry::of) else { return };
+        self.leave_place(key, &place);
+    }
+
+    fn take_place(&mut self, key: AttemptKey, place: &IndexEntry) {
+        let IndexEntry { agent, task, wanted, open, marks } = place;
+        if let Some(task) = task {
+            self.tasks.put((*agent, task), key, |key| task_name(&self.attempts, key));
+        }
+        if let Some(message) = wanted {
+            self.wanted.insert((*agent, message.clone()), key);
+        }
+        if *open {
+            self.open.entry(*agent).or_default().insert(key);
+        }
+        self.attention.put(*agent, key, marks.attention);
+        if let Some(agent) = self.agents.get_mut(*agent) {
+            marks.add_to(&mut agent.counts, 1);
+        }
+    }
+
+    fn leave_place(&mut self, key: AttemptKey, place: &IndexEntry) {
+        let IndexEntry { agent, task, wanted, marks, .. } = place;
+        if let Some(task) = task {
+            self.tasks.take((*agent, task), key);
+        }
+        if let Some(message) = wanted {
+            self.wanted.remove(&(*agent, message.clone()));
+        }
+        if let Some(open) = self.open.get_mut(agent) {
+            open.remove(&key);
+        }
+        if marks.attention {
+            self.attention.put(*agent, key, false);
+        }
+        if let Some(agent) = self.agents.get_mut(*agent) {
+            marks.add_to(&mut agent.counts, u32::MAX);
+        }
+    }
+
+    pub(super) fn remove_job(&mut self, key: JobKey) {
+        let Some(job) = self.jobs.remove(key) else { return };
+        for attempt in &job.attempts {
+            self.unindex_attempt(*attempt);
+            if let Some(gone) = self.attempts.remove(*attempt) {
+                self.attempt_ids.take(gone.id, *attempt);
+            }
+            self.changes.push(Changed::Attempt(*attempt));
+        }
+        self.job_ids.take(job.id, key);
+        if let Some(parent) = &job.parent
+            && let Some(children) = self.children.get_mut(parent)
+        {
+            children.retain(|child| *child != key);
+            if children.is_empty() {
+                self.children.remove(parent);
+            }
+        }
+        self.changes.push(Changed::Job(key));
+    }
+}
+
+fn job_name(jobs: &Slab<JobKey, Job>, key: JobKey) -> Option<JobId> {
+    jobs.get(key).map(|job| job.id)
+}
+
+fn attempt_name(attempts: &Slab<AttemptKey, Attempt>, key: AttemptKey) -> Option<AttemptId> {
+    attempts.get(key).map(|attempt| attempt.id)
+}
+
+/// A task is named by its agent too: two agents may call theirs alike.
+fn task_name(attempts: &Slab<AttemptKey, Attempt>, key: AttemptKey) -> Option<(AgentKey, &TaskId)> {
+    let attempt = attempts.get(key)?;
+    Some((attempt.agent, &attempt.task.as_ref()?.id))
+}
+
+/// Where an attempt stands in the indexes.
+#[derive(PartialEq, Eq)]
+struct IndexEntry {
+    agent: AgentKey,
+    task: Option<TaskId>,
+    /// Its message, as long as a task may turn out to be its answer.
+    wanted: Option<MessageId>,
+    open: bool,
+    marks: CountedAs,
+}
+
+impl IndexEntry {
+    fn of(attempt: &Attempt) -> Self {
+        let task = attempt.task.as_ref();
+        let looks = task.is_none() && matches!(attempt.phase, Phase::Sending | Phase::Uncertain);
+        Self {
+            agent: attempt.agent,
+            task: task.map(|task| task.id.clone()),
+            wanted: attempt.message_id.clone().filter(|_| looks),
+            open: !task.map_or(attempt.phase.is_over(), |task| task.settled),
+            marks: CountedAs::of(attempt),
+        }
+    }
+}
+
+/// What an attempt adds to its agent's counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct CountedAs {
+    live: bool,
+    need_you: bool,
+    completed: bool,
+    failed: bool,
+    stopped: bool,
+    doubtful: bool,
+    attention: bool,
+}
+
+impl CountedAs {
+    fn of(attempt: &Attempt) -> Self {
+        let state = attempt.task.as_ref().map(|task| &task.state);
+        Self {
+            live: attempt.is_live(),
+            need_you: attempt.needs_you(),
+            completed: state == Some(&TaskState::Completed) || attempt.phase == Phase::Answered,
+            failed: state == Some(&TaskState::Failed),
+            stopped: matches!(state, Some(TaskState::Canceled | TaskState::Rejected)),
+            doubtful: attempt.is_doubtful(),
+            attention: attempt.wants_attention(),
+        }
+    }
+
+    /// Adds each mark `by` times, wrapping, so that `u32::MAX` takes it away once.
+    fn add_to(self, counts: &mut Counts, by: u32) {
+        for (mark, count) in [
+            (self.live, &mut counts.live),
+            (self.need_you, &mut counts.need_you),
+            (self.completed, &mut counts.completed),
+            (self.failed, &mut counts.failed),
+            (self.stopped, &mut counts.stopped),
+            (self.doubtful, &mut counts.doubtful),
+        ] {
+            if mark {
+                *count = count.wrapping_add(by);
+            }
+        }
+    }
+}
+
+/// Entity rows as a store keeps them: related by durable ids.
+#[derive(Clone, Debug, Default)]
+pub struct Rows {
+    /// Facts of the watch so far.
+    pub watch_seq: u64,
+    /// The highest problem number ever given.
+    pub last_problem: u32,
+    /// The agents.
+    pub agents: Vec<Agent>,
+    /// The jobs, each with its attempts in order and the agents of those.
+    pub jobs: Vec<(Job, Vec<(Attempt, AgentId)>)>,
+    /// The sources of agents.
+    pub sources: Vec<SourceRow>,
+    /// The problems.
+    pub problems: Vec<ProblemRow>,
+}
+
+/// A problem whose subject is named by durable ids.
+#[derive(Clone, Debug)]
+pub struct ProblemRow {
+    /// The problem; its subject and agent are filled in on loading.
+    pub problem: Problem,
+    /// Its agent.
+    pub agent: Option<AgentId>,
+    /// Its source of agents.
+    pub source: Option<Arc<str>>,
+}

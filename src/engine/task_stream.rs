@@ -1,0 +1,408 @@
+//! Reading a task's stream: decoded, with chunks of text gathered before they reach the core.
+//!
+//! Chunks of one output, and words of a task that goes on working, are gathered for 50 ms or 64 KiB, in their
+//! order; any other event goes on at once, behind them. So a thousand words a second cost the core twenty
+//! inputs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::lanes::Lane;
+use crate::domain::cause::{Cause, Failure, Sent};
+use crate::domain::id::{CallId, TaskId};
+use crate::domain::input::Outcome;
+use crate::domain::job::message::{Artifact, Part};
+use crate::domain::job::task::{StreamEvent, TaskState};
+use crate::domain::text::Untrusted;
+use crate::failpoint;
+use crate::net::EventReader;
+use crate::protocol::chunk_template::Shape;
+use crate::protocol::{Codec, Event};
+
+/// Chunks and words are gathered for this long.
+const GATHER: Duration = Duration::from_millis(50);
+/// Or until they are this long.
+const GATHERED: usize = 64 * 1024;
+/// What an event counts beside its words, so that many small ones are not gathered without end.
+const EVENT: usize = 256;
+/// The first event must come within this: a server exists that sends headers and then nothing.
+const FIRST: Duration = Duration::from_secs(60);
+
+/// What has not been sent on: chunks of one output, and words between them.
+#[derive(Debug, Default)]
+struct Coalesced {
+    /// Whose chunks of which output.
+    task: String,
+    artifact: String,
+    text: String,
+    /// There is a chunk, which may be empty.
+    is_chunk: bool,
+    /// What came before the chunk.
+    events: Vec<StreamEvent>,
+    bytes: usize,
+    since: Option<Instant>,
+}
+
+impl Coalesced {
+    fn fits(&self, task: &str, artifact: &str) -> bool {
+        self.artifact == artifact && self.task == task
+    }
+
+    fn name(&mut self, task: &str, artifact: &str) {
+        self.end_chunk(false);
+        self.task.clear();
+        self.task.push_str(task);
+        self.artifact.clear();
+        self.artifact.push_str(artifact);
+    }
+
+    fn chunk(&mut self, text: &str) {
+        self.since.get_or_insert_with(Instant::now);
+        self.is_chunk = true;
+        self.text.push_str(text);
+        self.bytes += text.len();
+    }
+
+    fn event(&mut self, event: StreamEvent) {
+        self.since.get_or_insert_with(Instant::now);
+        self.end_chunk(false);
+        self.bytes += size(&event);
+        self.events.push(event);
+    }
+
+    fn end_chunk(&mut self, last: bool) {
+        if !std::mem::take(&mut self.is_chunk) {
+            return;
+        }
+        self.bytes += EVENT + self.task.len() + self.artifact.len();
+        let text = Untrusted::from(self.text.as_str());
+        self.text.clear();
+        let artifact = Artifact {
+            id: Untrusted::from(self.artifact.as_str()),
+            name: None,
+            description: None,
+            parts: vec![Part::text(text)],
+            metadata: None,
+        };
+        let task = (!self.task.is_empty()).then(|| TaskId::from(self.task.as_str()));
+        self.events.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last });
+    }
+
+    fn take(&mut self, last: bool) -> Option<Outcome> {
+        self.since.take()?;
+        self.end_chunk(last);
+        self.bytes = 0;
+        Some(Outcome::Events(std::mem::take(&mut self.events)))
+    }
+}
+
+/// How much a gathered event holds, roughly.
+fn size(event: &StreamEvent) -> usize {
+    match event {
+        StreamEvent::Status { raw, .. } => raw.as_ref().map_or(GATHERED, |raw| EVENT + 2 * raw.raw().len()),
+        _ => GATHERED,
+    }
+}
+
+/// What a stream has told so far.
+#[derive(Debug)]
+struct StreamState {
+    codec: &'static dyn Codec,
+    /// The envelope of chunks of the output that was gathered last.
+    shape: Shape,
+    gathered: Coalesced,
+    /// The state that the stream told last.
+    state: Option<TaskState>,
+    out: Vec<Outcome>,
+    seen: bool,
+    ended: Option<Outcome>,
+}
+
+impl StreamState {
+    fn new(codec: &'static dyn Codec) -> Self {
+        Self {
+            codec,
+            shape: Shape::default(),
+            gathered: Coalesced::default(),
+            state: None,
+            out: Vec::new(),
+            seen: false,
+            ended: None,
+        }
+    }
+
+    fn event(&mut self, data: &str) {
+        // A keep-alive of some proxies is an event without content.
+        if data.is_empty() || self.ended.is_some() {
+            return;
+        }
+        if let Some(text) = self.shape.text_of(data) {
+            return self.gather(&text, false);
+        }
+        match self.codec.decode_event(data) {
+            Ok(Event::Chunk { task, artifact, text, last }) => {
+                if !self.gathered.fits(&task, &artifact) {
+                    self.gathered.name(&task, &artifact);
+                    self.shape.forget();
+                    if self.gathered.bytes >= GATHERED {
+                        self.flush(false);
+                    }
+                }
+                if !last {
+                    self.shape.learn(data, &text);
+                }
+                self.gather(&text, last);
+            }
+            Ok(Event::Full(event)) => {
+                let waits = self.is_words(&event);
+                self.gathered.event(event);
+                if !waits || self.gathered.bytes >= GATHERED {
+                    self.flush(false);
+                }
+            }
+            Ok(Event::Error(cause)) => {
+                self.flush(false);
+                // Before any event it is the answer to the request; later it ends the stream.
+                self.ended = Some(if self.seen {
+                    Outcome::Ended(Err(cause))
+                } else {
+                    Outcome::Failed(Failure { sent: Sent::Maybe, cause })
+                });
+            }
+            Err(cause) => {
+                self.flush(false);
+                self.out.push(Outcome::Unreadable(Untrusted::from(cause.to_string())));
+            }
+        }
+        self.seen = true;
+    }
+
+    fn gather(&mut self, text: &str, last: bool) {
+        self.gathered.chunk(text);
+        if last || self.gathered.bytes >= GATHERED {
+            self.flush(last);
+        }
+    }
+
+    /// True if an event says something in a state that the stream has told before: nothing is decided on it.
+    fn is_words(&mut self, event: &StreamEvent) -> bool {
+        let state = match event {
+            StreamEvent::Status { status, .. } => &status.state,
+            StreamEvent::Task(report) => &report.status.state,
+            _ => return false,
+        };
+        let known = self.state.as_ref() == Some(state);
+        if !known {
+            self.state = Some(state.clone());
+        }
+        known && matches!(event, StreamEvent::Status { .. }) && *state == TaskState::Working
+    }
+
+    fn flush(&mut self, last: bool) {
+        let gathered = self.gathered.take(last);
+        self.out.extend(gathered);
+    }
+}
+
+/// A stream that is to be read.
+#[derive(Debug)]
+pub(super) struct TaskStream {
+    reader: EventReader,
+    reading: StreamState,
+    call: CallId,
+    lane: Lane,
+    /// Counts events of all streams.
+    events: Arc<AtomicU64>,
+    is_send: bool,
+}
+
+impl TaskStream {
+    /// Nothing of it is read yet. `is_send`: it is the answer to a message.
+    pub fn new(
+        reader: EventReader,
+        codec: &'static dyn Codec,
+        call: CallId,
+        lane: Lane,
+        events: Arc<AtomicU64>,
+        is_send: bool,
+    ) -> Self {
+        Self { reader, reading: StreamState::new(codec), call, lane, events, is_send }
+    }
+
+    /// Reads it to its end.
+    pub async fn read(&mut self) {
+        let first_by = Instant::now() + FIRST;
+        let mut answered = false;
+        // What is gathered is due later each time; the timer is moved only when it rings too early.
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
+        let end = loop {
+            // A flood that never makes it wait holds nobody else up.
+            tokio::task::consume_budget().await;
+            let due = self.reading.gathered.since.map(|since| since + GATHER);
+            let wanted = due.unwrap_or(first_by);
+            let waits = due.is_some() || !answered;
+            if waits && (wanted < timer.deadline() || timer.is_elapsed()) {
+                timer.as_mut().reset(wanted);
+            }
+            let step = {
+                let mut count = 0u64;
+                let read = self.reader.read(|event| {
+                    count += 1;
+                    self.reading.event(&event.data);
+                });
+                let step = tokio::select! {
+                    read = read => Some(read),
+                    () = timer.as_mut(), if waits => None,
+                };
+                self.events.fetch_add(count, Ordering::Relaxed);
+                step
+            };
+            let ended = match step {
+                Some(Ok(true)) => None,
+                Some(Ok(false)) => Some(Ok(())),
+                Some(Err(cause)) => Some(Err(cause)),
+                None if wanted > Instant::now() => None,
+                None if due.is_some() => {
+                    self.reading.flush(false);
+                    None
+                }
+                None => Some(Err(Cause::TimedOut(FIRST))),
+            };
+            if ended.is_some() {
+                self.reading.flush(false);
+            }
+            for outcome in std::mem::take(&mut self.reading.out) {
+                if self.is_send && !answered {
+                    failpoint::reach("before-answer");
+                }
+                answered = true;
+                if !self.lane.send(self.call, outcome).await {
+                    return;
+                }
+            }
+            if let Some(outcome) = self.reading.ended.take() {
+                break outcome;
+            }
+            if let Some(ended) = ended {
+                break Outcome::Ended(ended);
+            }
+        };
+        self.reader.ended(&match &end {
+            Outcome::Ended(Ok(())) => "the stream ended".to_owned(),
+            Outcome::Ended(Err(cause)) => format!("the stream was cut: {cause}"),
+            Outcome::Failed(failure) => format!("the stream told an error: {}", failure.cause),
+            _ => String::new(),
+        });
+        self.lane.send(self.call, end).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::card::Dialect;
+    use crate::domain::job::message::Content;
+
+    fn chunk(artifact: &str, text: &str, last: bool) -> String {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"artifactUpdate":{{"taskId":"t","artifact":{{"artifactId":"{artifact}","parts":[{{"text":"{text}"}}]}},"append":true,"lastChunk":{last}}}}}}}"#
+        )
+    }
+
+    fn status(state: &str, words: &str) -> String {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"statusUpdate":{{"taskId":"t","status":{{"state":"TASK_STATE_{state}","message":{{"messageId":"m","role":"ROLE_AGENT","parts":[{{"text":"{words}"}}]}}}}}}}}}}"#
+        )
+    }
+
+    /// What the core is told, an outcome a line: `a+text` a chunk, `a.text` a last one, `STATE words`.
+    fn told(outcomes: Vec<Outcome>) -> Vec<String> {
+        let text = |parts: &[Part]| match parts {
+            [Part { content: Content::Text(text), .. }] => text.raw().to_owned(),
+            other => format!("{other:?}"),
+        };
+        let one = |event: &StreamEvent| match event {
+            StreamEvent::Artifact { artifact, append: true, last, .. } => {
+                let mark = if *last { '.' } else { '+' };
+                format!("{}{mark}{}", artifact.id, text(&artifact.parts))
+            }
+            StreamEvent::Status { status, .. } => {
+                let words = status.message.as_ref().map(|said| text(&said.parts)).unwrap_or_default();
+                format!("{} {words}", status.state.word())
+            }
+            other => format!("{other:?}"),
+        };
+        outcomes
+            .into_iter()
+            .map(|outcome| match outcome {
+                Outcome::Events(events) => events.iter().map(one).collect::<Vec<_>>().join(" | "),
+                other => format!("{other:?}"),
+            })
+            .collect()
+    }
+
+    #[track_caller]
+    fn check(events: &[String], at_once: &[&str], at_last: &[&str]) {
+        let codec = crate::protocol::codec(Dialect::V1_0);
+        let mut reading = StreamState::new(codec);
+        for event in events {
+            reading.event(event);
+        }
+        let out = std::mem::take(&mut reading.out);
+        assert_eq!(told(out), at_once, "at once: {events:#?}");
+        reading.flush(false);
+        assert_eq!(told(reading.out), at_last, "at last: {events:#?}");
+    }
+
+    #[test]
+    fn chunks_and_words_are_gathered_in_their_order() {
+        let [one, two] = ["a", "b"].map(|artifact| move |text: &str| chunk(artifact, text, false));
+        // Chunks of one output are one chunk, escapes or not, whatever was learnt before.
+        check(&[one("x"), one(r#"\"y\"\n"#), one("z"), one("")], &[], &["a+x\"y\"\nz"]);
+        check(&[one(r"\t"), one("x"), one("x")], &[], &["a+\txx"]);
+        // Another output is another chunk, and what was learnt of the first is not said of it.
+        check(&[one("1"), two("2"), two("3"), one("4")], &[], &["a+1 | b+23 | a+4"]);
+        check(&[one("1"), two(r"\n"), two("3"), one("4")], &[], &["a+1 | b+\n3 | a+4"]);
+        // The last chunk does not wait, also without words of its own.
+        check(&[one("1"), chunk("a", "", true), two("2")], &["a.1"], &["b+2"]);
+        check(&[chunk("a", "", true)], &["a."], &[]);
+        // A state is told at once, behind what was gathered; words in the same state wait with the chunks.
+        let (works, asks) = (|words| status("WORKING", words), |words| status("INPUT_REQUIRED", words));
+        check(
+            &[works("go"), one("1"), works("on"), one("2"), asks("where?"), asks("where?"), one("3")],
+            &["working go", "a+1 | working on | a+2 | needs an answer where?", "needs an answer where?"],
+            &["a+3"],
+        );
+        check(&[asks("?"), works("go"), works("on")], &["needs an answer ?", "working go"], &["working on"]);
+        // What cannot be read is told behind what was gathered.
+        let bad = String::from("{");
+        let out = {
+            let mut reading = StreamState::new(crate::protocol::codec(Dialect::V1_0));
+            reading.event(&one("1"));
+            reading.event(&bad);
+            told(reading.out)
+        };
+        assert!(
+            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("Unreadable"))
+        );
+    }
+
+    /// Many small events do not make one input that keeps everybody waiting.
+    #[test]
+    fn what_is_gathered_is_bounded_by_number_too() {
+        let codec = crate::protocol::codec(Dialect::V1_0);
+        let mut reading = StreamState::new(codec);
+        for _ in 0..2_000 {
+            reading.event(&chunk("a", "", false));
+            reading.event(&chunk("b", "", false));
+        }
+        let longest = reading.out.iter().map(|outcome| match outcome {
+            Outcome::Events(events) => events.len(),
+            _ => 0,
+        });
+        assert!(longest.max().is_some_and(|most| (100..=GATHERED / EVENT).contains(&most)));
+    }
+}

@@ -1,0 +1,117 @@
+//! The two events that come thousands of times a second, read in one pass: a chunk of plain text that goes
+//! behind what is there, and a status with at most one line of words. Anything else is for `decode`.
+
+use std::borrow::Cow;
+
+use super::decode::{role, state};
+use crate::domain::id::MessageId;
+use crate::domain::job::message::{Hints, Message, Part};
+use crate::domain::job::task::{Status, StreamEvent};
+use crate::protocol::scan::{Chunk, Cursor, once, rpc_result};
+use crate::protocol::{Event, keep_raw, timestamp};
+
+pub(super) fn event(data: &str) -> Option<Event<'_>> {
+    rpc_result(data, result)
+}
+
+fn result<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
+    let start = cursor.here()?;
+    let mut event = None;
+    cursor.members(|cursor, name| match name {
+        "artifactUpdate" => once(&mut event, chunk(cursor)),
+        "statusUpdate" => once(&mut event, status_update(cursor)),
+        _ => None,
+    })?;
+    if let Some(Event::Full(StreamEvent::Status { raw, .. })) = &mut event {
+        *raw = keep_raw(cursor.since(start));
+    }
+    event
+}
+
+fn chunk<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
+    let mut chunk = Chunk::default();
+    cursor.members(|cursor, name| chunk.member(cursor, name, only_text))?;
+    chunk.event()
+}
+
+fn only_text<'a>(cursor: &mut Cursor<'a>) -> Option<Cow<'a, str>> {
+    let mut text = None;
+    cursor.members(|cursor, name| match name {
+        "text" => once(&mut text, cursor.text()),
+        _ => None,
+    })?;
+    text
+}
+
+fn status_update<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
+    let (mut task, mut context, mut now) = (None, None, None);
+    cursor.members(|cursor, name| match name {
+        "taskId" => once(&mut task, cursor.text()),
+        "contextId" => once(&mut context, cursor.text()),
+        "status" => once(&mut now, status(cursor)),
+        _ => None,
+    })?;
+    Some(Event::Full(StreamEvent::Status {
+        task: filled(task),
+        context: filled(context),
+        status: now?,
+        metadata: None,
+        raw: None,
+    }))
+}
+
+fn status(cursor: &mut Cursor<'_>) -> Option<Status> {
+    let (mut named, mut time, mut said) = (None, None, None);
+    cursor.members(|cursor, name| match name {
+        "state" => once(&mut named, cursor.plain()),
+        "timestamp" => once(&mut time, cursor.plain()),
+        "message" => once(&mut said, message(cursor)),
+        _ => None,
+    })?;
+    Some(Status { state: state(named), message: said, timestamp: time.and_then(timestamp::parse) })
+}
+
+fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
+    let (mut id, mut by, mut task, mut context, mut text) = (None, None, None, None, None);
+    cursor.members(|cursor, name| match name {
+        "messageId" => once(&mut id, cursor.text()),
+        "role" => once(&mut by, cursor.plain()),
+        "taskId" => once(&mut task, cursor.text()),
+        "contextId" => once(&mut context, cursor.text()),
+        "parts" => once(&mut text, cursor.only(only_text)),
+        _ => None,
+    })?;
+    Some(Message {
+        id: MessageId::from(&*id?),
+        role: role(by),
+        parts: vec![Part::text(&*text?)],
+        context: filled(context),
+        task: filled(task),
+        metadata: None,
+        references: Vec::new(),
+        hints: Hints::default(),
+    })
+}
+
+/// A text that is not empty.
+fn filled<I: for<'t> From<&'t str>>(text: Option<Cow<'_, str>>) -> Option<I> {
+    text.filter(|text| !text.is_empty()).map(|text| I::from(&*text))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::protocol::scan::tests::check;
+    use crate::protocol::v1_0::decode::any_event;
+
+    #[test]
+    fn quick_events_are_what_they_are_the_long_way() {
+        for text in [
+            r#"{"jsonrpc":"2.0","id":"1","result":{"artifactUpdate":{"taskId":"t","contextId":"c","artifact":{"artifactId":"a","name":"n","parts":[{"text":"a \"b\"\n\u00e9"}]},"append":true,"lastChunk":false}}}"#,
+            r#"{"result":{"artifactUpdate":{"append":true,"artifact":{"parts":[{"text":""}],"artifactId":"a"},"taskId":"t"}},"id":17,"jsonrpc":"2.0"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result": {"statusUpdate":{"taskId":"t","contextId":"c","status":{"state":"TASK_STATE_WORKING","timestamp":"2026-11-22T08:24:07.010Z","message":{"role":"ROLE_AGENT","messageId":"m\u0031","taskId":"t","contextId":"","parts":[{"text":"step 1"}]}}}}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"statusUpdate":{"taskId":"t","status":{"state":"TASK_STATE_NEW"}}}}"#,
+        ] {
+            check(text, super::event, any_event);
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! The core alone, on a toy world and a clock of its own: what tells nothing, or nothing new, and many agents at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quarterdeck::config::Agent;
+use quarterdeck::domain::agent::Source;
+use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer};
+use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
+use quarterdeck::domain::core::{Core, Out};
+use quarterdeck::domain::effect::Order;
+use quarterdeck::domain::fact::What;
+use quarterdeck::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceReport, SourceSpec};
+use quarterdeck::domain::id::{AgentKey, CallId};
+use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
+use quarterdeck::domain::intent::{Intent, Send};
+use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
+use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
+use quarterdeck::domain::problem::Kind;
+use quarterdeck::domain::problem::thresholds::ProblemThresholds;
+use quarterdeck::domain::state::State;
+use quarterdeck::domain::time::At;
+
+/// Agents that do what a test says, and a clock that goes when it says so.
+struct Rig {
+    core: Core,
+    now: At,
+    /// Those that refuse connections.
+    dead: Vec<AgentKey>,
+    /// The open streams, newest last.
+    streams: Vec<CallId>,
+    tasks: u32,
+    /// Tasks that have ended, and how.
+    ended: BTreeMap<String, TaskState>,
+    facts: Vec<What>,
+    /// Subscriptions begin with the task, as the protocol has it.
+    snapshots: bool,
+}
+
+impl Rig {
+    fn new(urls: &[&str], rules: ProblemThresholds) -> Self {
+        let rules = Rules { problems: rules, ..Rules::default() };
+        let mut rig = Self {
+            core: Core::new(State::default(), rules, 7),
+            now: At::from_micros(1_795_000_000_000_000),
+            dead: Vec::new(),
+            streams: Vec::new(),
+            tasks: 0,
+            ended: BTreeMap::new(),
+            facts: Vec::new(),
+            snapshots: true,
+        };
+        let mut out = Out::default();
+        rig.core.resume(rig.now, None, &mut out);
+        rig.feed(Input::Configured(urls.iter().map(|url| Agent::at(*url).spec(Source::Config)).collect()));
+        rig.pass(1);
+        rig
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut out = Out::default();
+        self.core.step(self.now, input, &mut out);
+        self.facts.extend(out.facts.into_iter().map(|fact| fact.what));
+        for effect in out.effects {
+            let answer = self.answer(effect.agent, &effect.what, effect.call);
+            for outcome in answer {
+                self.feed(Input::Outcome { call: effect.call, outcome });
+            }
+        }
+    }
+
+    fn answer(&mut self, agent: AgentKey, order: &Order, call: CallId) -> Vec<Outcome> {
+        let took = Duration::from_millis(3);
+        let failed = |sent, cause| vec![Outcome::Failed(Failure { sent, cause })];
+        if self.dead.contains(&agent) {
+            return if matches!(order, Order::Close { .. }) {
+                vec![]
+            } else {
+                failed(Sent::Not, Cause::Refused)
+            };
+        }
+        let server = ServerTraits::default();
+        match order {
+            Order::Probe { url, .. } => {
+                let offer = Offer {
+                    url: url.as_ref().into(),
+                    binding: "JSONRPC".into(),
+                    version: Some("1.0".into()),
+                    tenant: None,
+                };
+                let card = Card { name: "toy".into(), streaming: true, offers: vec![offer], ..Card::empty() };
+                let card = Some(FetchedCard { card: Arc::new(card), url: url.clone(), etag: None });
+                vec![Outcome::Probed { card, took, server }]
+            }
+            Order::Send { .. } => {
+                self.tasks += 1;
+                self.streams.push(call);
+                let task = StreamEvent::Task(Box::new(report(self.tasks)));
+                vec![Outcome::Opened { took, server }, Outcome::Events(vec![task])]
+            }
+            Order::Subscribe { .. } => {
+                self.streams.push(call);
+                let mut answer = vec![Outcome::Opened { took, server }];
+                if self.snapshots {
+                    answer.push(Outcome::Events(vec![StreamEvent::Task(Box::new(report(self.tasks)))]));
+                }
+                answer
+            }
+            Order::Get { task, .. } => {
+                let mut report = TaskReport { id: task.clone(), ..report(self.tasks) };
+                if let Some(state) = self.ended.get(&*task.raw()) {
+                    report.status.state = state.clone();
+                }
+                vec![Outcome::Task(Box::new(report), took)]
+            }
+            Order::List { .. } => vec![Outcome::Page { tasks: Vec::new(), next: None, took }],
+            Order::Check { .. } | Order::Cancel { .. } => {
+                let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
+                failed(Sent::Maybe, Cause::Rpc(error))
+            }
+            Order::Close { .. } => vec![],
+        }
+    }
+
+    /// Time passes, second by second.
+    fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds * 4 {
+            self.now = self.now + Duration::from_millis(250);
+            if self.core.deadline().is_some_and(|due| due <= self.now) {
+                self.feed(Input::Deadline);
+            }
+        }
+    }
+
+    fn send(&mut self) {
+        self.send_for("s");
+    }
+
+    fn send_for(&mut self, skill: &str) {
+        let agent = self.core.state().agents().iter().next().unwrap().1.id;
+        let (parts, context, task, metadata) = (vec![Part::text("work")], None, None, None);
+        let (skill, caller, parent) = (Some(skill.into()), None, None);
+        let send = Send { agent, parts, context, task, metadata, skill, caller, parent };
+        self.feed(Input::Intent { ticket: 0, intent: Intent::Send(Box::new(send)), by: None });
+    }
+
+    /// The agent tells something on its newest stream.
+    fn tells(&mut self, event: StreamEvent) {
+        let call = *self.streams.last().unwrap();
+        self.feed(Input::Outcome { call, outcome: Outcome::Events(vec![event]) });
+    }
+
+    fn says(&mut self, state: TaskState, words: &str, number: u32) {
+        if state.is_terminal() {
+            self.ended.insert(format!("t{}", self.tasks), state.clone());
+        }
+        let message = (!words.is_empty()).then(|| Message {
+            id: format!("m{}-{number}", self.tasks).as_str().into(),
+            role: Role::Agent,
+            parts: vec![Part::text(words)],
+            context: None,
+            task: None,
+            metadata: None,
+            references: Vec::new(),
+            hints: Hints::default(),
+        });
+        let status = Status { state, message, timestamp: None };
+        self.tells(StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None });
+    }
+
+    /// The kinds of open problems, each once for each subject.
+    fn problems(&self) -> Vec<Kind> {
+        let open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+        let mut kinds: Vec<Kind> = open.map(|(_, problem)| problem.kind).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+}
+
+fn report(number: u32) -> TaskReport {
+    TaskReport {
+        id: format!("t{number}").as_str().into(),
+        context: None,
+        status: Status { state: TaskState::Working, message: None, timestamp: None },
+        artifacts: None,
+        history: Vec::new(),
+        metadata: None,
+        hints: Hints::default(),
+        raw: None,
+    }
+}
+
+#[test]
+fn a_task_is_silent_until_something_is_usual_and_stuck_from_then_on() {
+    let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
+    rig.send();
+    rig.pass(29);
+    assert_eq!(rig.problems(), []);
+    rig.pass(3);
+    assert_eq!(rig.problems(), [Kind::TaskSilent]);
+    rig.says(TaskState::Working, "again", 1);
+    assert_eq!(rig.problems(), []);
+    rig.says(TaskState::Completed, "", 2);
+    // Each thinks for twenty seconds: that is usual, and silence is not.
+    for number in 0..6 {
+        rig.send();
+        rig.pass(20);
+        rig.says(TaskState::Working, "half", number);
+        rig.pass(20);
+        rig.says(TaskState::Completed, "", number);
+    }
+    rig.send();
+    rig.pass(60);
+    assert_eq!(rig.problems(), [], "twenty seconds are usual");
+    rig.pass(80);
+    assert_eq!(rig.problems(), [Kind::TaskStuck]);
+    rig.says(TaskState::Working, "at last", 9);
+    assert_eq!(rig.problems(), []);
+}
+
+#[test]
+fn the_same_words_again_and_again_are_a_loop_and_other_words_end_it() {
+    let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds { loops: 6, ..ProblemThresholds::default() });
+    rig.send();
+    // Signs of life say nothing, and other words each time are none of the same.
+    for number in 0..20 {
+        rig.says(TaskState::Working, "", number);
+        rig.says(TaskState::Working, &format!("step {number}"), number);
+    }
+    assert_eq!(rig.problems(), []);
+    for number in 20..25 {
+        rig.says(TaskState::Working, "searching", number);
+    }
+    assert_eq!(rig.problems(), []);
+    rig.says(TaskState::Working, "searching", 25);
+    assert_eq!(rig.problems(), [Kind::TaskLooping]);
+    let artifact = Artifact {
+        id: "a".into(),
+        name: None,
+        description: None,
+        parts: vec![Part::text("found")],
+        metadata: None,
+    };
+    rig.tells(StreamEvent::Artifact { task: None, context: None, artifact, append: false, last: false });
+    assert_eq!(rig.problems(), []);
+    for number in 30..36 {
+        rig.says(TaskState::Working, "searching", number);
+    }
+    assert_eq!(rig.problems(), [Kind::TaskLooping]);
+    rig.says(TaskState::Completed, "done", 40);
+    assert_eq!(rig.problems(), []);
+}
+
+#[test]
+fn a_stream_on_which_nothing_ever_came_is_told_as_that() {
+    let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
+    rig.send();
+    // The engine is another one from here on: it knows the task, and subscribes anew.
+    let state = rig.core.state().clone();
+    rig.core = Core::new(state, Rules::default(), 8);
+    rig.streams.clear();
+    rig.snapshots = false;
+    let mut out = Out::default();
+    rig.core.resume(rig.now, Some(rig.now), &mut out);
+    rig.feed(Input::Configured(vec![Agent::at("http://h:1/").spec(Source::Config)]));
+    rig.pass(25);
+    assert_eq!(rig.problems(), []);
+    rig.pass(20);
+    assert_eq!(rig.problems(), [Kind::StreamSilent]);
+    rig.says(TaskState::Working, "here", 1);
+    assert_eq!(rig.problems(), []);
+}
+
+#[test]
+fn agents_of_one_host_that_go_together_are_one_problem() {
+    let urls = ["http://h:1/", "http://h:2/", "http://h:3/", "http://h:4/", "http://h:5/", "http://h:6/"];
+    let all: Vec<&str> = urls.into_iter().chain(["http://i:1/"]).collect();
+    let mut rig = Rig::new(&all, ProblemThresholds::default());
+    let keys: Vec<AgentKey> = rig.core.state().agents().iter().map(|(key, _)| key).collect();
+    rig.dead = keys[..3].to_vec();
+    rig.pass(60);
+    assert_eq!(rig.problems(), [Kind::AgentDown; 3]);
+    // The agent of another host is told by itself.
+    rig.dead = keys[..5].iter().chain(&keys[6..]).copied().collect();
+    rig.pass(60);
+    assert_eq!(rig.problems(), [Kind::AgentDown, Kind::HostDown]);
+    let group = rig.core.state().problems().iter().find(|(_, problem)| problem.kind == Kind::HostDown);
+    let number = group.map(|(_, problem)| problem.number).unwrap();
+    let merged = rig
+        .facts
+        .iter()
+        .filter(|what| matches!(what, What::ProblemCleared { into: Some(into), .. } if *into == number));
+    assert!(merged.count() >= 3, "what was told by itself says of what it is a part");
+    // After a start it is still one.
+    let state = rig.core.state().clone();
+    rig.core = Core::new(state, Rules::default(), 8);
+    let mut out = Out::default();
+    rig.core.resume(rig.now, Some(rig.now), &mut out);
+    rig.feed(Input::Configured(all.iter().map(|url| Agent::at(*url).spec(Source::Config)).collect()));
+    rig.pass(60);
+    assert_eq!(rig.problems(), [Kind::AgentDown, Kind::HostDown]);
+    // Who is not back with the others is told by itself again.
+    rig.dead = keys[..2].to_vec();
+    rig.pass(90);
+    assert_eq!(rig.problems(), [Kind::AgentDown; 2]);
+    rig.dead.clear();
+    rig.pass(90);
+    assert_eq!(rig.problems(), []);
+}
+
+/// Even where each is on a host of its own.
+#[test]
+fn agents_of_one_source_that_go_together_are_one_problem() {
+    let mut rig = Rig::new(&["http://z:1/"], ProblemThresholds::default());
+    let source = SourceSpec { name: "shop".into(), kind: SourceKind::Kubernetes, at: "shop".into() };
+    rig.feed(Input::Sources(vec![source]));
+    let found = ["a", "b", "c", "d", "e", "f"].map(|host| DiscoveredAgent::at(format!("http://{host}:1/")));
+    rig.feed(Input::Discovered { source: "shop".into(), news: SourceReport::Agents(found.to_vec()) });
+    rig.pass(60);
+    assert_eq!(rig.problems(), []);
+    let keys: Vec<AgentKey> = rig.core.state().agents().iter().map(|(key, _)| key).collect();
+    // The one that stands in the configuration is none of the source's.
+    rig.dead = keys.clone();
+    rig.pass(60);
+    assert_eq!(rig.problems(), [Kind::AgentDown, Kind::SourceDown]);
+    let open = rig.core.state().problems().iter().map(|(_, problem)| problem);
+    let group = open.filter(|problem| problem.cleared.is_none()).find(|row| row.kind == Kind::SourceDown);
+    let text = group.unwrap().text.line().into_string();
+    assert_eq!(text, "source shop: none of its 6 agents can be reached");
+    rig.dead.clear();
+    rig.pass(90);
+    assert_eq!(rig.problems(), []);
+}
+
+/// One skill that fails is told as that, and the agent is not; once it goes well again it is over.
+#[test]
+fn one_skill_that_fails_beside_others_that_go_well_is_told_as_that() {
+    let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
+    let mut number = 0;
+    let mut round = |rig: &mut Rig, bad: TaskState| {
+        for (skill, state) in [("sum", TaskState::Completed), ("draw", bad), ("add", TaskState::Completed)] {
+            number += 1;
+            rig.send_for(skill);
+            rig.says(state, "", number);
+            rig.pass(2);
+        }
+    };
+    for failed in 1..=5 {
+        assert_eq!(rig.problems(), [], "before {failed} failed");
+        round(&mut rig, TaskState::Failed);
+    }
+    assert_eq!(rig.problems(), [Kind::SkillFailing]);
+    let (_, problem) = rig.core.state().problems().iter().next().unwrap();
+    let text = problem.text.line().into_string();
+    assert!(text == "fails all of its last tasks of skill draw; its others go well", "{text}");
+    for _ in 0..6 {
+        round(&mut rig, TaskState::Completed);
+    }
+    assert_eq!(rig.problems(), []);
+}
