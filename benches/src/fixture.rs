@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use quarterdeck::domain::agent::{AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::agent::card::{Card, Dialect, Interface};
-use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::job::message::{Hints, Message, Part, Role};
@@ -34,12 +34,12 @@ pub struct Told {
 
 impl Told {
     /// The agents, and no jobs; time begins so that `jobs` jobs end now. Their facts go to `keep` too.
-    pub fn agents(jobs: u64, keep: &mut impl FnMut(Fact)) -> Self {
+    pub fn agents(jobs: u64, keep: &mut impl FnMut(JournalEntry)) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = At::from_micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX));
         let now = now - STEP * u32::try_from(jobs).unwrap_or(u32::MAX);
         let mut told = Self { state: State::default(), now, seqs: BTreeMap::new() };
-        told.tell(Owner::Watch, What::WatchStarted, keep);
+        told.tell(Fact::Fleet(FleetFact::WatchStarted), keep);
         for number in 0..AGENTS {
             told.agent(number, keep);
         }
@@ -47,16 +47,16 @@ impl Told {
     }
 
     /// One more fact.
-    pub fn tell(&mut self, owner: Owner, what: What, keep: &mut impl FnMut(Fact)) {
-        let seq = self.seqs.entry(owner).or_default();
+    pub fn tell(&mut self, fact: Fact, keep: &mut impl FnMut(JournalEntry)) {
+        let seq = self.seqs.entry(fact.owner()).or_default();
         *seq += 1;
-        let fact = Fact { at: self.now, owner, seq: *seq, what };
-        apply(&mut self.state, &fact);
-        keep(fact);
+        let entry = JournalEntry { at: self.now, seq: *seq, actor: None, fact };
+        apply(&mut self.state, &entry);
+        keep(entry);
     }
 
-    fn agent(&mut self, number: u64, keep: &mut impl FnMut(Fact)) {
-        let owner = Owner::Agent(agent_id(number));
+    fn agent(&mut self, number: u64, keep: &mut impl FnMut(JournalEntry)) {
+        let agent = agent_id(number);
         let (name, url) = (format!("agent-{number:02}"), format!("http://127.0.0.1:9/{number}"));
         let spec = AgentSpec {
             name: None,
@@ -77,21 +77,18 @@ impl Told {
         };
         let order = u32::try_from(number).unwrap_or(0);
         let last_seen = self.now;
-        self.tell(owner, What::AgentListed { spec: Arc::new(spec), order, name: name.as_str().into() }, keep);
-        self.tell(owner, What::CardSeen { card: Arc::new(card) }, keep);
-        self.tell(owner, What::InterfaceChosen { interface: Some(Arc::new(interface)) }, keep);
-        self.tell(owner, What::HealthChanged { health: Health::Up, cause: None, last_seen }, keep);
+        self.tell(Fact::Agent(agent, AgentFact::Listed { spec: Arc::new(spec), order, name: name.as_str().into() }), keep);
+        self.tell(Fact::Agent(agent, AgentFact::CardSeen { card: Arc::new(card) }), keep);
+        self.tell(Fact::Agent(agent, AgentFact::InterfaceChosen { interface: Some(Arc::new(interface)) }), keep);
+        self.tell(Fact::Agent(agent, AgentFact::HealthChanged { health: Health::Up, cause: None, last_seen }), keep);
     }
 
     /// A job from its beginning; an ended one to its end, too.
-    pub fn job(&mut self, number: u64, ended: bool, keep: &mut impl FnMut(Fact)) {
+    pub fn job(&mut self, number: u64, ended: bool, keep: &mut impl FnMut(JournalEntry)) {
         self.now = self.now + STEP;
         let (job, attempt, via) = (job_id(number), attempt_id(number), Via::Send);
-        let owner = Owner::Job(job);
         let asked = message(number * 2, Role::User, &format!("summarise document {number} for the report"));
-        self.tell(
-            owner,
-            What::JobOpened {
+        self.tell(Fact::Job(job, JobFact::Opened {
                 origin: Origin::Sent,
                 title: asked.headline(80),
                 caller: Some("bench".into()),
@@ -99,54 +96,43 @@ impl Told {
                 context: None,
                 parent: None,
                 message: Some(asked.clone()),
-            },
-            keep,
-        );
+            }), keep);
         let agent = agent_id(number % AGENTS);
-        self.tell(owner, What::AttemptPlanned { attempt, agent, message_id: Some(asked.id.clone()) }, keep);
-        self.tell(owner, What::AttemptMoved { attempt, phase: Phase::Sending, cause: None }, keep);
+        self.tell(Fact::attempt(job, attempt, AttemptFact::Planned { agent, message_id: Some(asked.id.clone()) }), keep);
+        self.tell(Fact::attempt(job, attempt, AttemptFact::Moved { phase: Phase::Sending, cause: None }), keep);
         let task = TaskId::from(uuid(3, number).to_string().as_str());
         let context = Some(ContextId::from(uuid(4, number / 8).to_string().as_str()));
         let state = TaskState::Submitted;
-        self.tell(
-            owner,
-            What::TaskSeen { attempt, task, context, state, peer_time: None, via, raw: None },
-            keep,
-        );
-        self.moved(owner, attempt, TaskState::Working, keep);
+        self.tell(Fact::attempt(job, attempt, AttemptFact::TaskSeen { task, context, state, peer_time: None, via, raw: None }), keep);
+        self.moved(job, attempt, TaskState::Working, keep);
         self.says(number, keep);
         for (text, append) in [("# Report\n\n", false), ("It rose by a tenth, and fell by a fifth.\n", true)]
         {
             let parts = Arc::new(vec![Part::text(text)]);
             let (artifact, name) = ("report".into(), Some("report.md".into()));
-            self.tell(
-                owner,
-                What::ArtifactSeen { attempt, artifact, name, append, parts, last: append },
-                keep,
-            );
+            self.tell(Fact::attempt(job, attempt, AttemptFact::ArtifactSeen { artifact, name, append, parts, last: append }), keep);
         }
         if ended {
             let failed = number.is_multiple_of(10);
             let state = if failed { TaskState::Failed } else { TaskState::Completed };
-            self.moved(owner, attempt, state, keep);
-            self.tell(owner, What::Settled { attempt }, keep);
+            self.moved(job, attempt, state, keep);
+            self.tell(Fact::attempt(job, attempt, AttemptFact::Settled), keep);
             // Nothing more is told of it.
-            self.seqs.remove(&owner);
+            self.seqs.remove(&Owner::Job(job));
         }
     }
 
-    fn moved(&mut self, owner: Owner, attempt: AttemptId, state: TaskState, keep: &mut impl FnMut(Fact)) {
-        let what =
-            What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
-        self.tell(owner, what, keep);
+    fn moved(&mut self, job: JobId, attempt: AttemptId, state: TaskState, keep: &mut impl FnMut(JournalEntry)) {
+        let fact =
+            AttemptFact::StateSeen { state, context: None, peer_time: None, via: Via::Send, raw: None };
+        self.tell(Fact::attempt(job, attempt, fact), keep);
     }
 
     /// The agent of a job says something.
-    pub fn says(&mut self, number: u64, keep: &mut impl FnMut(Fact)) {
-        let owner = Owner::Job(job_id(number));
-        let count = self.seqs.get(&owner).copied().unwrap_or(0);
+    pub fn says(&mut self, number: u64, keep: &mut impl FnMut(JournalEntry)) {
+        let count = self.seqs.get(&Owner::Job(job_id(number))).copied().unwrap_or(0);
         let message = message(number * 2 + 1, Role::Agent, &format!("{count} pages of {number} are read"));
-        self.tell(owner, What::MessageSeen { attempt: attempt_id(number), message, status: true }, keep);
+        self.tell(Fact::attempt(job_id(number), attempt_id(number), AttemptFact::MessageSeen { message, status: true }), keep);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quarterdeck::domain::fact::Fact;
+use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::tui::model::Msg;
 use ratatui::backend::CrosstermBackend;
@@ -100,7 +100,7 @@ struct Fleet {
 impl Fleet {
     fn of(jobs: u64) -> Result<Self, Fault> {
         let job = (jobs - 1) / LIVE * LIVE;
-        let mut story: Vec<Arc<Fact>> = Vec::new();
+        let mut story: Vec<Arc<JournalEntry>> = Vec::new();
         let mut told = Told::agents(jobs, &mut |_| {});
         for number in 0..jobs {
             told.job(number, !number.is_multiple_of(LIVE), &mut |fact| {
@@ -135,7 +135,7 @@ impl Fleet {
     }
 
     /// Publishes what a job's agent says after a while.
-    fn says(&mut self, job: u64, after: Duration) -> (Arc<Snapshot>, Option<Arc<Fact>>) {
+    fn says(&mut self, job: u64, after: Duration) -> (Arc<Snapshot>, Option<Arc<JournalEntry>>) {
         self.told.now = self.told.now + after;
         let mut said = None;
         self.told.says(job, &mut |fact| said = Some(Arc::new(fact)));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use quarterdeck::domain::fact::Fact;
+use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::id::JobId;
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::domain::time::At;
@@ -43,7 +43,7 @@ pub struct Screen {
     /// Drawings so far.
     pub frames: u32,
     /// The story that is told when one is asked for.
-    pub story: Vec<Arc<Fact>>,
+    pub story: Vec<Arc<JournalEntry>>,
     sink: Sink,
     backend: CrosstermBackend<Sink>,
     buffers: [Buffer; 2],

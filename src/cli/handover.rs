@@ -10,7 +10,7 @@ use super::problems::{all_hits, entry};
 use super::session::{Session, Setup, stored, stored_facts};
 use super::task::as_of;
 use super::uncertain::attempt_named;
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{Fact, FleetFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, AttemptId};
 use crate::domain::intent::Intent;
 use crate::domain::problem::Problem;
@@ -67,7 +67,7 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
     let session = Session::running(&setup).await?;
     let (snapshot, facts) = match &session {
         Some(session) => {
-            let query = Query::Facts { owner: Owner::Watch, limit: FACTS };
+            let query = Query::Facts { owner: Owner::Fleet, limit: FACTS };
             let facts = match session.handle.query(query).await {
                 Ok(Answer::Facts(facts)) => facts,
                 Ok(_) => Vec::new(),
@@ -78,11 +78,11 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
         None => {
             let snapshot = stored(&setup)?.unwrap_or_default();
             as_of(snapshot.at, out);
-            (snapshot.into(), stored_facts(&setup, Owner::Watch, FACTS)?)
+            (snapshot.into(), stored_facts(&setup, Owner::Fleet, FACTS)?)
         }
     };
     let from = snapshot.at - args.since;
-    let facts: Vec<&Fact> = facts.iter().filter(|fact| fact.at >= from).collect();
+    let facts: Vec<&JournalEntry> = facts.iter().filter(|fact| fact.at >= from).collect();
     if out.is_json() {
         let hits = all_hits(&snapshot);
         let open: Vec<Value> =
@@ -100,7 +100,7 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
         let log: Vec<Value> = facts
             .iter()
             .filter_map(|fact| {
-                let (by, words) = words(&snapshot, &fact.what)?;
+                let (by, words) = words(&snapshot, fact)?;
                 Some(json!({ "at": timestamp::format_at(fact.at), "by": by, "what": words }))
             })
             .collect();
@@ -134,7 +134,12 @@ fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
     format!("{name}{}", problem.text.line())
 }
 
-fn report(fleet: &str, snapshot: &Snapshot, facts: &[&Fact], from: crate::domain::time::At) -> Vec<String> {
+fn report(
+    fleet: &str,
+    snapshot: &Snapshot,
+    facts: &[&JournalEntry],
+    from: crate::domain::time::At,
+) -> Vec<String> {
     let mut lines = vec![
         format!("# Handover of {}", Untrusted::from(fleet).line()),
         format!("{} to {}", timestamp::format_at(from), timestamp::format_at(snapshot.at)),
@@ -184,7 +189,7 @@ fn report(fleet: &str, snapshot: &Snapshot, facts: &[&Fact], from: crate::domain
     lines.extend([String::new(), "## Acts and notes".into()]);
     let before = lines.len();
     for fact in facts {
-        if let Some((by, words)) = words(snapshot, &fact.what) {
+        if let Some((by, words)) = words(snapshot, fact) {
             lines.push(format!("- {} {by} {words}", timestamp::format_at(fact.at)));
         }
     }
@@ -195,7 +200,8 @@ fn report(fleet: &str, snapshot: &Snapshot, facts: &[&Fact], from: crate::domain
 }
 
 /// Who did what, of facts that the next shift wants to know.
-fn words(snapshot: &Snapshot, what: &What) -> Option<(String, String)> {
+fn words(snapshot: &Snapshot, entry: &JournalEntry) -> Option<(String, String)> {
+    let Fact::Fleet(fact) = &entry.fact else { return None };
     let agent = |id: &AgentId| {
         let row = snapshot.agents.iter().find(|(_, row)| row.id == *id);
         row.map_or_else(|| "an agent".to_owned(), |(_, row)| row.name.line().into_string())
@@ -205,26 +211,27 @@ fn words(snapshot: &Snapshot, what: &What) -> Option<(String, String)> {
         let job = row.and_then(|row| snapshot.job_of(row));
         job.map_or_else(|| id.to_string(), |job| format!("\"{}\"", job.title.line().fit(60)))
     };
-    let who = |by: &Untrusted| by.line().into_string();
-    Some(match what {
-        What::ProblemTaken { number, by } => (who(by), format!("took p-{number}")),
-        What::ProblemGivenBack { number, by } => (who(by), format!("gave p-{number} back")),
-        What::ProblemMuted { number, by, why, until } => {
+    let words = match fact {
+        FleetFact::ProblemTaken { number } => format!("took p-{number}"),
+        FleetFact::ProblemGivenBack { number } => format!("gave p-{number} back"),
+        FleetFact::ProblemMuted { number, why, until } => {
             let until = timestamp::format_at(*until);
-            (who(by), format!("muted p-{number} until {until}: {}", why.line()))
+            format!("muted p-{number} until {until}: {}", why.line())
         }
-        What::ProblemUnmuted { number, by: Some(by) } => (who(by), format!("unmuted p-{number}")),
-        What::NoteMade { problem, agent: of, attempt: on, by, text } => {
+        // A mute that ran out was nobody's act.
+        FleetFact::ProblemUnmuted { number } if entry.actor.is_some() => format!("unmuted p-{number}"),
+        FleetFact::NoteMade { problem, agent: of, attempt: on, text } => {
             let about = problem
                 .map(|number| format!(" on p-{number}"))
                 .or_else(|| of.as_ref().map(|id| format!(" on {}", agent(id))))
                 .or_else(|| on.as_ref().map(|(_, id)| format!(" on {}", attempt(id))))
                 .unwrap_or_default();
-            (who(by), format!("noted{about}: {}", text.line()))
+            format!("noted{about}: {}", text.line())
         }
-        What::Acted { by, act, attempt: (_, id), agent: at } => {
-            (who(by), format!("{} {} at {}", act.as_str(), attempt(id), agent(at)))
+        FleetFact::Acted { act, attempt: (_, id), agent: at } => {
+            format!("{} {} at {}", act.as_str(), attempt(id), agent(at))
         }
         _ => return None,
-    })
+    };
+    Some((entry.actor_name().line().into_string(), words))
 }

@@ -14,7 +14,7 @@ use super::args::{Global, Send as Args, Target};
 use super::output::{Failure, Printer};
 use super::protocol_json;
 use super::session::{AgentReference, Session, Setup, find_agent, resolve_reference};
-use crate::domain::fact::{Fact, What};
+use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, TaskId};
 use crate::domain::intent::{self, Intent, Receipt};
 use crate::domain::job::detail::Detail;
@@ -294,7 +294,7 @@ impl WatchedTask {
     }
 
     /// Takes a fact in, and prints it if events are asked for.
-    fn take(&mut self, fact: &Arc<Fact>, stream: bool, out: &mut Printer) {
+    fn take(&mut self, fact: &Arc<JournalEntry>, stream: bool, out: &mut Printer) {
         if fact.seq <= self.known {
             return;
         }
@@ -302,22 +302,20 @@ impl WatchedTask {
         self.detail.apply(fact);
         let is_news = fact.seq > self.printed;
         self.printed = self.printed.max(fact.seq);
-        if stream
-            && is_news
-            && crate::domain::apply::attempt_of(&fact.what).is_none_or(|of| of == self.attempt)
-        {
+        if stream && is_news && fact.fact.of_attempt().is_none_or(|(of, _)| of == self.attempt) {
             self.print_event(fact, out);
         }
     }
 
-    fn print_event(&self, fact: &Fact, out: &mut Printer) {
+    fn print_event(&self, fact: &JournalEntry, out: &mut Printer) {
         let snapshot = self.session.handle.snapshot();
         let task = self.find(&snapshot).and_then(|(_, attempt)| attempt.task);
         let ids = task.map(|task| (task.id, task.context));
         let (task, context) = ids.map_or((None, None), |(task, context)| (Some(task), context));
         let state = self.last_state();
-        let event = match &fact.what {
-            What::TaskSeen { task, context, state, peer_time, .. } => {
+        let Some((_, fact)) = fact.fact.of_attempt() else { return };
+        let event = match fact {
+            AttemptFact::TaskSeen { task, context, state, peer_time, .. } => {
                 StreamEvent::Task(Box::new(TaskReport {
                     id: task.clone(),
                     context: context.clone(),
@@ -329,24 +327,24 @@ impl WatchedTask {
                     raw: None,
                 }))
             }
-            What::StateSeen { state, peer_time, .. } => StreamEvent::Status {
+            AttemptFact::StateSeen { state, peer_time, .. } => StreamEvent::Status {
                 task,
                 context,
                 status: Status { state: state.clone(), message: None, timestamp: *peer_time },
                 metadata: None,
                 raw: None,
             },
-            What::MessageSeen { message, status: true, .. } => StreamEvent::Status {
+            AttemptFact::MessageSeen { message, status: true, .. } => StreamEvent::Status {
                 task,
                 context,
                 status: Status { state, message: Some((**message).clone()), timestamp: None },
                 metadata: None,
                 raw: None,
             },
-            What::MessageSeen { message, .. } if message.role != Role::User && task.is_none() => {
+            AttemptFact::MessageSeen { message, .. } if message.role != Role::User && task.is_none() => {
                 StreamEvent::Message(Box::new((**message).clone()))
             }
-            What::ArtifactSeen { artifact, name, append, parts, last, .. } => StreamEvent::Artifact {
+            AttemptFact::ArtifactSeen { artifact, name, append, parts, last, .. } => StreamEvent::Artifact {
                 task,
                 context,
                 artifact: crate::domain::job::message::Artifact {
@@ -390,8 +388,11 @@ impl WatchedTask {
     }
 
     fn last_state(&self) -> TaskState {
-        let states = self.detail.story.iter().rev().find_map(|line| match &line.what {
-            What::StateSeen { state, .. } | What::TaskSeen { state, .. } => Some(state.clone()),
+        let states = self.detail.story.iter().rev().find_map(|line| match &line.fact {
+            JobFact::Attempt(
+                _,
+                AttemptFact::StateSeen { state, .. } | AttemptFact::TaskSeen { state, .. },
+            ) => Some(state.clone()),
             _ => None,
         });
         states.unwrap_or(TaskState::Unspecified)

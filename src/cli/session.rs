@@ -16,7 +16,7 @@ use crate::config::secret::SecretRef;
 use crate::config::{self, Config, Credentials, Fleet};
 use crate::domain::agent::card::Dialect;
 use crate::domain::agent::{Agent, AgentSpec, Health, Source, normalise_url};
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
@@ -510,7 +510,7 @@ pub fn stored(setup: &Setup) -> Result<Option<Snapshot>, Failure> {
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Fact>, Failure> {
+pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<JournalEntry>, Failure> {
     let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
     let facts = reader.map(|reader| reader.facts(owner, limit)).transpose();
     Ok(facts.map_err(|error| store_failure(&error))?.unwrap_or_default())

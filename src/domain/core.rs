@@ -14,8 +14,8 @@ use crate::domain::decide::baseline::Baselines;
 use crate::domain::decide::evidence::Evidence;
 use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
 use crate::domain::effect::{Effect, ListQuery, Order};
-use crate::domain::fact::{Fact, Owner, What};
-use crate::domain::id::{AgentKey, AttemptKey, CallId, Rng, SourceKey};
+use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry};
+use crate::domain::id::{AgentKey, AttemptKey, CallId, JobId, Rng, SourceKey};
 use crate::domain::input::{Input, Reply, Rules};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::message::Message;
@@ -42,7 +42,7 @@ pub struct Core {
 #[derive(Clone, Debug, Default)]
 pub struct Out {
     /// To be journaled, in order; already applied.
-    pub facts: Vec<Fact>,
+    pub facts: Vec<JournalEntry>,
     /// To be carried out; gated ones only once the facts of this step are durable.
     pub effects: Vec<Effect>,
     /// To be told to callers, once the facts of this step are durable.
@@ -410,37 +410,48 @@ impl Turn<'_> {
         self.state().agent(key).map_or(Health::Unknown, |agent| agent.health)
     }
 
-    fn record(&mut self, owner: Owner, seq: u64, what: What) {
-        decide::measure::fact(self, &what);
-        let fact = Fact { at: self.at, owner, seq, what };
-        apply(&mut self.core.state, &fact);
-        self.out.facts.push(fact);
+    fn record(&mut self, seq: u64, actor: Option<Untrusted>, fact: Fact) {
+        let entry = JournalEntry { at: self.at, seq, actor, fact };
+        apply(&mut self.core.state, &entry);
+        self.out.facts.push(entry);
     }
 
     /// The first fact of an owner that does not exist yet.
-    pub fn record_new(&mut self, owner: Owner, what: What) {
-        self.record(owner, 1, what);
+    pub fn record_new(&mut self, fact: Fact) {
+        self.record(1, None, fact);
     }
 
-    pub fn watch_fact(&mut self, what: What) {
-        let seq = self.state().watch_seq() + 1;
-        self.record(Owner::Watch, seq, what);
+    /// A fact of the fleet that the engine brought about.
+    pub fn fleet_fact(&mut self, fact: FleetFact) {
+        self.fleet_fact_by(None, fact);
     }
 
-    pub fn agent_fact(&mut self, key: AgentKey, what: What) {
+    /// A fact of the fleet that somebody brought about.
+    pub fn fleet_fact_by(&mut self, actor: Option<Untrusted>, fact: FleetFact) {
+        let seq = self.state().fleet_seq() + 1;
+        self.record(seq, actor, Fact::Fleet(fact));
+    }
+
+    /// A fact of an agent that the engine brought about.
+    pub fn agent_fact(&mut self, key: AgentKey, fact: AgentFact) {
+        self.agent_fact_by(None, key, fact);
+    }
+
+    /// A fact of an agent that somebody brought about.
+    pub fn agent_fact_by(&mut self, actor: Option<Untrusted>, key: AgentKey, fact: AgentFact) {
         let Some(agent) = self.state().agent(key) else { return };
         let (id, seq) = (agent.id, agent.seq + 1);
         let about_version = matches!(
-            what,
-            What::CardSeen { .. }
-                | What::AgentRelisted { .. }
-                | What::AgentUnlisted
-                | What::AgentNamed { .. }
-                | What::HealthChanged { .. }
+            fact,
+            AgentFact::CardSeen { .. }
+                | AgentFact::Relisted { .. }
+                | AgentFact::Unlisted
+                | AgentFact::Named { .. }
+                | AgentFact::HealthChanged { .. }
         );
-        let healthy = matches!(what, What::HealthChanged { .. });
+        let healthy = matches!(fact, AgentFact::HealthChanged { .. });
         let before = agent.replica_key.clone();
-        self.record(Owner::Agent(id), seq, what);
+        self.record(seq, actor, Fact::Agent(id, fact));
         self.touched.agents.push(key);
         if about_version {
             self.touched.versions.push(key);
@@ -451,20 +462,26 @@ impl Turn<'_> {
         }
     }
 
-    pub fn job_fact(&mut self, job: crate::domain::id::JobId, what: What) {
-        let seq =
-            self.state().job_key(job).and_then(|key| self.state().jobs().get(key)).map_or(0, |job| job.seq)
-                + 1;
-        self.record(Owner::Job(job), seq, what);
+    /// A fact of a job.
+    pub fn job_fact(&mut self, job: JobId, fact: JobFact) {
+        let known = self.state().job_key(job).and_then(|key| self.state().jobs().get(key));
+        let seq = known.map_or(0, |job| job.seq) + 1;
+        self.record(seq, None, Fact::Job(job, fact));
     }
 
-    /// A fact of the job that an attempt belongs to.
-    pub fn attempt_fact(&mut self, key: AttemptKey, what: impl FnOnce(crate::domain::id::AttemptId) -> What) {
+    /// A fact of an attempt that the engine brought about.
+    pub fn attempt_fact(&mut self, key: AttemptKey, fact: AttemptFact) {
+        self.attempt_fact_by(None, key, fact);
+    }
+
+    /// A fact of an attempt that somebody brought about.
+    pub fn attempt_fact_by(&mut self, actor: Option<Untrusted>, key: AttemptKey, fact: AttemptFact) {
         let Some(attempt) = self.state().attempt(key) else { return };
         let (id, agent) = (attempt.id, attempt.agent);
         let Some(job) = self.state().job_of(attempt) else { return };
-        let (owner, seq) = (Owner::Job(job.id), job.seq + 1);
-        self.record(owner, seq, what(id));
+        let (job, seq) = (job.id, job.seq + 1);
+        decide::measure::fact(self, key, &fact);
+        self.record(seq, actor, Fact::attempt(job, id, fact));
         // Facts of one step are mostly about one attempt.
         if self.touched.attempts.last() != Some(&key) {
             self.touched.attempts.push(key);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::effect::Effect;
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use crate::domain::id::JobId;
 use crate::domain::input::Reply;
 use crate::domain::metrics::{Block, Minute};
@@ -37,7 +37,7 @@ pub(super) struct Gate {
     writer: Option<Writer>,
     /// The batch that is being filled.
     number: u64,
-    facts: Vec<Fact>,
+    facts: Vec<JournalEntry>,
     bytes: usize,
     changed: BTreeSet<Changed>,
     gone_jobs: Vec<JobId>,
@@ -47,7 +47,7 @@ pub(super) struct Gate {
     effects: Vec<Effect>,
     replies: Vec<Reply>,
     /// The batch at the writer, with its facts, until it is durable.
-    committing: Option<(u64, Arc<Vec<Fact>>)>,
+    committing: Option<(u64, Arc<Vec<JournalEntry>>)>,
     /// When the last batch was handed over.
     last: At,
     waiting: VecDeque<Waiting>,
@@ -93,7 +93,7 @@ impl Gate {
     /// Takes what a step decided. Returns what may happen at once.
     pub fn take(
         &mut self,
-        facts: &mut Vec<Fact>,
+        facts: &mut Vec<JournalEntry>,
         changed: &[Changed],
         effects: &mut Vec<Effect>,
         replies: &mut Vec<Reply>,
@@ -102,18 +102,13 @@ impl Gate {
             facts.clear();
             return Released { effects: std::mem::take(effects), replies: std::mem::take(replies) };
         }
-        for fact in facts.iter() {
-            match (&fact.what, fact.owner) {
-                (What::JobForgotten, Owner::Job(job)) => self.gone_jobs.push(job),
-                (What::ProblemForgotten { number }, _) => self.gone_problems.push(*number),
-                (What::SourceUnlisted { name }, _) => self.gone_sources.push(name.clone()),
-                (What::ArtifactSeen { parts, .. }, _) => {
-                    self.bytes += parts.iter().map(crate::domain::job::message::Part::len).sum::<usize>();
-                }
-                (What::TaskSeen { raw: Some(raw), .. } | What::StateSeen { raw: Some(raw), .. }, _) => {
-                    self.bytes += raw.raw().len();
-                }
-                _ => {}
+        for entry in facts.iter() {
+            match &entry.fact {
+                Fact::Fleet(FleetFact::ProblemForgotten { number }) => self.gone_problems.push(*number),
+                Fact::Fleet(FleetFact::SourceUnlisted { name }) => self.gone_sources.push(name.clone()),
+                Fact::Job(job, JobFact::Forgotten) => self.gone_jobs.push(*job),
+                Fact::Job(_, JobFact::Attempt(_, fact)) => self.bytes += carried(fact),
+                Fact::Fleet(_) | Fact::Agent(..) | Fact::Job(..) => {}
             }
         }
         self.facts.append(facts);
@@ -212,9 +207,9 @@ impl Gate {
     }
 
     /// Facts of an owner that a reader of the journal may not see yet.
-    pub fn uncommitted(&self, owner: Owner) -> Vec<Fact> {
+    pub fn uncommitted(&self, owner: Owner) -> Vec<JournalEntry> {
         let committing = self.committing.iter().flat_map(|(_, facts)| facts.iter());
-        committing.chain(&self.facts).filter(|fact| fact.owner == owner).cloned().collect()
+        committing.chain(&self.facts).filter(|fact| fact.owner() == owner).cloned().collect()
     }
 
     /// True if nothing waits for the disk.
@@ -265,4 +260,17 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
         }
     }
     batch
+}
+
+/// Bytes of content that a fact brings, beside what every fact takes.
+fn carried(fact: &AttemptFact) -> usize {
+    match fact {
+        AttemptFact::ArtifactSeen { parts, .. } => {
+            parts.iter().map(crate::domain::job::message::Part::len).sum()
+        }
+        AttemptFact::TaskSeen { raw: Some(raw), .. } | AttemptFact::StateSeen { raw: Some(raw), .. } => {
+            raw.raw().len()
+        }
+        _ => 0,
+    }
 }

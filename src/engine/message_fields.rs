@@ -1,6 +1,6 @@
 //! What a job's message says in fields: its metadata and the scalars of its data parts, for comparing jobs.
 
-use crate::domain::fact::{Fact, What};
+use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry};
 use crate::domain::job::message::{Content, Json, Message, Role};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Object, text_of};
@@ -11,10 +11,14 @@ const NAME: usize = 40;
 const VALUE: usize = 60;
 
 /// The fields of the message that a job began with, of its first facts.
-pub(super) fn of_job(facts: &[Fact]) -> Vec<(Untrusted, Untrusted)> {
-    let message = facts.iter().find_map(|fact| match &fact.what {
-        What::JobOpened { message: Some(message), .. } => Some(message),
-        What::MessageSeen { message, .. } if message.role == Role::User => Some(message),
+pub(super) fn of_job(facts: &[JournalEntry]) -> Vec<(Untrusted, Untrusted)> {
+    let message = facts.iter().find_map(|entry| match &entry.fact {
+        Fact::Job(_, JobFact::Opened { message: Some(message), .. }) => Some(message),
+        Fact::Job(_, JobFact::Attempt(_, AttemptFact::MessageSeen { message, .. }))
+            if message.role == Role::User =>
+        {
+            Some(message)
+        }
         _ => None,
     });
     message.map(|message| of_message(message)).unwrap_or_default()

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Credentials;
 use crate::domain::cause::Cause;
-use crate::domain::fact::{Fact, What};
+use crate::domain::fact::{Fact, FleetFact, JournalEntry};
 use crate::domain::input::Post;
 use crate::domain::problem::{Problem, Severity};
 use crate::domain::state::State;
@@ -70,21 +70,17 @@ impl Notifier {
     }
 
     /// Takes what a step decided.
-    pub fn tell(&self, state: &State, facts: &[Fact]) {
-        for fact in facts {
-            let (number, event) = match &fact.what {
-                What::ProblemRaised { number, .. } => (*number, "raised"),
-                What::ProblemCleared { number, .. } => (*number, "cleared"),
+    pub fn tell(&self, state: &State, facts: &[JournalEntry]) {
+        for entry in facts {
+            let (number, event, into) = match &entry.fact {
+                Fact::Fleet(FleetFact::ProblemRaised { number, .. }) => (*number, "raised", None),
+                Fact::Fleet(FleetFact::ProblemCleared { number, into }) => (*number, "cleared", *into),
                 _ => continue,
             };
             let Some(problem) = state.problem(number) else { continue };
             if problem.kind.severity() < self.webhook.severity || problem.muted.is_some() {
                 continue;
             }
-            let into = match &fact.what {
-                What::ProblemCleared { into, .. } => *into,
-                _ => None,
-            };
             let body = self.body(state, problem, event, into);
             if self.to.try_send(News { number, event, body }).is_err() {
                 let why = "more problems came than could be posted; some were not";

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::handle::{Answer, Follow, Query, QueryError};
 use super::run::Runner;
 use super::{FOLLOW, effects, message_fields};
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
 use crate::domain::job::message::Json;
 use crate::domain::metrics::{Block, Minute, MinuteRange};
@@ -37,7 +37,7 @@ impl Runner {
             }
             Query::Metrics(stretch) => self.on_metrics(stretch, reply),
             Query::Fields { jobs } => {
-                let pending: Vec<(JobId, Vec<Fact>)> =
+                let pending: Vec<(JobId, Vec<JournalEntry>)> =
                     jobs.iter().take(FIELDS_OF).map(|job| (*job, self.pending(Owner::Job(*job)))).collect();
                 let reader = self.reader.clone();
                 tokio::task::spawn_blocking(move || {
@@ -122,7 +122,7 @@ impl Runner {
     }
 
     /// Facts that a reader of the journal may not see.
-    fn pending(&self, owner: Owner) -> Vec<Fact> {
+    fn pending(&self, owner: Owner) -> Vec<JournalEntry> {
         if self.gate.is_durable() {
             self.gate.uncommitted(owner)
         } else {
@@ -157,7 +157,7 @@ const FIELDS_OF: usize = 1000;
 
 fn read_fields(
     reader: Option<&std::sync::Mutex<Reader>>,
-    jobs: Vec<(JobId, Vec<Fact>)>,
+    jobs: Vec<(JobId, Vec<JournalEntry>)>,
 ) -> Result<Vec<(JobId, Vec<Attribute>)>, QueryError> {
     let mut all = Vec::new();
     for (job, pending) in jobs {
@@ -183,8 +183,8 @@ fn read_facts(
     reader: Option<&std::sync::Mutex<Reader>>,
     owner: Owner,
     limit: usize,
-    pending: Vec<Fact>,
-) -> Result<Vec<Fact>, QueryError> {
+    pending: Vec<JournalEntry>,
+) -> Result<Vec<JournalEntry>, QueryError> {
     let mut facts = match reader {
         Some(reader) => {
             let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

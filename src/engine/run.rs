@@ -23,7 +23,7 @@ use crate::domain::agent::AgentSpec;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
 use crate::domain::effect::{Effect, Order};
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentKey, CallId, JobId};
 use crate::domain::input::{Input, Outcome, Post, Reply};
@@ -85,9 +85,9 @@ pub(super) struct Runner {
     sends: BTreeSet<CallId>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>,
     next_ticket: u64,
-    pub(super) followers: BTreeMap<JobId, Vec<mpsc::Sender<Arc<Fact>>>>,
+    pub(super) followers: BTreeMap<JobId, Vec<mpsc::Sender<Arc<JournalEntry>>>>,
     /// Facts of an engine that keeps nothing.
-    pub(super) memory: BTreeMap<Owner, Vec<Fact>>,
+    pub(super) memory: BTreeMap<Owner, Vec<JournalEntry>>,
     pub(super) reader: Option<Arc<std::sync::Mutex<Reader>>>,
     publish: watch::Sender<Arc<Snapshot>>,
     dirty: bool,
@@ -219,7 +219,7 @@ impl Runner {
             notifier.tell(self.core.state(), facts);
         }
         for fact in facts.iter() {
-            if let Owner::Job(job) = fact.owner
+            if let Owner::Job(job) = fact.owner()
                 && let Some(followers) = self.followers.get_mut(&job)
             {
                 let fact = Arc::new(fact.clone());
@@ -231,7 +231,7 @@ impl Runner {
         }
         if !self.gate.is_durable() {
             for fact in facts.iter() {
-                self.memory.entry(fact.owner).or_default().push(fact.clone());
+                self.memory.entry(fact.owner()).or_default().push(fact.clone());
             }
         }
         let released = self.gate.take(facts, &self.changed[before..], effects, replies);

@@ -289,9 +289,9 @@ async fn watch_rows(handle: Handle, lines: mpsc::Sender<String>, which: Tasks) {
             .raw("rev", &snapshot.rev.put())
             .raw("at", &snapshot.at.put())
             .raw("watching_since", &snapshot.watching_since.put())
-            .raw("watch_seq", &snapshot.watch_seq.put())
+            .raw("watch_seq", &snapshot.fleet_seq.put())
             .flag("unsaved", snapshot.unsaved)
-            .raw("watch_seq", &snapshot.watch_seq.put())
+            .raw("watch_seq", &snapshot.fleet_seq.put())
             .raw("events_per_second", &snapshot.events_per_second.put())
             .end();
         if lines.send(Writer::new().raw("published", &published).end()).await.is_err() {

@@ -12,7 +12,7 @@ use super::record::{self, AttemptRow, ProblemRow, Record};
 use super::write::{bodies, owner_key};
 use super::{StoreError, journal_path, metrics, migrate, prepare, sql};
 use crate::domain::agent::Agent;
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::job::{Attempt, Job};
@@ -90,7 +90,7 @@ impl Reader {
             ..Loaded::default()
         };
         let rows = &mut loaded.rows;
-        rows.watch_seq = self.scalar("SELECT ifnull(max(seq), 0) FROM fact WHERE owner = x''")?;
+        rows.fleet_seq = self.scalar("SELECT ifnull(max(seq), 0) FROM fact WHERE owner = x''")?;
         let numbers = "SELECT max(ifnull((SELECT max(number) FROM problem), 0), \
                        ifnull((SELECT value FROM meta WHERE key = 'last_problem'), 0))";
         rows.last_problem = u32::try_from(self.scalar(numbers)?).unwrap_or(u32::MAX);
@@ -167,7 +167,7 @@ impl Reader {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn facts(&self, owner: Owner, limit: usize) -> Result<Vec<Fact>, StoreError> {
+    pub fn facts(&self, owner: Owner, limit: usize) -> Result<Vec<JournalEntry>, StoreError> {
         let mut select = self
             .connection
             .prepare_cached("SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq DESC")
@@ -184,9 +184,8 @@ impl Reader {
             let own = (u64::try_from(seq).unwrap_or(0), at);
             for (place, body) in bodies(&body).into_iter().rev() {
                 let (seq, at) = place.unwrap_or(own);
-                if let Some(what) = self.what(&record::upcast(version, body.into()))? {
-                    facts.push(Fact { at: At::from_micros(at), owner, seq, what });
-                }
+                let body = record::upcast(version, body.into());
+                facts.extend(self.entry(owner, At::from_micros(at), seq, &body)?);
             }
         }
         facts.truncate(limit);
@@ -198,7 +197,7 @@ impl Reader {
     ///
     /// # Errors
     /// The file cannot be read.
-    pub fn first_facts(&self, owner: Owner, limit: usize) -> Result<Vec<Fact>, StoreError> {
+    pub fn first_facts(&self, owner: Owner, limit: usize) -> Result<Vec<JournalEntry>, StoreError> {
         let mut select = self
             .connection
             .prepare_cached("SELECT seq, at, version, body FROM fact WHERE owner = ?1 ORDER BY seq LIMIT ?2")
@@ -214,9 +213,8 @@ impl Reader {
             let own = (u64::try_from(seq).unwrap_or(0), at);
             for (place, body) in bodies(&body) {
                 let (seq, at) = place.unwrap_or(own);
-                if let Some(what) = self.what(&record::upcast(version, body.into()))? {
-                    facts.push(Fact { at: At::from_micros(at), owner, seq, what });
-                }
+                let body = record::upcast(version, body.into());
+                facts.extend(self.entry(owner, At::from_micros(at), seq, &body)?);
             }
         }
         facts.truncate(limit);
@@ -237,14 +235,16 @@ impl Reader {
         Ok(keys.iter().filter_map(|key| owner_of(key)).collect())
     }
 
-    /// A fact's body; content that was too large for it is read from its file.
-    fn what(&self, body: &str) -> Result<Option<What>, StoreError> {
-        let Some(what) = What::get(body) else { return Ok(None) };
-        let What::ArtifactSeen { attempt, artifact, name, append, last, .. } = &what else {
-            return Ok(Some(what));
+    /// A fact by its body; content that was too large for the body is read from its file.
+    fn entry(&self, owner: Owner, at: At, seq: u64, body: &str) -> Result<Option<JournalEntry>, StoreError> {
+        let Some(mut entry) = JournalEntry::from_body(owner, at, seq, body) else { return Ok(None) };
+        let Fact::Job(_, JobFact::Attempt(_, AttemptFact::ArtifactSeen { parts: in_file, .. })) =
+            &mut entry.fact
+        else {
+            return Ok(Some(entry));
         };
-        let Ok(object) = Object::parse(body) else { return Ok(Some(what)) };
-        let Some(output) = object.number("output") else { return Ok(Some(what)) };
+        let Ok(object) = Object::parse(body) else { return Ok(Some(entry)) };
+        let Some(output) = object.number("output") else { return Ok(Some(entry)) };
         let sha256: Option<String> = self
             .connection
             .prepare_cached("SELECT sha256 FROM output WHERE id = ?1")
@@ -264,25 +264,24 @@ impl Reader {
                 parts.push(Part { content, ..part });
             }
         }
-        Ok(Some(What::ArtifactSeen {
-            attempt: *attempt,
-            artifact: artifact.clone(),
-            name: name.clone(),
-            append: *append,
-            parts: Arc::new(parts),
-            last: *last,
-        }))
+        *in_file = Arc::new(parts);
+        Ok(Some(entry))
     }
 }
 
 /// The whole of every output of an attempt, in the order in which they began: id, name, parts.
-pub fn outputs_of(facts: &[Fact], attempt: AttemptId) -> Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> {
+pub fn outputs_of(
+    facts: &[JournalEntry],
+    attempt: AttemptId,
+) -> Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> {
     let mut outputs: Vec<(Untrusted, Option<Untrusted>, Vec<Part>)> = Vec::new();
-    for fact in facts {
-        let What::ArtifactSeen { attempt: of, artifact, name, append, parts, .. } = &fact.what else {
+    for entry in facts {
+        let Some((of, AttemptFact::ArtifactSeen { artifact, name, append, parts, .. })) =
+            entry.fact.of_attempt()
+        else {
             continue;
         };
-        if *of != attempt {
+        if of != attempt {
             continue;
         }
         let at = outputs.iter().position(|(id, ..)| id == artifact);
@@ -301,7 +300,7 @@ pub fn outputs_of(facts: &[Fact], attempt: AttemptId) -> Vec<(Untrusted, Option<
 }
 
 fn owner_of(key: &[u8]) -> Option<Owner> {
-    let Some((kind, id)) = key.split_first() else { return Some(Owner::Watch) };
+    let Some((kind, id)) = key.split_first() else { return Some(Owner::Fleet) };
     let id = Uuid::from_slice(id).ok()?;
     match kind {
         b'a' => Some(Owner::Agent(AgentId(id))),

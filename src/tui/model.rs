@@ -10,7 +10,7 @@ use super::preferences::{Change, Preferences, SavedView};
 use super::theme::{Role, Theme};
 use super::views::View;
 use crate::demo::Caption;
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::detail::Detail;
@@ -85,13 +85,13 @@ pub struct Shared {
     /// The job that is followed.
     pub story: Option<Story>,
     /// Facts that wait while the screen is held.
-    pub waiting: Vec<(JobId, Arc<Fact>)>,
+    pub waiting: Vec<(JobId, Arc<JournalEntry>)>,
     /// What was on the wire, as last read.
     pub wire: WireCache,
     /// Facts of an agent, as last read.
-    pub history: Option<(AgentKey, Vec<Fact>)>,
+    pub history: Option<(AgentKey, Vec<JournalEntry>)>,
     /// Facts of the watch, as last read.
-    pub watch: Option<Vec<Fact>>,
+    pub watch: Option<Vec<JournalEntry>>,
     /// How often they were read.
     pub watch_read: u64,
     /// Metrics, as last read.
@@ -216,9 +216,9 @@ pub enum Msg {
     /// The engine has published.
     Snapshot(Arc<Snapshot>),
     /// A followed job's story so far, and the number of its last fact.
-    Story(JobId, Vec<Arc<Fact>>, u64),
+    Story(JobId, Vec<Arc<JournalEntry>>, u64),
     /// It goes on.
-    Fact(JobId, Arc<Fact>),
+    Fact(JobId, Arc<JournalEntry>),
     /// A query was answered.
     Answered(Query, u64, Result<Answer, QueryError>),
     /// An intent was.
@@ -367,12 +367,12 @@ impl Model {
     pub fn ask_watch(&mut self, wanted: Option<u64>) -> Option<Cmd> {
         let seq = wanted.filter(|seq| self.asked_watch != (Some(*seq), false) && !self.asked_watch.1)?;
         self.asked_watch = (Some(seq), true);
-        let query = Query::Facts { owner: Owner::Watch, limit: WATCH_FACTS };
+        let query = Query::Facts { owner: Owner::Fleet, limit: WATCH_FACTS };
         Some(Cmd::Query(query, self.generation))
     }
 
     /// What happened to the watch was answered.
-    pub fn take_watch(&mut self, facts: Vec<Fact>) {
+    pub fn take_watch(&mut self, facts: Vec<JournalEntry>) {
         self.asked_watch.1 = false;
         self.shared.watch_read += 1;
         self.shared.watch = Some(facts);

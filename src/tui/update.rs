@@ -151,7 +151,7 @@ fn ring(model: &mut Model, changed: Option<&[Changed]>, cmds: &mut Vec<Cmd>) {
     }
 }
 
-fn add_fact(model: &mut Model, job: JobId, fact: &crate::domain::fact::Fact) {
+fn add_fact(model: &mut Model, job: JobId, fact: &crate::domain::fact::JournalEntry) {
     if let Some(story) = &mut model.shared.story
         && story.job == job
         && story.ready

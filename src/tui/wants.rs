@@ -85,7 +85,7 @@ pub(super) fn on_answer(
                 model.shared.wire.frames = frames;
             }
         }
-        Ok(Answer::Facts(facts)) if matches!(query, Query::Facts { owner: Owner::Watch, .. }) => {
+        Ok(Answer::Facts(facts)) if matches!(query, Query::Facts { owner: Owner::Fleet, .. }) => {
             model.take_watch(facts);
         }
         Ok(Answer::Facts(facts)) => {
@@ -94,7 +94,7 @@ pub(super) fn on_answer(
                 let agent = model.shared.snapshot.agents.get(*agent);
                 facts
                     .first()
-                    .is_none_or(|fact| agent.is_some_and(|agent| fact.owner == Owner::Agent(agent.id)))
+                    .is_none_or(|fact| agent.is_some_and(|agent| fact.owner() == Owner::Agent(agent.id)))
             });
             if let Some((agent, _)) = wanted {
                 model.shared.history = Some((agent, facts));

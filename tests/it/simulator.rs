@@ -15,7 +15,7 @@ use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::{Effect, Order};
-use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::fact::{AttemptFact, JournalEntry, Owner};
 use quarterdeck::domain::fleet::source::{
     DiscoveredAgent, SourceHealth, SourceKind, SourceReport, SourceSpec,
 };
@@ -89,7 +89,7 @@ pub(crate) struct World {
     queue: BTreeMap<(At, u64), Happening>,
     core: Core,
     agents: Vec<ToyAgent>,
-    journal: Vec<Fact>,
+    journal: Vec<JournalEntry>,
     committed: usize,
     /// Gated effects and replies, each with the length of the journal that must be durable first.
     gated: Vec<(usize, Effect)>,
@@ -714,7 +714,7 @@ impl World {
     }
 
     /// What happened, in order; and the state that it led to.
-    pub(crate) fn outcome(&self) -> (&[Fact], &State) {
+    pub(crate) fn outcome(&self) -> (&[JournalEntry], &State) {
         (&self.journal, self.core.state())
     }
 
@@ -765,13 +765,15 @@ impl World {
     }
 
     /// Facts of an owner are numbered without a gap, and phases only move as they may.
-    fn check_fact(&self, fact: &Fact) {
-        if let What::AttemptMoved { attempt, phase, .. } = &fact.what {
-            let before = self.journal.iter().rev().find_map(|fact| match &fact.what {
-                What::AttemptMoved { attempt: of, phase, .. } if of == attempt => Some(*phase),
-                What::TaskSeen { attempt: of, .. } if of == attempt => Some(Phase::Accepted),
-                What::AttemptPlanned { attempt: of, .. } if of == attempt => Some(Phase::Planned),
-                _ => None,
+    fn check_fact(&self, entry: &JournalEntry) {
+        if let Some((attempt, AttemptFact::Moved { phase, .. })) = entry.fact.of_attempt() {
+            let before = self.journal.iter().rev().find_map(|entry| {
+                match entry.fact.of_attempt().filter(|(of, _)| *of == attempt)?.1 {
+                    AttemptFact::Moved { phase, .. } => Some(*phase),
+                    AttemptFact::TaskSeen { .. } => Some(Phase::Accepted),
+                    AttemptFact::Planned { .. } => Some(Phase::Planned),
+                    _ => None,
+                }
             });
             let allowed = match before {
                 Some(Phase::Planned) | None => {
@@ -874,15 +876,15 @@ impl World {
         }
         let mut seqs: BTreeMap<Owner, u64> = BTreeMap::new();
         for fact in &self.journal {
-            let seq = seqs.entry(fact.owner).or_default();
-            assert_eq!(fact.seq, *seq + 1, "facts of {:?} have a gap", fact.owner);
+            let seq = seqs.entry(fact.owner()).or_default();
+            assert_eq!(fact.seq, *seq + 1, "facts of {:?} have a gap", fact.owner());
             *seq = fact.seq;
         }
         let mut said = BTreeSet::new();
         for fact in &self.journal {
-            if let What::MessageSeen { attempt, message, .. } = &fact.what {
+            if let Some((attempt, AttemptFact::MessageSeen { message, .. })) = fact.fact.of_attempt() {
                 assert!(
-                    said.insert((*attempt, message.id.clone())),
+                    said.insert((attempt, message.id.clone())),
                     "{:?} is told twice: {fact:?}",
                     message.id
                 );

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::id::{AgentId, AttemptId, JobId, Rng};
 use quarterdeck::domain::job::message::{Content, Part};
 use quarterdeck::domain::state::State;
@@ -80,7 +80,8 @@ fn what_storms_leave_behind_is_written_and_read_back() {
         world.run();
         let (facts, state) = world.outcome();
         for fact in facts {
-            assert_eq!(What::get(&fact.what.put()).as_ref(), Some(&fact.what), "{}", fact.what.put());
+            let again = JournalEntry::from_body(fact.owner(), fact.at, fact.seq, &fact.body());
+            assert_eq!(again.as_ref(), Some(fact), "{}", fact.body());
         }
         let dir = tempfile::tempdir().unwrap();
         let (writer, done) = open(dir.path());
@@ -96,7 +97,7 @@ fn what_storms_leave_behind_is_written_and_read_back() {
         assert_eq!(told(&restored), told(state), "seed {seed}");
         assert_eq!(restored.next_problem(), state.next_problem());
         for owner in reader.owners().unwrap() {
-            let of_owner: Vec<_> = facts.iter().filter(|fact| fact.owner == owner).cloned().collect();
+            let of_owner: Vec<_> = facts.iter().filter(|fact| fact.owner() == owner).cloned().collect();
             assert_eq!(reader.facts(owner, usize::MAX).unwrap(), of_owner);
         }
     }
@@ -114,15 +115,14 @@ impl Story {
         Self { job: JobId(seed.uuid(At::ZERO)), attempt: AttemptId(seed.uuid(At::ZERO)), seq: 0 }
     }
 
-    fn fact(&mut self, what: What) -> Fact {
+    fn fact(&mut self, fact: AttemptFact) -> JournalEntry {
         self.seq += 1;
-        Fact { at: At::from_micros(1), owner: Owner::Job(self.job), seq: self.seq, what }
+        let fact = Fact::attempt(self.job, self.attempt, fact);
+        JournalEntry { at: At::from_micros(1), seq: self.seq, actor: None, fact }
     }
 
-    fn chunk(&mut self, append: bool, parts: Vec<Part>) -> Fact {
-        let attempt = self.attempt;
-        self.fact(What::ArtifactSeen {
-            attempt,
+    fn chunk(&mut self, append: bool, parts: Vec<Part>) -> JournalEntry {
+        self.fact(AttemptFact::ArtifactSeen {
             artifact: "map/../of\u{1b}the station".into(),
             name: Some("map.txt".into()),
             append,
@@ -165,7 +165,7 @@ fn large_outputs_are_files_by_content() {
     };
     check(read(&reader));
     assert_eq!(reader.facts(Owner::Job(story.job), usize::MAX).unwrap(), facts);
-    let settled = story.fact(What::Settled { attempt });
+    let settled = story.fact(AttemptFact::Settled);
     commit(&writer, &done, Batch { facts: vec![settled].into(), ..Batch::default() });
     check(read(&reader));
     let named: Vec<_> = walk(&dir.path().join("blobs"));
@@ -214,8 +214,7 @@ fn a_locked_file_is_told_and_survived() {
     let (writer, done) = open(dir.path());
     let other = rusqlite::Connection::open(journal_path(dir.path())).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let attempt = story.attempt;
-    let lost = story.fact(What::Settled { attempt });
+    let lost = story.fact(AttemptFact::Settled);
     let agent = quarterdeck::domain::agent::Agent { ..agent(9) };
     assert!(writer.hand_over(Batch {
         number: 5,
@@ -241,8 +240,7 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
     let journal = rusqlite::Connection::open(journal_path(dir.path())).unwrap();
     journal.execute_batch("CREATE TRIGGER full BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END").unwrap();
     let (writer, done) = open(dir.path());
-    let attempt = story.attempt;
-    let fact = story.fact(What::Settled { attempt });
+    let fact = story.fact(AttemptFact::Settled);
     assert!(writer.hand_over(Batch {
         number: 1,
         facts: vec![fact].into(),
@@ -321,6 +319,16 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
     }
 }
 
+/// A stored body, read as a fact of the one owner to whom it can belong.
+fn entry_of(body: &str) -> Option<JournalEntry> {
+    let id = Rng::new(8).uuid(At::ZERO);
+    let owners = [Owner::Fleet, Owner::Agent(AgentId(id)), Owner::Job(JobId(id))];
+    let read = |owner| JournalEntry::from_body(owner, At::ZERO, 1, body);
+    let mut entries: Vec<JournalEntry> = owners.into_iter().filter_map(read).collect();
+    assert!(entries.len() < 2, "a fact of two kinds of owner: {body}");
+    entries.pop()
+}
+
 /// A journal of each released version, as it was written then, still reads.
 #[test]
 fn journals_of_released_versions_are_read() {
@@ -331,7 +339,7 @@ fn journals_of_released_versions_are_read() {
         for line in text.lines().filter(|line| !line.is_empty()) {
             let (kind, body) = line.split_once(' ').unwrap();
             let known = match kind {
-                "fact" => What::get(body).map(|what| what.put()),
+                "fact" => entry_of(body).map(|entry| entry.body()),
                 "agent" => quarterdeck::domain::agent::Agent::get(body).map(|row| row.put()),
                 "job" => quarterdeck::domain::job::Job::get(body).map(|row| row.put()),
                 "attempt" => AttemptRow::get(body).map(|row| row.put()),
@@ -360,33 +368,42 @@ fn write_the_fixture_of_a_release() {
     let mut rows: std::collections::BTreeMap<&str, Vec<String>> = std::collections::BTreeMap::new();
     let (scene, _) = crate::console::three_in_the_morning();
     let mut states = vec![scene.state.clone()];
-    let mut happened: Vec<What> = scene.facts.iter().map(|fact| fact.what.clone()).collect();
+    let mut happened: Vec<JournalEntry> = scene.facts.iter().map(|entry| (**entry).clone()).collect();
     for seed in 0..60 {
         let mut world = World::new(seed);
         world.run();
         let (told, state) = world.outcome();
-        happened.extend(told.iter().map(|fact| fact.what.clone()));
+        happened.extend(told.iter().cloned());
         states.push(state.clone());
     }
     let number = 3;
     let by = || quarterdeck::domain::text::Untrusted::from("sam");
     let attempt = AttemptId(Rng::new(5).uuid(At::ZERO));
-    happened.extend([
-        What::JournalGap { from: At::ZERO, facts: 7 },
-        What::ProblemReworded { number, text: by(), next: by() },
-        What::ProblemForgotten { number },
-        What::AgentNamed { name: by() },
-        What::TextDisarmed { count: 2 },
-        What::JobExplained { title: by(), caller: Some(by()), skill: None, parent: None },
-        What::CancelIgnored { attempt, events: 9 },
-        What::ReasonGiven { attempt, by: by(), why: by() },
-        What::JobForgotten,
-        What::AgentRelisted { spec: agent(3).spec, order: 2 },
-        What::AgentUnlisted,
-        What::DialectSettled { dialect: quarterdeck::domain::agent::card::Dialect::V0_3 },
-    ]);
-    for what in &happened {
-        keep(&mut facts, what.stored_as(), format!("fact {}", what.put()));
+    let (agent_id, job) = (agent(3).id, JobId(Rng::new(6).uuid(At::ZERO)));
+    let mut more = |actor, fact| happened.push(JournalEntry { at: At::ZERO, seq: 1, actor, fact });
+    for fact in [
+        FleetFact::JournalGap { from: At::ZERO, facts: 7 },
+        FleetFact::ProblemReworded { number, text: by(), next: by() },
+        FleetFact::ProblemForgotten { number },
+    ] {
+        more(None, Fact::Fleet(fact));
+    }
+    for fact in [
+        AgentFact::Named { name: by() },
+        AgentFact::TextDisarmed { count: 2 },
+        AgentFact::Relisted { spec: agent(3).spec, order: 2 },
+        AgentFact::Unlisted,
+        AgentFact::DialectSettled { dialect: quarterdeck::domain::agent::card::Dialect::V0_3 },
+    ] {
+        more(None, Fact::Agent(agent_id, fact));
+    }
+    let explained = JobFact::Explained { title: by(), caller: Some(by()), skill: None, parent: None };
+    more(None, Fact::Job(job, explained));
+    more(None, Fact::Job(job, JobFact::Forgotten));
+    more(None, Fact::attempt(job, attempt, AttemptFact::CancelIgnored { events: 9 }));
+    more(Some(by()), Fact::attempt(job, attempt, AttemptFact::ReasonGiven { why: by() }));
+    for entry in &happened {
+        keep(&mut facts, entry.stored_as(), format!("fact {}", entry.body()));
     }
     for state in &states {
         let all = rows_of(state);

@@ -10,7 +10,7 @@ use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::Order;
-use quarterdeck::domain::fact::What;
+use quarterdeck::domain::fact::{Fact, FleetFact};
 use quarterdeck::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceReport, SourceSpec};
 use quarterdeck::domain::id::{AgentKey, CallId};
 use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
@@ -33,7 +33,7 @@ struct Rig {
     tasks: u32,
     /// Tasks that have ended, and how.
     ended: BTreeMap<String, TaskState>,
-    facts: Vec<What>,
+    facts: Vec<Fact>,
     /// Subscriptions begin with the task, as the protocol has it.
     snapshots: bool,
 }
@@ -61,7 +61,7 @@ impl Rig {
     fn feed(&mut self, input: Input) {
         let mut out = Out::default();
         self.core.step(self.now, input, &mut out);
-        self.facts.extend(out.facts.into_iter().map(|fact| fact.what));
+        self.facts.extend(out.facts.into_iter().map(|entry| entry.fact));
         for effect in out.effects {
             let answer = self.answer(effect.agent, &effect.what, effect.call);
             for outcome in answer {
@@ -290,7 +290,7 @@ fn agents_of_one_host_that_go_together_are_one_problem() {
     let merged = rig
         .facts
         .iter()
-        .filter(|what| matches!(what, What::ProblemCleared { into: Some(into), .. } if *into == number));
+        .filter(|fact| matches!(fact, Fact::Fleet(FleetFact::ProblemCleared { into: Some(into), .. }) if *into == number));
     assert!(merged.count() >= 3, "what was told by itself says of what it is a part");
     // After a start it is still one.
     let state = rig.core.state().clone();

@@ -2,7 +2,7 @@
 
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::agent::Health;
-use quarterdeck::domain::fact::{Owner, What};
+use quarterdeck::domain::fact::{Fact, FleetFact, Owner};
 use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::job::message::Part;
@@ -370,10 +370,10 @@ async fn what_somebody_does_from_a_joined_console_is_told_as_theirs() {
         .await;
         handle.submit(Intent::Cancel { attempt, why: None }).await.unwrap();
     }
-    let query = quarterdeck::engine::Query::Facts { owner: Owner::Watch, limit: 1000 };
+    let query = quarterdeck::engine::Query::Facts { owner: Owner::Fleet, limit: 1000 };
     let Ok(quarterdeck::engine::Answer::Facts(facts)) = joined.query(query).await else { panic!() };
-    let acted = facts.iter().filter_map(|fact| match &fact.what {
-        What::Acted { by, .. } => Some(by.raw().to_owned()),
+    let acted = facts.iter().filter_map(|entry| match &entry.fact {
+        Fact::Fleet(FleetFact::Acted { .. }) => entry.actor.as_ref().map(|by| by.raw().to_owned()),
         _ => None,
     });
     let operator = rules().operator.to_string();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::agent::Health;
-use crate::domain::fact::{Fact, What};
+use crate::domain::fact::{AgentFact, JournalEntry};
 use crate::domain::time::At;
 
 /// How an agent was in a stretch of time.
@@ -42,7 +42,7 @@ pub struct HealthSpan {
 }
 
 /// An agent's life up to `now`, in stretches without gaps, from its facts, oldest first.
-pub fn health_spans(facts: &[Fact], now: At) -> Vec<HealthSpan> {
+pub fn health_spans(facts: &[JournalEntry], now: At) -> Vec<HealthSpan> {
     let mut all: Vec<HealthSpan> = Vec::new();
     let mut push = |from: At, condition: Condition| {
         if let Some(last) = all.last_mut() {
@@ -53,14 +53,14 @@ pub fn health_spans(facts: &[Fact], now: At) -> Vec<HealthSpan> {
         }
         all.push(HealthSpan { from, until: now, condition });
     };
-    for fact in facts {
-        match &fact.what {
-            What::AgentListed { .. } | What::AgentUnlisted => push(fact.at, Condition::Unknown),
+    for entry in facts {
+        match entry.fact.of_agent() {
+            Some(AgentFact::Listed { .. } | AgentFact::Unlisted) => push(entry.at, Condition::Unknown),
             // It is noted when we look again; nobody knows from the last look on.
-            What::HealthChanged { health: Health::Stale, last_seen, .. } => {
-                push((*last_seen).min(fact.at), Condition::Unknown);
+            Some(AgentFact::HealthChanged { health: Health::Stale, last_seen, .. }) => {
+                push((*last_seen).min(entry.at), Condition::Unknown);
             }
-            What::HealthChanged { health, .. } => push(fact.at, Condition::of(*health)),
+            Some(AgentFact::HealthChanged { health, .. }) => push(entry.at, Condition::of(*health)),
             _ => {}
         }
     }
@@ -126,7 +126,7 @@ pub fn cells(health_spans: &[HealthSpan], now: At, window: Duration, cells: u32)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::fact::Owner;
+    use crate::domain::fact::Fact;
     use crate::domain::id::{AgentId, Rng};
 
     fn at(second: u64) -> At {
@@ -134,13 +134,11 @@ mod tests {
     }
 
     /// Healths with the second at which they began; a stale one with the second since which nobody looked.
-    fn life(told: &[(u64, Health, u64)]) -> Vec<Fact> {
-        let owner = Owner::Agent(AgentId(Rng::new(1).uuid(at(0))));
-        let facts = told.iter().zip(1..).map(|((second, health, seen), seq)| Fact {
-            at: at(*second),
-            owner,
-            seq,
-            what: What::HealthChanged { health: *health, cause: None, last_seen: at(*seen) },
+    fn life(told: &[(u64, Health, u64)]) -> Vec<JournalEntry> {
+        let agent = AgentId(Rng::new(1).uuid(at(0)));
+        let facts = told.iter().zip(1..).map(|((second, health, seen), seq)| {
+            let fact = AgentFact::HealthChanged { health: *health, cause: None, last_seen: at(*seen) };
+            JournalEntry { at: at(*second), seq, actor: None, fact: Fact::Agent(agent, fact) }
         });
         facts.collect()
     }

@@ -11,7 +11,7 @@ use crate::domain::decide::observe;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::{ListQuery, Order};
-use crate::domain::fact::{Owner, What};
+use crate::domain::fact::{AttemptFact, Fact, JobFact};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, TaskId};
 use crate::domain::input::Outcome;
 use crate::domain::intent::{Receipt, Refusal};
@@ -263,7 +263,7 @@ fn open(turn: &mut Turn, agent: AgentKey, report: TaskReport, issued: At) {
     let at = turn.at;
     let (job, attempt) = (JobId(turn.core.seed.uuid(at)), AttemptId(turn.core.seed.uuid(at)));
     let about = About::of(&report);
-    let opened = What::JobOpened {
+    let opened = JobFact::Opened {
         origin: Origin::Found,
         title: about.title,
         caller: about.hints.caller,
@@ -272,14 +272,15 @@ fn open(turn: &mut Turn, agent: AgentKey, report: TaskReport, issued: At) {
         parent: about.hints.parent,
         message: None,
     };
-    turn.record_new(Owner::Job(job), opened);
-    turn.job_fact(job, What::AttemptPlanned { attempt, agent: agent_id, message_id: None });
+    turn.record_new(Fact::Job(job, opened));
+    let planned = AttemptFact::Planned { agent: agent_id, message_id: None };
+    turn.job_fact(job, JobFact::Attempt(attempt, planned));
     let Some(key) = turn.state().attempt_key(attempt) else { return };
     let ended = report.status.state.is_terminal();
     observe::report(turn, key, TaskReport { artifacts: None, ..report }, Via::List, issued);
     if ended {
         // Its outputs are fetched when somebody opens it.
-        turn.attempt_fact(key, |attempt| What::Settled { attempt });
+        turn.attempt_fact(key, AttemptFact::Settled);
     } else {
         watch::go_on(turn, key);
         quicken(turn, agent);
@@ -328,7 +329,7 @@ pub(super) fn explain(turn: &mut Turn, key: AttemptKey, report: &TaskReport) {
     let (id, skill) = (job.id, job.skill.clone());
     turn.job_fact(
         id,
-        What::JobExplained {
+        JobFact::Explained {
             title: about.title,
             caller: about.hints.caller,
             skill: about.hints.skill.or(skill),
@@ -359,7 +360,7 @@ pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
         PendingWhat::Get(of, _) | PendingWhat::Stream(of) | PendingWhat::Cancel(of) if of == key)
     });
     lint::forget(turn, &[key]);
-    turn.job_fact(id, What::JobForgotten);
+    turn.job_fact(id, JobFact::Forgotten);
 }
 
 fn look_up(
@@ -404,30 +405,31 @@ pub(super) fn adopt_by_id(turn: &mut Turn, agent: AgentId, task: &TaskId) -> Res
         let at = turn.at;
         let (job, attempt) = (JobId(turn.core.seed.uuid(at)), AttemptId(turn.core.seed.uuid(at)));
         let nothing = Untrusted::from("");
-        turn.record_new(
-            Owner::Job(job),
-            What::JobOpened {
-                origin: Origin::Found,
-                title: nothing,
-                caller: None,
-                skill: None,
-                context: None,
-                parent: None,
-                message: None,
-            },
-        );
-        turn.job_fact(job, What::AttemptPlanned { attempt, agent, message_id: None });
+        let opened = JobFact::Opened {
+            origin: Origin::Found,
+            title: nothing,
+            caller: None,
+            skill: None,
+            context: None,
+            parent: None,
+            message: None,
+        };
+        turn.record_new(Fact::Job(job, opened));
+        let planned = AttemptFact::Planned { agent, message_id: None };
+        turn.job_fact(job, JobFact::Attempt(attempt, planned));
         let new = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
         let task = task.clone();
-        turn.attempt_fact(new, |attempt| What::TaskSeen {
-            attempt,
-            task,
-            context: None,
-            state: TaskState::Unspecified,
-            peer_time: None,
-            via: Via::Get,
-            raw: None,
-        });
+        turn.attempt_fact(
+            new,
+            AttemptFact::TaskSeen {
+                task,
+                context: None,
+                state: TaskState::Unspecified,
+                peer_time: None,
+                via: Via::Get,
+                raw: None,
+            },
+        );
         watch::read(turn, new, GetReason::Reconcile);
         (job, attempt)
     };

@@ -9,7 +9,7 @@ use crate::domain::cause::Cause;
 use crate::domain::core::{Timer, Turn};
 use crate::domain::decide::not_now;
 use crate::domain::decide::unknown;
-use crate::domain::fact::What;
+use crate::domain::fact::AgentFact;
 use crate::domain::id::{AgentId, AgentKey, AttemptKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::text::Untrusted;
@@ -145,7 +145,7 @@ fn moved(
     cause: Option<Arc<Cause>>,
     forced: Option<Untrusted>,
 ) {
-    turn.agent_fact(key, What::BreakerMoved { position, cause, forced });
+    turn.agent_fact(key, AgentFact::BreakerMoved { position, cause, forced });
 }
 
 /// The time of an open breaker is over, or that of a trial.

@@ -10,7 +10,7 @@ use crate::domain::decide::reason;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::Order;
-use crate::domain::fact::What;
+use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, AttemptKey};
 use crate::domain::input::Outcome;
 use crate::domain::intent::{Receipt, Refusal};
@@ -60,7 +60,7 @@ fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Ca
     let now =
         turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.cancel);
     if now != Some(mark) {
-        turn.attempt_fact(key, |attempt| What::CancelMoved { attempt, mark, cause });
+        turn.attempt_fact(key, AttemptFact::CancelMoved { mark, cause });
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
     if alarms > watch.alarmed {
         watch.alarmed = alarms;
         let events = watch.events_since_agreed;
-        turn.attempt_fact(key, |attempt| What::CancelIgnored { attempt, events });
+        turn.attempt_fact(key, AttemptFact::CancelIgnored { events });
     }
 }
 

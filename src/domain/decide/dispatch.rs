@@ -16,7 +16,7 @@ use crate::domain::decide::reason;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::{ListQuery, Order};
-use crate::domain::fact::{Owner, What};
+use crate::domain::fact::{AgentFact, AttemptFact, Fact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId, JobId, MessageId};
 use crate::domain::input::Outcome;
 use crate::domain::intent::{Receipt, Refusal, Send};
@@ -61,7 +61,7 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
         hints: Hints { caller: send.caller.clone(), skill: send.skill, parent: send.parent.clone() },
     });
     let caller = send.caller.unwrap_or_else(|| turn.operator());
-    let opened = What::JobOpened {
+    let opened = JobFact::Opened {
         origin: Origin::Sent,
         title: message.headline(TITLE_CHARS),
         caller: Some(caller),
@@ -70,8 +70,9 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
         parent: send.parent,
         message: Some(message),
     };
-    turn.record_new(Owner::Job(job), opened);
-    turn.job_fact(job, What::AttemptPlanned { attempt, agent: send.agent, message_id: Some(message_id) });
+    turn.record_new(Fact::Job(job, opened));
+    let planned = AttemptFact::Planned { agent: send.agent, message_id: Some(message_id) };
+    turn.job_fact(job, JobFact::Attempt(attempt, planned));
     if let Some(key) = turn.state().attempt_key(attempt) {
         begin(turn, key);
     }
@@ -93,7 +94,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     let message = turn.state().job_of(attempt).and_then(|job| job.message.clone());
     let Some(interface) = turn.state().agent(agent).and_then(|agent| agent.interface.clone()) else { return };
     let Some(message) = message else { return };
-    turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Sending, cause: None });
+    turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Sending, cause: None });
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     breaker::begins(turn, agent, key);
     let send = SendCall { attempt: key, message, answer: false, stream, fallback: None };
@@ -117,7 +118,7 @@ pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
             // It opened while this one waited for its agent.
             Err(refusal) => {
                 let cause = Some(Arc::new(Cause::Breaker(Untrusted::from(refusal.to_string()))));
-                turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Unsent, cause });
+                turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause });
             }
         }
     }
@@ -139,7 +140,7 @@ pub(super) fn give_up_planned(turn: &mut Turn, agent: AgentKey) {
 pub(super) fn give_up(turn: &mut Turn, agent: AgentKey, cause: &Arc<Cause>) {
     for key in planned(turn, agent) {
         let cause = Some(cause.clone());
-        turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Unsent, cause });
+        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause });
     }
 }
 
@@ -224,8 +225,8 @@ fn took_hold(turn: &mut Turn, agent: AgentKey, send: &SendCall) {
     let other = other_dialect(interface.dialect);
     if row.settled != Some(other) && row.settled.is_none() {
         let settled = Arc::new(Interface { dialect: other, ..(**interface).clone() });
-        turn.agent_fact(agent, What::DialectSettled { dialect: other });
-        turn.agent_fact(agent, What::InterfaceChosen { interface: Some(settled) });
+        turn.agent_fact(agent, AgentFact::DialectSettled { dialect: other });
+        turn.agent_fact(agent, AgentFact::InterfaceChosen { interface: Some(settled) });
     }
 }
 
@@ -278,18 +279,10 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
         return answer_failed(turn, &send, failure.sent, cause);
     }
     if failure.sent == Sent::Not {
-        return turn.attempt_fact(key, |attempt| What::AttemptMoved {
-            attempt,
-            phase: Phase::Unsent,
-            cause: Some(cause),
-        });
+        return turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause: Some(cause) });
     }
     if is_refusal(&cause) {
-        return turn.attempt_fact(key, |attempt| What::AttemptMoved {
-            attempt,
-            phase: Phase::Refused,
-            cause: Some(cause),
-        });
+        return turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Refused, cause: Some(cause) });
     }
     may_have_arrived(turn, agent, key, (*cause).clone());
 }
@@ -319,7 +312,7 @@ fn may_have_arrived(turn: &mut Turn, agent: AgentKey, key: AttemptKey, cause: Ca
 
 fn uncertain(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
     if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::Sending) {
-        turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Uncertain, cause });
+        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Uncertain, cause });
     }
 }
 
@@ -394,7 +387,7 @@ pub(super) fn resend(
 }
 
 fn begin_again(turn: &mut Turn, key: AttemptKey) {
-    turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Planned, cause: None });
+    turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Planned, cause: None });
     begin(turn, key);
 }
 
@@ -412,7 +405,7 @@ pub(super) fn presume_lost(
     let cause = row.cause.clone();
     turn.clear_timer(Timer::Lookup(key));
     reason(turn, key, why);
-    turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::PresumedLost, cause });
+    turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::PresumedLost, cause });
     Ok(Receipt::Done)
 }
 
@@ -463,12 +456,7 @@ pub(super) fn answer(
         hints: Hints::default(),
     });
     let said = message.clone();
-    turn.attempt_fact(key, |attempt| What::AnswerMoved {
-        attempt,
-        message: said,
-        phase: Phase::Sending,
-        cause: None,
-    });
+    turn.attempt_fact(key, AttemptFact::AnswerMoved { message: said, phase: Phase::Sending, cause: None });
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     if let Some(stream) = turn.watch(key).stream.take() {
         turn.close(stream);
@@ -514,7 +502,7 @@ pub(super) fn finish_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, caus
     let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
     let Some(message) = answer.map(|answer| answer.message.clone()) else { return };
     let said = message.clone();
-    turn.attempt_fact(key, |attempt| What::AnswerMoved { attempt, message, phase, cause });
+    turn.attempt_fact(key, AttemptFact::AnswerMoved { message, phase, cause });
     if phase == Phase::Accepted {
         observe::said(turn, key, said);
     }

@@ -12,7 +12,7 @@ use crate::domain::decide::health;
 use crate::domain::decide::not_now;
 use crate::domain::decide::sources;
 use crate::domain::decide::unknown;
-use crate::domain::fact::{Owner, What};
+use crate::domain::fact::{AgentFact, Fact};
 use crate::domain::id::{AgentId, AgentKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::text::Untrusted;
@@ -59,7 +59,7 @@ pub(super) fn next_order(turn: &Turn) -> u32 {
 
 /// Lists an agent with other settings.
 pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32) {
-    turn.agent_fact(key, What::AgentRelisted { spec: Arc::new(spec), order });
+    turn.agent_fact(key, AgentFact::Relisted { spec: Arc::new(spec), order });
     name_base(turn, key);
     rechoose(turn, key);
     ensure_probed(turn, key);
@@ -117,7 +117,7 @@ pub(super) fn add_agent(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Rec
     });
     let kept = turn.state().agent(key).is_some_and(|agent| agent.sources.contains(&list));
     if !kept {
-        turn.agent_fact(key, What::AgentAdded { by });
+        turn.agent_fact_by(Some(by), key, AgentFact::Added);
         sources::name(turn, key, &list);
         rename_all(turn);
     }
@@ -132,7 +132,7 @@ pub(super) fn remove_agent(turn: &mut Turn, agent: AgentId, by: Untrusted) -> Re
     if turn.state().agent(key).is_none_or(|agent| !agent.sources.iter().any(|name| &**name == list)) {
         return Err(not_now("it was not added by an operator: who names it says the agent's page"));
     }
-    turn.agent_fact(key, What::AgentRemoved { by });
+    turn.agent_fact_by(Some(by), key, AgentFact::Removed);
     sources::remove_source(turn, key, list);
     rename_all(turn);
     Ok(Receipt::Done)
@@ -193,8 +193,8 @@ pub(super) fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
     let at = turn.at;
     let id = AgentId(turn.core.seed.uuid(at));
     let name = base_name(&spec, None);
-    let what = What::AgentListed { spec: Arc::new(spec), order, name };
-    turn.record_new(Owner::Agent(id), what);
+    let listed = AgentFact::Listed { spec: Arc::new(spec), order, name };
+    turn.record_new(Fact::Agent(id, listed));
     let key = turn.state().agent_key(id).unwrap_or(AgentKey(u32::MAX));
     turn.touched.agents.push(key);
     name_base(turn, key);
@@ -247,7 +247,7 @@ pub(super) fn rename(turn: &mut Turn, base: &Untrusted) {
         let name =
             if number == 1 { base.clone() } else { Untrusted::from(format!("{}~{number}", base.raw())) };
         if agent.name != name {
-            turn.agent_fact(key, What::AgentNamed { name });
+            turn.agent_fact(key, AgentFact::Named { name });
         }
     }
 }
@@ -259,12 +259,12 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
     if agent.card.as_ref().is_none_or(|known| *known != card) {
         let disarmed = disarmed_in(&card);
         let changed = agent.card.as_ref().map(|known| card_diff::words(known, &card));
-        turn.agent_fact(key, What::CardSeen { card });
+        turn.agent_fact(key, AgentFact::CardSeen { card });
         if let Some(words) = changed.filter(|words| !words.is_empty()) {
-            turn.agent_fact(key, What::CardChanged { words: words.into() });
+            turn.agent_fact(key, AgentFact::CardChanged { words: words.into() });
         }
         if disarmed > 0 {
-            turn.agent_fact(key, What::TextDisarmed { count: disarmed });
+            turn.agent_fact(key, AgentFact::TextDisarmed { count: disarmed });
         }
         name_base(turn, key);
         let base = turn.agent_live(key).base.clone();
@@ -297,7 +297,7 @@ fn choose(turn: &mut Turn, key: AgentKey, card_url: &str) {
     let interface = choose_interface(&card, only, card_url).map(Arc::new);
     if agent.interface != interface {
         turn.agent_live(key).proven = false;
-        turn.agent_fact(key, What::InterfaceChosen { interface });
+        turn.agent_fact(key, AgentFact::InterfaceChosen { interface });
         breaker::interface_changed(turn, key);
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::decide::dispatch;
 use crate::domain::decide::fleet;
 use crate::domain::decide::watch;
 use crate::domain::effect::Order;
-use crate::domain::fact::What;
+use crate::domain::fact::AgentFact;
 use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::input::Outcome;
 use crate::domain::job::task::TaskState;
@@ -72,12 +72,12 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             live.express |= server.express;
             let until = server.certificate_until;
             if turn.state().agent(key).is_some_and(|agent| agent.certificate_until != until) {
-                turn.agent_fact(key, What::CertificateSeen { until });
+                turn.agent_fact(key, AgentFact::CertificateSeen { until });
             }
             if server.software.is_some()
                 && turn.state().agent(key).is_some_and(|agent| agent.server != server.software)
             {
-                turn.agent_fact(key, What::ServerSeen { server: server.software });
+                turn.agent_fact(key, AgentFact::ServerSeen { server: server.software });
             }
             let live = turn.agent_live(key);
             if let Some(fetched) = card {
@@ -334,7 +334,7 @@ fn change(turn: &mut Turn, key: AgentKey, health: Health, cause: Option<Arc<Caus
     } else {
         seen
     };
-    turn.agent_fact(key, What::HealthChanged { health, cause, last_seen });
+    turn.agent_fact(key, AgentFact::HealthChanged { health, cause, last_seen });
 }
 
 /// Takes the evidence of a call: passive, beside the probes.

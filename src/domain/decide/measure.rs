@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::core::{Pending, PendingWhat, Turn};
-use crate::domain::fact::What;
+use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::input::Outcome;
 use crate::domain::job::task::{TaskState, Verdict, Via};
@@ -15,16 +15,11 @@ use crate::domain::time::At;
 /// Names of skills and callers are kept so long.
 const NAME: usize = 64;
 
-/// A fact that is about to be applied.
-pub(in crate::domain) fn fact(turn: &mut Turn, what: &What) {
-    match what {
-        What::AttemptMoved { attempt, phase, .. } => {
-            if let Some(key) = turn.state().attempt_key(*attempt) {
-                moved(turn, key, *phase);
-            }
-        }
-        What::TaskSeen { attempt, state, peer_time, via, .. } => {
-            let Some(key) = turn.state().attempt_key(*attempt) else { return };
+/// A fact of an attempt that is about to be applied.
+pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFact) {
+    match fact {
+        AttemptFact::Moved { phase, .. } => moved(turn, key, *phase),
+        AttemptFact::TaskSeen { state, peer_time, via, .. } => {
             let Some((agent, ours, waited)) = turn.state().attempt(key).map(|attempt| {
                 let waited = (attempt.phase == Phase::Sending).then_some(attempt.phase_since);
                 (attempt.agent, attempt.message_id.is_some(), waited)
@@ -49,8 +44,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, what: &What) {
                 turn.watch(key).peer_began = *peer_time;
             }
         }
-        What::StateSeen { attempt, state, peer_time, .. } if state.is_terminal() => {
-            let Some(key) = turn.state().attempt_key(*attempt) else { return };
+        AttemptFact::StateSeen { state, peer_time, .. } if state.is_terminal() => {
             let Some(known) = turn.state().attempt(key) else { return };
             if known.task.as_ref().is_none_or(crate::domain::job::Task::is_over) {
                 return;
@@ -63,8 +57,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, what: &What) {
                 });
             ended(turn, key, state, Some(by_agent.unwrap_or(at.since(created))));
         }
-        What::VerdictChanged { attempt, verdict: Some(Verdict::Lost) } => {
-            let Some(key) = turn.state().attempt_key(*attempt) else { return };
+        AttemptFact::VerdictChanged { verdict: Some(Verdict::Lost) } => {
             let known = turn.state().attempt(key).and_then(|known| known.task.as_ref());
             if known.is_some_and(|task| !task.is_over()) {
                 add(turn, key, |tally| tally.lost += 1);

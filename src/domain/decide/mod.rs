@@ -19,7 +19,7 @@ mod watch;
 
 use crate::domain::agent::Health;
 use crate::domain::core::{PendingWhat, Timer, Turn};
-use crate::domain::fact::{Act, What};
+use crate::domain::fact::{Act, AgentFact, AttemptFact, FleetFact};
 use crate::domain::id::CallId;
 use crate::domain::input::{Input, Outcome, Post};
 use crate::domain::intent::{Intent, Receipt, Refusal};
@@ -47,7 +47,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::JournalRecovered { from, facts } => {
             turn.core.live.unsaved = None;
-            turn.watch_fact(What::JournalGap { from, facts });
+            turn.fleet_fact(FleetFact::JournalGap { from, facts });
             turn.touched.console = true;
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
@@ -55,7 +55,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Posted(Post { number, event, failed }) => {
             turn.touched.console = true;
             turn.core.live.unposted.clone_from(&failed);
-            turn.watch_fact(What::ProblemPosted { number, event: Untrusted::from(event), failed });
+            turn.fleet_fact(FleetFact::ProblemPosted { number, event: Untrusted::from(event), failed });
         }
         Input::StoreSize(bytes) => {
             turn.core.live.store_bytes = bytes;
@@ -76,9 +76,9 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
 /// Derives what must go on after a start.
 pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     if let Some(from) = watched_until {
-        turn.watch_fact(What::WatchPaused { from });
+        turn.fleet_fact(FleetFact::WatchPaused { from });
     }
-    turn.watch_fact(What::WatchStarted);
+    turn.fleet_fact(FleetFact::WatchStarted);
     let since = watched_until.unwrap_or(turn.at);
     let agents: Vec<_> = turn.state().agents().iter().map(|(key, _)| key).collect();
     for key in agents {
@@ -87,7 +87,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
         if matches!(health, Health::Up | Health::Degraded) {
             turn.agent_fact(
                 key,
-                What::HealthChanged { health: Health::Stale, cause: None, last_seen: since },
+                AgentFact::HealthChanged { health: Health::Stale, cause: None, last_seen: since },
             );
         }
         watch::lose_sight(turn, key, since, None);
@@ -105,12 +105,15 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
 
 /// Nobody watched: what we knew is old until it is asked again.
 fn on_pause(turn: &mut Turn, from: At) {
-    turn.watch_fact(What::WatchPaused { from });
+    turn.fleet_fact(FleetFact::WatchPaused { from });
     let agents: Vec<_> =
         turn.state().agents().iter().filter(|(_, agent)| agent.listed).map(|(key, _)| key).collect();
     for key in agents {
         if matches!(turn.health(key), Health::Up | Health::Degraded) {
-            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen: from });
+            turn.agent_fact(
+                key,
+                AgentFact::HealthChanged { health: Health::Stale, cause: None, last_seen: from },
+            );
         }
         watch::lose_sight(turn, key, from, None);
         health::probe(turn, key);
@@ -195,7 +198,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
 fn reason(turn: &mut Turn, key: crate::domain::id::AttemptKey, why: Option<Untrusted>) {
     let Some(why) = why.filter(|why| !why.is_empty()) else { return };
     let by = turn.operator();
-    turn.attempt_fact(key, |attempt| What::ReasonGiven { attempt, by, why });
+    turn.attempt_fact_by(Some(by), key, AttemptFact::ReasonGiven { why });
 }
 
 fn unknown(what: &str) -> Refusal {
@@ -261,5 +264,5 @@ fn doubt(turn: &mut Turn, key: crate::domain::id::AttemptKey, verdict: Option<Ve
     if now == verdict || (lasting && verdict < now) {
         return;
     }
-    turn.attempt_fact(key, |attempt| What::VerdictChanged { attempt, verdict });
+    turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict });
 }

@@ -6,7 +6,7 @@ use crate::domain::core::Turn;
 use crate::domain::decide::adopt;
 use crate::domain::decide::cancel;
 use crate::domain::decide::watch;
-use crate::domain::fact::What;
+use crate::domain::fact::{AgentFact, AttemptFact};
 use crate::domain::id::{AttemptKey, TaskId};
 use crate::domain::job::message::{Artifact, Content, Fingerprint, Message, Part, text_hash};
 use crate::domain::job::task::{
@@ -107,7 +107,7 @@ fn foreign_id(turn: &mut Turn, key: AttemptKey, claimed: Option<&TaskId>) {
 }
 
 fn oddity(turn: &mut Turn, key: AttemptKey, oddity: ProtocolViolation) {
-    turn.attempt_fact(key, |attempt| What::OddityObserved { attempt, oddity });
+    turn.attempt_fact(key, AttemptFact::OddityObserved { oddity });
 }
 
 /// An event that could not be read.
@@ -118,7 +118,7 @@ pub(super) fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
 /// The agent answered with a message and made no task: the job is answered.
 pub(super) fn answer(turn: &mut Turn, key: AttemptKey, said: Message) {
     if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none() && !attempt.phase.is_over()) {
-        turn.attempt_fact(key, |attempt| What::AttemptMoved { attempt, phase: Phase::Answered, cause: None });
+        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Answered, cause: None });
         if let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) {
             crate::domain::decide::health::task_ended(turn, agent, key, false, None);
         }
@@ -145,7 +145,7 @@ fn bind(
     }
     let (task, state, peer_time) = (id.clone(), status.state.clone(), status.timestamp);
     let (ended, agent_key) = (status.state.clone(), agent);
-    turn.attempt_fact(key, |attempt| What::TaskSeen { attempt, task, context, state, peer_time, via, raw });
+    turn.attempt_fact(key, AttemptFact::TaskSeen { task, context, state, peer_time, via, raw });
     // What a first listing shows had ended before we watched.
     if via != Via::List || turn.agent_live(agent_key).listing.changed != At::ZERO {
         ended_as(turn, key, &ended, status.message.as_ref());
@@ -207,7 +207,7 @@ fn is_known(turn: &Turn, key: AttemptKey, message: &Message) -> bool {
 /// Our own message, once it is clear that it has arrived.
 pub(super) fn said(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
     if !is_known(turn, key, &message) {
-        turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message, status: false });
+        turn.attempt_fact(key, AttemptFact::MessageSeen { message, status: false });
     }
 }
 
@@ -217,7 +217,7 @@ fn message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
     }
     let disarmed: u32 = message.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
     let message = Arc::new(message);
-    turn.attempt_fact(key, |attempt| What::MessageSeen { attempt, message, status });
+    turn.attempt_fact(key, AttemptFact::MessageSeen { message, status });
     note_disarmed(turn, key, disarmed);
 }
 
@@ -225,7 +225,7 @@ fn note_disarmed(turn: &mut Turn, key: AttemptKey, count: u32) {
     if count > 0
         && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
     {
-        turn.agent_fact(agent, What::TextDisarmed { count });
+        turn.agent_fact(agent, AgentFact::TextDisarmed { count });
     }
 }
 
@@ -248,7 +248,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
     let context = context.filter(|_| task.context.is_none());
     if state == task.state && context.is_none() {
         if task.says.is_some() && via == Via::Get {
-            turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says: None, via });
+            turn.attempt_fact(key, AttemptFact::ClaimSeen { says: None, via });
         }
         if let Some(said) = said {
             message(turn, key, said, true);
@@ -261,7 +261,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
             let odd = ProtocolViolation::IllegalMove { from: task.state.clone(), to: state.clone() };
             oddity(turn, key, odd);
             let says = Some(state.clone());
-            turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says, via });
+            turn.attempt_fact(key, AttemptFact::ClaimSeen { says, via });
             crate::domain::decide::doubt(turn, key, Some(Verdict::Conflict));
         }
         // A read is compared by `watch::compare`, which knows when it was asked for.
@@ -276,14 +276,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
         oddity(turn, key, odd);
     }
     let new = state.clone();
-    turn.attempt_fact(key, |attempt| What::StateSeen {
-        attempt,
-        state: new,
-        context,
-        peer_time: timestamp,
-        via,
-        raw,
-    });
+    turn.attempt_fact(key, AttemptFact::StateSeen { state: new, context, peer_time: timestamp, via, raw });
     if streamed
         && let Some(told) = timestamp
         && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
@@ -325,14 +318,10 @@ fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, las
 fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
     let disarmed: u32 = artifact.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
     let Artifact { id, name, parts, .. } = artifact;
-    turn.attempt_fact(key, |attempt| What::ArtifactSeen {
-        attempt,
-        artifact: id,
-        name,
-        append,
-        parts: Arc::new(parts),
-        last,
-    });
+    turn.attempt_fact(
+        key,
+        AttemptFact::ArtifactSeen { artifact: id, name, append, parts: Arc::new(parts), last },
+    );
     note_disarmed(turn, key, disarmed);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::core::{Timer, Turn};
 use crate::domain::decide::not_now;
 use crate::domain::decide::unknown;
-use crate::domain::fact::{Act, What};
+use crate::domain::fact::{Act, FleetFact};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::problem::ProblemAct;
@@ -23,14 +23,14 @@ pub(super) fn act(turn: &mut Turn, number: u32, act: ProblemAct, by: Untrusted) 
         return Err(not_now("the problem is over"));
     }
     let (taken, muted) = (problem.taken.clone(), problem.muted.is_some());
-    let what = match act {
+    let fact = match act {
         ProblemAct::Take => match taken {
             Some(taken) if taken.by == by => return Ok(Receipt::Done),
             // Whoever takes it over is told with whom to talk, by the log of the problem.
-            _ => What::ProblemTaken { number, by },
+            _ => FleetFact::ProblemTaken { number },
         },
         ProblemAct::GiveBack if taken.is_none() => return Err(not_now("nobody has taken it")),
-        ProblemAct::GiveBack => What::ProblemGivenBack { number, by },
+        ProblemAct::GiveBack => FleetFact::ProblemGivenBack { number },
         ProblemAct::Mute { why, .. } if why.line().trim().is_empty() => {
             return Err(not_now("a mute needs a reason"));
         }
@@ -40,22 +40,22 @@ pub(super) fn act(turn: &mut Turn, number: u32, act: ProblemAct, by: Untrusted) 
         ProblemAct::Mute { time, why } => {
             let until = turn.at + time;
             turn.set_timer(Timer::Mute(number), until);
-            What::ProblemMuted { number, by, why: why.shortened(CHARS), until }
+            FleetFact::ProblemMuted { number, why: why.shortened(CHARS), until }
         }
         ProblemAct::Unmute if !muted => return Err(not_now("it is not muted")),
         ProblemAct::Unmute => {
             turn.clear_timer(Timer::Mute(number));
-            What::ProblemUnmuted { number, by: Some(by) }
+            FleetFact::ProblemUnmuted { number }
         }
     };
-    turn.watch_fact(what);
+    turn.fleet_fact_by(Some(by), fact);
     Ok(Receipt::Done)
 }
 
 /// The time of a mute is over.
 pub(super) fn unmute(turn: &mut Turn, number: u32) {
     if turn.state().problem(number).is_some_and(|problem| problem.muted.is_some()) {
-        turn.watch_fact(What::ProblemUnmuted { number, by: None });
+        turn.fleet_fact(FleetFact::ProblemUnmuted { number });
     }
 }
 
@@ -101,7 +101,8 @@ pub(super) fn note(
             Some((turn.state().job_of(row).ok_or_else(|| unknown("job"))?.id, id))
         }
     };
-    turn.watch_fact(What::NoteMade { problem, agent, attempt, by, text: text.shortened(CHARS) });
+    let fact = FleetFact::NoteMade { problem, agent, attempt, text: text.shortened(CHARS) };
+    turn.fleet_fact_by(Some(by), fact);
     Ok(Receipt::Done)
 }
 
@@ -113,5 +114,5 @@ pub(super) fn acted(turn: &mut Turn, key: AttemptKey, act: Act) {
     };
     let by = turn.operator();
     let (attempt, agent) = ((job.id, attempt.id), agent.id);
-    turn.watch_fact(What::Acted { by, act, attempt, agent });
+    turn.fleet_fact_by(Some(by), FleetFact::Acted { act, attempt, agent });
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::core::Turn;
 use crate::domain::decide::lint;
-use crate::domain::fact::What;
+use crate::domain::fact::{FleetFact, JobFact};
 use crate::domain::id::JobId;
 use crate::domain::time::At;
 
@@ -39,7 +39,7 @@ pub(super) fn forget_old(turn: &mut Turn) {
         let attempts = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key));
         let attempts = attempts.map(|job| job.attempts.clone()).unwrap_or_default();
         lint::forget(turn, &attempts);
-        turn.job_fact(job, What::JobForgotten);
+        turn.job_fact(job, JobFact::Forgotten);
     }
     let old: Vec<_> = turn
         .state()
@@ -50,6 +50,6 @@ pub(super) fn forget_old(turn: &mut Turn) {
         .take(AT_ONCE)
         .collect();
     for number in old {
-        turn.watch_fact(What::ProblemForgotten { number });
+        turn.fleet_fact(FleetFact::ProblemForgotten { number });
     }
 }

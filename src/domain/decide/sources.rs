@@ -12,7 +12,7 @@ use crate::domain::core::{Listing, Timer, Turn};
 use crate::domain::decide::fleet;
 use crate::domain::decide::health;
 use crate::domain::decide::watch;
-use crate::domain::fact::What;
+use crate::domain::fact::{AgentFact, FleetFact};
 use crate::domain::fleet::source::{DiscoveredAgent, SourceHealth, SourceReport, SourceSpec};
 use crate::domain::id::AgentKey;
 
@@ -35,12 +35,12 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<SourceSpec>) {
             remove_source(turn, agent, &name);
         }
         crate::domain::decide::lint::clear_source(turn, key);
-        turn.watch_fact(What::SourceUnlisted { name });
+        turn.fleet_fact(FleetFact::SourceUnlisted { name });
     }
     for spec in specs {
         let known = turn.state().source_key(&spec.name).and_then(|key| turn.state().sources().get(key));
         if known.is_none_or(|row| row.spec != spec) {
-            turn.watch_fact(What::SourceListed { spec });
+            turn.fleet_fact(FleetFact::SourceListed { spec });
         }
     }
     fleet::rename_all(turn);
@@ -77,7 +77,7 @@ fn note(
     };
     let agents = agents.unwrap_or(row.agents);
     if row.health != health || row.cause != cause || row.agents != agents {
-        turn.watch_fact(What::SourceTold { name: source.clone(), health, cause, agents });
+        turn.fleet_fact(FleetFact::SourceTold { name: source.clone(), health, cause, agents });
     }
 }
 
@@ -179,7 +179,7 @@ pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
         return;
     }
     let sources = agent.sources.iter().cloned().chain([source.clone()]).collect();
-    turn.agent_fact(key, What::AgentSourced { sources });
+    turn.agent_fact(key, AgentFact::Sourced { sources });
 }
 
 /// Notes that a source names an agent no longer; whom nobody names leaves the fleet.
@@ -211,15 +211,15 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
     let Some(agent) = turn.state().agent(key) else { return };
     let leaves = agent.listed && sources.is_empty();
     if *agent.sources != *sources {
-        turn.agent_fact(key, What::AgentSourced { sources });
+        turn.agent_fact(key, AgentFact::Sourced { sources });
     }
     if leaves {
         // Nobody looks at it from now on. If it is named again, its next answer brings its tasks back.
         if matches!(turn.health(key), Health::Up | Health::Degraded | Health::LoginNeeded) {
             let last_seen = turn.at;
-            turn.agent_fact(key, What::HealthChanged { health: Health::Stale, cause: None, last_seen });
+            turn.agent_fact(key, AgentFact::HealthChanged { health: Health::Stale, cause: None, last_seen });
         }
-        turn.agent_fact(key, What::AgentUnlisted);
+        turn.agent_fact(key, AgentFact::Unlisted);
         for timer in [Timer::Probe(key), Timer::List(key), Timer::Check(key)] {
             turn.clear_timer(timer);
         }

@@ -19,7 +19,7 @@ use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
 use crate::domain::decide::unknown;
 use crate::domain::effect::{ListQuery, Order};
-use crate::domain::fact::What;
+use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId};
 use crate::domain::input::Outcome;
 use crate::domain::intent::{Receipt, Refusal};
@@ -71,7 +71,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
         doubt(turn, key, None);
     }
     if gap && !over {
-        turn.attempt_fact(key, |attempt| What::GapClosed { attempt, via: Via::Subscribe, changed: true });
+        turn.attempt_fact(key, AttemptFact::GapClosed { via: Via::Subscribe, changed: true });
     }
     if over {
         turn.clear_timer(Timer::Quiet(key));
@@ -175,7 +175,7 @@ pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<C
         watch.cut.get_or_insert(at);
         let since = watch.sign;
         if !gap {
-            turn.attempt_fact(key, |attempt| What::GapOpened { attempt, since, cause });
+            turn.attempt_fact(key, AttemptFact::GapOpened { since, cause });
         }
         let due = at + turn.core.rules.stalled_after;
         turn.set_timer(Timer::Quiet(key), due);
@@ -269,7 +269,7 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
 
 fn close_gap(turn: &mut Turn, key: AttemptKey, via: Via, changed: bool) {
     if task(turn, key).is_some_and(|task| task.gap_since.is_some()) {
-        turn.attempt_fact(key, |attempt| What::GapClosed { attempt, via, changed });
+        turn.attempt_fact(key, AttemptFact::GapClosed { via, changed });
     }
 }
 
@@ -320,7 +320,7 @@ pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Vi
     }
     if !known {
         let says = Some(says);
-        turn.attempt_fact(key, |attempt| What::ClaimSeen { attempt, says, via });
+        turn.attempt_fact(key, AttemptFact::ClaimSeen { says, via });
     }
     doubt(turn, key, Some(Verdict::Conflict));
     settle(turn, key);
@@ -340,7 +340,7 @@ pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
         doubt(turn, key, None);
     }
     if needs_fact {
-        turn.attempt_fact(key, |attempt| What::Settled { attempt });
+        turn.attempt_fact(key, AttemptFact::Settled);
     }
 }
 
@@ -526,7 +526,7 @@ pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Opt
         let (gap, interrupted) = (now.gap_since.is_some(), now.state.is_interrupted());
         if !gap && !interrupted {
             let cause = cause.clone();
-            turn.attempt_fact(key, |attempt| What::GapOpened { attempt, since, cause });
+            turn.attempt_fact(key, AttemptFact::GapOpened { since, cause });
         }
         doubt(turn, key, Some(Verdict::Stale));
         turn.clear_timer(Timer::Watch(key));

@@ -2,7 +2,7 @@
 
 use crate::domain::agent::Health;
 use crate::domain::agent::breaker::BreakerState;
-use crate::domain::fact::{Fact, What};
+use crate::domain::fact::{Fact, FleetFact, JournalEntry};
 use crate::domain::id::{AgentId, AgentKey};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -56,8 +56,8 @@ pub struct Change {
 }
 
 /// What changed between two points in time, newest first: what the rows of the agents still tell of it, and facts of
-/// the watch.
-pub fn changes(snapshot: &Snapshot, watch: &[Fact], from: At, until: At) -> Vec<Change> {
+/// the fleet.
+pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At) -> Vec<Change> {
     let within = |at: At| at > from && at <= until;
     let mut all = Vec::new();
     for (key, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
@@ -96,7 +96,7 @@ pub fn changes(snapshot: &Snapshot, watch: &[Fact], from: At, until: At) -> Vec<
             BreakerState::Closed => {}
         }
     }
-    all.extend(watch.iter().filter(|fact| within(fact.at)).filter_map(|fact| of_watch(snapshot, fact)));
+    all.extend(fleet.iter().filter(|entry| within(entry.at)).filter_map(|entry| of_fleet(snapshot, entry)));
     all.sort_by_key(|change| (std::cmp::Reverse(change.at), change.kind, change.agent));
     all
 }
@@ -104,42 +104,44 @@ pub fn changes(snapshot: &Snapshot, watch: &[Fact], from: At, until: At) -> Vec<
 /// The time within which a fleet is first seen.
 pub(crate) const SETTLING: std::time::Duration = std::time::Duration::from_secs(20);
 
-fn of_watch(snapshot: &Snapshot, fact: &Fact) -> Option<Change> {
+fn of_fleet(snapshot: &Snapshot, entry: &JournalEntry) -> Option<Change> {
+    let Fact::Fleet(fact) = &entry.fact else { return None };
+    let by = entry.actor_name();
     let key = |id: AgentId| snapshot.agents.iter().find(|(_, agent)| agent.id == id).map(|(key, _)| key);
     let name = |key: Option<AgentKey>| {
         let agent = key.and_then(|key| snapshot.agents.get(key));
         agent.map_or_else(|| "an agent that was removed".to_owned(), |agent| agent.name.line().into_string())
     };
-    let (kind, agent, words) = match &fact.what {
-        What::Acted { by, act, agent, .. } => {
+    let (kind, agent, words) = match fact {
+        FleetFact::Acted { act, agent, .. } => {
             let agent = key(*agent);
             let words = format!("{} {} a task of {}", by.line(), act.as_str(), name(agent));
             (ChangeKind::Act, agent, words)
         }
-        What::ProblemMuted { number, by, why, .. } => {
+        FleetFact::ProblemMuted { number, why, .. } => {
             (ChangeKind::Act, None, format!("{} muted p-{number}: {}", by.line(), why.line()))
         }
-        What::ProblemTaken { number, by } => {
+        FleetFact::ProblemTaken { number } => {
             (ChangeKind::Act, None, format!("{} took p-{number}", by.line()))
         }
-        What::NoteMade { by, text, agent, .. } => {
+        FleetFact::NoteMade { text, agent, .. } => {
             (ChangeKind::Note, agent.and_then(key), format!("{}: {}", by.line(), text.line()))
         }
-        What::SourceListed { spec } => (
+        FleetFact::SourceListed { spec } => (
             ChangeKind::Watch,
             None,
             format!("source {} was configured", Untrusted::from(&*spec.name).line()),
         ),
-        What::SourceUnlisted { name } => (
+        FleetFact::SourceUnlisted { name } => (
             ChangeKind::Watch,
             None,
             format!("source {} is no longer configured", Untrusted::from(&**name).line()),
         ),
-        What::WatchStarted => (ChangeKind::Watch, None, "an engine began to watch".to_owned()),
-        What::WatchPaused { .. } => {
+        FleetFact::WatchStarted => (ChangeKind::Watch, None, "an engine began to watch".to_owned()),
+        FleetFact::WatchPaused { .. } => {
             (ChangeKind::Watch, None, "nobody watched for a while before this".to_owned())
         }
         _ => return None,
     };
-    Some(Change { at: fact.at, kind, agent, words: Untrusted::from(words) })
+    Some(Change { at: entry.at, kind, agent, words: Untrusted::from(words) })
 }

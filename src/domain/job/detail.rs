@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::domain::fact::{Fact, What};
+use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry};
 use crate::domain::id::AttemptId;
 use crate::domain::job::message::{Content, Json, Message, Part};
 use crate::domain::text::Untrusted;
@@ -33,8 +33,10 @@ pub struct Detail {
 pub struct Line {
     /// When.
     pub at: At,
-    /// What; contents of outputs and messages are left out of it.
-    pub what: What,
+    /// What happened; the contents of outputs are left out of it.
+    pub fact: JobFact,
+    /// The name of whoever acted; `None` if the engine acted by itself.
+    pub actor: Option<Untrusted>,
     /// How many facts of the same kind this line stands for.
     pub times: u32,
     /// The last of them.
@@ -80,49 +82,56 @@ const MESSAGES: usize = 256;
 
 impl Detail {
     /// Takes a fact of the job in.
-    pub fn apply(&mut self, fact: &Fact) {
-        match &fact.what {
-            What::JobOpened { message: Some(message), .. } => {
-                self.say(fact.at, None, message);
+    pub fn apply(&mut self, entry: &JournalEntry) {
+        let Fact::Job(_, fact) = &entry.fact else { return };
+        let at = entry.at;
+        match fact {
+            JobFact::Opened { message: Some(message), .. } => {
+                self.say(at, None, message);
             }
-            What::MessageSeen { attempt, message, .. } => self.say(fact.at, Some(*attempt), message),
-            What::ArtifactSeen { attempt, artifact, name, append, parts, last } => {
-                self.grow(fact.at, *attempt, artifact, name.as_ref(), *append, parts, *last);
+            JobFact::Attempt(attempt, AttemptFact::MessageSeen { message, .. }) => {
+                self.say(at, Some(*attempt), message);
+            }
+            JobFact::Attempt(attempt, AttemptFact::ArtifactSeen { artifact, name, append, parts, last }) => {
+                self.grow(at, *attempt, artifact, name.as_ref(), *append, parts, *last);
                 // Chunks that follow the first mostly come without the name.
                 let mut outputs = self.outputs.iter();
                 let known = outputs.find(|output| output.attempt == *attempt && output.id == *artifact);
-                let what = What::ArtifactSeen {
-                    attempt: *attempt,
+                let fact = AttemptFact::ArtifactSeen {
                     artifact: artifact.clone(),
                     name: known.and_then(|output| output.name.clone()),
                     append: *append,
                     parts: Arc::default(),
                     last: *last,
                 };
-                self.line(fact.at, what);
+                self.line(entry, JobFact::Attempt(*attempt, fact));
                 return;
             }
-            What::TaskSeen { raw: Some(raw), .. } | What::StateSeen { raw: Some(raw), .. } => {
+            JobFact::Attempt(
+                _,
+                AttemptFact::TaskSeen { raw: Some(raw), .. } | AttemptFact::StateSeen { raw: Some(raw), .. },
+            ) => {
                 self.raw = Some(raw.clone());
             }
             _ => {}
         }
-        self.line(fact.at, fact.what.clone());
+        self.line(entry, fact.clone());
     }
 
-    fn line(&mut self, at: At, what: What) {
+    fn line(&mut self, entry: &JournalEntry, fact: JobFact) {
+        let at = entry.at;
         if let Some(last) = self.story.back_mut()
             && let (
-                What::ArtifactSeen { attempt: a, artifact: x, last: false, .. },
-                What::ArtifactSeen { attempt: b, artifact: y, append: true, last: ends, .. },
-            ) = (&mut last.what, &what)
+                JobFact::Attempt(a, AttemptFact::ArtifactSeen { artifact: x, last: false, .. }),
+                JobFact::Attempt(b, AttemptFact::ArtifactSeen { artifact: y, append: true, last: ends, .. }),
+            ) = (&mut last.fact, &fact)
             && a == b
             && x == y
         {
             last.times += 1;
             last.until = at;
             if *ends {
-                last.what = what;
+                last.fact = fact;
             }
             return;
         }
@@ -131,7 +140,7 @@ impl Detail {
             self.story.remove(LINES / 4);
             self.story_cut += 1;
         }
-        self.story.push_back(Line { at, what, times: 1, until: at });
+        self.story.push_back(Line { at, fact, actor: entry.actor.clone(), times: 1, until: at });
     }
 
     fn say(&mut self, at: At, attempt: Option<AttemptId>, message: &Arc<Message>) {

@@ -49,8 +49,8 @@ pub struct State {
     pub(super) attempts: Slab<AttemptKey, Attempt>,
     pub(super) problems: Slab<ProblemKey, Problem>,
     pub(super) sources: Slab<SourceKey, SourceRow>,
-    /// Facts of the watch so far.
-    pub(super) watch_seq: u64,
+    /// The number of the fleet's last fact.
+    pub(super) fleet_seq: u64,
     /// The highest problem number ever given.
     pub(super) last_problem: u32,
 
@@ -214,9 +214,9 @@ impl State {
         self.last_problem + 1
     }
 
-    /// Facts of the watch so far.
-    pub fn watch_seq(&self) -> u64 {
-        self.watch_seq
+    /// The number of the fleet's last fact.
+    pub fn fleet_seq(&self) -> u64 {
+        self.fleet_seq
     }
 
     /// Takes what changed since the last call, in order, with repeats.
@@ -233,7 +233,7 @@ impl State {
     /// A salt that nobody else knows keeps agents from choosing ids that are slow to find.
     pub fn restore(rows: Rows, salt: u64) -> Self {
         let mut state = Self {
-            watch_seq: rows.watch_seq,
+            fleet_seq: rows.fleet_seq,
             last_problem: rows.last_problem,
             job_ids: Index::new(salt),
             attempt_ids: Index::new(salt),
@@ -503,8 +503,8 @@ impl CountedAs {
 /// Entity rows as a store keeps them: related by durable ids.
 #[derive(Clone, Debug, Default)]
 pub struct Rows {
-    /// Facts of the watch so far.
-    pub watch_seq: u64,
+    /// The number of the fleet's last fact.
+    pub fleet_seq: u64,
     /// The highest problem number ever given.
     pub last_problem: u32,
     /// The agents.

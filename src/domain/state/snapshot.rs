@@ -24,8 +24,8 @@ pub struct Snapshot {
     pub watching_since: At,
     /// True while the journal cannot be written.
     pub unsaved: bool,
-    /// Facts of the watch so far: what surfaces read of them is old once this has grown.
-    pub watch_seq: u64,
+    /// The number of the fleet's last fact: the facts that a surface has read are old once this has grown.
+    pub fleet_seq: u64,
     /// The agents.
     pub agents: Slab<AgentKey, Agent>,
     /// The jobs.
@@ -62,7 +62,7 @@ impl Snapshot {
     pub fn publish(&mut self, state: &State, at: At, mut changed: Vec<Changed>) {
         self.rev += 1;
         self.at = at;
-        self.watch_seq = state.watch_seq();
+        self.fleet_seq = state.fleet_seq();
         self.agents = state.agents().clone();
         self.jobs = state.jobs().clone();
         self.attempts = state.attempts().clone();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::cause::Cause;
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::detail::Detail;
@@ -100,7 +100,7 @@ pub enum Query {
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// To [`Query::Facts`].
-    Facts(Vec<Fact>),
+    Facts(Vec<JournalEntry>),
     /// To [`Query::Outputs`]: id, name, parts.
     Outputs(Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>),
     /// To [`Query::Wire`]: how many frames there ever were, and those that are kept, if that is news.
@@ -142,11 +142,11 @@ impl std::fmt::Display for QueryError {
 #[derive(Debug)]
 pub struct Follow {
     /// The facts so far, in order.
-    pub facts: Vec<Arc<Fact>>,
+    pub facts: Vec<Arc<JournalEntry>>,
     /// The number of the job's last fact when this began; some before it may be lost with a full disk.
     pub until: u64,
     /// What follows; may repeat facts that are known already, by their numbers.
-    pub more: mpsc::Receiver<Arc<Fact>>,
+    pub more: mpsc::Receiver<Arc<JournalEntry>>,
 }
 
 impl Follow {

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::wire::{Hello, Tasks, VERSION};
 use super::{Answer, Follow, Handle, QueryError, Request};
-use crate::domain::fact::Fact;
+use crate::domain::fact::JournalEntry;
 use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use crate::domain::intent::{Receipt, Refusal};
@@ -124,9 +124,9 @@ type Answers = HashMap<u64, oneshot::Sender<Result<Answer, QueryError>>>;
 
 struct Following {
     begun: Option<oneshot::Sender<Result<Follow, QueryError>>>,
-    facts: Vec<Arc<Fact>>,
-    more: mpsc::Sender<Arc<Fact>>,
-    receiver: Option<mpsc::Receiver<Arc<Fact>>>,
+    facts: Vec<Arc<JournalEntry>>,
+    more: mpsc::Sender<Arc<JournalEntry>>,
+    receiver: Option<mpsc::Receiver<Arc<JournalEntry>>>,
 }
 
 struct Mirror {
@@ -242,7 +242,7 @@ impl Mirror {
         let following = self.follows.get_mut(&id)?;
         if let Some(raw) = object.raw("story") {
             for fact in elements(raw)? {
-                following.facts.extend(Fact::get(fact).map(Arc::new));
+                following.facts.extend(JournalEntry::get(fact).map(Arc::new));
             }
         } else if object.has("began") {
             let facts = std::mem::take(&mut following.facts);
@@ -250,7 +250,7 @@ impl Mirror {
             let follow = Follow { facts, until, more: following.receiver.take()? };
             let _the_surface_has_gone = following.begun.take()?.send(Ok(follow));
         } else if let Some(raw) = object.raw("fact") {
-            let fact = Arc::new(Fact::get(raw)?);
+            let fact = Arc::new(JournalEntry::get(raw)?);
             if following.more.try_send(fact).is_err() {
                 self.follows.remove(&id);
             }
@@ -345,9 +345,9 @@ impl Mirror {
         snapshot.rev += 1;
         snapshot.at = member(published, "at")?;
         snapshot.watching_since = member(published, "watching_since")?;
-        snapshot.watch_seq = member(published, "watch_seq")?;
+        snapshot.fleet_seq = member(published, "watch_seq")?;
         snapshot.unsaved = published.flag("unsaved");
-        snapshot.watch_seq = member(published, "watch_seq")?;
+        snapshot.fleet_seq = member(published, "watch_seq")?;
         snapshot.events_per_second = member(published, "events_per_second")?;
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();

@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::domain::cause::Cause;
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, JobId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal, Send};
 use crate::domain::job::message::{Json, Part};
@@ -225,7 +225,7 @@ impl Record for Refusal {
 impl Record for Owner {
     fn put(&self) -> String {
         match self {
-            Self::Watch => "\"watch\"".into(),
+            Self::Fleet => "\"watch\"".into(),
             Self::Agent(id) => Writer::new().raw("agent", &id.put()).end(),
             Self::Job(id) => Writer::new().raw("job", &id.put()).end(),
         }
@@ -233,7 +233,7 @@ impl Record for Owner {
 
     fn get(raw: &str) -> Option<Self> {
         if raw == "\"watch\"" {
-            return Some(Self::Watch);
+            return Some(Self::Fleet);
         }
         let object = Object::parse(raw).ok()?;
         match object.raw("agent") {
@@ -243,24 +243,20 @@ impl Record for Owner {
     }
 }
 
-impl Record for Fact {
+impl Record for JournalEntry {
     fn put(&self) -> String {
         Writer::new()
             .raw("at", &self.at.put())
-            .raw("owner", &self.owner.put())
+            .raw("owner", &self.owner().put())
             .raw("seq", &self.seq.put())
-            .raw("body", &self.what.put())
+            .raw("body", &self.body())
             .end()
     }
 
     fn get(raw: &str) -> Option<Self> {
         let object = Object::parse(raw).ok()?;
-        Some(Self {
-            at: member(&object, "at")?,
-            owner: member(&object, "owner")?,
-            seq: member(&object, "seq")?,
-            what: What::get(object.raw("body")?)?,
-        })
+        let (owner, at, seq) = (member(&object, "owner")?, member(&object, "at")?, member(&object, "seq")?);
+        Self::from_body(owner, at, seq, object.raw("body")?)
     }
 }
 
@@ -497,7 +493,7 @@ mod tests {
         }
         for query in [
             Query::Facts { owner: Owner::Job(job), limit: 7 },
-            Query::Facts { owner: Owner::Watch, limit: 7 },
+            Query::Facts { owner: Owner::Fleet, limit: 7 },
             Query::Wire { agent: None, known: 3 },
             Query::Fields { jobs: [job].into() },
             Query::Metrics(MinuteRange { from: Minute(7), until: Minute(70), step: 5 }),

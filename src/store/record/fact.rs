@@ -1,9 +1,62 @@
 //! Records of facts.
+//!
+//! A body says `what` happened, to which attempt if it is about one, and `by` whom if somebody acted. The owner, the
+//! number and the time of a fact are columns of its row.
 
-use super::variants;
-use crate::domain::fact::What;
+use super::{add, member};
+use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
+use crate::domain::id::AttemptId;
+use crate::domain::time::At;
+use crate::protocol::json::{Members, Object};
 
-variants!(What {
+/// The facts of one kind of owner, each under the word by which it is stored.
+trait Body: Sized {
+    /// The word.
+    fn word(&self) -> &'static str;
+
+    /// Writes what else the body says.
+    fn put_members(&self, members: &mut Members<'_>);
+
+    /// Reads it back; `None` if the word names no fact of this kind or a member cannot be read.
+    fn get_members(word: &str, object: &Object<'_>) -> Option<Self>;
+}
+
+macro_rules! bodies {
+    ($type:ty { $($variant:ident = $word:literal { $($field:ident),* $(,)? }),* $(,)? } $(or $many:ident($inner:ty))?) => {
+        impl Body for $type {
+            fn word(&self) -> &'static str {
+                match self {
+                    $(Self::$variant { .. } => $word,)*
+                    $(Self::$many(_, fact) => <$inner as Body>::word(fact),)?
+                }
+            }
+
+            fn put_members(&self, members: &mut Members<'_>) {
+                match self {
+                    $(Self::$variant { $($field),* } => { $(add(members, stringify!($field), $field);)* })*
+                    $(Self::$many(attempt, fact) => {
+                        add(members, "attempt", attempt);
+                        <$inner as Body>::put_members(fact, members);
+                    })?
+                }
+            }
+
+            fn get_members(word: &str, object: &Object<'_>) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant { $($field: member(object, stringify!($field))?),* }),)*
+                    _ => bodies!(@other word, object, $($many, $inner)?),
+                }
+            }
+        }
+    };
+    (@other $word:ident, $object:ident, ) => { None };
+    (@other $word:ident, $object:ident, $many:ident, $inner:ty) => {{
+        let fact = <$inner as Body>::get_members($word, $object)?;
+        Some(Self::$many(member::<AttemptId>($object, "attempt")?, fact))
+    }};
+}
+
+bodies!(FleetFact {
     WatchStarted = "watch_started" {},
     WatchPaused = "watch_paused" { from },
     JournalGap = "journal_gap" { from, facts },
@@ -11,23 +64,26 @@ variants!(What {
     ProblemReworded = "problem_reworded" { number, text, next },
     ProblemCleared = "problem_cleared" { number, into },
     ProblemPosted = "problem_posted" { number, event, failed },
-    ProblemTaken = "problem_taken" { number, by },
-    ProblemGivenBack = "problem_given_back" { number, by },
-    ProblemMuted = "problem_muted" { number, by, why, until },
-    ProblemUnmuted = "problem_unmuted" { number, by },
-    NoteMade = "note_made" { problem, agent, attempt, by, text },
-    Acted = "acted" { by, act, attempt, agent },
+    ProblemTaken = "problem_taken" { number },
+    ProblemGivenBack = "problem_given_back" { number },
+    ProblemMuted = "problem_muted" { number, why, until },
+    ProblemUnmuted = "problem_unmuted" { number },
+    NoteMade = "note_made" { problem, agent, attempt, text },
+    Acted = "acted" { act, attempt, agent },
     ProblemForgotten = "problem_forgotten" { number },
     SourceListed = "source_listed" { spec },
     SourceUnlisted = "source_unlisted" { name },
     SourceTold = "source_told" { name, health, cause, agents },
-    AgentListed = "agent_listed" { spec, order, name },
-    AgentRelisted = "agent_relisted" { spec, order },
-    AgentSourced = "agent_sourced" { sources },
-    AgentAdded = "agent_added" { by },
-    AgentRemoved = "agent_removed" { by },
-    AgentUnlisted = "agent_unlisted" {},
-    AgentNamed = "agent_named" { name },
+});
+
+bodies!(AgentFact {
+    Listed = "agent_listed" { spec, order, name },
+    Relisted = "agent_relisted" { spec, order },
+    Sourced = "agent_sourced" { sources },
+    Added = "agent_added" {},
+    Removed = "agent_removed" {},
+    Unlisted = "agent_unlisted" {},
+    Named = "agent_named" { name },
     CardSeen = "card_seen" { card },
     CertificateSeen = "certificate_seen" { until },
     ServerSeen = "server_seen" { server },
@@ -37,23 +93,76 @@ variants!(What {
     HealthChanged = "health_changed" { health, cause, last_seen },
     BreakerMoved = "breaker_moved" { position, cause, forced },
     TextDisarmed = "text_disarmed" { count },
-    JobOpened = "job_opened" { origin, title, caller, skill, context, parent, message },
-    JobExplained = "job_explained" { title, caller, skill, parent },
-    AttemptPlanned = "attempt_planned" { attempt, agent, message_id },
-    AttemptMoved = "attempt_moved" { attempt, phase, cause },
-    TaskSeen = "task_seen" { attempt, task, context, state, peer_time, via, raw },
-    StateSeen = "state_seen" { attempt, state, context, peer_time, via, raw },
-    ClaimSeen = "claim_seen" { attempt, says, via },
-    MessageSeen = "message_seen" { attempt, message, status },
-    ArtifactSeen = "artifact_seen" { attempt, artifact, name, append, parts, last },
-    GapOpened = "gap_opened" { attempt, since, cause },
-    GapClosed = "gap_closed" { attempt, via, changed },
-    VerdictChanged = "verdict_changed" { attempt, verdict },
-    CancelMoved = "cancel_moved" { attempt, mark, cause },
-    CancelIgnored = "cancel_ignored" { attempt, events },
-    AnswerMoved = "answer_moved" { attempt, message, phase, cause },
-    ReasonGiven = "reason_given" { attempt, by, why },
-    OddityObserved = "oddity_observed" { attempt, oddity },
-    Settled = "settled" { attempt },
-    JobForgotten = "job_forgotten" {},
 });
+
+bodies!(JobFact {
+    Opened = "job_opened" { origin, title, caller, skill, context, parent, message },
+    Explained = "job_explained" { title, caller, skill, parent },
+    Forgotten = "job_forgotten" {},
+} or Attempt(AttemptFact));
+
+bodies!(AttemptFact {
+    Planned = "attempt_planned" { agent, message_id },
+    Moved = "attempt_moved" { phase, cause },
+    TaskSeen = "task_seen" { task, context, state, peer_time, via, raw },
+    StateSeen = "state_seen" { state, context, peer_time, via, raw },
+    ClaimSeen = "claim_seen" { says, via },
+    MessageSeen = "message_seen" { message, status },
+    ArtifactSeen = "artifact_seen" { artifact, name, append, parts, last },
+    GapOpened = "gap_opened" { since, cause },
+    GapClosed = "gap_closed" { via, changed },
+    VerdictChanged = "verdict_changed" { verdict },
+    CancelMoved = "cancel_moved" { mark, cause },
+    CancelIgnored = "cancel_ignored" { events },
+    AnswerMoved = "answer_moved" { message, phase, cause },
+    ReasonGiven = "reason_given" { why },
+    OddityObserved = "oddity_observed" { oddity },
+    Settled = "settled" {},
+});
+
+impl JournalEntry {
+    /// The word by which its fact is stored.
+    pub fn stored_as(&self) -> &'static str {
+        match &self.fact {
+            Fact::Fleet(fact) => fact.word(),
+            Fact::Agent(_, fact) => fact.word(),
+            Fact::Job(_, fact) => fact.word(),
+        }
+    }
+
+    /// Its body: the fact and who acted, without the owner, the number and the time.
+    pub fn body(&self) -> String {
+        let mut out = String::new();
+        self.put_body(&mut out);
+        out
+    }
+
+    /// Writes its body behind what is there.
+    pub fn put_body(&self, out: &mut String) {
+        let mut members = Members::begin(out);
+        members.member("what", |out| {
+            out.push('"');
+            out.push_str(self.stored_as());
+            out.push('"');
+        });
+        match &self.fact {
+            Fact::Fleet(fact) => fact.put_members(&mut members),
+            Fact::Agent(_, fact) => fact.put_members(&mut members),
+            Fact::Job(_, fact) => fact.put_members(&mut members),
+        }
+        add(&mut members, "by", &self.actor);
+        members.end();
+    }
+
+    /// Reads a body at its place in the journal; `None` if it says nothing that this program knows of such an owner.
+    pub fn from_body(owner: Owner, at: At, seq: u64, body: &str) -> Option<Self> {
+        let object = Object::parse(body).ok()?;
+        let word = object.text("what")?;
+        let fact = match owner {
+            Owner::Fleet => Fact::Fleet(FleetFact::get_members(&word, &object)?),
+            Owner::Agent(id) => Fact::Agent(id, AgentFact::get_members(&word, &object)?),
+            Owner::Job(id) => Fact::Job(id, JobFact::get_members(&word, &object)?),
+        };
+        Some(Self { at, seq, actor: member(&object, "by")?, fact })
+    }
+}

@@ -107,45 +107,7 @@ macro_rules! words {
     )*};
 }
 
-/// An enum whose variants hold named members; `what` tells the variant.
-macro_rules! variants {
-    ($type:ty { $($variant:ident = $word:literal { $($field:ident),* $(,)? }),* $(,)? }) => {
-        impl $crate::store::record::Record for $type {
-            fn put_into(&self, out: &mut String) {
-                let mut writer = $crate::protocol::json::Members::begin(out);
-                match self {$(
-                    Self::$variant { $($field),* } => {
-                        writer.member("what", |out| out.push_str(concat!("\"", $word, "\"")));
-                        $(writer.member(stringify!($field), |out| {
-                            $crate::store::record::Record::put_into($field, out);
-                        });)*
-                    }
-                )*}
-                writer.end();
-            }
-
-            fn get(raw: &str) -> Option<Self> {
-                let object = $crate::protocol::json::Object::parse(raw).ok()?;
-                match &*object.text("what")? {
-                    $($word => Some(Self::$variant {
-                        $($field: $crate::store::record::member(&object, stringify!($field))?),*
-                    }),)*
-                    _ => None,
-                }
-            }
-        }
-
-        impl $type {
-            /// The word under which the variant is stored.
-            #[allow(unused_variables, reason = "members are matched only to name the variant")]
-            pub fn stored_as(&self) -> &'static str {
-                match self { $(Self::$variant { $($field),* } => $word,)* }
-            }
-        }
-    };
-}
-
-pub(crate) use {record, variants, words};
+pub(crate) use {record, words};
 
 impl Record for Untrusted {
     fn put_into(&self, out: &mut String) {

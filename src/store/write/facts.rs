@@ -10,10 +10,11 @@ use std::path::Path;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{AttemptFact, Fact, JournalEntry, Owner};
 use crate::domain::id::{AttemptId, JobId};
 use crate::domain::job::message::{Content, Part};
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 use crate::protocol::json::{Object, elements};
 use crate::store::blobs::{Blobs, INLINE};
 use crate::store::record::{Record, VERSION};
@@ -136,17 +137,22 @@ struct FilePosition {
 }
 
 /// The body of a fact about an output that is in a file: the fact without its parts, and what is where.
-fn put_filed(what: &What, filed: &FilePosition, out: &mut String) {
-    let What::ArtifactSeen { attempt, artifact, name, append, parts, last } = what else { return };
-    What::ArtifactSeen {
-        attempt: *attempt,
+fn put_filed(entry: &JournalEntry, filed: &FilePosition, out: &mut String) {
+    let Fact::Job(job, fact) = &entry.fact else { return };
+    let Some((attempt, AttemptFact::ArtifactSeen { artifact, name, append, parts, last })) =
+        fact.of_attempt()
+    else {
+        return;
+    };
+    let bare = AttemptFact::ArtifactSeen {
         artifact: artifact.clone(),
         name: name.clone(),
         append: *append,
         parts: std::sync::Arc::default(),
         last: *last,
-    }
-    .put_into(out);
+    };
+    let JournalEntry { at, seq, ref actor, .. } = *entry;
+    JournalEntry { at, seq, actor: actor.clone(), fact: Fact::attempt(*job, attempt, bare) }.put_body(out);
     out.pop();
     let FilePosition { output, from } = filed;
     let _infallible = write!(out, ",\"output\":{output},\"from\":{from},\"pieces\":[");
@@ -191,12 +197,9 @@ impl<'t> FactWriter<'t> {
         Self { transaction, file, blobs, outputs, bundles, growing, spare }
     }
 
-    pub fn add(&mut self, fact: &Fact) -> Result<(), StoreError> {
-        let filed = match &fact.what {
-            What::ArtifactSeen { .. } => self.file(fact)?,
-            _ => None,
-        };
-        let bundle = self.bundles.entry(fact.owner).or_insert_with(|| Bundle {
+    pub fn add(&mut self, entry: &JournalEntry) -> Result<(), StoreError> {
+        let filed = self.file(entry)?;
+        let bundle = self.bundles.entry(entry.owner()).or_insert_with(|| Bundle {
             text: self.spare.take(),
             first: 0,
             count: 0,
@@ -205,17 +208,17 @@ impl<'t> FactWriter<'t> {
             kind: BUNDLE,
         });
         bundle.text.push(if bundle.count == 0 { '[' } else { ',' });
-        (bundle.seq, bundle.at) = (fact.seq, fact.at.micros());
+        (bundle.seq, bundle.at) = (entry.seq, entry.at.micros());
         let _infallible = write!(bundle.text, "{{\"seq\":{},\"at\":{},\"body\":", bundle.seq, bundle.at);
         if bundle.count == 0 {
             bundle.first = bundle.text.len();
-            bundle.kind = fact.what.stored_as();
+            bundle.kind = entry.stored_as();
         } else {
             bundle.kind = BUNDLE;
         }
         match filed {
-            Some(place) => put_filed(&fact.what, &place, &mut bundle.text),
-            None => fact.what.put_into(&mut bundle.text),
+            Some(place) => put_filed(entry, &place, &mut bundle.text),
+            None => entry.put_body(&mut bundle.text),
         }
         bundle.text.push('}');
         bundle.count += 1;
@@ -275,18 +278,18 @@ impl<'t> FactWriter<'t> {
     }
 
     /// Where the parts of a fact about an output go, if the output is in a file.
-    fn file(&mut self, fact: &Fact) -> Result<Option<FilePosition>, StoreError> {
-        let (What::ArtifactSeen { attempt, artifact, append, parts, .. }, Owner::Job(job)) =
-            (&fact.what, fact.owner)
+    fn file(&mut self, entry: &JournalEntry) -> Result<Option<FilePosition>, StoreError> {
+        let Fact::Job(job, fact) = &entry.fact else { return Ok(None) };
+        let Some((attempt, AttemptFact::ArtifactSeen { artifact, append, parts, .. })) = fact.of_attempt()
         else {
             return Ok(None);
         };
-        let key = (*attempt, artifact.clone());
+        let (job, key) = (*job, (attempt, artifact.clone()));
         if !append {
             self.outputs.begin(&key, OutputState { inline: Some(Vec::new()), ..OutputState::default() });
         } else if !self.outputs.all.contains_key(&key) {
-            self.flush(fact.owner)?;
-            let known = self.load(job, *attempt, artifact)?;
+            self.flush(Owner::Job(job))?;
+            let known = self.load(job, attempt, artifact)?;
             self.outputs.begin(&key, known);
         }
         let added: u64 = parts.iter().map(|part| part.len() as u64).sum();
@@ -386,10 +389,11 @@ impl<'t> FactWriter<'t> {
             .map_err(sql(self.file))?;
         for row in &rows {
             for body in artifacts_in(row) {
-                if let Some(What::ArtifactSeen { attempt: of, artifact: which, append, parts, .. }) =
-                    What::get(body)
+                let entry = JournalEntry::from_body(Owner::Job(job), At::ZERO, 0, body);
+                if let Some((of, AttemptFact::ArtifactSeen { artifact: which, append, parts, .. })) =
+                    entry.as_ref().and_then(|entry| entry.fact.of_attempt())
                     && of == attempt
-                    && which == *artifact
+                    && which == artifact
                 {
                     if !append {
                         content.clear();
@@ -407,7 +411,7 @@ impl<'t> FactWriter<'t> {
 /// The key of an owner in the journal.
 pub(in crate::store) fn owner_key(owner: Owner) -> Vec<u8> {
     match owner {
-        Owner::Watch => Vec::new(),
+        Owner::Fleet => Vec::new(),
         Owner::Agent(id) => [b"a", id.0.as_bytes().as_slice()].concat(),
         Owner::Job(id) => [b"j", id.0.as_bytes().as_slice()].concat(),
     }

@@ -19,7 +19,7 @@ use super::metrics::{self, Numbers};
 use super::record::{AttemptRow, ProblemRow};
 use super::{StoreError, journal_path, migrate, prepare, sql};
 use crate::domain::agent::Agent;
-use crate::domain::fact::{Fact, What};
+use crate::domain::fact::{AttemptFact, JournalEntry};
 use crate::domain::fleet::source::SourceRow;
 use crate::domain::id::JobId;
 use crate::domain::job::Job;
@@ -45,7 +45,7 @@ pub struct Batch {
     /// Counts batches; told back in [`Done`].
     pub number: u64,
     /// Facts in order; whoever hands them over may keep them.
-    pub facts: Arc<Vec<Fact>>,
+    pub facts: Arc<Vec<JournalEntry>>,
     /// Agents that changed.
     pub agents: Vec<Agent>,
     /// Jobs that changed.
@@ -278,9 +278,9 @@ impl Committer {
         let transaction = connection.transaction().map_err(&fault)?;
         let mut settled = BTreeSet::new();
         let mut facts = FactWriter::new(&transaction, file, blobs, outputs, spare);
-        for fact in batch.facts.iter() {
-            facts.add(fact)?;
-            if let What::Settled { attempt } = fact.what {
+        for entry in batch.facts.iter() {
+            facts.add(entry)?;
+            if let Some((attempt, AttemptFact::Settled)) = entry.fact.of_attempt() {
                 settled.insert(attempt);
             }
         }

@@ -10,7 +10,7 @@ use crate::domain::agent::replicas::{framework, region};
 use crate::domain::agent::uptime::{self, Condition};
 use crate::domain::agent::version;
 use crate::domain::agent::{Agent, Health};
-use crate::domain::fact::Fact;
+use crate::domain::fact::JournalEntry;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
@@ -88,7 +88,7 @@ pub fn counts(agent: &Agent) -> Vec<Span> {
 }
 
 /// How long it was well: by hour, day and week, and the last hour minute by minute.
-pub fn uptime(shared: &Shared, facts: &[Fact]) -> Lines {
+pub fn uptime(shared: &Shared, facts: &[JournalEntry]) -> Lines {
     let now = shared.now;
     let stretches = uptime::health_spans(facts, now);
     let hour = Duration::from_secs(3600);

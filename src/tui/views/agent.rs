@@ -121,12 +121,14 @@ impl AgentView {
             Some((key, facts)) if *key == self.key => facts,
             _ => return vec![vec![span("reading", Role::Doubt)]],
         };
-        let line = |fact: &crate::domain::fact::Fact| {
+        let line = |fact: &crate::domain::fact::JournalEntry| {
             let mut line = vec![
                 span(format!("{:<19}", shared.clocks.second(fact.at, shared.now)), Role::Quiet),
                 span(format!("{:>5}   ", canvas.coarse_age(fact.at)), Role::Quiet),
             ];
-            line.extend(facts::of_agent(&fact.what));
+            line.extend(
+                fact.fact.of_agent().map(|of| facts::of_agent(of, &fact.actor_name())).unwrap_or_default(),
+            );
             line
         };
         let mut lines = about::uptime(shared, facts);

@@ -218,6 +218,6 @@ impl Screen for ChangesView {
     }
 
     fn wants(&self, shared: &Shared) -> Wants {
-        Wants { watch: Some(shared.snapshot.watch_seq), ..Wants::default() }
+        Wants { watch: Some(shared.snapshot.fleet_seq), ..Wants::default() }
     }
 }

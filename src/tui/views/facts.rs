@@ -2,7 +2,8 @@
 
 use crate::domain::agent::card::Interface;
 use crate::domain::cause::Cause;
-use crate::domain::fact::What;
+use crate::domain::fact::{AgentFact, AttemptFact, JobFact};
+use crate::domain::job::detail::Line;
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::text::Untrusted;
@@ -35,36 +36,40 @@ fn one(text: impl Into<String>, role: Role) -> Vec<Span> {
     vec![span(text, role)]
 }
 
-/// A fact of an agent or of the watch.
-pub fn of_agent(what: &What) -> Vec<Span> {
-    match what {
-        What::AgentListed { spec, .. } => one(format!("listed in the {}", spec.source.as_str()), Role::Plain),
-        What::AgentRelisted { .. } => one("listed again, or with other settings", Role::Plain),
-        What::AgentSourced { sources } if sources.is_empty() => one("nobody names it any more", Role::Warn),
-        What::AgentSourced { sources } => one(format!("named by {}", sources.join(", ")), Role::Plain),
-        What::AgentAdded { by } => one(format!("added to the fleet for good by {}", by.line()), Role::Plain),
-        What::AgentRemoved { by } => one(format!("removed from the fleet by {}", by.line()), Role::Warn),
-        What::AgentUnlisted => one("left the fleet; its history stays", Role::Warn),
-        What::AgentNamed { name } => one(format!("called {}", name.line()), Role::Plain),
-        What::CardSeen { card } => {
+/// A fact of an agent; `actor` is empty if the engine acted by itself.
+pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
+    match fact {
+        AgentFact::Listed { spec, .. } => one(format!("listed in the {}", spec.source.as_str()), Role::Plain),
+        AgentFact::Relisted { .. } => one("listed again, or with other settings", Role::Plain),
+        AgentFact::Sourced { sources } if sources.is_empty() => one("nobody names it any more", Role::Warn),
+        AgentFact::Sourced { sources } => one(format!("named by {}", sources.join(", ")), Role::Plain),
+        AgentFact::Added => one(format!("added to the fleet for good by {}", actor.line()), Role::Plain),
+        AgentFact::Removed => one(format!("removed from the fleet by {}", actor.line()), Role::Warn),
+        AgentFact::Unlisted => one("left the fleet; its history stays", Role::Warn),
+        AgentFact::Named { name } => one(format!("called {}", name.line()), Role::Plain),
+        AgentFact::CardSeen { card } => {
             one(format!("card read: {} {}", card.name.line(), card.version.line()), Role::Plain)
         }
-        What::CertificateSeen { until: Some(until) } => one(
+        AgentFact::CertificateSeen { until: Some(until) } => one(
             format!("its certificate ends {}", crate::protocol::timestamp::format_at(*until)),
             Role::Plain,
         ),
-        What::CertificateSeen { until: None } => one("it is called without TLS", Role::Plain),
-        What::ServerSeen { server } => {
+        AgentFact::CertificateSeen { until: None } => one("it is called without TLS", Role::Plain),
+        AgentFact::ServerSeen { server } => {
             let said = server.as_ref().map_or_else(|| "nothing".into(), |text| text.line().into_string());
             one(format!("its server says {said} of itself"), Role::Quiet)
         }
-        What::CardChanged { words } => one(format!("card changed: {}", words.line()), Role::Warn),
-        What::InterfaceChosen { interface: Some(interface) } => one(interface_words(interface), Role::Plain),
-        What::InterfaceChosen { interface: None } => one("it offers no interface that we speak", Role::Doubt),
-        What::DialectSettled { dialect } => {
+        AgentFact::CardChanged { words } => one(format!("card changed: {}", words.line()), Role::Warn),
+        AgentFact::InterfaceChosen { interface: Some(interface) } => {
+            one(interface_words(interface), Role::Plain)
+        }
+        AgentFact::InterfaceChosen { interface: None } => {
+            one("it offers no interface that we speak", Role::Doubt)
+        }
+        AgentFact::DialectSettled { dialect } => {
             one(format!("a call has shown that it speaks {dialect}"), Role::Plain)
         }
-        What::HealthChanged { health, cause, .. } => {
+        AgentFact::HealthChanged { health, cause, .. } => {
             use crate::domain::agent::Health;
             let role = match health {
                 Health::Up => Role::Ok,
@@ -77,7 +82,7 @@ pub fn of_agent(what: &What) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
-        What::BreakerMoved { position, cause, forced } => {
+        AgentFact::BreakerMoved { position, cause, forced } => {
             use crate::domain::agent::breaker::BreakerState;
             let (words, role) = match position {
                 BreakerState::Closed => ("breaker closed: everything is let through", Role::Ok),
@@ -89,8 +94,7 @@ pub fn of_agent(what: &What) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
-        What::TextDisarmed { count } => one(super::about::disarmed(*count), Role::Warn),
-        other => one(format!("{other:?}"), Role::Doubt),
+        AgentFact::TextDisarmed { count } => one(super::about::disarmed(*count), Role::Warn),
     }
 }
 
@@ -98,26 +102,34 @@ fn interface_words(interface: &Interface) -> String {
     format!("called by {} {} at {}", interface.binding.line(), interface.dialect, interface.url.line())
 }
 
-/// A fact of a job; none where the story says it by its frame.
-pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
-    let line = match what {
-        What::JobOpened { origin, caller, .. } => {
+/// A line of a job's story; none where the story says it by its frame.
+pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
+    match &line.fact {
+        JobFact::Opened { origin, caller, .. } => {
             let from = caller.as_ref().map(|caller| caller.line().into_string());
-            match (origin, from) {
+            Some(match (origin, from) {
                 (Origin::Sent, Some(from)) => one(format!("taken from {from}"), Role::Plain),
                 (Origin::Sent, None) => one("taken", Role::Plain),
                 (Origin::Found, Some(from)) => one(format!("found; {from} sent it"), Role::Plain),
                 (Origin::Found, None) => one("found; nobody says who sent it", Role::Doubt),
-            }
+            })
         }
-        What::AttemptMoved { phase, cause, .. } => phase_words(*phase, cause.as_deref(), glyphs),
-        What::TaskSeen { state: seen, via, .. } => {
+        JobFact::Attempt(_, fact) => of_attempt(fact, line, glyphs),
+        JobFact::Explained { .. } | JobFact::Forgotten => None,
+    }
+}
+
+fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
+    let times = line.times;
+    let line = match fact {
+        AttemptFact::Moved { phase, cause, .. } => phase_words(*phase, cause.as_deref(), glyphs),
+        AttemptFact::TaskSeen { state: seen, via, .. } => {
             let (mark, role) = state(seen, glyphs);
             let mut line = one(format!("{}{}", spaced(mark), seen.word()), role);
             line.push(span(format!("  the agent made it a task, by {}", via.as_str()), Role::Quiet));
             line
         }
-        What::StateSeen { state: seen, via, .. } => {
+        AttemptFact::StateSeen { state: seen, via, .. } => {
             let (mark, role) = state(seen, glyphs);
             let mut line = one(format!("{}{}", spaced(mark), seen.word()), role);
             if !matches!(via, crate::domain::job::task::Via::Send | crate::domain::job::task::Via::Subscribe)
@@ -126,11 +138,13 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
             }
             line
         }
-        What::ClaimSeen { says: Some(says), via, .. } => {
+        AttemptFact::ClaimSeen { says: Some(says), via, .. } => {
             one(format!("{} says {}; what had ended stays ended", via.as_str(), says.word()), Role::Warn)
         }
-        What::ClaimSeen { says: None, via, .. } => one(format!("{} agrees again", via.as_str()), Role::Plain),
-        What::MessageSeen { message, .. } => {
+        AttemptFact::ClaimSeen { says: None, via, .. } => {
+            one(format!("{} agrees again", via.as_str()), Role::Plain)
+        }
+        AttemptFact::MessageSeen { message, .. } => {
             let text = message.text();
             if text.is_empty() {
                 one("a message without text", Role::Quiet)
@@ -138,7 +152,7 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
                 one(quoted(&text.headline(400), 400), Role::Plain)
             }
         }
-        What::ArtifactSeen { artifact, name, append, last, .. } => {
+        AttemptFact::ArtifactSeen { artifact, name, append, last, .. } => {
             let name = name.as_ref().unwrap_or(artifact).line();
             let word = match (*last, *append, times) {
                 (true, _, _) => "is done",
@@ -149,16 +163,16 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
                 if times > 1 { format!(", {} chunks", format::count(times as usize)) } else { String::new() };
             one(format!("{name} {word}{chunks}"), Role::Plain)
         }
-        What::GapOpened { cause, .. } => one(
+        AttemptFact::GapOpened { cause, .. } => one(
             format!("{0}{0}{0} nobody tells us anything{1}", glyphs.gap, because(cause.as_deref())),
             Role::Doubt,
         ),
-        What::GapClosed { via, changed, .. } => {
+        AttemptFact::GapClosed { via, changed, .. } => {
             let compared = if *changed { "something had changed" } else { "nothing was missed" };
             one(format!("{0}{0}{0} known again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
         }
-        What::VerdictChanged { verdict, .. } => return Some(verdict_words(*verdict, glyphs)),
-        What::CancelMoved { mark, cause, .. } => {
+        AttemptFact::VerdictChanged { verdict, .. } => return Some(verdict_words(*verdict, glyphs)),
+        AttemptFact::CancelMoved { mark, cause, .. } => {
             let (text, role) = match mark {
                 CancelMark::Asked => ("cancel: asked", Role::Warn),
                 CancelMark::Agreed => ("cancel: the agent agreed", Role::Warn),
@@ -167,10 +181,10 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
             };
             one(format!("{text}{}", because(cause.as_deref())), role)
         }
-        What::CancelIgnored { events, .. } => {
+        AttemptFact::CancelIgnored { events, .. } => {
             one(format!("agreed, but still talking: {events} events since"), Role::Bad)
         }
-        What::AnswerMoved { phase, cause, message, .. } => {
+        AttemptFact::AnswerMoved { phase, cause, message, .. } => {
             let words = quoted(&message.headline(80), 80);
             let (text, role) = match phase {
                 Phase::Planned | Phase::Sending => (format!("answered {words}"), Role::Plain),
@@ -182,15 +196,14 @@ pub fn of_job(what: &What, times: u32, glyphs: &'static Glyphs) -> Option<Vec<Sp
             };
             one(format!("{text}{}", because(cause.as_deref())), role)
         }
-        What::ReasonGiven { by, why, .. } => one(format!("{}: {}", by.line(), quoted(why, 200)), Role::Plain),
-        What::OddityObserved { oddity, .. } => one(format!("against the protocol: it {oddity}"), Role::Warn),
-        What::AttemptPlanned { .. }
-        | What::JobExplained { .. }
-        | What::Settled { .. }
-        | What::JobForgotten => {
-            return None;
+        AttemptFact::ReasonGiven { why } => {
+            let by = line.actor.as_ref().map(|by| by.line().into_string()).unwrap_or_default();
+            one(format!("{by}: {}", quoted(why, 200)), Role::Plain)
         }
-        other => one(format!("{other:?}"), Role::Doubt),
+        AttemptFact::OddityObserved { oddity, .. } => {
+            one(format!("against the protocol: it {oddity}"), Role::Warn)
+        }
+        AttemptFact::Planned { .. } | AttemptFact::Settled => return None,
     };
     Some(line)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{about, facts, labelled};
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{AgentFact, Fact, FleetFact, JournalEntry, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
 use crate::domain::problem::diagnosis::{self, Cause, Certainty, Count, Impact};
 use crate::domain::problem::{Kind, Problem, Subject};
@@ -222,17 +222,17 @@ pub fn log(shared: &Shared, problem: &Problem) -> Option<about::Lines> {
         _ => return None,
     };
     let (from, until) = (problem.since - BEFORE, problem.cleared.map(|cleared| cleared + BEFORE));
-    let near = |fact: &&Fact| fact.at >= from && until.is_none_or(|until| fact.at <= until);
-    let mut told: Vec<(&Fact, Vec<Span>)> = Vec::new();
+    let near = |fact: &&JournalEntry| fact.at >= from && until.is_none_or(|until| fact.at <= until);
+    let mut told: Vec<(&JournalEntry, Vec<Span>)> = Vec::new();
     for fact in watch {
         // What is said of the problem itself is told whenever it was.
-        let about = of_watch(shared, problem, &fact.what, near(&fact));
+        let about = of_fleet(shared, problem, fact, near(&fact));
         told.extend(about.map(|words| (fact, words)));
     }
     for fact in own.iter().filter(near) {
-        told.extend(of_agent(&fact.what).map(|words| (fact, words)));
+        told.extend(of_agent(fact).map(|words| (fact, words)));
     }
-    told.sort_by_key(|(fact, _)| (fact.at, fact.owner != Owner::Watch, fact.seq));
+    told.sort_by_key(|(fact, _)| (fact.at, fact.owner() != Owner::Fleet, fact.seq));
     let mut lines: about::Lines = told
         .into_iter()
         .map(|(fact, words)| {
@@ -247,64 +247,71 @@ pub fn log(shared: &Shared, problem: &Problem) -> Option<about::Lines> {
 }
 
 /// Of an agent: what may have caused a problem or ended it.
-fn of_agent(what: &What) -> Option<Vec<Span>> {
-    match what {
-        What::CardChanged { .. }
-        | What::HealthChanged { .. }
-        | What::BreakerMoved { .. }
-        | What::InterfaceChosen { .. }
-        | What::DialectSettled { .. }
-        | What::AgentRelisted { .. }
-        | What::AgentUnlisted => Some(facts::of_agent(what)),
+fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
+    let fact = entry.fact.of_agent()?;
+    match fact {
+        AgentFact::CardChanged { .. }
+        | AgentFact::HealthChanged { .. }
+        | AgentFact::BreakerMoved { .. }
+        | AgentFact::InterfaceChosen { .. }
+        | AgentFact::DialectSettled { .. }
+        | AgentFact::Relisted { .. }
+        | AgentFact::Unlisted => Some(facts::of_agent(fact, &entry.actor_name())),
         _ => None,
     }
 }
 
-fn of_watch(shared: &Shared, problem: &Problem, what: &What, near: bool) -> Option<Vec<Span>> {
+fn of_fleet(shared: &Shared, problem: &Problem, entry: &JournalEntry, near: bool) -> Option<Vec<Span>> {
+    let Fact::Fleet(fact) = &entry.fact else { return None };
+    let by = entry.actor_name();
     let own = problem.number;
     let plain = |text: String| Some(vec![span(text, Role::Plain)]);
     let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key)).map(|agent| agent.id);
-    match what {
-        What::ProblemRaised { number, text, .. } if *number == own => {
+    match fact {
+        FleetFact::ProblemRaised { number, text, .. } if *number == own => {
             Some(vec![span("raised: ", Role::Bad), span(text.line().into_string(), Role::Plain)])
         }
-        What::ProblemReworded { number, text, .. } if *number == own => plain(format!("now {}", text.line())),
-        What::ProblemCleared { number, into: None } if *number == own => Some(vec![span("over", Role::Ok)]),
-        What::ProblemCleared { number, into: Some(into) } if *number == own => {
+        FleetFact::ProblemReworded { number, text, .. } if *number == own => {
+            plain(format!("now {}", text.line()))
+        }
+        FleetFact::ProblemCleared { number, into: None } if *number == own => {
+            Some(vec![span("over", Role::Ok)])
+        }
+        FleetFact::ProblemCleared { number, into: Some(into) } if *number == own => {
             plain(format!("told by p-{into} from here on"))
         }
-        What::ProblemCleared { number, into: Some(into) } if *into == own => {
+        FleetFact::ProblemCleared { number, into: Some(into) } if *into == own => {
             plain(format!("p-{number} is a part of this"))
         }
-        What::ProblemTaken { number, by } if *number == own => plain(format!("taken by {}", by.line())),
-        What::ProblemGivenBack { number, by } if *number == own => {
+        FleetFact::ProblemTaken { number } if *number == own => plain(format!("taken by {}", by.line())),
+        FleetFact::ProblemGivenBack { number } if *number == own => {
             plain(format!("given back by {}", by.line()))
         }
-        What::ProblemMuted { number, by, why, until } if *number == own => {
+        FleetFact::ProblemMuted { number, why, until } if *number == own => {
             let until = shared.clocks.second(*until, shared.now);
             plain(format!("muted by {} until {until}: {}", by.line(), why.line()))
         }
-        What::ProblemUnmuted { number, by } if *number == own => match by {
+        FleetFact::ProblemUnmuted { number } if *number == own => match &entry.actor {
             Some(by) => plain(format!("unmuted by {}", by.line())),
             None => plain("the mute has ended".into()),
         },
-        What::ProblemPosted { number, event, failed } if *number == own => Some(match failed {
+        FleetFact::ProblemPosted { number, event, failed } if *number == own => Some(match failed {
             None => vec![span(format!("the webhook was told: {}", event.line()), Role::Plain)],
             Some(why) => vec![span(format!("the webhook was not told: {}", why.line()), Role::Warn)],
         }),
-        What::NoteMade { problem: on, agent: of, by, text, .. } => {
+        FleetFact::NoteMade { problem: on, agent: of, text, .. } => {
             let ours = *on == Some(own) || (on.is_none() && of.is_some() && *of == agent && near);
             ours.then(|| vec![span(format!("{}: \"{}\"", by.line(), text.line()), Role::You)])
         }
-        What::Acted { by, act, attempt: (job, _), agent: of } if near && agent == Some(*of) => {
+        FleetFact::Acted { act, attempt: (job, _), agent: of } if near && agent == Some(*of) => {
             plain(format!("{} {} job {}", by.line(), act.as_str(), job.short()))
         }
-        What::ProblemRaised { number, kind, agent: Some(of), .. } if near && agent == Some(*of) => {
+        FleetFact::ProblemRaised { number, kind, agent: Some(of), .. } if near && agent == Some(*of) => {
             plain(format!("p-{number} {} raised", kind.as_str()))
         }
-        What::WatchStarted if near => Some(vec![span("the engine began to watch", Role::Doubt)]),
-        What::WatchPaused { .. } if near => Some(vec![span("nobody watched until here", Role::Doubt)]),
-        What::JournalGap { .. } if near => Some(vec![span("facts before this are lost", Role::Doubt)]),
+        FleetFact::WatchStarted if near => Some(vec![span("the engine began to watch", Role::Doubt)]),
+        FleetFact::WatchPaused { .. } if near => Some(vec![span("nobody watched until here", Role::Doubt)]),
+        FleetFact::JournalGap { .. } if near => Some(vec![span("facts before this are lost", Role::Doubt)]),
         _ => None,
     }
 }

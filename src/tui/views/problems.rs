@@ -537,6 +537,6 @@ impl Screen for ProblemsView {
     fn wants(&self, shared: &Shared) -> Wants {
         let Some((_, problem)) = self.selected(shared) else { return Wants::default() };
         let agent = problem.agent.and_then(|key| Some((key, shared.snapshot.agents.get(key)?.seq)));
-        Wants { history: agent, watch: Some(shared.snapshot.watch_seq), ..Wants::default() }
+        Wants { history: agent, watch: Some(shared.snapshot.fleet_seq), ..Wants::default() }
     }
 }

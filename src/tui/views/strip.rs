@@ -6,8 +6,7 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use super::story::{attempts, ended, precise};
-use crate::domain::apply::attempt_of;
-use crate::domain::fact::What;
+use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, JobKey};
 use crate::domain::job::Job;
 use crate::domain::time::At;
@@ -44,16 +43,19 @@ fn stretches(story: &Story, attempt: AttemptId, begun: At, end: At) -> Vec<Stret
         (false, true) => Had::You,
         (false, false) => Had::Agent,
     };
-    for line in story.detail.story.iter().filter(|line| attempt_of(&line.what) == Some(attempt)) {
-        let (now_asks, now_gap) = match &line.what {
-            What::TaskSeen { state, .. } | What::StateSeen { state, .. } => (state.is_interrupted(), gap),
-            What::AnswerMoved { .. } => (false, gap),
-            What::GapOpened { .. } => (asks, true),
-            What::GapClosed { .. } => (asks, false),
+    for line in &story.detail.story {
+        let Some((_, fact)) = line.fact.of_attempt().filter(|(of, _)| *of == attempt) else { continue };
+        let (now_asks, now_gap) = match fact {
+            AttemptFact::TaskSeen { state, .. } | AttemptFact::StateSeen { state, .. } => {
+                (state.is_interrupted(), gap)
+            }
+            AttemptFact::AnswerMoved { .. } => (false, gap),
+            AttemptFact::GapOpened { .. } => (asks, true),
+            AttemptFact::GapClosed { .. } => (asks, false),
             _ => continue,
         };
         // A gap is noticed after it began.
-        let at = if let What::GapOpened { since, .. } = &line.what { *since } else { line.at };
+        let at = if let AttemptFact::GapOpened { since, .. } = fact { *since } else { line.at };
         if (now_asks, now_gap) != (asks, gap) {
             let at = at.max(from).min(end);
             all.push(Stretch { from, until: at, had: had(asks, gap) });

@@ -6,7 +6,8 @@ use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::agent::breaker::BreakerState;
 use quarterdeck::domain::agent::card::Card;
 use quarterdeck::domain::cause::Cause;
-use quarterdeck::domain::fact::{Owner, What};
+use quarterdeck::domain::fact::{AgentFact, Fact};
+use quarterdeck::domain::id::AgentId;
 
 use super::Console;
 use super::scene::NOW;
@@ -27,12 +28,12 @@ fn card(console: &mut Console, place: usize, name: &str, version: &str) {
     let known = rows[place].card.clone().unwrap();
     let provider = Some("Cashiers".into());
     let card = Card { name: name.into(), version: version.into(), provider, ..(*known).clone() };
-    console.scene.tell(NOW, Owner::Agent(rows[place].id), What::CardSeen { card: Arc::new(card) });
+    console.scene.tell(NOW, Fact::Agent(rows[place].id, AgentFact::CardSeen { card: Arc::new(card) }));
 }
 
-fn id(console: &Console, place: usize) -> Owner {
+fn id(console: &Console, place: usize) -> AgentId {
     let rows: Vec<_> = console.scene.state.agents().iter().map(|(_, agent)| agent.id).collect();
-    Owner::Agent(rows[place])
+    rows[place]
 }
 
 /// The rows of the table: the mark and the name.
@@ -72,23 +73,26 @@ fn replicas_fold_into_one_row_that_opens() {
 fn a_group_keeps_up_with_its_members() {
     let mut console = replicas(120, 40);
     console.press("/ \"provider=cashiers\" enter right");
-    let down = What::HealthChanged {
+    let down = AgentFact::HealthChanged {
         health: Health::Down,
         cause: Some(Arc::new(Cause::Refused)),
         last_seen: super::scene::at(NOW),
     };
-    let owner = id(&console, 4);
-    console.scene.tell(NOW, owner, down);
+    let agent = id(&console, 4);
+    console.scene.tell(NOW, Fact::Agent(agent, down));
     console.publish();
     let screen = console.screen();
     assert!(screen.contains("1/3 down"), "{screen}");
     assert!(rows(&mut console)[0].starts_with('✖'), "the worst counts");
     let outlier =
         Cause::Outlier { failed: 9, of: 20, others_failed: 0, others_of: 57, replicas: 3, tasks: true };
-    let owner = id(&console, 0);
-    let moved =
-        What::BreakerMoved { position: BreakerState::Open, cause: Some(Arc::new(outlier)), forced: None };
-    console.scene.tell(NOW, owner, moved);
+    let agent = id(&console, 0);
+    let moved = AgentFact::BreakerMoved {
+        position: BreakerState::Open,
+        cause: Some(Arc::new(outlier)),
+        forced: None,
+    };
+    console.scene.tell(NOW, Fact::Agent(agent, moved));
     console.publish();
     console.press("home");
     let screen = console.screen();

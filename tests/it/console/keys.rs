@@ -1,8 +1,8 @@
 //! What keys may do and may not: the promises of safety.
 
-use quarterdeck::domain::fact::{Owner, What};
+use quarterdeck::domain::fact::{AttemptFact, Fact, FleetFact};
 use quarterdeck::domain::intent::Intent;
-use quarterdeck::domain::job::task::{TaskState, Via};
+use quarterdeck::domain::job::task::TaskState;
 use quarterdeck::tui::keymap::Chord;
 use quarterdeck::tui::model::{Cmd, Msg};
 use quarterdeck::tui::theme::{Depth, Theme};
@@ -158,10 +158,8 @@ fn a_held_key_does_not_repeat_into_a_card() {
 fn a_card_asks_anew_when_its_task_changes() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x").wait(0.5);
-    let (owner, attempt) = (console.owner(), console.cast.working.attempt);
-    let state =
-        |state| What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None };
-    console.scene.tell(253.0, owner, state(TaskState::InputRequired));
+    let working = console.cast.working;
+    console.scene.state(253.0, working, TaskState::InputRequired);
     console.publish();
     console.tell([Msg::Key(Chord::char('y'))]);
     assert_eq!(wishes(&console), [""; 0], "it acts on what nobody has read");
@@ -174,16 +172,8 @@ fn a_card_asks_anew_when_its_task_changes() {
 fn what_has_ended_meanwhile_is_not_acted_on() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x").wait(0.5);
-    let (owner, attempt) = (console.owner(), console.cast.working.attempt);
-    let ended = What::StateSeen {
-        attempt,
-        state: TaskState::Completed,
-        context: None,
-        peer_time: None,
-        via: Via::Send,
-        raw: None,
-    };
-    console.scene.tell(253.0, owner, ended);
+    let working = console.cast.working;
+    console.scene.state(253.0, working, TaskState::Completed);
     console.publish();
     console.screen();
     console.wait(0.3).press("y");
@@ -249,8 +239,8 @@ fn a_held_screen_stands_still_and_counts() {
     console.press("2 p");
     let before = console.screen();
     let body = |screen: &str| screen.lines().skip(1).take(30).collect::<Vec<_>>().join("\n");
-    let (owner, attempt) = (Owner::Job(console.cast.ended.job), console.cast.ended.attempt);
-    console.scene.tell(253.0, owner, What::Settled { attempt });
+    let ended = console.cast.ended;
+    console.scene.tell(253.0, Fact::attempt(ended.job, ended.attempt, AttemptFact::Settled));
     console.wait(10.0).publish();
     let after = console.screen();
     assert_eq!(body(&before), body(&after));
@@ -342,14 +332,9 @@ fn a_key_that_repeats_as_late_as_keyboards_do_is_still_held() {
 fn an_answer_never_goes_to_another_question() {
     let mut console = Console::new(120, 40);
     console.press("3 a").wait(0.5);
-    let (owner, attempt) = (Owner::Job(console.cast.asking.job), console.cast.asking.attempt);
     let asked = console.cast.asking;
     for (at, state) in [(253.0, TaskState::Working), (254.0, TaskState::InputRequired)] {
-        console.scene.tell(
-            at,
-            owner,
-            What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None },
-        );
+        console.scene.state(at, asked, state);
     }
     console.scene.says(254.0, asked, vec![quarterdeck::domain::job::message::Part::text("And 4,000 EUR?")]);
     console.wait(3.0).publish();
@@ -410,18 +395,13 @@ fn an_answer_that_may_have_arrived_is_not_repeated_without_a_word() {
     let mut console = Console::new(120, 40);
     let asking = console.cast.asking;
     let (message, _) = console.scene.story(asking.job);
-    let answer = message.iter().find_map(|fact| match &fact.what {
-        What::MessageSeen { message, .. } => Some(message.clone()),
+    let answer = message.iter().find_map(|entry| match entry.fact.of_attempt() {
+        Some((_, AttemptFact::MessageSeen { message, .. })) => Some(message.clone()),
         _ => None,
     });
     for phase in [Phase::Planned, Phase::Sending, Phase::Uncertain] {
-        let what = What::AnswerMoved {
-            attempt: asking.attempt,
-            message: answer.clone().unwrap(),
-            phase,
-            cause: None,
-        };
-        console.scene.tell(253.0, Owner::Job(asking.job), what);
+        let fact = AttemptFact::AnswerMoved { message: answer.clone().unwrap(), phase, cause: None };
+        console.scene.tell(253.0, Fact::attempt(asking.job, asking.attempt, fact));
     }
     console.wait(2.0).publish();
     console.press("3");
@@ -455,8 +435,7 @@ fn a_failing_source_is_found_from_its_problem() {
     let mut console = Console::new(120, 40);
     console.scene.tell(
         251.0,
-        Owner::Watch,
-        What::ProblemRaised {
+        Fact::Fleet(FleetFact::ProblemRaised {
             number: 9,
             kind: quarterdeck::domain::problem::Kind::SourceFailing,
             agent: None,
@@ -464,7 +443,7 @@ fn a_failing_source_is_found_from_its_problem() {
             source: Some("platform".into()),
             text: "source platform cannot be read".into(),
             next: "look at it".into(),
-        },
+        }),
     );
     console.publish();
     console.press("4 / \"platform\" enter enter");

@@ -11,7 +11,7 @@ mod screens;
 
 use std::sync::Arc;
 
-use quarterdeck::domain::fact::{Fact, Owner};
+use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::time::At;
 use quarterdeck::engine::{Answer, Query};
 use quarterdeck::tui::format::Clocks;
@@ -110,10 +110,13 @@ impl Console {
     fn answer(&self, query: &Query) -> Answer {
         match query {
             Query::Facts { owner, limit } => {
-                let of: Vec<&Arc<Fact>> =
-                    self.scene.facts.iter().filter(|fact| fact.owner == *owner).collect();
+                let of: Vec<&Arc<JournalEntry>> =
+                    self.scene.facts.iter().filter(|fact| fact.owner() == *owner).collect();
                 Answer::Facts(
-                    of.iter().skip(of.len().saturating_sub(*limit)).map(|fact| Fact::clone(fact)).collect(),
+                    of.iter()
+                        .skip(of.len().saturating_sub(*limit))
+                        .map(|fact| JournalEntry::clone(fact))
+                        .collect(),
                 )
             }
             Query::Wire { agent, known } => {
@@ -183,10 +186,6 @@ impl Console {
     /// What the last border says.
     pub(crate) fn last_line(&mut self) -> String {
         self.screen().lines().last().unwrap_or_default().to_owned()
-    }
-
-    pub(crate) fn owner(&self) -> Owner {
-        Owner::Job(self.cast.working.job)
     }
 }
 

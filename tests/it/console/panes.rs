@@ -2,7 +2,7 @@
 
 use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::agent::card::Dialect;
-use quarterdeck::domain::fact::{Owner, What};
+use quarterdeck::domain::fact::{Fact, FleetFact};
 use quarterdeck::domain::job::message::Part;
 use quarterdeck::domain::job::task::{TaskState, Verdict};
 use quarterdeck::tui::model::Cmd;
@@ -33,14 +33,16 @@ fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
     }
     let mut console = super::Console::new(120, 40);
     console.press("4");
-    let taken = What::ProblemTaken { number: 2, by: "mia\u{1b}[2J".into() };
+    let taken = FleetFact::ProblemTaken { number: 2 };
     let (problem, agent, attempt) = (Some(2), None, None);
-    let (by, text) = ("mia".into(), "its owner is on it".into());
-    let noted = What::NoteMade { problem, agent, attempt, by, text };
+    let text = "its owner is on it".into();
+    let noted = FleetFact::NoteMade { problem, agent, attempt, text };
     let (event, failed) = ("raised".into(), Some("no answer in 10 s".into()));
-    let posted = What::ProblemPosted { number: 2, event, failed };
-    for (seconds, what) in [(253.0, posted), (254.0, taken), (255.0, noted)] {
-        console.scene.tell(seconds, Owner::Watch, what);
+    let posted = FleetFact::ProblemPosted { number: 2, event, failed };
+    for (seconds, by, fact) in
+        [(253.0, None, posted), (254.0, Some("mia\u{1b}[2J"), taken), (255.0, Some("mia"), noted)]
+    {
+        console.scene.tell_by(seconds, by, Fact::Fleet(fact));
     }
     console.wait(5.0);
     console.publish();
@@ -64,8 +66,9 @@ fn a_problem_is_written_down_as_a_report_and_rows_as_a_table() {
     };
     let mut console = super::Console::new(120, 40);
     let text = "<img src=x onerror=y>\n# over\u{202e}".into();
-    let (problem, agent, attempt, by) = (Some(2), None, None, "mia".into());
-    console.scene.tell(254.0, Owner::Watch, What::NoteMade { problem, agent, attempt, by, text });
+    let (problem, agent, attempt) = (Some(2), None, None);
+    let noted = FleetFact::NoteMade { problem, agent, attempt, text };
+    console.scene.tell_by(254.0, Some("mia"), Fact::Fleet(noted));
     console.wait(5.0);
     console.publish();
     console.press("4 tab tab enter esc s");

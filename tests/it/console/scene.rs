@@ -8,7 +8,7 @@ use quarterdeck::domain::agent::card::{Card, Dialect, Interface, Offer, Security
 use quarterdeck::domain::agent::{Agent, AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::cause::Cause;
-use quarterdeck::domain::fact::{Fact, Owner, What};
+use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
 use quarterdeck::domain::job::message::{Hints, Json, Message, Part, Role};
@@ -32,7 +32,7 @@ pub(crate) fn at(seconds: f64) -> At {
 /// A fleet that is told fact by fact.
 pub(crate) struct Scene {
     pub(crate) state: State,
-    pub(crate) facts: Vec<Arc<Fact>>,
+    pub(crate) facts: Vec<Arc<JournalEntry>>,
     pub(crate) snapshot: Snapshot,
     seqs: BTreeMap<Owner, u64>,
     next: u128,
@@ -55,7 +55,7 @@ impl Scene {
             seqs: BTreeMap::new(),
             next: 0,
         };
-        scene.tell(0.0, Owner::Watch, What::WatchStarted);
+        scene.tell(0.0, Fact::Fleet(FleetFact::WatchStarted));
         scene
     }
 
@@ -66,12 +66,16 @@ impl Scene {
         Uuid::from_u128(spread)
     }
 
-    pub(crate) fn tell(&mut self, seconds: f64, owner: Owner, what: What) {
-        let seq = self.seqs.entry(owner).or_default();
+    pub(crate) fn tell(&mut self, seconds: f64, fact: Fact) {
+        self.tell_by(seconds, None, fact);
+    }
+
+    pub(crate) fn tell_by(&mut self, seconds: f64, actor: Option<&str>, fact: Fact) {
+        let seq = self.seqs.entry(fact.owner()).or_default();
         *seq += 1;
-        let fact = Fact { at: at(seconds), owner, seq: *seq, what };
-        apply(&mut self.state, &fact);
-        self.facts.push(Arc::new(fact));
+        let entry = JournalEntry { at: at(seconds), seq: *seq, actor: actor.map(Into::into), fact };
+        apply(&mut self.state, &entry);
+        self.facts.push(Arc::new(entry));
     }
 
     /// What is known at a time.
@@ -82,8 +86,8 @@ impl Scene {
     }
 
     /// The story of a job so far, and the number of its last fact.
-    pub(crate) fn story(&self, job: JobId) -> (Vec<Arc<Fact>>, u64) {
-        let of_job = self.facts.iter().filter(|fact| fact.owner == Owner::Job(job)).cloned();
+    pub(crate) fn story(&self, job: JobId) -> (Vec<Arc<JournalEntry>>, u64) {
+        let of_job = self.facts.iter().filter(|fact| fact.owner() == Owner::Job(job)).cloned();
         (of_job.collect(), self.seqs.get(&Owner::Job(job)).copied().unwrap_or(0))
     }
 
@@ -97,7 +101,6 @@ impl Scene {
         let id = AgentId(self.uuid());
         let number = self.seqs.len();
         let url = format!("http://10.0.0.{number}:9000/");
-        let owner = Owner::Agent(id);
         let spec = AgentSpec {
             name: None,
             url: url.as_str().into(),
@@ -109,25 +112,33 @@ impl Scene {
             probe_interval: None,
         };
         let order = u32::try_from(number).unwrap();
-        self.tell(0.1, owner, What::AgentListed { spec: Arc::new(spec), order, name: name.into() });
-        self.tell(0.1, owner, What::AgentSourced { sources: vec![Source::Config.as_str().into()] });
+        self.tell(0.1, Fact::Agent(id, AgentFact::Listed { spec: Arc::new(spec), order, name: name.into() }));
+        self.tell(0.1, Fact::Agent(id, AgentFact::Sourced { sources: vec![Source::Config.as_str().into()] }));
         if health != Health::Unknown {
             let card = card(name, &url, dialect);
             let interface =
                 Interface { dialect, binding: "JSONRPC".into(), url: url.as_str().into(), tenant: None };
-            self.tell(0.2, owner, What::CardSeen { card: Arc::new(card) });
+            self.tell(0.2, Fact::Agent(id, AgentFact::CardSeen { card: Arc::new(card) }));
             if health != Health::NotSpoken {
-                self.tell(0.2, owner, What::InterfaceChosen { interface: Some(Arc::new(interface)) });
+                self.tell(
+                    0.2,
+                    Fact::Agent(id, AgentFact::InterfaceChosen { interface: Some(Arc::new(interface)) }),
+                );
             }
             self.tell(
                 0.3,
-                owner,
-                What::HealthChanged { health: Health::Up, cause: None, last_seen: at(0.3) },
+                Fact::Agent(
+                    id,
+                    AgentFact::HealthChanged { health: Health::Up, cause: None, last_seen: at(0.3) },
+                ),
             );
         }
         if !matches!(health, Health::Up | Health::Unknown) {
             let cause = cause.map(Arc::new);
-            self.tell(100.0, owner, What::HealthChanged { health, cause, last_seen: at(90.0) });
+            self.tell(
+                100.0,
+                Fact::Agent(id, AgentFact::HealthChanged { health, cause, last_seen: at(90.0) }),
+            );
         }
         id
     }
@@ -136,21 +147,25 @@ impl Scene {
         let (job, attempt) = (JobId(self.uuid()), AttemptId(self.uuid()));
         let message_id = MessageId::from(self.uuid().to_string().as_str());
         let message = self.said(Role::User, vec![Part::text(words)]);
-        let owner = Owner::Job(job);
         self.tell(
             seconds,
-            owner,
-            What::JobOpened {
-                origin: Origin::Sent,
-                title: words.into(),
-                caller: Some(caller.into()),
-                skill: Some("charge".into()),
-                context: None,
-                parent: None,
-                message: Some(message.clone()),
-            },
+            Fact::Job(
+                job,
+                JobFact::Opened {
+                    origin: Origin::Sent,
+                    title: words.into(),
+                    caller: Some(caller.into()),
+                    skill: Some("charge".into()),
+                    context: None,
+                    parent: None,
+                    message: Some(message.clone()),
+                },
+            ),
         );
-        self.tell(seconds, owner, What::AttemptPlanned { attempt, agent, message_id: Some(message_id) });
+        self.tell(
+            seconds,
+            Fact::attempt(job, attempt, AttemptFact::Planned { agent, message_id: Some(message_id) }),
+        );
         self.moved(seconds, job, attempt, Phase::Sending, None);
         Sent { job, attempt, number: self.next }
     }
@@ -177,7 +192,7 @@ impl Scene {
         cause: Option<Cause>,
     ) {
         let cause = cause.map(Arc::new);
-        self.tell(seconds, Owner::Job(job), What::AttemptMoved { attempt, phase, cause });
+        self.tell(seconds, Fact::attempt(job, attempt, AttemptFact::Moved { phase, cause }));
     }
 
     /// The agent made a task of it.
@@ -194,16 +209,18 @@ impl Scene {
         );
         self.tell(
             seconds,
-            Owner::Job(sent.job),
-            What::TaskSeen {
+            Fact::attempt(
+                sent.job,
                 attempt,
-                task,
-                context,
-                state: TaskState::Submitted,
-                peer_time: None,
-                via: Via::Send,
-                raw: Some(Json::new(raw)),
-            },
+                AttemptFact::TaskSeen {
+                    task,
+                    context,
+                    state: TaskState::Submitted,
+                    peer_time: None,
+                    via: Via::Send,
+                    raw: Some(Json::new(raw)),
+                },
+            ),
         );
     }
 
@@ -211,8 +228,11 @@ impl Scene {
         let attempt = sent.attempt;
         self.tell(
             seconds,
-            Owner::Job(sent.job),
-            What::StateSeen { attempt, state, context: None, peer_time: None, via: Via::Send, raw: None },
+            Fact::attempt(
+                sent.job,
+                attempt,
+                AttemptFact::StateSeen { state, context: None, peer_time: None, via: Via::Send, raw: None },
+            ),
         );
     }
 
@@ -220,13 +240,12 @@ impl Scene {
         let message = self.said(Role::Agent, parts);
         self.tell(
             seconds,
-            Owner::Job(sent.job),
-            What::MessageSeen { attempt: sent.attempt, message, status: true },
+            Fact::attempt(sent.job, sent.attempt, AttemptFact::MessageSeen { message, status: true }),
         );
     }
 
     pub(crate) fn verdict(&mut self, seconds: f64, sent: Sent, verdict: Option<Verdict>) {
-        self.tell(seconds, Owner::Job(sent.job), What::VerdictChanged { attempt: sent.attempt, verdict });
+        self.tell(seconds, Fact::attempt(sent.job, sent.attempt, AttemptFact::VerdictChanged { verdict }));
     }
 
     fn problem(
@@ -240,8 +259,7 @@ impl Scene {
     ) {
         self.tell(
             seconds,
-            Owner::Watch,
-            What::ProblemRaised {
+            Fact::Fleet(FleetFact::ProblemRaised {
                 number,
                 kind,
                 agent,
@@ -249,7 +267,7 @@ impl Scene {
                 source: None,
                 text: text.into(),
                 next: "look at the agent's own log".into(),
-            },
+            }),
         );
     }
 }
@@ -320,13 +338,15 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     s.says(141.0, working, vec![Part::text("the basket is read")]);
     s.tell(
         143.5,
-        Owner::Job(working.job),
-        What::GapOpened { attempt: working.attempt, since: at(143.5), cause: Some(Arc::new(Cause::Reset)) },
+        Fact::attempt(
+            working.job,
+            working.attempt,
+            AttemptFact::GapOpened { since: at(143.5), cause: Some(Arc::new(Cause::Reset)) },
+        ),
     );
     s.tell(
         144.9,
-        Owner::Job(working.job),
-        What::GapClosed { attempt: working.attempt, via: Via::Get, changed: false },
+        Fact::attempt(working.job, working.attempt, AttemptFact::GapClosed { via: Via::Get, changed: false }),
     );
     for (seconds, text, append) in [
         (150.0, "# Receipt, order 88213\n\n", false),
@@ -335,15 +355,17 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     ] {
         s.tell(
             seconds,
-            Owner::Job(working.job),
-            What::ArtifactSeen {
-                attempt: working.attempt,
-                artifact: "receipt".into(),
-                name: Some("receipt.md".into()),
-                append,
-                parts: Arc::new(vec![Part::text(text)]),
-                last: false,
-            },
+            Fact::attempt(
+                working.job,
+                working.attempt,
+                AttemptFact::ArtifactSeen {
+                    artifact: "receipt".into(),
+                    name: Some("receipt.md".into()),
+                    append,
+                    parts: Arc::new(vec![Part::text(text)]),
+                    last: false,
+                },
+            ),
         );
     }
     let asking = s.job(2.0, refunds, "refund order 88107", "shop-web");
@@ -379,8 +401,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         }
         s.tell(
             seconds,
-            Owner::Job(canceled.job),
-            What::CancelMoved { attempt: canceled.attempt, mark, cause: None },
+            Fact::attempt(canceled.job, canceled.attempt, AttemptFact::CancelMoved { mark, cause: None }),
         );
     }
     let stale = s.job(90.0, ledger, "post order 88213 to the ledger", "cashier-1");
@@ -414,11 +435,11 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         ("ard:shop.example", SourceKind::Ard, "shop.example", None),
     ] {
         let spec = SourceSpec { name: name.into(), kind, at: at.into() };
-        s.tell(0.1, Owner::Watch, What::SourceListed { spec });
+        s.tell(0.1, Fact::Fleet(FleetFact::SourceListed { spec }));
         if let Some((health, agents)) = told {
             let busy = Cause::Status { status: 503, says: "out of order\u{1b}[2J until six".into() };
             let cause = (health == SourceHealth::Failing).then(|| Arc::new(busy));
-            s.tell(96.0, Owner::Watch, What::SourceTold { name: name.into(), health, cause, agents });
+            s.tell(96.0, Fact::Fleet(FleetFact::SourceTold { name: name.into(), health, cause, agents }));
         }
     }
 
@@ -456,7 +477,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         None,
         "is degraded: 3 of its last 20 calls failed",
     );
-    s.tell(50.0, Owner::Watch, What::ProblemCleared { number: 6, into: None });
+    s.tell(50.0, Fact::Fleet(FleetFact::ProblemCleared { number: 6, into: None }));
     (scene, Cast { cashier, working, asking, uncertain, ended })
 }
 

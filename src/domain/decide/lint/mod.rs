@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::core::{Timer, Turn};
-use crate::domain::fact::What;
+use crate::domain::fact::FleetFact;
 use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::{AgentKey, AttemptKey, SourceKey};
 use crate::domain::problem::{Kind, Subject};
@@ -110,7 +110,7 @@ pub(super) fn resume(turn: &mut Turn) {
         .map(|(_, problem)| problem.number)
         .collect();
     for number in double {
-        turn.watch_fact(What::ProblemCleared { number, into: None });
+        turn.fleet_fact(FleetFact::ProblemCleared { number, into: None });
     }
     groups::resume(turn);
     objectives::resume(turn);
@@ -158,7 +158,7 @@ fn reconcile(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Findi
                 let new = Untrusted::from(finding.text);
                 if new != text {
                     let next = Untrusted::from(&*finding.next);
-                    turn.watch_fact(What::ProblemReworded { number, text: new, next });
+                    turn.fleet_fact(FleetFact::ProblemReworded { number, text: new, next });
                 }
             }
             (Some((number, _)), None) => {
@@ -168,7 +168,7 @@ fn reconcile(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Findi
                     }
                     _ => None,
                 };
-                turn.watch_fact(What::ProblemCleared { number, into });
+                turn.fleet_fact(FleetFact::ProblemCleared { number, into });
             }
             (None, None) => {}
         }
@@ -195,7 +195,7 @@ fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
         }
     }
     let number = state.next_problem();
-    turn.watch_fact(What::ProblemRaised {
+    turn.fleet_fact(FleetFact::ProblemRaised {
         number,
         kind: finding.kind,
         agent,

@@ -9,7 +9,7 @@ use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::apply::apply;
 use crate::domain::cause::Cause as Why;
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::domain::job::Origin;
 use crate::domain::job::message::{Hints, Message, Part, Role};
@@ -46,8 +46,8 @@ impl Told {
         Uuid::from_u128(self.next)
     }
 
-    fn tell(&mut self, second: u64, owner: Owner, what: What) {
-        apply(&mut self.state, &Fact { at: at(second), owner, seq: 1, what });
+    fn tell(&mut self, second: u64, fact: Fact) {
+        apply(&mut self.state, &JournalEntry { at: at(second), seq: 1, actor: None, fact });
     }
 
     fn agent(&mut self, host: &str, capacity: Option<u32>) -> AgentId {
@@ -63,20 +63,21 @@ impl Told {
             probe_interval: None,
         };
         let name = format!("a{}", self.next).into();
-        self.tell(0, Owner::Agent(id), What::AgentListed { spec: Arc::new(spec), order: 0, name });
+        self.tell(0, Fact::Agent(id, AgentFact::Listed { spec: Arc::new(spec), order: 0, name }));
         id
     }
 
     fn health(&mut self, second: u64, agent: AgentId, health: Health, cause: Option<Why>) {
         let cause = cause.map(Arc::new);
-        self.tell(second, Owner::Agent(agent), What::HealthChanged { health, cause, last_seen: at(second) });
+        let fact = AgentFact::HealthChanged { health, cause, last_seen: at(second) };
+        self.tell(second, Fact::Agent(agent, fact));
     }
 
     /// A job of a caller for a skill; it ends, well or with words, or runs on.
     fn job(&mut self, second: u64, agent: AgentId, caller: &str, ends: Ends<'_>) -> AttemptId {
         let (job, attempt) = (JobId(self.id()), AttemptId(self.id()));
-        let owner = Owner::Job(job);
-        let what = What::JobOpened {
+        let fact = |fact| Fact::attempt(job, attempt, fact);
+        let opened = JobFact::Opened {
             origin: Origin::Sent,
             title: "work".into(),
             caller: Some(caller.into()),
@@ -85,17 +86,17 @@ impl Told {
             parent: None,
             message: None,
         };
-        self.tell(second, owner, what);
-        self.tell(second, owner, What::AttemptPlanned { attempt, agent, message_id: None });
+        self.tell(second, Fact::Job(job, opened));
+        self.tell(second, fact(AttemptFact::Planned { agent, message_id: None }));
         let state = TaskState::Working;
         let task = format!("t{}", self.next).as_str().into();
         let (via, peer_time, context, raw) = (Via::Send, None, None, None);
-        self.tell(second, owner, What::TaskSeen { attempt, task, context, state, peer_time, via, raw });
+        self.tell(second, fact(AttemptFact::TaskSeen { task, context, state, peer_time, via, raw }));
         if ends != Ends::Never {
             let how = if let Ends::Failed(words) = ends { Some(words) } else { None };
             let state = if how.is_some() { TaskState::Failed } else { TaskState::Completed };
             let (context, raw) = (None, None);
-            self.tell(second, owner, What::StateSeen { attempt, state, context, peer_time, via, raw });
+            self.tell(second, fact(AttemptFact::StateSeen { state, context, peer_time, via, raw }));
             if let Some(words) = how {
                 let message = Message {
                     id: words.into(),
@@ -108,9 +109,9 @@ impl Told {
                     hints: Hints::default(),
                 };
                 let message = Arc::new(message);
-                self.tell(second, owner, What::MessageSeen { attempt, message, status: true });
+                self.tell(second, fact(AttemptFact::MessageSeen { message, status: true }));
             }
-            self.tell(second, owner, What::Settled { attempt });
+            self.tell(second, fact(AttemptFact::Settled));
         }
         attempt
     }
@@ -119,13 +120,13 @@ impl Told {
         let number = self.state.next_problem();
         let (attempt, source) = (None, None);
         let (text, next) = (kind.as_str().into(), "look".into());
-        let what = What::ProblemRaised { number, kind, agent, attempt, source, text, next };
-        self.tell(second, Owner::Watch, what);
+        let fact = FleetFact::ProblemRaised { number, kind, agent, attempt, source, text, next };
+        self.tell(second, Fact::Fleet(fact));
         number
     }
 
     fn changes_card(&mut self, second: u64, agent: AgentId, words: &str) {
-        self.tell(second, Owner::Agent(agent), What::CardChanged { words: words.into() });
+        self.tell(second, Fact::Agent(agent, AgentFact::CardChanged { words: words.into() }));
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -248,14 +249,14 @@ fn many_agents_of_one_host_at_once_are_the_host() {
 fn kinds_that_say_their_cause_say_it() {
     check("surely its failures: 8 of its last 20 tasks failed", |told, agent| {
         let cause = Some(Arc::new(Why::TasksFailing { failed: 8, of: 20 }));
-        let what = What::BreakerMoved { position: BreakerState::Open, cause, forced: None };
-        told.tell(100, Owner::Agent(agent), what);
+        let fact = AgentFact::BreakerMoved { position: BreakerState::Open, cause, forced: None };
+        told.tell(100, Fact::Agent(agent, fact));
         told.raise(100, Kind::BreakerOpen, Some(agent))
     });
     check("surely sam, who holds it open", |told, agent| {
-        let what =
-            What::BreakerMoved { position: BreakerState::Open, cause: None, forced: Some("sam".into()) };
-        told.tell(100, Owner::Agent(agent), what);
+        let fact =
+            AgentFact::BreakerMoved { position: BreakerState::Open, cause: None, forced: Some("sam".into()) };
+        told.tell(100, Fact::Agent(agent, fact));
         told.raise(100, Kind::BreakerOpen, Some(agent))
     });
     for (tasks, expected) in [
@@ -346,7 +347,7 @@ fn a_problem_of_tasks_hits_those_tasks() {
         (Verdict::Looping, Kind::TaskLooping),
     ] {
         let verdict = Some(verdict);
-        told.tell(90, Owner::Job(job), What::VerdictChanged { attempt: silent, verdict });
+        told.tell(90, Fact::attempt(job, silent, AttemptFact::VerdictChanged { verdict }));
         let number = told.raise(100, kind, Some(agent));
         let snapshot = told.snapshot();
         let (key, problem) = found(&snapshot, number);

@@ -436,7 +436,7 @@ impl Screen for NowView {
     fn wants(&self, shared: &Shared) -> Wants {
         Wants {
             metrics: Some(EVERY),
-            watch: Some(shared.snapshot.watch_seq),
+            watch: Some(shared.snapshot.fleet_seq),
             fields: self.lead.jobs.clone(),
             ..Wants::default()
         }

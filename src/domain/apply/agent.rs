@@ -1,0 +1,121 @@
+//! What facts of an agent change.
+
+use std::sync::Arc;
+
+use crate::domain::agent::breaker::{Breaker, BreakerState};
+use crate::domain::agent::replicas::{ReplicaKey, ReplicaMembership};
+use crate::domain::agent::{Agent, AgentSpec, Counts, Health};
+use crate::domain::fact::{AgentFact, JournalEntry};
+use crate::domain::id::AgentId;
+use crate::domain::state::{Changed, State};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: &AgentFact) {
+    let (at, seq) = (entry.at, entry.seq);
+    match fact {
+        AgentFact::Listed { spec, order, name } => insert(state, entry, id, (spec, *order, name)),
+        AgentFact::Relisted { spec, order } => edit(state, id, seq, |agent| {
+            agent.spec = spec.clone();
+            agent.order = *order;
+            agent.listed = true;
+        }),
+        AgentFact::Sourced { sources } => {
+            edit(state, id, seq, |agent| agent.sources = sources.as_slice().into());
+        }
+        AgentFact::Unlisted => edit(state, id, seq, |agent| agent.listed = false),
+        AgentFact::Named { name } => edit(state, id, seq, |agent| agent.name = name.clone()),
+        AgentFact::CardSeen { card } => edit(state, id, seq, |agent| {
+            agent.replica_key = ReplicaKey::of(card);
+            agent.card = Some(card.clone());
+            agent.card_since = at;
+        }),
+        AgentFact::CertificateSeen { until } => {
+            edit(state, id, seq, |agent| agent.certificate_until = *until);
+        }
+        AgentFact::ServerSeen { server } => edit(state, id, seq, |agent| agent.server.clone_from(server)),
+        AgentFact::CardChanged { words } => {
+            edit(state, id, seq, |agent| agent.card_change = Some((at, words.clone())));
+        }
+        AgentFact::InterfaceChosen { interface } => {
+            edit(state, id, seq, |agent| agent.interface.clone_from(interface));
+        }
+        AgentFact::DialectSettled { dialect } => {
+            edit(state, id, seq, |agent| agent.settled = Some(*dialect));
+        }
+        AgentFact::HealthChanged { health, cause, last_seen } => edit(state, id, seq, |agent| {
+            if agent.health != *health {
+                agent.since = at;
+            }
+            agent.health = *health;
+            agent.cause.clone_from(cause);
+            agent.last_seen = *last_seen;
+        }),
+        AgentFact::BreakerMoved { position, cause, forced } => edit(state, id, seq, |agent| {
+            let opened = match position {
+                BreakerState::Open => agent.breaker.opened.saturating_add(1),
+                BreakerState::HalfOpen => agent.breaker.opened,
+                BreakerState::Closed => 0,
+            };
+            agent.breaker = Breaker {
+                position: *position,
+                since: at,
+                cause: cause.clone(),
+                forced: forced.clone(),
+                opened,
+            };
+        }),
+        AgentFact::TextDisarmed { count } => {
+            edit(state, id, seq, |agent| agent.disarmed = agent.disarmed.saturating_add(*count));
+        }
+        // These are history alone; the sources tell what they lead to.
+        AgentFact::Added | AgentFact::Removed => edit(state, id, seq, |_| {}),
+    }
+}
+
+fn insert(
+    state: &mut State,
+    entry: &JournalEntry,
+    id: AgentId,
+    (spec, order, name): (&Arc<AgentSpec>, u32, &Untrusted),
+) {
+    let key = state.agents.insert(Agent {
+        id,
+        seq: entry.seq,
+        order,
+        spec: spec.clone(),
+        name: name.clone(),
+        listed: true,
+        sources: Arc::default(),
+        card: None,
+        replica_key: None,
+        server: None,
+        card_since: At::ZERO,
+        card_change: None,
+        certificate_until: None,
+        interface: None,
+        settled: None,
+        health: Health::Unknown,
+        since: entry.at,
+        cause: None,
+        last_seen: At::ZERO,
+        breaker: Breaker::default(),
+        oddities: 0,
+        disarmed: 0,
+        counts: Counts::default(),
+    });
+    state.agent_ids.insert(id, key);
+    state.changes.push(Changed::Agent(key));
+}
+
+/// Changes the row of an agent, and where it stands among its replicas.
+fn edit(state: &mut State, id: AgentId, seq: u64, change: impl FnOnce(&mut Agent)) {
+    let Some(key) = state.agent_key(id) else { return };
+    let Some(agent) = state.agents.get_mut(key) else { return };
+    let before = ReplicaMembership::of(agent);
+    agent.seq = seq;
+    change(agent);
+    let after = ReplicaMembership::of(agent);
+    state.replicas.moved(key, &before, &after);
+    state.changes.push(Changed::Agent(key));
+}

@@ -1,0 +1,120 @@
+//! What facts of the fleet change.
+
+use crate::domain::fact::{FleetFact, JournalEntry};
+use crate::domain::fleet::source::{SourceHealth, SourceRow};
+use crate::domain::problem::{Kind, Muted, Problem, Subject, Taken};
+use crate::domain::state::{Changed, State};
+
+pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
+    state.fleet_seq = entry.seq;
+    match fact {
+        FleetFact::ProblemRaised { number, kind, agent, source, text, next, attempt: _ } => {
+            let agent = agent.and_then(|id| state.agent_key(id));
+            let objective = source.clone().filter(|_| *kind == Kind::ObjectiveMissed);
+            let source = source.as_deref().and_then(|name| state.source_key(name));
+            let subject = match &objective {
+                Some(name) => Subject::objective(name),
+                None => Subject::of(*kind, agent, source),
+            };
+            state.last_problem = state.last_problem.max(*number);
+            state.insert_problem(Problem {
+                number: *number,
+                kind: *kind,
+                subject,
+                agent: subject.one(),
+                objective,
+                text: text.clone(),
+                next: next.clone(),
+                since: entry.at,
+                cleared: None,
+                taken: None,
+                muted: None,
+            });
+        }
+        FleetFact::ProblemReworded { number, text, next } => edit_problem(state, *number, |problem| {
+            problem.text = text.clone();
+            problem.next = next.clone();
+        }),
+        FleetFact::ProblemCleared { number, into: _ } => {
+            edit_problem(state, *number, |problem| problem.cleared = Some(entry.at));
+            let key = state.problem_numbers.get(number).copied();
+            if let Some(key) = key
+                && let Some(problem) = state.problems.get(key)
+                && state.raised.get(&(problem.kind, problem.subject)) == Some(&key)
+            {
+                state.raised.remove(&(problem.kind, problem.subject));
+            }
+        }
+        FleetFact::ProblemTaken { number } => edit_problem(state, *number, |problem| {
+            problem.taken = Some(Taken { by: entry.actor_name(), at: entry.at });
+        }),
+        FleetFact::ProblemGivenBack { number } => {
+            edit_problem(state, *number, |problem| problem.taken = None);
+        }
+        FleetFact::ProblemMuted { number, why, until } => edit_problem(state, *number, |problem| {
+            problem.muted = Some(Muted { by: entry.actor_name(), why: why.clone(), until: *until });
+        }),
+        FleetFact::ProblemUnmuted { number } => {
+            edit_problem(state, *number, |problem| problem.muted = None);
+        }
+        FleetFact::ProblemForgotten { number } => {
+            if let Some(key) = state.problem_numbers.remove(number) {
+                if let Some(gone) = state.problems.remove(key)
+                    && state.raised.get(&(gone.kind, gone.subject)) == Some(&key)
+                {
+                    state.raised.remove(&(gone.kind, gone.subject));
+                }
+                state.changes.push(Changed::Problem(key));
+            }
+        }
+        FleetFact::SourceListed { spec } => {
+            let known = state.source_key(&spec.name).and_then(|key| state.sources.get(key)).cloned();
+            let row = match known {
+                Some(known) => SourceRow { spec: spec.clone(), ..known },
+                None => SourceRow {
+                    spec: spec.clone(),
+                    health: SourceHealth::Unknown,
+                    since: entry.at,
+                    cause: None,
+                    agents: 0,
+                },
+            };
+            state.insert_source(row);
+        }
+        FleetFact::SourceUnlisted { name } => {
+            if let Some(key) = state.source_names.remove(name) {
+                state.sources.remove(key);
+                state.changes.push(Changed::Source(key));
+            }
+        }
+        FleetFact::SourceTold { name, health, cause, agents } => {
+            if let Some(key) = state.source_key(name)
+                && let Some(row) = state.sources.get_mut(key)
+            {
+                if row.health != *health {
+                    row.since = entry.at;
+                }
+                row.health = *health;
+                row.cause.clone_from(cause);
+                row.agents = *agents;
+                state.changes.push(Changed::Source(key));
+            }
+        }
+        // These are history alone.
+        FleetFact::WatchStarted
+        | FleetFact::WatchPaused { .. }
+        | FleetFact::JournalGap { .. }
+        | FleetFact::ProblemPosted { .. }
+        | FleetFact::NoteMade { .. }
+        | FleetFact::Acted { .. } => {}
+    }
+}
+
+fn edit_problem(state: &mut State, number: u32, edit: impl FnOnce(&mut Problem)) {
+    if let Some(key) = state.problem_numbers.get(&number).copied()
+        && let Some(problem) = state.problems.get_mut(key)
+    {
+        edit(problem);
+        state.changes.push(Changed::Problem(key));
+    }
+}

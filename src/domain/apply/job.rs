@@ -1,0 +1,285 @@
+//! What facts of a job and of its attempts change.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
+use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
+use crate::domain::job::message::{Fingerprint, Message, text_hash};
+use crate::domain::job::task::{CancelMark, TaskState};
+use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
+use crate::domain::state::{Changed, State};
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
+
+pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &JobFact) {
+    match fact {
+        JobFact::Opened { origin, title, caller, skill, context, parent, message } => {
+            state.insert_job(Job {
+                id,
+                seq: entry.seq,
+                title: title.clone(),
+                origin: *origin,
+                caller: caller.clone(),
+                skill: skill.clone(),
+                context: context.clone(),
+                parent: parent.clone(),
+                created: entry.at,
+                attempts: SmallVec::new(),
+                message: message.clone(),
+            });
+        }
+        JobFact::Explained { title, caller, skill, parent } => {
+            let Some((key, job)) = advance(state, id, entry.seq) else { return };
+            job.title = title.clone();
+            job.caller.clone_from(caller);
+            job.skill.clone_from(skill);
+            let before = std::mem::replace(&mut job.parent, parent.clone());
+            if let (None, Some(parent)) = (before, parent) {
+                state.children.entry(parent.clone()).or_default().push(key);
+            }
+            state.changes.push(Changed::Job(key));
+        }
+        JobFact::Forgotten => {
+            let Some((key, _)) = advance(state, id, entry.seq) else { return };
+            state.remove_job(key);
+            state.changes.push(Changed::Job(key));
+        }
+        JobFact::Attempt(attempt, fact) => {
+            let Some((key, _)) = advance(state, id, entry.seq) else { return };
+            apply_to_attempt(state, entry.at, key, *attempt, fact);
+        }
+    }
+}
+
+/// Notes the number of a job's last fact.
+fn advance(state: &mut State, id: JobId, seq: u64) -> Option<(JobKey, &mut Job)> {
+    let key = state.job_key(id)?;
+    let job = state.jobs.get_mut(key)?;
+    job.seq = seq;
+    Some((key, job))
+}
+
+fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact: &AttemptFact) {
+    match fact {
+        AttemptFact::Planned { agent, message_id } => {
+            let count = state.jobs.get(job).map_or(0, |job| job.attempts.len());
+            if let Some(agent) = state.agent_key(*agent) {
+                state.insert_attempt(Attempt {
+                    id,
+                    job,
+                    number: u16::try_from(count + 1).unwrap_or(u16::MAX),
+                    agent,
+                    message_id: message_id.clone(),
+                    phase: Phase::Planned,
+                    phase_since: at,
+                    created: at,
+                    cause: None,
+                    task: None,
+                    answer: None,
+                    progress: None,
+                });
+            }
+            state.changes.push(Changed::Job(job));
+        }
+        AttemptFact::Moved { phase, cause } => edit(state, job, id, |attempt| {
+            attempt.phase = *phase;
+            attempt.phase_since = at;
+            attempt.cause.clone_from(cause);
+        }),
+        AttemptFact::TaskSeen { task, context, state: seen, peer_time, via: _, raw: _ } => {
+            edit(state, job, id, |attempt| {
+                attempt.phase = Phase::Accepted;
+                attempt.phase_since = at;
+                attempt.cause = None;
+                attempt.progress.get_or_insert_default();
+                attempt.task = Some(Task {
+                    id: task.clone(),
+                    context: context.clone(),
+                    state: seen.clone(),
+                    state_since: at,
+                    peer_time: *peer_time,
+                    says: None,
+                    verdict: None,
+                    cancel: None,
+                    ignored: false,
+                    last_sign: at,
+                    gap_since: None,
+                    note: None,
+                    artifacts: 0,
+                    bytes: 0,
+                    settled: false,
+                });
+            });
+        }
+        AttemptFact::StateSeen { state: seen, context, peer_time, via: _, raw: _ } => {
+            edit_task(state, job, id, |task| {
+                if task.context.is_none() {
+                    task.context.clone_from(context);
+                }
+                change_state(task, at, seen, *peer_time);
+            });
+        }
+        AttemptFact::ClaimSeen { says, via: _ } => {
+            edit_task(state, job, id, |task| task.says.clone_from(says));
+        }
+        AttemptFact::MessageSeen { message, status } => {
+            touch(state, job, id, |attempt| add_message(attempt, at, message, *status));
+        }
+        AttemptFact::ArtifactSeen { artifact, name, append, parts, last } => {
+            touch(state, job, id, |attempt| {
+                let meta = output_of(attempt, artifact);
+                if !append {
+                    meta.print = Fingerprint::default();
+                }
+                if name.is_some() {
+                    meta.name.clone_from(name);
+                }
+                meta.print.add_parts(parts);
+                meta.closed = *last;
+                count_outputs(attempt, at);
+            });
+        }
+        AttemptFact::GapOpened { since, cause: _ } => {
+            edit_task(state, job, id, |task| task.gap_since = Some(*since));
+        }
+        AttemptFact::GapClosed { .. } => edit_task(state, job, id, |task| task.gap_since = None),
+        AttemptFact::VerdictChanged { verdict } => {
+            edit_task(state, job, id, |task| task.verdict = *verdict);
+        }
+        AttemptFact::CancelMoved { mark, cause: _ } => edit_task(state, job, id, |task| {
+            task.cancel = Some(*mark);
+            // A cancel that is asked for again may be obeyed this time.
+            task.ignored &= *mark != CancelMark::Asked;
+        }),
+        AttemptFact::CancelIgnored { .. } => edit_task(state, job, id, |task| task.ignored = true),
+        AttemptFact::AnswerMoved { message, phase, cause } => edit(state, job, id, |attempt| {
+            attempt.answer = if *phase == Phase::Accepted {
+                None
+            } else {
+                Some(Box::new(Answer { message: message.clone(), phase: *phase, cause: cause.clone() }))
+            };
+        }),
+        AttemptFact::OddityObserved { .. } => {
+            edit(state, job, id, |_| {});
+            count_oddity_of_agent(state, id);
+        }
+        AttemptFact::Settled => edit(state, job, id, |attempt| {
+            attempt.progress = None;
+            if let Some(task) = &mut attempt.task {
+                task.settled = true;
+                task.gap_since = None;
+            }
+        }),
+        // It is history alone.
+        AttemptFact::ReasonGiven { .. } => edit(state, job, id, |_| {}),
+    }
+}
+
+/// The one place where a fact of one owner changes the row of another: an oddity is a fact of the job in which it was
+/// observed, and the row of the job's agent counts it. The agent's `seq` does not move.
+fn count_oddity_of_agent(state: &mut State, id: AttemptId) {
+    let attempt = state.attempt_key(id).and_then(|key| state.attempts.get(key));
+    if let Some(key) = attempt.map(|attempt| attempt.agent)
+        && let Some(agent) = state.agents.get_mut(key)
+    {
+        agent.oddities = agent.oddities.saturating_add(1);
+        state.changes.push(Changed::Agent(key));
+    }
+}
+
+/// The row of an attempt whose job has a new fact, which its story shows.
+fn row_of(state: &mut State, job: JobKey, id: AttemptId) -> Option<AttemptKey> {
+    let key = state.attempt_key(id);
+    state.changes.push(if key.is_some() { Changed::Story(job) } else { Changed::Job(job) });
+    key
+}
+
+/// Changes what an attempt has received so far, on which no index and no count depends.
+fn touch(state: &mut State, job: JobKey, id: AttemptId, change: impl FnOnce(&mut Attempt)) {
+    if let Some(key) = row_of(state, job, id) {
+        state.touch_attempt(key, change);
+    }
+}
+
+/// Changes an attempt.
+fn edit(state: &mut State, job: JobKey, id: AttemptId, change: impl FnOnce(&mut Attempt)) {
+    let Some(key) = row_of(state, job, id) else { return };
+    let mut needs_no_message = false;
+    state.edit_attempt(key, |attempt| {
+        change(attempt);
+        needs_no_message = attempt.task.is_some() || attempt.phase.is_over();
+    });
+    // A message is kept only while a resend may need it.
+    if needs_no_message && state.jobs.get_mut(job).is_some_and(|row| row.message.take().is_some()) {
+        state.changes.push(Changed::Job(job));
+    }
+}
+
+/// Changes the task of an attempt, if it has one.
+fn edit_task(state: &mut State, job: JobKey, id: AttemptId, change: impl FnOnce(&mut Task)) {
+    edit(state, job, id, |attempt| {
+        if let Some(task) = &mut attempt.task {
+            change(task);
+        }
+    });
+}
+
+fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<PeerTime>) {
+    if task.state != *seen {
+        task.state_since = at;
+        task.note = None;
+    }
+    task.state = seen.clone();
+    task.peer_time = peer_time.or(task.peer_time);
+    task.last_sign = at;
+    if task.state.is_terminal() {
+        task.gap_since = None;
+    }
+}
+
+fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {
+    let progress = Arc::make_mut(attempt.progress.get_or_insert_default());
+    let hash = text_hash(&message.id.raw());
+    if !progress.messages.contains(&hash) {
+        if progress.messages.len() == Progress::MESSAGES {
+            progress.messages.remove(0);
+        }
+        progress.messages.push(hash);
+    }
+    if let Some(task) = &mut attempt.task {
+        task.last_sign = at;
+        if status {
+            let words = message.headline(200);
+            task.note = (!words.is_empty()).then_some(words);
+        }
+    }
+}
+
+/// What is known of an output, from its first chunk on.
+fn output_of<'a>(attempt: &'a mut Attempt, artifact: &Untrusted) -> &'a mut ArtifactMeta {
+    let progress = Arc::make_mut(attempt.progress.get_or_insert_default());
+    let known = progress.artifacts.iter().position(|meta| meta.id == *artifact);
+    let index = known.unwrap_or_else(|| {
+        progress.artifacts.push(ArtifactMeta {
+            id: artifact.clone(),
+            name: None,
+            print: Fingerprint::default(),
+            closed: false,
+        });
+        progress.artifacts.len() - 1
+    });
+    &mut progress.artifacts[index]
+}
+
+fn count_outputs(attempt: &mut Attempt, at: At) {
+    let Some(progress) = &attempt.progress else { return };
+    let bytes = progress.artifacts.iter().map(|meta| meta.print.bytes).sum();
+    let artifacts = u16::try_from(progress.artifacts.len()).unwrap_or(u16::MAX);
+    if let Some(task) = &mut attempt.task {
+        task.last_sign = at;
+        task.bytes = bytes;
+        task.artifacts = artifacts;
+    }
+}

@@ -1,0 +1,100 @@
+//! Facts of an agent.
+
+use std::sync::Arc;
+
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::card::{Card, Dialect, Interface};
+use crate::domain::agent::{AgentSpec, Health};
+use crate::domain::cause::Cause;
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// What happened to an agent.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AgentFact {
+    /// It joined the fleet for the first time.
+    Listed {
+        /// What the operator set.
+        spec: Arc<AgentSpec>,
+        /// Its place among all agents, from 0.
+        order: u32,
+        /// The name that it has until its card is read.
+        name: Untrusted,
+    },
+    /// It joined the fleet again, or with other settings.
+    Relisted {
+        /// What the operator set.
+        spec: Arc<AgentSpec>,
+        /// Its place among all agents, from 0.
+        order: u32,
+    },
+    /// Other sources name it than before.
+    Sourced {
+        /// The names of all sources that name it now; empty if none does.
+        sources: Vec<Arc<str>>,
+    },
+    /// The actor added it permanently.
+    Added,
+    /// The actor withdrew what had been added permanently.
+    Removed,
+    /// It left the fleet; its history stays.
+    Unlisted,
+    /// It is called by another name.
+    Named {
+        /// Unique among the listed agents.
+        name: Untrusted,
+    },
+    /// Its card was read for the first time, or has changed.
+    CardSeen {
+        /// The card as it is now.
+        card: Arc<Card>,
+    },
+    /// It presented a certificate that expires at another time than the one before.
+    CertificateSeen {
+        /// When it expires; `None` if the agent no longer uses TLS.
+        until: Option<At>,
+    },
+    /// Its `Server` header has changed.
+    ServerSeen {
+        /// The software, such as `uvicorn` or `Express`; `None` if the header is absent.
+        server: Option<Untrusted>,
+    },
+    /// The difference between the card that was just read and the one before.
+    CardChanged {
+        /// Such as `version 2.4.0 → 2.4.1; skills: + refund`.
+        words: Untrusted,
+    },
+    /// Another of its interfaces is called from here on.
+    InterfaceChosen {
+        /// The interface; `None` if it offers none that we speak.
+        interface: Option<Arc<Interface>>,
+    },
+    /// A call has shown that it speaks another dialect than its card says.
+    DialectSettled {
+        /// The dialect that works.
+        dialect: Dialect,
+    },
+    /// Its health or the cause of it has changed.
+    HealthChanged {
+        /// Its health from here on.
+        health: Health,
+        /// Why; `None` where the health says it all.
+        cause: Option<Arc<Cause>>,
+        /// When it last answered anything.
+        last_seen: At,
+    },
+    /// Its circuit breaker opened or closed, by itself or because somebody forced it.
+    BreakerMoved {
+        /// The position from here on.
+        position: BreakerState,
+        /// Why it opened; `None` if it did not open by itself.
+        cause: Option<Arc<Cause>>,
+        /// The name of whoever holds it in this position; `None` if it moves by itself.
+        forced: Option<Untrusted>,
+    },
+    /// Control sequences or hidden characters were removed from text that it sent.
+    TextDisarmed {
+        /// How many were removed since the last such fact.
+        count: u32,
+    },
+}

@@ -1,0 +1,184 @@
+//! Facts of a job and of its attempts.
+
+use std::sync::Arc;
+
+use crate::domain::cause::Cause;
+use crate::domain::id::{AgentId, AttemptId, ContextId, MessageId, TaskId};
+use crate::domain::job::message::{Json, Message, Part};
+use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::{Origin, Phase};
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
+
+/// What happened to a job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum JobFact {
+    /// Somebody submitted it here, or a task was found that somebody had sent elsewhere.
+    Opened {
+        /// Sent or found.
+        origin: Origin,
+        /// The first words of its message.
+        title: Untrusted,
+        /// Who asked for it; `None` if unknown.
+        caller: Option<Untrusted>,
+        /// The id of the skill that is asked for; `None` if unknown.
+        skill: Option<Untrusted>,
+        /// The conversation that it belongs to; `None` until an agent names one.
+        context: Option<ContextId>,
+        /// The task that delegated it, if any.
+        parent: Option<TaskId>,
+        /// The message to send; `None` for a found job.
+        message: Option<Arc<Message>>,
+    },
+    /// More is known of a found job than before.
+    Explained {
+        /// The first words of its message.
+        title: Untrusted,
+        /// Who asked for it; `None` if unknown.
+        caller: Option<Untrusted>,
+        /// The id of the skill that is asked for; `None` if unknown.
+        skill: Option<Untrusted>,
+        /// The task that delegated it, if any.
+        parent: Option<TaskId>,
+    },
+    /// It was removed with its history, by the rules of retention.
+    Forgotten,
+    /// Something happened to one of its attempts.
+    Attempt(AttemptId, AttemptFact),
+}
+
+impl JobFact {
+    /// The attempt that it is about and what happened to it, if it is about one.
+    pub fn of_attempt(&self) -> Option<(AttemptId, &AttemptFact)> {
+        match self {
+            Self::Attempt(id, fact) => Some((*id, fact)),
+            Self::Opened { .. } | Self::Explained { .. } | Self::Forgotten => None,
+        }
+    }
+}
+
+/// What happened to one attempt of a job.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AttemptFact {
+    /// A sending was decided, or a found task became an attempt.
+    Planned {
+        /// The agent that gets it or has it.
+        agent: AgentId,
+        /// The id of the message to send; `None` for a found task.
+        message_id: Option<MessageId>,
+    },
+    /// The sending moved on.
+    Moved {
+        /// The phase from here on.
+        phase: Phase,
+        /// Why, where something went wrong.
+        cause: Option<Arc<Cause>>,
+    },
+    /// The agent made a task of it, or the task was found.
+    TaskSeen {
+        /// The agent's id of the task.
+        task: TaskId,
+        /// The task's conversation; `None` if the agent names none.
+        context: Option<ContextId>,
+        /// The task's state.
+        state: TaskState,
+        /// The time of that state by the agent's clock, if the agent tells it.
+        peer_time: Option<PeerTime>,
+        /// How we learned of it.
+        via: Via,
+        /// The object as received; `None` if it was too large or has said nothing new.
+        raw: Option<Json>,
+    },
+    /// The task's state changed, or was reported again in other words.
+    StateSeen {
+        /// The task's state from here on.
+        state: TaskState,
+        /// The task's conversation, if it was not known before.
+        context: Option<ContextId>,
+        /// The time of that state by the agent's clock, if the agent tells it.
+        peer_time: Option<PeerTime>,
+        /// How we learned of it.
+        via: Via,
+        /// The event as received; `None` if it was too large or has said nothing new.
+        raw: Option<Json>,
+    },
+    /// The agent contradicts a terminal state, which stays, or no longer does.
+    ClaimSeen {
+        /// The state that it reports; `None` once it agrees again.
+        says: Option<TaskState>,
+        /// How we learned of it.
+        via: Via,
+    },
+    /// A message of the task's conversation.
+    MessageSeen {
+        /// The message.
+        message: Arc<Message>,
+        /// True if it came with a state.
+        status: bool,
+    },
+    /// An output began, grew or was replaced.
+    ArtifactSeen {
+        /// The agent's id of the output, unique in its task.
+        artifact: Untrusted,
+        /// A name for people, if the agent gives one.
+        name: Option<Untrusted>,
+        /// True if the parts follow what is there; false if they replace it.
+        append: bool,
+        /// The parts that came.
+        parts: Arc<Vec<Part>>,
+        /// True if the output is complete.
+        last: bool,
+    },
+    /// Nothing is heard of the task from here on.
+    GapOpened {
+        /// The last moment at which it was watched.
+        since: At,
+        /// Why; `None` if nothing failed.
+        cause: Option<Arc<Cause>>,
+    },
+    /// The task is watched again.
+    GapClosed {
+        /// How we learned of its state.
+        via: Via,
+        /// True if it had changed in between.
+        changed: bool,
+    },
+    /// Another doubt about the task than before.
+    VerdictChanged {
+        /// The doubt; `None` if there is none any more.
+        verdict: Option<Verdict>,
+    },
+    /// A cancel moved on.
+    CancelMoved {
+        /// How far it is.
+        mark: CancelMark,
+        /// Why it is unconfirmed; `None` otherwise.
+        cause: Option<Arc<Cause>>,
+    },
+    /// The agent goes on emitting although it agreed to a cancel.
+    CancelIgnored {
+        /// Events since it agreed.
+        events: u32,
+    },
+    /// The answer to a question of the task moved on.
+    AnswerMoved {
+        /// The answer.
+        message: Arc<Message>,
+        /// The phase from here on.
+        phase: Phase,
+        /// Why, where something went wrong.
+        cause: Option<Arc<Cause>>,
+    },
+    /// The actor gave a reason for what it did in the same step.
+    ReasonGiven {
+        /// The reason.
+        why: Untrusted,
+    },
+    /// The agent did something that the protocol does not allow.
+    OddityObserved {
+        /// What it did.
+        oddity: ProtocolViolation,
+    },
+    /// The task has ended and was compared, or was given up: nothing more is expected of it.
+    Settled,
+}

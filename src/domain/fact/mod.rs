@@ -1,0 +1,92 @@
+//! What happened, in the past tense. Facts are journaled; replaying them through `apply` rebuilds the state.
+
+mod agent;
+mod fleet;
+mod job;
+
+pub use agent::AgentFact;
+pub use fleet::{Act, FleetFact};
+pub use job::{AttemptFact, JobFact};
+
+use crate::domain::id::{AgentId, AttemptId, JobId};
+use crate::domain::text::Untrusted;
+use crate::domain::time::At;
+
+/// Whose history a fact belongs to. Each owner numbers its facts from 1 without a gap.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Owner {
+    /// The fleet as a whole: starts and pauses of its engine, problems, notes, sources of agents.
+    Fleet,
+    /// An agent.
+    Agent(AgentId),
+    /// A job with its attempts and tasks.
+    Job(JobId),
+}
+
+/// One fact with its place in the journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JournalEntry {
+    /// When it happened, on the engine's clock.
+    pub at: At,
+    /// Its number among the facts of its owner, from 1.
+    pub seq: u64,
+    /// The name of the person or program that acted, as it introduced itself; `None` if the engine acted by itself.
+    pub actor: Option<Untrusted>,
+    /// What happened.
+    pub fact: Fact,
+}
+
+impl JournalEntry {
+    /// Whose history it belongs to.
+    pub fn owner(&self) -> Owner {
+        self.fact.owner()
+    }
+
+    /// The actor's name; empty if the engine acted by itself.
+    pub fn actor_name(&self) -> Untrusted {
+        self.actor.clone().unwrap_or_else(|| Untrusted::from(""))
+    }
+}
+
+/// One thing that happened, with everything that was chosen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fact {
+    /// To the fleet as a whole.
+    Fleet(FleetFact),
+    /// To an agent.
+    Agent(AgentId, AgentFact),
+    /// To a job.
+    Job(JobId, JobFact),
+}
+
+impl Fact {
+    /// A fact of one attempt of a job.
+    pub fn attempt(job: JobId, attempt: AttemptId, fact: AttemptFact) -> Self {
+        Self::Job(job, JobFact::Attempt(attempt, fact))
+    }
+
+    /// Whose history it belongs to.
+    pub fn owner(&self) -> Owner {
+        match self {
+            Self::Fleet(_) => Owner::Fleet,
+            Self::Agent(id, _) => Owner::Agent(*id),
+            Self::Job(id, _) => Owner::Job(*id),
+        }
+    }
+
+    /// The fact of an agent, if it is one.
+    pub fn of_agent(&self) -> Option<&AgentFact> {
+        match self {
+            Self::Agent(_, fact) => Some(fact),
+            Self::Fleet(_) | Self::Job(..) => None,
+        }
+    }
+
+    /// The attempt that it is about and what happened to it, if it is about one.
+    pub fn of_attempt(&self) -> Option<(AttemptId, &AttemptFact)> {
+        match self {
+            Self::Job(_, fact) => fact.of_attempt(),
+            Self::Fleet(_) | Self::Agent(..) => None,
+        }
+    }
+}
