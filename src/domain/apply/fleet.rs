@@ -1,9 +1,10 @@
 //! What facts of the fleet change.
 
 use crate::domain::fact::{FleetFact, JournalEntry};
-use crate::domain::fleet::source::{SourceHealth, SourceRow};
+use crate::domain::fleet::source::{SourceHealth, SourceRow, SourceSpec};
 use crate::domain::problem::{Kind, Muted, Problem, Subject, Taken};
 use crate::domain::state::{Changed, State};
+use crate::domain::time::At;
 
 pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
     state.fleet_seq = entry.seq;
@@ -11,10 +12,9 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
         FleetFact::ProblemRaised { number, kind, agent, source, text, next, attempt: _ } => {
             let agent = agent.and_then(|id| state.agent_key(id));
             let objective = source.clone().filter(|_| *kind == Kind::ObjectiveMissed);
-            let source = source.as_deref().and_then(|name| state.source_key(name));
             let subject = match &objective {
                 Some(name) => Subject::objective(name),
-                None => Subject::of(*kind, agent, source),
+                None => Subject::of(*kind, agent, source.as_deref().and_then(|name| state.source_key(name))),
             };
             state.last_problem = state.last_problem.max(*number);
             state.insert_problem(Problem {
@@ -57,30 +57,8 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
         FleetFact::ProblemUnmuted { number } => {
             edit_problem(state, *number, |problem| problem.muted = None);
         }
-        FleetFact::ProblemForgotten { number } => {
-            if let Some(key) = state.problem_numbers.remove(number) {
-                if let Some(gone) = state.problems.remove(key)
-                    && state.raised.get(&(gone.kind, gone.subject)) == Some(&key)
-                {
-                    state.raised.remove(&(gone.kind, gone.subject));
-                }
-                state.changes.push(Changed::Problem(key));
-            }
-        }
-        FleetFact::SourceListed { spec } => {
-            let known = state.source_key(&spec.name).and_then(|key| state.sources.get(key)).cloned();
-            let row = match known {
-                Some(known) => SourceRow { spec: spec.clone(), ..known },
-                None => SourceRow {
-                    spec: spec.clone(),
-                    health: SourceHealth::Unknown,
-                    since: entry.at,
-                    cause: None,
-                    agents: 0,
-                },
-            };
-            state.insert_source(row);
-        }
+        FleetFact::ProblemForgotten { number } => forget_problem(state, *number),
+        FleetFact::SourceListed { spec } => list_source(state, entry.at, spec),
         FleetFact::SourceUnlisted { name } => {
             if let Some(key) = state.source_names.remove(name) {
                 state.sources.remove(key);
@@ -117,4 +95,26 @@ fn edit_problem(state: &mut State, number: u32, edit: impl FnOnce(&mut Problem))
         edit(problem);
         state.changes.push(Changed::Problem(key));
     }
+}
+
+fn forget_problem(state: &mut State, number: u32) {
+    let Some(key) = state.problem_numbers.remove(&number) else { return };
+    if let Some(gone) = state.problems.remove(key)
+        && state.raised.get(&(gone.kind, gone.subject)) == Some(&key)
+    {
+        state.raised.remove(&(gone.kind, gone.subject));
+    }
+    state.changes.push(Changed::Problem(key));
+}
+
+/// A source whose configuration changed keeps what is known of it.
+fn list_source(state: &mut State, at: At, spec: &SourceSpec) {
+    let known = state.source_key(&spec.name).and_then(|key| state.sources.get(key)).cloned();
+    let row = match known {
+        Some(known) => SourceRow { spec: spec.clone(), ..known },
+        None => {
+            SourceRow { spec: spec.clone(), health: SourceHealth::Unknown, since: at, cause: None, agents: 0 }
+        }
+    };
+    state.insert_source(row);
 }

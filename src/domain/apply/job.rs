@@ -5,7 +5,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
-use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
+use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message, text_hash};
 use crate::domain::job::task::{CancelMark, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
@@ -64,24 +64,7 @@ fn advance(state: &mut State, id: JobId, seq: u64) -> Option<(JobKey, &mut Job)>
 fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact: &AttemptFact) {
     match fact {
         AttemptFact::Planned { agent, message_id } => {
-            let count = state.jobs.get(job).map_or(0, |job| job.attempts.len());
-            if let Some(agent) = state.agent_key(*agent) {
-                state.insert_attempt(Attempt {
-                    id,
-                    job,
-                    number: u16::try_from(count + 1).unwrap_or(u16::MAX),
-                    agent,
-                    message_id: message_id.clone(),
-                    phase: Phase::Planned,
-                    phase_since: at,
-                    created: at,
-                    cause: None,
-                    task: None,
-                    answer: None,
-                    progress: None,
-                });
-            }
-            state.changes.push(Changed::Job(job));
+            plan(state, at, (job, id), *agent, message_id.as_ref());
         }
         AttemptFact::Moved { phase, cause } => edit(state, job, id, |attempt| {
             attempt.phase = *phase;
@@ -94,23 +77,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 attempt.phase_since = at;
                 attempt.cause = None;
                 attempt.progress.get_or_insert_default();
-                attempt.task = Some(Task {
-                    id: task.clone(),
-                    context: context.clone(),
-                    state: seen.clone(),
-                    state_since: at,
-                    peer_time: *peer_time,
-                    says: None,
-                    verdict: None,
-                    cancel: None,
-                    ignored: false,
-                    last_sign: at,
-                    gap_since: None,
-                    note: None,
-                    artifacts: 0,
-                    bytes: 0,
-                    settled: false,
-                });
+                attempt.task = Some(new_task(at, task, context.as_ref(), seen, *peer_time));
             });
         }
         AttemptFact::StateSeen { state: seen, context, peer_time, via: _, raw: _ } => {
@@ -174,6 +141,59 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
         }),
         // It is history alone.
         AttemptFact::ReasonGiven { .. } => edit(state, job, id, |_| {}),
+    }
+}
+
+fn plan(
+    state: &mut State,
+    at: At,
+    (job, id): (JobKey, AttemptId),
+    agent: AgentId,
+    message_id: Option<&MessageId>,
+) {
+    let count = state.jobs.get(job).map_or(0, |job| job.attempts.len());
+    if let Some(agent) = state.agent_key(agent) {
+        state.insert_attempt(Attempt {
+            id,
+            job,
+            number: u16::try_from(count + 1).unwrap_or(u16::MAX),
+            agent,
+            message_id: message_id.cloned(),
+            phase: Phase::Planned,
+            phase_since: at,
+            created: at,
+            cause: None,
+            task: None,
+            answer: None,
+            progress: None,
+        });
+    }
+    state.changes.push(Changed::Job(job));
+}
+
+fn new_task(
+    at: At,
+    id: &TaskId,
+    context: Option<&ContextId>,
+    state: &TaskState,
+    peer_time: Option<PeerTime>,
+) -> Task {
+    Task {
+        id: id.clone(),
+        context: context.cloned(),
+        state: state.clone(),
+        state_since: at,
+        peer_time,
+        says: None,
+        verdict: None,
+        cancel: None,
+        ignored: false,
+        last_sign: at,
+        gap_since: None,
+        note: None,
+        artifacts: 0,
+        bytes: 0,
+        settled: false,
     }
 }
 
