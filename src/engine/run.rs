@@ -213,7 +213,7 @@ impl Runner {
     fn take(&mut self, mut out: Out) {
         let Out { facts, effects, replies } = &mut out;
         let before = self.changed.len();
-        self.core.state_mut().move_changes(&mut self.changed);
+        self.core.move_changes(&mut self.changed);
         self.dirty |= self.changed.len() > before;
         if let Some(notifier) = &self.notifier {
             notifier.tell(self.core.state(), facts);

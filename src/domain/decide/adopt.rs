@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::domain::agent::card::Dialect;
 use crate::domain::cause::{Cause, ErrorName};
-use crate::domain::core::{GetReason, ListReason, PendingWhat, Timer, Turn};
 use crate::domain::decide::dispatch;
 use crate::domain::decide::lint;
+use crate::domain::decide::live::{GetReason, ListReason, PendingCall, Timer};
 use crate::domain::decide::observe;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::{ListQuery, Order};
@@ -40,7 +41,7 @@ pub(super) fn order_list(turn: &mut Turn, agent: AgentKey, why: ListReason, quer
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
     let Some(interface) = interface else { return };
     let own = matches!(why, ListReason::Adopt | ListReason::Refresh);
-    let call = turn.call(agent, PendingWhat::List(why, query.clone()), Order::List { interface, query });
+    let call = turn.call(agent, PendingCall::List(why, query.clone()), Order::List { interface, query });
     if own {
         turn.agent_live(agent).listing.call = Some(call);
     }
@@ -261,7 +262,7 @@ fn open(turn: &mut Turn, agent: AgentKey, report: TaskReport, issued: At) {
     let agent_id = row.id;
     let only_skill = row.card.as_ref().and_then(|card| card.only_skill()).map(|skill| skill.id.clone());
     let at = turn.at;
-    let (job, attempt) = (JobId(turn.core.seed.uuid(at)), AttemptId(turn.core.seed.uuid(at)));
+    let (job, attempt) = (JobId(turn.seed.uuid(at)), AttemptId(turn.seed.uuid(at)));
     let about = About::of(&report);
     let opened = JobFact::Opened {
         origin: Origin::Found,
@@ -343,7 +344,7 @@ pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(job) = turn.state().job_of(attempt).filter(|job| job.origin == Origin::Found) else { return };
     let (id, agent) = (job.id, attempt.agent);
-    if let Some(gone) = turn.core.live.watches.remove(&key) {
+    if let Some(gone) = turn.live.watches.remove(&key) {
         if let Some(stream) = gone.stream {
             turn.close(stream);
         }
@@ -355,9 +356,9 @@ pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
     for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key), Timer::Lookup(key)] {
         turn.clear_timer(timer);
     }
-    turn.core.live.calls.retain(|_, pending| {
-        !matches!(pending.what,
-        PendingWhat::Get(of, _) | PendingWhat::Stream(of) | PendingWhat::Cancel(of) if of == key)
+    turn.live.calls.retain(|_, pending| {
+        !matches!(pending.call,
+        PendingCall::Get(of, _) | PendingCall::Stream(of) | PendingCall::Cancel(of) if of == key)
     });
     lint::forget(turn, &[key]);
     turn.job_fact(id, JobFact::Forgotten);
@@ -403,7 +404,7 @@ pub(super) fn adopt_by_id(turn: &mut Turn, agent: AgentId, task: &TaskId) -> Res
         (job.id, attempt.id)
     } else {
         let at = turn.at;
-        let (job, attempt) = (JobId(turn.core.seed.uuid(at)), AttemptId(turn.core.seed.uuid(at)));
+        let (job, attempt) = (JobId(turn.seed.uuid(at)), AttemptId(turn.seed.uuid(at)));
         let nothing = Untrusted::from("");
         let opened = JobFact::Opened {
             origin: Origin::Found,

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::core::Turn;
+use crate::domain::decide::turn::Turn;
 use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
 use crate::domain::text::Untrusted;
@@ -71,8 +71,8 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey) {
 /// How long a task may tell nothing before it is stuck; none as long as nothing is usual there.
 pub(super) fn limit(turn: &Turn, key: AttemptKey) -> Option<Duration> {
     let agent = turn.state().attempt(key)?.agent;
-    let rules = &turn.core.rules.problems;
-    let usual = turn.core.live.agents.get(&agent)?.usual.of(skill(turn, key).as_ref(), rules.stuck_seen)?;
+    let rules = &turn.rules.problems;
+    let usual = turn.live.agents.get(&agent)?.usual.of(skill(turn, key).as_ref(), rules.stuck_seen)?;
     let limit = usual.saturating_mul(rules.stuck_factor).max(rules.stuck_least);
     // Points in time are whole microseconds: a timer for less than one would be due at once, for ever.
     Some(Duration::from_micros(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)))

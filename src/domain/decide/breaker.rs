@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::domain::agent::breaker::{Breaker, BreakerState};
 use crate::domain::cause::Cause;
-use crate::domain::core::{Timer, Turn};
+use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::fact::AgentFact;
 use crate::domain::id::{AgentId, AgentKey, AttemptKey};
@@ -29,7 +30,7 @@ fn breaker<'t>(turn: &'t Turn, key: AgentKey) -> Option<&'t Breaker> {
 /// Whether a sending to an agent is let through, and the words for who is not.
 pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
     let Some(breaker) = breaker(turn, key) else { return Ok(()) };
-    let trial = turn.core.live.agents.get(&key).and_then(|live| live.trial);
+    let trial = turn.live.agents.get(&key).and_then(|live| live.trial);
     match breaker.position {
         BreakerState::Closed => Ok(()),
         BreakerState::HalfOpen if trial.is_none() => Ok(()),
@@ -61,7 +62,7 @@ pub(super) fn begins(turn: &mut Turn, agent: AgentKey, attempt: AttemptKey) {
 
 /// Looks at the evidence of a closed breaker.
 pub(super) fn look(turn: &mut Turn, key: AgentKey) {
-    let rules = turn.core.rules.breaker.clone();
+    let rules = turn.rules.breaker.clone();
     let at = turn.at;
     let Some(now) = breaker(turn, key).cloned() else { return };
     if !rules.enabled || now.position != BreakerState::Closed || now.forced.is_some() {
@@ -76,8 +77,8 @@ pub(super) fn look(turn: &mut Turn, key: AgentKey) {
 /// Why an agent must not be given what its replicas do far better: its tasks, or its calls. They are looked at only
 /// once it does badly by itself, and so many of them at most, so that a large group costs no more than a small one.
 fn outlier(turn: &Turn, key: AgentKey, since: At) -> Option<Cause> {
-    let (rules, at) = (&turn.core.rules.breaker, turn.at);
-    let own = &turn.core.live.agents.get(&key)?.evidence;
+    let (rules, at) = (&turn.rules.breaker, turn.at);
+    let own = &turn.live.agents.get(&key)?.evidence;
     let bad = |(failed, of): (u32, u32)| {
         failed >= rules.outlier_failed
             && of >= rules.outlier_volume
@@ -98,7 +99,7 @@ fn outlier(turn: &Turn, key: AgentKey, since: At) -> Option<Cause> {
     let mut others = [(0, 0); 2];
     let mut replicas = [0; 2];
     for other in after.take(COMPARED) {
-        let (Some(live), Some(breaker)) = (turn.core.live.agents.get(other), breaker(turn, *other)) else {
+        let (Some(live), Some(breaker)) = (turn.live.agents.get(other), breaker(turn, *other)) else {
             continue;
         };
         let shown = [
@@ -125,7 +126,7 @@ fn outlier(turn: &Turn, key: AgentKey, since: At) -> Option<Cause> {
 
 fn open(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
     let opened = breaker(turn, key).map_or(0, |breaker| breaker.opened);
-    let wait = turn.core.rules.breaker.open_for * 2_u32.pow(u32::from(opened.min(8)));
+    let wait = turn.rules.breaker.open_for * 2_u32.pow(u32::from(opened.min(8)));
     let due = turn.at + wait.min(LONGEST);
     turn.agent_live(key).trial = None;
     moved(turn, key, BreakerState::Open, Some(cause), None);
@@ -205,7 +206,7 @@ pub(super) fn resume(turn: &mut Turn) {
         .map(|(key, agent)| (key, agent.breaker.since, agent.breaker.opened))
         .collect();
     for (key, since, opened) in open {
-        let wait = turn.core.rules.breaker.open_for * 2_u32.pow(u32::from(opened.saturating_sub(1).min(8)));
+        let wait = turn.rules.breaker.open_for * 2_u32.pow(u32::from(opened.saturating_sub(1).min(8)));
         turn.set_timer(Timer::Breaker(key), since + wait.min(LONGEST));
     }
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::cause::{Cause, ErrorName};
-use crate::domain::core::{GetReason, PendingWhat, Timer, Turn};
+use crate::domain::decide::live::{GetReason, PendingCall, Timer};
 use crate::domain::decide::not_now;
 use crate::domain::decide::reason;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::Order;
@@ -34,7 +35,7 @@ pub(super) fn ask(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -
     if task.is_over() {
         return Err(not_now(format!("task {} is {} already", task.id.short(), task.state.word())));
     }
-    if turn.core.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some()) {
+    if turn.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some()) {
         return Err(not_now("a cancel is already on its way"));
     }
     reason(turn, key, why);
@@ -49,7 +50,7 @@ fn order(turn: &mut Turn, key: AttemptKey) -> Result<(), Refusal> {
     let task = attempt.task.as_ref().map(|task| task.id.clone()).ok_or_else(|| unknown("task"))?;
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
     let interface = interface.ok_or_else(|| not_now("its agent cannot be spoken to"))?;
-    let call = turn.call(agent, PendingWhat::Cancel(key), Order::Cancel { attempt: key, interface, task });
+    let call = turn.call(agent, PendingCall::Cancel(key), Order::Cancel { attempt: key, interface, task });
     let watch = turn.watch(key);
     watch.cancel_call = Some(call);
     watch.cancel_tries = 0;
@@ -139,9 +140,8 @@ pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
 pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let open = matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed));
-    let under_way = turn.core.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some());
-    if open && !task.is_over() && !under_way && !turn.core.rules.read_only && turn.core.live.unsaved.is_none()
-    {
+    let under_way = turn.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some());
+    if open && !task.is_over() && !under_way && !turn.rules.read_only && turn.live.unsaved.is_none() {
         mark(turn, key, CancelMark::Asked, None);
         let _refused_when_unspoken = order(turn, key);
     }

@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::domain::agent::Health;
 use crate::domain::agent::card::{Dialect, Interface};
 use crate::domain::cause::{Cause, ErrorName, Failure, Sent};
-use crate::domain::core::{ListReason, PendingWhat, SendCall, Timer, Turn};
 use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
 use crate::domain::decide::health;
+use crate::domain::decide::live::{ListReason, PendingCall, SendCall, Timer};
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
 use crate::domain::decide::reason;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::{ListQuery, Order};
@@ -45,9 +46,9 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     }
     breaker::lets_through(turn, key)?;
     let at = turn.at;
-    let job = JobId(turn.core.seed.uuid(at));
-    let attempt = AttemptId(turn.core.seed.uuid(at));
-    let message_id = MessageId::from(turn.core.seed.uuid(at).to_string().as_str());
+    let job = JobId(turn.seed.uuid(at));
+    let attempt = AttemptId(turn.seed.uuid(at));
+    let message_id = MessageId::from(turn.seed.uuid(at).to_string().as_str());
     let only_skill = turn.state().agent(key).and_then(|agent| agent.card.clone());
     let skill = send.skill.clone().or_else(|| Some(only_skill?.only_skill()?.id.clone()));
     let message = Arc::new(Message {
@@ -104,7 +105,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
 
 fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: SendCall) {
     let (attempt, message, stream) = (send.attempt, send.message.clone(), send.stream);
-    let call = turn.call(agent, PendingWhat::Send(send), Order::Send { attempt, interface, message, stream });
+    let call = turn.call(agent, PendingCall::Send(send), Order::Send { attempt, interface, message, stream });
     if stream {
         turn.watch(attempt).stream = Some(call);
     }
@@ -154,11 +155,11 @@ fn planned(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
 /// Attempts that may have been sent, and that no call of this process will tell about.
 pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
     let open = turn.state().open_attempts(agent);
-    let calls = &turn.core.live.calls;
+    let calls = &turn.live.calls;
     let has_call = |key: AttemptKey| {
-        calls.values().any(|pending| match &pending.what {
-            PendingWhat::Send(send) => send.attempt == key && !send.answer,
-            PendingWhat::List(ListReason::Lookup(attempt), _) => *attempt == key,
+        calls.values().any(|pending| match &pending.call {
+            PendingCall::Send(send) => send.attempt == key && !send.answer,
+            PendingCall::List(ListReason::Lookup(attempt), _) => *attempt == key,
             _ => false,
         })
     };
@@ -201,7 +202,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             if known || send.answer {
                 if send.answer && answer_is_open(turn, key) {
                     // It ended before an event of its own: the task tells whether it arrived.
-                    return watch::read(turn, key, crate::domain::core::GetReason::Answer);
+                    return watch::read(turn, key, crate::domain::decide::live::GetReason::Answer);
                 }
                 watch::stream_ended(turn, key, how.err().map(Arc::new));
             } else {
@@ -446,7 +447,7 @@ pub(super) fn answer(
     let interface = interface.ok_or_else(|| not_now("its agent cannot be spoken to"))?;
     let at = turn.at;
     let message = Arc::new(Message {
-        id: MessageId::from(turn.core.seed.uuid(at).to_string().as_str()),
+        id: MessageId::from(turn.seed.uuid(at).to_string().as_str()),
         role: Role::User,
         parts,
         context,
@@ -475,8 +476,8 @@ pub(super) fn answer_has_call(turn: &Turn, key: AttemptKey) -> bool {
     // Only what is being sent has a call, and that is rare: the calls are not searched for anything else.
     let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
     answer.is_some_and(|answer| answer.phase == Phase::Sending)
-        && turn.core.live.calls.values().any(|pending| match &pending.what {
-            PendingWhat::Send(send) => send.answer && send.attempt == key,
+        && turn.live.calls.values().any(|pending| match &pending.call {
+            PendingCall::Send(send) => send.answer && send.attempt == key,
             _ => false,
         })
 }
@@ -518,9 +519,9 @@ fn answer_failed(turn: &mut Turn, send: &SendCall, sent: Sent, cause: Arc<Cause>
         finish_answer(turn, send.attempt, phase, Some(cause));
     }
     let why = if phase == Phase::Uncertain {
-        crate::domain::core::GetReason::Answer
+        crate::domain::decide::live::GetReason::Answer
     } else {
-        crate::domain::core::GetReason::Reconcile
+        crate::domain::decide::live::GetReason::Reconcile
     };
     watch::read(turn, send.attempt, why);
 }

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::domain::agent::card::{Card, Dialect, Interface, Offer};
 use crate::domain::agent::card_diff;
 use crate::domain::agent::{AgentSpec, Source, normalise_url};
-use crate::domain::core::{Timer, Turn};
 use crate::domain::decide::breaker;
 use crate::domain::decide::health;
+use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
 use crate::domain::decide::sources;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::fact::{AgentFact, Fact};
 use crate::domain::id::{AgentId, AgentKey};
@@ -140,13 +141,13 @@ pub(super) fn remove_agent(turn: &mut Turn, agent: AgentId, by: Untrusted) -> Re
 
 /// An agent is known by its configured name, else by its normalised URL.
 fn find(turn: &Turn, spec: &AgentSpec) -> Option<AgentKey> {
-    let by_name = spec.name.as_ref().and_then(|name| turn.core.live.by_name.get(name)?.first());
+    let by_name = spec.name.as_ref().and_then(|name| turn.live.by_name.get(name)?.first());
     by_name.copied().or_else(|| by_url(turn, &spec.url, spec.name.is_some()))
 }
 
 /// Who is known by a URL; of several, who is listed, then who came first.
 pub(super) fn by_url(turn: &Turn, url: &str, only_nameless: bool) -> Option<AgentKey> {
-    let known = turn.core.live.by_url.get(&normalise_url(url)).into_iter().flatten();
+    let known = turn.live.by_url.get(&normalise_url(url)).into_iter().flatten();
     let rows = known.filter_map(|key| Some((*key, turn.state().agent(*key)?)));
     rows.filter(|(_, agent)| !only_nameless || agent.spec.name.is_none())
         .max_by_key(|(key, agent)| (agent.listed, std::cmp::Reverse(*key)))
@@ -161,7 +162,7 @@ fn index(turn: &mut Turn, key: AgentKey) {
     if before.as_ref() == Some(&now) {
         return;
     }
-    let live = &mut turn.core.live;
+    let live = &mut *turn.live;
     if let Some((url, name)) = before {
         live.by_url.entry(url).or_default().remove(&key);
         if let Some(name) = name {
@@ -191,7 +192,7 @@ pub(super) fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
         return key;
     }
     let at = turn.at;
-    let id = AgentId(turn.core.seed.uuid(at));
+    let id = AgentId(turn.seed.uuid(at));
     let name = base_name(&spec, None);
     let listed = AgentFact::Listed { spec: Arc::new(spec), order, name };
     turn.record_new(Fact::Agent(id, listed));
@@ -223,15 +224,15 @@ pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
     let (order, base) = (agent.order, base_name(&agent.spec, agent.card.as_deref()));
     let before = turn.agent_live(key).base.replace(base.clone());
     if let Some(before) = before
-        && let Some(group) = turn.core.live.names.get_mut(&before)
+        && let Some(group) = turn.live.names.get_mut(&before)
     {
         group.retain(|(_, other)| *other != key);
     }
-    turn.core.live.names.entry(base).or_default().insert((order, key));
+    turn.live.names.entry(base).or_default().insert((order, key));
 }
 
 pub(super) fn rename_all(turn: &mut Turn) {
-    let bases: Vec<_> = turn.core.live.names.keys().cloned().collect();
+    let bases: Vec<_> = turn.live.names.keys().cloned().collect();
     for base in bases {
         rename(turn, &base);
     }
@@ -239,7 +240,7 @@ pub(super) fn rename_all(turn: &mut Turn) {
 
 /// Numbers the listed agents of one base name in the order configured or typed.
 pub(super) fn rename(turn: &mut Turn, base: &Untrusted) {
-    let group: Vec<_> = turn.core.live.names.get(base).into_iter().flatten().map(|(_, key)| *key).collect();
+    let group: Vec<_> = turn.live.names.get(base).into_iter().flatten().map(|(_, key)| *key).collect();
     let mut number = 0;
     for key in group {
         let Some(agent) = turn.state().agent(key).filter(|agent| agent.listed) else { continue };

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::domain::agent::Health;
 use crate::domain::cause::{Cause, ErrorName, Failure};
-use crate::domain::core::{AgentLive, Pending, PendingWhat, Timer, Turn};
 use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::fleet;
+use crate::domain::decide::live::{AgentLive, Pending, PendingCall, Timer};
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::effect::Order;
 use crate::domain::fact::AgentFact;
@@ -48,7 +49,7 @@ pub(super) fn probe(turn: &mut Turn, key: AgentKey) {
     let etag = live.etag.clone().filter(|_| has_card);
     let limit = if live.evidence.slow.is_some() { SLOW_PROBE } else { PROBE };
     turn.clear_timer(Timer::Probe(key));
-    let call = turn.call(key, PendingWhat::Probe, Order::Probe { url, etag, limit });
+    let call = turn.call(key, PendingCall::Probe, Order::Probe { url, etag, limit });
     turn.agent_live(key).probe = Some(call);
 }
 
@@ -152,7 +153,7 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
             }
         }
         Cause::Stopping => {}
-        Cause::TimedOut(_) if turn.core.live.busy && turn.health(key) != Health::Down => {
+        Cause::TimedOut(_) if turn.live.busy && turn.health(key) != Health::Down => {
             // It may have answered, and we had no time to listen.
             probe_in(turn, key, STRIKE_WAITS[0]);
         }
@@ -178,7 +179,7 @@ fn go_down(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
 /// Between two probes of an agent: its own, or its fleet's.
 fn interval(turn: &Turn, key: AgentKey) -> Duration {
     let own = turn.state().agent(key).and_then(|agent| agent.spec.probe_interval);
-    own.unwrap_or(turn.core.rules.probe_interval)
+    own.unwrap_or(turn.rules.probe_interval)
 }
 
 /// How long until the next probe: the interval give or take a fifth, but so that a probe that is never
@@ -196,7 +197,7 @@ pub(super) fn check(turn: &mut Turn, key: AgentKey) {
     if turn.agent_live(key).check.is_some() {
         return;
     }
-    let call = turn.call(key, PendingWhat::Check, Order::Check { interface });
+    let call = turn.call(key, PendingCall::Check, Order::Check { interface });
     turn.agent_live(key).check = Some(call);
 }
 
@@ -296,7 +297,7 @@ fn on_answering(turn: &mut Turn, key: AgentKey) {
 fn judge(turn: &mut Turn, key: AgentKey) {
     let at = turn.at;
     turn.touched.agents.push(key);
-    let rules = turn.core.rules.problems.clone();
+    let rules = turn.rules.problems.clone();
     let live = turn.agent_live(key);
     let degraded = live.evidence.judge(at, &rules);
     let (health, cause) = if let Some(login) = &live.login {
@@ -341,7 +342,7 @@ fn change(turn: &mut Turn, key: AgentKey, health: Health, cause: Option<Arc<Caus
 pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     let key = pending.agent;
     let at = turn.at;
-    let is_probe = matches!(pending.what, PendingWhat::Probe);
+    let is_probe = matches!(pending.call, PendingCall::Probe);
     let took = match outcome {
         Outcome::Probed { took, .. }
         | Outcome::Opened { took, .. }
@@ -358,11 +359,11 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         turn.agent_live(key).express |= server.express;
     }
     // While this machine is too busy, how long anything takes says nothing about an agent.
-    let busy = turn.core.live.busy;
+    let busy = turn.live.busy;
     // How long a sending takes is the work's time, not the call's.
     let is_quick = matches!(
-        pending.what,
-        PendingWhat::Probe | PendingWhat::Check | PendingWhat::Get(..) | PendingWhat::List(..)
+        pending.call,
+        PendingCall::Probe | PendingCall::Check | PendingCall::Get(..) | PendingCall::List(..)
     );
     if let Some(took) = took {
         let live = turn.agent_live(key);
@@ -416,7 +417,7 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
             // A connection that fails under a call is a suspicion; the probe tells, and of the interface a check.
             if turn.health(key) != Health::Down {
                 probe(turn, key);
-                if !matches!(pending.what, PendingWhat::Check) {
+                if !matches!(pending.call, PendingCall::Check) {
                     check(turn, key);
                 }
             }
@@ -460,7 +461,7 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
 fn served(turn: &mut Turn, pending: &Pending, failed: Option<&Cause>) {
     let (key, at) = (pending.agent, turn.at);
     turn.agent_live(key).evidence.served(at, failed.is_none());
-    if let PendingWhat::Send(send) = &pending.what {
+    if let PendingCall::Send(send) = &pending.call {
         breaker::call_ended(turn, key, send.attempt, failed);
     }
     breaker::look(turn, key);

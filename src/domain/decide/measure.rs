@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::core::{Pending, PendingWhat, Turn};
+use crate::domain::decide::live::{Pending, PendingCall};
+use crate::domain::decide::turn::Turn;
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::input::Outcome;
@@ -122,7 +123,7 @@ pub(super) fn word(turn: &mut Turn, key: AttemptKey, before: At) {
 }
 
 fn flush(turn: &mut Turn, key: AttemptKey) {
-    let Some(watch) = turn.core.live.watches.get_mut(&key) else { return };
+    let Some(watch) = turn.live.watches.get_mut(&key) else { return };
     if watch.between.is_empty() {
         return;
     }
@@ -143,12 +144,12 @@ pub(super) fn call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         Outcome::Events(_) | Outcome::Unreadable(_) | Outcome::Ended(_) => return,
     };
     let does_no_work = matches!(
-        pending.what,
-        PendingWhat::Probe | PendingWhat::Check | PendingWhat::Get(..) | PendingWhat::List(..)
+        pending.call,
+        PendingCall::Probe | PendingCall::Check | PendingCall::Get(..) | PendingCall::List(..)
     );
     let Some(agent) = turn.state().agent(pending.agent) else { return };
     let (series, live) = (Series::of_agent(agent.id), agent.counts.live);
-    let tally = turn.core.metrics.tally(turn.at, series);
+    let tally = turn.metrics.tally(turn.at, series);
     tally.calls += 1;
     tally.calls_failed += u32::from(took.is_none());
     tally.live = tally.live.max(live);
@@ -166,7 +167,7 @@ pub(super) fn live(turn: &mut Turn, key: AgentKey) {
     // The most of a minute counts, so fewer need no look.
     if live > 0 && (known.0 != seen.0 || known.1 < live) {
         *known = seen;
-        let tally = turn.core.metrics.tally(at, Series::of_agent(id));
+        let tally = turn.metrics.tally(at, Series::of_agent(id));
         tally.live = tally.live.max(live);
     }
 }
@@ -177,5 +178,5 @@ fn add(turn: &mut Turn, key: AttemptKey, count: impl FnOnce(&mut Tally)) {
     let (Some(agent), Some(job)) = (state.agent(attempt.agent), state.job_of(attempt)) else { return };
     let short = |name: &Option<Untrusted>| name.as_ref().map(|name| name.shortened(NAME));
     let series = Series { agent: agent.id, skill: short(&job.skill), caller: short(&job.caller) };
-    count(turn.core.metrics.tally(turn.at, series));
+    count(turn.metrics.tally(turn.at, series));
 }

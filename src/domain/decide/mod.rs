@@ -4,21 +4,22 @@ mod adopt;
 mod breaker;
 mod cancel;
 mod dispatch;
-pub(super) mod evidence;
+mod evidence;
 mod fleet;
 mod health;
 mod lint;
+pub(super) mod live;
 mod retention;
 mod sources;
-pub(super) use lint::groups;
-pub(super) mod baseline;
-pub(super) mod measure;
+use lint::groups;
+mod baseline;
+mod measure;
 mod observe;
 mod problems;
+pub(super) mod turn;
 mod watch;
 
 use crate::domain::agent::Health;
-use crate::domain::core::{PendingWhat, Timer, Turn};
 use crate::domain::fact::{Act, AgentFact, AttemptFact, FleetFact};
 use crate::domain::id::CallId;
 use crate::domain::input::{Input, Outcome, Post};
@@ -26,6 +27,8 @@ use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::task::Verdict;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use live::{PendingCall, Timer};
+use turn::Turn;
 
 /// Longer names of people are cut.
 const NAME_CHARS: usize = 64;
@@ -42,23 +45,23 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::Outcome { call, outcome } => on_outcome(turn, call, outcome),
         Input::JournalFailed(why) => {
-            turn.core.live.unsaved = Some(why);
+            turn.live.unsaved = Some(why);
             turn.touched.console = true;
         }
         Input::JournalRecovered { from, facts } => {
-            turn.core.live.unsaved = None;
+            turn.live.unsaved = None;
             turn.fleet_fact(FleetFact::JournalGap { from, facts });
             turn.touched.console = true;
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
-        Input::Busy(busy) => turn.core.live.busy = busy,
+        Input::Busy(busy) => turn.live.busy = busy,
         Input::Posted(Post { number, event, failed }) => {
             turn.touched.console = true;
-            turn.core.live.unposted.clone_from(&failed);
+            turn.live.unposted.clone_from(&failed);
             turn.fleet_fact(FleetFact::ProblemPosted { number, event: Untrusted::from(event), failed });
         }
         Input::StoreSize(bytes) => {
-            turn.core.live.store_bytes = bytes;
+            turn.live.store_bytes = bytes;
             retention::forget_old(turn);
         }
         Input::Deadline => on_deadline(turn),
@@ -134,10 +137,10 @@ fn named(turn: &Turn, by: Untrusted) -> Untrusted {
 
 fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
     if intent.acts() {
-        if turn.core.rules.read_only {
+        if turn.rules.read_only {
             return turn.reply(ticket, Err(Refusal::ReadOnly));
         }
-        if let Some(why) = turn.core.live.unsaved.clone() {
+        if let Some(why) = turn.live.unsaved.clone() {
             let cause = crate::domain::cause::Cause::Unsaved(why);
             return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
         }
@@ -211,27 +214,27 @@ fn not_now(why: impl Into<Untrusted>) -> Refusal {
 
 fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     // Late, doubled and unasked-for answers find no call and change nothing.
-    let Some(pending) = turn.core.live.calls.get(&call).cloned() else { return };
+    let Some(pending) = turn.live.calls.get(&call).cloned() else { return };
     if outcome.is_last() {
-        turn.core.live.calls.remove(&call);
+        turn.live.calls.remove(&call);
     }
     health::note_call(turn, &pending, &outcome);
     measure::call(turn, &pending, &outcome);
-    match pending.what {
-        PendingWhat::Probe => health::probed(turn, pending.agent, outcome),
-        PendingWhat::Check => health::checked(turn, pending.agent, outcome),
-        PendingWhat::Send(send) => dispatch::sent(turn, pending.agent, call, send, outcome),
-        PendingWhat::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
-        PendingWhat::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
-        PendingWhat::List(why, query) => {
+    match pending.call {
+        PendingCall::Probe => health::probed(turn, pending.agent, outcome),
+        PendingCall::Check => health::checked(turn, pending.agent, outcome),
+        PendingCall::Send(send) => dispatch::sent(turn, pending.agent, call, send, outcome),
+        PendingCall::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
+        PendingCall::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
+        PendingCall::List(why, query) => {
             adopt::listed(turn, pending.agent, why, query, pending.issued, outcome);
         }
-        PendingWhat::Cancel(attempt) => cancel::answered(turn, attempt, outcome),
+        PendingCall::Cancel(attempt) => cancel::answered(turn, attempt, outcome),
     }
 }
 
 fn on_deadline(turn: &mut Turn) {
-    while let Some((due, timer)) = turn.core.live.timers.first().copied() {
+    while let Some((due, timer)) = turn.live.timers.first().copied() {
         if due > turn.at {
             break;
         }

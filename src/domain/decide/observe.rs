@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::domain::core::Turn;
 use crate::domain::decide::adopt;
 use crate::domain::decide::cancel;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, AttemptFact};
 use crate::domain::id::{AttemptKey, TaskId};
@@ -78,7 +78,7 @@ fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
         None if same_state => {}
         words if !same_state || turn.watch(key).said.0 != words => something_new(turn, key, words),
         _ => {
-            let most = turn.core.rules.problems.loops;
+            let most = turn.rules.problems.loops;
             let watch = turn.watch(key);
             watch.said.1 = watch.said.1.saturating_add(1);
             if watch.said.1 + 1 >= most && !over {
@@ -150,7 +150,7 @@ fn bind(
     if via != Via::List || turn.agent_live(agent_key).listing.changed != At::ZERO {
         ended_as(turn, key, &ended, status.message.as_ref());
     }
-    turn.clear_timer(crate::domain::core::Timer::Lookup(key));
+    turn.clear_timer(crate::domain::decide::live::Timer::Lookup(key));
 }
 
 /// A task that ended is evidence of how its agent does.

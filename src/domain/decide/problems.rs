@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::core::{Timer, Turn};
+use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::fact::{Act, FleetFact};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey};

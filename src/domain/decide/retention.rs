@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::core::Turn;
 use crate::domain::decide::lint;
+use crate::domain::decide::turn::Turn;
 use crate::domain::fact::{FleetFact, JobFact};
 use crate::domain::id::JobId;
 use crate::domain::time::At;
@@ -15,8 +15,8 @@ const AT_ONCE: usize = 500;
 
 /// Forgets ended jobs that are older than the rules keep, or that no longer fit.
 pub(super) fn forget_old(turn: &mut Turn) {
-    let cutoff = turn.at - turn.core.rules.keep;
-    let over_full = turn.core.live.store_bytes > turn.core.rules.keep_bytes;
+    let cutoff = turn.at - turn.rules.keep;
+    let over_full = turn.live.store_bytes > turn.rules.keep_bytes;
     let mut ended: Vec<(At, JobId)> = Vec::new();
     for (_, job) in turn.state().jobs().iter() {
         let over = job.attempts.iter().all(|key| {

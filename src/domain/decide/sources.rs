@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use crate::domain::agent::{AgentSpec, Health, Source};
 use crate::domain::cause::Cause;
-use crate::domain::core::{Listing, Timer, Turn};
 use crate::domain::decide::fleet;
 use crate::domain::decide::health;
+use crate::domain::decide::live::{Listing, Timer};
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, FleetFact};
 use crate::domain::fleet::source::{DiscoveredAgent, SourceHealth, SourceReport, SourceSpec};

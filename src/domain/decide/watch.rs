@@ -8,15 +8,16 @@ use std::time::Duration;
 
 use crate::domain::agent::card::Dialect;
 use crate::domain::cause::{Cause, ErrorName};
-use crate::domain::core::{GetReason, ListReason, PendingWhat, Timer, Turn};
 use crate::domain::decide::adopt;
 use crate::domain::decide::baseline;
 use crate::domain::decide::cancel;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::doubt;
+use crate::domain::decide::live::{GetReason, ListReason, PendingCall, Timer};
 use crate::domain::decide::measure;
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
+use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::effect::{ListQuery, Order};
 use crate::domain::fact::AttemptFact;
@@ -79,7 +80,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
             confirm(turn, key);
         }
     } else if !turn.timer_is_set(Timer::Quiet(key)) {
-        let due = at + turn.core.rules.silent_after;
+        let due = at + turn.rules.silent_after;
         turn.set_timer(Timer::Quiet(key), due);
     }
 }
@@ -88,7 +89,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
 pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome: Outcome) {
     match outcome {
         Outcome::Opened { .. } => {
-            let due = turn.at + turn.core.rules.silent_after;
+            let due = turn.at + turn.rules.silent_after;
             turn.set_timer_by(Timer::Quiet(key), due);
         }
         Outcome::Events(events) => {
@@ -177,7 +178,7 @@ pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<C
         if !gap {
             turn.attempt_fact(key, AttemptFact::GapOpened { since, cause });
         }
-        let due = at + turn.core.rules.stalled_after;
+        let due = at + turn.rules.stalled_after;
         turn.set_timer(Timer::Quiet(key), due);
     }
     read(turn, key, GetReason::Reconcile);
@@ -195,7 +196,7 @@ pub(super) fn read(turn: &mut Turn, key: AttemptKey, why: GetReason) {
         return;
     }
     turn.clear_timer(Timer::Watch(key));
-    let call = turn.call(agent, PendingWhat::Get(key, why), Order::Get { attempt: key, interface, task });
+    let call = turn.call(agent, PendingCall::Get(key, why), Order::Get { attempt: key, interface, task });
     turn.watch(key).get = Some(call);
 }
 
@@ -421,7 +422,7 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
 fn quiet_by(turn: &mut Turn, key: AttemptKey) {
     let waits = task(turn, key).is_none_or(|task| task.state.is_interrupted());
     if !waits && !turn.timer_is_set(Timer::Quiet(key)) {
-        let due = turn.at + turn.core.rules.silent_after;
+        let due = turn.at + turn.rules.silent_after;
         turn.set_timer(Timer::Quiet(key), due);
     }
 }
@@ -436,7 +437,7 @@ fn subscribe(
 ) {
     turn.clear_timer(Timer::Watch(key));
     let order = Order::Subscribe { attempt: key, interface, task };
-    let call = turn.call(agent, PendingWhat::Stream(key), order);
+    let call = turn.call(agent, PendingCall::Stream(key), order);
     let watch = turn.watch(key);
     watch.stream = Some(call);
     watch.resubscribed = watch.resubscribed.saturating_add(1);
@@ -492,7 +493,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
         return;
     }
     let at = turn.at;
-    let (silent_after, stalled_after) = (turn.core.rules.silent_after, turn.core.rules.stalled_after);
+    let (silent_after, stalled_after) = (turn.rules.silent_after, turn.rules.stalled_after);
     if !turn.agent_live(agent).reached {
         return;
     }
@@ -602,10 +603,10 @@ pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
         None => attempt.phase.is_over(),
     });
     let idle =
-        turn.core.live.watches.get(&key).is_some_and(|watch| {
+        turn.live.watches.get(&key).is_some_and(|watch| {
             watch.stream.is_none() && watch.get.is_none() && watch.cancel_call.is_none()
         });
     if over && idle {
-        turn.core.live.watches.remove(&key);
+        turn.live.watches.remove(&key);
     }
 }

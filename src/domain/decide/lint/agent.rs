@@ -3,8 +3,9 @@
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::{Agent, Health};
 use crate::domain::cause::Cause;
-use crate::domain::core::{AgentLive, Turn};
 use crate::domain::decide::lint::{Finding, groups};
+use crate::domain::decide::live::AgentLive;
+use crate::domain::decide::turn::Turn;
 use crate::domain::id::AgentKey;
 use crate::domain::problem::{Kind, Subject};
 use crate::domain::time::At;
@@ -37,7 +38,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
     if agent.health == Health::Stale {
         return None;
     }
-    let live = turn.core.live.agents.get(&key);
+    let live = turn.live.agents.get(&key);
     // Who cannot be reached with most of its host or source is told there.
     found.extend(health(agent).filter(|finding| {
         !matches!(finding.kind, Kind::AgentDown | Kind::AgentFrozen)
@@ -47,7 +48,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         found.extend(evidence_of(turn, key, agent, live));
     }
     if let Some(until) = agent.certificate_until
-        && until.since(turn.at) < turn.core.rules.problems.certificate
+        && until.since(turn.at) < turn.rules.problems.certificate
         && until > turn.at
     {
         let left = until.since(turn.at);
@@ -64,7 +65,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         });
     }
     if let Some((at, words)) = &agent.card_change
-        && turn.at.since(*at) < turn.core.rules.problems.card_news
+        && turn.at.since(*at) < turn.rules.problems.card_news
     {
         found.push(Finding {
             kind: Kind::CardChanged,
@@ -130,7 +131,7 @@ pub(super) fn unreachable(cause: &Cause) -> Kind {
 /// What its calls, its tasks and its clock have shown.
 fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> Vec<Finding> {
     let mut found = Vec::new();
-    let rules = &turn.core.rules.problems;
+    let rules = &turn.rules.problems;
     let open = |kind| turn.state().raised(kind, Subject::Agent(key)).is_some();
     if agent.health.takes_work() || agent.health == Health::LoginNeeded {
         if let Some(cause @ Cause::TasksFailing { .. }) = &live.evidence.failing {
@@ -229,6 +230,6 @@ fn failing_words(cause: &Cause, live: &AgentLive) -> String {
 /// When an agent's problems may change by themselves.
 pub(super) fn due(turn: &Turn, key: AgentKey) -> Option<At> {
     let (changed, _) = turn.state().agent(key)?.card_change.as_ref()?;
-    let over = *changed + turn.core.rules.problems.card_news;
+    let over = *changed + turn.rules.problems.card_news;
     (over > turn.at).then_some(over)
 }

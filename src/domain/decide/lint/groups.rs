@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use crate::domain::agent::{Agent, AgentSpec, Health, host_of};
 use crate::domain::cause::Cause;
-use crate::domain::core::Turn;
 use crate::domain::decide::lint::Finding;
 use crate::domain::decide::lint::agent::unreachable;
+use crate::domain::decide::turn::Turn;
 use crate::domain::id::{AgentKey, SourceKey};
 use crate::domain::problem::{Kind, Problem, Subject};
 
@@ -52,7 +52,7 @@ pub(super) fn place(turn: &mut Turn, key: AgentKey) {
         return;
     }
     let down = agent.listed && is_down(agent);
-    let live = turn.core.live.agents.get(&key).map(|live| &live.place);
+    let live = turn.live.agents.get(&key).map(|live| &live.place);
     let same = |place: &&GroupMembership| {
         let same =
             |(spec, sources): &Named| Arc::ptr_eq(spec, &agent.spec) && Arc::ptr_eq(sources, &agent.sources);
@@ -72,7 +72,7 @@ pub(super) fn place(turn: &mut Turn, key: AgentKey) {
     all.extend(common.iter().cloned());
     for one in all {
         let belongs = common.contains(&one);
-        let group = turn.core.live.groups.entry(one.clone()).or_default();
+        let group = turn.live.groups.entry(one.clone()).or_default();
         put(&mut group.listed, key, belongs);
         put(&mut group.down, key, belongs && down);
         judge(turn, &one);
@@ -99,8 +99,8 @@ fn common_of(turn: &Turn, agent: &Agent) -> Vec<GroupKey> {
 
 /// Raises or clears what a group has become.
 fn judge(turn: &mut Turn, one: &GroupKey) {
-    let Some(group) = turn.core.live.groups.get(one) else { return };
-    let rules = &turn.core.rules.problems;
+    let Some(group) = turn.live.groups.get(one) else { return };
+    let rules = &turn.rules.problems;
     let (least, percent) = (rules.group as usize, rules.group_percent as usize);
     let (down, listed) = (group.down.len(), group.listed.len());
     let known = group.raised;
@@ -136,18 +136,18 @@ fn judge(turn: &mut Turn, one: &GroupKey) {
     });
     let Some(subject) = subject.filter(|_| bad || known.is_some()) else {
         if listed == 0 {
-            turn.core.live.groups.remove(one);
+            turn.live.groups.remove(one);
         }
         return;
     };
     let found = bad.then(|| Finding { kind, text, next: next.into() });
     crate::domain::decide::lint::reconcile(turn, subject, &[kind], found.into_iter().collect());
-    if let Some(group) = turn.core.live.groups.get_mut(one) {
+    if let Some(group) = turn.live.groups.get_mut(one) {
         group.raised = bad.then_some(subject);
     }
     // Whoever was told by itself is told by the group from here on, and the other way round.
     if bad != known.is_some() {
-        let down = turn.core.live.groups.get(one).map(|group| group.down.clone()).unwrap_or_default();
+        let down = turn.live.groups.get(one).map(|group| group.down.clone()).unwrap_or_default();
         for agent in down {
             crate::domain::decide::lint::about_one(turn, agent);
         }
@@ -158,7 +158,7 @@ fn judge(turn: &mut Turn, one: &GroupKey) {
 fn is_to_blame(turn: &Turn, one: &GroupKey, down: &BTreeSet<AgentKey>) -> bool {
     let GroupKey::Source(_) = one else { return true };
     let hosts = down.iter().filter_map(|key| {
-        let place = &turn.core.live.agents.get(key)?.place;
+        let place = &turn.live.agents.get(key)?.place;
         place.common.iter().find(|common| matches!(common, GroupKey::Host(_)))
     });
     let mut hosts = hosts;
@@ -168,12 +168,12 @@ fn is_to_blame(turn: &Turn, one: &GroupKey, down: &BTreeSet<AgentKey>) -> bool {
 
 /// The open problem that tells an agent with others of its kind.
 pub(super) fn covering_problem<'t>(turn: &'t Turn<'_>, key: AgentKey) -> Option<&'t Problem> {
-    let place = &turn.core.live.agents.get(&key)?.place;
+    let place = &turn.live.agents.get(&key)?.place;
     if !place.down {
         return None;
     }
     place.common.iter().find_map(|one| {
-        let subject = turn.core.live.groups.get(one)?.raised?;
+        let subject = turn.live.groups.get(one)?.raised?;
         let kind = match one {
             GroupKey::Host(_) => Kind::HostDown,
             GroupKey::Source(_) => Kind::SourceDown,
@@ -199,7 +199,7 @@ pub(super) fn resume(turn: &mut Turn) {
         let common = common_of(turn, agent);
         let down = is_down(agent);
         for one in &common {
-            let group = turn.core.live.groups.entry(one.clone()).or_default();
+            let group = turn.live.groups.entry(one.clone()).or_default();
             group.listed.insert(*key);
             put(&mut group.down, *key, down);
         }
@@ -215,10 +215,10 @@ pub(super) fn resume(turn: &mut Turn) {
             Subject::Agent(_) | Subject::Console | Subject::Objective(_) => None,
         };
         if let Some(one) = one {
-            turn.core.live.groups.entry(one).or_default().raised = Some(*subject);
+            turn.live.groups.entry(one).or_default().raised = Some(*subject);
         }
     }
-    let all: Vec<GroupKey> = turn.core.live.groups.keys().cloned().collect();
+    let all: Vec<GroupKey> = turn.live.groups.keys().cloned().collect();
     for one in all {
         judge(turn, &one);
     }

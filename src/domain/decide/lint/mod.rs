@@ -9,7 +9,8 @@ mod versions;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::core::{Timer, Turn};
+use crate::domain::decide::live::Timer;
+use crate::domain::decide::turn::Turn;
 use crate::domain::fact::FleetFact;
 use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::{AgentKey, AttemptKey, SourceKey};
@@ -27,12 +28,12 @@ struct Finding {
 pub(super) fn run(turn: &mut Turn) {
     let touched = std::mem::take(&mut turn.touched);
     if touched.console {
-        let found = turn.core.live.unsaved.as_ref().map(|why| Finding {
+        let found = turn.live.unsaved.as_ref().map(|why| Finding {
             kind: Kind::JournalUnsaved,
             text: format!("the journal cannot be written: {why}"),
             next: "free the disk or unlock the file; acting is refused until then".into(),
         });
-        let unposted = turn.core.live.unposted.as_ref().map(|why| Finding {
+        let unposted = turn.live.unposted.as_ref().map(|why| Finding {
             kind: Kind::WebhookFailing,
             text: format!("problems cannot be posted: {why}"),
             next: "look at the webhook, or correct notify.webhook; nobody is called meanwhile".into(),
@@ -181,13 +182,13 @@ fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
     match subject {
         Subject::Console => {}
         Subject::Objective(_) => {
-            let names = turn.core.rules.objectives.iter().map(ToString::to_string);
+            let names = turn.rules.objectives.iter().map(ToString::to_string);
             source = names.into_iter().find(|name| Subject::objective(name) == subject).map(Into::into);
         }
         Subject::Source(key) => source = state.sources().get(key).map(|row| row.spec.name.clone()),
         Subject::Agent(key) | Subject::Host(key) => {
             agent = state.agent(key).map(|agent| agent.id);
-            let first = turn.core.live.members.get(&(key, finding.kind)).and_then(BTreeSet::first);
+            let first = turn.live.members.get(&(key, finding.kind)).and_then(BTreeSet::first);
             attempt = first.and_then(|first| {
                 let first = state.attempt(*first)?;
                 Some((state.job_of(first)?.id, first.id))

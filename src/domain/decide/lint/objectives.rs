@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::domain::core::{Timer, Turn};
 use crate::domain::decide::lint::{Finding, reconcile};
+use crate::domain::decide::live::Timer;
+use crate::domain::decide::turn::Turn;
 use crate::domain::id::AgentId;
 use crate::domain::metrics::objective::{Objective, ObjectiveStatus};
 use crate::domain::metrics::{Minute, Series};
@@ -15,13 +16,13 @@ const EVERY: Duration = Duration::from_secs(15);
 
 /// Begins to look, and ends the problems of objectives that are no longer configured.
 pub(super) fn resume(turn: &mut Turn) {
-    let names: Vec<Subject> = turn.core.rules.objectives.iter().map(subject).collect();
+    let names: Vec<Subject> = turn.rules.objectives.iter().map(subject).collect();
     let gone: Vec<Subject> =
         turn.state().raised_of(Kind::ObjectiveMissed).filter(|subject| !names.contains(subject)).collect();
     for subject in gone {
         reconcile(turn, subject, &[Kind::ObjectiveMissed], Vec::new());
     }
-    if !turn.core.rules.objectives.is_empty() {
+    if !turn.rules.objectives.is_empty() {
         turn.set_timer(Timer::Objectives, turn.at + EVERY);
     }
 }
@@ -34,11 +35,11 @@ fn subject(objective: &Objective) -> Subject {
 pub(in crate::domain::decide) fn look(turn: &mut Turn) {
     turn.set_timer(Timer::Objectives, turn.at + EVERY);
     let now = Minute::of(turn.at);
-    for objective in turn.core.rules.objectives.clone() {
+    for objective in turn.rules.objectives.clone() {
         let subject = subject(&objective);
         let state = turn.state();
         let name = |series: &Series| name_of(turn, series.agent);
-        let standing = objective.standing(&turn.core.metrics, now, name);
+        let standing = objective.standing(turn.metrics, now, name);
         let before = state.raised(Kind::ObjectiveMissed, subject).is_some();
         let missed = standing.ok.is_missed(before) || standing.p95.is_missed(before);
         let found = missed.then(|| Finding {

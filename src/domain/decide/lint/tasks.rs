@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::core::Turn;
 use crate::domain::decide::lint::Finding;
+use crate::domain::decide::turn::Turn;
 use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::job::Attempt;
 use crate::domain::problem::{Kind, Subject};
@@ -17,7 +17,7 @@ pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(Ag
     if attempt.is_doubtful() || attempt.task.as_ref().is_some_and(|task| task.cancel.is_some()) {
         now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| kind.is_about(attempt)));
     }
-    let members = &mut turn.core.live.members;
+    let members = &mut turn.live.members;
     for kind in Kind::OF_TASKS {
         let belongs = now.contains(kind);
         match members.get_mut(&(agent, *kind)) {
@@ -46,12 +46,12 @@ pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(Ag
 pub(super) fn leave(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
     for kind in Kind::OF_TASKS {
-        if let Some(keys) = turn.core.live.members.get_mut(&(agent, *kind))
+        if let Some(keys) = turn.live.members.get_mut(&(agent, *kind))
             && keys.remove(&key)
         {
             changed.insert((agent, *kind));
             if keys.is_empty() {
-                turn.core.live.members.remove(&(agent, *kind));
+                turn.live.members.remove(&(agent, *kind));
             }
         }
     }
@@ -59,7 +59,7 @@ pub(super) fn leave(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(Ag
 
 /// The problem of one kind that an agent's tasks have, if they have it.
 pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Finding> {
-    let members = turn.core.live.members.get(&(agent, kind))?;
+    let members = turn.live.members.get(&(agent, kind))?;
     let first = turn.state().attempt(*members.first()?)?;
     let (what, all) = (subject(turn, first), members.len());
     let whom = if all == 1 { what } else { format!("{all} tasks, the first {what}") };

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::domain::agent::Health;
 use crate::domain::agent::replicas::{Group, ReplicaKey};
 use crate::domain::agent::version;
-use crate::domain::core::Turn;
 use crate::domain::decide::lint::{Finding, reconcile};
+use crate::domain::decide::turn::Turn;
 use crate::domain::id::AgentKey;
 use crate::domain::problem::{Kind, Subject};
 
@@ -23,7 +23,7 @@ pub(super) fn old(turn: &mut Turn, key: AgentKey) {
     if agent.listed && agent.health == Health::Stale {
         return;
     }
-    let missed = version::missed(agent, &turn.core.rules.minimum_versions).filter(|_| agent.listed);
+    let missed = version::missed(agent, &turn.rules.minimum_versions).filter(|_| agent.listed);
     let found = missed.map(|minimum| {
         let runs = agent.card.as_ref().map(|card| card.version.shortened(CHARS).line().into_string());
         Finding {

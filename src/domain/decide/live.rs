@@ -1,0 +1,241 @@
+//! What is under way and gone with the process: open calls, timers, how tasks are watched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::agent::card::Card;
+use crate::domain::cause::Cause;
+use crate::domain::decide::baseline::Baselines;
+use crate::domain::decide::evidence::Evidence;
+use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
+use crate::domain::effect::ListQuery;
+use crate::domain::id::{AgentKey, AttemptKey, CallId};
+use crate::domain::job::message::Message;
+use crate::domain::job::task::TaskState;
+use crate::domain::metrics::{Histogram, Minute};
+use crate::domain::problem::Kind;
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
+
+/// What is under way and gone with the process: open calls, timers, rates.
+#[derive(Clone, Debug, Default)]
+pub(in crate::domain) struct Live {
+    pub next_call: u64,
+    pub calls: BTreeMap<CallId, Pending>,
+    pub timers: BTreeSet<(At, Timer)>,
+    pub due: BTreeMap<Timer, At>,
+    pub agents: BTreeMap<AgentKey, AgentLive>,
+    pub watches: BTreeMap<AttemptKey, Watch>,
+    /// Listed agents by the name that they would have if they were alone, in order.
+    pub names: BTreeMap<Untrusted, BTreeSet<(u32, AgentKey)>>,
+    /// Agents, listed or not, by their normalised URL and by the name that the operator gave them.
+    pub by_url: BTreeMap<String, BTreeSet<AgentKey>>,
+    pub by_name: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
+    /// Attempts that belong to a problem, by agent and kind.
+    pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
+    /// Agents by what they have in common.
+    pub groups: BTreeMap<GroupKey, Group>,
+    /// Why the journal cannot be written.
+    pub unsaved: Option<Untrusted>,
+    pub store_bytes: u64,
+    /// Why problems cannot be posted.
+    pub unposted: Option<Untrusted>,
+    /// This machine lets the engine wait.
+    pub busy: bool,
+}
+
+/// One thing that becomes due.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(in crate::domain) enum Timer {
+    /// Probe the agent.
+    Probe(AgentKey),
+    /// List the agent's tasks.
+    List(AgentKey),
+    /// Resubscribe, poll or compare.
+    Watch(AttemptKey),
+    /// Look whether a task has become silent or stalled.
+    Quiet(AttemptKey),
+    /// Look how a cancel goes on.
+    Cancel(AttemptKey),
+    /// Look once more for a sending that may have arrived.
+    Lookup(AttemptKey),
+    /// Ask the agent's interface again whether it answers.
+    Check(AgentKey),
+    /// Look whether an agent's problems are over by themselves.
+    Lint(AgentKey),
+    /// A breaker is tried again.
+    Breaker(AgentKey),
+    /// A problem is heard of again.
+    Mute(u32),
+    /// Look how objectives stand.
+    Objectives,
+    /// Forget what is older than the rules keep.
+    Retention,
+}
+
+/// A call that was ordered and has not ended.
+#[derive(Clone, Debug)]
+pub(in crate::domain) struct Pending {
+    pub agent: AgentKey,
+    pub issued: At,
+    pub call: PendingCall,
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::domain) enum PendingCall {
+    Probe,
+    /// A cheap real call of the interface.
+    Check,
+    /// A sending of an attempt, or an answer within it.
+    Send(SendCall),
+    /// A subscription.
+    Stream(AttemptKey),
+    Get(AttemptKey, GetReason),
+    List(ListReason, ListQuery),
+    Cancel(AttemptKey),
+}
+
+#[derive(Clone, Debug)]
+pub(in crate::domain) struct SendCall {
+    pub attempt: AttemptKey,
+    /// The message; kept to try the other dialect once.
+    pub message: Arc<Message>,
+    /// True if it answers a question of the attempt's task.
+    pub answer: bool,
+    pub stream: bool,
+    /// The cause of the first refusal, if this is the try with the other dialect.
+    pub fallback: Option<Arc<Cause>>,
+}
+
+/// Why a task is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::domain) enum GetReason {
+    /// To know where it stands.
+    Reconcile,
+    /// To compare with the end that its stream told.
+    Confirm,
+    /// To see whether an uncertain answer arrived.
+    Answer,
+}
+
+/// Why tasks are listed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::domain) enum ListReason {
+    /// First contact: state by state.
+    Adopt,
+    /// What is new.
+    Refresh,
+    /// Our message, that may have arrived.
+    Lookup(AttemptKey),
+    /// To compare with the end that a stream told, without its large outputs.
+    Confirm(AttemptKey),
+}
+
+/// What is known of an agent only while this process runs.
+#[derive(Clone, Debug, Default)]
+pub(in crate::domain) struct AgentLive {
+    /// The name it would have if it were alone.
+    pub base: Option<Untrusted>,
+    /// Under what it is found.
+    pub found_by: Option<(String, Option<Arc<str>>)>,
+    pub etag: Option<Untrusted>,
+    /// The card that a source tells; it counts until the agent answers with one.
+    pub told: Option<Arc<Card>>,
+    /// The agent has answered with a card of its own.
+    pub own_card: bool,
+    pub probe: Option<CallId>,
+    /// Refused or reset probes in a row.
+    pub strikes: u8,
+    /// True once a probe of this process has answered.
+    pub reached: bool,
+    pub last_sign: At,
+    pub evidence: Evidence,
+    /// How long its tasks usually tell nothing.
+    pub usual: Baselines,
+    /// Where it stands among agents of its host and its sources.
+    pub place: GroupMembership,
+    /// The sending that a half-open breaker let through.
+    pub trial: Option<AttemptKey>,
+    /// A check of the interface that is under way.
+    pub check: Option<CallId>,
+    /// The agent is up once this check has been answered.
+    pub awaited: bool,
+    /// Checks of the interface that failed in a row.
+    pub check_strikes: u8,
+    /// Its card answers, its interface does not.
+    pub interface_fault: Option<Arc<Cause>>,
+    /// The last call of its interface that was answered.
+    pub answered: At,
+    pub express: bool,
+    /// A call, not the card, was refused for want of a login.
+    pub login: Option<Arc<Cause>>,
+    /// The card answered, but cannot be read.
+    pub card_fault: Option<Arc<Cause>>,
+    pub listing: Listing,
+    /// Streams of tasks that are not ours.
+    pub foreign_streams: u16,
+    /// True once a call of the chosen interface succeeded.
+    pub proven: bool,
+    /// The most live tasks of a minute, as counted.
+    pub measured: (Minute, u32),
+}
+
+/// How far an agent's tasks have been listed.
+#[derive(Clone, Debug, Default)]
+pub(in crate::domain) struct Listing {
+    pub call: Option<CallId>,
+    /// It has no `ListTasks`.
+    pub unsupported: bool,
+    pub adopted: bool,
+    /// States still to be asked for, last first.
+    pub states: Vec<TaskState>,
+    /// Tasks that may still be adopted.
+    pub budget: u32,
+    pub changed: At,
+    pub rounds: u32,
+    /// The last listing showed tasks that were new.
+    pub busy: bool,
+}
+
+/// How a task is watched.
+#[derive(Clone, Debug, Default)]
+pub(in crate::domain) struct Watch {
+    pub stream: Option<CallId>,
+    /// The stream is one of the 32 for tasks that are not ours.
+    pub foreign_slot: bool,
+    pub get: Option<CallId>,
+    pub get_again: bool,
+    pub tries: u32,
+    /// Subscriptions since the last event that was not a snapshot.
+    pub resubscribed: u32,
+    /// The wait before the next subscription is over.
+    pub ready: bool,
+    /// The agent does not let us subscribe.
+    pub poll_only: bool,
+    /// The stream was cut here, and nothing has moved since.
+    pub cut: Option<At>,
+    /// The last event or change.
+    pub sign: At,
+    /// Something came on a stream of it.
+    pub heard: bool,
+    /// It waited for a person when it was last heard of.
+    pub waited: bool,
+    /// The longest time between two signs so far.
+    pub longest: Duration,
+    /// What it said last, as a hash, and how often again since.
+    pub said: (Option<u64>, u32),
+    pub missing: u8,
+    pub confirms: u8,
+    pub lookups: u8,
+    pub cancel_call: Option<CallId>,
+    pub cancel_tries: u32,
+    pub agreed: Option<At>,
+    pub events_since_agreed: u32,
+    pub alarmed: u32,
+    /// The agent's clock when its task was first seen.
+    pub peer_began: Option<PeerTime>,
+    /// Times between words of its stream that are not counted yet, and the minute of the last one.
+    pub between: Histogram,
+    pub minute: Minute,
+}
