@@ -15,10 +15,29 @@ use crate::domain::time::PeerTime;
 pub struct Effect {
     /// Its answers carry this.
     pub call: CallId,
-    /// To whom.
-    pub agent: AgentKey,
+    /// Who carries it out.
+    pub to: Target,
     /// What to do.
-    pub what: Order,
+    pub order: Order,
+}
+
+/// Who carries an order out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Target {
+    /// An agent: the order becomes a call with its credentials, on its lane.
+    Agent(AgentKey),
+    /// The shell itself: no agent is called.
+    Shell,
+}
+
+impl Target {
+    /// The agent, if it is one.
+    pub fn agent(self) -> Option<AgentKey> {
+        match self {
+            Self::Agent(key) => Some(key),
+            Self::Shell => None,
+        }
+    }
 }
 
 /// What to do.

@@ -1,4 +1,4 @@
-//! Carrying out orders. Each ends in exactly one last outcome, a panic included.
+//! Carrying out effects, for an agent or by the shell itself. Each ends in exactly one last outcome, even if it panics.
 //!
 //! Thousands of streams are read at once, so an exchange, which is large, is boxed as long as it takes, and what
 //! goes on behind it stays small.
@@ -12,10 +12,11 @@ use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
 use super::lanes::Lane;
+use super::run::Runner;
 use super::task_stream::TaskStream;
 use crate::domain::agent::card::Interface;
 use crate::domain::cause::{Cause, Failure, Sent};
-use crate::domain::effect::{Effect, Order};
+use crate::domain::effect::{Effect, Order, Target};
 use crate::domain::id::{AgentKey, CallId, TaskId};
 use crate::domain::input::Outcome;
 use crate::domain::job::message::Message;
@@ -25,25 +26,65 @@ use crate::net::tap::TapHandle;
 use crate::net::{self, Access, ConnectionUse, Net, Opened};
 use crate::protocol::{self, Reply, Request};
 
-/// What an effect needs to be carried out.
-#[derive(Clone, Debug)]
-pub(super) struct EffectContext {
-    pub net: Net,
-    pub access: Arc<Access>,
-    pub lane: Lane,
-    /// Bounds cards and reads; sends never wait here.
-    pub reads: Arc<Semaphore>,
-    /// Bounds listings.
-    pub lists: Arc<Semaphore>,
-    /// Counts events of streams.
-    pub events: Arc<std::sync::atomic::AtomicU64>,
+impl Runner {
+    /// Carries an effect out, by whom it is for.
+    pub(super) fn carry_out(&mut self, effect: Effect) {
+        let Effect { call, to, order } = effect;
+        match to {
+            Target::Agent(agent) => self.carry_out_at(agent, call, order),
+            Target::Shell => tracing::error!(call = call.0, "the shell knows no such order"),
+        }
+    }
+
+    /// Calls an agent, or ends such a call.
+    fn carry_out_at(&mut self, agent: AgentKey, call: CallId, order: Order) {
+        if let Order::Close { stream } = order {
+            if let Some(task) = self.calls.remove(&stream) {
+                task.abort();
+            }
+            self.sends.remove(&stream);
+            return;
+        }
+        let Some(access) = self.access_of(agent) else { return };
+        if let Order::Send { .. } = order {
+            self.sends.insert(call);
+        }
+        let tools = EffectContext {
+            net: self.net.clone(),
+            access,
+            lane: self.lanes.of(agent),
+            reads: self.reads.clone(),
+            lists: self.lists.clone(),
+            events: self.events.clone(),
+        };
+        let task = tokio::spawn(call_agent(tools, agent, call, order));
+        self.calls.insert(call, task.abort_handle());
+    }
 }
 
-/// Carries an order out and tells the loop.
-pub(super) fn carry_out(tools: EffectContext, effect: Effect) -> impl Future<Output = ()> + Send {
-    let call = effect.call;
+/// What a call of an agent needs.
+#[derive(Clone, Debug)]
+struct EffectContext {
+    net: Net,
+    access: Arc<Access>,
+    lane: Lane,
+    /// Bounds cards and reads; sends never wait here.
+    reads: Arc<Semaphore>,
+    /// Bounds listings.
+    lists: Arc<Semaphore>,
+    /// Counts events of streams.
+    events: Arc<std::sync::atomic::AtomicU64>,
+}
+
+/// Calls an agent and tells the loop what came of it.
+fn call_agent(
+    tools: EffectContext,
+    agent: AgentKey,
+    call: CallId,
+    order: Order,
+) -> impl Future<Output = ()> + Send {
     let lane = tools.lane.clone();
-    let asked = Box::pin(run(tools, effect));
+    let asked = Box::pin(run(tools, agent, call, order));
     async move {
         // What asking took is given back before a stream is watched.
         let done = async move {
@@ -69,11 +110,10 @@ async fn failed(lane: Lane, call: CallId, panic: Box<dyn Any + Send>) {
     lane.send(call, Outcome::Failed(Failure { sent: Sent::Maybe, cause })).await;
 }
 
-/// Carries an order out, up to the stream that answers it, if one does.
-async fn run(tools: EffectContext, effect: Effect) -> Option<Box<TaskStream>> {
-    let Effect { call, agent, what } = effect;
+/// Makes a call, up to the stream that answers it, if one does.
+async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) -> Option<Box<TaskStream>> {
     let line = tools.net.tap().line(agent, call.0);
-    match what {
+    match order {
         Order::Probe { url, etag, limit } => {
             let _place = tools.reads.acquire().await;
             let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), limit);

@@ -114,7 +114,7 @@ impl Gate {
         self.facts.append(facts);
         self.changed.extend(changed.iter().filter(|changed| !matches!(changed, Changed::Story(_))));
         let (gated, free): (Vec<Effect>, Vec<Effect>) =
-            effects.drain(..).partition(|effect: &Effect| effect.what.is_gated());
+            effects.drain(..).partition(|effect: &Effect| effect.order.is_gated());
         self.effects.extend(gated);
         // A reply speaks of the facts of its step, and of those before.
         if self.facts.is_empty() && self.committing.is_none() {

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::credentials::CredentialBook;
 use super::discovery::{self, SourceUpdate};
-use super::effects::{self, EffectContext};
 use super::gate::{Gate, Released};
 use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
@@ -22,7 +21,6 @@ use super::{LISTS, NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
-use crate::domain::effect::{Effect, Order};
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentKey, CallId, JobId};
@@ -72,17 +70,17 @@ pub(super) struct Runner {
     pub(super) core: Core,
     clock: Arc<Clock>,
     pub(super) gate: Gate,
-    lanes: Lanes,
+    pub(super) lanes: Lanes,
     pub(super) net: Net,
     pub(super) reads: Arc<Semaphore>,
-    lists: Arc<Semaphore>,
+    pub(super) lists: Arc<Semaphore>,
     book: CredentialBook,
     /// How each agent is reached, as long as its settings and its card are the same.
     access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
     /// Tasks of open calls, to close streams.
-    calls: HashMap<CallId, AbortHandle>,
+    pub(super) calls: HashMap<CallId, AbortHandle>,
     /// Sendings that have not been answered at all.
-    sends: BTreeSet<CallId>,
+    pub(super) sends: BTreeSet<CallId>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>,
     next_ticket: u64,
     pub(super) followers: BTreeMap<JobId, Vec<mpsc::Sender<Arc<JournalEntry>>>>,
@@ -92,7 +90,7 @@ pub(super) struct Runner {
     publish: watch::Sender<Arc<Snapshot>>,
     dirty: bool,
     published: Option<Instant>,
-    events: Arc<AtomicU64>,
+    pub(super) events: Arc<AtomicU64>,
     last_events: (Instant, u64),
     /// When this machine last let the loop wait, as long as the core believes it to be busy.
     busy: Option<Instant>,
@@ -256,31 +254,6 @@ impl Runner {
         if let Some(ticket) = self.tickets.remove(&reply.ticket) {
             let _the_surface_has_gone = ticket.send(reply.result);
         }
-    }
-
-    fn carry_out(&mut self, effect: Effect) {
-        if let Order::Close { stream } = effect.what {
-            if let Some(task) = self.calls.remove(&stream) {
-                task.abort();
-            }
-            self.sends.remove(&stream);
-            return;
-        }
-        let Some(access) = self.access_of(effect.agent) else { return };
-        if let Order::Send { .. } = effect.what {
-            self.sends.insert(effect.call);
-        }
-        let tools = EffectContext {
-            net: self.net.clone(),
-            access,
-            lane: self.lanes.of(effect.agent),
-            reads: self.reads.clone(),
-            lists: self.lists.clone(),
-            events: self.events.clone(),
-        };
-        let call = effect.call;
-        let task = tokio::spawn(effects::carry_out(tools, effect));
-        self.calls.insert(call, task.abort_handle());
     }
 
     pub(super) fn access_of(&mut self, agent: AgentKey) -> Option<Arc<Access>> {

@@ -77,7 +77,7 @@ impl Small {
     }
 
     fn answer(&mut self, effect: &Effect) -> Option<Outcome> {
-        let AgentKey(index) = effect.agent;
+        let AgentKey(index) = effect.to.agent().unwrap();
         let took = Duration::from_millis(3);
         let error = |name| Cause::Rpc(RpcError { name, code: None, message: "".into() });
         let failed = |cause| Some(Outcome::Failed(Failure { sent: Sent::Maybe, cause }));
@@ -91,7 +91,7 @@ impl Small {
             hints: Hints::default(),
             raw: None,
         };
-        match &effect.what {
+        match &effect.order {
             Order::Probe { url, .. } => {
                 let card = Some(FetchedCard { card: self.card(index), url: url.clone(), etag: None });
                 Some(Outcome::Probed { card, took, server: ServerTraits::default() })

@@ -260,7 +260,7 @@ impl World {
         self.journal.extend(out.facts);
         let length = self.journal.len();
         for effect in out.effects {
-            if effect.what.is_gated() {
+            if effect.order.is_gated() {
                 self.gated.push((length, effect));
             } else {
                 self.release(effect);
@@ -290,7 +290,7 @@ impl World {
     }
 
     fn release(&mut self, effect: Effect) {
-        if matches!(effect.what, Order::Close { .. }) {
+        if matches!(effect.order, Order::Close { .. }) {
             return;
         }
         let wait = self.millis(0, 200);
@@ -312,7 +312,7 @@ impl World {
 
     /// A request reaches an agent, or does not.
     fn arrive(&mut self, effect: Effect) {
-        let index = effect.agent.0 as usize;
+        let index = effect.to.agent().unwrap().0 as usize;
         let call = effect.call;
         if !self.agents[index].up {
             return self.fail(call, Sent::Not, Cause::Refused);
@@ -323,7 +323,7 @@ impl World {
         }
         let lost_back = self.mischief(25);
         let took = Duration::from_millis(3);
-        match effect.what {
+        match effect.order {
             Order::Probe { url, .. } => {
                 let card = self.card(index);
                 let card = Some(FetchedCard { card, url, etag: None });

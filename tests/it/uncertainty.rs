@@ -63,7 +63,7 @@ impl Rig {
         self.core.step(self.now, input, &mut out);
         self.facts.extend(out.facts.into_iter().map(|entry| entry.fact));
         for effect in out.effects {
-            let answer = self.answer(effect.agent, &effect.what, effect.call);
+            let answer = self.answer(effect.to.agent().unwrap(), &effect.order, effect.call);
             for outcome in answer {
                 self.feed(Input::Outcome { call: effect.call, outcome });
             }

@@ -7,7 +7,7 @@ use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::apply::apply;
 use crate::domain::decide::live::{AgentLive, Live, Pending, PendingCall, Timer, Watch};
 use crate::domain::decide::measure;
-use crate::domain::effect::{Effect, Order};
+use crate::domain::effect::{Effect, Order, Target};
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentKey, AttemptKey, CallId, JobId, Rng, SourceKey};
 use crate::domain::input::{Reply, Rules};
@@ -185,7 +185,7 @@ impl Turn<'_> {
         self.live.next_call += 1;
         let call = CallId(self.live.next_call);
         self.live.calls.insert(call, Pending { agent, issued: self.at, call: pending });
-        self.out.effects.push(Effect { call, agent, what: order });
+        self.out.effects.push(Effect { call, to: Target::Agent(agent), order });
         call
     }
 
@@ -194,7 +194,11 @@ impl Turn<'_> {
         if let Some(pending) = self.live.calls.remove(&stream) {
             let call = CallId(self.live.next_call + 1);
             self.live.next_call += 1;
-            self.out.effects.push(Effect { call, agent: pending.agent, what: Order::Close { stream } });
+            self.out.effects.push(Effect {
+                call,
+                to: Target::Agent(pending.agent),
+                order: Order::Close { stream },
+            });
         }
     }
 
