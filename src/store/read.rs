@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use uuid::Uuid;
 
 use super::blobs::Blobs;
-use super::record::{self, AttemptRow, ProblemRow, Record};
+use super::record::{self, AttemptRow, BodyKind, ProblemRow, Record};
 use super::write::{bodies, owner_key};
 use super::{StoreError, journal_path, metrics, migrate, prepare, sql};
 use crate::domain::agent::Agent;
@@ -94,14 +94,16 @@ impl Reader {
         let numbers = "SELECT max(ifnull((SELECT max(number) FROM problem), 0), \
                        ifnull((SELECT value FROM meta WHERE key = 'last_problem'), 0))";
         rows.last_problem = u32::try_from(self.scalar(numbers)?).unwrap_or(u32::MAX);
-        rows.agents = self.bodies::<Agent>("agent", "SELECT version, body FROM agent ORDER BY id")?;
+        rows.agents = self.bodies::<Agent>(BodyKind::Agent, "SELECT version, body FROM agent ORDER BY id")?;
         let mut attempts: BTreeMap<JobId, (u64, Vec<(Attempt, AgentId)>)> = BTreeMap::new();
-        for row in self.bodies::<AttemptRow>("attempt", "SELECT version, body FROM attempt ORDER BY id")? {
+        for row in
+            self.bodies::<AttemptRow>(BodyKind::Attempt, "SELECT version, body FROM attempt ORDER BY id")?
+        {
             let (seq, of_job) = attempts.entry(row.job).or_default();
             *seq = row.job_seq.max(*seq);
             of_job.push((row.attempt, row.agent));
         }
-        for mut job in self.bodies::<Job>("job", "SELECT version, body FROM job ORDER BY id")? {
+        for mut job in self.bodies::<Job>(BodyKind::Job, "SELECT version, body FROM job ORDER BY id")? {
             let (seq, mut of_job) = attempts.remove(&job.id).unwrap_or_default();
             job.seq = job.seq.max(seq);
             of_job.sort_by_key(|(attempt, _)| attempt.number);
@@ -109,7 +111,8 @@ impl Reader {
         }
         // An older journal that is only read has no such table.
         if migrate::version(&self.connection, &self.file)? >= migrate::SOURCES {
-            rows.sources = self.bodies("source", "SELECT version, body FROM source ORDER BY place")?;
+            rows.sources =
+                self.bodies(BodyKind::Source, "SELECT version, body FROM source ORDER BY place")?;
         }
         if self.has_metrics()? {
             let last = metrics::last(&self.connection, Metrics::KEPT).map_err(sql(&self.file))?;
@@ -119,7 +122,7 @@ impl Reader {
         }
         let rows = &mut loaded.rows;
         for row in
-            self.bodies::<ProblemRow>("problem", "SELECT version, body FROM problem ORDER BY number")?
+            self.bodies::<ProblemRow>(BodyKind::Problem, "SELECT version, body FROM problem ORDER BY number")?
         {
             let ProblemRow { problem, agent, source } = row;
             rows.problems.push(state::ProblemRow { problem, agent, source });
@@ -147,7 +150,7 @@ impl Reader {
         Ok(u64::try_from(number).unwrap_or(0))
     }
 
-    fn bodies<T: Record>(&self, table: &str, query: &str) -> Result<Vec<T>, StoreError> {
+    fn bodies<T: Record>(&self, kind: BodyKind, query: &str) -> Result<Vec<T>, StoreError> {
         let mut select = self.connection.prepare(query).map_err(sql(&self.file))?;
         let rows = select
             .query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))
@@ -155,9 +158,9 @@ impl Reader {
         let mut all = Vec::new();
         for row in rows {
             let (version, body) = row.map_err(sql(&self.file))?;
-            let body = record::upcast(version, body);
+            let body = record::upcast(kind, version, body);
             let read = T::get(&body);
-            all.push(read.ok_or_else(|| self.damaged(format!("a row of {table} cannot be read")))?);
+            all.push(read.ok_or_else(|| self.damaged(format!("a row of {} cannot be read", kind.table())))?);
         }
         Ok(all)
     }
@@ -184,7 +187,7 @@ impl Reader {
             let own = (u64::try_from(seq).unwrap_or(0), at);
             for (place, body) in bodies(&body).into_iter().rev() {
                 let (seq, at) = place.unwrap_or(own);
-                let body = record::upcast(version, body.into());
+                let body = record::upcast(BodyKind::Fact, version, body.into());
                 facts.extend(self.entry(owner, At::from_micros(at), seq, &body)?);
             }
         }
@@ -213,7 +216,7 @@ impl Reader {
             let own = (u64::try_from(seq).unwrap_or(0), at);
             for (place, body) in bodies(&body) {
                 let (seq, at) = place.unwrap_or(own);
-                let body = record::upcast(version, body.into());
+                let body = record::upcast(BodyKind::Fact, version, body.into());
                 facts.extend(self.entry(owner, At::from_micros(at), seq, &body)?);
             }
         }

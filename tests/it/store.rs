@@ -10,7 +10,7 @@ use quarterdeck::domain::id::{AgentId, AttemptId, JobId, Rng};
 use quarterdeck::domain::job::message::{Content, Part};
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
-use quarterdeck::store::record::{AttemptRow, ProblemRow, Record};
+use quarterdeck::store::record::{AttemptRow, BodyKind, ProblemRow, Record, upcast};
 use quarterdeck::store::{Batch, Done, Reader, StoreError, Writer, journal_path, outputs_of};
 
 use crate::simulator::World;
@@ -329,24 +329,46 @@ fn entry_of(body: &str) -> Option<JournalEntry> {
     entries.pop()
 }
 
-/// A journal of each released version, as it was written then, still reads.
+/// Bodies of released versions that are written otherwise today: the kind, the body as it was stored, and as it is
+/// written now. Whatever is not listed must come back as it was.
+const REWRITTEN: &[(BodyKind, &str, &str)] = &[];
+
+/// What a journal holds.
+const KINDS: [BodyKind; 6] =
+    [BodyKind::Fact, BodyKind::Agent, BodyKind::Job, BodyKind::Attempt, BodyKind::Problem, BodyKind::Source];
+
+/// A stored body as this version writes it after reading it; `None` if it cannot be read.
+fn rewritten(kind: BodyKind, version: i64, body: &str) -> Option<String> {
+    let body = upcast(kind, version, body.to_owned());
+    match kind {
+        BodyKind::Fact => entry_of(&body).map(|entry| entry.body()),
+        BodyKind::Agent => quarterdeck::domain::agent::Agent::get(&body).map(|row| row.put()),
+        BodyKind::Job => quarterdeck::domain::job::Job::get(&body).map(|row| row.put()),
+        BodyKind::Attempt => AttemptRow::get(&body).map(|row| row.put()),
+        BodyKind::Problem => ProblemRow::get(&body).map(|row| row.put()),
+        BodyKind::Source => quarterdeck::domain::fleet::source::SourceRow::get(&body).map(|row| row.put()),
+        BodyKind::Registered => panic!("it is not in the journal"),
+    }
+}
+
+/// A journal of each released version, as it was written then, still reads, and no member of it is lost: what was read
+/// is written as it was. The order of members means nothing in JSON and may change.
 #[test]
 fn journals_of_released_versions_are_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
     let mut read = 0;
     for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
         let text = std::fs::read_to_string(entry.path()).unwrap();
         for line in text.lines().filter(|line| !line.is_empty()) {
-            let (kind, body) = line.split_once(' ').unwrap();
-            let known = match kind {
-                "fact" => entry_of(body).map(|entry| entry.body()),
-                "agent" => quarterdeck::domain::agent::Agent::get(body).map(|row| row.put()),
-                "job" => quarterdeck::domain::job::Job::get(body).map(|row| row.put()),
-                "attempt" => AttemptRow::get(body).map(|row| row.put()),
-                "problem" => ProblemRow::get(body).map(|row| row.put()),
-                other => panic!("{other} is no kind of line"),
-            };
-            assert!(known.is_some(), "{:?}: {line}", entry.file_name());
+            let (table, body) = line.split_once(' ').unwrap();
+            let kind = KINDS.into_iter().find(|kind| kind.table() == table);
+            let kind = kind.unwrap_or_else(|| panic!("{table} is no kind of line"));
+            let now = rewritten(kind, 1, body);
+            let now = now.unwrap_or_else(|| panic!("{:?} cannot be read: {line}", entry.file_name()));
+            let listed = REWRITTEN.iter().find(|(of, stored, _)| *of == kind && *stored == body);
+            let expected = listed.map_or(body, |(_, _, now)| now);
+            assert_eq!(json(&now), json(expected), "{:?}: {line}", entry.file_name());
             read += 1;
         }
     }

@@ -25,11 +25,45 @@ use crate::protocol::json::{Members, Object, Writer, elements, push_string, says
 /// The version of bodies that this program writes.
 pub const VERSION: i64 = 1;
 
-/// Brings the body of an older version up to the present one.
+/// What a stored body is about: each kind has its own history of versions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum BodyKind {
+    /// A fact of the journal.
+    Fact,
+    /// The row of an agent.
+    Agent,
+    /// The row of a job.
+    Job,
+    /// The row of an attempt.
+    Attempt,
+    /// The row of a problem.
+    Problem,
+    /// The row of a source of agents.
+    Source,
+    /// The row of an agent in the registry that we serve.
+    Registered,
+}
+
+impl BodyKind {
+    /// The table that holds such bodies.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::Fact => "fact",
+            Self::Agent => "agent",
+            Self::Job => "job",
+            Self::Attempt => "attempt",
+            Self::Problem => "problem",
+            Self::Source => "source",
+            Self::Registered => "registration",
+        }
+    }
+}
+
+/// Brings a body that an older version wrote into the form of [`VERSION`].
 #[expect(clippy::match_single_binding, reason = "the place for what later versions change")]
-pub fn upcast(version: i64, body: String) -> String {
-    match version {
-        // The first version is the present one.
+pub fn upcast(kind: BodyKind, version: i64, body: String) -> String {
+    match (kind, version) {
+        // Every body is of the first version, which is the present one.
         _ => body,
     }
 }

@@ -10,7 +10,7 @@ use super::RegistryStore;
 use crate::domain::fleet::registry::{Entry, Registration};
 use crate::domain::id::RegistrationId;
 use crate::domain::time::At;
-use crate::store::record::{Record, VERSION, record, upcast};
+use crate::store::record::{BodyKind, Record, VERSION, record, upcast};
 use crate::store::{StoreError, migrate, prepare, sql};
 
 /// The schema, grown by appending: never change a step that was released.
@@ -69,7 +69,7 @@ impl SqliteStore {
 
     fn read(&self, row: Stored) -> Result<Registration, StoreError> {
         let id = Uuid::from_slice(&row.id).ok();
-        let entry = Entry::get(&upcast(row.version, row.body));
+        let entry = Entry::get(&upcast(BodyKind::Registered, row.version, row.body));
         let Some((id, entry)) = id.zip(entry) else {
             let what = format!("the registration of {} cannot be read", row.url);
             return Err(StoreError::Damaged { file: self.file.clone(), what });
