@@ -88,7 +88,7 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
         match breaker.position {
             BreakerState::Open => push(breaker.since, ChangeKind::Breaker, format!("{name} opened{by}")),
             BreakerState::HalfOpen => {
-                push(breaker.since, ChangeKind::Breaker, format!("{name} is tried again"))
+                push(breaker.since, ChangeKind::Breaker, format!("{name} is tried again"));
             }
             BreakerState::Closed if breaker.since > At::ZERO => {
                 push(breaker.since, ChangeKind::Breaker, format!("{name} closed{by}"));
