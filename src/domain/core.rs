@@ -93,6 +93,16 @@ impl Core {
         self.live.timers.first().map(|(at, _)| *at)
     }
 
+    /// The facts of an act are durable: it is not taken back any more.
+    pub fn act_saved(&mut self, ticket: u64) {
+        self.live.acts.remove(&ticket);
+    }
+
+    /// True if the intent of a ticket acts and its facts are not known to be durable.
+    pub fn is_unsaved_act(&self, ticket: u64) -> bool {
+        self.live.acts.contains_key(&ticket)
+    }
+
     /// True if a call is still expected to be answered.
     pub fn expects(&self, call: CallId) -> bool {
         self.live.calls.contains_key(&call)

@@ -50,6 +50,13 @@ pub enum Input {
     },
     /// The journal cannot be written, and why.
     JournalFailed(Untrusted),
+    /// The facts of an act were not written: its caller is refused, and what it changed is taken back.
+    ActUnsaved {
+        /// The ticket of the intent.
+        ticket: u64,
+        /// Why the journal cannot be written.
+        why: Untrusted,
+    },
     /// The journal can be written again.
     JournalRecovered {
         /// Since when it could not.

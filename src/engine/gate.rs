@@ -11,9 +11,10 @@ use crate::domain::input::Reply;
 use crate::domain::metrics::{Block, Minute};
 use crate::domain::problem::Subject;
 use crate::domain::state::{Changed, State};
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::store::record::{AttemptRow, ProblemRow};
-use crate::store::{Batch, Writer};
+use crate::store::{Batch, Done, Writer};
 
 /// What nothing waits for is committed this far apart at least: a busy stream then costs a row for what it
 /// told meanwhile, not one for each event. A send, a cancel, an answer or a reply never waits for it.
@@ -154,12 +155,12 @@ impl Gate {
         Some(if waited_for || self.ending || self.is_overfull() { At::ZERO } else { self.last + APART })
     }
 
-    /// Hands the filled batch to the writer if it is due.
-    pub fn hand_over(&mut self, state: &State, at: At) {
+    /// Hands the filled batch to the writer if it is due. Returns how it failed if there is no writer any more.
+    pub fn hand_over(&mut self, state: &State, at: At) -> Option<Done> {
         if self.due().is_none_or(|due| due > at) {
-            return;
+            return None;
         }
-        let Some(writer) = &self.writer else { return };
+        let writer = self.writer.as_ref()?;
         self.last = at;
         let mut batch = rows(state, &std::mem::take(&mut self.changed));
         batch.number = self.number;
@@ -177,22 +178,20 @@ impl Gate {
             effects: std::mem::take(&mut self.effects),
             replies: std::mem::take(&mut self.replies),
         });
-        self.committing = Some((self.number, facts));
+        let number = self.number;
+        self.committing = Some((number, facts));
         self.number += 1;
-        writer.hand_over(batch);
+        writer.hand_over(batch).err().map(|why| Done::Failed { number, why })
     }
 
-    /// A batch is durable: what waited for it may happen.
-    pub fn committed(&mut self, number: u64) -> Released {
-        self.end(number)
+    /// The writer has ended without a word about the batch it had: that batch is not durable.
+    pub fn abandoned(&self) -> Option<Done> {
+        let why = Untrusted::from("the journal's writer has stopped; restart to write again");
+        self.committing.as_ref().map(|(number, _)| Done::Failed { number: *number, why })
     }
 
-    /// A batch is not durable: what waited for it must not happen.
-    pub fn failed(&mut self, number: u64) -> Released {
-        self.end(number)
-    }
-
-    fn end(&mut self, number: u64) -> Released {
+    /// What waited for a batch that is durable now, or that failed: it may happen, or must not.
+    pub fn end(&mut self, number: u64) -> Released {
         if self.committing.as_ref().is_some_and(|(committing, _)| *committing == number) {
             self.committing = None;
         }

@@ -198,7 +198,7 @@ impl Runner {
         self.step(at, Input::Sources(sources));
         self.step(at, Input::Configured(specs));
         self.publish_now();
-        self.gate.hand_over(self.core.state(), at);
+        self.hand_over(at);
     }
 
     fn step(&mut self, at: At, input: Input) {
@@ -251,6 +251,7 @@ impl Runner {
     }
 
     fn reply(&mut self, reply: Reply) {
+        self.core.act_saved(reply.ticket);
         if let Some(ticket) = self.tickets.remove(&reply.ticket) {
             let _the_surface_has_gone = ticket.send(reply.result);
         }
@@ -281,6 +282,8 @@ impl Runner {
         let mut last_alive = last_beat;
         let mut fresh = Vec::with_capacity(TURN_INPUTS);
         let mut inputs = VecDeque::with_capacity(TURN_INPUTS);
+        // Without a journal nobody reports commits.
+        let mut writes = self.gate.is_durable();
         loop {
             let due = self.core.deadline().into_iter().chain(self.gate.due()).min();
             let deadline = due.map_or(BEAT, |at| self.clock.until(at));
@@ -295,7 +298,13 @@ impl Runner {
                 // and a deadline never fires before what came earlier.
                 biased;
                 _ = &mut stop => break,
-                Some(done) = done.recv() => self.on_done(done),
+                finished = done.recv(), if writes => match finished {
+                    Some(finished) => self.on_done(finished),
+                    None => {
+                        writes = false;
+                        self.on_writer_gone();
+                    }
+                },
                 request = requests.recv() => match request {
                     Some(request) => self.on_request(request),
                     None => break,
@@ -337,7 +346,7 @@ impl Runner {
                 () = tokio::time::sleep(deadline) => self.keep_deadlines(self.clock.now()),
             }
             let at = self.last_at.max(self.clock.now());
-            self.gate.hand_over(self.core.state(), at);
+            self.hand_over(at);
         }
         requests.close();
         for observed in inputs {
@@ -355,7 +364,7 @@ impl Runner {
         let until = Instant::now() + LAST_ANSWERS;
         while !self.sends.is_empty() {
             let at = self.clock.now();
-            self.gate.hand_over(self.core.state(), at);
+            self.hand_over(at);
             tokio::select! {
                 Some(observed) = control.recv() => self.on_outcome(observed),
                 Some(done) = done.recv() => self.on_done(done),
@@ -371,13 +380,19 @@ impl Runner {
         self.gate.end_soon(measured);
         loop {
             let at = self.clock.now();
-            self.gate.hand_over(self.core.state(), at);
+            self.hand_over(at);
             if self.gate.is_settled() || !self.gate.is_durable() {
                 break;
             }
             tokio::select! {
                 finished = done.recv() => match finished {
-                    Some(Done::Failed { .. }) | None => {
+                    Some(failed @ Done::Failed { .. }) => {
+                        self.on_done(failed);
+                        stopped = Stopped::Unsaved;
+                        break;
+                    }
+                    None => {
+                        self.on_writer_gone();
                         stopped = Stopped::Unsaved;
                         break;
                     }
@@ -464,33 +479,47 @@ impl Runner {
         let at = self.at(now);
         match done {
             Done::Committed { number, size } => {
-                let released = self.gate.committed(number);
+                let released = self.gate.end(number);
                 self.release(released);
                 if let Some(size) = size {
                     self.step(at, Input::StoreSize(size));
                 }
             }
             Done::Failed { number, why } => {
-                let unsaved = Arc::new(Cause::Unsaved(why.clone()));
-                let withheld = self.gate.failed(number);
+                let withheld = self.gate.end(number);
                 self.step(at, Input::JournalFailed(why.clone()));
                 for effect in withheld.effects {
                     let outcome = Outcome::unsent(Cause::Unsaved(why.clone()));
                     self.step(at, Input::Outcome { call: effect.call, outcome });
                 }
-                for reply in withheld.replies {
-                    // Reads need no journal; what was to be done was not begun.
-                    let result = match reply.result {
-                        Ok(Receipt::Taken { .. }) => Err(Refusal::Cause(unsaved.clone())),
-                        other => other,
+                for Reply { ticket, result } in withheld.replies {
+                    let result = if self.core.is_unsaved_act(ticket) {
+                        self.step(at, Input::ActUnsaved { ticket, why: why.clone() });
+                        Err(Refusal::Cause(Arc::new(Cause::Unsaved(why.clone()))))
+                    } else {
+                        // What promises nothing durable needs no journal.
+                        result
                     };
-                    self.reply(Reply { result, ..reply });
+                    self.reply(Reply { ticket, result });
                 }
             }
             Done::Recovered { facts } => {
                 let from = self.unsaved_since();
                 self.step(at, Input::JournalRecovered { from, facts });
             }
+        }
+    }
+
+    fn hand_over(&mut self, at: At) {
+        if let Some(failed) = self.gate.hand_over(self.core.state(), at) {
+            self.on_done(failed);
+        }
+    }
+
+    /// The writer has ended, by a panic: what waits for it fails, and so does all that comes.
+    fn on_writer_gone(&mut self) {
+        if let Some(failed) = self.gate.abandoned() {
+            self.on_done(failed);
         }
     }
 

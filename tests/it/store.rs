@@ -69,7 +69,7 @@ fn open(dir: &Path) -> (Writer, Receiver<Done>) {
 }
 
 fn commit(writer: &Writer, done: &Receiver<Done>, batch: Batch) {
-    assert!(writer.hand_over(batch));
+    writer.hand_over(batch).unwrap();
     assert!(matches!(done.recv_timeout(Duration::from_secs(20)), Ok(Done::Committed { .. })));
 }
 
@@ -216,12 +216,9 @@ fn a_locked_file_is_told_and_survived() {
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let lost = story.fact(AttemptFact::Settled);
     let agent = quarterdeck::domain::agent::Agent { ..agent(9) };
-    assert!(writer.hand_over(Batch {
-        number: 5,
-        facts: vec![lost].into(),
-        agents: vec![agent],
-        ..Batch::default()
-    }));
+    writer
+        .hand_over(Batch { number: 5, facts: vec![lost].into(), agents: vec![agent], ..Batch::default() })
+        .unwrap();
     let wait = Duration::from_secs(20);
     let Ok(Done::Failed { number: 5, why }) = done.recv_timeout(wait) else { panic!("not told") };
     assert!(why.to_string().contains("locked"), "{why}");
@@ -241,12 +238,9 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
     journal.execute_batch("CREATE TRIGGER full BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END").unwrap();
     let (writer, done) = open(dir.path());
     let fact = story.fact(AttemptFact::Settled);
-    assert!(writer.hand_over(Batch {
-        number: 1,
-        facts: vec![fact].into(),
-        agents: vec![agent(1)],
-        ..Batch::default()
-    }));
+    writer
+        .hand_over(Batch { number: 1, facts: vec![fact].into(), agents: vec![agent(1)], ..Batch::default() })
+        .unwrap();
     let Ok(Done::Failed { why, .. }) = done.recv_timeout(Duration::from_secs(20)) else { panic!("not told") };
     assert!(why.to_string().contains("full"), "{why}");
     journal.execute_batch("DROP TRIGGER full").unwrap();

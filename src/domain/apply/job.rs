@@ -120,6 +120,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             // A cancel that is asked for again may be obeyed this time.
             task.ignored &= *mark != CancelMark::Asked;
         }),
+        AttemptFact::CancelWithdrawn { mark } => edit_task(state, job, id, |task| task.cancel = *mark),
         AttemptFact::CancelIgnored { .. } => edit_task(state, job, id, |task| task.ignored = true),
         AttemptFact::AnswerMoved { message, phase, cause } => edit(state, job, id, |attempt| {
             attempt.answer = if *phase == Phase::Accepted {

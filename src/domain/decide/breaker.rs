@@ -211,6 +211,19 @@ pub(super) fn resume(turn: &mut Turn) {
     }
 }
 
+/// Puts a breaker back to where it stood before an act that was not kept.
+pub(super) fn restore(turn: &mut Turn, key: AgentKey, before: Breaker) {
+    let Some(now) = breaker(turn, key) else { return };
+    if now.position == before.position && now.forced == before.forced {
+        return;
+    }
+    if before.position == BreakerState::Open && before.forced.is_none() {
+        let wait = turn.rules.breaker.open_for * 2_u32.pow(u32::from(before.opened.saturating_sub(1).min(8)));
+        turn.set_timer(Timer::Breaker(key), before.since + wait.min(LONGEST));
+    }
+    moved(turn, key, before.position, before.cause, before.forced);
+}
+
 /// An operator opens or closes a breaker, or leaves it to itself again.
 pub(super) fn force(
     turn: &mut Turn,

@@ -145,6 +145,14 @@ pub(super) fn give_up(turn: &mut Turn, agent: AgentKey, cause: &Arc<Cause>) {
     }
 }
 
+/// A planned attempt ends as unsent.
+pub(super) fn give_up_one(turn: &mut Turn, key: AttemptKey, cause: &Arc<Cause>) {
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::Planned) {
+        let cause = Some(cause.clone());
+        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause });
+    }
+}
+
 fn planned(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
     let open = turn.state().open_attempts(agent);
     open.into_iter()

@@ -139,6 +139,29 @@ pub(super) fn remove_agent(turn: &mut Turn, agent: AgentId, by: Untrusted) -> Re
     Ok(Receipt::Done)
 }
 
+/// True if the operator added it for good.
+pub(super) fn is_kept(turn: &Turn, key: AgentKey) -> bool {
+    let list = Source::Kept.as_str();
+    turn.state().agent(key).is_some_and(|agent| agent.sources.iter().any(|name| &**name == list))
+}
+
+/// Takes an agent off the operator's list, as its adding was not kept.
+pub(super) fn unkeep(turn: &mut Turn, key: AgentKey) {
+    sources::remove_source(turn, key, Source::Kept.as_str());
+    rename_all(turn);
+}
+
+/// Puts an agent back on the operator's list, as its removal was not kept.
+pub(super) fn rekeep(turn: &mut Turn, key: AgentKey) {
+    let Some(agent) = turn.state().agent(key) else { return };
+    if !agent.listed {
+        let (spec, order) = (agent.spec.clone(), agent.order);
+        relist(turn, key, (*spec).clone(), order);
+    }
+    sources::name(turn, key, &Source::Kept.as_str().into());
+    rename_all(turn);
+}
+
 /// An agent is known by its configured name, else by its normalised URL.
 fn find(turn: &Turn, spec: &AgentSpec) -> Option<AgentKey> {
     let by_name = spec.name.as_ref().and_then(|name| turn.live.by_name.get(name)?.first());

@@ -9,6 +9,7 @@ use crate::domain::cause::Cause;
 use crate::domain::decide::baseline::Baselines;
 use crate::domain::decide::evidence::Evidence;
 use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
+use crate::domain::decide::undo::Undo;
 use crate::domain::effect::ListQuery;
 use crate::domain::id::{AgentKey, AttemptKey, CallId};
 use crate::domain::job::message::Message;
@@ -36,6 +37,8 @@ pub(in crate::domain) struct Live {
     pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
     /// Agents by what they have in common.
     pub groups: BTreeMap<GroupKey, Group>,
+    /// Acts whose facts are not durable yet, by ticket, with how to take each back.
+    pub acts: BTreeMap<u64, Undo>,
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,

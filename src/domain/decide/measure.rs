@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::domain::cause::Cause;
 use crate::domain::decide::live::{Pending, PendingCall};
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::AttemptFact;
@@ -19,6 +20,9 @@ const NAME: usize = 64;
 /// A fact of an attempt that is about to be applied.
 pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFact) {
     match fact {
+        // What our own disk withheld is nobody's failure.
+        AttemptFact::Moved { phase: Phase::Unsent, cause: Some(cause) }
+            if matches!(**cause, Cause::Unsaved(_)) => {}
         AttemptFact::Moved { phase, .. } => moved(turn, key, *phase),
         AttemptFact::TaskSeen { state, peer_time, via, .. } => {
             let Some((agent, ours, waited)) = turn.state().attempt(key).map(|attempt| {

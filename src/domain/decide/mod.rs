@@ -17,6 +17,7 @@ mod measure;
 mod observe;
 mod problems;
 pub(super) mod turn;
+mod undo;
 mod watch;
 
 use crate::domain::agent::Health;
@@ -52,6 +53,12 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             turn.live.unsaved = None;
             turn.fleet_fact(FleetFact::JournalGap { from, facts });
             turn.touched.console = true;
+        }
+        Input::ActUnsaved { ticket, why } => {
+            if let Some(act) = turn.live.acts.remove(&ticket) {
+                let cause = std::sync::Arc::new(crate::domain::cause::Cause::Unsaved(why));
+                undo::undo(turn, act, &cause);
+            }
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
         Input::Busy(busy) => turn.live.busy = busy,
@@ -145,6 +152,8 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
             return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
         }
     }
+    let undo = undo::before(turn, &intent);
+    let is_send = matches!(intent, Intent::Send(_));
     let about = match &intent {
         Intent::Answer { attempt, .. } => Some((*attempt, Act::Answer)),
         Intent::Cancel { attempt, .. } => Some((*attempt, Act::Cancel)),
@@ -194,6 +203,10 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
     {
         problems::acted(turn, key, act);
     }
+    if let (Some(undo), Ok(receipt)) = (undo, &result) {
+        let undo = undo::after(undo, receipt, is_send);
+        turn.live.acts.insert(ticket, undo);
+    }
     turn.reply(ticket, result);
 }
 
@@ -218,8 +231,13 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     if outcome.is_last() {
         turn.live.calls.remove(&call);
     }
-    health::note_call(turn, &pending, &outcome);
-    measure::call(turn, &pending, &outcome);
+    // What our own disk withheld says nothing about the agent.
+    let withheld = matches!(&outcome,
+        Outcome::Failed(failure) if matches!(failure.cause, crate::domain::cause::Cause::Unsaved(_)));
+    if !withheld {
+        health::note_call(turn, &pending, &outcome);
+        measure::call(turn, &pending, &outcome);
+    }
     match pending.call {
         PendingCall::Probe => health::probed(turn, pending.agent, outcome),
         PendingCall::Check => health::checked(turn, pending.agent, outcome),

@@ -155,6 +155,11 @@ pub enum AttemptFact {
         /// Why it is unconfirmed; `None` otherwise.
         cause: Option<Arc<Cause>>,
     },
+    /// The journal did not keep that an operator asked for a cancel: nothing was sent, the mark is as before.
+    CancelWithdrawn {
+        /// The mark before; `None` if no cancel had been asked for.
+        mark: Option<CancelMark>,
+    },
     /// The agent goes on emitting although it agreed to a cancel.
     CancelIgnored {
         /// Events since it agreed.

@@ -113,6 +113,7 @@ bodies!(AttemptFact {
     GapClosed = "gap_closed" { via, changed },
     VerdictChanged = "verdict_changed" { verdict },
     CancelMoved = "cancel_moved" { mark, cause },
+    CancelWithdrawn = "cancel_withdrawn" { mark },
     CancelIgnored = "cancel_ignored" { events },
     AnswerMoved = "answer_moved" { message, phase, cause },
     ReasonGiven = "reason_given" { why },

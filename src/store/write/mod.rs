@@ -113,6 +113,8 @@ pub enum Done {
 pub struct Writer {
     sender: Option<SyncSender<Batch>>,
     thread: Option<JoinHandle<()>>,
+    /// Why the thread could not be started.
+    unspawned: Option<Untrusted>,
 }
 
 impl Writer {
@@ -160,12 +162,25 @@ impl Writer {
         };
         let thread =
             std::thread::Builder::new().name("journal".into()).spawn(move || committer.run(&receiver, done));
-        Self { sender: Some(sender), thread: thread.ok() }
+        match thread {
+            Ok(thread) => Self { sender: Some(sender), thread: Some(thread), unspawned: None },
+            Err(error) => {
+                let why = format!("the journal's thread could not be started: {error}");
+                Self { sender: None, thread: None, unspawned: Some(why.into()) }
+            }
+        }
     }
 
-    /// Hands a batch over. False if the thread is gone.
-    pub fn hand_over(&self, batch: Batch) -> bool {
-        self.sender.as_ref().is_some_and(|sender| sender.send(batch).is_ok())
+    /// Hands a batch over.
+    ///
+    /// # Errors
+    /// The thread could not be started, or has ended: nothing is written any more, and why.
+    pub fn hand_over(&self, batch: Batch) -> Result<(), Untrusted> {
+        let stopped = || Untrusted::from("the journal's writer has stopped; restart to write again");
+        match &self.sender {
+            Some(sender) => sender.send(batch).map_err(|_| stopped()),
+            None => Err(self.unspawned.clone().unwrap_or_else(stopped)),
+        }
     }
 }
 
@@ -218,47 +233,57 @@ impl Committer {
                 }
             };
             match (batch, self.failing.take()) {
-                (Some(batch), None) => {
-                    let number = batch.number;
-                    match self.commit(&batch) {
-                        Ok(()) => done(Done::Committed { number, size: self.measure() }),
-                        Err(error) => {
-                            self.outputs.clear();
-                            self.numbers.clear();
-                            let mut backlog = Backlog::default();
-                            backlog.keep(batch);
-                            self.failing = Some(backlog);
-                            done(Done::Failed { number, why: Untrusted::from(error.to_string()) });
+                (Some(batch), None) => self.write(batch, &mut done),
+                (batch, Some(backlog)) => match self.commit(&backlog.rows) {
+                    Ok(()) => {
+                        done(Done::Recovered { facts: backlog.facts });
+                        // The new batch comes with facts that somebody may wait for: it is written whole.
+                        if let Some(batch) = batch {
+                            self.write(batch, &mut done);
                         }
                     }
-                }
-                (batch, Some(mut backlog)) => {
-                    let number = batch.as_ref().map(|batch| batch.number);
-                    if let Some(batch) = batch {
-                        backlog.keep(batch);
+                    Err(error) => {
+                        self.numbers.clear();
+                        self.fail(backlog, batch, &error, &mut done);
                     }
-                    match self.commit(&backlog.rows) {
-                        Ok(()) => {
-                            done(Done::Recovered { facts: backlog.facts });
-                            if let Some(number) = number {
-                                done(Done::Committed { number, size: None });
-                            }
-                        }
-                        Err(error) => {
-                            self.numbers.clear();
-                            self.failing = Some(backlog);
-                            if let Some(number) = number {
-                                done(Done::Failed { number, why: Untrusted::from(error.to_string()) });
-                            }
-                        }
-                    }
-                }
+                },
                 (None, None) => {}
             }
         }
         // A tidy end: readers find one file, not three.
         let _the_next_start_does_it_otherwise =
             self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
+    }
+
+    /// Commits a batch, and tells what became of it.
+    fn write(&mut self, batch: Batch, done: &mut impl FnMut(Done)) {
+        let number = batch.number;
+        match self.commit(&batch) {
+            Ok(()) => done(Done::Committed { number, size: self.measure() }),
+            Err(error) => {
+                self.outputs.clear();
+                self.numbers.clear();
+                self.fail(Backlog::default(), Some(batch), &error, done);
+            }
+        }
+    }
+
+    /// What cannot be written now is tried again later; whoever waits for it is told.
+    fn fail(
+        &mut self,
+        mut backlog: Backlog,
+        batch: Option<Batch>,
+        error: &StoreError,
+        done: &mut impl FnMut(Done),
+    ) {
+        let number = batch.as_ref().map(|batch| batch.number);
+        if let Some(batch) = batch {
+            backlog.keep(batch);
+        }
+        self.failing = Some(backlog);
+        if let Some(number) = number {
+            done(Done::Failed { number, why: Untrusted::from(error.to_string()) });
+        }
     }
 
     fn measure(&mut self) -> Option<u64> {

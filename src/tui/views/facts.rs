@@ -181,6 +181,9 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             };
             one(format!("{text}{}", because(cause.as_deref())), role)
         }
+        AttemptFact::CancelWithdrawn { .. } => {
+            one("cancel: not asked, the journal could not be written".to_owned(), Role::Warn)
+        }
         AttemptFact::CancelIgnored { events, .. } => {
             one(format!("agreed, but still talking: {events} events since"), Role::Bad)
         }
