@@ -26,6 +26,7 @@ mod dns;
 mod health;
 mod http2;
 mod interop;
+mod journal;
 mod kill;
 mod metrics;
 mod notify;
