@@ -1,9 +1,11 @@
 //! One engine per data folder: a lock that dies with its holder, and a note of where the holder listens.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::StoreError;
 
@@ -31,15 +33,9 @@ impl Lock {
     /// # Errors
     /// The file system says no.
     pub fn take(dir: &Path) -> Result<Option<Self>, StoreError> {
-        let path = dir.join("engine.lock");
+        let path = lock_path(dir);
         let fault = |error| StoreError::Io { path: path.clone(), error };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
+        let file = open(&path, OpenOptions::new().write(true).create(true).truncate(false).mode(0o600))
             .map_err(fault)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { file, path })),
@@ -63,10 +59,36 @@ impl Lock {
     }
 }
 
+fn lock_path(dir: &Path) -> PathBuf {
+    dir.join("engine.lock")
+}
+
+/// Opens a lock file for reading and whatever else `options` say. A symbolic link is not followed, as its target would
+/// be written to, and a FIFO is not waited for.
+fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let not_a_file = || {
+        let what = "it is a symbolic link or no regular file; remove it";
+        io::Error::new(io::ErrorKind::InvalidInput, what)
+    };
+    let file = options.read(true).custom_flags(flags).open(path).map_err(|error| {
+        let is_something_else = std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file());
+        if is_something_else { not_a_file() } else { error }
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_file()) }
+}
+
+/// True if an engine holds the lock of a folder.
+pub fn is_held(dir: &Path) -> bool {
+    let file = open(&lock_path(dir), &mut OpenOptions::new());
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
 /// Who holds the lock of a folder, as far as the holder has said.
 pub fn holder(dir: &Path) -> Option<LockHolder> {
     let mut text = String::new();
-    File::open(dir.join("engine.lock")).ok()?.take(4096).read_to_string(&mut text).ok()?;
+    open(&lock_path(dir), &mut OpenOptions::new()).ok()?.take(4096).read_to_string(&mut text).ok()?;
     let mut lines = text.lines();
     let socket = PathBuf::from(lines.next()?);
     let pid = lines.next()?.parse().ok()?;
@@ -88,5 +110,35 @@ mod tests {
         assert_eq!(super::holder(dir.path()), Some(holder));
         drop(lock);
         assert!(Lock::take(dir.path()).unwrap().is_some());
+    }
+    #[test]
+    fn only_a_regular_file_is_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let victim = dir.path().join("victim");
+        std::fs::write(&victim, "precious").unwrap();
+        let lock = lock_path(dir.path());
+        std::os::unix::fs::symlink(&victim, &lock).unwrap();
+        let check = |what: &str| {
+            let refused = Lock::take(dir.path()).unwrap_err().to_string();
+            assert!(refused.contains("engine.lock") && refused.contains("remove it"), "{what}: {refused}");
+            assert_eq!(super::holder(dir.path()), None, "{what}");
+        };
+        check("a link to a file");
+        assert_eq!(std::fs::read_to_string(&victim).unwrap(), "precious");
+        std::fs::remove_file(&victim).unwrap();
+        check("a link to nothing");
+        assert!(!victim.exists());
+        std::fs::remove_file(&lock).unwrap();
+        std::fs::create_dir(&lock).unwrap();
+        check("a folder");
+        std::fs::remove_dir(&lock).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(&lock).status().unwrap().success());
+        check("a FIFO");
+        std::fs::remove_file(&lock).unwrap();
+        assert!(!is_held(dir.path()));
+        let held = Lock::take(dir.path()).unwrap().unwrap();
+        assert!(is_held(dir.path()));
+        drop(held);
+        assert!(!is_held(dir.path()));
     }
 }

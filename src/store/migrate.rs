@@ -71,7 +71,10 @@ pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), St
 /// Brings a database to the schema that these steps make; refuses one that is newer still.
 pub(super) fn bring_to(steps: &[&str], connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     let found = version(connection, file)?;
-    refuse_newer(found, steps, file)?;
+    refuse_unknown(found, steps, file)?;
+    if found == 0 {
+        refuse_foreign(connection, file)?;
+    }
     for (index, step) in steps.iter().enumerate().skip(usize::try_from(found).unwrap_or(0)) {
         let transaction = connection.transaction().map_err(sql(file))?;
         transaction.execute_batch(step).map_err(sql(file))?;
@@ -88,11 +91,43 @@ pub(super) fn version(connection: &Connection, file: &Path) -> Result<i64, Store
 }
 
 pub(super) fn check(found: i64, file: &Path) -> Result<(), StoreError> {
-    refuse_newer(found, STEPS, file)
+    refuse_unknown(found, STEPS, file)
 }
 
-fn refuse_newer(found: i64, steps: &[&str], file: &Path) -> Result<(), StoreError> {
+/// Refuses a database that has tables but no schema version: its version was lost, or another program made it.
+pub(super) fn refuse_foreign(connection: &Connection, file: &Path) -> Result<(), StoreError> {
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))
+        .map_err(sql(file))?;
+    if tables == 0 {
+        return Ok(());
+    }
+    let what = "it has tables but no schema version".to_owned();
+    Err(StoreError::Damaged { file: file.to_owned(), what })
+}
+
+/// Refuses an empty journal in a folder that was used before: its history was lost, which must not look like a new
+/// folder. The first start makes the file and fills it at once, so only a kill within that moment leaves one too.
+pub(super) fn refuse_emptied(file: &Path) -> Result<(), StoreError> {
+    let is_empty = std::fs::symlink_metadata(file).is_ok_and(|meta| meta.is_file() && meta.len() == 0);
+    let has = |name: &&&str| {
+        let path = file.with_file_name(name);
+        std::fs::metadata(path).is_ok_and(|meta| meta.is_dir() || meta.len() > 0)
+    };
+    let Some(trace) = TRACES.iter().find(has).filter(|_| is_empty) else { return Ok(()) };
+    let what = format!("it is empty, but the folder was used before: {trace} is there");
+    Err(StoreError::Damaged { file: file.to_owned(), what })
+}
+
+/// What a used folder has beside its journal.
+const TRACES: [&str; 5] = ["blobs", "views.toml", "registry.db", "journal.db-wal", "engine.lock"];
+
+fn refuse_unknown(found: i64, steps: &[&str], file: &Path) -> Result<(), StoreError> {
     let known = i64::try_from(steps.len()).unwrap_or(i64::MAX);
+    if found < 0 {
+        let what = format!("its schema version is {found}");
+        return Err(StoreError::Damaged { file: file.to_owned(), what });
+    }
     if found > known {
         let dir = file.parent().unwrap_or(file).to_owned();
         return Err(StoreError::Newer { dir, found, known });

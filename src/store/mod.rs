@@ -31,11 +31,11 @@ pub enum StoreError {
         /// The newest one that this program knows.
         known: i64,
     },
-    /// A row cannot be read.
+    /// The file is not what was written.
     Damaged {
         /// The file.
         file: PathBuf,
-        /// Which row.
+        /// Which kind of damage, and where.
         what: String,
     },
     /// The database says no.
@@ -63,11 +63,16 @@ impl fmt::Display for StoreError {
                  use that version, or another --data-dir",
                 dir.display()
             ),
-            Self::Damaged { file, what } => write!(
-                f,
-                "{} is damaged: {what}; keep a copy of the folder and start with another --data-dir",
-                file.display()
-            ),
+            Self::Damaged { file, what } => {
+                let dir = file.parent().unwrap_or(file);
+                write!(
+                    f,
+                    "{} is damaged: {what}; nothing was changed. Restore the folder {} from a backup, or move it \
+                     away to begin with an empty one",
+                    file.display(),
+                    dir.display()
+                )
+            }
             Self::Sql { file, error } => write!(f, "{} cannot be used: {error}", file.display()),
             Self::Io { path, error } => write!(f, "{} cannot be used: {error}", path.display()),
         }
@@ -97,9 +102,41 @@ pub fn make_dir(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What an error of the database means: damage, or a file that cannot be used now.
 fn sql(file: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
     let file = file.to_owned();
-    move |error| StoreError::Sql { file: file.clone(), error }
+    move |error| match damage(&error) {
+        Some(what) => StoreError::Damaged { file: file.clone(), what },
+        None => StoreError::Sql { file: file.clone(), error },
+    }
+}
+
+/// The kind of damage that an error shows, if it shows one.
+fn damage(error: &rusqlite::Error) -> Option<String> {
+    use rusqlite::Error;
+    use rusqlite::ffi::ErrorCode;
+    Some(match error {
+        Error::SqliteFailure(cause, _) if cause.code == ErrorCode::NotADatabase => {
+            "it is not an SQLite database, or its header is overwritten".to_owned()
+        }
+        Error::SqliteFailure(cause, _) if cause.code == ErrorCode::DatabaseCorrupt => {
+            format!("its pages contradict each other ({cause})")
+        }
+        // The tables are made in one transaction: one that is missing was taken away, or never was ours.
+        Error::SqliteFailure(cause, Some(why)) if cause.code == ErrorCode::Unknown => {
+            let unknown = ["no such table", "no such column"].iter().any(|start| why.starts_with(start));
+            return unknown.then(|| format!("its tables are not those of a journal ({why})"));
+        }
+        Error::Utf8Error(_, error) => format!("a text in it is not UTF-8 ({error})"),
+        Error::FromSqlConversionFailure(column, _, error) => {
+            format!("a value in column {column} cannot be read ({error})")
+        }
+        Error::InvalidColumnType(_, name, found) => format!("column {name} holds a value of type {found}"),
+        Error::IntegralValueOutOfRange(column, value) => {
+            format!("a number in column {column} is out of range ({value})")
+        }
+        _ => return None,
+    })
 }
 
 /// Settings of every connection.
@@ -110,4 +147,103 @@ fn prepare(connection: &Connection, power_loss_safe: bool) -> rusqlite::Result<(
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    /// A folder that an engine has used.
+    fn used() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let mut lock = lock::Lock::take(dir.path()).unwrap().unwrap();
+        lock.announce(&lock::LockHolder { socket: dir.path().join("engine.sock"), pid: 1, lasting: true })
+            .unwrap();
+        drop(Writer::open(dir.path(), false, |_| {}).unwrap());
+        dir
+    }
+
+    /// What readers and writers hear of a journal that was damaged, which stays as it is.
+    #[track_caller]
+    fn check(what: &str, damage: impl FnOnce(&Path), expected: &str) {
+        let dir = used();
+        let journal = journal_path(dir.path());
+        damage(&journal);
+        let before = std::fs::read(&journal).unwrap();
+        let read = Reader::open(dir.path()).and_then(|reader| reader.map(|reader| reader.load()).transpose());
+        let reader = read.map(|loaded| loaded.is_some()).expect_err(what).to_string();
+        let writer = Writer::open(dir.path(), false, |_| {}).map(|_| ()).and_then(|()| {
+            let reader = Reader::open(dir.path())?;
+            reader.map_or(Ok(()), |reader| reader.load().map(|_| ()))
+        });
+        for told in [reader, writer.expect_err(what).to_string()] {
+            assert!(told.contains("journal.db is damaged: ") && told.contains(expected), "{what}: {told}");
+            let next = format!("Restore the folder {} from a backup, or move it", dir.path().display());
+            assert!(told.contains(&next), "{what}: {told}");
+        }
+        assert!(std::fs::read(&journal).unwrap() == before, "{what}: it was changed");
+    }
+
+    fn sql_damage(text: &'static str) -> impl FnOnce(&Path) {
+        move |journal| Connection::open(journal).unwrap().execute_batch(text).unwrap()
+    }
+
+    #[test]
+    fn a_damaged_journal_tells_how_to_go_on() {
+        let truncate = |bytes| {
+            move |journal: &Path| {
+                std::fs::OpenOptions::new().write(true).open(journal).unwrap().set_len(bytes).unwrap()
+            }
+        };
+        let overwrite = |at, bytes: &'static [u8]| {
+            move |journal: &Path| {
+                std::fs::OpenOptions::new()
+                    .write(true)
+                    .open(journal)
+                    .unwrap()
+                    .write_all_at(bytes, at)
+                    .unwrap()
+            }
+        };
+        check("empty", truncate(0), "it is empty, but the folder was used before: engine.lock is there");
+        check(
+            "text",
+            |journal| std::fs::write(journal, "x".repeat(9000)).unwrap(),
+            "it is not an SQLite database",
+        );
+        check("header", overwrite(0, b"XXXXXXXXXXXXXXXX"), "it is not an SQLite database");
+        check("page", overwrite(100, &[0xff; 400]), "its pages contradict each other");
+        check("negative version", sql_damage("PRAGMA user_version = -1"), "its schema version is -1");
+        check("lost version", sql_damage("PRAGMA user_version = 0"), "it has tables but no schema version");
+        check("lost table", sql_damage("DROP TABLE agent"), "its tables are not those of a journal");
+        let not_text = "INSERT INTO problem VALUES (1, 1, CAST(x'ff' AS TEXT))";
+        check("a text that is none", sql_damage(not_text), "a text in it is not UTF-8");
+        let not_a_number = "INSERT INTO problem VALUES (1, 'x', '{}')";
+        check(
+            "a text instead of a number",
+            sql_damage(not_a_number),
+            "column version holds a value of type Text",
+        );
+    }
+
+    #[test]
+    fn a_newer_journal_is_told_and_a_new_folder_is_new() {
+        let dir = used();
+        Connection::open(journal_path(dir.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        for told in
+            [Reader::open(dir.path()).unwrap_err(), Writer::open(dir.path(), false, |_| {}).unwrap_err()]
+        {
+            assert!(told.to_string().contains("written by a newer quarterdeck (schema 99"), "{told}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Reader::open(dir.path()).unwrap().is_none());
+        std::fs::write(journal_path(dir.path()), "").unwrap();
+        assert!(Reader::open(dir.path()).unwrap().is_none());
+        // An engine that has taken the lock is about to fill the journal.
+        let mut lock = lock::Lock::take(dir.path()).unwrap().unwrap();
+        lock.announce(&lock::LockHolder { socket: "/s".into(), pid: 1, lasting: true }).unwrap();
+        assert!(Reader::open(dir.path()).unwrap().is_none());
+    }
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::blobs::Blobs;
 use super::record::{self, AttemptRow, BodyKind, ProblemRow, Record};
 use super::write::{bodies, owner_key};
-use super::{StoreError, journal_path, metrics, migrate, prepare, sql};
+use super::{StoreError, journal_path, lock, metrics, migrate, prepare, sql};
 use crate::domain::agent::Agent;
 use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry, Owner};
 use crate::domain::id::{AgentId, AttemptId, JobId};
@@ -51,6 +51,10 @@ impl Reader {
         if !file.exists() {
             return Ok(None);
         }
+        // An engine that has just started is about to fill it.
+        if !lock::is_held(dir) {
+            migrate::refuse_emptied(&file)?;
+        }
         // Reading beside a writer needs its shared memory, which a connection that may write can map.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&file, flags)
@@ -66,6 +70,7 @@ impl Reader {
         let found = migrate::version(&connection, &file)?;
         migrate::check(found, &file)?;
         if found == 0 {
+            migrate::refuse_foreign(&connection, &file)?;
             return Ok(None);
         }
         Ok(Some(Self { connection, file, blobs: Blobs::new(dir) }))

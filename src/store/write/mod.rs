@@ -129,6 +129,7 @@ impl Writer {
         done: impl FnMut(Done) + Send + 'static,
     ) -> Result<Self, StoreError> {
         let file = journal_path(dir);
+        migrate::refuse_emptied(&file)?;
         let mut connection = Connection::open(&file).map_err(sql(&file))?;
         set_mode(&file)?;
         prepare(&connection, power_loss_safe).map_err(sql(&file))?;
