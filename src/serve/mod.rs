@@ -2,4 +2,3 @@
 
 pub mod registry;
 pub mod socket;
-pub mod told;

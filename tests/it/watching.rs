@@ -12,8 +12,8 @@ use quarterdeck::domain::state::Changed;
 use quarterdeck::engine::Handle;
 use quarterdeck::engine::handle::remote::join;
 use quarterdeck::engine::handle::wire::{Hello, Tasks};
+use quarterdeck::serve::socket::deltas::Deltas;
 use quarterdeck::serve::socket::listen;
-use quarterdeck::serve::told::Told;
 
 use crate::support::{
     agent_of, attempt_of, engine, engine_with, fleet, old_part, part, rules, send, task_of, until,
@@ -405,22 +405,22 @@ async fn who_asks_for_open_tasks_gets_those_and_what_changes() {
     assert_eq!((known(&all), known(&few)), ([true, true], [false, true]));
     assert_eq!((all.snapshot().agents.len(), few.snapshot().agents.len()), (2, 2));
     // A client that was slow is told everything anew: what it has may be over meanwhile.
-    let mut told = Told::new(Tasks::Open);
+    let mut deltas = Deltas::new(Tasks::Open);
     let key = own.snapshot().attempts.iter().find(|(_, row)| row.id == open).unwrap().0;
-    assert!(told.news(&own.snapshot(), None).contains(&Changed::Attempt(key)));
+    assert!(deltas.next(&own.snapshot(), None).contains(&Changed::Attempt(key)));
     own.submit(Intent::Cancel { attempt: open, why: None }).await.unwrap();
     until(&own, "the end", |snapshot| task_of(snapshot, open)?.state.is_terminal().then_some(())).await;
-    assert!(told.news(&own.snapshot(), None).contains(&Changed::Attempt(key)));
-    let news = told.news(&own.snapshot(), Some(vec![Changed::Attempt(key)]));
+    assert!(deltas.next(&own.snapshot(), None).contains(&Changed::Attempt(key)));
+    let news = deltas.next(&own.snapshot(), Some(vec![Changed::Attempt(key)]));
     assert_eq!(news, [Changed::Attempt(key)], "of what it has, what changed");
     // And what it has may be gone; who has nothing yet is not told of that.
     let mut pruned = (*own.snapshot()).clone();
     let job = pruned.attempts.remove(key).unwrap().job;
     pruned.jobs.remove(job);
     for which in [Tasks::All, Tasks::Open] {
-        let mut told = Told::new(which);
+        let mut deltas = Deltas::new(which);
         for is_told in [false, true] {
-            let news = told.news(&pruned, None);
+            let news = deltas.next(&pruned, None);
             let is = |changed| news.contains(&changed);
             assert_eq!((is(Changed::Attempt(key)), is(Changed::Job(job))), (is_told, is_told), "{which:?}");
         }

@@ -1,7 +1,7 @@
 //! A handle to an engine behind a socket: the same rows, mirrored.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::problem::Subject;
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
 use crate::engine::{FOLLOW, REQUESTS};
 use crate::protocol::json::{Object, Writer, elements};
 use crate::store::record::{AttemptRow, ProblemRow, Record, member, put_member};
@@ -30,8 +31,12 @@ const HELLO: Duration = Duration::from_secs(5);
 pub enum JoinError {
     /// Nobody listens there.
     Absent,
-    /// It speaks another version of the words.
+    /// It speaks another version of the protocol.
     Version(u32),
+    /// A process of another user listens there.
+    OtherUser(PathBuf),
+    /// It refuses this client, and why.
+    Refused(Untrusted),
     /// Something else answered, or nothing.
     Strange(String),
 }
@@ -46,6 +51,13 @@ impl std::fmt::Display for JoinError {
                     "the running engine is of another version ({version}, not {VERSION}); stop it first"
                 )
             }
+            Self::OtherUser(socket) => write!(
+                f,
+                "the socket {} belongs to a process of another user, and nothing was sent to it; remove it, or use \
+                 another --data-dir",
+                socket.display()
+            ),
+            Self::Refused(why) => write!(f, "the running engine refuses this client: {why}"),
             Self::Strange(why) => write!(f, "the running engine cannot be joined: {why}"),
         }
     }
@@ -56,20 +68,25 @@ impl std::fmt::Display for JoinError {
 /// # Errors
 /// Nobody listens, or it cannot be understood.
 pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinError> {
-    let stream = UnixStream::connect(socket).await.map_err(|_| JoinError::Absent)?;
+    let stream = connect(socket).await?;
     let strange = |why: &str| JoinError::Strange(why.to_owned());
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
     let watch = Writer::new().flag("watch", true).raw("tasks", &tasks.put()).end();
     let greeting = format!("{greeting}\n{watch}\n");
-    write.write_all(greeting.as_bytes()).await.map_err(|error| strange(&error.to_string()))?;
+    // An engine that refuses this client may have closed already; why is in what it sent.
+    let _it_may_have_closed = write.write_all(greeting.as_bytes()).await;
     let line = tokio::time::timeout(HELLO, lines.next_line())
         .await
         .map_err(|_| strange("it says nothing"))?
         .map_err(|error| strange(&error.to_string()))?
         .ok_or(JoinError::Absent)?;
-    let hello = Object::parse(&line).ok().and_then(|object| member::<Hello>(&object, "hello"));
+    let object = Object::parse(&line).ok();
+    if let Some(why) = object.as_ref().and_then(|object| object.text("refused")) {
+        return Err(JoinError::Refused(Untrusted::from(&*why)));
+    }
+    let hello = object.and_then(|object| member::<Hello>(&object, "hello"));
     let hello = hello.ok_or_else(|| strange("it is not a quarterdeck"))?;
     if hello.version != VERSION {
         return Err(JoinError::Version(hello.version));
@@ -97,10 +114,20 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     Ok((Handle::new(requests, snapshots), hello))
 }
 
+/// Connects to a socket, if the process that listens on it is of the same user: whoever else listens there must not
+/// read a word.
+async fn connect(socket: &Path) -> Result<UnixStream, JoinError> {
+    let stream = UnixStream::connect(socket).await.map_err(|_| JoinError::Absent)?;
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == rustix::process::geteuid().as_raw() => Ok(stream),
+        _ => Err(JoinError::OtherUser(socket.to_owned())),
+    }
+}
+
 /// Asks a passing engine to end, so that a lasting one can take over. True if it will.
 pub async fn ask_to_hand_over(socket: &Path) -> bool {
     let asked = async {
-        let stream = UnixStream::connect(socket).await.ok()?;
+        let stream = connect(socket).await.ok()?;
         let (read, mut write) = stream.into_split();
         let greeting =
             Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();

@@ -8,6 +8,7 @@
 //! {"id":2,"query":{…}}                     {"id":2,"answer":{…}} or {"id":2,"error":{…}}
 //! {"id":3,"follow":"JOB"}                  {"id":3,"story":[…]} … {"id":3,"began":true,"until":7}, then {"id":3,"fact":{…}} …
 //! {"hand_over":true}                       {"handed_over":true}, if this engine is only passing by
+//!                                          {"refused":"WHY"} and the end of the connection, for another version
 //! ```
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What a client of the control socket has been told, and so what is news to it.
+//! The rows that a client of the control socket must be sent next, given what it has.
 
 use std::collections::BTreeSet;
 
@@ -8,29 +8,30 @@ use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::engine::handle::wire::Tasks;
 
-/// What one client has been told of the rows that it watches.
+/// Knows which rows one client has.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct Deltas {
     which: Tasks,
     /// Jobs that it has, where it is not sent every one.
     jobs: BTreeSet<JobKey>,
-    /// It has rows of before.
-    again: bool,
+    /// True once it has been sent rows.
+    started: bool,
 }
 
-impl Told {
-    /// Nothing yet.
+impl Deltas {
+    /// For a client that has nothing yet.
     pub fn new(which: Tasks) -> Self {
-        Self { which, jobs: BTreeSet::new(), again: false }
+        Self { which, jobs: BTreeSet::new(), started: false }
     }
 
-    /// The rows that are news, by what has changed; everything, where nobody knows what.
-    pub fn news(&mut self, snapshot: &Snapshot, changed: Option<Vec<Changed>>) -> Vec<Changed> {
-        let again = std::mem::replace(&mut self.again, true);
-        let mut gone = if again && changed.is_none() { gone(snapshot) } else { Vec::new() };
-        let mut news = self.rows(snapshot, changed);
-        news.append(&mut gone);
-        news
+    /// The rows to send next: those that changed, or everything if `changed` is not known because the client was too
+    /// slow.
+    pub fn next(&mut self, snapshot: &Snapshot, changed: Option<Vec<Changed>>) -> Vec<Changed> {
+        let started = std::mem::replace(&mut self.started, true);
+        let mut gone = if started && changed.is_none() { gone(snapshot) } else { Vec::new() };
+        let mut rows = self.rows(snapshot, changed);
+        rows.append(&mut gone);
+        rows
     }
 
     fn rows(&mut self, snapshot: &Snapshot, changed: Option<Vec<Changed>>) -> Vec<Changed> {
@@ -38,7 +39,7 @@ impl Told {
             (Tasks::All, Some(changed)) => changed,
             (Tasks::All, None) => everything(snapshot, snapshot.jobs.iter().map(|(key, _)| key)),
             (Tasks::Open, None) => {
-                // What it has is told again: it may be over meanwhile.
+                // Jobs that it has are sent again: they may be over meanwhile.
                 let open = |job: &[_]| {
                     job.iter().any(|key| snapshot.attempts.get(*key).is_some_and(Attempt::wants_attention))
                 };
@@ -51,7 +52,7 @@ impl Told {
         }
     }
 
-    /// Whoever does not know a job is told all of it once a part of it changes.
+    /// A client that does not have a job is sent all of it once a part of it changes.
     fn with_jobs(&mut self, snapshot: &Snapshot, mut changed: Vec<Changed>) -> Vec<Changed> {
         let of = |changed: &Changed| match *changed {
             Changed::Attempt(key) => snapshot.attempts.get(key).map(|attempt| attempt.job),
@@ -73,7 +74,7 @@ fn whole(snapshot: &Snapshot, key: JobKey) -> impl Iterator<Item = Changed> {
     [Changed::Job(key)].into_iter().chain(attempts.map(|key| Changed::Attempt(*key)))
 }
 
-/// Rows that were there once: whoever was slow may have them still.
+/// Keys of rows that no longer exist: a client that was slow may still have them.
 fn gone(snapshot: &Snapshot) -> Vec<Changed> {
     let agents = snapshot.agents.vacant().map(Changed::Agent);
     let jobs = snapshot.jobs.vacant().map(Changed::Job);
