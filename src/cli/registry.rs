@@ -15,7 +15,8 @@ use crate::engine::discovery::Discover;
 use crate::engine::discovery::own::{OwnRegistry, RegisteredAgents};
 use crate::net::clock::Clock;
 use crate::net::credentials::read_secret;
-use crate::serve::registry::{Registry, Serving, Time, bind, in_words, serve};
+use crate::serve::http::{bind, bind_error};
+use crate::serve::registry::{Registry, Serving, Time, serve};
 use crate::store::registry::{RegistryStore, SqliteStore, registry_path};
 
 /// A registry that is configured, and what keeps it from being served.
@@ -93,7 +94,7 @@ async fn ready(setup: &Setup, address: SocketAddr) -> Result<Ready, Failure> {
     };
     let bound = bind(address).map_err(|error| {
         let step = Cause::NotServed(Untrusted::default()).next_step();
-        Failure::new(1, "QUARTERDECK_ERR_LISTEN", in_words(address, &error)).hint(step)
+        Failure::new(1, "QUARTERDECK_ERR_LISTEN", bind_error(address, &error)).hint(step)
     })?;
     let store = SqliteStore::open(&setup.dir, setup.config.power_loss_safe);
     let clock = Clock::start();

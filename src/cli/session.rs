@@ -430,7 +430,9 @@ impl Session {
             }
         }
         // Nobody registers with an engine that ends.
-        drop(registry);
+        if let Some(Ok(serving)) = registry {
+            serving.stop().await;
+        }
         drop(listening);
         tracing::debug!("ends its engine");
         let stopped = engine.stop().await;

@@ -9,18 +9,19 @@ use super::load::Reader;
 use super::secret::SecretRef;
 use super::units;
 
-/// A lease is at least so long, as it is told to agents in whole seconds.
+/// The shortest lease; agents are told it in whole seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// `[registry]`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registry {
-    /// Where it listens; it is not served without.
+    /// The address that it listens on. If absent, no registry is served.
     pub listen: Option<SocketAddr>,
-    /// What writers send as `Authorization: Bearer`. Without it only programs of this machine write.
+    /// What writers send as `Authorization: Bearer`. If absent, programs of this machine read and write, and the listener
+    /// must be on loopback.
     pub token: Option<SecretRef>,
-    /// An agent that has said nothing for this long leaves.
+    /// An agent that has sent nothing for this long leaves. From 1 s to 1 day.
     pub lease: Duration,
 }
 

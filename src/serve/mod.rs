@@ -1,4 +1,5 @@
-//! What others may ask of this process: the control socket of its user, and the registry of agents.
+//! What others may ask of this process: the control socket of its user, and services over HTTP.
 
+pub mod http;
 pub mod registry;
 pub mod socket;

@@ -25,6 +25,7 @@ mod discovery;
 mod dns;
 mod health;
 mod http2;
+mod inbound;
 mod interop;
 mod journal;
 mod kill;

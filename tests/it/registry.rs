@@ -24,27 +24,27 @@ use crate::kill::binary;
 use crate::support::{LONG, fleet, part, rules, until};
 
 /// A `serve` with a registry, its data and its configuration.
-struct Desk {
-    dir: tempfile::TempDir,
-    serve: Option<Child>,
-    address: String,
+pub(crate) struct Desk {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) serve: Option<Child>,
+    pub(crate) address: String,
 }
 
 /// An answer of the registry.
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("{} {}", self.status, self.body))
     }
 }
 
 impl Desk {
-    async fn new(registry: &str) -> Self {
+    pub(crate) async fn new(registry: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
             "[registry]\nlisten = \"127.0.0.1:0\"\n{registry}\n[fleet.default]\nprobe_interval = \"2s\"\n"
@@ -73,7 +73,7 @@ impl Desk {
         self.serve = Some(serve);
     }
 
-    async fn end(&mut self, signal: rustix::process::Signal) {
+    pub(crate) async fn end(&mut self, signal: rustix::process::Signal) {
         let mut serve = self.serve.take().unwrap();
         let pid = rustix::process::Pid::from_raw(i32::try_from(serve.id().unwrap()).unwrap()).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
@@ -84,14 +84,14 @@ impl Desk {
         self.command().args(args).output().await.unwrap()
     }
 
-    async fn json(&self, args: &[&str]) -> Value {
+    pub(crate) async fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["-o", "json"]].concat()).await;
         let told = String::from_utf8_lossy(&output.stdout).into_owned();
         serde_json::from_str(&told).unwrap_or_else(|_| panic!("{args:?}: {told}"))
     }
 
     /// Sends bytes as they are and reads the answer.
-    async fn raw(&self, request: &[u8]) -> Answer {
+    pub(crate) async fn raw(&self, request: &[u8]) -> Answer {
         let exchange = async {
             let mut socket = TcpStream::connect(&self.address).await.unwrap();
             // Who is refused early may find the way closed.
@@ -106,7 +106,7 @@ impl Desk {
         Answer { status, head: head.to_ascii_lowercase(), body: body.to_owned() }
     }
 
-    async fn ask_with(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
+    pub(crate) async fn ask_with(&self, method: &str, path: &str, headers: &str, body: &str) -> Answer {
         let length = body.len();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}",
@@ -115,12 +115,12 @@ impl Desk {
         self.raw(request.as_bytes()).await
     }
 
-    async fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
         let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
         self.ask_with(method, path, kind, body).await
     }
 
-    async fn register(&self, body: &Value) -> String {
+    pub(crate) async fn register(&self, body: &Value) -> String {
         let answer = self.ask("POST", "/agents", &body.to_string()).await;
         assert_eq!(answer.status, 201, "{}", answer.body);
         answer.json()["id"].as_str().unwrap().to_owned()
@@ -221,7 +221,7 @@ async fn what_an_agent_tells_of_itself_reaches_the_fleet() {
     let registry = Registry::open(store, Duration::from_secs(60), Time::new(move || clock.now())).unwrap();
     let engine = engine(registry.told());
     let handle = engine.handle();
-    let bound = quarterdeck::serve::registry::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let bound = quarterdeck::serve::http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let serving = quarterdeck::serve::registry::serve(bound, registry.clone(), &handle, None).unwrap();
     let card = r#"{"name":"B\u001babel","url":"http://127.0.0.1:1/a","skills":[{"id":"t","tags":["x"]}]}"#;
     let body = format!(
@@ -363,13 +363,13 @@ async fn hostile_and_wrong_requests_are_refused_with_words() {
         ("POST", "/search", r#"{"query":[]}"#, 400, "query: is no object"),
         ("GET", "/agents?page_size=x", "", 400, "page_size: "),
         ("GET", "/agents?page_token=x", "", 400, "page_token: "),
-        ("GET", "/agents?filter=x", "", 400, "filter: is not done in a list"),
+        ("GET", "/agents?filter=x", "", 400, "filter: is not supported in a list"),
         ("GET", "/agents/nobody", "", 404, "no agent is registered"),
         ("GET", "/agents/../../etc/passwd", "", 404, "nothing at this path"),
         ("GET", "/", "", 404, "nothing at this path"),
-        ("PUT", "/agents", "", 405, "is not done here; GET, HEAD, POST is"),
-        ("OPTIONS", "/agents", "", 405, "is not done here"),
-        ("DELETE", "/search", "", 405, "is not done here"),
+        ("PUT", "/agents", "", 405, "is not allowed here; allowed: GET, HEAD, POST"),
+        ("OPTIONS", "/agents", "", 405, "is not allowed here"),
+        ("DELETE", "/search", "", 405, "is not allowed here"),
         ("POST", "/explore", "{}", 501, "facets"),
     ] {
         let kind = "content-type: application/json\r\n";

@@ -155,6 +155,8 @@ pub struct Search {
 const SKILLS: usize = 500;
 const OF_SKILL: usize = 50;
 const TEXT: usize = 4096;
+/// Bytes of one agent's texts that a search reads, the most important ones first.
+const SEARCHED: usize = 64 * 1024;
 /// So many words of a text are looked for.
 const WORDS: usize = 32;
 /// A word that is found in a name, in a skill or a tag, or in other text counts so much.
@@ -179,10 +181,11 @@ pub fn words(text: &str) -> Vec<String> {
 }
 
 impl Search {
-    /// How well an agent fits, from 1 to 100; none if it does not.
-    pub fn score(&self, registration: &Registration, seen: &Seen) -> Option<u32> {
+    /// How well an agent fits, from 1 to 100; none if it does not fit, or once `stop` is true.
+    pub fn score(&self, registration: &Registration, seen: &Seen, stop: &dyn Fn() -> bool) -> Option<u32> {
         let fits = |filter: &Filter| {
-            filter.any_of.iter().any(|value| fits(&filter.field, value, registration, seen))
+            let mut values = filter.any_of.iter().take_while(|_| !stop());
+            values.any(|value| fits(&filter.field, value, registration, seen))
         };
         if !self.filters.iter().all(fits) {
             return None;
@@ -190,13 +193,29 @@ impl Search {
         if self.words.is_empty() {
             return Some(100);
         }
-        let places = places(registration, seen);
-        let weight = |word: &String| {
-            let found =
-                places.iter().zip(WEIGHTS).find(|(texts, _)| texts.iter().any(|text| has_word(text, word)));
-            found.map_or(0, |(_, weight)| weight)
-        };
-        let total: u32 = self.words.iter().map(weight).sum();
+        let mut missing: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let (mut total, mut left) = (0, SEARCHED);
+        for (texts, weight) in places(registration, seen).iter().zip(WEIGHTS) {
+            for text in texts {
+                if missing.is_empty() || left == 0 {
+                    break;
+                }
+                if stop() {
+                    return None;
+                }
+                let text = &text[..text.floor_char_boundary(left)];
+                left -= text.len();
+                let before = missing.len();
+                for word_of_text in text.split(|c: char| !c.is_alphanumeric()) {
+                    let first = word_of_text.chars().flat_map(char::to_lowercase).next();
+                    let Some(first) = first else { continue };
+                    if missing.iter().any(|word| word.starts_with(first)) {
+                        missing.retain(|word| !begins_with(word_of_text, word));
+                    }
+                }
+                total += weight * u32::try_from(before - missing.len()).unwrap_or(0);
+            }
+        }
         let most = WEIGHTS[0] * u32::try_from(self.words.len()).unwrap_or(1);
         (total > 0).then(|| (total * 100 / most).max(1))
     }
@@ -253,12 +272,10 @@ fn start(text: &Untrusted) -> &str {
     &text[..text.floor_char_boundary(TEXT)]
 }
 
-/// True if a word of the text begins so.
-fn has_word(text: &str, word: &str) -> bool {
-    text.split(|c: char| !c.is_alphanumeric()).any(|candidate| {
-        let mut letters = candidate.chars().flat_map(char::to_lowercase);
-        word.chars().all(|letter| letters.next() == Some(letter))
-    })
+/// True if a word of a text begins with a word of the search, whatever its case.
+fn begins_with(word_of_text: &str, word: &str) -> bool {
+    let mut letters = word_of_text.chars().flat_map(char::to_lowercase);
+    word.chars().all(|letter| letters.next() == Some(letter))
 }
 
 /// Where a page ended: the score and the id of its last row.
@@ -350,7 +367,10 @@ mod tests {
                 any_of: any_of.iter().map(|value| (*value).to_owned()).collect(),
             });
             let search = Search { words: words(text), filters: filters.collect() };
-            assert_eq!(search.score(&agent, &seen), expected, "{text} {search:?}");
+            assert_eq!(search.score(&agent, &seen, &|| false), expected, "{text} {search:?}");
+            assert!(
+                search.score(&agent, &seen, &|| true).is_none_or(|score| score == 100 && text.is_empty())
+            );
         };
         check("", &[], Some(100));
         check("babel", &[], Some(100));

@@ -1,24 +1,14 @@
-//! What the registry tells a Prometheus: the text format 0.0.4.
+//! The metrics of the registry in the Prometheus text format 0.0.4.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::sync::{Mutex, PoisonError};
+
+use crate::serve::http::Stats;
 
 /// The media type of the format.
 pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Requests so far, by route, method and status. All three are words of ours: their number is bounded.
-#[derive(Debug, Default)]
-pub(super) struct Requests(Mutex<BTreeMap<(&'static str, &'static str, u16), u64>>);
-
-impl Requests {
-    pub(super) fn count(&self, route: &'static str, method: &'static str, status: u16) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts.entry((route, method, status)).or_default() += 1;
-    }
-}
-
-/// What is told beside the requests.
+/// The numbers of the registry, beside those of its listener.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     /// How many agents are in which state of health.
@@ -29,12 +19,10 @@ pub(super) struct Numbers {
     pub new: u64,
     /// Registrations of agents that were there.
     pub renewed: u64,
-    /// Connections that are open.
-    pub connections: u64,
 }
 
-/// Everything, as text.
-pub(super) fn text(numbers: &Numbers, requests: &Requests) -> String {
+/// All metrics as text.
+pub(super) fn text(numbers: &Numbers, stats: &Stats) -> String {
     let mut out = String::new();
     head(&mut out, "agents", "gauge", "Registered agents by their health.");
     for (state, count) in &numbers.agents {
@@ -46,12 +34,12 @@ pub(super) fn text(numbers: &Numbers, requests: &Requests) -> String {
     sample(&mut out, "registrations_total", &[("kind", "new")], numbers.new);
     sample(&mut out, "registrations_total", &[("kind", "again")], numbers.renewed);
     head(&mut out, "connections", "gauge", "Open connections.");
-    sample(&mut out, "connections", &[], numbers.connections);
+    sample(&mut out, "connections", &[], stats.connections());
     head(&mut out, "requests_total", "counter", "Requests by route, method and status.");
-    for ((route, method, status), count) in requests.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    for ((route, method, status), count) in stats.requests() {
         let status = status.to_string();
-        let labels = [("route", *route), ("method", *method), ("status", &*status)];
-        sample(&mut out, "requests_total", &labels, *count);
+        let labels = [("route", route), ("method", method), ("status", &*status)];
+        sample(&mut out, "requests_total", &labels, count);
     }
     out
 }
@@ -80,11 +68,11 @@ mod tests {
     #[test]
     fn values_are_escaped_and_lines_well_formed() {
         assert_eq!(escape("a\\b\"c\nd"), "a\\\\b\\\"c\\nd");
-        let requests = Requests::default();
-        requests.count("/agents", "POST", 201);
-        requests.count("/agents", "POST", 201);
+        let stats = Stats::default();
+        stats.count("/agents", "POST", 201);
+        stats.count("/agents", "POST", 201);
         let numbers = Numbers { agents: BTreeMap::from([("up", 2), ("down", 1)]), ..Numbers::default() };
-        let told = text(&numbers, &requests);
+        let told = text(&numbers, &stats);
         for line in [
             "quarterdeck_registry_agents{state=\"up\"} 2",
             "quarterdeck_registry_leases_expired_total 0",

@@ -1,28 +1,30 @@
 //! Our own registry: agents tell that they are there, and the fleet has them as long as they go on doing so.
 //!
-//! [`Registry`] keeps who is registered and ends leases; `http.rs` lets others ask it. What is registered is in
-//! a [`RegistryStore`]; beside it stands a copy in memory, from which everything is answered.
+//! [`Registry`] keeps the registrations and ends leases; `routes.rs` answers for it on the HTTP listener. Registrations
+//! are kept in a [`RegistryStore`]; every request is answered from a copy in memory.
 
-mod access;
-mod http;
 mod metrics;
 mod routes;
-
-pub use http::{Serving, bind, in_words, serve};
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::task::AbortOnDropHandle;
 
+use super::http::{Access, Limits, Server, Stats};
+use crate::config::secret::Secret;
 use crate::domain::fleet::registry::{Entry, MOST, Registration};
 use crate::domain::fleet::source::DiscoveredAgent;
 use crate::domain::id::{RegistrationId, Rng};
 use crate::domain::time::At;
+use crate::engine::Handle;
 use crate::engine::discovery::own::RegisteredAgents;
 use crate::store::StoreError;
 use crate::store::registry::RegistryStore;
@@ -79,6 +81,43 @@ impl fmt::Display for Trouble {
             Self::Broken => f.write_str("the registry failed by a fault of its own"),
         }
     }
+}
+
+/// A registry that is served. Dropping it closes the port and every connection.
+#[derive(Debug)]
+pub struct Serving {
+    server: Server,
+    _leases: AbortOnDropHandle<()>,
+}
+
+impl Serving {
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Takes no more requests, and waits up to 3 s for replies to those in flight.
+    pub async fn stop(self) {
+        self.server.stop().await;
+    }
+}
+
+/// Answers requests, ends leases, and tells the engine, until it is dropped.
+///
+/// # Errors
+/// The port cannot be used.
+pub fn serve(
+    bound: TcpListener,
+    registry: Registry,
+    handle: &Handle,
+    token: Option<&Secret>,
+) -> io::Result<Serving> {
+    let address = bound.local_addr()?;
+    let stats = Arc::new(Stats::default());
+    let api = routes::Api::new(registry.clone(), handle.watch(), address, stats.clone());
+    let access = Access::new(token, address);
+    let server = Server::start(bound, routes::routes(&api), access, Limits::default(), stats)?;
+    Ok(Serving { server, _leases: AbortOnDropHandle::new(tokio::spawn(registry.keep())) })
 }
 
 /// Who is registered. A clone is the same registry.

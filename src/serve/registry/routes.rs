@@ -1,294 +1,141 @@
-//! What the registry answers.
+//! The routes of the registry.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::header::CONTENT_TYPE;
-use http::request::Parts;
 use http::{Method, StatusCode};
 use tokio::sync::{Semaphore, watch};
 
-use super::access::{Refused, Writers};
-use super::metrics::{self, Numbers, Requests};
+use super::metrics::{self, Numbers};
 use super::{Registry, Trouble};
 use crate::domain::agent::{Health, normalise_url};
 use crate::domain::fleet::registry::{Page, Registration, Search, Seen, page, parse_id};
 use crate::domain::id::RegistrationId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::registry as wire;
+use crate::serve::http::{Body, Call, Caller, Cancelled, Reply, Route, Stats};
 
-/// A manifest names so many agents, in so many bytes; the rest is found by asking.
+/// A manifest lists this many agents in this many bytes; the others are found by listing or searching.
 const MANIFEST_AGENTS: usize = 1000;
 const MANIFEST_BYTES: usize = 8 * 1024 * 1024;
+/// Bodies are at most this long.
+const REGISTRATION_BYTES: usize = 1024 * 1024;
+const SEARCH_BYTES: usize = 16 * 1024;
 
-/// What is asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Route {
-    Agents,
-    Agent(String),
-    Heartbeat(String),
-    Search,
-    Explore,
-    Manifest(&'static str),
-    Health,
-    Metrics,
+/// Every route; each handler answers from `api`.
+pub(super) fn routes(api: &Arc<Api>) -> Vec<Route> {
+    use Caller::{Reader, Writer};
+    let (get, post) = (Method::GET, Method::POST);
+    vec![
+        route(api, get.clone(), "/agents", Body::None, Reader, Api::list),
+        route(api, post.clone(), "/agents", Body::Json(REGISTRATION_BYTES), Writer, Api::register),
+        route(api, get.clone(), "/agents/{id}", Body::None, Reader, Api::one),
+        route(api, Method::DELETE, "/agents/{id}", Body::None, Writer, Api::deregister),
+        route(api, Method::PUT, "/agents/{id}/heartbeat", Body::None, Writer, Api::heartbeat),
+        route(api, post.clone(), "/search", Body::Json(SEARCH_BYTES), Reader, Api::search),
+        route(api, post, "/explore", Body::None, Reader, Api::explore),
+        route(api, get.clone(), "/.well-known/ard.json", Body::None, Reader, Api::manifest),
+        route(api, get.clone(), "/.well-known/ai-catalog.json", Body::None, Reader, Api::manifest),
+        route(api, get.clone(), "/health", Body::None, Reader, Api::health),
+        route(api, get, "/metrics", Body::None, Reader, Api::metrics),
+    ]
 }
 
-impl Route {
-    /// Its name in metrics.
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Agents => "/agents",
-            Self::Agent(_) => "/agents/{id}",
-            Self::Heartbeat(_) => "/agents/{id}/heartbeat",
-            Self::Search => "/search",
-            Self::Explore => "/explore",
-            Self::Manifest(path) => path,
-            Self::Health => "/health",
-            Self::Metrics => "/metrics",
-        }
-    }
-
-    fn allows(&self) -> &'static str {
-        match self {
-            Self::Agents => "GET, HEAD, POST",
-            Self::Agent(_) => "GET, HEAD, DELETE",
-            Self::Heartbeat(_) => "PUT",
-            Self::Search | Self::Explore => "POST",
-            Self::Manifest(_) | Self::Health | Self::Metrics => "GET, HEAD",
-        }
-    }
+fn route<F: Future<Output = Reply> + Send + 'static>(
+    api: &Arc<Api>,
+    method: Method,
+    path: &'static str,
+    body: Body,
+    caller: Caller,
+    handler: impl Fn(Arc<Api>, Call) -> F + Send + Sync + 'static,
+) -> Route {
+    let api = api.clone();
+    Route::new(method, path, body, caller, move |call| handler(api.clone(), call))
 }
 
-/// What a path asks for.
-pub(super) fn route(path: &str) -> Option<Route> {
-    let path = path.strip_suffix('/').filter(|path| !path.is_empty()).unwrap_or(path);
-    Some(match path {
-        "/agents" => Route::Agents,
-        "/search" => Route::Search,
-        "/explore" => Route::Explore,
-        "/.well-known/ard.json" => Route::Manifest("/.well-known/ard.json"),
-        "/.well-known/ai-catalog.json" => Route::Manifest("/.well-known/ai-catalog.json"),
-        "/health" => Route::Health,
-        "/metrics" => Route::Metrics,
-        _ => {
-            let rest = path.strip_prefix("/agents/")?;
-            // Of what an id may hold, clients escape the colon alone.
-            let id = |text: &str| text.replace("%3A", ":").replace("%3a", ":");
-            match rest.strip_suffix("/heartbeat") {
-                Some(rest) if !rest.contains('/') => Route::Heartbeat(id(rest)),
-                None if !rest.contains('/') => Route::Agent(id(rest)),
-                _ => return None,
-            }
-        }
-    })
+fn bad_request(fault: &wire::Fault) -> Reply {
+    let hint = "docs/registry.md describes every request";
+    Reply::error(StatusCode::BAD_REQUEST, "QUARTERDECK_ERR_BODY", &fault.to_string(), Some(hint))
 }
 
-/// A method as it is counted.
-pub(super) fn method_word(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::DELETE => "DELETE",
-        _ => "other",
-    }
-}
-
-/// True for requests whose body is read. Others may have one, and nobody looks at it.
-pub(super) fn takes_body(route: &Route, method: &Method) -> bool {
-    *method == Method::POST && matches!(route, Route::Agents | Route::Search)
-}
-
-/// An answer.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub status: StatusCode,
-    pub kind: &'static str,
-    pub body: String,
-    pub allow: Option<&'static str>,
-}
-
-impl Reply {
-    fn json(status: StatusCode, body: String) -> Self {
-        Self { status, kind: "application/json", body, allow: None }
-    }
-
-    pub(super) fn error(status: StatusCode, code: &str, message: &str, hint: Option<&str>) -> Self {
-        Self::json(status, wire::error(code, message, hint))
-    }
-
-    pub(super) fn bad_request(message: &str) -> Self {
-        let hint = "docs/registry.md has the shapes of every request";
-        Self::error(StatusCode::BAD_REQUEST, "QUARTERDECK_ERR_BODY", message, Some(hint))
-    }
-
-    fn unknown_agent() -> Self {
-        let hint = "its lease may have ended: register again, with POST /agents";
-        Self::error(
-            StatusCode::NOT_FOUND,
-            "QUARTERDECK_ERR_NOT_FOUND",
-            "no agent is registered under this id",
-            Some(hint),
-        )
-    }
+fn unknown_agent() -> Reply {
+    let hint = "its lease may have ended: register again, with POST /agents";
+    Reply::error(
+        StatusCode::NOT_FOUND,
+        "QUARTERDECK_ERR_NOT_FOUND",
+        "no agent is registered under this id",
+        Some(hint),
+    )
 }
 
 impl From<Trouble> for Reply {
     fn from(trouble: Trouble) -> Self {
-        tracing::warn!("the registry could not do what it was asked: {trouble}");
+        tracing::warn!("the registry could not answer a request: {trouble}");
         let (code, hint) = match &trouble {
             Trouble::Full => ("QUARTERDECK_ERR_FULL", "deregister agents that are no longer there"),
-            Trouble::Store(_) | Trouble::Broken => (
-                "QUARTERDECK_ERR_STORE",
-                "look at the disk of the machine that serves the registry; try again",
-            ),
+            Trouble::Store(_) | Trouble::Broken => {
+                ("QUARTERDECK_ERR_STORE", "check the disk of the machine that serves the registry; try again")
+            }
         };
-        // What the file is called is nobody's business outside.
+        // Names of files are not told to other machines.
         let message = match &trouble {
-            Trouble::Store(_) => "the registry cannot write down anything now".to_owned(),
+            Trouble::Store(_) => "the registry cannot write to its store now".to_owned(),
             other => other.to_string(),
         };
         Self::error(StatusCode::SERVICE_UNAVAILABLE, code, &message, Some(hint))
     }
 }
 
-/// Turns away what is not there, what is not done, and who may not; before any body is read.
-pub(super) fn admit(
-    writers: &Writers,
-    route: Option<Route>,
-    head: &Parts,
-    peer: SocketAddr,
-) -> Result<Route, Reply> {
-    let Some(route) = route else {
-        let hint = "there are /agents, /search, /.well-known/ard.json, /health and /metrics";
-        return Err(Reply::error(
-            StatusCode::NOT_FOUND,
-            "QUARTERDECK_ERR_NOT_FOUND",
-            "there is nothing at this path",
-            Some(hint),
-        ));
-    };
-    let allowed = route.allows();
-    if !allowed.split(", ").any(|method| method == head.method.as_str()) {
-        let message = format!("{} is not done here; {allowed} is", method_word(&head.method));
-        let reply = Reply::error(StatusCode::METHOD_NOT_ALLOWED, "QUARTERDECK_ERR_METHOD", &message, None);
-        return Err(Reply { allow: Some(allowed), ..reply });
-    }
-    let reads =
-        matches!(head.method, Method::GET | Method::HEAD) || matches!(route, Route::Search | Route::Explore);
-    if !reads {
-        writers.check(&head.headers, peer).map_err(|refused| match refused {
-            Refused::Token => Reply::error(
-                StatusCode::UNAUTHORIZED,
-                "QUARTERDECK_ERR_TOKEN",
-                "writing needs the registry's token",
-                Some("send it as Authorization: Bearer TOKEN"),
-            ),
-            Refused::Place => Reply::error(
-                StatusCode::FORBIDDEN,
-                "QUARTERDECK_ERR_TOKEN",
-                "without a token only programs of the registry's own machine may write, and no web pages",
-                Some("set registry.token in the configuration, and send it as Authorization: Bearer TOKEN"),
-            ),
-        })?;
-    }
-    if takes_body(&route, &head.method) {
-        let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
-            return Err(Reply::error(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "QUARTERDECK_ERR_MEDIA_TYPE",
-                "the body is not said to be JSON",
-                Some("send Content-Type: application/json"),
-            ));
-        }
-    }
-    Ok(route)
-}
-
-/// A request that was let in.
-#[derive(Debug)]
-pub(super) struct Ask<'a> {
-    pub route: Route,
-    pub method: Method,
-    pub query: Option<&'a str>,
-    pub host: Option<&'a str>,
-    pub body: String,
-}
-
 /// What the fleet knows of agents, by their normalised URLs.
 type Index = BTreeMap<String, Seen>;
 
-/// Where requests are answered.
+/// What the handlers answer from.
 #[derive(Debug)]
-pub(super) struct Desk {
-    pub registry: Registry,
-    pub fleet: watch::Receiver<Arc<Snapshot>>,
-    /// What the fleet knew at one of its snapshots.
-    pub index: Mutex<Option<(u64, Arc<Index>)>>,
-    /// Who looks through all agents has a thread of its own; so many have one at once.
-    pub readers: Semaphore,
-    pub writers: Writers,
-    pub address: SocketAddr,
-    pub requests: Requests,
-    pub connections: AtomicU64,
+pub(super) struct Api {
+    registry: Registry,
+    fleet: watch::Receiver<Arc<Snapshot>>,
+    /// The index of one snapshot, and that snapshot's number.
+    index: Mutex<Option<(u64, Arc<Index>)>>,
+    /// Requests that go through all agents run on threads of their own, this many at once.
+    readers: Arc<Semaphore>,
+    address: SocketAddr,
+    stats: Arc<Stats>,
 }
 
-impl Desk {
-    pub(super) async fn answer(self: &Arc<Self>, ask: Ask<'_>) -> Reply {
-        let base = self.base(ask.host);
-        let writes = !matches!(ask.method, Method::GET | Method::HEAD);
-        match ask.route {
-            Route::Agents if writes => self.register(&ask.body).await,
-            Route::Agents => match list_page(ask.query) {
-                Ok(page) => self.read(move |desk| desk.list(page)).await,
-                Err(fault) => Reply::bad_request(&fault.to_string()),
-            },
-            Route::Agent(id) => match parse_id(&id) {
-                None => Reply::unknown_agent(),
-                Some(id) if writes => self.deregister(id).await,
-                Some(id) => self.read(move |desk| desk.one(id)).await,
-            },
-            Route::Heartbeat(id) => match parse_id(&id) {
-                None => Reply::unknown_agent(),
-                Some(id) => self.heartbeat(id).await,
-            },
-            Route::Search => match wire::search(&ask.body) {
-                Ok((search, page)) => self.read(move |desk| desk.search(&search, page, &base)).await,
-                Err(fault) => Reply::bad_request(&fault.to_string()),
-            },
-            Route::Explore => Reply::error(
-                StatusCode::NOT_IMPLEMENTED,
-                "QUARTERDECK_ERR_NOT_IMPLEMENTED",
-                "this registry counts nothing by facets",
-                Some("POST /search finds agents"),
-            ),
-            Route::Manifest(_) => self.read(move |desk| desk.manifest(&base)).await,
-            Route::Health => {
-                let body = format!("{{\"status\":\"ok\",\"agents\":{}}}", self.registry.len());
-                Reply::json(StatusCode::OK, body)
-            }
-            Route::Metrics => self.read(Self::metrics).await,
-        }
+impl Api {
+    pub(super) fn new(
+        registry: Registry,
+        fleet: watch::Receiver<Arc<Snapshot>>,
+        address: SocketAddr,
+        stats: Arc<Stats>,
+    ) -> Arc<Self> {
+        // Half of the processors stay free for the engine.
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let readers = Arc::new(Semaphore::new((processors / 2).max(1)));
+        Arc::new(Self { registry, fleet, index: Mutex::default(), readers, address, stats })
     }
 
-    /// Runs what looks through all agents off the threads that serve, a few at once.
-    async fn read(self: &Arc<Self>, work: impl FnOnce(&Self) -> Reply + Send + 'static) -> Reply {
-        let Ok(_place) = self.readers.acquire().await else { return Trouble::Broken.into() };
-        let desk = self.clone();
-        let done = tokio::task::spawn_blocking(move || work(&desk)).await;
-        done.unwrap_or_else(|_| Trouble::Broken.into())
+    /// Runs what goes through all agents on a thread of its own. The permit belongs to the work, not to the client
+    /// that waits for it, and work whose client has left stops at the next agent.
+    async fn read(
+        self: Arc<Self>,
+        cancelled: Cancelled,
+        work: impl FnOnce(&Self, &Cancelled) -> Reply + Send + 'static,
+    ) -> Reply {
+        let Ok(permit) = self.readers.clone().acquire_owned().await else { return Trouble::Broken.into() };
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work(&self, &cancelled)
+        });
+        done.await.unwrap_or_else(|_| Trouble::Broken.into())
     }
 
-    async fn register(&self, body: &str) -> Reply {
-        let entry = match wire::registration(body) {
+    async fn register(self: Arc<Self>, call: Call) -> Reply {
+        let entry = match wire::registration(call.text()) {
             Ok(entry) => entry,
-            Err(fault) => return Reply::bad_request(&fault.to_string()),
+            Err(fault) => return bad_request(&fault),
         };
         match self.registry.register(entry).await {
             Ok(row) => Reply::json(StatusCode::CREATED, wire::registered(&row, self.registry.lease())),
@@ -296,61 +143,118 @@ impl Desk {
         }
     }
 
-    async fn heartbeat(&self, id: RegistrationId) -> Reply {
+    async fn heartbeat(self: Arc<Self>, call: Call) -> Reply {
+        let Some(id) = id(&call) else { return unknown_agent() };
         match self.registry.heartbeat(id).await {
             Ok(true) => Reply::json(StatusCode::OK, wire::renewed(self.registry.lease())),
-            Ok(false) => Reply::unknown_agent(),
+            Ok(false) => unknown_agent(),
             Err(trouble) => trouble.into(),
         }
     }
 
-    async fn deregister(&self, id: RegistrationId) -> Reply {
+    async fn deregister(self: Arc<Self>, call: Call) -> Reply {
+        let Some(id) = id(&call) else { return unknown_agent() };
         match self.registry.deregister(id).await {
             Ok(true) => Reply::json(StatusCode::NO_CONTENT, String::new()),
-            Ok(false) => Reply::unknown_agent(),
+            Ok(false) => unknown_agent(),
             Err(trouble) => trouble.into(),
         }
     }
 
-    fn one(&self, id: RegistrationId) -> Reply {
-        let Some(row) = self.registry.get(id) else { return Reply::unknown_agent() };
-        Reply::json(StatusCode::OK, wire::entry(&row, &seen(&self.index(), &row), None))
+    async fn one(self: Arc<Self>, call: Call) -> Reply {
+        let Some(id) = id(&call) else { return unknown_agent() };
+        let work = move |api: &Self, _: &Cancelled| {
+            let Some(row) = api.registry.get(id) else { return unknown_agent() };
+            Reply::json(StatusCode::OK, wire::entry(&row, &seen(&api.index(), &row), None))
+        };
+        self.read(call.cancelled, work).await
     }
 
-    fn list(&self, part: Page) -> Reply {
-        let index = self.index();
-        let rows = self.registry.list();
-        let total = rows.len();
-        let (rows, next) = page(rows.into_iter().map(|row| (0, row.id, row)).collect(), part);
-        let items = rows.iter().map(|(_, row)| wire::entry(row, &seen(&index, row), None)).collect();
-        Reply::json(StatusCode::OK, wire::listed(items, total, next))
+    async fn list(self: Arc<Self>, call: Call) -> Reply {
+        let part = match list_page(call.query.as_deref()) {
+            Ok(part) => part,
+            Err(fault) => return bad_request(&fault),
+        };
+        let work = move |api: &Self, _: &Cancelled| {
+            let index = api.index();
+            let rows = api.registry.list();
+            let total = rows.len();
+            let (rows, next) = page(rows.into_iter().map(|row| (0, row.id, row)).collect(), part);
+            let items = rows.iter().map(|(_, row)| wire::entry(row, &seen(&index, row), None)).collect();
+            Reply::json(StatusCode::OK, wire::listed(items, total, next))
+        };
+        self.read(call.cancelled, work).await
     }
 
-    fn search(&self, search: &Search, part: Page, base: &str) -> Reply {
+    async fn search(self: Arc<Self>, call: Call) -> Reply {
+        let (search, part) = match wire::search(call.text()) {
+            Ok(parsed) => parsed,
+            Err(fault) => return bad_request(&fault),
+        };
+        let base = self.base(call.host.as_deref());
+        let work = move |api: &Self, cancelled: &Cancelled| {
+            let rows = api.matches(&search, cancelled);
+            let (rows, next) = page(rows, part);
+            let results = rows
+                .iter()
+                .map(|(score, (row, seen))| wire::entry(row, seen, Some((*score, &*base))))
+                .collect();
+            Reply::json(StatusCode::OK, wire::found(results, next))
+        };
+        self.read(call.cancelled, work).await
+    }
+
+    /// The agents that fit a search, as far as it came before it was cancelled.
+    fn matches(
+        &self,
+        search: &Search,
+        cancelled: &Cancelled,
+    ) -> Vec<(u32, RegistrationId, (Registration, Seen))> {
         let index = self.index();
+        let stop = || cancelled.is_set();
         let fits = |row: Registration| {
             let seen = seen(&index, &row);
-            Some((search.score(&row, &seen)?, row.id, (row, seen)))
+            Some((search.score(&row, &seen, &stop)?, row.id, (row, seen)))
         };
-        let (rows, next) = page(self.registry.list().into_iter().filter_map(fits).collect(), part);
-        let results =
-            rows.iter().map(|(score, (row, seen))| wire::entry(row, seen, Some((*score, base)))).collect();
-        Reply::json(StatusCode::OK, wire::found(results, next))
+        self.registry.list().into_iter().take_while(|_| !stop()).filter_map(fits).collect()
     }
 
-    fn manifest(&self, base: &str) -> Reply {
-        let index = self.index();
-        let mut bytes = 0;
-        let rows = self.registry.list();
-        let entries = rows.iter().take(MANIFEST_AGENTS).map(|row| wire::entry(row, &seen(&index, row), None));
-        let entries = entries.take_while(|entry| {
-            bytes += entry.len();
-            bytes <= MANIFEST_BYTES
-        });
-        Reply::json(StatusCode::OK, wire::manifest(base, entries.collect()))
+    async fn explore(self: Arc<Self>, _call: Call) -> Reply {
+        Reply::error(
+            StatusCode::NOT_IMPLEMENTED,
+            "QUARTERDECK_ERR_NOT_IMPLEMENTED",
+            "this registry does not count by facets",
+            Some("POST /search finds agents"),
+        )
     }
 
-    fn metrics(&self) -> Reply {
+    async fn manifest(self: Arc<Self>, call: Call) -> Reply {
+        let base = self.base(call.host.as_deref());
+        let work = move |api: &Self, cancelled: &Cancelled| {
+            let index = api.index();
+            let mut bytes = 0;
+            let rows = api.registry.list();
+            let rows = rows.iter().take(MANIFEST_AGENTS).take_while(|_| !cancelled.is_set());
+            let entries = rows.map(|row| wire::entry(row, &seen(&index, row), None));
+            let entries = entries.take_while(|entry| {
+                bytes += entry.len();
+                bytes <= MANIFEST_BYTES
+            });
+            Reply::json(StatusCode::OK, wire::manifest(&base, entries.collect()))
+        };
+        self.read(call.cancelled, work).await
+    }
+
+    async fn health(self: Arc<Self>, _call: Call) -> Reply {
+        let body = format!("{{\"status\":\"ok\",\"agents\":{}}}", self.registry.len());
+        Reply::json(StatusCode::OK, body)
+    }
+
+    async fn metrics(self: Arc<Self>, call: Call) -> Reply {
+        self.read(call.cancelled, |api, _| api.metrics_now()).await
+    }
+
+    fn metrics_now(&self) -> Reply {
         let index = self.index();
         let mut agents: BTreeMap<&'static str, u64> =
             Health::ALL.into_iter().map(|health| (health.as_str(), 0)).collect();
@@ -363,10 +267,9 @@ impl Desk {
             expired: shared.expired.load(Ordering::Relaxed),
             new: shared.new.load(Ordering::Relaxed),
             renewed: shared.renewed.load(Ordering::Relaxed),
-            connections: self.connections.load(Ordering::Relaxed),
         };
-        let body = metrics::text(&numbers, &self.requests);
-        Reply { kind: metrics::TEXT, ..Reply::json(StatusCode::OK, body) }
+        let body = metrics::text(&numbers, &self.stats);
+        Reply { media_type: metrics::TEXT, ..Reply::json(StatusCode::OK, body) }
     }
 
     /// What the fleet knows now.
@@ -401,6 +304,12 @@ impl Desk {
     }
 }
 
+/// The id of a path. Of the characters of an id, clients escape the colon alone.
+fn id(call: &Call) -> Option<RegistrationId> {
+    let text = call.parameter.as_deref()?;
+    parse_id(&text.replace("%3A", ":").replace("%3a", ":"))
+}
+
 fn seen(index: &Index, row: &Registration) -> Seen {
     index.get(&row.entry.key()).cloned().unwrap_or(Seen { health: Health::Unknown, card: None })
 }
@@ -409,7 +318,7 @@ fn list_page(query: Option<&str>) -> Result<Page, wire::Fault> {
     let pairs: Vec<_> = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).collect();
     for name in ["filter", "orderBy"] {
         if pairs.iter().any(|(other, _)| other == name) {
-            return Err(wire::Fault::new(name, "is not done in a list; POST /search filters and ranks"));
+            return Err(wire::Fault::new(name, "is not supported in a list; POST /search filters and ranks"));
         }
     }
     let of = |names: [&str; 2]| {
@@ -417,29 +326,4 @@ fn list_page(query: Option<&str>) -> Result<Page, wire::Fault> {
         pair.map(|(_, value)| &**value)
     };
     wire::page(of(["page_size", "pageSize"]), of(["page_token", "pageToken"]))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_lead_to_routes() {
-        for (path, expected) in [
-            ("/agents", Some("/agents")),
-            ("/agents/", Some("/agents")),
-            ("/agents/x", Some("/agents/{id}")),
-            ("/agents/x/heartbeat", Some("/agents/{id}/heartbeat")),
-            ("/agents/x/y", None),
-            ("/agents/x/y/heartbeat", None),
-            ("/search", Some("/search")),
-            ("/.well-known/ard.json", Some("/.well-known/ard.json")),
-            ("/", None),
-            ("//", None),
-            ("", None),
-        ] {
-            assert_eq!(route(path).map(|route| route.name()), expected, "{path}");
-        }
-        assert_eq!(route("/agents/urn%3Aair%3ax"), Some(Route::Agent("urn:air:x".into())));
-    }
 }

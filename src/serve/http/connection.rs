@@ -1,0 +1,333 @@
+//! One connection: its deadlines, and one reply to each request.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+use super::access::{self, Refused};
+use super::listener::Shared;
+use super::route::{Body, Call, Cancelled, Found, Reply, Route};
+
+/// Headers of a request: bytes together, and their number.
+const HEAD_BYTES: usize = 32 * 1024;
+const HEADERS: usize = 100;
+/// A refused client may go on sending for this long and this much, so that it reads the refusal instead of a reset.
+const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN_BYTES: usize = 8 * 1024 * 1024;
+/// Replies up to this long need no part of the budget, so that heartbeats are answered while large replies wait.
+const SMALL_REPLY: usize = 16 * 1024;
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(socket: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
+    let _only_slower_without = socket.set_nodelay(true);
+    let limits = shared.limits;
+    let (due, mut dues) = watch::channel(Instant::now() + limits.exchange);
+    let service = service_fn(move |request| {
+        due.send_replace(Instant::now() + limits.exchange);
+        respond_to(request, peer, shared.clone())
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(socket), service);
+    let mut connection = std::pin::pin!(connection);
+    let life = tokio::time::sleep(limits.life);
+    let mut life = std::pin::pin!(life);
+    let mut ending = false;
+    loop {
+        let due = *dues.borrow_and_update();
+        tokio::select! {
+            ended = connection.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::trace!(%error, "a connection ended");
+                }
+                return;
+            }
+            // The exchange took too long: the client does not read its reply, or sends too slowly.
+            () = tokio::time::sleep_until(due) => if Instant::now() >= *dues.borrow() { return },
+            Ok(()) = dues.changed() => {}
+            () = life.as_mut(), if !ending => {
+                connection.as_mut().graceful_shutdown();
+                ending = true;
+            }
+            () = shared.stop.cancelled(), if !ending => {
+                connection.as_mut().graceful_shutdown();
+                ending = true;
+            }
+        }
+    }
+}
+
+/// Sets a call's flag when its future ends in any way: answered, out of time, or its client gone.
+struct CancelOnDrop(Cancelled);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.set();
+    }
+}
+
+async fn respond_to(
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, mut body) = request.into_parts();
+    let found = shared.router.find(&head.method, head.uri.path());
+    let name = match &found {
+        Found::Route(route, _) => route.path,
+        Found::Method(path, _) => path,
+        Found::Nothing => "none",
+    };
+    let called = match admit(found, &head, peer, &shared) {
+        Ok((route, mut call)) => match read_body(route, &head, &mut body, &shared).await {
+            Ok(bytes) => {
+                call.body = bytes;
+                Ok((route, call))
+            }
+            Err(reply) => Err(reply),
+        },
+        Err(reply) => Err(reply),
+    };
+    let reply = match called {
+        Err(reply) => {
+            drain(&head, body).await;
+            reply
+        }
+        Ok((route, call)) => {
+            let _cancel = CancelOnDrop(call.cancelled.clone());
+            let answered = tokio::time::timeout(shared.limits.answer, (route.handler)(call)).await;
+            answered.unwrap_or_else(|_| {
+                Reply::busy(StatusCode::SERVICE_UNAVAILABLE, "the request could not be answered in time")
+            })
+        }
+    };
+    let (status, response) = response(reply, &shared);
+    shared.stats.count(name, method_name(&head.method), status.as_u16());
+    Ok(response)
+}
+
+/// The method for counting; there is no end of methods that a client can make up.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// Refuses what is malformed, unknown or not allowed, before any body is read.
+fn admit<'s>(
+    found: Found<'s, '_>,
+    head: &Parts,
+    peer: SocketAddr,
+    shared: &Shared,
+) -> Result<(&'s Route, Call), Reply> {
+    let host = access::host(head).map_err(|message| {
+        Reply::error(StatusCode::BAD_REQUEST, "QUARTERDECK_ERR_HOST", message, Some("send one Host header"))
+    })?;
+    let (route, parameter) = match found {
+        Found::Route(route, parameter) => (route, parameter),
+        Found::Method(_, allowed) => {
+            let message = format!("{} is not allowed here; allowed: {allowed}", method_name(&head.method));
+            let reply =
+                Reply::error(StatusCode::METHOD_NOT_ALLOWED, "QUARTERDECK_ERR_METHOD", &message, None);
+            return Err(Reply { allow: Some(allowed), ..reply });
+        }
+        Found::Nothing => {
+            let hint = format!("the paths are {}", shared.router.paths());
+            return Err(Reply::error(
+                StatusCode::NOT_FOUND,
+                "QUARTERDECK_ERR_NOT_FOUND",
+                "there is nothing at this path",
+                Some(&hint),
+            ));
+        }
+    };
+    shared.access.check(route.caller, &head.headers, host, peer).map_err(refusal)?;
+    if route.body != Body::None && !is_json(head) {
+        return Err(Reply::error(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "QUARTERDECK_ERR_MEDIA_TYPE",
+            "the body is not declared to be JSON",
+            Some("send Content-Type: application/json"),
+        ));
+    }
+    let call = Call {
+        parameter: parameter.map(str::to_owned),
+        query: head.uri.query().map(str::to_owned),
+        host: host.map(str::to_owned),
+        body: Bytes::new(),
+        cancelled: Cancelled::default(),
+    };
+    Ok((route, call))
+}
+
+fn refusal(refused: Refused) -> Reply {
+    match refused {
+        Refused::Token => Reply::error(
+            StatusCode::UNAUTHORIZED,
+            "QUARTERDECK_ERR_TOKEN",
+            "this needs the token of the configuration",
+            Some("send it as Authorization: Bearer TOKEN"),
+        ),
+        Refused::NotLocal => Reply::error(
+            StatusCode::FORBIDDEN,
+            "QUARTERDECK_ERR_TOKEN",
+            "without a token only programs of this machine are answered, under a loopback name and not through a proxy",
+            Some("set a token in the configuration, and send it as Authorization: Bearer TOKEN"),
+        ),
+        Refused::WebPage => Reply::error(
+            StatusCode::FORBIDDEN,
+            "QUARTERDECK_ERR_TOKEN",
+            "web pages are not answered without a token",
+            Some("ask from a program, or send the token as Authorization: Bearer TOKEN"),
+        ),
+    }
+}
+
+fn is_json(head: &Parts) -> bool {
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// Bytes that count against a budget until the last clone of them is dropped.
+struct Counted {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Takes bytes of a budget; none if so many are not left.
+fn reserve(budget: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    budget.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
+}
+
+async fn read_body(
+    route: &Route,
+    head: &Parts,
+    body: &mut Incoming,
+    shared: &Shared,
+) -> Result<Bytes, Reply> {
+    let Body::Json(limit) = route.body else { return Ok(Bytes::new()) };
+    let length =
+        head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > limit) {
+        return Err(too_large(route, limit));
+    }
+    let full = || Reply::busy(StatusCode::SERVICE_UNAVAILABLE, "too many request bodies are being read");
+    // What is announced is reserved at once, what is not as it comes.
+    let mut permit = reserve(&shared.body_bytes, length.unwrap_or(0)).ok_or_else(full)?;
+    let mut bytes = BytesMut::new();
+    let read = async {
+        while let Some(frame) = body.frame().await {
+            let Ok(frame) = frame else { return Err(bad_request("the body ended in the middle")) };
+            let data = frame.into_data().unwrap_or_default();
+            let total = bytes.len() + data.len();
+            if total > limit {
+                return Err(too_large(route, limit));
+            }
+            let more = total.saturating_sub(permit.num_permits());
+            permit.merge(reserve(&shared.body_bytes, more).ok_or_else(full)?);
+            bytes.extend_from_slice(&data);
+        }
+        Ok(())
+    };
+    let late = || {
+        let message = format!("the body did not come within {} s", shared.limits.body.as_secs());
+        Reply::error(StatusCode::REQUEST_TIMEOUT, "QUARTERDECK_ERR_TIMEOUT", &message, None)
+    };
+    tokio::time::timeout(shared.limits.body, read).await.unwrap_or_else(|_| Err(late()))?;
+    if std::str::from_utf8(&bytes).is_err() {
+        return Err(bad_request("the body is not UTF-8"));
+    }
+    Ok(Bytes::from_owner(Counted { bytes: bytes.freeze(), _permit: permit }))
+}
+
+fn bad_request(message: &str) -> Reply {
+    Reply::error(StatusCode::BAD_REQUEST, "QUARTERDECK_ERR_BODY", message, None)
+}
+
+fn too_large(route: &Route, limit: usize) -> Reply {
+    let message = format!("the body is larger than {} KiB, the limit of {route:?}", limit / 1024);
+    Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "QUARTERDECK_ERR_TOO_LARGE", &message, None)
+}
+
+/// Reads on behind a refusal for a while: many clients read no reply before they have sent everything, and closing
+/// earlier would reset the connection. A client that asks first whether to send (`Expect`) needs none of this.
+async fn drain(head: &Parts, mut body: Incoming) {
+    if head.headers.contains_key(EXPECT) {
+        return;
+    }
+    let mut drained = 0;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            drained += frame.data_ref().map_or(0, Bytes::len);
+            if drained > DRAIN_BYTES {
+                return;
+            }
+        }
+    };
+    let _refused_anyway = tokio::time::timeout(DRAIN, read).await;
+}
+
+fn response(reply: Reply, shared: &Shared) -> (StatusCode, Response<Full<Bytes>>) {
+    let counted = if reply.body.len() > SMALL_REPLY { reply.body.len() } else { 0 };
+    let (reply, permit) = match reserve(&shared.reply_bytes, counted) {
+        Some(permit) => (reply, Some(permit)),
+        None => {
+            let message = "too many replies wait for clients that do not read them";
+            (Reply::busy(StatusCode::SERVICE_UNAVAILABLE, message), None)
+        }
+    };
+    let Reply { status, media_type, body, allow, retry_after } = reply;
+    let bytes = Bytes::from(body);
+    let bytes = match permit {
+        Some(permit) => Bytes::from_owner(Counted { bytes, _permit: permit }),
+        None => bytes,
+    };
+    let mut response = Response::new(Full::new(bytes));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    if status != StatusCode::NO_CONTENT {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    if let Some(Ok(allow)) = allow.map(HeaderValue::try_from) {
+        headers.insert(ALLOW, allow);
+    }
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"quarterdeck\""));
+    }
+    (status, response)
+}
