@@ -190,24 +190,17 @@ mod tests {
         move |journal| Connection::open(journal).unwrap().execute_batch(text).unwrap()
     }
 
+    fn writable(journal: &Path) -> std::fs::File {
+        std::fs::OpenOptions::new().write(true).open(journal).unwrap()
+    }
+
     #[test]
     fn a_damaged_journal_tells_how_to_go_on() {
-        let truncate = |bytes| {
-            move |journal: &Path| {
-                std::fs::OpenOptions::new().write(true).open(journal).unwrap().set_len(bytes).unwrap()
-            }
-        };
         let overwrite = |at, bytes: &'static [u8]| {
-            move |journal: &Path| {
-                std::fs::OpenOptions::new()
-                    .write(true)
-                    .open(journal)
-                    .unwrap()
-                    .write_all_at(bytes, at)
-                    .unwrap()
-            }
+            move |journal: &Path| writable(journal).write_all_at(bytes, at).unwrap()
         };
-        check("empty", truncate(0), "it is empty, but the folder was used before: engine.lock is there");
+        let empty = |journal: &Path| writable(journal).set_len(0).unwrap();
+        check("empty", empty, "it is empty, but the folder was used before: engine.lock is there");
         check(
             "text",
             |journal| std::fs::write(journal, "x".repeat(9000)).unwrap(),

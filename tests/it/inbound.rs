@@ -23,9 +23,8 @@ use crate::registry::Desk;
 use crate::support::{LONG, engine_with, fleet, part, rules, send};
 
 /// Waits for something at most [`LONG`].
-#[track_caller]
-fn soon<T>(what: &'static str, wait: impl Future<Output = T>) -> impl Future<Output = T> {
-    async move { tokio::time::timeout(LONG, wait).await.unwrap_or_else(|_| panic!("never: {what}")) }
+async fn soon<T>(what: &'static str, wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LONG, wait).await.unwrap_or_else(|_| panic!("never: {what}"))
 }
 
 /// A listener with these routes and no token.

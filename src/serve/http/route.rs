@@ -175,7 +175,7 @@ impl Router {
         for route in &self.routes {
             let Some(parameter) = parameter(route.path, path) else { continue };
             if route.method == *method || (route.method == Method::GET && *method == Method::HEAD) {
-                return Found::Route(route, parameter);
+                return Found::Route(route, Some(parameter).filter(|parameter| !parameter.is_empty()));
             }
             let (_, methods) = allowed.get_or_insert_with(|| (route.path, Vec::new()));
             methods.push(route.method.as_str());
@@ -187,15 +187,15 @@ impl Router {
     }
 }
 
-/// The parameter of a path that fits a pattern: none if it does not fit, `Some(None)` if the pattern has none.
-fn parameter<'p>(pattern: &str, path: &'p str) -> Option<Option<&'p str>> {
+/// The parameter of a path that fits a pattern, empty if the pattern has none; nothing if the path does not fit.
+fn parameter<'p>(pattern: &str, path: &'p str) -> Option<&'p str> {
     let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
-    let mut parameter = None;
+    let mut parameter = "";
     loop {
         match (pattern.next(), path.next()) {
             (None, None) => return Some(parameter),
             (Some(name), Some(segment)) if name.starts_with('{') && !segment.is_empty() => {
-                parameter = Some(segment);
+                parameter = segment;
             }
             (Some(name), Some(segment)) if name == segment => {}
             _ => return None,

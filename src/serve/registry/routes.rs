@@ -1,6 +1,7 @@
 //! The routes of the registry.
 
 use std::collections::BTreeMap;
+use std::future::{Ready, ready};
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +36,7 @@ pub(super) fn routes(api: &Arc<Api>) -> Vec<Route> {
         route(api, Method::DELETE, "/agents/{id}", Body::None, Writer, Api::deregister),
         route(api, Method::PUT, "/agents/{id}/heartbeat", Body::None, Writer, Api::heartbeat),
         route(api, post.clone(), "/search", Body::Json(SEARCH_BYTES), Reader, Api::search),
-        route(api, post, "/explore", Body::None, Reader, Api::explore),
+        route(api, post, "/explore", Body::None, Reader, explore),
         route(api, get.clone(), "/.well-known/ard.json", Body::None, Reader, Api::manifest),
         route(api, get.clone(), "/.well-known/ai-catalog.json", Body::None, Reader, Api::manifest),
         route(api, get.clone(), "/health", Body::None, Reader, Api::health),
@@ -219,15 +220,6 @@ impl Api {
         self.registry.list().into_iter().take_while(|_| !stop()).filter_map(fits).collect()
     }
 
-    async fn explore(self: Arc<Self>, _call: Call) -> Reply {
-        Reply::error(
-            StatusCode::NOT_IMPLEMENTED,
-            "QUARTERDECK_ERR_NOT_IMPLEMENTED",
-            "this registry does not count by facets",
-            Some("POST /search finds agents"),
-        )
-    }
-
     async fn manifest(self: Arc<Self>, call: Call) -> Reply {
         let base = self.base(call.host.as_deref());
         let work = move |api: &Self, cancelled: &Cancelled| {
@@ -245,9 +237,9 @@ impl Api {
         self.read(call.cancelled, work).await
     }
 
-    async fn health(self: Arc<Self>, _call: Call) -> Reply {
+    fn health(self: Arc<Self>, _call: Call) -> Ready<Reply> {
         let body = format!("{{\"status\":\"ok\",\"agents\":{}}}", self.registry.len());
-        Reply::json(StatusCode::OK, body)
+        ready(Reply::json(StatusCode::OK, body))
     }
 
     async fn metrics(self: Arc<Self>, call: Call) -> Reply {
@@ -302,6 +294,15 @@ impl Api {
             None => format!("http://{}", self.address),
         }
     }
+}
+
+fn explore(_api: Arc<Api>, _call: Call) -> Ready<Reply> {
+    ready(Reply::error(
+        StatusCode::NOT_IMPLEMENTED,
+        "QUARTERDECK_ERR_NOT_IMPLEMENTED",
+        "this registry does not count by facets",
+        Some("POST /search finds agents"),
+    ))
 }
 
 /// The id of a path. Of the characters of an id, clients escape the colon alone.
