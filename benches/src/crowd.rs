@@ -58,7 +58,7 @@ pub fn serve(agents: usize, past: u64, round: Duration) -> Result<(), Fault> {
             agent.result = Some("a line of what came out of {text}\n".repeat(LINES));
         }
         let fleet = Fleet::start(&scenario, 7, 1.0, 0)?;
-        fleet.remember(past);
+        fleet.prefill(past);
         for agent in fleet.list() {
             println!("{}", agent.url);
         }

@@ -45,7 +45,7 @@ pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Resul
         return Ok(ExitCode::SUCCESS);
     }
     if args.agents.is_some() && !args.no_work {
-        fleet.remember(PAST);
+        fleet.prefill(PAST);
     }
     super::console::demo(global, &args, scenario, fleet, out).await
 }

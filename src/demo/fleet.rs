@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::agent::{Errand, Mind};
-use super::behaviour::{Behaviour, Fault};
+use super::agent::{Agent, Outgoing};
+use super::fault::Fault;
 use super::scenario::Scenario;
 use super::server;
 use crate::domain::agent::{AgentSpec, Source};
@@ -21,24 +21,24 @@ use crate::net::tap::Tap;
 use crate::net::{Access, Net, Redactor};
 use crate::protocol::{Request, codec};
 
-/// Errands that wait for their courier.
-const ERRANDS: usize = 256;
+/// Messages between agents that may wait for delivery. When it is full, senders wait.
+const OUTGOING: usize = 256;
 
 /// A running embedded fleet. Dropping it ends every agent.
 #[derive(Debug)]
 pub struct Fleet {
     agents: Vec<Running>,
-    errands: tokio::sync::mpsc::Sender<Errand>,
-    courier: AbortHandle,
+    outgoing: tokio::sync::mpsc::Sender<Outgoing>,
+    delivery: AbortHandle,
 }
 
 #[derive(Debug)]
 struct Running {
-    mind: Arc<Mind>,
+    agent: Arc<Agent>,
     address: SocketAddr,
     url: Arc<str>,
     server: Mutex<Option<AbortHandle>>,
-    /// Holds the port of one that refuses from the start.
+    /// Holds the port of an agent whose port refuses from the start.
     _refusing: Option<tokio::net::TcpSocket>,
 }
 
@@ -65,7 +65,7 @@ impl Fleet {
     /// No port can be had.
     pub fn start(scenario: &Scenario, seed: u64, speed: f64, faults: u32) -> io::Result<Self> {
         let clock = Arc::new(Clock::start());
-        let (sender, errands) = tokio::sync::mpsc::channel(ERRANDS);
+        let (sender, messages) = tokio::sync::mpsc::channel(OUTGOING);
         let faulty = scenario.agents.len() * usize::try_from(faults.min(100)).unwrap_or(0) / 100;
         let mut agents = Vec::with_capacity(scenario.agents.len());
         for (index, part) in scenario.agents.iter().enumerate() {
@@ -79,32 +79,32 @@ impl Fleet {
                 (Some(listener), None, address)
             };
             let url: Arc<str> = format!("http://{address}").into();
-            let mind = Arc::new(Mind::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone()));
+            let agent = Arc::new(Agent::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone()));
             let server = listener.map(|listener| {
-                tokio::spawn(server::serve(listener, mind.clone(), url.clone())).abort_handle()
+                tokio::spawn(server::serve(listener, agent.clone(), url.clone())).abort_handle()
             });
-            agents.push(Running { mind, address, url, server: Mutex::new(server), _refusing: refusing });
+            agents.push(Running { agent, address, url, server: Mutex::new(server), _refusing: refusing });
         }
-        let places = agents.iter().map(|agent| (agent.mind.part.name.clone(), agent.url.clone())).collect();
-        let courier = tokio::spawn(carry(errands, places, clock)).abort_handle();
-        Ok(Self { agents, errands: sender, courier })
+        let places = agents.iter().map(|agent| (agent.agent.part.name.clone(), agent.url.clone())).collect();
+        let delivery = tokio::spawn(deliver(messages, places, clock)).abort_handle();
+        Ok(Self { agents, outgoing: sender, delivery })
     }
 
-    /// Every agent begins with so many tasks of the last day.
-    pub fn remember(&self, tasks: u64) {
-        for agent in &self.agents {
-            agent.mind.remember(tasks);
+    /// Gives every agent so many tasks that ended within the last day.
+    pub fn prefill(&self, tasks: u64) {
+        for running in &self.agents {
+            running.agent.prefill(tasks);
         }
     }
 
     /// The agents in order.
     pub fn list(&self) -> Vec<Listed> {
         let list = self.agents.iter().map(|agent| Listed {
-            name: agent.mind.part.name.clone(),
+            name: agent.agent.part.name.clone(),
             url: agent.url.to_string(),
-            behaviour: agent.mind.part.behaviour.as_str(),
-            fault: agent.mind.fault.map(Fault::as_str),
-            speaks: agent.mind.part.speaks.clone(),
+            behaviour: agent.agent.part.behaviour.as_str(),
+            fault: agent.agent.fault.map(Fault::as_str),
+            speaks: agent.agent.part.speaks.clone(),
         });
         list.collect()
     }
@@ -112,14 +112,13 @@ impl Fleet {
     /// The agents as an engine is told of them.
     pub fn specs(&self) -> Vec<AgentSpec> {
         let specs = self.agents.iter().map(|agent| AgentSpec {
-            name: Some(agent.mind.part.name.as_str().into()),
+            name: Some(agent.agent.part.name.as_str().into()),
             url: agent.url.clone(),
             source: Source::Demo,
             dialect: None,
-            // Known to be harmless here: the embedded servers replay nothing into their store.
-            resubscribe: (agent.mind.part.behaviour == Behaviour::DropsMidEvent).then_some(true),
+            resubscribe: agent.agent.part.behaviour.on_wire().allows_resubscribe().then_some(true),
             labels: agent
-                .mind
+                .agent
                 .part
                 .labels
                 .iter()
@@ -132,37 +131,38 @@ impl Fleet {
     }
 
     fn find(&self, name: &str) -> Option<&Running> {
-        self.agents.iter().find(|agent| agent.mind.part.name == name)
+        self.agents.iter().find(|agent| agent.agent.part.name == name)
     }
 
-    /// Kills an agent: its port refuses, its connections are cut, its work stops.
+    /// Kills an agent: its port refuses connections, open ones are cut, its work stops.
     pub fn kill(&self, name: &str) {
         let Some(agent) = self.find(name) else { return };
         let mut server = agent.server.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(server) = server.take() {
-            agent.mind.life.fetch_add(1, Ordering::Relaxed);
+            agent.agent.starts.fetch_add(1, Ordering::Relaxed);
             server.abort();
-            agent.mind.tasks.lose_watchers();
+            agent.agent.tasks.drop_streams();
         }
     }
 
-    /// Brings a killed agent back on its port. One that forgets has no tasks any more.
+    /// Starts a killed agent again on its port.
     pub async fn revive(&self, name: &str) {
         let Some(agent) = self.find(name) else { return };
         if agent.server.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
             return;
         }
-        if agent.mind.part.behaviour == Behaviour::Forgets {
-            agent.mind.tasks.forget();
+        if agent.agent.part.behaviour.on_wire().forgets_tasks() {
+            agent.agent.tasks.forget();
         }
         // The port may be in use for a moment by a connection that is ending.
         for _ in 0..50 {
             match server::bind(agent.address) {
                 Ok(listener) => {
-                    let server = tokio::spawn(server::serve(listener, agent.mind.clone(), agent.url.clone()));
+                    let server =
+                        tokio::spawn(server::serve(listener, agent.agent.clone(), agent.url.clone()));
                     *agent.server.lock().unwrap_or_else(PoisonError::into_inner) =
                         Some(server.abort_handle());
-                    agent.mind.resume_work();
+                    agent.agent.resume_work();
                     return;
                 }
                 Err(error) => {
@@ -173,24 +173,23 @@ impl Fleet {
         }
     }
 
-    /// A built-in caller gives every agent that speaks 1.0 a task now and then: one in turn, so that
-    /// each has one in every `round`.
+    /// The built-in caller: sends a task to each agent that speaks 1.0 in turn, so that each gets one in every `round`.
     pub async fn call(&self, round: Duration) {
         let names: Vec<_> = self
             .agents
             .iter()
-            .filter(|agent| agent.mind.part.speaks == "1.0")
-            .map(|agent| agent.mind.part.name.clone())
+            .filter(|agent| agent.agent.part.speaks == "1.0")
+            .map(|agent| agent.agent.part.name.clone())
             .collect();
         let pause = round / u32::try_from(names.len().max(1)).unwrap_or(u32::MAX);
         for (number, name) in names.iter().cycle().enumerate() {
-            let errand = Errand {
+            let message = Outgoing {
                 to: name.clone(),
                 text: format!("piece of work {}", number + 1),
                 caller: "demo-caller".into(),
                 parent: None,
             };
-            if self.errands.send(errand).await.is_err() {
+            if self.outgoing.send(message).await.is_err() {
                 return;
             }
             tokio::time::sleep(pause).await;
@@ -198,16 +197,16 @@ impl Fleet {
         std::future::pending::<()>().await;
     }
 
-    /// How often sends arrived, over all agents: all of them, and those beyond the first of an id.
+    /// How many sends arrived at all agents, and how many of them repeated an earlier message id.
     pub fn received(&self) -> (u64, u64) {
-        let counts = self.agents.iter().flat_map(|agent| agent.mind.tasks.received());
+        let counts = self.agents.iter().flat_map(|agent| agent.agent.tasks.received());
         counts.fold((0, 0), |(all, doubled), (_, count)| (all + count, doubled + count - 1))
     }
 }
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        self.courier.abort();
+        self.delivery.abort();
         for agent in &self.agents {
             if let Some(server) = agent.server.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 server.abort();
@@ -216,34 +215,35 @@ impl Drop for Fleet {
     }
 }
 
-/// Carries what agents hand on to each other, over real connections.
-async fn carry(
-    mut errands: tokio::sync::mpsc::Receiver<Errand>,
+/// Sends what agents delegate to each other, over real connections.
+async fn deliver(
+    mut messages: tokio::sync::mpsc::Receiver<Outgoing>,
     places: std::collections::BTreeMap<String, Arc<str>>,
     clock: Arc<Clock>,
 ) {
     let redactor = Redactor::default();
     let net = Net::new(redactor.clone(), Tap::new(clock, redactor));
-    while let Some(errand) = errands.recv().await {
-        let Some(url) = places.get(&errand.to).cloned() else { continue };
+    while let Some(outgoing) = messages.recv().await {
+        let Some(url) = places.get(&outgoing.to).cloned() else { continue };
         let net = net.clone();
         tokio::spawn(async move {
             let codec = codec(crate::domain::agent::card::Dialect::V1_0);
-            let parent = errand.parent.as_ref().map(crate::domain::id::TaskId::text).unwrap_or_default();
+            let parent = outgoing.parent.as_ref().map(crate::domain::id::TaskId::text).unwrap_or_default();
             let parent = parent.raw();
-            let id = crate::domain::job::message::text_hash(&format!("{parent}{}{}", errand.to, errand.text));
+            let id =
+                crate::domain::job::message::text_hash(&format!("{parent}{}{}", outgoing.to, outgoing.text));
             let message = Message {
-                id: MessageId::from(format!("{}-{id:016x}", errand.caller).as_str()),
+                id: MessageId::from(format!("{}-{id:016x}", outgoing.caller).as_str()),
                 role: Role::User,
-                parts: vec![Part::text(errand.text.as_str())],
+                parts: vec![Part::text(outgoing.text.as_str())],
                 context: None,
                 task: None,
                 metadata: None,
-                references: errand.parent.iter().cloned().collect(),
+                references: outgoing.parent.iter().cloned().collect(),
                 hints: Hints {
-                    caller: Some(errand.caller.as_str().into()),
+                    caller: Some(outgoing.caller.as_str().into()),
                     skill: None,
-                    parent: errand.parent.clone(),
+                    parent: outgoing.parent.clone(),
                 },
             };
             let body = codec.encode_request("1", None, &Request::Send { message: &message, stream: false });
@@ -260,7 +260,7 @@ async fn carry(
                 crate::net::SEND,
             );
             if let Err(failure) = asked.await {
-                tracing::debug!(cause = %failure.cause, "an errand failed");
+                tracing::debug!(cause = %failure.cause, "a message between embedded agents failed");
             }
         });
     }

@@ -1,20 +1,24 @@
 //! The embedded fleet: real A2A servers on loopback, scripted by scenario files.
 //!
-//! The same agents are the tests' fakes. Everything follows from a scenario and a seed: the same
-//! second, the same failure, every time.
+//! The same agents are the tests' fakes. Everything follows from a scenario and a seed, so the same thing fails in the
+//! same second of every run.
 
 mod agent;
+mod answer;
 mod behaviour;
+mod fault;
 mod fleet;
 pub mod scenario;
 mod server;
 mod story;
 mod tasks;
+mod work;
 
-pub use behaviour::{Behaviour, Fault};
+pub use behaviour::Behaviour;
+pub use fault::Fault;
 pub use fleet::{Fleet, Listed};
 pub use scenario::{AgentPart, Scenario};
 pub use story::{Caption, Story, StoryOptions};
 
-/// What this build can do; a beat that needs more is left out, so that the minute stays true.
+/// What this build can do. A beat that needs anything else is left out of the story.
 pub const ABILITIES: &[&str] = &["fleet", "tasks", "inbox", "problems", "wire", "cancel", "answer"];

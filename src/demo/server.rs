@@ -18,15 +18,16 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
-use super::agent::{Answered, Mind};
-use super::behaviour::Fault;
+use super::agent::Agent;
+use super::answer::{Answer, Encoder, Pieces};
+use super::fault::Fault;
 use super::tasks::Frame;
 
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// Requests larger than this are refused.
+/// Request bodies over this many bytes are refused.
 const LARGEST: usize = 8 * 1024 * 1024;
-/// Keep-alive comments, as one SDK sends them.
+/// Between keep-alive comments of a stream, as one SDK sends them.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// A listening port, bound and not yet served.
@@ -37,7 +38,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-/// A port that refuses, and that nobody else gets meanwhile: bound, and never listened on.
+/// A port that refuses connections: it is bound, so that nobody else gets it, and never listened on.
 pub(super) fn refuse() -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
@@ -45,8 +46,8 @@ pub(super) fn refuse() -> io::Result<(TcpSocket, SocketAddr)> {
     Ok((socket, address))
 }
 
-/// Serves an agent until the task is aborted; then its port refuses and its connections are cut.
-pub(super) async fn serve(listener: TcpListener, mind: Arc<Mind>, url: Arc<str>) {
+/// Serves an agent until the task is aborted. Then its port refuses connections, and open ones are cut.
+pub(super) async fn serve(listener: TcpListener, agent: Arc<Agent>, url: Arc<str>) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -57,7 +58,7 @@ pub(super) async fn serve(listener: TcpListener, mind: Arc<Mind>, url: Arc<str>)
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
-        if mind.fault == Some(Fault::Frozen) {
+        if agent.fault == Some(Fault::Frozen) {
             connections.spawn(async move {
                 let _held_open = socket;
                 std::future::pending::<()>().await;
@@ -65,9 +66,9 @@ pub(super) async fn serve(listener: TcpListener, mind: Arc<Mind>, url: Arc<str>)
             continue;
         }
         let _late_is_better_than_never = socket.set_nodelay(true);
-        let (mind, url) = (mind.clone(), url.clone());
+        let (agent, url) = (agent.clone(), url.clone());
         connections.spawn(async move {
-            let service = service_fn(move |request| handle(request, mind.clone(), url.clone()));
+            let service = service_fn(move |request| handle(request, agent.clone(), url.clone()));
             let http = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .serve_connection(TokioIo::new(socket), service)
@@ -81,10 +82,10 @@ pub(super) async fn serve(listener: TcpListener, mind: Arc<Mind>, url: Arc<str>)
 
 async fn handle(
     request: Request<Incoming>,
-    mind: Arc<Mind>,
+    agent: Arc<Agent>,
     url: Arc<str>,
 ) -> Result<Response<Body>, Infallible> {
-    match mind.fault {
+    match agent.fault {
         Some(Fault::Slow) => tokio::time::sleep(Duration::from_secs(5)).await,
         Some(Fault::Login) if request.uri().path() != "/demo/received" => {
             let mut response = document(StatusCode::UNAUTHORIZED, "text/plain", "who are you?".into());
@@ -97,7 +98,10 @@ async fn handle(
     let (head, body) = request.into_parts();
     Ok(match (head.method.as_str(), head.uri.path()) {
         ("GET", "/.well-known/agent-card.json") => {
-            let card = mind.card(&url);
+            let card = match agent.part.behaviour.on_wire().card(&agent, &url) {
+                Answer::Document(card) => card,
+                other => return Ok(respond(other)),
+            };
             let etag = format!("\"{:016x}\"", crate::domain::job::message::text_hash(&card));
             let known = head
                 .headers
@@ -113,20 +117,39 @@ async fn handle(
             }
             response
         }
-        ("GET", "/demo/received") => document(StatusCode::OK, "application/json", mind.received()),
+        ("GET", "/demo/received") => document(StatusCode::OK, "application/json", agent.received()),
         ("POST", "/") => match Limited::new(body, LARGEST).collect().await {
             Ok(body) => {
                 let body = body.to_bytes();
                 let version = head.headers.get("a2a-version").and_then(|value| value.to_str().ok());
-                match mind.answer(&String::from_utf8_lossy(&body), version).await {
-                    Answered::Document(text) => document(StatusCode::OK, "application/json", text),
-                    Answered::Stream(frames, encode) => event_stream(frames, encode),
-                }
+                respond(agent.answer(&String::from_utf8_lossy(&body), version).await)
             }
             Err(_) => document(StatusCode::PAYLOAD_TOO_LARGE, "text/plain", "too large".into()),
         },
         _ => document(StatusCode::NOT_FOUND, "text/plain", "Not Found".into()),
     })
+}
+
+fn respond(answer: Answer) -> Response<Body> {
+    match answer {
+        Answer::Document(text) => document(StatusCode::OK, "application/json", text),
+        Answer::Pieces(pieces) => in_pieces(pieces),
+        Answer::Gzip(bytes) => {
+            let mut response = document(StatusCode::OK, "application/json", String::new());
+            *response.body_mut() = Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+            let gzip = http::HeaderValue::from_static("gzip");
+            response.headers_mut().insert(http::header::CONTENT_ENCODING, gzip);
+            response
+        }
+        Answer::Stream(frames, encode) => event_stream(frames, encode),
+    }
+}
+
+fn in_pieces(pieces: Pieces) -> Response<Body> {
+    let frames = stream::iter(pieces.map(|piece| Ok(BodyFrame::data(piece))));
+    let mut response = document(StatusCode::OK, "application/json", String::new());
+    *response.body_mut() = StreamBody::new(frames).boxed_unsync();
+    response
 }
 
 fn document(status: StatusCode, kind: &'static str, text: String) -> Response<Body> {
@@ -137,15 +160,13 @@ fn document(status: StatusCode, kind: &'static str, text: String) -> Response<Bo
     response
 }
 
-type Encode = Box<dyn Fn(&Frame) -> Option<String> + Send + Sync>;
-
 struct Sse {
     frames: tokio::sync::mpsc::Receiver<Frame>,
-    encode: Encode,
+    encode: Encoder,
     broken: bool,
 }
 
-fn event_stream(frames: tokio::sync::mpsc::Receiver<Frame>, encode: Encode) -> Response<Body> {
+fn event_stream(frames: tokio::sync::mpsc::Receiver<Frame>, encode: Encoder) -> Response<Body> {
     let state = Sse { frames, encode, broken: false };
     let frames = stream::unfold(state, |mut state| async move {
         if state.broken {

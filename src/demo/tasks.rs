@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::domain::id::{ContextId, MessageId, TaskId};
 use crate::domain::job::message::{Artifact, Message, Part};
@@ -11,15 +11,15 @@ use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
 
-/// Ended tasks that an agent still knows, at least.
+/// Ended tasks that an agent still knows at least; a pre-filled agent knows as many more.
 const KEPT: usize = 500;
 
-/// What goes down a stream.
+/// One thing that is sent on a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Frame {
     /// An event.
     Event(Arc<StreamEvent>),
-    /// Half of an event, then the connection breaks.
+    /// Half of an event; then the connection breaks.
     Cut(Arc<StreamEvent>),
     /// Bytes as they are.
     Raw(Arc<str>),
@@ -28,77 +28,84 @@ pub(super) enum Frame {
 }
 
 #[derive(Debug)]
-struct Served {
+struct StoredTask {
     report: TaskReport,
     /// What `GetTask` says instead, if the agent lies.
     claims: Option<TaskState>,
     watchers: Vec<mpsc::Sender<Frame>>,
-    /// As long as its script may listen: a hundred thousand that have ended take no room for it.
-    mouth: Option<Mouth>,
+    /// `None` once the task has ended, so that ended tasks take no memory for it.
+    sender: Option<TaskSender>,
     order: u64,
 }
 
-/// What a script of a task is told through.
+/// Passes messages and cancels on to the work on a task.
 #[derive(Debug)]
-struct Mouth {
-    /// Follow-up messages wait here.
-    inbox: mpsc::Sender<Message>,
-    cancel: tokio::sync::watch::Sender<bool>,
+struct TaskSender {
+    /// Holds up to eight follow-up messages; more are refused.
+    messages: mpsc::Sender<Message>,
+    cancel: watch::Sender<bool>,
 }
 
-/// What a script of a task needs to hear.
+/// What the work on a task is told.
 #[derive(Debug)]
-pub(super) struct Ears {
+pub(super) struct TaskReceiver {
     /// Follow-up messages.
-    pub inbox: mpsc::Receiver<Message>,
+    pub messages: mpsc::Receiver<Message>,
     /// True once somebody asked to cancel.
-    pub cancelled: tokio::sync::watch::Receiver<bool>,
+    pub canceled: watch::Receiver<bool>,
 }
 
 #[derive(Debug, Default)]
-struct Shelf {
-    tasks: BTreeMap<String, Served>,
+struct Store {
+    tasks: BTreeMap<String, StoredTask>,
     by_message: BTreeMap<MessageId, TaskId>,
     received: BTreeMap<MessageId, u64>,
     made: u64,
+    prefilled: usize,
 }
 
-/// The tasks of one agent; they outlive its deaths unless it forgets.
+/// The tasks of one agent; they outlive its server unless its behaviour loses them at a restart.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tasks(Arc<Mutex<Shelf>>);
+pub(super) struct Tasks(Arc<Mutex<Store>>);
 
 impl Tasks {
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+    fn store(&self) -> MutexGuard<'_, Store> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a send, before anything else happens with it. The number says the how-manieth it is.
+    /// Counts a send before anything else happens with it. Returns how often its message has arrived by now.
     pub fn count(&self, message: &MessageId) -> u64 {
-        let mut shelf = self.shelf();
-        let count = shelf.received.entry(message.clone()).or_default();
+        let mut store = self.store();
+        let count = store.received.entry(message.clone()).or_default();
         *count += 1;
         *count
     }
 
-    /// How often each message id arrived, over all callers and all lives.
+    /// How often each message id arrived, from all callers and over all restarts.
     pub fn received(&self) -> Vec<(MessageId, u64)> {
-        self.shelf().received.iter().map(|(id, count)| (id.clone(), *count)).collect()
+        self.store().received.iter().map(|(id, count)| (id.clone(), *count)).collect()
     }
 
     /// How many tasks were ever made.
     pub fn made(&self) -> u64 {
-        self.shelf().made
+        self.store().made
     }
 
     /// The task that a message made, if it arrived before.
     pub fn of_message(&self, message: &MessageId) -> Option<TaskId> {
-        self.shelf().by_message.get(message).cloned()
+        self.store().by_message.get(message).cloned()
     }
 
     /// Makes a task for a message.
-    pub fn open(&self, message: &Message, id: String, context: String, now: PeerTime) -> (TaskReport, Ears) {
-        let (inbox, messages) = mpsc::channel(8);
-        let (cancel, cancelled) = tokio::sync::watch::channel(false);
+    pub fn open(
+        &self,
+        message: &Message,
+        id: String,
+        context: String,
+        now: PeerTime,
+    ) -> (TaskReport, TaskReceiver) {
+        let (sender, messages) = mpsc::channel(8);
+        let (cancel, canceled) = watch::channel(false);
         let id = TaskId::from(id.as_str());
         let context = message.context.clone().unwrap_or_else(|| ContextId::from(context.as_str()));
         let said = Message { task: Some(id.clone()), context: Some(context.clone()), ..message.clone() };
@@ -112,45 +119,46 @@ impl Tasks {
             hints: message.hints.clone(),
             raw: None,
         };
-        let mut shelf = self.shelf();
-        shelf.made += 1;
-        shelf.drop_old();
-        let order = shelf.made;
-        shelf.by_message.insert(message.id.clone(), id.clone());
-        let mouth = Some(Mouth { inbox, cancel });
-        let served = Served { report: report.clone(), claims: None, watchers: Vec::new(), mouth, order };
-        shelf.tasks.insert(id.raw().to_owned(), served);
-        (report, Ears { inbox: messages, cancelled })
+        let mut store = self.store();
+        store.made += 1;
+        store.drop_old();
+        let order = store.made;
+        store.by_message.insert(message.id.clone(), id.clone());
+        let sender = Some(TaskSender { messages: sender, cancel });
+        let stored = StoredTask { report: report.clone(), claims: None, watchers: Vec::new(), sender, order };
+        store.tasks.insert(id.raw().to_owned(), stored);
+        (report, TaskReceiver { messages, canceled })
     }
 
     /// A task as the agent tells it to those who ask.
     pub fn get(&self, id: &TaskId) -> Option<TaskReport> {
-        let shelf = self.shelf();
-        let served = shelf.tasks.get(&*id.raw())?;
-        let mut report = served.report.clone();
-        if let Some(claims) = &served.claims {
+        let store = self.store();
+        let stored = store.tasks.get(&*id.raw())?;
+        let mut report = stored.report.clone();
+        if let Some(claims) = &stored.claims {
             report.status.state = claims.clone();
         }
         Some(report)
     }
 
-    /// A page of the tasks that a query names, youngest state first, and how many it names in all.
+    /// A page of the tasks that fit, newest state first, and how many fit in all.
     pub fn list(
         &self,
         fits: impl Fn(&TaskReport) -> bool,
         from: usize,
         size: usize,
     ) -> (Vec<TaskReport>, usize) {
-        let shelf = self.shelf();
-        let mut found: Vec<_> = shelf.tasks.values().filter(|served| fits(&served.report)).collect();
-        found.sort_by_key(|served| std::cmp::Reverse((served.report.status.timestamp, served.order)));
-        let page = found.iter().skip(from).take(size).map(|served| served.report.clone());
+        let store = self.store();
+        let mut found: Vec<_> = store.tasks.values().filter(|stored| fits(&stored.report)).collect();
+        found.sort_by_key(|stored| std::cmp::Reverse((stored.report.status.timestamp, stored.order)));
+        let page = found.iter().skip(from).take(size).map(|stored| stored.report.clone());
         (page.collect(), found.len())
     }
 
-    /// Tasks of the last day that ended before anybody watched.
-    pub fn remember(&self, count: u64, id: impl Fn(u64) -> String, now: PeerTime) {
+    /// Adds `count` tasks that ended within the last day.
+    pub fn prefill(&self, count: u64, id: impl Fn(u64) -> String, now: PeerTime) {
         const DAY: i64 = 24 * 3600 * 1_000_000;
+        self.store().prefilled = usize::try_from(count).unwrap_or(usize::MAX);
         for number in 0..count {
             let message = Message {
                 id: MessageId::from(format!("before-{number}-{}", id(number)).as_str()),
@@ -162,7 +170,7 @@ impl Tasks {
                 references: Vec::new(),
                 hints: crate::domain::job::message::Hints::default(),
             };
-            let (report, _nobody_listens) = self.open(&message, id(number), id(count + number), now);
+            let (report, _no_work) = self.open(&message, id(number), id(count + number), now);
             let ago = i64::try_from(DAY.unsigned_abs() / (count + 1) * (count - number)).unwrap_or(0);
             let state = if number % 50 == 49 { TaskState::Failed } else { TaskState::Completed };
             self.status(&report.id, state, None, PeerTime(now.0 - ago));
@@ -171,58 +179,58 @@ impl Tasks {
 
     /// Watches a task: its state as it is, then its events.
     pub fn watch(&self, id: &TaskId) -> Option<(TaskReport, mpsc::Receiver<Frame>)> {
-        let mut shelf = self.shelf();
-        let served = shelf.tasks.get_mut(&*id.raw())?;
+        let mut store = self.store();
+        let stored = store.tasks.get_mut(&*id.raw())?;
         let (sender, receiver) = mpsc::channel(1024);
-        served.watchers.push(sender);
-        Some((served.report.clone(), receiver))
+        stored.watchers.push(sender);
+        Some((stored.report.clone(), receiver))
     }
 
-    /// Hands a follow-up message to the script of a task.
+    /// Hands a follow-up message to the work on a task. False if nothing takes it.
     pub fn follow_up(&self, id: &TaskId, message: Message) -> bool {
-        let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return false };
-        served.report.history.push(message.clone());
-        served.mouth.as_ref().is_some_and(|mouth| mouth.inbox.try_send(message).is_ok())
+        let mut store = self.store();
+        let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return false };
+        stored.report.history.push(message.clone());
+        stored.sender.as_ref().is_some_and(|sender| sender.messages.try_send(message).is_ok())
     }
 
-    /// Asks the script of a task to stop.
+    /// Asks the work on a task to stop.
     pub fn ask_to_cancel(&self, id: &TaskId) {
-        if let Some(mouth) = self.shelf().tasks.get(&*id.raw()).and_then(|served| served.mouth.as_ref()) {
-            mouth.cancel.send_replace(true);
+        if let Some(sender) = self.store().tasks.get(&*id.raw()).and_then(|stored| stored.sender.as_ref()) {
+            sender.cancel.send_replace(true);
         }
     }
 
     /// Changes a task's state and tells it.
     pub fn status(&self, id: &TaskId, state: TaskState, said: Option<Message>, now: PeerTime) {
         let status = Status { state: state.clone(), message: said, timestamp: Some(now) };
-        let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return };
+        let mut store = self.store();
+        let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
         if let Some(message) = &status.message {
-            served.report.history.push(message.clone());
+            stored.report.history.push(message.clone());
         }
-        served.report.status = status.clone();
+        stored.report.status = status.clone();
         let event = StreamEvent::Status {
             task: Some(id.clone()),
-            context: served.report.context.clone(),
+            context: stored.report.context.clone(),
             status,
             metadata: None,
             raw: None,
         };
-        served.send(&Frame::Event(Arc::new(event)));
+        stored.send(&Frame::Event(Arc::new(event)));
         if state.is_terminal() || state.is_interrupted() {
-            served.send(&Frame::End);
-            served.watchers.clear();
+            stored.send(&Frame::End);
+            stored.watchers.clear();
         }
         if state.is_terminal() {
-            served.mouth = None;
+            stored.sender = None;
         }
     }
 
     /// Adds to an output and tells it.
     pub fn chunk(&self, id: &TaskId, name: &str, text: &str, append: bool, last: bool) {
-        let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return };
+        let mut store = self.store();
+        let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
         let artifact = Artifact {
             id: Untrusted::from("out"),
             name: Some(Untrusted::from(name)),
@@ -230,7 +238,7 @@ impl Tasks {
             parts: vec![Part::text(text)],
             metadata: None,
         };
-        let outputs = served.report.artifacts.get_or_insert_default();
+        let outputs = stored.report.artifacts.get_or_insert_default();
         match outputs.iter_mut().find(|known| known.id == artifact.id) {
             Some(known) if append => known.parts.extend(artifact.parts.iter().cloned()),
             Some(known) => known.parts.clone_from(&artifact.parts),
@@ -239,82 +247,111 @@ impl Tasks {
         let name = if append { None } else { artifact.name.clone() };
         let event = StreamEvent::Artifact {
             task: Some(id.clone()),
-            context: served.report.context.clone(),
+            context: stored.report.context.clone(),
             artifact: Artifact { name, ..artifact },
             append,
             last,
         };
-        served.send(&Frame::Event(Arc::new(event)));
+        stored.send(&Frame::Event(Arc::new(event)));
+    }
+
+    /// Sends a part of an output, or a whole one, without keeping it: an output without end fits in no store.
+    pub fn event_of_output(
+        &self,
+        id: &TaskId,
+        output: &str,
+        name: &str,
+        text: &str,
+        append: bool,
+        last: bool,
+    ) {
+        let mut store = self.store();
+        let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
+        let event = StreamEvent::Artifact {
+            task: Some(id.clone()),
+            context: stored.report.context.clone(),
+            artifact: Artifact {
+                id: Untrusted::from(output),
+                name: Some(Untrusted::from(name)),
+                description: None,
+                parts: vec![Part::text(text)],
+                metadata: None,
+            },
+            append,
+            last,
+        };
+        stored.send(&Frame::Event(Arc::new(event)));
     }
 
     /// Breaks every stream of a task in the middle of an event.
     pub fn cut(&self, id: &TaskId) {
-        let mut shelf = self.shelf();
-        let Some(served) = shelf.tasks.get_mut(&*id.raw()) else { return };
+        let mut store = self.store();
+        let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
         let half = StreamEvent::Status {
             task: Some(id.clone()),
-            context: served.report.context.clone(),
-            status: served.report.status.clone(),
+            context: stored.report.context.clone(),
+            status: stored.report.status.clone(),
             metadata: None,
             raw: None,
         };
-        served.send(&Frame::Cut(Arc::new(half)));
-        served.watchers.clear();
+        stored.send(&Frame::Cut(Arc::new(half)));
+        stored.watchers.clear();
     }
 
     /// Sends bytes down the streams of a task.
     pub fn raw(&self, id: &TaskId, bytes: &str) {
-        if let Some(served) = self.shelf().tasks.get_mut(&*id.raw()) {
-            served.send(&Frame::Raw(Arc::from(bytes)));
+        if let Some(stored) = self.store().tasks.get_mut(&*id.raw()) {
+            stored.send(&Frame::Raw(Arc::from(bytes)));
         }
     }
 
     /// From now on `GetTask` says something else than the streams.
     pub fn claim(&self, id: &TaskId, state: TaskState) {
-        if let Some(served) = self.shelf().tasks.get_mut(&*id.raw()) {
-            served.claims = Some(state);
+        if let Some(stored) = self.store().tasks.get_mut(&*id.raw()) {
+            stored.claims = Some(state);
         }
     }
 
-    /// The process died: nobody watches any more.
-    pub fn lose_watchers(&self) {
-        for served in self.shelf().tasks.values_mut() {
-            served.watchers.clear();
+    /// Drops all streams, as the server was killed.
+    pub fn drop_streams(&self) {
+        for stored in self.store().tasks.values_mut() {
+            stored.watchers.clear();
         }
     }
 
-    /// The process forgot everything but how often it was called.
+    /// Forgets all tasks, but not which messages have arrived.
     pub fn forget(&self) {
-        let mut shelf = self.shelf();
-        shelf.tasks.clear();
-        shelf.by_message.clear();
+        let mut store = self.store();
+        store.tasks.clear();
+        store.by_message.clear();
     }
 
     /// Tasks that have not ended.
     pub fn unfinished(&self) -> Vec<TaskId> {
-        let shelf = self.shelf();
-        let running = shelf.tasks.values().filter(|served| !served.report.status.state.is_terminal());
-        running.map(|served| served.report.id.clone()).collect()
+        let store = self.store();
+        let running = store.tasks.values().filter(|stored| !stored.report.status.state.is_terminal());
+        running.map(|stored| stored.report.id.clone()).collect()
     }
 }
 
-impl Shelf {
-    /// A long run must not fill the memory: of the ended tasks the last ones are kept.
+impl Store {
+    /// Drops ended tasks but for the newest, so that a long run does not fill the memory.
     fn drop_old(&mut self) {
-        if self.tasks.len() < KEPT * 2 {
+        let kept = KEPT.saturating_add(self.prefilled);
+        if self.tasks.len() < kept.saturating_mul(2) {
             return;
         }
-        let ended = self.tasks.iter().filter(|(_, served)| served.report.status.state.is_terminal());
-        let mut ended: Vec<_> = ended.map(|(id, served)| (served.order, id.clone())).collect();
+        let ended = self.tasks.iter().filter(|(_, stored)| stored.report.status.state.is_terminal());
+        let mut ended: Vec<_> = ended.map(|(id, stored)| (stored.order, id.clone())).collect();
         ended.sort_unstable();
-        let old = ended.len().saturating_sub(KEPT);
+        let old = ended.len().saturating_sub(kept);
         for (_, id) in ended.into_iter().take(old) {
             self.tasks.remove(&id);
         }
     }
 }
 
-impl Served {
+impl StoredTask {
     /// A watcher that is too slow loses its stream, as real servers do it.
     fn send(&mut self, frame: &Frame) {
         self.watchers.retain(|watcher| watcher.try_send(frame.clone()).is_ok());

@@ -1,0 +1,16 @@
+//! `disagrees`: its streams say completed while `GetTask` goes on saying working.
+
+use super::{Doing, OnWire};
+use crate::demo::work::Work;
+use crate::domain::job::task::TaskState;
+
+pub(super) struct Disagrees;
+
+impl OnWire for Disagrees {
+    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+        Box::pin(async move {
+            work.agent.tasks.claim(&work.task, TaskState::Working);
+            work.steady(2).await;
+        })
+    }
+}

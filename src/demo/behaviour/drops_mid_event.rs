@@ -1,0 +1,38 @@
+//! `drops-mid-event`: cuts its streams in the middle of an event and goes on working.
+
+use super::{Doing, OnWire};
+use crate::demo::work::Work;
+use crate::domain::job::task::TaskState;
+
+pub(super) struct DropsMidEvent;
+
+impl OnWire for DropsMidEvent {
+    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+        Box::pin(drop_streams(work))
+    }
+
+    fn allows_resubscribe(&self) -> bool {
+        true
+    }
+}
+
+async fn drop_streams(work: &mut Work) {
+    let takes = work.takes();
+    if !work.wait(0.3).await {
+        return;
+    }
+    for number in 0..3 {
+        work.tell(TaskState::Working, &work.saying(number), number);
+        if !work.wait(takes / 8.0).await {
+            return;
+        }
+    }
+    work.agent.tasks.cut(&work.task);
+    if !work.wait(takes / 4.0).await {
+        return;
+    }
+    work.tell(TaskState::Working, &work.saying(3), 3);
+    if work.wait(takes / 4.0).await && work.write(takes / 8.0).await {
+        work.tell(TaskState::Completed, "done", 1000);
+    }
+}

@@ -1,0 +1,42 @@
+//! `message-only`: answers a send with a message and makes no task.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{Doing, OnWire};
+use crate::demo::agent::Agent;
+use crate::demo::answer::Answer;
+use crate::demo::tasks::Frame;
+use crate::domain::job::task::StreamEvent;
+use crate::protocol::{Incoming, Reply};
+
+pub(super) struct MessageOnly;
+
+impl OnWire for MessageOnly {
+    fn answer<'a>(
+        &'a self,
+        agent: &'a Agent,
+        id: &'a str,
+        request: &'a Incoming,
+    ) -> Doing<'a, Option<Answer>> {
+        Box::pin(async move {
+            let Incoming::Send { message, stream, .. } = request else { return None };
+            if message.task.is_some() {
+                return None;
+            }
+            agent.tasks.count(&message.id);
+            agent.sleep(0.2).await;
+            let said = agent.says(&agent.result(message), None, &message.id, 0);
+            if !stream {
+                let reply = Reply::Message(Box::new(said));
+                return Some(Answer::result(id, &agent.codec().encode_send_result(&reply)));
+            }
+            let (sender, frames) = mpsc::channel(2);
+            let event = StreamEvent::Message(Box::new(said));
+            let _room_for_two = sender.try_send(Frame::Event(Arc::new(event)));
+            let _room_for_two = sender.try_send(Frame::End);
+            Some(Answer::Stream(frames, agent.encoder(id)))
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! `needs-input`: asks before it refunds more than 300 EUR; otherwise it works like `steady`.
+
+use super::{Doing, OnWire};
+use crate::demo::work::Work;
+use crate::domain::job::message::{Content, Json, Message, Part};
+use crate::domain::job::task::TaskState;
+
+pub(super) struct NeedsInput;
+
+impl OnWire for NeedsInput {
+    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+        Box::pin(async move {
+            match amount_in(&work.message) {
+                ..=300 => work.steady(2).await,
+                amount => ask(work, amount).await,
+            }
+        })
+    }
+}
+
+async fn ask(work: &mut Work, amount: u64) {
+    if !work.wait(0.4).await {
+        return;
+    }
+    for number in 0..2 {
+        work.tell(TaskState::Working, &work.saying(number), number);
+        if !work.wait(0.8).await {
+            return;
+        }
+    }
+    let question =
+        format!("Refund {amount}.00 EUR? It is over the limit of 300 that I may refund by myself.");
+    let mut said = work.agent.says(&question, Some(&work.task), &work.message.id, 2);
+    let choices = r#"{"decision":["approve","decline"]}"#;
+    said.parts.push(Part { content: Content::Data(Json::new(choices)), ..Part::text("") });
+    work.agent.tasks.status(&work.task, TaskState::InputRequired, Some(said), work.agent.now());
+    let answer = tokio::select! {
+        answer = work.receiver.messages.recv() => answer,
+        _ = work.receiver.canceled.wait_for(|canceled| *canceled) => None,
+    };
+    let Some(answer) = answer.filter(|_| work.goes_on()) else { return };
+    let words = answer.text();
+    let declined = ["decline", "no"].iter().any(|no| words.contains_ignore_case(no));
+    if !work.wait(0.8).await {
+        return;
+    }
+    if declined {
+        work.tell(TaskState::Rejected, "declined, nothing was refunded", 3);
+        return;
+    }
+    work.tell(TaskState::Working, "paying it back", 3);
+    if work.wait(1.5).await && work.write(0.5).await {
+        work.tell(TaskState::Completed, "refunded", 4);
+    }
+}
+
+/// The first number before EUR; 0 if there is none.
+fn amount_in(message: &Message) -> u64 {
+    let text = message.text();
+    let words: Vec<&str> = text.raw().split_whitespace().collect();
+    let before_eur = words.windows(2).find(|pair| pair[1].starts_with("EUR")).map(|pair| pair[0]);
+    before_eur.and_then(|word| word.split('.').next()?.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,7 @@
+//! `steady`: works, reports progress, streams a result, completes.
+
+use super::OnWire;
+
+pub(super) struct Steady;
+
+impl OnWire for Steady {}
