@@ -1,9 +1,11 @@
 //! Benchmarks of Quarterdeck: one subcommand a row, ours and the reference in one call; see README.md.
 
 mod built;
+mod constant;
 mod crowd;
 mod frame;
 mod frames;
+mod hostile;
 mod idle;
 mod ingest;
 mod lists;
@@ -33,6 +35,14 @@ fn main() -> ExitCode {
         ["p7"] => crowd::run(),
         ["crowd-fleet", agents, past, round] => crowd_fleet(agents, past, round),
         ["p6"] => idle::run(),
+        ["p12"] => hostile::run(hostile::MINUTES, None),
+        ["p12", "--minutes", minutes] => minutes_of(minutes).and_then(|minutes| hostile::run(minutes, None)),
+        ["p12", "--minutes", minutes, program] => {
+            minutes_of(minutes).and_then(|minutes| hostile::run(minutes, Some(program)))
+        }
+        ["p13"] => constant::run(constant::MINUTES),
+        ["p13", "--minutes", minutes] => minutes_of(minutes).and_then(constant::run),
+        ["constant-fleet", past] => past.parse().map_err(Into::into).and_then(constant::serve),
         // Parts that a row runs in processes of their own.
         ["memory-streams", origin, ca, count] => {
             count.parse().map_err(Into::into).and_then(|count| memory::streams(origin, ca, count))
@@ -44,7 +54,7 @@ fn main() -> ExitCode {
         ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
-        _ => Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6, p7".into()),
+        _ => Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6, p7, p12, p13".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -52,6 +62,13 @@ fn main() -> ExitCode {
             eprintln!("{fault}");
             ExitCode::from(2)
         }
+    }
+}
+
+fn minutes_of(text: &str) -> Result<f64, measure::Fault> {
+    match text.parse::<f64>() {
+        Ok(minutes) if (0.1..=600.0).contains(&minutes) => Ok(minutes),
+        _ => Err("write a number of minutes between 0.1 and 600".into()),
     }
 }
 

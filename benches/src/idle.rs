@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::built;
-use crate::measure::{Fault, Part, memory, tell};
+use crate::measure::{Fault, Part, memory, tell, ticks};
 use crate::pty::Pty;
 
 const AGENTS: usize = 40;
@@ -54,14 +54,4 @@ pub fn run() -> Result<(), Fault> {
     tell("bytes written to the terminal", &(bytes_now - bytes).to_string(), "");
     tell("memory", &format!("{:.0} kB", memory(pty.pid(), "VmRSS").unwrap_or(f64::NAN)), "");
     Ok(())
-}
-
-/// Processor time of a process so far, user and system.
-fn ticks(pid: u32) -> Result<f64, Fault> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold spaces; the times are the 14th and 15th field of all.
-    let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let field = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
-    Ok(field(11).zip(field(12)).map(|(user, system)| user + system).ok_or("no times")?)
 }

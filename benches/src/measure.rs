@@ -30,6 +30,16 @@ pub fn memory(pid: u32, line: &str) -> Option<f64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
+/// Processor time of a process so far, user and system, in hundredths of a second.
+pub fn ticks(pid: u32) -> Result<f64, Fault> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name in parentheses may hold spaces; the times are the 14th and 15th field of all.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let field = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok());
+    Ok(field(11).zip(field(12)).map(|(user, system)| user + system).ok_or("no times")?)
+}
+
 /// The middle one.
 pub fn median(figures: impl IntoIterator<Item = f64>) -> f64 {
     let mut figures: Vec<f64> = figures.into_iter().collect();

@@ -162,13 +162,14 @@ fn window(text: &str) -> Result<std::time::Duration, String> {
 /// `demo`
 #[derive(Args, Debug)]
 pub struct Demo {
-    /// storm, hostile, document, or a file.
-    #[arg(long, value_name = "NAME", default_value = "storm")]
-    pub scenario: String,
+    /// storm (the default), hostile, document, or a file.
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
     /// Fixes everything that looks random.
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// A fleet of so many steady agents instead of a story.
+    /// A fleet of so many agents instead of a story: steady ones, or with `--scenario hostile` hostile ones beside a
+    /// good one.
     #[arg(long, value_name = "N")]
     pub agents: Option<usize>,
     /// So many per cent of them have a fault from the start.
@@ -192,6 +193,13 @@ pub struct Demo {
     /// How many times faster than life.
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
+}
+
+impl Demo {
+    /// The scenario that is played unless another one is named.
+    pub fn scenario_name(&self) -> &str {
+        self.scenario.as_deref().unwrap_or("storm")
+    }
 }
 
 fn speed(text: &str) -> Result<f64, String> {

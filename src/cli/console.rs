@@ -116,7 +116,7 @@ pub(super) async fn demo(
     setup.name = match args.agents {
         Some(_) => "demo".into(),
         None => {
-            let name = std::path::Path::new(&args.scenario).file_stem().unwrap_or_default();
+            let name = std::path::Path::new(args.scenario_name()).file_stem().unwrap_or_default();
             format!("demo: {}", crate::domain::text::Untrusted::from(&*name.to_string_lossy()).line())
         }
     };

@@ -11,16 +11,19 @@ use super::output::{Failure, Printer};
 use super::serve::stopped;
 use crate::demo::{Fleet, Scenario};
 
-/// Before a screen every agent of a large fleet has so many tasks of the last day.
+/// With a console, every agent of a large steady fleet begins with so many tasks that ended within the last day.
 const PAST: u64 = 100;
-/// Without a screen every agent gets a task at least this often.
+/// The built-in caller sends a task to every agent this often.
 pub(super) const ROUND: Duration = Duration::from_secs(20);
 
 pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Result<ExitCode, Failure> {
-    let scenario = match args.agents {
-        Some(agents) => Scenario::steady(agents),
-        None => Scenario::load(&args.scenario).map_err(Failure::usage)?,
+    let load = || Scenario::load(args.scenario_name());
+    let scenario = match (args.agents, &args.scenario) {
+        (Some(agents), None) => Ok(Scenario::steady(agents)),
+        (Some(agents), Some(_)) => load().and_then(|scenario| scenario.dealt_out(agents)),
+        (None, _) => load(),
     };
+    let scenario = scenario.map_err(Failure::usage)?;
     let seed = args.seed.unwrap_or(scenario.seed);
     let fleet = Fleet::start(&scenario, seed, args.speed, args.faults)
         .map_err(|error| Failure::internal(format!("no port can be had: {error}")))?;
@@ -44,7 +47,7 @@ pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Resul
         }
         return Ok(ExitCode::SUCCESS);
     }
-    if args.agents.is_some() && !args.no_work {
+    if args.agents.is_some() && args.scenario.is_none() && !args.no_work {
         fleet.prefill(PAST);
     }
     super::console::demo(global, &args, scenario, fleet, out).await

@@ -23,8 +23,12 @@ pub struct Scenario {
     /// Fixes everything that looks random.
     #[serde(default = "default_seed")]
     pub seed: u64,
-    /// Who plays.
+    /// The agents.
     pub agents: Vec<AgentPart>,
+    /// The agents that are there once, by name, when `--agents N` deals the behaviours of the others out. A scenario
+    /// without any cannot be dealt out.
+    #[serde(default)]
+    pub once: Vec<String>,
     /// What our own engine sends, and when.
     #[serde(default)]
     pub jobs: Vec<JobPart>,
@@ -232,9 +236,10 @@ impl Scenario {
         let names: Vec<_> = scenario.agents.iter().map(|agent| agent.name.as_str()).collect();
         let delegated =
             scenario.agents.iter().flat_map(|agent| agent.delegates.iter().map(|d| d.to.as_str()));
+        let once = scenario.once.iter().map(String::as_str);
         let sent = scenario.jobs.iter().map(|job| job.to.as_str());
         let calm = scenario.calm.iter().flat_map(|calm| calm.jobs.iter().map(|job| job.to.as_str()));
-        if let Some(unknown) = delegated.chain(sent).chain(calm).find(|to| !names.contains(to)) {
+        if let Some(unknown) = delegated.chain(once).chain(sent).chain(calm).find(|to| !names.contains(to)) {
             return Err(format!("no agent is called {unknown:?}"));
         }
         for agent in &scenario.agents {
@@ -246,6 +251,27 @@ impl Scenario {
             }
         }
         Ok(scenario)
+    }
+
+    /// The agents that are there once, and `agents` more to which the behaviours of the others are dealt out in turn.
+    /// They have no story: what they are sent comes from the built-in caller.
+    ///
+    /// # Errors
+    /// The scenario's agents belong to its story.
+    pub fn dealt_out(self, agents: usize) -> Result<Self, String> {
+        let (once, others): (Vec<_>, Vec<_>) =
+            self.agents.into_iter().partition(|agent| self.once.contains(&agent.name));
+        if once.is_empty() || others.is_empty() {
+            return Err("this scenario is played by its own agents only; leave out --agents, or choose \
+                        --scenario hostile"
+                .into());
+        }
+        let dealt = others.iter().cycle().take(agents).enumerate().map(|(index, part)| {
+            let round = index / others.len() + 1;
+            AgentPart { name: format!("{}-{round}", part.name), ..part.clone() }
+        });
+        let agents = once.into_iter().chain(dealt).collect();
+        Ok(Self { agents, jobs: Vec::new(), beats: Vec::new(), calm: None, ..self })
     }
 
     /// A fleet of steady agents, for size and for faults.
@@ -270,6 +296,7 @@ impl Scenario {
             title: format!("{agents} agents at work."),
             seed: default_seed(),
             agents: (1..=agents).map(part).collect(),
+            once: Vec::new(),
             jobs: Vec::new(),
             beats: Vec::new(),
             calm: None,
@@ -289,6 +316,25 @@ mod tests {
         }
         let storm = Scenario::load("storm").unwrap();
         assert_eq!(storm.agents.len(), 15);
+        assert!(storm.dealt_out(3).is_err());
         assert!(Scenario::load("tempest").unwrap_err().contains("storm, hostile, document"));
+    }
+
+    /// However many agents there are, one is good, and all names differ.
+    #[test]
+    fn hostile_behaviours_are_dealt_out() {
+        for count in [0, 1, 5, 80, 1000] {
+            let agents = Scenario::load("hostile").unwrap().dealt_out(count).unwrap().agents;
+            assert_eq!(agents.len(), count + 1);
+            let names: std::collections::BTreeSet<_> = agents.iter().map(|agent| &agent.name).collect();
+            assert_eq!(names.len(), agents.len(), "{count}");
+            let good = agents.iter().filter(|agent| agent.behaviour == Behaviour::Steady);
+            assert_eq!(good.count(), 1, "{count}");
+        }
+        let agents = Scenario::load("hostile").unwrap().dealt_out(80).unwrap().agents;
+        let dealt: std::collections::BTreeSet<_> = agents.iter().map(|agent| agent.behaviour).collect();
+        for behaviour in Behaviour::ALL.iter().skip_while(|known| **known != Behaviour::Hostile) {
+            assert!(dealt.contains(behaviour), "{}", behaviour.as_str());
+        }
     }
 }

@@ -48,8 +48,14 @@ pub enum Limit {
     SseLine,
     /// One event of a stream, 8 MiB.
     SseEvent,
+    /// An agent card, 4 MiB.
+    Card,
     /// A JSON body, 64 MiB.
     Body,
+    /// Large answers of all agents together, 64 MiB: an answer waited for room until its time was up.
+    InFlight,
+    /// The 5 s within which a large answer must come while others wait for room.
+    TooSlow,
     /// Nesting of JSON, 128.
     Depth,
     /// Response headers, 100.
@@ -219,6 +225,9 @@ impl Cause {
             Self::Login { .. } => "configure bearer or headers for this agent",
             Self::Status { .. } => "look at the agent's own log",
             Self::Malformed(_) => "see what it sent in the wire view",
+            Self::Limit(Limit::InFlight) => {
+                "try again later; `wire` shows which agents send large answers now"
+            }
             Self::Limit(_) => "the agent sends more than an operator's console accepts",
             Self::RedirectRefused(_) => "configure the URL that it redirects to",
             Self::Blocked(_) => {
@@ -270,6 +279,9 @@ impl fmt::Display for Cause {
             Self::Status { status, says } if says.is_empty() => write!(f, "it answered HTTP {status}"),
             Self::Status { status, says } => write!(f, "it answered HTTP {status}: {}", says.shortened(120)),
             Self::Malformed(place) => write!(f, "its answer is not A2A: {}", place.shortened(200)),
+            Self::Limit(Limit::InFlight) => {
+                f.write_str("its large answer found no room: those of all agents share 64 MiB at a time")
+            }
             Self::Limit(limit) => write!(f, "its answer is over the limit: {limit}"),
             Self::RedirectRefused(to) => write!(f, "it redirects to another origin, {}", to.shortened(120)),
             Self::Blocked(host) => write!(f, "its card names an address that is not contacted: {host}"),
@@ -310,7 +322,10 @@ impl fmt::Display for Limit {
         f.write_str(match self {
             Self::SseLine => "a line of an event stream, 8 MiB",
             Self::SseEvent => "an event of a stream, 8 MiB",
+            Self::Card => "an agent card, 4 MiB",
             Self::Body => "a JSON body, 64 MiB",
+            Self::InFlight => "large answers of all agents together, 64 MiB",
+            Self::TooSlow => "5 s for a large answer while others wait",
             Self::Depth => "nesting of JSON, 128",
             Self::Headers => "response headers, 100",
             Self::Redirects => "redirects, 5",

@@ -17,6 +17,7 @@ pub mod id;
 pub mod input;
 pub mod intent;
 pub mod job;
+pub mod limits;
 pub mod metrics;
 pub mod problem;
 pub mod state;

@@ -11,19 +11,23 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
-use super::lanes::Lane;
+use super::bounds;
+use super::lanes::{Held, Lane};
+use super::pages::Pages;
 use super::run::Runner;
 use super::task_stream::TaskStream;
-use crate::domain::agent::card::Interface;
-use crate::domain::cause::{Cause, Failure, Sent};
+use crate::domain::agent::card::{Dialect, Interface};
+use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::effect::{Effect, Order, Target};
 use crate::domain::id::{AgentKey, CallId, TaskId};
 use crate::domain::input::Outcome;
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskReport;
+use crate::domain::limits;
 use crate::failpoint;
-use crate::net::tap::TapHandle;
-use crate::net::{self, Access, ConnectionUse, Net, Opened};
+use crate::net::tap::{Kind, TapHandle};
+use crate::net::{self, Access, ConnectionUse, Net, Opened, Room, Text};
+use crate::protocol::page::Page;
 use crate::protocol::{self, Reply, Request};
 
 impl Runner {
@@ -118,31 +122,43 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
             let _place = tools.reads.acquire().await;
             let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), limit);
             let answer = Box::pin(answer).await;
-            let outcome = match answer {
-                Ok(answer) => Outcome::Probed { card: answer.card, took: answer.took, server: answer.server },
-                Err(failure) => Outcome::Failed(failure),
+            let (outcome, room) = match answer {
+                Ok(net::CardAnswer { card, took, server, room, text: _ }) => {
+                    (Outcome::Probed { card, took, server }, room)
+                }
+                Err(failure) => (Outcome::Failed(failure), None),
             };
-            tools.lane.send(call, outcome).await;
+            tools.lane.send_holding(call, outcome, room.into()).await;
         }
         Order::Check { interface } => {
             let _place = tools.reads.acquire().await;
             let nobody = TaskId::from(net::NOBODYS_TASK);
-            let outcome = ask(&tools, &line, call, &interface, &Request::Get(&nobody), net::PROBE).await;
-            tools.lane.send(call, outcome).await;
+            let (outcome, room) =
+                ask(&tools, &line, call, &interface, &Request::Get(&nobody), net::PROBE).await;
+            tools.lane.send_holding(call, outcome, room.into()).await;
         }
         Order::Get { interface, task, .. } => {
             let _place = tools.reads.acquire().await;
-            let outcome = ask(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;
-            tools.lane.send(call, outcome).await;
+            let (outcome, room) = ask(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;
+            tools.lane.send_holding(call, outcome, room.into()).await;
         }
         Order::List { interface, query } => {
             let place = tools.lists.clone().acquire_owned().await.ok();
-            let outcome = ask(&tools, &line, call, &interface, &Request::List(&query), net::READ).await;
-            tools.lane.send_holding(call, outcome, place).await;
+            let codec = protocol::codec(interface.dialect);
+            let (outcome, room) = match tools.lane.pages.go_on(query.page.as_ref(), codec) {
+                Some(slice) => (slice, None),
+                None if Pages::made(query.page.as_ref()) => {
+                    let cause = Cause::Limit(Limit::InFlight);
+                    (Outcome::Failed(Failure { sent: Sent::Maybe, cause }), None)
+                }
+                None => ask(&tools, &line, call, &interface, &Request::List(&query), net::READ).await,
+            };
+            tools.lane.send_holding(call, outcome, Held::new(place, room)).await;
         }
         Order::Cancel { interface, task, .. } => {
-            let outcome = ask(&tools, &line, call, &interface, &Request::Cancel(&task), net::CANCEL).await;
-            tools.lane.send(call, outcome).await;
+            let (outcome, room) =
+                ask(&tools, &line, call, &interface, &Request::Cancel(&task), net::CANCEL).await;
+            tools.lane.send_holding(call, outcome, room.into()).await;
         }
         Order::Subscribe { interface, task, .. } => {
             return stream(&tools, &line, call, &interface, &Request::Subscribe(&task)).await;
@@ -169,10 +185,10 @@ async fn send(
     if streams {
         return stream(tools, line, call, interface, &request).await;
     }
-    let outcome = ask(tools, line, call, interface, &request, net::SEND).await;
+    let (outcome, room) = ask(tools, line, call, interface, &request, net::SEND).await;
     failpoint::reach("after-write");
     failpoint::reach("before-answer");
-    tools.lane.send(call, outcome).await;
+    tools.lane.send_holding(call, outcome, room.into()).await;
     None
 }
 
@@ -181,7 +197,7 @@ fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String 
     protocol::codec(interface.dialect).encode_request(&call.0.to_string(), tenant, request)
 }
 
-/// One request that is answered by a document.
+/// One request that is answered by a document, and the room that its answer has.
 async fn ask(
     tools: &EffectContext,
     line: &TapHandle,
@@ -189,7 +205,7 @@ async fn ask(
     interface: &Interface,
     request: &Request<'_>,
     limit: Duration,
-) -> Outcome {
+) -> (Outcome, Option<Room>) {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
     // A message may be answered when the work is done.
@@ -202,8 +218,11 @@ async fn ask(
         tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, connection, limit);
     let answered = Box::pin(answered).await;
     match answered {
-        Ok((text, took)) => document(interface, &text, took),
-        Err(failure) => Outcome::Failed(failure),
+        Ok((text, took)) => {
+            let pages = matches!(request, Request::List(_)).then_some(&tools.lane.pages);
+            document(interface, line, text, took, pages).await
+        }
+        Err(failure) => (Outcome::Failed(failure), None),
     }
 }
 
@@ -220,7 +239,7 @@ pub(super) async fn read_task(
     let line = net.tap().line(agent, 0);
     let (headers, connection) = (codec.headers(), ConnectionUse::Pooled);
     let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
-    match document(interface, &text, took) {
+    match document(interface, &line, text, took, None).await.0 {
         Outcome::Task(report, _) => Ok(*report),
         Outcome::Failed(failure) => Err(failure),
         _ => Err(Failure {
@@ -230,14 +249,77 @@ pub(super) async fn read_task(
     }
 }
 
-/// What a document says.
-fn document(interface: &Interface, text: &str, took: Duration) -> Outcome {
-    match protocol::codec(interface.dialect).decode_reply(text) {
-        Ok(Reply::Task(task)) => Outcome::Task(task, took),
+/// What a document says, and the room that it has. A large one is decoded where it keeps nobody waiting; a large page
+/// of tasks is handed out in slices by `pages`.
+async fn document(
+    interface: &Interface,
+    line: &TapHandle,
+    text: Text,
+    took: Duration,
+    pages: Option<&Pages>,
+) -> (Outcome, Option<Room>) {
+    let (text, room) = text.into_parts();
+    let is_small = text.len() <= limits::SMALL;
+    let (dialect, pages) = (interface.dialect, pages.cloned());
+    let decode = move || decode(dialect, text, room, took, pages.as_ref());
+    let decoded = if is_small { Ok(decode()) } else { tokio::task::spawn_blocking(decode).await };
+    match decoded {
+        Ok(Decoded { outcome, room, dropped }) => {
+            if let Some(dropped) = dropped {
+                line.keep(Kind::End, &dropped, "");
+                tracing::warn!(%dropped, "an answer is over a limit");
+            }
+            (outcome, room)
+        }
+        // A panic of the decoder ends this call, and is told as its end.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => (Outcome::unsent(Cause::Stopping), None),
+        },
+    }
+}
+
+/// A document that was decoded.
+struct Decoded {
+    outcome: Outcome,
+    room: Option<Room>,
+    /// What was left out of it, and why.
+    dropped: Option<String>,
+}
+
+fn decode(
+    dialect: Dialect,
+    text: String,
+    room: Option<Room>,
+    took: Duration,
+    pages: Option<&Pages>,
+) -> Decoded {
+    let codec = protocol::codec(dialect);
+    let text = match pages {
+        Some(pages) => match Page::new(text) {
+            Ok(page) => {
+                let (taken, left_out) = (limits::TASKS_IN_PAGE, page.left_out);
+                let dropped = (left_out > 0)
+                    .then(|| format!("its page has {} tasks; the first {taken} are read", taken + left_out));
+                return Decoded { outcome: pages.begin(page, room, codec, took), room: None, dropped };
+            }
+            Err(text) => text,
+        },
+        None => text,
+    };
+    let mut dropped = 0;
+    let outcome = match codec.decode_reply(&text) {
+        Ok(Reply::Task(mut task)) => {
+            dropped = bounds::cut(&mut task);
+            Outcome::Task(task, took)
+        }
         Ok(Reply::Message(message)) => Outcome::Message(message, took),
         Ok(Reply::Page { tasks, next }) => Outcome::Page { tasks, next, took },
         Err(cause) => Outcome::Failed(Failure { sent: Sent::Maybe, cause }),
-    }
+    };
+    let dropped = (dropped > 0)
+        .then(|| format!("its task is over the limit; {dropped} artifacts and messages are not read"));
+    Decoded { outcome, room, dropped }
 }
 
 async fn stream(
@@ -255,7 +337,7 @@ async fn stream(
     if is_send {
         failpoint::reach("after-write");
     }
-    let last = match opened {
+    let (last, room) = match opened {
         Ok((Opened::Stream(reader), took, server)) => {
             let goes_on = tools.lane.send(call, Outcome::Opened { took, server }).await;
             let (lane, events) = (tools.lane.clone(), tools.events.clone());
@@ -263,28 +345,28 @@ async fn stream(
         }
         Ok((Opened::Document(text), took, _)) if is_send => {
             failpoint::reach("before-answer");
-            document(interface, &text, took)
+            document(interface, line, text, took, None).await
         }
         // A subscription that is answered by a document: the task as it is, and no stream.
-        Ok((Opened::Document(text), took, _)) => match document(interface, &text, took) {
-            Outcome::Task(report, _) => {
+        Ok((Opened::Document(text), took, _)) => match document(interface, line, text, took, None).await {
+            (Outcome::Task(report, _), room) => {
                 let event = crate::domain::job::task::StreamEvent::Task(report);
-                tools.lane.send(call, Outcome::Events(vec![event])).await;
-                Outcome::Ended(Ok(()))
+                tools.lane.send_holding(call, Outcome::Events(vec![event]), room.into()).await;
+                (Outcome::Ended(Ok(())), None)
             }
-            Outcome::Failed(failure) => Outcome::Failed(failure),
+            (Outcome::Failed(failure), _) => (Outcome::Failed(failure), None),
             _ => {
                 let cause = Cause::Malformed("a subscription was answered by something else".into());
-                Outcome::Ended(Err(cause))
+                (Outcome::Ended(Err(cause)), None)
             }
         },
         Err(failure) => {
             if is_send {
                 failpoint::reach("before-answer");
             }
-            Outcome::Failed(failure)
+            (Outcome::Failed(failure), None)
         }
     };
-    tools.lane.send(call, last).await;
+    tools.lane.send_holding(call, last, room.into()).await;
     None
 }

@@ -5,20 +5,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::pages::Pages;
 use super::{CONTROL, CREDITS};
 use crate::domain::id::{AgentKey, CallId};
 use crate::domain::input::Outcome;
+use crate::domain::job::message::{Message, Part};
+use crate::domain::job::task::{StreamEvent, TaskReport};
 use crate::domain::time::At;
+use crate::net::Room;
 use crate::net::clock::Clock;
 
-/// An outcome on its way to the loop. Its credit returns when it is dropped.
+/// Bytes of content for which an outcome takes one credit; one that has more takes more, up to all of them. So what
+/// waits for the loop is bounded by its size too: a mebibyte an agent, or one outcome that has room in the budget of
+/// large answers.
+const BYTES_A_CREDIT: usize = 16 * 1024;
+
+/// What an outcome gives back once the loop has taken it.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    _place: Option<OwnedSemaphorePermit>,
+    _room: Option<Room>,
+}
+
+impl Held {
+    /// A place among the calls of its kind, and room in the budget of large answers.
+    pub fn new(place: Option<OwnedSemaphorePermit>, room: Option<Room>) -> Self {
+        Self { _place: place, _room: room }
+    }
+}
+
+impl From<Option<Room>> for Held {
+    fn from(room: Option<Room>) -> Self {
+        Self::new(None, room)
+    }
+}
+
+/// An outcome on its way to the loop. Its credits return when it is dropped.
 #[derive(Debug)]
 pub(super) struct Observed {
     pub at: At,
     pub call: CallId,
     pub outcome: Outcome,
-    _credit: OwnedSemaphorePermit,
-    _place: Option<OwnedSemaphorePermit>,
+    _credits: OwnedSemaphorePermit,
+    _held: Held,
 }
 
 /// Where outcomes of one agent's calls go in.
@@ -26,6 +55,8 @@ pub(super) struct Observed {
 pub(super) struct Lane {
     sender: mpsc::Sender<Observed>,
     credits: Arc<Semaphore>,
+    /// What is left of the agent's last large page of tasks.
+    pub pages: Pages,
     clock: Arc<Clock>,
 }
 
@@ -33,34 +64,35 @@ impl Lane {
     /// Sends an outcome, at once if it can, else as soon as the agent has a credit and the lane has room; what waits
     /// is lost if nobody waits for it. False once the loop has ended.
     pub fn send(&self, call: CallId, outcome: Outcome) -> impl Future<Output = bool> + Send {
-        self.send_holding(call, outcome, None)
+        self.send_holding(call, outcome, Held::default())
     }
 
-    /// The same; a place that the call has returns once the loop has taken what it told.
+    /// The same; what the call holds returns once the loop has taken what it told.
     pub fn send_holding(
         &self,
         call: CallId,
         outcome: Outcome,
-        held: Option<OwnedSemaphorePermit>,
+        held: Held,
     ) -> impl Future<Output = bool> + Send {
         let at = self.clock.now();
         // Whoever need not wait, and that is nearly everybody, holds no room for it.
-        let credit = self.credits.clone().try_acquire_owned();
+        let weight = weight(&outcome);
+        let credit = self.credits.clone().try_acquire_many_owned(weight);
         let waits = match (credit, self.sender.try_reserve()) {
             (Ok(credit), Ok(place)) => {
-                place.send(Observed { at, call, outcome, _credit: credit, _place: held });
+                place.send(Observed { at, call, outcome, _credits: credit, _held: held });
                 None
             }
             (credit, _) => Some(Box::pin(async move {
                 let credit = match credit {
                     Ok(credit) => credit,
-                    Err(_) => match self.credits.clone().acquire_owned().await {
+                    Err(_) => match self.credits.clone().acquire_many_owned(weight).await {
                         Ok(credit) => credit,
                         Err(_) => return false,
                     },
                 };
                 let Ok(place) = self.sender.reserve().await else { return false };
-                place.send(Observed { at, call, outcome, _credit: credit, _place: held });
+                place.send(Observed { at, call, outcome, _credits: credit, _held: held });
                 true
             })),
         };
@@ -73,11 +105,45 @@ impl Lane {
     }
 }
 
+/// Credits that an outcome takes.
+fn weight(outcome: &Outcome) -> u32 {
+    let bytes = match outcome {
+        Outcome::Events(events) => events.iter().map(bytes_of_event).sum(),
+        Outcome::Task(report, _) => bytes_of_task(report),
+        Outcome::Message(message, _) => bytes_of(&message.parts),
+        Outcome::Page { tasks, .. } => tasks.iter().map(bytes_of_task).sum(),
+        _ => 0,
+    };
+    u32::try_from((bytes / BYTES_A_CREDIT).clamp(1, CREDITS)).unwrap_or(1)
+}
+
+fn bytes_of(parts: &[Part]) -> usize {
+    parts.iter().map(Part::len).sum()
+}
+
+fn bytes_of_event(event: &StreamEvent) -> usize {
+    match event {
+        StreamEvent::Task(report) => bytes_of_task(report),
+        StreamEvent::Message(message) => bytes_of(&message.parts),
+        StreamEvent::Status { status, .. } => status.message.as_ref().map_or(0, |said| bytes_of(&said.parts)),
+        StreamEvent::Artifact { artifact, .. } => bytes_of(&artifact.parts),
+        StreamEvent::Unknown(json) => json.raw().len(),
+    }
+}
+
+fn bytes_of_task(report: &TaskReport) -> usize {
+    let said = |message: &Message| bytes_of(&message.parts);
+    let artifacts = report.artifacts.iter().flatten().map(|artifact| bytes_of(&artifact.parts));
+    artifacts.sum::<usize>()
+        + report.history.iter().map(said).sum::<usize>()
+        + report.status.message.as_ref().map_or(0, said)
+}
+
 /// The lanes of all agents.
 #[derive(Debug)]
 pub(super) struct Lanes {
     sender: mpsc::Sender<Observed>,
-    credits: Mutex<BTreeMap<AgentKey, Arc<Semaphore>>>,
+    agents: Mutex<BTreeMap<AgentKey, (Arc<Semaphore>, Pages)>>,
     clock: Arc<Clock>,
 }
 
@@ -85,14 +151,15 @@ impl Lanes {
     /// The lanes, and the end that the loop reads.
     pub fn new(clock: Arc<Clock>) -> (Self, mpsc::Receiver<Observed>) {
         let (sender, receiver) = mpsc::channel(CONTROL);
-        (Self { sender, credits: Mutex::default(), clock }, receiver)
+        (Self { sender, agents: Mutex::default(), clock }, receiver)
     }
 
     /// The lane of one agent.
     pub fn of(&self, agent: AgentKey) -> Lane {
-        let mut all = self.credits.lock().unwrap_or_else(PoisonError::into_inner);
-        let credits = all.entry(agent).or_insert_with(|| Arc::new(Semaphore::new(CREDITS))).clone();
-        Lane { sender: self.sender.clone(), credits, clock: self.clock.clone() }
+        let mut all = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || (Arc::new(Semaphore::new(CREDITS)), Pages::default());
+        let (credits, pages) = all.entry(agent).or_insert_with(new).clone();
+        Lane { sender: self.sender.clone(), credits, pages, clock: self.clock.clone() }
     }
 }
 
@@ -105,15 +172,14 @@ impl Lanes {
             at,
             call: CallId(u64::MAX),
             outcome: Outcome::Ended(Ok(())),
-            _credit: credit,
-            _place: None,
+            _credits: credit,
+            _held: Held::default(),
         }
     }
 
     /// Keeps the lane full of such outcomes, past all credits, until the loop has ended.
     pub fn flood(&self) -> impl Future<Output = ()> + Send + use<> {
-        let lanes =
-            Self { sender: self.sender.clone(), credits: Mutex::default(), clock: self.clock.clone() };
+        let lanes = Self { sender: self.sender.clone(), agents: Mutex::default(), clock: self.clock.clone() };
         async move {
             loop {
                 match lanes.sender.try_send(Self::unasked(lanes.clock.now())) {

@@ -2,6 +2,7 @@
 //!
 //! Surfaces hold a [`Handle`]: submit an intent, read the snapshot, ask a query, follow a job.
 
+mod bounds;
 pub mod credentials;
 pub mod discovery;
 mod effects;
@@ -10,6 +11,7 @@ pub mod handle;
 mod lanes;
 mod message_fields;
 pub mod notify;
+mod pages;
 mod queries;
 mod run;
 mod start;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bounds::Bounds;
 use super::lanes::Lane;
 use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::id::{CallId, TaskId};
@@ -80,6 +81,7 @@ impl Coalesced {
         self.bytes += EVENT + self.task.len() + self.artifact.len();
         let text = Untrusted::from(self.text.as_str());
         self.text.clear();
+        self.text.shrink_to(GATHERED);
         let artifact = Artifact {
             id: Untrusted::from(self.artifact.as_str()),
             name: None,
@@ -119,6 +121,9 @@ struct StreamState {
     out: Vec<Outcome>,
     seen: bool,
     ended: Option<Outcome>,
+    bounds: Bounds,
+    /// Chunks of the output that is gathered are within the bounds.
+    takes_chunks: bool,
 }
 
 impl StreamState {
@@ -131,6 +136,8 @@ impl StreamState {
             out: Vec::new(),
             seen: false,
             ended: None,
+            bounds: Bounds::default(),
+            takes_chunks: true,
         }
     }
 
@@ -146,6 +153,7 @@ impl StreamState {
             Ok(Event::Chunk { task, artifact, text, last }) => {
                 if !self.gathered.fits(&task, &artifact) {
                     self.gathered.name(&task, &artifact);
+                    self.takes_chunks = self.bounds.takes_artifact(&artifact);
                     self.shape.forget();
                     if self.gathered.bytes >= GATHERED {
                         self.flush(false);
@@ -156,7 +164,11 @@ impl StreamState {
                 }
                 self.gather(&text, last);
             }
-            Ok(Event::Full(event)) => {
+            Ok(Event::Full(mut event)) => {
+                if !self.bounds.admit(&mut event) {
+                    self.seen = true;
+                    return self.tell_dropped();
+                }
                 let waits = self.is_words(&event);
                 self.gathered.event(event);
                 if !waits || self.gathered.bytes >= GATHERED {
@@ -181,9 +193,20 @@ impl StreamState {
     }
 
     fn gather(&mut self, text: &str, last: bool) {
+        if !self.takes_chunks || !self.bounds.takes_bytes(text.len()) {
+            self.bounds.drop_one();
+            return self.tell_dropped();
+        }
         self.gathered.chunk(text);
         if last || self.gathered.bytes >= GATHERED {
             self.flush(last);
+        }
+    }
+
+    fn tell_dropped(&mut self) {
+        if let Some(told) = self.bounds.told() {
+            self.flush(false);
+            self.out.push(Outcome::Unreadable(told));
         }
     }
 
@@ -274,12 +297,17 @@ impl TaskStream {
             if ended.is_some() {
                 self.reading.flush(false);
             }
-            for outcome in std::mem::take(&mut self.reading.out) {
+            // The room of a large event goes with the last outcome that may hold a part of it.
+            let mut room = self.reader.take_room();
+            let out = std::mem::take(&mut self.reading.out);
+            let last = out.len().saturating_sub(1);
+            for (index, outcome) in out.into_iter().enumerate() {
                 if self.is_send && !answered {
                     failpoint::reach("before-answer");
                 }
                 answered = true;
-                if !self.lane.send(self.call, outcome).await {
+                let held = room.take_if(|_| index == last).into();
+                if !self.lane.send_holding(self.call, outcome, held).await {
                     return;
                 }
             }

@@ -1,11 +1,21 @@
 //! The body of an answer, whichever way it was asked for.
 
+use std::io::Read;
+use std::ops::Deref;
 use std::time::Duration;
 
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout, timeout_at};
+use url::Url;
 
+use super::budget::{Budget, For, LOOK, Room};
+use super::coding::{Coding, coding, gunzip};
 use super::{cause, http1, http2};
-use crate::domain::cause::Cause;
+use crate::domain::cause::{Cause, Limit};
+use crate::domain::limits;
+use crate::domain::text::Untrusted;
 
 /// A body that is still to be read.
 #[derive(Debug)]
@@ -37,6 +47,178 @@ impl Body {
                 }
                 Ok(true)
             }
+        }
+    }
+}
+
+/// What a document is, which decides how large it may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Size {
+    Card,
+    Answer,
+}
+
+impl Size {
+    fn most(self) -> usize {
+        match self {
+            Self::Card => limits::CARD,
+            Self::Answer => limits::BODY,
+        }
+    }
+
+    fn exceeded(self) -> Cause {
+        Cause::Limit(match self {
+            Self::Card => Limit::Card,
+            Self::Answer => Limit::Body,
+        })
+    }
+}
+
+/// The text of an answer. A large one has room in the budget of all agents until it is dropped.
+#[derive(Debug, Default)]
+pub struct Text {
+    text: String,
+    room: Option<Room>,
+}
+
+impl Text {
+    /// The text, and its room, to be held as long as anything made of the text waits to be taken.
+    pub fn into_parts(self) -> (String, Option<Room>) {
+        (self.text, self.room)
+    }
+
+    /// Replaces the text; the room stays.
+    pub(super) fn with(self, change: impl FnOnce(String) -> String) -> Self {
+        Self { text: change(self.text), room: self.room }
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+/// A document that is being read.
+pub(super) struct Reading<'b> {
+    budget: &'b Budget,
+    url: &'b Url,
+    size: Size,
+    bytes: Vec<u8>,
+    room: Option<Room>,
+    waits: bool,
+}
+
+impl<'b> Reading<'b> {
+    /// Nothing of it is read yet; `url` says whose it is.
+    pub fn new(budget: &'b Budget, url: &'b Url, size: Size) -> Self {
+        Self { budget, url, size, bytes: Vec::new(), room: None, waits: false }
+    }
+
+    /// Reads all of it within `left`; `limit` is the time that the whole call has, which is told if it passes.
+    /// What has come so far is returned in any case, for the wire view.
+    pub async fn read(
+        mut self,
+        mut body: Body,
+        headers: &HeaderMap,
+        left: Duration,
+        limit: Duration,
+    ) -> (Text, Result<(), Cause>) {
+        let read = timeout(left, self.read_all(&mut body, headers)).await;
+        let read = read.unwrap_or_else(|_| {
+            Err(if self.waits { Cause::Limit(Limit::InFlight) } else { Cause::TimedOut(limit) })
+        });
+        if read.is_err() {
+            // What is left of it is only shown.
+            self.bytes.truncate(limits::RAW);
+            self.bytes.shrink_to_fit();
+            self.room = None;
+        }
+        // Nearly every text is good, and then it is not copied.
+        let text = String::from_utf8(self.bytes)
+            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
+        (Text { text, room: self.room }, read)
+    }
+
+    async fn read_all(&mut self, body: &mut Body, headers: &HeaderMap) -> Result<(), Cause> {
+        let coding = coding(headers)?;
+        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        let length = length.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        let most = self.size.most();
+        if length.is_some_and(|length| length > most) {
+            return Err(self.size.exceeded());
+        }
+        // How long a compressed document becomes, only its end tells.
+        let may_become = length.filter(|_| coding == Coding::Plain).unwrap_or(most);
+        loop {
+            if self.bytes.len() > limits::SMALL {
+                self.take_room(may_become).await;
+            }
+            let (bytes, size) = (&mut self.bytes, self.size);
+            let take = |piece: &[u8]| {
+                if bytes.len() + piece.len() > most {
+                    return Err(size.exceeded());
+                }
+                bytes.extend_from_slice(piece);
+                Ok(())
+            };
+            if !with_room(self.room.as_ref(), body.read(take)).await? {
+                break;
+            }
+        }
+        if coding == Coding::Gzip { self.unpack().await } else { Ok(()) }
+    }
+
+    /// Unpacks what has come, a piece at a time.
+    async fn unpack(&mut self) -> Result<(), Cause> {
+        let packed = std::mem::take(&mut self.bytes);
+        let mut reader = gunzip(&packed);
+        let mut piece = vec![0; 64 * 1024];
+        loop {
+            let read = reader.read(&mut piece).map_err(|error| {
+                Cause::Malformed(Untrusted::from(format!("its compression is broken, {error}")))
+            })?;
+            if read == 0 {
+                return Ok(());
+            }
+            if packed.len() + self.bytes.len() + read > self.size.most() {
+                return Err(self.size.exceeded());
+            }
+            if self.bytes.len() + read > limits::SMALL {
+                self.take_room(self.size.most()).await;
+            }
+            self.bytes.extend_from_slice(&piece[..read]);
+            // A bomb holds nobody else up.
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    async fn take_room(&mut self, bytes: usize) {
+        if self.room.is_none() {
+            self.waits = true;
+            self.room = Some(self.budget.room(For::Answer, self.url, bytes).await);
+            self.waits = false;
+            // It is grown once; memory that is not written to costs nothing.
+            self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
+        }
+    }
+}
+
+/// Waits for bytes of something that has room, as long as it may keep it.
+///
+/// # Errors
+/// Reading failed, or others wait for the room.
+pub(super) async fn with_room(
+    room: Option<&Room>,
+    read: impl Future<Output = Result<bool, Cause>>,
+) -> Result<bool, Cause> {
+    let Some(room) = room else { return read.await };
+    let mut read = std::pin::pin!(read);
+    loop {
+        room.check()?;
+        if let Ok(read) = timeout_at(Instant::now() + LOOK, read.as_mut()).await {
+            return read;
         }
     }
 }

@@ -1,10 +1,8 @@
 //! Chunked bodies (RFC 9112, section 7.1), in whatever pieces they come.
 
 use crate::domain::cause::{Cause, Limit};
+use crate::domain::limits::CHUNK_EXTENSIONS;
 use crate::domain::text::Untrusted;
-
-/// Extensions of one chunk, or all trailers, are at most this long.
-const ASIDE: usize = 64 * 1024;
 
 /// Where in a chunked body one is.
 #[derive(Debug)]
@@ -79,14 +77,14 @@ impl Chunks {
                 _ => return Err(malformed()),
             },
             Self::Extension { size, .. } if byte == b'\n' => Self::sized(size),
-            Self::Extension { size, passed } if passed < ASIDE => {
+            Self::Extension { size, passed } if passed < CHUNK_EXTENSIONS => {
                 Self::Extension { size, passed: passed + 1 }
             }
             Self::DataEnd if byte == b'\r' => Self::DataEnd,
             Self::DataEnd if byte == b'\n' => Self::default(),
             Self::DataEnd => return Err(malformed()),
             Self::Trailer { at_start: true, .. } if byte == b'\n' => Self::Over,
-            Self::Trailer { at_start, passed } if passed < ASIDE => {
+            Self::Trailer { at_start, passed } if passed < CHUNK_EXTENSIONS => {
                 let at_start = byte == b'\n' || at_start && byte == b'\r';
                 Self::Trailer { at_start, passed: passed + 1 }
             }
@@ -136,9 +134,9 @@ mod tests {
             let told = told.map(|(body, over)| (body.as_bytes().to_vec(), over));
             assert_eq!(read(&[bytes.as_bytes()]).ok(), told, "{bytes:?}");
         }
-        let long = format!("5;{}", "x".repeat(ASIDE + 2));
+        let long = format!("5;{}", "x".repeat(CHUNK_EXTENSIONS + 2));
         assert_eq!(read(&[long.as_bytes()]), Err(Cause::Limit(Limit::Headers)));
-        let long = format!("0\r\n{}", "x: y\r\n".repeat(ASIDE));
+        let long = format!("0\r\n{}", "x: y\r\n".repeat(CHUNK_EXTENSIONS));
         assert_eq!(read(&[long.as_bytes()]), Err(Cause::Limit(Limit::Headers)));
     }
 

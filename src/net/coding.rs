@@ -6,8 +6,7 @@ use flate2::read::MultiGzDecoder;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderName};
 
-use super::BODY;
-use crate::domain::cause::{Cause, Limit};
+use crate::domain::cause::Cause;
 use crate::domain::text::Untrusted;
 
 /// Every element of every line of a header, in lower case.
@@ -41,35 +40,46 @@ pub(super) fn plain(headers: &HeaderMap) -> Result<(), Cause> {
     if codings.is_empty() { Ok(()) } else { Err(compressed(&codings)) }
 }
 
-/// What a document says.
+/// How a document is coded.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Coding {
+    Plain,
+    Gzip,
+}
+
+/// How a document is coded, by its headers.
 ///
 /// # Errors
-/// It is compressed in a way that is not known, not as it says, or into more than a body may be.
-pub(super) fn unpacked(headers: &HeaderMap, bytes: Vec<u8>) -> Result<Vec<u8>, Cause> {
+/// It is compressed in a way that is not known.
+pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, Cause> {
     let codings = codings(headers);
     match codings.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] => Ok(bytes),
-        ["gzip" | "x-gzip"] => {
-            let mut text = Vec::new();
-            let broken =
-                |error| Cause::Malformed(Untrusted::from(format!("its compression is broken, {error}")));
-            let most = BODY as u64 + 1;
-            MultiGzDecoder::new(&bytes[..]).take(most).read_to_end(&mut text).map_err(broken)?;
-            if text.len() > BODY { Err(Cause::Limit(Limit::Body)) } else { Ok(text) }
-        }
+        [] => Ok(Coding::Plain),
+        ["gzip" | "x-gzip"] => Ok(Coding::Gzip),
         _ => Err(compressed(&codings)),
     }
+}
+
+/// Reads what bytes become that were compressed with gzip.
+pub(super) fn gunzip(bytes: &[u8]) -> impl Read {
+    MultiGzDecoder::new(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::time::Duration;
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
     use http::HeaderValue;
+    use url::Url;
 
+    use super::super::body::{Body, Reading, Size};
+    use super::super::budget::Budget;
     use super::*;
+    use crate::domain::cause::Limit;
+    use crate::domain::limits;
 
     fn packed(text: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -77,15 +87,24 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    #[test]
-    fn documents_may_be_compressed_streams_may_not() {
+    /// What a document says that comes in a body of these bytes.
+    async fn document(headers: &HeaderMap, bytes: Vec<u8>, size: Size) -> Result<String, Cause> {
+        let (budget, url) = (Budget::new(), Url::parse("http://h/").unwrap());
+        let body = Body::Client(reqwest::Body::from(bytes));
+        let long = Duration::from_secs(60);
+        let (text, read) = Reading::new(&budget, &url, size).read(body, headers, long, long).await;
+        read.map(|()| text.into_parts().0)
+    }
+
+    #[tokio::test]
+    async fn documents_may_be_compressed_streams_may_not() {
         let zipped = packed(b"text");
         let other = |coding: &str| {
             Err(format!(
                 "its answer is not A2A: it is compressed ({coding}), though a plain answer was asked for"
             ))
         };
-        for (codings, bytes, is_plain, document) in [
+        for (codings, bytes, is_plain, expected) in [
             (&[][..], &b"text"[..], true, Ok("text")),
             (&["identity"], b"text", true, Ok("text")),
             (&["none", ""], b"text", true, Ok("text")),
@@ -101,8 +120,8 @@ mod tests {
                 headers.append(CONTENT_ENCODING, HeaderValue::from_str(coding).unwrap());
             }
             assert_eq!(plain(&headers).is_ok(), is_plain, "{codings:?}");
-            match (unpacked(&headers, bytes.to_vec()), document) {
-                (Ok(told), Ok(text)) => assert_eq!(told, text.as_bytes(), "{codings:?}"),
+            match (document(&headers, bytes.to_vec(), Size::Answer).await, expected) {
+                (Ok(told), Ok(text)) => assert_eq!(told, text, "{codings:?}"),
                 (Err(cause), Err(says)) => {
                     assert!(cause.to_string().starts_with(&says), "{codings:?}: {cause}");
                 }
@@ -111,13 +130,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_is_small_only_while_it_is_packed_is_over_the_limit() {
-        let mut headers = HeaderMap::new();
-        headers.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        let bomb = packed(&vec![b'x'; BODY + 1]);
-        assert!(bomb.len() < BODY / 100);
-        assert_eq!(unpacked(&headers, bomb), Err(Cause::Limit(Limit::Body)));
-        assert_eq!(unpacked(&headers, packed(&vec![b'x'; BODY])).map(|text| text.len()), Ok(BODY));
+    /// A document is over its limit however it is packed; what it was packed in counts too.
+    #[tokio::test]
+    async fn a_document_is_held_to_its_limit_also_when_it_is_packed() {
+        for (size, most, limit) in
+            [(Size::Card, limits::CARD, Limit::Card), (Size::Answer, limits::BODY, Limit::Body)]
+        {
+            let mut gzip = HeaderMap::new();
+            gzip.append(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+            let text = vec![b'x'; most + 1];
+            let bomb = packed(&text);
+            assert!(bomb.len() < most / 100);
+            let fits = packed(&text[..most - bomb.len()]);
+            for (headers, bytes, told) in [
+                (&gzip, bomb.clone(), Err(Cause::Limit(limit))),
+                (&gzip, packed(&text[..most]), Err(Cause::Limit(limit))),
+                (&gzip, fits, Ok(most - bomb.len())),
+                (&HeaderMap::new(), text[..most].to_vec(), Ok(most)),
+                (&HeaderMap::new(), text.clone(), Err(Cause::Limit(limit))),
+            ] {
+                assert_eq!(document(headers, bytes, size).await.map(|text| text.len()), told, "{size:?}");
+            }
+        }
     }
 }

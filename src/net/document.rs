@@ -8,6 +8,8 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
 
+use super::body::Size;
+use super::budget::Room;
 use super::credentials::{Access, parse_url};
 use super::request::{ConnectionUse, Net, Request, header_text, status_cause};
 use super::tap::{Kind, TapHandle};
@@ -23,6 +25,8 @@ pub struct Document {
     pub etag: Option<Untrusted>,
     /// What it says; `None`: it has not changed.
     pub text: Option<String>,
+    /// The room of a large text, held as long as the document is.
+    pub room: Option<Room>,
 }
 
 impl Net {
@@ -86,14 +90,15 @@ impl Net {
         let status = answer.status;
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", answer.took.as_millis()), "");
-            return Ok(Document { url, etag: None, text: None });
+            return Ok(Document { url, etag: None, text: None, room: None });
         }
         let etag = answer.headers.get(ETAG).map(header_text).map(Untrusted::from);
         let left = limit.saturating_sub(begun.elapsed());
-        let text = self.body(answer, line, left, limit).await.map_err(cause)?;
+        let text = self.body(answer, line, Size::Answer, left, limit).await.map_err(cause)?;
         if !status.is_success() {
             return Err(status_cause(status, &text));
         }
-        Ok(Document { url, etag, text: Some(text) })
+        let (text, room) = text.into_parts();
+        Ok(Document { url, etag, text: Some(text), room })
     }
 }

@@ -1,9 +1,13 @@
 //! Reading an event stream: guarded, redacted, tapped.
 
-use super::body::Body;
+use url::Url;
+
+use super::body::{Body, with_room};
+use super::budget::{Budget, For, Room};
 use super::redact::Redactor;
 use super::tap::{Kind, TapHandle};
 use crate::domain::cause::Cause;
+use crate::domain::limits;
 use crate::protocol::sse::{Event, Guard};
 
 /// An open event stream of one call.
@@ -13,11 +17,25 @@ pub struct EventReader {
     guard: Guard,
     redactor: Redactor,
     line: TapHandle,
+    budget: Budget,
+    url: Url,
+    /// The room that a large event has.
+    room: Option<Room>,
 }
 
 impl EventReader {
-    pub(super) fn new(body: Body, redactor: Redactor, line: TapHandle) -> Self {
-        Self { body, guard: Guard::new(), redactor, line }
+    pub(super) fn new(body: Body, redactor: Redactor, line: TapHandle, budget: Budget, url: Url) -> Self {
+        Self { body, guard: Guard::new(), redactor, line, budget, url, room: None }
+    }
+
+    /// The room of large events that have been handed out. It is to be held until they are taken.
+    pub fn take_room(&mut self) -> Option<Room> {
+        if self.guard.pending() > limits::SMALL {
+            return None;
+        }
+        let room = self.room.take()?;
+        self.guard.shrink();
+        Some(room)
     }
 
     /// Waits for bytes and hands each event that they complete to `take`. False once the stream has ended.
@@ -27,6 +45,9 @@ impl EventReader {
     /// # Errors
     /// The connection broke, or a limit was passed.
     pub async fn read(&mut self, mut take: impl FnMut(Event<'_>)) -> Result<bool, Cause> {
+        if self.guard.pending() > limits::SMALL && self.room.is_none() {
+            self.room = Some(self.budget.room(For::Event, &self.url, limits::EVENT).await);
+        }
         let (guard, redactor, line) = (&mut self.guard, &self.redactor, &self.line);
         let redacts = !redactor.is_empty();
         let mut on_event = |event: Event<'_>| {
@@ -39,7 +60,8 @@ impl EventReader {
                 take(event);
             }
         };
-        self.body.read(|bytes| guard.push(bytes, &mut on_event)).await
+        let read = self.body.read(|bytes| guard.push(bytes, &mut on_event));
+        with_room(self.room.as_ref(), read).await
     }
 
     /// Notes how the stream ended.

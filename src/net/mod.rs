@@ -8,6 +8,7 @@
 
 mod address;
 mod body;
+mod budget;
 mod cause;
 mod chunks;
 mod client;
@@ -25,6 +26,8 @@ mod request;
 pub mod tap;
 mod trust;
 
+pub use body::Text;
+pub use budget::Room;
 pub use credentials::Access;
 pub use document::Document;
 pub use event_stream::EventReader;
@@ -32,6 +35,9 @@ pub use redact::Redactor;
 pub use request::{CardAnswer, ConnectionUse, Net, Opened};
 
 use std::time::Duration;
+
+pub use crate::domain::limits::BODY;
+use crate::domain::limits::{HEADER_BYTES as HEAD, HEADERS, REDIRECTS};
 
 /// A card that a command asks for, and a check of an interface, must be answered within this.
 pub const PROBE: Duration = Duration::from_secs(6);
@@ -49,11 +55,3 @@ pub const READ: Duration = Duration::from_secs(10);
 pub const CANCEL: Duration = Duration::from_secs(10);
 /// A sending must be answered, or its stream opened, within this.
 pub const SEND: Duration = Duration::from_secs(30);
-/// A JSON body is at most this long.
-pub const BODY: usize = 64 * 1024 * 1024;
-/// Response headers are at most so many.
-pub const HEADERS: usize = 100;
-/// All of them are at most so many bytes.
-const HEAD: u32 = 256 * 1024;
-/// Redirects are followed at most so often.
-pub const REDIRECTS: usize = 5;

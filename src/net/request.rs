@@ -1,5 +1,6 @@
 //! Requests: cards, calls and streams.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,28 +8,29 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION,
-    WWW_AUTHENTICATE,
+    ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH, LOCATION, WWW_AUTHENTICATE,
 };
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::{Host, Url};
 
+use super::REDIRECTS;
 use super::address::is_blocked;
-use super::body::Body;
+use super::body::{Body, Reading, Size, Text};
+use super::budget::{Budget, Room};
 use super::client::{self, Clients, TrustedClient};
-use super::coding::{plain, unpacked};
+use super::coding::plain;
 use super::credentials::{Access, parse_url};
 use super::dedicated::{DedicatedClient, HttpRequest, Response};
 use super::event_stream::EventReader;
 use super::redact::Redactor;
 use super::tap::{Kind, Tap, TapHandle};
 use super::trust::{Trust, install_crypto};
-use super::{BODY, REDIRECTS};
-use crate::domain::agent::card::FetchedCard;
+use crate::domain::agent::card::{Card, FetchedCard};
 use crate::domain::agent::normalise_url;
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::input::ServerTraits;
+use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::protocol;
 
@@ -42,6 +44,7 @@ pub struct Net {
     dedicated: DedicatedClient,
     redactor: Redactor,
     tap: Tap,
+    budget: Budget,
 }
 
 /// What a server says of itself, cut to what a screen can show.
@@ -58,6 +61,8 @@ pub struct CardAnswer {
     pub card: Option<FetchedCard>,
     /// The card's text, as it came, redacted.
     pub text: Option<String>,
+    /// The room of a large card, held as long as the answer is.
+    pub room: Option<Room>,
     /// How long it took.
     pub took: Duration,
     /// What the headers tell.
@@ -70,7 +75,7 @@ pub enum Opened {
     /// It streams.
     Stream(EventReader),
     /// It answered with a document instead: an error, or a server that does not stream.
-    Document(String),
+    Document(Text),
 }
 
 pub(super) struct Answer {
@@ -109,7 +114,13 @@ impl Net {
     /// Prepares calls; nothing is connected yet.
     pub fn new(redactor: Redactor, tap: Tap) -> Self {
         install_crypto();
-        Self { clients: Clients::default(), dedicated: DedicatedClient::new(), redactor, tap }
+        Self {
+            clients: Clients::default(),
+            dedicated: DedicatedClient::new(),
+            redactor,
+            tap,
+            budget: Budget::new(),
+        }
     }
 
     /// What was on the wire.
@@ -249,43 +260,26 @@ impl Net {
         Ok(())
     }
 
-    /// Reads a body up to the limit, and keeps it on the tap.
+    /// Reads a body up to the limit, and keeps its beginning on the tap.
     pub(super) async fn body(
         &self,
         answer: Answer,
         line: &TapHandle,
+        size: Size,
         left: Duration,
         limit: Duration,
-    ) -> Result<String, Failure> {
-        let Answer { mut body, took, status, headers, .. } = answer;
+    ) -> Result<Text, Failure> {
+        let Answer { url, body, took, status, headers, .. } = answer;
         let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
-        let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        let packed = headers;
-        let headers = shown(&packed, &[], "");
-        if length.is_some_and(|length| length > BODY as u64) {
-            line.keep(Kind::Response, &head, &headers);
-            return Err(maybe(Cause::Limit(Limit::Body)));
-        }
-        let mut bytes = Vec::new();
-        let read = async {
-            let mut take = |piece: &[u8]| {
-                if bytes.len() + piece.len() > BODY {
-                    return Err(Cause::Limit(Limit::Body));
-                }
-                bytes.extend_from_slice(piece);
-                Ok(())
+        let (text, read) = Reading::new(&self.budget, &url, size).read(body, &headers, left, limit).await;
+        let text = text.with(|text| {
+            let redacted = match self.redactor.redact(&text) {
+                Cow::Owned(redacted) => Some(redacted),
+                Cow::Borrowed(_) => None,
             };
-            while body.read(&mut take).await? {}
-            Ok(())
-        };
-        let read = tokio::time::timeout(left, read).await.unwrap_or(Err(Cause::TimedOut(limit)));
-        let (bytes, read) = match read.map(|()| unpacked(&packed, std::mem::take(&mut bytes))) {
-            Ok(Ok(bytes)) => (bytes, Ok(())),
-            Ok(Err(cause)) | Err(cause) => (bytes, Err(cause)),
-        };
-        let text = String::from_utf8_lossy(&bytes);
-        let text = self.redactor.redact(&text).into_owned();
-        line.keep(Kind::Response, &head, &format!("{headers}{text}"));
+            redacted.unwrap_or(text)
+        });
+        line.keep_body(&head, &shown(&headers, &[], ""), &text);
         match read {
             Ok(()) => Ok(text),
             Err(cause) => {
@@ -335,7 +329,13 @@ impl Net {
         let card = Arc::new(protocol::card::decode(&text).map_err(unread)?);
         let url = card.offers.first().map_or("", |offer| offer.url.raw());
         let card = Some(FetchedCard { url: Arc::from(url), card, etag: None });
-        Ok(CardAnswer { card, text: Some(text), took: Duration::ZERO, server: ServerTraits::default() })
+        Ok(CardAnswer {
+            card,
+            text: Some(text),
+            room: None,
+            took: Duration::ZERO,
+            server: ServerTraits::default(),
+        })
     }
 
     async fn fetch_card_at(
@@ -370,17 +370,18 @@ impl Net {
         let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
-            return Ok(CardAnswer { card: None, text: None, took, server });
+            return Ok(CardAnswer { card: None, text: None, room: None, took, server });
         }
         let etag = answer.headers.get(ETAG).map(header_text).map(Untrusted::from);
         let left = left.saturating_sub(begun.elapsed());
-        let text = self.body(answer, line, left, limit).await?;
+        let text = self.body(answer, line, Size::Card, left, limit).await?;
         if !status.is_success() {
             return Err(maybe(status_cause(status, &text)));
         }
-        let card = protocol::card::decode(&text).map_err(maybe)?;
+        let (text, room) = text.into_parts();
+        let (text, card) = decode_card(text).await.map_err(maybe)?;
         let card = Some(FetchedCard { card: Arc::new(card), url: Arc::from(url.as_str()), etag });
-        Ok(CardAnswer { card, text: Some(text), took, server })
+        Ok(CardAnswer { card, text: Some(text), room, took, server })
     }
 
     /// One call that is answered by a document. Also gives the time until its headers.
@@ -397,7 +398,7 @@ impl Net {
         body: String,
         connection: ConnectionUse,
         limit: Duration,
-    ) -> Result<(String, Duration), Failure> {
+    ) -> Result<(Text, Duration), Failure> {
         let begun = Instant::now();
         let headers = || rpc_headers(headers, "application/json");
         let request = Request {
@@ -412,7 +413,7 @@ impl Net {
         let (took, status) = (answer.took, answer.status);
         // The body has as long again as the answer had.
         let left = (limit * 2).saturating_sub(begun.elapsed());
-        let text = self.body(answer, line, left, limit).await?;
+        let text = self.body(answer, line, Size::Answer, left, limit).await?;
         if !status.is_success() {
             return Err(maybe(status_cause(status, &text)));
         }
@@ -448,15 +449,34 @@ impl Net {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
             line.keep(Kind::Response, &head, &shown(&answer.headers, &[], ""));
             plain(&answer.headers).map_err(maybe)?;
-            let reader = EventReader::new(answer.body, self.redactor.clone(), line.clone());
+            let reader = EventReader::new(
+                answer.body,
+                self.redactor.clone(),
+                line.clone(),
+                self.budget.clone(),
+                answer.url,
+            );
             return Ok((Opened::Stream(reader), took, server));
         }
-        let text = Box::pin(self.body(answer, line, limit, limit)).await?;
+        let text = Box::pin(self.body(answer, line, Size::Answer, limit, limit)).await?;
         if !status.is_success() {
             return Err(maybe(status_cause(status, &text)));
         }
         Ok((Opened::Document(text), took, server))
     }
+}
+
+/// Reads a card; a large one where that keeps nobody waiting.
+async fn decode_card(text: String) -> Result<(String, Card), Cause> {
+    let is_small = text.len() <= limits::SMALL;
+    let decode = move || protocol::card::decode(&text).map(|card| (text, card));
+    if is_small {
+        return decode();
+    }
+    let decoded = tokio::task::spawn_blocking(decode).await;
+    decoded.unwrap_or_else(|error| {
+        Err(Cause::Malformed(Untrusted::from(format!("reading its card failed: {error}"))))
+    })
 }
 
 fn maybe(cause: Cause) -> Failure {

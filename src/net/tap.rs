@@ -257,6 +257,16 @@ impl TapHandle {
         }
     }
 
+    /// Keeps a response whose body is redacted already; of a long body only the beginning is looked at.
+    pub(super) fn keep_body(&self, head: &str, headers: &str, body: &str) {
+        let bytes = headers.len() + body.len();
+        let text = format!("{headers}{}", cut(body, FRAME));
+        match &self.hides {
+            Some(_) => self.keep_frame(Kind::Response, &self.clean(head), &self.clean(&text), bytes),
+            None => self.keep_frame(Kind::Response, head, &self.redactor.redact(&text), bytes),
+        }
+    }
+
     /// Words without what must not be kept of this line.
     pub fn clean(&self, words: &str) -> String {
         let words = self.redactor.redact(words);
@@ -268,7 +278,11 @@ impl TapHandle {
 
     /// Keeps a frame whose words are redacted already.
     pub(super) fn keep_clean(&self, kind: Kind, head: &str, text: &str) {
-        let bytes = text.len();
+        self.keep_frame(kind, head, text, text.len());
+    }
+
+    /// The same for the beginning of a text that has so many bytes.
+    fn keep_frame(&self, kind: Kind, head: &str, text: &str, bytes: usize) {
         let long = (head.len() > HEAD).then(|| format!("{}…", cut(head, HEAD)));
         let (head, text) = (long.as_deref().unwrap_or(head), cut(text, FRAME));
         let kept = FrameMeta {

@@ -12,7 +12,7 @@ use crate::domain::job::message::Json;
 use crate::domain::text::Untrusted;
 
 /// JSON nested deeper than this is refused.
-pub const DEPTH: usize = 128;
+pub const DEPTH: usize = crate::domain::limits::DEPTH;
 
 /// An object whose members are not looked into yet.
 #[derive(Clone, Debug, Default)]

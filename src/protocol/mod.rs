@@ -22,6 +22,7 @@ pub mod chunk_template;
 pub mod error;
 pub mod json;
 pub mod jsonrpc;
+pub mod page;
 pub mod question;
 pub mod registry;
 mod scan;
@@ -43,7 +44,7 @@ pub fn codec(dialect: Dialect) -> &'static dyn Codec {
 }
 
 /// Raw JSON above this is not kept beside the typed value.
-pub const RAW_KEPT: usize = 64 * 1024;
+pub const RAW_KEPT: usize = crate::domain::limits::RAW;
 
 /// What is asked of an agent.
 #[derive(Clone, Debug)]

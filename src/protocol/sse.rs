@@ -12,9 +12,10 @@ use eventsource_stream::EventStream;
 use futures_util::{FutureExt, StreamExt, stream};
 
 use crate::domain::cause::{Cause, Limit};
+use crate::domain::limits;
 
 /// A line or an event longer than this ends its stream with an error.
-pub const MOST: usize = 8 * 1024 * 1024;
+pub const MOST: usize = limits::EVENT;
 
 /// One event: its name, if it has one, and its data lines joined by line feeds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,6 +53,17 @@ impl Guard {
     /// Comments seen so far.
     pub fn comments(&self) -> u64 {
         self.comments
+    }
+
+    /// Bytes of the event that has not ended.
+    pub fn pending(&self) -> usize {
+        self.line.len() + self.event.len()
+    }
+
+    /// Gives back the memory of a large event that has ended.
+    pub fn shrink(&mut self) {
+        self.line.shrink_to(limits::RAW);
+        self.event.shrink_to(limits::RAW);
     }
 
     /// Takes bytes in and hands each event that they complete to `take`.

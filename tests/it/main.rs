@@ -24,6 +24,7 @@ mod discovery;
 #[cfg(feature = "dns")]
 mod dns;
 mod health;
+mod hostile;
 mod http2;
 mod inbound;
 mod interop;

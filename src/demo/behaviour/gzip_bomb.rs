@@ -1,11 +1,9 @@
 //! `gzip-bomb`: its card is fine; every other answer is compressed with gzip, about 300 kB that become 300 MB.
 
-use std::io::Write;
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Compression, FlushCompress};
 
 use super::{Doing, OnWire};
 use crate::demo::agent::Agent;
@@ -26,18 +24,23 @@ impl OnWire for GzipBomb {
 /// A text that begins with `head` and goes on for 300 MB, compressed.
 pub(super) fn bomb(head: &str) -> Bytes {
     const MEGABYTES: usize = 300;
+    /// Of a gzip file without a name and a time.
+    const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     static MEGABYTE: LazyLock<Vec<u8>> = LazyLock::new(|| compressed(&vec![b'x'; 1024 * 1024]));
-    // Members of a gzip file follow each other, so that one megabyte is compressed only once.
-    let mut all = compressed(head.as_bytes());
+    // Each block stands for itself, so that one megabyte is compressed only once. The end of the file is missing:
+    // nobody gets that far.
+    let mut all = HEADER.to_vec();
+    all.extend_from_slice(&compressed(head.as_bytes()));
     for _ in 0..MEGABYTES {
         all.extend_from_slice(&MEGABYTE);
     }
     all.into()
 }
 
+/// Deflated blocks that do not end the file and refer to nothing before them.
 fn compressed(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    // Writing to a vector cannot fail.
-    written.unwrap_or_default()
+    let mut blocks = Vec::with_capacity(bytes.len() + 1024);
+    let mut compress = Compress::new(Compression::best(), false);
+    let _there_is_room = compress.compress_vec(bytes, &mut blocks, FlushCompress::Full);
+    blocks
 }

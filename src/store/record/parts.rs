@@ -39,8 +39,8 @@ words! {
     CancelMark { Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed" }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
-        SseLine = "sse line", SseEvent = "sse event", Body = "body", Depth = "depth", Headers = "headers",
-        Redirects = "redirects",
+        SseLine = "sse line", SseEvent = "sse event", Card = "card", Body = "body", InFlight = "in flight",
+        TooSlow = "too slow", Depth = "depth", Headers = "headers", Redirects = "redirects",
     }
 }
 

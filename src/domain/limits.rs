@@ -1,0 +1,46 @@
+//! The most that is taken from outside, in one place. Everything beyond is refused with the limit's name, or dropped,
+//! counted and told.
+//!
+//! Sizes are in bytes unless a line says otherwise. The figures are decided here; they follow from no specification,
+//! which sets none.
+
+/// An agent card.
+pub const CARD: usize = 4 * MIB;
+/// A JSON answer, with the compressed bytes that it came in.
+pub const BODY: usize = 64 * MIB;
+/// One line of an event stream, and one event.
+pub const EVENT: usize = 8 * MIB;
+/// An answer or an event up to this size is read at once. What is larger needs a part of [`LARGE_IN_FLIGHT`].
+pub const SMALL: usize = 256 * KIB;
+/// Large answers and events of all agents together, while they are read and decoded.
+pub const LARGE_IN_FLIGHT: usize = BODY;
+/// Seconds within which a large answer must have come once others wait for room.
+pub const LARGE_WITHIN_S: u64 = 5;
+/// Raw JSON that is kept beside what was read from it.
+pub const RAW: usize = 64 * KIB;
+/// Levels of nested JSON.
+pub const DEPTH: usize = 128;
+/// Headers of a response, by number.
+pub const HEADERS: usize = 100;
+/// All headers of a response together.
+pub const HEADER_BYTES: u32 = 256 * 1024;
+/// Extensions of one HTTP chunk, or all trailers of a body.
+pub const CHUNK_EXTENSIONS: usize = 64 * KIB;
+/// Redirects that are followed, by number.
+pub const REDIRECTS: usize = 5;
+
+/// Tasks that are taken from one answer to `ListTasks`, by number. We ask for 100.
+pub const TASKS_IN_PAGE: usize = 1_000;
+/// Tasks of a page that are handed on at once, by number, so that a large page keeps nobody waiting.
+pub const TASKS_AT_ONCE: usize = 100;
+/// And their bytes.
+pub const TASK_BYTES_AT_ONCE: usize = MIB;
+/// Artifacts of one task, by number.
+pub const ARTIFACTS: usize = 1_000;
+/// Messages of one task, by number.
+pub const MESSAGES: usize = 10_000;
+/// Content of all artifacts of one task, most of it in blob files.
+pub const CONTENT: u64 = 1024 * 1024 * 1024;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;

@@ -1,0 +1,86 @@
+//! Large pages of tasks on their way to the loop, a slice at a time.
+//!
+//! The core reads a large page as it reads several pages: it is handed the first tasks and a token for the next page,
+//! and asks for that. Tokens that were made here are answered from what is left of the page, without the agent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::input::Outcome;
+use crate::domain::limits;
+use crate::domain::text::Untrusted;
+use crate::net::Room;
+use crate::protocol::Codec;
+use crate::protocol::page::Page;
+
+/// What is left of a page is kept this long for the core to ask for it.
+const KEPT: Duration = Duration::from_secs(10);
+/// How tokens begin that were made here.
+const TOKEN: &str = "quarterdeck-slice-";
+
+/// What is left of the last large page of one agent. A clone shares it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pages(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    rest: Option<Rest>,
+    /// Counts tokens.
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Rest {
+    token: Untrusted,
+    page: Page,
+    /// The room of a page that is still large.
+    room: Option<Room>,
+}
+
+impl Pages {
+    /// Hands out the first slice of a page.
+    pub fn begin(&self, page: Page, room: Option<Room>, codec: &dyn Codec, took: Duration) -> Outcome {
+        // What is small by now needs no room.
+        let room = room.filter(|_| page.len() > limits::SMALL);
+        self.slice(page, room, codec, took)
+    }
+
+    /// True if a token was made here.
+    pub fn made(token: Option<&Untrusted>) -> bool {
+        token.is_some_and(|token| token.raw().starts_with(TOKEN))
+    }
+
+    /// Hands out the next slice. `None` if nothing is kept under the token. What is kept under another one is dropped,
+    /// as the core did not ask for it.
+    pub fn go_on(&self, token: Option<&Untrusted>, codec: &dyn Codec) -> Option<Outcome> {
+        let Rest { page, room, .. } = self.kept().rest.take().filter(|rest| Some(&rest.token) == token)?;
+        Some(self.slice(page, room, codec, Duration::ZERO))
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn slice(&self, mut page: Page, room: Option<Room>, codec: &dyn Codec, took: Duration) -> Outcome {
+        let tasks = page.slice(codec);
+        if page.is_empty() {
+            return Outcome::Page { tasks, next: page.next(), took };
+        }
+        let mut kept = self.kept();
+        kept.made += 1;
+        let token = Untrusted::from(format!("{TOKEN}{}", kept.made));
+        kept.rest = Some(Rest { token: token.clone(), page, room });
+        drop(kept);
+        tokio::spawn(expire(self.clone(), token.clone()));
+        Outcome::Page { tasks, next: Some(token), took }
+    }
+}
+
+/// Drops what nobody has asked for.
+async fn expire(pages: Pages, token: Untrusted) {
+    tokio::time::sleep(KEPT).await;
+    let mut kept = pages.kept();
+    if kept.rest.as_ref().is_some_and(|rest| rest.token == token) {
+        kept.rest = None;
+    }
+}

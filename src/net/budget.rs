@@ -1,0 +1,152 @@
+//! The memory that large answers and events of all agents share while they are read and decoded.
+//!
+//! What is larger than `limits::SMALL` asks once for as much as it may become and then never for more, so answers
+//! cannot wait for each other in a circle. Room is given in the order in which it was asked for, to one answer and one
+//! event of an origin at a time: an agent that sends large ones all the time takes turns with the others. One that comes
+//! too slowly fails once others wait.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::domain::cause::{Cause, Limit};
+use crate::domain::limits;
+
+/// The semaphore counts in this many bytes.
+const UNIT: usize = 1024;
+/// How often a slow answer is looked at while it has room.
+pub(super) const LOOK: Duration = Duration::from_millis(500);
+
+/// What wants room. An agent's streams do not wait for its large answers, nor the other way round.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum For {
+    Answer,
+    Event,
+}
+
+/// Hands out room. A clone shares it.
+#[derive(Clone, Debug)]
+pub(super) struct Budget {
+    room: Arc<Semaphore>,
+    /// Answers that wait for room now.
+    waiting: Arc<AtomicUsize>,
+    /// One permit for each origin that has or wants room.
+    origins: Arc<Mutex<BTreeMap<(For, String), Arc<Semaphore>>>>,
+}
+
+/// Room for one large answer. Dropping it gives the room back.
+#[derive(Debug)]
+pub struct Room {
+    since: Instant,
+    waiting: Arc<AtomicUsize>,
+    _origin: Option<OwnedSemaphorePermit>,
+    _bytes: Option<OwnedSemaphorePermit>,
+}
+
+impl Budget {
+    pub fn new() -> Self {
+        let room = Arc::new(Semaphore::new(limits::LARGE_IN_FLIGHT / UNIT));
+        Self { room, waiting: Arc::default(), origins: Arc::default() }
+    }
+
+    /// Waits for room for so many bytes, at most [`limits::LARGE_IN_FLIGHT`].
+    pub async fn room(&self, what: For, url: &Url, bytes: usize) -> Room {
+        let _waits = Waits::new(&self.waiting);
+        let origin = self.origin(what, url).acquire_owned().await.ok();
+        let units = bytes.min(limits::LARGE_IN_FLIGHT).div_ceil(UNIT);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let bytes = self.room.clone().acquire_many_owned(units).await.ok();
+        Room { since: Instant::now(), waiting: self.waiting.clone(), _origin: origin, _bytes: bytes }
+    }
+
+    fn origin(&self, what: For, url: &Url) -> Arc<Semaphore> {
+        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
+        // An origin that nobody else holds has and wants nothing.
+        origins.retain(|_, one| Arc::strong_count(one) > 1);
+        let one = origins.entry((what, url.origin().ascii_serialization()));
+        one.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+    }
+}
+
+impl Room {
+    /// Lets an answer go on being read.
+    ///
+    /// # Errors
+    /// It has had its time, and others wait.
+    pub fn check(&self) -> Result<(), Cause> {
+        let had = self.since.elapsed();
+        let others_wait = self.waiting.load(Ordering::Relaxed) > 0;
+        if others_wait && had > Duration::from_secs(limits::LARGE_WITHIN_S) {
+            return Err(Cause::Limit(Limit::TooSlow));
+        }
+        Ok(())
+    }
+}
+
+/// Counts somebody who waits, until it is dropped.
+struct Waits<'b>(&'b AtomicUsize);
+
+impl<'b> Waits<'b> {
+    fn new(count: &'b AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const ALL: usize = limits::LARGE_IN_FLIGHT;
+
+    fn url(host: &str) -> Url {
+        Url::parse(&format!("http://{host}/")).unwrap()
+    }
+
+    /// Who wants much gets it before those who come later and want little; of one origin one at a time.
+    #[tokio::test]
+    async fn room_is_given_in_order_and_to_one_of_an_origin() {
+        let budget = Budget::new();
+        let first = budget.room(For::Answer, &url("a"), ALL / 2).now_or_never().unwrap();
+        assert!(budget.room(For::Answer, &url("a"), UNIT).now_or_never().is_none(), "a has room already");
+        assert!(budget.room(For::Event, &url("a"), UNIT).now_or_never().is_some(), "its streams go on");
+        let (b, c) = (url("b"), url("c"));
+        let mut large = Box::pin(budget.room(For::Answer, &b, ALL));
+        assert!(large.as_mut().now_or_never().is_none());
+        let mut small = Box::pin(budget.room(For::Answer, &c, UNIT));
+        assert!(small.as_mut().now_or_never().is_none(), "it came later");
+        drop(first);
+        let large = large.now_or_never().unwrap();
+        assert!(small.as_mut().now_or_never().is_none());
+        drop(large);
+        assert!(small.now_or_never().is_some());
+        assert_eq!(budget.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_answer_gives_way_once_others_wait() {
+        let budget = Budget::new();
+        let slow = budget.room(For::Answer, &url("slow"), ALL).await;
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(slow.check(), Ok(()), "nobody waits");
+        let other = url("other");
+        let mut waits = Box::pin(budget.room(For::Answer, &other, ALL));
+        assert!(waits.as_mut().now_or_never().is_none());
+        assert_eq!(slow.check(), Err(Cause::Limit(Limit::TooSlow)));
+        drop(waits);
+        assert_eq!(slow.check(), Ok(()));
+    }
+}

@@ -1,0 +1,142 @@
+//! A large page of tasks, decoded in slices: however many tasks an agent puts into one page, no step is long.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::json::Object;
+use super::{Codec, Reply, jsonrpc};
+use crate::domain::job::task::TaskReport;
+use crate::domain::limits;
+use crate::domain::text::Untrusted;
+
+/// A page that is too large to be decoded at once.
+#[derive(Debug)]
+pub struct Page {
+    text: String,
+    /// Where in the text the tasks are that are not decoded yet.
+    tasks: VecDeque<Range<usize>>,
+    next: Option<Untrusted>,
+    /// Tasks beyond the limit, by number; they are not read.
+    pub left_out: usize,
+}
+
+impl Page {
+    /// Takes an answer to `ListTasks`.
+    ///
+    /// # Errors
+    /// The text, if it is no page or a small one: then it is decoded like any other answer.
+    pub fn new(mut text: String) -> Result<Self, String> {
+        let Some((mut tasks, next)) = places(&text) else { return Err(text) };
+        let is_small = tasks.len() <= limits::TASKS_AT_ONCE && text.len() <= limits::TASK_BYTES_AT_ONCE;
+        if is_small {
+            return Err(text);
+        }
+        let left_out = tasks.len().saturating_sub(limits::TASKS_IN_PAGE);
+        tasks.truncate(limits::TASKS_IN_PAGE);
+        text.truncate(tasks.back().map_or(0, |last| last.end));
+        text.shrink_to_fit();
+        Ok(Self { text, tasks, next, left_out })
+    }
+
+    /// Bytes that are still held.
+    pub fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// True once every task is decoded.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Where the agent says that the next page begins.
+    pub fn next(&self) -> Option<Untrusted> {
+        self.next.clone()
+    }
+
+    /// The next tasks; what cannot be read is left out.
+    pub fn slice(&mut self, codec: &dyn Codec) -> Vec<TaskReport> {
+        let mut body = String::from(r#"{"jsonrpc":"2.0","id":0,"result":{"tasks":["#);
+        let mut count = 0;
+        while count < limits::TASKS_AT_ONCE
+            && let Some(place) = self.tasks.front()
+            && (count == 0 || body.len() + place.len() <= limits::TASK_BYTES_AT_ONCE)
+        {
+            if count > 0 {
+                body.push(',');
+            }
+            body.push_str(self.text.get(place.clone()).unwrap_or("null"));
+            self.tasks.pop_front();
+            count += 1;
+        }
+        body.push_str("]}}");
+        match codec.decode_reply(&body) {
+            Ok(Reply::Page { tasks, .. }) => tasks,
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Where the tasks of a page are, and where the next page begins; `None` if it is no page.
+fn places(text: &str) -> Option<(VecDeque<Range<usize>>, Option<Untrusted>)> {
+    let result = Object::parse(jsonrpc::open(text).ok()?).ok()?;
+    if result.raw("task").is_some() || result.object("message").is_some() || !result.has("tasks") {
+        return None;
+    }
+    let start = text.as_ptr().addr();
+    let tasks = result.list("tasks").into_iter().map(|task| {
+        let from = task.as_ptr().addr() - start;
+        from..from + task.len()
+    });
+    Some((tasks.collect(), result.filled("nextPageToken")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::card::Dialect;
+
+    fn page(tasks: usize, filling: usize) -> String {
+        let filling = "x".repeat(filling);
+        let tasks: Vec<_> = (0..tasks)
+            .map(|number| format!(r#"{{"id":"t{number}","contextId":"{filling}","status":{{"state":"TASK_STATE_WORKING"}}}}"#))
+            .collect();
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"tasks":[{}],"nextPageToken":"n"}}}}"#,
+            tasks.join(",")
+        )
+    }
+
+    /// A page comes out in slices of so many tasks, in order, up to the limit.
+    #[track_caller]
+    fn check(text: String, slices: &[usize], left_out: usize) {
+        let codec = crate::protocol::codec(Dialect::V1_0);
+        let mut page = Page::new(text).unwrap();
+        assert_eq!((page.left_out, page.next()), (left_out, Some("n".into())));
+        let mut number = 0;
+        let mut told = Vec::new();
+        while !page.is_empty() {
+            let slice = page.slice(codec);
+            for task in &slice {
+                assert_eq!(&*task.id.raw(), format!("t{number}"));
+                number += 1;
+            }
+            told.push(slice.len());
+        }
+        assert_eq!(told, slices);
+    }
+
+    #[test]
+    fn large_pages_come_in_slices() {
+        check(page(101, 0), &[100, 1], 0);
+        check(page(250, 0), &[100, 100, 50], 0);
+        check(page(1_000, 0), &[100; 10], 0);
+        check(page(20_000, 0), &[100; 10], 19_000);
+        // Large tasks come one by one.
+        check(page(5, 600 * 1024), &[1; 5], 0);
+        for small in
+            [page(100, 0), page(0, 0), r#"{"jsonrpc":"2.0","id":1,"result":{"task":{}}}"#.into(), "{".into()]
+        {
+            assert_eq!(Page::new(small.clone()).unwrap_err(), small);
+        }
+    }
+}
