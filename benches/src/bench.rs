@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         ["p12"] => hostile::run(hostile::MINUTES, None),
         ["p12", "--minutes", minutes] => minutes_of(minutes).and_then(|minutes| hostile::run(minutes, None)),
         ["p12", "--minutes", minutes, program] => {
-            minutes_of(minutes).and_then(|minutes| hostile::run(minutes, Some(program)))
+            minutes_of(minutes).and_then(|minutes| hostile::run(minutes, Some(*program)))
         }
         ["p13"] => constant::run(constant::MINUTES),
         ["p13", "--minutes", minutes] => minutes_of(minutes).and_then(constant::run),
@@ -54,7 +54,10 @@ fn main() -> ExitCode {
         ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
-        _ => Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6, p7, p12, p13".into()),
+        _ => {
+            Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6, p7, p12, p13"
+                .into())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -45,7 +45,11 @@ pub fn run(minutes: f64, program: Option<&str>) -> Result<(), Fault> {
     let beside = watch(&released, program, AGENTS, minutes)?;
     let slowest = |run: &Run| run.waits.iter().copied().fold(0.0, f64::max);
     tell("memory at most, beside the good agent alone", &format!("{:.0} MB", alone.most), "");
-    tell("memory at most, beside the hostile ones", &format!("{:.0} MB", beside.most), "must 300 MB, aim 150 MB");
+    tell(
+        "memory at most, beside the hostile ones",
+        &format!("{:.0} MB", beside.most),
+        "must 300 MB, aim 150 MB",
+    );
     tell("a key is answered, median", &format!("{:.0} ms", median(beside.waits.clone())), "");
     tell("the slowest", &format!("{:.0} ms", slowest(&beside)), "must 100 ms");
     tell("events of a task of the good agent, alone", &format!("{:.0}", median(alone.events)), "");

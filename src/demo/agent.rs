@@ -249,7 +249,8 @@ impl Agent {
     }
 
     fn stream(&self, id: &str, report: TaskReport, mut frames: mpsc::Receiver<Frame>) -> Answer {
-        let (sender, out) = mpsc::channel(1024);
+        // Small, so that the task's own queue tells whether the stream is behind.
+        let (sender, out) = mpsc::channel(16);
         let ended = report.status.state.is_terminal();
         let first = Frame::Event(Arc::new(StreamEvent::Task(Box::new(report))));
         tokio::spawn(async move {

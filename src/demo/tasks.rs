@@ -14,6 +14,9 @@ use crate::domain::time::PeerTime;
 /// Ended tasks that an agent still knows at least; a pre-filled agent knows as many more.
 const KEPT: usize = 500;
 
+/// A stream on which more frames than this wait is behind.
+const BEHIND: usize = 16;
+
 /// One thing that is sent on a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Frame {
@@ -255,7 +258,8 @@ impl Tasks {
         stored.send(&Frame::Event(Arc::new(event)));
     }
 
-    /// Sends a part of an output, or a whole one, without keeping it: an output without end fits in no store.
+    /// Sends a part of an output, or a whole one, without keeping it: an output without end fits in no store. It is
+    /// left out while a stream is behind, for the same reason.
     pub fn event_of_output(
         &self,
         id: &TaskId,
@@ -267,6 +271,9 @@ impl Tasks {
     ) {
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
+        if stored.watchers.iter().any(|watcher| watcher.max_capacity() - watcher.capacity() > BEHIND) {
+            return;
+        }
         let event = StreamEvent::Artifact {
             task: Some(id.clone()),
             context: stored.report.context.clone(),

@@ -38,7 +38,7 @@ pub fn decode(body: &str) -> Result<Card, Cause> {
         region,
         framework,
         peers: card_metadata::read(&card),
-        skills: card.objects("skills").iter().map(skill).collect(),
+        skills: skills(&card),
         input_modes: card.texts("defaultInputModes"),
         output_modes: card.texts("defaultOutputModes"),
         security: schemes(&card),
@@ -97,6 +97,31 @@ fn offers(card: &Object<'_>) -> Vec<Offer> {
         add(interface.filled("url"), interface.filled("transport"));
     }
     offers
+}
+
+/// Cards may have very many skills. Texts that a skill has in common with the one before are kept once.
+fn skills(card: &Object<'_>) -> Vec<Skill> {
+    let mut skills: Vec<Skill> = Vec::new();
+    for object in card.each_object("skills") {
+        let mut next = skill(&object);
+        if next.name == next.id {
+            next.name.clone_from(&next.id);
+        }
+        if let Some(last) = skills.last() {
+            if next.description == last.description {
+                next.description.clone_from(&last.description);
+            }
+            for (tag, known) in next.tags.iter_mut().zip(&last.tags) {
+                if tag == known {
+                    tag.clone_from(known);
+                }
+            }
+        }
+        next.tags.shrink_to_fit();
+        skills.push(next);
+    }
+    skills.shrink_to_fit();
+    skills
 }
 
 fn skill(object: &Object<'_>) -> Skill {

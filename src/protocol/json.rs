@@ -89,6 +89,11 @@ impl<'a> Object<'a> {
         self.list(key).into_iter().filter_map(|raw| serde_json::from_str(raw).ok()).collect()
     }
 
+    /// The same, one after the other: what an element takes is given back before the next one is read.
+    pub fn each_object(&self, key: &str) -> impl Iterator<Item = Object<'a>> + use<'a> {
+        self.list(key).into_iter().filter_map(|raw| serde_json::from_str(raw).ok())
+    }
+
     /// The elements of an array member that are text.
     pub fn texts(&self, key: &str) -> Vec<Untrusted> {
         self.list(key).into_iter().filter_map(text_of).map(|text| Untrusted::new(text.as_ref())).collect()
