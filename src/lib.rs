@@ -8,5 +8,6 @@ pub mod failpoint;
 pub mod net;
 pub mod protocol;
 pub mod serve;
+pub mod shutdown;
 pub mod store;
 pub mod tui;

@@ -263,7 +263,7 @@ fn ended(left: Left, out: &mut Printer) -> Result<ExitCode, Failure> {
 
 fn needs_terminal() -> Result<(), Failure> {
     if std::io::stdout().is_terminal() {
-        return Ok(());
+        return crate::shutdown::watch_terminal().map_err(no_terminal);
     }
     Err(Failure::usage("the console needs a terminal, and this is none").hint(
         "verbs work without one: quarterdeck agents, task list, inbox, problems; quarterdeck demo --headless",

@@ -8,8 +8,8 @@ use serde_json::json;
 
 use super::args::{Demo, Global};
 use super::output::{Failure, Printer};
-use super::serve::stopped;
 use crate::demo::{Fleet, Scenario};
+use crate::shutdown;
 
 /// With a console, every agent of a large steady fleet begins with so many tasks that ended within the last day.
 const PAST: u64 = 100;
@@ -38,10 +38,10 @@ pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Resul
             }));
         }
         if args.no_work {
-            stopped().await;
+            shutdown::requested().await;
         } else {
             tokio::select! {
-                () = stopped() => {}
+                _ = shutdown::requested() => {}
                 () = fleet.call(ROUND) => {}
             }
         }

@@ -22,22 +22,32 @@ mod task;
 mod uncertain;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command, Output};
 use output::{Failure, Printer};
 
-/// An interrupt leaves a verb so long to say how things stand.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(300);
+use crate::shutdown::{self, Reason};
+
+/// Once the process has to end, a verb has this long to say how things stand.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// Verbs that hold an engine for others have this long to close it.
+const CLOSING: Duration = Duration::from_millis(1200);
 
 /// Runs what the command line says.
 pub fn run() -> ExitCode {
+    // Nothing runs before this: whoever asks the process to end is heard in every phase.
+    let listening = shutdown::install(crate::tui::terminal::restore_in_time);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
     tell_panics_safely();
+    if let Err(error) = listening {
+        Printer::new(Output::Text).warn(format!("signals are not listened for: {error}"));
+    }
     let has_screen = match &cli.command {
         None => true,
         Some(Command::Demo(args)) => !args.headless,
@@ -53,27 +63,24 @@ pub fn run() -> ExitCode {
         Err(error) => return out.fail(&Failure::internal(format!("no runtime: {error}"))),
     };
     let result = runtime.block_on(async {
-        let handles_signals = matches!(cli.command, None | Some(Command::Serve(_) | Command::Demo(_)));
-        let result = if handles_signals {
-            Some(dispatch(cli, &mut out).await)
-        } else {
-            tokio::select! {
-                result = dispatch(cli, &mut out) => Some(result),
-                // Whoever waits for a task has a moment to say how it stands.
-                () = async { serve::stopped().await; tokio::time::sleep(LAST_WORDS).await } => None,
-            }
+        let closes_an_engine = matches!(cli.command, None | Some(Command::Serve(_) | Command::Demo(_)));
+        let grace = if closes_an_engine { CLOSING } else { LAST_WORDS };
+        let result = tokio::select! {
+            result = dispatch(cli, &mut out) => Some(result),
+            () = async { shutdown::requested().await; tokio::time::sleep(grace).await } => None,
         };
         // What was decided is durable before we go, also after an interrupt.
-        crate::engine::all_ended(std::time::Duration::from_secs(5)).await;
+        crate::engine::all_ended(Duration::from_secs(5)).await;
         result
     });
-    let code = match result {
-        Some(Ok(code)) => code,
-        Some(Err(failure)) => out.fail(&failure),
-        // As the shell has it: 128 and the number of the signal.
-        None => ExitCode::from(130),
+    let code = match (result, shutdown::reason()) {
+        // What was not written was not done, whatever came of it otherwise.
+        (_, Some(reason @ (Reason::PipeClosed | Reason::OutputFailed))) => ExitCode::from(reason.exit_code()),
+        (Some(Ok(code)), _) => code,
+        (Some(Err(failure)), _) => out.fail(&failure),
+        (None, reason) => ExitCode::from(reason.map_or(1, Reason::exit_code)),
     };
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    runtime.shutdown_timeout(Duration::from_millis(200));
     for fault in faults().drain(..) {
         Printer::new(Output::Text).warn(fault);
     }

@@ -1,6 +1,6 @@
 //! Printing: text that is safe to read and to pipe, JSON that a terminal cannot obey, errors with a next step.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
@@ -10,6 +10,10 @@ use crate::domain::cause::{Cause, RpcError};
 use crate::domain::intent::Refusal;
 use crate::domain::text::Untrusted;
 use crate::protocol::json as wire;
+use crate::shutdown::{self, Reason};
+
+/// What a write to a closed terminal fails with.
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
 
 /// Why a command did not do its job.
 #[derive(Clone, Debug)]
@@ -128,12 +132,14 @@ pub struct Printer {
     format: Output,
     progress: bool,
     shown: bool,
+    /// The output could not be written once; nothing more is written to it.
+    failed: bool,
 }
 
 impl Printer {
     /// A printer in a format; progress is shown only to people.
     pub fn new(format: Output) -> Self {
-        Self { format, progress: std::io::stderr().is_terminal(), shown: false }
+        Self { format, progress: io::stderr().is_terminal(), shown: false, failed: false }
     }
 
     /// True for JSON.
@@ -173,20 +179,29 @@ impl Printer {
     }
 
     fn out(&mut self, text: &str) {
-        self.end_progress();
-        let mut out = std::io::stdout().lock();
-        // A reader that has gone (`| head`) is no error of ours.
-        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
-            // Whoever reads has gone, as with `| head`: there is nobody to tell anything.
-            #[expect(clippy::disallowed_methods, reason = "a write that fails here is the end of a pipe")]
-            std::process::exit(0);
+        if self.failed {
+            return;
         }
+        self.end_progress();
+        let mut out = io::stdout().lock();
+        let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) else { return };
+        drop(out);
+        // The process ends in order, as it may hold an engine: whoever waits for the end hears of it.
+        self.failed = true;
+        shutdown::request(match error.kind() {
+            io::ErrorKind::BrokenPipe => Reason::PipeClosed,
+            _ if io::stdout().is_terminal() || error.raw_os_error() == Some(EIO) => Reason::TerminalGone,
+            _ => {
+                self.warn(format!("the output cannot be written: {error}"));
+                Reason::OutputFailed
+            }
+        });
     }
 
     /// Something that is not the result, for people: to stderr.
     pub fn warn(&mut self, text: impl Into<Untrusted>) {
         self.end_progress();
-        let _nobody_reads_it = writeln!(std::io::stderr(), "quarterdeck: {}", text.into().line());
+        let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
     }
 
     /// What is going on, on one line that is drawn over.
@@ -194,14 +209,14 @@ impl Printer {
         if self.progress {
             self.shown = true;
             let text = text.into().line().fit(100);
-            let _nobody_reads_it = write!(std::io::stderr(), "\r{text}\u{1b}[K");
-            let _nobody_reads_it = std::io::stderr().flush();
+            let _nobody_reads_it = write!(io::stderr(), "\r{text}\u{1b}[K");
+            let _nobody_reads_it = io::stderr().flush();
         }
     }
 
     fn end_progress(&mut self) {
         if std::mem::take(&mut self.shown) {
-            let _nobody_reads_it = write!(std::io::stderr(), "\r\u{1b}[K");
+            let _nobody_reads_it = write!(io::stderr(), "\r\u{1b}[K");
         }
     }
 

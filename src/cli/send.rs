@@ -25,6 +25,7 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::wire::Tasks;
 use crate::engine::{Answer, Query, QueryError};
+use crate::shutdown::{self, Reason};
 
 pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
     let parts = parts(&args)?;
@@ -214,7 +215,7 @@ impl WatchedTask {
                 None => std::future::pending().await,
             }
         };
-        let interrupt = super::serve::stopped();
+        let interrupt = shutdown::requested();
         tokio::pin!(timeout, interrupt);
         loop {
             let mut follow = match self.session.handle.follow(self.job).await {
@@ -254,7 +255,7 @@ impl WatchedTask {
                         }
                     }
                     () = &mut timeout => return Err(self.timed_out(&snapshot)),
-                    () = &mut interrupt => return Err(self.interrupted(&snapshot)),
+                    reason = &mut interrupt => return Err(self.interrupted(&snapshot, reason)),
                 }
             };
             if ended {
@@ -265,18 +266,18 @@ impl WatchedTask {
     }
 
     /// Whoever stops watching is told how to go on: the task goes on without them.
-    fn interrupted(&self, snapshot: &Snapshot) -> Failure {
+    fn interrupted(&self, snapshot: &Snapshot, reason: Reason) -> Failure {
         let found = self.find(snapshot);
         match found.and_then(|(_, attempt)| attempt.task) {
             Some(task) => {
                 let words = format!("stopped watching; task {} is {} still", task.id, task.state.word());
-                Failure::new(130, "QUARTERDECK_ERR_INTERRUPTED", words).hint(format!(
+                Failure::new(reason.exit_code(), "QUARTERDECK_ERR_INTERRUPTED", words).hint(format!(
                     "quarterdeck task get --wait {0}, or end it: quarterdeck task cancel {0}",
                     task.id
                 ))
             }
             None => Failure::new(
-                130,
+                reason.exit_code(),
                 "QUARTERDECK_ERR_INTERRUPTED",
                 "stopped watching; the agent has not answered yet",
             )

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::{Global, Login, Serve};
 use super::output::{Failure, Printer};
 use super::session::{Session, Setup, card_url};
+use crate::shutdown;
 use crate::store::lock;
 
 pub(super) async fn run(global: &Global, args: Serve, out: &mut Printer) -> Result<ExitCode, Failure> {
@@ -37,25 +38,7 @@ pub(super) async fn run(global: &Global, args: Serve, out: &mut Printer) -> Resu
         }
     }
     out.line(&ready);
-    stopped().await;
+    shutdown::requested().await;
     session.close(false).await;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Ends at SIGTERM, SIGHUP or SIGINT.
-pub(super) async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signal) => {
-                signal.recv().await;
-            }
-            Err(_) => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        () = wait(SignalKind::terminate()) => {}
-        () = wait(SignalKind::hangup()) => {}
-        () = wait(SignalKind::interrupt()) => {}
-    }
 }

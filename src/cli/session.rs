@@ -427,6 +427,8 @@ impl Session {
             tokio::select! {
                 () = listening.alone() => {}
                 () = listening.handed_over() => {}
+                // Whoever has joined goes on with an engine of its own.
+                _ = crate::shutdown::requested() => {}
             }
         }
         // Nobody registers with an engine that ends.

@@ -1,23 +1,32 @@
 //! What is typed, read by a thread of its own that stands aside while an editor has the terminal.
 
-use std::io;
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossterm::event::Event;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+
+use super::terminal;
 
 /// Events that wait for the loop; more stay in the terminal.
 const WAITING: usize = 256;
-/// The thread looks so often whether it shall stop.
+/// The thread looks this often whether it has to stop.
 const LOOK: Duration = Duration::from_millis(100);
+const LOOK_TIMESPEC: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+/// A thread that was told to stop is waited for this long at most.
+const STOPPING: Duration = Duration::from_secs(1);
 
 /// Reads the terminal until it is dropped. At most one reads at a time.
 #[derive(Debug)]
 pub struct Input {
     events: mpsc::Receiver<io::Result<Event>>,
     stop: Arc<AtomicBool>,
+    resized: Option<Signal>,
 }
 
 /// Held by whoever reads the terminal.
@@ -31,37 +40,82 @@ impl Input {
         let stopped = stop.clone();
         std::thread::spawn(move || {
             let _the_only_one = READING.lock().unwrap_or_else(PoisonError::into_inner);
-            while !stopped.load(Ordering::SeqCst) {
-                let event = match crossterm::event::poll(LOOK) {
-                    // What came since it was told to stop is left for whoever reads next.
-                    Ok(true) if stopped.load(Ordering::SeqCst) => return,
-                    Ok(true) => crossterm::event::read(),
-                    Ok(false) => continue,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => Err(error),
-                };
-                let ends = event.is_err();
-                if sender.blocking_send(event).is_err() || ends {
-                    return;
-                }
-            }
+            // Ends without a word when the terminal has gone; then `next` gives none.
+            let _why = read(&stopped, &sender);
         });
-        Self { events, stop }
+        // Without it a change of size is noticed by the reading thread, a little later.
+        let resized = signal(SignalKind::window_change()).ok();
+        Self { events, stop, resized }
     }
 
     /// The next event; none if the terminal has gone.
     pub async fn next(&mut self) -> Option<io::Result<Event>> {
-        self.events.recv().await
+        let resized = async {
+            match &mut self.resized {
+                Some(resized) => resized.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = self.events.recv() => match event {
+                // A terminal that does not tell its size has one all the same.
+                Some(Ok(Event::Resize(..))) => Some(terminal::size().map(|(x, y)| Event::Resize(x, y))),
+                event => event,
+            },
+            _ = resized => Some(terminal::size().map(|(x, y)| Event::Resize(x, y))),
+        }
     }
 
-    /// Stops reading, and waits until it has: what is typed from now on is for somebody else.
+    /// Stops reading, and waits until it has: what is typed from now on is for somebody else. Half of a key
+    /// may hold the thread up; it is not waited for longer than a moment.
     pub async fn stop(self) {
         drop(self);
         let waited = tokio::task::spawn_blocking(|| {
             drop(READING.lock().unwrap_or_else(PoisonError::into_inner));
         });
-        let _it_has_stopped = waited.await;
+        let _it_has_stopped = tokio::time::timeout(STOPPING, waited).await;
     }
+}
+
+/// Reads events until it is told to stop or the terminal has gone. crossterm never looks whether the terminal
+/// is still there, and reads on without a pause when it is not, so that is looked at before every read.
+fn read(stopped: &AtomicBool, sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
+    let stdin = io::stdin();
+    let opened;
+    let tty = if stdin.is_terminal() {
+        stdin.as_fd()
+    } else {
+        opened = std::fs::File::open("/dev/tty")?;
+        opened.as_fd()
+    };
+    while !stopped.load(Ordering::SeqCst) {
+        let mut waiting = [PollFd::new(&tty, PollFlags::IN)];
+        let polled = poll(&mut waiting, Some(&LOOK_TIMESPEC));
+        let told = waiting[0].revents();
+        match polled {
+            Ok(_) if told.intersects(PollFlags::HUP | PollFlags::ERR) => return Ok(()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Events that crossterm has read ahead, and changes of size, are there without input.
+        let mut wait = if told.is_empty() { Duration::ZERO } else { LOOK };
+        loop {
+            let event = match crossterm::event::poll(wait) {
+                Ok(false) => break,
+                // What came since it was told to stop is left for whoever reads next.
+                Ok(true) if stopped.load(Ordering::SeqCst) => return Ok(()),
+                Ok(true) => crossterm::event::read(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+            let ends = event.is_err();
+            if sender.blocking_send(event).is_err() || ends {
+                return Ok(());
+            }
+            wait = Duration::ZERO;
+        }
+    }
+    Ok(())
 }
 
 impl Drop for Input {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEventKind, KeyModifiers, MouseButton, MouseEventKind};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -28,6 +27,7 @@ use crate::domain::id::JobId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::Handle;
+use crate::shutdown;
 
 /// Between two drawings, and while keys come in.
 const FRAME: Duration = Duration::from_millis(33);
@@ -89,7 +89,7 @@ pub async fn until_opened<T>(
     theme: &Theme,
     clocks: &Clocks,
 ) -> io::Result<Result<T, Left>> {
-    let mut signals = Signals::listen()?;
+    let mut shutdown = std::pin::pin!(shutdown::requested());
     let draw = |terminal: &mut Terminal| {
         terminal.draw(|buffer| {
             opening::frame(buffer, fleet, theme, clocks);
@@ -102,8 +102,8 @@ pub async fn until_opened<T>(
     let ended = loop {
         tokio::select! {
             biased;
+            reason = &mut shutdown => break Err(Left::Signal(reason.signal())),
             opened = &mut opened => break Ok(opened),
-            number = signals.recv() => break Err(Left::Signal(number)),
             event = input.next() => match event {
                 Some(Ok(Event::Resize(width, height))) => {
                     terminal.resize(width, height)?;
@@ -120,7 +120,6 @@ pub async fn until_opened<T>(
             },
         }
     };
-    input.stop().await;
     Ok(ended)
 }
 
@@ -153,31 +152,6 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     Ok(left.unwrap_or(Left::Signal(1)))
 }
 
-/// The signals that end a console.
-struct Signals {
-    terminate: Signal,
-    hangup: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    async fn recv(&mut self) -> i32 {
-        tokio::select! {
-            _ = self.hangup.recv() => 1,
-            _ = self.interrupt.recv() => 2,
-            _ = self.terminate.recv() => 15,
-        }
-    }
-}
-
 struct Console {
     handle: Handle,
     news: mpsc::Sender<Msg>,
@@ -208,7 +182,6 @@ impl Drawing {
 /// What woke the loop.
 enum Woken {
     Input(Option<io::Result<Event>>),
-    Signal(i32),
     Snapshot(bool),
     News(Msg),
     Caption,
@@ -234,7 +207,7 @@ impl Console {
         mut captions: Option<watch::Receiver<Caption>>,
     ) -> io::Result<Left> {
         let mut input = Input::start();
-        let mut signals = Signals::listen()?;
+        let mut shutdown = std::pin::pin!(shutdown::requested());
         let mut snapshots = self.handle.watch();
         let mut drawing = Drawing { last: None, key: None, stale: None };
         let mut first: Vec<Msg> = Vec::new();
@@ -250,11 +223,15 @@ impl Console {
                     Cmd::Edit(text) => {
                         input.stop().await;
                         terminal.leave();
+                        // An interrupt in the editor is meant for the editor.
+                        shutdown::ignore_interrupts(true);
                         let edited = edit(&text).await;
+                        shutdown::ignore_interrupts(false);
+                        if let Some(reason) = shutdown::reason() {
+                            return Ok(Left::Signal(reason.signal()));
+                        }
                         terminal.come_back()?;
                         input = Input::start();
-                        // An interrupt in the editor was meant for the editor.
-                        signals.interrupt = signal(SignalKind::interrupt())?;
                         let (width, height) = terminal.size();
                         let (text, problem) = match edited {
                             Ok(text) => (Some(text), None),
@@ -296,8 +273,8 @@ impl Console {
             let wakes = self.wakes(model, &drawing);
             let woken = tokio::select! {
                 biased;
+                reason = &mut shutdown => return Ok(Left::Signal(reason.signal())),
                 event = input.next() => Woken::Input(event),
-                number = signals.recv() => Woken::Signal(number),
                 Some(msg) = told.recv() => Woken::News(msg),
                 changed = snapshots.changed() => Woken::Snapshot(changed.is_ok()),
                 Ok(()) = changed(&mut captions) => Woken::Caption,
@@ -315,7 +292,6 @@ impl Console {
                     msgs.extend(input_msg(event));
                 }
                 Woken::Input(_) => return Ok(Left::Signal(1)),
-                Woken::Signal(number) => return Ok(Left::Signal(number)),
                 Woken::News(msg) => {
                     msgs.push(msg);
                     while msgs.len() < BATCH
@@ -526,13 +502,22 @@ async fn edit(text: &str) -> Result<String, String> {
     };
     write().map_err(told)?;
     // As git and others do: the variable may hold arguments.
-    let status = tokio::process::Command::new("sh")
+    let child = tokio::process::Command::new("sh")
         .arg("-c")
         .arg(format!("{editor} \"$1\""))
         .arg("sh")
         .arg(&path)
-        .status()
-        .await;
+        .spawn();
+    let status = match child {
+        Ok(mut child) => tokio::select! {
+            status = child.wait() => status,
+            _ = shutdown::requested() => {
+                end(&child);
+                child.wait().await
+            }
+        },
+        Err(error) => Err(error),
+    };
     let read = std::fs::read_to_string(&path);
     let _it_may_be_gone = std::fs::remove_file(&path);
     match status {
@@ -542,5 +527,13 @@ async fn edit(text: &str) -> Result<String, String> {
         }
         Ok(status) => Err(format!("{editor} ended with {status}; nothing was taken")),
         Err(error) => Err(format!("{editor} cannot be started: {error}; set EDITOR")),
+    }
+}
+
+/// Asks a program that has the terminal to end.
+fn end(child: &tokio::process::Child) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    if let Some(pid) = pid {
+        let _it_has_ended = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
     }
 }

@@ -2,12 +2,14 @@
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, MoveTo, Show};
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
+use crossterm::style::Print;
 use crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, SetTitle,
     disable_raw_mode, enable_raw_mode,
@@ -21,6 +23,19 @@ use super::render::Drawn;
 
 /// The terminal is ours; whoever gives it back first clears this.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Asks a terminal that reorders right-to-left text by itself to show every cell where it was drawn, and to
+/// reorder again. ECMA-48 calls the mode BDSM; terminals without it ignore both.
+const CELLS_IN_ORDER: &[u8] = b"\x1b[8l";
+const TEXT_IN_ORDER: &str = "\x1b[8h";
+
+/// Giving the terminal back takes at most this long before a forced end.
+const RESTORING: Duration = Duration::from_millis(100);
+
+/// Cells of a terminal that does not tell its size.
+const USUAL_SIZE: (u16, u16) = (80, 24);
+/// No screen is drawn larger, so that a terminal that tells nonsense costs no memory.
+const LARGEST_SIZE: (u16, u16) = (1000, 500);
 
 /// Bytes kept before they are written; a full screen fits.
 const BUFFER: usize = 64 * 1024;
@@ -43,7 +58,7 @@ impl Terminal {
     /// # Errors
     /// It is none, or it refuses.
     pub fn take(mouse: bool, title: &str) -> io::Result<Self> {
-        let (width, height) = crossterm::terminal::size()?;
+        let (width, height) = size()?;
         let area = Rect::new(0, 0, width, height);
         let out = io::BufWriter::with_capacity(BUFFER, io::stdout());
         let mut terminal = Self {
@@ -63,6 +78,7 @@ impl Terminal {
         TAKEN.store(true, Ordering::SeqCst);
         let out = &mut self.backend;
         queue!(out, EnterAlternateScreen, EnableBracketedPaste, SetTitle(&self.title), Hide)?;
+        out.write_all(CELLS_IN_ORDER)?;
         if self.mouse {
             queue!(out, EnableMouseCapture)?;
         }
@@ -170,7 +186,7 @@ impl Terminal {
     /// The terminal is gone.
     pub fn come_back(&mut self) -> io::Result<()> {
         self.enter()?;
-        let (width, height) = crossterm::terminal::size()?;
+        let (width, height) = size()?;
         self.resize(width, height)
     }
 }
@@ -178,6 +194,37 @@ impl Terminal {
 impl Drop for Terminal {
     fn drop(&mut self) {
         self.leave();
+    }
+}
+
+/// The terminal's size in cells. What it does not tell is taken from COLUMNS and LINES, else it is 80 x 24.
+///
+/// # Errors
+/// The terminal is gone.
+pub fn size() -> io::Result<(u16, u16)> {
+    let told = rustix::termios::tcgetwinsize(io::stdout())?;
+    let set = |name: &str| std::env::var(name).ok();
+    Ok(size_of((told.ws_col, told.ws_row), set("COLUMNS").as_deref(), set("LINES").as_deref()))
+}
+
+fn size_of(told: (u16, u16), columns: Option<&str>, lines: Option<&str>) -> (u16, u16) {
+    let side = |told: u16, set: Option<&str>, usual: u16, largest: u16| {
+        let set = set.and_then(|set| set.trim().parse().ok());
+        let known = Some(told).filter(|told| *told > 0).or(set).filter(|known| *known > 0);
+        known.unwrap_or(usual).min(largest)
+    };
+    (side(told.0, columns, USUAL_SIZE.0, LARGEST_SIZE.0), side(told.1, lines, USUAL_SIZE.1, LARGEST_SIZE.1))
+}
+
+/// Gives the terminal back before a forced end, also when it takes no more output.
+pub fn restore_in_time() {
+    let (done, restored) = std::sync::mpsc::channel();
+    let restoring = std::thread::Builder::new().name("restoring".into()).spawn(move || {
+        restore();
+        let _it_was_too_late = done.send(());
+    });
+    if restoring.is_ok() && restored.recv_timeout(RESTORING).is_err() {
+        let _it_may_be_gone = disable_raw_mode();
     }
 }
 
@@ -196,9 +243,30 @@ pub fn restore() {
             DisableMouseCapture,
             DisableBracketedPaste,
             SetTitle(""),
+            Print(TEXT_IN_ORDER),
             LeaveAlternateScreen,
             Show
         );
         let _it_may_be_gone = disable_raw_mode();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_that_does_not_tell_its_size_has_one() {
+        for (told, columns, lines, size) in [
+            ((120, 40), Some("80"), Some("24"), (120, 40)),
+            ((0, 0), None, None, (80, 24)),
+            ((0, 0), Some("132"), Some("50"), (132, 50)),
+            ((0, 0), Some("0"), Some("many"), (80, 24)),
+            ((0, 40), Some("100"), None, (100, 40)),
+            ((u16::MAX, u16::MAX), None, None, (1000, 500)),
+            ((0, 0), Some("99999"), Some("60000"), (80, 500)),
+        ] {
+            assert_eq!(size_of(told, columns, lines), size, "{told:?} {columns:?} {lines:?}");
+        }
     }
 }
