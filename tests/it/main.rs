@@ -35,6 +35,7 @@ mod notify;
 mod recordings;
 mod registry;
 mod replicas;
+mod shutdown;
 mod simulator;
 mod sse;
 mod store;

@@ -13,13 +13,13 @@ use crate::kill::configure;
 use crate::support::{LONG, fleet, old_part, part};
 
 /// What a terminal has been sent, and what it shows.
-struct Seen {
-    parser: vt100::Parser,
+pub(crate) struct Seen {
+    pub(crate) parser: vt100::Parser,
     bytes: Vec<u8>,
     ended: bool,
 }
 
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     writer: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -28,15 +28,31 @@ pub(super) struct Terminal {
 
 impl Terminal {
     /// Runs the program in a terminal of a size.
-    pub(super) fn run((width, height): (u16, u16), args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let size = PtySize { rows: height, cols: width, pixel_width: 0, pixel_height: 0 };
+    pub(crate) fn run(size: (u16, u16), args: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::run_at(size, size, args, variables)
+    }
+
+    /// Runs it in a terminal that tells one size and shows another.
+    pub(crate) fn run_at(
+        told: (u16, u16),
+        (width, height): (u16, u16),
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let size = PtySize { rows: told.1, cols: told.0, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_quarterdeck"));
         command.args(args);
         command.cwd(std::env::temp_dir());
-        for variable in
-            ["QUARTERDECK_DATA_DIR", "QUARTERDECK_CONFIG", "QUARTERDECK_FLEET", "NO_COLOR", "VISUAL"]
-        {
+        for variable in [
+            "QUARTERDECK_DATA_DIR",
+            "QUARTERDECK_CONFIG",
+            "QUARTERDECK_FLEET",
+            "NO_COLOR",
+            "VISUAL",
+            "COLUMNS",
+            "LINES",
+        ] {
             command.env_remove(variable);
         }
         for (name, value) in [("TERM", "xterm-256color"), ("COLORTERM", "truecolor"), ("LANG", "C.UTF-8")] {
@@ -71,7 +87,7 @@ impl Terminal {
 
     /// Waits until something is seen.
     #[track_caller]
-    fn until(&self, what: &str, fits: impl Fn(&Seen) -> bool) {
+    pub(crate) fn until(&self, what: &str, fits: impl Fn(&Seen) -> bool) {
         let begun = Instant::now();
         let mut seen = self.seen.0.lock().unwrap();
         while !fits(&seen) {
@@ -82,7 +98,7 @@ impl Terminal {
     }
 
     #[track_caller]
-    pub(super) fn shows(&self, text: &str) {
+    pub(crate) fn shows(&self, text: &str) {
         self.until(text, |seen| seen.parser.screen().contents().contains(text));
     }
 
@@ -91,7 +107,7 @@ impl Terminal {
         read(self.seen.0.lock().unwrap().parser.screen())
     }
 
-    pub(super) fn type_in(&mut self, keys: &str) {
+    pub(crate) fn type_in(&mut self, keys: &str) {
         self.writer.write_all(keys.as_bytes()).unwrap();
         self.writer.flush().unwrap();
     }
@@ -103,7 +119,7 @@ impl Terminal {
 
     /// Waits for the end: the exit code, and everything that was written.
     #[track_caller]
-    pub(super) fn ends(&mut self) -> (u32, String) {
+    pub(crate) fn ends(&mut self) -> (u32, String) {
         let code = self.child.wait().unwrap().exit_code();
         let begun = Instant::now();
         let mut seen = self.seen.0.lock().unwrap();
@@ -160,7 +176,7 @@ impl Desk {
 
 /// The terminal is as it was: no alternate screen, no mouse, no bracketed paste, a cursor.
 #[track_caller]
-fn assert_restored(written: &str) {
+pub(crate) fn assert_restored(written: &str) {
     for sequence in ["\u{1b}[?1049l", "\u{1b}[?2004l", "\u{1b}[?1000l", "\u{1b}[?25h"] {
         let restored = written.rfind(sequence);
         let taken = written.rfind(&sequence.replace('l', "h").replace("?25h", "?25l"));
@@ -371,7 +387,8 @@ fn assert_only_our_sequences(bytes: &[u8]) {
         let ours = match last {
             "m" | "H" => !parameters.contains('?'),
             "J" => parameters == "2",
-            "h" | "l" => ["?1049", "?2004", "?25", "?2026", "?1000", "?1002", "?1003", "?1006", "?1015"]
+            // 8 keeps right-to-left text in the cells where it was drawn.
+            "h" | "l" => ["8", "?1049", "?2004", "?25", "?2026", "?1000", "?1002", "?1003", "?1006", "?1015"]
                 .contains(&parameters),
             _ => false,
         };
