@@ -16,7 +16,7 @@ use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::AgentKey;
 use crate::domain::intent::Intent;
 use crate::domain::state::snapshot::Snapshot;
-use crate::domain::text::Untrusted;
+use crate::domain::text::{Untrusted, confusable};
 use crate::protocol::timestamp;
 
 pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Result<ExitCode, Failure> {
@@ -67,6 +67,13 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
         for line in table(&["AGENT", "STATE", "SPEAKS", "VERSION", "URL", "REASON"], &cells) {
             out.row(&line);
         }
+    }
+    let names: Vec<_> = rows.iter().map(|(_, agent)| agent.name.line()).collect();
+    for (one, other) in confusable(names.iter().map(|name| &**name)) {
+        out.warn(format!(
+            "two names look alike and differ: {} at {} and {} at {}; compare their addresses",
+            names[one], rows[one].1.spec.url, names[other], rows[other].1.spec.url
+        ));
     }
     if !all {
         out.warn("some agents or sources did not answer in time");

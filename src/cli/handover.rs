@@ -134,6 +134,8 @@ fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
     format!("{name}{}", problem.text.line())
 }
 
+/// The report as Markdown. What agents and people said stands in indented lines alone, which Markdown shows
+/// as they are: no link, picture or HTML in them is alive.
 fn report(
     fleet: &str,
     snapshot: &Snapshot,
@@ -145,16 +147,25 @@ fn report(
         format!("{} to {}", timestamp::format_at(from), timestamp::format_at(snapshot.at)),
         String::new(),
         "## Open problems".into(),
+        String::new(),
     ];
     let open = ordered(snapshot);
     if open.is_empty() {
-        lines.push("none".into());
+        lines.push(indented("none"));
     }
     let hits = all_hits(snapshot);
     for problem in open {
         let id = problem.number;
-        lines.push(format!("- p-{id} {}: {}", problem.kind.severity().as_str(), headline(snapshot, problem)));
-        lines.push(format!("  since {}; next: {}", timestamp::format_at(problem.since), problem.next.line()));
+        lines.push(indented(&format!(
+            "- p-{id} {}: {}",
+            problem.kind.severity().as_str(),
+            headline(snapshot, problem)
+        )));
+        lines.push(indented(&format!(
+            "  since {}; next: {}",
+            timestamp::format_at(problem.since),
+            problem.next.line()
+        )));
         let nobody = Impact::default();
         let hits = hits.get(&id).unwrap_or(&nobody);
         let mut whom = diagnosis::impact_in_words(snapshot, problem, hits);
@@ -165,38 +176,55 @@ fn report(
                 whom.push_str(&format!("; {what} {}", named.join(", ")));
             }
         }
-        lines.push(format!("  hits {whom}"));
-        lines.push(format!("  cause: {}", diagnosis::cause(snapshot, problem, hits).sentence()));
+        lines.push(indented(&format!("  hits {whom}")));
+        lines.push(indented(&format!("  cause: {}", diagnosis::cause(snapshot, problem, hits).sentence())));
         if let Some(taken) = &problem.taken {
-            lines.push(format!("  taken by {} at {}", taken.by.line(), timestamp::format_at(taken.at)));
+            lines.push(indented(&format!(
+                "  taken by {} at {}",
+                taken.by.line(),
+                timestamp::format_at(taken.at)
+            )));
         }
         if let Some(muted) = &problem.muted {
             let until = timestamp::format_at(muted.until);
-            lines.push(format!("  muted by {} until {until}: {}", muted.by.line(), muted.why.line()));
+            lines.push(indented(&format!(
+                "  muted by {} until {until}: {}",
+                muted.by.line(),
+                muted.why.line()
+            )));
         }
     }
-    lines.extend([String::new(), "## Over since then".into()]);
+    lines.extend([String::new(), "## Over since then".into(), String::new()]);
     let before = lines.len();
     for (_, problem) in snapshot.problems.iter() {
         if let Some(cleared) = problem.cleared.filter(|at| *at >= from) {
             let at = timestamp::format_at(cleared);
-            lines.push(format!("- p-{} over at {at}: {}", problem.number, headline(snapshot, problem)));
+            lines.push(indented(&format!(
+                "- p-{} over at {at}: {}",
+                problem.number,
+                headline(snapshot, problem)
+            )));
         }
     }
     if lines.len() == before {
-        lines.push("none".into());
+        lines.push(indented("none"));
     }
-    lines.extend([String::new(), "## Acts and notes".into()]);
+    lines.extend([String::new(), "## Acts and notes".into(), String::new()]);
     let before = lines.len();
     for fact in facts {
         if let Some((by, words)) = words(snapshot, fact) {
-            lines.push(format!("- {} {by} {words}", timestamp::format_at(fact.at)));
+            lines.push(indented(&format!("- {} {by} {words}", timestamp::format_at(fact.at))));
         }
     }
     if lines.len() == before {
-        lines.push("none".into());
+        lines.push(indented("none"));
     }
     lines
+}
+
+/// A line of a block that Markdown shows as it is.
+fn indented(line: &str) -> String {
+    format!("    {line}")
 }
 
 /// Who did what, of facts that the next shift wants to know.

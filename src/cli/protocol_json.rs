@@ -128,6 +128,34 @@ pub fn whole_task(
     Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))
 }
 
+/// Puts the outputs that we have kept and that the agent no longer tells into a task as its agent tells it;
+/// returns their names.
+pub fn add_outputs(task: &mut Value, kept: Value) -> Vec<String> {
+    let mut added = Vec::new();
+    let Value::Array(kept) = kept else { return added };
+    let Some(task) = task.as_object_mut() else { return added };
+    let told = task.entry("artifacts").or_insert_with(|| Value::Array(Vec::new()));
+    if !told.is_array() {
+        *told = Value::Array(Vec::new());
+    }
+    let Some(told) = told.as_array_mut() else { return added };
+    let is_empty = |artifact: &Value| artifact["parts"].as_array().is_none_or(Vec::is_empty);
+    for artifact in kept {
+        if is_empty(&artifact) {
+            continue;
+        }
+        let name = if artifact["name"].is_string() { &artifact["name"] } else { &artifact["artifactId"] };
+        let name = name.as_str().unwrap_or_default().to_owned();
+        match told.iter_mut().find(|one| one["artifactId"] == artifact["artifactId"]) {
+            Some(one) if is_empty(one) => *one = artifact,
+            Some(_) => continue,
+            None => told.push(artifact),
+        }
+        added.push(name);
+    }
+    added
+}
+
 /// Chunks of text that were cut anywhere, as one part.
 fn joined(parts: Vec<Part>) -> Vec<Part> {
     let mut all: Vec<Part> = Vec::new();
@@ -187,7 +215,7 @@ pub fn print_task(
         } else if !text.is_empty() {
             out.block("Message", &text);
         }
-        print_parts(out, &said.message.parts, false);
+        print_parts(out, &said.message.parts, None);
     }
     for (id, name, parts) in outputs {
         let name = name.as_ref().unwrap_or(id);
@@ -230,7 +258,7 @@ pub fn print_message(out: &mut Printer, said: &Message) {
     if !text.is_empty() {
         out.block("Message", &text);
     }
-    print_parts(out, &said.parts, false);
+    print_parts(out, &said.parts, None);
     if let Some(context) = &said.context {
         out.field("Context", context.text());
     }
@@ -238,15 +266,19 @@ pub fn print_message(out: &mut Printer, said: &Message) {
 
 fn print_output(out: &mut Printer, name: &Untrusted, parts: &[Part]) {
     out.field("Artifact", name.clone());
-    print_parts(out, parts, true);
+    print_parts(out, parts, Some("Text"));
 }
 
-/// Parts of any kind: nothing is left out silently.
-fn print_parts(out: &mut Printer, parts: &[Part], texts: bool) {
+/// Prints parts of any kind. `text` is the label of texts; without it texts are left out, as they are printed
+/// elsewhere.
+pub fn print_parts(out: &mut Printer, parts: &[Part], text: Option<&str>) {
     for part in parts {
         match &part.content {
-            Content::Text(text) if texts => out.block("Text", text),
-            Content::Text(_) => {}
+            Content::Text(words) => {
+                if let Some(label) = text {
+                    out.block(label, words);
+                }
+            }
             Content::Data(json) | Content::Unknown(json) => {
                 let pretty = serde_json::from_str::<Value>(json.raw())
                     .ok()
@@ -276,5 +308,38 @@ pub fn is_decided(attempt: &Attempt) -> bool {
                 })
         }
         None => attempt.phase.is_over() || attempt.phase == Phase::Uncertain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outputs_that_the_agent_tells_no_more_are_added() {
+        let artifact = |id: &str, text: &str| json!({ "artifactId": id, "parts": [{ "text": text }] });
+        let empty = json!({ "artifactId": "a", "parts": [] });
+        for (told, kept, shown, added) in [
+            (json!(null), json!([artifact("a", "kept")]), json!([artifact("a", "kept")]), vec!["a"]),
+            (json!([]), json!([artifact("a", "kept")]), json!([artifact("a", "kept")]), vec!["a"]),
+            (json!([empty]), json!([artifact("a", "kept")]), json!([artifact("a", "kept")]), vec!["a"]),
+            (
+                json!([artifact("a", "now")]),
+                json!([artifact("a", "kept")]),
+                json!([artifact("a", "now")]),
+                vec![],
+            ),
+            (
+                json!([artifact("a", "now")]),
+                json!([artifact("a", "kept"), artifact("b", "kept")]),
+                json!([artifact("a", "now"), artifact("b", "kept")]),
+                vec!["b"],
+            ),
+            (json!([artifact("a", "now")]), json!(null), json!([artifact("a", "now")]), vec![]),
+        ] {
+            let mut task = json!({ "id": "t", "artifacts": told });
+            assert_eq!(add_outputs(&mut task, kept), added, "{task}");
+            assert_eq!(task["artifacts"], shown);
+        }
     }
 }

@@ -21,6 +21,7 @@ use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Content, Json, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
 use crate::domain::job::{Attempt, Phase};
+use crate::domain::shell_words::{flag, positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::wire::Tasks;
@@ -67,6 +68,7 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
         job,
         attempt,
         login: args.target.login.clone(),
+        reference: Some(args.target.agent.clone()),
         known: 0,
         printed: 0,
         detail: Detail::default(),
@@ -157,6 +159,8 @@ pub(super) struct WatchedTask {
     pub job: JobId,
     pub attempt: AttemptId,
     pub login: super::args::Login,
+    /// The agent as the command line names it; none if it does not.
+    pub reference: Option<String>,
     /// Facts that were taken in.
     pub known: u64,
     /// Facts that were printed.
@@ -272,8 +276,9 @@ impl WatchedTask {
             Some(task) => {
                 let words = format!("stopped watching; task {} is {} still", task.id, task.state.word());
                 Failure::new(reason.exit_code(), "QUARTERDECK_ERR_INTERRUPTED", words).hint(format!(
-                    "quarterdeck task get --wait {0}, or end it: quarterdeck task cancel {0}",
-                    task.id
+                    "{}, or end it: {}",
+                    self.command("task get --wait", &task.id),
+                    self.command("task cancel", &task.id)
                 ))
             }
             None => Failure::new(
@@ -289,9 +294,18 @@ impl WatchedTask {
         let task = self.find(snapshot).and_then(|(_, attempt)| attempt.task);
         match task {
             Some(task) => Failure::timeout(format!("task {} is {} still", task.id, task.state.word()))
-                .hint(format!("quarterdeck task get --wait {}", task.id)),
+                .hint(self.command("task get --wait", &task.id)),
             None => Failure::timeout("the agent has not answered yet"),
         }
+    }
+
+    /// A command on a task of this agent, as the shell takes it.
+    pub(super) fn command(&self, verb: &str, task: &TaskId) -> String {
+        format!("quarterdeck{} {verb}{} {}", self.setup.flags, self.agent_flag(), positional(&task.raw()))
+    }
+
+    fn agent_flag(&self) -> String {
+        self.reference.as_ref().map(|agent| flag("-a", agent)).unwrap_or_default()
     }
 
     /// Takes a fact in, and prints it if events are asked for.
@@ -362,8 +376,10 @@ impl WatchedTask {
         };
         if out.is_json() {
             let mut value = protocol_json::event(&event);
-            if let (Some(task), Some((_, attempt))) = (value.get_mut("task"), self.find(&snapshot)) {
-                *task = protocol_json::with_ours(task.take(), protocol_json::ours(&snapshot, &attempt));
+            for whole in ["task", "message"] {
+                if let (Some(whole), Some((_, attempt))) = (value.get_mut(whole), self.find(&snapshot)) {
+                    *whole = protocol_json::with_ours(whole.take(), protocol_json::ours(&snapshot, &attempt));
+                }
             }
             return out.line(&value);
         }
@@ -377,11 +393,8 @@ impl WatchedTask {
                 out.field("State", format!("{}{}", status.state.word(), said.unwrap_or_default()));
             }
             StreamEvent::Artifact { artifact, .. } => {
-                for part in &artifact.parts {
-                    if let Content::Text(text) = &part.content {
-                        out.block(&format!("Artifact {}", artifact.id), text);
-                    }
-                }
+                let name = format!("Artifact {}", artifact.id);
+                protocol_json::print_parts(out, &artifact.parts, Some(&name));
             }
             StreamEvent::Message(message) => protocol_json::print_message(out, message),
             StreamEvent::Unknown(_) => {}
@@ -432,7 +445,7 @@ impl WatchedTask {
             ));
         }
         if attempt.task.is_none() {
-            self.print_answer(stream, out);
+            self.print_answer(&snapshot, &attempt, stream, out);
             return Ok(ExitCode::SUCCESS);
         }
         let outputs = if detach { Vec::new() } else { self.outputs().await? };
@@ -444,8 +457,43 @@ impl WatchedTask {
         } else {
             protocol_json::print_task(out, &snapshot, key, &self.detail, &outputs);
         }
-        warn(&attempt, out);
+        self.warn(&attempt, out);
         Ok(ExitCode::SUCCESS)
+    }
+
+    /// Names an outcome that is no success, or a pause, on stderr.
+    pub(super) fn warn(&self, attempt: &Attempt, out: &mut Printer) {
+        let Some(task) = &attempt.task else { return };
+        match task.verdict {
+            Some(Verdict::Stalled) => {
+                out.warn(format!("stalled: its stream was cut, and the agent says {}", task.state.word()));
+            }
+            Some(Verdict::Conflict) => {
+                let told = task.state.word();
+                out.warn(match &task.says {
+                    Some(says) => format!("its stream told {told}, the agent still says {}", says.word()),
+                    None => format!("its stream told {told}, which the agent has contradicted"),
+                });
+            }
+            Some(Verdict::Lost) => out.warn("its agent no longer knows the task"),
+            _ => {}
+        }
+        match task.state {
+            TaskState::InputRequired => {
+                let agent = self.agent_flag();
+                let agent = if agent.is_empty() { " -a AGENT" } else { &agent };
+                let task = quoted(&task.id.raw());
+                let flags = &self.setup.flags;
+                out.warn(format!(
+                    "it needs an answer: quarterdeck{flags} send{agent} --task-id={task} 'YOUR ANSWER'"
+                ));
+            }
+            TaskState::AuthRequired => out.warn("it needs a login that is given to the agent out of band"),
+            TaskState::Failed => out.warn("the task failed"),
+            TaskState::Rejected => out.warn("the agent rejected the task"),
+            TaskState::Canceled => out.warn("the task was canceled"),
+            _ => {}
+        }
     }
 
     fn not_taken(snapshot: &Snapshot, attempt: &Attempt) -> Failure {
@@ -465,14 +513,18 @@ impl WatchedTask {
         }
     }
 
-    fn print_answer(&self, stream: bool, out: &mut Printer) {
+    fn print_answer(&self, snapshot: &Snapshot, attempt: &Attempt, stream: bool, out: &mut Printer) {
         let said = self.detail.messages.iter().rev().find(|said| said.message.role != Role::User);
         let Some(said) = said else { return };
         if stream {
             return;
         }
         if out.is_json() {
-            out.document(&json!({ "message": protocol_json::message(&said.message) }));
+            let message = protocol_json::with_ours(
+                protocol_json::message(&said.message),
+                protocol_json::ours(snapshot, attempt),
+            );
+            out.document(&json!({ "message": message }));
         } else {
             protocol_json::print_message(out, &said.message);
         }
@@ -519,33 +571,6 @@ fn progress(attempt: &Attempt, waited: Duration) -> String {
             format!("{} {seconds}s{note}", task.state.word())
         }
         None => format!("{} {seconds}s", attempt.phase.as_str()),
-    }
-}
-
-/// Names an outcome that is no success, or a pause, on stderr.
-pub(super) fn warn(attempt: &Attempt, out: &mut Printer) {
-    let Some(task) = &attempt.task else { return };
-    let id = task.id.text().line();
-    match task.verdict {
-        Some(Verdict::Stalled) => {
-            out.warn(format!("stalled: its stream was cut, and the agent says {}", task.state.word()));
-        }
-        Some(Verdict::Conflict) => {
-            let says = task.says.as_ref().map_or_else(String::new, TaskState::word);
-            out.warn(format!("its stream told {}, the agent still says {says}", task.state.word()));
-        }
-        Some(Verdict::Lost) => out.warn("its agent no longer knows the task"),
-        _ => {}
-    }
-    match task.state {
-        TaskState::InputRequired => {
-            out.warn(format!("it needs an answer: quarterdeck send -a … --task-id {id} \"…\""));
-        }
-        TaskState::AuthRequired => out.warn("it needs a login that is given to the agent out of band"),
-        TaskState::Failed => out.warn("the task failed"),
-        TaskState::Rejected => out.warn("the agent rejected the task"),
-        TaskState::Canceled => out.warn("the task was canceled"),
-        _ => {}
     }
 }
 

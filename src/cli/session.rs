@@ -22,6 +22,7 @@ use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
 use crate::domain::intent::{Intent, Receipt};
 use crate::domain::metrics::{Block, Minute, MinuteRange};
+use crate::domain::shell_words::quoted;
 use crate::domain::state::State;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -36,7 +37,6 @@ use crate::serve::registry::Serving;
 use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
 use crate::store::{Reader, StoreError};
-use crate::tui::command::quoted;
 
 /// A lasting engine waits so long for a passing one to hand over.
 const HAND_OVER: Duration = Duration::from_secs(15);
@@ -571,15 +571,30 @@ pub fn card_url(reference: &str) -> Result<String, Failure> {
     if !reference.contains("://") && Path::new(reference).is_file() {
         return file_url(Path::new(reference));
     }
+    if is_no_card(reference) {
+        return Err(Failure::usage(format!(
+            "{reference:?} is no regular file, so that no card is read from it"
+        ))
+        .hint("name a card's file, or a URL with its scheme"));
+    }
     match crate::net::credentials::parse_url(reference) {
         Some(_) => Ok(reference.to_owned()),
         None => Err(Failure::usage(format!("{reference:?} is neither a URL nor a file"))),
     }
 }
 
+/// True for what is there and can hold no card: a pipe, a device, a socket, or a folder that is named as a path.
+fn is_no_card(reference: &str) -> bool {
+    let is_path = reference.starts_with(['/', '.']);
+    let kind = std::fs::metadata(reference).ok().filter(|_| !reference.contains("://"));
+    kind.is_some_and(|kind| !kind.is_file() && (is_path || !kind.is_dir()))
+}
+
 fn file_url(path: &Path) -> Result<String, Failure> {
-    let path = std::fs::canonicalize(path).map_err(|error| {
-        Failure::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", format!("{}: {error}", path.display()))
+    let read = std::fs::canonicalize(path).and_then(|path| crate::net::card_file::read(&path).map(|_| path));
+    let path = read.map_err(|error| {
+        Failure::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", format!("no card in {}: {error}", path.display()))
+            .hint("name the file of a card, as JSON of at most 4 MiB")
     })?;
     Ok(format!("file://{}", path.display()))
 }
@@ -630,7 +645,8 @@ fn apply_login(access: &mut CredentialBook, login: &Login, urls: &[String]) -> R
 /// Credentials for a card's file go to where its own interface is.
 fn credential_origin(url: &str) -> String {
     let Some(path) = url.strip_prefix("file://") else { return url.to_owned() };
-    let card = std::fs::read_to_string(path).ok().and_then(|text| crate::protocol::card::decode(&text).ok());
+    let card = crate::net::card_file::read(Path::new(path)).ok();
+    let card = card.and_then(|text| crate::protocol::card::decode(&text).ok());
     let offer = card.and_then(|card| card.offers.first().map(|offer| offer.url.raw().to_owned()));
     offer.unwrap_or_else(|| url.to_owned())
 }

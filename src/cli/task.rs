@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::args::{Global, OptionalTarget, Target, Task as Args};
 use super::output::{Failure, Printer, table};
-use super::send::{WatchedTask, find_task, reach, warn};
+use super::send::{WatchedTask, find_task, reach};
 use super::session::{Session, Setup, probed, stored};
 use super::{protocol_json, uncertain};
 use crate::domain::id::{AgentId, TaskId};
@@ -103,7 +103,8 @@ async fn get(
     let known = find_task(&snapshot, Some(agent), &task.raw()).map(|(_, attempt)| attempt.clone());
     let result = match answer {
         Ok(Answer::Task(json)) => {
-            print_read(&snapshot, agent, known.as_ref(), &json, history, out);
+            let kept = kept_outputs(&session, &snapshot, known.as_ref()).await;
+            print_read(&snapshot, agent, known.as_ref(), &json, kept, history, out);
             Ok(ExitCode::SUCCESS)
         }
         Ok(_) => Err(Failure::internal("the engine answered something else")),
@@ -132,16 +133,35 @@ async fn get(
     result
 }
 
-/// A task as its agent tells it now.
+/// The outputs of a task that we have kept, as 1.0 writes them.
+async fn kept_outputs(session: &Session, snapshot: &Snapshot, known: Option<&Attempt>) -> Value {
+    let Some((attempt, job)) = known.and_then(|attempt| Some((attempt, snapshot.job_of(attempt)?.id))) else {
+        return Value::Null;
+    };
+    let Ok(Answer::Outputs(outputs)) =
+        session.handle.query(Query::Outputs { job, attempt: attempt.id }).await
+    else {
+        return Value::Null;
+    };
+    let task = protocol_json::whole_task(snapshot, attempt, &Detail::default(), outputs);
+    task.map_or(Value::Null, |mut task| task["artifacts"].take())
+}
+
+/// A task as its agent tells it now, with the outputs that only we have kept.
 fn print_read(
     snapshot: &Snapshot,
     agent: AgentId,
     known: Option<&Attempt>,
     json: &Json,
+    kept: Value,
     history: Option<usize>,
     out: &mut Printer,
 ) {
     let mut value: Value = serde_json::from_str(json.raw()).unwrap_or(Value::Null);
+    // Some agents tell an output only once, in the stream, and never again when they are asked for the task.
+    for name in protocol_json::add_outputs(&mut value, kept) {
+        out.warn(format!("output {name} is what was received before: its agent no longer tells it"));
+    }
     if let (Some(limit), Some(messages)) = (history, value.get_mut("history").and_then(Value::as_array_mut)) {
         let cut = messages.len().saturating_sub(limit);
         messages.drain(..cut);
@@ -420,6 +440,7 @@ async fn adopt(
                 job,
                 attempt,
                 login: target.login.clone(),
+                reference: target.agent.clone(),
                 known: 0,
                 printed: 0,
                 detail: Detail::default(),
@@ -479,7 +500,7 @@ async fn follow(
             } else {
                 protocol_json::print_task(out, &snapshot, key, &watching.detail, &outputs);
             }
-            warn(attempt, out);
+            watching.warn(attempt, out);
             Ok(ExitCode::SUCCESS)
         }
         (Ok(()), None) => Err(Failure::internal("the engine no longer knows the task")),
@@ -540,7 +561,13 @@ async fn cancel(
             let says = task.map_or_else(String::new, |task| task.state.word());
             let mark = task.and_then(|task| task.cancel).map_or("asked", CancelMark::as_str);
             Err(Failure::timeout(format!("the cancel is {mark}, and the task is {says} still: unconfirmed"))
-                .hint("the engine goes on asking; quarterdeck task get shows how it stands"))
+                .hint(format!(
+                    "the engine goes on asking; {} shows how it stands",
+                    task.map_or_else(
+                        || "quarterdeck task list".to_owned(),
+                        |task| { watching.command("task get", &task.id) }
+                    )
+                )))
         }
         (_, None) => Err(Failure::internal("the engine no longer knows the task")),
     };

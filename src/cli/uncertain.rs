@@ -75,7 +75,8 @@ pub(super) async fn resend(
     };
     let login = Login::default();
     let (known, printed, detail) = (0, 0, Detail::default());
-    let mut watching = WatchedTask { setup, session, job, attempt, login, known, printed, detail };
+    let mut watching =
+        WatchedTask { setup, session, job, attempt, login, reference: None, known, printed, detail };
     let code = match watching.decided(until, false, out).await {
         Ok(()) => watching.finish(false, false, out).await,
         Err(failure) => Err(failure),

@@ -20,6 +20,7 @@ pub mod job;
 pub mod limits;
 pub mod metrics;
 pub mod problem;
+pub mod shell_words;
 pub mod state;
 pub mod text;
 pub mod time;

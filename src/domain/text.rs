@@ -191,9 +191,17 @@ const MARKS_PER_CHARACTER: u32 = 6;
 
 /// Turns any text into text that no terminal obeys and that looks like what it is.
 ///
-/// C0 controls become their visible pictures (`␛`), C1 controls, direction controls, zero-width,
-/// tag and filler characters become `�`, and towers of combining marks are cut. An escape sequence
-/// is not removed but shown, unterminated ones too, as its parameters are ordinary characters.
+/// | class | becomes |
+/// |---|---|
+/// | C0 controls | their pictures, `␛`; the rest of an escape sequence is shown as it is |
+/// | C1 controls, direction controls, zero-width, tag and filler characters, noncharacters | `�` |
+/// | marks that enclose the digits behind them (U+0600 … U+06DD, U+070F, U+0890, U+08E2, U+110BD) | `�` |
+/// | private use (U+E000 … U+F8FF, planes 15 and 16): a font may draw a part of our own screen | `�` |
+/// | spaces of any width, and the blank Braille pattern | a space; `�` in a line that shows nothing else |
+/// | variation selectors | nothing |
+/// | combining marks | kept, six to a character |
+/// | letters that run from right to left | kept; the console asks the terminal not to move cells |
+/// | fullwidth letters, digits and signs | kept: they are seen to be wider, and [`skeleton`] knows them |
 pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
     // Nearly all text is printable ASCII, and then it is only copied.
     if raw.bytes().all(|b| (0x20..0x7f).contains(&b)) {
@@ -202,6 +210,7 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
     let mut out = String::with_capacity(raw.len() + 16);
     let mut disarmed = 0;
     let mut marks = 0;
+    let mut blanks = 0;
     let mut chars = raw.chars().peekable();
     while let Some(c) = chars.next() {
         match c {
@@ -218,6 +227,10 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
             '\u{7f}' => {
                 disarmed += 1;
                 out.push('␡');
+            }
+            _ if is_blank(c) => {
+                blanks += 1;
+                out.push(' ');
             }
             _ if is_dropped(c) => continue,
             _ if is_hidden(c) => {
@@ -243,7 +256,20 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
         }
         marks = 0;
     }
+    // A name of blanks alone would not be seen.
+    if shape == Shape::Line && blanks > 0 && out.trim().is_empty() {
+        disarmed += blanks;
+        out = raw.chars().map(|c| if is_blank(c) { '\u{fffd}' } else { ' ' }).collect();
+    }
     Sanitised { text: SafeText(out), disarmed }
+}
+
+/// Spaces other than the usual one, and the Braille pattern without dots.
+fn is_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{2800}' | '\u{3000}'
+    )
 }
 
 /// Variation selectors: they only choose a look, and terminals disagree about its width.
@@ -251,12 +277,13 @@ fn is_dropped(c: char) -> bool {
     matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{e0100}'..='\u{e01ef}' | '\u{34f}')
 }
 
-/// C1 controls, direction controls, zero-width and tag characters, fillers, noncharacters.
+/// C1 controls, direction controls, zero-width and tag characters, fillers, noncharacters, prepended marks,
+/// private use.
 fn is_hidden(c: char) -> bool {
     matches!(c,
         '\u{80}'..='\u{9f}'
         | '\u{ad}'
-        | '\u{61c}'
+        | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
         | '\u{115f}' | '\u{1160}'
         | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}'
@@ -264,19 +291,51 @@ fn is_hidden(c: char) -> bool {
         | '\u{202a}'..='\u{202e}'
         | '\u{2060}'..='\u{206f}'
         | '\u{3164}'
+        | '\u{e000}'..='\u{f8ff}'
+        | '\u{fdd0}'..='\u{fdef}'
         | '\u{feff}'
         | '\u{ffa0}'
         | '\u{fff0}'..='\u{fffb}'
         | '\u{fffe}' | '\u{ffff}'
+        | '\u{110bd}' | '\u{110cd}'
+        | '\u{13430}'..='\u{1343f}'
         | '\u{1bca0}'..='\u{1bca3}'
         | '\u{1d173}'..='\u{1d17a}'
         | '\u{e0000}'..='\u{e00ff}'
-        | '\u{e01f0}'..='\u{e0fff}')
+        | '\u{e01f0}'..='\u{e0fff}'
+        | '\u{f0000}'..='\u{10ffff}')
 }
 
 /// True for every character that a terminal may obey or that hides or reorders text.
 pub fn is_control_or_hidden(c: char) -> bool {
     matches!(c, '\0'..='\u{1f}' | '\u{7f}' | '\u{2028}' | '\u{2029}') || is_hidden(c)
+}
+
+/// True for every character that [`sanitise`] leaves as it is, wherever it stands.
+pub fn is_shown_as_it_is(c: char) -> bool {
+    !is_control_or_hidden(c) && !is_blank(c) && !is_dropped(c) && c.width() != Some(0)
+}
+
+/// What a text looks like, after UTS 39: texts that are mistaken for one another have one skeleton. Case,
+/// width, and what cannot be seen make no difference. For comparisons only, never shown.
+pub fn skeleton(text: &str) -> String {
+    let seen: String = text.chars().filter(|c| !is_hidden(*c) && !is_dropped(*c)).collect();
+    let shape = |text: &str| unicode_security::skeleton(text).collect::<String>();
+    // A capital is mapped by its own shape first: `I` looks like `l`, not like `i`.
+    shape(&shape(&seen).to_lowercase())
+}
+
+/// Pairs of different names that look alike, by their places.
+pub fn confusable<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<(usize, usize)> {
+    let mut first: std::collections::BTreeMap<String, (usize, &str)> = std::collections::BTreeMap::new();
+    let mut pairs = Vec::new();
+    for (at, name) in names.into_iter().enumerate() {
+        let (before, known) = *first.entry(skeleton(name)).or_insert((at, name));
+        if known != name {
+            pairs.push((before, at));
+        }
+    }
+    pairs
 }
 
 /// The ranges that emoji sequences are built of.
@@ -346,6 +405,56 @@ mod tests {
         check("👩\u{200d}🚀 \u{2764}\u{fe0f}", Shape::Line, "👩🚀 \u{2764}", 0);
         let tower = format!("Z{}", "\u{335}".repeat(40));
         check(&tower, Shape::Line, &format!("Z{}", "\u{335}".repeat(6)), 1);
+    }
+
+    #[test]
+    fn every_class_of_odd_characters_is_treated_by_its_rule() {
+        for (raw, shown, disarmed) in [
+            // Blanks.
+            ("a\u{a0}b", "a b", 0),
+            ("a\u{3000}b", "a b", 0),
+            ("⠋\u{2800}", "⠋ ", 0),
+            ("\u{2800}", "\u{fffd}", 1),
+            ("\u{a0}", "\u{fffd}", 1),
+            ("\u{2003}\u{2003}", "\u{fffd}\u{fffd}", 2),
+            (" \u{2003} ", " \u{fffd} ", 1),
+            ("", "", 0),
+            ("  ", "  ", 0),
+            // Marks that enclose digits.
+            ("\u{600}12", "\u{fffd}12", 1),
+            ("\u{6dd}12", "\u{fffd}12", 1),
+            // Private use.
+            ("\u{e0b0}", "\u{fffd}", 1),
+            ("\u{f8ff}", "\u{fffd}", 1),
+            ("\u{f0000}\u{10fffd}", "\u{fffd}\u{fffd}", 2),
+            // Right to left, and wide forms.
+            ("שלום 12", "שלום 12", 0),
+            ("سلام", "سلام", 0),
+            ("４１２", "４１２", 0),
+        ] {
+            check(raw, Shape::Line, shown, disarmed);
+        }
+    }
+
+    #[test]
+    fn names_that_look_alike_have_one_skeleton() {
+        for (one, other, alike) in [
+            ("bank", "bаnk", true),
+            ("bank", "Bank", true),
+            ("bank", "ｂank", true),
+            ("bank", "ba\u{200b}nk", true),
+            ("pay-1", "pay-l", true),
+            ("pay-1", "pay-I", true),
+            ("rnail", "mail", true),
+            ("bank", "tank", false),
+            ("worker-1", "worker-2", false),
+            ("東京", "京都", false),
+            ("Grüße", "Grusse", false),
+        ] {
+            assert_eq!(skeleton(one) == skeleton(other), alike, "{one:?} {other:?}");
+        }
+        assert_eq!(confusable(["bank", "steady", "bаnk", "bank"]), [(0, 2)]);
+        assert_eq!(confusable(["a", "b"]), []);
     }
 
     #[test]

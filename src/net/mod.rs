@@ -9,6 +9,7 @@
 mod address;
 mod body;
 mod budget;
+pub mod card_file;
 mod cause;
 mod chunks;
 mod client;

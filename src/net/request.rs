@@ -322,7 +322,9 @@ impl Net {
     /// A card that the operator has as a file.
     async fn read_card(&self, path: &str) -> Result<CardAnswer, Failure> {
         let unread = |cause| Failure { sent: Sent::Not, cause };
-        let text = tokio::fs::read_to_string(path).await.map_err(|error| {
+        let file = std::path::PathBuf::from(path);
+        let read = tokio::task::spawn_blocking(move || super::card_file::read(&file)).await;
+        let text = read.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
             unread(Cause::Status { status: 404, says: format!("{path}: {error}").into() })
         })?;
         let text = self.redactor.redact(&text).into_owned();

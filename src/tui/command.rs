@@ -1,50 +1,26 @@
 //! Every act and every row as a command that does the same, and as curl. Secrets are never in it.
 
-use crate::domain::agent::Agent;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::Dialect;
+use crate::domain::agent::{Agent, Source};
 use crate::domain::id::AgentId;
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
 use crate::domain::job::message::{Content, Part};
 use crate::domain::problem::ProblemAct;
+use crate::domain::shell_words::{positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::{Request, codec};
-
-/// A word as the shell takes it.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    // Control characters would run wild in a paste; `$'…'` spells them out.
-    if word.chars().any(crate::domain::text::is_control_or_hidden) {
-        let mut out = String::from("$'");
-        for c in word.chars() {
-            match c {
-                '\'' => out.push_str("\\'"),
-                '\\' => out.push_str("\\\\"),
-                '\n' => out.push_str("\\n"),
-                '\t' => out.push_str("\\t"),
-                c if crate::domain::text::is_control_or_hidden(c) && (c as u32) < 0x10000 => {
-                    out.push_str(&format!("\\u{:04x}", c as u32));
-                }
-                c if crate::domain::text::is_control_or_hidden(c) => {
-                    out.push_str(&format!("\\U{:08x}", c as u32));
-                }
-                c => out.push(c),
-            }
-        }
-        out.push('\'');
-        return out;
-    }
-    format!("'{}'", word.replace('\'', "'\\''"))
-}
 
 /// How an agent is named on the command line: by its name, else by its URL.
 pub fn reference(agent: &Agent) -> String {
     let name = agent.name.raw();
     if agent.spec.name.is_some() && !name.starts_with('-') { quoted(name) } else { quoted(&agent.spec.url) }
+}
+
+/// A task's own id as the last argument.
+fn task_id(attempt: &Attempt) -> String {
+    attempt.task.as_ref().map(|task| positional(&task.id.raw())).unwrap_or_default()
 }
 
 fn parts(parts: &[Part]) -> String {
@@ -107,17 +83,17 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
         Intent::Cancel { attempt, why } => match find(*attempt) {
             Some(attempt) => {
                 format!(
-                    "quarterdeck{flags} task cancel -a {} {}{}",
+                    "quarterdeck{flags} task cancel -a {}{} {}",
                     agent_of(attempt),
-                    task_of(attempt),
-                    reason(why.as_ref())
+                    reason(why.as_ref()),
+                    task_id(attempt)
                 )
             }
             None => String::new(),
         },
         Intent::CheckTask { attempt } => match find(*attempt) {
             Some(attempt) => {
-                format!("quarterdeck{flags} task get -a {} {}", agent_of(attempt), task_of(attempt))
+                format!("quarterdeck{flags} task get -a {} {}", agent_of(attempt), task_id(attempt))
             }
             None => String::new(),
         },
@@ -161,12 +137,12 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
                 .or_else(|| attempt.map(|attempt| attempt.to_string()))
                 .or_else(|| agent.as_ref().and_then(named).map(|(_, row)| reference(row)));
             let on = on.map(|on| format!(" --on {on}")).unwrap_or_default();
-            format!("quarterdeck{flags} note{on} {}", quoted(text.raw()))
+            format!("quarterdeck{flags} note{on} {}", positional(text.raw()))
         }
         Intent::Adopt { agent, task } => {
             let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
-            format!("quarterdeck{flags} task subscribe -a {agent} {}", quoted(&task.raw()))
+            format!("quarterdeck{flags} task subscribe -a {agent} {}", positional(&task.raw()))
         }
     }
 }
@@ -180,25 +156,47 @@ pub fn of_agent(agent: &Agent, flags: &str) -> String {
     format!("quarterdeck{flags} card get -a {}", reference(agent))
 }
 
-/// A task, or an agent's card, by curl. Credentials are named, not written.
-pub fn curl(agent: &Agent, attempt: Option<&Attempt>, has_login: bool) -> Option<String> {
-    let login = if has_login { " -H \"authorization: Bearer $TOKEN\"" } else { "" };
-    let Some(task) = attempt.map(|attempt| attempt.task.as_ref()) else {
-        return Some(format!(
-            "curl -s{login} {}",
-            quoted(&format!("{}/.well-known/agent-card.json", agent.spec.url.trim_end_matches('/')))
-        ));
+/// A task, or an agent's card, by curl.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Curl {
+    /// The command. A credential is named in it, never written.
+    pub command: String,
+    /// True if the agent asks for a credential and the command names none: its address is at another origin
+    /// than the one that credentials are set for.
+    pub is_without_credential: bool,
+}
+
+/// The command that reads a task, or an agent's card, by curl.
+pub fn curl(agent: &Agent, attempt: Option<&Attempt>) -> Option<Curl> {
+    let url = match attempt.map(|attempt| attempt.task.as_ref()) {
+        None => format!("{}/.well-known/agent-card.json", agent.spec.url.trim_end_matches('/')),
+        Some(_) => agent.interface.as_ref()?.url.raw().to_owned(),
     };
-    let (task, interface) = (task?, agent.interface.as_ref()?);
-    let codec = codec(interface.dialect);
-    let tenant = interface.tenant.as_ref().map(|tenant| tenant.raw());
-    let body = codec.encode_request("1", tenant, &Request::Get(&task.id));
-    let version = if interface.dialect == Dialect::V1_0 { " -H 'a2a-version: 1.0'" } else { "" };
-    Some(format!(
-        "curl -s {} -H 'content-type: application/json'{version}{login} -d {}",
-        quoted(interface.url.raw()),
-        quoted(&body)
-    ))
+    let asks = agent.card.as_ref().is_some_and(|card| !card.required_security.is_empty());
+    // What a source has found was not named by the operator, so that no credential is set for it.
+    let is_set = agent.spec.source != Source::Discovery && is_same_origin(&agent.spec.url, &url);
+    let login = if asks && is_set { " -H \"authorization: Bearer $TOKEN\"" } else { "" };
+    let command = match attempt.map(|attempt| attempt.task.as_ref()) {
+        None => format!("curl -s{login} {}", quoted(&url)),
+        Some(task) => {
+            let (task, interface) = (task?, agent.interface.as_ref()?);
+            let tenant = interface.tenant.as_ref().map(|tenant| tenant.raw());
+            let body = codec(interface.dialect).encode_request("1", tenant, &Request::Get(&task.id));
+            let version = if interface.dialect == Dialect::V1_0 { " -H 'a2a-version: 1.0'" } else { "" };
+            format!(
+                "curl -s {} -H 'content-type: application/json'{version}{login} -d {}",
+                quoted(&url),
+                quoted(&body)
+            )
+        }
+    };
+    Some(Curl { command, is_without_credential: asks && !is_set })
+}
+
+/// True if two URLs have scheme, host and port in common.
+fn is_same_origin(one: &str, other: &str) -> bool {
+    let origin = |url: &str| url::Url::parse(url).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    origin(one).is_some_and(|one| origin(other).is_some_and(|other| one == other))
 }
 
 #[cfg(test)]
@@ -206,16 +204,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_survive_the_shell() {
-        for (word, shown) in [
-            ("plain-1.2/x", "plain-1.2/x"),
-            ("two words", "'two words'"),
-            ("it's", "'it'\\''s'"),
-            ("", "''"),
-            ("a\u{1b}[2J\n", "$'a\\u001b[2J\\n'"),
-            ("x\u{202e}y", "$'x\\u202ey'"),
+    fn credentials_are_named_for_their_own_origin_alone() {
+        for (one, other, same) in [
+            ("http://h/a", "http://h/b?c", true),
+            ("http://h", "http://h:80/", true),
+            ("https://h", "http://h", false),
+            ("http://h:1", "http://h:2", false),
+            ("http://h", "http://h.evil.example", false),
+            ("http://h", "http://h@evil.example/", false),
+            ("file:///h/card.json", "file:///h/card.json", false),
+            ("nonsense", "nonsense", false),
         ] {
-            assert_eq!(quoted(word), shown);
+            assert_eq!(is_same_origin(one, other), same, "{one} {other}");
         }
     }
 }

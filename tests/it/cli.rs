@@ -590,6 +590,10 @@ async fn a_shift_hands_over_what_it_took_muted_and_noted() {
     }
     let report = text(&desk.run(&["handover"]).await.stdout);
     assert!(report.contains("being moved") && report.contains("## Acts and notes"), "{report}");
+    // What somebody said is alive in no Markdown: it stands in indented blocks alone.
+    for line in report.lines().skip(2).filter(|line| !line.is_empty() && !line.starts_with("## ")) {
+        assert!(line.starts_with("    "), "{line:?} in {report}");
+    }
     assert_eq!(desk.json(&["problems", "unmute", &id]).await["state"], "taken");
     assert_eq!(desk.json(&["problems", "give-back", &id]).await["state"], "open");
 }

@@ -69,9 +69,14 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
         lines.push(Line { key: 'i', label: "id", detail: short, step: copy(id) });
     }
     if let Some(agent) = agent {
-        let has_login = agent.card.as_ref().is_some_and(|card| !card.required_security.is_empty());
-        if let Some(curl) = command::curl(agent, attempt, has_login) {
-            lines.push(Line { key: 'u', label: "curl", detail: "secrets left out".into(), step: copy(curl) });
+        if let Some(curl) = command::curl(agent, attempt) {
+            let detail = if curl.is_without_credential {
+                "no credential is set for its origin"
+            } else {
+                "secrets left out"
+            };
+            let (detail, step) = (detail.into(), copy(curl.command));
+            lines.push(Line { key: 'u', label: "curl", detail, step });
         }
     }
     if let Some(json) = json_of(shared, target) {
@@ -140,13 +145,24 @@ pub(super) fn as_text(table: &[Vec<String>]) -> String {
 
 pub(super) fn as_csv(table: &[Vec<String>]) -> String {
     let quoted = |cell: &String| {
-        // A spreadsheet runs what begins like a formula.
-        let risky = cell.starts_with(['=', '+', '-', '@']);
-        let cell = if risky { format!("'{cell}") } else { cell.clone() };
-        if cell.contains([',', '"', '\n']) { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell }
+        let cell = if is_formula(cell) { format!("'{cell}") } else { cell.clone() };
+        if cell.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", cell.replace('"', "\"\""))
+        } else {
+            cell
+        }
     };
     let line = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n";
     table.iter().map(line).collect()
+}
+
+/// True if a spreadsheet may run a cell: it begins like a formula, also behind blanks or in another width.
+fn is_formula(cell: &str) -> bool {
+    let begun = cell.trim_start_matches(|c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}');
+    begun.starts_with([
+        '=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}', '\u{fe66}', '\u{fe62}',
+        '\u{fe63}', '\u{fe6b}', '\u{2212}',
+    ])
 }
 
 #[cfg(test)]
@@ -159,5 +175,28 @@ mod tests {
         let table = [row(&["A", "LONG"]), row(&["x, \"y\"", "=1+1"])];
         assert_eq!(as_text(&table), "A       LONG\nx, \"y\"  =1+1\n");
         assert_eq!(as_csv(&table), "A,LONG\n\"x, \"\"y\"\"\",'=1+1\n");
+    }
+
+    #[test]
+    fn no_cell_of_a_spreadsheet_is_a_formula() {
+        for (cell, written) in [
+            ("=1+1", "'=1+1"),
+            ("+1", "'+1"),
+            ("-1", "'-1"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\t=1+1", "'\t=1+1"),
+            (" =1+1", "' =1+1"),
+            ("\u{3000}=1+1", "'\u{3000}=1+1"),
+            ("\u{ff1d}cmd", "'\u{ff1d}cmd"),
+            ("\u{ff0b}1", "'\u{ff0b}1"),
+            ("\u{ff0d}1", "'\u{ff0d}1"),
+            ("\u{ff20}x", "'\u{ff20}x"),
+            ("\r=1", "\"'\r=1\""),
+            ("1=1", "1=1"),
+            ("plain", "plain"),
+            ("", ""),
+        ] {
+            assert_eq!(as_csv(&[vec![cell.to_owned()]]), format!("{written}\n"), "{cell:?}");
+        }
     }
 }
