@@ -285,11 +285,11 @@ pub fn print_parts(out: &mut Printer, parts: &[Part], text: Option<&str>) {
                     .and_then(|value| serde_json::to_string_pretty(&value).ok());
                 out.block("Data", &Untrusted::from(pretty.unwrap_or_else(|| json.raw().to_owned())));
             }
-            Content::Raw(bytes) => {
+            Content::Raw(_) => {
                 let name = part.filename.as_ref().map_or_else(|| "unnamed".to_owned(), ToString::to_string);
                 let kind =
                     part.media_type.as_ref().map_or_else(|| "unknown type".to_owned(), ToString::to_string);
-                out.field("File", format!("{name}, {kind}, {} bytes", bytes.len() / 4 * 3));
+                out.field("File", format!("{name}, {kind}, {} bytes", part.file_size().unwrap_or_default()));
             }
             Content::Url(url) => out.field("File", url.clone()),
         }

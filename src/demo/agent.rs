@@ -184,7 +184,7 @@ impl Agent {
             }
             report
         });
-        let page = Reply::Page { tasks: tasks.collect(), next };
+        let page = Reply::Page { tasks: tasks.collect(), next, total: Some(all as u64), unread: 0 };
         Answer::result(id, &self.codec().encode_send_result(&page))
     }
 

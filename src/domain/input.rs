@@ -12,7 +12,7 @@ use crate::domain::fleet::source::{SourceReport, SourceSpec};
 use crate::domain::id::CallId;
 use crate::domain::intent::Intent;
 use crate::domain::job::message::Message;
-use crate::domain::job::task::{StreamEvent, TaskReport};
+use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
 use crate::domain::text::Untrusted;
@@ -81,7 +81,7 @@ pub enum Input {
     Deadline,
 }
 
-/// What came of a call. All but [`Outcome::Opened`] and [`Outcome::Events`] end it.
+/// What came of a call. All but [`Outcome::Opened`], [`Outcome::Events`] and [`Outcome::ProtocolViolation`] end it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// The card was read, or has not changed.
@@ -102,8 +102,9 @@ pub enum Outcome {
     },
     /// Events of a stream, in order.
     Events(Vec<StreamEvent>),
-    /// A stream event that could not be read, and why. The stream goes on.
-    Unreadable(Untrusted),
+    /// Something in the answer that the protocol does not allow: an event that could not be read, or words that were
+    /// understood although they should be others. The call goes on.
+    ProtocolViolation(ProtocolViolation),
     /// A stream ended: cleanly, or not.
     Ended(Result<(), Cause>),
     /// A send that did not stream made a task.
@@ -116,6 +117,10 @@ pub enum Outcome {
         tasks: Vec<TaskReport>,
         /// Where the next page begins.
         next: Option<Untrusted>,
+        /// How many tasks the whole list has, if the agent says so.
+        total: Option<u64>,
+        /// Tasks of this page that cannot be read.
+        unread: u32,
         /// How long the answer took.
         took: Duration,
     },
@@ -162,7 +167,7 @@ impl Outcome {
 
     /// True if nothing more can come of the call.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Opened { .. } | Self::Events(_) | Self::Unreadable(_))
+        !matches!(self, Self::Opened { .. } | Self::Events(_) | Self::ProtocolViolation(_))
     }
 }
 

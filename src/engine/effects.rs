@@ -15,7 +15,7 @@ use super::bounds;
 use super::lanes::{Held, Lane};
 use super::pages::Pages;
 use super::run::Runner;
-use super::task_stream::TaskStream;
+use super::task_stream::{self, TaskStream};
 use crate::domain::agent::card::{Dialect, Interface};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::effect::{Effect, Order, Target};
@@ -28,7 +28,7 @@ use crate::failpoint;
 use crate::net::tap::{Kind, TapHandle};
 use crate::net::{self, Access, ConnectionUse, Net, Opened, Room, Text};
 use crate::protocol::page::Page;
-use crate::protocol::{self, Reply, Request};
+use crate::protocol::{self, Deviations, Reply, Request};
 
 impl Runner {
     /// Carries an effect out, by whom it is for.
@@ -145,7 +145,7 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
         Order::List { interface, query } => {
             let place = tools.lists.clone().acquire_owned().await.ok();
             let codec = protocol::codec(interface.dialect);
-            let (outcome, room) = match tools.lane.pages.go_on(query.page.as_ref(), codec) {
+            let (outcome, room) = match tools.lane.pages().go_on(query.page.as_ref(), codec) {
                 Some(slice) => (slice, None),
                 None if Pages::made(query.page.as_ref()) => {
                     let cause = Cause::Limit(Limit::InFlight);
@@ -219,10 +219,22 @@ async fn ask(
     let answered = Box::pin(answered).await;
     match answered {
         Ok((text, took)) => {
-            let pages = matches!(request, Request::List(_)).then_some(&tools.lane.pages);
-            document(interface, line, text, took, pages).await
+            let pages = matches!(request, Request::List(_)).then(|| tools.lane.pages());
+            let Document { outcome, room, deviations } = document(interface, line, text, took, pages).await;
+            // A list is of no attempt that could tell of them; reading its tasks will.
+            if !matches!(request, Request::List(_)) {
+                tell(&tools.lane, call, &deviations).await;
+            }
+            (outcome, room)
         }
         Err(failure) => (Outcome::Failed(failure), None),
+    }
+}
+
+/// Tells of deviations that the agent was not seen to do before.
+async fn tell(lane: &Lane, call: CallId, deviations: &Deviations) {
+    for outcome in lane.untold(deviations) {
+        lane.send(call, outcome).await;
     }
 }
 
@@ -239,7 +251,7 @@ pub(super) async fn read_task(
     let line = net.tap().line(agent, 0);
     let (headers, connection) = (codec.headers(), ConnectionUse::Pooled);
     let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
-    match document(interface, &line, text, took, None).await.0 {
+    match document(interface, &line, text, took, None).await.outcome {
         Outcome::Task(report, _) => Ok(*report),
         Outcome::Failed(failure) => Err(failure),
         _ => Err(Failure {
@@ -257,43 +269,51 @@ async fn document(
     text: Text,
     took: Duration,
     pages: Option<&Pages>,
-) -> (Outcome, Option<Room>) {
+) -> Document {
     let (text, room) = text.into_parts();
     let is_small = text.len() <= limits::SMALL;
     let (dialect, pages) = (interface.dialect, pages.cloned());
     let decode = move || decode(dialect, text, room, took, pages.as_ref());
     let decoded = if is_small { Ok(decode()) } else { tokio::task::spawn_blocking(decode).await };
     match decoded {
-        Ok(Decoded { outcome, room, dropped }) => {
+        Ok((document, dropped)) => {
             if let Some(dropped) = dropped {
                 line.keep(Kind::End, &dropped, "");
                 tracing::warn!(%dropped, "an answer is over a limit");
             }
-            (outcome, room)
+            document
         }
         // A panic of the decoder ends this call, and is told as its end.
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => (Outcome::unsent(Cause::Stopping), None),
+            Err(_) => Document::of(Outcome::unsent(Cause::Stopping)),
         },
     }
 }
 
 /// A document that was decoded.
-struct Decoded {
+struct Document {
     outcome: Outcome,
+    /// The room of a large one, until the loop has taken it.
     room: Option<Room>,
-    /// What was left out of it, and why.
-    dropped: Option<String>,
+    /// What the agent wrote differently from its dialect.
+    deviations: Deviations,
 }
 
+impl Document {
+    fn of(outcome: Outcome) -> Self {
+        Self { outcome, room: None, deviations: Deviations::default() }
+    }
+}
+
+/// Decodes a document; also says what was left out of it, and why.
 fn decode(
     dialect: Dialect,
     text: String,
     room: Option<Room>,
     took: Duration,
     pages: Option<&Pages>,
-) -> Decoded {
+) -> (Document, Option<String>) {
     let codec = protocol::codec(dialect);
     let text = match pages {
         Some(pages) => match Page::new(text) {
@@ -301,25 +321,26 @@ fn decode(
                 let (taken, left_out) = (limits::TASKS_IN_PAGE, page.left_out);
                 let dropped = (left_out > 0)
                     .then(|| format!("its page has {} tasks; the first {taken} are read", taken + left_out));
-                return Decoded { outcome: pages.begin(page, room, codec, took), room: None, dropped };
+                return (Document::of(pages.begin(page, room, codec, took)), dropped);
             }
             Err(text) => text,
         },
         None => text,
     };
     let mut dropped = 0;
-    let outcome = match codec.decode_reply(&text) {
+    let mut deviations = Deviations::default();
+    let outcome = match codec.decode_reply(&text, &mut deviations) {
         Ok(Reply::Task(mut task)) => {
             dropped = bounds::cut(&mut task);
             Outcome::Task(task, took)
         }
         Ok(Reply::Message(message)) => Outcome::Message(message, took),
-        Ok(Reply::Page { tasks, next }) => Outcome::Page { tasks, next, took },
+        Ok(Reply::Page { tasks, next, total, unread }) => Outcome::Page { tasks, next, total, unread, took },
         Err(cause) => Outcome::Failed(Failure { sent: Sent::Maybe, cause }),
     };
     let dropped = (dropped > 0)
         .then(|| format!("its task is over the limit; {dropped} artifacts and messages are not read"));
-    Decoded { outcome, room, dropped }
+    (Document { outcome, room, deviations }, dropped)
 }
 
 async fn stream(
@@ -343,23 +364,44 @@ async fn stream(
             let (lane, events) = (tools.lane.clone(), tools.events.clone());
             return goes_on.then(|| Box::new(TaskStream::new(reader, codec, call, lane, events, is_send)));
         }
-        Ok((Opened::Document(text), took, _)) if is_send => {
-            failpoint::reach("before-answer");
-            document(interface, line, text, took, None).await
+        Ok((Opened::Document(text), took, _)) => {
+            if is_send {
+                failpoint::reach("before-answer");
+            }
+            let mut deviations = Deviations::default();
+            // It may be a whole stream under another name.
+            let told = task_stream::of_document(codec, &text, &mut deviations);
+            let (told, last, room) = match told {
+                Some(told) => (told, Outcome::Ended(Ok(())), None),
+                None => {
+                    let document = document(interface, line, text, took, None).await;
+                    deviations = document.deviations;
+                    (Vec::new(), document.outcome, document.room)
+                }
+            };
+            tell(&tools.lane, call, &deviations).await;
+            for outcome in told {
+                if outcome.is_last() {
+                    tools.lane.send(call, outcome).await;
+                    return None;
+                }
+                tools.lane.send(call, outcome).await;
+            }
+            match last {
+                last if is_send => (last, room),
+                // A subscription that is answered by a document: the task as it is, and no stream.
+                Outcome::Task(report, _) => {
+                    let event = crate::domain::job::task::StreamEvent::Task(report);
+                    tools.lane.send_holding(call, Outcome::Events(vec![event]), room.into()).await;
+                    (Outcome::Ended(Ok(())), None)
+                }
+                last @ (Outcome::Failed(_) | Outcome::Ended(_)) => (last, None),
+                _ => {
+                    let cause = Cause::Malformed("a subscription was answered by something else".into());
+                    (Outcome::Ended(Err(cause)), None)
+                }
+            }
         }
-        // A subscription that is answered by a document: the task as it is, and no stream.
-        Ok((Opened::Document(text), took, _)) => match document(interface, line, text, took, None).await {
-            (Outcome::Task(report, _), room) => {
-                let event = crate::domain::job::task::StreamEvent::Task(report);
-                tools.lane.send_holding(call, Outcome::Events(vec![event]), room.into()).await;
-                (Outcome::Ended(Ok(())), None)
-            }
-            (Outcome::Failed(failure), _) => (Outcome::Failed(failure), None),
-            _ => {
-                let cause = Cause::Malformed("a subscription was answered by something else".into());
-                (Outcome::Ended(Err(cause)), None)
-            }
-        },
         Err(failure) => {
             if is_send {
                 failpoint::reach("before-answer");

@@ -1,6 +1,6 @@
 //! The control lane: bounded, and fair to every agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -10,10 +10,15 @@ use super::{CONTROL, CREDITS};
 use crate::domain::id::{AgentKey, CallId};
 use crate::domain::input::Outcome;
 use crate::domain::job::message::{Message, Part};
-use crate::domain::job::task::{StreamEvent, TaskReport};
+use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
+use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::net::Room;
 use crate::net::clock::Clock;
+use crate::protocol::Deviations;
+
+/// So many different deviations of one agent are told; an agent that invents more tells nothing new.
+const DEVIATIONS: usize = 32;
 
 /// Bytes of content for which an outcome takes one credit; one that has more takes more, up to all of them. So what
 /// waits for the loop is bounded by its size too: a mebibyte an agent, or one outcome that has room in the budget of
@@ -54,13 +59,43 @@ pub(super) struct Observed {
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     sender: mpsc::Sender<Observed>,
-    credits: Arc<Semaphore>,
-    /// What is left of the agent's last large page of tasks.
-    pub pages: Pages,
+    agent: Arc<AgentLane>,
     clock: Arc<Clock>,
 }
 
+/// What the lanes of one agent's calls share.
+#[derive(Debug)]
+struct AgentLane {
+    credits: Arc<Semaphore>,
+    /// What is left of the agent's last large page of tasks.
+    pages: Pages,
+    /// Deviations from its dialect that have been told since the engine began.
+    told: Mutex<BTreeSet<Untrusted>>,
+}
+
+impl AgentLane {
+    fn new() -> Self {
+        Self { credits: Arc::new(Semaphore::new(CREDITS)), pages: Pages::default(), told: Mutex::default() }
+    }
+}
+
 impl Lane {
+    /// What is left of the agent's last large page of tasks.
+    pub fn pages(&self) -> &Pages {
+        &self.agent.pages
+    }
+
+    /// What of these deviations the agent was not seen to do before. Each is told once, as a stream would
+    /// repeat it with every event.
+    pub fn untold(&self, deviations: &Deviations) -> Vec<Outcome> {
+        if deviations.is_empty() {
+            return Vec::new();
+        }
+        let mut told = self.agent.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = deviations.iter().filter(|what| told.len() < DEVIATIONS && told.insert((*what).clone()));
+        fresh.map(|what| Outcome::ProtocolViolation(ProtocolViolation::Deviation(what.clone()))).collect()
+    }
+
     /// Sends an outcome, at once if it can, else as soon as the agent has a credit and the lane has room; what waits
     /// is lost if nobody waits for it. False once the loop has ended.
     pub fn send(&self, call: CallId, outcome: Outcome) -> impl Future<Output = bool> + Send {
@@ -77,7 +112,7 @@ impl Lane {
         let at = self.clock.now();
         // Whoever need not wait, and that is nearly everybody, holds no room for it.
         let weight = weight(&outcome);
-        let credit = self.credits.clone().try_acquire_many_owned(weight);
+        let credit = self.agent.credits.clone().try_acquire_many_owned(weight);
         let waits = match (credit, self.sender.try_reserve()) {
             (Ok(credit), Ok(place)) => {
                 place.send(Observed { at, call, outcome, _credits: credit, _held: held });
@@ -86,7 +121,7 @@ impl Lane {
             (credit, _) => Some(Box::pin(async move {
                 let credit = match credit {
                     Ok(credit) => credit,
-                    Err(_) => match self.credits.clone().acquire_many_owned(weight).await {
+                    Err(_) => match self.agent.credits.clone().acquire_many_owned(weight).await {
                         Ok(credit) => credit,
                         Err(_) => return false,
                     },
@@ -143,7 +178,7 @@ fn bytes_of_task(report: &TaskReport) -> usize {
 #[derive(Debug)]
 pub(super) struct Lanes {
     sender: mpsc::Sender<Observed>,
-    agents: Mutex<BTreeMap<AgentKey, (Arc<Semaphore>, Pages)>>,
+    agents: Mutex<BTreeMap<AgentKey, Arc<AgentLane>>>,
     clock: Arc<Clock>,
 }
 
@@ -157,9 +192,8 @@ impl Lanes {
     /// The lane of one agent.
     pub fn of(&self, agent: AgentKey) -> Lane {
         let mut all = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || (Arc::new(Semaphore::new(CREDITS)), Pages::default());
-        let (credits, pages) = all.entry(agent).or_insert_with(new).clone();
-        Lane { sender: self.sender.clone(), credits, pages, clock: self.clock.clone() }
+        let agent = all.entry(agent).or_insert_with(|| Arc::new(AgentLane::new())).clone();
+        Lane { sender: self.sender.clone(), agent, clock: self.clock.clone() }
     }
 }
 

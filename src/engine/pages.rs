@@ -64,7 +64,8 @@ impl Pages {
     fn slice(&self, mut page: Page, room: Option<Room>, codec: &dyn Codec, took: Duration) -> Outcome {
         let tasks = page.slice(codec);
         if page.is_empty() {
-            return Outcome::Page { tasks, next: page.next(), took };
+            let (next, total, unread) = (page.next(), page.total, page.unread());
+            return Outcome::Page { tasks, next, total, unread, took };
         }
         let mut kept = self.kept();
         kept.made += 1;
@@ -72,7 +73,7 @@ impl Pages {
         kept.rest = Some(Rest { token: token.clone(), page, room });
         drop(kept);
         tokio::spawn(expire(self.clone(), token.clone()));
-        Outcome::Page { tasks, next: Some(token), took }
+        Outcome::Page { tasks, next: Some(token), total: None, unread: 0, took }
     }
 }
 

@@ -16,12 +16,14 @@ use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::id::{CallId, TaskId};
 use crate::domain::input::Outcome;
 use crate::domain::job::message::{Artifact, Part};
-use crate::domain::job::task::{StreamEvent, TaskState};
+use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskState};
 use crate::domain::text::Untrusted;
 use crate::failpoint;
 use crate::net::EventReader;
 use crate::protocol::chunk_template::Shape;
-use crate::protocol::{Codec, Event};
+use crate::protocol::json::{Object, is_document};
+use crate::protocol::sse::{self, Guard};
+use crate::protocol::{Codec, Deviations, Event};
 
 /// Chunks and words are gathered for this long.
 const GATHER: Duration = Duration::from_millis(50);
@@ -120,6 +122,8 @@ struct StreamState {
     state: Option<TaskState>,
     out: Vec<Outcome>,
     seen: bool,
+    /// What the agent wrote differently since this was told last.
+    deviations: Deviations,
     ended: Option<Outcome>,
     bounds: Bounds,
     /// Chunks of the output that is gathered are within the bounds.
@@ -135,21 +139,21 @@ impl StreamState {
             state: None,
             out: Vec::new(),
             seen: false,
+            deviations: Deviations::default(),
             ended: None,
             bounds: Bounds::default(),
             takes_chunks: true,
         }
     }
 
-    fn event(&mut self, data: &str) {
-        // A keep-alive of some proxies is an event without content.
-        if data.is_empty() || self.ended.is_some() {
+    fn event(&mut self, name: &str, data: &str) {
+        if self.ended.is_some() || is_keep_alive(name, data) {
             return;
         }
         if let Some(text) = self.shape.text_of(data) {
             return self.gather(&text, false);
         }
-        match self.codec.decode_event(data) {
+        match self.codec.decode_event(data, &mut self.deviations) {
             Ok(Event::Chunk { task, artifact, text, last }) => {
                 if !self.gathered.fits(&task, &artifact) {
                     self.gathered.name(&task, &artifact);
@@ -163,6 +167,9 @@ impl StreamState {
                     self.shape.learn(data, &text);
                 }
                 self.gather(&text, last);
+            }
+            Ok(Event::Full(StreamEvent::Unknown(_))) | Err(Cause::Malformed(_)) if is_ping(name, data) => {
+                return;
             }
             Ok(Event::Full(mut event)) => {
                 if !self.bounds.admit(&mut event) {
@@ -186,7 +193,9 @@ impl StreamState {
             }
             Err(cause) => {
                 self.flush(false);
-                self.out.push(Outcome::Unreadable(Untrusted::from(cause.to_string())));
+                self.out.push(Outcome::ProtocolViolation(ProtocolViolation::Unreadable(Untrusted::from(
+                    cause.to_string(),
+                ))));
             }
         }
         self.seen = true;
@@ -206,7 +215,7 @@ impl StreamState {
     fn tell_dropped(&mut self) {
         if let Some(told) = self.bounds.told() {
             self.flush(false);
-            self.out.push(Outcome::Unreadable(told));
+            self.out.push(Outcome::ProtocolViolation(ProtocolViolation::Unreadable(told)));
         }
     }
 
@@ -228,6 +237,60 @@ impl StreamState {
         let gathered = self.gathered.take(last);
         self.out.extend(gathered);
     }
+}
+
+/// True for words that servers send to keep a connection open.
+fn is_ping_word(word: &str) -> bool {
+    let words = ["ping", "pong", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
+    words.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// True for an event that keeps a connection open, or ends a stream in the manner of language models: without
+/// content, or with something that is no object under a name of its own. An error says something, whatever it is.
+fn is_keep_alive(name: &str, data: &str) -> bool {
+    let data = data.trim();
+    if data.starts_with('{') {
+        return false;
+    }
+    let named = !name.is_empty() && name != "error";
+    named || data.is_empty() || matches!(data, "[DONE]" | "null") || is_ping_word(data)
+}
+
+/// True for an object that keeps a connection open, among those that are no events of A2A: it is called so, or
+/// calls itself so, or is empty.
+fn is_ping(name: &str, data: &str) -> bool {
+    let Ok(object) = Object::parse_lenient(data) else { return false };
+    let says_nothing = object.members().next().is_none();
+    let called =
+        || ["type", "event", "kind"].iter().any(|key| object.text(key).is_some_and(|t| is_ping_word(&t)));
+    says_nothing || is_ping_word(name) || called()
+}
+
+/// What a document tells that is a whole stream: events, or JSON documents in lines. None if it is anything else.
+pub(super) fn of_document(
+    codec: &'static dyn Codec,
+    text: &str,
+    deviations: &mut Deviations,
+) -> Option<Vec<Outcome>> {
+    if is_document(text) {
+        return None;
+    }
+    let mut reading = StreamState::new(codec);
+    let mut events = 0u32;
+    let mut take = |event: sse::Event<'_>| {
+        // A page may hold anything; what is no JSON object makes no stream of it.
+        events += u32::from(event.data.trim_start().starts_with('{'));
+        reading.event(&event.name, &event.data);
+    };
+    let mut guard = Guard::new();
+    guard.push(text.as_bytes(), &mut take).ok()?;
+    guard.finish(&mut take);
+    if events == 0 {
+        return None;
+    }
+    reading.flush(false);
+    *deviations = reading.deviations;
+    Some(reading.out.into_iter().chain(reading.ended).collect())
 }
 
 /// A stream that is to be read.
@@ -274,7 +337,7 @@ impl TaskStream {
                 let mut count = 0u64;
                 let read = self.reader.read(|event| {
                     count += 1;
-                    self.reading.event(&event.data);
+                    self.reading.event(&event.name, &event.data);
                 });
                 let step = tokio::select! {
                     read = read => Some(read),
@@ -308,6 +371,12 @@ impl TaskStream {
                 answered = true;
                 let held = room.take_if(|_| index == last).into();
                 if !self.lane.send_holding(self.call, outcome, held).await {
+                    return;
+                }
+            }
+            let deviations = std::mem::take(&mut self.reading.deviations);
+            for outcome in self.lane.untold(&deviations) {
+                if !self.lane.send(self.call, outcome).await {
                     return;
                 }
             }
@@ -377,7 +446,7 @@ mod tests {
         let codec = crate::protocol::codec(Dialect::V1_0);
         let mut reading = StreamState::new(codec);
         for event in events {
-            reading.event(event);
+            reading.event("", event);
         }
         let out = std::mem::take(&mut reading.out);
         assert_eq!(told(out), at_once, "at once: {events:#?}");
@@ -409,12 +478,12 @@ mod tests {
         let bad = String::from("{");
         let out = {
             let mut reading = StreamState::new(crate::protocol::codec(Dialect::V1_0));
-            reading.event(&one("1"));
-            reading.event(&bad);
+            reading.event("", &one("1"));
+            reading.event("", &bad);
             told(reading.out)
         };
         assert!(
-            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("Unreadable"))
+            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("Oddity(Unreadable"))
         );
     }
 
@@ -424,8 +493,8 @@ mod tests {
         let codec = crate::protocol::codec(Dialect::V1_0);
         let mut reading = StreamState::new(codec);
         for _ in 0..2_000 {
-            reading.event(&chunk("a", "", false));
-            reading.event(&chunk("b", "", false));
+            reading.event("", &chunk("a", "", false));
+            reading.event("", &chunk("b", "", false));
         }
         let longest = reading.out.iter().map(|outcome| match outcome {
             Outcome::Events(events) => events.len(),

@@ -187,9 +187,12 @@ pub async fn read_secret(reference: &SecretRef) -> Result<Secret, Cause> {
     if text.is_empty() { Err(fault("is empty".into())) } else { Ok(Secret::new(text)) }
 }
 
-/// A URL as the operator wrote it; without a scheme it is http.
+/// A URL as the operator wrote it; without a scheme it is http. A path alone is none: its first segment is no host.
 pub fn parse_url(text: &str) -> Option<Url> {
     let text = text.trim();
+    if text.starts_with(['/', '.', '?', '#']) {
+        return None;
+    }
     let url = if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
     url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }

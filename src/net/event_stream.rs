@@ -61,7 +61,12 @@ impl EventReader {
             }
         };
         let read = self.body.read(|bytes| guard.push(bytes, &mut on_event));
-        with_room(self.room.as_ref(), read).await
+        let read = with_room(self.room.as_ref(), read).await;
+        // Also where the connection broke: an event that is whole is no less whole for it.
+        if !matches!(read, Ok(true) | Err(Cause::Limit(_))) {
+            guard.finish(&mut on_event);
+        }
+        read
     }
 
     /// Notes how the stream ended.

@@ -292,7 +292,7 @@ impl Net {
     /// Fetches an agent's card from where it is, or from where cards usually are.
     ///
     /// # Errors
-    /// What came of the last place that was tried.
+    /// What came of the places that were tried: of several causes the one that says most.
     pub async fn fetch_card(
         &self,
         access: &Access,
@@ -305,18 +305,19 @@ impl Net {
             return self.read_card(path).await;
         }
         // Each place has the whole time: an agent that is slow to say where its card is not is slow, not silent.
-        let mut last = maybe(Cause::Malformed(Untrusted::from("no URL to look for a card at")));
+        let mut search = Search::default();
         for place in card_places(url) {
-            match self.fetch_card_at(access, line, place, etag, limit, limit).await {
-                Err(Failure { cause: Cause::Status { status: 404 | 405 | 410, says }, .. }) => {
-                    last = maybe(Cause::Status { status: 404, says });
-                }
-                // Some servers answer every path with a page.
-                Err(failure @ Failure { cause: Cause::Malformed(_), .. }) => last = failure,
+            if !search.goes_on_at(&place) {
+                break;
+            }
+            match self.fetch_card_at(access, line, place.url, etag, limit, limit).await {
+                Err(failure) if search.note(&failure, &place.base) => {}
                 result => return result,
             }
         }
-        Err(last)
+        Err(search
+            .worst
+            .unwrap_or_else(|| maybe(Cause::Malformed(Untrusted::from("no URL to look for a card at")))))
     }
 
     /// A card that the operator has as a file.
@@ -370,6 +371,7 @@ impl Net {
         };
         let answer = self.exchange(access, line, request).await?;
         let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
+        let answered = answer.url.clone();
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
             return Ok(CardAnswer { card: None, text: None, room: None, took, server });
@@ -381,7 +383,8 @@ impl Net {
             return Err(maybe(status_cause(status, &text)));
         }
         let (text, room) = text.into_parts();
-        let (text, card) = decode_card(text).await.map_err(maybe)?;
+        let (text, mut card) = decode_card(text).await.map_err(maybe)?;
+        protocol::card::resolve(&mut card, &answered);
         let card = Some(FetchedCard { card: Arc::new(card), url: Arc::from(url.as_str()), etag });
         Ok(CardAnswer { card, text: Some(text), room, took, server })
     }
@@ -447,7 +450,7 @@ impl Net {
         let answer = self.exchange(access, line, request).await?;
         let (took, server, status) = (answer.took, answer.server.clone(), answer.status);
         let kind = answer.headers.get(CONTENT_TYPE).map(header_text).unwrap_or_default();
-        if status.is_success() && kind.to_ascii_lowercase().starts_with("text/event-stream") {
+        if status.is_success() && is_stream(&kind) {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
             line.keep(Kind::Response, &head, &shown(&answer.headers, &[], ""));
             plain(&answer.headers).map_err(maybe)?;
@@ -499,6 +502,22 @@ fn interface_url(url: &Untrusted) -> Result<Url, Failure> {
     })
 }
 
+/// True for media types of streams: events, or one JSON document a line.
+fn is_stream(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    matches!(
+        kind.as_str(),
+        "text/event-stream"
+            | "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/jsonlines"
+            | "application/json-seq"
+            | "application/stream+json"
+    )
+}
+
 fn rpc_headers(own: &[(&'static str, &'static str)], accept: &'static str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -533,26 +552,76 @@ fn shown(headers: &HeaderMap, secret: &[&str], body: &str) -> String {
     text
 }
 
+/// A place where a card may be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct CardPlace {
+    url: Url,
+    /// What it is below: the agent's URL, or its origin.
+    base: String,
+}
+
 /// The places where the card of `url` may be: a path that names a card is one; else the usual
 /// places below the path, then below the origin, as some hosts serve many agents.
-fn card_places(url: &str) -> Vec<Url> {
+fn card_places(url: &str) -> Vec<CardPlace> {
     let Some(given) = parse_url(url) else { return Vec::new() };
-    if std::path::Path::new(given.path()).extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
-        return vec![given];
-    }
-    let mut places = Vec::new();
     let base = normalise_url(given.as_str());
+    if std::path::Path::new(given.path()).extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
+        return vec![CardPlace { url: given, base }];
+    }
+    let mut places: Vec<CardPlace> = Vec::new();
     let origin = given.origin().ascii_serialization();
     for base in [base, origin] {
         for known in WELL_KNOWN {
-            if let Ok(place) = Url::parse(&format!("{base}{known}"))
-                && !places.contains(&place)
+            if let Ok(url) = Url::parse(&format!("{base}{known}"))
+                && !places.iter().any(|place| place.url == url)
             {
-                places.push(place);
+                places.push(CardPlace { url, base: base.clone() });
             }
         }
     }
     places
+}
+
+/// A search for a card: what came of the places so far.
+#[derive(Debug, Default)]
+struct Search {
+    /// The failure that says most.
+    worst: Option<Failure>,
+    /// Below this a server has failed. The card is there as soon as it is well again, so the card of another agent
+    /// that may be nearer to the origin is not taken for it.
+    failing: Option<String>,
+}
+
+impl Search {
+    fn goes_on_at(&self, place: &CardPlace) -> bool {
+        self.failing.as_ref().is_none_or(|base| *base == place.base)
+    }
+
+    /// Takes what came of a place. False if the search ends with it: an agent that asks for a login has told what it
+    /// wants, and one that cannot be reached is not reached at its next place either.
+    fn note(&mut self, failure: &Failure, base: &str) -> bool {
+        let says = |failure: &Failure| match &failure.cause {
+            // A gateway that knows no such path, or one that hides what it has.
+            Cause::Login { status: 403, challenge: None, .. } => Some(5),
+            Cause::Status { status: 500.., .. } => Some(4),
+            Cause::Malformed(_) | Cause::Limit(_) => Some(3),
+            Cause::Status { status: 404 | 405 | 410, .. } => Some(1),
+            Cause::Status { .. } => Some(2),
+            _ => None,
+        };
+        let Some(most) = says(failure) else { return false };
+        if matches!(failure.cause, Cause::Status { status: 500.., .. }) {
+            self.failing = Some(base.to_owned());
+        }
+        if self.worst.as_ref().and_then(says).is_none_or(|known| known < most) {
+            let mut failure = failure.clone();
+            if let Cause::Status { status: status @ (405 | 410), .. } = &mut failure.cause {
+                *status = 404;
+            }
+            self.worst = Some(failure);
+        }
+        true
+    }
 }
 
 #[cfg(test)]
@@ -587,7 +656,7 @@ mod tests {
 
     #[test]
     fn cards_are_looked_for_where_they_usually_are() {
-        let places = |url| card_places(url).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let places = |url| card_places(url).iter().map(|place| place.url.to_string()).collect::<Vec<_>>();
         assert_eq!(
             places("h:9101"),
             ["http://h:9101/.well-known/agent-card.json", "http://h:9101/.well-known/agent.json",]

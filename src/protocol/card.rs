@@ -1,8 +1,10 @@
 //! Agent cards of 1.0, of 0.3, and of both at once.
 
+use url::Url;
+
 use super::json::{Object, Writer, string};
-use super::{card_metadata, malformed};
-use crate::domain::agent::card::{Card, Offer, SecurityScheme, Skill};
+use super::{card_metadata, malformed, security, words};
+use crate::domain::agent::card::{Card, Offer, Skill};
 use crate::domain::cause::Cause;
 use crate::domain::job::message::text_hash;
 use crate::domain::text::Untrusted;
@@ -12,7 +14,7 @@ use crate::domain::text::Untrusted;
 /// # Errors
 /// It is not a JSON object, or is nested too deeply, or says nothing that a card says.
 pub fn decode(body: &str) -> Result<Card, Cause> {
-    let card = Object::parse(body)?;
+    let card = Object::parse_lenient(body)?;
     let looks_like_one =
         ["supportedInterfaces", "url", "skills", "capabilities"].iter().any(|key| card.has(key));
     if !looks_like_one {
@@ -41,10 +43,10 @@ pub fn decode(body: &str) -> Result<Card, Cause> {
         skills: skills(&card),
         input_modes: card.texts("defaultInputModes"),
         output_modes: card.texts("defaultOutputModes"),
-        security: schemes(&card),
-        required_security: required(&card),
+        security: security::schemes(&card),
+        required_security: security::required(&card),
         signatures: u32::try_from(card.list("signatures").len()).unwrap_or(u32::MAX),
-        faults: faults(&card, &offers),
+        faults: faults(&card),
         raw: (body.len() <= super::RAW_KEPT).then(|| Untrusted::from(body)),
         digest: text_hash(body),
         offers,
@@ -55,46 +57,86 @@ fn text(object: &Object<'_>, key: &str) -> Untrusted {
     object.untrusted(key).unwrap_or_else(|| Untrusted::from(""))
 }
 
-/// 1.0's interfaces in their order; then 0.3's `url` and `additionalInterfaces`, unless a listed
-/// interface says the same already.
-fn offers(card: &Object<'_>) -> Vec<Offer> {
-    let mut offers: Vec<Offer> = card
-        .objects("supportedInterfaces")
-        .iter()
-        .filter_map(|interface| {
-            Some(Offer {
-                url: interface.filled("url")?,
-                binding: interface.filled("protocolBinding").unwrap_or_else(|| "JSONRPC".into()),
-                version: interface.filled("protocolVersion"),
-                tenant: interface.filled("tenant"),
-            })
+/// What cards call the three bindings of the specification.
+const BINDINGS: [&str; 3] = ["JSONRPC", "HTTP+JSON", "GRPC"];
+
+/// A binding as the specification spells it, whatever its case and its signs.
+fn binding(said: Option<Untrusted>) -> Untrusted {
+    let letters = |text: &str| -> String {
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        letters.map(|letter| letter.to_ascii_lowercase()).collect()
+    };
+    let Some(said) = said else { return BINDINGS[0].into() };
+    let known = BINDINGS.into_iter().find(|known| letters(known) == letters(said.raw()));
+    known.map_or(said, Untrusted::from)
+}
+
+/// An interface as a card writes it: its place, and the names of its members there.
+struct Interface<'a> {
+    place: String,
+    object: Object<'a>,
+    binding: &'static str,
+    is_1_0: bool,
+}
+
+impl Interface<'_> {
+    fn url(&self) -> Option<Untrusted> {
+        self.object.filled("url")
+    }
+
+    fn said_binding(&self) -> Option<Untrusted> {
+        // Some cards of 1.0 have 0.3's name for it, and the other way round.
+        [self.binding, "protocolBinding", "transport"].iter().find_map(|name| self.object.filled(name))
+    }
+}
+
+/// 1.0's interfaces in their order; then 0.3's `url` and `additionalInterfaces`.
+fn interfaces<'a>(card: &Object<'a>) -> Vec<Interface<'a>> {
+    let listed = |list: &'static str, binding: &'static str, is_1_0: bool| {
+        let all = card.objects(list).into_iter().enumerate();
+        all.map(move |(index, object)| Interface {
+            place: format!("{list}[{index}]."),
+            object,
+            binding,
+            is_1_0,
         })
-        .collect();
-    let version = card.filled("protocolVersion").or_else(|| Some("0.3".into()));
-    let mut add = |url: Option<Untrusted>, binding: Option<Untrusted>| {
-        let Some(url) = url else { return };
-        let offer = Offer {
-            url,
-            binding: binding.unwrap_or_else(|| "JSONRPC".into()),
-            version: version.clone(),
-            tenant: None,
+    };
+    let own = Interface {
+        place: String::new(),
+        object: card.clone(),
+        binding: "preferredTransport",
+        is_1_0: false,
+    };
+    let mut all: Vec<_> = listed("supportedInterfaces", "protocolBinding", true).collect();
+    all.push(own);
+    all.extend(listed("additionalInterfaces", "transport", false));
+    all
+}
+
+/// The ways to call an agent; one of 0.3 is left out if 1.0's say the same.
+fn offers(card: &Object<'_>) -> Vec<Offer> {
+    let mut offers: Vec<Offer> = Vec::new();
+    let of_card = card.filled("protocolVersion").or_else(|| Some("0.3".into()));
+    let minor = |offer: &Offer| {
+        offer
+            .version
+            .as_ref()
+            .and_then(|version| crate::domain::agent::card::Dialect::from_version(version.raw()))
+    };
+    for interface in interfaces(card) {
+        let Some(url) = interface.url() else { continue };
+        let (version, tenant) = if interface.is_1_0 {
+            (interface.object.filled("protocolVersion"), interface.object.filled("tenant"))
+        } else {
+            (of_card.clone(), None)
         };
+        let offer = Offer { url, binding: binding(interface.said_binding()), version, tenant };
         let same = |other: &Offer| {
-            let minor = |offer: &Offer| {
-                offer
-                    .version
-                    .as_ref()
-                    .and_then(|v| crate::domain::agent::card::Dialect::from_version(v.raw()))
-            };
             other.url == offer.url && other.binding == offer.binding && minor(other) == minor(&offer)
         };
-        if !offers.iter().any(same) {
+        if interface.is_1_0 || !offers.iter().any(same) {
             offers.push(offer);
         }
-    };
-    add(card.filled("url"), card.filled("preferredTransport"));
-    for interface in card.objects("additionalInterfaces") {
-        add(interface.filled("url"), interface.filled("transport"));
     }
     offers
 }
@@ -124,6 +166,34 @@ fn skills(card: &Object<'_>) -> Vec<Skill> {
     skills
 }
 
+/// True for a URL that lacks a scheme and a host. What begins with a name that has a dot or a port is a host without
+/// its scheme, as the URLs of gRPC are.
+fn is_relative(url: &str) -> bool {
+    let url = url.trim();
+    if url.starts_with(['/', '.', '?', '#']) {
+        return true;
+    }
+    let first = url.split('/').next().unwrap_or(url);
+    !url.contains("://") && url.contains('/') && !first.contains(['.', ':']) && first != "localhost"
+}
+
+/// Resolves the relative URLs of a card, which belong to where it came from: the agent's own place, below which the
+/// well-known one is.
+pub fn resolve(card: &mut Card, came_from: &Url) {
+    let mut base = came_from.clone();
+    if let Some((above, _)) = came_from.path().split_once("/.well-known/") {
+        base.set_path(&format!("{above}/"));
+    }
+    base.set_query(None);
+    for offer in &mut card.offers {
+        if is_relative(offer.url.raw())
+            && let Ok(url) = base.join(offer.url.raw().trim())
+        {
+            offer.url = Untrusted::from(url.as_str());
+        }
+    }
+}
+
 fn skill(object: &Object<'_>) -> Skill {
     Skill {
         id: text(object, "id"),
@@ -136,79 +206,12 @@ fn skill(object: &Object<'_>) -> Skill {
     }
 }
 
-/// Schemes of both shapes, and of servers that write both shapes into one entry.
-fn schemes(card: &Object<'_>) -> Vec<SecurityScheme> {
-    let Some(schemes) = card.object("securitySchemes") else { return Vec::new() };
-    let describe = |raw: &str| -> Option<String> {
-        let scheme = Object::parse(raw).ok()?;
-        let say = |object: &Object<'_>, key: &str| object.text(key).unwrap_or_default().into_owned();
-        if let Some(http) = scheme.object("httpAuthSecurityScheme") {
-            return Some(http_kind(&say(&http, "scheme"), &say(&http, "bearerFormat")));
-        }
-        if let Some(key) = scheme.object("apiKeySecurityScheme") {
-            return Some(format!("apiKey in {} {}", say(&key, "location"), say(&key, "name")));
-        }
-        if let Some(oauth) = scheme.object("oauth2SecurityScheme") {
-            return Some(format!("oauth2, {}", flows(&oauth)));
-        }
-        if let Some(oidc) = scheme.object("openIdConnectSecurityScheme") {
-            return Some(format!("openIdConnect at {}", say(&oidc, "openIdConnectUrl")));
-        }
-        if scheme.has("mtlsSecurityScheme") {
-            return Some("mutualTLS".into());
-        }
-        Some(match say(&scheme, "type").as_str() {
-            "http" => http_kind(&say(&scheme, "scheme"), &say(&scheme, "bearerFormat")),
-            "apiKey" => format!("apiKey in {} {}", say(&scheme, "in"), say(&scheme, "name")),
-            "oauth2" => format!("oauth2, {}", flows(&scheme)),
-            "openIdConnect" => format!("openIdConnect at {}", say(&scheme, "openIdConnectUrl")),
-            "mutualTLS" => "mutualTLS".into(),
-            "" => "of an unknown kind".into(),
-            other => other.to_owned(),
-        })
-    };
-    schemes
-        .members()
-        .map(|(name, raw)| SecurityScheme {
-            name: name.into(),
-            kind: describe(raw.get()).unwrap_or_else(|| "of an unknown kind".into()).into(),
-        })
-        .collect()
-}
-
-fn http_kind(scheme: &str, format: &str) -> String {
-    if format.is_empty() { format!("http {scheme}") } else { format!("http {scheme} ({format})") }
-}
-
-fn flows(scheme: &Object<'_>) -> String {
-    let flows = scheme.object("flows").unwrap_or_default();
-    let names: Vec<_> = flows.members().map(|(name, _)| name.to_owned()).collect();
-    if names.is_empty() { "no flow".into() } else { names.join(", ") }
-}
-
-fn required(card: &Object<'_>) -> Vec<Untrusted> {
-    let mut names = Vec::new();
-    for requirement in card.objects("securityRequirements") {
-        if let Some(schemes) = requirement.object("schemes") {
-            names.extend(schemes.members().map(|(name, _)| Untrusted::from(name)));
-        }
-    }
-    for requirement in card.objects("security") {
-        names.extend(requirement.members().map(|(name, _)| Untrusted::from(name)));
-    }
-    names.sort();
-    names.dedup();
-    names
-}
-
-/// What the specification requires of a card and this one lacks (A2A 1.0 section 4.4.1, 0.3 section 5.5).
-fn faults(card: &Object<'_>, offers: &[Offer]) -> Vec<Untrusted> {
+/// What the specification requires of a card and this one lacks (A2A 1.0 section 4.4.1, 0.3 section 5.5), and what it
+/// spells in another way.
+fn faults(card: &Object<'_>) -> Vec<Untrusted> {
     let mut faults = Vec::new();
-    let mut missing = |key: &str| {
-        if card.raw(key).is_none() {
-            faults.push(Untrusted::from(format!("{key}: missing")));
-        }
-    };
+    let mut fault = |what: String| faults.push(Untrusted::from(what));
+    spelling(card, "", &mut fault);
     for key in [
         "name",
         "description",
@@ -218,41 +221,84 @@ fn faults(card: &Object<'_>, offers: &[Offer]) -> Vec<Untrusted> {
         "defaultOutputModes",
         "skills",
     ] {
-        missing(key);
+        if card.raw(key).is_none() {
+            fault(format!("{key}: missing"));
+        }
     }
     if !card.has("supportedInterfaces") {
         for key in ["url", "protocolVersion"] {
-            missing(key);
+            if card.raw(key).is_none() {
+                fault(format!("{key}: missing"));
+            }
         }
     }
-    for (index, interface) in card.objects("supportedInterfaces").iter().enumerate() {
-        for key in ["url", "protocolBinding", "protocolVersion"] {
-            if interface.filled(key).is_none() {
-                faults.push(Untrusted::from(format!("supportedInterfaces[{index}].{key}: missing")));
+    for interface in interfaces(card) {
+        let Interface { place, .. } = &interface;
+        if interface.is_1_0 {
+            for key in ["url", "protocolBinding", "protocolVersion"] {
+                if interface.object.filled(key).is_none() {
+                    fault(format!("{place}{key}: missing"));
+                }
             }
+        }
+        if let Some(said) = interface.said_binding() {
+            let meant = binding(Some(said.clone()));
+            if meant != said {
+                let name = interface.binding;
+                fault(format!("{place}{name}: {:?} for {:?}", said.shortened(40).raw(), meant.raw()));
+            }
+            if meant.raw() == "GRPC" {
+                continue;
+            }
+        }
+        let Some(url) = interface.url() else { continue };
+        if is_relative(url.raw()) {
+            fault(format!("{place}url: {} is not absolute", url.shortened(80).raw()));
+        } else if Url::parse(url.raw()).is_err() {
+            fault(format!("{place}url: {} is not a URL", url.shortened(80).raw()));
         }
     }
     for (index, skill) in card.objects("skills").iter().enumerate() {
         for key in ["id", "name", "description", "tags"] {
             if skill.raw(key).is_none() {
-                faults.push(Untrusted::from(format!("skills[{index}].{key}: missing")));
+                fault(format!("skills[{index}].{key}: missing"));
             }
         }
     }
     for key in ["name", "description", "version"] {
         if card.raw(key).is_some_and(|raw| !raw.starts_with('"')) {
-            faults.push(Untrusted::from(format!("{key}: not a string")));
+            fault(format!("{key}: not a string"));
         }
     }
-    let urls = offers.iter().filter(|offer| !offer.binding.raw().eq_ignore_ascii_case("GRPC"));
-    for offer in urls.filter(|offer| url::Url::parse(offer.url.raw()).is_err()) {
-        faults.push(Untrusted::from(format!("{}: not a URL", offer.url.shortened(80).raw())));
-    }
-    let names: Vec<_> = schemes(card).into_iter().map(|scheme| scheme.name).collect();
-    for name in required(card).into_iter().filter(|name| !names.contains(name)) {
-        faults.push(Untrusted::from(format!("securitySchemes.{}: required but not defined", name.raw())));
-    }
+    security::faults(card, &mut fault);
     faults
+}
+
+/// Objects of a card whose members the protocol names; what is in others is their own.
+const NAMED: [&str; 5] =
+    ["capabilities", "provider", "supportedInterfaces", "additionalInterfaces", "skills"];
+
+/// Names of members that are spelt in another way than A2A spells them.
+fn spelling(object: &Object<'_>, place: &str, fault: &mut impl FnMut(String)) {
+    for (name, _) in object.members() {
+        if let Some(meant) = words::misspelt(name) {
+            let name = Untrusted::from(name).shortened(40);
+            fault(format!("{place}{}: spelt {meant} in A2A", name.raw()));
+        }
+    }
+    for key in NAMED {
+        if let Some(inner) = object.object(key) {
+            spelling(&inner, &format!("{place}{key}."), fault);
+        }
+        for (index, inner) in object.objects(key).iter().enumerate() {
+            spelling(inner, &format!("{place}{key}[{index}]."), fault);
+        }
+    }
+    for (name, raw) in object.object("securitySchemes").unwrap_or_default().members() {
+        if let Some(inner) = object.inner(raw.get()) {
+            spelling(&inner, &format!("{place}securitySchemes.{name}."), fault);
+        }
+    }
 }
 
 /// A card as servers of both dialects write it, for the embedded fleet.

@@ -33,6 +33,12 @@ pub struct Catalog {
     pub links: Vec<Link>,
     /// What continues it, if this is one page of several.
     pub next: Option<String>,
+    /// How many entries this page has, those that cannot be used included.
+    pub entries: u64,
+    /// How many entries the whole list has, if it says so.
+    pub total: Option<u64>,
+    /// The size of a page, if the list is one that is asked for by `limit` and `offset`.
+    pub limit: Option<u64>,
     /// Entries that cannot be used.
     pub broken: Broken,
 }
@@ -68,7 +74,8 @@ impl Broken {
     pub fn join(&mut self, place: &str, other: Self) {
         self.count += other.count;
         let room = NAMED.saturating_sub(self.named.len());
-        self.named.extend(other.named.into_iter().take(room).map(|named| format!("{place} {named}")));
+        let placed = |named: String| if place.is_empty() { named } else { format!("{place} {named}") };
+        self.named.extend(other.named.into_iter().take(room).map(placed));
     }
 
     /// How many there are.
@@ -99,9 +106,11 @@ pub fn read(text: &str, base: Option<&Url>) -> Result<Catalog, Cause> {
         let items = json::elements(text).ok_or_else(|| fault("not a JSON array"))?;
         reader.items("", items, 0);
     } else {
-        let object = Object::parse(text).map_err(of_source)?;
+        let object = Object::parse_lenient(text).map_err(of_source)?;
         reader.document(&object, text, "", 0)?;
+        reader.page(&object);
     }
+    reader.catalog.entries = reader.entries as u64;
     Ok(reader.catalog)
 }
 
@@ -124,7 +133,12 @@ struct Reader<'b> {
 }
 
 /// Members under which lists are.
-const LISTS: [&str; 4] = ["entries", "agents", "results", "items"];
+const LISTS: [&str; 5] = ["entries", "agents", "results", "items", "data"];
+/// Members that say how much of a list a page is, in the document or in one of these objects.
+const PAGES: [&str; 4] = ["pagination", "paging", "page", "meta"];
+const TOTALS: [&str; 3] = ["total", "totalSize", "totalCount"];
+/// Members that say who an entry is about.
+const ENTRY_NAMES: [&str; 4] = ["name", "displayName", "agentName", "agentId"];
 /// Members that tell where a card is.
 const CARD_URLS: [&str; 6] =
     ["wellKnownURI", "wellKnownUri", "well_known_uri", "cardUrl", "card_url", "agentCardUrl"];
@@ -147,8 +161,6 @@ impl Reader<'_> {
             }
         }
         if lists > 0 {
-            let token = ["pageToken", "nextPageToken"].iter().find_map(|key| object.filled(key));
-            self.catalog.next = token.map(|token| token.raw().to_owned()).filter(|token| token.len() <= URL);
             return Ok(());
         }
         if Self::is_entry(object) {
@@ -156,6 +168,19 @@ impl Reader<'_> {
             return Ok(());
         }
         Err(fault("an object without agents, entries, results or items is no list of agents"))
+    }
+
+    /// What a document says of the list that it is a page of.
+    fn page(&mut self, object: &Object<'_>) {
+        let inner = PAGES.iter().filter_map(|key| object.object(key));
+        let places: Vec<Object<'_>> = std::iter::once(object.clone()).chain(inner).collect();
+        let number = |key: &str| places.iter().find_map(|place| u64::try_from(place.number(key)?).ok());
+        let token = |key: &&str| places.iter().find_map(|place| place.filled(key));
+        let token = ["pageToken", "nextPageToken"].iter().find_map(|key| token(key));
+        self.catalog.next = token.map(|token| token.raw().to_owned()).filter(|token| token.len() <= URL);
+        self.catalog.total = TOTALS.iter().find_map(|key| number(key));
+        let limit = number("limit").filter(|limit| *limit > 0);
+        self.catalog.limit = limit.or_else(|| number("offset").map(|_| self.entries as u64));
     }
 
     fn is_entry(object: &Object<'_>) -> bool {
@@ -196,12 +221,16 @@ impl Reader<'_> {
         if !raw.starts_with('{') {
             return Err("neither a URL nor an object".into());
         }
-        let object: Object<'_> = serde_json::from_str(raw).map_err(|error| error.to_string())?;
-        match object.text("type").as_deref().and_then(media_type) {
+        let object = Object::parse_lenient(raw).map_err(|cause| of_source(cause).to_string())?;
+        let taken = match object.text("type").as_deref().and_then(media_type) {
             Some(kind) => self.typed(&kind, &object, place, depth),
             None if object.has("identifier") && !Self::says_where(&object) => self.identified(&object),
             None => self.untyped(&object, raw),
-        }
+        };
+        taken.map_err(|why| match ENTRY_NAMES.iter().find_map(|key| object.filled(key)) {
+            Some(name) => format!("{why} ({})", safe(name.raw(), 40)),
+            None => why,
+        })
     }
 
     fn says_where(object: &Object<'_>) -> bool {
@@ -239,8 +268,7 @@ impl Reader<'_> {
                 if depth >= DEPTH {
                     return Err(format!("catalogs in catalogs deeper than {DEPTH}"));
                 }
-                let inner: Object<'_> =
-                    serde_json::from_str(data).map_err(|_| "data is no object".to_owned())?;
+                let inner = object.inner(data).ok_or_else(|| "data is no object".to_owned())?;
                 self.document(&inner, data, &format!("{place}.data."), depth + 1)
                     .map_err(|cause| cause.to_string())
             }
@@ -260,7 +288,13 @@ impl Reader<'_> {
 
     fn untyped(&mut self, object: &Object<'_>, raw: &str) -> Result<(), String> {
         let beside = CARD_URLS.iter().find_map(|key| object.filled(key));
-        let inner = CARDS.iter().find_map(|key| object.raw(key));
+        let inner = CARDS.iter().find_map(|key| object.raw(key)).or_else(|| {
+            // Some lists have the card under a name of their own.
+            let mut members = object.members().map(|(_, raw)| raw.get());
+            members.find(|raw| {
+                !looks_like_card(object) && object.inner(raw).is_some_and(|inner| is_card(&inner))
+            })
+        });
         match inner {
             Some(text) if text.starts_with('"') => {
                 let url = address(&json::text_of(text).unwrap_or_default(), self.base)?;
@@ -283,9 +317,15 @@ impl Reader<'_> {
 
     /// A card in the list itself; a URL beside it says better where the agent is than the card does.
     fn inline(&mut self, object: &Object<'_>, card: &str, beside: Option<&str>) -> Result<(), String> {
-        let card = card::decode(card).map_err(|cause| of_source(cause).to_string())?;
+        let mut card = card::decode(card).map_err(|cause| of_source(cause).to_string())?;
         let url = match beside {
-            Some(url) => address(url, self.base)?,
+            Some(url) => {
+                let url = address(url, self.base)?;
+                if let Ok(url) = Url::parse(&url) {
+                    card::resolve(&mut card, &url);
+                }
+                url
+            }
             None => address(&own_url(&card).ok_or("its card names no http URL")?, None)?,
         };
         self.push(object, &url, Some(Arc::new(card)));
@@ -311,8 +351,13 @@ impl Reader<'_> {
 }
 
 fn looks_like_card(object: &Object<'_>) -> bool {
-    let known = ["supportedInterfaces", "capabilities", "skills", "protocolVersion", "protocol_version"];
+    let known = ["supportedInterfaces", "capabilities", "skills", "protocolVersion"];
     known.iter().any(|key| object.has(key))
+}
+
+/// True for an object inside of an entry that can be nothing else than a card.
+fn is_card(object: &Object<'_>) -> bool {
+    object.has("name") && looks_like_card(object)
 }
 
 /// A media type without its parameters; none if this is no media type.
@@ -452,6 +497,15 @@ mod tests {
             &[],
             &[],
         );
+        // As a gateway writes them: the card has a name of its own.
+        check(
+            &format!(
+                r#"[{{"agent_id":"1","agent_name":"n","agent_card_params":{CARD},"litellm_params":{{}}}},null,{{"agent_name":"x","agent_card_params":{{"name":"x"}}}}]"#
+            ),
+            &["http://h:1/ +"],
+            &[],
+            &["[1]: neither a URL nor an object", "[2]: has no url (x)"],
+        );
         // As PyPI's a2a-registry writes them: members of 0.3 in another spelling.
         check(
             r#"{"agents":[{"name":"a","description":"","url":"http://h:1/rpc","version":"1","protocol_version":"0.3.0","preferred_transport":"JSONRPC"}],"count":1}"#,
@@ -491,8 +545,16 @@ mod tests {
             ],
             &[],
         );
-        let page = read(r#"{"results":[],"pageToken":"p2"}"#, None).unwrap();
-        assert_eq!(page.next.as_deref(), Some("p2"));
+        for (text, next, total, limit) in [
+            (r#"{"results":[],"pageToken":"p2"}"#, Some("p2"), None, None),
+            (r#"{"agents":["a"],"next_page_token":"x","totalSize":"5"}"#, Some("x"), Some(5), None),
+            (r#"{"agents":["a"],"total":3,"limit":1,"offset":0}"#, None, Some(3), Some(1)),
+            (r#"{"agents":["a","b"],"pagination":{"total":3,"offset":0}}"#, None, Some(3), Some(2)),
+            (r#"["a"]"#, None, None, None),
+        ] {
+            let page = read(text, None).unwrap();
+            assert_eq!((page.next.as_deref(), page.total, page.limit), (next, total, limit), "{text}");
+        }
         let tagged = read(&entry(r#","url":"https://a","tags":["eu","be\u001bta"]"#), None).unwrap();
         let labels: Vec<_> = tagged.agents[0].labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert!(labels[0] == "identifier=urn:air:x:a" && labels[1].starts_with("tags=eu,be"), "{labels:?}");

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::domain::agent::card::Dialect;
     use crate::protocol::scan::tests::CHANGES;
-    use crate::protocol::{Codec, Event, codec};
+    use crate::protocol::{Codec, Deviations, Event, codec};
 
     /// Whatever a change of one byte makes of a chunk: what the shape takes for a chunk is that chunk.
     #[test]
@@ -72,7 +72,8 @@ mod tests {
             let codec = codec(dialect);
             let mut shape = Shape::default();
             assert_eq!(shape.text_of(text), None);
-            let Ok(Event::Chunk { text: words, .. }) = codec.decode_event(text) else {
+            let Ok(Event::Chunk { text: words, .. }) = codec.decode_event(text, &mut Deviations::default())
+            else {
                 panic!("no chunk: {text}");
             };
             shape.learn(text, &words);
@@ -94,11 +95,15 @@ mod tests {
 
     fn same(codec: &dyn Codec, first: &str, data: &str, shape: &Shape) -> bool {
         let Some(text) = shape.text_of(data) else { return false };
-        let Ok(Event::Chunk { task, artifact, last, .. }) = codec.decode_event(first) else {
+        let Ok(Event::Chunk { task, artifact, last, .. }) =
+            codec.decode_event(first, &mut Deviations::default())
+        else {
             panic!("no chunk: {first}");
         };
         let expected = Event::Chunk { task, artifact, text, last };
-        assert_eq!(codec.decode_event(data), Ok(expected), "{data}");
+        let mut deviations = Deviations::default();
+        assert_eq!(codec.decode_event(data, &mut deviations), Ok(expected), "{data}");
+        assert!(deviations.is_empty(), "{data}: {deviations:?}");
         true
     }
 }

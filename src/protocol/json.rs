@@ -16,10 +16,14 @@ pub const DEPTH: usize = crate::domain::limits::DEPTH;
 
 /// An object whose members are not looked into yet.
 #[derive(Clone, Debug, Default)]
-pub struct Object<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub struct Object<'a> {
+    members: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// Members are also found under other spellings of their names; see [`same_name`].
+    lenient: bool,
+}
 
 impl<'a> Object<'a> {
-    /// Reads an object.
+    /// Reads an object whose members are found by their exact names.
     ///
     /// # Errors
     /// `Malformed` with the place, or the limit on nesting.
@@ -28,20 +32,36 @@ impl<'a> Object<'a> {
         serde_json::from_str(text).map_err(|error| super::malformed(format!("not a JSON object, {error}")))
     }
 
+    /// Reads an object of an agent: its members, and those of the objects in it, are also found under other
+    /// spellings of their names. A member with the exact name comes first, unless it is `null`.
+    ///
+    /// # Errors
+    /// As [`Object::parse`].
+    pub fn parse_lenient(text: &'a str) -> Result<Self, Cause> {
+        Self::parse(text).map(|object| Self { lenient: true, ..object })
+    }
+
     /// The members in order.
     pub fn members(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
-        self.0.iter().map(|(key, value)| (&**key, *value))
+        self.members.iter().map(|(key, value)| (&**key, *value))
     }
 
     /// A member as it came; `null` counts as absent.
     pub fn raw(&self, key: &str) -> Option<&'a str> {
-        let value = self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.get())?;
-        (value != "null").then_some(value)
+        let exact = self.members.iter().find(|(name, _)| name == key).map(|(_, value)| value.get());
+        if let Some(value) = exact.filter(|value| *value != "null") {
+            return Some(value);
+        }
+        if !self.lenient {
+            return None;
+        }
+        let mut others = self.members.iter().filter(|(name, _)| same_name(name, key));
+        others.find_map(|(_, value)| Some(value.get()).filter(|value| *value != "null"))
     }
 
     /// True if the member is there, `null` or not.
     pub fn has(&self, key: &str) -> bool {
-        self.0.iter().any(|(name, _)| name == key)
+        self.members.iter().any(|(name, _)| name == key || (self.lenient && same_name(name, key)))
     }
 
     /// A text member; numbers and booleans are taken as they are written.
@@ -59,9 +79,13 @@ impl<'a> Object<'a> {
         self.untrusted(key).filter(|text| !text.is_empty())
     }
 
-    /// A boolean member; anything else is false.
+    /// A boolean member; anything else is false. An agent may also write it as a string, or as 1.
     pub fn flag(&self, key: &str) -> bool {
-        self.raw(key) == Some("true")
+        match self.raw(key) {
+            Some("true") => true,
+            Some(raw) if self.lenient => raw == "1" || raw.trim_matches('"').eq_ignore_ascii_case("true"),
+            _ => false,
+        }
     }
 
     /// A whole number; floats that are whole count.
@@ -76,7 +100,13 @@ impl<'a> Object<'a> {
 
     /// An object member.
     pub fn object(&self, key: &str) -> Option<Object<'a>> {
-        serde_json::from_str(self.raw(key)?).ok()
+        self.inner(self.raw(key)?)
+    }
+
+    /// A value inside of this object, if it is an object itself.
+    pub fn inner(&self, raw: &'a str) -> Option<Object<'a>> {
+        let object: Object<'_> = serde_json::from_str(raw).ok()?;
+        Some(Object { lenient: self.lenient, ..object })
     }
 
     /// The elements of an array member; none if it is something else.
@@ -86,7 +116,7 @@ impl<'a> Object<'a> {
 
     /// The elements of an array member that are objects.
     pub fn objects(&self, key: &str) -> Vec<Object<'a>> {
-        self.list(key).into_iter().filter_map(|raw| serde_json::from_str(raw).ok()).collect()
+        self.list(key).into_iter().filter_map(|raw| self.inner(raw)).collect()
     }
 
     /// The same, one after the other: what an element takes is given back before the next one is read.
@@ -108,8 +138,25 @@ impl<'a> Object<'a> {
     pub fn json_object(&self, key: &str) -> Option<Json> {
         let raw = self.raw(key)?;
         let object: Object = serde_json::from_str(raw).ok()?;
-        (!object.0.is_empty()).then(|| Json::new(raw))
+        (!object.members.is_empty()).then(|| Json::new(raw))
     }
+}
+
+/// True if two names of members differ in case, `_` and `-` alone: `taskId`, `task_id`, `TaskID`. Protocol buffers
+/// write and take the first two.
+pub fn same_name(one: &str, other: &str) -> bool {
+    let letters = |name: &str| {
+        let bytes = name.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
+        bytes.map(|byte| byte.to_ascii_lowercase()).collect::<Vec<u8>>()
+    };
+    // Nearly all names differ in their first letter.
+    let first = |name: &str| name.bytes().next().map(|byte| byte.to_ascii_lowercase());
+    first(one) == first(other) && letters(one) == letters(other)
+}
+
+/// True if a text is one JSON document, whole.
+pub fn is_document(text: &str) -> bool {
+    check_depth(text.as_bytes()).is_ok() && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 /// The elements of an array as they came.
@@ -165,7 +212,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Object<'a> {
                 while let Some((Key(key), value)) = map.next_entry()? {
                     members.push((key, value));
                 }
-                Ok(Object(members))
+                Ok(Object { members, lenient: false })
             }
         }
         deserializer.deserialize_map(Members)
@@ -522,6 +569,18 @@ mod tests {
         assert_eq!(object.objects("l").len(), 1);
         assert_eq!(object.json("o").unwrap().raw(), r#"{"deep":[1]}"#);
         assert!(object.list("n").is_empty());
+    }
+
+    #[test]
+    fn members_of_agents_are_found_under_any_spelling() {
+        let text = r#"{"task_id":"a","taskId":null,"context-id":"b","ContextID":"c","Append":"True","o":{"media_type":"m"}}"#;
+        let object = Object::parse_lenient(text).unwrap();
+        assert_eq!(object.text("taskId").unwrap(), "a");
+        assert_eq!(object.text("contextId").unwrap(), "b");
+        assert_eq!(object.object("o").unwrap().text("mediaType").unwrap(), "m");
+        assert!(object.flag("append") && object.has("APPEND") && !object.has("task"));
+        let exact = Object::parse(text).unwrap();
+        assert!(exact.raw("taskId").is_none() && exact.raw("contextId").is_none() && !exact.flag("append"));
     }
 
     #[test]

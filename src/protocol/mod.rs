@@ -2,7 +2,8 @@
 //!
 //! A dialect is one folder and one line in [`DIALECTS`]. Wire types never leave this module.
 //! Decoding is lenient: an operator must see what a nonconforming agent sent, so a member of the
-//! wrong type is left out, not a reason to lose the object.
+//! wrong type is left out, not a reason to lose the object, and the words of either dialect are
+//! understood in the other. Encoding is exact.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -19,6 +20,8 @@ pub mod card;
 pub mod card_metadata;
 pub mod catalog;
 pub mod chunk_template;
+mod decode;
+mod deviation;
 pub mod error;
 pub mod json;
 pub mod jsonrpc;
@@ -26,11 +29,15 @@ pub mod page;
 pub mod question;
 pub mod registry;
 mod scan;
+mod security;
 mod shared;
 pub mod sse;
 pub mod timestamp;
 pub mod v0_3;
 pub mod v1_0;
+mod words;
+
+pub use deviation::Deviations;
 
 /// Every dialect that is spoken; what is to be added gets its folder and its line here.
 pub const DIALECTS: &[&dyn Codec] = &[&v1_0::V1_0, &v0_3::V0_3];
@@ -79,6 +86,10 @@ pub enum Reply {
         tasks: Vec<TaskReport>,
         /// Where the next page begins.
         next: Option<Untrusted>,
+        /// How many tasks the whole list has, if the agent says so.
+        total: Option<u64>,
+        /// Tasks of this page that cannot be read.
+        unread: u32,
     },
 }
 
@@ -140,17 +151,18 @@ pub trait Codec: Send + Sync + Debug {
     /// The body of a request.
     fn encode_request(&self, id: &str, tenant: Option<&str>, request: &Request<'_>) -> String;
 
-    /// The answer to a request that does not stream.
+    /// The answer to a request that does not stream. What is understood although this dialect writes it
+    /// differently is added to `deviations`.
     ///
     /// # Errors
     /// The agent's own error, or why the answer cannot be read.
-    fn decode_reply(&self, body: &str) -> Result<Reply, Cause>;
+    fn decode_reply(&self, body: &str, deviations: &mut Deviations) -> Result<Reply, Cause>;
 
-    /// The data of one event.
+    /// The data of one event; `deviations` as above.
     ///
     /// # Errors
     /// Why the event cannot be read; the stream goes on.
-    fn decode_event<'a>(&self, data: &'a str) -> Result<Event<'a>, Cause>;
+    fn decode_event<'a>(&self, data: &'a str, deviations: &mut Deviations) -> Result<Event<'a>, Cause>;
 
     /// A task as this dialect writes it.
     fn encode_task(&self, task: &TaskReport) -> String;

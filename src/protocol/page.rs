@@ -18,6 +18,8 @@ pub struct Page {
     next: Option<Untrusted>,
     /// Tasks beyond the limit, by number; they are not read.
     pub left_out: usize,
+    /// How many tasks the agent says there are, on all pages; `None` if it does not say.
+    pub total: Option<u64>,
 }
 
 impl Page {
@@ -26,7 +28,7 @@ impl Page {
     /// # Errors
     /// The text, if it is no page or a small one: then it is decoded like any other answer.
     pub fn new(mut text: String) -> Result<Self, String> {
-        let Some((mut tasks, next)) = places(&text) else { return Err(text) };
+        let Some((mut tasks, next, total)) = places(&text) else { return Err(text) };
         let is_small = tasks.len() <= limits::TASKS_AT_ONCE && text.len() <= limits::TASK_BYTES_AT_ONCE;
         if is_small {
             return Err(text);
@@ -35,7 +37,7 @@ impl Page {
         tasks.truncate(limits::TASKS_IN_PAGE);
         text.truncate(tasks.back().map_or(0, |last| last.end));
         text.shrink_to_fit();
-        Ok(Self { text, tasks, next, left_out })
+        Ok(Self { text, tasks, next, left_out, total })
     }
 
     /// Bytes that are still held.
@@ -51,6 +53,11 @@ impl Page {
     /// Where the agent says that the next page begins.
     pub fn next(&self) -> Option<Untrusted> {
         self.next.clone()
+    }
+
+    /// Tasks beyond the limit, as a page tells them.
+    pub fn unread(&self) -> u32 {
+        u32::try_from(self.left_out).unwrap_or(u32::MAX)
     }
 
     /// The next tasks; what cannot be read is left out.
@@ -69,7 +76,7 @@ impl Page {
             count += 1;
         }
         body.push_str("]}}");
-        match codec.decode_reply(&body) {
+        match codec.decode_reply(&body, &mut super::Deviations::default()) {
             Ok(Reply::Page { tasks, .. }) => tasks,
             _ => Vec::new(),
         }
@@ -77,7 +84,7 @@ impl Page {
 }
 
 /// Where the tasks of a page are, and where the next page begins; `None` if it is no page.
-fn places(text: &str) -> Option<(VecDeque<Range<usize>>, Option<Untrusted>)> {
+fn places(text: &str) -> Option<(VecDeque<Range<usize>>, Option<Untrusted>, Option<u64>)> {
     let result = Object::parse(jsonrpc::open(text).ok()?).ok()?;
     if result.raw("task").is_some() || result.object("message").is_some() || !result.has("tasks") {
         return None;
@@ -87,7 +94,8 @@ fn places(text: &str) -> Option<(VecDeque<Range<usize>>, Option<Untrusted>)> {
         let from = task.as_ptr().addr() - start;
         from..from + task.len()
     });
-    Some((tasks.collect(), result.filled("nextPageToken")))
+    let total = result.number("totalSize").and_then(|total| u64::try_from(total).ok());
+    Some((tasks.collect(), result.filled("nextPageToken"), total))
 }
 
 #[cfg(test)]

@@ -257,13 +257,13 @@ pub fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
 pub(super) mod tests {
     use crate::domain::job::message::{Artifact, Part};
     use crate::domain::job::task::StreamEvent;
-    use crate::protocol::Event;
+    use crate::protocol::{Deviations, Event};
 
     /// What stands in the place of a byte, in turn.
     pub const CHANGES: [&[u8]; 13] =
         [b"", b"\"", b"\\", b" ", b"x", b"0", b"{", b"}", b"[", b",", b":", b"\n", b"\xc3\xa9"];
 
-    type Long = fn(&str) -> Result<Event<'static>, crate::domain::cause::Cause>;
+    type Long = fn(&str, &mut Deviations) -> Result<Event<'static>, crate::domain::cause::Cause>;
 
     /// What is read the quick way is what is read the long way, for the text and for whatever a change of
     /// one byte makes of it.
@@ -281,7 +281,10 @@ pub(super) mod tests {
 
     fn same(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: Long) {
         let Some(quick) = quick(text) else { return };
-        let long = long(text).unwrap_or_else(|cause| panic!("only the quick way reads {text}: {cause}"));
+        let mut deviations = Deviations::default();
+        let long = long(text, &mut deviations)
+            .unwrap_or_else(|cause| panic!("only the quick way reads {text}: {cause}"));
+        assert!(deviations.is_empty(), "the quick way notes nothing of {text}: {deviations:?}");
         assert_eq!(told(quick), told(long), "{text}");
     }
 

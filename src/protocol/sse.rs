@@ -4,6 +4,8 @@
 //! long line. [`Guard`] stands before it: it strips the mark, turns CR and CRLF into LF, mends broken
 //! UTF-8, caps lines and events, and hands over one whole event at a time. An event that is a single
 //! `data:` line, as nearly all are, needs no parser; every other goes through `eventsource-stream`.
+//! Servers that forget the framing are understood too: a line that is a JSON document is an event, and the
+//! last event needs no empty line behind it if its data is a whole JSON document.
 //! `tests/it/sse.rs` checks that both ways agree, and that chunking makes no difference.
 
 use std::borrow::Cow;
@@ -11,6 +13,7 @@ use std::borrow::Cow;
 use eventsource_stream::EventStream;
 use futures_util::{FutureExt, StreamExt, stream};
 
+use super::json::is_document;
 use crate::domain::cause::{Cause, Limit};
 use crate::domain::limits;
 
@@ -116,6 +119,20 @@ impl Guard {
         Ok(())
     }
 
+    /// The stream has ended: an event that no empty line has ended is taken if its data is a whole JSON document.
+    /// Whatever else is left is dropped, as the standard says.
+    pub fn finish(&mut self, mut take: impl FnMut(Event<'_>)) {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() && self.end_line(&line, &mut take).is_err() {
+            return;
+        }
+        self.end_event(&mut |event: Event<'_>| {
+            if event.data.trim_start().starts_with('{') && is_document(&event.data) {
+                take(event);
+            }
+        });
+    }
+
     /// Drops a byte order mark at the very start, also if it comes in pieces.
     fn skip_mark<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let mut rest = bytes;
@@ -148,6 +165,12 @@ impl Guard {
             self.comments += 1;
             return Ok(());
         }
+        if self.lines == 0
+            && let Some(document) = json_line(line)
+        {
+            take(Event { name: Cow::Borrowed(""), data: lossy(document) });
+            return Ok(());
+        }
         if line.starts_with(&MARK) {
             // Only the very start may be marked; here it makes the field's name one that nobody knows.
             return Ok(());
@@ -177,6 +200,16 @@ impl Guard {
         }
         self.event.clear();
     }
+}
+
+/// A line that is a JSON object, as NDJSON and JSON text sequences have them. No field of an event stream looks
+/// like one.
+fn json_line(line: &[u8]) -> Option<&[u8]> {
+    let line = line.trim_ascii_start();
+    // The separator of JSON text sequences (RFC 7464).
+    let line = line.strip_prefix(b"\x1e").unwrap_or(line).trim_ascii();
+    let inside = line.strip_prefix(b"{")?.trim_ascii_start();
+    (inside.starts_with(b"\"") && is_document(&lossy(line))).then_some(line)
 }
 
 /// Text with what is broken in it replaced. The check for good text is much quicker than that search.

@@ -23,6 +23,7 @@ mod credentials;
 mod discovery;
 #[cfg(feature = "dns")]
 mod dns;
+mod field;
 mod health;
 mod hostile;
 mod http2;

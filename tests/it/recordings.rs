@@ -11,7 +11,7 @@ use quarterdeck::domain::cause::Cause;
 use quarterdeck::domain::job::message::{Artifact, Content, Message, Part};
 use quarterdeck::domain::job::task::{StreamEvent, TaskReport};
 use quarterdeck::protocol::sse::Guard;
-use quarterdeck::protocol::{Codec, Event, Reply, card, codec};
+use quarterdeck::protocol::{Codec, Deviations, Event, Reply, card, codec};
 use serde_json::Value;
 
 /// One recorded exchange.
@@ -80,25 +80,28 @@ impl Recording {
             return;
         }
         if !self.is_stream() {
-            let told = match codec.decode_reply(&String::from_utf8_lossy(&self.body)) {
+            let mut deviations = Deviations::default();
+            let told = match codec.decode_reply(&String::from_utf8_lossy(&self.body), &mut deviations) {
                 Ok(reply) => tell_reply(&reply),
                 Err(cause) => tell_cause(&cause),
             };
-            let _infallible = writeln!(out, "{} {}: {told}", self.dialect(), self.name);
+            let _infallible =
+                writeln!(out, "{} {}: {told}{}", self.dialect(), self.name, tell_deviations(&deviations));
             return;
         }
         let _infallible = writeln!(out, "{} {}:", self.dialect(), self.name);
         let mut last = (String::new(), 0);
         let mut lines: Vec<(String, u32)> = Vec::new();
         for data in events(&self.body) {
-            let told = match codec.decode_event(&data) {
+            let mut deviations = Deviations::default();
+            let told = match codec.decode_event(&data, &mut deviations) {
                 Ok(Event::Chunk { artifact, last, .. }) => {
                     format!("chunk of {artifact}{}", if last { ", last" } else { "" })
                 }
                 Ok(Event::Full(event)) => tell_event(&event),
                 Ok(Event::Error(cause)) => format!("error in the stream: {}", tell_cause(&cause)),
                 Err(cause) => format!("unreadable: {}", tell_cause(&cause)),
-            };
+            } + &tell_deviations(&deviations);
             if told == last.0 && !lines.is_empty() {
                 lines.last_mut().unwrap().1 += 1;
             } else {
@@ -120,7 +123,7 @@ impl Recording {
         }
         if !self.is_stream() {
             let text = String::from_utf8_lossy(&self.body);
-            if let Ok(reply) = codec.decode_reply(&text) {
+            if let Ok(reply) = codec.decode_reply(&text, &mut Deviations::default()) {
                 let original: Value = serde_json::from_str(&text).unwrap();
                 self.compare(&original["result"], &encode_reply(codec, &reply, &original["result"]));
             }
@@ -128,7 +131,7 @@ impl Recording {
         }
         for data in events(&self.body) {
             let original: Value = serde_json::from_str(&data).unwrap();
-            if let Ok(Event::Full(event)) = codec.decode_event(&data) {
+            if let Ok(Event::Full(event)) = codec.decode_event(&data, &mut Deviations::default()) {
                 self.compare(&original["result"], &codec.encode_event(&event));
             }
         }
@@ -196,11 +199,18 @@ fn tell_reply(reply: &Reply) -> String {
     match reply {
         Reply::Task(task) => tell_task(task),
         Reply::Message(message) => tell_message(message),
-        Reply::Page { tasks, next } => {
+        Reply::Page { tasks, next, total, unread } => {
             let tasks: Vec<_> = tasks.iter().map(tell_task).collect();
-            format!("{} tasks, {}: {tasks:?}", tasks.len(), if next.is_some() { "more" } else { "no more" })
+            let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+            let unread = if *unread > 0 { format!(", {unread} unread") } else { String::new() };
+            let more = if next.is_some() { "more" } else { "no more" };
+            format!("{}{of} tasks{unread}, {more}: {tasks:?}", tasks.len())
         }
     }
+}
+
+fn tell_deviations(deviations: &Deviations) -> String {
+    deviations.iter().map(|what| format!("; wrote {what}")).collect()
 }
 
 fn tell_task(task: &TaskReport) -> String {

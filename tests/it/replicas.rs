@@ -108,7 +108,9 @@ impl Small {
                 Some(state) => Some(Outcome::Task(Box::new(report(&task.raw(), state)), took)),
                 None => failed(error(ErrorName::TaskNotFound)),
             },
-            Order::List { .. } => Some(Outcome::Page { tasks: Vec::new(), next: None, took }),
+            Order::List { .. } => {
+                Some(Outcome::Page { tasks: Vec::new(), next: None, total: None, unread: 0, took })
+            }
             Order::Close { .. } => None,
             Order::Check { .. } | Order::Subscribe { .. } | Order::Cancel { .. } => {
                 failed(error(ErrorName::TaskNotFound))

@@ -357,7 +357,7 @@ impl World {
                         report
                     })
                     .collect();
-                self.answer(call, Outcome::Page { tasks, next: None, took });
+                self.answer(call, Outcome::Page { tasks, next: None, total: None, unread: 0, took });
             }
             Order::Subscribe { task, .. } => {
                 let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {

@@ -15,6 +15,7 @@ fn guarded(chunks: &[&[u8]]) -> Result<Events, Cause> {
     for chunk in chunks {
         guard.push(chunk, |event| events.push((event.name.into_owned(), event.data.into_owned())))?;
     }
+    guard.finish(|event| events.push((event.name.into_owned(), event.data.into_owned())));
     Ok(events)
 }
 
@@ -56,6 +57,17 @@ fn every_way_to_frame_an_event_is_read() {
     check(b"data: \xff\xfe\n\ndata: b\n\n", &[("", "\u{fffd}\u{fffd}"), ("", "b")]);
     check(b"data: never ended", &[]);
     check(b"data: a\n", &[]);
+    // What is not ended is taken if it is a whole JSON document.
+    check(b"data: {\"a\":1}\n", &[("", "{\"a\":1}")]);
+    check(b"data: {\"a\":1}", &[("", "{\"a\":1}")]);
+    check(b"event: e\r\ndata: {\"a\":\r\ndata: 1}\r\n", &[("e", "{\"a\":\n1}")]);
+    check(b"data: {\"a\":1", &[]);
+    check(b"data: {\"a\":1}\ndata: {\"b\"", &[]);
+    check(b"data: [1]\n", &[]);
+    // JSON documents in lines, with the separators of RFC 7464 or without.
+    check(b"{\"a\":1}\n{\"b\":2}", &[("", "{\"a\":1}"), ("", "{\"b\":2}")]);
+    check(b"\x1e{\"a\":1}\n\x1e{\"b\":2}\r\n\r\n", &[("", "{\"a\":1}"), ("", "{\"b\":2}")]);
+    check(b"{\"a\":\ndata: b\n\n", &[("", "b")]);
     check(b"data\n\n", &[("", "")]);
     check(b"data: \n\n", &[("", "")]);
     check(b"nonsense\n\ndata: b\n\n", &[("", "b")]);

@@ -114,7 +114,9 @@ impl Rig {
                 }
                 vec![Outcome::Task(Box::new(report), took)]
             }
-            Order::List { .. } => vec![Outcome::Page { tasks: Vec::new(), next: None, took }],
+            Order::List { .. } => {
+                vec![Outcome::Page { tasks: Vec::new(), next: None, total: None, unread: 0, took }]
+            }
             Order::Check { .. } | Order::Cancel { .. } => {
                 let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
                 failed(Sent::Maybe, Cause::Rpc(error))

@@ -22,9 +22,11 @@ impl OnWire for WrongShapes {
             let reply = match request {
                 Incoming::Send { message, .. } => {
                     agent.tasks.count(&message.id);
-                    Reply::Page { tasks: vec![task(agent)], next: None }
+                    Reply::Page { tasks: vec![task(agent)], next: None, total: None, unread: 0 }
                 }
-                Incoming::Cancel(_) => Reply::Page { tasks: vec![task(agent)], next: None },
+                Incoming::Cancel(_) => {
+                    Reply::Page { tasks: vec![task(agent)], next: None, total: None, unread: 0 }
+                }
                 Incoming::Get(_) => Reply::Message(Box::new(message(agent))),
                 Incoming::List(..) | Incoming::Subscribe(_) => Reply::Task(Box::new(task(agent))),
                 Incoming::Unknown(_) => return None,

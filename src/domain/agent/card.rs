@@ -25,7 +25,8 @@ impl Dialect {
 
     /// By `protocolVersion`; the patch level is ignored (A2A 1.0 section 3.6), and every 1.x is 1.0's.
     pub fn from_version(version: &str) -> Option<Self> {
-        let mut numbers = version.trim().split('.');
+        let version = version.trim();
+        let mut numbers = version.strip_prefix(['v', 'V']).unwrap_or(version).split('.');
         match (numbers.next()?, numbers.next()) {
             ("1", _) => Some(Self::V1_0),
             ("0", Some("3")) => Some(Self::V0_3),

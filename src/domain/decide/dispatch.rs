@@ -189,7 +189,6 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
                 observe::event(turn, key, event, Via::Send);
             }
         }
-        Outcome::Unreadable(why) => observe::unreadable(turn, key, why),
         Outcome::Task(report, _) => {
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
@@ -220,7 +219,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             }
         }
         Outcome::Failed(failure) => failed(turn, agent, send, failure),
-        Outcome::Probed { .. } | Outcome::Page { .. } => {}
+        Outcome::Probed { .. } | Outcome::Page { .. } | Outcome::ProtocolViolation(_) => {}
     }
 }
 

@@ -349,7 +349,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         | Outcome::Task(_, took)
         | Outcome::Message(_, took)
         | Outcome::Page { took, .. } => Some(*took),
-        Outcome::Events(_) | Outcome::Unreadable(_) => {
+        Outcome::Events(_) | Outcome::ProtocolViolation(_) => {
             turn.agent_live(key).last_sign = at;
             return;
         }

@@ -145,7 +145,7 @@ pub(super) fn call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         | Outcome::Page { took, .. } => Some(*took),
         Outcome::Failed(failure) if failure.cause.is_answer() => Some(turn.at.since(pending.issued)),
         Outcome::Failed(_) => None,
-        Outcome::Events(_) | Outcome::Unreadable(_) | Outcome::Ended(_) => return,
+        Outcome::Events(_) | Outcome::ProtocolViolation(_) | Outcome::Ended(_) => return,
     };
     let does_no_work = matches!(
         pending.call,

@@ -238,6 +238,9 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
         health::note_call(turn, &pending, &outcome);
         measure::call(turn, &pending, &outcome);
     }
+    if let Outcome::ProtocolViolation(oddity) = outcome {
+        return observe::odd(turn, &pending.call, oddity);
+    }
     match pending.call {
         PendingCall::Probe => health::probed(turn, pending.agent, outcome),
         PendingCall::Check => health::checked(turn, pending.agent, outcome),

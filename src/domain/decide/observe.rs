@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::decide::adopt;
 use crate::domain::decide::cancel;
+use crate::domain::decide::live::PendingCall;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, AttemptFact};
@@ -106,12 +107,22 @@ fn foreign_id(turn: &mut Turn, key: AttemptKey, claimed: Option<&TaskId>) {
     }
 }
 
+/// Something that the protocol does not allow, in the answer to a call about an attempt.
+pub(super) fn odd(turn: &mut Turn, call: &PendingCall, oddity: ProtocolViolation) {
+    let key = match call {
+        PendingCall::Send(send) => send.attempt,
+        PendingCall::Stream(key) | PendingCall::Get(key, _) | PendingCall::Cancel(key) => *key,
+        PendingCall::Probe | PendingCall::Check | PendingCall::List(..) => return,
+    };
+    self::oddity(turn, key, oddity);
+}
+
 fn oddity(turn: &mut Turn, key: AttemptKey, oddity: ProtocolViolation) {
     turn.attempt_fact(key, AttemptFact::OddityObserved { oddity });
 }
 
 /// An event that could not be read.
-pub(super) fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
+fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
     oddity(turn, key, ProtocolViolation::Unreadable(why));
 }
 

@@ -97,7 +97,6 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
                 subscribed(turn, key, event);
             }
         }
-        Outcome::Unreadable(why) => observe::unreadable(turn, key, why),
         Outcome::Ended(how) => {
             release(turn, key, call);
             stream_ended(turn, key, how.err().map(Arc::new));

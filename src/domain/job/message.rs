@@ -82,6 +82,15 @@ impl Part {
         }
     }
 
+    /// How many bytes a file has that is in the part itself; none if there is no such file.
+    pub fn file_size(&self) -> Option<u64> {
+        let Content::Raw(base64) = &self.content else { return None };
+        // Four characters stand for three bytes; padding and line ends for none.
+        let padding = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
+        let digits = base64.raw().bytes().filter(|byte| !padding(byte)).count() as u64;
+        Some(digits * 3 / 4)
+    }
+
     /// True if the part holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -256,6 +265,17 @@ pub fn text_hash(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_has_the_size_of_its_bytes() {
+        for (base64, size) in
+            [("", 0), ("YQ==", 1), ("YQ", 1), ("aGU=", 2), ("aGVsbG8=", 5), ("aGVs\nbG8h\n", 6)]
+        {
+            let part = Part { content: Content::Raw(base64.into()), ..Part::text("") };
+            assert_eq!(part.file_size(), Some(size), "{base64}");
+        }
+        assert_eq!(Part::text("aGVsbG8=").file_size(), None);
+    }
 
     #[test]
     fn a_fingerprint_does_not_depend_on_where_content_was_cut() {

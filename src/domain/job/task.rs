@@ -254,6 +254,8 @@ pub enum ProtocolViolation {
     ForeignTaskId(TaskId),
     /// An event that could not be read.
     Unreadable(Untrusted),
+    /// Something that was understood, but that its dialect writes differently; in words that go on behind "wrote".
+    Deviation(Untrusted),
 }
 
 impl std::fmt::Display for ProtocolViolation {
@@ -267,6 +269,7 @@ impl std::fmt::Display for ProtocolViolation {
             Self::AppendToNothing => f.write_str("appended to an artifact that it never began"),
             Self::ForeignTaskId(id) => write!(f, "named task {} in this task's stream", id.short()),
             Self::Unreadable(why) => write!(f, "sent an event that cannot be read: {}", why.shortened(160)),
+            Self::Deviation(what) => write!(f, "wrote {}", what.shortened(160)),
         }
     }
 }

@@ -7,6 +7,7 @@ mod ard;
 mod dns;
 #[cfg(feature = "kubernetes")]
 mod kubernetes;
+mod pages;
 mod path;
 mod poll;
 mod registry;

@@ -1,7 +1,6 @@
 //! A registry that is asked: `GET /agents` as most of them answer it, else `POST /search` of ARD.
 
-use std::collections::BTreeSet;
-
+use super::pages::Pages;
 use super::poll::{Fetcher, Read, ReadResult, poll};
 use super::{Discover, Running, SourceSender};
 use crate::config::AgentSource;
@@ -9,11 +8,10 @@ use crate::domain::cause::Cause;
 use crate::domain::fleet::source::SourceSpec;
 use crate::domain::text::Untrusted;
 use crate::net::Net;
-use crate::protocol::catalog::{self, Catalog, Link, MOST};
+use crate::protocol::catalog::{self, Catalog, Link};
 use crate::protocol::json::{Writer, array, string};
 
-/// A registry is asked for at most so many pages, and for so many entries that a search only named.
-const PAGES: usize = 256;
+/// A registry is asked for at most so many entries that a search only named.
 const SINGLE: usize = 256;
 /// Entries of a page; ARD allows no more.
 const PAGE: i64 = 100;
@@ -73,20 +71,12 @@ fn offers_no_list(cause: &Cause) -> bool {
 
 /// `GET /agents`, page by page.
 async fn list(way: &Fetcher, at: &str, reading: &mut ReadResult) -> Result<(), Cause> {
-    let first = format!("{}/agents", base(at));
-    let mut pages = Pages::new(first.clone());
+    let mut pages = Pages::new(format!("{}/agents", base(at)));
     while pages.goes_on(reading)? {
-        let url = match &pages.token {
-            None => first.clone(),
-            Some(token) => {
-                let token: String = url::form_urlencoded::byte_serialize(token.as_bytes()).collect();
-                format!("{first}?pageToken={token}")
-            }
-        };
-        let document = way.get(&url, None).await?;
+        let document = way.get(&pages.url(), None).await?;
         let text = document.text.unwrap_or_default();
-        let mut list = catalog::read(&text, Some(&document.url))?;
-        pages.token = list.next.take();
+        let list = catalog::read(&text, Some(&document.url))?;
+        pages.took(&list, &text);
         take(way, at, list, reading).await?;
     }
     Ok(())
@@ -105,12 +95,12 @@ pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) ->
             .raw("query", &query)
             .text("federation", "none")
             .raw("pageSize", &PAGE.to_string())
-            .maybe("pageToken", pages.token.as_deref())
+            .maybe("pageToken", pages.token())
             .end();
         let document = way.post(&url, question).await?;
         let text = document.text.unwrap_or_default();
-        let mut list = catalog::read(&text, Some(&document.url))?;
-        pages.token = list.next.take();
+        let list = catalog::read(&text, Some(&document.url))?;
+        pages.took(&list, &text);
         take(way, at, list, reading).await?;
     }
     Ok(())
@@ -153,36 +143,4 @@ fn shown(identifier: &str) -> String {
 
 fn base(at: &str) -> &str {
     at.split(['?', '#']).next().unwrap_or(at).trim_end_matches('/').trim_end_matches("/agents")
-}
-
-/// Goes through pages, and ends where they go round or never end.
-struct Pages {
-    url: String,
-    token: Option<String>,
-    seen: BTreeSet<String>,
-    count: usize,
-}
-
-impl Pages {
-    fn new(url: String) -> Self {
-        Self { url, token: None, seen: BTreeSet::new(), count: 0 }
-    }
-
-    /// True if there is one more page to be asked for: the first, or the one that `token` names.
-    fn goes_on(&mut self, reading: &mut ReadResult) -> Result<bool, Cause> {
-        self.count += 1;
-        if self.count == 1 {
-            return Ok(true);
-        }
-        let Some(token) = &self.token else { return Ok(false) };
-        if !self.seen.insert(token.clone()) {
-            return Err(Cause::Source(format!("{}: its pages go round", self.url).into()));
-        }
-        if self.count > PAGES || reading.agents.len() >= MOST {
-            let why = format!("more than {MOST} agents or {PAGES} pages; the rest is not read");
-            reading.broken.add(&self.url, why);
-            return Ok(false);
-        }
-        Ok(true)
-    }
 }

@@ -1,5 +1,6 @@
 //! A URL that yields a list of cards or of their URLs.
 
+use super::pages::Pages;
 use super::poll::{Fetcher, Read, ReadResult, poll};
 use super::{Discover, Running, SourceSender};
 use crate::config::AgentSource;
@@ -41,12 +42,26 @@ struct Reader {
 
 impl Read for Reader {
     async fn read(&mut self, way: &Fetcher) -> Result<Option<ReadResult>, Cause> {
-        let document = way.get(&self.at, self.etag.as_ref()).await?;
-        let Some(text) = document.text else { return Ok(None) };
+        let mut reading = ReadResult::default();
+        let mut pages = Pages::new(self.at.clone());
         // A list that cannot be read is asked for again, whatever its server thinks of it.
-        self.etag = None;
-        let list = catalog::read(&text, Some(&document.url))?;
-        self.etag = document.etag;
-        Ok(Some(ReadResult { agents: list.agents, broken: list.broken, single: 0 }))
+        let known = self.etag.take();
+        let mut etag = None;
+        while pages.goes_on(&mut reading)? {
+            let is_first = etag.is_none() && reading.agents.is_empty();
+            let document = way.get(&pages.url(), known.as_ref().filter(|_| is_first)).await?;
+            let Some(text) = document.text else {
+                self.etag = known;
+                return Ok(None);
+            };
+            let list = catalog::read(&text, Some(&document.url))?;
+            pages.took(&list, &text);
+            reading.agents.extend(list.agents);
+            reading.broken.join("", list.broken);
+            etag = document.etag;
+        }
+        // The first page may stay the same while others change.
+        self.etag = etag.filter(|_| !pages.are_several());
+        Ok(Some(reading))
     }
 }

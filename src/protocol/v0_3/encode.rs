@@ -1,11 +1,12 @@
 //! Domain to 0.3 JSON.
 
-use crate::domain::job::message::{Artifact, Content, Message, Part, Role};
-use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::agent::card::Dialect;
+use crate::domain::job::message::{Artifact, Content, Message, Part};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Writer, array, string};
 use crate::protocol::shared::{id_text, metadata_with_hints, raw_of, time_text};
-use crate::protocol::{Reply, Request, jsonrpc};
+use crate::protocol::{Reply, Request, jsonrpc, words};
 
 /// One SDK returns no history without a number, and all of it for zero.
 const HISTORY: &str = "1000";
@@ -27,21 +28,6 @@ pub(super) fn request(id: &str, _tenant: Option<&str>, request: &Request<'_>) ->
     jsonrpc::request(id, method, &params.end())
 }
 
-fn state_name(state: &TaskState) -> &str {
-    match state {
-        TaskState::Submitted => "submitted",
-        TaskState::Working => "working",
-        TaskState::InputRequired => "input-required",
-        TaskState::AuthRequired => "auth-required",
-        TaskState::Completed => "completed",
-        TaskState::Failed => "failed",
-        TaskState::Canceled => "canceled",
-        TaskState::Rejected => "rejected",
-        TaskState::Unspecified => "unknown",
-        TaskState::Other(raw) => raw.raw(),
-    }
-}
-
 pub(super) fn task(task: &TaskReport) -> String {
     let mut writer = Writer::new()
         .text("kind", "task")
@@ -59,24 +45,19 @@ pub(super) fn task(task: &TaskReport) -> String {
 
 fn status(status: &Status) -> String {
     Writer::new()
-        .text("state", state_name(&status.state))
+        .text("state", &words::state_word(&status.state, Dialect::V0_3))
         .maybe_raw("message", status.message.as_ref().map(message).as_deref())
         .maybe("timestamp", time_text(status.timestamp).as_deref())
         .end()
 }
 
 pub(super) fn message(message: &Message) -> String {
-    let role = match &message.role {
-        Role::User => "user",
-        Role::Agent => "agent",
-        Role::Other(raw) => raw.raw(),
-    };
     let mut writer = Writer::new()
         .text("kind", "message")
         .text("messageId", &message.id.raw())
         .maybe("contextId", message.context.as_ref().map(|context| context.raw()))
         .maybe("taskId", message.task.as_ref().map(|task| task.raw()))
-        .text("role", role)
+        .text("role", words::role_word(&message.role, Dialect::V0_3))
         .list("parts", message.parts.iter().map(part))
         .maybe_raw("metadata", metadata_with_hints(message).as_deref());
     if !message.references.is_empty() {

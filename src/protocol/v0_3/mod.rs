@@ -7,7 +7,7 @@ mod decode;
 mod encode;
 mod fast_path;
 
-use super::{Codec, Event, Incoming, Reply, Request};
+use super::{Codec, Deviations, Event, Incoming, Reply, Request};
 use crate::domain::agent::card::Dialect;
 use crate::domain::cause::Cause;
 use crate::domain::job::message::Message;
@@ -34,12 +34,12 @@ impl Codec for V0_3 {
         encode::request(id, tenant, request)
     }
 
-    fn decode_reply(&self, body: &str) -> Result<Reply, Cause> {
-        decode::reply(body)
+    fn decode_reply(&self, body: &str, deviations: &mut Deviations) -> Result<Reply, Cause> {
+        decode::reply(body, deviations)
     }
 
-    fn decode_event<'a>(&self, data: &'a str) -> Result<Event<'a>, Cause> {
-        decode::event(data)
+    fn decode_event<'a>(&self, data: &'a str, deviations: &mut Deviations) -> Result<Event<'a>, Cause> {
+        decode::event(data, deviations)
     }
 
     fn encode_task(&self, task: &TaskReport) -> String {

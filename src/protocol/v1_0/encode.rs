@@ -1,11 +1,12 @@
 //! Domain to 1.0 JSON.
 
-use crate::domain::job::message::{Artifact, Content, Message, Part, Role};
-use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::agent::card::Dialect;
+use crate::domain::job::message::{Artifact, Content, Message, Part};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Writer, array, string};
 use crate::protocol::shared::{id_text, metadata_with_hints, raw_of, time_text};
-use crate::protocol::{Reply, Request, jsonrpc};
+use crate::protocol::{Reply, Request, jsonrpc, words};
 
 /// The largest page that servers allow (A2A 1.0 section 3.1.4).
 const PAGE: &str = "100";
@@ -25,7 +26,7 @@ pub(super) fn request(id: &str, tenant: Option<&str>, request: &Request<'_>) -> 
         Request::List(query) => {
             let mut params = params.raw("pageSize", PAGE);
             if let Some(state) = &query.state {
-                params = params.text("status", state_name(state));
+                params = params.text("status", &words::state_word(state, Dialect::V1_0));
             }
             if !query.history {
                 params = params.raw("historyLength", "0");
@@ -40,21 +41,6 @@ pub(super) fn request(id: &str, tenant: Option<&str>, request: &Request<'_>) -> 
         }
     };
     jsonrpc::request(id, method, &params.end())
-}
-
-fn state_name(state: &TaskState) -> &str {
-    match state {
-        TaskState::Submitted => "TASK_STATE_SUBMITTED",
-        TaskState::Working => "TASK_STATE_WORKING",
-        TaskState::InputRequired => "TASK_STATE_INPUT_REQUIRED",
-        TaskState::AuthRequired => "TASK_STATE_AUTH_REQUIRED",
-        TaskState::Completed => "TASK_STATE_COMPLETED",
-        TaskState::Failed => "TASK_STATE_FAILED",
-        TaskState::Canceled => "TASK_STATE_CANCELED",
-        TaskState::Rejected => "TASK_STATE_REJECTED",
-        TaskState::Unspecified => "TASK_STATE_UNSPECIFIED",
-        TaskState::Other(raw) => raw.raw(),
-    }
 }
 
 pub(super) fn task(task: &TaskReport) -> String {
@@ -75,23 +61,18 @@ pub(super) fn task(task: &TaskReport) -> String {
 
 fn status(status: &Status) -> String {
     Writer::new()
-        .text("state", state_name(&status.state))
+        .text("state", &words::state_word(&status.state, Dialect::V1_0))
         .maybe_raw("message", status.message.as_ref().map(message).as_deref())
         .maybe("timestamp", time_text(status.timestamp).as_deref())
         .end()
 }
 
 pub(super) fn message(message: &Message) -> String {
-    let role = match &message.role {
-        Role::User => "ROLE_USER",
-        Role::Agent => "ROLE_AGENT",
-        Role::Other(raw) => raw.raw(),
-    };
     let mut writer = Writer::new()
         .text("messageId", &message.id.raw())
         .maybe("contextId", message.context.as_ref().map(|context| context.raw()))
         .maybe("taskId", message.task.as_ref().map(|task| task.raw()))
-        .text("role", role)
+        .text("role", words::role_word(&message.role, Dialect::V1_0))
         .list("parts", message.parts.iter().map(part))
         .maybe_raw("metadata", metadata_with_hints(message).as_deref());
     if !message.references.is_empty() {
@@ -160,13 +141,13 @@ pub(super) fn send_result(reply: &Reply) -> String {
     match reply {
         Reply::Task(report) => Writer::new().raw("task", &task(report)).end(),
         Reply::Message(said) => Writer::new().raw("message", &message(said)).end(),
-        Reply::Page { tasks, next } => {
+        Reply::Page { tasks, next, total, .. } => {
             let next = next.as_ref().map_or("", Untrusted::raw);
             Writer::new()
                 .raw("tasks", &array(tasks.iter().map(task)))
                 .text("nextPageToken", next)
                 .raw("pageSize", &tasks.len().to_string())
-                .raw("totalSize", &tasks.len().to_string())
+                .raw("totalSize", &total.unwrap_or(tasks.len() as u64).to_string())
                 .end()
         }
     }

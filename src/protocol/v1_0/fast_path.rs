@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
-use super::decode::{role, state};
+use crate::domain::agent::card::Dialect;
 use crate::domain::id::MessageId;
 use crate::domain::job::message::{Hints, Message, Part};
 use crate::domain::job::task::{Status, StreamEvent};
 use crate::protocol::scan::{Chunk, Cursor, once, rpc_result};
+use crate::protocol::words::{self, Read};
 use crate::protocol::{Event, keep_raw, timestamp};
 
 pub(super) fn event(data: &str) -> Option<Event<'_>> {
@@ -68,7 +69,8 @@ fn status(cursor: &mut Cursor<'_>) -> Option<Status> {
         "message" => once(&mut said, message(cursor)),
         _ => None,
     })?;
-    Some(Status { state: state(named), message: said, timestamp: time.and_then(timestamp::parse) })
+    let state = exact(words::state(named, Dialect::V1_0))?;
+    Some(Status { state, message: said, timestamp: time.and_then(timestamp::parse) })
 }
 
 fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
@@ -83,7 +85,7 @@ fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
     })?;
     Some(Message {
         id: MessageId::from(&*id?),
-        role: role(by),
+        role: exact(words::role(by, Dialect::V1_0))?,
         parts: vec![Part::text(&*text?)],
         context: filled(context),
         task: filled(task),
@@ -91,6 +93,11 @@ fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
         references: Vec::new(),
         hints: Hints::default(),
     })
+}
+
+/// A word as 1.0 spells it; any other is for `decode`, which notes it.
+fn exact<T>(word: Read<T>) -> Option<T> {
+    word.instead_of.is_none().then_some(word.value)
 }
 
 /// A text that is not empty.

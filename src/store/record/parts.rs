@@ -330,6 +330,7 @@ impl Record for ProtocolViolation {
             Self::AppendToNothing => says("append to nothing").end(),
             Self::ForeignTaskId(task) => says("foreign task id").raw("task", &task.put()).end(),
             Self::Unreadable(why) => says("unreadable").text("text", why.raw()).end(),
+            Self::Deviation(what) => says("deviation").text("text", what.raw()).end(),
         }
     }
 
@@ -343,6 +344,7 @@ impl Record for ProtocolViolation {
             "append to nothing" => Self::AppendToNothing,
             "foreign task id" => Self::ForeignTaskId(member(&object, "task")?),
             "unreadable" => Self::Unreadable(member(&object, "text")?),
+            "deviation" => Self::Deviation(member(&object, "text")?),
             _ => return None,
         })
     }

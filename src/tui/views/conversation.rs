@@ -32,8 +32,8 @@ pub fn part_lines(part: &Part, width: usize, role: Role, lines: &mut Vec<Vec<Spa
                 lines.extend(raw::pretty(&json.0));
             }
         }
-        Content::Raw(bytes) => {
-            let size = format::bytes(bytes.len() as u64 / 4 * 3);
+        Content::Raw(_) => {
+            let size = format::bytes(part.file_size().unwrap_or_default());
             lines.push(vec![span(format!("{}  {size}", named("file")), Role::Key)]);
         }
         Content::Url(url) => {

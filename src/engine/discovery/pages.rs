@@ -1,0 +1,143 @@
+//! Lists of agents that come in pages: by a token, or by `limit` and `offset`.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::poll::ReadResult;
+use crate::domain::cause::Cause;
+use crate::domain::job::message::text_hash;
+use crate::net::credentials::parse_url;
+use crate::protocol::catalog::{Catalog, MOST};
+
+/// A list is read up to so many pages.
+const PAGES: usize = 256;
+
+/// What asks for the next page.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Next {
+    Token(String),
+    Offset { offset: u64, limit: u64 },
+}
+
+/// Goes through pages, and ends where they go round or never end.
+pub(super) struct Pages {
+    first: String,
+    next: Option<Next>,
+    seen: BTreeSet<Next>,
+    /// The texts of the pages, by their hashes: a server that does not know an offset answers with the same again.
+    texts: BTreeSet<u64>,
+    count: usize,
+    /// Entries so far.
+    read: u64,
+    /// Entries of the whole list, as the last page said.
+    total: Option<u64>,
+}
+
+impl Pages {
+    /// At the first page, which is at this URL.
+    pub fn new(first: String) -> Self {
+        Self {
+            first,
+            next: None,
+            seen: BTreeSet::new(),
+            texts: BTreeSet::new(),
+            count: 0,
+            read: 0,
+            total: None,
+        }
+    }
+
+    /// The token of the next page, if one asks for it.
+    pub fn token(&self) -> Option<&str> {
+        match &self.next {
+            Some(Next::Token(token)) => Some(token),
+            Some(Next::Offset { .. }) | None => None,
+        }
+    }
+
+    /// True if more than one page was asked for.
+    pub fn are_several(&self) -> bool {
+        self.count > 2
+    }
+
+    /// The URL of the next page.
+    pub fn url(&self) -> String {
+        match &self.next {
+            None => self.first.clone(),
+            Some(Next::Token(token)) => with(&self.first, &[("pageToken", token)]),
+            Some(Next::Offset { offset, limit }) => {
+                with(&self.first, &[("limit", &limit.to_string()), ("offset", &offset.to_string())])
+            }
+        }
+    }
+
+    /// Notes a page that was read, and what follows it.
+    pub fn took(&mut self, page: &Catalog, text: &str) {
+        let is_new = self.texts.insert(text_hash(text));
+        let by_offset = matches!(self.next, Some(Next::Offset { .. }));
+        if by_offset && !is_new {
+            self.next = None;
+            return;
+        }
+        self.read += page.entries;
+        self.total = page.total.or(self.total);
+        let rest = self.total.is_some_and(|total| total > self.read) && page.entries > 0;
+        self.next = match (&page.next, page.limit) {
+            (Some(token), _) => Some(Next::Token(token.clone())),
+            (None, Some(limit)) if rest => Some(Next::Offset { offset: self.read, limit }),
+            (None, _) => None,
+        };
+    }
+
+    /// True if there is one more page to be asked for. Entries that the list says it has and does not give are told.
+    pub fn goes_on(&mut self, reading: &mut ReadResult) -> Result<bool, Cause> {
+        self.count += 1;
+        if self.count == 1 {
+            return Ok(true);
+        }
+        let Some(next) = &self.next else {
+            let missing = self.total.unwrap_or_default().saturating_sub(self.read);
+            if missing > 0 {
+                let of = self.total.unwrap_or_default();
+                let why = format!("{missing} of its {of} entries are missing: no page has them");
+                reading.broken.add(&self.first, why);
+            }
+            return Ok(false);
+        };
+        if !self.seen.insert(next.clone()) {
+            return Err(Cause::Source(format!("{}: its pages go round", self.first).into()));
+        }
+        if self.count > PAGES || reading.agents.len() >= MOST {
+            let why = format!("more than {MOST} agents or {PAGES} pages; the rest is not read");
+            reading.broken.add(&self.first, why);
+            return Ok(false);
+        }
+        Ok(true)
+    }
+}
+
+/// A URL with these parameters, each in the place of one that it has already.
+fn with(url: &str, parameters: &[(&str, &str)]) -> String {
+    let Some(mut url) = parse_url(url) else { return url.to_owned() };
+    let is_set = |name: &str| parameters.iter().any(|(set, _)| *set == name);
+    let kept: Vec<(String, String)> =
+        url.query_pairs().into_owned().filter(|(name, _)| !is_set(name)).collect();
+    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(parameters);
+    Url::into(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_a_url_are_set_once() {
+        for (url, expected) in [
+            ("http://h/a", "http://h/a?limit=2&offset=4"),
+            ("http://h/a?x=1&offset=2&y=%26", "http://h/a?x=1&y=%26&limit=2&offset=4"),
+        ] {
+            assert_eq!(with(url, &[("limit", "2"), ("offset", "4")]), expected);
+        }
+    }
+}
