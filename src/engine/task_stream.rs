@@ -360,6 +360,13 @@ impl TaskStream {
             if ended.is_some() {
                 self.reading.flush(false);
             }
+            // Before the events: the core may close the stream at one of them.
+            let deviations = std::mem::take(&mut self.reading.deviations);
+            for outcome in self.lane.untold(&deviations) {
+                if !self.lane.send(self.call, outcome).await {
+                    return;
+                }
+            }
             // The room of a large event goes with the last outcome that may hold a part of it.
             let mut room = self.reader.take_room();
             let out = std::mem::take(&mut self.reading.out);
@@ -371,12 +378,6 @@ impl TaskStream {
                 answered = true;
                 let held = room.take_if(|_| index == last).into();
                 if !self.lane.send_holding(self.call, outcome, held).await {
-                    return;
-                }
-            }
-            let deviations = std::mem::take(&mut self.reading.deviations);
-            for outcome in self.lane.untold(&deviations) {
-                if !self.lane.send(self.call, outcome).await {
                     return;
                 }
             }
