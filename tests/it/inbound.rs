@@ -335,7 +335,7 @@ async fn searches_whose_clients_left_do_not_keep_the_engine_busy() {
 }
 
 /// An engine that listens on a control socket.
-async fn controlled(name: &str, behaviour: Behaviour) -> (tempfile::TempDir, Engine, Listening, impl Sized) {
+fn controlled(name: &str, behaviour: Behaviour) -> (tempfile::TempDir, Engine, Listening, impl Sized) {
     let fleet = fleet(vec![part(name, behaviour)]);
     let engine = engine_with(&fleet, None, rules());
     let dir = tempfile::tempdir().unwrap();
@@ -347,7 +347,7 @@ const OUR_HELLO: &str = "{\"hello\":{\"version\":1}}\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hello_of_another_version_is_refused_with_words() {
-    let (_dir, engine, listening, _fleet) = controlled("steady", Behaviour::Steady).await;
+    let (_dir, engine, listening, _fleet) = controlled("steady", Behaviour::Steady);
     for (first, why) in [
         ("{\"hello\":{\"version\":0}}", "this engine speaks version 1 of the control protocol, not 0"),
         ("{\"hello\":{\"version\":99}}", "this engine speaks version 1 of the control protocol, not 99"),
@@ -370,7 +370,7 @@ async fn a_hello_of_another_version_is_refused_with_words() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_pipelines_and_never_reads_is_not_read_from_either() {
-    let (_dir, engine, listening, _fleet) = controlled("silent", Behaviour::Silent).await;
+    let (_dir, engine, listening, _fleet) = controlled("silent", Behaviour::Silent);
     let (job, _) = send(&engine.handle(), "silent", "work").await;
     let mut socket = UnixStream::connect(listening.path()).await.unwrap();
     socket.write_all(OUR_HELLO.as_bytes()).await.unwrap();
