@@ -126,9 +126,8 @@ impl<'b> Reading<'b> {
         limit: Duration,
     ) -> (Text, Result<(), Cause>) {
         let read = timeout(left, self.read_all(&mut body, headers)).await;
-        let read = read.unwrap_or_else(|_| {
-            Err(if self.waits { Cause::Limit(Limit::InFlight) } else { Cause::TimedOut(limit) })
-        });
+        let late = if self.waits { Cause::Limit(Limit::InFlight) } else { Cause::TimedOut(limit) };
+        let read = read.unwrap_or(Err(late));
         if read.is_err() {
             // What is left of it is only shown.
             self.bytes.truncate(limits::RAW);

@@ -29,6 +29,8 @@ pub(super) enum For {
     Event,
 }
 
+type Origins = BTreeMap<(For, String), Arc<Semaphore>>;
+
 /// Hands out room. A clone shares it.
 #[derive(Clone, Debug)]
 pub(super) struct Budget {
@@ -36,7 +38,7 @@ pub(super) struct Budget {
     /// Answers that wait for room now.
     waiting: Arc<AtomicUsize>,
     /// One permit for each origin that has or wants room.
-    origins: Arc<Mutex<BTreeMap<(For, String), Arc<Semaphore>>>>,
+    origins: Arc<Mutex<Origins>>,
 }
 
 /// Room for one large answer. Dropping it gives the room back.

@@ -45,11 +45,10 @@ pub(super) trait OnWire: Sync {
     /// Answers a request in its own way; `None` if it is answered as it should be. `id` is JSON.
     fn answer<'a>(
         &'a self,
-        agent: &'a Agent,
-        id: &'a str,
-        request: &'a Incoming,
+        _agent: &'a Agent,
+        _id: &'a str,
+        _request: &'a Incoming,
     ) -> Doing<'a, Option<Answer>> {
-        let _as_it_should = (agent, id, request);
         Box::pin(async { None })
     }
 
