@@ -124,76 +124,76 @@ macro_rules! kinds {
 }
 
 kinds! {
-    AgentDown "agent-down" Bad "An agent refuses connections or resets them, or there is no way to it."
+    AgentDown "agent-down" Bad "The agent refuses or resets connections, or there is no network route to it."
         "when it answers again",
-    AgentFrozen "agent-frozen" Bad "An agent takes connections and answers nothing, or vanished without closing them."
+    AgentFrozen "agent-frozen" Bad "The agent accepts connections but answers nothing, or vanished without closing them."
         "when it answers again",
-    CertificateBroken "certificate-broken" Bad "An agent's certificate has expired, or cannot be trusted."
-        "when a connection to it can be trusted again",
-    CertificateEnds "certificate-ends" Warn "An agent's certificate ends within two weeks."
-        "when the agent shows one that lasts longer",
-    LoginNeeded "login-needed" Bad "An agent answers 401 or 403."
-        "when it takes our credentials",
-    HostDown "host-down" Bad "Most agents of one host cannot be reached; they are told here, not each by itself."
-        "when fewer than half as many as raised it cannot be reached; each is told by itself then",
-    SourceDown "source-down" Bad "Most agents that one source names cannot be reached, on several hosts; they are told here."
-        "when fewer than half as many as raised it cannot be reached; each is told by itself then",
-    AgentFailing "agent-failing" Bad "An agent fails the tasks that it is given."
-        "when it ends eight tasks in a row well, or fewer than a tenth of the last twenty badly",
-    SkillFailing "skill-failing" Bad "An agent fails the tasks of one skill, while those of its others go well."
-        "when fewer than half of that skill's last tasks fail",
-    AgentSlow "agent-slow" Warn "An agent answers calls that should be quick far slower than usual."
-        "when its calls of two minutes are quick again",
-    AgentDegraded "agent-degraded" Warn "An agent fails calls, or its card can no longer be read."
-        "when its last 20 calls are well again and its card can be read",
-    AgentFlapping "agent-flapping" Warn "An agent goes away and comes back again and again."
-        "when it has stayed for ten minutes",
-    BreakerOpen "breaker-open" Warn "An agent's breaker is open: nothing is sent to it."
-        "when it closes: by itself after a sending that goes well, or by hand",
-    OverCapacity "over-capacity" Warn "An agent has more tasks than it says it takes at once."
-        "when it has a fifth less than it takes",
-    NotSpoken "agent-not-spoken" Info "An agent is reachable but offers nothing that this console speaks."
+    CertificateBroken "certificate-broken" Bad "The agent's certificate has expired or is not trusted."
+        "when a connection to it is trusted again",
+    CertificateEnds "certificate-ends" Warn "The agent's certificate expires within two weeks."
+        "when the agent presents a certificate that lasts longer",
+    LoginNeeded "login-needed" Bad "The agent answers 401 or 403."
+        "when it accepts our credentials",
+    HostDown "host-down" Bad "Most agents of one host cannot be reached; they are reported here instead of one by one."
+        "when the number of unreachable agents falls below half of what raised it; the rest are then reported one by one",
+    SourceDown "source-down" Bad "Most agents of one source, on several hosts, cannot be reached; they are reported here instead of one by one."
+        "when the number of unreachable agents falls below half of what raised it; the rest are then reported one by one",
+    AgentFailing "agent-failing" Bad "The agent fails too many of its tasks."
+        "when eight tasks in a row succeed, or fewer than a tenth of the last twenty failed",
+    SkillFailing "skill-failing" Bad "The agent fails the tasks of one skill while its other skills work."
+        "when fewer than half of that skill's last tasks failed",
+    AgentSlow "agent-slow" Warn "The agent answers calls that do no work much more slowly than usual."
+        "when its calls have been fast for two minutes",
+    AgentDegraded "agent-degraded" Warn "The agent fails calls, or its card can no longer be read."
+        "when its last 20 calls succeeded and its card can be read",
+    AgentFlapping "agent-flapping" Warn "The agent keeps going down and coming back."
+        "when it has not changed for ten minutes",
+    BreakerOpen "breaker-open" Warn "The agent's breaker is open: nothing is sent to it."
+        "when the breaker closes: by itself after a message that succeeds, or by hand",
+    OverCapacity "over-capacity" Warn "The agent has more tasks than it says it accepts at once."
+        "when it has a fifth less than it accepts",
+    NotSpoken "agent-not-spoken" Info "The agent is reachable but offers no protocol that this console speaks."
         "when its card offers JSON-RPC of A2A 1.0 or 0.3",
-    ObjectiveMissed "objective-missed" Bad "Work goes far worse than its objective allows, now and over the last hour."
-        "when the last five minutes are as the objective allows",
-    CardChanged "card-changed" Info "An agent's card is another one than before."
+    ObjectiveMissed "objective-missed" Bad "Results are far worse than the objective allows, both now and over the last hour."
+        "when the last five minutes meet the objective",
+    CardChanged "card-changed" Info "The agent's card has changed."
         "an hour after the change",
-    AgentVersionOld "agent-version-old" Warn "An agent runs a version that is older than the configured minimum."
+    AgentVersionOld "agent-version-old" Warn "The agent runs a version older than the configured minimum."
         "when it runs that version or a newer one",
-    AgentVersionMixed "agent-version-mixed" Info "Replicas run two versions or more at once."
-        "when they all run one",
-    ClockSkew "clock-skew" Info "An agent's clock differs from ours."
-        "when it is right within fifteen seconds",
-    JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching goes on, acting is refused."
+    AgentVersionMixed "agent-version-mixed" Info "Replicas run different versions at the same time."
+        "when they all run the same version",
+    ClockSkew "clock-skew" Info "The agent's clock differs from ours."
+        "when the difference is below fifteen seconds",
+    JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching continues, actions are refused."
         "when the journal can be written again",
-    WebhookFailing "webhook-failing" Warn "Problems cannot be posted to the webhook: nobody is called."
-        "when one can be posted again",
-    SourceFailing "source-failing" Warn "A source of agents cannot be read; the agents that it named stay."
+    WebhookFailing "webhook-failing" Warn "Problems cannot be posted to the webhook: nobody is notified."
+        "when a post succeeds again",
+    SourceFailing "source-failing" Warn "A source of agents cannot be read; the agents that it named stay in the fleet."
         "when it can be read again",
-    CancelIgnored "cancel-ignored" Bad "An agent agreed to a cancel and goes on."
+    CancelIgnored "cancel-ignored" Bad "The agent agreed to a cancel but keeps working on the task."
         "when the task ends",
-    CancelUnconfirmed "cancel-unconfirmed" Warn "An agent did not confirm a cancel."
-        "when the task is seen ended",
-    SendUncertain "send-uncertain" Warn "Nobody can tell whether a sending arrived."
-        "when its task is found, or when somebody decides",
-    TaskLost "task-lost" Bad "An agent forgot a task when it restarted."
-        "with the job, when it is removed",
-    TaskStalled "task-stalled" Warn "A task's stream was cut, and its agent's answer has not changed since."
-        "when the agent tells something new of it",
-    TaskSilent "task-silent" Warn "A task is said to be running, and no event comes."
+    CancelUnconfirmed "cancel-unconfirmed" Warn "The agent did not confirm a cancel."
+        "when the task is seen to have ended",
+    SendUncertain "send-uncertain" Warn "It is unknown whether a message arrived."
+        "when its task is found, or when an operator decides",
+    TaskLost "task-lost" Bad "The agent forgot a task when it restarted."
+        "when its job is removed",
+    TaskStalled "task-stalled" Warn "The stream of a task was cut, and the agent has reported no change since."
+        "when the agent reports something new about the task",
+    TaskSilent "task-silent" Warn "A task is reported as running, but no events arrive."
         "with the next event",
-    StreamSilent "stream-silent" Warn "A task's stream was opened, and nothing ever came on it."
+    StreamSilent "stream-silent" Warn "The stream of a task was opened, but nothing ever arrived on it."
         "with the first event",
-    TaskStuck "task-stuck" Warn "A task tells nothing for many times what is usual for its agent and skill."
+    TaskStuck "task-stuck" Warn "A task has sent nothing for many times the usual pause of its agent and skill."
         "with the next event",
-    TaskLooping "task-looping" Warn "A task says the same again and again, and nothing new."
-        "when it says something else",
+    TaskLooping "task-looping" Warn "A task repeats the same status and sends nothing new."
+        "when it sends something else",
     TaskConflict "task-conflict" Warn "Two sources of one agent disagree about a task."
-        "when both agree, or with the job",
-    ProtocolBroken "protocol-broken" Info "An agent did something that the protocol does not allow."
-        "not by itself: it stays with the agent",
-    HostileText "hostile-text" Info "An agent sent control sequences or hidden characters; they were disarmed."
-        "not by itself: it stays with the agent",
+        "when both agree, or when the job is removed",
+    ProtocolBroken "protocol-broken" Info "The agent did something that the protocol does not allow."
+        "never by itself: it stays as long as the agent",
+    HostileText "hostile-text" Info "The agent sent control sequences or hidden characters; they were neutralized."
+        "never by itself: it stays as long as the agent",
 }
 
 /// One fault that was found.
