@@ -1,4 +1,4 @@
-//! The words of the command line.
+//! The command line's arguments: subcommands, options and their help texts.
 
 use std::path::PathBuf;
 
@@ -9,21 +9,21 @@ use crate::config::units;
 
 /// Terminal supervisor and observability console for fleets of A2A agents.
 ///
-/// Alone it opens the console on the chosen fleet; URLs are agents that are added to it for this run.
+/// Without a command it opens the console on the selected fleet. URLs add agents to the fleet for this run.
 #[derive(Parser, Debug)]
 #[command(name = "quarterdeck", version, disable_version_flag = true, max_term_width = 100)]
 #[command(subcommand_negates_reqs = true)]
 #[command(
-    after_help = "`quarterdeck demo` shows it on a fleet of its own. Exit codes: 0 the command did its job, \
-whatever the agent decided; 1 general; 2 usage; 3 unreachable; 4 login; 5 time-out."
+    after_help = "`quarterdeck demo` runs the console on an embedded fleet. Exit codes: 0 success, whatever the agent \
+decided; 1 general error; 2 usage error; 3 agent unreachable; 4 login needed; 5 timeout."
 )]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
-    /// What to do; without it the console opens.
+    /// Command to run; without one the console opens.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// Agents to add for this run, by URL.
+    /// URLs of agents to add for this run.
     #[arg(value_name = "URL")]
     pub urls: Vec<String>,
     /// Print the version.
@@ -31,122 +31,121 @@ pub struct Cli {
     pub version: Option<bool>,
 }
 
-/// What goes with every verb.
+/// Options of every command.
 #[derive(Args, Clone, Debug)]
 pub struct Global {
-    /// The configuration file.
+    /// Configuration file [default: the file named by `quarterdeck config show`].
     #[arg(long, global = true, value_name = "PATH", env = "QUARTERDECK_CONFIG")]
     pub config: Option<PathBuf>,
-    /// The fleet.
+    /// Fleet to use [default: the configured default_fleet].
     #[arg(long, global = true, value_name = "NAME", env = "QUARTERDECK_FLEET")]
     pub fleet: Option<String>,
-    /// Where the fleet's data is kept.
+    /// Folder of the fleet's data [default: the configured data_dir].
     #[arg(long, global = true, value_name = "DIR", env = "QUARTERDECK_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Refuse everything that acts on an agent.
+    /// Refuse all actions, such as send or cancel; allow only watching and reading.
     #[arg(long, global = true)]
     pub read_only: bool,
-    /// How results are printed.
+    /// Output format.
     #[arg(short, long, global = true, value_enum, default_value_t = Output::Text, env = "A2ACLI_OUTPUT")]
     pub output: Output,
-    /// Write what the program does to stderr; never secrets.
+    /// Write a debug log to stderr; secrets are redacted.
     #[arg(long, global = true)]
     pub debug: bool,
 }
 
-/// How results are printed.
+/// Output format.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Output {
-    /// One `Label: value` a line, blocks for what is longer.
+    /// One `Label: value` per line, with blocks for longer values.
     Text,
-    /// One JSON document; JSON lines with --stream.
+    /// One JSON document; JSON Lines with --stream.
     Json,
 }
 
-/// The verbs.
+/// Subcommands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// The embedded fleet: fifteen agents, a storm, one minute.
+    /// Run the embedded demo fleet: fifteen agents and a one-minute storm.
     Demo(Demo),
-    /// The engine without a screen; consoles and commands join it.
+    /// Run the engine without a console; consoles and commands attach to it.
     Serve(Serve),
-    /// The fleet with its health, after a round of probes.
+    /// List the fleet with its health after a round of probes.
     Agents(Agents),
-    /// An agent's card.
+    /// Show or validate an agent's card.
     #[command(subcommand)]
     Card(Card),
-    /// Send a message: a new task, or an answer to one.
+    /// Send a message that starts a task or answers one.
     Send(Box<Send>),
-    /// Tasks, on every agent.
+    /// Read and control tasks of all agents.
     #[command(subcommand)]
     Task(Task),
-    /// What waits for a person, oldest first.
+    /// List tasks that need an operator, oldest first.
     Inbox(Scope),
-    /// What is wrong, and the next step; who attends to it.
+    /// List open problems with the next step of each; take or mute them.
     Problems(Problems),
-    /// How many, how well and how long: by agent, skill or caller, with what was usual before.
+    /// Print throughput, success rate and latency by agent, skill or caller, compared with an earlier window.
     Metrics(Metrics),
-    /// Hold an agent's breaker open or closed, or leave it to itself again.
+    /// Hold an agent's breaker open or closed, or return it to automatic.
     Breaker(Breaker),
-    /// Keep a note for whoever comes next.
+    /// Record a note for the next operator.
     Note(Note),
-    /// Open problems, acts and notes, for the next shift.
+    /// Summarize open problems, actions and notes for the next shift.
     Handover(Handover),
-    /// The console at a problem, an agent, a task, a job, a conversation or a saved view: what alerts and links
-    /// carry.
+    /// Open the console at a problem, agent, task, job, conversation or saved view; used by alerts and links.
     Open {
-        /// p-17, a name, or an id.
+        /// Problem number such as p-17, a name, or an id.
         #[arg(value_name = "REF")]
         reference: String,
     },
-    /// The configuration in effect.
+    /// Show, check or explain the configuration.
     #[command(subcommand)]
     Config(Config),
-    /// A completion script for a shell.
+    /// Print a shell completion script.
     Completion {
-        /// Which.
+        /// Shell to print the script for.
         shell: Shell,
     },
-    /// The manual page.
+    /// Print the manual page.
     Man,
 }
 
 /// `metrics`
 #[derive(Args, Debug)]
 pub struct Metrics {
-    /// Only this agent, skill or caller.
+    /// Show only this agent, skill or caller.
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
-    /// By what they are told apart.
+    /// Grouping of the rows.
     #[arg(long, value_enum, default_value_t = MetricsBy::Agent)]
     pub by: MetricsBy,
-    /// The stretch of time up to now: 5m, 30m, 6h, 7d; up to 30d, which is what is kept.
+    /// Time window up to now, such as 5m, 6h or 7d; at most 30d, the time that metrics are kept.
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = window)]
     pub window: std::time::Duration,
-    /// What it is compared with: the same stretch an hour, a day or a week before.
+    /// Comparison: a window of the same length an hour, a day or a week earlier.
     #[arg(long, value_enum, default_value_t = MetricsWas::Day)]
     pub was: MetricsWas,
 }
 
-/// By what metrics are told apart.
+/// Grouping of metrics.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MetricsBy {
-    /// The agent that does it.
+    /// One row per agent.
     Agent,
-    /// The skill that is asked for.
+    /// One row per requested skill.
     Skill,
-    /// Who asks.
+    /// One row per caller.
     Caller,
 }
 
-/// What a stretch of time is compared with.
+/// Offset of the window that metrics are compared with.
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MetricsWas {
-    /// An hour before.
+    /// An hour earlier.
     Hour,
-    /// A day before.
+    /// A day earlier.
     Day,
-    /// A week before.
+    /// A week earlier.
     Week,
 }
 
@@ -154,7 +153,7 @@ fn window(text: &str) -> Result<std::time::Duration, String> {
     let time = crate::domain::time::duration(text)?;
     let days = std::time::Duration::from_secs(30 * 24 * 3600);
     if time > days {
-        return Err("metrics are kept for thirty days".into());
+        return Err("metrics are kept for thirty days; write 30d or less".into());
     }
     Ok(time)
 }
@@ -162,35 +161,34 @@ fn window(text: &str) -> Result<std::time::Duration, String> {
 /// `demo`
 #[derive(Args, Debug)]
 pub struct Demo {
-    /// storm (the default), hostile, document, or a file.
+    /// Scenario: storm (the default), hostile, document, or the path of a file.
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
-    /// Fixes everything that looks random.
+    /// Seed of the random numbers, for a reproducible run [default: the scenario's seed].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// A fleet of so many agents instead of a story: steady ones, or with `--scenario hostile` hostile ones beside a
-    /// good one.
+    /// Run N agents instead of a scenario: steady ones, or with `--scenario hostile` hostile ones and a good one.
     #[arg(long, value_name = "N")]
     pub agents: Option<usize>,
-    /// So many per cent of them have a fault from the start.
+    /// Percentage of the agents that are faulty from the start.
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub faults: u32,
-    /// No screen: one JSON line per agent once all listen, then run until stopped.
+    /// Run without a console: print one JSON line per agent once all are listening, then run until stopped.
     #[arg(long)]
     pub headless: bool,
-    /// Send nothing.
+    /// Do not send any tasks to the agents.
     #[arg(long)]
     pub no_work: bool,
-    /// For a talk: larger captions, the keys pressed, beats that wait for `.`.
+    /// Presentation mode: large captions, display of pressed keys, and beats that wait for `.`.
     #[arg(long)]
     pub stage: bool,
-    /// Say what to press.
+    /// Guided tour: say which key to press next.
     #[arg(long)]
     pub tour: bool,
-    /// dark, light (for projectors) or mono, instead of the configured one.
+    /// Color theme: dark, light (for projectors) or mono [default: the configured theme].
     #[arg(long, value_name = "NAME", value_parser = ["dark", "light", "mono"])]
     pub theme: Option<String>,
-    /// How many times faster than life.
+    /// Speed factor, from 0.1 to 100; 2 runs twice as fast.
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = speed)]
     pub speed: f64,
 }
@@ -212,7 +210,7 @@ fn speed(text: &str) -> Result<f64, String> {
 /// `serve`
 #[derive(Args, Debug)]
 pub struct Serve {
-    /// Agents to add for this run, by URL.
+    /// URLs of agents to add for this run.
     #[arg(value_name = "URL")]
     pub urls: Vec<String>,
 }
@@ -220,21 +218,21 @@ pub struct Serve {
 /// `agents`
 #[derive(Args, Debug)]
 pub struct Agents {
-    /// Show these; they are added to the fleet for this run.
+    /// URLs of agents to list; they are added to the fleet for this run.
     #[arg(value_name = "URL")]
     pub urls: Vec<String>,
-    /// Show those that the cards of agents name and that are not in the fleet.
+    /// List agents that other agents' cards name and that are not in the fleet.
     #[arg(long)]
     pub candidates: bool,
-    /// Add an agent to the fleet for good; may be repeated.
+    /// Add an agent to the fleet permanently; may be repeated.
     #[arg(long, value_name = "URL")]
     pub add: Vec<String>,
-    /// Remove one that was added for good, by its name or URL; may be repeated.
+    /// Remove an agent that was added permanently; may be repeated.
     #[arg(long, value_name = "NAME|URL")]
     pub remove: Vec<String>,
     #[command(flatten)]
     pub login: Login,
-    /// How long the round of probes may take.
+    /// Maximum time for the round of probes.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
     pub timeout: std::time::Duration,
 }
@@ -242,55 +240,55 @@ pub struct Agents {
 /// `card …`
 #[derive(Subcommand, Debug)]
 pub enum Card {
-    /// Fetch and show it.
+    /// Fetch and show an agent's card.
     Get {
         #[command(flatten)]
         target: Target,
-        /// Say what the specification requires and the card lacks.
+        /// Report what the specification requires but the card lacks.
         #[arg(long)]
         validate: bool,
     },
 }
 
-/// The agent that is talked to.
+/// The agent that the command contacts.
 #[derive(Args, Clone, Debug)]
 pub struct Target {
-    /// A name of the fleet, an origin, the URL of a card, or a card's file.
+    /// Agent: its name in the fleet, its origin, the URL of its card, or a card file.
     #[arg(short = 'a', long = "agent-card", value_name = "REF", env = "A2ACLI_AGENT_CARD")]
     pub agent: String,
     #[command(flatten)]
     pub login: Login,
 }
 
-/// The same where an agent need not be named.
+/// The agent that the command contacts, for commands that can do without.
 #[derive(Args, Clone, Debug)]
 pub struct OptionalTarget {
-    /// A name of the fleet, an origin, the URL of a card, or a card's file.
+    /// Agent: its name in the fleet, its origin, the URL of its card, or a card file.
     #[arg(short = 'a', long = "agent-card", value_name = "REF", env = "A2ACLI_AGENT_CARD")]
     pub agent: Option<String>,
     #[command(flatten)]
     pub login: Login,
 }
 
-/// Who we are, for an agent that is talked to directly.
+/// Credentials and connection settings for an agent named on the command line.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Login {
-    /// A bearer token: env:NAME, file:PATH, cmd:COMMAND; the token itself is taken with a warning.
+    /// Bearer token as env:NAME, file:PATH or cmd:COMMAND; a literal token works but prints a warning.
     #[arg(long, value_name = "TOKEN", env = "A2ACLI_BEARER", hide_env_values = true)]
     pub bearer: Option<String>,
-    /// An API key, in the header that the card names, else X-API-Key; references as for --bearer.
+    /// API key, sent in the header that the card names, otherwise in X-API-Key; same forms as --bearer.
     #[arg(long, value_name = "KEY", env = "A2ACLI_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
-    /// A header for every request, as KEY:VALUE; may be repeated.
+    /// Header to send with every request; may be repeated.
     #[arg(long, value_name = "KEY:VALUE")]
     pub svc_param: Vec<String>,
-    /// A file of certificate authorities.
+    /// PEM file of certificate authorities.
     #[arg(long, value_name = "PATH")]
     pub ca: Option<PathBuf>,
-    /// Do not verify certificates. For development only.
+    /// Do not verify TLS certificates; for development only.
     #[arg(long)]
     pub insecure: bool,
-    /// Speak only this version of the protocol: 1.0 or 0.3.
+    /// A2A version to use, 1.0 or 0.3 [default: chosen from the card].
     #[arg(long, value_name = "VERSION", env = "A2ACLI_A2A_VERSION")]
     pub a2a_version: Option<String>,
 }
@@ -300,40 +298,40 @@ pub struct Login {
 pub struct Send {
     #[command(flatten)]
     pub target: Target,
-    /// The message, as one text part.
+    /// Message text, sent as one text part.
     #[arg(value_name = "TEXT")]
     pub message: Option<String>,
-    /// A text part.
+    /// Text part; may be repeated.
     #[arg(long, value_name = "TEXT")]
     pub text: Vec<String>,
-    /// A file part: its bytes, or a URL that the agent fetches.
+    /// File part: a local file to send, or a URL for the agent to fetch; may be repeated.
     #[arg(long, value_name = "PATH|URL")]
     pub file: Vec<String>,
-    /// A data part from a JSON file; - for standard input.
+    /// Data part from a JSON file, or - for standard input; may be repeated.
     #[arg(long, value_name = "PATH|-")]
     pub data: Vec<String>,
-    /// The media type of the part before it.
+    /// Media type of the preceding part; may be repeated.
     #[arg(long, value_name = "TYPE")]
     pub media_type: Vec<String>,
-    /// Metadata, as a JSON object.
+    /// Message metadata as a JSON object.
     #[arg(long, value_name = "JSON", env = "A2ACLI_METADATA")]
     pub metadata: Option<String>,
-    /// Join this conversation.
+    /// Conversation (A2A contextId) to continue.
     #[arg(long, value_name = "ID", env = "A2ACLI_CONTEXT_ID")]
     pub context_id: Option<String>,
-    /// Go on with this task; answers one that asks.
+    /// Task to continue, for example to answer its question.
     #[arg(long, value_name = "ID", env = "A2ACLI_TASK_ID")]
     pub task_id: Option<String>,
-    /// Print events as they come; with -o json as JSON lines.
+    /// Print events as they arrive; JSON Lines with -o json.
     #[arg(long)]
     pub stream: bool,
-    /// Print the ids and do not wait.
+    /// Print the ids and return without waiting.
     #[arg(long = "async", visible_aliases = ["return-immediately", "no-wait"], conflicts_with = "stream")]
     pub detach: bool,
-    /// Wait for the end; the default.
+    /// Wait until the task ends or needs an operator (this is the default).
     #[arg(long, conflicts_with = "detach")]
     pub wait: bool,
-    /// Wait at most so long.
+    /// Maximum time to wait [default: no limit].
     #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
     pub timeout: Option<std::time::Duration>,
 }
@@ -341,92 +339,92 @@ pub struct Send {
 /// `task …`
 #[derive(Subcommand, Debug)]
 pub enum Task {
-    /// Read one.
+    /// Show one task.
     Get {
-        /// The agent's id of it.
+        /// Task id assigned by the agent.
         #[arg(value_name = "TASK")]
         task: String,
         #[command(flatten)]
         target: OptionalTarget,
-        /// At most so many messages.
+        /// Maximum number of history messages, counted from the newest [default: all].
         #[arg(long, value_name = "N")]
         history: Option<usize>,
-        /// Wait until it ends or asks.
+        /// Wait until the task ends or needs an operator.
         #[arg(long, visible_alias = "watch")]
         wait: bool,
-        /// Wait at most so long.
+        /// Maximum time to wait [default: no limit].
         #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: Option<std::time::Duration>,
     },
-    /// Every task of every agent known.
+    /// List the tasks of all agents.
     List {
         #[command(flatten)]
         target: OptionalTarget,
-        /// Only those in this state: working, completed, TASK_STATE_FAILED …
+        /// Show only tasks in this state: working, completed, TASK_STATE_FAILED, …
         #[arg(long, value_name = "STATE")]
         state: Option<String>,
-        /// Only those of this conversation.
+        /// Show only tasks of this conversation (A2A contextId).
         #[arg(long, value_name = "ID")]
         context_id: Option<String>,
-        /// At most so many, newest first.
+        /// Maximum number of tasks to list, newest first [default: all].
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
     },
-    /// Follow one until it ends or asks.
+    /// Follow a task until it ends or needs an operator.
     Subscribe {
-        /// The agent's id of it.
+        /// Task id assigned by the agent.
         #[arg(value_name = "TASK")]
         task: String,
         #[command(flatten)]
         target: OptionalTarget,
-        /// Print events as they come; with -o json as JSON lines.
+        /// Print events as they arrive; JSON Lines with -o json.
         #[arg(long)]
         stream: bool,
-        /// Wait at most so long.
+        /// Maximum time to wait [default: no limit].
         #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: Option<std::time::Duration>,
     },
-    /// End one, and see that it ended.
+    /// Cancel a task and verify that it ended.
     Cancel {
-        /// The agent's id of it.
+        /// Task id assigned by the agent.
         #[arg(value_name = "TASK")]
         task: String,
         #[command(flatten)]
         target: OptionalTarget,
-        /// Why; it is kept in the task's story.
+        /// Reason, recorded in the task's history.
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
-        /// Wait at most so long for its end.
+        /// Maximum time to wait for the task's end.
         #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: std::time::Duration,
     },
-    /// Send one that may not have arrived once more, with the same message id.
+    /// Resend an uncertain attempt with the same message id.
     Resend {
-        /// The id of the attempt or of its job, as `inbox` and `task list` show it.
+        /// Id of the attempt or its job, as shown by `inbox` and `task list`.
         #[arg(value_name = "ATTEMPT")]
         attempt: String,
-        /// Why; it is kept in the job's story.
+        /// Reason, recorded in the job's history.
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
-        /// Wait at most so long.
+        /// Maximum time to wait [default: no limit].
         #[arg(long, value_name = "DURATION", value_parser = units::duration, env = "A2ACLI_TIMEOUT")]
         timeout: Option<std::time::Duration>,
     },
-    /// Take one that may not have arrived as lost.
+    /// Presume that an uncertain attempt was lost.
     PresumeLost {
-        /// The id of the attempt or of its job, as `inbox` and `task list` show it.
+        /// Id of the attempt or its job, as shown by `inbox` and `task list`.
         #[arg(value_name = "ATTEMPT")]
         attempt: String,
-        /// Why; it is kept in the job's story.
+        /// Reason, recorded in the job's history.
         #[arg(long, value_name = "TEXT")]
         why: Option<String>,
     },
 }
 
-/// What can be asked of one agent or of all.
+/// A list of one agent or of all.
 #[derive(Args, Debug)]
 pub struct Scope {
-    /// Only of this agent of the fleet.
+    /// Show only this agent of the fleet.
     #[arg(short = 'a', long = "agent-card", value_name = "NAME", env = "A2ACLI_AGENT_CARD")]
     pub agent: Option<String>,
 }
@@ -437,7 +435,7 @@ pub struct Scope {
 pub struct Problems {
     #[command(flatten)]
     pub here: Scope,
-    /// Exit 1 if there is any that is not muted.
+    /// Exit with 1 if any problem is open and not muted.
     #[arg(long)]
     pub exit_code: bool,
     #[command(subcommand)]
@@ -447,33 +445,33 @@ pub struct Problems {
 /// `problems …`
 #[derive(Subcommand, Debug)]
 pub enum ProblemsCommand {
-    /// Attend to one; everybody who looks sees it.
+    /// Take a problem; other operators see who took it.
     Take {
-        /// p-17
+        /// Number of the problem, such as p-17.
         #[arg(value_name = "PROBLEM", value_parser = problem_number)]
         problem: u32,
     },
-    /// Attend to it no longer.
+    /// Give back a problem that was taken.
     GiveBack {
-        /// p-17
+        /// Number of the problem, such as p-17.
         #[arg(value_name = "PROBLEM", value_parser = problem_number)]
         problem: u32,
     },
-    /// Hear nothing of one for a while.
+    /// Mute a problem for a given time.
     Mute {
-        /// p-17
+        /// Number of the problem, such as p-17.
         #[arg(value_name = "PROBLEM", value_parser = problem_number)]
         problem: u32,
-        /// For how long: 30m, 2h, 1d.
+        /// Duration of the mute, such as 30m, 2h or 1d.
         #[arg(long = "for", value_name = "DURATION", value_parser = units::duration)]
         time: std::time::Duration,
-        /// Why; whoever comes next reads it.
+        /// Reason, shown to other operators.
         #[arg(long, value_name = "TEXT")]
         why: String,
     },
-    /// Hear of it again.
+    /// Unmute a problem.
     Unmute {
-        /// p-17
+        /// Number of the problem, such as p-17.
         #[arg(value_name = "PROBLEM", value_parser = problem_number)]
         problem: u32,
     },
@@ -481,7 +479,7 @@ pub enum ProblemsCommand {
 
 fn problem_number(text: &str) -> Result<u32, String> {
     let number = text.strip_prefix("p-").unwrap_or(text);
-    number.parse().map_err(|_| "write p-17, as `quarterdeck problems` shows it".into())
+    number.parse().map_err(|_| "write the number as shown by `quarterdeck problems`, such as p-17".into())
 }
 
 /// `breaker`
@@ -490,7 +488,7 @@ pub struct Breaker {
     /// The agent's name in the fleet.
     #[arg(value_name = "NAME")]
     pub agent: String,
-    /// open: nothing is sent there; close: everything is; auto: it moves by itself.
+    /// open: send nothing to the agent; close: send everything; auto: let the breaker decide.
     #[arg(value_name = "open|close|auto", value_parser = ["open", "close", "auto"])]
     pub to: String,
 }
@@ -498,10 +496,10 @@ pub struct Breaker {
 /// `note`
 #[derive(Args, Debug)]
 pub struct Note {
-    /// What is noted.
+    /// Text of the note.
     #[arg(value_name = "TEXT")]
     pub text: String,
-    /// What it is about: p-17, an agent's name, or the id of an attempt or its job.
+    /// Subject of the note: a problem such as p-17, an agent's name, or the id of an attempt or its job.
     #[arg(long, value_name = "REF")]
     pub on: Option<String>,
 }
@@ -509,7 +507,7 @@ pub struct Note {
 /// `handover`
 #[derive(Args, Debug)]
 pub struct Handover {
-    /// How far it looks back.
+    /// How far back to look.
     #[arg(long, value_name = "DURATION", default_value = "8h", value_parser = units::duration)]
     pub since: std::time::Duration,
 }
@@ -517,12 +515,12 @@ pub struct Handover {
 /// `config …`
 #[derive(Subcommand, Debug)]
 pub enum Config {
-    /// Every setting with where it came from.
+    /// Print every setting with its origin.
     Show,
-    /// Say everything that is wrong with it, with line numbers.
+    /// Report every error in the configuration with its line number.
     Check,
-    /// Every key, commented, at its default.
+    /// Print an example file with every key at its default.
     Example,
-    /// Every action of the console: its name, its keys, what it does.
+    /// List every action of the console with its name, keys and description.
     Keys,
 }
