@@ -1,4 +1,4 @@
-//! Why something did not work: a closed list, each with its words and the next step for a person.
+//! Why a call, a probe or an intent failed: a closed list, each with a message and the next step for the operator.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use crate::domain::text::Untrusted;
 /// Whether a request can have reached the agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sent {
-    /// Not a byte of it was written to a connection, or the agent has said that it did not look at it, or only sent us
-    /// elsewhere: sending it again cannot double it.
+    /// No byte of it was written to a connection, or the agent said that it did not process it or only redirected us:
+    /// sending it again cannot do the work twice.
     Not,
     /// It may have arrived: sending it again may do the work twice.
     Maybe,
@@ -24,10 +24,10 @@ pub struct Failure {
     pub cause: Cause,
 }
 
-/// Where a TLS handshake failed.
+/// Reason for a failed TLS handshake.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum TlsFault {
-    /// The certificate's validity has ended.
+    /// The certificate has expired.
     Expired,
     /// The certificate is not valid yet.
     NotYetValid,
@@ -41,7 +41,7 @@ pub enum TlsFault {
     Other(Untrusted),
 }
 
-/// The limit that a peer ran over.
+/// The limit that a peer exceeded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Limit {
     /// One line of an event stream, 8 MiB.
@@ -64,22 +64,22 @@ pub enum Limit {
     Redirects,
 }
 
-/// Why a call, a probe or an intent did not work.
+/// Why a call, a probe or an intent failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// Nothing listens on the port.
     Refused,
     /// The connection was reset or closed while it was in use.
     Reset,
-    /// Nothing came within the time that this wait may take.
+    /// No answer within the given timeout.
     TimedOut(Duration),
     /// The host name does not resolve.
     Dns(Untrusted),
-    /// The network says that there is no way there.
+    /// The network reported that there is no route to the host; the reason in the system's words.
     Unreachable(Untrusted),
     /// The TLS handshake failed.
     Tls(TlsFault),
-    /// 401 or 403: the agent wants a login, and what it says about it.
+    /// 401 or 403: the agent requires a login.
     Login {
         /// The HTTP status.
         status: u16,
@@ -88,93 +88,93 @@ pub enum Cause {
         /// Whether we sent credentials.
         had_credentials: bool,
     },
-    /// Any other HTTP status that is not a success, with the start of the body.
+    /// Any other HTTP status that is not a success.
     Status {
         /// The HTTP status.
         status: u16,
         /// The first line of the body.
         says: Untrusted,
     },
-    /// The answer is not what the protocol says, and where.
+    /// The answer violates the protocol; the text says where.
     Malformed(Untrusted),
-    /// The answer ran over a limit.
+    /// The answer exceeded a limit.
     Limit(Limit),
-    /// A redirect that must not be followed, as it leaves the origin that the credentials are for.
+    /// A redirect to this URL is not followed, because it leaves the origin that the credentials are for.
     RedirectRefused(Untrusted),
     /// The address policy forbids this host.
     Blocked(Untrusted),
     /// The agent answered with a protocol error.
     Rpc(RpcError),
-    /// The agent's card offers no interface that we speak.
+    /// The agent's card offers no interface that we speak; the text lists what it offers.
     NotSpoken(Untrusted),
-    /// The journal cannot be written, so nothing that must not be lost is begun.
+    /// The journal cannot be written, so no work that must not be lost is started.
     Unsaved(Untrusted),
     /// The engine was told to stop.
     Stopping,
-    /// The credential could not be read: which, and why; never its value.
+    /// The credential could not be read; the text says which one and why, never its value.
     Credential(Untrusted),
-    /// The command line asked for something that this agent cannot do.
+    /// The command line requested something that this agent does not support.
     Unsupported(Untrusted),
-    /// So many of its last 20 calls failed.
+    /// Number of failed calls among its last 20.
     Failing(u32),
-    /// So many of its last tasks failed.
+    /// Too many of its last tasks failed.
     TasksFailing {
-        /// Failed.
+        /// Number of failed tasks.
         failed: u32,
-        /// Of so many that ended.
+        /// Number of ended tasks.
         of: u32,
     },
     /// It does far worse than its replicas.
     Outlier {
-        /// Failed ones of its own,
+        /// Its own failures.
         failed: u32,
-        /// of so many.
+        /// Its own results.
         of: u32,
-        /// Failed ones of its replicas,
+        /// Failures of its replicas.
         others_failed: u32,
-        /// of so many.
+        /// Results of its replicas.
         others_of: u32,
-        /// How many replicas it was compared with.
+        /// Number of replicas it was compared with.
         replicas: u32,
-        /// Tasks were compared; else calls.
+        /// True if tasks were compared, false if calls were.
         tasks: bool,
     },
-    /// Its breaker lets nothing through, and why.
+    /// Its breaker is open; the text says why.
     Breaker(Untrusted),
-    /// Its card answers, and the interface that the card names does not.
+    /// Its card can be read, but the interface that the card names does not answer.
     Interface(Box<Cause>),
-    /// Its answers take longer than they should: the 95th percentile, and what it is measured by.
+    /// Its answers are too slow.
     Slow {
-        /// The 95th percentile of its last calls.
+        /// The 95th percentile latency of its last calls.
         p95: Duration,
-        /// Three times its usual, or two seconds.
+        /// The latency above which calls count as slow: three times its usual, or two seconds by default.
         limit: Duration,
     },
     /// Its card could be read before and cannot be read now.
     StaleCard(Box<Cause>),
-    /// A source of agents, or a part of it, says something that cannot be used: where, and what.
+    /// A source of agents, or a part of it, is invalid; the text says where and what.
     Source(Untrusted),
-    /// Our own registry is not served, and why.
+    /// The built-in registry is not served; the text says why.
     NotServed(Untrusted),
 }
 
 impl Cause {
-    /// What a person can do about it where a source of agents is what failed.
+    /// The next step for the operator if a source of agents failed.
     pub fn next_step_of_source(&self) -> &'static str {
         match self {
             Self::Source(_) | Self::NotServed(_) | Self::Tls(TlsFault::Expired) => self.next_step(),
-            Self::Refused | Self::Dns(_) => "start what answers there, or correct `at` of the source",
+            Self::Refused | Self::Dns(_) => "start the server of the source, or correct `at` of the source",
             Self::Tls(TlsFault::UnknownIssuer) => {
-                "name the authority's certificate as ca of the source or the fleet"
+                "set `ca` of the source or the fleet to the authority's certificate"
             }
             Self::Login { had_credentials: true, .. } => "the source refused the credentials: renew them",
-            Self::Login { .. } => "configure bearer or headers for this source",
+            Self::Login { .. } => "configure `bearer` or `headers` for this source",
             Self::Status { .. } | Self::Malformed(_) => {
-                "look at what is served there, or correct `at` or `kind` of the source"
+                "check what this URL serves, or correct `at` or `kind` of the source"
             }
-            Self::RedirectRefused(_) => "write the URL that it redirects to as `at` of the source",
+            Self::RedirectRefused(_) => "set `at` of the source to the URL that it redirects to",
             Self::Credential(_) => "correct the reference to the secret",
-            _ => "look at the server of the source, and at the way to it",
+            _ => "check the source's server and the network to it",
         }
     }
 
@@ -191,7 +191,7 @@ impl Cause {
         )
     }
 
-    /// True if the agent's process answered at all, so that it cannot be called down.
+    /// True if the agent's process sent any answer, which rules out that it is down.
     pub fn is_answer(&self) -> bool {
         matches!(
             self,
@@ -205,55 +205,55 @@ impl Cause {
         )
     }
 
-    /// What a person can do about it.
+    /// The next step for the operator.
     pub fn next_step(&self) -> &'static str {
         match self {
             Self::Refused => "start the agent, or correct its URL in the configuration",
-            Self::Reset => "look at the agent's own log: it closed the connection while answering",
-            Self::TimedOut(_) => "look whether the agent hangs or the network drops packets",
-            Self::Dns(_) => "correct the host name in the agent's URL, or look at the DNS",
-            Self::Unreachable(_) => "look at the network between here and the agent",
+            Self::Reset => "check the agent's log: it closed the connection while answering",
+            Self::TimedOut(_) => "check whether the agent hangs or the network drops packets",
+            Self::Dns(_) => "correct the host name in the agent's URL, or check the DNS",
+            Self::Unreachable(_) => "check the network between this machine and the agent",
             Self::Tls(TlsFault::Expired) => "renew the agent's certificate",
-            Self::Tls(TlsFault::NotYetValid) => "look at the clocks of the agent and of this machine",
+            Self::Tls(TlsFault::NotYetValid) => "check the clocks of the agent and of this machine",
             Self::Tls(TlsFault::UnknownIssuer) => {
-                "name the authority's certificate as ca of the agent or the fleet"
+                "set `ca` of the agent or the fleet to the authority's certificate"
             }
-            Self::Tls(TlsFault::WrongName) => "use the name in the certificate in the agent's URL",
+            Self::Tls(TlsFault::WrongName) => "change the agent's URL to a name in its certificate",
             Self::Tls(TlsFault::Revoked) => "replace the agent's certificate: it was revoked",
-            Self::Tls(TlsFault::Other(_)) => "look at the TLS settings of the agent",
+            Self::Tls(TlsFault::Other(_)) => "check the TLS settings of the agent",
             Self::Login { had_credentials: true, .. } => "the credentials were refused: renew them",
-            Self::Login { .. } => "configure bearer or headers for this agent",
-            Self::Status { .. } => "look at the agent's own log",
-            Self::Malformed(_) => "see what it sent in the wire view",
+            Self::Login { .. } => "configure `bearer` or `headers` for this agent",
+            Self::Status { .. } => "check the agent's log",
+            Self::Malformed(_) => "see the agent's answer in the wire view",
             Self::Limit(Limit::InFlight) => {
-                "try again later; `wire` shows which agents send large answers now"
+                "try again later; the wire view shows which agents send large answers now"
             }
-            Self::Limit(_) => "the agent sends more than an operator's console accepts",
-            Self::RedirectRefused(_) => "configure the URL that it redirects to",
+            Self::Limit(_) => "make the agent send less; this limit cannot be changed",
+            Self::RedirectRefused(_) => "configure the agent with the URL that it redirects to",
             Self::Blocked(_) => {
-                "this address is never contacted because of a card; configure it as the agent's own URL"
+                "to contact this address, configure it as the agent's URL; a card alone is not trusted for it"
             }
-            Self::Rpc(_) => "read the agent's error; the wire view has the whole answer",
+            Self::Rpc(_) => "read the agent's error; the wire view shows the full answer",
             Self::NotSpoken(_) => "ask its owner for a JSON-RPC interface of A2A 1.0 or 0.3",
-            Self::Unsaved(_) => "free the disk or unlock the journal; watching goes on meanwhile",
+            Self::Unsaved(_) => "free disk space or unlock the journal; watching continues meanwhile",
             Self::Stopping => "start the console again",
             Self::Credential(_) => "correct the reference to the secret",
             Self::Unsupported(_) => "see the agent's card for what it offers",
             Self::TasksFailing { .. } => {
-                "see its failed tasks and what changed before; send no work there until it is well"
+                "see its failed tasks and what changed before; send it no work until it recovers"
             }
             Self::Outlier { .. } => {
-                "compare it with its replicas: version, host, what it depends on; it is tried again by itself"
+                "compare its version, host and dependencies with its replicas; it is retried automatically"
             }
-            Self::Breaker(_) => "it is tried again by itself; `quarterdeck breaker NAME close` closes it now",
+            Self::Breaker(_) => {
+                "it is retried automatically; `quarterdeck breaker NAME close` closes the breaker now"
+            }
             Self::Interface(cause) => cause.next_step(),
             Self::Failing(_) => "see the failed calls in the wire view",
-            Self::Slow { .. } => "look at the agent's load",
+            Self::Slow { .. } => "check the agent's load",
             Self::StaleCard(cause) => cause.next_step(),
-            Self::Source(_) => "mend what it names; what it told before stays meanwhile",
-            Self::NotServed(_) => {
-                "free the address, or choose another one as registry.listen; then start again"
-            }
+            Self::Source(_) => "correct what the source lists; its previous agents stay meanwhile",
+            Self::NotServed(_) => "free the address, or set registry.listen to another one; then start again",
         }
     }
 }
@@ -262,7 +262,7 @@ impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused => f.write_str("its port refuses connections"),
-            Self::Reset => f.write_str("it closed the connection in the middle"),
+            Self::Reset => f.write_str("it closed the connection mid-response"),
             Self::TimedOut(limit) => write!(f, "no answer in {}", seconds(*limit)),
             Self::Dns(host) => write!(f, "its host name does not resolve: {host}"),
             Self::Unreachable(why) => write!(f, "it cannot be reached: {why}"),
@@ -273,18 +273,18 @@ impl fmt::Display for Cause {
             Self::Tls(TlsFault::Revoked) => f.write_str("its certificate was revoked"),
             Self::Tls(TlsFault::Other(why)) => write!(f, "TLS failed: {why}"),
             Self::Login { status, challenge: Some(challenge), .. } => {
-                write!(f, "it wants a login ({status}, {})", challenge.shortened(80))
+                write!(f, "it requires a login ({status}, {})", challenge.shortened(80))
             }
-            Self::Login { status, .. } => write!(f, "it wants a login ({status})"),
+            Self::Login { status, .. } => write!(f, "it requires a login ({status})"),
             Self::Status { status, says } if says.is_empty() => write!(f, "it answered HTTP {status}"),
             Self::Status { status, says } => write!(f, "it answered HTTP {status}: {}", says.shortened(120)),
             Self::Malformed(place) => write!(f, "its answer is not A2A: {}", place.shortened(200)),
             Self::Limit(Limit::InFlight) => {
                 f.write_str("its large answer found no room: those of all agents share 64 MiB at a time")
             }
-            Self::Limit(limit) => write!(f, "its answer is over the limit: {limit}"),
+            Self::Limit(limit) => write!(f, "its answer exceeds the limit for {limit}"),
             Self::RedirectRefused(to) => write!(f, "it redirects to another origin, {}", to.shortened(120)),
-            Self::Blocked(host) => write!(f, "its card names an address that is not contacted: {host}"),
+            Self::Blocked(host) => write!(f, "its card names an address that must not be contacted: {host}"),
             Self::Rpc(error) => error.fmt(f),
             Self::NotSpoken(offers) => write!(f, "reachable, not spoken: it offers {offers}"),
             Self::Unsaved(why) => write!(f, "the journal cannot be written: {why}"),
@@ -302,17 +302,20 @@ impl fmt::Display for Cause {
                 } else {
                     format!("its {replicas} replicas")
                 };
-                write!(f, "it fails {failed} of {of} {what}; {replicas} {others_failed} of {others_of}")
+                write!(
+                    f,
+                    "it failed {failed} of {of} {what}; {replicas} failed {others_failed} of {others_of}"
+                )
             }
             Self::Breaker(why) => write!(f, "{why}"),
-            Self::Interface(cause) => write!(f, "its card answers, its interface does not: {cause}"),
+            Self::Interface(cause) => write!(f, "its card can be read, but its interface fails: {cause}"),
             Self::Failing(failed) => write!(f, "{failed} of its last 20 calls failed"),
             Self::Slow { p95, limit } => {
-                write!(f, "its answers take {} (p95), more than {}", seconds(*p95), seconds(*limit))
+                write!(f, "its answers take {} (p95); the limit is {}", seconds(*p95), seconds(*limit))
             }
-            Self::StaleCard(cause) => write!(f, "its card cannot be read any more: {cause}"),
+            Self::StaleCard(cause) => write!(f, "its card can no longer be read: {cause}"),
             Self::Source(what) => write!(f, "{}", what.shortened(400)),
-            Self::NotServed(why) => write!(f, "it is not served: {why}"),
+            Self::NotServed(why) => write!(f, "the registry is not served: {why}"),
         }
     }
 }
@@ -320,15 +323,15 @@ impl fmt::Display for Cause {
 impl fmt::Display for Limit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::SseLine => "a line of an event stream, 8 MiB",
-            Self::SseEvent => "an event of a stream, 8 MiB",
-            Self::Card => "an agent card, 4 MiB",
-            Self::Body => "a JSON body, 64 MiB",
-            Self::InFlight => "large answers of all agents together, 64 MiB",
-            Self::TooSlow => "5 s for a large answer while others wait",
-            Self::Depth => "nesting of JSON, 128",
-            Self::Headers => "response headers, 100",
-            Self::Redirects => "redirects, 5",
+            Self::SseLine => "a line of an event stream (8 MiB)",
+            Self::SseEvent => "an event of a stream (8 MiB)",
+            Self::Card => "an agent card (4 MiB)",
+            Self::Body => "a JSON body (64 MiB)",
+            Self::InFlight => "large answers of all agents together (64 MiB)",
+            Self::TooSlow => "a large answer while others wait (5 s)",
+            Self::Depth => "JSON nesting depth (128)",
+            Self::Headers => "response headers (100)",
+            Self::Redirects => "redirects (5)",
         })
     }
 }
@@ -343,15 +346,15 @@ fn seconds(time: Duration) -> String {
 
 /// An error that the agent itself answered with.
 ///
-/// Classified by `ErrorInfo.reason` first and by the JSON-RPC code second, never by the HTTP status:
-/// servers of two different status mappings exist.
+/// Classified by `ErrorInfo.reason` first and by the JSON-RPC code second, never by the HTTP status, because servers
+/// with two different status mappings exist.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RpcError {
-    /// What A2A calls it.
+    /// The error's name in A2A.
     pub name: ErrorName,
-    /// The JSON-RPC code as it came.
+    /// The JSON-RPC code as received; `None` if the answer had none.
     pub code: Option<i64>,
-    /// The agent's words.
+    /// The agent's message.
     pub message: Untrusted,
 }
 
@@ -371,7 +374,7 @@ macro_rules! error_names {
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum ErrorName {
             $(#[doc = $text] $name,)*
-            /// A code and a reason that neither names.
+            /// A code and a reason that neither specification names.
             Other,
         }
 

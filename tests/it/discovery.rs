@@ -407,17 +407,17 @@ async fn hostile_lists_are_refused() {
     let deep = format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20));
     let away = |to: &str| (302, vec![("location", to.to_owned())], String::new());
     let rows: Vec<(u16, Vec<(&str, String)>, String, &str)> = vec![
-        (200, vec![], huge, "a JSON body, 64 MiB"),
-        (200, vec![], deep, "nesting of JSON"),
+        (200, vec![], huge, "a JSON body (64 MiB)"),
+        (200, vec![], deep, "JSON nesting depth"),
         (200, vec![], "<html>".into(), "not a JSON object"),
         (200, vec![], String::new(), "not a JSON object"),
-        (401, vec![("www-authenticate", "Bearer".into())], String::new(), "wants a login"),
+        (401, vec![("www-authenticate", "Bearer".into())], String::new(), "requires a login"),
         (200, vec![], format!("[\"{a}\",\"http://x/\\u001b[2J\"]"), "[1]: a URL with characters"),
     ];
     let (status, headers, text) = away("http://169.254.169.254/latest/meta-data");
-    let rows = rows.into_iter().chain([(status, headers, text, "not contacted: 169.254.169.254")]);
+    let rows = rows.into_iter().chain([(status, headers, text, "must not be contacted: 169.254.169.254")]);
     let (status, headers, text) = away("/l");
-    let rows = rows.chain([(status, headers, text, "redirects, 5")]);
+    let rows = rows.chain([(status, headers, text, "redirects (5)")]);
     for (status, headers, text, why) in rows {
         stage.answer("GET /l", status, headers, text);
         until(&handle, why, |snapshot| {

@@ -256,7 +256,7 @@ async fn a_registry_that_is_not_served_is_a_problem() {
     });
     let told = problem.await;
     assert!(told.contains("registry") && told.contains("127.0.0.1:8080 is in use"), "{told}");
-    assert!(told.contains("→ free the address, or choose another one as registry.listen"), "{told}");
+    assert!(told.contains("→ free the address, or set registry.listen to another one"), "{told}");
     engine.stop().await;
 }
 
@@ -325,7 +325,7 @@ async fn who_may_write_and_where_it_may_listen() {
     let taken = format!("[registry]\nlisten = \"{}\"\n", open.address);
     let (exit, told) = check(taken, &["serve"]).await;
     assert!(exit == 1 && told.contains(&format!("{} is in use", open.address)), "{exit} {told}");
-    assert!(told.contains("→ free the address, or choose another one as registry.listen"), "{told}");
+    assert!(told.contains("→ free the address, or set registry.listen to another one"), "{told}");
     let (exit, told) =
         check("[registry]\nlisten = \"127.0.0.1:0\"\ntoken = \"file:/nowhere/token\"\n".into(), &["serve"])
             .await;
@@ -343,7 +343,7 @@ async fn hostile_and_wrong_requests_are_refused_with_words() {
     for (method, path, body, status, words) in [
         ("POST", "/agents", "", 400, "not a JSON object"),
         ("POST", "/agents", "\u{0}\u{1b}[2J", 400, "not a JSON object"),
-        ("POST", "/agents", &*deep, 400, "nesting of JSON"),
+        ("POST", "/agents", &*deep, 400, "JSON nesting depth"),
         ("POST", "/agents", &*large, 400, "cardUrl: is no URL of at most"),
         ("POST", "/agents", r#"{"cardUrl":"file:///etc/passwd"}"#, 400, "cardUrl: needs the scheme"),
         (

@@ -251,7 +251,7 @@ fn who_fails_what_its_replicas_do_well_is_given_nothing_and_tried_again() {
     small.work(0, 4);
     assert!(small.closed(0..4), "{:?}", small.breaker(0));
     small.work(0, 1);
-    let words = "it fails 5 of 13 tasks; its 3 replicas 0 of 57";
+    let words = "it failed 5 of 13 tasks; its 3 replicas failed 0 of 57";
     assert_eq!(small.breaker(0), (BreakerState::Open, words.to_owned()));
     assert!(small.closed(1..4));
     let told = small.problems(Kind::BreakerOpen);
@@ -308,7 +308,10 @@ fn who_refuses_the_calls_that_its_replicas_answer_is_given_nothing() {
     // Its calls that went well count too: five failed ones are not three in ten of them yet.
     small.work(0, 7);
     let (position, why) = small.breaker(0);
-    assert!(position == BreakerState::Open && why.contains("calls; its replica 0 of"), "{position:?} {why}");
+    assert!(
+        position == BreakerState::Open && why.contains("calls; its replica failed 0 of"),
+        "{position:?} {why}"
+    );
 }
 
 #[test]

@@ -97,7 +97,7 @@ fn a_group_keeps_up_with_its_members() {
     console.press("home");
     let screen = console.screen();
     assert!(screen.contains("ejected") && screen.contains("1 open"), "{screen}");
-    assert!(screen.contains("it fails 9 of 20 tasks; its 3 replicas 0 of 57"), "{screen}");
+    assert!(screen.contains("it failed 9 of 20 tasks; its 3 replicas failed 0 of 57"), "{screen}");
     // Two leave for cards of their own: one replica stands alone, and the cursor stays in the list.
     card(&mut console, 0, "cashier-x", "1");
     card(&mut console, 1, "cashier-y", "1");
