@@ -1,4 +1,4 @@
-//! Faults that the console finds: each with its subject, since when, and the next step.
+//! Problems that the engine detects, each with its subject, its start and the next step.
 
 pub mod diagnosis;
 pub mod shared_attributes;
@@ -12,14 +12,14 @@ use crate::domain::job::{Attempt, Phase};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// How much it hurts.
+/// The severity of a problem.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
-    /// Good to know.
+    /// Good to know; does no harm.
     Info,
-    /// Could hurt.
+    /// Could do harm.
     Warn,
-    /// Hurts now.
+    /// Does harm now.
     Bad,
 }
 
@@ -34,29 +34,29 @@ impl Severity {
     }
 }
 
-/// Whom a problem is about. Tasks are told with their agent: one silent agent is one problem, not forty.
+/// What a problem is about. Problems of tasks are grouped by agent: one silent agent is one problem, not forty.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Subject {
     /// This console.
     Console,
-    /// An agent, or tasks of it.
+    /// An agent or its tasks.
     Agent(AgentKey),
     /// A source of agents.
     Source(SourceKey),
-    /// A host with several agents, by the first of them that was known.
+    /// A host with several agents, identified by the first agent that was known on it.
     Host(AgentKey),
-    /// An objective, by the hash of its name.
+    /// An objective, identified by the hash of its name.
     Objective(u32),
 }
 
 impl Subject {
-    /// An objective, by its name.
+    /// The subject for the objective of this name.
     pub fn objective(name: &str) -> Self {
         let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
         Self::Objective(name.bytes().fold(0x811c_9dc5, mix))
     }
 
-    /// The agent by which it is kept: itself, or the first of a host.
+    /// The agent that the problem is stored under: the agent itself, or the first agent of a host.
     pub fn agent(self) -> Option<AgentKey> {
         match self {
             Self::Agent(key) | Self::Host(key) => Some(key),
@@ -64,7 +64,7 @@ impl Subject {
         }
     }
 
-    /// What a problem of a kind is about, by what it was kept with.
+    /// The subject of a problem of this kind, rebuilt from the stored agent and source.
     pub fn of(kind: Kind, agent: Option<AgentKey>, source: Option<SourceKey>) -> Self {
         match (source, agent) {
             (Some(source), _) => Self::Source(source),
@@ -74,7 +74,7 @@ impl Subject {
         }
     }
 
-    /// The agent that a problem is about, if it is about one.
+    /// The agent that a problem is about; `None` for hosts, sources, objectives and the console.
     pub fn one(self) -> Option<AgentKey> {
         match self {
             Self::Agent(key) => Some(key),
@@ -85,7 +85,7 @@ impl Subject {
 
 macro_rules! kinds {
     ($($name:ident $text:literal $severity:ident $doc:literal $clears:literal),* $(,)?) => {
-        /// What is wrong; the lints are in `decide::lint`.
+        /// The kind of a problem; the lints that raise them are in `decide::lint`.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub enum Kind {
             $(#[doc = $doc] $name,)*
@@ -100,22 +100,22 @@ macro_rules! kinds {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// By its word.
+            /// The kind with this word, as returned by [`Self::as_str`].
             pub fn from_word(word: &str) -> Option<Self> {
                 match word { $($text => Some(Self::$name),)* _ => None }
             }
 
-            /// How much it hurts.
+            /// The severity of every problem of this kind.
             pub fn severity(self) -> Severity {
                 match self { $(Self::$name => Severity::$severity,)* }
             }
 
-            /// How it is over by itself.
+            /// The condition under which it clears, to follow the word "clears".
             pub fn clears(self) -> &'static str {
                 match self { $(Self::$name => $clears,)* }
             }
 
-            /// What it means, in a sentence.
+            /// Its meaning, as one sentence.
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$name => $doc,)* }
             }
@@ -191,73 +191,73 @@ kinds! {
     TaskConflict "task-conflict" Warn "Two sources of one agent disagree about a task."
         "when both agree, or when the job is removed",
     ProtocolBroken "protocol-broken" Info "The agent did something that the protocol does not allow."
-        "never by itself: it stays as long as the agent",
+        "only when the agent leaves the fleet",
     HostileText "hostile-text" Info "The agent sent control sequences or hidden characters; they were neutralized."
-        "never by itself: it stays as long as the agent",
+        "only when the agent leaves the fleet",
 }
 
-/// One fault that was found.
+/// A detected problem.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Problem {
-    /// `p-17` is number 17; never used again.
+    /// The 17 of `p-17`; never reused.
     pub number: u32,
-    /// What is wrong.
+    /// Its kind.
     pub kind: Kind,
-    /// With whom.
+    /// What it is about.
     pub subject: Subject,
-    /// The agent it is about, if there is one.
+    /// The agent it is about; `None` for problems without an agent.
     pub agent: Option<AgentKey>,
-    /// The name of the objective it is about, if there is one.
+    /// The name of the objective it is about; `None` for all other kinds.
     pub objective: Option<Arc<str>>,
-    /// In words, without the name of the subject.
+    /// What is wrong, without the name of the subject.
     pub text: Untrusted,
-    /// What a person can do, in words.
+    /// The next step for an operator.
     pub next: Untrusted,
     /// When it began.
     pub since: At,
-    /// When it was over.
+    /// When it cleared; `None` while it is open.
     pub cleared: Option<At>,
-    /// Who attends to it.
+    /// Who took it; `None` if nobody did.
     pub taken: Option<Taken>,
-    /// Nobody wants to hear of it for a while.
+    /// The mute in effect; `None` if it is not muted.
     pub muted: Option<Muted>,
 }
 
-/// Who attends to a problem.
+/// Who took a problem, and when.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Taken {
-    /// Who.
+    /// The operator's name.
     pub by: Untrusted,
-    /// Since when.
+    /// When it was taken.
     pub at: At,
 }
 
-/// Why nobody wants to hear of a problem, and for how long.
+/// A mute of a problem, with its reason and end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Muted {
-    /// Who said so.
+    /// The operator who muted it.
     pub by: Untrusted,
-    /// Why.
+    /// The reason.
     pub why: Untrusted,
-    /// Until when.
+    /// The end of the mute.
     pub until: At,
 }
 
-/// What an operator does about a problem.
+/// An operator's action on a problem.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProblemAct {
-    /// Attends to it.
+    /// Take it.
     Take,
-    /// Does not any more.
+    /// Give it back.
     GiveBack,
-    /// Wants to hear nothing of it for a while.
+    /// Mute it for a given time.
     Mute {
-        /// For how long.
+        /// The duration of the mute.
         time: std::time::Duration,
-        /// Why.
+        /// The reason.
         why: Untrusted,
     },
-    /// Wants to hear of it again.
+    /// End the mute.
     Unmute,
 }
 
@@ -274,7 +274,7 @@ impl Problem {
 }
 
 impl Kind {
-    /// Those that are about tasks of an agent.
+    /// The kinds that are about tasks of an agent.
     pub const OF_TASKS: &'static [Self] = &[
         Self::SendUncertain,
         Self::TaskLost,
@@ -288,11 +288,11 @@ impl Kind {
         Self::CancelUnconfirmed,
     ];
 
-    /// True if an attempt belongs to the problem of this kind with its agent.
+    /// True if the attempt is covered by a problem of this kind of its agent.
     pub fn is_about(self, attempt: &Attempt) -> bool {
         let task = attempt.task.as_ref();
         let verdict = |is: Verdict| task.is_some_and(|task| task.verdict == Some(is));
-        // A cancel that is ignored is told as that, however it is marked.
+        // An ignored cancel is reported as ignored, whatever its mark says.
         let cancel = |ignored: bool| {
             task.is_some_and(|task| {
                 let marked = match task.cancel {
