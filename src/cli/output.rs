@@ -104,14 +104,15 @@ impl Failure {
     pub fn from_refusal(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::ReadOnly => Self::new(1, "QUARTERDECK_ERR_READ_ONLY", refusal.to_string())
-                .hint("leave --read-only out to act"),
+                .hint("run without --read-only to act"),
             Refusal::Cause(cause) => Self::from_cause(cause),
             Refusal::NotNow(_) | Refusal::Unknown(_) => {
                 Self::new(1, "QUARTERDECK_ERR_REFUSED", refusal.to_string())
             }
             Refusal::Busy => Self::internal(refusal.to_string()),
-            Refusal::Unanswered => Self::new(1, "QUARTERDECK_ERR_UNCERTAIN", refusal.to_string())
-                .hint("quarterdeck task list shows whether it was taken; ask again only if it was not"),
+            Refusal::Unanswered => Self::new(1, "QUARTERDECK_ERR_UNCERTAIN", refusal.to_string()).hint(
+                "check with `quarterdeck task list` whether it was accepted; repeat it only if it was not",
+            ),
         }
     }
 

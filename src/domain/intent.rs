@@ -1,4 +1,4 @@
-//! What an operator wishes, from any surface.
+//! Intents: the operations that an operator requests, from any surface.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use crate::domain::job::message::{Json, Part};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 
-/// A wish. Each is reachable from the console, the command line and the socket.
+/// An operation requested by an operator. Each is available from the console, the command line and the socket.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Intent {
-    /// A new job for an agent.
+    /// Send a new job to an agent.
     Send(Box<Send>),
-    /// An answer to a task that needs one.
+    /// Answer a task that needs input.
     Answer {
         /// The task's attempt.
         attempt: AttemptId,
-        /// What is said.
+        /// The parts of the message.
         parts: Vec<Part>,
         /// The message's metadata object.
         metadata: Option<Json>,
@@ -28,21 +28,21 @@ pub enum Intent {
     Cancel {
         /// The task's attempt.
         attempt: AttemptId,
-        /// Why, in the operator's words.
+        /// The operator's reason.
         why: Option<Untrusted>,
     },
     /// Send an uncertain attempt once more, with the same message id.
     Resend {
         /// The attempt.
         attempt: AttemptId,
-        /// Why, in the operator's words.
+        /// The operator's reason.
         why: Option<Untrusted>,
     },
-    /// Take an uncertain attempt as lost.
+    /// Presume that an uncertain attempt was lost.
     PresumeLost {
         /// The attempt.
         attempt: AttemptId,
-        /// Why, in the operator's words.
+        /// The operator's reason.
         why: Option<Untrusted>,
     },
     /// Probe an agent now.
@@ -57,59 +57,59 @@ pub enum Intent {
     },
     /// Add agents for this run.
     AddAgents {
-        /// In the order typed.
+        /// The agents in the order typed.
         specs: Vec<AgentSpec>,
     },
-    /// Add an agent for good: it stays in the fleet until somebody removes it.
+    /// Add an agent permanently: it stays in the fleet until an operator removes it.
     AddAgent {
-        /// Where its card is, or its origin.
+        /// The URL of its card, or its origin.
         url: Arc<str>,
-        /// Who.
+        /// The operator's name.
         by: Untrusted,
     },
-    /// Remove an agent that was added for good; it leaves unless somebody else names it too.
+    /// Remove an agent that was added permanently; it leaves the fleet unless a source or the configuration names it too.
     RemoveAgent {
         /// The agent.
         agent: AgentId,
-        /// Who.
+        /// The operator's name.
         by: Untrusted,
     },
-    /// Open or close an agent's breaker by hand, or leave it to itself.
+    /// Hold an agent's breaker open or closed, or return it to automatic.
     Breaker {
         /// The agent.
         agent: AgentId,
-        /// Where to hold it; `None`: it moves by itself again.
+        /// The position to hold; `None` returns the breaker to automatic.
         to: Option<BreakerState>,
-        /// Who.
+        /// The operator's name.
         by: Untrusted,
     },
-    /// Do something about a problem.
+    /// Take, give back, mute or unmute a problem.
     OnProblem {
-        /// `p-N`
+        /// The N of `p-N`.
         number: u32,
-        /// What.
+        /// What to do with it.
         act: ProblemAct,
-        /// Who.
+        /// The operator's name.
         by: Untrusted,
     },
-    /// Keep a note for whoever comes next.
+    /// Record a note for the next operator.
     Note {
-        /// About this problem.
+        /// The problem that the note is about.
         problem: Option<u32>,
-        /// About this agent.
+        /// The agent that the note is about.
         agent: Option<AgentId>,
-        /// About this attempt.
+        /// The attempt that the note is about.
         attempt: Option<AttemptId>,
-        /// Who.
+        /// The operator's name.
         by: Untrusted,
-        /// What.
+        /// The note's text.
         text: Untrusted,
     },
     /// Follow a task that we do not know yet.
     Adopt {
         /// The agent.
         agent: AgentId,
-        /// Its id there.
+        /// The task id assigned by the agent.
         task: TaskId,
     },
 }
@@ -117,21 +117,21 @@ pub enum Intent {
 /// A new job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Send {
-    /// To whom.
+    /// The receiving agent.
     pub agent: AgentId,
-    /// What is said.
+    /// The parts of the message.
     pub parts: Vec<Part>,
-    /// Join this conversation.
+    /// The conversation to continue; `None` starts a new one.
     pub context: Option<ContextId>,
-    /// Go on with a task that we may not know; see [`Intent::Answer`] for one that we do.
+    /// An existing task to continue, which may be unknown here; [`Intent::Answer`] is for known ones.
     pub task: Option<TaskId>,
     /// The message's metadata object.
     pub metadata: Option<Json>,
-    /// The skill it is meant for.
+    /// The requested skill.
     pub skill: Option<Untrusted>,
-    /// Who asks.
+    /// The caller.
     pub caller: Option<Untrusted>,
-    /// The task that delegates it.
+    /// The task that delegated this job.
     pub parent: Option<TaskId>,
 }
 
@@ -157,48 +157,48 @@ impl Intent {
     }
 }
 
-/// What became of a wish, once it is durable.
+/// The result of an accepted intent, once it is durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Receipt {
-    /// A job was taken.
+    /// A job was accepted.
     Taken {
         /// The job.
         job: JobId,
         /// Its attempt.
         attempt: AttemptId,
     },
-    /// Done, or on its way.
+    /// Done, or in progress.
     Done,
-    /// Agents that were added or were there already, in the order asked.
+    /// Agents that were added or already in the fleet, in the requested order.
     Agents(Vec<AgentId>),
 }
 
-/// Why a wish was not taken. Nothing was begun.
+/// Why an intent was refused. Unless the variant says otherwise, nothing was started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// The fleet is watched read-only.
+    /// Quarterdeck runs in read-only mode.
     ReadOnly,
-    /// There is no such agent, job, attempt or task.
+    /// There is no such agent, job, attempt or task; the text names it.
     Unknown(Untrusted),
-    /// It does not fit the state that the thing is in, with the reason.
+    /// The current state does not allow it; the text is the reason.
     NotNow(Untrusted),
-    /// It could not be begun.
+    /// It could not be started.
     Cause(Arc<Cause>),
-    /// The engine is gone; nothing was begun.
+    /// The engine has stopped; nothing was started.
     Busy,
-    /// The engine ended before it answered: it may have been taken, and then the next one goes on with it.
+    /// The engine ended before it answered. It may have accepted the intent, in which case the next engine continues it.
     Unanswered,
 }
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::ReadOnly => f.write_str("this fleet is watched read-only"),
+            Self::ReadOnly => f.write_str("this fleet is read-only"),
             Self::Unknown(what) => write!(f, "there is no {what}"),
             Self::NotNow(why) => write!(f, "{why}"),
             Self::Cause(cause) => cause.fmt(f),
             Self::Busy => f.write_str("the engine has stopped; try again"),
-            Self::Unanswered => f.write_str("the engine ended before it answered; it may have taken this"),
+            Self::Unanswered => f.write_str("the engine ended before it answered and may have accepted this"),
         }
     }
 }
