@@ -176,7 +176,7 @@ impl Reader<'_> {
         let places: Vec<Object<'_>> = std::iter::once(object.clone()).chain(inner).collect();
         let number = |key: &str| places.iter().find_map(|place| u64::try_from(place.number(key)?).ok());
         let token = |key: &&str| places.iter().find_map(|place| place.filled(key));
-        let token = ["pageToken", "nextPageToken"].iter().find_map(|key| token(key));
+        let token = ["pageToken", "nextPageToken"].iter().find_map(token);
         self.catalog.next = token.map(|token| token.raw().to_owned()).filter(|token| token.len() <= URL);
         self.catalog.total = TOTALS.iter().find_map(|key| number(key));
         let limit = number("limit").filter(|limit| *limit > 0);

@@ -83,8 +83,11 @@ impl Page {
     }
 }
 
+/// Where the tasks of a page are, where the next page begins, and how many tasks there are on all pages.
+type Places = (VecDeque<Range<usize>>, Option<Untrusted>, Option<u64>);
+
 /// Where the tasks of a page are, and where the next page begins; `None` if it is no page.
-fn places(text: &str) -> Option<(VecDeque<Range<usize>>, Option<Untrusted>, Option<u64>)> {
+fn places(text: &str) -> Option<Places> {
     let result = Object::parse(jsonrpc::open(text).ok()?).ok()?;
     if result.raw("task").is_some() || result.object("message").is_some() || !result.has("tasks") {
         return None;

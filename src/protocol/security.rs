@@ -156,11 +156,11 @@ pub(super) fn faults(card: &Object<'_>, mut fault: impl FnMut(String)) {
         let (wrapper, word) = kind.names();
         match form {
             Form::Bare if is_1_0 => {
-                fault(format!("{place}: not in {wrapper}; taken for {word} by its members"))
+                fault(format!("{place}: not in {wrapper}; taken for {word} by its members"));
             }
             Form::Bare => fault(format!("{place}.type: missing; taken for {word} by its members")),
             Form::Typed if is_1_0 => {
-                fault(format!("{place}: has a type, as in 0.3; 1.0 has it in {wrapper}"))
+                fault(format!("{place}: has a type, as in 0.3; 1.0 has it in {wrapper}"));
             }
             Form::Typed | Form::Wrapped => {}
         }

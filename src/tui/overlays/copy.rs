@@ -68,16 +68,16 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
         let short = crate::domain::text::fit(&id, 36);
         lines.push(Line { key: 'i', label: "id", detail: short, step: copy(id) });
     }
-    if let Some(agent) = agent {
-        if let Some(curl) = command::curl(agent, attempt) {
-            let detail = if curl.is_without_credential {
-                "no credential is set for its origin"
-            } else {
-                "secrets left out"
-            };
-            let (detail, step) = (detail.into(), copy(curl.command));
-            lines.push(Line { key: 'u', label: "curl", detail, step });
-        }
+    if let Some(agent) = agent
+        && let Some(curl) = command::curl(agent, attempt)
+    {
+        let detail = if curl.is_without_credential {
+            "no credential is set for its origin"
+        } else {
+            "secrets left out"
+        };
+        let (detail, step) = (detail.into(), copy(curl.command));
+        lines.push(Line { key: 'u', label: "curl", detail, step });
     }
     if let Some(json) = json_of(shared, target) {
         lines.push(Line {
