@@ -484,7 +484,7 @@ mod tests {
             told(reading.out)
         };
         assert!(
-            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("Oddity(Unreadable"))
+            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("ProtocolViolation(Unreadable"))
         );
     }
 

@@ -63,7 +63,7 @@ async fn hints_can_be_typed_as_they_are() {
         assert!(told.contains(&format!("task get --wait -a {agent} ")), "{told}");
         assert!(told.contains(" --config ") && told.contains(" --data-dir "), "{told}");
     }
-    let (_, _, told) = desk.run(&["send", "-a", "asks", "refund"]).await;
+    let (_, _, told) = desk.run(&["send", "-a", "asks", "refund 412 EUR"]).await;
     assert!(told.contains(" send -a asks --task-id="), "{told}");
 }
 

@@ -158,7 +158,7 @@ const AGENTS: &[AgentRow] = &[
             CARD => (403, Vec::new(), "no".into()),
             _ => page(404, "Not Found"),
         },
-        told: "LoginNeeded, it wants a login (403)",
+        told: "LoginNeeded, it requires a login (403)",
     },
     AgentRow {
         name: "401 ends the search",
@@ -166,7 +166,7 @@ const AGENTS: &[AgentRow] = &[
             CARD => (401, Vec::new(), "no".into()),
             _ => card_0_3(asked.url, "0.3.0", false),
         },
-        told: "LoginNeeded, it wants a login (401)",
+        told: "LoginNeeded, it requires a login (401)",
     },
     AgentRow {
         name: "403 with a challenge ends the search",
@@ -174,7 +174,7 @@ const AGENTS: &[AgentRow] = &[
             CARD => (403, vec![("www-authenticate", "Bearer".into())], "no".into()),
             _ => card_0_3(asked.url, "0.3.0", false),
         },
-        told: "LoginNeeded, it wants a login (403, Bearer)",
+        told: "LoginNeeded, it requires a login (403, Bearer)",
     },
     AgentRow {
         name: "a version that is not spoken",
