@@ -221,8 +221,13 @@ async fn ask(
         Ok((text, took)) => {
             let pages = matches!(request, Request::List(_)).then(|| tools.lane.pages());
             let Document { outcome, room, deviations } = document(interface, line, text, took, pages).await;
-            // A list is of no attempt that could tell of them; reading its tasks will.
-            if !matches!(request, Request::List(_)) {
+            // A list and a check are of no attempt that could tell of them; reading a task will.
+            let is_of_task = match request {
+                Request::List(_) => false,
+                Request::Get(task) => task.raw() != net::NOBODYS_TASK,
+                _ => true,
+            };
+            if is_of_task {
                 tell(&tools.lane, call, &deviations).await;
             }
             (outcome, room)

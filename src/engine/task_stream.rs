@@ -360,7 +360,7 @@ impl TaskStream {
             if ended.is_some() {
                 self.reading.flush(false);
             }
-            // Before the events: the core may close the stream at one of them.
+            // The story has them before what the events say.
             let deviations = std::mem::take(&mut self.reading.deviations);
             for outcome in self.lane.untold(&deviations) {
                 if !self.lane.send(self.call, outcome).await {
