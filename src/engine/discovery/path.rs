@@ -2,12 +2,22 @@
 //!
 //! It is looked at every two seconds: names, sizes and times of change. That needs no notification from the
 //! system, so it works on network file systems and in containers too, and costs one listing of the folder.
+//!
+//! Only regular files are read. A file that takes longer than [`FILE`] is left to the thread that reads it, named as
+//! broken, and left out until that thread is done with it; the others are read as ever.
 
 use std::collections::BTreeMap;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::fs::OFlags;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::poll::{Fetcher, Read, ReadResult, poll};
 use super::{Discover, Running, SourceSender};
@@ -16,7 +26,7 @@ use crate::domain::cause::Cause;
 use crate::domain::fleet::source::{DiscoveredAgent, SourceSpec};
 use crate::domain::text::Untrusted;
 use crate::net::{BODY, Net};
-use crate::protocol::catalog::{self, Broken, MOST};
+use crate::protocol::catalog::{self, Broken, Catalog, MOST};
 
 /// The source.
 #[derive(Debug)]
@@ -37,39 +47,124 @@ impl Discover for Files {
 
     fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
         Box::pin(async move {
-            let watch =
-                Watch { at: PathBuf::from(&self.config.at), known: Some(Known::new()), under_way: None };
-            poll(watch, &self.config, report, net).await;
+            poll(TaskStream::new(PathBuf::from(&self.config.at)), &self.config, report, net).await;
         })
     }
 }
 
+/// A file must be read within this.
+const FILE: Duration = Duration::from_secs(5);
+/// So many files may be in the hands of threads that do not come back; of more, the source says that it cannot be read.
+const STUCK: usize = 8;
+
 type Known = BTreeMap<PathBuf, Seen>;
-type Looked = (Known, Result<ReadResult, Cause>);
+
+/// Reads a file: what it names, or why it names nothing, and which version of it that was.
+type ReadFile = fn(&Path) -> (Option<Version>, Result<Catalog, String>);
 
 /// A look is taken beside the runtime, and no second one while a file system does not answer the first.
 struct Watch {
     at: PathBuf,
-    known: Option<Known>,
-    under_way: Option<tokio::task::JoinHandle<Looked>>,
+    read_file: ReadFile,
+    /// A file must be read within this.
+    limit: Duration,
+    known: Arc<Mutex<Known>>,
+    under_way: Option<Look>,
+    /// Files that took too long, and the looks that are still reading them.
+    stuck: BTreeMap<PathBuf, Look>,
+}
+
+/// One look at the folder.
+struct Look {
+    task: JoinHandle<Result<ReadResult, Cause>>,
+    shared: Arc<Shared>,
+}
+
+/// What a look and who waits for it tell each other.
+#[derive(Default)]
+struct Shared {
+    /// The file that is being read, and since when.
+    current: Mutex<Option<(PathBuf, Instant)>>,
+    /// Nobody waits for the look any more.
+    abandoned: AtomicBool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Watch {
+    fn new(at: PathBuf) -> Self {
+        let known = Arc::default();
+        Self { at, read_file, limit: FILE, known, under_way: None, stuck: BTreeMap::new() }
+    }
+
+    fn look(&self) -> Look {
+        let shared = Arc::<Shared>::default();
+        let folder = Folder {
+            at: self.at.clone(),
+            read_file: self.read_file,
+            known: self.known.clone(),
+            skipped: self.stuck.keys().cloned().collect(),
+            shared: shared.clone(),
+        };
+        Look { task: tokio::task::spawn_blocking(move || folder.look()), shared }
+    }
+
+    /// Waits for the look, and leaves it alone if it is at one file for too long: that file, or what came of it.
+    async fn looked(look: &mut Look, limit: Duration) -> Result<Result<ReadResult, Cause>, PathBuf> {
+        loop {
+            let current = locked(&look.shared.current).clone();
+            // As long as nothing is read there is nothing to leave; what is begun next has all its time.
+            let until = current.as_ref().map_or_else(Instant::now, |(_, since)| *since) + limit;
+            tokio::select! {
+                looked = &mut look.task => {
+                    let fault = |error| Cause::Source(Untrusted::from(format!("{error}")));
+                    return Ok(looked.map_err(fault).and_then(|reading| reading));
+                }
+                () = tokio::time::sleep_until(until) => {}
+            }
+            if let Some((path, _)) = current
+                && until <= Instant::now()
+                && locked(&look.shared.current).as_ref().is_some_and(|(now, _)| *now == path)
+            {
+                look.shared.abandoned.store(true, Ordering::Relaxed);
+                return Err(path);
+            }
+        }
+    }
 }
 
 impl Read for Watch {
     async fn read(&mut self, _way: &Fetcher) -> Result<Option<ReadResult>, Cause> {
-        let (at, known) = (self.at.clone(), &mut self.known);
-        let look = self.under_way.get_or_insert_with(|| {
-            let mut known = known.take().unwrap_or_default();
-            tokio::task::spawn_blocking(move || {
-                let reading = look(&at, &mut known);
-                (known, reading)
-            })
-        });
-        let looked = look.await;
-        self.under_way = None;
-        let fault = |error| Cause::Source(Untrusted::from(format!("{}: {error}", self.at.display())));
-        let (known, reading) = looked.map_err(fault)?;
-        self.known = Some(known);
-        reading.map(Some)
+        self.stuck.retain(|_, look| !look.task.is_finished());
+        loop {
+            let next = match self.under_way.take() {
+                Some(look) => look,
+                None => self.look(),
+            };
+            let look = self.under_way.insert(next);
+            match Self::looked(look, self.limit).await {
+                Ok(reading) => {
+                    self.under_way = None;
+                    return reading.map(Some);
+                }
+                Err(path) => {
+                    let why = format!("was not read within {} s", self.limit.as_secs_f32());
+                    broken(&path, &mut locked(&self.known), None, &why);
+                    if let Some(look) = self.under_way.take() {
+                        self.stuck.insert(path, look);
+                    }
+                    if self.stuck.len() > STUCK {
+                        let what = format!(
+                            "{}: more than {STUCK} files are never read to their end",
+                            self.at.display()
+                        );
+                        return Err(Cause::Source(what.into()));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -100,24 +195,79 @@ struct Seen {
     broken: Broken,
 }
 
-/// Reads what has changed, and gives everything that is named now.
-fn look(at: &Path, known: &mut Known) -> Result<ReadResult, Cause> {
-    let fault = |error: io::Error| Cause::Source(Untrusted::from(format!("{}: {error}", at.display())));
-    let metadata = std::fs::metadata(at).map_err(fault)?;
-    let mut reading = ReadResult::default();
-    let files = if metadata.is_dir() {
-        cards_in(at, &mut reading.broken).map_err(fault)?
-    } else {
-        vec![at.to_owned()]
-    };
-    known.retain(|path, _| files.binary_search(path).is_ok());
-    for path in files {
-        read(&path, known);
-        let Some(seen) = known.get(&path) else { continue };
-        reading.agents.extend(seen.agents.iter().cloned());
-        reading.broken.join(&format!("{}:", path.display()), seen.broken.clone());
+/// What a look needs to know.
+struct Folder {
+    at: PathBuf,
+    read_file: ReadFile,
+    known: Arc<Mutex<Known>>,
+    /// Files that others are still reading.
+    skipped: Vec<PathBuf>,
+    shared: Arc<Shared>,
+}
+
+impl Folder {
+    /// Reads what has changed, and gives everything that is named now.
+    fn look(&self) -> Result<ReadResult, Cause> {
+        let at = &self.at;
+        let fault = |error: io::Error| Cause::Source(Untrusted::from(format!("{}: {error}", at.display())));
+        let metadata = std::fs::metadata(at).map_err(fault)?;
+        let mut reading = ReadResult::default();
+        let files = if metadata.is_dir() {
+            cards_in(at, &mut reading.broken).map_err(fault)?
+        } else {
+            vec![at.to_owned()]
+        };
+        locked(&self.known).retain(|path, _| files.binary_search(path).is_ok());
+        for path in files {
+            if !self.skipped.contains(&path) {
+                *locked(&self.shared.current) = Some((path.clone(), Instant::now()));
+                self.read(&path);
+                *locked(&self.shared.current) = None;
+            }
+            if self.shared.abandoned.load(Ordering::Relaxed) {
+                break;
+            }
+            let known = locked(&self.known);
+            let Some(seen) = known.get(&path) else { continue };
+            reading.agents.extend(seen.agents.iter().cloned());
+            reading.broken.join(&format!("{}:", path.display()), seen.broken.clone());
+        }
+        Ok(reading)
     }
-    Ok(reading)
+
+    /// Reads a file if it is another than it was. One that cannot be read names whom it named before.
+    fn read(&self, path: &Path) {
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            // It went away since the folder was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                locked(&self.known).remove(path);
+                return;
+            }
+            Err(error) => return broken(path, &mut locked(&self.known), None, &error.to_string()),
+        };
+        let version = Version::of(&metadata);
+        if locked(&self.known).get(path).is_some_and(|seen| seen.version == version && seen.settled) {
+            return;
+        }
+        let (opened, read) =
+            if metadata.is_file() { (self.read_file)(path) } else { (None, Err(NO_FILE.into())) };
+        // What was opened may be another file than the one that was looked at.
+        let version = opened.unwrap_or(version);
+        let mut known = locked(&self.known);
+        // Who waited too long has said so, and what is read now is read again.
+        if self.shared.abandoned.load(Ordering::Relaxed) {
+            return;
+        }
+        let settled = known.get(path).is_some_and(|seen| seen.version == version);
+        match read {
+            Ok(list) => {
+                let (agents, broken) = (list.agents, list.broken);
+                known.insert(path.to_owned(), Seen { version, settled, agents, broken });
+            }
+            Err(why) => broken(path, &mut known, Some((version, settled)), &why),
+        }
+    }
 }
 
 /// The files of a folder whose names end in `.json`, in order; hidden ones are those that are being written.
@@ -141,34 +291,6 @@ fn cards_in(folder: &Path, broken: &mut Broken) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Reads a file if it is another than it was. One that cannot be read names whom it named before.
-fn read(path: &Path, known: &mut Known) {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        // It went away since the folder was listed.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            known.remove(path);
-            return;
-        }
-        Err(error) => return broken(path, known, None, &error.to_string()),
-    };
-    let version = Version::of(&metadata);
-    let same = known.get(path).filter(|seen| seen.version == version);
-    let settled = same.is_some();
-    if same.is_some_and(|seen| seen.settled) {
-        return;
-    }
-    match text_of(path, &metadata)
-        .and_then(|text| catalog::read(&text, None).map_err(|cause| cause.to_string()))
-    {
-        Ok(list) => {
-            known
-                .insert(path.to_owned(), Seen { version, settled, agents: list.agents, broken: list.broken });
-        }
-        Err(why) => broken(path, known, Some((version, settled)), &why),
-    }
-}
-
 fn broken(path: &Path, known: &mut Known, version: Option<(Version, bool)>, why: &str) {
     let seen = known.entry(path.to_owned()).or_insert_with(|| Seen {
         version: Version { size: 0, modified: (0, 0), changed: (0, 0), inode: 0 },
@@ -183,17 +305,135 @@ fn broken(path: &Path, known: &mut Known, version: Option<(Version, bool)>, why:
     seen.broken.add("", why);
 }
 
-fn text_of(path: &Path, metadata: &Metadata) -> Result<String, String> {
-    // Opening a pipe would wait for its writer.
+const NO_FILE: &str = "is no regular file";
+
+fn read_file(path: &Path) -> (Option<Version>, Result<Catalog, String>) {
+    // Neither opening nor reading waits for somebody at the other end, whatever the file has become since it was
+    // looked at. Links are followed: volumes of Kubernetes are full of them.
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
+    let opened = opened.and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    let (file, metadata) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return (None, Err(error.to_string())),
+    };
+    let version = Version::of(&metadata);
+    let list = text_of(file, &metadata)
+        .and_then(|text| catalog::read(&text, None).map_err(|cause| cause.to_string()));
+    (Some(version), list)
+}
+
+fn text_of(file: File, metadata: &Metadata) -> Result<String, String> {
     if !metadata.is_file() {
-        return Err("is no file".into());
+        return Err(NO_FILE.into());
     }
     let most = BODY as u64;
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(most + 1).read_to_end(&mut bytes));
-    read.map_err(|error| error.to_string())?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > most {
         return Err("is larger than 64 MiB".into());
     }
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Condvar;
+
+    use super::*;
+    use crate::domain::fleet::source::SourceKind;
+    use crate::net::Redactor;
+    use crate::net::clock::Clock;
+    use crate::net::tap::Tap;
+
+    fn way() -> Fetcher {
+        let redactor = Redactor::default();
+        let net = Net::new(redactor.clone(), Tap::new(Arc::new(Clock::start()), redactor));
+        let (to, _) = tokio::sync::mpsc::channel(1);
+        let report = SourceSender { source: "s".into(), to, line: net.tap().line_of_source(0) };
+        Fetcher::new(&AgentSource::new(SourceKind::Path, "x"), &report, net)
+    }
+
+    /// Closed gates: files that hold this word are read to their end only once it is opened.
+    static GATE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+    fn read_slowly(path: &Path) -> (Option<Version>, Result<Catalog, String>) {
+        if path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"slow")) {
+            let (open, changed) = &GATE;
+            let _open = changed.wait_while(locked(open), |open| !*open);
+        }
+        read_file(path)
+    }
+
+    fn named(reading: &ReadResult) -> Vec<&str> {
+        reading.agents.iter().map(|found| &*found.url).collect()
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_never_read_to_its_end_stops_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let card = |name: &str| {
+            let card = format!(
+                r#"{{"name":"{name}","supportedInterfaces":[{{"url":"http://{name}/","protocolBinding":"JSONRPC","protocolVersion":"1.0"}}]}}"#
+            );
+            std::fs::write(dir.path().join(format!("{name}.json")), card).unwrap();
+        };
+        for name in ["a", "slow", "z"] {
+            card(name);
+        }
+        let mut watch = Watch {
+            read_file: read_slowly,
+            limit: Duration::from_millis(500),
+            ..TaskStream::new(dir.path().to_owned())
+        };
+        let way = way();
+        for _again in 0..2 {
+            let reading = watch.read(&way).await.unwrap().unwrap();
+            assert_eq!(named(&reading), ["http://a/", "http://z/"]);
+            let told = reading.broken.cause().map(|cause| cause.to_string()).unwrap_or_default();
+            assert!(told.contains("slow.json") && told.contains("was not read within 0.5 s"), "{told}");
+        }
+        *locked(&GATE.0) = true;
+        GATE.1.notify_all();
+        let read = async {
+            loop {
+                let reading = watch.read(&way).await.unwrap().unwrap();
+                if reading.broken.cause().is_none() {
+                    return reading;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let reading = tokio::time::timeout(Duration::from_secs(60), read).await.expect("it is read again");
+        assert_eq!(named(&reading), ["http://a/", "http://slow/", "http://z/"]);
+    }
+
+    #[test]
+    fn only_regular_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("card.json"), "[]").unwrap();
+        std::os::unix::fs::symlink(at("card.json"), at("link.json")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", at("zero.json")).unwrap();
+        std::os::unix::fs::symlink(at("loop.json"), at("loop.json")).unwrap();
+        std::fs::create_dir(at("folder.json")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(at("pipe.json")).status().unwrap();
+        assert!(made.success());
+        for (name, fault) in [
+            ("card.json", None),
+            ("link.json", None),
+            ("zero.json", Some(NO_FILE)),
+            ("pipe.json", Some(NO_FILE)),
+            ("folder.json", Some(NO_FILE)),
+            ("loop.json", Some("ymbolic link")),
+        ] {
+            let (_, read) = read_file(&at(name));
+            let told = read.err().unwrap_or_default();
+            assert!(
+                told.contains(fault.unwrap_or_default()) && told.is_empty() == fault.is_none(),
+                "{name}: {told}"
+            );
+        }
+    }
 }
