@@ -65,9 +65,7 @@ impl Screen {
             desktop: false,
             rings_from: quarterdeck::domain::problem::Severity::Bad,
             objectives: Vec::new(),
-            stage: false,
-            tour: false,
-            is_demo: false,
+            presenter: None,
         };
         let theme = Theme::load("dark", Depth::True, false);
         let now = snapshot.at;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::CommandFactory;
+use tokio::sync::{mpsc, watch};
 
 use super::args::{Cli, Demo, Global, Login};
 use super::output::{Failure, Printer};
@@ -14,15 +15,19 @@ use crate::config::nearest;
 use crate::demo::{Fleet, Scenario, Story, StoryOptions};
 use crate::domain::agent::Source;
 use crate::domain::text::Untrusted;
+use crate::tui::caption::{Caption, Cue, Presenter};
 use crate::tui::format::Clocks;
 use crate::tui::model::Info;
 use crate::tui::preferences::{Preferences, Shelf};
-use crate::tui::run::{Left, Start, run, until_opened};
+use crate::tui::run::{Commentary, Left, Start, run, until_opened};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
 
 /// The embedded fleet is looked at this often, so that a short story shows what happens in it.
 const DEMO_PROBES: Duration = Duration::from_secs(5);
+
+/// Cues of a presenter that wait to be taken; more are dropped, as the story goes on only one beat at a time.
+const CUES: usize = 8;
 
 /// Opens the console on the chosen fleet.
 pub(super) async fn open(
@@ -67,9 +72,7 @@ pub(super) async fn open(
             desktop: setup.config.notify.desktop,
             rings_from: setup.config.notify.severity,
             objectives: setup.fleet.objectives.clone(),
-            stage: false,
-            tour: false,
-            is_demo: false,
+            presenter: None,
         };
         let joined = !session.is_own();
         if let Some(Err(failure)) = session.registry() {
@@ -148,9 +151,7 @@ pub(super) async fn demo(
             desktop: false,
             rings_from: crate::domain::problem::Severity::Bad,
             objectives: Vec::new(),
-            stage: args.stage,
-            tour: args.tour,
-            is_demo: true,
+            presenter: Some(Presenter { stage: args.stage, tour: args.tour }),
         };
         let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
         let story = Story::begin(scenario, fleet.clone(), session.handle.clone(), options);
@@ -159,10 +160,10 @@ pub(super) async fn demo(
             let fleet = fleet.clone();
             tokio::spawn(async move { fleet.call(super::demo::ROUND).await }).abort_handle()
         });
-        let told = Some((story.captions.clone(), story.presenter.clone()));
+        let commentary = Some(commentary(&story));
         let look = Look::of(&setup);
         let terminal = look.terminal(&setup.name).map_err(no_terminal)?;
-        let left = run(terminal, Start { story: told, ..look.start(&session, info) }).await;
+        let left = run(terminal, Start { commentary, ..look.start(&session, info) }).await;
         let left = left.map_err(no_terminal);
         drop(story);
         if let Some(calls) = calls {
@@ -178,6 +179,36 @@ pub(super) async fn demo(
         let _what_is_left_is_harmless = std::fs::remove_dir_all(&setup.dir);
     }
     ended(result?, out)
+}
+
+/// The story of the embedded fleet as a commentary of the console.
+fn commentary(story: &Story) -> Commentary {
+    let caption = |told: &crate::demo::Caption| Caption {
+        text: told.text.clone(),
+        tour: told.tour.clone(),
+        second: told.second,
+        waits: told.waits,
+    };
+    let mut told = story.captions.clone();
+    let (captions, shown) = watch::channel(caption(&told.borrow_and_update()));
+    tokio::spawn(async move {
+        // Ends with the story, or once the console is closed.
+        loop {
+            tokio::select! {
+                changed = told.changed() => if changed.is_err() { break },
+                () = captions.closed() => break,
+            }
+            captions.send_replace(caption(&told.borrow_and_update()));
+        }
+    });
+    let (cues, mut pressed) = mpsc::channel(CUES);
+    let presenter = story.presenter.clone();
+    tokio::spawn(async move {
+        while let Some(cue) = pressed.recv().await {
+            let _dropped_while_full = presenter.try_send(cue == Cue::Next);
+        }
+    });
+    Commentary { captions: shown, cues }
 }
 
 /// Opens a fleet on a thread of its own: reading a large journal takes its time, and the screen has none.
@@ -237,7 +268,7 @@ impl Look {
             theme: self.theme,
             clocks: self.clocks,
             mouse: self.mouse,
-            story: None,
+            commentary: None,
             greeting: self.complaint,
             place: None,
             preferences: self.preferences,

@@ -135,8 +135,8 @@ actions! {
     Help "help" Always ["?", "f1"] "help" "Help for here; a key that is no text works while typing too.",
     Redraw "redraw" Always ["ctrl-l"] "redraw" "Draw everything afresh.",
     Interrupt "leave" Always ["ctrl-c"] "leave" "Twice: leave. It says what goes on without you, and cancels nothing.",
-    NextBeat "next-beat" Always ["."] "next beat" "On stage: the next beat of the story.",
-    BeatAgain "beat-again" Always [","] "once more" "On stage: once more from the beat before.",
+    NextBeat "next-beat" Always ["."] "next beat" "In a demo: the next beat of the story.",
+    BeatAgain "beat-again" Always [","] "once more" "In a demo: once more from the beat before.",
 }
 
 impl Action {
@@ -148,6 +148,11 @@ impl Action {
     /// True for those that mean something only where a text is read.
     pub fn is_of_text(self) -> bool {
         matches!(self, Self::NextMatch | Self::PrevMatch)
+    }
+
+    /// True for those that advance a presentation, and mean nothing without one.
+    pub fn needs_presenter(self) -> bool {
+        matches!(self, Self::NextBeat | Self::BeatAgain)
     }
 
     /// True for those that also mean something while something is typed.

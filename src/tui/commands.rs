@@ -142,7 +142,8 @@ pub fn parse(text: &str) -> Asked {
 /// What fits to what was typed so far, best first.
 pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
     let typed = typed.trim();
-    let actions = Action::ALL.iter().map(|action| Entry {
+    let offered = || Action::ALL.iter().filter(|action| shared.offers(**action));
+    let actions = offered().map(|action| Entry {
         text: action.word().to_owned(),
         doc: action.doc().to_owned(),
         key: shared.preferences.keys.first(*action).to_owned(),
@@ -172,7 +173,7 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
             doc: action.doc().to_owned(),
             key: shared.preferences.keys.first(*action).to_owned(),
         });
-        return views.chain(saved()).chain(all.skip(Action::ALL.len())).take(most).collect();
+        return views.chain(saved()).chain(all.skip(offered().count())).take(most).collect();
     }
     let pattern = Pattern::parse(typed, CaseMatching::Ignore, Normalization::Smart);
     let mut matcher = Matcher::new(Config::DEFAULT);

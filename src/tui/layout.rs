@@ -26,10 +26,12 @@ pub fn caption_lines(shared: &Shared) -> u16 {
         Some(caption) if caption.text.is_empty() => 0,
         Some(_) if shared.size.1 < 16 => 1,
         Some(caption) => {
-            if shared.info.stage {
+            if shared.on_stage() {
                 return 3;
             }
-            let tour = u16::from(shared.info.tour && caption.tour.is_some());
+            let tour = u16::from(
+                shared.info.presenter.is_some_and(|presenter| presenter.tour) && caption.tour.is_some(),
+            );
             let lines = told(shared, &caption.text).len();
             u16::try_from(lines).unwrap_or(1) + tour
         }

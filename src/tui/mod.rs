@@ -2,6 +2,7 @@
 
 pub mod actions;
 mod acts;
+pub mod caption;
 pub mod command;
 pub mod commands;
 pub mod format;

@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::actions::Action;
+use super::caption::{Caption, Cue, Presenter};
 use super::format::Clocks;
 use super::overlays::Overlay;
 use super::preferences::{Change, Preferences, SavedView};
 use super::theme::{Role, Theme};
 use super::views::View;
-use crate::demo::Caption;
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, JobId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
@@ -57,12 +57,8 @@ pub struct Info {
     pub rings_from: Severity,
     /// How well work should go.
     pub objectives: Vec<Objective>,
-    /// The story is told on a stage.
-    pub stage: bool,
-    /// Say what to press.
-    pub tour: bool,
-    /// The fleet is the embedded one, and a presenter may lead.
-    pub is_demo: bool,
+    /// Somebody presents this console: captions are shown, and `.` and `,` advance the presentation.
+    pub presenter: Option<Presenter>,
 }
 
 /// What every view may read.
@@ -108,7 +104,7 @@ pub struct Shared {
     pub messages: VecDeque<Message>,
     /// Keys, columns and saved views.
     pub preferences: Preferences,
-    /// The story of the embedded fleet.
+    /// What the presenter says now; `None` without a presentation.
     pub caption: Option<Caption>,
     /// Now.
     pub now: At,
@@ -227,7 +223,7 @@ pub enum Msg {
     Indexed(super::views::listing::Order, u64, Sorted<AttemptKey>),
     /// The editor was closed; none: nothing was written.
     Edited(Option<String>),
-    /// The story of the embedded fleet goes on.
+    /// The presenter says something else.
     Caption(Caption),
     /// What is open over the view is on the screen.
     Shown,
@@ -296,8 +292,8 @@ pub enum Cmd {
     Quit,
     /// Go to another fleet.
     Switch(String),
-    /// Lead the story: `true` on, `false` once more.
-    Present(bool),
+    /// Advance or repeat the presentation.
+    Present(Cue),
 }
 
 /// What a view wants done.
@@ -379,6 +375,11 @@ impl Model {
         self.dirty = true;
     }
 
+    /// True if captions are shown to an audience.
+    pub fn on_stage(&self) -> bool {
+        self.shared.on_stage()
+    }
+
     /// About the fleet and this surface.
     pub fn info(&self) -> &Info {
         &self.shared.info
@@ -430,6 +431,16 @@ impl Shared {
             caption: None,
             now,
         }
+    }
+
+    /// True if captions are shown to an audience.
+    pub fn on_stage(&self) -> bool {
+        self.info.presenter.is_some_and(|presenter| presenter.stage)
+    }
+
+    /// True if an action can mean anything in this console.
+    pub fn offers(&self, action: Action) -> bool {
+        !action.needs_presenter() || self.info.presenter.is_some()
     }
 
     /// What to press for an action, in a sentence.

@@ -69,7 +69,7 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
     let (Some(told), true) = (&shared.caption, area.height > 0) else { return };
     canvas.clear(area);
     canvas.tint(area, Role::Caption);
-    let stage = shared.info.stage && area.height == 3;
+    let stage = shared.on_stage() && area.height == 3;
     let line = if stage { area.y + 1 } else { area.y };
     let mut room = area.width.saturating_sub(4);
     if stage {

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::caption::{Caption, Cue};
 use super::format::Clocks;
 use super::input::Input;
 use super::keymap::Chord;
@@ -22,7 +23,6 @@ use super::render::{Drawn, render};
 use super::terminal::Terminal;
 use super::theme::{Role, Theme};
 use super::update::update;
-use crate::demo::Caption;
 use crate::domain::id::JobId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
@@ -53,8 +53,8 @@ pub struct Start {
     pub clocks: Clocks,
     /// The mouse is ours.
     pub mouse: bool,
-    /// What is told about the embedded fleet, and how the teller is led.
-    pub story: Option<(watch::Receiver<Caption>, mpsc::Sender<bool>)>,
+    /// What a presenter says, and the way to advance it; `None` without a presentation.
+    pub commentary: Option<Commentary>,
     /// Something to say first.
     pub greeting: Option<String>,
     /// Where to go first: a problem, a name, an id, a saved view.
@@ -63,6 +63,15 @@ pub struct Start {
     pub preferences: Preferences,
     /// Where views are saved.
     pub shelf: Arc<dyn Shelf>,
+}
+
+/// The captions of a presentation, and the way to advance it.
+#[derive(Debug)]
+pub struct Commentary {
+    /// The current caption.
+    pub captions: watch::Receiver<Caption>,
+    /// Takes cues; a cue is dropped while the channel is full.
+    pub cues: mpsc::Sender<Cue>,
 }
 
 /// How a console ended.
@@ -140,9 +149,8 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     if let Some(place) = start.place {
         super::going::go_to_reference(&mut model, &place);
     }
-    let (captions, presenter) = start.story.unzip();
-    let mut console =
-        Console { handle: start.handle, news, presenter, shelf: start.shelf, follows: None, base };
+    let (captions, cues) = start.commentary.map(|told| (told.captions, told.cues)).unzip();
+    let mut console = Console { handle: start.handle, news, cues, shelf: start.shelf, follows: None, base };
     let left = console.run(&mut terminal, &mut model, told, captions).await;
     if let Some(follows) = console.follows {
         follows.abort();
@@ -155,7 +163,7 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
 struct Console {
     handle: Handle,
     news: mpsc::Sender<Msg>,
-    presenter: Option<mpsc::Sender<bool>>,
+    cues: Option<mpsc::Sender<Cue>>,
     shelf: Arc<dyn Shelf>,
     follows: Option<AbortHandle>,
     /// The engine's clock: a moment of ours, and what it was there.
@@ -401,9 +409,9 @@ impl Console {
                     let _the_screen_has_gone = news.blocking_send(Msg::Views(change, views));
                 });
             }
-            Cmd::Present(on) => {
-                if let Some(presenter) = &self.presenter {
-                    let _eight_are_enough = presenter.try_send(on);
+            Cmd::Present(cue) => {
+                if let Some(cues) = &self.cues {
+                    let _dropped_while_full = cues.try_send(cue);
                 }
             }
             // These need the terminal, and are done where it is.

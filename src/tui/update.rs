@@ -2,6 +2,7 @@
 
 use super::actions::Action;
 use super::acts;
+use super::caption::Cue;
 use super::commands::{self, Asked};
 use super::going::{self, go_to, go_to_reference};
 use super::keymap::Chord;
@@ -343,7 +344,7 @@ fn on_mouse(model: &mut Model, mouse: Mouse, x: u16, y: u16, cmds: &mut Vec<Cmd>
 fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
     model.dirty = true;
     let at = model.time;
-    if model.info().stage {
+    if model.on_stage() {
         let until = at + std::time::Duration::from_secs(3);
         model.keys.push_back((chord.to_string(), until));
         while model.keys.len() > 6 {
@@ -601,12 +602,11 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::Help => {
             let of = model.view.screen().word();
             let keys = model.view.screen().keys(&model.shared);
-            open(model, help::HelpView::new(of, keys, model.shared.preferences.keys.clone()).into());
+            open(model, help::HelpView::new(&model.shared, of, keys).into());
         }
         Action::Redraw => cmds.push(Cmd::Redraw),
-        Action::NextBeat | Action::BeatAgain if model.info().is_demo => {
-            cmds.push(Cmd::Present(action == Action::NextBeat));
-        }
+        Action::NextBeat if model.shared.offers(action) => cmds.push(Cmd::Present(Cue::Next)),
+        Action::BeatAgain if model.shared.offers(action) => cmds.push(Cmd::Present(Cue::Again)),
         _ => {
             let (key, help) = (model.shared.key(action), model.shared.key(Action::Help));
             let text = format!("{key} means nothing here; {help} shows every key");

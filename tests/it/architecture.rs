@@ -145,6 +145,7 @@ const RULES: &[Rule] = &[
             "crate::config",
             "crate::serve",
             "crate::cli",
+            "crate::demo",
             "crate::net::request",
             "crate::net::credentials",
             "crate::engine::Engine",

@@ -47,7 +47,7 @@ impl Discover for Files {
 
     fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
         Box::pin(async move {
-            poll(TaskStream::new(PathBuf::from(&self.config.at)), &self.config, report, net).await;
+            poll(Watch::new(PathBuf::from(&self.config.at)), &self.config, report, net).await;
         })
     }
 }
@@ -385,7 +385,7 @@ mod tests {
         let mut watch = Watch {
             read_file: read_slowly,
             limit: Duration::from_millis(500),
-            ..TaskStream::new(dir.path().to_owned())
+            ..Watch::new(dir.path().to_owned())
         };
         let way = way();
         for _again in 0..2 {

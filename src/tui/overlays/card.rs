@@ -635,7 +635,7 @@ pub fn leaving(shared: &Shared) -> Vec<String> {
         1 => "1 task goes on at its agent; leaving cancels nothing.".to_owned(),
         live => format!("{live} tasks go on at their agents; leaving cancels nothing."),
     };
-    let watching = if shared.info.is_demo {
+    let watching = if shared.info.presenter.is_some() {
         "The demo fleet ends with this console."
     } else if shared.info.own_engine {
         "Nobody watches the fleet until a console or `quarterdeck serve` runs again; what happens meanwhile is asked for then."

@@ -17,6 +17,8 @@ pub struct HelpView {
     /// The keys of the view that it was called from.
     of: &'static str,
     here: Vec<(Action, &'static str)>,
+    /// Actions that can mean something in this console.
+    offered: Vec<Action>,
     keys: Keys,
     state: TextState,
 }
@@ -28,8 +30,9 @@ tasks: … queued or submitted  ▸ working  ◆ needs you  ✓ completed  ✗ f
 
 impl HelpView {
     /// Help for a view.
-    pub fn new(of: &'static str, here: Vec<(Action, &'static str)>, keys: Keys) -> Self {
-        Self { of, here, keys, state: TextState::default() }
+    pub fn new(shared: &Shared, of: &'static str, here: Vec<(Action, &'static str)>) -> Self {
+        let offered = Action::ALL.iter().copied().filter(|action| shared.offers(*action)).collect();
+        Self { of, here, offered, keys: shared.preferences.keys.clone(), state: TextState::default() }
     }
 
     fn pane(area: Rect) -> Rect {
@@ -45,7 +48,7 @@ impl HelpView {
         for group in Group::ALL {
             lines.push(Vec::new());
             lines.push(vec![span(group.title(), Role::Title)]);
-            for action in Action::ALL.iter().filter(|action| action.group() == group) {
+            for action in self.offered.iter().filter(|action| action.group() == group) {
                 let keys: Vec<&str> = self.keys.names(*action).collect();
                 let keys = if keys.is_empty() { self.keys.hint(*action) } else { keys.join("  ") };
                 push(&mut lines, &keys, action.doc(), width);

@@ -457,3 +457,27 @@ fn a_failing_source_is_found_from_its_problem() {
     empty.press("v s");
     assert!(empty.screen().contains("No source of agents is configured."), "{}", empty.screen());
 }
+
+/// The keys of a presentation are shown and do something only where somebody presents.
+#[test]
+fn a_presentation_is_advanced_only_where_there_is_one() {
+    use quarterdeck::tui::caption::{Cue, Presenter};
+    use quarterdeck::tui::model::Info;
+    for presenter in [None, Some(Presenter::default())] {
+        let mut console = super::Console::with(120, 120, Info { presenter, ..info() }, mono());
+        console.press("?");
+        let (help, presented) = (console.screen(), presenter.is_some());
+        assert_eq!(help.contains("the next beat of the story"), presented, "{help}");
+        console.press("esc : \"beat\"");
+        let palette = console.screen();
+        assert_eq!(palette.contains("next-beat"), presented, "{palette}");
+        console.press("esc . ,");
+        let mut cues = Vec::new();
+        for cmd in &console.asked {
+            if let Cmd::Present(cue) = cmd {
+                cues.push(*cue);
+            }
+        }
+        assert_eq!(cues, if presented { vec![Cue::Next, Cue::Again] } else { Vec::new() });
+    }
+}

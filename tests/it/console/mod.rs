@@ -44,13 +44,11 @@ pub(crate) fn info() -> Info {
         operator: "sam".into(),
         flags: " --fleet prod-eu".into(),
         fleets: vec!["prod-eu".into(), "staging".into()],
-        stage: false,
-        tour: false,
         bell: false,
         desktop: false,
         rings_from: quarterdeck::domain::problem::Severity::Bad,
         objectives: Vec::new(),
-        is_demo: false,
+        presenter: None,
     }
 }
 
