@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::state::snapshot::Snapshot;
-use quarterdeck::tui::model::Msg;
+use quarterdeck::tui::msg::{Msg};
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};

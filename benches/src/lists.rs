@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::tui::keymap::Chord;
-use quarterdeck::tui::model::{Cmd, Msg};
+use quarterdeck::tui::cmd::{Cmd};
+use quarterdeck::tui::msg::{Msg};
 use quarterdeck::tui::update::update;
-use quarterdeck::tui::views::tasks::Work;
+use quarterdeck::tui::views::task_rows::Work;
 
 use crate::measure::{Fault, median, tell, tell_ratio};
 use crate::screen::Screen;

@@ -11,7 +11,10 @@ use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::domain::time::At;
 use quarterdeck::tui::format::Clocks;
 use quarterdeck::tui::keymap::Chord;
-use quarterdeck::tui::model::{Cmd, Info, Model, Msg, Shared};
+use quarterdeck::tui::cmd::{Cmd};
+use quarterdeck::tui::context::{Info, Context};
+use quarterdeck::tui::model::{Model};
+use quarterdeck::tui::msg::{Msg};
 use quarterdeck::tui::render::render;
 use quarterdeck::tui::theme::{Depth, Theme};
 use quarterdeck::tui::update::update;
@@ -69,11 +72,11 @@ impl Screen {
         };
         let theme = Theme::load("dark", Depth::True, false);
         let now = snapshot.at;
-        let shared = Shared::new(snapshot.clone(), info, theme, Clocks::new("UTC"), size, now);
+        let context = Context::new(snapshot.clone(), info, theme, Clocks::new("UTC"), size, now);
         let area = Rect::new(0, 0, size.0, size.1);
         let sink = Sink::default();
         let mut screen = Self {
-            model: Model::new(shared, true),
+            model: Model::new(context, true),
             frames: 0,
             story: Vec::new(),
             backend: CrosstermBackend::new(sink.clone()),
@@ -135,7 +138,7 @@ impl Screen {
 
     fn told(&self, job: JobId) -> Msg {
         let last = self.story.last().map_or(0, |fact| fact.seq);
-        Msg::Story(job, self.story.clone(), last)
+        Msg::Job(job, self.story.clone(), last)
     }
 
     /// Draws if something that is seen has changed.

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::preferences::{self as file, NamedList, View};
 use crate::config::{Fault, Faults};
-use crate::tui::keys::{Keys, Wish};
-use crate::tui::preferences::{
-    Change, Columns, Preferences, SavedView, Shelf, Word, WrittenView, Wrong, views,
-};
+use crate::tui::preferences::{Change, Preferences, Shelf};
+use crate::tui::preferences_file::{WrittenView, columns, keys, views};
+use crate::tui::saved_view::SavedView;
+use crate::tui::written::{Wish, Word, Wrong};
 
 fn word(word: &file::Word) -> Word<'_> {
     Word { text: &word.text, line: word.line }
@@ -35,8 +35,8 @@ fn fault(wrong: Wrong) -> Fault {
 }
 
 fn judged(preferences: &file::Preferences) -> (Preferences, Vec<Wrong>) {
-    let (keys, mut wrong) = Keys::with(&wishes(&preferences.keys));
-    let (columns, mut of_columns) = Columns::with(&wishes(&preferences.columns));
+    let (keys, mut wrong) = keys(&wishes(&preferences.keys));
+    let (columns, mut of_columns) = columns(&wishes(&preferences.columns));
     let all: Vec<WrittenView<'_>> = preferences.views.iter().map(written).collect();
     let (views, mut of_views) = views(&all, &[], false);
     wrong.append(&mut of_columns);

@@ -1,4 +1,4 @@
-//! One table of everything that a key can do: help, palette, key bar and the README's table come from it.
+//! The table of everything that a key can do. Help, palette, key bar and the README's table are made from it.
 
 /// What groups actions in help.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -1,21 +1,21 @@
-//! What can be typed after `:`: commands with words, every action by its name, agents, and ids.
+//! The command line: commands with arguments, every action by its name, agents, and ids.
 
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 
-use super::actions::Action;
-use super::model::Shared;
-use super::views::{View, problems::ProblemsView, tasks::TasksView};
-use super::window::Before;
 use crate::domain::agent::replicas::GroupBy;
 use crate::domain::text::contains_ignore_case;
+use crate::tui::actions::Action;
+use crate::tui::context::Context;
+use crate::tui::destination::Destination;
+use crate::tui::window::Baseline;
 
 /// A command with words behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
     /// Its first word.
     pub name: &'static str,
-    /// As it is written.
+    /// The command with its arguments.
     pub usage: &'static str,
     /// What it does.
     pub doc: &'static str,
@@ -50,7 +50,7 @@ pub const ALL: &[Command] = &[
     Command { name: "q", usage: "q", doc: "Leave. It says what goes on without you, and cancels nothing." },
 ];
 
-/// What was asked for.
+/// What was typed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Asked {
     /// An action by its name.
@@ -59,15 +59,15 @@ pub enum Asked {
     Fleet(String),
     /// Another stretch of time.
     Time(String),
-    /// Another comparison.
-    Was(Before),
-    /// The fleet is grouped by something else; none: it is asked by what.
+    /// Another baseline.
+    Baseline(Baseline),
+    /// Group the fleet by something else; `None` opens the menu of groups.
     Group(Option<GroupBy>),
     /// Another theme.
     Theme(String),
-    /// ASCII alone, or not.
+    /// Draw with ASCII alone, or not.
     Ascii(bool),
-    /// The mouse is ours, or the terminal's.
+    /// Capture the mouse, or leave it to the terminal.
     Mouse(bool),
     /// Stop this process.
     Suspend,
@@ -75,7 +75,7 @@ pub enum Asked {
     Quit,
     /// A name or an id.
     GoTo(String),
-    /// It makes no sense, and why.
+    /// It is no command, and what can be written instead.
     Wrong(String),
 }
 
@@ -95,7 +95,7 @@ pub fn is_command(name: &str) -> bool {
     ALL.iter().any(|command| command.name == name) || matches!(name, "quit" | "exit")
 }
 
-/// Understands what was typed.
+/// Parses what was typed.
 pub fn parse(text: &str) -> Asked {
     let text = text.trim().trim_start_matches(':').trim();
     let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -110,9 +110,9 @@ pub fn parse(text: &str) -> Asked {
         ("suspend", "") => Asked::Suspend,
         ("fleet", name) if !name.is_empty() => Asked::Fleet(name.to_owned()),
         ("time", text) if !text.is_empty() => Asked::Time(text.to_owned()),
-        ("was", "hour") => Asked::Was(Before::Hour),
-        ("was", "day") => Asked::Was(Before::Day),
-        ("was", "week") => Asked::Was(Before::Week),
+        ("was", "hour") => Asked::Baseline(Baseline::Hour),
+        ("was", "day") => Asked::Baseline(Baseline::Day),
+        ("was", "week") => Asked::Baseline(Baseline::Week),
         ("was", _) => Asked::Wrong("was hour, was day or was week".into()),
         ("group", "") => Asked::Group(None),
         ("group", rest) => GroupBy::parse(rest).map_or_else(
@@ -139,39 +139,39 @@ pub fn parse(text: &str) -> Asked {
     }
 }
 
-/// What fits to what was typed so far, best first.
-pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
+/// The entries that match what was typed so far, the best first.
+pub fn complete(ctx: &Context, typed: &str, most: usize) -> Vec<Entry> {
     let typed = typed.trim();
-    let offered = || Action::ALL.iter().filter(|action| shared.offers(**action));
+    let offered = || Action::ALL.iter().filter(|action| ctx.offers(**action));
     let actions = offered().map(|action| Entry {
         text: action.word().to_owned(),
         doc: action.doc().to_owned(),
-        key: shared.preferences.keys.first(*action).to_owned(),
+        key: ctx.preferences.keys.first(*action).to_owned(),
     });
     let commands = ALL.iter().map(|command| Entry {
         text: command.usage.to_owned(),
         doc: command.doc.to_owned(),
         key: String::new(),
     });
-    let agents = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed).map(|(_, agent)| Entry {
+    let agents = ctx.snapshot.agents.iter().filter(|(_, agent)| agent.listed).map(|(_, agent)| Entry {
         text: agent.name.line().into_string(),
         doc: "agent".to_owned(),
         key: String::new(),
     });
     let saved = || {
-        shared.preferences.views.iter().map(|saved| Entry {
+        ctx.preferences.views.iter().map(|saved| Entry {
             text: saved.name.clone(),
-            doc: format!("saved view: {}", saved.told()),
+            doc: format!("saved view: {}", saved.summary()),
             key: String::new(),
         })
     };
     let all = actions.chain(commands);
     if typed.is_empty() {
-        // What leads somewhere first; nobody types what a key does better.
+        // Views first. Actions that have a key are not listed, because the key is faster.
         let views = Action::ALL.iter().filter(|action| action.is_view()).map(|action| Entry {
             text: action.word().to_owned(),
             doc: action.doc().to_owned(),
-            key: shared.preferences.keys.first(*action).to_owned(),
+            key: ctx.preferences.keys.first(*action).to_owned(),
         });
         return views.chain(saved()).chain(all.skip(offered().count())).take(most).collect();
     }
@@ -183,7 +183,7 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
         .chain(agents)
         .filter_map(|entry| {
             let named = pattern.score(Utf32Str::new(&entry.text, &mut buffer), &mut matcher);
-            // A word of what it does counts less than its name.
+            // A match in the description counts less than one in the name.
             let score = match named {
                 Some(score) if entry.text.starts_with(typed) => score + 1000,
                 Some(score) => score + 100,
@@ -197,22 +197,22 @@ pub fn complete(shared: &Shared, typed: &str, most: usize) -> Vec<Entry> {
     scored.into_iter().map(|(_, entry)| entry).take(most).collect()
 }
 
-/// Where a name or an id leads: an agent, a problem, a task, a job, an attempt, a conversation.
-pub fn find(shared: &Shared, wanted: &str) -> Option<View> {
+/// The agent, problem, task, job, attempt or context of this name or id.
+pub fn find(ctx: &Context, wanted: &str) -> Option<Destination> {
     let wanted = wanted.trim().trim_matches(['"', '\'']);
     if wanted.is_empty() {
         return None;
     }
-    let snapshot = &shared.snapshot;
+    let snapshot = &ctx.snapshot;
     if let Some(number) = wanted.strip_prefix("p-").and_then(|number| number.parse::<u32>().ok()) {
         let (key, _) = snapshot.problems.iter().find(|(_, problem)| problem.number == number)?;
-        return Some(ProblemsView::new().at(key).into());
+        return Some(Destination::Problem(key));
     }
     let named = |name: &str| name.eq_ignore_ascii_case(wanted);
     if let Some((key, _)) =
         snapshot.agents.iter().find(|(_, agent)| agent.listed && named(&agent.name.line()))
     {
-        return View::agent(shared, key);
+        return Destination::agent(ctx, key);
     }
     let begins =
         |id: &str| id == wanted || (wanted.len() >= 4 && id.len() > wanted.len() && id.starts_with(wanted));
@@ -226,13 +226,13 @@ pub fn find(shared: &Shared, wanted: &str) -> Option<View> {
         of_task || begins(&attempt.id.to_string()) || of_job()
     });
     if let Some((_, attempt)) = found {
-        return View::job(shared, attempt.job);
+        return Destination::job(ctx, attempt.job);
     }
     let context = snapshot.attempts.iter().rev().find_map(|(_, attempt)| {
         let context = attempt.task.as_ref()?.context.as_ref()?;
         begins(&context.to_string()).then(|| context.clone())
     });
-    context.map(|context| TasksView::of_context(context).into())
+    context.map(Destination::TasksOfContext)
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! The first line: is it bad, and where.
+//! The first line of the screen: the state of the fleet in counts.
 
-use super::model::Shared;
-use super::theme::Role;
-use super::widgets::canvas::{Canvas, Span, span, width};
 use crate::domain::agent::Health;
 use crate::domain::problem::Severity;
 use crate::domain::state::snapshot::Snapshot;
+use crate::tui::context::Context;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Span, span, width};
 
 /// What the first line counts; equal counts need no new drawing.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -27,9 +27,9 @@ pub struct Counts {
 
 impl Counts {
     /// Counts a snapshot.
-    pub fn of(shared: &Shared, snapshot: &Snapshot) -> Self {
+    pub fn of(ctx: &Context, snapshot: &Snapshot) -> Self {
         let mut counts = Self {
-            failures: shared.failures_a_minute(),
+            failures: ctx.failures_a_minute(),
             events: snapshot.events_per_second,
             unsaved: snapshot.unsaved,
             ..Self::default()
@@ -68,15 +68,15 @@ struct Piece {
 }
 
 /// Draws the first line.
-pub fn draw(canvas: &mut Canvas<'_>, shared: &Shared, y: u16) {
-    let counts = Counts::of(shared, &shared.snapshot);
+pub fn draw(canvas: &mut Canvas<'_>, ctx: &Context, y: u16) {
+    let counts = Counts::of(ctx, &ctx.snapshot);
     let clock = canvas.minute();
     let area = canvas.area();
     let clock_width = u16::try_from(clock.len()).unwrap_or(6);
     let room = area.width.saturating_sub(clock_width + 3);
     let mut line = Vec::new();
     for level in [Words::All, Words::Few, Words::None] {
-        line = pieces(shared, &counts, level);
+        line = pieces(ctx, &counts, level);
         // What is worth most stays with short words before it goes.
         let least = if level == Words::None { 9 } else { 8 };
         while total(&line) > room {
@@ -111,16 +111,15 @@ fn total(line: &[Piece]) -> u16 {
     line.iter().map(|piece| width(&piece.spans) + 3).sum()
 }
 
-fn pieces(shared: &Shared, counts: &Counts, level: Words) -> Vec<Piece> {
-    let glyphs = shared.glyphs();
+fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
+    let glyphs = ctx.glyphs();
     let words = level == Words::All;
-    let mut fleet = vec![span(shared.info.fleet.clone(), Role::Title)];
-    if shared.info.protect {
-        let mark =
-            if shared.theme.is_ascii() { " *PROD*".into() } else { format!(" {}PROD", glyphs.protect) };
+    let mut fleet = vec![span(ctx.info.fleet.clone(), Role::Title)];
+    if ctx.info.protect {
+        let mark = if ctx.theme.is_ascii() { " *PROD*".into() } else { format!(" {}PROD", glyphs.protect) };
         fleet.push(span(mark, Role::Bad));
     }
-    if shared.info.read_only {
+    if ctx.info.read_only {
         fleet.push(span(" read-only", Role::Warn));
     }
     let mut agents = Vec::new();
@@ -179,12 +178,12 @@ fn pieces(shared: &Shared, counts: &Counts, level: Words) -> Vec<Piece> {
     if let Some(last) = last {
         line.push(Piece { spans: vec![last], keep: 2 });
     }
-    line.push(Piece { spans: vec![span(shared.window.word(&shared.clocks), Role::Quiet)], keep: 1 });
-    if shared.held {
-        let behind = shared.latest.rev - shared.snapshot.rev;
+    line.push(Piece { spans: vec![span(ctx.window.word(&ctx.clocks), Role::Quiet)], keep: 1 });
+    if ctx.held {
+        let behind = ctx.latest.rev - ctx.snapshot.rev;
         line.push(Piece { spans: vec![span(format!("HELD, {behind} changes behind"), Role::You)], keep: 9 });
     }
-    if let Some(second) = shared.caption.as_ref().and_then(|caption| caption.second) {
+    if let Some(second) = ctx.caption.as_ref().and_then(|caption| caption.second) {
         let time = format!("story {}:{:02}", second / 60, second % 60);
         line.push(Piece { spans: vec![span(time, Role::Quiet)], keep: 1 });
     }

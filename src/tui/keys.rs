@@ -1,16 +1,15 @@
-//! Which key does what: the table of actions, with what the configuration says otherwise.
+//! Which key does what: the keys of the table of actions, as far as the configuration does not change them.
 
-use super::actions::Action;
-use super::keymap::Chord;
-use super::preferences::{Word, Wrong};
-use super::views::ListKind;
 use crate::domain::text::{Untrusted, nearest};
+use crate::tui::actions::Action;
+use crate::tui::keymap::Chord;
+use crate::tui::written::{Wish, Wrong};
 
 /// What a card understands itself: an action that opens a card cannot be done by pressing its key twice.
-const IN_CARDS: [&str; 2] = ["y", "enter"];
+pub(super) const IN_CARDS: [&str; 2] = ["y", "enter"];
 
 /// What fields and the composer understand themselves.
-const IN_FIELDS: [&str; 25] = [
+pub(super) const IN_FIELDS: [&str; 25] = [
     "enter",
     "esc",
     "tab",
@@ -68,12 +67,10 @@ impl From<Chord> for Key {
     }
 }
 
-/// What the configuration wants of an action: its name, then its keys.
-pub type Wish<'w> = (Word<'w>, Vec<Word<'w>>);
-
 impl Keys {
-    /// The table with what the configuration says otherwise, and all that is wrong with that.
-    pub fn with(wishes: &[Wish<'_>]) -> (Self, Vec<Wrong>) {
+    /// The table with what the configuration says otherwise, and all that is wrong with that. `sorts` says what a
+    /// letter sorts, if it sorts any list.
+    pub fn with(wishes: &[Wish<'_>], sorts: impl Fn(char) -> Option<String>) -> (Self, Vec<Wrong>) {
         let mut keys = Self::default();
         let mut wrong = Vec::new();
         let mut lines: Vec<Option<usize>> = vec![None; Action::ALL.len()];
@@ -96,7 +93,7 @@ impl Keys {
                         wrong.push(at(format!("names {chord} twice")));
                     }
                     Ok(chord) => {
-                        if let Some(what) = unfit(action, chord) {
+                        if let Some(what) = unfit(action, chord, &sorts) {
                             wrong.push(at(what));
                         }
                         bound.push(chord.into());
@@ -225,7 +222,7 @@ impl Keys {
 }
 
 /// Why an action cannot have a key, wherever else it is bound.
-fn unfit(action: Action, chord: Chord) -> Option<String> {
+fn unfit(action: Action, chord: Chord, sorts: impl Fn(char) -> Option<String>) -> Option<String> {
     let among = |keys: &[&str]| keys.iter().any(|key| Chord::parse(key) == Some(chord));
     if action.acts() && among(&IN_CARDS) {
         return Some(format!("{chord} presses a button of the card that it opens; write another one"));
@@ -234,96 +231,5 @@ fn unfit(action: Action, chord: Chord) -> Option<String> {
         return Some(format!("{chord} means something else while something is typed; write another one"));
     }
     let sorted = chord.typed().filter(char::is_ascii_uppercase).filter(|_| !action.is_of_text())?;
-    let by = ListKind::ALL.iter().find_map(|list| {
-        let column = list.columns().iter().find(|column| column.sort == Some(sorted))?;
-        Some(format!("{} by {}", list.word(), column.word()))
-    })?;
-    Some(format!("{chord} sorts {by}; write another one"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn chord(text: &str) -> Chord {
-        Chord::parse(text).unwrap()
-    }
-
-    /// Wishes as a file would have them, one a line.
-    fn with(text: &str) -> (Keys, Vec<String>) {
-        let wishes: Vec<Wish<'_>> = text
-            .lines()
-            .enumerate()
-            .map(|(at, line)| {
-                let mut words = line.split(' ').map(|text| Word { text, line: at + 1 });
-                (words.next().unwrap(), words.collect())
-            })
-            .collect();
-        let (keys, wrong) = Keys::with(&wishes);
-        (keys, wrong.iter().map(|wrong| format!("{}: {}: {}", wrong.line, wrong.key, wrong.what)).collect())
-    }
-
-    #[test]
-    fn the_table_itself_has_no_fault() {
-        let all: Vec<String> = Action::ALL
-            .iter()
-            .map(|action| std::iter::once(action.word()).chain(action.keys().iter().copied()))
-            .map(|words| words.collect::<Vec<_>>().join(" "))
-            .collect();
-        let (keys, wrong) = with(&all.join("\n"));
-        assert_eq!(wrong, Vec::<String>::new());
-        assert_eq!(keys, Keys::default());
-        assert_eq!(keys.action(chord("n"), true), Some(Action::NextMatch));
-        assert_eq!(keys.action(chord("n"), false), Some(Action::New));
-        assert_eq!(keys.action(chord("N"), false), None);
-        for fixed in IN_FIELDS.iter().chain(&IN_CARDS) {
-            chord(fixed);
-        }
-    }
-
-    #[test]
-    fn what_is_bound_otherwise_is_so_everywhere() {
-        let (keys, wrong) = with("down alt-j down\nup alt-k up\ncancel k\nhelp f2\nwire f9 W");
-        assert_eq!(wrong, ["5: keys.wire: W sorts inbox by waits; write another one"]);
-        let (keys, wrong) = (keys, wrong.len());
-        assert_eq!(wrong, 1);
-        assert_eq!(keys.action(chord("k"), false), Some(Action::Cancel));
-        assert_eq!(keys.action(chord("x"), false), None);
-        assert_eq!(keys.action(chord("?"), false), None);
-        assert_eq!(keys.action_while_typing(chord("f2")), Some(Action::Help));
-        assert_eq!((keys.first(Action::Cancel), keys.first(Action::Down)), ("k", "alt-j"));
-        assert!(keys.is_set(Action::Cancel) && !keys.is_set(Action::New));
-        let (keys, wrong) = with("copy\nnext-match ctrl-n");
-        assert_eq!(wrong, Vec::<String>::new());
-        assert_eq!((keys.first(Action::Copy), keys.hint(Action::Copy)), ("", ":copy".into()));
-    }
-
-    #[test]
-    fn what_would_do_harm_is_refused_with_the_next_step() {
-        for (text, expected) in [
-            (
-                "cancle k",
-                "1: keys.cancle: is no action; did you mean cancel? quarterdeck config keys lists them",
-            ),
-            ("cancel hyper-x", "1: keys.cancel: \"hyper-x\" is no key: write"),
-            ("cancel backspace", "1: keys.cancel: backspace takes text away in fields"),
-            ("cancel y\ncopy Y", "1: keys.cancel: y presses a button of the card"),
-            (
-                "cancel k",
-                "1: keys.cancel: k is a key of up too; write another one, or up = [\"up\"] beside it",
-            ),
-            ("hold f5\nwide f5", "2: keys.wide: f5 is a key of hold too"),
-            ("hold f5 f5", "1: keys.hold: names f5 twice"),
-            ("leave", "1: keys.leave: has no key, and it is the one way to leave"),
-            ("leave X", "1: keys.leave: its keys are text while something is typed"),
-            ("leave ctrl-s", "1: keys.leave: ctrl-s means something else while something is typed"),
-            ("back", "1: keys.back: has no key, and nothing else leads up"),
-            ("next-match esc q", "1: keys.back: has no key of its own in texts"),
-            ("command", "1: keys.command: has no key"),
-            ("down S", "1: keys.down: S sorts fleet by state"),
-        ] {
-            let (_, wrong) = with(text);
-            assert!(wrong.first().is_some_and(|first| first.starts_with(expected)), "{text}: {wrong:?}");
-        }
-    }
+    Some(format!("{chord} sorts {}; write another one", sorts(sorted)?))
 }

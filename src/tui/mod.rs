@@ -1,29 +1,42 @@
-//! The console: what is known is drawn, what is pressed becomes intents. It sees the engine through its handle.
+//! The console: draws what is known of the fleet and turns keys into intents. It reaches the engine through a handle.
 
 pub mod actions;
-mod acts;
 pub mod caption;
+pub mod cmd;
 pub mod command;
 pub mod commands;
+pub mod context;
+pub mod destination;
+pub mod draft;
+pub mod fact_cache;
+pub mod followed_job;
 pub mod format;
-mod going;
 pub mod header;
 pub mod input;
 pub mod keymap;
 pub mod keys;
 pub mod layout;
 pub mod metrics;
+pub mod metrics_cache;
 pub mod model;
+pub mod msg;
+mod navigation;
 pub mod opening;
+mod operator_actions;
 pub mod overlays;
 pub mod preferences;
+pub mod preferences_file;
+pub mod queries;
 pub mod render;
 pub mod run;
+pub mod saved_view;
+pub mod screen;
 pub mod states;
+pub mod step;
 pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod views;
-mod wants;
 pub mod widgets;
 pub mod window;
+pub mod written;

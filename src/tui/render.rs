@@ -1,20 +1,20 @@
-//! Draws the model: the first line, the view in its frame, the story's caption, the last border, and what
-//! is open over it. A function of what is known; it asks nothing and keeps nothing.
+//! Draws the model: the first line, the view in its frame, the caption, the last border, and what is open over
+//! it. It is a pure function of the model.
 
 use std::time::Duration;
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-
-use super::actions::Action;
-use super::header;
-use super::layout::{self, LEAST};
-use super::model::Model;
-use super::overlays::Overlay;
-use super::theme::Role;
-use super::widgets::canvas::{Canvas, Joint, span};
-use super::widgets::text::wrap;
 use unicode_width::UnicodeWidthStr;
+
+use crate::tui::actions::Action;
+use crate::tui::layout::LEAST;
+use crate::tui::model::Model;
+use crate::tui::overlays::Overlay;
+use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Joint, Put, span};
+use crate::tui::widgets::text::wrap;
+use crate::tui::{header, layout};
 
 /// What drawing has found out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -27,8 +27,22 @@ pub struct Drawn {
 
 /// Draws everything.
 pub fn render(model: &Model, buffer: &mut Buffer) -> Drawn {
-    let shared = &model.shared;
-    let mut canvas = Canvas::new(buffer, &shared.theme, &shared.clocks, shared.now);
+    let ctx = &model.context;
+    let mut canvas = Canvas::new(buffer, &ctx.theme, &ctx.clocks, ctx.now);
+    paint(model, &mut canvas)
+}
+
+/// Draws everything, and returns every text in the order in which it was put, so that a layout can be checked.
+pub fn render_recorded(model: &Model, buffer: &mut Buffer) -> Vec<Put> {
+    let ctx = &model.context;
+    let mut canvas = Canvas::new(buffer, &ctx.theme, &ctx.clocks, ctx.now);
+    canvas.record();
+    paint(model, &mut canvas);
+    canvas.into_recorded()
+}
+
+fn paint(model: &Model, canvas: &mut Canvas<'_>) -> Drawn {
+    let ctx = &model.context;
     let area = canvas.area();
     canvas.tint(area, Role::Plain);
     if area.width < LEAST.0 || area.height < LEAST.1 {
@@ -37,14 +51,14 @@ pub fn render(model: &Model, buffer: &mut Buffer) -> Drawn {
         }
         return Drawn::default();
     }
-    header::draw(&mut canvas, shared, 0);
-    let body = layout::body(shared);
+    header::draw(canvas, ctx, 0);
+    let body = layout::body(ctx);
     canvas.sides(body, body.y + 1, area.bottom() - 1);
-    model.view.screen().draw(&mut canvas, body, shared);
-    caption(&mut canvas, model);
-    last_border(&mut canvas, model, area);
+    model.view.screen().draw(canvas, body, ctx);
+    caption(canvas, model);
+    last_border(canvas, model, area);
     for overlay in &model.overlays {
-        overlay.draw(&mut canvas, shared);
+        overlay.draw(canvas, ctx);
     }
     if let Some((message, _)) = &model.toast {
         // Above a line that is typed, unless the palette is there.
@@ -57,44 +71,44 @@ pub fn render(model: &Model, buffer: &mut Buffer) -> Drawn {
             Some(lines) => (lines == 1 && area.height > 4).then(|| area.bottom() - 2),
         };
         if let Some(y) = y {
-            toast(&mut canvas, area, y, &message.text, message.role);
+            toast(canvas, area, y, &message.text, message.role);
         }
     }
     Drawn { next_change: canvas.next_change(), typing: canvas.typing() }
 }
 
 fn caption(canvas: &mut Canvas<'_>, model: &Model) {
-    let shared = &model.shared;
-    let area = layout::caption(shared);
-    let (Some(told), true) = (&shared.caption, area.height > 0) else { return };
+    let ctx = &model.context;
+    let area = layout::caption(ctx);
+    let (Some(caption), true) = (&ctx.caption, area.height > 0) else { return };
     canvas.clear(area);
     canvas.tint(area, Role::Caption);
-    let stage = shared.on_stage() && area.height == 3;
+    let stage = ctx.on_stage() && area.height == 3;
     let line = if stage { area.y + 1 } else { area.y };
     let mut room = area.width.saturating_sub(4);
     if stage {
         let keys: Vec<&str> = model.keys.iter().map(|(key, _)| key.as_str()).collect();
         let waits =
-            if told.waits { format!("{} goes on", shared.key(Action::NextBeat)) } else { String::new() };
+            if caption.waits { format!("{} goes on", ctx.key(Action::NextBeat)) } else { String::new() };
         let corner = if keys.is_empty() { waits } else { format!("[ {} ]", keys.join(" ")) };
         let wide = u16::try_from(corner.width()).unwrap_or(0);
         canvas.put_right(area.right() - 2, line, &corner, Role::Caption, wide);
         room = room.saturating_sub(wide + 2);
     }
     if stage {
-        let lines = wrap(&told.text, usize::from(room));
+        let lines = wrap(&caption.text, usize::from(room));
         let first = if lines.len() > 1 { area.y } else { line };
         for (y, line) in (first..area.bottom()).zip(&lines) {
             canvas.put(area.x + 2, y, line, Role::Caption, room);
         }
         return;
     }
-    let lines = layout::told(shared, &told.text);
+    let lines = layout::caption_text(ctx, &caption.text);
     for (y, line) in (line..area.bottom()).zip(&lines) {
         canvas.put(area.x + 2, y, line, Role::Caption, room);
     }
     if usize::from(area.height) > lines.len()
-        && let Some(tour) = &told.tour
+        && let Some(tour) = &caption.tour
     {
         canvas.put(area.x + 2, area.bottom() - 1, &format!("press  {tour}"), Role::Caption, room);
     }
@@ -102,18 +116,18 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
 
 /// The keys for here, most useful first, help last.
 fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
-    let shared = &model.shared;
+    let ctx = &model.context;
     let y = area.bottom() - 1;
     canvas.rule(area, y, Joint::Bottom, &[], &[]);
     if let Some(overlay) = model.overlays.last() {
-        let words = overlay.keys(shared);
+        let words = overlay.keys(ctx);
         if !words.is_empty() {
             canvas.put(area.x + 2, y, &format!(" {words} "), Role::Quiet, area.width.saturating_sub(4));
         }
         return;
     }
-    let mut keys: Vec<(Action, &str)> = model.view.screen().keys(shared);
-    let key = |action: Action| shared.preferences.keys.first(action);
+    let mut keys: Vec<(Action, &str)> = model.view.screen().keys(ctx);
+    let key = |action: Action| ctx.preferences.keys.first(action);
     // What has no key is found by its name.
     keys.retain(|(action, _)| !key(*action).is_empty());
     let wide = |keys: &[(Action, &str)]| -> usize {
@@ -122,7 +136,7 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     while keys.len() > 1 && wide(&keys) > usize::from(area.width.saturating_sub(4)) {
         keys.pop();
     }
-    let read_only = shared.info.read_only;
+    let read_only = ctx.info.read_only;
     if !key(Action::Help).is_empty() {
         keys.push((Action::Help, "help"));
     }

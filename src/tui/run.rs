@@ -1,4 +1,4 @@
-//! The console's loop: keys, the engine's news and the clock go in, drawings and wishes come out.
+//! The loop of the console: it feeds keys, news of the engine and the clock to `update`, draws, and runs commands.
 
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -11,23 +11,25 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use super::caption::{Caption, Cue};
-use super::format::Clocks;
-use super::input::Input;
-use super::keymap::Chord;
-use super::model::{Cmd, Info, Model, Mouse, Msg, Shared};
-use super::opening;
-use super::overlays::card;
-use super::preferences::{Preferences, Shelf};
-use super::render::{Drawn, render};
-use super::terminal::Terminal;
-use super::theme::{Role, Theme};
-use super::update::update;
 use crate::domain::id::JobId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::Handle;
-use crate::shutdown;
+use crate::tui::caption::{Caption, Cue};
+use crate::tui::cmd::Cmd;
+use crate::tui::context::{Context, Info};
+use crate::tui::format::Clocks;
+use crate::tui::input::Input;
+use crate::tui::keymap::Chord;
+use crate::tui::model::Model;
+use crate::tui::msg::{Mouse, Msg};
+use crate::tui::opening;
+use crate::tui::overlays::card;
+use crate::tui::preferences::{Preferences, Shelf};
+use crate::tui::render::{Drawn, render};
+use crate::tui::terminal::Terminal;
+use crate::tui::theme::{Role, Theme};
+use crate::tui::update::update;
 
 /// Between two drawings, and while keys come in.
 const FRAME: Duration = Duration::from_millis(33);
@@ -140,14 +142,14 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     let (news, told) = mpsc::channel(NEWS);
     let snapshot = start.handle.snapshot();
     let base = (Instant::now(), snapshot.at);
-    let mut shared = Shared::new(snapshot, start.info, start.theme, start.clocks, terminal.size(), base.1);
-    shared.preferences = start.preferences;
-    let mut model = Model::new(shared, start.mouse);
+    let mut context = Context::new(snapshot, start.info, start.theme, start.clocks, terminal.size(), base.1);
+    context.preferences = start.preferences;
+    let mut model = Model::new(context, start.mouse);
     if let Some(text) = start.greeting {
-        super::update::say(&mut model, Role::Plain, text);
+        model.say(Role::Plain, text);
     }
     if let Some(place) = start.place {
-        super::going::go_to_reference(&mut model, &place);
+        crate::tui::navigation::go_to_reference(&mut model, &place);
     }
     let (captions, cues) = start.commentary.map(|told| (told.captions, told.cues)).unzip();
     let mut console = Console { handle: start.handle, news, cues, shelf: start.shelf, follows: None, base };
@@ -226,7 +228,7 @@ impl Console {
         loop {
             for cmd in std::mem::take(&mut cmds) {
                 match cmd {
-                    Cmd::Quit => return Ok(Left::Quit(card::leaving(&model.shared).join(" "))),
+                    Cmd::Quit => return Ok(Left::Quit(card::leaving(&model.context).join(" "))),
                     Cmd::Switch(name) => return Ok(Left::Switch(name)),
                     Cmd::Edit(text) => {
                         input.stop().await;
@@ -343,7 +345,7 @@ impl Console {
         let now = Instant::now();
         model.dirty = false;
         drawing.last = Some(now);
-        let stale = drawn.next_change.filter(|_| !model.shared.held);
+        let stale = drawn.next_change.filter(|_| !model.context.held);
         drawing.stale = stale.map(|left| now + left);
         if !model.overlays.is_empty() {
             cmds.extend(update(model, self.now(), [Msg::Shown]));
@@ -470,20 +472,20 @@ fn input_msg(event: Event) -> Option<Msg> {
     }
 }
 
-/// Tells a job's story; told anew whenever the screen could not keep up.
+/// Follows a job, from its beginning again whenever the screen could not keep up.
 async fn follow(handle: Handle, job: JobId, news: mpsc::Sender<Msg>) {
     loop {
-        let mut story = match handle.follow(job).await {
-            Ok(story) => story,
+        let mut followed = match handle.follow(job).await {
+            Ok(followed) => followed,
             Err(error) => {
                 let _the_screen_has_gone = news.send(Msg::Say(Role::Warn, error.to_string())).await;
                 return;
             }
         };
-        if news.send(Msg::Story(job, story.facts, story.until)).await.is_err() {
+        if news.send(Msg::Job(job, followed.facts, followed.until)).await.is_err() {
             return;
         }
-        while let Some(fact) = story.more.recv().await {
+        while let Some(fact) = followed.more.recv().await {
             if news.send(Msg::Fact(job, fact)).await.is_err() {
                 return;
             }

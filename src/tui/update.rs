@@ -1,43 +1,41 @@
-//! What happens changes the model, and says what is to be done outside. No clock, no terminal, no engine.
+//! Applies messages to the model and returns the commands to run outside. It has no clock, terminal or engine.
 
-use super::actions::Action;
-use super::acts;
-use super::caption::Cue;
-use super::commands::{self, Asked};
-use super::going::{self, go_to, go_to_reference};
-use super::keymap::Chord;
-use super::layout;
-use super::model::{Cmd, Model, Mouse, Msg, Step, Story, TOAST, Waste};
-use super::overlays::card::{About, Card};
-use super::overlays::prompt::{Prompt, Words};
-use super::overlays::views::Views;
-use super::overlays::{Overlay, Pressed, copy, go};
-use super::theme::{Role, Theme};
-use super::views::{View, help, problems};
-use super::wants::{on_answer, want};
-use super::window::Window;
-use crate::domain::id::JobId;
 use crate::domain::intent::{Intent, Receipt, Refusal};
-use crate::domain::job::detail::Detail;
 use crate::domain::state::Changed;
 use crate::domain::time::At;
-use crate::engine::Query;
+use crate::engine::{Answer, Query, QueryError};
+use crate::tui::actions::Action;
+use crate::tui::caption::Cue;
+use crate::tui::cmd::{Cmd, Waste};
+use crate::tui::commands::Asked;
+use crate::tui::destination::Destination;
+use crate::tui::keymap::Chord;
+use crate::tui::model::Model;
+use crate::tui::msg::{Mouse, Msg};
+use crate::tui::navigation::{go_to, go_to_reference};
+use crate::tui::overlays::card::{About, Card};
+use crate::tui::overlays::prompt::{Prompt, Words};
+use crate::tui::overlays::views::Views;
+use crate::tui::overlays::{Overlay, copy, go};
+use crate::tui::queries::{Refresh, Subscription};
+use crate::tui::step::{Pressed, Step};
+use crate::tui::theme::{Role, Theme};
+use crate::tui::views::problem_rows::headline;
+use crate::tui::views::{View, help};
+use crate::tui::window::Window;
+use crate::tui::{commands, layout, navigation, operator_actions};
 
-/// A second ctrl-c within this time leaves.
+/// A second ctrl-c within this time leaves the console.
 const TWICE: std::time::Duration = std::time::Duration::from_secs(2);
-/// Facts that wait while the screen is held; beyond it the story is read anew.
+/// Facts of the followed job that are kept while the screen is held; if more come, the job is read again.
 const WAITING: usize = 4096;
-/// Rows that a snapshot may have for itself without a key waiting until they are let go of.
+/// A snapshot that differs in more rows than this is dropped on a worker thread.
 const MANY: usize = 1_000;
-/// Views kept in history.
-const HISTORY: usize = 50;
-/// The wire is read this often while it is looked at.
-const WIRE: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// Takes in what happened by a time, in order.
+/// Applies messages in order, at a time.
 pub fn update(model: &mut Model, at: At, msgs: impl IntoIterator<Item = Msg>) -> Vec<Cmd> {
     let mut cmds = Vec::new();
-    pass_time(model, at, &mut cmds);
+    pass_time(model, at);
     for msg in msgs {
         take(model, msg, &mut cmds);
     }
@@ -51,49 +49,43 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Paste(text) => on_paste(model, &text),
         Msg::Mouse(mouse, x, y) => on_mouse(model, mouse, x, y, cmds),
         Msg::Resize(width, height) => {
-            model.shared.size = (width, height);
+            model.context.size = (width, height);
             model.dirty = true;
         }
         Msg::Snapshot(snapshot) => {
-            let changed = snapshot.changes_since(model.shared.latest.rev);
-            let old = std::mem::replace(&mut model.shared.latest, snapshot);
-            // The rows that only it held are let go of beside the screen's work, if they are many.
+            let changed = snapshot.changes_since(model.context.latest.rev);
+            let old = std::mem::replace(&mut model.context.latest, snapshot);
+            // Freeing the rows that only the old snapshot held takes too long here if they are many.
             if changed.as_ref().is_none_or(|rows| rows.len() > MANY) {
                 cmds.push(Cmd::Drop(Waste::Snapshot(old)));
             }
             ring(model, changed.as_deref(), cmds);
-            model.shared.note_failures(&changed.unwrap_or_default());
+            model.context.note_failures(&changed.unwrap_or_default());
             open_sent(model);
-            if model.shared.held {
+            if model.context.held {
                 model.dirty = true;
             } else {
-                model.shared.snapshot = model.shared.latest.clone();
+                model.context.snapshot = model.context.latest.clone();
             }
         }
-        Msg::Story(job, facts, seq) => {
-            if model.shared.story.as_ref().is_some_and(|story| story.job == job) {
-                let mut detail = Detail::default();
-                for fact in &facts {
-                    detail.apply(fact);
-                }
-                model.shared.story = Some(Story { job, detail, seq, ready: true });
-                model.dirty = true;
-            }
+        Msg::Job(job, facts, seq) => {
+            let followed = model.view.screen_mut().followed_mut();
+            model.dirty |= followed.is_some_and(|followed| followed.read(job, &facts, seq));
         }
         Msg::Fact(job, fact) => {
-            if model.shared.held {
-                // What was left out is read anew when the screen goes on.
-                if model.shared.waiting.len() < WAITING {
-                    model.shared.waiting.push((job, fact));
+            if model.context.held {
+                // What does not fit is read again once the screen goes on.
+                if model.waiting.len() < WAITING {
+                    model.waiting.push((job, fact));
                 }
-            } else {
-                add_fact(model, job, &fact);
+            } else if let Some(followed) = model.view.screen_mut().followed_mut() {
+                followed.add(job, &fact);
             }
         }
-        Msg::Answered(query, generation, answer) => on_answer(model, query, generation, answer),
+        Msg::Answered(query, generation, answer) => on_answer(model, &query, generation, answer),
         Msg::Submitted(words, result) => on_submitted(model, &words, result, cmds),
         Msg::Indexed(order, rev, mut rows) => {
-            // The list may have been left meanwhile, and is come back to.
+            // The list may have been left meanwhile; it is in history then.
             let others = model.past.iter_mut().chain(&mut model.future);
             for view in others.chain([&mut model.view]) {
                 view.screen_mut().indexed(&order, rev, &mut rows);
@@ -103,13 +95,13 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         }
         Msg::Edited(text) => {
             if let (Some(text), Some(Overlay::Composer(composer))) = (text, model.overlays.last_mut()) {
-                composer.edited(&text, &model.shared);
+                composer.edited(&text, &model.context);
             }
             model.dirty = true;
         }
         Msg::Caption(caption) => {
-            model.dirty |= model.shared.caption.as_ref() != Some(&caption);
-            model.shared.caption = Some(caption);
+            model.dirty |= model.context.caption.as_ref() != Some(&caption);
+            model.context.caption = Some(caption);
         }
         Msg::Shown => {
             if let Some(overlay) = model.overlays.last_mut() {
@@ -120,53 +112,42 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Gone => {
             if !model.gone {
                 model.gone = true;
-                let back = model.shared.key(Action::Back);
+                let back = model.context.key(Action::Back);
                 let text = format!("the engine has ended; what is shown is old. {back} leaves");
-                say(model, Role::Bad, text);
+                model.say(Role::Bad, text);
             }
         }
-        Msg::Views(change, result) => going::on_changed(model, &change, result),
-        Msg::Say(role, text) => say(model, role, text),
+        Msg::Views(change, result) => navigation::on_changed(model, &change, result),
+        Msg::Say(role, text) => model.say(role, text),
     }
 }
 
-/// New problems are heard, if the operator wants that; those of before are not.
+/// Rings for new problems, if the operator wants that; problems that were known before do not ring.
 fn ring(model: &mut Model, changed: Option<&[Changed]>, cmds: &mut Vec<Cmd>) {
-    let snapshot = model.shared.latest.clone();
+    let snapshot = model.context.latest.clone();
     let newest = snapshot.problems.iter().map(|(_, problem)| problem.number).max().unwrap_or(0);
-    let before = model.rung;
-    model.rung = newest.max(before);
+    let rung = model.rung;
+    model.rung = newest.max(rung);
     let info = model.info();
-    if newest <= before || before == 0 && changed.is_none() || !(info.bell || info.desktop) {
+    if newest <= rung || rung == 0 && changed.is_none() || !(info.bell || info.desktop) {
         return;
     }
     let heard = snapshot.problems.iter().map(|(_, problem)| problem).find(|problem| {
-        problem.number > before
+        problem.number > rung
             && problem.cleared.is_none()
             && problem.muted.is_none()
             && problem.kind.severity() >= info.rings_from
     });
     if let Some(problem) = heard {
-        let words = format!("p-{} {}", problem.number, problems::headline(&snapshot, problem));
+        let words = format!("p-{} {}", problem.number, headline(&snapshot, problem));
         cmds.push(Cmd::Ring(info.desktop.then_some(words)));
     }
 }
 
-fn add_fact(model: &mut Model, job: JobId, fact: &crate::domain::fact::JournalEntry) {
-    if let Some(story) = &mut model.shared.story
-        && story.job == job
-        && story.ready
-        && fact.seq > story.seq
-    {
-        story.detail.apply(fact);
-        story.seq = fact.seq;
-    }
-}
-
-fn pass_time(model: &mut Model, at: At, cmds: &mut Vec<Cmd>) {
+fn pass_time(model: &mut Model, at: At) {
     model.time = at;
-    if !model.shared.held {
-        model.shared.now = at;
+    if !model.context.held {
+        model.context.now = at;
     }
     if model.toast.as_ref().is_some_and(|(_, until)| *until <= at) {
         model.toast = None;
@@ -176,37 +157,75 @@ fn pass_time(model: &mut Model, at: At, cmds: &mut Vec<Cmd>) {
         model.keys.pop_front();
         model.dirty = true;
     }
-    let due = at.since(model.wire_read) >= WIRE;
-    if let (Some(agent), true, false) = (model.wants.wire, due, model.reading_wire || model.shared.held) {
-        model.wire_read = at;
-        let known = if model.shared.wire.agent == agent { model.shared.wire.count } else { 0 };
-        model.reading_wire = true;
-        cmds.push(Cmd::Query(Query::Wire { agent, known }, model.generation));
-    }
 }
 
-/// Brings the view and what is over it in line with what has changed, and asks for what they want.
+/// Brings the view and what is open over it up to date, and asks the queries of the view.
 fn settle(model: &mut Model, cmds: &mut Vec<Cmd>) {
-    let area = layout::body(&model.shared);
+    let area = layout::body(&model.context);
     let screen = model.view.screen_mut();
-    let mut visible = screen.settle(&model.shared, area);
+    let mut visible = screen.settle(&model.context, area);
     if let Some(work) = screen.index() {
-        cmds.push(Cmd::Index(work, model.shared.snapshot.clone()));
+        cmds.push(Cmd::Index(work, model.context.snapshot.clone()));
     }
-    let wants = screen.wants(&model.shared);
+    let subscriptions = screen.queries(&model.context);
     for overlay in &mut model.overlays {
-        visible |= overlay.settle(&model.shared);
+        visible |= overlay.settle(&model.context);
     }
-    let counts = super::header::Counts::of(&model.shared, &model.shared.snapshot);
+    let counts = crate::tui::header::Counts::of(&model.context, &model.context.snapshot);
     visible |= counts != model.counts;
     model.counts = counts;
     model.dirty |= visible;
-    want(model, wants, cmds);
+    ask(model, subscriptions, cmds);
+}
+
+/// Asks what is due for the subscriptions of the view.
+fn ask(model: &mut Model, subscriptions: Vec<Subscription>, cmds: &mut Vec<Cmd>) {
+    let held = model.context.held;
+    let due = model.queries.due(subscriptions, model.time, held);
+    let mut queries = due.queries;
+    if let Some(every) = due.metrics.filter(|_| !held) {
+        let ctx = &mut model.context;
+        let wanted = ctx.metrics.ask(ctx.window, ctx.baseline, every, ctx.now);
+        queries.extend(wanted.into_iter().map(Query::Metrics));
+    }
+    if let Some(job) = due.follow {
+        model.waiting.clear();
+        if let Some(followed) = model.view.screen_mut().followed_mut() {
+            followed.follow(job);
+        }
+        cmds.push(Cmd::Follow(job));
+    }
+    let generation = model.queries.generation();
+    cmds.extend(queries.into_iter().map(|query| Cmd::Query(query, generation)));
+}
+
+/// The engine has answered a query: metrics go to all views, everything else to the view that asked.
+fn on_answer(model: &mut Model, query: &Query, generation: u64, answer: Result<Answer, QueryError>) {
+    let ask = model.queries.answered(query, generation);
+    match (query, answer) {
+        (Query::Metrics(stretch), Ok(Answer::Metrics(blocks))) => {
+            model.context.metrics.take(*stretch, blocks);
+        }
+        (_, Ok(answer)) => {
+            let Some(ask) = ask else { return };
+            let is_repeated = matches!(ask.refresh, Refresh::Every(_));
+            if !(is_repeated && model.context.held) {
+                model.view.screen_mut().on_answer(&ask, answer);
+                model.dirty |= !is_repeated;
+            }
+        }
+        (query, Err(error)) => {
+            if let Query::Metrics(stretch) = query {
+                model.context.metrics.failed(*stretch);
+            }
+            model.say(Role::Warn, error.to_string());
+        }
+    }
 }
 
 fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>, cmds: &mut Vec<Cmd>) {
-    if model.shared.held && result.is_ok() {
-        // What was just done would not be seen.
+    if model.context.held && result.is_ok() {
+        // Otherwise the operator would not see the effect of what was just done.
         hold(model, cmds);
     }
     match result {
@@ -214,94 +233,36 @@ fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>
             model.opens = false;
             model.opening = Some(job);
             open_sent(model);
-            say(model, Role::Ok, words.to_owned());
+            model.say(Role::Ok, words.to_owned());
         }
-        Ok(_) => say(model, Role::Ok, words.to_owned()),
+        Ok(_) => model.say(Role::Ok, words.to_owned()),
         Err(refusal) => {
             model.opens = false;
-            say(model, Role::Bad, format!("not done: {refusal}"));
+            model.say(Role::Bad, format!("not done: {refusal}"));
         }
     }
 }
 
-/// Opens the job that was sent from here, once its row has come: a receipt may be faster.
+/// Opens the job that was sent from here, once its row has come: the receipt may come before it.
 fn open_sent(model: &mut Model) {
     let Some(job) = model.opening else { return };
-    let found = model.shared.latest.jobs.iter().rev().find(|(_, row)| row.id == job).map(|(key, _)| key);
-    if let Some(view) = found.and_then(|key| View::job(&model.shared, key)) {
+    let found = model.context.latest.jobs.iter().rev().find(|(_, row)| row.id == job).map(|(key, _)| key);
+    if let Some(destination) = found.and_then(|key| Destination::job(&model.context, key)) {
         model.opening = None;
-        open(model, view);
+        navigation::go(model, destination);
     }
-}
-
-/// Tells something over the last border, and keeps it.
-pub fn say(model: &mut Model, role: Role, text: String) {
-    let message = model.shared.note(role, text);
-    model.toast = Some((message, model.time + TOAST));
-    model.dirty = true;
-}
-
-/// Goes to a view; the one before is kept in history.
-pub(super) fn open(model: &mut Model, view: View) {
-    let old = std::mem::replace(&mut model.view, view);
-    if old.screen().word() == "help" {
-        leave_parked(model);
-    }
-    model.past.push(old);
-    if model.past.len() > HISTORY {
-        model.past.remove(0);
-    }
-    model.future.clear();
-    model.dirty = true;
-}
-
-/// Help was left for somewhere else: what waited for it is over; what was written is kept.
-fn leave_parked(model: &mut Model) {
-    for overlay in std::mem::take(&mut model.parked) {
-        if let Overlay::Composer(composer) = overlay {
-            keep_draft(model, composer.draft());
-        }
-    }
-}
-
-/// Keeps what was written, one draft for each purpose; false if nothing was.
-fn keep_draft(model: &mut Model, draft: super::overlays::composer::Draft) -> bool {
-    model.drafts.retain(|kept| kept.purpose != draft.purpose);
-    if draft.is_empty() {
-        return false;
-    }
-    if model.drafts.len() == HISTORY {
-        model.drafts.remove(0);
-    }
-    model.drafts.push(draft);
-    true
-}
-
-fn back(model: &mut Model) -> bool {
-    let Some(view) = model.past.pop() else { return false };
-    let old = std::mem::replace(&mut model.view, view);
-    if old.screen().word() == "help" {
-        model.overlays = std::mem::take(&mut model.parked);
-        for overlay in &mut model.overlays {
-            overlay.hidden();
-        }
-    } else {
-        model.future.push(old);
-    }
-    model.dirty = true;
-    true
 }
 
 fn on_paste(model: &mut Model, text: &str) {
     model.dirty = true;
     let taken = match model.overlays.last_mut() {
         Some(overlay) => {
-            let taken = overlay.paste(text, &model.shared);
+            let taken = overlay.paste(text, &model.context);
             if let Overlay::Prompt(prompt) = overlay
                 && let Some(text) = prompt.text().map(str::to_owned)
             {
-                let area = layout::body(&model.shared);
-                model.view.screen_mut().search(&text, &model.shared, area);
+                let area = layout::body(&model.context);
+                model.view.screen_mut().search(&text, &model.context, area);
             }
             taken
         }
@@ -309,9 +270,9 @@ fn on_paste(model: &mut Model, text: &str) {
     };
     if !taken {
         let [command, filter, new] =
-            [Action::Command, Action::Filter, Action::New].map(|action| model.shared.key(action));
+            [Action::Command, Action::Filter, Action::New].map(|action| model.context.key(action));
         let text = format!("pasted text does nothing here; {command} or {filter} or {new} take it");
-        say(model, Role::Warn, text);
+        model.say(Role::Warn, text);
     }
 }
 
@@ -320,7 +281,7 @@ fn on_mouse(model: &mut Model, mouse: Mouse, x: u16, y: u16, cmds: &mut Vec<Cmd>
         return;
     }
     model.dirty = true;
-    let area = layout::body(&model.shared);
+    let area = layout::body(&model.context);
     match mouse {
         Mouse::Up | Mouse::Down => {
             let action = if mouse == Mouse::Up { Action::Up } else { Action::Down };
@@ -330,12 +291,12 @@ fn on_mouse(model: &mut Model, mouse: Mouse, x: u16, y: u16, cmds: &mut Vec<Cmd>
         }
         Mouse::Click | Mouse::Menu if !area.contains((x, y).into()) => {}
         Mouse::Click => {
-            if model.view.screen_mut().click(&model.shared, area, x, y) {
+            if model.view.screen_mut().click(&model.context, area, x, y) {
                 act(model, Action::Open, cmds);
             }
         }
         Mouse::Menu => {
-            model.view.screen_mut().click(&model.shared, area, x, y);
+            model.view.screen_mut().click(&model.context, area, x, y);
             act(model, Action::GoTo, cmds);
         }
     }
@@ -344,14 +305,14 @@ fn on_mouse(model: &mut Model, mouse: Mouse, x: u16, y: u16, cmds: &mut Vec<Cmd>
 fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
     model.dirty = true;
     let at = model.time;
-    if model.on_stage() {
+    if model.context.on_stage() {
         let until = at + std::time::Duration::from_secs(3);
         model.keys.push_back((chord.to_string(), until));
         while model.keys.len() > 6 {
             model.keys.pop_front();
         }
     }
-    let keys = &model.shared.preferences.keys;
+    let keys = &model.context.preferences.keys;
     let typing = !model.overlays.is_empty();
     let in_text = model.view.screen().in_text();
     let action = if typing { keys.action_while_typing(chord) } else { keys.action(chord, in_text) };
@@ -361,12 +322,12 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
         if twice {
             cmds.push(Cmd::Quit);
         } else {
-            say(model, Role::Warn, format!("{chord} again leaves; nothing is cancelled by that"));
+            model.say(Role::Warn, format!("{chord} again leaves; nothing is cancelled by that"));
         }
         return;
     }
     model.interrupted = None;
-    // Whoever goes on by hand is not taken elsewhere by a receipt.
+    // An operator who presses another key meanwhile is not taken to the job that was sent.
     model.opens = false;
     model.opening = None;
     if action == Some(Action::Help) && typing {
@@ -377,7 +338,7 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
     }
     if let Some(mut overlay) = model.overlays.pop() {
         let is_card = matches!(overlay, Overlay::Card(_));
-        match overlay.key(chord, at, &model.shared) {
+        match overlay.key(chord, at, &model.context) {
             Pressed::Stays(steps) => {
                 model.overlays.push(overlay);
                 for step in steps {
@@ -398,10 +359,10 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
             }
             Pressed::Keeps => {
                 if let Overlay::Composer(composer) = overlay
-                    && keep_draft(model, composer.draft())
+                    && model.keep_draft(composer.draft())
                 {
-                    let (new, answer) = (model.shared.key(Action::New), model.shared.key(Action::Answer));
-                    say(model, Role::Plain, format!("kept as a draft; {new} or {answer} opens it again"));
+                    let (new, answer) = (model.context.key(Action::New), model.context.key(Action::Answer));
+                    model.say(Role::Plain, format!("kept as a draft; {new} or {answer} opens it again"));
                 }
             }
         }
@@ -415,9 +376,9 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                 .filter(char::is_ascii_uppercase)
                 .is_some_and(|letter| model.view.screen_mut().sort(letter));
             if !sorted {
-                let help = model.shared.key(Action::Help);
+                let help = model.context.key(Action::Help);
                 let text = format!("{chord} means nothing here; {help} shows every key");
-                say(model, Role::Quiet, text);
+                model.say(Role::Quiet, text);
             }
         }
     }
@@ -433,36 +394,31 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
         Step::Cmd(Cmd::Copy(text)) => {
             let shown = crate::domain::text::fit(
                 &text.replace('\n', " "),
-                usize::from(model.shared.size.0).saturating_sub(12),
+                usize::from(model.context.size.0).saturating_sub(12),
             );
-            say(model, Role::Ok, format!("copied: {shown}"));
+            model.say(Role::Ok, format!("copied: {shown}"));
             cmds.push(Cmd::Copy(text));
         }
         Step::Cmd(cmd) => cmds.push(cmd),
-        Step::Open(view) => open(model, *view),
-        Step::Over(overlay) => model.overlays.push(*overlay),
+        Step::Open(destination) => navigation::go(model, *destination),
+        Step::Menu(menu) => model.overlays.push(Overlay::Menu(*menu)),
+        Step::SaveView(view) => model.overlays.push(Overlay::Prompt(Prompt::words(Words::Save(view)))),
         Step::Act(action) => act(model, action, cmds),
         Step::Command(words) => command(model, &words, cmds),
-        Step::Window(window) => model.shared.window = window,
-        Step::Before(before) => model.shared.before = before,
+        Step::Window(window) => model.context.window = window,
+        Step::Baseline(baseline) => model.context.baseline = baseline,
         Step::Type(words) => {
-            model.overlays.push(Overlay::Prompt(Prompt::command_with(&model.shared, words)));
+            model.overlays.push(Overlay::Prompt(Prompt::command_with(&model.context, words)));
         }
         Step::Search(text) => {
-            let area = layout::body(&model.shared);
-            model.view.screen_mut().search(&text, &model.shared, area);
+            let area = layout::body(&model.context);
+            model.view.screen_mut().search(&text, &model.context, area);
         }
-        Step::AnswerInWords(key) => acts::answer_in_words(model, key),
-        Step::Sent(draft) => {
-            model.drafts.retain(|kept| kept.purpose != draft.purpose);
-            model.sent.push(*draft);
-            if model.sent.len() > HISTORY {
-                model.sent.remove(0);
-            }
-        }
-        Step::Say(role, text) => say(model, role, text),
+        Step::AnswerInWords(key) => operator_actions::answer_in_words(model, key),
+        Step::Sent(draft) => model.keep_sent(*draft),
+        Step::Say(role, text) => model.say(role, text),
         Step::Back => {
-            back(model);
+            navigation::back(model);
         }
     }
 }
@@ -476,49 +432,47 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
             } else {
                 let known = model.info().fleets.join(", ");
                 let known = if known.is_empty() { "the configuration names none".into() } else { format!("there are {known}") };
-                say(model, Role::Warn, format!("there is no fleet {name}; {known}"));
+                model.say(Role::Warn, format!("there is no fleet {name}; {known}"));
             }
         }
-        Asked::Time(text) => match Window::parse(&text, &model.shared.clocks, model.shared.now) {
-            Ok(window) => model.shared.window = window,
-            Err(why) => say(model, Role::Warn, why),
+        Asked::Time(text) => match Window::parse(&text, &model.context.clocks, model.context.now) {
+            Ok(window) => model.context.window = window,
+            Err(why) => model.say(Role::Warn, why),
         },
-        Asked::Was(before) => model.shared.before = before,
-        Asked::Group(by) => acts::group(model, by),
+        Asked::Baseline(baseline) => model.context.baseline = baseline,
+        Asked::Group(by) => operator_actions::group(model, by),
         Asked::Theme(name) => {
-            let theme = &model.shared.theme;
-            model.shared.theme = Theme::load(&name, theme.depth, theme.is_ascii());
+            let theme = &model.context.theme;
+            model.context.theme = Theme::load(&name, theme.depth, theme.is_ascii());
             cmds.push(Cmd::Redraw);
         }
         Asked::Ascii(on) => {
-            let theme = &model.shared.theme;
-            model.shared.theme = Theme::load(&theme.name, theme.depth, on);
+            let theme = &model.context.theme;
+            model.context.theme = Theme::load(&theme.name, theme.depth, on);
             cmds.push(Cmd::Redraw);
         }
         Asked::Mouse(on) => {
             model.mouse = on;
             cmds.push(Cmd::Mouse(on));
         }
-        Asked::Suspend if model.info().own_engine => say(
-            model,
-            Role::Warn,
+        Asked::Suspend if model.info().own_engine => model.say(Role::Warn,
             "not suspended: the engine runs in this console, so streams would stand still and agents be blamed. Run `quarterdeck serve` apart to suspend".into(),
         ),
         Asked::Suspend => cmds.push(Cmd::Suspend),
         Asked::Quit => cmds.push(Cmd::Quit),
         Asked::GoTo(wanted) => go_to_reference(model, &wanted),
-        Asked::Wrong(why) => say(model, Role::Warn, why),
+        Asked::Wrong(why) => model.say(Role::Warn, why),
     }
 }
 
-/// Does what an action means: first to the view, then everywhere.
+/// Runs an action: the view may handle it, otherwise it means the same everywhere.
 fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
     model.dirty = true;
     if action.acts() && model.info().read_only {
-        return say(model, Role::Warn, "read-only: this console was started with --read-only".into());
+        return model.say(Role::Warn, "read-only: this console was started with --read-only".into());
     }
-    let area = layout::body(&model.shared);
-    if let Some(steps) = model.view.screen_mut().act(action, &model.shared, area) {
+    let area = layout::body(&model.context);
+    if let Some(steps) = model.view.screen_mut().act(action, &model.context, area) {
         for step in steps {
             do_step(model, step, cmds);
         }
@@ -529,103 +483,97 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
     }
     match action {
         Action::Back => {
-            if !back(model) {
-                model.overlays.push(Overlay::Card(Card::quit(&model.shared)));
+            if !navigation::back(model) {
+                model.overlays.push(Overlay::Card(Card::quit(&model.context)));
             }
         }
         Action::HistoryBack => {
-            if !back(model) {
-                say(model, Role::Quiet, "this is the first view".into());
+            if !navigation::back(model) {
+                model.say(Role::Quiet, "this is the first view".into());
             }
         }
-        Action::HistoryForward => match model.future.pop() {
-            Some(view) => {
-                let old = std::mem::replace(&mut model.view, view);
-                model.past.push(old);
-            }
-            None => say(model, Role::Quiet, "this is the last view".into()),
-        },
-        Action::LastView => {
-            // The last two views change places, so that pressed twice it is where it was.
-            if let Some(last) = model.past.pop() {
-                let old = std::mem::replace(&mut model.view, last);
-                model.past.push(old);
+        Action::HistoryForward => {
+            if !navigation::forward(model) {
+                model.say(Role::Quiet, "this is the last view".into());
             }
         }
-        Action::Changes => acts::changes(model),
-        Action::Group => acts::group(model, None),
+        Action::LastView => navigation::last_view(model),
+        Action::Changes => operator_actions::changes(model),
+        Action::Group => operator_actions::group(model, None),
         Action::Time => {
-            let target = model.view.screen().target(&model.shared);
-            model.overlays.push(Overlay::Menu(super::overlays::time::menu(&model.shared, target)));
+            let target = model.view.screen().target(&model.context);
+            model.overlays.push(Overlay::Menu(crate::tui::overlays::time::menu(&model.context, target)));
         }
-        Action::Views => model.overlays.push(Overlay::Views(Views::new(&model.shared, &model.view))),
-        Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.shared))),
+        Action::Views => model.overlays.push(Overlay::Views(Views::new(&model.context, model.view.screen()))),
+        Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.context))),
         Action::Filter => match model.view.screen().searched() {
             Some(before) => model.overlays.push(Overlay::Prompt(Prompt::search(before))),
             None => {
-                let next = model.shared.key(Action::NextPane);
-                say(model, Role::Quiet, format!("nothing to search here; {next} goes to the output"));
+                let next = model.context.key(Action::NextPane);
+                model.say(Role::Quiet, format!("nothing to search here; {next} goes to the output"));
             }
         },
         Action::Hold => hold(model, cmds),
         Action::GoTo => {
-            let target = model.view.screen().target(&model.shared);
-            model.overlays.push(Overlay::Menu(go::menu(&model.shared, target)));
+            let target = model.view.screen().target(&model.context);
+            model.overlays.push(Overlay::Menu(go::menu(&model.context, target)));
         }
         Action::Copy => {
-            let menu = copy::menu(&model.shared, model.view.screen());
+            let menu = copy::menu(&model.context, model.view.screen());
             model.overlays.push(Overlay::Menu(menu));
         }
-        Action::Save => acts::save(model),
-        Action::Raw => acts::open_raw(model),
-        Action::Check => acts::check(model, cmds),
-        Action::New => acts::new_task(model),
-        Action::EditCopy => acts::edit_copy(model),
+        Action::Save => operator_actions::save(model),
+        Action::Raw => operator_actions::open_raw(model),
+        Action::Check => operator_actions::check(model, cmds),
+        Action::New => operator_actions::new_task(model),
+        Action::EditCopy => operator_actions::edit_copy(model),
         Action::Answer => {
-            // What is asked now is answered, not what stood still.
-            if model.shared.held {
+            // The answer goes to what is asked now, not to what the held screen shows.
+            if model.context.held {
                 hold(model, cmds);
             }
-            if !acts::take_problem(model, cmds) {
-                acts::answer(model);
+            if !operator_actions::take_problem(model, cmds) {
+                operator_actions::answer(model);
             }
         }
-        Action::Service => acts::service(model),
-        Action::Mute => acts::mute(model),
-        Action::Undo => acts::undo(model, cmds),
+        Action::Service => operator_actions::service(model),
+        Action::Mute => operator_actions::mute(model),
+        Action::Undo => operator_actions::undo(model, cmds),
         Action::Note => {
-            let target = model.view.screen().target(&model.shared);
+            let target = model.view.screen().target(&model.context);
             model.overlays.push(Overlay::Prompt(Prompt::words(Words::Note(target))));
         }
-        Action::Again => acts::card(model, About::Again),
-        Action::Cancel => acts::card(model, About::Cancel),
+        Action::Again => operator_actions::card(model, About::Again),
+        Action::Cancel => operator_actions::card(model, About::Cancel),
         Action::Help => {
             let of = model.view.screen().word();
-            let keys = model.view.screen().keys(&model.shared);
-            open(model, help::HelpView::new(&model.shared, of, keys).into());
+            let keys = model.view.screen().keys(&model.context);
+            navigation::open(model, help::HelpView::new(&model.context, of, keys).into());
         }
         Action::Redraw => cmds.push(Cmd::Redraw),
-        Action::NextBeat if model.shared.offers(action) => cmds.push(Cmd::Present(Cue::Next)),
-        Action::BeatAgain if model.shared.offers(action) => cmds.push(Cmd::Present(Cue::Again)),
+        Action::NextBeat if model.context.offers(action) => cmds.push(Cmd::Present(Cue::Next)),
+        Action::BeatAgain if model.context.offers(action) => cmds.push(Cmd::Present(Cue::Again)),
         _ => {
-            let (key, help) = (model.shared.key(action), model.shared.key(Action::Help));
+            let (key, help) = (model.context.key(action), model.context.key(Action::Help));
             let text = format!("{key} means nothing here; {help} shows every key");
-            say(model, Role::Quiet, text);
+            model.say(Role::Quiet, text);
         }
     }
 }
 
 pub(super) fn hold(model: &mut Model, cmds: &mut Vec<Cmd>) {
-    model.shared.held = !model.shared.held;
-    if !model.shared.held {
-        model.shared.snapshot = model.shared.latest.clone();
-        let waiting = std::mem::take(&mut model.shared.waiting);
+    model.context.held = !model.context.held;
+    if !model.context.held {
+        model.context.snapshot = model.context.latest.clone();
+        let waiting = std::mem::take(&mut model.waiting);
         let overflown = waiting.len() >= WAITING;
-        for (job, fact) in waiting {
-            add_fact(model, job, &fact);
+        if let Some(followed) = model.view.screen_mut().followed_mut() {
+            for (job, fact) in waiting {
+                followed.add(job, &fact);
+            }
         }
         if overflown {
-            cmds.push(Cmd::Follow(model.shared.story.as_ref().map(|story| story.job)));
+            cmds.push(Cmd::Follow(model.queries.follows()));
         }
     }
 }

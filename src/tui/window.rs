@@ -1,23 +1,23 @@
-//! The stretch of time that every view speaks of, and what it is compared with.
+//! The window, which is the stretch of time that every view shows, and the baseline that it is compared with.
 
 use std::time::Duration;
 
-use super::format::Clocks;
 use crate::domain::metrics::{Minute, MinuteRange};
 use crate::domain::time::At;
+use crate::tui::format::Clocks;
 
 /// A stretch of time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Window {
-    /// Up to now.
+    /// The last stretch of this length, up to now.
     Last(Duration),
-    /// That stands still.
+    /// From a point in time until another.
     Between(At, At),
 }
 
-/// What a stretch is compared with: one as long, so much earlier.
+/// What the window is compared with: a stretch of the same length, this much earlier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Before {
+pub enum Baseline {
     /// An hour.
     Hour,
     /// A day.
@@ -26,14 +26,14 @@ pub enum Before {
     Week,
 }
 
-/// The longest stretch: what is kept.
+/// The longest window in minutes: as long as metrics are kept.
 const LONGEST: u32 = 30 * 24 * 60;
 
 impl Window {
-    /// What is shown first.
+    /// The window of a console that has just started.
     pub const FIRST: Self = Self::Last(Duration::from_secs(30 * 60));
 
-    /// The letters of `t`, the words, and minutes.
+    /// The choices of the time menu: letter, words, minutes.
     pub const CHOICES: [(char, &'static str, u32); 7] = [
         ('5', "5 minutes", 5),
         ('1', "15 minutes", 15),
@@ -44,7 +44,7 @@ impl Window {
         ('w', "7 days", 7 * 24 * 60),
     ];
 
-    /// The last minutes.
+    /// The last so many minutes.
     pub fn last(minutes: u32) -> Self {
         Self::Last(Duration::from_secs(u64::from(minutes) * 60))
     }
@@ -58,7 +58,7 @@ impl Window {
     /// From what was typed: `30m`, `6h`, or two times of day of the last 24 hours, `02:50..03:10`.
     ///
     /// # Errors
-    /// What it could be.
+    /// The text is no window; the message says what can be written.
     pub fn parse(text: &str, clocks: &Clocks, now: At) -> Result<Self, String> {
         let fault = || format!("not a time: {text}; write 30m, 6h, 7d or 02:50..03:10");
         if let Some((from, until)) = text.split_once("..").or_else(|| text.split_once('–')) {
@@ -73,17 +73,17 @@ impl Window {
         Ok(Self::Last(time))
     }
 
-    /// As the first line says it.
+    /// The text of the first line.
     pub fn word(self, clocks: &Clocks) -> String {
         match self {
-            Self::Last(time) => super::format::window(time),
+            Self::Last(time) => crate::tui::format::window(time),
             Self::Between(from, until) => {
                 format!("{}–{}", clocks.time_of_day(from), clocks.time_of_day(until))
             }
         }
     }
 
-    /// The same in equal parts: minutes up to an hour, then fewer and longer ones.
+    /// The window in equal parts: minutes up to an hour, then fewer and longer ones.
     pub fn parts(self, now: At) -> MinuteRange {
         let (from, until) = match self {
             Self::Last(time) => {
@@ -104,16 +104,16 @@ impl Window {
             2881..=10_080 => 180,
             _ => 720,
         };
-        // Parts begin where the clock's do, so that they stand still while the window moves on.
+        // Parts begin at round times of the clock, so that they do not move with the window.
         MinuteRange { from: Minute(from.0 / step * step), until, step }
     }
 }
 
-impl Before {
+impl Baseline {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
 
-    /// So many minutes earlier.
+    /// How many minutes earlier it is.
     pub fn minutes(self) -> u32 {
         match self {
             Self::Hour => 60,

@@ -359,7 +359,7 @@ async fn the_example_configuration_is_true() {
         (action.word().to_owned(), action.keys().iter().map(|key| (*key).to_owned()).collect())
     });
     assert_eq!(full.preferences.keys.iter().map(words).collect::<Vec<_>>(), actions.collect::<Vec<_>>());
-    let lists = quarterdeck::tui::views::ListKind::ALL;
+    let lists = quarterdeck::tui::saved_view::ListKind::ALL;
     let columns = lists.map(|list| (list.word().to_owned(), usual.columns.names(list)));
     assert_eq!(full.preferences.columns.iter().map(words).collect::<Vec<_>>(), columns);
     let agent = &full.fleets["default"].agents[0];

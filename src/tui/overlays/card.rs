@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crossterm::event::KeyCode;
 
-use super::Pressed;
 use crate::domain::id::{AttemptId, AttemptKey};
 use crate::domain::intent::Intent;
 use crate::domain::job::{Attempt, Phase};
@@ -15,17 +14,17 @@ use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::protocol::question::Choice;
 use crate::tui::actions::Action;
-use crate::tui::command;
+use crate::tui::cmd::Cmd;
+use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
 use crate::tui::keys::Keys;
-use crate::tui::layout;
-use crate::tui::model::{Cmd, Shared, Step};
-use crate::tui::states;
+use crate::tui::step::{Pressed, Step};
 use crate::tui::theme::Role;
 use crate::tui::views::inbox::{MAY_HAVE_ARRIVED, uncertain_answer};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::field::Field;
 use crate::tui::widgets::text::wrap;
+use crate::tui::{command, layout, states};
 
 /// Keys are not heard for so long after a card was seen.
 const QUIET: Duration = Duration::from_millis(250);
@@ -108,18 +107,18 @@ impl About {
 
     /// Why it cannot be done to an attempt.
     pub fn why_not(&self, attempt: &Attempt, keys: &Keys) -> String {
-        let told = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
+        let label = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
         match self {
             Self::Cancel if attempt.task.is_none() => {
-                format!("there is no task to cancel: the sending is {}", told.word)
+                format!("there is no task to cancel: the sending is {}", label.word)
             }
-            Self::Cancel => format!("it has ended: {}", told.word),
+            Self::Cancel => format!("it has ended: {}", label.word),
             Self::Again => format!(
                 "it is {}; again is for sendings that may not have arrived. {} sends a copy",
-                told.word,
+                label.word,
                 keys.hint(Action::EditCopy)
             ),
-            Self::Answer(_) => format!("it asks nothing: {}", told.word),
+            Self::Answer(_) => format!("it asks nothing: {}", label.word),
             Self::Quit => String::new(),
         }
     }
@@ -127,8 +126,8 @@ impl About {
 
 impl Card {
     /// A card about attempts; those that it does not fit are left out and told.
-    pub fn new(shared: &Shared, about: About, keys: &[AttemptKey]) -> Self {
-        let rows = keys.iter().filter_map(|key| Some((*key, shared.snapshot.attempts.get(*key)?)));
+    pub fn new(ctx: &Context, about: About, keys: &[AttemptKey]) -> Self {
+        let rows = keys.iter().filter_map(|key| Some((*key, ctx.snapshot.attempts.get(*key)?)));
         let subjects: Vec<Subject> = rows
             .filter(|(_, attempt)| about.fits(attempt))
             .map(|(key, attempt)| Subject {
@@ -161,8 +160,8 @@ impl Card {
     }
 
     /// What is asked of somebody who leaves.
-    pub fn quit(shared: &Shared) -> Self {
-        Self::new(shared, About::Quit, &[])
+    pub fn quit(ctx: &Context) -> Self {
+        Self::new(ctx, About::Quit, &[])
     }
 
     fn is_bulk(&self) -> bool {
@@ -184,11 +183,11 @@ impl Card {
     }
 
     /// Takes in what has changed; asks anew if it concerns what the card is about.
-    pub fn settle(&mut self, shared: &Shared) -> bool {
+    pub fn settle(&mut self, ctx: &Context) -> bool {
         let mut news = None;
         for subject in &mut self.subjects {
             // A card looks at what is, also while the screen is held.
-            let row = shared.latest.attempts.get(subject.key).filter(|row| row.id == subject.id);
+            let row = ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id);
             let state = row.map_or_else(|| "gone".to_owned(), state_of);
             let question = row.map_or((At::ZERO, None), asked);
             if state != subject.state || question != subject.asked {
@@ -209,9 +208,9 @@ impl Card {
     }
 
     /// Those that it can still be done to.
-    fn ready<'s>(&'s self, shared: &'s Shared) -> Vec<(&'s Subject, &'s Attempt)> {
+    fn ready<'s>(&'s self, ctx: &'s Context) -> Vec<(&'s Subject, &'s Attempt)> {
         let rows = self.subjects.iter().filter_map(|subject| {
-            let row = shared.latest.attempts.get(subject.key).filter(|row| row.id == subject.id)?;
+            let row = ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id)?;
             Some((subject, row))
         });
         rows.filter(|(_, attempt)| self.about.fits(attempt)).collect()
@@ -227,7 +226,7 @@ impl Card {
     }
 
     /// Takes a key.
-    pub fn key(&mut self, chord: Chord, at: At, shared: &Shared) -> Pressed {
+    pub fn key(&mut self, chord: Chord, at: At, ctx: &Context) -> Pressed {
         // Leaving is always safe, and heard at once.
         if chord.code == KeyCode::Esc {
             return Pressed::Closes(Vec::new());
@@ -240,13 +239,13 @@ impl Card {
         self.unheard = None;
         self.complaint = None;
         if self.is_bulk() {
-            return self.bulk_key(chord, shared);
+            return self.bulk_key(chord, ctx);
         }
         match chord.code {
-            KeyCode::Char('y') if !chord.ctrl => self.act(shared),
+            KeyCode::Char('y') if !chord.ctrl => self.act(ctx),
             KeyCode::Char('q') if matches!(self.about, About::Quit) => Pressed::Closes(Vec::new()),
             KeyCode::Char('c') if !chord.ctrl => {
-                let command = self.commands(shared, 100).join("\n");
+                let command = self.commands(ctx, 100).join("\n");
                 if command.is_empty() {
                     Pressed::Stays(Vec::new())
                 } else {
@@ -277,27 +276,27 @@ impl Card {
                 self.lit = !self.lit;
                 Pressed::Stays(Vec::new())
             }
-            KeyCode::Enter if self.lit => self.act(shared),
+            KeyCode::Enter if self.lit => self.act(ctx),
             KeyCode::Enter => Pressed::Closes(Vec::new()),
             _ => Pressed::Stays(Vec::new()),
         }
     }
 
-    fn bulk_key(&mut self, chord: Chord, shared: &Shared) -> Pressed {
+    fn bulk_key(&mut self, chord: Chord, ctx: &Context) -> Pressed {
         match chord.code {
             KeyCode::Tab | KeyCode::BackTab | KeyCode::Down | KeyCode::Up => {
                 self.typing = if self.typing == Typing::Number { Typing::Why } else { Typing::Number };
                 Pressed::Stays(Vec::new())
             }
             KeyCode::Enter => {
-                let ready = self.ready(shared).len();
+                let ready = self.ready(ctx).len();
                 if self.number.text().trim() != ready.to_string() {
                     self.complaint = Some(format!("type {ready}, the number of tasks, to do it"));
-                } else if shared.info.protect && self.why.text().trim().is_empty() {
+                } else if ctx.info.protect && self.why.text().trim().is_empty() {
                     self.typing = Typing::Why;
                     self.complaint = Some("production: say why".into());
                 } else {
-                    return self.act(shared);
+                    return self.act(ctx);
                 }
                 Pressed::Stays(Vec::new())
             }
@@ -352,13 +351,13 @@ impl Card {
         })
     }
 
-    fn act(&mut self, shared: &Shared) -> Pressed {
+    fn act(&mut self, ctx: &Context) -> Pressed {
         if matches!(self.about, About::Quit) {
             return Pressed::Closes(vec![Step::Cmd(Cmd::Quit)]);
         }
         if matches!(self.about, About::Answer(_)) && self.changed.is_some() {
             // The choices belong to the question that was asked before.
-            let answer = shared.key(Action::Answer);
+            let answer = ctx.key(Action::Answer);
             self.complaint = Some(format!("it asks something else now: esc, then {answer}"));
             return Pressed::Stays(Vec::new());
         }
@@ -366,7 +365,7 @@ impl Card {
             self.complaint = Some("choose first".into());
             return Pressed::Stays(Vec::new());
         }
-        let ready = self.ready(shared);
+        let ready = self.ready(ctx);
         let steps: Vec<Step> = ready
             .iter()
             .filter_map(|(subject, attempt)| {
@@ -393,12 +392,12 @@ impl Card {
     }
 
     /// The same as commands.
-    fn commands(&self, shared: &Shared, most: usize) -> Vec<String> {
+    fn commands(&self, ctx: &Context, most: usize) -> Vec<String> {
         // Two are shown, and copied in one go only as many as anybody reads.
-        let ready: Vec<_> = self.ready(shared).into_iter().take(most).collect();
+        let ready: Vec<_> = self.ready(ctx).into_iter().take(most).collect();
         let of = |(subject, _): &(&Subject, &Attempt)| {
             let intent = self.intent(subject.id)?;
-            Some(command::of_intent(&shared.latest, &shared.info.flags, &intent))
+            Some(command::of_intent(&ctx.latest, &ctx.info.flags, &intent))
         };
         ready.iter().filter_map(of).collect()
     }
@@ -414,10 +413,10 @@ impl Card {
     }
 
     /// What will happen, in sentences.
-    fn what_will_happen(&self, shared: &Shared) -> Vec<String> {
-        let ready = self.ready(shared);
+    fn what_will_happen(&self, ctx: &Context) -> Vec<String> {
+        let ready = self.ready(ctx);
         let name = |attempt: &Attempt| {
-            let agent = shared.latest.agents.get(attempt.agent);
+            let agent = ctx.latest.agents.get(attempt.agent);
             agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
         };
         match &self.about {
@@ -437,30 +436,30 @@ impl Card {
             },
             About::Answer(choices) => {
                 let said = self.choice.and_then(|at| choices.get(at));
-                let said = said.map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), shared.info.operator));
+                let said = said.map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), ctx.info.operator));
                 vec![format!("{}It goes on as the same task, same context.", said.unwrap_or_default())]
             }
-            About::Quit => leaving(shared),
+            About::Quit => leaving(ctx),
         }
     }
 
     /// Draws it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
-        let width = WIDTH.min(shared.size.0);
+    pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
+        let width = WIDTH.min(ctx.size.0);
         let inner = usize::from(width.saturating_sub(4));
-        let room = usize::from(shared.size.1.saturating_sub(4));
-        let body = self.body(canvas, shared, inner, room);
+        let room = usize::from(ctx.size.1.saturating_sub(4));
+        let body = self.body(canvas, ctx, inner, room);
         let height = u16::try_from(body.len()).unwrap_or(20) + 2;
-        let area = layout::card(shared, width, height);
+        let area = layout::card(ctx, width, height);
         canvas.clear(area);
-        let border = if shared.info.protect { Role::Bad } else { Role::Title };
+        let border = if ctx.info.protect { Role::Bad } else { Role::Title };
         let mut facts = Vec::new();
         if !matches!(self.about, About::Quit) {
-            let count = self.ready(shared).len();
+            let count = self.ready(ctx).len();
             let word = if count == 1 { "task" } else { "tasks" };
             facts.push(span(format!("{count} {word}"), Role::Plain));
         }
-        if shared.info.protect {
+        if ctx.info.protect {
             let gap = if facts.is_empty() { "" } else { " · " };
             facts.push(span(format!("{gap}PRODUCTION"), Role::Bad));
         }
@@ -496,12 +495,12 @@ impl Card {
                 }
             }
         }
-        canvas.heavy_rule(area, bottom, Joint::Bottom, border, &self.buttons(shared), &[]);
+        canvas.heavy_rule(area, bottom, Joint::Bottom, border, &self.buttons(ctx), &[]);
     }
 
-    fn buttons(&self, shared: &Shared) -> Vec<Span> {
+    fn buttons(&self, ctx: &Context) -> Vec<Span> {
         if self.is_bulk() {
-            let count = self.ready(shared).len();
+            let count = self.ready(ctx).len();
             return vec![
                 span("enter", Role::Key),
                 span(format!(", once {count} is typed   "), Role::Plain),
@@ -532,8 +531,8 @@ impl Card {
     }
 
     /// The lines, as many as fit: what must be read to decide stays longest.
-    fn body(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize, room: usize) -> Vec<Line> {
-        let mut lines = self.all_lines(canvas, shared, width);
+    fn body(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize, room: usize) -> Vec<Line> {
+        let mut lines = self.all_lines(canvas, ctx, width);
         while lines.len() > room {
             let Some(weakest) = (0..lines.len()).rev().min_by_key(|at| lines[*at].0) else { break };
             lines.remove(weakest);
@@ -542,7 +541,7 @@ impl Card {
     }
 
     /// Each line with what it is worth when there is no room.
-    fn all_lines(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<(u8, Line)> {
+    fn all_lines(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<(u8, Line)> {
         let mut lines = Vec::new();
         let mut text = |keep: u8, text: String, role| {
             lines.extend(
@@ -553,15 +552,15 @@ impl Card {
             text(9, format!("{changed}. Look again."), Role::Warn);
         }
         for (at, subject) in self.subjects.iter().take(6).enumerate() {
-            let Some(attempt) = shared.latest.attempts.get(subject.key) else { continue };
-            text(if at == 0 { 7 } else { 3 }, subject_line(canvas, shared, attempt), Role::Plain);
+            let Some(attempt) = ctx.latest.attempts.get(subject.key) else { continue };
+            text(if at == 0 { 7 } else { 3 }, subject_line(canvas, ctx, attempt), Role::Plain);
             if let (About::Answer(_), Some(note)) =
                 (&self.about, attempt.task.as_ref().and_then(|task| task.note.as_ref()))
             {
                 text(6, format!("\"{}\"", note.line()), Role::You);
             }
         }
-        let rows = self.ready(shared);
+        let rows = self.ready(ctx);
         if matches!(self.about, About::Answer(_)) && rows.iter().any(|(_, row)| uncertain_answer(row)) {
             text(8, format!("{MAY_HAVE_ARRIVED}."), Role::Warn);
         }
@@ -571,21 +570,21 @@ impl Card {
         if self.left_out > 0 {
             text(6, format!("{} marked stay as they are: {}", self.left_out, self.about.unfit()), Role::Warn);
         }
-        self.push_choices(shared, &mut lines);
+        self.push_choices(ctx, &mut lines);
         if self.is_bulk() {
-            let count = self.ready(shared).len();
+            let count = self.ready(ctx).len();
             lines.push((1, Line::Text(Vec::new())));
             let number = self.typing == Typing::Number;
             lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
-            let why = if shared.info.protect { "why, a must here" } else { "why" };
+            let why = if ctx.info.protect { "why, a must here" } else { "why" };
             lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
         }
         let plain = |line, role| Line::Text(vec![span(line, role)]);
         lines.push((4, Line::Rule("what will happen")));
-        for sentence in self.what_will_happen(shared) {
+        for sentence in self.what_will_happen(ctx) {
             lines.extend(wrap(&sentence, width).into_iter().map(|line| (5, plain(line, Role::Plain))));
         }
-        let commands = self.commands(shared, 2);
+        let commands = self.commands(ctx, 2);
         let more = self.subjects.len().saturating_sub(commands.len());
         if !commands.is_empty() {
             lines.push((2, Line::Rule("the same as a command")));
@@ -603,7 +602,7 @@ impl Card {
         lines
     }
 
-    fn push_choices(&self, shared: &Shared, lines: &mut Vec<(u8, Line)>) {
+    fn push_choices(&self, ctx: &Context, lines: &mut Vec<(u8, Line)>) {
         let choices = self.choices();
         if choices.is_empty() {
             return;
@@ -617,7 +616,7 @@ impl Card {
                 (false, at) => (at + 1).to_string(),
             };
             let line = vec![
-                span(if chosen { shared.glyphs().cursor } else { " " }, Role::You),
+                span(if chosen { ctx.glyphs().cursor } else { " " }, Role::You),
                 span(format!("{letter} "), Role::Key),
                 span(label.clone(), if chosen { Role::Accent } else { Role::Plain }),
                 span(format!("   {meaning}"), Role::Quiet),
@@ -628,16 +627,16 @@ impl Card {
 }
 
 /// What goes on without somebody who leaves.
-pub fn leaving(shared: &Shared) -> Vec<String> {
-    let live: u32 = shared.latest.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+pub fn leaving(ctx: &Context) -> Vec<String> {
+    let live: u32 = ctx.latest.agents.iter().map(|(_, agent)| agent.counts.live).sum();
     let goes_on = match live {
         0 => "No task runs.".to_owned(),
         1 => "1 task goes on at its agent; leaving cancels nothing.".to_owned(),
         live => format!("{live} tasks go on at their agents; leaving cancels nothing."),
     };
-    let watching = if shared.info.presenter.is_some() {
+    let watching = if ctx.info.presenter.is_some() {
         "The demo fleet ends with this console."
-    } else if shared.info.own_engine {
+    } else if ctx.info.own_engine {
         "Nobody watches the fleet until a console or `quarterdeck serve` runs again; what happens meanwhile is asked for then."
     } else {
         "The engine that this console joined goes on watching."
@@ -662,10 +661,10 @@ fn state_of(attempt: &Attempt) -> String {
 }
 
 /// `77d0 charge order 88213, working on cashier-1 1m46s`
-fn subject_line(canvas: &Canvas<'_>, shared: &Shared, attempt: &Attempt) -> String {
+fn subject_line(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
     let id = attempt.task.as_ref().map(|task| format!("{} ", task.id.short())).unwrap_or_default();
-    let title = shared.latest.job_of(attempt).map(|job| job.title.line().fit(44)).unwrap_or_default();
-    let agent = shared.latest.agents.get(attempt.agent).map(|agent| agent.name.line().into_string());
+    let title = ctx.latest.job_of(attempt).map(|job| job.title.line().fit(44)).unwrap_or_default();
+    let agent = ctx.latest.agents.get(attempt.agent).map(|agent| agent.name.line().into_string());
     format!(
         "{id}{title}, {} on {} {}",
         state_of(attempt),

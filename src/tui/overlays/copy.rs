@@ -4,16 +4,20 @@ use super::menu::{Line, Menu};
 use crate::domain::intent::Intent;
 use crate::domain::job::message::Part;
 use crate::protocol::json::safe as escaped;
+use crate::tui::cmd::Cmd;
 use crate::tui::command;
-use crate::tui::model::{Cmd, Shared, Step};
-use crate::tui::views::{Screen, Target, report};
+use crate::tui::context::Context;
+use crate::tui::destination::Target;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
+use crate::tui::views::report;
 
 fn copy(text: String) -> Step {
     Step::Cmd(Cmd::Copy(text))
 }
 
 /// The command that shows the same as what is under the cursor.
-pub fn command_of(shared: &Shared, target: Target) -> String {
+pub fn command_of(shared: &Context, target: Target) -> String {
     let snapshot = &shared.snapshot;
     let flags = &shared.info.flags;
     if let Some(attempt) = target.attempt.and_then(|key| snapshot.attempts.get(key)) {
@@ -34,7 +38,7 @@ pub fn command_of(shared: &Shared, target: Target) -> String {
 }
 
 /// The menu.
-pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
+pub fn menu(shared: &Context, screen: &dyn Screen) -> Menu {
     let snapshot = &shared.snapshot;
     let target = screen.target(shared);
     let mut lines = vec![Line {
@@ -79,7 +83,7 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
         let (detail, step) = (detail.into(), copy(curl.command));
         lines.push(Line { key: 'u', label: "curl", detail, step });
     }
-    if let Some(json) = json_of(shared, target) {
+    if let Some(json) = json_of(shared, screen, target) {
         lines.push(Line {
             key: 'j',
             label: "JSON as the agent sent it",
@@ -92,7 +96,7 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
             key: 'm',
             label: "a report as Markdown",
             detail: String::new(),
-            step: copy(report::of(shared, problem)),
+            step: copy(report::of(shared, problem, screen)),
         });
     }
     if let Some(table) = screen.table(shared) {
@@ -113,11 +117,11 @@ pub fn menu(shared: &Shared, screen: &dyn Screen) -> Menu {
     Menu::new("copy", "clipboard, and shown".into(), lines)
 }
 
-fn json_of(shared: &Shared, target: Target) -> Option<String> {
+fn json_of(shared: &Context, screen: &dyn Screen, target: Target) -> Option<String> {
     let snapshot = &shared.snapshot;
     if let Some(attempt) = target.attempt.and_then(|key| snapshot.attempts.get(key)) {
         let job = snapshot.job_of(attempt)?;
-        let raw = shared.story_of(job.id)?.detail.raw.as_ref()?;
+        let raw = screen.followed()?.of(job.id)?.detail.raw.as_ref()?;
         return Some(escaped(&raw.0));
     }
     let card = target.agent.and_then(|key| snapshot.agents.get(key))?.card.as_ref()?;

@@ -1,22 +1,21 @@
-//! Where one can go from what is under the cursor.
+//! The menu of places to go to from what is under the cursor.
 
 use std::collections::BTreeSet;
 
-use super::menu::{Line, Menu};
 use crate::domain::problem::Kind;
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
-use crate::tui::views::problems::{ProblemsView, headline};
-use crate::tui::views::tasks::TasksView;
-use crate::tui::views::{Target, View, raw};
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::step::{Line, Menu, Step};
+use crate::tui::views::problem_rows::headline;
 
-fn open(view: impl Into<View>) -> Step {
-    Step::Open(Box::new(view.into()))
+fn open(destination: Destination) -> Step {
+    Step::Open(Box::new(destination))
 }
 
 /// The menu.
-pub fn menu(shared: &Shared, target: Target) -> Menu {
-    let snapshot = &shared.snapshot;
+pub fn menu(ctx: &Context, target: Target) -> Menu {
+    let snapshot = &ctx.snapshot;
     let mut lines = vec![Line {
         key: 'g',
         label: "top of the list",
@@ -27,50 +26,50 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
     let agent_key = attempt.map(|(_, attempt)| attempt.agent).or(target.agent);
     if let Some(key) = agent_key
         && let Some(agent) = snapshot.agents.get(key)
-        && let Some(view) = View::agent(shared, key)
+        && let Some(page) = Destination::agent(ctx, key)
     {
         let name = agent.name.line().fit(30);
-        lines.push(Line { key: 'a', label: "agent", detail: name.clone(), step: open(view) });
+        lines.push(Line { key: 'a', label: "agent", detail: name.clone(), step: open(page) });
         let count = snapshot.attempts.iter().rev().take(20_000).filter(|(_, row)| row.agent == key).count();
         lines.push(Line {
             key: 'n',
             label: "tasks of this agent",
             detail: count.to_string(),
-            step: open(TasksView::of_agent(shared, key)),
+            step: open(Destination::TasksOfAgent(key)),
         });
         lines.push(Line {
             key: 'w',
             label: "wire",
             detail: format!("with {name}"),
-            step: open(View::wire(Some(key))),
+            step: open(Destination::Wire(Some(key))),
         });
     }
     if let Some((key, attempt)) = attempt {
         let id = attempt.task.as_ref().map(|task| task.id.short());
-        if let Some(view) = View::attempt(shared, key) {
+        if let Some(page) = Destination::attempt(ctx, key) {
             lines.push(Line {
                 key: 't',
                 label: "task",
                 detail: id.clone().unwrap_or_default(),
-                step: open(view),
+                step: open(page),
             });
         }
         if let Some(job) = snapshot.job_of(attempt) {
             let title = format!("tasks › {} › raw", id.unwrap_or_else(|| job.id.short()));
-            let view = raw::RawView::job(title, job.id, target);
-            lines.push(Line { key: 'i', label: "raw JSON", detail: String::new(), step: open(view) });
+            let page = Destination::RawJob { title, job: job.id, target };
+            lines.push(Line { key: 'i', label: "raw JSON", detail: String::new(), step: open(page) });
             if let Some(parent) = &job.parent {
                 let found = snapshot
                     .attempts
                     .iter()
                     .rev()
                     .find(|(_, row)| row.task.as_ref().is_some_and(|task| task.id == *parent));
-                if let Some(view) = found.and_then(|(key, _)| View::attempt(shared, key)) {
+                if let Some(page) = found.and_then(|(key, _)| Destination::attempt(ctx, key)) {
                     lines.push(Line {
                         key: 'h',
                         label: "who handed it on",
                         detail: parent.short(),
-                        step: open(view),
+                        step: open(page),
                     });
                 }
             }
@@ -85,7 +84,7 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
                 key: 'c',
                 label: "same context",
                 detail: format!("{count} {word}"),
-                step: open(TasksView::of_context(context)),
+                step: open(Destination::TasksOfContext(context)),
             });
         }
         if let Some(caller) = snapshot.job_of(attempt).and_then(|job| job.caller.as_ref()) {
@@ -95,7 +94,7 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
                 key: 'u',
                 label: "same caller",
                 detail: caller,
-                step: open(TasksView::new().filtered(&format!("from={word}"))),
+                step: open(Destination::Tasks(format!("from={word}"))),
             });
         }
     }
@@ -112,14 +111,14 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
             key: 'p',
             label: "problem",
             detail: format!("p-{} {}", problem.number, headline(snapshot, problem)),
-            step: open(ProblemsView::new().at(key)),
+            step: open(Destination::Problem(key)),
         });
     }
     Menu::new("go to", String::new(), lines)
 }
 
 /// What the fleet can be grouped by; labels that somebody has, the first nine.
-pub fn groups(shared: &Shared) -> Menu {
+pub fn groups(ctx: &Context) -> Menu {
     let line = |key, label, detail: &str, words: String| Line {
         key,
         label,
@@ -134,7 +133,7 @@ pub fn groups(shared: &Shared) -> Menu {
         line('f', "framework", "a label, the card, else the server", "framework".into()),
         line('n', "none", "each alone", "none".into()),
     ];
-    let agents = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+    let agents = ctx.snapshot.agents.iter().filter(|(_, agent)| agent.listed);
     let names: BTreeSet<_> =
         agents.flat_map(|(_, agent)| agent.spec.labels.iter().map(|(name, _)| name.clone())).collect();
     for (key, name) in ('1'..='9').zip(names) {

@@ -1,44 +1,18 @@
-//! Menus: they appear with the first key, and the second may follow as fast as one likes.
+//! Menus: the second key may follow the first as fast as the operator types.
 
 use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::Pressed;
+use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
 use crate::tui::layout;
-use crate::tui::model::{Shared, Step};
+use crate::tui::step::Pressed;
+pub use crate::tui::step::{Line, Menu};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
 
-/// A line of a menu.
-#[derive(Debug)]
-pub struct Line {
-    /// The letter that chooses it.
-    pub key: char,
-    /// What it is.
-    pub label: &'static str,
-    /// What it means here.
-    pub detail: String,
-    /// What it does.
-    pub step: Step,
-}
-
-/// A menu.
-#[derive(Debug)]
-pub struct Menu {
-    title: &'static str,
-    facts: String,
-    lines: Vec<Line>,
-    chosen: usize,
-}
-
 impl Menu {
-    /// A menu of lines.
-    pub fn new(title: &'static str, facts: String, lines: Vec<Line>) -> Self {
-        Self { title, facts, lines, chosen: 0 }
-    }
-
     /// Takes a key.
     pub fn key(&mut self, chord: Chord) -> Pressed {
         let at = match chord.code {
@@ -64,13 +38,13 @@ impl Menu {
     }
 
     /// Draws it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+    pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
         let label = self.lines.iter().map(|line| line.label.width()).max().unwrap_or(0);
         let detail = self.lines.iter().map(|line| line.detail.width()).max().unwrap_or(0);
         let title = self.title.width() + self.facts.width() + 8;
         let width = (label + detail + 10).max(title).max(34);
         let height = u16::try_from(self.lines.len()).unwrap_or(10) + 2;
-        let area = layout::card(shared, u16::try_from(width).unwrap_or(60).min(76), height);
+        let area = layout::card(ctx, u16::try_from(width).unwrap_or(60).min(76), height);
         canvas.clear(area);
         let facts = [span(self.facts.clone(), Role::Quiet)];
         canvas.heavy_rule(area, area.y, Joint::Top, Role::Title, &[span(self.title, Role::Title)], &facts);

@@ -10,11 +10,12 @@ pub mod service;
 pub mod time;
 pub mod views;
 
-use super::actions::Action;
-use super::keymap::Chord;
-use super::model::{Shared, Step};
-use super::widgets::canvas::Canvas;
+use super::step::Pressed;
 use crate::domain::time::At;
+use crate::tui::actions::Action;
+use crate::tui::context::Context;
+use crate::tui::keymap::Chord;
+use crate::tui::widgets::canvas::Canvas;
 
 /// Something over the view.
 #[derive(Debug)]
@@ -31,36 +32,23 @@ pub enum Overlay {
     Composer(Box<composer::Composer>),
 }
 
-/// What a key did.
-#[derive(Debug)]
-pub enum Pressed {
-    /// It stays open.
-    Stays(Vec<Step>),
-    /// It closes.
-    Closes(Vec<Step>),
-    /// The view behind is searched for this; it stays open.
-    Searches(String),
-    /// The message is kept as a draft.
-    Keeps,
-}
-
 impl Overlay {
     /// Takes a key.
-    pub fn key(&mut self, chord: Chord, at: At, shared: &Shared) -> Pressed {
+    pub fn key(&mut self, chord: Chord, at: At, ctx: &Context) -> Pressed {
         match self {
-            Self::Prompt(prompt) => prompt.key(chord, shared),
+            Self::Prompt(prompt) => prompt.key(chord, ctx),
             Self::Menu(menu) => menu.key(chord),
             Self::Views(views) => views.key(chord),
-            Self::Card(card) => card.key(chord, at, shared),
-            Self::Composer(composer) => composer.key(chord, shared),
+            Self::Card(card) => card.key(chord, at, ctx),
+            Self::Composer(composer) => composer.key(chord, ctx),
         }
     }
 
     /// Takes pasted text; false if it has nowhere to go.
-    pub fn paste(&mut self, text: &str, shared: &Shared) -> bool {
+    pub fn paste(&mut self, text: &str, ctx: &Context) -> bool {
         match self {
             Self::Prompt(prompt) => {
-                prompt.paste(text, shared);
+                prompt.paste(text, ctx);
                 true
             }
             Self::Composer(composer) => {
@@ -73,11 +61,11 @@ impl Overlay {
     }
 
     /// Takes in what has changed behind it; true if it looks different.
-    pub fn settle(&mut self, shared: &Shared) -> bool {
+    pub fn settle(&mut self, ctx: &Context) -> bool {
         match self {
-            Self::Card(card) => card.settle(shared),
-            Self::Composer(composer) => composer.settle(shared),
-            Self::Views(views) => views.settle(shared),
+            Self::Card(card) => card.settle(ctx),
+            Self::Composer(composer) => composer.settle(ctx),
+            Self::Views(views) => views.settle(ctx),
             Self::Prompt(_) | Self::Menu(_) => false,
         }
     }
@@ -97,25 +85,25 @@ impl Overlay {
     }
 
     /// Draws it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
+    pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
         match self {
-            Self::Prompt(prompt) => prompt.draw(canvas, shared),
-            Self::Menu(menu) => menu.draw(canvas, shared),
-            Self::Views(views) => views.draw(canvas, shared),
-            Self::Card(card) => card.draw(canvas, shared),
-            Self::Composer(composer) => composer.draw(canvas, shared),
+            Self::Prompt(prompt) => prompt.draw(canvas, ctx),
+            Self::Menu(menu) => menu.draw(canvas, ctx),
+            Self::Views(views) => views.draw(canvas, ctx),
+            Self::Card(card) => card.draw(canvas, ctx),
+            Self::Composer(composer) => composer.draw(canvas, ctx),
         }
     }
 
     /// What the last border says while it is open.
-    pub fn keys(&self, shared: &Shared) -> String {
+    pub fn keys(&self, ctx: &Context) -> String {
         let words = match self {
             Self::Prompt(prompt) => return prompt.keys().to_owned(),
             Self::Menu(_) | Self::Views(_) => return "a letter chooses   esc close".to_owned(),
             Self::Card(_) => "esc leave it",
             Self::Composer(_) => "esc closes and keeps the draft",
         };
-        let help = shared.preferences.keys.while_typing(Action::Help);
+        let help = ctx.preferences.keys.while_typing(Action::Help);
         help.map_or_else(|| words.to_owned(), |key| format!("{words}   {key} help"))
     }
 }

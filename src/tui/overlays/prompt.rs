@@ -6,21 +6,25 @@ use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::{Pressed, copy};
 use crate::domain::intent::Intent;
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 use crate::domain::time::duration;
 use crate::tui::actions::Action;
-use crate::tui::commands::{self, Entry};
+use crate::tui::cmd::Cmd;
+use crate::tui::commands::Entry;
+use crate::tui::context::Context;
+use crate::tui::destination::Target;
 use crate::tui::keymap::Chord;
-use crate::tui::layout;
-use crate::tui::model::{Cmd, Shared, Step};
-use crate::tui::preferences::{Change, SavedView, unfit_name};
+use crate::tui::overlays::copy;
+use crate::tui::preferences::Change;
+use crate::tui::preferences_file::unfit_name;
+use crate::tui::saved_view::SavedView;
+use crate::tui::step::{Pressed, Step};
 use crate::tui::theme::Role;
-use crate::tui::views::Target;
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
 use crate::tui::widgets::field::Field;
+use crate::tui::{commands, layout};
 
 /// Lines of the palette.
 const LINES: usize = 12;
@@ -91,20 +95,20 @@ pub struct Prompt {
 
 impl Prompt {
     /// A command.
-    pub fn command(shared: &Shared) -> Self {
+    pub fn command(ctx: &Context) -> Self {
         Self {
             kind: Kind::Command,
             field: Field::default(),
-            entries: commands::complete(shared, "", LINES),
+            entries: commands::complete(ctx, "", LINES),
             chosen: None,
         }
     }
 
     /// The same with words that are typed already.
-    pub fn command_with(shared: &Shared, words: String) -> Self {
+    pub fn command_with(ctx: &Context, words: String) -> Self {
         let words = words.trim_start_matches(':').to_owned();
-        let entries = commands::complete(shared, &words, LINES);
-        Self { entries, field: Field::new(words), ..Self::command(shared) }
+        let entries = commands::complete(ctx, &words, LINES);
+        Self { entries, field: Field::new(words), ..Self::command(ctx) }
     }
 
     /// What is filtered or searched for.
@@ -129,8 +133,8 @@ impl Prompt {
     }
 
     /// What the words make, or what is missing.
-    fn done(&self, words: &Words, shared: &Shared) -> Result<Cmd, String> {
-        let by = Untrusted::from(shared.info.operator.as_str());
+    fn done(&self, words: &Words, ctx: &Context) -> Result<Cmd, String> {
+        let by = Untrusted::from(ctx.info.operator.as_str());
         let text = self.field.text().trim();
         match words {
             Words::Mute(number) => {
@@ -141,12 +145,12 @@ impl Prompt {
                 }
                 let act = ProblemAct::Mute { time, why: why.trim().into() };
                 let intent = Intent::OnProblem { number: *number, act, by };
-                let done = format!("p-{number} is muted; {} undoes it", shared.key(Action::Undo));
+                let done = format!("p-{number} is muted; {} undoes it", ctx.key(Action::Undo));
                 Ok(Cmd::Submit(intent, done))
             }
             Words::Note(_) if text.is_empty() => Err("write what whoever comes next must know".into()),
             Words::Note(target) => {
-                let snapshot = &shared.latest;
+                let snapshot = &ctx.latest;
                 let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|row| row.number);
                 let attempt = target.attempt.filter(|_| problem.is_none());
                 let attempt = attempt.and_then(|key| snapshot.attempts.get(key)).map(|row| row.id);
@@ -161,7 +165,7 @@ impl Prompt {
                 if let Some(what) = unfit_name(text) {
                     return Err(what);
                 }
-                if shared.preferences.view(text).is_some_and(|view| !view.kept) {
+                if ctx.preferences.view(text).is_some_and(|view| !view.kept) {
                     return Err(format!("{text} stands in the configuration; choose another name"));
                 }
                 let view = SavedView { name: text.to_owned(), ..SavedView::clone(view) };
@@ -170,10 +174,10 @@ impl Prompt {
         }
     }
 
-    fn changed(&mut self, shared: &Shared) -> Pressed {
+    fn changed(&mut self, ctx: &Context) -> Pressed {
         match self.kind {
             Kind::Command => {
-                self.entries = commands::complete(shared, self.field.text(), LINES);
+                self.entries = commands::complete(ctx, self.field.text(), LINES);
                 self.chosen = None;
                 Pressed::Stays(Vec::new())
             }
@@ -183,7 +187,7 @@ impl Prompt {
     }
 
     /// Takes a key; every printable one is text.
-    pub fn key(&mut self, chord: Chord, shared: &Shared) -> Pressed {
+    pub fn key(&mut self, chord: Chord, ctx: &Context) -> Pressed {
         match (chord.code, chord.ctrl) {
             (KeyCode::Esc, _) => match &self.kind {
                 Kind::Command | Kind::Words(_) => Pressed::Closes(Vec::new()),
@@ -201,7 +205,7 @@ impl Prompt {
                         && words.chars().any(|c| c.is_ascii_uppercase() || c == '|')
                     {
                         self.field.set(format!("{} ", words.split(' ').next().unwrap_or_default()));
-                        return self.changed(shared);
+                        return self.changed(ctx);
                     }
                     if words.trim().is_empty() {
                         return Pressed::Closes(Vec::new());
@@ -209,7 +213,7 @@ impl Prompt {
                     Pressed::Closes(vec![Step::Command(words)])
                 }
                 Kind::Search(_) => Pressed::Closes(Vec::new()),
-                Kind::Words(words) => match self.done(words, shared) {
+                Kind::Words(words) => match self.done(words, ctx) {
                     Ok(cmd) => Pressed::Closes(vec![Step::Cmd(cmd)]),
                     Err(missing) => Pressed::Stays(vec![Step::Say(Role::Warn, missing)]),
                 },
@@ -228,11 +232,11 @@ impl Prompt {
                 let word = entry.text.split(' ').next().unwrap_or_default();
                 let space = if entry.text.contains(' ') { " " } else { "" };
                 self.field.set(format!("{word}{space}"));
-                self.changed(shared)
+                self.changed(ctx)
             }
             _ => {
                 if self.field.key(chord) {
-                    self.changed(shared)
+                    self.changed(ctx)
                 } else {
                     Pressed::Stays(Vec::new())
                 }
@@ -241,9 +245,9 @@ impl Prompt {
     }
 
     /// Takes pasted text: it is text, and nothing of it runs.
-    pub fn paste(&mut self, text: &str, shared: &Shared) {
+    pub fn paste(&mut self, text: &str, ctx: &Context) {
         self.field.insert(text.trim());
-        let _searched_with_the_next_key = self.changed(shared);
+        let _searched_with_the_next_key = self.changed(ctx);
     }
 
     /// What the line says now.
@@ -265,8 +269,8 @@ impl Prompt {
     }
 
     /// Draws the line over the last border, and the palette above it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
-        let screen = layout::screen(shared);
+    pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
+        let screen = layout::screen(ctx);
         let y = screen.bottom().saturating_sub(1);
         let line = Rect::new(0, y, screen.width, 1);
         canvas.clear(line);

@@ -1,19 +1,19 @@
 //! In or out of service: what an operator can do to an agent as a whole. The second letter acts, and in
 //! production a third one.
 
-use super::Overlay;
-use super::menu::{Line, Menu};
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::{Agent, Source};
 use crate::domain::intent::Intent;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
+use crate::tui::cmd::Cmd;
 use crate::tui::command;
-use crate::tui::model::{Cmd, Shared, Step};
+use crate::tui::context::Context;
+use crate::tui::step::{Line, Menu, Step};
 
 /// The menu about an agent.
-pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
-    let by = Untrusted::from(shared.info.operator.as_str());
+pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
+    let by = Untrusted::from(ctx.info.operator.as_str());
     let name = agent.name.line().fit(40);
     let mut lines = Vec::new();
     let live = match agent.counts.live {
@@ -22,14 +22,14 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
         live => format!("; its {live} tasks are watched on"),
     };
     let held = agent.breaker.forced.is_some();
-    let again = shared.key(Action::Service);
+    let again = ctx.key(Action::Service);
     let mut offer = |key, label, detail: String, to, done: &str| {
         let intent = Intent::Breaker { agent: agent.id, to, by: by.clone() };
         lines.push(Line {
             key,
             label,
             detail,
-            step: confirmed(shared, &name, intent, format!("{name}: {done}")),
+            step: confirmed(ctx, &name, intent, format!("{name}: {done}")),
         });
     };
     if agent.breaker.position != BreakerState::Open || !held {
@@ -58,7 +58,7 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
     }
     if agent.sources.iter().any(|name| **name == *Source::Kept.as_str()) {
         let intent = Intent::RemoveAgent { agent: agent.id, by: by.clone() };
-        let step = confirmed(shared, &name, intent, format!("{name}: removed from the operator's list"));
+        let step = confirmed(ctx, &name, intent, format!("{name}: removed from the operator's list"));
         let detail = "it was added by an operator; it leaves unless others name it".to_owned();
         lines.push(Line { key: 'd', label: "remove from the fleet", detail, step });
     }
@@ -68,22 +68,22 @@ pub fn menu(shared: &Shared, agent: &Agent) -> Menu {
 }
 
 /// The menu about an agent that is only offered.
-pub fn candidate(shared: &Shared, url: &str, by: &str) -> Menu {
+pub fn candidate(ctx: &Context, url: &str, by: &str) -> Menu {
     let shown = Untrusted::from(url).line().fit(60);
-    let keep = Intent::AddAgent { url: url.into(), by: Untrusted::from(shared.info.operator.as_str()) };
-    let step = confirmed(shared, &shown, keep, format!("{shown} is in the fleet; o d there removes it"));
+    let keep = Intent::AddAgent { url: url.into(), by: Untrusted::from(ctx.info.operator.as_str()) };
+    let step = confirmed(ctx, &shown, keep, format!("{shown} is in the fleet; o d there removes it"));
     let detail = format!("for good; named by {}", Untrusted::from(by).line().fit(40));
     Menu::new("candidate", shown, vec![Line { key: 'a', label: "add to the fleet", detail, step }])
 }
 
 /// In production what acts is asked once more.
-fn confirmed(shared: &Shared, name: &str, intent: Intent, done: String) -> Step {
-    let command = command::of_intent(&shared.snapshot, &shared.info.flags, &intent);
+fn confirmed(ctx: &Context, name: &str, intent: Intent, done: String) -> Step {
+    let command = command::of_intent(&ctx.snapshot, &ctx.info.flags, &intent);
     let act = Step::Cmd(Cmd::Submit(intent, done));
-    if !shared.info.protect {
+    if !ctx.info.protect {
         return act;
     }
     let lines = vec![Line { key: 'y', label: "do it", detail: command, step: act }];
     let menu = Menu::new("PRODUCTION: do it?", name.to_owned(), lines);
-    Step::Over(Box::new(Overlay::Menu(menu)))
+    Step::Menu(Box::new(menu))
 }

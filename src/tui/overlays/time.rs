@@ -1,21 +1,21 @@
-//! Which stretch of time every view speaks of, and what it is compared with.
+//! The menu of the window and of its baseline.
 
-use super::menu::{Line, Menu};
 use crate::domain::time::At;
-use crate::tui::model::{Shared, Step};
-use crate::tui::views::Target;
-use crate::tui::window::{Before, Window};
+use crate::tui::context::Context;
+use crate::tui::destination::Target;
+use crate::tui::step::{Line, Menu, Step};
+use crate::tui::window::{Baseline, Window};
 
 /// The menu of `t`, over a row.
-pub fn menu(shared: &Shared, target: Target) -> Menu {
+pub fn menu(ctx: &Context, target: Target) -> Menu {
     let mut lines = Vec::new();
     for (key, label, minutes) in Window::CHOICES {
         let window = Window::last(minutes);
-        let detail = if shared.window == window { "now" } else { "" };
+        let detail = if ctx.window == window { "now" } else { "" };
         lines.push(Line { key, label, detail: detail.into(), step: Step::Window(window) });
     }
-    if let Some(at) = happened(shared, target) {
-        let detail = format!("15 minutes on both sides of {}", shared.clocks.second(at, shared.now));
+    if let Some(at) = happened(ctx, target) {
+        let detail = format!("15 minutes on both sides of {}", ctx.clocks.second(at, ctx.now));
         lines.push(Line {
             key: 'a',
             label: "around this row",
@@ -29,22 +29,22 @@ pub fn menu(shared: &Shared, target: Target) -> Menu {
         detail: ":time 02:50..03:10, or any 90m, 12h, 3d".into(),
         step: Step::Type(":time ".into()),
     });
-    for (key, before) in ['H', 'D', 'W'].into_iter().zip(Before::ALL) {
-        let label = match before {
-            Before::Hour => "compare with the hour before",
-            Before::Day => "compare with the day before",
-            Before::Week => "compare with the week before",
+    for (key, baseline) in ['H', 'D', 'W'].into_iter().zip(Baseline::ALL) {
+        let label = match baseline {
+            Baseline::Hour => "compare with the hour before",
+            Baseline::Day => "compare with the day before",
+            Baseline::Week => "compare with the week before",
         };
-        let detail = if shared.before == before { "now" } else { "" };
-        lines.push(Line { key, label, detail: detail.into(), step: Step::Before(before) });
+        let detail = if ctx.baseline == baseline { "now" } else { "" };
+        lines.push(Line { key, label, detail: detail.into(), step: Step::Baseline(baseline) });
     }
-    let facts = format!("{}, WAS {}", shared.window.word(&shared.clocks), shared.before.word());
+    let facts = format!("{}, WAS {}", ctx.window.word(&ctx.clocks), ctx.baseline.word());
     Menu::new("time", facts, lines)
 }
 
 /// When what is under the cursor happened.
-pub fn happened(shared: &Shared, target: Target) -> Option<At> {
-    let snapshot = &shared.snapshot;
+pub fn happened(ctx: &Context, target: Target) -> Option<At> {
+    let snapshot = &ctx.snapshot;
     let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|problem| problem.since);
     let attempt = target
         .attempt

@@ -1,4 +1,4 @@
-//! All views and saved views, with counts; the present one is saved here, and saved ones are deleted.
+//! The menu of all views and saved views with counts; it also saves the present view and deletes saved ones.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use crossterm::event::KeyCode;
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::prompt::{Prompt, Words};
-use super::{Overlay, Pressed};
 use crate::domain::fleet::source::SourceHealth;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
-use crate::tui::format;
+use crate::tui::cmd::Cmd;
+use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
-use crate::tui::layout;
-use crate::tui::model::{Cmd, Shared, Step};
-use crate::tui::preferences::{Change, SavedView};
+use crate::tui::preferences::Change;
+use crate::tui::saved_view::SavedView;
+use crate::tui::screen::Screen;
+use crate::tui::step::{Pressed, Step};
 use crate::tui::theme::Role;
-use crate::tui::views::View;
-use crate::tui::views::listing::counted;
+use crate::tui::views::lists::counted;
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::{format, layout};
 
 /// Counts are made anew this often at most: a filter looks at many rows.
 const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
@@ -72,48 +72,48 @@ pub struct Views {
 
 impl Views {
     /// All views, the present one lit if it is among them.
-    pub fn new(shared: &Shared, present: &View) -> Self {
+    pub fn new(ctx: &Context, present: &dyn Screen) -> Self {
         let views = VIEWS.iter().map(|(key, action)| What::View(*key, *action));
-        let saved = shared.preferences.views.iter().map(|saved| What::Saved(saved.clone()));
+        let saved = ctx.preferences.views.iter().map(|saved| What::Saved(saved.clone()));
         let rows = views.chain(saved).map(|what| Row { what, count: String::new() }).collect();
-        let list = present.screen().list();
+        let list = present.list();
         let mut menu = Self {
             rows,
             chosen: 0,
-            present: list.map(|list| SavedView::of(list, shared)),
+            present: list.map(|list| list.as_saved(ctx)),
             goes: None,
             complaint: None,
             counted: (0, At::ZERO),
         };
         let here = list.and_then(|list| list.look().saved.clone());
-        let word = present.screen().word();
+        let word = present.word();
         let is_here = |row: &Row| match (&row.what, &here) {
             (What::Saved(saved), Some(here)) => saved.name == here.name,
             (What::View(_, action), None) => action.word() == word,
             _ => false,
         };
         menu.chosen = menu.rows.iter().position(is_here).unwrap_or(0);
-        menu.count(shared);
+        menu.count(ctx);
         menu
     }
 
-    fn count(&mut self, shared: &Shared) {
-        self.counted = (shared.snapshot.rev, shared.now);
+    fn count(&mut self, ctx: &Context) {
+        self.counted = (ctx.snapshot.rev, ctx.now);
         for row in &mut self.rows {
             row.count = match &row.what {
-                What::View(_, action) => of_view(shared, *action),
-                What::Saved(saved) => counted(&shared.snapshot, saved).map(format::count).unwrap_or_default(),
+                What::View(_, action) => of_view(ctx, *action),
+                What::Saved(saved) => counted(&ctx.snapshot, saved).map(format::count).unwrap_or_default(),
             };
         }
     }
 
     /// Takes in what has changed; true if it looks different.
-    pub fn settle(&mut self, shared: &Shared) -> bool {
+    pub fn settle(&mut self, ctx: &Context) -> bool {
         let (rev, at) = self.counted;
-        if rev == shared.snapshot.rev || shared.now.since(at) < ANEW {
+        if rev == ctx.snapshot.rev || ctx.now.since(at) < ANEW {
             return false;
         }
-        self.count(shared);
+        self.count(ctx);
         true
     }
 
@@ -133,8 +133,7 @@ impl Views {
             (KeyCode::Enter, _) => return self.open(self.chosen),
             (KeyCode::Char('s'), true) => match self.present.take() {
                 Some(present) => {
-                    let prompt = Prompt::words(Words::Save(Box::new(present)));
-                    return Pressed::Closes(vec![Step::Over(Box::new(Overlay::Prompt(prompt)))]);
+                    return Pressed::Closes(vec![Step::SaveView(Box::new(present))]);
                 }
                 None => self.complaint = Some("this is no list: only lists are saved as views"),
             },
@@ -171,13 +170,13 @@ impl Views {
     }
 
     /// Draws it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
-        let screen = layout::screen(shared);
+    pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
+        let screen = layout::screen(ctx);
         let rows = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);
         let saved = self.rows.iter().any(|row| matches!(row.what, What::Saved(_)));
         // Saved views stand apart by a line.
         let height = rows.saturating_add(2 + u16::from(saved)).min(screen.height.saturating_sub(1));
-        let area = layout::card(shared, if saved { 76 } else { 56 }, height);
+        let area = layout::card(ctx, if saved { 76 } else { 56 }, height);
         canvas.clear(area);
         canvas.heavy_rule(area, area.y, Joint::Top, Role::Title, &[span("views", Role::Title)], &[]);
         let bottom = area.bottom().saturating_sub(1);
@@ -229,14 +228,14 @@ impl Views {
             What::Saved(saved) => {
                 canvas.put(x, y, &saved.name, Role::Plain, at.saturating_sub(x + 1));
                 let used = canvas.put(at, y, &row.count, Role::Quiet, COUNT.min(right.saturating_sub(at)));
-                let told = at + used.max(8) + 1;
+                let summary = at + used.max(8) + 1;
                 let place = if saved.kept { "" } else { " · configuration" };
                 canvas.put(
-                    told,
+                    summary,
                     y,
-                    &format!("{}{place}", saved.told()),
+                    &format!("{}{place}", saved.summary()),
                     Role::Doubt,
-                    right.saturating_sub(told),
+                    right.saturating_sub(summary),
                 );
             }
         }
@@ -244,8 +243,8 @@ impl Views {
 }
 
 /// How much there is to see in a view.
-fn of_view(shared: &Shared, action: Action) -> String {
-    let snapshot = &shared.snapshot;
+fn of_view(ctx: &Context, action: Action) -> String {
+    let snapshot = &ctx.snapshot;
     let agents = || snapshot.agents.iter().map(|(_, agent)| agent);
     match action {
         Action::ViewFleet => format!("{} agents", agents().filter(|agent| agent.listed).count()),
@@ -258,7 +257,7 @@ fn of_view(shared: &Shared, action: Action) -> String {
         }
         Action::ViewProblems => format!("{} open", snapshot.open_problems().count()),
         Action::ViewNow => "what callers feel".into(),
-        Action::ViewMetrics => format!("last {}", shared.window.word(&shared.clocks)),
+        Action::ViewMetrics => format!("last {}", ctx.window.word(&ctx.clocks)),
         Action::ViewPulse => "agents over time".into(),
         Action::ViewWire => "what was sent and received".into(),
         Action::ViewSources => {
@@ -270,7 +269,7 @@ fn of_view(shared: &Shared, action: Action) -> String {
         }
         Action::ViewCandidates => "named by cards of others".into(),
         Action::Group => "the fleet, by version, region, label".into(),
-        Action::ViewMessages => format!("{} told", shared.messages.len()),
+        Action::ViewMessages => format!("{} told", ctx.messages.len()),
         _ => "every key".into(),
     }
 }

@@ -1,9 +1,7 @@
-//! What is known of an agent, in lines.
+//! Descriptions of an agent and of a group of agents, in lines.
 
 use std::time::Duration;
 
-use super::groups::Group;
-use super::labelled;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, Offer};
 use crate::domain::agent::replicas::{framework, region};
@@ -14,20 +12,21 @@ use crate::domain::fact::JournalEntry;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
-use crate::tui::format;
-use crate::tui::model::Shared;
-use crate::tui::states;
+use crate::tui::context::Context;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::labelled;
+use crate::tui::views::groups::Group;
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::text::wrap;
+use crate::tui::{format, states};
 
 /// Lines of a text.
 pub type Lines = Vec<Vec<Span>>;
 
 /// `● up since 03:01:10  3m`
-pub fn state_line(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent) -> Vec<Span> {
-    let told = states::agent(agent, shared.glyphs());
-    let mut line = vec![span(format!("{} {}", told.mark, told.word), told.role)];
+pub fn state_line(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent) -> Vec<Span> {
+    let label = states::agent(agent, ctx.glyphs());
+    let mut line = vec![span(format!("{} {}", label.mark, label.word), label.role)];
     if agent.since > At::ZERO && agent.health != Health::Unknown {
         line.push(span(format!(" since {}", canvas.since(agent.since)), Role::Plain));
     }
@@ -88,8 +87,8 @@ pub fn counts(agent: &Agent) -> Vec<Span> {
 }
 
 /// How long it was well: by hour, day and week, and the last hour minute by minute.
-pub fn uptime(shared: &Shared, facts: &[JournalEntry]) -> Lines {
-    let now = shared.now;
+pub fn uptime(ctx: &Context, facts: &[Fact]) -> Lines {
+    let now = ctx.now;
     let stretches = uptime::health_spans(facts, now);
     let hour = Duration::from_secs(3600);
     let mut shares = Vec::new();
@@ -112,7 +111,7 @@ pub fn uptime(shared: &Shared, facts: &[JournalEntry]) -> Lines {
         format!("of the time that was watched, {} in all", format::duration(watched)),
         Role::Quiet,
     ));
-    let ascii = shared.theme.is_ascii();
+    let ascii = ctx.theme.is_ascii();
     let cells = uptime::cells(&stretches, now, hour, 60).into_iter().map(|was| match (was, ascii) {
         (Condition::Unknown, _) => span(" ", Role::Doubt),
         (Condition::Up, false) => span("·", Role::Ok),
@@ -129,8 +128,8 @@ pub fn uptime(shared: &Shared, facts: &[JournalEntry]) -> Lines {
 }
 
 /// The few lines below the fleet's table.
-pub fn short(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -> Lines {
-    let mut lines = vec![labelled("state", state_line(canvas, shared, agent))];
+pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> Lines {
+    let mut lines = vec![labelled("state", state_line(canvas, ctx, agent))];
     lines.extend(cause_lines(agent, width));
     if agent.breaker.position != BreakerState::Closed || agent.breaker.forced.is_some() {
         let by =
@@ -164,8 +163,8 @@ pub fn short(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) 
 }
 
 /// The few lines about a group below the fleet's table: who runs which version, and how each of them is.
-pub fn group(canvas: &Canvas<'_>, shared: &Shared, group: &Group, width: usize, height: usize) -> Lines {
-    let agents = &shared.snapshot.agents;
+pub fn group(canvas: &Canvas<'_>, ctx: &Context, group: &Group, width: usize, height: usize) -> Lines {
+    let agents = &ctx.snapshot.agents;
     let mut versions: Vec<_> = group.versions.iter().collect();
     versions.sort_by(|(a, _), (b, _)| version::newest_first(a, b));
     let words = versions.iter().take(6).map(|(version, count)| {
@@ -180,13 +179,13 @@ pub fn group(canvas: &Canvas<'_>, shared: &Shared, group: &Group, width: usize, 
     // Only as many as there is room for: a group may have a thousand.
     for (at, key) in group.members.iter().take(height).enumerate() {
         let Some(agent) = agents.get(*key) else { continue };
-        let told = states::agent(agent, shared.glyphs());
+        let label = states::agent(agent, ctx.glyphs());
         let version = agent.card.as_ref().map(|card| card.version.line().fit(12)).unwrap_or_default();
         let mut line = vec![
-            span(format!("{} ", told.mark), told.role),
+            span(format!("{} ", label.mark), label.role),
             span(format!("{:<18} ", agent.name.line().fit(18)), Role::Plain),
             span(format!("{version:<12} "), Role::Plain),
-            span(format!("{:<12} ", told.word), told.role),
+            span(format!("{:<12} ", label.word), label.role),
             span(format!("{:>5} live  ", agent.counts.live), Role::Plain),
         ];
         if agent.breaker.position != BreakerState::Closed {
@@ -211,8 +210,8 @@ pub fn disarmed(count: u32) -> String {
 }
 
 /// Everything that the card says, readable, and what we know beside it.
-pub fn card(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -> Lines {
-    let mut lines = vec![labelled("state", state_line(canvas, shared, agent))];
+pub fn card(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> Lines {
+    let mut lines = vec![labelled("state", state_line(canvas, ctx, agent))];
     lines.extend(cause_lines(agent, width));
     lines.push(labelled("tasks", counts(agent)));
     lines.push(Vec::new());
@@ -231,38 +230,38 @@ pub fn card(canvas: &Canvas<'_>, shared: &Shared, agent: &Agent, width: usize) -
         let labels: Vec<String> = agent.spec.labels.iter().map(label).collect();
         lines.extend(wrapped("labels", &labels.join("  "), Role::Plain, width));
     }
-    for (label, told) in
+    for (label, value) in
         [("region", region(agent)), ("made with", framework(agent)), ("server", agent.server.clone())]
     {
-        if let Some(told) = told {
-            lines.extend(wrapped(label, &told.line(), Role::Plain, width));
+        if let Some(value) = value {
+            lines.extend(wrapped(label, &value.line(), Role::Plain, width));
         }
     }
     lines.extend(wrapped("calls", &calls(agent), Role::Plain, width));
     if agent.oddities > 0 || agent.disarmed > 0 {
-        let mut told = Vec::new();
+        let mut words = Vec::new();
         if agent.oddities > 0 {
-            told.push(span(format!("{} times against the protocol", agent.oddities), Role::Warn));
+            words.push(span(format!("{} times against the protocol", agent.oddities), Role::Warn));
         }
         if agent.disarmed > 0 {
-            let gap = if told.is_empty() { "" } else { " · " };
-            told.push(span(format!("{gap}{}", disarmed(agent.disarmed)), Role::Warn));
+            let gap = if words.is_empty() { "" } else { " · " };
+            words.push(span(format!("{gap}{}", disarmed(agent.disarmed)), Role::Warn));
         }
-        lines.push(labelled("odd", told));
+        lines.push(labelled("odd", words));
     }
     let Some(card) = &agent.card else {
         lines.push(Vec::new());
-        lines.push(vec![span(never_read(shared), Role::Doubt)]);
+        lines.push(vec![span(never_read(ctx), Role::Doubt)]);
         return lines;
     };
     lines.push(Vec::new());
-    card_lines(canvas, shared, agent, card, width, &mut lines);
+    card_lines(canvas, ctx, agent, card, width, &mut lines);
     lines
 }
 
 fn card_lines(
     canvas: &Canvas<'_>,
-    shared: &Shared,
+    ctx: &Context,
     agent: &Agent,
     card: &Card,
     width: usize,
@@ -282,9 +281,9 @@ fn card_lines(
         }
     };
     text("says", &card.description);
-    for (label, told) in [("provider", &card.provider), ("more at", &card.documentation)] {
-        if let Some(told) = told {
-            text(label, told);
+    for (label, value) in [("provider", &card.provider), ("more at", &card.documentation)] {
+        if let Some(value) = value {
+            text(label, value);
         }
     }
     let mut can = vec![if card.streaming { "streams" } else { "does not stream" }];
@@ -311,7 +310,7 @@ fn card_lines(
         lines.extend(wrapped("names", &joined(&urls), Role::Plain, width));
     }
     lines.push(Vec::new());
-    interfaces(shared, agent, card, lines);
+    interfaces(ctx, agent, card, lines);
     lines.push(Vec::new());
     security(card, width, lines);
     if !card.faults.is_empty() {
@@ -323,12 +322,12 @@ fn card_lines(
     }
 }
 
-fn interfaces(shared: &Shared, agent: &Agent, card: &Card, lines: &mut Lines) {
+fn interfaces(ctx: &Context, agent: &Agent, card: &Card, lines: &mut Lines) {
     lines.push(vec![span("interfaces, in the card's order", Role::Title)]);
     if card.offers.is_empty() {
         lines.push(labelled("", vec![span("none at all", Role::Warn)]));
     }
-    let glyphs = shared.glyphs();
+    let glyphs = ctx.glyphs();
     for offer in &card.offers {
         let ours = agent.interface.as_ref().is_some_and(|interface| is_called(offer, interface));
         let version = offer
@@ -374,9 +373,9 @@ fn security(card: &Card, width: usize, lines: &mut Lines) {
 }
 
 /// What an agent offers to do, at length.
-pub fn skills(shared: &Shared, agent: &Agent, width: usize) -> Lines {
+pub fn skills(ctx: &Context, agent: &Agent, width: usize) -> Lines {
     let Some(card) = &agent.card else {
-        return vec![vec![span(never_read(shared), Role::Doubt)]];
+        return vec![vec![span(never_read(ctx), Role::Doubt)]];
     };
     let mut lines = Vec::new();
     for skill in &card.skills {
@@ -406,6 +405,6 @@ pub fn skills(shared: &Shared, agent: &Agent, width: usize) -> Lines {
 }
 
 /// Said where there is no card to show.
-pub fn never_read(shared: &Shared) -> String {
-    format!("Its card was never read; {} asks for it now.", shared.key(Action::Check))
+pub fn never_read(ctx: &Context) -> String {
+    format!("Its card was never read; {} asks for it now.", ctx.key(Action::Check))
 }

@@ -1,21 +1,29 @@
-//! One agent: its card readable and raw, skills, tasks, and what happened.
+//! The page of an agent: its card, readable and raw, its skills, its tasks, and what happened to it.
 
 use ratatui::layout::Rect;
 
-use super::facts;
-use super::listing::{List, Listing, Order};
-use super::tasks::{TaskRows, Work, empty, list_facts};
-use super::{Screen, Target, View, Wants, about, inside};
 use crate::domain::agent::Agent;
+use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptKey};
+use crate::engine::Answer;
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::fact_cache::{AGENT_FACTS, FactCache};
+use crate::tui::queries::{Ask, Subscription};
+use crate::tui::screen::Screen;
 use crate::tui::states;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::listing::{List, Listing, Order};
+use crate::tui::views::task_rows::{TaskColumn, TaskRows, Work};
+use crate::tui::views::{about, facts};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::sorted::Sorted;
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 
 /// What is shown of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,19 +31,19 @@ enum Tab {
     Card,
     Skills,
     Tasks,
-    Happened,
+    History,
     Raw,
 }
 
 impl Tab {
-    const ALL: [Self; 5] = [Self::Card, Self::Skills, Self::Tasks, Self::Happened, Self::Raw];
+    const ALL: [Self; 5] = [Self::Card, Self::Skills, Self::Tasks, Self::History, Self::Raw];
 
     fn word(self) -> &'static str {
         match self {
             Self::Card => "card",
             Self::Skills => "skills",
             Self::Tasks => "tasks",
-            Self::Happened => "what happened",
+            Self::History => "what happened",
             Self::Raw => "raw",
         }
     }
@@ -54,10 +62,13 @@ pub struct AgentView {
     tab: Tab,
     list: Listing<TaskRows>,
     text: TextState,
+    /// What happened to it.
+    facts: FactCache,
     /// The card as text, for the card that it was made from.
     raw: (u64, Vec<Vec<Span>>),
     seen: Option<(u64, crate::domain::agent::Counts)>,
-    seen_history: usize,
+    /// How often its facts had been read when it was drawn last.
+    seen_facts: u64,
 }
 
 impl AgentView {
@@ -68,11 +79,12 @@ impl AgentView {
             key,
             id,
             tab: Tab::Card,
-            list: Listing::new(rows, 'E'),
+            list: Listing::new(rows, TaskColumn::Age),
             text: TextState::default(),
+            facts: FactCache::default(),
             raw: (0, Vec::new()),
             seen: None,
-            seen_history: 0,
+            seen_facts: 0,
         }
     }
 
@@ -85,13 +97,13 @@ impl AgentView {
 
     /// The same with what happened to it open.
     #[must_use]
-    pub fn happened_there(mut self) -> Self {
-        self.tab = Tab::Happened;
+    pub fn history(mut self) -> Self {
+        self.tab = Tab::History;
         self
     }
 
-    fn agent<'s>(&self, shared: &'s Shared) -> Option<&'s Agent> {
-        shared.snapshot.agents.get(self.key).filter(|agent| agent.id == self.id)
+    fn agent<'s>(&self, ctx: &'s Context) -> Option<&'s Agent> {
+        ctx.snapshot.agents.get(self.key).filter(|agent| agent.id == self.id)
     }
 
     /// The pane below the line of tabs.
@@ -105,25 +117,24 @@ impl AgentView {
         Rect { x: pane.x + 1, width: pane.width.saturating_sub(2), ..pane }
     }
 
-    fn text_lines(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
-        let Some(agent) = self.agent(shared) else { return Vec::new() };
+    fn text_lines(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<Vec<Span>> {
+        let Some(agent) = self.agent(ctx) else { return Vec::new() };
         match self.tab {
-            Tab::Card => about::card(canvas, shared, agent, width),
-            Tab::Skills => about::skills(shared, agent, width),
+            Tab::Card => about::card(canvas, ctx, agent, width),
+            Tab::Skills => about::skills(ctx, agent, width),
             Tab::Raw => self.raw.1.clone(),
-            Tab::Happened => self.happened(canvas, shared),
+            Tab::History => self.history_lines(canvas, ctx),
             Tab::Tasks => Vec::new(),
         }
     }
 
-    fn happened(&self, canvas: &Canvas<'_>, shared: &Shared) -> Vec<Vec<Span>> {
-        let facts = match &shared.history {
-            Some((key, facts)) if *key == self.key => facts,
-            _ => return vec![vec![span("reading", Role::Doubt)]],
+    fn history_lines(&self, canvas: &Canvas<'_>, ctx: &Context) -> Vec<Vec<Span>> {
+        let Some(facts) = self.facts.of(Owner::Agent(self.id)) else {
+            return vec![vec![span("reading", Role::Doubt)]];
         };
-        let line = |fact: &crate::domain::fact::JournalEntry| {
+        let line = |fact: &Fact| {
             let mut line = vec![
-                span(format!("{:<19}", shared.clocks.second(fact.at, shared.now)), Role::Quiet),
+                span(format!("{:<19}", ctx.clocks.second(fact.at, ctx.now)), Role::Quiet),
                 span(format!("{:>5}   ", canvas.coarse_age(fact.at)), Role::Quiet),
             ];
             line.extend(
@@ -131,7 +142,7 @@ impl AgentView {
             );
             line
         };
-        let mut lines = about::uptime(shared, facts);
+        let mut lines = about::uptime(ctx, facts);
         lines.extend(facts.iter().rev().map(line));
         lines
     }
@@ -142,8 +153,8 @@ impl Screen for AgentView {
         "agent"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
-        let Some(agent) = self.agent(shared) else { return self.seen.take().is_some() };
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+        let Some(agent) = self.agent(ctx) else { return self.seen.take().is_some() };
         let now = Some((agent.seq, agent.counts));
         let digest = agent.card.as_ref().map_or(0, |card| card.digest);
         let card = agent.card.clone();
@@ -152,43 +163,41 @@ impl Screen for AgentView {
         if self.raw.0 != digest || self.raw.1.is_empty() {
             let raw = card.as_ref().and_then(|card| card.raw.as_ref());
             let lines = match (raw, &card) {
-                (Some(raw), _) => super::raw::pretty(raw),
+                (Some(raw), _) => crate::tui::views::raw::pretty(raw),
                 (None, Some(_)) => {
                     vec![vec![span("The card is larger than 64 kB; its raw text is not kept.", Role::Doubt)]]
                 }
                 (None, None) => {
-                    vec![vec![span(about::never_read(shared), Role::Doubt)]]
+                    vec![vec![span(about::never_read(ctx), Role::Doubt)]]
                 }
             };
             self.raw = (digest, lines);
         }
-        let history =
-            shared.history.as_ref().filter(|(key, _)| *key == self.key).map_or(0, |(_, facts)| facts.len());
-        visible |= self.seen_history != history && self.tab == Tab::Happened;
-        self.seen_history = history;
+        visible |= self.seen_facts != self.facts.reads() && self.tab == Tab::History;
+        self.seen_facts = self.facts.reads();
         if self.tab == Tab::Tasks {
             visible |=
-                self.list.settle(&shared.snapshot, usize::from(Self::pane(area).height.saturating_sub(1)));
+                self.list.settle(&ctx.snapshot, usize::from(Self::pane(area).height.saturating_sub(1)));
         }
         visible
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let Some(agent) = self.agent(shared) else {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let Some(agent) = self.agent(ctx) else {
             canvas.rule(area, area.y, Joint::Top, &[span("agent", Role::Title)], &[]);
             return empty(
                 canvas,
-                shared,
+                ctx,
                 inside(area),
                 false,
-                &["This agent is not known any more.", &format!("{} goes back.", shared.key(Action::Back))],
+                &["This agent is not known any more.", &format!("{} goes back.", ctx.key(Action::Back))],
             );
         };
-        let told = states::agent(agent, shared.glyphs());
+        let label = states::agent(agent, ctx.glyphs());
         let title = [span(format!("fleet › {}", agent.name.line()), Role::Title)];
-        let mut facts = vec![span(format!("{} {}", told.mark, told.word), told.role)];
+        let mut facts = vec![span(format!("{} {}", label.mark, label.word), label.role)];
         if self.tab == Tab::Tasks {
-            facts = list_facts(&self.list, shared, format!("{} {}", told.mark, told.word));
+            facts = self.list.facts(ctx, format!("{} {}", label.mark, label.word));
         }
         canvas.rule(area, area.y, Joint::Top, &title, &facts);
         let inner = inside(area);
@@ -204,25 +213,22 @@ impl Screen for AgentView {
                 let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
                 empty(
                     canvas,
-                    shared,
+                    ctx,
                     pane,
                     filtered,
-                    &[
-                        "No tasks of this agent are known.",
-                        &format!("{} sends one.", shared.key(Action::New)),
-                    ],
+                    &["No tasks of this agent are known.", &format!("{} sends one.", ctx.key(Action::New))],
                 );
             } else {
-                self.list.draw(canvas, pane, shared);
+                self.list.draw(canvas, pane, ctx);
             }
             return;
         }
         let pane = Self::text_pane(area);
-        let lines = self.text_lines(canvas, shared, usize::from(pane.width));
+        let lines = self.text_lines(canvas, ctx, usize::from(pane.width));
         text::draw(canvas, pane, &lines, &self.text);
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         match action {
             Action::NextPane | Action::PrevPane => {
                 let by = if action == Action::NextPane { 1 } else { Tab::ALL.len() - 1 };
@@ -243,21 +249,21 @@ impl Screen for AgentView {
             }
             return match action {
                 Action::Open => {
-                    let view = self.list.target().and_then(|key| View::attempt(shared, key));
-                    Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
+                    let page = self.list.target().and_then(|key| Destination::attempt(ctx, key));
+                    Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
                 }
                 Action::Back => self.list.clear_one().then(Vec::new),
                 _ => None,
             };
         }
         let pane = Self::text_pane(area);
-        let lines = super::tasks::with_scratch(shared, |canvas| {
-            self.text_lines(canvas, shared, usize::from(pane.width))
+        let lines = crate::tui::views::frame::with_scratch(ctx, |canvas| {
+            self.text_lines(canvas, ctx, usize::from(pane.width))
         });
         self.text.act(action, &lines, usize::from(pane.height)).then(Vec::new)
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         let mut keys = vec![(Action::NextPane, "next tab")];
         if self.tab == Tab::Tasks {
             keys.extend([
@@ -279,7 +285,7 @@ impl Screen for AgentView {
         keys
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         let attempt = if self.tab == Tab::Tasks { self.list.target() } else { None };
         Target { agent: Some(self.key), attempt, problem: None }
     }
@@ -288,7 +294,7 @@ impl Screen for AgentView {
         self.list.state.marks.clear();
     }
 
-    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
+    fn marked(&self, _ctx: &Context) -> Vec<AttemptKey> {
         if self.tab == Tab::Tasks { self.list.state.marks.iter().copied().collect() } else { Vec::new() }
     }
 
@@ -296,7 +302,7 @@ impl Screen for AgentView {
         self.tab != Tab::Tasks
     }
 
-    fn click(&mut self, _shared: &Shared, area: Rect, x: u16, y: u16) -> bool {
+    fn click(&mut self, _ctx: &Context, area: Rect, x: u16, y: u16) -> bool {
         let inner = inside(area);
         if y == inner.y {
             let mut left = inner.x + 1;
@@ -327,21 +333,30 @@ impl Screen for AgentView {
         Some(self.list().map_or_else(searched, |list| list.look().filter.text().to_owned()))
     }
 
-    fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
         if let Some(list) = self.list_mut() {
             list.look_mut().filter = Filter::parse(text);
             return;
         }
         let pane = Self::text_pane(area);
-        let lines = super::tasks::with_scratch(shared, |canvas| {
-            self.text_lines(canvas, shared, usize::from(pane.width))
+        let lines = crate::tui::views::frame::with_scratch(ctx, |canvas| {
+            self.text_lines(canvas, ctx, usize::from(pane.width))
         });
         self.text.look_for(text, &lines, usize::from(pane.height));
     }
 
-    fn wants(&self, shared: &Shared) -> Wants {
-        let seq = self.agent(shared).map_or(0, |agent| agent.seq);
-        Wants { history: (self.tab == Tab::Happened).then_some((self.key, seq)), ..Wants::default() }
+    fn queries(&self, ctx: &Context) -> Vec<Subscription> {
+        let seq = self.agent(ctx).map_or(0, |agent| agent.seq);
+        let facts = FactCache::query("facts", Owner::Agent(self.id), seq, AGENT_FACTS);
+        if self.tab == Tab::History { vec![facts] } else { Vec::new() }
+    }
+
+    fn on_answer(&mut self, ask: &Ask, answer: Answer) {
+        self.facts.take(ask, answer);
+    }
+
+    fn facts(&self, owner: Owner) -> Option<&[Fact]> {
+        self.facts.of(owner)
     }
 
     fn index(&mut self) -> Option<Work> {

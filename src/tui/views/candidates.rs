@@ -1,25 +1,28 @@
-//! Agents that the cards of others name: offered here, asked by nobody, until an operator adds one.
+//! Agents that the cards of other agents name. They are only listed, and not contacted until an operator adds one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ratatui::layout::Rect;
 
-use super::listing::{List, Listing, Order, Rows};
-use super::tasks::{empty, list_facts};
-use super::{ListKind, Screen, Target, inside};
 use crate::domain::agent::candidates::{Candidate, Candidates};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
-use crate::tui::overlays::{Overlay, service};
+use crate::tui::context::Context;
+use crate::tui::destination::Target;
+use crate::tui::overlays::service;
+use crate::tui::saved_view::ListKind;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, share};
 
 /// Those that are offered, each under a number of its own.
 #[derive(Clone, Debug, Default)]
@@ -86,13 +89,21 @@ impl CandidateRows {
     }
 }
 
+columns! {
+    /// The columns of candidates.
+    pub enum CandidateColumn {
+        Url = share("URL", 'U', 20, 3, 9),
+        Name = share("NAME", 'N', 12, 2, 7),
+        NamedBy = share("NAMED BY", 'B', 14, 3, 8),
+    }
+}
+
 impl Rows for CandidateRows {
     type Key = u32;
 
     const KIND: ListKind = ListKind::Candidates;
 
-    const COLUMNS: &'static [Column] =
-        &[share("URL", 'U', 20, 3, 9), share("NAME", 'N', 12, 2, 7), share("NAMED BY", 'B', 14, 3, 8)];
+    type Column = CandidateColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
         Box::new(self.rows.keys().copied())
@@ -106,31 +117,27 @@ impl Rows for CandidateRows {
         order.filter.passes(&Seen(row, named_by(snapshot, row)))
     }
 
-    fn sort_key(&self, snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+    fn sort_key(&self, snapshot: &Snapshot, key: u32, by: CandidateColumn) -> SortKey {
         let Some(row) = self.rows.get(&key) else { return SortKey::Number(0) };
         let text = match by {
-            'N' => name(row),
-            'B' => named_by(snapshot, row),
-            _ => row.url.to_string(),
+            CandidateColumn::Name => name(row),
+            CandidateColumn::NamedBy => named_by(snapshot, row),
+            CandidateColumn::Url => row.url.to_string(),
         };
         SortKey::Text(text.to_lowercase().into())
     }
 
-    fn highest_first(_by: char) -> bool {
-        false
-    }
-
-    fn row(&self, _canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+    fn row(&self, _canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
         let Some(row) = self.rows.get(&key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
         Row {
-            mark: span(shared.glyphs().unknown, Role::Doubt),
-            cells: vec![
-                span(Untrusted::from(&*row.url).line().into_string(), Role::Plain),
-                span(name(row), Role::Plain),
-                span(named_by(&shared.snapshot, row), Role::Quiet),
-            ],
+            mark: span(ctx.glyphs().unknown, Role::Doubt),
+            cells: CandidateColumn::cells(|column| match column {
+                CandidateColumn::Url => span(Untrusted::from(&*row.url).line().into_string(), Role::Plain),
+                CandidateColumn::Name => span(name(row), Role::Plain),
+                CandidateColumn::NamedBy => span(named_by(&ctx.snapshot, row), Role::Quiet),
+            }),
             marked: false,
         }
     }
@@ -145,7 +152,7 @@ pub struct CandidatesView {
 impl CandidatesView {
     /// By URL.
     pub fn new() -> Self {
-        Self { list: Listing::new(CandidateRows::default(), 'U') }
+        Self { list: Listing::new(CandidateRows::default(), CandidateColumn::Url) }
     }
 
     fn lines(area: Rect) -> usize {
@@ -164,22 +171,22 @@ impl Screen for CandidatesView {
         "candidates"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
-        if self.list.source.sync(&shared.snapshot) {
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+        if self.list.source.sync(&ctx.snapshot) {
             self.list.rebuild();
         }
-        self.list.settle(&shared.snapshot, Self::lines(area))
+        self.list.settle(&ctx.snapshot, Self::lines(area))
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let count = self.list.source.rows.len();
-        let facts = list_facts(&self.list, shared, format!("{count} named by cards, none of them asked"));
+        let facts = self.list.facts(ctx, format!("{count} named by cards, none of them asked"));
         canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty();
             return empty(
                 canvas,
-                shared,
+                ctx,
                 inside(area),
                 filtered,
                 &[
@@ -188,10 +195,10 @@ impl Screen for CandidatesView {
                 ],
             );
         }
-        self.list.draw(canvas, inside(area), shared);
+        self.list.draw(canvas, inside(area), ctx);
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
         }
@@ -201,15 +208,15 @@ impl Screen for CandidatesView {
         match action {
             Action::Service | Action::Answer => {
                 let row = self.list.source.rows.get(&self.list.target()?)?;
-                let menu = service::candidate(shared, &row.url, &named_by(&shared.snapshot, row));
-                Some(vec![Step::Over(Box::new(Overlay::Menu(menu)))])
+                let menu = service::candidate(ctx, &row.url, &named_by(&ctx.snapshot, row));
+                Some(vec![Step::Menu(Box::new(menu))])
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Service, "add it"),
             (Action::Filter, "filter"),
@@ -218,7 +225,7 @@ impl Screen for CandidatesView {
         ]
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         Target::default()
     }
 

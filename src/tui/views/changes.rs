@@ -4,20 +4,27 @@ use std::sync::Arc;
 
 use ratatui::layout::Rect;
 
-use super::listing::{List, Listing, Order, Rows};
-use super::tasks::{empty, list_facts};
-use super::{ListKind, Screen, Target, View, Wants, inside};
+use crate::domain::fact::Owner;
 use crate::domain::fleet::changes::{Change, changes};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
+use crate::engine::Answer;
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::fact_cache::{FLEET_FACTS, FactCache};
+use crate::tui::queries::{Ask, Subscription};
+use crate::tui::saved_view::ListKind;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
 /// What changed, each under its place.
 #[derive(Clone, Debug, Default)]
@@ -52,17 +59,22 @@ impl ChangeRows {
     }
 }
 
+columns! {
+    /// The columns of changes.
+    pub enum ChangeColumn {
+        When = fixed("WHEN", 'W', 10, 8).highest_first(),
+        Age = fixed("AGE", 'E', 4, 7).right(),
+        Kind = fixed("KIND", 'K', 8, 6),
+        What = share("WHAT", 'H', 20, 4, 9),
+    }
+}
+
 impl Rows for ChangeRows {
     type Key = u32;
 
     const KIND: ListKind = ListKind::Changes;
 
-    const COLUMNS: &'static [Column] = &[
-        fixed("WHEN", 'W', 10, 8),
-        fixed("AGE", 'E', 4, 7).right(),
-        fixed("KIND", 'K', 8, 6),
-        share("WHAT", 'H', 20, 4, 9),
-    ];
+    type Column = ChangeColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
         Box::new(0..u32::try_from(self.0.len()).unwrap_or(0))
@@ -74,33 +86,29 @@ impl Rows for ChangeRows {
         self.change(key).is_some_and(|change| order.filter.passes(&Seen(snapshot, change)))
     }
 
-    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ChangeColumn) -> SortKey {
         let Some(change) = self.change(key) else { return SortKey::Number(0) };
         match by {
-            'K' => SortKey::Pair(change.kind as i64, -change.at.micros()),
-            'H' => SortKey::Text(change.words.line().to_lowercase().into()),
+            ChangeColumn::Kind => SortKey::Pair(change.kind as i64, -change.at.micros()),
+            ChangeColumn::What => SortKey::Text(change.words.line().to_lowercase().into()),
             // What is shown is an age: the youngest has the least.
-            'E' => SortKey::Number(-change.at.micros()),
-            _ => SortKey::Number(change.at.micros()),
+            ChangeColumn::Age => SortKey::Number(-change.at.micros()),
+            ChangeColumn::When => SortKey::Number(change.at.micros()),
         }
     }
 
-    fn highest_first(by: char) -> bool {
-        by == 'W'
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
         let Some(change) = self.change(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
         Row {
             mark: span(" ", Role::Plain),
-            cells: vec![
-                span(shared.clocks.second(change.at, shared.now), Role::Plain),
-                span(canvas.coarse_age(change.at), Role::Quiet),
-                span(change.kind.as_str(), Role::Quiet),
-                span(change.words.line().into_string(), Role::Plain),
-            ],
+            cells: ChangeColumn::cells(|column| match column {
+                ChangeColumn::When => span(ctx.clocks.second(change.at, ctx.now), Role::Plain),
+                ChangeColumn::Age => span(canvas.coarse_age(change.at), Role::Quiet),
+                ChangeColumn::Kind => span(change.kind.as_str(), Role::Quiet),
+                ChangeColumn::What => span(change.words.line().into_string(), Role::Plain),
+            }),
             marked: false,
         }
     }
@@ -110,6 +118,8 @@ impl Rows for ChangeRows {
 #[derive(Debug)]
 pub struct ChangesView {
     list: Listing<ChangeRows>,
+    /// What happened to the fleet as a whole.
+    facts: FactCache,
     /// Around what, beside now.
     around: Option<At>,
     /// What the rows were made of.
@@ -119,12 +129,17 @@ pub struct ChangesView {
 impl ChangesView {
     /// In the window, or around something that happened before it.
     pub fn new(around: Option<At>) -> Self {
-        Self { list: Listing::new(ChangeRows::default(), 'W'), around, of: None }
+        Self {
+            list: Listing::new(ChangeRows::default(), ChangeColumn::When),
+            facts: FactCache::default(),
+            around,
+            of: None,
+        }
     }
 
     /// From and until: the window, and two hours before what it is about.
-    fn stretch(&self, shared: &Shared) -> (At, At) {
-        let parts = shared.window.parts(shared.now);
+    fn stretch(&self, ctx: &Context) -> (At, At) {
+        let parts = ctx.window.parts(ctx.now);
         let from = parts.from.begins();
         let before = self.around.map(|at| at - std::time::Duration::from_secs(2 * 3600));
         (before.map_or(from, |before| before.min(from)), parts.until.begins())
@@ -136,14 +151,14 @@ impl Screen for ChangesView {
         "changes"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
-        let (from, until) = self.stretch(shared);
-        let of = (shared.snapshot.rev, shared.watch_read, from);
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+        let (from, until) = self.stretch(ctx);
+        let of = (ctx.snapshot.rev, self.facts.reads(), from);
         let mut visible = false;
         if self.of != Some(of) {
             self.of = Some(of);
-            let watch = shared.watch.as_deref().unwrap_or_default();
-            let all = changes(&shared.snapshot, watch, from, until);
+            let facts = self.facts.of(Owner::Watch).unwrap_or_default();
+            let all = changes(&ctx.snapshot, facts, from, until);
             if all != *self.list.source.0 {
                 self.list.source = ChangeRows(Arc::new(all));
                 self.list.rebuild();
@@ -151,31 +166,31 @@ impl Screen for ChangesView {
             }
         }
         let lines = usize::from(inside(area).height.saturating_sub(1));
-        visible | self.list.settle(&shared.snapshot, lines)
+        visible | self.list.settle(&ctx.snapshot, lines)
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let (from, _) = self.stretch(shared);
-        let first = format!("{} since {}", self.list.rows.len(), shared.clocks.second(from, shared.now));
-        let facts = list_facts(&self.list, shared, first);
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let (from, _) = self.stretch(ctx);
+        let first = format!("{} since {}", self.list.rows.len(), ctx.clocks.second(from, ctx.now));
+        let facts = self.list.facts(ctx, first);
         canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty();
             return empty(
                 canvas,
-                shared,
+                ctx,
                 inside(area),
                 filtered,
                 &[
                     "Nothing is known to have changed in this window.",
-                    &format!("{} chooses another one.", shared.key(Action::Time)),
+                    &format!("{} chooses another one.", ctx.key(Action::Time)),
                 ],
             );
         }
-        self.list.draw(canvas, inside(area), shared);
+        self.list.draw(canvas, inside(area), ctx);
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
         }
@@ -186,15 +201,15 @@ impl Screen for ChangesView {
         match action {
             Action::Open => {
                 let change = self.list.target().and_then(|key| self.list.source.change(key))?;
-                let view = View::agent(shared, change.agent?)?;
-                Some(vec![Step::Open(Box::new(view))])
+                let page = Destination::agent(ctx, change.agent?)?;
+                Some(vec![Step::Open(Box::new(page))])
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Open, "its agent"),
             (Action::Time, "time"),
@@ -204,7 +219,7 @@ impl Screen for ChangesView {
         ]
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         let change = self.list.target().and_then(|key| self.list.source.change(key));
         Target { agent: change.and_then(|change| change.agent), ..Target::default() }
     }
@@ -217,7 +232,11 @@ impl Screen for ChangesView {
         Some(&mut self.list)
     }
 
-    fn wants(&self, shared: &Shared) -> Wants {
-        Wants { watch: Some(shared.snapshot.fleet_seq), ..Wants::default() }
+    fn queries(&self, ctx: &Context) -> Vec<Subscription> {
+        vec![FactCache::query("fleet facts", Owner::Watch, ctx.snapshot.watch_seq, FLEET_FACTS)]
+    }
+
+    fn on_answer(&mut self, ask: &Ask, answer: Answer) {
+        self.facts.take(ask, answer);
     }
 }

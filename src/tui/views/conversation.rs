@@ -1,13 +1,14 @@
-//! What was said, by whom and when, in lines.
+//! The messages of a job in lines: who said what, and when.
 
 use unicode_width::UnicodeWidthStr;
 
-use super::raw;
 use crate::domain::job::Job;
 use crate::domain::job::message::{Content, Part, Role as Speaker};
+use crate::tui::context::Context;
+use crate::tui::followed_job::FollowedJob;
 use crate::tui::format;
-use crate::tui::model::{Shared, Story};
 use crate::tui::theme::Role;
+use crate::tui::views::raw;
 use crate::tui::widgets::canvas::{Span, span, width as cells};
 use crate::tui::widgets::text::wrap;
 
@@ -67,24 +68,23 @@ fn beside_head(head: Vec<Span>, words: Vec<Vec<Span>>, lines: &mut Vec<Vec<Span>
 }
 
 /// The conversation.
-pub fn messages(shared: &Shared, job: Option<&Job>, story: &Story, width: usize) -> Vec<Vec<Span>> {
+pub fn messages(ctx: &Context, job: Option<&Job>, followed: &FollowedJob, width: usize) -> Vec<Vec<Span>> {
     let mut lines = Vec::new();
     let caller = job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string());
-    for said in &story.detail.messages {
+    for said in &followed.detail.messages {
         let agent = said.attempt.and_then(|id| {
             let job = job?;
-            let (_, attempt) = super::story::attempts(shared, job).find(|(_, attempt)| attempt.id == id)?;
-            Some(shared.snapshot.agents.get(attempt.agent)?.name.line().into_string())
+            let (_, attempt) =
+                crate::tui::views::timeline::attempts(ctx, job).find(|(_, attempt)| attempt.id == id)?;
+            Some(ctx.snapshot.agents.get(attempt.agent)?.name.line().into_string())
         });
         let (who, role) = match &said.message.role {
             Speaker::User => (caller.clone().unwrap_or_else(|| "caller".into()), Role::Key),
             Speaker::Agent => (agent.unwrap_or_else(|| "agent".into()), Role::Title),
             Speaker::Other(word) => (word.line().into_string(), Role::Doubt),
         };
-        let head = vec![
-            span(format!("{}  ", shared.clocks.second(said.at, shared.now)), Role::Quiet),
-            span(who, role),
-        ];
+        let head =
+            vec![span(format!("{}  ", ctx.clocks.second(said.at, ctx.now)), Role::Quiet), span(who, role)];
         let mut words = Vec::new();
         let beside = width >= BESIDE;
         for part in &said.message.parts {

@@ -1,4 +1,4 @@
-//! What happened, in words.
+//! Facts of the journal in words.
 
 use crate::domain::agent::card::Interface;
 use crate::domain::cause::Cause;
@@ -94,7 +94,8 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
-        AgentFact::TextDisarmed { count } => one(super::about::disarmed(*count), Role::Warn),
+        What::TextDisarmed { count } => one(crate::tui::views::about::disarmed(*count), Role::Warn),
+        other => one(format!("{other:?}"), Role::Doubt),
     }
 }
 

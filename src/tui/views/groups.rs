@@ -1,12 +1,8 @@
-//! Agents in groups that fold: which group each is in, and what a group adds up to, kept up from what changes.
+//! Groups of agents that can be folded: which agent is in which group, and the totals of each, kept up to date from
+//! what changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ratatui::layout::Rect;
-
-use super::about;
-use super::fleet::{AgentRows, lower, number, shows_signs, skills};
-use super::listing::Order;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::replicas::{GroupBy, ReplicaKey};
 use crate::domain::agent::{Agent, Counts, Health};
@@ -15,14 +11,7 @@ use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
-use crate::tui::format;
-use crate::tui::model::Shared;
-use crate::tui::states;
-use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
-use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::Row;
-use crate::tui::widgets::text;
+use crate::tui::views::listing::Order;
 
 /// A row of the fleet: an agent, or a group by its number in this view.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -397,109 +386,4 @@ fn share(agent: &Agent, speaks: String) -> Share {
         speaks,
         breaker: agent.breaker.position,
     }
-}
-
-impl AgentRows {
-    /// What a group is ordered by.
-    pub(super) fn sort_of_group(snapshot: &Snapshot, group: &Group, by: char) -> SortKey {
-        let order = i64::from(group.orders.first().copied().unwrap_or(0));
-        let number = |count: u32| SortKey::Pair(i64::from(count), -order);
-        let counts = group.counts;
-        match by {
-            'S' => SortKey::Pair(states::health_rank(group.worst().0), order),
-            'P' => lower(group.speaks.first().cloned().unwrap_or_default()),
-            'L' => number(counts.live),
-            'N' => number(counts.need_you),
-            'D' => number(counts.completed),
-            'F' => number(counts.failed),
-            'B' => number(counts.doubtful),
-            'R' => SortKey::Pair(group.breakers.last().map_or(0, |position| *position as i64), -order),
-            'T' => SortKey::Number(group.seen.last().map_or(0, |at| at.micros())),
-            'V' => lower(group.versions.last().map(|text| text.line().into_string()).unwrap_or_default()),
-            _ => lower(group.title(snapshot).line().into_string()),
-        }
-    }
-
-    /// A group as it is drawn.
-    pub(super) fn row_of_group(&self, canvas: &Canvas<'_>, shared: &Shared, of: u32) -> Row {
-        let Some(group) = self.groups.get(of) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
-        let snapshot = &shared.snapshot;
-        let (health, worst) = group.worst();
-        let told = states::health(health, shared.glyphs());
-        let all = group.members.len();
-        let ascii = shared.theme.is_ascii();
-        let (fold, times) = match (self.groups.is_open(group), ascii) {
-            (true, false) => ("▾", "×"),
-            (true, true) => ("v", "x"),
-            (false, false) => ("▸", "×"),
-            (false, true) => (">", "x"),
-        };
-        let name = format!("{fold} {} {times}{}", group.title(snapshot).line(), format::count(all));
-        let state = if worst as usize == all { told.word } else { format!("{worst}/{all} {}", told.word) };
-        let one = |kinds: usize, only: Option<String>, what: &str| match kinds {
-            1 => only.unwrap_or_default(),
-            kinds => format!("{kinds} {what}"),
-        };
-        let speaks = one(group.speaks.kinds(), group.speaks.first().cloned(), "ways");
-        let replicas = *self.groups.by() == GroupBy::Replicas;
-        let only = group.versions.first().map(|text| text.line().into_string());
-        let mixed = if replicas { Role::Warn } else { Role::Plain };
-        let version = span(
-            one(group.versions.kinds(), only, "at once"),
-            if group.versions.kinds() > 1 { mixed } else { Role::Plain },
-        );
-        let closed = group.breakers.count(&BreakerState::Closed) as usize;
-        let breaker = match all - closed {
-            0 => span("·", Role::Quiet),
-            open => span(format!("{open} open"), Role::Warn),
-        };
-        let first = group.members.first().and_then(|key| snapshot.agents.get(*key));
-        let works = group
-            .ranks
-            .iter()
-            .any(|(rank, _)| Health::ALL.get(usize::from(*rank)).is_some_and(|health| shows_signs(*health)));
-        let sign = match group.seen.last() {
-            _ if works => "now".to_owned(),
-            Some(at) if *at > At::ZERO => canvas.coarse_age(*at),
-            _ => "never".to_owned(),
-        };
-        let counts = group.counts;
-        let [ok, p95, trend] = self.did.cells(group.members.iter().copied(), ascii);
-        Row {
-            mark: span(told.mark, told.role),
-            cells: vec![
-                span(name, Role::Plain),
-                span(state, told.role),
-                span(speaks, Role::Plain),
-                version,
-                number(counts.live, Role::Plain),
-                number(counts.need_you, Role::You),
-                number(counts.completed, Role::Plain),
-                number(counts.failed, Role::Bad),
-                number(counts.doubtful, Role::Warn),
-                breaker,
-                span(sign, Role::Plain),
-                ok,
-                p95,
-                trend,
-                span(first.filter(|_| replicas).map(skills).unwrap_or_default(), Role::Quiet),
-                span("", Role::Quiet),
-            ],
-            marked: false,
-        }
-    }
-}
-
-/// A group and everybody in it, as far as there is room.
-pub(super) fn draw_group(canvas: &mut Canvas<'_>, area: Rect, pane: Rect, shared: &Shared, group: &Group) {
-    let whole = Rect { x: area.x, width: area.width, ..pane };
-    let title = [span(group.title(&shared.snapshot).line().into_string(), Role::Title)];
-    let facts = [span(format!("{} agents", format::count(group.members.len())), Role::Quiet)];
-    canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
-    let inner =
-        Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
-    let lines = about::group(canvas, shared, group, usize::from(inner.width), usize::from(inner.height));
-    text::draw(canvas, inner, &lines, &text::TextState::default());
 }

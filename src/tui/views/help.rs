@@ -1,15 +1,19 @@
-//! Help for here, made from the table of actions and searchable.
+//! Help for a view, made from the table of actions; it can be searched.
 
 use ratatui::layout::Rect;
 
-use super::{Screen, Target, inside};
 use crate::tui::actions::{Action, Group};
 use crate::tui::commands;
+use crate::tui::context::Context;
+use crate::tui::destination::Target;
 use crate::tui::keys::Keys;
-use crate::tui::model::{Shared, Step};
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::inside;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::text::{self, TextState, wrap};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::{TextState, wrap};
 
 /// The page.
 #[derive(Debug)]
@@ -30,9 +34,9 @@ tasks: … queued or submitted  ▸ working  ◆ needs you  ✓ completed  ✗ f
 
 impl HelpView {
     /// Help for a view.
-    pub fn new(shared: &Shared, of: &'static str, here: Vec<(Action, &'static str)>) -> Self {
-        let offered = Action::ALL.iter().copied().filter(|action| shared.offers(*action)).collect();
-        Self { of, here, offered, keys: shared.preferences.keys.clone(), state: TextState::default() }
+    pub fn new(ctx: &Context, of: &'static str, here: Vec<(Action, &'static str)>) -> Self {
+        let offered = Action::ALL.iter().copied().filter(|action| ctx.offers(*action)).collect();
+        Self { of, here, offered, keys: ctx.preferences.keys.clone(), state: TextState::default() }
     }
 
     fn pane(area: Rect) -> Rect {
@@ -95,11 +99,11 @@ impl Screen for HelpView {
         "help"
     }
 
-    fn settle(&mut self, _shared: &Shared, _area: Rect) -> bool {
+    fn settle(&mut self, _ctx: &Context, _area: Rect) -> bool {
         false
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _shared: &Shared) {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _ctx: &Context) {
         let acts = [Action::New, Action::EditCopy, Action::Answer, Action::Again, Action::Cancel];
         let acts = acts.map(|action| self.keys.hint(action)).join(" ");
         let facts = format!("lower case looks or opens · shift sorts · {acts} act, through a card");
@@ -109,7 +113,7 @@ impl Screen for HelpView {
         text::draw(canvas, pane, &self.lines(usize::from(pane.width)), &self.state);
     }
 
-    fn act(&mut self, action: Action, _shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, _ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let pane = Self::pane(area);
         if action == Action::Help {
             return Some(vec![Step::Back]);
@@ -118,7 +122,7 @@ impl Screen for HelpView {
         self.state.act(action, &lines, usize::from(pane.height)).then(Vec::new)
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Filter, "search"),
             (Action::NextMatch, "next"),
@@ -127,7 +131,7 @@ impl Screen for HelpView {
         ]
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         Target::default()
     }
 
@@ -139,7 +143,7 @@ impl Screen for HelpView {
         Some(self.state.search.clone())
     }
 
-    fn search(&mut self, text: &str, _shared: &Shared, area: Rect) {
+    fn search(&mut self, text: &str, _ctx: &Context, area: Rect) {
         let pane = Self::pane(area);
         let lines = self.lines(usize::from(pane.width));
         self.state.look_for(text, &lines, usize::from(pane.height));

@@ -1,10 +1,7 @@
-//! What waits for a person: every question of every agent, and every sending that may not have arrived.
+//! The inbox: tasks that wait for an answer or a login, and messages that may not have arrived.
 
 use ratatui::layout::Rect;
 
-use super::listing::{List, Listing, Order, Rows};
-use super::tasks::{empty, list_facts};
-use super::{ListKind, Screen, Target, View, Wants, about, conversation, inside};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::message::{Content, Message, Role as Speaker};
 use crate::domain::job::task::TaskState;
@@ -13,15 +10,24 @@ use crate::domain::state::Changed;
 use crate::domain::state::snapshot::{Snapshot, waits_since};
 use crate::protocol::question::choices;
 use crate::tui::actions::Action;
-use crate::tui::command;
-use crate::tui::model::{Shared, Step, Story};
-use crate::tui::states;
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::followed_job::FollowedJob;
+use crate::tui::queries::Subscription;
+use crate::tui::saved_view::ListKind;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::{about, conversation};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
+use crate::tui::{command, states};
 
 /// Attempts that need a person.
 #[derive(Clone, Debug)]
@@ -37,7 +43,7 @@ impl Filtered for Seen<'_> {
     fn value(&self, key: &str) -> Option<String> {
         let Self(snapshot, attempt) = self;
         match key {
-            "wants" => Some(wants(attempt).to_owned()),
+            "wants" => Some(wanted(attempt).to_owned()),
             "question" => Some(question(attempt)),
             "agent" => snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string()),
             "job" => snapshot.job_of(attempt).map(|job| job.title.line().into_string()),
@@ -47,7 +53,7 @@ impl Filtered for Seen<'_> {
 }
 
 /// What is wanted of a person.
-fn wants(attempt: &Attempt) -> &'static str {
+fn wanted(attempt: &Attempt) -> &'static str {
     match attempt.task.as_ref().map(|task| &task.state) {
         Some(TaskState::AuthRequired) => "login",
         Some(_) => "answer",
@@ -66,18 +72,23 @@ fn question(attempt: &Attempt) -> String {
     }
 }
 
+columns! {
+    /// The columns of the inbox.
+    pub enum WaitingColumn {
+        Waits = fixed("WAITS", 'W', 7, 8).highest_first(),
+        Wants = fixed("WANTS", 'N', 9, 6),
+        Question = share("QUESTION", 'Q', 20, 6, 9),
+        Agent = share("AGENT", 'A', 10, 2, 4),
+        Job = share("JOB", 'J', 8, 3, 2),
+    }
+}
+
 impl Rows for WaitingRows {
     type Key = AttemptKey;
 
     const KIND: ListKind = ListKind::Inbox;
 
-    const COLUMNS: &'static [Column] = &[
-        fixed("WAITS", 'W', 7, 8),
-        fixed("WANTS", 'N', 9, 6),
-        share("QUESTION", 'Q', 20, 6, 9),
-        share("AGENT", 'A', 10, 2, 4),
-        share("JOB", 'J', 8, 3, 2),
-    ];
+    type Column = WaitingColumn;
 
     fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = AttemptKey> + 's> {
         Box::new(snapshot.inbox().into_iter())
@@ -94,48 +105,44 @@ impl Rows for WaitingRows {
         attempt.is_some_and(|attempt| attempt.needs_you() && order.filter.passes(&Seen(snapshot, attempt)))
     }
 
-    fn sort_key(&self, snapshot: &Snapshot, key: AttemptKey, by: char) -> SortKey {
+    fn sort_key(&self, snapshot: &Snapshot, key: AttemptKey, by: WaitingColumn) -> SortKey {
         let Some(attempt) = snapshot.attempts.get(key) else { return SortKey::Number(0) };
         let seen = Seen(snapshot, attempt);
         let text = |key: &str| SortKey::Text(seen.value(key).unwrap_or_default().to_lowercase().into());
         match by {
-            'N' => text("wants"),
-            'Q' => text("question"),
-            'A' => text("agent"),
-            'J' => text("job"),
+            WaitingColumn::Wants => text("wants"),
+            WaitingColumn::Question => text("question"),
+            WaitingColumn::Agent => text("agent"),
+            WaitingColumn::Job => text("job"),
             // What is shown is how long it waits.
-            _ => SortKey::Pair(-waits_since(attempt).micros(), -i64::from(key.0)),
+            WaitingColumn::Waits => SortKey::Pair(-waits_since(attempt).micros(), -i64::from(key.0)),
         }
     }
 
-    fn highest_first(by: char) -> bool {
-        by == 'W'
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: AttemptKey) -> Row {
-        let Some(attempt) = shared.snapshot.attempts.get(key) else {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: AttemptKey) -> Row {
+        let Some(attempt) = ctx.snapshot.attempts.get(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
-        let told = states::attempt(attempt, shared.glyphs());
-        let seen = Seen(&shared.snapshot, attempt);
+        let label = states::attempt(attempt, ctx.glyphs());
+        let seen = Seen(&ctx.snapshot, attempt);
         let plain = |key: &str| span(seen.value(key).unwrap_or_default(), Role::Plain);
         Row {
-            mark: span(told.mark, Role::You),
-            cells: vec![
-                span(canvas.age(waits_since(attempt)), Role::You),
-                plain("wants"),
-                plain("question"),
-                plain("agent"),
-                plain("job"),
-            ],
+            mark: span(label.mark, Role::You),
+            cells: WaitingColumn::cells(|column| match column {
+                WaitingColumn::Waits => span(canvas.age(waits_since(attempt)), Role::You),
+                WaitingColumn::Wants => plain("wants"),
+                WaitingColumn::Question => plain("question"),
+                WaitingColumn::Agent => plain("agent"),
+                WaitingColumn::Job => plain("job"),
+            }),
             marked: false,
         }
     }
 }
 
 /// The question itself, from the conversation: the last message of the agent.
-pub fn asked(story: &Story) -> Option<&Message> {
-    let said = story.detail.messages.iter().rev();
+pub fn asked(job: &FollowedJob) -> Option<&Message> {
+    let said = job.detail.messages.iter().rev();
     said.map(|said| &*said.message).find(|message| message.role == Speaker::Agent)
 }
 
@@ -143,6 +150,8 @@ pub fn asked(story: &Story) -> Option<&Message> {
 #[derive(Debug)]
 pub struct InboxView {
     list: Listing<WaitingRows>,
+    /// The job of the selected row.
+    followed: FollowedJob,
     conversation: TextState,
     /// The conversation is scrolled, not the list.
     reading: bool,
@@ -153,21 +162,22 @@ impl InboxView {
     /// The oldest first.
     pub fn new() -> Self {
         Self {
-            list: Listing::new(WaitingRows, 'W'),
+            list: Listing::new(WaitingRows, WaitingColumn::Waits),
+            followed: FollowedJob::default(),
             conversation: TextState::following(),
             reading: false,
             seen: None,
         }
     }
 
-    fn selected<'s>(&self, shared: &'s Shared) -> Option<(AttemptKey, &'s Attempt)> {
+    fn selected<'s>(&self, ctx: &'s Context) -> Option<(AttemptKey, &'s Attempt)> {
         let key = self.list.target()?;
-        Some((key, shared.snapshot.attempts.get(key)?))
+        Some((key, ctx.snapshot.attempts.get(key)?))
     }
 
-    fn story<'s>(&self, shared: &'s Shared) -> Option<&'s Story> {
-        let (_, attempt) = self.selected(shared)?;
-        shared.story_of(shared.snapshot.job_of(attempt)?.id)
+    fn selected_job(&self, ctx: &Context) -> Option<&FollowedJob> {
+        let (_, attempt) = self.selected(ctx)?;
+        self.followed.of(ctx.snapshot.job_of(attempt)?.id)
     }
 
     /// The list, the conversation, what it accepts, what an answer does.
@@ -189,14 +199,14 @@ impl InboxView {
     }
 
     /// Scrolls the conversation, once `tab` has gone there.
-    fn read(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn read(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let pane = self.parts(area).1?;
         match action {
             Action::NextPane | Action::PrevPane => self.reading = !self.reading,
             Action::Back if self.reading => self.reading = false,
             _ if self.reading => {
                 let width = usize::from(pane.width.saturating_sub(2));
-                let lines = self.conversation_lines(shared, width);
+                let lines = self.conversation_lines(ctx, width);
                 return self.conversation.act(action, &lines, usize::from(pane.height - 1)).then(Vec::new);
             }
             _ => return None,
@@ -204,10 +214,10 @@ impl InboxView {
         Some(Vec::new())
     }
 
-    fn conversation_lines(&self, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
-        let Some((_, attempt)) = self.selected(shared) else { return Vec::new() };
-        match self.story(shared) {
-            Some(story) => conversation::messages(shared, shared.snapshot.job_of(attempt), story, width),
+    fn conversation_lines(&self, ctx: &Context, width: usize) -> Vec<Vec<Span>> {
+        let Some((_, attempt)) = self.selected(ctx) else { return Vec::new() };
+        match self.selected_job(ctx) {
+            Some(job) => conversation::messages(ctx, ctx.snapshot.job_of(attempt), job, width),
             None => vec![vec![span("reading", Role::Doubt)]],
         }
     }
@@ -228,23 +238,23 @@ pub fn uncertain_answer(attempt: &Attempt) -> bool {
 }
 
 /// What it accepts, in lines.
-fn accepts(shared: &Shared, attempt: &Attempt, story: Option<&Story>, width: usize) -> about::Lines {
+fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, width: usize) -> about::Lines {
     if attempt.task.is_none() {
         return vec![
             vec![
-                span(shared.key(Action::Again), Role::Key),
+                span(ctx.key(Action::Again), Role::Key),
                 span(
                     "  send it once more with the same message id: agents that know ids drop a second one",
                     Role::Plain,
                 ),
             ],
             vec![
-                span(shared.key(Action::Again), Role::Key),
+                span(ctx.key(Action::Again), Role::Key),
                 span("  or take it as lost: nothing is sent, the job is over", Role::Plain),
             ],
         ];
     }
-    let answer = shared.key(Action::Answer);
+    let answer = ctx.key(Action::Answer);
     if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
         return vec![vec![span(
             format!("a login, out of band: sign in where it says, then {answer} tells it"),
@@ -255,7 +265,7 @@ fn accepts(shared: &Shared, attempt: &Attempt, story: Option<&Story>, width: usi
     if uncertain_answer(attempt) {
         lines.push(vec![span(MAY_HAVE_ARRIVED, Role::Warn)]);
     }
-    let question = story.and_then(asked);
+    let question = followed.and_then(asked);
     let choices = question.map(choices).unwrap_or_default();
     if choices.is_empty() {
         lines.push(vec![span(format!("words: {answer} opens the answer"), Role::Plain)]);
@@ -277,13 +287,13 @@ fn accepts(shared: &Shared, attempt: &Attempt, story: Option<&Story>, width: usi
     lines
 }
 
-fn when_answered(shared: &Shared, attempt: &Attempt) -> about::Lines {
+fn when_answered(ctx: &Context, attempt: &Attempt) -> about::Lines {
     let mut lines = Vec::new();
     let Some(task) = &attempt.task else { return lines };
     lines.push(vec![span("it goes on as the same task, same context", Role::Plain)]);
-    lines.push(vec![span(format!("said as {}", shared.info.operator), Role::Plain)]);
-    let agent = shared.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
-    let copy = shared.key(Action::Copy);
+    lines.push(vec![span(format!("said as {}", ctx.info.operator), Role::Plain)]);
+    let agent = ctx.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
+    let copy = ctx.key(Action::Copy);
     let text = format!("{copy} a copies: quarterdeck send -a {agent} --task-id {} …", task.id.short());
     lines.push(vec![span(text, Role::Quiet)]);
     lines
@@ -294,10 +304,10 @@ impl Screen for InboxView {
         "inbox"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
-        let visible = self.list.settle(&shared.snapshot, lines);
-        let seq = self.story(shared).map_or(0, |story| story.seq);
+        let visible = self.list.settle(&ctx.snapshot, lines);
+        let seq = self.selected_job(ctx).map_or(0, |job| job.seq);
         let seen = self.list.target().map(|key| (key, seq));
         let news = seen != self.seen;
         if seen.map(|(key, _)| key) != self.seen.map(|(key, _)| key) {
@@ -308,18 +318,20 @@ impl Screen for InboxView {
         visible || news
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let count = self.list.rows.len();
         let word = if count == 1 { "needs you" } else { "need you" };
-        let by_age = count > 1 && self.list.state.look.sort == 'W' && !self.list.state.look.reversed;
+        let by_age = count > 1
+            && self.list.state.look.sort == WaitingColumn::Waits.number()
+            && !self.list.state.look.reversed;
         let order = if by_age { " · oldest first" } else { "" };
-        let facts = list_facts(&self.list, shared, format!("{count} {word}{order}"));
+        let facts = self.list.facts(ctx, format!("{count} {word}{order}"));
         canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
         let (list, conversation, foot) = self.parts(area);
         if self.list.rows.is_empty() {
             return empty(
                 canvas,
-                shared,
+                ctx,
                 list,
                 !self.list.state.look.filter.is_empty(),
                 &[
@@ -328,9 +340,9 @@ impl Screen for InboxView {
                 ],
             );
         }
-        self.list.draw(canvas, list, shared);
-        let Some((_, attempt)) = self.selected(shared) else { return };
-        let agent = shared.snapshot.agents.get(attempt.agent);
+        self.list.draw(canvas, list, ctx);
+        let Some((_, attempt)) = self.selected(ctx) else { return };
+        let agent = ctx.snapshot.agents.get(attempt.agent);
         let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
         if let Some(pane) = conversation {
             let whole = Rect { x: area.x, width: area.width, ..pane };
@@ -338,10 +350,8 @@ impl Screen for InboxView {
                 attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
             let role = if self.reading { Role::You } else { Role::Title };
             let title = [span(format!("{name} asks{task}"), role)];
-            let facts = [span(
-                format!("asked {}", shared.clocks.second(waits_since(attempt), shared.now)),
-                Role::Quiet,
-            )];
+            let facts =
+                [span(format!("asked {}", ctx.clocks.second(waits_since(attempt), ctx.now)), Role::Quiet)];
             canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
             let inner = Rect {
                 x: pane.x + 1,
@@ -349,13 +359,12 @@ impl Screen for InboxView {
                 width: pane.width.saturating_sub(2),
                 height: pane.height - 1,
             };
-            let lines = self.conversation_lines(shared, usize::from(inner.width));
+            let lines = self.conversation_lines(ctx, usize::from(inner.width));
             text::draw(canvas, inner, &lines, &self.conversation);
         }
         if let Some(pane) = foot {
             let whole = Rect { x: area.x, width: area.width, ..pane };
             let facts = [span("its words are quoted, never obeyed", Role::Quiet)];
-            canvas.rule(whole, pane.y, Joint::Middle, &[span("it accepts", Role::Title)], &facts);
             let inner = Rect {
                 x: pane.x + 1,
                 y: pane.y + 1,
@@ -364,9 +373,12 @@ impl Screen for InboxView {
             };
             let wide = inner.width >= 90 && attempt.task.is_some();
             let left = if wide { inner.width / 2 } else { inner.width };
-            let lines = accepts(shared, attempt, self.story(shared), usize::from(left));
+            let accepts_rule =
+                if wide { Rect { width: inner.x + left + 1 - area.x, ..whole } } else { whole };
+            canvas.rule(accepts_rule, pane.y, Joint::Middle, &[span("it accepts", Role::Title)], &facts);
+            let lines = accepts(ctx, attempt, self.selected_job(ctx), usize::from(left));
             text::draw(canvas, Rect { width: left, ..inner }, &lines, &TextState::default());
-            let after = when_answered(shared, attempt);
+            let after = when_answered(ctx, attempt);
             if wide {
                 let x = inner.x + left;
                 canvas.rule(
@@ -387,12 +399,12 @@ impl Screen for InboxView {
         }
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
         if action == Action::Faults {
             return None;
         }
-        if let Some(steps) = self.read(action, shared, area) {
+        if let Some(steps) = self.read(action, ctx, area) {
             return Some(steps);
         }
         if self.list.act(action, lines) {
@@ -400,16 +412,16 @@ impl Screen for InboxView {
         }
         match action {
             Action::Open => {
-                let view = self.list.target().and_then(|key| View::attempt(shared, key));
-                Some(view.map(|view| Step::Open(Box::new(view))).into_iter().collect())
+                let page = self.list.target().and_then(|key| Destination::attempt(ctx, key));
+                Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
 
-    fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
-        let decision = self.selected(shared).is_some_and(|(_, attempt)| attempt.task.is_none());
+    fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)> {
+        let decision = self.selected(ctx).is_some_and(|(_, attempt)| attempt.task.is_none());
         let first = if decision { (Action::Again, "again, or lost") } else { (Action::Answer, "answer") };
         vec![
             first,
@@ -435,8 +447,8 @@ impl Screen for InboxView {
         self.parts(area).0
     }
 
-    fn target(&self, shared: &Shared) -> Target {
-        match self.selected(shared) {
+    fn target(&self, ctx: &Context) -> Target {
+        match self.selected(ctx) {
             Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
             None => Target::default(),
         }
@@ -450,12 +462,20 @@ impl Screen for InboxView {
         self.list.state.marks.clear();
     }
 
-    fn marked(&self, _shared: &Shared) -> Vec<AttemptKey> {
+    fn marked(&self, _ctx: &Context) -> Vec<AttemptKey> {
         self.list.state.marks.iter().copied().collect()
     }
 
-    fn wants(&self, shared: &Shared) -> Wants {
-        let job = self.selected(shared).and_then(|(_, attempt)| shared.snapshot.job_of(attempt));
-        Wants { story: job.map(|job| job.id), ..Wants::default() }
+    fn queries(&self, ctx: &Context) -> Vec<Subscription> {
+        let job = self.selected(ctx).and_then(|(_, attempt)| ctx.snapshot.job_of(attempt));
+        job.map(|job| Subscription::Job(job.id)).into_iter().collect()
+    }
+
+    fn followed(&self) -> Option<&FollowedJob> {
+        Some(&self.followed)
+    }
+
+    fn followed_mut(&mut self) -> Option<&mut FollowedJob> {
+        Some(&mut self.followed)
     }
 }

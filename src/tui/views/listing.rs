@@ -1,25 +1,24 @@
-//! A table of rows that come from the snapshot: kept in order from what changes, drawn where it is seen.
+//! A table of rows of the snapshot: kept in order from what changes, drawn as far as it is seen.
 
 use std::fmt::Debug;
 use std::hash::Hash;
 
 use ratatui::layout::Rect;
 
-use super::ListKind;
-use super::tasks::with_scratch;
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
-use crate::tui::model::Shared;
-use crate::tui::preferences::SavedView;
+use crate::tui::context::Context;
+use crate::tui::saved_view::{ListKind, Look, SavedView};
 use crate::tui::theme::Role;
+use crate::tui::views::frame::with_scratch;
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filter;
-use crate::tui::widgets::list::{ListState, Look};
+use crate::tui::widgets::list::ListState;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, Sort};
+use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, Sort, TableColumn};
 
-/// Above so many rows an order is built beside the screen's work, so that no key waits for it.
+/// Above this many rows an order is built by a worker thread, so that no key waits for it.
 pub const LARGE: usize = 20_000;
 
 /// Numbers lists in the order in which they are opened.
@@ -28,33 +27,33 @@ static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0)
 /// In which order rows are shown, and which of them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Order {
-    /// The letter of the column.
-    pub by: char,
-    /// Turned round.
+    /// The column that rows are sorted by, by its number.
+    pub by: usize,
+    /// Sorted the other way round than the column usually is.
     pub reversed: bool,
-    /// What is shown.
+    /// Rows that do not pass are left out.
     pub filter: Filter,
     /// Only what is wrong or in doubt.
     pub faults: bool,
-    /// Of which list: rows that a worker built for one list are not another's.
+    /// The number of the list: rows that a worker built for one list are not those of another.
     pub list: u64,
 }
 
 /// Where rows come from and what they look like.
 pub trait Rows: Clone + Debug {
-    /// What names a row.
+    /// What identifies a row.
     type Key: Copy + Ord + Hash + Debug;
 
     /// Which list they are.
     const KIND: ListKind;
 
-    /// There may be so many that they are sorted beside the screen.
+    /// There may be so many rows that a worker thread must sort them.
     const MANY: bool = false;
 
-    /// The columns.
-    const COLUMNS: &'static [Column];
+    /// Its columns.
+    type Column: TableColumn;
 
-    /// The filter of all rows of the kind that leaves these.
+    /// The filter that leaves these rows of all rows of the kind.
     fn as_filter(&self, _snapshot: &Snapshot) -> String {
         String::new()
     }
@@ -75,18 +74,14 @@ pub trait Rows: Clone + Debug {
     /// True if a row is there and is to be shown.
     fn shows(&self, snapshot: &Snapshot, key: Self::Key, order: &Order) -> bool;
 
-    /// What a row is ordered by; `by` is the letter of a column.
-    fn sort_key(&self, snapshot: &Snapshot, key: Self::Key, by: char) -> SortKey;
-
-    /// True for columns whose highest value comes first.
-    fn highest_first(by: char) -> bool;
+    /// The value of a row in a column, to sort by.
+    fn sort_key(&self, snapshot: &Snapshot, key: Self::Key, by: Self::Column) -> SortKey;
 
     /// A row as it is drawn.
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: Self::Key) -> Row;
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: Self::Key) -> Row;
 }
 
-/// What every list can do, whatever its rows are. A view that has one need not pass these on one by one, and
-/// saved views and columns are the same for all.
+/// What every list can do, whatever its rows are.
 pub trait List {
     /// Which list it is.
     fn kind(&self) -> ListKind;
@@ -97,6 +92,9 @@ pub trait List {
     /// The same, to change it.
     fn look_mut(&mut self) -> &mut Look;
 
+    /// Every column that it has.
+    fn columns(&self) -> &'static [Column];
+
     /// How many rows pass.
     fn count(&self) -> usize;
 
@@ -106,8 +104,8 @@ pub trait List {
     /// A click on a line of its window; true if that row was selected already.
     fn click_line(&mut self, line: usize) -> bool;
 
-    /// What is seen, as words.
-    fn table(&self, shared: &Shared) -> Vec<Vec<String>>;
+    /// The visible columns as text, with their heads, for the clipboard and for files.
+    fn table(&self, ctx: &Context) -> Vec<Vec<String>>;
 
     /// A click on a line of the screen.
     fn click(&mut self, area: Rect, y: u16) -> bool {
@@ -119,23 +117,36 @@ pub trait List {
 
     /// Sorts by a column, if there is one of that letter.
     fn sort(&mut self, letter: char) -> bool {
-        let known = self.kind().columns().iter().any(|column| column.sort == Some(letter));
-        if known {
-            self.look_mut().sort_by(letter);
+        let column = self.columns().iter().position(|column| column.sort == Some(letter));
+        if let Some(column) = column {
+            self.look_mut().sort_by(column);
         }
-        known
+        column.is_some()
     }
 
-    /// What is drawn of its columns, and how.
-    fn shown(&self, shared: &Shared, cursor: Cursor) -> Shown {
-        let (kind, look) = (self.kind(), self.look());
-        let turned = kind.highest_first(look.sort) == look.reversed;
+    /// Which columns are drawn, and how.
+    fn shown(&self, ctx: &Context, cursor: Cursor) -> Shown {
+        let (all, look) = (self.columns(), self.look());
+        let highest_first = all.get(look.sort).is_some_and(|column| column.highest_first);
+        let turned = highest_first == look.reversed;
         Shown {
-            columns: shared.preferences.columns.of(kind, look),
+            columns: ctx.preferences.columns.of(self.kind(), all, look),
             wide: look.wide,
             sort: Sort { by: look.sort, reversed: turned },
             cursor,
         }
+    }
+
+    /// The list as it is shown now, to be saved; its name is the one that it was saved under, if it was.
+    fn as_saved(&self, ctx: &Context) -> SavedView {
+        let look = self.look();
+        let before = look.saved.as_ref().filter(|saved| saved.kept);
+        let filter = format!("{} {}", self.as_filter(&ctx.snapshot), look.filter.text());
+        let chosen = look.columns.is_some() || look.wide;
+        let columns = chosen.then(|| ctx.preferences.columns.of(self.kind(), self.columns(), look));
+        let now = Look { filter: Filter::parse(&filter), wide: false, columns, saved: None, ..look.clone() };
+        let name = before.map(|saved| saved.name.clone()).unwrap_or_default();
+        SavedView { name, of: self.kind(), look: now, kept: true }
     }
 
     /// Its title: what it is, and what it was saved as.
@@ -161,6 +172,10 @@ impl<R: Rows> List for Listing<R> {
         &mut self.state.look
     }
 
+    fn columns(&self) -> &'static [Column] {
+        R::Column::COLUMNS
+    }
+
     fn count(&self) -> usize {
         self.rows.len()
     }
@@ -173,12 +188,12 @@ impl<R: Rows> List for Listing<R> {
         self.state.click(line)
     }
 
-    fn table(&self, shared: &Shared) -> Vec<Vec<String>> {
-        let shown = self.shown(shared, Cursor::None).columns;
-        let head = shown.iter().map(|at| R::COLUMNS[*at].name.to_owned()).collect();
-        let rows = with_scratch(shared, |canvas| {
+    fn table(&self, ctx: &Context) -> Vec<Vec<String>> {
+        let shown = self.shown(ctx, Cursor::None).columns;
+        let head = shown.iter().map(|at| R::Column::COLUMNS[*at].name.to_owned()).collect();
+        let rows = with_scratch(ctx, |canvas| {
             let rows = self.rows.iter().take(TABLE).map(|key| {
-                let row = self.source.row(canvas, shared, key);
+                let row = self.source.row(canvas, ctx, key);
                 shown.iter().map(|at| row.cells[*at].text.clone()).collect()
             });
             rows.collect::<Vec<_>>()
@@ -187,46 +202,12 @@ impl<R: Rows> List for Listing<R> {
     }
 }
 
-/// How many rows a saved view shows, of the newest if there are very many; none: it cannot be told from here.
-pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
-    fn count<R: Rows>(source: &R, snapshot: &Snapshot, order: &Order) -> usize {
-        source.keys(snapshot).filter(|key| source.shows(snapshot, *key, order)).count()
-    }
-    let look = &saved.look;
-    let order = Order {
-        by: look.sort,
-        reversed: look.reversed,
-        filter: look.filter.clone(),
-        faults: look.faults,
-        list: 0,
-    };
-    Some(match saved.of {
-        ListKind::Fleet => count(&super::fleet::AgentRows::default(), snapshot, &order),
-        ListKind::Tasks => {
-            let newest = u32::try_from(LARGE).ok();
-            let rows = super::tasks::TaskRows { newest, ..super::tasks::TaskRows::default() };
-            count(&rows, snapshot, &order)
-        }
-        ListKind::Inbox => count(&super::inbox::WaitingRows, snapshot, &order),
-        ListKind::Problems => count(&super::problems::ProblemRows::default(), snapshot, &order),
-        ListKind::Sources => count(&super::sources::SourceRows, snapshot, &order),
-        // What was on the wire is asked for only by whoever looks at it.
-        ListKind::Wire
-        | ListKind::Now
-        | ListKind::Metrics
-        | ListKind::Pulse
-        | ListKind::Candidates
-        | ListKind::Changes => {
-            return None;
-        }
-    })
-}
-
-/// Builds an order from nothing.
+/// Sorts all rows.
 pub fn build<R: Rows>(source: &R, snapshot: &Snapshot, order: &Order) -> Sorted<R::Key> {
+    let by = R::Column::at(order.by);
     let rows = source.keys(snapshot).filter(|key| source.shows(snapshot, *key, order));
-    let rows = rows.map(|key| (source.sort_key(snapshot, key, order.by), key));
-    Sorted::build(rows, R::highest_first(order.by) != order.reversed)
+    let rows = rows.map(|key| (source.sort_key(snapshot, key, by), key));
+    Sorted::build(rows, R::Column::COLUMNS[by.number()].highest_first != order.reversed)
 }
 
 /// A table.
@@ -242,19 +223,19 @@ pub struct Listing<R: Rows> {
     built: Option<Order>,
     /// The publication that `rows` knows.
     rev: u64,
-    /// What a worker builds, and whether it was told.
+    /// The order that a worker builds, and whether it was handed over.
     asked: Option<(Order, bool)>,
-    /// Tells lists apart.
+    /// The number of this list.
     number: u64,
 }
 
 impl<R: Rows> Listing<R> {
     /// A table sorted by a column.
-    pub fn new(source: R, sort: char) -> Self {
+    pub fn new(source: R, sort: R::Column) -> Self {
         Self {
             source,
             rows: Sorted::default(),
-            state: ListState::new(sort),
+            state: ListState::new(sort.number()),
             built: None,
             rev: 0,
             asked: None,
@@ -273,7 +254,7 @@ impl<R: Rows> Listing<R> {
         }
     }
 
-    /// Everything is read anew.
+    /// Reads all rows again.
     pub fn rebuild(&mut self) {
         self.built = None;
     }
@@ -286,8 +267,8 @@ impl<R: Rows> Listing<R> {
     /// What a worker should build, once.
     pub fn work(&mut self) -> Option<Order> {
         match &mut self.asked {
-            Some((order, told)) if !*told => {
-                *told = true;
+            Some((order, handed_over)) if !*handed_over => {
+                *handed_over = true;
                 Some(order.clone())
             }
             _ => None,
@@ -304,14 +285,13 @@ impl<R: Rows> Listing<R> {
         }
     }
 
-    /// Takes in what has changed; true if a visible row has, or how many there are. `lines` are the rows that
-    /// fit.
+    /// Takes what has changed in the snapshot; true if a visible row or the number of rows has. `lines` rows fit.
     pub fn settle(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
         let before = self.rows.len();
         self.settle_window(snapshot, lines) || self.rows.len() != before
     }
 
-    /// The same for a list of which nobody sees how long it is.
+    /// The same for a list that does not show its number of rows.
     pub fn settle_window(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
         let wanted = self.order();
         let mut seen_before = self.state.seen().to_vec();
@@ -354,20 +334,43 @@ impl<R: Rows> Listing<R> {
         self.rev = snapshot.rev;
     }
 
-    /// Puts changed rows where they belong; tells which were touched.
+    /// Moves changed rows to their place; returns all rows that a change may concern.
     fn take(&mut self, snapshot: &Snapshot, changes: &[Changed], order: &Order) -> Vec<R::Key> {
         let mut touched = Vec::new();
         self.source.all_changed(snapshot, changes, &mut touched);
+        let by = R::Column::at(order.by);
         let mut new = Vec::new();
         for key in &touched {
             let shown = self.source.shows(snapshot, *key, order);
             if shown && !self.rows.contains(*key) {
                 new.push(*key);
             }
-            self.rows.put(*key, shown.then(|| self.source.sort_key(snapshot, *key, order.by)));
+            self.rows.put(*key, shown.then(|| self.source.sort_key(snapshot, *key, by)));
         }
         self.state.came_in(&self.rows, &new);
         touched
+    }
+
+    /// What stands at the right of its title: a count, then what is marked, filtered and new.
+    pub fn facts(&self, ctx: &Context, count: String) -> Vec<Span> {
+        let (state, look) = (&self.state, &self.state.look);
+        let mut facts = vec![span(count, Role::Plain)];
+        if self.is_building() {
+            facts.push(span(" · sorting", Role::Doubt));
+        }
+        if !state.marks.is_empty() {
+            facts.push(span(format!(" · {} marked", state.marks.len()), Role::You));
+        }
+        if look.faults {
+            facts.push(span(" · faults only", Role::You));
+        }
+        if !look.filter.is_empty() {
+            facts.push(span(format!(" · filter {}", look.filter.text()), Role::You));
+        }
+        if state.new_above > 0 {
+            facts.push(span(format!(" · {} {} new", ctx.glyphs().more, state.new_above), Role::You));
+        }
+        facts
     }
 
     /// The row that is meant: the one under the cursor, else the first.
@@ -388,7 +391,7 @@ impl<R: Rows> Listing<R> {
             Action::Wide => self.state.look.wide = !self.state.look.wide,
             Action::Details => self.state.details = !self.state.details,
             Action::Faults => self.state.look.faults = !self.state.look.faults,
-            // What is being sorted or filtered is not what is shown yet.
+            // While a worker sorts, the rows that are shown are not those of the order that was asked for.
             Action::Mark | Action::MarkAll | Action::MarkTo if self.is_building() => {}
             Action::Mark => {
                 self.state.mark(&self.rows);
@@ -411,27 +414,27 @@ impl<R: Rows> Listing<R> {
     }
 
     /// Draws head and rows.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+    pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let lines = usize::from(area.height.saturating_sub(1));
         let (window, cursor) = self.state.window(&self.rows, lines);
         let rows: Vec<Row> = window
             .iter()
             .map(|key| {
-                let mut row = self.source.row(canvas, shared, *key);
+                let mut row = self.source.row(canvas, ctx, *key);
                 row.marked = self.state.marks.contains(key);
                 row
             })
             .collect();
         let cursor = cursor.map_or(Cursor::Follows, Cursor::On);
-        table::draw(canvas, area, R::COLUMNS, &self.shown(shared, cursor), &rows);
+        table::draw(canvas, area, R::Column::COLUMNS, &self.shown(ctx, cursor), &rows);
     }
 
     /// The same as a part of another view: without a cursor.
-    pub fn draw_plain(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+    pub fn draw_plain(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let lines = usize::from(area.height.saturating_sub(1));
         let rows: Vec<Row> =
-            self.rows.iter().take(lines).map(|key| self.source.row(canvas, shared, key)).collect();
-        table::draw(canvas, area, R::COLUMNS, &self.shown(shared, Cursor::None), &rows);
+            self.rows.iter().take(lines).map(|key| self.source.row(canvas, ctx, key)).collect();
+        table::draw(canvas, area, R::Column::COLUMNS, &self.shown(ctx, Cursor::None), &rows);
     }
 }
 

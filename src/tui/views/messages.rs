@@ -1,14 +1,17 @@
-//! What this console has told, for those who looked away.
+//! The messages of this console, for operators who missed one.
 
 use ratatui::layout::Rect;
 
-use super::tasks::{empty, with_scratch};
-use super::{Screen, Target, inside};
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
+use crate::tui::context::Context;
+use crate::tui::destination::Target;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside, with_scratch};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 
 /// The page.
 #[derive(Debug, Default)]
@@ -28,10 +31,10 @@ impl MessagesView {
         Rect { x: inner.x + 1, width: inner.width.saturating_sub(2), ..inner }
     }
 
-    fn lines(canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
+    fn lines(canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<Vec<Span>> {
         let mut lines = Vec::new();
-        for message in shared.messages.iter().rev() {
-            let time = format!("{:<20}", shared.clocks.second(message.at, canvas.now));
+        for message in ctx.messages.iter().rev() {
+            let time = format!("{:<20}", ctx.clocks.second(message.at, canvas.now));
             for (at, text) in text::wrap(&message.text, width.saturating_sub(20)).into_iter().enumerate() {
                 let first = if at == 0 { time.clone() } else { " ".repeat(20) };
                 lines.push(vec![span(first, Role::Quiet), span(text, message.role)]);
@@ -46,40 +49,40 @@ impl Screen for MessagesView {
         "messages"
     }
 
-    fn settle(&mut self, shared: &Shared, _area: Rect) -> bool {
-        let news = self.seen != shared.messages.len();
-        self.seen = shared.messages.len();
+    fn settle(&mut self, ctx: &Context, _area: Rect) -> bool {
+        let news = self.seen != ctx.messages.len();
+        self.seen = ctx.messages.len();
         news
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let facts = [span(format!("{} told", shared.messages.len()), Role::Quiet)];
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let facts = [span(format!("{} told", ctx.messages.len()), Role::Quiet)];
         canvas.rule(area, area.y, Joint::Top, &[span("messages", Role::Title)], &facts);
-        if shared.messages.is_empty() {
+        if ctx.messages.is_empty() {
             return empty(
                 canvas,
-                shared,
+                ctx,
                 inside(area),
                 false,
-                &["Nothing was told yet.", &format!("{} goes back.", shared.key(Action::Back))],
+                &["Nothing was told yet.", &format!("{} goes back.", ctx.key(Action::Back))],
             );
         }
         let pane = Self::pane(area);
-        let lines = Self::lines(canvas, shared, usize::from(pane.width));
+        let lines = Self::lines(canvas, ctx, usize::from(pane.width));
         text::draw(canvas, pane, &lines, &self.state);
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let pane = Self::pane(area);
-        let lines = with_scratch(shared, |canvas| Self::lines(canvas, shared, usize::from(pane.width)));
+        let lines = with_scratch(ctx, |canvas| Self::lines(canvas, ctx, usize::from(pane.width)));
         self.state.act(action, &lines, usize::from(pane.height)).then(Vec::new)
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![(Action::Back, "back"), (Action::Filter, "search"), (Action::NextMatch, "next")]
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         Target::default()
     }
 
@@ -91,9 +94,9 @@ impl Screen for MessagesView {
         Some(self.state.search.clone())
     }
 
-    fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
         let pane = Self::pane(area);
-        let lines = with_scratch(shared, |canvas| Self::lines(canvas, shared, usize::from(pane.width)));
+        let lines = with_scratch(ctx, |canvas| Self::lines(canvas, ctx, usize::from(pane.width)));
         self.state.look_for(text, &lines, usize::from(pane.height));
     }
 }

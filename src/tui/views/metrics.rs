@@ -1,4 +1,4 @@
-//! Metrics: how many, how well and how long, by agent, skill or caller, with charts of those that are compared.
+//! Metrics by agent, skill or caller: counts, shares and durations, with charts of the marked rows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +7,6 @@ use ratatui::layout::Rect;
 use ratatui::symbols::Marker;
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 
-use super::listing::{List, Listing, Order, Rows};
-use super::tasks::{empty, list_facts};
-use super::{ListKind, Screen, Target, View, Wants, inside};
 use crate::domain::agent::replicas;
 use crate::domain::metrics::objective::{BurnRate, Objective};
 use crate::domain::metrics::{Dimension, Histogram, Minute, Series, Tally};
@@ -17,15 +14,22 @@ use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
 use crate::tui::format;
 use crate::tui::metrics::{Group, Groups, Split};
-use crate::tui::model::{Shared, Step};
+use crate::tui::queries::Subscription;
+use crate::tui::saved_view::ListKind;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::spark;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
 /// Metrics are read so often while they are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -35,11 +39,6 @@ const TREND: u16 = 30;
 const COMPARED: usize = 4;
 /// The lines of a chart, in the order of those that are compared.
 const LINES: [Role; COMPARED] = [Role::Accent, Role::You, Role::Ok, Role::Warn];
-
-/// A column that cannot be sorted by.
-const fn plain(name: &'static str, least: u16, keep: u8) -> Column {
-    Column { sort: None, ..fixed(name, ' ', least, keep).right() }
-}
 
 /// The groups of a window.
 #[derive(Clone, Debug)]
@@ -64,14 +63,15 @@ impl Filtered for Seen<'_> {
 }
 
 /// The objective of each group, as it stands: of those that name it alone.
-fn burns(shared: &Shared, groups: &Groups) -> Vec<Option<BurnRate>> {
-    let now = Minute::of(shared.now);
+fn burns(ctx: &Context, groups: &Groups) -> Vec<Option<BurnRate>> {
+    let now = Minute::of(ctx.now);
     let name = |series: &Series| {
-        let mut agents = shared.snapshot.agents.iter();
+        let mut agents = ctx.snapshot.agents.iter();
         agents.find(|(_, agent)| agent.id == series.agent).map(|(_, agent)| &agent.name)
     };
     let of = |group: &Group| {
-        let is = |wanted: &Option<Arc<str>>, by: Dimension| match (wanted, *groups.by() == Split::Told(by)) {
+        let is = |wanted: &Option<Arc<str>>, by: Dimension| match (wanted, *groups.by() == Split::Series(by))
+        {
             (Some(wanted), true) => *Untrusted::from(&**wanted).line() == *group.name,
             (None, same) => !same,
             (Some(_), false) => false,
@@ -81,10 +81,10 @@ fn burns(shared: &Shared, groups: &Groups) -> Vec<Option<BurnRate>> {
                 && is(&objective.skill, Dimension::Skill)
                 && is(&objective.caller, Dimension::Caller)
         };
-        let objective = shared.info.objectives.iter().find(fits)?;
-        Some(objective.standing(&shared.metrics.live, now, name).worst())
+        let objective = ctx.info.objectives.iter().find(fits)?;
+        Some(objective.standing(&ctx.metrics.live, now, name).worst())
     };
-    if shared.info.objectives.is_empty() { Vec::new() } else { groups.all().iter().map(of).collect() }
+    if ctx.info.objectives.is_empty() { Vec::new() } else { groups.all().iter().map(of).collect() }
 }
 
 /// `8.2×`: how many times more than may is going wrong now.
@@ -142,28 +142,33 @@ fn micros(histogram: &Histogram, percent: u8) -> SortKey {
     SortKey::Number(micros)
 }
 
+columns! {
+    /// The columns of metrics.
+    pub enum MetricsColumn {
+        Name = share("NAME", 'N', 14, 3, 9),
+        Tasks = fixed("TASKS/MIN", 'T', 9, 6).right().highest_first(),
+        Ok = fixed("OK %", 'O', 5, 8).right(),
+        Previous = fixed("WAS", ' ', 5, 4).right().unsorted(),
+        Median = fixed("MEDIAN", 'M', 6, 3).right().highest_first(),
+        P95 = fixed("P95", 'P', 6, 7).right().highest_first(),
+        P95Previous = fixed("P95 WAS", ' ', 7, 4).right().unsorted(),
+        P99 = fixed("P99", ' ', 6, 2).right().unsorted(),
+        First = fixed("FIRST", 'F', 6, 2).right().highest_first(),
+        Between = fixed("BETWEEN", 'B', 7, 1).right().highest_first(),
+        Live = fixed("LIVE", 'L', 4, 5).right().highest_first(),
+        Failed = fixed("FAILED", 'D', 6, 6).right().highest_first(),
+        BurnRate = fixed("BURN", ' ', 6, 5).right().unsorted(),
+        Answers = fixed("ANSWERS", 'A', 7, 1).right().highest_first(),
+        Trend = fixed("TASKS OVER TIME", ' ', TREND, 3).unsorted(),
+    }
+}
+
 impl Rows for GroupRows {
     type Key = u32;
 
     const KIND: ListKind = ListKind::Metrics;
 
-    const COLUMNS: &'static [Column] = &[
-        share("NAME", 'N', 14, 3, 9),
-        fixed("TASKS/MIN", 'T', 9, 6).right(),
-        fixed("OK %", 'O', 5, 8).right(),
-        plain("WAS", 5, 4),
-        fixed("MEDIAN", 'M', 6, 3).right(),
-        fixed("P95", 'P', 6, 7).right(),
-        plain("P95 WAS", 7, 4),
-        plain("P99", 6, 2),
-        fixed("FIRST", 'F', 6, 2).right(),
-        fixed("BETWEEN", 'B', 7, 1).right(),
-        fixed("LIVE", 'L', 4, 5).right(),
-        fixed("FAILED", 'D', 6, 6).right(),
-        plain("BURN", 6, 5),
-        fixed("ANSWERS", 'A', 7, 1).right(),
-        Column { sort: None, ..fixed("TASKS OVER TIME", ' ', TREND, 3) },
-    ];
+    type Column = MetricsColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
         Box::new(0..u32::try_from(self.groups.len()).unwrap_or(0))
@@ -173,37 +178,38 @@ impl Rows for GroupRows {
 
     fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
         self.group(key).is_some_and(|group| {
-            let something = !group.total.is_empty() || group.was.ended() > 0;
+            let something = !group.total.is_empty() || group.previous.ended() > 0;
             something && (!order.faults || group.total.bad() > 0) && order.filter.passes(&Seen(group))
         })
     }
 
-    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: MetricsColumn) -> SortKey {
         let Some(group) = self.group(key) else { return SortKey::Number(0) };
         let total = &group.total;
         match by {
-            'N' => SortKey::Text(group.name.to_lowercase().into()),
-            'O' => SortKey::Number(total.ok_per_mille().map_or(2000, i64::from)),
-            'M' => micros(&total.took, 50),
-            'P' => micros(&total.took, 95),
-            'F' => micros(&total.first, 95),
-            'B' => micros(&total.between, 95),
-            'A' => micros(&total.answer, 95),
-            'L' => SortKey::Number(i64::from(total.live)),
-            'D' => SortKey::Pair(i64::from(total.bad()), i64::from(total.ended())),
-            _ => SortKey::Pair(i64::from(total.ended()), i64::from(total.calls)),
+            MetricsColumn::Name => SortKey::Text(group.name.to_lowercase().into()),
+            MetricsColumn::Ok => SortKey::Number(total.ok_per_mille().map_or(2000, i64::from)),
+            MetricsColumn::Median => micros(&total.took, 50),
+            MetricsColumn::P95 => micros(&total.took, 95),
+            MetricsColumn::First => micros(&total.first, 95),
+            MetricsColumn::Between => micros(&total.between, 95),
+            MetricsColumn::Answers => micros(&total.answer, 95),
+            MetricsColumn::Live => SortKey::Number(i64::from(total.live)),
+            MetricsColumn::Failed => SortKey::Pair(i64::from(total.bad()), i64::from(total.ended())),
+            MetricsColumn::Tasks
+            | MetricsColumn::Previous
+            | MetricsColumn::P95Previous
+            | MetricsColumn::P99
+            | MetricsColumn::BurnRate
+            | MetricsColumn::Trend => SortKey::Pair(i64::from(total.ended()), i64::from(total.calls)),
         }
     }
 
-    fn highest_first(by: char) -> bool {
-        !matches!(by, 'N' | 'O')
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
         let Some(group) = self.group(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
-        let (total, was) = (&group.total, &group.was);
+        let (total, previous) = (&group.total, &group.previous);
         let quiet = |text: String| span(text, Role::Quiet);
         let plain = |text: String| {
             let role = if text == "–" { Role::Quiet } else { Role::Plain };
@@ -212,37 +218,45 @@ impl Rows for GroupRows {
         let ended: Vec<Option<u64>> =
             group.parts.iter().map(|part| part.seen.then(|| u64::from(part.tally.ended()))).collect();
         let trend = spark::bars(&spark::fold(&ended, usize::from(TREND)), 0, canvas.theme.is_ascii());
-        let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
+        let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
         let mark = agent.map_or_else(
             || span(" ", Role::Plain),
             |agent| {
-                let told = crate::tui::states::agent(agent, shared.glyphs());
-                span(told.mark, told.role)
+                let label = crate::tui::states::agent(agent, ctx.glyphs());
+                span(label.mark, label.role)
             },
         );
         Row {
             mark,
-            cells: vec![
-                span(group.name.clone(), Role::Plain),
-                plain(a_minute(group, self.step)),
-                span(ok_percent(total), ok_role(total)),
-                quiet(ok_percent(was)),
-                plain(percentile(&total.took, 50)),
-                plain(percentile(&total.took, 95)),
-                quiet(percentile(&was.took, 95)),
-                plain(percentile(&total.took, 99)),
-                plain(percentile(&total.first, 95)),
-                plain(percentile(&total.between, 95)),
-                plain(agent.map_or_else(|| "–".into(), |agent| agent.counts.live.to_string())),
-                if total.bad() == 0 {
-                    quiet("·".into())
-                } else {
-                    span(format::count(total.bad() as usize), Role::Bad)
-                },
-                burn_cell(usize::try_from(key).ok().and_then(|at| self.burns.get(at)).copied().flatten()),
-                plain(percentile(&total.answer, 95)),
-                span(trend, if total.bad() > 0 { Role::Warn } else { Role::Ok }),
-            ],
+            cells: MetricsColumn::cells(|column| match column {
+                MetricsColumn::Name => span(group.name.clone(), Role::Plain),
+                MetricsColumn::Tasks => plain(a_minute(group, self.step)),
+                MetricsColumn::Ok => span(ok_percent(total), ok_role(total)),
+                MetricsColumn::Previous => quiet(ok_percent(previous)),
+                MetricsColumn::Median => plain(percentile(&total.took, 50)),
+                MetricsColumn::P95 => plain(percentile(&total.took, 95)),
+                MetricsColumn::P95Previous => quiet(percentile(&previous.took, 95)),
+                MetricsColumn::P99 => plain(percentile(&total.took, 99)),
+                MetricsColumn::First => plain(percentile(&total.first, 95)),
+                MetricsColumn::Between => plain(percentile(&total.between, 95)),
+                MetricsColumn::Live => {
+                    plain(agent.map_or_else(|| "–".into(), |agent| agent.counts.live.to_string()))
+                }
+                MetricsColumn::Failed => {
+                    if total.bad() == 0 {
+                        quiet("·".into())
+                    } else {
+                        span(format::count(total.bad() as usize), Role::Bad)
+                    }
+                }
+                MetricsColumn::BurnRate => {
+                    burn_cell(usize::try_from(key).ok().and_then(|at| self.burns.get(at)).copied().flatten())
+                }
+                MetricsColumn::Answers => plain(percentile(&total.answer, 95)),
+                MetricsColumn::Trend => {
+                    span(trend.clone(), if total.bad() > 0 { Role::Warn } else { Role::Ok })
+                }
+            }),
             marked: false,
         }
     }
@@ -306,7 +320,11 @@ impl MetricsView {
     /// By agent, the busiest first.
     pub fn new() -> Self {
         let rows = GroupRows { groups: Arc::default(), burns: Arc::default(), step: 1 };
-        Self { groups: Groups::new(Dimension::Agent), list: Listing::new(rows, 'T'), chart: 0 }
+        Self {
+            groups: Groups::new(Dimension::Agent),
+            list: Listing::new(rows, MetricsColumn::Tasks),
+            chart: 0,
+        }
     }
 
     /// The same, told apart by something else.
@@ -325,7 +343,7 @@ impl MetricsView {
 
     fn turn(&mut self, back: bool) {
         let all = Dimension::ALL;
-        let at = all.iter().position(|by| *self.groups.by() == Split::Told(*by)).unwrap_or(0);
+        let at = all.iter().position(|by| *self.groups.by() == Split::Series(*by)).unwrap_or(0);
         let next = if back { at + all.len() - 1 } else { at + 1 } % all.len();
         self.groups = Groups::new(all[next]);
         self.list.state.selected = None;
@@ -354,7 +372,7 @@ impl MetricsView {
         keys.filter_map(|key| self.list.source.group(key)).collect()
     }
 
-    fn draw_charts(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, shared: &Shared) {
+    fn draw_charts(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context) {
         let compared = self.compared();
         let whole = Rect { x: area.x, width: area.width, ..pane };
         let mut title = Vec::new();
@@ -372,15 +390,15 @@ impl MetricsView {
         for place in 0..many {
             let shown = Shown::ALL[(self.chart + usize::from(place)) % Shown::ALL.len()];
             let at = Rect { x: pane.x + place * wide, width: wide.saturating_sub(1), ..pane };
-            draw_chart(canvas, at, shared, shown, &compared);
+            draw_chart(canvas, at, ctx, shown, &compared);
         }
     }
 }
 
-fn draw_chart(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, shown: Shown, compared: &[&Group]) {
+fn draw_chart(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, shown: Shown, compared: &[&Group]) {
     canvas.put(area.x + 1, area.y, shown.title(), Role::Quiet, area.width);
     let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-    let parts = shared.window.parts(shared.now);
+    let parts = ctx.window.parts(ctx.now);
     let values: Vec<Vec<(f64, f64)>> = compared
         .iter()
         .map(|group| {
@@ -420,8 +438,8 @@ fn draw_chart(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, shown: Shown
         .collect();
     let quiet = canvas.theme.style(Role::Quiet);
     let last = f64::from(u32::try_from(parts.count().saturating_sub(1)).unwrap_or(0)).max(1.0);
-    let from = shared.clocks.time_of_day(parts.from.begins());
-    let until = shared.clocks.time_of_day(parts.until.begins());
+    let from = ctx.clocks.time_of_day(parts.from.begins());
+    let until = ctx.clocks.time_of_day(parts.until.begins());
     let x = Axis::default().style(quiet).bounds([0.0, last]).labels([from, until]);
     let middle = f64::midpoint(low, high);
     let labels = [shown.label(low), shown.label(middle), shown.label(high)];
@@ -445,35 +463,35 @@ impl Screen for MetricsView {
         "metrics"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
-        let mut visible = self.groups.settle(shared);
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+        let mut visible = self.groups.settle(ctx);
         if visible {
-            let step = shared.window.parts(shared.now).step;
-            let burns = Arc::new(burns(shared, &self.groups));
+            let step = ctx.window.parts(ctx.now).step;
+            let burns = Arc::new(burns(ctx, &self.groups));
             self.list.source = GroupRows { groups: self.groups.all().clone(), burns, step };
             self.list.rebuild();
         }
         let lines = self.lines(area);
-        visible |= self.list.settle(&shared.snapshot, lines);
+        visible |= self.list.settle(&ctx.snapshot, lines);
         visible
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let first = format!(
             "{} by {} · last {} · WAS {}",
             self.list.rows.len(),
             self.groups.by().word(),
-            shared.window.word(&shared.clocks),
-            shared.before.word()
+            ctx.window.word(&ctx.clocks),
+            ctx.baseline.word()
         );
-        let facts = list_facts(&self.list, shared, first);
+        let facts = self.list.facts(ctx, first);
         canvas.rule(area, area.y, Joint::Top, &[span("metrics", Role::Title)], &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             return empty(
                 canvas,
-                shared,
+                ctx,
                 list,
                 filtered,
                 &[
@@ -482,13 +500,13 @@ impl Screen for MetricsView {
                 ],
             );
         }
-        self.list.draw(canvas, list, shared);
+        self.list.draw(canvas, list, ctx);
         if let Some(pane) = below {
-            self.draw_charts(canvas, area, pane, shared);
+            self.draw_charts(canvas, area, pane, ctx);
         }
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
         if self.list.act(action, lines) {
             return Some(Vec::new());
@@ -496,19 +514,15 @@ impl Screen for MetricsView {
         match action {
             Action::Open => {
                 let group = self.list.target().and_then(|key| self.list.source.group(key))?;
-                let view = match (self.groups.by(), group.agent) {
-                    (Split::Told(Dimension::Agent), agent) => View::agent(shared, agent?)?,
-                    (Split::Fleet(by), _) => {
-                        let mut fleet = super::fleet::FleetView::new();
-                        fleet.group(by.clone());
-                        fleet.into()
-                    }
-                    (Split::Told(by), _) => {
+                let page = match (self.groups.by(), group.agent) {
+                    (Split::Series(Dimension::Agent), agent) => Destination::agent(ctx, agent?)?,
+                    (Split::Fleet(by), _) => Destination::FleetBy(by.clone()),
+                    (Split::Series(by), _) => {
                         let word = group.name.split_whitespace().next().unwrap_or_default();
-                        super::tasks::TasksView::new().filtered(&format!("{}={word}", by.word())).into()
+                        Destination::Tasks(format!("{}={word}", by.word()))
                     }
                 };
-                Some(vec![Step::Open(Box::new(view))])
+                Some(vec![Step::Open(Box::new(page))])
             }
             Action::NextPane | Action::PrevPane => {
                 self.turn(action == Action::PrevPane);
@@ -524,7 +538,7 @@ impl Screen for MetricsView {
         }
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Open, "open"),
             (Action::NextPane, "agent, skill, caller"),
@@ -537,7 +551,7 @@ impl Screen for MetricsView {
         ]
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         let group = self.list.target().and_then(|key| self.list.source.group(key));
         Target { agent: group.and_then(|group| group.agent), ..Target::default() }
     }
@@ -554,8 +568,8 @@ impl Screen for MetricsView {
         self.parts(area).0
     }
 
-    fn wants(&self, _shared: &Shared) -> Wants {
-        Wants { metrics: Some(EVERY), ..Wants::default() }
+    fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
+        vec![Subscription::Metrics(EVERY)]
     }
 }
 

@@ -1,17 +1,18 @@
-//! What is told of one problem: what was seen, why, whom it hits, what shows it, and what happened around it.
+//! The details of a problem: what was seen, its cause, whom it hits, its evidence, and what happened around it.
 
 use std::time::Duration;
 
-use super::{about, facts, labelled};
-use crate::domain::fact::{AgentFact, Fact, FleetFact, JournalEntry, Owner};
+use crate::domain::fact::{Fact, Owner, What};
 use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
 use crate::domain::problem::diagnosis::{self, Cause, Certainty, Count, Impact};
 use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
-use crate::tui::model::Shared;
+use crate::tui::context::Context;
 use crate::tui::states;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::labelled;
+use crate::tui::views::{about, facts};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 
 /// Attempts that are shown as evidence.
@@ -51,8 +52,8 @@ pub enum Item {
 
 impl Known {
     /// Finds out.
-    pub fn of(shared: &Shared, key: ProblemKey, problem: &Problem) -> Self {
-        let snapshot: &Snapshot = &shared.snapshot;
+    pub fn of(ctx: &Context, key: ProblemKey, problem: &Problem) -> Self {
+        let snapshot: &Snapshot = &ctx.snapshot;
         let hits = diagnosis::impact_of(snapshot, key, problem);
         let agent = problem.subject.one();
         let changed = agent.filter(|key| {
@@ -74,7 +75,7 @@ impl Known {
             why: diagnosis::why(snapshot, problem),
             not_hit: diagnosis::not_hit(snapshot, problem),
             hits,
-            shown: evidence.iter().map(|one| item(shared, *one)).collect(),
+            shown: evidence.iter().map(|one| item(ctx, *one)).collect(),
             evidence,
         }
     }
@@ -92,12 +93,12 @@ fn by_name(counts: &[Count]) -> String {
     counts.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
-fn seen(shared: &Shared, problem: &Problem, known: &Known, headline: &str, width: usize) -> about::Lines {
-    let snapshot = &shared.snapshot;
+fn seen(ctx: &Context, problem: &Problem, known: &Known, headline: &str, width: usize) -> about::Lines {
+    let snapshot = &ctx.snapshot;
     let mut lines = about::wrapped("SEEN", headline, Role::Plain, width);
     let Impact { failed, ended, errors: said, at_least, .. } = &known.hits;
     if *ended > 0 {
-        let since = shared.clocks.second(diagnosis::counted_from(problem), shared.now);
+        let since = ctx.clocks.second(diagnosis::counted_from(problem), ctx.now);
         let least = if *at_least { "at least " } else { "" };
         let words = format!("{least}{failed} of {ended} tasks that ended since {since} failed");
         lines.extend(about::wrapped("", &words, Role::Plain, width));
@@ -124,16 +125,16 @@ fn seen(shared: &Shared, problem: &Problem, known: &Known, headline: &str, width
 /// Everything about a problem, in lines.
 pub fn explain(
     canvas: &Canvas<'_>,
-    shared: &Shared,
+    ctx: &Context,
     problem: &Problem,
     known: &Known,
     headline: &str,
     width: usize,
 ) -> about::Lines {
-    let mut lines = seen(shared, problem, known, headline, width);
+    let mut lines = seen(ctx, problem, known, headline, width);
     let role = if known.cause.certainty == Certainty::Unknown { Role::Doubt } else { Role::Plain };
     lines.extend(about::wrapped("CAUSE", &known.cause.sentence(), role, width));
-    let words = diagnosis::impact_in_words(&shared.snapshot, problem, &known.hits);
+    let words = diagnosis::impact_in_words(&ctx.snapshot, problem, &known.hits);
     lines.extend(about::wrapped("HITS", &words, Role::Plain, width));
     for (what, counts) in [("callers", &known.hits.callers), ("skills", &known.hits.skills)] {
         if !counts.is_empty() {
@@ -142,11 +143,11 @@ pub fn explain(
     }
     match problem.cleared {
         Some(cleared) => {
-            let took = super::story::precise(cleared.since(problem.since));
+            let took = crate::tui::views::timeline::precise(cleared.since(problem.since));
             let text = format!("{}, after {took}", canvas.since(cleared));
             lines.push(labelled("OVER", vec![span(text, Role::Ok)]));
         }
-        None => lines.extend(about::wrapped("NEXT", &next_step(shared, problem), Role::You, width)),
+        None => lines.extend(about::wrapped("NEXT", &next_step(ctx, problem), Role::You, width)),
     }
     for (at, why) in known.why.iter().enumerate() {
         lines.extend(about::wrapped(if at == 0 { "WHY" } else { "" }, why, Role::Plain, width));
@@ -156,53 +157,53 @@ pub fn explain(
         lines.extend(about::wrapped("OWNER", &words, Role::Plain, width));
     }
     if let Some(muted) = &problem.muted {
-        let until = shared.clocks.second(muted.until, shared.now);
+        let until = ctx.clocks.second(muted.until, ctx.now);
         let words = format!("until {until} by {}: {}", muted.by.line(), muted.why.line());
         lines.extend(about::wrapped("MUTED", &words, Role::Quiet, width));
     }
-    let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
+    let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
     if let Some(agent) = agent {
-        lines.push(labelled("AGENT", about::state_line(canvas, shared, agent)));
+        lines.push(labelled("AGENT", about::state_line(canvas, ctx, agent)));
     }
     lines.extend(about::wrapped("MEANS", problem.kind.meaning(), Role::Quiet, width));
     lines
 }
 
 /// One piece of evidence, on a line.
-fn item(shared: &Shared, item: Item) -> Vec<Span> {
-    let (snapshot, glyphs) = (&shared.snapshot, shared.glyphs());
+fn item(ctx: &Context, item: Item) -> Vec<Span> {
+    let (snapshot, glyphs) = (&ctx.snapshot, ctx.glyphs());
     let gone = || vec![span("gone", Role::Doubt)];
     match item {
         Item::Attempt(key) => {
             let Some(attempt) = snapshot.attempts.get(key) else { return gone() };
-            let told = states::attempt(attempt, glyphs);
+            let label = states::attempt(attempt, glyphs);
             let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
             let job = snapshot.job_of(attempt).map(|job| job.title.line().fit(40)).unwrap_or_default();
             let said = attempt.task.as_ref().and_then(|task| task.note.as_ref());
             let said = said.map(|said| format!("  {}", said.shortened(60).line())).unwrap_or_default();
             vec![
-                span(format!("{} ", told.mark), told.role),
+                span(format!("{} ", label.mark), label.role),
                 span(format!("{task:<6}"), Role::Quiet),
                 span(format!("{job}  "), Role::Plain),
-                span(told.word, told.role),
+                span(label.word, label.role),
                 span(said, Role::Quiet),
             ]
         }
         Item::Agent(key) => {
             let Some(agent) = snapshot.agents.get(key) else { return gone() };
-            let told = states::agent(agent, glyphs);
+            let label = states::agent(agent, glyphs);
             let why = agent.cause.as_ref().map(|why| format!("  {why}")).unwrap_or_default();
             vec![
-                span(format!("{} ", told.mark), told.role),
+                span(format!("{} ", label.mark), label.role),
                 span(format!("{}  ", agent.name.line().fit(30)), Role::Plain),
-                span(told.word, told.role),
+                span(label.word, label.role),
                 span(why, Role::Quiet),
             ]
         }
         Item::Card(key) => {
             let change = snapshot.agents.get(key).and_then(|agent| agent.card_change.as_ref());
             let Some((at, words)) = change else { return gone() };
-            let at = shared.clocks.second(*at, shared.now);
+            let at = ctx.clocks.second(*at, ctx.now);
             vec![
                 span("± ", Role::Warn),
                 span(format!("card  {}  ", words.shortened(80).line()), Role::Plain),
@@ -213,34 +214,37 @@ fn item(shared: &Shared, item: Item) -> Vec<Span> {
     }
 }
 
-/// What happened around a problem, in order; `None` until it is read.
-pub fn log(shared: &Shared, problem: &Problem) -> Option<about::Lines> {
-    let watch = shared.watch.as_deref()?;
-    let own = match (&shared.history, problem.agent) {
-        (Some((key, facts)), Some(agent)) if *key == agent => facts.as_slice(),
-        (_, None) => &[],
-        _ => return None,
+/// What happened around a problem, in order; `None` until the facts of the fleet and of its agent have been read.
+pub fn log<'f>(
+    ctx: &Context,
+    problem: &Problem,
+    facts: impl Fn(Owner) -> Option<&'f [Fact]>,
+) -> Option<about::Lines> {
+    let fleet = facts(Owner::Watch)?;
+    let own = match problem.agent {
+        Some(agent) => facts(Owner::Agent(ctx.snapshot.agents.get(agent)?.id))?,
+        None => &[],
     };
     let (from, until) = (problem.since - BEFORE, problem.cleared.map(|cleared| cleared + BEFORE));
-    let near = |fact: &&JournalEntry| fact.at >= from && until.is_none_or(|until| fact.at <= until);
-    let mut told: Vec<(&JournalEntry, Vec<Span>)> = Vec::new();
-    for fact in watch {
+    let near = |fact: &&Fact| fact.at >= from && until.is_none_or(|until| fact.at <= until);
+    let mut entries: Vec<(&Fact, Vec<Span>)> = Vec::new();
+    for fact in fleet {
         // What is said of the problem itself is told whenever it was.
-        let about = of_fleet(shared, problem, fact, near(&fact));
-        told.extend(about.map(|words| (fact, words)));
+        let about = of_fleet(ctx, problem, &fact.what, near(&fact));
+        entries.extend(about.map(|words| (fact, words)));
     }
     for fact in own.iter().filter(near) {
-        told.extend(of_agent(fact).map(|words| (fact, words)));
+        entries.extend(of_agent(&fact.what).map(|words| (fact, words)));
     }
-    told.sort_by_key(|(fact, _)| (fact.at, fact.owner() != Owner::Fleet, fact.seq));
-    let mut lines: about::Lines = told
+    entries.sort_by_key(|(fact, _)| (fact.at, fact.owner != Owner::Watch, fact.seq));
+    let mut lines: about::Lines = entries
         .into_iter()
         .map(|(fact, words)| {
-            let at = shared.clocks.second(fact.at, shared.now);
+            let at = ctx.clocks.second(fact.at, ctx.now);
             std::iter::once(span(format!("{at}  "), Role::Quiet)).chain(words).collect()
         })
         .collect();
-    if watch.first().is_some_and(|first| first.at > problem.since) {
+    if fleet.first().is_some_and(|first| first.at > problem.since) {
         lines.insert(0, vec![span("what happened earlier is in the journal alone", Role::Doubt)]);
     }
     Some(lines)
@@ -261,14 +265,12 @@ fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
     }
 }
 
-fn of_fleet(shared: &Shared, problem: &Problem, entry: &JournalEntry, near: bool) -> Option<Vec<Span>> {
-    let Fact::Fleet(fact) = &entry.fact else { return None };
-    let by = entry.actor_name();
+fn of_fleet(ctx: &Context, problem: &Problem, what: &What, near: bool) -> Option<Vec<Span>> {
     let own = problem.number;
     let plain = |text: String| Some(vec![span(text, Role::Plain)]);
-    let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key)).map(|agent| agent.id);
-    match fact {
-        FleetFact::ProblemRaised { number, text, .. } if *number == own => {
+    let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key)).map(|agent| agent.id);
+    match what {
+        What::ProblemRaised { number, text, .. } if *number == own => {
             Some(vec![span("raised: ", Role::Bad), span(text.line().into_string(), Role::Plain)])
         }
         FleetFact::ProblemReworded { number, text, .. } if *number == own => {
@@ -287,8 +289,8 @@ fn of_fleet(shared: &Shared, problem: &Problem, entry: &JournalEntry, near: bool
         FleetFact::ProblemGivenBack { number } if *number == own => {
             plain(format!("given back by {}", by.line()))
         }
-        FleetFact::ProblemMuted { number, why, until } if *number == own => {
-            let until = shared.clocks.second(*until, shared.now);
+        What::ProblemMuted { number, by, why, until } if *number == own => {
+            let until = ctx.clocks.second(*until, ctx.now);
             plain(format!("muted by {} until {until}: {}", by.line(), why.line()))
         }
         FleetFact::ProblemUnmuted { number } if *number == own => match &entry.actor {
@@ -327,11 +329,11 @@ pub fn is_of_tasks(problem: &Problem) -> bool {
 }
 
 /// What a person can do, with the key that does it as it is bound.
-pub fn next_step(shared: &Shared, problem: &Problem) -> String {
+pub fn next_step(ctx: &Context, problem: &Problem) -> String {
     // What the core says has the usual key in front.
     let next = problem.next.line();
     match next.strip_prefix("r: ") {
-        Some(rest) => format!("{}: {rest}", shared.key(Action::Again)),
+        Some(rest) => format!("{}: {rest}", ctx.key(Action::Again)),
         None => next.into_string(),
     }
 }

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::ListKind;
-use super::listing::{Order, Rows};
 use crate::domain::id::ProblemKey;
 use crate::domain::problem::Problem;
 use crate::domain::problem::diagnosis::{self, Impact};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
-use crate::tui::model::Shared;
+use crate::tui::context::Context;
+use crate::tui::saved_view::ListKind;
 use crate::tui::states;
 use crate::tui::theme::Role;
+use crate::tui::views::listing::{Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
 /// Problems: the open ones, and those that were over lately.
 #[derive(Clone, Debug, Default)]
@@ -65,20 +65,25 @@ pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
     }
 }
 
+columns! {
+    /// The columns of problems.
+    pub enum ProblemColumn {
+        Problem = share("PROBLEM", 'P', 24, 6, 9),
+        Began = fixed("BEGAN", 'B', 9, 5).highest_first(),
+        Age = fixed("AGE", 'E', 4, 8).right(),
+        Impact = share("HITS", 'H', 12, 3, 4).highest_first(),
+        Owner = fixed("OWNER", 'O', 8, 3),
+        State = fixed("STATE", 'S', 5, 2),
+        Id = fixed("ID", 'I', 6, 1).wide().highest_first(),
+    }
+}
+
 impl Rows for ProblemRows {
     type Key = ProblemKey;
 
     const KIND: ListKind = ListKind::Problems;
 
-    const COLUMNS: &'static [Column] = &[
-        share("PROBLEM", 'P', 24, 6, 9),
-        fixed("BEGAN", 'B', 9, 5),
-        fixed("AGE", 'E', 4, 8).right(),
-        share("HITS", 'H', 12, 3, 4),
-        fixed("OWNER", 'O', 8, 3),
-        fixed("STATE", 'S', 5, 2),
-        fixed("ID", 'I', 6, 1).wide(),
-    ];
+    type Column = ProblemColumn;
 
     fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = ProblemKey> + 's> {
         Box::new(snapshot.problems.iter().map(|(key, _)| key))
@@ -96,21 +101,23 @@ impl Rows for ProblemRows {
             && order.filter.passes(&Seen(snapshot, problem))
     }
 
-    fn sort_key(&self, snapshot: &Snapshot, key: ProblemKey, by: char) -> SortKey {
+    fn sort_key(&self, snapshot: &Snapshot, key: ProblemKey, by: ProblemColumn) -> SortKey {
         let Some(problem) = snapshot.problems.get(key) else { return SortKey::Number(0) };
         let text = |text: String| SortKey::Text(text.to_lowercase().into());
         match by {
-            'P' => text(headline(snapshot, problem)),
-            'H' => SortKey::Number(i64::from(self.hits.get(&key).map_or(0, |hits| hits.jobs))),
-            'B' => SortKey::Number(problem.since.micros()),
+            ProblemColumn::Problem => text(headline(snapshot, problem)),
+            ProblemColumn::Impact => {
+                SortKey::Number(i64::from(self.hits.get(&key).map_or(0, |hits| hits.jobs)))
+            }
+            ProblemColumn::Began => SortKey::Number(problem.since.micros()),
             // What is shown is an age: the youngest has the least.
-            'E' => SortKey::Pair(-problem.since.micros(), -i64::from(problem.number)),
-            'I' => SortKey::Number(i64::from(problem.number)),
-            'O' => {
+            ProblemColumn::Age => SortKey::Pair(-problem.since.micros(), -i64::from(problem.number)),
+            ProblemColumn::Id => SortKey::Number(i64::from(problem.number)),
+            ProblemColumn::Owner => {
                 text(problem.taken.as_ref().map(|taken| taken.by.line().into_string()).unwrap_or_default())
             }
             // Open before muted before over, then by how much it hurts, then the oldest.
-            _ => {
+            ProblemColumn::State => {
                 let over = match (problem.cleared, &problem.muted) {
                     (Some(_), _) => 2,
                     (None, Some(_)) => 1,
@@ -122,29 +129,25 @@ impl Rows for ProblemRows {
         }
     }
 
-    fn highest_first(by: char) -> bool {
-        matches!(by, 'B' | 'H' | 'I')
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: ProblemKey) -> Row {
-        let Some(problem) = shared.snapshot.problems.get(key) else {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: ProblemKey) -> Row {
+        let Some(problem) = ctx.snapshot.problems.get(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
         let over = problem.cleared.is_some();
-        let told = states::severity(problem.kind.severity(), shared.glyphs());
-        let mark = if over { span(shared.glyphs().completed, Role::Ok) } else { span(told.mark, told.role) };
+        let label = states::severity(problem.kind.severity(), ctx.glyphs());
+        let mark = if over { span(ctx.glyphs().completed, Role::Ok) } else { span(label.mark, label.role) };
         let plain = if over || problem.muted.is_some() { Role::Quiet } else { Role::Plain };
         Row {
             mark,
-            cells: vec![
-                span(headline(&shared.snapshot, problem), plain),
-                span(shared.clocks.second(problem.since, shared.now), plain),
-                span(canvas.coarse_age(problem.since), plain),
-                span(self.hits(&shared.snapshot, key, problem), plain),
-                owner(problem),
-                span(problem.state(), plain),
-                span(format!("p-{}", problem.number), Role::Quiet),
-            ],
+            cells: ProblemColumn::cells(|column| match column {
+                ProblemColumn::Problem => span(headline(&ctx.snapshot, problem), plain),
+                ProblemColumn::Began => span(ctx.clocks.second(problem.since, ctx.now), plain),
+                ProblemColumn::Age => span(canvas.coarse_age(problem.since), plain),
+                ProblemColumn::Impact => span(self.hits(&ctx.snapshot, key, problem), plain),
+                ProblemColumn::Owner => owner(problem),
+                ProblemColumn::State => span(problem.state(), plain),
+                ProblemColumn::Id => span(format!("p-{}", problem.number), Role::Quiet),
+            }),
             marked: false,
         }
     }

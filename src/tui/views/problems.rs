@@ -1,27 +1,33 @@
-//! What is wrong: the facts, what causes them, whom it hits, the next step, what happened around it, and how it clears.
+//! The problems of the fleet: a list, and the details, the evidence and the log of the one under the cursor.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::listing::{List, Listing};
-use super::problem::{self, Item, Known};
-pub use super::problem_rows::ProblemRows;
-use super::problem_rows::agent_name;
-pub use super::problem_rows::headline;
-use super::tasks::{TasksView, empty, list_facts, with_scratch};
-use super::{Screen, Target, View, Wants, inside};
+use crate::domain::fact::{Fact, Owner};
 use crate::domain::id::{AttemptKey, ProblemKey};
 use crate::domain::problem::diagnosis;
 use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::time::At;
+use crate::engine::Answer;
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::fact_cache::{AGENT_FACTS, FLEET_FACTS, FactCache};
+use crate::tui::queries::{Ask, Subscription};
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside, with_scratch};
+use crate::tui::views::listing::{List, Listing};
+use crate::tui::views::problem;
+use crate::tui::views::problem::{Item, Known};
+use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows, agent_name, headline};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span, width};
 use crate::tui::widgets::filter::Filter;
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 
 /// What is counted over many tasks is counted anew so often at most.
 const ANEW: Duration = Duration::from_secs(1);
@@ -51,8 +57,8 @@ struct Parts {
     log: Option<Rect>,
 }
 
-/// The log of a problem, and what it was made from.
-type Told = (ProblemKey, (u64, u64), Vec<Vec<Span>>);
+/// The log of a problem, and the facts that it was made from.
+type ProblemLog = (ProblemKey, (u64, u64), Vec<Vec<Span>>);
 
 /// The view.
 #[derive(Debug)]
@@ -66,7 +72,10 @@ pub struct ProblemsView {
     /// What the selected problem means.
     known: Option<Known>,
     /// What happened around it, and what that was made from.
-    told: Option<Told>,
+    log_lines: Option<ProblemLog>,
+    /// What happened to the fleet as a whole, and to the selected problem's agent.
+    fleet_facts: FactCache,
+    agent_facts: FactCache,
     /// Facts of the selected problem's agent so far.
     seq: u64,
     /// The publication and the time that were counted last.
@@ -77,13 +86,15 @@ impl ProblemsView {
     /// What hurts now first.
     pub fn new() -> Self {
         Self {
-            list: Listing::new(ProblemRows::default(), 'S'),
+            list: Listing::new(ProblemRows::default(), ProblemColumn::State),
             pane: Pane::List,
             about: TextState::default(),
             item: 0,
             log: TextState::following(),
             known: None,
-            told: None,
+            log_lines: None,
+            fleet_facts: FactCache::default(),
+            agent_facts: FactCache::default(),
             seq: 0,
             counted: None,
         }
@@ -96,9 +107,9 @@ impl ProblemsView {
         self
     }
 
-    fn selected<'s>(&self, shared: &'s Shared) -> Option<(ProblemKey, &'s Problem)> {
+    fn selected<'s>(&self, ctx: &'s Context) -> Option<(ProblemKey, &'s Problem)> {
         let key = self.list.target()?;
-        Some((key, shared.snapshot.problems.get(key)?))
+        Some((key, ctx.snapshot.problems.get(key)?))
     }
 
     fn parts(&self, area: Rect) -> Parts {
@@ -139,33 +150,33 @@ impl ProblemsView {
         self.known.as_ref().map_or(&[], |known| &known.evidence)
     }
 
-    fn about_lines(&self, canvas: &Canvas<'_>, shared: &Shared, width: usize) -> Vec<Vec<Span>> {
-        let (Some((key, problem)), Some(known)) = (self.selected(shared), &self.known) else {
+    fn about_lines(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<Vec<Span>> {
+        let (Some((key, problem)), Some(known)) = (self.selected(ctx), &self.known) else {
             return Vec::new();
         };
         if known.key != key {
             return Vec::new();
         }
-        let headline = headline(&shared.snapshot, problem);
-        problem::explain(canvas, shared, problem, known, &headline, width)
+        let headline = headline(&ctx.snapshot, problem);
+        problem::explain(canvas, ctx, problem, known, &headline, width)
     }
 
-    fn log_lines(&self, shared: &Shared) -> Vec<Vec<Span>> {
-        match (&self.told, self.list.target()) {
+    fn log_lines(&self) -> Vec<Vec<Span>> {
+        match (&self.log_lines, self.list.target()) {
             (Some((of, _, lines)), Some(key)) if *of == key => lines.clone(),
-            _ if shared.watch.is_none() => vec![vec![span("reading", Role::Doubt)]],
+            _ if self.fleet_facts.of(Owner::Watch).is_none() => vec![vec![span("reading", Role::Doubt)]],
             _ => Vec::new(),
         }
     }
 
     /// Counts and reads anew what is old; true if something that is seen has changed.
-    fn find_out(&mut self, shared: &Shared) -> bool {
-        let now = (shared.snapshot.rev, shared.now);
-        let selected = self.selected(shared);
+    fn find_out(&mut self, ctx: &Context) -> bool {
+        let now = (ctx.snapshot.rev, ctx.now);
+        let selected = self.selected(ctx);
         let other = self.known.as_ref().map(|known| known.key) != selected.map(|(key, _)| key);
         let old = self.counted.is_none_or(|(rev, at)| {
             // A screen that is held still is not older than what it shows.
-            rev != now.0 && shared.now.since(at) >= ANEW
+            rev != now.0 && ctx.now.since(at) >= ANEW
         });
         let mut news = false;
         if old || other {
@@ -173,31 +184,30 @@ impl ProblemsView {
                 (self.about, self.item, self.log) = (TextState::default(), 0, TextState::following());
             }
             if old {
-                let hits = diagnosis::impacts(&shared.snapshot, shared.snapshot.problems.iter());
+                let hits = diagnosis::impacts(&ctx.snapshot, ctx.snapshot.problems.iter());
                 news |= hits != *self.list.source.hits;
                 self.list.source.hits = Arc::new(hits);
                 self.counted = Some(now);
             }
-            let known = self.selected(shared).map(|(key, problem)| Known::of(shared, key, problem));
+            let known = self.selected(ctx).map(|(key, problem)| Known::of(ctx, key, problem));
             news |= known != self.known;
             self.known = known;
         }
-        let Some((key, problem)) = self.selected(shared) else { return news };
-        let own = problem.agent.and_then(|key| shared.snapshot.agents.get(key)).map_or(0, |agent| agent.seq);
-        let read = shared.history.as_ref().map_or(0, |(_, facts)| facts.len() as u64);
-        let made_from = (shared.watch_read, own.wrapping_mul(1 << 20) ^ read);
+        let Some((key, problem)) = self.selected(ctx) else { return news };
+        let own = problem.agent.and_then(|key| ctx.snapshot.agents.get(key)).map_or(0, |agent| agent.seq);
+        let made_from = (self.fleet_facts.reads(), self.agent_facts.reads());
         news |= self.seq != own;
         self.seq = own;
-        if self.told.as_ref().is_none_or(|(of, from, _)| *of != key || *from != made_from) {
-            let lines = problem::log(shared, problem);
-            news |= self.told.is_some() || lines.is_some();
-            self.told = lines.map(|lines| (key, made_from, lines));
+        if self.log_lines.as_ref().is_none_or(|(of, from, _)| *of != key || *from != made_from) {
+            let lines = problem::log(ctx, problem, |owner| self.facts(owner));
+            news |= self.log_lines.is_some() || lines.is_some();
+            self.log_lines = lines.map(|lines| (key, made_from, lines));
         }
         news
     }
 
     /// Moves in the pane that has the focus; none if the list has it, or if it means something else.
-    fn in_pane(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn in_pane(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let parts = self.parts(area);
         let size = |pane: Option<Rect>| {
             pane.map_or((0, 0), |pane| {
@@ -208,11 +218,11 @@ impl ProblemsView {
             Pane::List => None,
             Pane::About => {
                 let (width, height) = size(parts.about);
-                let lines = with_scratch(shared, |canvas| self.about_lines(canvas, shared, width));
+                let lines = with_scratch(ctx, |canvas| self.about_lines(canvas, ctx, width));
                 self.about.act(action, &lines, height).then(Vec::new)
             }
             Pane::Log => {
-                let lines = self.log_lines(shared);
+                let lines = self.log_lines();
                 self.log.act(action, &lines, size(parts.log).1).then(Vec::new)
             }
             Pane::Evidence => {
@@ -233,41 +243,36 @@ impl ProblemsView {
     }
 
     /// What `enter` opens.
-    fn opened(&self, shared: &Shared) -> Option<View> {
+    fn opened(&self, ctx: &Context) -> Option<Destination> {
         if self.pane == Pane::Evidence {
             return match *self.items().get(self.item)? {
-                Item::Attempt(key) => View::attempt(shared, key),
-                Item::Agent(key) => View::agent(shared, key),
+                Item::Attempt(key) => Destination::attempt(ctx, key),
+                Item::Agent(key) => Destination::agent(ctx, key),
                 Item::Card(key) => {
-                    let id = shared.snapshot.agents.get(key)?.id;
-                    Some(super::agent::AgentView::new(key, id).happened_there().into())
+                    let id = ctx.snapshot.agents.get(key)?.id;
+                    Some(Destination::AgentHistory(key, id))
                 }
-                Item::Wire(key) => Some(super::wire::WireView::new(Some(key)).into()),
+                Item::Wire(key) => Some(Destination::Wire(Some(key))),
             };
         }
-        let (_, problem) = self.selected(shared)?;
+        let (_, problem) = self.selected(ctx)?;
         match problem.subject {
             Subject::Agent(_) if problem::is_of_tasks(problem) => {
-                let hit = diagnosis::evidence(&shared.snapshot, problem, 2);
-                match (hit.as_slice(), agent_name(&shared.snapshot, problem)) {
-                    ([one], _) => View::attempt(shared, *one),
-                    (_, Some(agent)) => {
-                        let doubtful = TasksView::new().filtered(&format!("agent={agent}"));
-                        Some(doubtful.into())
-                    }
+                let hit = diagnosis::evidence(&ctx.snapshot, problem, 2);
+                match (hit.as_slice(), agent_name(&ctx.snapshot, problem)) {
+                    ([one], _) => Destination::attempt(ctx, *one),
+                    (_, Some(agent)) => Some(Destination::Tasks(format!("agent={agent}"))),
                     _ => None,
                 }
             }
-            Subject::Agent(key) | Subject::Host(key) => View::agent(shared, key),
-            Subject::Source(key) => Some(super::sources::SourcesView::new().at(key).into()),
-            Subject::Objective(_) => {
-                Some(super::metrics::MetricsView::new().by(crate::domain::metrics::Dimension::Skill).into())
-            }
-            Subject::Console => Some(super::messages::MessagesView::new().into()),
+            Subject::Agent(key) | Subject::Host(key) => Destination::agent(ctx, key),
+            Subject::Source(key) => Some(Destination::Source(key)),
+            Subject::Objective(_) => Some(Destination::MetricsBy(crate::domain::metrics::Dimension::Skill)),
+            Subject::Console => Some(Destination::Messages),
         }
     }
 
-    fn draw_parts(&self, canvas: &mut Canvas<'_>, parts: &Parts, shared: &Shared, problem: &Problem) {
+    fn draw_parts(&self, canvas: &mut Canvas<'_>, parts: &Parts, ctx: &Context, problem: &Problem) {
         let title = |pane: Pane, words: String| {
             [span(words, if self.pane == pane { Role::Accent } else { Role::Title })]
         };
@@ -282,7 +287,7 @@ impl ProblemsView {
             let facts = [span(format!("began {}", canvas.since(problem.since)), Role::Quiet)];
             canvas.rule(pane, pane.y, Joint::Middle, &name, &facts);
             let area = inner(pane);
-            let lines = self.about_lines(canvas, shared, usize::from(area.width));
+            let lines = self.about_lines(canvas, ctx, usize::from(area.width));
             text::draw(canvas, area, &lines, &self.about);
         }
         if let (Some(evidence), Some(log)) = (parts.evidence, parts.log) {
@@ -303,7 +308,7 @@ impl ProblemsView {
                 let y = area.y + row;
                 canvas.put_spans(area.x, y, line, area.width);
                 if self.pane == Pane::Evidence && at == self.item {
-                    canvas.put(area.x - 1, y, shared.glyphs().cursor, Role::Accent, 1);
+                    canvas.put(area.x - 1, y, ctx.glyphs().cursor, Role::Accent, 1);
                 }
             }
             if count == 0 {
@@ -315,7 +320,7 @@ impl ProblemsView {
             let facts = [span(problem::clears(problem), Role::Quiet)];
             head(canvas, pane, parts.evidence.is_some(), &name, &facts);
             let area = inner(pane);
-            text::draw(canvas, area, &self.log_lines(shared), &self.log);
+            text::draw(canvas, area, &self.log_lines(), &self.log);
         }
     }
 }
@@ -349,26 +354,26 @@ impl Screen for ProblemsView {
         "problems"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
-        let visible = self.list.settle(&shared.snapshot, lines);
-        self.find_out(shared) || visible
+        let visible = self.list.settle(&ctx.snapshot, lines);
+        self.find_out(ctx) || visible
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let not_over = shared.snapshot.open_problems().count();
-        let over = shared.snapshot.problems.len() - not_over;
-        let muted = shared.snapshot.open_problems().filter(|(_, problem)| problem.muted.is_some()).count();
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let not_over = ctx.snapshot.open_problems().count();
+        let over = ctx.snapshot.problems.len() - not_over;
+        let muted = ctx.snapshot.open_problems().filter(|(_, problem)| problem.muted.is_some()).count();
         let open = not_over - muted;
         let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
         let first = format!("{open} open{muted} · {over} over lately");
-        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &list_facts(&self.list, shared, first));
+        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &self.list.facts(ctx, first));
         let parts = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             return empty(
                 canvas,
-                shared,
+                ctx,
                 parts.list,
                 filtered,
                 &[
@@ -377,13 +382,13 @@ impl Screen for ProblemsView {
                 ],
             );
         }
-        self.list.draw(canvas, parts.list, shared);
-        if let Some((_, problem)) = self.selected(shared) {
-            self.draw_parts(canvas, &parts, shared, problem);
+        self.list.draw(canvas, parts.list, ctx);
+        if let Some((_, problem)) = self.selected(ctx) {
+            self.draw_parts(canvas, &parts, ctx, problem);
         }
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
         if matches!(action, Action::NextPane | Action::PrevPane) {
             if self.parts(area).about.is_none() && self.parts(area).log.is_none() && self.pane == Pane::List {
@@ -394,7 +399,7 @@ impl Screen for ProblemsView {
             self.pane = Pane::ALL[(at + by) % Pane::ALL.len()];
             return Some(Vec::new());
         }
-        if let Some(steps) = self.in_pane(action, shared, area) {
+        if let Some(steps) = self.in_pane(action, ctx, area) {
             return Some(steps);
         }
         if action == Action::Back && self.pane != Pane::List {
@@ -409,17 +414,17 @@ impl Screen for ProblemsView {
         }
         match action {
             Action::Open => {
-                Some(self.opened(shared).map(|view| Step::Open(Box::new(view))).into_iter().collect())
+                Some(self.opened(ctx).map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
 
-    fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)> {
         let opens = if self.pane == Pane::Evidence { "open it" } else { "what it is about" };
         let mut keys = vec![(Action::Open, opens), (Action::Answer, "take it"), (Action::Mute, "mute")];
-        if let Some((_, problem)) = self.selected(shared) {
+        if let Some((_, problem)) = self.selected(ctx) {
             match problem.kind {
                 Kind::SendUncertain => keys.push((Action::Again, "again, or lost")),
                 Kind::TaskSilent
@@ -454,23 +459,23 @@ impl Screen for ProblemsView {
         keys
     }
 
-    fn target(&self, shared: &Shared) -> Target {
-        let Some((key, problem)) = self.selected(shared) else { return Target::default() };
+    fn target(&self, ctx: &Context) -> Target {
+        let Some((key, problem)) = self.selected(ctx) else { return Target::default() };
         if let (Pane::Evidence, Some(Item::Attempt(attempt))) = (self.pane, self.items().get(self.item)) {
             return Target { agent: problem.agent, attempt: Some(*attempt), problem: Some(key) };
         }
         let attempt = if problem::is_of_tasks(problem) {
-            diagnosis::evidence(&shared.snapshot, problem, 1).first().copied()
+            diagnosis::evidence(&ctx.snapshot, problem, 1).first().copied()
         } else {
             None
         };
         Target { agent: problem.agent, attempt, problem: Some(key) }
     }
 
-    fn marked(&self, shared: &Shared) -> Vec<AttemptKey> {
-        let Some((_, problem)) = self.selected(shared) else { return Vec::new() };
+    fn marked(&self, ctx: &Context) -> Vec<AttemptKey> {
+        let Some((_, problem)) = self.selected(ctx) else { return Vec::new() };
         if problem::is_of_tasks(problem) && self.pane != Pane::Evidence {
-            diagnosis::evidence(&shared.snapshot, problem, usize::MAX)
+            diagnosis::evidence(&ctx.snapshot, problem, usize::MAX)
         } else {
             Vec::new()
         }
@@ -480,10 +485,10 @@ impl Screen for ProblemsView {
         matches!(self.pane, Pane::About | Pane::Log)
     }
 
-    fn click(&mut self, shared: &Shared, area: Rect, x: u16, y: u16) -> bool {
+    fn click(&mut self, ctx: &Context, area: Rect, x: u16, y: u16) -> bool {
         let parts = self.parts(area);
         let within = |pane: Option<Rect>| pane.is_some_and(|pane| pane.contains((x, y).into()));
-        let _ = shared;
+        let _ = ctx;
         if within(parts.evidence) {
             self.pane = Pane::Evidence;
         } else if within(parts.log) {
@@ -517,26 +522,38 @@ impl Screen for ProblemsView {
         })
     }
 
-    fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
         let parts = self.parts(area);
         let height = |pane: Option<Rect>| pane.map_or(0, |pane| usize::from(pane.height.saturating_sub(1)));
         match self.pane {
             Pane::About => {
                 let wide = parts.about.map_or(0, |pane| usize::from(pane.width.saturating_sub(4)));
-                let lines = with_scratch(shared, |canvas| self.about_lines(canvas, shared, wide));
+                let lines = with_scratch(ctx, |canvas| self.about_lines(canvas, ctx, wide));
                 self.about.look_for(text, &lines, height(parts.about));
             }
             Pane::Log => {
-                let lines = self.log_lines(shared);
+                let lines = self.log_lines();
                 self.log.look_for(text, &lines, height(parts.log));
             }
             Pane::List | Pane::Evidence => self.list.state.look.filter = Filter::parse(text),
         }
     }
 
-    fn wants(&self, shared: &Shared) -> Wants {
-        let Some((_, problem)) = self.selected(shared) else { return Wants::default() };
-        let agent = problem.agent.and_then(|key| Some((key, shared.snapshot.agents.get(key)?.seq)));
-        Wants { history: agent, watch: Some(shared.snapshot.fleet_seq), ..Wants::default() }
+    fn queries(&self, ctx: &Context) -> Vec<Subscription> {
+        let Some((_, problem)) = self.selected(ctx) else { return Vec::new() };
+        let fleet = FactCache::query("fleet facts", Owner::Watch, ctx.snapshot.watch_seq, FLEET_FACTS);
+        let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
+        let agent = agent
+            .map(|agent| FactCache::query("agent facts", Owner::Agent(agent.id), agent.seq, AGENT_FACTS));
+        std::iter::once(fleet).chain(agent).collect()
+    }
+
+    fn on_answer(&mut self, ask: &Ask, answer: Answer) {
+        let cache = if ask.name == "fleet facts" { &mut self.fleet_facts } else { &mut self.agent_facts };
+        cache.take(ask, answer);
+    }
+
+    fn facts(&self, owner: Owner) -> Option<&[Fact]> {
+        self.fleet_facts.of(owner).or_else(|| self.agent_facts.of(owner))
     }
 }

@@ -1,4 +1,4 @@
-//! The pulse of the fleet: agents over time, each cell as far from the agent's own usual as it was. Made to be read
+//! The pulse: agents over time as a heat map. Each cell says how far the agent was from its own baseline; it can be read
 //! from across a room.
 
 use std::sync::Arc;
@@ -6,23 +6,27 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::listing::{List, Listing, Order, Rows};
-use super::metrics::percentile;
-use super::tasks::{empty, list_facts};
-use super::{ListKind, Screen, Target, View, Wants, inside};
 use crate::domain::agent::Health;
 use crate::domain::metrics::{Dimension, Heat};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
 use crate::tui::metrics::{Group, Groups};
-use crate::tui::model::{Shared, Step};
+use crate::tui::queries::Subscription;
+use crate::tui::saved_view::ListKind;
+use crate::tui::screen::Screen;
 use crate::tui::states;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::metrics::percentile;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
 /// Metrics are read so often while they are looked at.
 const EVERY: Duration = Duration::from_secs(2);
@@ -57,14 +61,21 @@ impl PulseRows {
     }
 }
 
+columns! {
+    /// The columns of the pulse, as the clipboard has them.
+    pub enum PulseColumn {
+        Agent = share("AGENT", 'A', 14, 3, 9),
+        Heat = fixed("HEAT", 'H', 30, 8).highest_first(),
+        Now = fixed("NOW", 'N', FACTS, 8).highest_first(),
+    }
+}
+
 impl Rows for PulseRows {
     type Key = u32;
 
     const KIND: ListKind = ListKind::Pulse;
 
-    // As the clipboard has it.
-    const COLUMNS: &'static [Column] =
-        &[share("AGENT", 'A', 14, 3, 9), fixed("HEAT", 'H', 30, 8), fixed("NOW", 'N', FACTS, 8)];
+    type Column = PulseColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
         Box::new(0..u32::try_from(self.0.len()).unwrap_or(0))
@@ -80,9 +91,9 @@ impl Rows for PulseRows {
             && order.filter.passes(&Seen(group))
     }
 
-    fn sort_key(&self, snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+    fn sort_key(&self, snapshot: &Snapshot, key: u32, by: PulseColumn) -> SortKey {
         let Some(group) = self.group(key) else { return SortKey::Number(0) };
-        if by == 'A' {
+        if by == PulseColumn::Agent {
             return SortKey::Text(group.name.to_lowercase().into());
         }
         let down = group.agent.and_then(|key| snapshot.agents.get(key)).map_or(0, |agent| {
@@ -92,11 +103,7 @@ impl Rows for PulseRows {
         SortKey::Pair(down * 10 + i64::from(heat), i64::from(bad))
     }
 
-    fn highest_first(by: char) -> bool {
-        by != 'A'
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
         let Some(group) = self.group(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
@@ -104,7 +111,11 @@ impl Rows for PulseRows {
         let cells = group.heat.iter().map(|heat| mark(*heat, ascii).0).collect::<String>();
         Row {
             mark: span(" ", Role::Plain),
-            cells: vec![span(group.name.clone(), Role::Plain), span(cells, Role::Plain), now(shared, group)],
+            cells: PulseColumn::cells(|column| match column {
+                PulseColumn::Agent => span(group.name.clone(), Role::Plain),
+                PulseColumn::Heat => span(cells.clone(), Role::Plain),
+                PulseColumn::Now => now(ctx, group),
+            }),
             marked: false,
         }
     }
@@ -124,11 +135,11 @@ pub fn mark(heat: Heat, ascii: bool) -> (char, Role) {
 }
 
 /// What stands behind a row: what is wrong now, or that nothing is.
-pub fn now(shared: &Shared, group: &Group) -> Span {
-    let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
+pub fn now(ctx: &Context, group: &Group) -> Span {
+    let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
     if let Some(agent) = agent.filter(|agent| !matches!(agent.health, Health::Up | Health::Degraded)) {
-        let told = states::agent(agent, shared.glyphs());
-        return span(told.word, told.role);
+        let label = states::agent(agent, ctx.glyphs());
+        return span(label.word, label.role);
     }
     let last: Vec<_> = group.parts.iter().rev().take(5).collect();
     let (ended, bad) =
@@ -138,7 +149,7 @@ pub fn now(shared: &Shared, group: &Group) -> Span {
         Heat::Usual => span("as usual", Role::Quiet),
         _ if bad > 0 => {
             let role = if bad * 5 > ended { Role::Bad } else { Role::Warn };
-            span(format!("{} % {}", (bad * 100).div_ceil(ended.max(1)), shared.glyphs().failed), role)
+            span(format!("{} % {}", (bad * 100).div_ceil(ended.max(1)), ctx.glyphs().failed), role)
         }
         _ => {
             let slowest = last.iter().max_by_key(|part| part.tally.took.percentile(95));
@@ -176,7 +187,10 @@ pub struct PulseView {
 impl PulseView {
     /// The worst first.
     pub fn new() -> Self {
-        Self { groups: Groups::new(Dimension::Agent), list: Listing::new(PulseRows(Arc::default()), 'H') }
+        Self {
+            groups: Groups::new(Dimension::Agent),
+            list: Listing::new(PulseRows(Arc::default()), PulseColumn::Heat),
+        }
     }
 
     /// How many lines a row takes: two where all of them fit.
@@ -202,36 +216,30 @@ impl Screen for PulseView {
         "pulse"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
-        let mut visible = self.groups.settle(shared);
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+        let mut visible = self.groups.settle(ctx);
         if visible {
             self.list.source = PulseRows(self.groups.all().clone());
             self.list.rebuild();
         }
         let lines = self.lines(area);
-        visible |= self.list.settle(&shared.snapshot, lines);
+        visible |= self.list.settle(&ctx.snapshot, lines);
         visible
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let parts = shared.window.parts(shared.now);
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let parts = ctx.window.parts(ctx.now);
         let each = match parts.step {
             1 => "a minute".to_owned(),
-            step => super::super::format::window(Duration::from_secs(u64::from(step) * 60)),
+            step => crate::tui::format::window(Duration::from_secs(u64::from(step) * 60)),
         };
-        let first = format!("last {} · each cell {each}", shared.window.word(&shared.clocks));
-        let facts = list_facts(&self.list, shared, first);
+        let first = format!("last {} · each cell {each}", ctx.window.word(&ctx.clocks));
+        let facts = self.list.facts(ctx, first);
         canvas.rule(area, area.y, Joint::Top, &[span("pulse", Role::Title)], &facts);
         let inner = inside(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
-            return empty(
-                canvas,
-                shared,
-                inner,
-                filtered,
-                &["Nobody has looked at an agent in this window."],
-            );
+            return empty(canvas, ctx, inner, filtered, &["Nobody has looked at an agent in this window."]);
         }
         let names = self.list.rows.iter().filter_map(|key| self.list.source.group(key));
         let name = names.map(|group| group.name.chars().count()).max().unwrap_or(0);
@@ -243,10 +251,10 @@ impl Screen for PulseView {
         for (line, key) in window.iter().enumerate() {
             let Some(group) = self.list.source.group(*key) else { continue };
             let y = inner.y + u16::try_from(line).unwrap_or(0) * high;
-            let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
-            let told = agent.map(|agent| states::agent(agent, shared.glyphs()));
-            if let Some(told) = told {
-                canvas.put(inner.x + 1, y, told.mark, told.role, 1);
+            let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
+            let label = agent.map(|agent| states::agent(agent, ctx.glyphs()));
+            if let Some(label) = label {
+                canvas.put(inner.x + 1, y, label.mark, label.role, 1);
             }
             canvas.put(inner.x + 3, y, &group.name, Role::Plain, name);
             if cursor == Some(line) {
@@ -255,11 +263,11 @@ impl Screen for PulseView {
             }
             let gap = u16::from(high > 1);
             draw_cells(canvas, Rect { x: left, y, width: room, height: high - gap }, group);
-            let now = now(shared, group);
+            let now = now(ctx, group);
             canvas.put_right(inner.right(), y, &now.text, now.role, FACTS);
         }
         let y = inner.bottom() - 1;
-        let begins = shared.clocks.time_of_day(parts.from.begins());
+        let begins = ctx.clocks.time_of_day(parts.from.begins());
         canvas.put(left, y, &begins, Role::Quiet, room);
         let ascii = canvas.theme.is_ascii();
         let legend: String = [
@@ -275,7 +283,7 @@ impl Screen for PulseView {
         canvas.put_right(inner.right(), y, &legend, Role::Quiet, legend_room);
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
@@ -286,15 +294,15 @@ impl Screen for PulseView {
         match action {
             Action::Open => {
                 let group = self.list.target().and_then(|key| self.list.source.group(key))?;
-                let view = View::agent(shared, group.agent?)?;
-                Some(vec![Step::Open(Box::new(view))])
+                let page = Destination::agent(ctx, group.agent?)?;
+                Some(vec![Step::Open(Box::new(page))])
             }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Open, "open"),
             (Action::Time, "time"),
@@ -306,12 +314,12 @@ impl Screen for PulseView {
         ]
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         let group = self.list.target().and_then(|key| self.list.source.group(key));
         Target { agent: group.and_then(|group| group.agent), ..Target::default() }
     }
 
-    fn click(&mut self, _shared: &Shared, area: Rect, _x: u16, y: u16) -> bool {
+    fn click(&mut self, _ctx: &Context, area: Rect, _x: u16, y: u16) -> bool {
         let inner = inside(area);
         let line = y.checked_sub(inner.y).map(|y| usize::from(y / self.high(area)));
         line.is_some_and(|line| self.list.state.click(line))
@@ -325,7 +333,7 @@ impl Screen for PulseView {
         Some(&mut self.list)
     }
 
-    fn wants(&self, _shared: &Shared) -> Wants {
-        Wants { metrics: Some(EVERY), ..Wants::default() }
+    fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
+        vec![Subscription::Metrics(EVERY)]
     }
 }

@@ -1,16 +1,21 @@
-//! JSON as it came, and other long texts, read as in less.
+//! JSON as an agent sent it, and other long texts, read as in less.
 
 use ratatui::layout::Rect;
 
-use super::{Screen, Target, inside};
 use crate::domain::id::JobId;
 use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
+use crate::tui::context::Context;
+use crate::tui::destination::Target;
+use crate::tui::followed_job::FollowedJob;
+use crate::tui::queries::Subscription;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
-use crate::tui::views::Wants;
+use crate::tui::views::frame::inside;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 
 /// Where the text comes from.
 #[derive(Clone, Debug)]
@@ -26,6 +31,7 @@ enum Source {
 pub struct RawView {
     title: String,
     source: Source,
+    followed: FollowedJob,
     target: Target,
     lines: Vec<Vec<Span>>,
     shown: Option<Untrusted>,
@@ -54,18 +60,22 @@ impl RawView {
     /// A text that does not change.
     pub fn text(title: String, text: &Untrusted, target: Target) -> Self {
         let lines = pretty(text);
-        Self { title, source: Source::Text, target, lines, shown: None, state: TextState::default() }
+        Self::of(title, Source::Text, lines, target)
     }
 
     /// Lines that are made already.
     pub fn lines(title: String, lines: Vec<Vec<Span>>, target: Target) -> Self {
-        Self { title, source: Source::Text, target, lines, shown: None, state: TextState::default() }
+        Self::of(title, Source::Text, lines, target)
     }
 
     /// The last object that an agent sent about a job's task.
     pub fn job(title: String, id: JobId, target: Target) -> Self {
-        let source = Source::Job(id);
-        Self { title, source, target, lines: Vec::new(), shown: None, state: TextState::default() }
+        Self::of(title, Source::Job(id), Vec::new(), target)
+    }
+
+    fn of(title: String, source: Source, lines: Vec<Vec<Span>>, target: Target) -> Self {
+        let (followed, state) = (FollowedJob::default(), TextState::default());
+        Self { title, source, followed, target, lines, shown: None, state }
     }
 
     fn pane(area: Rect) -> Rect {
@@ -79,10 +89,10 @@ impl Screen for RawView {
         "raw"
     }
 
-    fn settle(&mut self, shared: &Shared, _area: Rect) -> bool {
+    fn settle(&mut self, _ctx: &Context, _area: Rect) -> bool {
         let Source::Job(id) = self.source else { return false };
-        let Some(story) = shared.story_of(id) else { return false };
-        let raw = story.detail.raw.as_ref().map(|json| json.0.clone());
+        let Some(followed) = self.followed.of(id) else { return false };
+        let raw = followed.detail.raw.as_ref().map(|json| json.0.clone());
         if raw.is_some() && raw == self.shown {
             return false;
         }
@@ -97,7 +107,7 @@ impl Screen for RawView {
         true
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _shared: &Shared) {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, _ctx: &Context) {
         let pane = Self::pane(area);
         let first = self.state.first_line(self.lines.len(), usize::from(pane.height));
         let last = (first + usize::from(pane.height)).min(self.lines.len());
@@ -112,7 +122,7 @@ impl Screen for RawView {
         text::draw(canvas, pane, &self.lines, &self.state);
     }
 
-    fn act(&mut self, action: Action, _shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, _ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let height = usize::from(Self::pane(area).height);
         if action == Action::Raw {
             return Some(vec![Step::Back]);
@@ -120,7 +130,7 @@ impl Screen for RawView {
         self.state.act(action, &self.lines, height).then(Vec::new)
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Filter, "search"),
             (Action::NextMatch, "next"),
@@ -131,7 +141,7 @@ impl Screen for RawView {
         ]
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         self.target
     }
 
@@ -143,14 +153,22 @@ impl Screen for RawView {
         Some(self.state.search.clone())
     }
 
-    fn search(&mut self, text: &str, _shared: &Shared, area: Rect) {
+    fn search(&mut self, text: &str, _ctx: &Context, area: Rect) {
         self.state.look_for(text, &self.lines, usize::from(Self::pane(area).height));
     }
 
-    fn wants(&self, _shared: &Shared) -> Wants {
+    fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
         match self.source {
-            Source::Job(id) => Wants { story: Some(id), ..Wants::default() },
-            Source::Text => Wants::default(),
+            Source::Job(id) => vec![Subscription::Job(id)],
+            Source::Text => Vec::new(),
         }
+    }
+
+    fn followed(&self) -> Option<&FollowedJob> {
+        Some(&self.followed)
+    }
+
+    fn followed_mut(&mut self) -> Option<&mut FollowedJob> {
+        Some(&mut self.followed)
     }
 }

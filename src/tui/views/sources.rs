@@ -1,11 +1,7 @@
-//! Where agents are found: each source with how it is, since when, and why it cannot be read.
+//! The sources of agents: the health of each, since when, and why it cannot be read.
 
 use ratatui::layout::Rect;
 
-use super::fleet::FleetView;
-use super::listing::{List, Listing, Order, Rows};
-use super::tasks::{empty, list_facts};
-use super::{ListKind, Screen, Target, about, inside, labelled};
 use crate::domain::fleet::source::{SourceHealth, SourceRow};
 use crate::domain::id::SourceKey;
 use crate::domain::state::Changed;
@@ -13,13 +9,21 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
-use crate::tui::model::{Shared, Step};
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::saved_view::ListKind;
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::about;
+use crate::tui::views::frame::{empty, inside, labelled};
+use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 use crate::tui::{format, states};
 
 /// The sources of the fleet.
@@ -61,20 +65,25 @@ fn error(row: &SourceRow) -> String {
         .unwrap_or_default()
 }
 
+columns! {
+    /// The columns of sources.
+    pub enum SourceColumn {
+        Source = share("SOURCE", 'S', 14, 3, 9),
+        Kind = fixed("KIND", 'K', 12, 4),
+        Where = share("WHERE", 'W', 14, 3, 3),
+        State = fixed("STATE", 'T', 12, 8),
+        Since = fixed("SINCE", 'I', 9, 5),
+        Agents = fixed("AGENTS", 'A', 6, 6).right().highest_first(),
+        LastError = share("LAST ERROR", 'E', 12, 4, 7),
+    }
+}
+
 impl Rows for SourceRows {
     type Key = SourceKey;
 
     const KIND: ListKind = ListKind::Sources;
 
-    const COLUMNS: &'static [Column] = &[
-        share("SOURCE", 'S', 14, 3, 9),
-        fixed("KIND", 'K', 12, 4),
-        share("WHERE", 'W', 14, 3, 3),
-        fixed("STATE", 'T', 12, 8),
-        fixed("SINCE", 'I', 9, 5),
-        fixed("AGENTS", 'A', 6, 6).right(),
-        share("LAST ERROR", 'E', 12, 4, 7),
-    ];
+    type Column = SourceColumn;
 
     fn keys<'s>(&'s self, snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = SourceKey> + 's> {
         Box::new(snapshot.sources.iter().map(|(key, _)| key))
@@ -91,43 +100,39 @@ impl Rows for SourceRows {
         (!order.faults || row.health != SourceHealth::Working) && order.filter.passes(&Seen(row))
     }
 
-    fn sort_key(&self, snapshot: &Snapshot, key: SourceKey, by: char) -> SortKey {
+    fn sort_key(&self, snapshot: &Snapshot, key: SourceKey, by: SourceColumn) -> SortKey {
         let Some(row) = snapshot.sources.get(key) else { return SortKey::Number(0) };
         let text = |text: String| SortKey::Text(text.to_lowercase().into());
         match by {
-            'S' => text(name(row)),
-            'K' => text(row.spec.kind.as_str().into()),
-            'W' => text(place(row)),
+            SourceColumn::Source => text(name(row)),
+            SourceColumn::Kind => text(row.spec.kind.as_str().into()),
+            SourceColumn::Where => text(place(row)),
             // What is shown is an age: the youngest has the least.
-            'I' => SortKey::Number(-row.since.micros()),
-            'A' => SortKey::Number(i64::from(row.agents)),
-            'E' => text(error(row)),
+            SourceColumn::Since => SortKey::Number(-row.since.micros()),
+            SourceColumn::Agents => SortKey::Number(i64::from(row.agents)),
+            SourceColumn::LastError => text(error(row)),
             // What fails first, then in the order configured.
-            _ => SortKey::Pair(-(row.health as i64), i64::from(key.0)),
+            SourceColumn::State => SortKey::Pair(-(row.health as i64), i64::from(key.0)),
         }
     }
 
-    fn highest_first(by: char) -> bool {
-        by == 'A'
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: SourceKey) -> Row {
-        let Some(row) = shared.snapshot.sources.get(key) else {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: SourceKey) -> Row {
+        let Some(row) = ctx.snapshot.sources.get(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
-        let told = states::source(row.health, shared.glyphs());
+        let label = states::source(row.health, ctx.glyphs());
         let plain = if row.health == SourceHealth::Working { Role::Plain } else { Role::Doubt };
         Row {
-            mark: span(told.mark, told.role),
-            cells: vec![
-                span(name(row), Role::Plain),
-                span(row.spec.kind.as_str(), Role::Quiet),
-                span(place(row), Role::Quiet),
-                span(told.word, told.role),
-                since(canvas, row),
-                span(format::count(row.agents as usize), plain),
-                span(error(row), Role::Plain),
-            ],
+            mark: span(label.mark, label.role),
+            cells: SourceColumn::cells(|column| match column {
+                SourceColumn::Source => span(name(row), Role::Plain),
+                SourceColumn::Kind => span(row.spec.kind.as_str(), Role::Quiet),
+                SourceColumn::Where => span(place(row), Role::Quiet),
+                SourceColumn::State => span(label.word.clone(), label.role),
+                SourceColumn::Since => since(canvas, row),
+                SourceColumn::Agents => span(format::count(row.agents as usize), plain),
+                SourceColumn::LastError => span(error(row), Role::Plain),
+            }),
             marked: false,
         }
     }
@@ -147,7 +152,7 @@ pub struct SourcesView {
 impl SourcesView {
     /// What cannot be read first.
     pub fn new() -> Self {
-        Self { list: Listing::new(SourceRows, 'T') }
+        Self { list: Listing::new(SourceRows, SourceColumn::State) }
     }
 
     /// The same with the cursor on one.
@@ -157,8 +162,8 @@ impl SourcesView {
         self
     }
 
-    fn selected<'s>(&self, shared: &'s Shared) -> Option<&'s SourceRow> {
-        shared.snapshot.sources.get(self.list.target()?)
+    fn selected<'s>(&self, ctx: &'s Context) -> Option<&'s SourceRow> {
+        ctx.snapshot.sources.get(self.list.target()?)
     }
 
     fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
@@ -183,9 +188,9 @@ impl Default for SourcesView {
 }
 
 /// Everything about a source, in lines.
-fn explain(canvas: &Canvas<'_>, shared: &Shared, row: &SourceRow, width: usize) -> about::Lines {
-    let told = states::source(row.health, shared.glyphs());
-    let mut state = vec![span(format!("{} {}", told.mark, told.word), told.role)];
+fn explain(canvas: &Canvas<'_>, ctx: &Context, row: &SourceRow, width: usize) -> about::Lines {
+    let label = states::source(row.health, ctx.glyphs());
+    let mut state = vec![span(format!("{} {}", label.mark, label.word), label.role)];
     if row.since > At::ZERO {
         state.push(span(format!(" since {}", canvas.since(row.since)), Role::Plain));
     }
@@ -216,24 +221,24 @@ impl Screen for SourcesView {
         "sources"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
-        self.list.settle(&shared.snapshot, lines)
+        self.list.settle(&ctx.snapshot, lines)
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let count = shared.snapshot.sources.len();
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let count = ctx.snapshot.sources.len();
         let failing = |row: &SourceRow| row.health == SourceHealth::Failing;
-        let failing = shared.snapshot.sources.iter().filter(|(_, row)| failing(row)).count();
+        let failing = ctx.snapshot.sources.iter().filter(|(_, row)| failing(row)).count();
         let first = format!("{count} configured · {failing} failing");
-        let facts = list_facts(&self.list, shared, first);
+        let facts = self.list.facts(ctx, first);
         canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
             return empty(
                 canvas,
-                shared,
+                ctx,
                 list,
                 filtered,
                 &[
@@ -242,8 +247,8 @@ impl Screen for SourcesView {
                 ],
             );
         }
-        self.list.draw(canvas, list, shared);
-        if let (Some(pane), Some(row)) = (below, self.selected(shared)) {
+        self.list.draw(canvas, list, ctx);
+        if let (Some(pane), Some(row)) = (below, self.selected(ctx)) {
             let whole = Rect { x: area.x, width: area.width, ..pane };
             canvas.rule(whole, pane.y, Joint::Middle, &[span(name(row), Role::Title)], &[]);
             let inner = Rect {
@@ -252,12 +257,12 @@ impl Screen for SourcesView {
                 width: pane.width.saturating_sub(2),
                 height: pane.height - 1,
             };
-            let lines = explain(canvas, shared, row, usize::from(inner.width));
+            let lines = explain(canvas, ctx, row, usize::from(inner.width));
             text::draw(canvas, inner, &lines, &TextState::default());
         }
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
@@ -267,12 +272,12 @@ impl Screen for SourcesView {
         }
         match action {
             Action::Open => {
-                let row = self.selected(shared)?;
+                let row = self.selected(ctx)?;
                 // A filter has no spaces: the first word of a name is what it can say of it.
                 let name = name(row);
                 let word = name.split_whitespace().next().unwrap_or_default();
-                let fleet = FleetView::new().filtered(&format!("source={word}"));
-                Some(vec![Step::Open(Box::new(fleet.into()))])
+                let page = Destination::Fleet(format!("source={word}"));
+                Some(vec![Step::Open(Box::new(page))])
             }
             Action::NextPane => Some(vec![Step::Act(Action::ViewCandidates)]),
             Action::Back => self.list.clear_one().then(Vec::new),
@@ -280,7 +285,7 @@ impl Screen for SourcesView {
         }
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Open, "its agents"),
             (Action::Filter, "filter"),
@@ -304,7 +309,7 @@ impl Screen for SourcesView {
         self.parts(area).0
     }
 
-    fn target(&self, _shared: &Shared) -> Target {
+    fn target(&self, _ctx: &Context) -> Target {
         Target::default()
     }
 }

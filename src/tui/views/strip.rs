@@ -1,18 +1,20 @@
-//! Where the time went: each attempt as a bar, with what nobody told us drawn as such.
+//! Where the time of a job went: each attempt as a bar, with gaps where nothing is known.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::story::{attempts, ended, precise};
-use crate::domain::fact::AttemptFact;
+use crate::domain::apply::attempt_of;
+use crate::domain::fact::What;
 use crate::domain::id::{AttemptId, JobKey};
 use crate::domain::job::Job;
 use crate::domain::time::At;
-use crate::tui::model::{Shared, Story};
+use crate::tui::context::Context;
+use crate::tui::followed_job::FollowedJob;
 use crate::tui::states;
 use crate::tui::theme::Role;
+use crate::tui::views::timeline::{attempts, ended, precise};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 
 /// Who had the time.
@@ -35,7 +37,7 @@ struct Stretch {
 }
 
 /// The stretches of an attempt, without holes.
-fn stretches(story: &Story, attempt: AttemptId, begun: At, end: At) -> Vec<Stretch> {
+fn stretches(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> Vec<Stretch> {
     let mut all = Vec::new();
     let (mut from, mut asks, mut gap) = (begun, false, false);
     let had = |asks: bool, gap: bool| match (gap, asks) {
@@ -43,15 +45,12 @@ fn stretches(story: &Story, attempt: AttemptId, begun: At, end: At) -> Vec<Stret
         (false, true) => Had::You,
         (false, false) => Had::Agent,
     };
-    for line in &story.detail.story {
-        let Some((_, fact)) = line.fact.of_attempt().filter(|(of, _)| *of == attempt) else { continue };
-        let (now_asks, now_gap) = match fact {
-            AttemptFact::TaskSeen { state, .. } | AttemptFact::StateSeen { state, .. } => {
-                (state.is_interrupted(), gap)
-            }
-            AttemptFact::AnswerMoved { .. } => (false, gap),
-            AttemptFact::GapOpened { .. } => (asks, true),
-            AttemptFact::GapClosed { .. } => (asks, false),
+    for line in followed.detail.story.iter().filter(|line| attempt_of(&line.what) == Some(attempt)) {
+        let (now_asks, now_gap) = match &line.what {
+            What::TaskSeen { state, .. } | What::StateSeen { state, .. } => (state.is_interrupted(), gap),
+            What::AnswerMoved { .. } => (false, gap),
+            What::GapOpened { .. } => (asks, true),
+            What::GapClosed { .. } => (asks, false),
             _ => continue,
         };
         // A gap is noticed after it began.
@@ -75,43 +74,43 @@ struct Bar {
     delegated: bool,
 }
 
-fn bars(shared: &Shared, job: &Job, story: &Story, children: &[JobKey]) -> Vec<Bar> {
-    let glyphs = shared.glyphs();
+fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -> Vec<Bar> {
+    let glyphs = ctx.glyphs();
     let name = |key| {
-        let agent = shared.snapshot.agents.get(key);
+        let agent = ctx.snapshot.agents.get(key);
         agent.map(|agent| agent.name.line().into_string()).unwrap_or_default()
     };
     let mut all = Vec::new();
-    for (_, attempt) in attempts(shared, job) {
+    for (_, attempt) in attempts(ctx, job) {
         let end = ended(attempt);
-        let told = states::attempt(attempt, glyphs);
-        let until = end.unwrap_or(shared.now);
+        let label = states::attempt(attempt, glyphs);
+        let until = end.unwrap_or(ctx.now);
         all.push(Bar {
             label: format!("{} {}", attempt.number, name(attempt.agent)),
             took: precise(until.since(attempt.created)),
-            stretches: stretches(story, attempt.id, attempt.created, until),
+            stretches: stretches(followed, attempt.id, attempt.created, until),
             end: Some(if end.is_some() {
-                span(told.mark, told.role)
+                span(label.mark, label.role)
             } else {
-                span(glyphs.working, told.role)
+                span(glyphs.working, label.role)
             }),
             delegated: false,
         });
     }
     for child in children {
-        let Some(child) = shared.snapshot.jobs.get(*child) else { continue };
-        let Some((_, attempt)) = attempts(shared, child).last() else { continue };
+        let Some(child) = ctx.snapshot.jobs.get(*child) else { continue };
+        let Some((_, attempt)) = attempts(ctx, child).last() else { continue };
         let end = ended(attempt);
-        let told = states::attempt(attempt, glyphs);
-        let until = end.unwrap_or(shared.now);
+        let label = states::attempt(attempt, glyphs);
+        let until = end.unwrap_or(ctx.now);
         all.push(Bar {
             label: format!("  {}", name(attempt.agent)),
             took: precise(until.since(attempt.created)),
             stretches: vec![Stretch { from: attempt.created, until, had: Had::Agent }],
             end: Some(if end.is_some() {
-                span(told.mark, told.role)
+                span(label.mark, label.role)
             } else {
-                span(glyphs.working, told.role)
+                span(glyphs.working, label.role)
             }),
             delegated: true,
         });
@@ -120,20 +119,20 @@ fn bars(shared: &Shared, job: &Job, story: &Story, children: &[JobKey]) -> Vec<B
 }
 
 /// How many lines the strip takes, its rule not counted.
-pub fn lines(shared: &Shared, job: &Job, children: &[JobKey]) -> u16 {
-    let delegated = children.iter().filter(|key| shared.snapshot.jobs.get(**key).is_some()).count();
+pub fn lines(ctx: &Context, job: &Job, children: &[JobKey]) -> u16 {
+    let delegated = children.iter().filter(|key| ctx.snapshot.jobs.get(**key).is_some()).count();
     u16::try_from((job.attempts.len() + delegated).clamp(1, 6)).unwrap_or(6)
 }
 
 /// Who had which share of the time, the largest first.
-pub fn shares(shared: &Shared, job: &Job, story: &Story) -> Vec<Span> {
+pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob) -> Vec<Span> {
     let mut had: BTreeMap<(u8, String), Duration> = BTreeMap::new();
     let mut all = Duration::ZERO;
-    for (_, attempt) in attempts(shared, job) {
-        let agent = shared.snapshot.agents.get(attempt.agent);
+    for (_, attempt) in attempts(ctx, job) {
+        let agent = ctx.snapshot.agents.get(attempt.agent);
         let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
-        let end = ended(attempt).unwrap_or(shared.now);
-        for stretch in stretches(story, attempt.id, attempt.created, end) {
+        let end = ended(attempt).unwrap_or(ctx.now);
+        for stretch in stretches(followed, attempt.id, attempt.created, end) {
             let took = stretch.until.since(stretch.from);
             all += took;
             let who = match stretch.had {
@@ -162,12 +161,12 @@ pub fn shares(shared: &Shared, job: &Job, story: &Story) -> Vec<Span> {
 pub fn draw(
     canvas: &mut Canvas<'_>,
     area: Rect,
-    shared: &Shared,
+    ctx: &Context,
     job: &Job,
-    story: &Story,
+    followed: &FollowedJob,
     children: &[JobKey],
 ) {
-    let bars = bars(shared, job, story, children);
+    let bars = bars(ctx, job, followed, children);
     let end = bars.iter().flat_map(|bar| &bar.stretches).map(|stretch| stretch.until).max();
     let (Some(end), true) = (end, area.width > 40) else { return };
     let begun = job.created;
@@ -178,7 +177,7 @@ pub fn draw(
         let part = at.since(begun).as_micros() * u128::from(room.saturating_sub(1)) / whole;
         u16::try_from(part).unwrap_or(room).min(room.saturating_sub(1))
     };
-    if bars.iter().any(|bar| bar.end.as_ref().is_some_and(|mark| mark.text == shared.glyphs().working)) {
+    if bars.iter().any(|bar| bar.end.as_ref().is_some_and(|mark| mark.text == ctx.glyphs().working)) {
         // A bar that goes on is drawn anew each second.
         let _ticks = canvas.age(begun);
     }
@@ -187,7 +186,7 @@ pub fn draw(
         canvas.put(area.x, y, &bar.label, if bar.delegated { Role::Quiet } else { Role::Plain }, label - 1);
         let left = area.x + label;
         for stretch in &bar.stretches {
-            let glyphs = shared.glyphs();
+            let glyphs = ctx.glyphs();
             let (mark, role) = match stretch.had {
                 Had::Agent if bar.delegated => (glyphs.beside, Role::Plain),
                 Had::Agent => (glyphs.bar, Role::Plain),

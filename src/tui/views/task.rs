@@ -1,35 +1,42 @@
-//! One job: its story at the left, what it puts out at the right, where the time went below.
+//! The page of a job: its timeline at the left, its outputs and messages at the right, where the time went below.
 
 use std::collections::BTreeSet;
 
 use ratatui::layout::Rect;
 
-use super::story::{self, Told};
-use super::tasks::{self, empty, with_scratch};
-use super::{Screen, Target, View, Wants, conversation, inside, raw, strip};
+use super::task_rows::{doubt, next_step};
 use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
 use crate::domain::job::detail::Output;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Job};
 use crate::domain::state::Changed;
 use crate::tui::actions::Action;
-use crate::tui::format;
-use crate::tui::model::{Shared, Step, Story};
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::followed_job::FollowedJob;
+use crate::tui::queries::Subscription;
+use crate::tui::screen::Screen;
 use crate::tui::states;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside, with_scratch};
+use crate::tui::views::output::{Stage, output_lines, size_words};
+use crate::tui::views::timeline::TimelineLine;
+use crate::tui::views::{conversation, strip, timeline};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 
 /// A pane of the page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pane {
-    Story,
+    Timeline,
     Output,
     Messages,
 }
 
 impl Pane {
-    const ALL: [Self; 3] = [Self::Story, Self::Output, Self::Messages];
+    const ALL: [Self; 3] = [Self::Timeline, Self::Output, Self::Messages];
 }
 
 /// Below this width one pane is shown at a time.
@@ -40,6 +47,7 @@ const NARROW: u16 = 90;
 pub struct TaskView {
     key: JobKey,
     id: JobId,
+    followed: FollowedJob,
     focus: Pane,
     /// The pane at the right: outputs or messages; none: whichever there is.
     beside: Option<Pane>,
@@ -64,7 +72,8 @@ impl TaskView {
         Self {
             key,
             id,
-            focus: Pane::Story,
+            followed: FollowedJob::default(),
+            focus: Pane::Timeline,
             beside: None,
             line: None,
             top: 0,
@@ -80,21 +89,21 @@ impl TaskView {
         }
     }
 
-    fn job<'s>(&self, shared: &'s Shared) -> Option<&'s Job> {
-        shared.snapshot.jobs.get(self.key).filter(|job| job.id == self.id)
+    fn job<'s>(&self, ctx: &'s Context) -> Option<&'s Job> {
+        ctx.snapshot.jobs.get(self.key).filter(|job| job.id == self.id)
     }
 
-    fn latest<'s>(&self, shared: &'s Shared) -> Option<(AttemptKey, &'s Attempt)> {
-        let job = self.job(shared)?;
-        story::attempts(shared, job).last()
+    fn latest<'s>(&self, ctx: &'s Context) -> Option<(AttemptKey, &'s Attempt)> {
+        let job = self.job(ctx)?;
+        timeline::attempts(ctx, job).last()
     }
 
     /// Tasks that this job has handed on to others.
-    fn find_children(&mut self, shared: &Shared) -> bool {
-        let snapshot = &shared.snapshot;
-        let Some(job) = self.job(shared) else { return false };
+    fn find_children(&mut self, ctx: &Context) -> bool {
+        let snapshot = &ctx.snapshot;
+        let Some(job) = self.job(ctx) else { return false };
         let ids: Vec<_> =
-            story::attempts(shared, job).filter_map(|(_, attempt)| attempt.task.as_ref()).collect();
+            timeline::attempts(ctx, job).filter_map(|(_, attempt)| attempt.task.as_ref()).collect();
         let is_child = |key: JobKey| {
             let parent = snapshot.jobs.get(key).and_then(|job| job.parent.as_ref());
             parent.is_some_and(|parent| ids.iter().any(|task| task.id == *parent))
@@ -125,30 +134,31 @@ impl TaskView {
     }
 
     /// What is shown at the right.
-    fn right(&self, shared: &Shared) -> Pane {
-        let has_output = shared.story_of(self.id).is_some_and(|story| !story.detail.outputs.is_empty());
+    fn right(&self) -> Pane {
+        let has_output =
+            self.followed.of(self.id).is_some_and(|followed| !followed.detail.outputs.is_empty());
         match (self.focus, self.beside) {
             (Pane::Output | Pane::Messages, _) => self.focus,
-            (Pane::Story, Some(pane)) => pane,
-            (Pane::Story, None) if has_output => Pane::Output,
-            (Pane::Story, None) => Pane::Messages,
+            (Pane::Timeline, Some(pane)) => pane,
+            (Pane::Timeline, None) if has_output => Pane::Output,
+            (Pane::Timeline, None) => Pane::Messages,
         }
     }
 
-    fn parts(&self, area: Rect, shared: &Shared) -> Parts {
+    fn parts(&self, area: Rect, ctx: &Context) -> Parts {
         let inner = inside(area);
         let head = Rect { height: inner.height.min(1), ..inner };
         let mut panes = Rect { y: inner.y + 1, height: inner.height.saturating_sub(1), ..inner };
         let mut below = None;
         if panes.height >= 18 && !self.full {
-            let lines = self.job(shared).map_or(1, |job| strip::lines(shared, job, &self.children));
+            let lines = self.job(ctx).map_or(1, |job| strip::lines(ctx, job, &self.children));
             let height = lines + 1;
             below = Some(Rect { y: panes.bottom() - height, height, ..panes });
             panes.height -= height;
         }
         let (left, right) = if area.width < NARROW || self.full {
             match self.focus {
-                Pane::Story => (Some(panes), None),
+                Pane::Timeline => (Some(panes), None),
                 Pane::Output | Pane::Messages => (None, Some(panes)),
             }
         } else {
@@ -159,21 +169,23 @@ impl TaskView {
         Parts { head, left, right, below }
     }
 
-    fn story_lines(&self, canvas: &Canvas<'_>, shared: &Shared) -> Vec<Told> {
-        match (self.job(shared), shared.story_of(self.id)) {
-            (Some(job), Some(story)) => story::tell(canvas, shared, job, story, &self.children, &self.folded),
+    fn timeline_lines(&self, canvas: &Canvas<'_>, ctx: &Context) -> Vec<TimelineLine> {
+        match (self.job(ctx), self.followed.of(self.id)) {
+            (Some(job), Some(followed)) => {
+                timeline::lines(canvas, ctx, job, followed, &self.children, &self.folded)
+            }
             _ => Vec::new(),
         }
     }
 
-    fn chosen_output<'s>(&self, story: &'s Story) -> Option<&'s Output> {
-        let outputs = &story.detail.outputs;
+    fn chosen_output<'s>(&self, followed: &'s FollowedJob) -> Option<&'s Output> {
+        let outputs = &followed.detail.outputs;
         outputs.get(self.output.min(outputs.len().saturating_sub(1)))
     }
 
-    fn stage(&self, shared: &Shared, output: &Output) -> Stage {
-        let attempts = self.job(shared).into_iter().flat_map(|job| &job.attempts);
-        let mut attempts = attempts.filter_map(|key| shared.snapshot.attempts.get(*key));
+    fn stage(&self, ctx: &Context, output: &Output) -> Stage {
+        let attempts = self.job(ctx).into_iter().flat_map(|job| &job.attempts);
+        let mut attempts = attempts.filter_map(|key| ctx.snapshot.attempts.get(*key));
         let attempt = attempts.find(|attempt| attempt.id == output.attempt);
         let completed = attempt.and_then(|attempt| attempt.task.as_ref()).map(|task| &task.state);
         match attempt {
@@ -183,22 +195,23 @@ impl TaskView {
         }
     }
 
-    fn right_lines(&self, shared: &Shared, pane: Pane, width: usize) -> Vec<Vec<Span>> {
-        let Some(story) = shared.story_of(self.id) else { return vec![vec![span("reading", Role::Doubt)]] };
+    fn right_lines(&self, ctx: &Context, pane: Pane, width: usize) -> Vec<Vec<Span>> {
+        let Some(followed) = self.followed.of(self.id) else {
+            return vec![vec![span("reading", Role::Doubt)]];
+        };
         match pane {
-            Pane::Messages => conversation::messages(shared, self.job(shared), story, width),
-            Pane::Story | Pane::Output => match self.chosen_output(story) {
-                Some(output) => output_lines(output, self.stage(shared, output), width),
+            Pane::Messages => conversation::messages(ctx, self.job(ctx), followed, width),
+            Pane::Timeline | Pane::Output => match self.chosen_output(followed) {
+                Some(output) => output_lines(output, self.stage(ctx, output), width),
                 None => vec![vec![span("No output yet. It appears here as it grows.", Role::Doubt)]],
             },
         }
     }
 
-    fn move_line(&mut self, shared: &Shared, area: Rect, action: Action) -> bool {
-        let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
-        let height =
-            self.parts(area, shared).left.map_or(0, |left| usize::from(left.height.saturating_sub(1)));
-        let last = told.len().saturating_sub(1);
+    fn move_line(&mut self, ctx: &Context, area: Rect, action: Action) -> bool {
+        let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
+        let height = self.parts(area, ctx).left.map_or(0, |left| usize::from(left.height.saturating_sub(1)));
+        let last = lines.len().saturating_sub(1);
         let here = self.line.unwrap_or(last);
         let half = (height / 2).max(1);
         match action {
@@ -209,13 +222,13 @@ impl TaskView {
             Action::First => self.line = Some(0),
             Action::Last => self.line = None,
             Action::Left | Action::Right => {
-                let begins = told
+                let begins = lines
                     .get(..=here.min(last))
                     .unwrap_or_default()
                     .iter()
                     .rposition(|line| line.begins.is_some());
                 if let Some(at) = begins
-                    && let Some(attempt) = told[at].begins
+                    && let Some(attempt) = lines[at].begins
                 {
                     if action == Action::Left {
                         self.folded.insert(attempt);
@@ -242,9 +255,9 @@ impl TaskView {
         if self.line.is_none() { last } else { self.top.min(last) }
     }
 
-    fn draw_story(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let told = self.story_lines(canvas, shared);
-        if told.is_empty() {
+    fn draw_timeline(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let lines = self.timeline_lines(canvas, ctx);
+        if lines.is_empty() {
             canvas.put(
                 area.x + 2,
                 area.y + 1,
@@ -256,12 +269,12 @@ impl TaskView {
         }
         let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
         let height = usize::from(rows.height);
-        let first = self.first_line(told.len(), height);
+        let first = self.first_line(lines.len(), height);
         let steps = area.width >= 56;
-        for (row, line) in told.iter().enumerate().skip(first).take(height) {
+        for (row, line) in lines.iter().enumerate().skip(first).take(height) {
             let y = rows.y + u16::try_from(row - first).unwrap_or(0);
-            let glyphs = shared.glyphs();
-            let here = self.line == Some(row) && self.focus == Pane::Story;
+            let glyphs = ctx.glyphs();
+            let here = self.line == Some(row) && self.focus == Pane::Timeline;
             if here {
                 canvas.put(rows.x, y, glyphs.cursor, Role::You, 1);
             }
@@ -269,12 +282,12 @@ impl TaskView {
             canvas.put(x, y, line.frame, Role::Quiet, 2);
             x += 3;
             if line.begins.is_none() {
-                let before = told[..row].iter().rev().find_map(|line| line.at);
+                let before = lines[..row].iter().rev().find_map(|line| line.at);
                 let clock = if row == first { None } else { before };
-                canvas.put(x, y, &story::clock(shared, line, clock), Role::Quiet, 12);
+                canvas.put(x, y, &timeline::clock(ctx, line, clock), Role::Quiet, 12);
                 x += 13;
                 if steps {
-                    canvas.put_right(x + 7, y, &story::step(line), Role::Quiet, 7);
+                    canvas.put_right(x + 7, y, &timeline::step(line), Role::Quiet, 7);
                     x += 9;
                 }
             }
@@ -286,16 +299,16 @@ impl TaskView {
         }
     }
 
-    fn draw_right(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let pane = self.right(shared);
+    fn draw_right(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let pane = self.right();
         let text_area = Rect {
             x: area.x + 1,
             y: area.y + 1,
             width: area.width.saturating_sub(2),
             height: area.height.saturating_sub(1),
         };
-        let Some(story) = shared.story_of(self.id) else { return };
-        let outputs = &story.detail.outputs;
+        let Some(followed) = self.followed.of(self.id) else { return };
+        let outputs = &followed.detail.outputs;
         let mut body = text_area;
         if pane == Pane::Output && outputs.len() > 1 && text_area.height > 8 {
             let names = u16::try_from(outputs.len()).unwrap_or(4).min(4);
@@ -310,49 +323,31 @@ impl TaskView {
                 canvas.put_right(
                     text_area.right(),
                     y,
-                    &size_words(output, self.stage(shared, output)),
+                    &size_words(output, self.stage(ctx, output)),
                     role,
                     24,
                 );
             }
         }
-        let lines = self.right_lines(shared, pane, usize::from(body.width));
+        let lines = self.right_lines(ctx, pane, usize::from(body.width));
         let state = if pane == Pane::Messages { &self.messages_text } else { &self.output_text };
         text::draw(canvas, body, &lines, state);
     }
 
     /// The title of the pane at the right, and what stands at its end.
-    fn right_title(&self, shared: &Shared) -> (Vec<Span>, bool) {
-        let pane = self.right(shared);
-        let role = if self.focus == Pane::Story { Role::Quiet } else { Role::Title };
-        let Some(story) = shared.story_of(self.id) else { return (vec![span("output", role)], false) };
+    fn right_title(&self, ctx: &Context) -> (Vec<Span>, bool) {
+        let pane = self.right();
+        let role = if self.focus == Pane::Timeline { Role::Quiet } else { Role::Title };
+        let Some(followed) = self.followed.of(self.id) else { return (vec![span("output", role)], false) };
         if pane == Pane::Messages {
-            let count = story.detail.messages.len();
+            let count = followed.detail.messages.len();
             return (vec![span(format!("messages · {count}"), role)], false);
         }
-        let Some(output) = self.chosen_output(story) else { return (vec![span("output", role)], false) };
+        let Some(output) = self.chosen_output(followed) else { return (vec![span("output", role)], false) };
         let name = output.name.as_ref().unwrap_or(&output.id).line();
-        let stage = self.stage(shared, output);
+        let stage = self.stage(ctx, output);
         (vec![span(format!("{name} · {}", size_words(output, stage)), role)], stage == Stage::Growing)
     }
-}
-
-/// What becomes of an output. Its last chunk need not be marked as such.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Growing,
-    Done,
-    /// Its task ended otherwise, or is lost: whether it is whole, nobody says.
-    Over,
-}
-
-fn size_words(output: &Output, stage: Stage) -> String {
-    let word = match stage {
-        Stage::Growing => " · growing",
-        Stage::Done => " · done",
-        Stage::Over => "",
-    };
-    format!("{}{word}", format::bytes(output.bytes))
 }
 
 /// The panes of the page.
@@ -363,29 +358,13 @@ struct Parts {
     below: Option<Rect>,
 }
 
-fn output_lines(output: &Output, stage: Stage, width: usize) -> Vec<Vec<Span>> {
-    let mut lines = Vec::new();
-    for part in &output.parts {
-        conversation::part_lines(part, width, Role::Plain, &mut lines);
-    }
-    if (output.kept as u64) < output.bytes {
-        let text = format!(
-            "shown: {} of {}; quarterdeck task get prints all of it",
-            format::bytes(output.kept as u64),
-            format::bytes(output.bytes)
-        );
-        lines.push(vec![span(text, Role::Doubt)]);
-    } else if stage == Stage::Growing {
-        lines.push(vec![span("following", Role::Quiet)]);
-    }
-    lines
-}
-
 impl TaskView {
     /// The panes, where there is room for one alone.
     fn tabs(&self) -> Vec<Span> {
         let mut tabs = Vec::new();
-        for (pane, word) in [(Pane::Story, "story"), (Pane::Output, "output"), (Pane::Messages, "messages")] {
+        for (pane, word) in
+            [(Pane::Timeline, "story"), (Pane::Output, "output"), (Pane::Messages, "messages")]
+        {
             if !tabs.is_empty() {
                 tabs.push(span("   ", Role::Quiet));
             }
@@ -401,14 +380,14 @@ impl Screen for TaskView {
         "task"
     }
 
-    fn settle(&mut self, shared: &Shared, _area: Rect) -> bool {
-        let mut visible = self.find_children(shared);
-        if let Some(changes) = shared.snapshot.changes_since(self.rev) {
-            let job = self.job(shared);
+    fn settle(&mut self, ctx: &Context, _area: Rect) -> bool {
+        let mut visible = self.find_children(ctx);
+        if let Some(changes) = ctx.snapshot.changes_since(self.rev) {
+            let job = self.job(ctx);
             visible |= changes.iter().any(|change| match change {
                 Changed::Job(key) | Changed::Story(key) => *key == self.key || self.children.contains(key),
                 Changed::Attempt(key) => {
-                    let of = shared.snapshot.attempts.get(*key).map(|attempt| attempt.job);
+                    let of = ctx.snapshot.attempts.get(*key).map(|attempt| attempt.job);
                     job.is_some_and(|job| job.attempts.contains(key))
                         || of.is_some_and(|of| self.children.contains(&of))
                 }
@@ -417,24 +396,24 @@ impl Screen for TaskView {
         } else {
             visible = true;
         }
-        self.rev = shared.snapshot.rev;
-        let seq = shared.story_of(self.id).map_or(0, |story| story.seq);
+        self.rev = ctx.snapshot.rev;
+        let seq = self.followed.of(self.id).map_or(0, |followed| followed.seq);
         visible |= seq != self.seen_seq;
         self.seen_seq = seq;
         // A page that became short keeps its cursor on its last line.
         if self.line.is_some() {
-            let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
-            self.line = self.line.map(|line| line.min(told.len().saturating_sub(1)));
+            let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
+            self.line = self.line.map(|line| line.min(lines.len().saturating_sub(1)));
         }
         visible
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
-        let (Some(job), Some((_, attempt))) = (self.job(shared), self.latest(shared)) else {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let (Some(job), Some((_, attempt))) = (self.job(ctx), self.latest(ctx)) else {
             canvas.rule(area, area.y, Joint::Top, &[span("task", Role::Title)], &[]);
             return empty(
                 canvas,
-                shared,
+                ctx,
                 inside(area),
                 false,
                 &[
@@ -443,39 +422,39 @@ impl Screen for TaskView {
                 ],
             );
         };
-        let told = states::attempt(attempt, shared.glyphs());
+        let label = states::attempt(attempt, ctx.glyphs());
         let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
         let title =
             [span(format!("tasks › {id} "), Role::Title), span(job.title.line().fit(60), Role::Title)];
-        let took = match story::ended(attempt) {
-            Some(end) => format!(" in {}", story::precise(end.since(attempt.created))),
+        let took = match timeline::ended(attempt) {
+            Some(end) => format!(" in {}", timeline::precise(end.since(attempt.created))),
             None => format!(" {}", canvas.age(attempt.created)),
         };
-        let mut facts = vec![span(format!("{} {}{took}", told.mark, told.word), told.role)];
+        let mut facts = vec![span(format!("{} {}{took}", label.mark, label.word), label.role)];
         if job.attempts.len() > 1 {
             facts.push(span(format!(" · attempt {} of {}", attempt.number, job.attempts.len()), Role::Plain));
         }
         canvas.rule(area, area.y, Joint::Top, &title, &facts);
-        let parts = self.parts(area, shared);
-        Self::draw_head(canvas, parts.head, shared, job, attempt);
+        let parts = self.parts(area, ctx);
+        Self::draw_head(canvas, parts.head, ctx, job, attempt);
         let y = parts.head.bottom();
-        let (right_title, growing) = self.right_title(shared);
+        let (right_title, growing) = self.right_title(ctx);
         let follows = if growing { vec![span("growing", Role::Quiet)] } else { Vec::new() };
-        let story_role = if self.focus == Pane::Story { Role::Title } else { Role::Quiet };
+        let timeline_role = if self.focus == Pane::Timeline { Role::Title } else { Role::Quiet };
         match (parts.left, parts.right) {
             (Some(left), Some(right)) => {
                 let left_rule = Rect { x: area.x, width: left.width + 2, ..left };
                 let right_rule = Rect { x: right.x - 1, width: right.width + 2, ..right };
                 canvas.rule(right_rule, y, Joint::Middle, &right_title, &[]);
-                canvas.rule(left_rule, y, Joint::Middle, &[span("story", story_role)], &[]);
+                canvas.rule(left_rule, y, Joint::Middle, &[span("story", timeline_role)], &[]);
                 let bottom = parts.below.map_or(area.bottom(), |below| below.y);
                 canvas.divider(right.x - 1, y, bottom);
-                self.draw_story(canvas, left, shared);
-                self.draw_right(canvas, right, shared);
+                self.draw_timeline(canvas, left, ctx);
+                self.draw_right(canvas, right, ctx);
             }
             (Some(left), None) => {
                 canvas.rule(area, y, Joint::Middle, &self.tabs(), &[]);
-                self.draw_story(canvas, left, shared);
+                self.draw_timeline(canvas, left, ctx);
             }
             (None, Some(right)) => {
                 if self.full {
@@ -483,12 +462,12 @@ impl Screen for TaskView {
                 } else {
                     canvas.rule(area, y, Joint::Middle, &self.tabs(), &right_title);
                 }
-                self.draw_right(canvas, right, shared);
+                self.draw_right(canvas, right, ctx);
             }
             (None, None) => {}
         }
-        if let (Some(below), Some(story)) = (parts.below, shared.story_of(self.id)) {
-            let shares = strip::shares(shared, job, story);
+        if let (Some(below), Some(followed)) = (parts.below, self.followed.of(self.id)) {
+            let shares = strip::shares(ctx, job, followed);
             canvas.rule_across(
                 area,
                 below.y,
@@ -502,17 +481,17 @@ impl Screen for TaskView {
                 width: below.width.saturating_sub(2),
                 height: below.height - 1,
             };
-            strip::draw(canvas, bars, shared, job, story, &self.children);
+            strip::draw(canvas, bars, ctx, job, followed, &self.children);
         }
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         match action {
             Action::NextPane | Action::PrevPane => {
                 let at = Pane::ALL.iter().position(|pane| *pane == self.focus).unwrap_or(0);
                 let by = if action == Action::NextPane { 1 } else { 2 };
                 self.focus = Pane::ALL[(at + by) % 3];
-                if self.focus != Pane::Story {
+                if self.focus != Pane::Timeline {
                     self.beside = Some(self.focus);
                 }
                 return Some(Vec::new());
@@ -526,15 +505,15 @@ impl Screen for TaskView {
                 return Some(Vec::new());
             }
             Action::Raw => {
-                let title = format!("tasks › {} › raw", self.title(shared));
-                let view = raw::RawView::job(title, self.id, self.target(shared));
-                return Some(vec![Step::Open(Box::new(view.into()))]);
+                let title = format!("tasks › {} › raw", self.title(ctx));
+                let page = Destination::RawJob { title, job: self.id, target: self.target(ctx) };
+                return Some(vec![Step::Open(Box::new(page))]);
             }
-            Action::Open if self.focus == Pane::Story => {
-                let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
-                let here = told.get(self.line.unwrap_or(told.len().saturating_sub(1)))?;
-                if let Some(view) = here.leads.and_then(|child| View::job(shared, child)) {
-                    return Some(vec![Step::Open(Box::new(view))]);
+            Action::Open if self.focus == Pane::Timeline => {
+                let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
+                let here = lines.get(self.line.unwrap_or(lines.len().saturating_sub(1)))?;
+                if let Some(page) = here.leads.and_then(|child| Destination::job(ctx, child)) {
+                    return Some(vec![Step::Open(Box::new(page))]);
                 }
                 if let Some(attempt) = here.begins
                     && !self.folded.remove(&attempt)
@@ -545,12 +524,12 @@ impl Screen for TaskView {
             }
             _ => {}
         }
-        let parts = self.parts(area, shared);
-        let pane = self.right(shared);
+        let parts = self.parts(area, ctx);
+        let pane = self.right();
         match self.focus {
-            Pane::Story => self.move_line(shared, area, action).then(Vec::new),
+            Pane::Timeline => self.move_line(ctx, area, action).then(Vec::new),
             Pane::Output | Pane::Messages => {
-                let outputs = shared.story_of(self.id).map_or(0, |story| story.detail.outputs.len());
+                let outputs = self.followed.of(self.id).map_or(0, |followed| followed.detail.outputs.len());
                 if pane == Pane::Output && outputs > 1 && matches!(action, Action::Left | Action::Right) {
                     let by = if action == Action::Right { 1 } else { outputs - 1 };
                     self.output = (self.output.min(outputs - 1) + by) % outputs;
@@ -558,7 +537,7 @@ impl Screen for TaskView {
                     return Some(Vec::new());
                 }
                 let right = parts.right.unwrap_or_default();
-                let lines = self.right_lines(shared, pane, usize::from(right.width.saturating_sub(2)));
+                let lines = self.right_lines(ctx, pane, usize::from(right.width.saturating_sub(2)));
                 let height = usize::from(right.height.saturating_sub(1));
                 let state =
                     if pane == Pane::Messages { &mut self.messages_text } else { &mut self.output_text };
@@ -567,8 +546,8 @@ impl Screen for TaskView {
         }
     }
 
-    fn keys(&self, shared: &Shared) -> Vec<(Action, &'static str)> {
-        let attempt = self.latest(shared).map(|(_, attempt)| attempt);
+    fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)> {
+        let attempt = self.latest(ctx).map(|(_, attempt)| attempt);
         let mut keys = Vec::new();
         // What can be done here comes first.
         if attempt.is_some_and(|attempt| attempt.phase == crate::domain::job::Phase::Uncertain) {
@@ -592,29 +571,29 @@ impl Screen for TaskView {
         keys
     }
 
-    fn target(&self, shared: &Shared) -> Target {
-        match self.latest(shared) {
+    fn target(&self, ctx: &Context) -> Target {
+        match self.latest(ctx) {
             Some((key, attempt)) => Target { agent: Some(attempt.agent), attempt: Some(key), problem: None },
             None => Target::default(),
         }
     }
 
     fn in_text(&self) -> bool {
-        self.focus != Pane::Story
+        self.focus != Pane::Timeline
     }
 
-    fn click(&mut self, shared: &Shared, area: Rect, x: u16, y: u16) -> bool {
-        let parts = self.parts(area, shared);
+    fn click(&mut self, ctx: &Context, area: Rect, x: u16, y: u16) -> bool {
+        let parts = self.parts(area, ctx);
         let within = |rect: Option<Rect>| rect.is_some_and(|rect| rect.contains((x, y).into()));
         if within(parts.left) {
-            self.focus = Pane::Story;
+            self.focus = Pane::Timeline;
             let left = parts.left.unwrap_or_default();
-            let told = with_scratch(shared, |canvas| self.story_lines(canvas, shared));
+            let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
             let height = usize::from(left.height.saturating_sub(1));
-            let first = self.first_line(told.len(), height);
+            let first = self.first_line(lines.len(), height);
             if let Some(row) = y.checked_sub(left.y + 1) {
                 let line = first + usize::from(row);
-                if line < told.len() {
+                if line < lines.len() {
                     let same = self.line == Some(line);
                     self.top = first;
                     self.line = Some(line);
@@ -622,7 +601,7 @@ impl Screen for TaskView {
                 }
             }
         } else if within(parts.right) {
-            self.focus = self.right(shared);
+            self.focus = self.right();
             self.beside = Some(self.focus);
         }
         false
@@ -630,34 +609,42 @@ impl Screen for TaskView {
 
     fn searched(&self) -> Option<String> {
         match self.focus {
-            Pane::Story => None,
+            Pane::Timeline => None,
             Pane::Output => Some(self.output_text.search.clone()),
             Pane::Messages => Some(self.messages_text.search.clone()),
         }
     }
 
-    fn search(&mut self, text: &str, shared: &Shared, area: Rect) {
-        let right = self.parts(area, shared).right.unwrap_or_default();
-        let pane = self.right(shared);
-        let lines = self.right_lines(shared, pane, usize::from(right.width.saturating_sub(2)));
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
+        let right = self.parts(area, ctx).right.unwrap_or_default();
+        let pane = self.right();
+        let lines = self.right_lines(ctx, pane, usize::from(right.width.saturating_sub(2)));
         let height = usize::from(right.height.saturating_sub(1));
         let state = if pane == Pane::Messages { &mut self.messages_text } else { &mut self.output_text };
         state.look_for(text, &lines, height);
     }
 
-    fn wants(&self, _shared: &Shared) -> Wants {
-        Wants { story: Some(self.id), ..Wants::default() }
+    fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
+        vec![Subscription::Job(self.id)]
+    }
+
+    fn followed(&self) -> Option<&FollowedJob> {
+        Some(&self.followed)
+    }
+
+    fn followed_mut(&mut self) -> Option<&mut FollowedJob> {
+        Some(&mut self.followed)
     }
 }
 
 impl TaskView {
-    fn title(&self, shared: &Shared) -> String {
+    fn title(&self, ctx: &Context) -> String {
         let task =
-            self.latest(shared).and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.short()));
+            self.latest(ctx).and_then(|(_, attempt)| attempt.task.as_ref().map(|task| task.id.short()));
         task.unwrap_or_else(|| self.id.short())
     }
 
-    fn draw_head(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, job: &Job, attempt: &Attempt) {
+    fn draw_head(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, job: &Job, attempt: &Attempt) {
         let mut line = vec![span(format!("job {}", job.id.short()), Role::Quiet)];
         let mut add = |text: String, role| {
             line.push(span(" · ", Role::Quiet));
@@ -666,7 +653,7 @@ impl TaskView {
         if let Some(caller) = &job.caller {
             add(format!("from {}", caller.line()), Role::Plain);
         }
-        if let Some(agent) = shared.snapshot.agents.get(attempt.agent) {
+        if let Some(agent) = ctx.snapshot.agents.get(attempt.agent) {
             add(format!("on {}", agent.name.line()), Role::Plain);
         }
         if let Some(skill) = &job.skill {
@@ -675,9 +662,9 @@ impl TaskView {
         if let Some(parent) = &job.parent {
             add(format!("handed on by task {}", parent.short()), Role::Plain);
         }
-        if let Some(doubt) = tasks::doubt(attempt) {
+        if let Some(doubt) = doubt(attempt) {
             add(doubt, Role::Warn);
-        } else if let Some(next) = tasks::next_step(shared, attempt) {
+        } else if let Some(next) = next_step(ctx, attempt) {
             add(next, Role::You);
         } else if let Some(context) = attempt.task.as_ref().and_then(|task| task.context.as_ref()) {
             add(format!("context {}", context.text().shortened(12)), Role::Quiet);

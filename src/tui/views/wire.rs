@@ -1,41 +1,51 @@
-//! What was sent and received, as it was, redacted.
+//! The frames that were sent and received, with secrets redacted.
+
+use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::listing::List;
-use super::tasks::empty;
-use super::{ListKind, Screen, Target, View, Wants, inside, raw};
 use crate::domain::id::AgentKey;
 use crate::domain::state::snapshot::Snapshot;
+use crate::engine::{Answer, Query};
 use crate::net::tap::{Frame, Kind, Tap};
 use crate::tui::actions::Action;
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
 use crate::tui::format;
-use crate::tui::model::{Shared, Step};
+use crate::tui::queries::{Ask, Refresh, Subscription};
+use crate::tui::saved_view::{ListKind, Look};
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
 use crate::tui::theme::Role;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::listing::List;
+use crate::tui::views::raw;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
-use crate::tui::widgets::list::{ListState, Look};
+use crate::tui::widgets::list::ListState;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
-use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, fixed, share};
-use crate::tui::widgets::text::{self, TextState};
+use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, TableColumn, columns, fixed, share};
+use crate::tui::widgets::text;
+use crate::tui::widgets::text::TextState;
 
 /// Names a frame.
 type Key = (AgentKey, u64);
 
-pub(super) const COLUMNS: &[Column] = &[
-    fixed("TIME", 'T', 12, 6),
-    share("AGENT", 'A', 10, 1, 5),
-    fixed("CALL", 'C', 5, 2).right(),
-    share("FRAME", 'F', 24, 6, 9),
-    fixed("SIZE", 'S', 7, 3).right(),
-];
+/// It is read this often while it is looked at.
+const EVERY: Duration = Duration::from_millis(500);
 
-/// True for columns whose highest value comes first.
-pub(super) fn highest_first(by: char) -> bool {
-    matches!(by, 'T' | 'C' | 'S')
+columns! {
+    /// The columns of the frames.
+    pub enum FrameColumn {
+        Time = fixed("TIME", 'T', 12, 6).highest_first(),
+        Agent = share("AGENT", 'A', 10, 1, 5),
+        Call = fixed("CALL", 'C', 5, 2).right().highest_first(),
+        Frame = share("FRAME", 'F', 24, 6, 9),
+        Size = fixed("SIZE", 'S', 7, 3).right().highest_first(),
+    }
 }
 
-struct Seen<'s>(&'s Shared, AgentKey, &'s Frame);
+struct Seen<'s>(&'s Context, AgentKey, &'s Frame);
 
 impl Filtered for Seen<'_> {
     fn words(&self) -> Vec<String> {
@@ -52,14 +62,14 @@ impl Filtered for Seen<'_> {
     }
 }
 
-fn agent_name(shared: &Shared, key: AgentKey) -> String {
+fn agent_name(ctx: &Context, key: AgentKey) -> String {
     if Tap::is_webhook(key) {
         return "the webhook".into();
     }
     if Tap::is_source(key) {
         return "a source".into();
     }
-    shared.snapshot.agents.get(key).map(|agent| agent.name.line().into_string()).unwrap_or_default()
+    ctx.snapshot.agents.get(key).map(|agent| agent.name.line().into_string()).unwrap_or_default()
 }
 
 fn word(kind: Kind) -> &'static str {
@@ -75,26 +85,39 @@ fn word(kind: Kind) -> &'static str {
 #[derive(Debug)]
 pub struct WireView {
     agent: Option<AgentKey>,
+    /// How many frames there ever were, and the newest of them, oldest first.
+    count: u64,
+    frames: Vec<(AgentKey, Frame)>,
     rows: Sorted<Key>,
     state: ListState<Key>,
+    /// The count when it was drawn last.
     seen: u64,
-    built: Option<(u64, Filter, char, bool)>,
+    /// What `rows` was built for.
+    built: Option<(u64, Filter, usize, bool)>,
 }
 
 impl WireView {
     /// What was on the wire, of one agent or of all.
     pub fn new(agent: Option<AgentKey>) -> Self {
-        Self { agent, rows: Sorted::default(), state: ListState::new('T'), seen: 0, built: None }
+        Self {
+            agent,
+            count: 0,
+            frames: Vec::new(),
+            rows: Sorted::default(),
+            state: ListState::new(FrameColumn::Time.number()),
+            seen: 0,
+            built: None,
+        }
     }
 
-    fn frame(shared: &Shared, key: Key) -> Option<&Frame> {
-        let frames = shared.wire.frames.iter();
+    fn frame(&self, key: Key) -> Option<&Frame> {
+        let frames = self.frames.iter();
         frames.rev().find(|(agent, frame)| (*agent, frame.number) == key).map(|(_, frame)| frame)
     }
 
-    fn target_frame<'s>(&self, shared: &'s Shared) -> Option<(AgentKey, &'s Frame)> {
+    fn target_frame(&self) -> Option<(AgentKey, &Frame)> {
         let key = self.state.target(&self.rows)?;
-        Some((key.0, Self::frame(shared, key)?))
+        Some((key.0, self.frame(key)?))
     }
 
     fn parts(&self, area: Rect) -> (Rect, Option<Rect>) {
@@ -111,7 +134,7 @@ impl WireView {
         usize::from(self.parts(area).0.height.saturating_sub(1))
     }
 
-    fn row(shared: &Shared, agent: AgentKey, frame: &Frame) -> Row {
+    fn row(ctx: &Context, agent: AgentKey, frame: &Frame) -> Row {
         let role = match frame.kind {
             Kind::Request => Role::Key,
             Kind::Response => Role::Plain,
@@ -120,25 +143,25 @@ impl WireView {
         };
         Row {
             mark: span(frame.kind.arrow(), role),
-            cells: vec![
-                span(shared.clocks.precise(frame.at), Role::Quiet),
-                span(agent_name(shared, agent), role),
-                span(frame.call.to_string(), Role::Quiet),
-                span(headline(frame), role),
-                span(format::bytes(frame.bytes as u64), Role::Quiet),
-            ],
+            cells: FrameColumn::cells(|column| match column {
+                FrameColumn::Time => span(ctx.clocks.precise(frame.at), Role::Quiet),
+                FrameColumn::Agent => span(agent_name(ctx, agent), role),
+                FrameColumn::Call => span(frame.call.to_string(), Role::Quiet),
+                FrameColumn::Frame => span(headline(frame), role),
+                FrameColumn::Size => span(format::bytes(frame.bytes as u64), Role::Quiet),
+            }),
             marked: false,
         }
     }
 
-    fn drawn(shared: &Shared, window: &[Key]) -> Vec<Row> {
+    fn drawn(&self, ctx: &Context, window: &[Key]) -> Vec<Row> {
         // The frames are in order of time, and so are the rows: one walk finds them all.
         let wanted: std::collections::BTreeSet<Key> = window.iter().copied().collect();
         let mut found = std::collections::BTreeMap::new();
-        for (agent, frame) in shared.wire.frames.iter().rev() {
+        for (agent, frame) in self.frames.iter().rev() {
             let key = (*agent, frame.number);
             if wanted.contains(&key) {
-                found.insert(key, Self::row(shared, *agent, frame));
+                found.insert(key, Self::row(ctx, *agent, frame));
                 if found.len() == wanted.len() {
                     break;
                 }
@@ -197,6 +220,10 @@ impl List for WireView {
         &mut self.state.look
     }
 
+    fn columns(&self) -> &'static [Column] {
+        FrameColumn::COLUMNS
+    }
+
     fn count(&self) -> usize {
         self.rows.len()
     }
@@ -211,11 +238,11 @@ impl List for WireView {
         self.state.click(line)
     }
 
-    fn table(&self, shared: &Shared) -> Vec<Vec<String>> {
-        let shown = self.shown(shared, Cursor::None).columns;
-        let head = shown.iter().map(|at| COLUMNS[*at].name.to_owned()).collect();
+    fn table(&self, ctx: &Context) -> Vec<Vec<String>> {
+        let shown = self.shown(ctx, Cursor::None).columns;
+        let head = shown.iter().map(|at| FrameColumn::COLUMNS[*at].name.to_owned()).collect();
         let rows: Vec<Key> = self.rows.iter().collect();
-        let rows = Self::drawn(shared, &rows);
+        let rows = self.drawn(ctx, &rows);
         let cells = rows.into_iter().map(|row| shown.iter().map(|at| row.cells[*at].text.clone()).collect());
         std::iter::once(head).chain(cells).collect()
     }
@@ -226,26 +253,29 @@ impl Screen for WireView {
         "wire"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
         let look = &self.state.look;
-        let wanted = (shared.wire.count, look.filter.clone(), look.sort, look.reversed);
+        let wanted = (self.count, look.filter.clone(), look.sort, look.reversed);
         let mut visible = false;
-        if self.built.as_ref() != Some(&wanted) && shared.wire.agent == self.agent {
-            let order = |agent: AgentKey, frame: &Frame, by: char| match by {
-                'A' => SortKey::Text(agent_name(shared, agent).into()),
-                'C' => SortKey::Number(i64::try_from(frame.call).unwrap_or(0)),
-                'F' => SortKey::Text(headline(frame).into()),
-                'S' => SortKey::Number(i64::try_from(frame.bytes).unwrap_or(0)),
-                _ => SortKey::Pair(frame.at.micros(), i64::try_from(frame.number).unwrap_or(0)),
+        if self.built.as_ref() != Some(&wanted) {
+            let by = FrameColumn::at(look.sort);
+            let order = |agent: AgentKey, frame: &Frame| match by {
+                FrameColumn::Time => {
+                    SortKey::Pair(frame.at.micros(), i64::try_from(frame.number).unwrap_or(0))
+                }
+                FrameColumn::Agent => SortKey::Text(agent_name(ctx, agent).into()),
+                FrameColumn::Call => SortKey::Number(i64::try_from(frame.call).unwrap_or(0)),
+                FrameColumn::Frame => SortKey::Text(headline(frame).into()),
+                FrameColumn::Size => SortKey::Number(i64::try_from(frame.bytes).unwrap_or(0)),
             };
-            let passing = shared
-                .wire
+            let passing = self
                 .frames
                 .iter()
-                .filter(|(agent, frame)| look.filter.passes(&Seen(shared, *agent, frame)))
-                .map(|(agent, frame)| (order(*agent, frame, look.sort), (*agent, frame.number)));
+                .filter(|(agent, frame)| look.filter.passes(&Seen(ctx, *agent, frame)))
+                .map(|(agent, frame)| (order(*agent, frame), (*agent, frame.number)));
             let before = self.rows.len();
-            let rows = Sorted::build(passing, highest_first(look.sort) != look.reversed);
+            let rows =
+                Sorted::build(passing, FrameColumn::COLUMNS[by.number()].highest_first != look.reversed);
             let new: Vec<Key> = rows.iter().filter(|key| !self.rows.contains(*key)).collect();
             self.rows = rows;
             if before > 0 {
@@ -254,17 +284,17 @@ impl Screen for WireView {
             self.built = Some(wanted);
             visible = true;
         }
-        visible |= self.seen != shared.wire.count;
-        self.seen = shared.wire.count;
+        visible |= self.seen != self.count;
+        self.seen = self.count;
         let lines = self.lines(area);
         self.state.settle(&self.rows, lines);
         visible
     }
 
-    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let mut title = self.title();
         if let Some(agent) = self.agent {
-            title.push(span(format!(" of {}", agent_name(shared, agent)), Role::Title));
+            title.push(span(format!(" of {}", agent_name(ctx, agent)), Role::Title));
         }
         let mut facts =
             vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
@@ -272,34 +302,34 @@ impl Screen for WireView {
             facts.push(span(format!(" · filter {}", self.state.look.filter.text()), Role::You));
         }
         if self.state.new_above > 0 {
-            facts.push(span(format!(" · {} {} new", shared.glyphs().more, self.state.new_above), Role::You));
+            facts.push(span(format!(" · {} {} new", ctx.glyphs().more, self.state.new_above), Role::You));
         }
         canvas.rule(area, area.y, Joint::Top, &title, &facts);
         let (list, below) = self.parts(area);
         if self.rows.is_empty() {
             return empty(
                 canvas,
-                shared,
+                ctx,
                 list,
                 !self.state.look.filter.is_empty(),
                 &[
                     "Nothing was on the wire yet.",
                     &format!(
                         "The last 128 frames of each agent are kept while this program runs; {} on an agent makes some.",
-                        shared.key(Action::Check)
+                        ctx.key(Action::Check)
                     ),
                 ],
             );
         }
         let lines = usize::from(list.height.saturating_sub(1));
         let (window, cursor) = self.state.window(&self.rows, lines);
-        let rows = Self::drawn(shared, &window);
-        let shown = self.shown(shared, cursor.map_or(Cursor::Follows, Cursor::On));
-        table::draw(canvas, list, COLUMNS, &Shown { wide: true, ..shown }, &rows);
-        if let (Some(pane), Some((agent, frame))) = (below, self.target_frame(shared)) {
+        let rows = self.drawn(ctx, &window);
+        let shown = self.shown(ctx, cursor.map_or(Cursor::Follows, Cursor::On));
+        table::draw(canvas, list, FrameColumn::COLUMNS, &Shown { wide: true, ..shown }, &rows);
+        if let (Some(pane), Some((agent, frame))) = (below, self.target_frame()) {
             let whole_rule = Rect { x: area.x, width: area.width, ..pane };
-            let title = [span(format!("{} {}", agent_name(shared, agent), word(frame.kind)), Role::Title)];
-            let facts = [span(shared.clocks.precise(frame.at), Role::Quiet)];
+            let title = [span(format!("{} {}", agent_name(ctx, agent), word(frame.kind)), Role::Title)];
+            let facts = [span(ctx.clocks.precise(frame.at), Role::Quiet)];
             canvas.rule(whole_rule, pane.y, Joint::Middle, &title, &facts);
             let inner = Rect {
                 x: pane.x + 1,
@@ -311,7 +341,7 @@ impl Screen for WireView {
         }
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         let lines = self.lines(area);
         let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
         match action {
@@ -323,12 +353,12 @@ impl Screen for WireView {
             Action::Last => self.state.last(&self.rows, lines),
             Action::Details => self.state.details = !self.state.details,
             Action::Open | Action::Raw => {
-                let (agent, frame) = self.target_frame(shared)?;
+                let (agent, frame) = self.target_frame()?;
                 let title =
-                    format!("wire › {} {} {}", agent_name(shared, agent), word(frame.kind), frame.number);
+                    format!("wire › {} {} {}", agent_name(ctx, agent), word(frame.kind), frame.number);
                 let target = Target { agent: Some(agent), ..Target::default() };
-                let view = raw::RawView::lines(title, whole(frame), target);
-                return Some(vec![Step::Open(Box::new(view.into()))]);
+                let page = Destination::RawText { title, lines: whole(frame), target };
+                return Some(vec![Step::Open(Box::new(page))]);
             }
             Action::Wide => self.state.look.wide = !self.state.look.wide,
             Action::Back => return self.state.look.clear_one().then(Vec::new),
@@ -337,7 +367,7 @@ impl Screen for WireView {
         Some(Vec::new())
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Open, "open"),
             (Action::Filter, "filter"),
@@ -361,20 +391,21 @@ impl Screen for WireView {
         self.parts(area).0
     }
 
-    fn target(&self, shared: &Shared) -> Target {
-        let agent = self.target_frame(shared).map(|(agent, _)| agent).or(self.agent);
+    fn target(&self, _ctx: &Context) -> Target {
+        let agent = self.target_frame().map(|(agent, _)| agent).or(self.agent);
         Target { agent, ..Target::default() }
     }
 
-    fn wants(&self, _shared: &Shared) -> Wants {
-        Wants { wire: Some(self.agent), ..Wants::default() }
+    fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
+        let query = Query::Wire { agent: self.agent, known: self.count };
+        vec![Subscription::Ask(Ask { name: "frames", query, refresh: Refresh::Every(EVERY) })]
     }
-}
 
-impl View {
-    /// What was on the wire with an agent, or with all.
-    pub fn wire(agent: Option<AgentKey>) -> Self {
-        WireView::new(agent).into()
+    fn on_answer(&mut self, _ask: &Ask, answer: Answer) {
+        if let Answer::Wire(count, Some(frames)) = answer {
+            self.count = count;
+            self.frames = frames;
+        }
     }
 }
 

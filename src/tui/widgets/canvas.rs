@@ -1,4 +1,4 @@
-//! Drawing into the screen's cells: text by role, frames with titles, and when what was drawn becomes old.
+//! Drawing into the cells of the screen: text by role, frames with titles, and when what was drawn is out of date.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,7 +10,8 @@ use unicode_width::UnicodeWidthStr;
 
 use crate::domain::text::{fit, is_control_or_hidden};
 use crate::domain::time::At;
-use crate::tui::format::{self, Clocks};
+use crate::tui::format;
+use crate::tui::format::Clocks;
 use crate::tui::theme::{Role, Theme};
 
 /// The screen's cells, with what drawing needs.
@@ -25,6 +26,25 @@ pub struct Canvas<'a> {
     pub now: At,
     next: Cell<Option<Duration>>,
     typing: Cell<Option<(u16, u16)>>,
+    /// Every text that was put, if that is recorded.
+    recorded: Option<Vec<Put>>,
+}
+
+/// A text as it was put, for whoever checks a layout.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Put {
+    /// The column of its first cell.
+    pub x: u16,
+    /// The row.
+    pub y: u16,
+    /// Cells that it was given.
+    pub width: u16,
+    /// The whole text.
+    pub text: String,
+    /// The text was longer than its cells.
+    pub is_cut: bool,
+    /// What stood in those cells before.
+    pub before: String,
 }
 
 /// A piece of a line.
@@ -64,7 +84,17 @@ pub enum Joint {
 impl<'a> Canvas<'a> {
     /// A canvas over a buffer.
     pub fn new(buffer: &'a mut Buffer, theme: &'a Theme, clocks: &'a Clocks, now: At) -> Self {
-        Self { buffer, theme, clocks, now, next: Cell::new(None), typing: Cell::new(None) }
+        Self { buffer, theme, clocks, now, next: Cell::new(None), typing: Cell::new(None), recorded: None }
+    }
+
+    /// Records every text that is put from now on.
+    pub fn record(&mut self) {
+        self.recorded = Some(Vec::new());
+    }
+
+    /// The texts that were put, in order; empty unless they are recorded.
+    pub fn into_recorded(self) -> Vec<Put> {
+        self.recorded.unwrap_or_default()
     }
 
     /// The whole screen.
@@ -133,6 +163,9 @@ impl<'a> Canvas<'a> {
             return 0;
         }
         let most = most.min(area.right() - x);
+        if self.recorded.is_some() {
+            self.note(x, y, text, most);
+        }
         let style = self.style(role);
         let fitting;
         let text = if text.width() > usize::from(most) {
@@ -150,6 +183,14 @@ impl<'a> Canvas<'a> {
         };
         let (end, _) = self.buffer.set_stringn(x, y, text, usize::from(most), style);
         end - x
+    }
+
+    fn note(&mut self, x: u16, y: u16, text: &str, most: u16) {
+        let width = cells(text.width()).min(most);
+        let before = (x..x + width).map(|x| self.buffer[(x, y)].symbol()).collect();
+        let is_cut = text.width() > usize::from(most);
+        let put = Put { x, y, width, text: text.to_owned(), is_cut, before };
+        self.recorded.iter_mut().for_each(|recorded| recorded.push(put.clone()));
     }
 
     fn shortened(&self, text: &str, most: usize) -> String {

@@ -1,83 +1,10 @@
-//! A cursor in a list whose rows come, go and move: it stays with its row, and its row stays on its line.
+//! The cursor of a list whose rows come, go and move: it stays on its row, and the row stays on its line.
 
 use std::collections::BTreeSet;
 use std::hash::Hash;
-use std::sync::Arc;
 
-use super::filter::Filter;
-use super::sorted::Sorted;
-use crate::tui::preferences::SavedView;
-
-/// What a list shows, and in which order.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Look {
-    /// What is shown.
-    pub filter: Filter,
-    /// Only what is wrong or in doubt.
-    pub faults: bool,
-    /// The letter of the column that is sorted by.
-    pub sort: char,
-    /// Turned round.
-    pub reversed: bool,
-    /// All columns.
-    pub wide: bool,
-    /// Which columns, by their number; none: those that the list usually shows.
-    pub columns: Option<Vec<usize>>,
-    /// The saved view that it began as.
-    pub saved: Option<Arc<SavedView>>,
-}
-
-impl Look {
-    /// Everything, sorted by a column.
-    pub fn new(sort: char) -> Self {
-        Self {
-            filter: Filter::default(),
-            faults: false,
-            sort,
-            reversed: false,
-            wide: false,
-            columns: None,
-            saved: None,
-        }
-    }
-
-    /// As it was saved.
-    pub fn of(saved: Arc<SavedView>) -> Self {
-        Self { saved: Some(saved.clone()), ..saved.look.clone() }
-    }
-
-    /// True if something is left out.
-    pub fn leaves_out(&self) -> bool {
-        self.faults || !self.filter.is_empty()
-    }
-
-    /// Sorts by a column; again turns it round.
-    pub fn sort_by(&mut self, letter: char) {
-        if self.sort == letter {
-            self.reversed = !self.reversed;
-        } else {
-            self.sort = letter;
-            self.reversed = false;
-        }
-    }
-
-    /// Takes the filter away, then the filter of faults: to what was saved, or to nothing. False if there was
-    /// nothing.
-    pub fn clear_one(&mut self) -> bool {
-        let (filter, faults) = match &self.saved {
-            Some(saved) => (saved.look.filter.clone(), saved.look.faults),
-            None => (Filter::default(), false),
-        };
-        if self.filter != filter {
-            self.filter = filter;
-        } else if self.faults != faults {
-            self.faults = faults;
-        } else {
-            return false;
-        }
-        true
-    }
-}
+use crate::tui::saved_view::Look;
+use crate::tui::widgets::sorted::Sorted;
 
 /// Where somebody is in a list, and how it is shown.
 #[derive(Clone, Debug)]
@@ -101,7 +28,7 @@ pub struct ListState<K> {
 
 impl<K: Copy + Ord + Hash> ListState<K> {
     /// The top of a list sorted by a column.
-    pub fn new(sort: char) -> Self {
+    pub fn new(sort: usize) -> Self {
         Self {
             selected: None,
             line: 0,
@@ -289,7 +216,7 @@ mod tests {
 
     #[test]
     fn the_cursor_stays_with_its_row_and_its_row_on_its_line() {
-        let mut list: ListState<u32> = ListState::new('A');
+        let mut list: ListState<u32> = ListState::new(0);
         let mut sorted = rows(&[1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(list.window(&sorted, 3), (vec![8, 7, 6], None));
         list.go(&sorted, 1, 3);
@@ -317,7 +244,7 @@ mod tests {
 
     #[test]
     fn marks_reach_from_here_to_there() {
-        let mut list: ListState<u32> = ListState::new('A');
+        let mut list: ListState<u32> = ListState::new(0);
         let sorted = rows(&[1, 2, 3, 4, 5]);
         list.go(&sorted, 1, 5);
         list.mark(&sorted);

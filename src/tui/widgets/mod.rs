@@ -1,4 +1,4 @@
-//! What screens are made of.
+//! Widgets: what views and overlays are made of.
 
 pub mod canvas;
 pub mod field;

@@ -1,4 +1,4 @@
-//! Rows of small bars: how a number went over a stretch of time, in one line.
+//! Sparklines: a number over time as bars in one line.
 
 /// Eight heights, and nothing at all.
 const BARS: [char; 9] = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

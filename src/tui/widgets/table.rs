@@ -1,10 +1,10 @@
-//! Tables: columns that go one after the other when there is no room, rows that carry their marks.
+//! Tables: which columns fit, and drawing of heads and rows. The columns worth least are left out first.
 
 use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
-use super::canvas::{Canvas, Span};
 use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Span};
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
@@ -16,25 +16,79 @@ pub struct Column {
     /// Cells at least.
     pub least: u16,
     /// Cells that it should have before columns that are worth less than this get any.
-    pub wants: u16,
+    pub preferred: u16,
     /// A share of what is left; none: exactly `least`.
     pub share: u16,
     /// The higher, the longer it stays when there is no room.
     pub keep: u8,
     /// Numbers stand at the right.
     pub right: bool,
-    /// Only when all columns are asked for.
+    /// Shown only when all columns are asked for.
     pub wide: bool,
+    /// The highest value comes first when the list is sorted by it.
+    pub highest_first: bool,
 }
+
+/// The columns of a list as an enum, whose variants stand in the order of the table. [`columns!`] declares one.
+pub trait TableColumn: Copy + Eq + std::fmt::Debug + 'static {
+    /// All columns, in the order of the table.
+    const ALL: &'static [Self];
+    /// What each of them looks like, in the same order.
+    const COLUMNS: &'static [Column];
+
+    /// Its place in the table, from 0.
+    fn number(self) -> usize;
+
+    /// The column at a place; the first one if there is none.
+    fn at(number: usize) -> Self {
+        Self::ALL.get(number).copied().unwrap_or(Self::ALL[0])
+    }
+
+    /// The cells of a row, one for each column.
+    fn cells(cell: impl FnMut(Self) -> Span) -> Vec<Span> {
+        Self::ALL.iter().copied().map(cell).collect()
+    }
+}
+
+/// Declares the columns of a list: each variant with what it looks like.
+macro_rules! columns {
+    ($(#[$about:meta])* $vis:vis enum $name:ident { $($variant:ident = $column:expr,)* }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        $vis enum $name {
+            $(#[doc = stringify!($variant)] $variant,)*
+        }
+
+        impl $crate::tui::widgets::table::TableColumn for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant),*];
+            const COLUMNS: &'static [$crate::tui::widgets::table::Column] = &[$($column),*];
+
+            fn number(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+pub(crate) use columns;
 
 /// A column of a fixed width.
 pub const fn fixed(name: &'static str, sort: char, least: u16, keep: u8) -> Column {
-    Column { name, sort: Some(sort), least, wants: least, share: 0, keep, right: false, wide: false }
+    share(name, sort, least, 0, keep)
 }
 
 /// A column that takes a share of what is left.
 pub const fn share(name: &'static str, sort: char, least: u16, share: u16, keep: u8) -> Column {
-    Column { name, sort: Some(sort), least, wants: least, share, keep, right: false, wide: false }
+    Column {
+        name,
+        sort: Some(sort),
+        least,
+        preferred: least,
+        share,
+        keep,
+        right: false,
+        wide: false,
+        highest_first: false,
+    }
 }
 
 impl Column {
@@ -51,8 +105,20 @@ impl Column {
 
     /// The same, with so many cells before luxuries are shown.
     #[must_use]
-    pub const fn wants(self, cells: u16) -> Self {
-        Self { wants: cells, ..self }
+    pub const fn prefers(self, cells: u16) -> Self {
+        Self { preferred: cells, ..self }
+    }
+
+    /// The same, sorted with the highest value first.
+    #[must_use]
+    pub const fn highest_first(self) -> Self {
+        Self { highest_first: true, ..self }
+    }
+
+    /// The same for a column that a list cannot be sorted by.
+    #[must_use]
+    pub const fn unsorted(self) -> Self {
+        Self { sort: None, ..self }
     }
 
     /// The same, shown only when all columns are asked for.
@@ -76,8 +142,8 @@ pub struct Row {
 /// How columns are sorted now.
 #[derive(Clone, Copy, Debug)]
 pub struct Sort {
-    /// The letter of the column.
-    pub by: char,
+    /// The column, by its number.
+    pub by: usize,
     /// Turned round.
     pub reversed: bool,
 }
@@ -119,11 +185,11 @@ pub fn fit(columns: &[Column], wanted: &[usize], width: u16, wide: bool) -> Vec<
     let needs = |shown: &[usize]| -> u16 {
         shown.iter().map(|at| columns[*at].least + 1).sum::<u16>().saturating_sub(1)
     };
-    let wants = |shown: &[usize]| -> u16 {
-        shown.iter().map(|at| columns[*at].wants + 1).sum::<u16>().saturating_sub(1)
+    let preferred = |shown: &[usize]| -> u16 {
+        shown.iter().map(|at| columns[*at].preferred + 1).sum::<u16>().saturating_sub(1)
     };
     let luxury = |shown: &[usize]| !wide && shown.iter().any(|at| columns[*at].keep <= LUXURY);
-    while shown.len() > 1 && (needs(&shown) > room || (luxury(&shown) && wants(&shown) > room)) {
+    while shown.len() > 1 && (needs(&shown) > room || (luxury(&shown) && preferred(&shown) > room)) {
         let weakest =
             (0..shown.len()).min_by_key(|at| (columns[shown[*at]].keep, usize::MAX - at)).unwrap_or(0);
         shown.remove(weakest);
@@ -159,7 +225,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
     let fitting = fit(columns, wanted, area.width, *wide);
     let mut x = area.x + MARGIN - 1;
     for (at, width) in &fitting {
-        head(canvas, x, area.y, &columns[*at], *width, *sort);
+        head(canvas, x, area.y, (*at, &columns[*at]), *width, *sort);
         x += width + 1;
     }
     for (line, row) in rows.iter().take(usize::from(area.height - 1)).enumerate() {
@@ -190,8 +256,8 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
     }
 }
 
-fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, column: &Column, width: u16, sort: Sort) {
-    let sorted = column.sort == Some(sort.by);
+fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, (at, column): (usize, &Column), width: u16, sort: Sort) {
+    let sorted = at == sort.by;
     let arrow = match (sorted, sort.reversed) {
         (false, _) => "",
         (true, false) => canvas.theme.glyphs.descending,

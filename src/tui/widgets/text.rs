@@ -3,10 +3,10 @@
 use ratatui::layout::Rect;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::canvas::{Canvas, Span};
 use crate::domain::text::contains_ignore_case;
 use crate::tui::actions::Action;
 use crate::tui::theme::Role;
+use crate::tui::widgets::canvas::{Canvas, Span};
 
 /// Where somebody is in a text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -2,9 +2,10 @@
 
 use quarterdeck::domain::fact::{AttemptFact, Fact, FleetFact};
 use quarterdeck::domain::intent::Intent;
-use quarterdeck::domain::job::task::TaskState;
+use quarterdeck::domain::job::task::{TaskState, Via};
+use quarterdeck::tui::cmd::Cmd;
 use quarterdeck::tui::keymap::Chord;
-use quarterdeck::tui::model::{Cmd, Msg};
+use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::theme::{Depth, Theme};
 
 use super::{Console, info};
@@ -112,7 +113,7 @@ fn production_wants_a_number_and_a_reason() {
     let both = ["cancel: cancel of d47f asked (rules)", "cancel: cancel of 6a88 asked (rules)"];
     check(&format!("{two} \"2\" tab \"rules\" enter"), &both);
     let mut staging =
-        Console::with(120, 40, quarterdeck::tui::model::Info { protect: false, ..info() }, mono());
+        Console::with(120, 40, quarterdeck::tui::context::Info { protect: false, ..info() }, mono());
     for key in format!("{two} \"2\" enter").split(' ') {
         staging.press(key).wait(0.3);
     }
@@ -203,7 +204,7 @@ fn pasted_text_is_text() {
 #[test]
 fn read_only_acts_on_nothing_and_says_so() {
     let mut console =
-        Console::with(120, 40, quarterdeck::tui::model::Info { read_only: true, ..info() }, mono());
+        Console::with(120, 40, quarterdeck::tui::context::Info { read_only: true, ..info() }, mono());
     console.press("2 / \"88213\" enter");
     for letter in ["n", "e", "a", "r", "x"] {
         console.press(letter);
@@ -283,7 +284,7 @@ fn every_fleet_has_its_agents_and_every_agent_its_page() {
 
 #[test]
 fn the_mouse_selects_scrolls_and_opens_and_never_acts() {
-    use quarterdeck::tui::model::Mouse;
+    use quarterdeck::tui::msg::Mouse;
     let mut console = Console::new(120, 40);
     console.press("2");
     let row = |console: &mut Console, text: &str| {
@@ -462,7 +463,7 @@ fn a_failing_source_is_found_from_its_problem() {
 #[test]
 fn a_presentation_is_advanced_only_where_there_is_one() {
     use quarterdeck::tui::caption::{Cue, Presenter};
-    use quarterdeck::tui::model::Info;
+    use quarterdeck::tui::context::Info;
     for presenter in [None, Some(Presenter::default())] {
         let mut console = super::Console::with(120, 120, Info { presenter, ..info() }, mono());
         console.press("?");

@@ -8,15 +8,19 @@ mod preferences;
 pub(crate) mod pty;
 mod scene;
 mod screens;
+mod sizes;
 
 use std::sync::Arc;
 
 use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::time::At;
 use quarterdeck::engine::{Answer, Query};
+use quarterdeck::tui::cmd::Cmd;
+use quarterdeck::tui::context::{Context, Info};
 use quarterdeck::tui::format::Clocks;
 use quarterdeck::tui::keymap::Chord;
-use quarterdeck::tui::model::{Cmd, Info, Model, Msg, Shared};
+use quarterdeck::tui::model::Model;
+use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::render::render;
 use quarterdeck::tui::theme::{Depth, Theme};
 use quarterdeck::tui::update::update;
@@ -62,8 +66,8 @@ impl Console {
         let mut console = Self::new(width, height);
         let snapshot = Scene::new().publish(scene::NOW);
         let theme = Theme::load("dark", Depth::None, false);
-        let shared = Shared::new(snapshot, info(), theme, Clocks::new("UTC"), (width, height), console.now);
-        console.model = Model::new(shared, true);
+        let context = Context::new(snapshot, info(), theme, Clocks::new("UTC"), (width, height), console.now);
+        console.model = Model::new(context, true);
         console.tell([]);
         console
     }
@@ -72,8 +76,8 @@ impl Console {
         let (mut scene, cast) = three_in_the_morning();
         let snapshot = scene.publish(scene::NOW);
         let now = later(0.0);
-        let shared = Shared::new(snapshot.clone(), info, theme, Clocks::new("UTC"), (width, height), now);
-        let mut console = Self { model: Model::new(shared, true), scene, cast, asked: Vec::new(), now };
+        let context = Context::new(snapshot.clone(), info, theme, Clocks::new("UTC"), (width, height), now);
+        let mut console = Self { model: Model::new(context, true), scene, cast, asked: Vec::new(), now };
         console.tell([Msg::Snapshot(snapshot)]);
         console
     }
@@ -87,7 +91,7 @@ impl Console {
                 match cmd {
                     Cmd::Follow(Some(job)) => {
                         let (facts, until) = self.scene.story(job);
-                        answers.push(Msg::Story(job, facts, until));
+                        answers.push(Msg::Job(job, facts, until));
                     }
                     Cmd::Follow(None) => {}
                     Cmd::Query(query, generation) => {
@@ -137,7 +141,7 @@ impl Console {
 
     /// Draws, and notes that it was seen.
     pub(crate) fn screen(&mut self) -> String {
-        let (width, height) = self.model.shared.size;
+        let (width, height) = self.model.context.size;
         let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
         render(&self.model, &mut buffer);
         self.tell([Msg::Shown]);

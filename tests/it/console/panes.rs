@@ -5,9 +5,9 @@ use quarterdeck::domain::agent::card::Dialect;
 use quarterdeck::domain::fact::{Fact, FleetFact};
 use quarterdeck::domain::job::message::Part;
 use quarterdeck::domain::job::task::{TaskState, Verdict};
-use quarterdeck::tui::model::Cmd;
+use quarterdeck::tui::cmd::Cmd;
 use quarterdeck::tui::views::listing::Listing;
-use quarterdeck::tui::views::tasks::TaskRows;
+use quarterdeck::tui::views::task_rows::{TaskColumn, TaskRows};
 
 use super::scene::Scene;
 
@@ -52,6 +52,21 @@ fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
     {
         assert!(screen.contains(words), "{words}\n{screen}");
     }
+}
+
+/// What happened while another page was open is shown when the first one is gone back to.
+#[test]
+fn the_page_of_a_task_is_read_again_when_it_is_shown_again() {
+    let mut console = super::Console::new(120, 40);
+    console.press("2 / \"88213\" enter enter");
+    assert!(console.screen().contains("the basket is read"), "{}", console.screen());
+    console.press("i");
+    let working = console.cast.working;
+    console.scene.says(253.0, working, vec![Part::text("said meanwhile")]);
+    console.wait(2.0);
+    console.publish();
+    console.press("esc");
+    assert!(console.screen().contains("said meanwhile"), "{}", console.screen());
 }
 
 /// A report is a file of plain Markdown: whatever an agent or a person wrote stays one line of text in it.
@@ -138,7 +153,7 @@ fn a_pane_shows_what_wants_attention_among_older_rows() {
     };
     let key = scene.publish(30.0).agents.iter().next().unwrap().0;
     let rows = TaskRows { agent: Some(key), newest: Some(4), ..TaskRows::default() };
-    let mut listing = Listing::new(rows, 'S');
+    let mut listing = Listing::new(rows, TaskColumn::State);
     let expected = ["job 1", "job 2", "job 0", "job 9", "job 8"].map(String::from).to_vec();
     assert_eq!(titles(&mut listing, 31.0, &mut scene), (true, expected.clone()));
     // What is said about a row that the pane does not hold changes nothing on it.

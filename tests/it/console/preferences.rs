@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use quarterdeck::tui::keys::{Keys, Wish};
-use quarterdeck::tui::model::{Cmd, Msg};
-use quarterdeck::tui::preferences::{
-    Change, Columns, Preferences, SavedView, Word, WrittenView, Wrong, views,
-};
+use quarterdeck::tui::cmd::Cmd;
+use quarterdeck::tui::keys::Keys;
+use quarterdeck::tui::msg::Msg;
+use quarterdeck::tui::preferences::{Change, Columns, Preferences};
+use quarterdeck::tui::preferences_file::{self, WrittenView, views};
+use quarterdeck::tui::saved_view::SavedView;
+use quarterdeck::tui::written::{Wish, Word, Wrong};
 
 use super::Console;
 
@@ -43,11 +45,14 @@ fn stuck() -> WrittenView<'static> {
 
 fn console(width: u16, height: u16, keys: &str, columns: &str) -> Console {
     let mut console = Console::new(width, height);
-    let keys = if keys.is_empty() { Keys::default() } else { right(Keys::with(&wishes(keys))) };
-    let columns =
-        if columns.is_empty() { Columns::default() } else { right(Columns::with(&wishes(columns))) };
+    let keys = if keys.is_empty() { Keys::default() } else { right(preferences_file::keys(&wishes(keys))) };
+    let columns = if columns.is_empty() {
+        Columns::default()
+    } else {
+        right(preferences_file::columns(&wishes(columns)))
+    };
     console.press("1");
-    console.model.shared.preferences =
+    console.model.context.preferences =
         Preferences { keys, columns, views: right(views(&[stuck()], &[], false)) };
     console
 }
@@ -167,10 +172,13 @@ fn the_menu_of_views_saves_and_deletes() {
     assert!(console.asked.is_empty(), "{:?}", console.asked);
     console.press("ctrl-u \"2x\" enter ctrl-u \"mine\" enter");
     let Some(Cmd::Views(Change::Keep(kept))) = console.asked.pop() else { panic!("{:?}", console.asked) };
-    assert_eq!((kept.name.as_str(), kept.told().as_str()), ("mine", "tasks · agent=cashier-1 · faults only"));
+    assert_eq!(
+        (kept.name.as_str(), kept.summary().as_str()),
+        ("mine", "tasks · agent=cashier-1 · faults only")
+    );
     assert_eq!((kept.sort().as_str(), kept.descending(), kept.columns()), ("agent", false, None));
     let saved = |console: &Console, kept: &[Arc<SavedView>]| -> Vec<Arc<SavedView>> {
-        let of_file = console.model.shared.preferences.views.iter().filter(|view| !view.kept).cloned();
+        let of_file = console.model.context.preferences.views.iter().filter(|view| !view.kept).cloned();
         of_file.chain(kept.iter().cloned()).collect()
     };
     let all = saved(&console, std::slice::from_ref(&kept));
@@ -195,7 +203,7 @@ fn the_tasks_of_an_agent_are_saved_as_a_filter() {
     let mut console = console(120, 40, "", "");
     console.press("/ \"cashier-1\" enter g n v ctrl-s \"its\" enter");
     let Some(Cmd::Views(Change::Keep(kept))) = console.asked.pop() else { panic!("{:?}", console.asked) };
-    assert_eq!(kept.told(), "tasks · agent=cashier-1");
+    assert_eq!(kept.summary(), "tasks · agent=cashier-1");
     // A page is no list.
     console.press("2 enter v ctrl-s");
     assert!(console.screen().contains("only lists are saved"), "{}", console.screen());

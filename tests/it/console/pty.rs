@@ -67,16 +67,16 @@ impl Terminal {
         let writer = pair.master.take_writer().unwrap();
         let parser = vt100::Parser::new(height.try_into().unwrap(), width.try_into().unwrap(), 0);
         let seen = Arc::new((Mutex::new(Seen { parser, bytes: Vec::new(), ended: false }), Condvar::new()));
-        let shared = seen.clone();
+        let context = seen.clone();
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65536];
             loop {
                 let read = reader.read(&mut buffer).unwrap_or(0);
-                let mut seen = shared.0.lock().unwrap();
+                let mut seen = context.0.lock().unwrap();
                 seen.parser.process(&buffer[..read]);
                 seen.bytes.extend_from_slice(&buffer[..read]);
                 seen.ended = read == 0;
-                shared.1.notify_all();
+                context.1.notify_all();
                 if read == 0 {
                     return;
                 }

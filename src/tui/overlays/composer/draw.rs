@@ -1,20 +1,19 @@
-//! How the composer looks.
+//! Drawing of the composer.
 
 use ratatui::layout::Rect;
 use ratatui::widgets::Widget;
 use ratatui_textarea::TextArea;
 use unicode_width::UnicodeWidthStr;
 
-use super::{At, Composer, For, LABEL, OFFERED, WIDTH};
 use crate::domain::agent::Agent;
 use crate::domain::id::AttemptKey;
-use crate::tui::command;
-use crate::tui::layout;
-use crate::tui::model::Shared;
-use crate::tui::states;
+use crate::tui::context::Context;
+use crate::tui::draft::For;
+use crate::tui::overlays::composer::{At, Composer, LABEL, OFFERED, WIDTH};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::text::wrap;
+use crate::tui::{command, layout, states};
 
 /// The inside of the card, and how far it is drawn.
 struct Pen {
@@ -50,15 +49,15 @@ impl Pen {
 
 impl Composer {
     /// Draws it.
-    pub fn draw(&self, canvas: &mut Canvas<'_>, shared: &Shared) {
-        let (w, h) = shared.size;
-        let border = if shared.info.protect { Role::Bad } else { Role::Title };
+    pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
+        let (w, h) = ctx.size;
+        let border = if ctx.info.protect { Role::Bad } else { Role::Title };
         let width = WIDTH.min(w);
         // The message has room for what is written, and some more.
         let written = u16::try_from(self.message.lines().len()).unwrap_or(u16::MAX).clamp(6, 24);
         let offered = if self.at == At::To { u16::try_from(OFFERED).unwrap_or(5) } else { 0 };
         let height = written.saturating_add(offered) + 16;
-        let area = layout::card(shared, width, h.saturating_sub(2).min(height));
+        let area = layout::card(ctx, width, h.saturating_sub(2).min(height));
         canvas.clear(area);
         let title = if self.purpose == For::New { "new task" } else { "answer" };
         let facts: Vec<Span> =
@@ -72,7 +71,7 @@ impl Composer {
             width: area.width.saturating_sub(4),
             height: area.height.saturating_sub(2),
         };
-        self.draw_fields(canvas, inner, shared, area, border);
+        self.draw_fields(canvas, inner, ctx, area, border);
         let keys = [
             span("ctrl-s", Role::Key),
             span(" send  ", Role::Plain),
@@ -88,17 +87,17 @@ impl Composer {
         canvas.heavy_rule(area, bottom, Joint::Bottom, border, &keys, &[]);
     }
 
-    fn draw_fields(&self, canvas: &mut Canvas<'_>, inner: Rect, shared: &Shared, area: Rect, border: Role) {
+    fn draw_fields(&self, canvas: &mut Canvas<'_>, inner: Rect, ctx: &Context, area: Rect, border: Role) {
         let x = inner.x + LABEL;
         let mut pen = Pen { inner, x, room: inner.width.saturating_sub(LABEL), y: inner.y };
         pen.label(canvas, "To", self.at == At::To);
         match self.purpose {
-            For::Answer { key, .. } => self.draw_question(canvas, &mut pen, shared, key),
-            For::New => self.draw_to(canvas, &mut pen, shared),
+            For::Answer { key, .. } => self.draw_question(canvas, &mut pen, ctx, key),
+            For::New => self.draw_to(canvas, &mut pen, ctx),
         }
         // What stands below the message needs so many lines.
-        let happen = self.what_will_happen(shared);
-        let commands = self.command_lines(shared, usize::from(inner.width));
+        let happen = self.what_will_happen(ctx);
+        let commands = self.command_lines(ctx, usize::from(inner.width));
         let small = inner.height < 18;
         let foot = if small { 1 + happen.len() } else { 2 + happen.len() + commands.len() };
         let data_lines: u16 = if small { 1 } else { 3 };
@@ -108,38 +107,38 @@ impl Composer {
         let message = inner.bottom().saturating_sub(pen.y + rest + foot).max(1);
         pen.label(canvas, "Message", self.at == At::Message);
         pen.text(canvas, &self.message, message);
-        self.draw_beside(canvas, &mut pen, shared, data_lines);
+        self.draw_beside(canvas, &mut pen, ctx, data_lines);
         let commands = if small { Vec::new() } else { commands };
         Self::draw_foot(canvas, &mut pen, area, border, happen, commands);
     }
 
     /// The agent of a new task, with what it could be while it is typed.
-    fn draw_to(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, shared: &Shared) {
+    fn draw_to(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context) {
         let here = self.at == At::To;
         pen.field(canvas, self.to.text(), self.to.before_cursor(), here);
         if here {
             canvas.put_right(pen.inner.right(), pen.y, "agent or skill", Role::Quiet, 14);
         }
         pen.y += 1;
-        if !here || self.agent(shared).is_some() {
+        if !here || self.agent(ctx).is_some() {
             return;
         }
         for (at, key) in self.offered.iter().enumerate() {
-            let Some(agent) = shared.latest.agents.get(*key) else { continue };
+            let Some(agent) = ctx.latest.agents.get(*key) else { continue };
             if pen.y + 12 > pen.inner.bottom() && at > 0 {
                 break;
             }
             let area = Rect { x: pen.x, y: pen.y, width: pen.room, height: 1 };
-            draw_offer(canvas, area, shared, agent, at == self.chosen);
+            draw_offer(canvas, area, ctx, agent, at == self.chosen);
             pen.y += 1;
         }
     }
 
     /// Whom an answer goes to, and what was asked.
-    fn draw_question(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, shared: &Shared, key: AttemptKey) {
-        let row = shared.latest.attempts.get(key);
+    fn draw_question(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context, key: AttemptKey) {
+        let row = ctx.latest.attempts.get(key);
         let (name, task) = row.map_or_else(Default::default, |row| {
-            let agent = shared.latest.agents.get(row.agent);
+            let agent = ctx.latest.agents.get(row.agent);
             let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
             (name, row.task.as_ref().map(|task| task.id.short()).unwrap_or_default())
         });
@@ -156,7 +155,7 @@ impl Composer {
     }
 
     /// What goes beside the message.
-    fn draw_beside(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, shared: &Shared, data_lines: u16) {
+    fn draw_beside(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context, data_lines: u16) {
         pen.label(canvas, "Data", self.at == At::Data);
         if self.at == At::Data || !self.data.is_empty() {
             pen.text(canvas, &self.data, data_lines);
@@ -175,7 +174,7 @@ impl Composer {
         if let Some((context, joins)) = &self.context {
             pen.label(canvas, "Context", self.at == At::Context);
             let (new, join) = if *joins { (Role::Quiet, Role::Accent) } else { (Role::Accent, Role::Quiet) };
-            let mark = |on: bool| if on { shared.glyphs().marked } else { " " };
+            let mark = |on: bool| if on { ctx.glyphs().marked } else { " " };
             let used = canvas.put(pen.x, pen.y, &format!("{} new ", mark(!*joins)), new, pen.room);
             let text = format!("{} goes on in {} ", mark(*joins), context.text().line().fit(24));
             canvas.put(pen.x + used + 2, pen.y, &text, join, pen.room.saturating_sub(used + 2));
@@ -216,10 +215,10 @@ impl Composer {
         }
     }
 
-    fn command_lines(&self, shared: &Shared, width: usize) -> Vec<String> {
-        match self.intent(shared) {
+    fn command_lines(&self, ctx: &Context, width: usize) -> Vec<String> {
+        match self.intent(ctx) {
             Ok(intent) => {
-                let command = command::of_intent(&shared.latest, &shared.info.flags, &intent);
+                let command = command::of_intent(&ctx.latest, &ctx.info.flags, &intent);
                 let lines = wrap(&command, width);
                 let cut = lines.len() > 2;
                 let mut lines: Vec<String> = lines.into_iter().take(2).collect();
@@ -233,8 +232,8 @@ impl Composer {
     }
 }
 
-fn draw_offer(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, agent: &Agent, lit: bool) {
-    let told = states::agent(agent, shared.glyphs());
+fn draw_offer(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, agent: &Agent, lit: bool) {
+    let label = states::agent(agent, ctx.glyphs());
     let speaks = agent
         .interface
         .as_ref()
@@ -248,9 +247,9 @@ fn draw_offer(canvas: &mut Canvas<'_>, area: Rect, shared: &Shared, agent: &Agen
         area.x,
         area.y,
         &[
-            span(format!("{} ", told.mark), told.role),
+            span(format!("{} ", label.mark), label.role),
             span(format!("{:<18}", agent.name.line().fit(18)), Role::Plain),
-            span(format!("{:<14}", told.word), told.role),
+            span(format!("{:<14}", label.word), label.role),
             span(format!("{:<14}", speaks.unwrap_or_default()), Role::Quiet),
             span(skills.join(", "), Role::Quiet),
         ],

@@ -1,4 +1,4 @@
-//! A message that is being written: to whom, what, with what beside it, and what will happen.
+//! The composer: a message to an agent with data and metadata, and what sending it will do.
 
 mod draw;
 
@@ -8,15 +8,17 @@ use nucleo_matcher::{Config, Matcher, Utf32Str};
 use ratatui::style::Style;
 use ratatui_textarea::{TextArea, WrapMode};
 
-use super::Pressed;
 use crate::domain::agent::Agent;
-use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, ContextId};
+use crate::domain::id::{AgentId, AgentKey, ContextId};
 use crate::domain::intent::{Intent, Send};
 use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::text::Untrusted;
+use crate::tui::cmd::Cmd;
+use crate::tui::context::Context;
+use crate::tui::draft::{Draft, For};
 use crate::tui::keymap::Chord;
-use crate::tui::model::{Cmd, Shared, Step};
 use crate::tui::states;
+use crate::tui::step::{Pressed, Step};
 use crate::tui::theme::Role;
 use crate::tui::views::inbox;
 use crate::tui::widgets::field::Field;
@@ -26,59 +28,6 @@ const OFFERED: usize = 5;
 /// The width of the card, and of its labels.
 const WIDTH: u16 = 92;
 const LABEL: u16 = 10;
-
-/// What the message is for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum For {
-    /// A new job.
-    New,
-    /// An answer to a task that needs one.
-    Answer {
-        /// Its row.
-        key: AttemptKey,
-        /// Its attempt.
-        attempt: AttemptId,
-    },
-}
-
-/// What was written so far.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Draft {
-    /// What for.
-    pub purpose: For,
-    /// To whom, by name.
-    pub to: String,
-    /// The agent that was meant by it: another one may take the name meanwhile.
-    pub agent: Option<AgentId>,
-    /// The message.
-    pub message: String,
-    /// JSON beside it.
-    pub data: String,
-    /// The message's metadata.
-    pub metadata: String,
-    /// The conversation that it may join, and whether it does.
-    pub context: Option<(ContextId, bool)>,
-}
-
-impl Draft {
-    /// A new job for an agent.
-    pub fn new(to: String) -> Self {
-        Self {
-            purpose: For::New,
-            to,
-            agent: None,
-            message: String::new(),
-            data: String::new(),
-            metadata: String::new(),
-            context: None,
-        }
-    }
-
-    /// True if nothing was written.
-    pub fn is_empty(&self) -> bool {
-        self.message.trim().is_empty() && self.data.trim().is_empty() && self.metadata.trim().is_empty()
-    }
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum At {
@@ -130,7 +79,7 @@ fn written(area: &TextArea<'_>) -> String {
 
 impl Composer {
     /// Opens a draft; `earlier` can be gone through.
-    pub fn open(shared: &Shared, draft: Draft, earlier: Vec<Draft>, is_draft: bool) -> Self {
+    pub fn open(ctx: &Context, draft: Draft, earlier: Vec<Draft>, is_draft: bool) -> Self {
         let at = if draft.to.is_empty() { At::To } else { At::Message };
         let mut composer = Self {
             offered: Vec::new(),
@@ -151,19 +100,19 @@ impl Composer {
             is_draft,
             seen_state: String::new(),
         };
-        composer.offer(shared);
-        composer.asked = composer.asked_now(shared);
+        composer.offer(ctx);
+        composer.asked = composer.asked_now(ctx);
         if composer.picked.is_none() {
-            composer.pick(shared);
+            composer.pick(ctx);
         }
-        composer.settle(shared);
-        composer.light(shared);
+        composer.settle(ctx);
+        composer.light(ctx);
         composer
     }
 
     /// The cursor is seen in the field that has the focus alone.
-    fn light(&mut self, shared: &Shared) {
-        let plain = shared.theme.style(Role::Plain);
+    fn light(&mut self, ctx: &Context) {
+        let plain = ctx.theme.style(Role::Plain);
         let lit = plain.add_modifier(ratatui::style::Modifier::REVERSED);
         for (area, at) in [(&mut self.message, At::Message), (&mut self.data, At::Data)] {
             area.set_style(plain);
@@ -185,13 +134,13 @@ impl Composer {
     }
 
     /// Takes in what has changed; true if it looks different.
-    pub fn settle(&mut self, shared: &Shared) -> bool {
-        let state = match (&self.purpose, self.agent(shared)) {
+    pub fn settle(&mut self, ctx: &Context) -> bool {
+        let state = match (&self.purpose, self.agent(ctx)) {
             (For::Answer { key, attempt }, _) => {
-                let row = shared.latest.attempts.get(*key).filter(|row| row.id == *attempt);
-                row.map_or_else(|| "gone".into(), |row| states::attempt(row, shared.glyphs()).word)
+                let row = ctx.latest.attempts.get(*key).filter(|row| row.id == *attempt);
+                row.map_or_else(|| "gone".into(), |row| states::attempt(row, ctx.glyphs()).word)
             }
-            (For::New, Some((_, agent))) => states::agent(agent, shared.glyphs()).word,
+            (For::New, Some((_, agent))) => states::agent(agent, ctx.glyphs()).word,
             (For::New, None) => String::new(),
         };
         let news = state != self.seen_state;
@@ -199,16 +148,16 @@ impl Composer {
         news
     }
 
-    fn agent<'s>(&self, shared: &'s Shared) -> Option<(AgentKey, &'s Agent)> {
+    fn agent<'s>(&self, ctx: &'s Context) -> Option<(AgentKey, &'s Agent)> {
         if let For::Answer { key, .. } = self.purpose {
-            let agent = shared.latest.attempts.get(key)?.agent;
-            return Some((agent, shared.latest.agents.get(agent)?));
+            let agent = ctx.latest.attempts.get(key)?.agent;
+            return Some((agent, ctx.latest.agents.get(agent)?));
         }
         if let Some(id) = self.agent_id() {
-            return shared.latest.agents.iter().find(|(_, agent)| agent.id == id && agent.listed);
+            return ctx.latest.agents.iter().find(|(_, agent)| agent.id == id && agent.listed);
         }
         let typed = self.to.text().trim();
-        let listed = shared.latest.agents.iter().filter(|(_, agent)| agent.listed);
+        let listed = ctx.latest.agents.iter().filter(|(_, agent)| agent.listed);
         listed.into_iter().find(|(_, agent)| &*agent.name.line() == typed)
     }
 
@@ -218,25 +167,25 @@ impl Composer {
     }
 
     /// Holds on to the agent whose name stands there.
-    fn pick(&mut self, shared: &Shared) {
-        let found = self.agent(shared).map(|(_, agent)| agent.id);
+    fn pick(&mut self, ctx: &Context) {
+        let found = self.agent(ctx).map(|(_, agent)| agent.id);
         self.picked = found.map(|id| (id, self.to.text().to_owned()));
     }
 
     /// Since when the question is asked that an answer would go to.
-    fn asked_now(&self, shared: &Shared) -> Option<crate::domain::time::At> {
+    fn asked_now(&self, ctx: &Context) -> Option<crate::domain::time::At> {
         let For::Answer { key, attempt } = self.purpose else { return None };
-        let row = shared.latest.attempts.get(key).filter(|row| row.id == attempt)?;
+        let row = ctx.latest.attempts.get(key).filter(|row| row.id == attempt)?;
         row.task.as_ref().filter(|_| row.needs_you()).map(|task| task.state_since)
     }
 
     /// Agents whose name, skill or tag is near to what was typed.
-    fn offer(&mut self, shared: &Shared) {
+    fn offer(&mut self, ctx: &Context) {
         let typed = self.to.text().trim().to_owned();
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut buffer = Vec::new();
         let pattern = Pattern::parse(&typed, CaseMatching::Ignore, Normalization::Smart);
-        let mut scored: Vec<(u32, u32, AgentKey)> = shared
+        let mut scored: Vec<(u32, u32, AgentKey)> = ctx
             .latest
             .agents
             .iter()
@@ -281,9 +230,9 @@ impl Composer {
         fields
     }
 
-    fn step(&mut self, by: usize, shared: &Shared) {
+    fn step(&mut self, by: usize, ctx: &Context) {
         if self.at == At::To {
-            self.take_offer(shared);
+            self.take_offer(ctx);
         }
         let fields = self.fields();
         let here = fields.iter().position(|field| *field == self.at).unwrap_or(0);
@@ -291,23 +240,23 @@ impl Composer {
     }
 
     /// The first field is completed when it is left.
-    fn take_offer(&mut self, shared: &Shared) {
-        if self.agent(shared).is_none()
-            && let Some(agent) = self.offered.get(self.chosen).and_then(|key| shared.latest.agents.get(*key))
+    fn take_offer(&mut self, ctx: &Context) {
+        if self.agent(ctx).is_none()
+            && let Some(agent) = self.offered.get(self.chosen).and_then(|key| ctx.latest.agents.get(*key))
         {
             self.to.set(agent.name.line().into_string());
         }
-        self.pick(shared);
+        self.pick(ctx);
     }
 
     /// Takes a key; every printable one is text.
-    pub fn key(&mut self, chord: Chord, shared: &Shared) -> Pressed {
-        let pressed = self.pressed(chord, shared);
-        self.light(shared);
+    pub fn key(&mut self, chord: Chord, ctx: &Context) -> Pressed {
+        let pressed = self.pressed(chord, ctx);
+        self.light(ctx);
         pressed
     }
 
-    fn pressed(&mut self, chord: Chord, shared: &Shared) -> Pressed {
+    fn pressed(&mut self, chord: Chord, ctx: &Context) -> Pressed {
         let sends =
             (chord.ctrl && chord.code == KeyCode::Char('s')) || (chord.alt && chord.code == KeyCode::Enter);
         if !sends {
@@ -315,7 +264,7 @@ impl Composer {
         }
         self.complaint = self.complaint.take().filter(|_| sends);
         match (chord.code, chord.ctrl) {
-            _ if sends => return self.send(shared),
+            _ if sends => return self.send(ctx),
             (KeyCode::Esc, _) => return Pressed::Keeps,
             (KeyCode::Char('x'), true) => {
                 let text = match self.at {
@@ -326,15 +275,15 @@ impl Composer {
                 return Pressed::Stays(vec![Step::Cmd(Cmd::Edit(text))]);
             }
             (KeyCode::Char('r'), true) => {
-                self.show_earlier(shared);
+                self.show_earlier(ctx);
                 return Pressed::Stays(Vec::new());
             }
             (KeyCode::Tab, _) => {
-                self.step(1, shared);
+                self.step(1, ctx);
                 return Pressed::Stays(Vec::new());
             }
             (KeyCode::BackTab, _) => {
-                self.step(self.fields().len() - 1, shared);
+                self.step(self.fields().len() - 1, ctx);
                 return Pressed::Stays(Vec::new());
             }
             _ => {}
@@ -344,10 +293,10 @@ impl Composer {
                 KeyCode::Down => self.chosen = (self.chosen + 1).min(self.offered.len().saturating_sub(1)),
                 KeyCode::Up => self.chosen = self.chosen.saturating_sub(1),
                 // What was typed in full is meant, whatever is near to it.
-                KeyCode::Enter => self.step(1, shared),
+                KeyCode::Enter => self.step(1, ctx),
                 _ => {
                     if self.to.key(chord) {
-                        self.offer(shared);
+                        self.offer(ctx);
                     }
                 }
             },
@@ -373,7 +322,7 @@ impl Composer {
         Pressed::Stays(Vec::new())
     }
 
-    fn show_earlier(&mut self, shared: &Shared) {
+    fn show_earlier(&mut self, ctx: &Context) {
         if self.earlier.is_empty() {
             self.complaint = Some("nothing was written earlier".into());
             return;
@@ -387,7 +336,7 @@ impl Composer {
         self.metadata = Field::new(draft.metadata);
         if self.purpose == For::New && draft.purpose == For::New {
             self.to = Field::new(draft.to);
-            self.offer(shared);
+            self.offer(ctx);
         }
     }
 
@@ -414,7 +363,7 @@ impl Composer {
     }
 
     /// Takes what an editor wrote.
-    pub fn edited(&mut self, text: &str, shared: &Shared) {
+    pub fn edited(&mut self, text: &str, ctx: &Context) {
         let text = text.trim_end_matches('\n');
         match self.at {
             At::Data => self.data = area_of(text),
@@ -424,7 +373,7 @@ impl Composer {
                 self.at = At::Message;
             }
         }
-        self.light(shared);
+        self.light(ctx);
     }
 
     fn parts(&self) -> Result<Vec<Part>, String> {
@@ -454,19 +403,19 @@ impl Composer {
         }
     }
 
-    fn intent(&self, shared: &Shared) -> Result<Intent, String> {
+    fn intent(&self, ctx: &Context) -> Result<Intent, String> {
         let (parts, metadata) = (self.parts()?, self.metadata()?);
         if parts.is_empty() {
             return Err("there is nothing to send yet: write a message, or data".into());
         }
         if let For::Answer { key, attempt } = self.purpose {
-            let row = shared.latest.attempts.get(key).filter(|row| row.id == attempt);
+            let row = ctx.latest.attempts.get(key).filter(|row| row.id == attempt);
             if !row.is_some_and(crate::domain::job::Attempt::needs_you) {
                 return Err(format!("it asks nothing any more: {}", self.seen_state));
             }
             return Ok(Intent::Answer { attempt, parts, metadata });
         }
-        let agent = self.agent(shared).map(|(_, agent)| agent);
+        let agent = self.agent(ctx).map(|(_, agent)| agent);
         let agent = agent
             .ok_or_else(|| format!("no agent is called \"{}\"", Untrusted::from(self.to.text()).line()))?;
         let context = self.context.as_ref().filter(|(_, joins)| *joins).map(|(context, _)| context.clone());
@@ -482,22 +431,22 @@ impl Composer {
         })))
     }
 
-    fn send(&mut self, shared: &Shared) -> Pressed {
-        let intent = match self.intent(shared) {
+    fn send(&mut self, ctx: &Context) -> Pressed {
+        let intent = match self.intent(ctx) {
             Ok(intent) => intent,
             Err(complaint) => {
                 self.complaint = Some(complaint);
                 return Pressed::Stays(Vec::new());
             }
         };
-        if let Some(doubt) = self.doubt(shared)
+        if let Some(doubt) = self.doubt(ctx)
             && !self.warned
         {
             self.warned = true;
             self.complaint = Some(format!("{doubt}; ctrl-s again sends it all the same"));
             return Pressed::Stays(Vec::new());
         }
-        let name = self.agent(shared).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
+        let name = self.agent(ctx).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
         let words = match self.purpose {
             For::New => format!("sent to {name}"),
             For::Answer { .. } => format!("answered {name}"),
@@ -506,20 +455,20 @@ impl Composer {
     }
 
     /// What speaks against sending it so.
-    fn doubt(&self, shared: &Shared) -> Option<String> {
-        if self.asked.is_some() && self.asked_now(shared) != self.asked {
+    fn doubt(&self, ctx: &Context) -> Option<String> {
+        if self.asked.is_some() && self.asked_now(ctx) != self.asked {
             return Some("it asks something else than when you began".into());
         }
         if let For::Answer { key, .. } = self.purpose
-            && shared.latest.attempts.get(key).is_some_and(inbox::uncertain_answer)
+            && ctx.latest.attempts.get(key).is_some_and(inbox::uncertain_answer)
         {
             return Some(inbox::MAY_HAVE_ARRIVED.into());
         }
-        let (_, agent) = self.agent(shared)?;
+        let (_, agent) = self.agent(ctx)?;
         let name = agent.name.line();
         if !agent.health.takes_work() {
-            let told = states::agent(agent, shared.glyphs());
-            return Some(format!("{name} is {}", told.word));
+            let label = states::agent(agent, ctx.glyphs());
+            return Some(format!("{name} is {}", label.word));
         }
         let modes = agent.card.as_ref().map(|card| card.input_modes.as_slice()).unwrap_or_default();
         let takes = |words: &[&str]| {
@@ -534,16 +483,16 @@ impl Composer {
         None
     }
 
-    fn what_will_happen(&self, shared: &Shared) -> Vec<(String, Role)> {
+    fn what_will_happen(&self, ctx: &Context) -> Vec<(String, Role)> {
         let mut lines = Vec::new();
-        match self.agent(shared) {
+        match self.agent(ctx) {
             None if self.to.text().trim().is_empty() => lines.push(("Choose an agent.".into(), Role::Doubt)),
             None => {
                 lines.push(("No agent is called so; enter takes the one that is lit.".into(), Role::Warn));
             }
             Some((_, agent)) => {
                 let name = agent.name.line();
-                match (&agent.interface, self.doubt(shared)) {
+                match (&agent.interface, self.doubt(ctx)) {
                     (_, Some(doubt)) => lines.push((doubt, Role::Warn)),
                     (Some(interface), None) => {
                         let streams = if agent.streams() { "streaming" } else { "polled" };
@@ -563,9 +512,9 @@ impl Composer {
         } else {
             "The same task goes on, in the same context."
         };
-        let production = if shared.info.protect { ", PRODUCTION" } else { "" };
+        let production = if ctx.info.protect { ", PRODUCTION" } else { "" };
         lines.push((
-            format!("Sent as {} to fleet {}{production}. {what}", shared.info.operator, shared.info.fleet),
+            format!("Sent as {} to fleet {}{production}. {what}", ctx.info.operator, ctx.info.fleet),
             Role::Plain,
         ));
         lines

@@ -1,25 +1,24 @@
-//! How the first screen is laid out and drawn.
+//! Layout and drawing of the first screen.
 
 use ratatui::layout::Rect;
 
-use super::feel::LATELY;
-use super::{NowView, Pane, lead};
 use crate::domain::time::At;
 use crate::tui::actions::Action;
-use crate::tui::model::Shared;
+use crate::tui::context::Context;
 use crate::tui::states;
 use crate::tui::theme::Role;
-use crate::tui::views::inside;
+use crate::tui::views::frame::{empty, inside};
+use crate::tui::views::now::impact::LATELY;
+use crate::tui::views::now::{NowView, Pane, lead};
 use crate::tui::views::problem::next_step;
-use crate::tui::views::problems::headline;
+use crate::tui::views::problem_rows::headline;
 use crate::tui::views::pulse::{draw_cells, now};
-use crate::tui::views::tasks::{empty, list_facts};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 
 /// Where each pane is, its title line included; none where there is no room or nothing to say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts {
-    pub feel: Option<Rect>,
+    pub impact: Option<Rect>,
     pub problems: Option<Rect>,
     pub changes: Option<Rect>,
     pub common: Option<Rect>,
@@ -32,7 +31,7 @@ impl Parts {
     /// Where a pane is.
     pub fn of(&self, pane: Pane) -> Option<Rect> {
         match pane {
-            Pane::Feel => self.feel,
+            Pane::Impact => self.impact,
             Pane::Problems => self.problems,
             Pane::Changes => self.changes,
             Pane::Comparison => self.common,
@@ -52,10 +51,11 @@ impl NowView {
         let height = area.height;
         let troubled = !self.problems.rows.is_empty();
         let rows = |count: usize, most: u16| u16::try_from(count).unwrap_or(u16::MAX).min(most);
-        let feel = rows(self.feel.rows.len(), if height >= 30 { 6 } else { 3 }).max(1) + 2;
-        let mut left = height.saturating_sub(feel);
-        let mut parts = Parts { feel: Some(Rect { height: feel.min(height), ..whole }), ..Parts::default() };
-        let mut y = area.y + feel.min(height);
+        let impact = rows(self.impact.rows.len(), if height >= 30 { 6 } else { 3 }).max(1) + 2;
+        let mut left = height.saturating_sub(impact);
+        let mut parts =
+            Parts { impact: Some(Rect { height: impact.min(height), ..whole }), ..Parts::default() };
+        let mut y = area.y + impact.min(height);
         let mut take = |wanted: u16, left: &mut u16| -> Option<Rect> {
             (wanted <= *left).then(|| {
                 let part = Rect { y, height: wanted, ..whole };
@@ -92,28 +92,28 @@ impl NowView {
         parts
     }
 
-    pub(super) fn draw_all(&self, canvas: &mut Canvas<'_>, area: Rect, shared: &Shared) {
+    pub(super) fn draw_all(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let parts = self.parts(area);
-        self.draw_feel(canvas, area, parts.feel.unwrap_or(area), shared);
-        if shared.snapshot.agents.iter().all(|(_, agent)| !agent.listed) {
+        self.draw_impact(canvas, area, parts.impact.unwrap_or(area), ctx);
+        if ctx.snapshot.agents.iter().all(|(_, agent)| !agent.listed) {
             return;
         }
         if let Some(pane) = parts.problems {
-            self.draw_problems(canvas, pane, shared);
+            self.draw_problems(canvas, pane, ctx);
         }
         if let (Some(changes), Some(common)) = (parts.changes, parts.common) {
-            self.draw_changes(canvas, changes, shared);
-            self.draw_common(canvas, common, shared);
+            self.draw_changes(canvas, changes, ctx);
+            self.draw_common(canvas, common, ctx);
             canvas.divider(common.x, common.y, common.bottom());
         }
         if let Some(pane) = parts.next {
-            self.draw_next(canvas, pane, shared);
+            self.draw_next(canvas, pane, ctx);
         }
         if let Some(pane) = parts.agents {
-            self.draw_agents(canvas, pane, shared);
+            self.draw_agents(canvas, pane, ctx);
         }
         if let Some(pane) = parts.live {
-            self.draw_live(canvas, pane, shared);
+            self.draw_live(canvas, pane, ctx);
         }
     }
 
@@ -121,19 +121,19 @@ impl NowView {
         span(text, if self.pane == pane { Role::Title } else { Role::Plain })
     }
 
-    fn draw_feel(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, shared: &Shared) {
-        let step = shared.window.parts(shared.now).step;
+    fn draw_impact(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context) {
+        let step = ctx.window.parts(ctx.now).step;
         let lately = match step {
             1 => format!("OK and P95 of the last {LATELY} min"),
             _ => "OK and P95 of the last part".to_owned(),
         };
-        let text = format!("{lately} · WAS {} · worst first", shared.before.word());
-        let facts = list_facts(&self.feel, shared, text);
+        let text = format!("{lately} · WAS {} · worst first", ctx.baseline.word());
+        let facts = self.impact.facts(ctx, text);
         let by = self.by().word();
         let title = [
             span("now", Role::Title),
             span(" ── ", Role::Quiet),
-            self.title(Pane::Feel, format!("what callers feel, by {by}")),
+            self.title(Pane::Impact, format!("what callers feel, by {by}")),
         ];
         canvas.rule(area, area.y, Joint::Top, &title, &facts);
         let inner = Rect {
@@ -142,10 +142,10 @@ impl NowView {
             width: pane.width.saturating_sub(2),
             height: pane.height - 1,
         };
-        if shared.snapshot.agents.iter().all(|(_, agent)| !agent.listed) {
+        if ctx.snapshot.agents.iter().all(|(_, agent)| !agent.listed) {
             return empty(
                 canvas,
-                shared,
+                ctx,
                 inside(area),
                 false,
                 &[
@@ -156,28 +156,28 @@ impl NowView {
                 ],
             );
         }
-        if self.feel.rows.is_empty() {
+        if self.impact.rows.is_empty() {
             let text = "No work in this window. n sends a task, t chooses another time.";
             canvas.put(inner.x + 2, inner.y, text, Role::Doubt, inner.width.saturating_sub(2));
             return;
         }
-        if self.pane == Pane::Feel {
-            self.feel.draw(canvas, inner, shared);
+        if self.pane == Pane::Impact {
+            self.impact.draw(canvas, inner, ctx);
         } else {
-            self.feel.draw_plain(canvas, inner, shared);
+            self.impact.draw_plain(canvas, inner, ctx);
         }
     }
 
-    fn draw_problems(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+    fn draw_problems(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let count = self.problems.rows.len();
         if count == 0 {
-            let last = shared.snapshot.problems.iter().filter_map(|(_, problem)| problem.cleared).max();
+            let last = ctx.snapshot.problems.iter().filter_map(|(_, problem)| problem.cleared).max();
             let mut words = match last {
-                Some(at) => format!("no problem since {}", shared.clocks.second(at, shared.now)),
+                Some(at) => format!("no problem since {}", ctx.clocks.second(at, ctx.now)),
                 None => "no problem".to_owned(),
             };
             if !self.lead.changes.is_empty() {
-                let key = shared.key(Action::Changes);
+                let key = ctx.key(Action::Changes);
                 words = format!("{words} · {} changes in 2h, {key} shows them", self.lead.changes.len());
             }
             canvas.rule(pane, pane.y, Joint::Middle, &[span(words, Role::Ok)], &[]);
@@ -188,14 +188,14 @@ impl NowView {
         canvas.rule(pane, pane.y, Joint::Middle, &title, &[span(words, Role::Quiet)]);
         let table = below(pane);
         if self.pane == Pane::Problems {
-            self.problems.draw(canvas, table, shared);
+            self.problems.draw(canvas, table, ctx);
         } else {
-            self.problems.draw_plain(canvas, table, shared);
+            self.problems.draw_plain(canvas, table, ctx);
         }
     }
 
-    fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
-        let began = shared.clocks.second(self.lead.began, shared.now);
+    fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
+        let began = ctx.clocks.second(self.lead.began, ctx.now);
         let title = [self.title(Pane::Changes, format!("what changed before {began}"))];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
@@ -210,7 +210,7 @@ impl NowView {
             let role = if after { Role::Quiet } else { Role::Plain };
             let line = format!(
                 "{} {:>10}  {:<7} {}",
-                shared.clocks.second(change.at, shared.now),
+                ctx.clocks.second(change.at, ctx.now),
                 lead::distance(change, self.lead.began),
                 change.kind.as_str(),
                 change.words.line()
@@ -223,7 +223,7 @@ impl NowView {
         }
     }
 
-    fn draw_common(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+    fn draw_common(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let common = &self.lead.common;
         let title = [self.title(Pane::Comparison, "what the failed have in common".to_owned())];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
@@ -243,7 +243,7 @@ impl NowView {
             canvas.put(pane.x + 2, pane.y + 1, &text, Role::Bad, failed_at.saturating_sub(pane.x + 3));
         }
         let shown = lines.saturating_sub(1).max(1);
-        let skip = (self.shared + 1).saturating_sub(shown);
+        let skip = (self.alike + 1).saturating_sub(shown);
         if common.shared.is_empty() {
             canvas.put(pane.x + 2, pane.y + 2, "nothing that the others have not too", Role::Doubt, room);
         }
@@ -259,7 +259,7 @@ impl NowView {
             canvas.put(pane.x + 2, y, &words.join(" + "), role, room);
             let bar = |part: u32, of: u32| {
                 let cells = usize::try_from(u64::from(part) * 8 / u64::from(of.max(1))).unwrap_or(0);
-                format!("{part:>4} {}", shared.glyphs().bar.repeat(cells.max(usize::from(part > 0))))
+                format!("{part:>4} {}", ctx.glyphs().bar.repeat(cells.max(usize::from(part > 0))))
             };
             let bad = if found.as_usual { Role::Quiet } else { Role::Bad };
             canvas.put(failed_at, y, &bar(found.failed, common.failed), bad, 13);
@@ -269,27 +269,27 @@ impl NowView {
                 bar(found.fine, common.fine)
             };
             canvas.put(fine_at, y, &fine, Role::Quiet, 13);
-            if self.pane == Pane::Comparison && at == self.shared {
+            if self.pane == Pane::Comparison && at == self.alike {
                 canvas.put(pane.x + 1, y, canvas.theme.glyphs.cursor, Role::You, 1);
                 canvas.tint(Rect::new(pane.x + 2, y, room, 1), Role::Accent);
             }
         }
     }
 
-    fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
-        let Some((_, problem)) = self.problem(shared) else { return };
-        let agent = problem.agent.and_then(|key| shared.snapshot.agents.get(key));
-        let title = [span(format!("next: {}", headline(&shared.snapshot, problem)), Role::Plain)];
+    fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
+        let Some((_, problem)) = self.problem(ctx) else { return };
+        let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
+        let title = [span(format!("next: {}", headline(&ctx.snapshot, problem)), Role::Plain)];
         let facts = [span("enter evidence", Role::Quiet)];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
         let room = pane.width.saturating_sub(4);
         if let Some(cause) = &self.lead.cause {
             canvas.put(pane.x + 2, pane.y + 1, &format!("cause: {cause}"), Role::Plain, room);
         }
-        canvas.put(pane.x + 2, pane.y + 2, &next_step(shared, problem), Role::You, room);
+        canvas.put(pane.x + 2, pane.y + 2, &next_step(ctx, problem), Role::You, room);
         let mut keys: Vec<Span> = Vec::new();
         let mut offer = |action: Action, words: &str| {
-            let key = shared.key(action);
+            let key = ctx.key(action);
             if !keys.is_empty() {
                 keys.push(span("   ", Role::Plain));
             }
@@ -309,9 +309,9 @@ impl NowView {
         canvas.put_spans(pane.x + 2, pane.y + 3, &keys, room);
     }
 
-    fn draw_agents(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+    fn draw_agents(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let title = [self.title(Pane::Agents, "agents".to_owned())];
-        let window = shared.window.word(&shared.clocks);
+        let window = ctx.window.word(&ctx.clocks);
         canvas.rule(
             pane,
             pane.y,
@@ -331,15 +331,15 @@ impl NowView {
             let Some(group) = self.pulse.source.group(*key) else { continue };
             let at = u16::try_from(at).unwrap_or(0);
             let (x, y) = (pane.x + 1 + at % columns * wide, pane.y + 1 + at / columns);
-            let agent = group.agent.and_then(|key| shared.snapshot.agents.get(key));
+            let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
             if let Some(agent) = agent {
-                let told = states::agent(agent, shared.glyphs());
-                canvas.put(x + 1, y, told.mark, told.role, 1);
+                let label = states::agent(agent, ctx.glyphs());
+                canvas.put(x + 1, y, label.mark, label.role, 1);
             }
             canvas.put(x + 3, y, &group.name, Role::Plain, name);
             let room = wide.saturating_sub(name + FACTS + 6);
             draw_cells(canvas, Rect { x: x + name + 4, y, width: room, height: 1 }, group);
-            let now = now(shared, group);
+            let now = now(ctx, group);
             canvas.put(x + wide - FACTS - 1, y, &now.text, now.role, FACTS);
             if self.pane == Pane::Agents && cursor.unwrap_or(0) == usize::from(at) {
                 canvas.put(x, y, canvas.theme.glyphs.cursor, Role::You, 1);
@@ -348,21 +348,20 @@ impl NowView {
         }
     }
 
-    fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, shared: &Shared) {
+    fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let title = [self.title(Pane::Live, "live".to_owned())];
         let facts = [span("needs you first, then doubt", Role::Quiet)];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
         let table = below(pane);
         if self.live.rows.is_empty() {
-            let since = shared.snapshot.watching_since;
-            let since =
-                if since > At::ZERO { shared.clocks.second(since, shared.now) } else { String::new() };
+            let since = ctx.snapshot.watching_since;
+            let since = if since > At::ZERO { ctx.clocks.second(since, ctx.now) } else { String::new() };
             let text = format!("No task since {since}. n sends one.");
             canvas.put(table.x + 2, table.y, &text, Role::Doubt, table.width.saturating_sub(2));
         } else if self.pane == Pane::Live {
-            self.live.draw(canvas, table, shared);
+            self.live.draw(canvas, table, ctx);
         } else {
-            self.live.draw_plain(canvas, table, shared);
+            self.live.draw_plain(canvas, table, ctx);
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Where to look: what changed before it began, and what the failed have in common.
+//! Where to look first: what changed before a problem began, and what the failed tasks have in common.
 
 use std::collections::BTreeMap;
 
+use crate::domain::fact::Fact;
 use crate::domain::fleet::changes::{Change, ChangeKind, changes};
-use crate::domain::id::{AttemptKey, JobId};
+use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::metrics::{Dimension, DimensionValue};
@@ -12,9 +13,10 @@ use crate::domain::problem::shared_attributes::{Case, Comparison};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use crate::tui::context::Context;
 use crate::tui::format;
 use crate::tui::metrics::Group;
-use crate::tui::model::Shared;
+use crate::tui::views::now::fields::FieldCache;
 
 /// What changed so long before something began may have to do with it.
 const BEFORE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
@@ -25,16 +27,20 @@ const LOOKED_AT: usize = 20_000;
 const VALUE: usize = 60;
 
 /// What changed: first what came before `began`, the nearest first, then what came after it.
-pub fn what_changed(shared: &Shared, problem: Option<&Problem>, groups: &[Group]) -> Vec<Change> {
-    let began = problem.map_or(shared.now, |problem| problem.since);
-    let watch = shared.watch.as_deref().unwrap_or_default();
-    let mut all = changes(&shared.snapshot, watch, began - BEFORE, shared.now);
+pub fn what_changed(
+    ctx: &Context,
+    facts: &[Fact],
+    problem: Option<&Problem>,
+    groups: &[Group],
+) -> Vec<Change> {
+    let began = problem.map_or(ctx.now, |problem| problem.since);
+    let mut all = changes(&ctx.snapshot, facts, began - BEFORE, ctx.now);
     // That an agent went down is the problem itself, not what came before it.
     all.retain(|change| {
         let itself = problem.is_some_and(|problem| problem.agent.is_some() && problem.agent == change.agent);
         !(itself && change.kind == ChangeKind::Health && change.at == began)
     });
-    all.extend(traffic(shared, groups));
+    all.extend(traffic(ctx, groups));
     all.sort_by_key(|change| {
         let after = change.at > began;
         let far = if after { change.at.since(began) } else { began.since(change.at) };
@@ -44,16 +50,18 @@ pub fn what_changed(shared: &Shared, problem: Option<&Problem>, groups: &[Group]
 }
 
 /// A skill or a caller that asks for twice as much as before, or for nothing any more.
-fn traffic(shared: &Shared, groups: &[Group]) -> Vec<Change> {
-    let parts = shared.window.parts(shared.now);
+fn traffic(ctx: &Context, groups: &[Group]) -> Vec<Change> {
+    let parts = ctx.window.parts(ctx.now);
     let mut all = Vec::new();
     for group in groups {
-        let (now, was) = (group.total.begun, group.was.begun);
-        let words = match (now, was) {
-            (now, was) if was >= 10 && now >= was * 2 => {
-                format!("{}: {} begun, {} {}", group.name, now, was, shared.before.word())
+        let (now, previous) = (group.total.begun, group.previous.begun);
+        let words = match (now, previous) {
+            (now, previous) if previous >= 10 && now >= previous * 2 => {
+                format!("{}: {} begun, {} {}", group.name, now, previous, ctx.baseline.word())
             }
-            (0, was) if was >= 10 => format!("{}: nothing begun, {was} {}", group.name, shared.before.word()),
+            (0, previous) if previous >= 10 => {
+                format!("{}: nothing begun, {previous} {}", group.name, ctx.baseline.word())
+            }
             _ => continue,
         };
         let first = group.parts.iter().position(|part| part.tally.begun > 0).unwrap_or(0);
@@ -76,9 +84,9 @@ pub fn distance(change: &Change, began: At) -> String {
 }
 
 /// Jobs of the window that ended, well or badly, newest first: those of a skill or caller, or of all.
-pub fn ended(shared: &Shared, who: Option<(Dimension, &DimensionValue)>) -> Vec<(AttemptKey, bool)> {
-    let snapshot = &shared.snapshot;
-    let from = shared.window.parts(shared.now).from.begins();
+pub fn ended(ctx: &Context, who: Option<(Dimension, &DimensionValue)>) -> Vec<(AttemptKey, bool)> {
+    let snapshot = &ctx.snapshot;
+    let from = ctx.window.parts(ctx.now).from.begins();
     let (mut failed, mut fine) = (0, 0);
     let mut all = Vec::new();
     for (key, attempt) in snapshot.attempts.iter().rev().take(LOOKED_AT) {
@@ -124,11 +132,7 @@ fn end(attempt: &Attempt) -> Option<(At, bool)> {
 }
 
 /// What they have in common, as far as their messages have been read.
-pub fn in_common(
-    snapshot: &Snapshot,
-    ended: &[(AttemptKey, bool)],
-    fields: &BTreeMap<JobId, Vec<(Untrusted, Untrusted)>>,
-) -> Comparison {
+pub fn in_common(snapshot: &Snapshot, ended: &[(AttemptKey, bool)], fields: &FieldCache) -> Comparison {
     let cases: Vec<Case> = ended
         .iter()
         .filter_map(|(key, failed)| {
@@ -149,7 +153,7 @@ pub fn in_common(
             for (key, value) in &agent.spec.labels {
                 add(key, Some(&Untrusted::from(&**value)));
             }
-            let own = fields.get(&job.id).into_iter().flatten();
+            let own = fields.of(job.id).into_iter().flatten();
             for (key, value) in own {
                 if !attributes.iter().any(|(known, _)| known == key) {
                     attributes.push((key.clone(), value.clone()));

@@ -1,21 +1,17 @@
-//! Now, the first screen: what callers feel, what is wrong, what changed before it, what the failed have in common, the
-//! next step, the agents over time, and what is live.
+//! Now, the first screen: the impact on callers, the problems, what changed before them, what the failed tasks have in
+//! common, the next step, the agents over time, and the live tasks.
 
 mod draw;
-mod feel;
+mod fields;
+mod impact;
 mod lead;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use super::listing::{LARGE, List, Listing};
-use super::problems::{ProblemRows, ProblemsView};
-use super::pulse::PulseRows;
-use super::tasks::{TaskRows, TasksView};
-use super::{Screen, Target, View, Wants};
+use crate::domain::fact::{Fact, Owner};
 use crate::domain::fleet::changes::Change;
 use crate::domain::id::{AgentKey, AttemptKey, JobId, ProblemKey};
 use crate::domain::metrics::{Dimension, DimensionValue, Minute};
@@ -24,21 +20,32 @@ use crate::domain::problem::diagnosis;
 use crate::domain::problem::shared_attributes::Comparison;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
+use crate::engine::Answer;
 use crate::tui::actions::Action;
+use crate::tui::context::Context;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::fact_cache::{FLEET_FACTS, FactCache};
 use crate::tui::metrics::{Groups, Split};
-use crate::tui::model::{Shared, Step};
-pub use feel::FeelRows;
-use feel::Hurt;
+use crate::tui::queries::{Ask, Subscription};
+use crate::tui::screen::Screen;
+use crate::tui::step::Step;
+use crate::tui::views::listing::{LARGE, List, Listing};
+use crate::tui::views::now::fields::FieldCache;
+use crate::tui::views::now::impact::Hurt;
+pub use crate::tui::views::now::impact::{ImpactColumn, ImpactRows};
+use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows};
+use crate::tui::views::pulse::{PulseColumn, PulseRows};
+use crate::tui::views::task_rows::{TaskColumn, TaskRows};
 
-/// Metrics are read so often while it is looked at.
+/// Metrics are read this often while it is shown.
 const EVERY: Duration = Duration::from_secs(5);
-/// Jobs whose messages are read to compare them.
+/// Jobs whose messages are read at most, to compare their fields.
 const READ: usize = 400;
 
 /// Where the cursor is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pane {
-    Feel,
+    Impact,
     Problems,
     Changes,
     Comparison,
@@ -48,10 +55,10 @@ enum Pane {
 
 impl Pane {
     const ALL: [Self; 6] =
-        [Self::Feel, Self::Problems, Self::Changes, Self::Comparison, Self::Agents, Self::Live];
+        [Self::Impact, Self::Problems, Self::Changes, Self::Comparison, Self::Agents, Self::Live];
 }
 
-/// What speaks about the selected row, made when something of it has changed.
+/// What is shown about the selected row. It is made again when what it is made of has changed.
 #[derive(Debug, Default)]
 struct Lead {
     began: At,
@@ -60,18 +67,18 @@ struct Lead {
     errors: Vec<(String, u32)>,
     /// What probably causes the problem, and how certain that is.
     cause: Option<String>,
-    /// Jobs whose messages are wanted.
+    /// Jobs whose messages are compared.
     jobs: Arc<[JobId]>,
 }
 
-/// Work that began and ended, the minute and what was read of the past; the row, the problem, the facts of the watch and the fields that were read.
+/// What [`Lead`] is made of: counts of the metrics, the row, the problem, and how many facts and fields were read.
 type LeadOf = ((u64, u64, u64), Option<DimensionValue>, Option<ProblemKey>, u64, usize);
 
 /// The view.
 #[derive(Debug)]
 pub struct NowView {
     groups: Groups,
-    feel: Listing<FeelRows>,
+    impact: Listing<ImpactRows>,
     problems: Listing<ProblemRows>,
     agents: Groups,
     pulse: Listing<PulseRows>,
@@ -79,60 +86,71 @@ pub struct NowView {
     lead: Lead,
     /// What `lead` was made of.
     of: Option<LeadOf>,
+    /// What happened to the fleet as a whole.
+    facts: FactCache,
+    /// What the compared jobs began with.
+    fields: FieldCache,
     pane: Pane,
     change: usize,
-    shared: usize,
+    /// The row under the cursor in what the failed have in common.
+    alike: usize,
 }
 
 impl NowView {
     /// By skill, the worst first.
     pub fn new() -> Self {
         let newest = u32::try_from(LARGE).ok();
-        let mut problems = Listing::new(ProblemRows::default(), 'S');
-        // What is over or muted is on its own view.
+        let mut problems = Listing::new(ProblemRows::default(), ProblemColumn::State);
+        // Problems that are over or muted are shown by the view of problems alone.
         problems.state.look.faults = true;
         Self {
             groups: Groups::new(Dimension::Skill),
-            feel: Listing::new(FeelRows::default(), 'O'),
+            impact: Listing::new(ImpactRows::default(), ImpactColumn::Ok),
             problems,
             agents: Groups::new(Dimension::Agent),
-            pulse: Listing::new(PulseRows::default(), 'H'),
-            live: Listing::new(TaskRows { newest, ..TaskRows::default() }, 'S'),
+            pulse: Listing::new(PulseRows::default(), PulseColumn::Heat),
+            live: Listing::new(TaskRows { newest, ..TaskRows::default() }, TaskColumn::State),
             lead: Lead::default(),
             of: None,
-            pane: Pane::Feel,
+            facts: FactCache::default(),
+            fields: FieldCache::default(),
+            pane: Pane::Impact,
             change: 0,
-            shared: 0,
+            alike: 0,
         }
     }
 
-    /// By what the rows are told apart.
+    /// What the rows are grouped by.
     fn by(&self) -> Dimension {
-        if *self.groups.by() == Split::Told(Dimension::Caller) { Dimension::Caller } else { Dimension::Skill }
+        if *self.groups.by() == Split::Series(Dimension::Caller) {
+            Dimension::Caller
+        } else {
+            Dimension::Skill
+        }
     }
 
-    /// The row that the panes below speak of.
+    /// The row that the panes below are about.
     fn selected(&self) -> Option<u32> {
-        self.feel.target()
+        self.impact.target()
     }
 
-    /// Who that is.
+    /// The skill or caller of that row.
     fn value_of(&self) -> Option<DimensionValue> {
         self.selected().and_then(|key| self.groups.value_of(key))
     }
 
-    /// The problem that the panes speak of: the one under the cursor, or the worst that hits the skill or caller of
-    /// the selected row. Until somebody has gone to a row, the worst of all stands in for none.
-    fn problem<'s>(&self, shared: &'s Shared) -> Option<(ProblemKey, &'s Problem)> {
+    /// The problem that the panes are about: the one under the cursor, or the worst that hits the skill or caller of the
+    /// selected row. While no row is selected and none is hit, it is the worst of all.
+    fn problem<'s>(&self, ctx: &'s Context) -> Option<(ProblemKey, &'s Problem)> {
         let hits_it = match self.value_of().filter(|_| self.pane != Pane::Problems) {
             Some(DimensionValue::Named(Some(name))) => {
                 self.problems.rows.iter().find(|key| self.is_hit(*key, &name))
             }
             _ => None,
         };
-        let gone_to = self.pane != Pane::Problems && self.feel.state.selected.is_some();
+        let gone_to = self.pane != Pane::Problems && self.impact.state.selected.is_some();
         let key = hits_it.or_else(|| self.problems.target().filter(|_| !gone_to))?;
-        Some((key, shared.snapshot.problems.get(key)?))
+        Some((key, ctx.snapshot.problems.get(key)?))
     }
 
     /// True if a problem hits the skill or caller of this name.
@@ -142,13 +160,13 @@ impl NowView {
         counts.iter().any(|(hit, _)| hit == name)
     }
 
-    /// Takes in what has come; true if something has.
-    fn settle_metrics(&mut self, shared: &Shared) -> bool {
+    /// Takes what the metrics have read since; true if there was something.
+    fn settle_metrics(&mut self, ctx: &Context) -> bool {
         let mut visible = false;
-        if self.groups.settle(shared) {
-            let hurt = feel::hurt(&shared.snapshot, self.by());
+        if self.groups.settle(ctx) {
+            let hurt = impact::hurt(&ctx.snapshot, self.by());
             for who in hurt.keys() {
-                self.groups.add(shared, who);
+                self.groups.add(ctx, who);
             }
             let all = self.groups.all().clone();
             let keys = 0..u32::try_from(all.len()).unwrap_or(0);
@@ -157,12 +175,12 @@ impl NowView {
                     self.groups.value_of(key).and_then(|who| hurt.get(&who)).copied().unwrap_or_default()
                 })
                 .collect();
-            let step = shared.window.parts(shared.now).step;
-            self.feel.source = FeelRows { groups: all, hurt: Arc::new(hurt), step };
-            self.feel.rebuild();
+            let step = ctx.window.parts(ctx.now).step;
+            self.impact.source = ImpactRows { groups: all, hurt: Arc::new(hurt), step };
+            self.impact.rebuild();
             visible = true;
         }
-        if self.agents.settle(shared) {
+        if self.agents.settle(ctx) {
             self.pulse.source = PulseRows::new(self.agents.all().clone());
             self.pulse.rebuild();
             visible = true;
@@ -170,48 +188,49 @@ impl NowView {
         visible
     }
 
-    /// Makes what speaks about the selected row, if that or what it is made of is another one.
-    fn settle_lead(&mut self, shared: &Shared) -> bool {
-        let problem = self.problem(shared);
-        // Calls alone change nothing of it: an idle fleet is not gone through again and again.
+    /// Makes the lead again if the row or what it is made of has changed.
+    fn settle_lead(&mut self, ctx: &Context) -> bool {
+        let problem = self.problem(ctx);
+        // Calls alone do not change it, so that an idle fleet is not analysed again and again.
         let work: u64 =
             self.groups.all().iter().map(|group| u64::from(group.total.begun + group.total.ended())).sum();
-        let minute = u64::from(Minute::of(shared.now).0);
+        let minute = u64::from(Minute::of(ctx.now).0);
         let of = (
-            (work, minute, shared.metrics.older()),
+            (work, minute, ctx.metrics.older()),
             self.value_of(),
             problem.map(|(key, _)| key),
-            shared.watch_read,
-            shared.fields.len(),
+            self.facts.reads(),
+            self.fields.len(),
         );
         if self.of.as_ref() == Some(&of) {
             return false;
         }
-        let began = problem.map_or(shared.now, |(_, problem)| problem.since);
+        let began = problem.map_or(ctx.now, |(_, problem)| problem.since);
         let who = of.1.as_ref().map(|who| (self.by(), who));
-        let ended = lead::ended(shared, who);
+        let ended = lead::ended(ctx, who);
         let anything = ended.iter().any(|(_, failed)| *failed);
         let job = |(key, _): &(AttemptKey, bool)| {
-            let attempt = shared.snapshot.attempts.get(*key)?;
-            Some(shared.snapshot.job_of(attempt)?.id)
+            let attempt = ctx.snapshot.attempts.get(*key)?;
+            Some(ctx.snapshot.job_of(attempt)?.id)
         };
-        let open = shared.snapshot.open_problems();
-        self.problems.source.hits = Arc::new(diagnosis::impacts(&shared.snapshot, open));
+        let open = ctx.snapshot.open_problems();
+        self.problems.source.hits = Arc::new(diagnosis::impacts(&ctx.snapshot, open));
         let cause = problem.map(|(key, problem)| {
             let usual = diagnosis::Impact::default();
             let hits = self.problems.source.hits.get(&key).unwrap_or(&usual);
-            diagnosis::cause(&shared.snapshot, problem, hits).sentence()
+            diagnosis::cause(&ctx.snapshot, problem, hits).sentence()
         });
+        let facts = self.facts.of(Owner::Watch).unwrap_or_default();
         self.lead = Lead {
             cause,
             began,
-            changes: lead::what_changed(shared, problem.map(|(_, problem)| problem), self.groups.all()),
-            common: lead::in_common(&shared.snapshot, &ended, &shared.fields),
-            errors: lead::errors(&shared.snapshot, &ended),
+            changes: lead::what_changed(ctx, facts, problem.map(|(_, problem)| problem), self.groups.all()),
+            common: lead::in_common(&ctx.snapshot, &ended, &self.fields),
+            errors: lead::errors(&ctx.snapshot, &ended),
             jobs: if anything { ended.iter().filter_map(job).take(READ).collect() } else { Arc::default() },
         };
         self.change = self.change.min(self.lead.changes.len().saturating_sub(1));
-        self.shared = self.shared.min(self.lead.common.shared.len().saturating_sub(1));
+        self.alike = self.alike.min(self.lead.common.shared.len().saturating_sub(1));
         self.of = Some(of);
         true
     }
@@ -228,12 +247,12 @@ impl NowView {
 
     fn moved(&mut self, action: Action, lines: usize) -> bool {
         let at = match self.pane {
-            Pane::Feel => return self.feel.act(action, lines),
+            Pane::Impact => return self.impact.act(action, lines),
             Pane::Problems => return self.problems.act(action, lines),
             Pane::Agents => return self.pulse.act(action, lines),
             Pane::Live => return self.live.act(action, lines),
             Pane::Changes => (&mut self.change, self.lead.changes.len()),
-            Pane::Comparison => (&mut self.shared, self.lead.common.shared.len()),
+            Pane::Comparison => (&mut self.alike, self.lead.common.shared.len()),
         };
         let (at, count) = at;
         match action {
@@ -246,26 +265,26 @@ impl NowView {
         true
     }
 
-    fn open(&self, shared: &Shared) -> Option<View> {
+    fn open(&self, ctx: &Context) -> Option<Destination> {
         match self.pane {
-            Pane::Feel => {
+            Pane::Impact => {
                 let key = self.selected()?;
-                let name = self.feel.source.group(key)?.name.clone();
-                Some(TasksView::new().filtered(&filter_of(self.by().word(), &name)).into())
+                let name = self.impact.source.group(key)?.name.clone();
+                Some(Destination::Tasks(filter_of(self.by().word(), &name)))
             }
-            Pane::Problems => Some(ProblemsView::new().at(self.problems.target()?).into()),
-            Pane::Changes => View::agent(shared, self.lead.changes.get(self.change)?.agent?),
+            Pane::Problems => Some(Destination::Problem(self.problems.target()?)),
+            Pane::Changes => Destination::agent(ctx, self.lead.changes.get(self.change)?.agent?),
             Pane::Comparison => {
-                let shared = self.lead.common.shared.get(self.shared)?;
-                let words: Vec<String> = shared
+                let alike = self.lead.common.shared.get(self.alike)?;
+                let words: Vec<String> = alike
                     .attributes
                     .iter()
                     .map(|(key, value)| filter_of(&key.line(), &value.line()))
                     .collect();
-                Some(TasksView::new().filtered(&words.join(" ")).into())
+                Some(Destination::Tasks(words.join(" ")))
             }
-            Pane::Agents => View::agent(shared, self.agent()?),
-            Pane::Live => View::attempt(shared, self.live.target()?),
+            Pane::Agents => Destination::agent(ctx, self.agent()?),
+            Pane::Live => Destination::attempt(ctx, self.live.target()?),
         }
     }
 
@@ -274,7 +293,7 @@ impl NowView {
     }
 }
 
-/// A filter has no spaces: the first word of a name is what it can say of it.
+/// A filter for a value. Filters have no spaces, so that it matches the first word of the value.
 fn filter_of(key: &str, value: &str) -> String {
     format!("{key}={}", value.split_whitespace().next().unwrap_or_default())
 }
@@ -290,27 +309,27 @@ impl Screen for NowView {
         "now"
     }
 
-    fn settle(&mut self, shared: &Shared, area: Rect) -> bool {
-        let mut visible = self.settle_metrics(shared);
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+        let mut visible = self.settle_metrics(ctx);
         let parts = self.parts(area);
         let lines = |pane: Option<Rect>| pane.map_or(0, |pane| usize::from(pane.height.saturating_sub(2)));
-        visible |= self.feel.settle(&shared.snapshot, lines(parts.feel));
-        visible |= self.problems.settle(&shared.snapshot, lines(parts.problems));
-        visible |= self.pulse.settle(&shared.snapshot, lines(parts.agents) * 2 + 2);
-        visible |= self.live.settle_window(&shared.snapshot, lines(parts.live));
-        visible |= self.settle_lead(shared);
+        visible |= self.impact.settle(&ctx.snapshot, lines(parts.impact));
+        visible |= self.problems.settle(&ctx.snapshot, lines(parts.problems));
+        visible |= self.pulse.settle(&ctx.snapshot, lines(parts.agents) * 2 + 2);
+        visible |= self.live.settle_window(&ctx.snapshot, lines(parts.live));
+        visible |= self.settle_lead(ctx);
         // How many rows there are decides how high the panes are.
         if parts.of(self.pane).is_none() {
-            self.pane = Pane::Feel;
+            self.pane = Pane::Impact;
         }
         visible
     }
 
-    fn draw(&self, canvas: &mut crate::tui::widgets::canvas::Canvas<'_>, area: Rect, shared: &Shared) {
-        self.draw_all(canvas, area, shared);
+    fn draw(&self, canvas: &mut crate::tui::widgets::canvas::Canvas<'_>, area: Rect, ctx: &Context) {
+        self.draw_all(canvas, area, ctx);
     }
 
-    fn act(&mut self, action: Action, shared: &Shared, area: Rect) -> Option<Vec<Step>> {
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
         }
@@ -319,9 +338,7 @@ impl Screen for NowView {
             return Some(Vec::new());
         }
         match action {
-            Action::Open => {
-                Some(self.open(shared).map(|view| Step::Open(Box::new(view))).into_iter().collect())
-            }
+            Action::Open => Some(self.open(ctx).map(|page| Step::Open(Box::new(page))).into_iter().collect()),
             Action::NextPane | Action::PrevPane => {
                 self.turn(area, action == Action::PrevPane);
                 Some(Vec::new())
@@ -332,21 +349,21 @@ impl Screen for NowView {
                 } else {
                     Dimension::Skill
                 });
-                self.feel.state.selected = None;
+                self.impact.state.selected = None;
                 Some(Vec::new())
             }
             Action::Back => {
-                if self.pane == Pane::Feel {
-                    return self.feel.clear_one().then(Vec::new);
+                if self.pane == Pane::Impact {
+                    return self.impact.clear_one().then(Vec::new);
                 }
-                self.pane = Pane::Feel;
+                self.pane = Pane::Impact;
                 Some(Vec::new())
             }
             _ => None,
         }
     }
 
-    fn keys(&self, _shared: &Shared) -> Vec<(Action, &'static str)> {
+    fn keys(&self, _ctx: &Context) -> Vec<(Action, &'static str)> {
         vec![
             (Action::Open, "open"),
             (Action::NextPane, "next pane"),
@@ -364,17 +381,17 @@ impl Screen for NowView {
         ]
     }
 
-    fn target(&self, shared: &Shared) -> Target {
+    fn target(&self, ctx: &Context) -> Target {
         let of_attempt = |key: AttemptKey| {
-            let agent = shared.snapshot.attempts.get(key).map(|attempt| attempt.agent);
+            let agent = ctx.snapshot.attempts.get(key).map(|attempt| attempt.agent);
             Target { attempt: Some(key), agent, ..Target::default() }
         };
         match self.pane {
             // The keys mean the problem that the panes below speak of.
-            Pane::Feel | Pane::Problems => {
-                let problem = self.problem(shared);
-                // Of a fleet of one there is no doubt who is meant.
-                let mut listed = shared.snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+            Pane::Impact | Pane::Problems => {
+                let problem = self.problem(ctx);
+                // In a fleet of one agent that agent is meant.
+                let mut listed = ctx.snapshot.agents.iter().filter(|(_, agent)| agent.listed);
                 let only = listed.next().map(|(key, _)| key).filter(|_| listed.next().is_none());
                 let agent = problem.and_then(|(_, problem)| problem.agent).or(only);
                 Target { problem: problem.map(|(key, _)| key), agent, ..Target::default() }
@@ -389,30 +406,30 @@ impl Screen for NowView {
         }
     }
 
-    fn click(&mut self, _shared: &Shared, area: Rect, x: u16, y: u16) -> bool {
+    fn click(&mut self, _ctx: &Context, area: Rect, x: u16, y: u16) -> bool {
         let parts = self.parts(area);
         let hit =
             |pane: &Pane| parts.of(*pane).is_some_and(|at| at.contains(ratatui::layout::Position { x, y }));
         let Some(pane) = Pane::ALL.into_iter().find(hit) else { return false };
-        let was = self.pane == pane;
+        let had_focus = self.pane == pane;
         self.pane = pane;
         let Some(at) = parts.of(pane) else { return false };
         let table = Rect { y: at.y + 1, height: at.height.saturating_sub(1), ..at };
         let line = usize::from(y.saturating_sub(at.y + 1));
         let same = match pane {
-            Pane::Feel => self.feel.click(table, y),
+            Pane::Impact => self.impact.click(table, y),
             Pane::Problems => self.problems.click(table, y),
             Pane::Live => self.live.click(table, y),
             Pane::Changes => std::mem::replace(&mut self.change, line) == line,
-            Pane::Comparison => std::mem::replace(&mut self.shared, line) == line,
+            Pane::Comparison => std::mem::replace(&mut self.alike, line) == line,
             Pane::Agents => {
                 let column = usize::from(x >= at.x + at.width / 2);
                 self.pulse.state.click(line * 2 + column)
             }
         };
         self.change = self.change.min(self.lead.changes.len().saturating_sub(1));
-        self.shared = self.shared.min(self.lead.common.shared.len().saturating_sub(1));
-        was && same
+        self.alike = self.alike.min(self.lead.common.shared.len().saturating_sub(1));
+        had_focus && same
     }
 
     fn list(&self) -> Option<&dyn List> {
@@ -420,7 +437,7 @@ impl Screen for NowView {
             Pane::Problems => &self.problems,
             Pane::Agents => &self.pulse,
             Pane::Live => &self.live,
-            Pane::Feel | Pane::Changes | Pane::Comparison => &self.feel,
+            Pane::Impact | Pane::Changes | Pane::Comparison => &self.impact,
         })
     }
 
@@ -429,19 +446,24 @@ impl Screen for NowView {
             Pane::Problems => &mut self.problems,
             Pane::Agents => &mut self.pulse,
             Pane::Live => &mut self.live,
-            Pane::Feel | Pane::Changes | Pane::Comparison => &mut self.feel,
+            Pane::Impact | Pane::Changes | Pane::Comparison => &mut self.impact,
         })
     }
 
-    fn wants(&self, shared: &Shared) -> Wants {
-        Wants {
-            metrics: Some(EVERY),
-            watch: Some(shared.snapshot.fleet_seq),
-            fields: self.lead.jobs.clone(),
-            ..Wants::default()
+    fn queries(&self, ctx: &Context) -> Vec<Subscription> {
+        let facts = FactCache::query("fleet facts", Owner::Watch, ctx.snapshot.watch_seq, FLEET_FACTS);
+        let fields = self.fields.query(&self.lead.jobs);
+        [Subscription::Metrics(EVERY), facts].into_iter().chain(fields).collect()
+    }
+
+    fn on_answer(&mut self, ask: &Ask, answer: Answer) {
+        match answer {
+            Answer::Fields(fields) => self.fields.take(ask, fields, &self.lead.jobs),
+            answer => self.facts.take(ask, answer),
         }
     }
-}
 
-/// Fields of messages, by job.
-pub type Fields = BTreeMap<JobId, Vec<(Untrusted, Untrusted)>>;
+    fn facts(&self, owner: Owner) -> Option<&[Fact]> {
+        self.facts.of(owner)
+    }
+}

@@ -1,27 +1,28 @@
-//! What the letters that act open: cards and the composer, about what is under the cursor.
+//! What operators do to the fleet: the cards, menus and composers that act on what is under the cursor.
 
-use super::actions::Action;
-use super::going::go_to;
-use super::model::{Cmd, Model};
-use super::overlays::Overlay;
-use super::overlays::card::{About, Card};
-use super::overlays::composer::{Composer, Draft, For};
-use super::overlays::prompt::{File, Prompt, Words};
-use super::overlays::{go, service};
-use super::theme::Role;
-use super::update::{open, say};
-use super::views::fleet::FleetView;
-use super::views::{Target, View, inbox, raw, report};
 use crate::domain::agent::replicas::GroupBy;
 use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
 use crate::domain::job::message::{Content, Part, Role as Speaker};
 use crate::domain::problem::{Problem, ProblemAct};
 use crate::domain::text::Untrusted;
+use crate::tui::actions::Action;
+use crate::tui::cmd::Cmd;
+use crate::tui::destination::{Destination, Target};
+use crate::tui::draft::{Draft, For};
+use crate::tui::model::Model;
+use crate::tui::navigation::{self, go_to};
+use crate::tui::overlays::card::{About, Card};
+use crate::tui::overlays::composer::Composer;
+use crate::tui::overlays::prompt::{File, Prompt, Words};
+use crate::tui::overlays::{Overlay, go, service};
+use crate::tui::theme::Role;
+use crate::tui::views::fleet::FleetView;
+use crate::tui::views::{View, inbox, report};
 
 pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
-    let target = model.view.screen().target(&model.shared);
-    let snapshot = &model.shared.latest;
+    let target = model.view.screen().target(&model.context);
+    let snapshot = &model.context.latest;
     let attempt =
         target.attempt.and_then(|key| snapshot.attempts.get(key)).filter(|attempt| attempt.task.is_some());
     let agent = target.agent.and_then(|key| snapshot.agents.get(key));
@@ -33,32 +34,29 @@ pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
             let words = format!("{} is asked", agent.name.line());
             cmds.push(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, words));
         }
-        (None, None) => say(model, Role::Quiet, "nothing to check here".into()),
+        (None, None) => model.say(Role::Quiet, "nothing to check here".into()),
     }
 }
 
 pub(super) fn open_raw(model: &mut Model) {
-    let target = model.view.screen().target(&model.shared);
-    let snapshot = &model.shared.snapshot;
-    let view: Option<View> = match (target.attempt.and_then(|key| snapshot.attempts.get(key)), target.agent) {
+    let target = model.view.screen().target(&model.context);
+    let snapshot = &model.context.snapshot;
+    let destination = match (target.attempt.and_then(|key| snapshot.attempts.get(key)), target.agent) {
         (Some(attempt), _) => snapshot.job_of(attempt).map(|job| {
             let id = attempt.task.as_ref().map_or_else(|| job.id.short(), |task| task.id.short());
-            raw::RawView::job(format!("tasks › {id} › raw"), job.id, target).into()
+            Destination::RawJob { title: format!("tasks › {id} › raw"), job: job.id, target }
         }),
-        (None, Some(key)) => snapshot
-            .agents
-            .get(key)
-            .map(|agent| super::views::agent::AgentView::new(key, agent.id).raw().into()),
+        (None, Some(key)) => snapshot.agents.get(key).map(|agent| Destination::AgentCard(key, agent.id)),
         (None, None) => None,
     };
-    match view {
-        Some(view) => open(model, view),
-        None => say(model, Role::Quiet, "nothing raw here".into()),
+    match destination {
+        Some(destination) => navigation::go(model, destination),
+        None => model.say(Role::Quiet, "nothing raw here".into()),
     }
 }
 
 fn compose(model: &mut Model, draft: Draft, is_draft: bool) {
-    let composer = Composer::open(&model.shared, draft, model.sent.clone(), is_draft);
+    let composer = Composer::open(&model.context, draft, model.sent.clone(), is_draft);
     model.overlays.push(Overlay::Composer(Box::new(composer)));
 }
 
@@ -68,7 +66,7 @@ fn take_draft(model: &mut Model, purpose: &For) -> Option<Draft> {
 }
 
 fn target(model: &Model) -> Target {
-    model.view.screen().target(&model.shared)
+    model.view.screen().target(&model.context)
 }
 
 pub(super) fn new_task(model: &mut Model) {
@@ -76,12 +74,12 @@ pub(super) fn new_task(model: &mut Model) {
         return compose(model, draft, true);
     }
     let target = target(model);
-    // In the list of tasks nobody in particular is meant.
+    // In the list of tasks, no particular agent is meant.
     let in_tasks = model.view.screen().word() == "tasks";
-    let agent = target.agent.filter(|_| !in_tasks).and_then(|key| model.shared.snapshot.agents.get(key));
+    let agent = target.agent.filter(|_| !in_tasks).and_then(|key| model.context.snapshot.agents.get(key));
     let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
     draft.agent = agent.map(|agent| agent.id);
-    let attempt = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key));
+    let attempt = target.attempt.and_then(|key| model.context.snapshot.attempts.get(key));
     let context = attempt.and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.context.clone());
     draft.context = context.filter(|_| !in_tasks).map(|context| (context, false));
     compose(model, draft, false);
@@ -89,15 +87,15 @@ pub(super) fn new_task(model: &mut Model) {
 
 pub(super) fn edit_copy(model: &mut Model) {
     let target = target(model);
-    let Some(attempt) = target.attempt.and_then(|key| model.shared.snapshot.attempts.get(key)) else {
-        return say(model, Role::Quiet, "no task here to copy".into());
+    let Some(attempt) = target.attempt.and_then(|key| model.context.snapshot.attempts.get(key)) else {
+        return model.say(Role::Quiet, "no task here to copy".into());
     };
-    let agent = model.shared.snapshot.agents.get(attempt.agent);
+    let agent = model.context.snapshot.agents.get(attempt.agent);
     let mut draft = Draft::new(agent.map(|agent| agent.name.line().into_string()).unwrap_or_default());
     draft.agent = agent.map(|agent| agent.id);
-    let job = model.shared.snapshot.job_of(attempt);
-    let story = job.and_then(|job| model.shared.story_of(job.id));
-    let said = story.map(|story| story.detail.messages.iter()).into_iter().flatten();
+    let job = model.context.snapshot.job_of(attempt);
+    let followed = job.and_then(|job| model.view.screen().followed()?.of(job.id));
+    let said = followed.map(|followed| followed.detail.messages.iter()).into_iter().flatten();
     let first = said.map(|said| &said.message).find(|message| message.role == Speaker::User).cloned();
     match first.or_else(|| job.and_then(|job| job.message.clone())) {
         Some(message) => {
@@ -106,15 +104,14 @@ pub(super) fn edit_copy(model: &mut Model) {
             draft.metadata =
                 message.metadata.as_ref().map(|json| json.0.line().into_string()).unwrap_or_default();
         }
-        // The list knows the first words alone, and they would not be a copy.
+        // The snapshot has only the first words of the message, which would not be a copy.
         None => {
-            return say(
-                model,
+            return model.say(
                 Role::Warn,
                 format!(
                     "open the task first: {}, then {}; the list has not its whole message",
-                    model.shared.key(Action::Open),
-                    model.shared.key(Action::EditCopy)
+                    model.context.key(Action::Open),
+                    model.context.key(Action::EditCopy)
                 ),
             );
         }
@@ -132,18 +129,17 @@ fn data_of(parts: &[Part]) -> String {
     data.unwrap_or_default()
 }
 
-/// Asks for the name of a file: of a report if a problem is meant, else of the rows that are shown.
+/// Asks for the name of a file: for a report if a problem is under the cursor, otherwise for the rows that are shown.
 pub(super) fn save(model: &mut Model) {
-    let (screen, shared) = (model.view.screen(), &model.shared);
-    let table = screen.table(shared).filter(|table| table.len() > 1);
-    let problem =
-        screen.target(shared).problem.and_then(|key| Some((key, shared.snapshot.problems.get(key)?)));
+    let (screen, ctx) = (model.view.screen(), &model.context);
+    let table = screen.table(ctx).filter(|table| table.len() > 1);
+    let problem = screen.target(ctx).problem.and_then(|key| Some((key, ctx.snapshot.problems.get(key)?)));
     let (name, report) = match problem {
-        Some((key, row)) => (format!("p-{}.md", row.number), Some(report::of(shared, key))),
+        Some((key, row)) => (format!("p-{}.md", row.number), Some(report::of(ctx, key, screen))),
         None => (format!("{}.csv", screen.word()), None),
     };
     if report.is_none() && table.is_none() {
-        return say(model, Role::Quiet, "there is nothing here that goes into a file".into());
+        return model.say(Role::Quiet, "there is nothing here that goes into a file".into());
     }
     let file = File { name, report, table };
     model.overlays.push(Overlay::Prompt(Prompt::words(Words::File(file))));
@@ -152,7 +148,7 @@ pub(super) fn save(model: &mut Model) {
 /// The problem under the cursor, if that is what the view is about.
 fn problem(model: &Model) -> Option<Problem> {
     let key = target(model).problem?;
-    model.shared.latest.problems.get(key).cloned()
+    model.context.latest.problems.get(key).cloned()
 }
 
 fn on_problem(model: &Model, cmds: &mut Vec<Cmd>, number: u32, act: ProblemAct, words: String) {
@@ -166,12 +162,12 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
     let number = problem.number;
     let own = problem.taken.as_ref().is_some_and(|taken| *taken.by.line() == *model.info().operator);
     if problem.cleared.is_some() {
-        say(model, Role::Quiet, format!("p-{number} is over"));
+        model.say(Role::Quiet, format!("p-{number} is over"));
     } else if own {
-        let undo = model.shared.key(Action::Undo);
-        say(model, Role::Quiet, format!("p-{number} is yours already; {undo} gives it back"));
+        let undo = model.context.key(Action::Undo);
+        model.say(Role::Quiet, format!("p-{number} is yours already; {undo} gives it back"));
     } else {
-        let words = format!("p-{number} is yours; {} gives it back", model.shared.key(Action::Undo));
+        let words = format!("p-{number} is yours; {} gives it back", model.context.key(Action::Undo));
         on_problem(model, cmds, number, ProblemAct::Take, words);
     }
     true
@@ -179,7 +175,7 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
 
 /// Groups the fleet by something else, or asks by what.
 pub(super) fn group(model: &mut Model, by: Option<GroupBy>) {
-    let Some(by) = by else { return model.overlays.push(Overlay::Menu(go::groups(&model.shared))) };
+    let Some(by) = by else { return model.overlays.push(Overlay::Menu(go::groups(&model.context))) };
     if let View::Metrics(metrics) = &mut model.view {
         return metrics.group(by);
     }
@@ -191,21 +187,21 @@ pub(super) fn group(model: &mut Model, by: Option<GroupBy>) {
 
 /// Opens what changed around what is under the cursor.
 pub(super) fn changes(model: &mut Model) {
-    let around = super::overlays::time::happened(&model.shared, target(model));
-    open(model, super::views::changes::ChangesView::new(around).into());
+    let around = crate::tui::overlays::time::happened(&model.context, target(model));
+    navigation::go(model, Destination::Changes(around));
 }
 
 /// Opens what can be done to an agent as a whole.
 pub(super) fn service(model: &mut Model) {
     let target = target(model);
-    let attempt = target.attempt.and_then(|key| model.shared.latest.attempts.get(key));
+    let attempt = target.attempt.and_then(|key| model.context.latest.attempts.get(key));
     let agent = target.agent.or(attempt.map(|attempt| attempt.agent));
-    match agent.and_then(|key| model.shared.latest.agents.get(key)) {
+    match agent.and_then(|key| model.context.latest.agents.get(key)) {
         Some(agent) => {
-            let menu = service::menu(&model.shared, agent);
+            let menu = service::menu(&model.context, agent);
             model.overlays.push(Overlay::Menu(menu));
         }
-        None => say(model, Role::Quiet, "no agent here".into()),
+        None => model.say(Role::Quiet, "no agent here".into()),
     }
 }
 
@@ -215,15 +211,15 @@ pub(super) fn mute(model: &mut Model) {
         Some(problem) if problem.cleared.is_none() => {
             model.overlays.push(Overlay::Prompt(Prompt::words(Words::Mute(problem.number))));
         }
-        Some(_) => say(model, Role::Quiet, "it is over".into()),
-        None => say(model, Role::Quiet, "no problem here to mute".into()),
+        Some(_) => model.say(Role::Quiet, "it is over".into()),
+        None => model.say(Role::Quiet, "no problem here to mute".into()),
     }
 }
 
 /// Undoes a mute, else a take.
 pub(super) fn undo(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let Some(problem) = problem(model) else {
-        return say(model, Role::Quiet, "nothing to undo here".into());
+        return model.say(Role::Quiet, "nothing to undo here".into());
     };
     let number = problem.number;
     if problem.muted.is_some() {
@@ -231,38 +227,38 @@ pub(super) fn undo(model: &mut Model, cmds: &mut Vec<Cmd>) {
     } else if problem.taken.is_some() {
         on_problem(model, cmds, number, ProblemAct::GiveBack, format!("p-{number} is nobody's"));
     } else {
-        say(model, Role::Quiet, format!("p-{number} is neither muted nor taken"));
+        model.say(Role::Quiet, format!("p-{number} is neither muted nor taken"));
     }
 }
 
 pub(super) fn answer(model: &mut Model) {
     let target = target(model);
     let Some((key, attempt)) =
-        target.attempt.and_then(|key| Some((key, model.shared.latest.attempts.get(key)?)))
+        target.attempt.and_then(|key| Some((key, model.context.latest.attempts.get(key)?)))
     else {
-        return say(model, Role::Quiet, "no question here".into());
+        return model.say(Role::Quiet, "no question here".into());
     };
     if attempt.task.is_none() && attempt.needs_you() {
         return card(model, About::Again);
     }
     let about = About::Answer(Vec::new());
     if !about.fits(attempt) {
-        return say(model, Role::Warn, about.why_not(attempt, &model.shared.preferences.keys));
+        return model.say(Role::Warn, about.why_not(attempt, &model.context.preferences.keys));
     }
-    let job = model.shared.latest.job_of(attempt).map(|job| job.id);
-    let story = job.and_then(|job| model.shared.story_of(job));
-    let choices = story.and_then(inbox::asked).map(crate::protocol::question::choices).unwrap_or_default();
+    let job = model.context.latest.job_of(attempt).map(|job| job.id);
+    let followed = job.and_then(|job| model.view.screen().followed()?.of(job));
+    let choices = followed.and_then(inbox::asked).map(crate::protocol::question::choices).unwrap_or_default();
     if choices.is_empty() {
         return answer_in_words(model, key);
     }
-    let card = Card::new(&model.shared, About::Answer(choices), &[key]);
+    let card = Card::new(&model.context, About::Answer(choices), &[key]);
     model.overlays.push(Overlay::Card(card));
 }
 
 pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
-    let Some(attempt) = model.shared.latest.attempts.get(key) else { return };
+    let Some(attempt) = model.context.latest.attempts.get(key) else { return };
     let purpose = For::Answer { key, attempt: attempt.id };
-    let agent = model.shared.latest.agents.get(attempt.agent);
+    let agent = model.context.latest.agents.get(attempt.agent);
     let to = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
     match take_draft(model, &purpose) {
         Some(draft) => compose(model, draft, true),
@@ -272,20 +268,20 @@ pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
 
 /// Opens a card about what is marked, else about what is under the cursor.
 pub(super) fn card(model: &mut Model, about: About) {
-    let mut keys = model.view.screen().marked(&model.shared);
+    let mut keys = model.view.screen().marked(&model.context);
     if keys.is_empty() {
         keys.extend(target(model).attempt);
     }
     if keys.is_empty() {
-        return say(model, Role::Quiet, "no task here".into());
+        return model.say(Role::Quiet, "no task here".into());
     }
-    let card = Card::new(&model.shared, about.clone(), &keys);
+    let card = Card::new(&model.context, about.clone(), &keys);
     if card.is_empty() {
         let why = keys
             .first()
-            .and_then(|key| model.shared.snapshot.attempts.get(*key))
-            .map(|row| about.why_not(row, &model.shared.preferences.keys));
-        return say(model, Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
+            .and_then(|key| model.context.snapshot.attempts.get(*key))
+            .map(|row| about.why_not(row, &model.context.preferences.keys));
+        return model.say(Role::Warn, why.unwrap_or_else(|| "it is gone".into()));
     }
     model.overlays.push(Overlay::Card(card));
 }

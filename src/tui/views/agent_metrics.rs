@@ -1,33 +1,34 @@
-//! How agents did in the window, for tables that are about something else.
+//! The metrics of agents in the window, for tables that show them beside other things.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::metrics::{ok_percent, ok_role, percentile, trend};
 use crate::domain::id::AgentKey;
 use crate::domain::metrics::Tally;
 use crate::tui::metrics;
 use crate::tui::theme::Role;
+use crate::tui::views::metrics::{ok_percent, ok_role, percentile, trend};
 use crate::tui::widgets::canvas::{Span, span};
 
-/// How agents did in the window.
+/// The metrics of agents in the window.
 #[derive(Clone, Debug, Default)]
-pub struct Did {
+pub struct AgentMetrics {
     all: Arc<Vec<metrics::Group>>,
     of: BTreeMap<AgentKey, usize>,
 }
 
-/// Cells of what a row did over time.
+/// Cells of the tasks over time.
 pub const TREND: u16 = 20;
 
-impl Did {
-    /// What was measured of each.
+impl AgentMetrics {
+    /// The groups by agent.
     pub fn new(all: &Arc<Vec<metrics::Group>>) -> Self {
         let of = all.iter().enumerate().filter_map(|(at, group)| Some((group.agent?, at))).collect();
         Self { all: all.clone(), of }
     }
 
-    /// The share that ended well, the 95th percentile and what ended over time, of these agents together.
+    /// The share of tasks that completed, the 95th percentile of their time, and the tasks over time, for these agents
+    /// together.
     pub fn cells(&self, agents: impl Iterator<Item = AgentKey>, ascii: bool) -> [Span; 3] {
         let mut total = Tally::default();
         let mut ended: Vec<Option<u64>> = Vec::new();

@@ -1,64 +1,65 @@
-//! A job's story: who asked, each attempt, each state with its time and the time since the last, gaps in
-//! their place.
+//! The timeline of a job: its attempts, each state with its time and the time since the one before, and the gaps in
+//! which nothing is known.
 
 use std::collections::BTreeSet;
 
-use super::facts;
-use crate::domain::fact::AttemptFact;
+use crate::domain::apply::attempt_of;
+use crate::domain::fact::What;
 use crate::domain::id::{AttemptId, AttemptKey, JobKey};
 use crate::domain::job::detail::Line;
 use crate::domain::job::{Attempt, Job};
 use crate::domain::time::At;
-use crate::tui::format;
-use crate::tui::model::{Shared, Story};
-use crate::tui::states;
+use crate::tui::context::Context;
+use crate::tui::followed_job::FollowedJob;
 use crate::tui::theme::Role;
+use crate::tui::views::facts;
 use crate::tui::widgets::canvas::{Canvas, Span, span};
+use crate::tui::{format, states};
 
-/// One line of the story as it is shown.
+/// One line of the timeline.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct TimelineLine {
     /// The frame of its attempt: `╭─`, `│`, `╰─`.
     pub frame: &'static str,
-    /// When; none: nothing happened, it is so.
+    /// When it happened; `None` for the present state.
     pub at: Option<At>,
-    /// The line before it.
+    /// When the line before it happened.
     pub before: Option<At>,
-    /// What.
+    /// What happened.
     pub words: Vec<Span>,
     /// The attempt whose first line it is.
     pub begins: Option<AttemptId>,
-    /// Where `enter` goes.
+    /// The job that `enter` opens.
     pub leads: Option<JobKey>,
 }
 
-/// The story of a job. `folded` attempts show their first line alone.
-pub fn tell(
+/// The timeline of a job. Of `folded` attempts only the first line is shown.
+pub fn lines(
     canvas: &Canvas<'_>,
-    shared: &Shared,
+    ctx: &Context,
     job: &Job,
-    story: &Story,
+    followed: &FollowedJob,
     children: &[JobKey],
     folded: &BTreeSet<AttemptId>,
-) -> Vec<Told> {
-    let glyphs = shared.glyphs();
-    let mut lines: Vec<Told> = Vec::new();
+) -> Vec<TimelineLine> {
+    let glyphs = ctx.glyphs();
+    let mut lines: Vec<TimelineLine> = Vec::new();
     let mut handed_on: Vec<(At, JobKey)> =
-        children.iter().filter_map(|key| Some((shared.snapshot.jobs.get(*key)?.created, *key))).collect();
+        children.iter().filter_map(|key| Some((ctx.snapshot.jobs.get(*key)?.created, *key))).collect();
     handed_on.sort_unstable();
     let mut handed_on = handed_on.into_iter().peekable();
     let mut current: Option<AttemptId> = None;
     let mut before: Option<At> = None;
-    for line in &story.detail.story {
+    for line in &followed.detail.story {
         while let Some((at, child)) = handed_on.next_if(|(at, _)| *at <= line.at) {
             if current.is_none_or(|of| !folded.contains(&of)) {
-                push_child(shared, &mut lines, &mut before, at, child);
+                push_child(ctx, &mut lines, &mut before, at, child);
             }
         }
-        let of = line.fact.of_attempt().map(|(attempt, _)| attempt);
-        if let Some((attempt, AttemptFact::Planned { .. })) = line.fact.of_attempt() {
-            current = Some(attempt);
-            lines.push(head(canvas, shared, job, attempt, line.at, folded.contains(&attempt)));
+        let of = attempt_of(&line.what);
+        if let What::AttemptPlanned { attempt, .. } = &line.what {
+            current = Some(*attempt);
+            lines.push(head(canvas, ctx, job, *attempt, line.at, folded.contains(attempt)));
             before = Some(line.at);
             continue;
         }
@@ -66,7 +67,7 @@ pub fn tell(
             continue;
         }
         let Some(words) = words(line, glyphs) else { continue };
-        lines.push(Told {
+        lines.push(TimelineLine {
             frame: if of.is_some() { glyphs.inside } else { "" },
             at: Some(line.at),
             before,
@@ -78,17 +79,17 @@ pub fn tell(
     }
     for (at, child) in handed_on {
         if current.is_none_or(|of| !folded.contains(&of)) {
-            push_child(shared, &mut lines, &mut before, at, child);
+            push_child(ctx, &mut lines, &mut before, at, child);
         }
     }
-    close(canvas, shared, job, &mut lines, folded, before);
-    if story.detail.story_cut > 0 {
+    close(canvas, ctx, job, &mut lines, folded, before);
+    if followed.detail.story_cut > 0 {
         let text =
-            format!("{} lines in the middle are left out", format::count(story.detail.story_cut as usize));
+            format!("{} lines in the middle are left out", format::count(followed.detail.story_cut as usize));
         let at = lines.len().min(128);
         lines.insert(
             at,
-            Told {
+            TimelineLine {
                 frame: glyphs.inside,
                 at: None,
                 before: None,
@@ -106,12 +107,12 @@ fn words(line: &Line, glyphs: &'static crate::tui::theme::Glyphs) -> Option<Vec<
 }
 
 /// The attempts of a job as rows, oldest first.
-pub fn attempts<'s>(shared: &'s Shared, job: &'s Job) -> impl Iterator<Item = (AttemptKey, &'s Attempt)> {
-    job.attempts.iter().filter_map(|key| Some((*key, shared.snapshot.attempts.get(*key)?)))
+pub fn attempts<'s>(ctx: &'s Context, job: &'s Job) -> impl Iterator<Item = (AttemptKey, &'s Attempt)> {
+    job.attempts.iter().filter_map(|key| Some((*key, ctx.snapshot.attempts.get(*key)?)))
 }
 
-fn find<'s>(shared: &'s Shared, job: &'s Job, id: AttemptId) -> Option<&'s Attempt> {
-    attempts(shared, job).map(|(_, attempt)| attempt).find(|attempt| attempt.id == id)
+fn find<'s>(ctx: &'s Context, job: &'s Job, id: AttemptId) -> Option<&'s Attempt> {
+    attempts(ctx, job).map(|(_, attempt)| attempt).find(|attempt| attempt.id == id)
 }
 
 /// When an attempt ended, if it has.
@@ -122,29 +123,29 @@ pub fn ended(attempt: &Attempt) -> Option<At> {
     Some(attempt.task.as_ref().map_or(attempt.phase_since, |task| task.state_since))
 }
 
-fn head(canvas: &Canvas<'_>, shared: &Shared, job: &Job, id: AttemptId, at: At, folded: bool) -> Told {
-    let glyphs = shared.glyphs();
+fn head(canvas: &Canvas<'_>, ctx: &Context, job: &Job, id: AttemptId, at: At, folded: bool) -> TimelineLine {
+    let glyphs = ctx.glyphs();
     let mut words = Vec::new();
-    if let Some(attempt) = find(shared, job, id) {
-        let agent = shared.snapshot.agents.get(attempt.agent);
+    if let Some(attempt) = find(ctx, job, id) {
+        let agent = ctx.snapshot.agents.get(attempt.agent);
         let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
         words.push(span(format!("attempt {}   ", attempt.number), Role::Plain));
         words.push(span(name, Role::Title));
         if let Some(task) = &attempt.task {
             words.push(span(format!("   task {}", task.id.short()), Role::Quiet));
         }
-        let told = states::attempt(attempt, glyphs);
+        let label = states::attempt(attempt, glyphs);
         let took = match ended(attempt) {
             Some(end) => format!(" in {}", precise(end.since(attempt.created))),
             None => format!(" {}", canvas.age(attempt.created)),
         };
-        words.push(span(format!("   {} {}{took}", told.mark, told.word), told.role));
+        words.push(span(format!("   {} {}{took}", label.mark, label.word), label.role));
     }
     if folded {
         words.push(span(format!("  {}", glyphs.ellipsis), Role::Quiet));
     }
     let frame = if folded { glyphs.folded } else { glyphs.begin };
-    Told { frame, at: Some(at), before: None, words, begins: Some(id), leads: None }
+    TimelineLine { frame, at: Some(at), before: None, words, begins: Some(id), leads: None }
 }
 
 /// `6.2s`, `340ms`, `1m46s`
@@ -152,19 +153,19 @@ pub fn precise(time: std::time::Duration) -> String {
     format::step(time).trim_start_matches('+').to_owned()
 }
 
-fn push_child(shared: &Shared, lines: &mut Vec<Told>, before: &mut Option<At>, at: At, child: JobKey) {
-    let glyphs = shared.glyphs();
-    let Some(job) = shared.snapshot.jobs.get(child) else { return };
-    let Some((_, attempt)) = attempts(shared, job).last() else { return };
-    let agent = shared.snapshot.agents.get(attempt.agent);
+fn push_child(ctx: &Context, lines: &mut Vec<TimelineLine>, before: &mut Option<At>, at: At, child: JobKey) {
+    let glyphs = ctx.glyphs();
+    let Some(job) = ctx.snapshot.jobs.get(child) else { return };
+    let Some((_, attempt)) = attempts(ctx, job).last() else { return };
+    let agent = ctx.snapshot.agents.get(attempt.agent);
     let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
-    let told = states::attempt(attempt, glyphs);
+    let label = states::attempt(attempt, glyphs);
     let task = attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
     let words = vec![
         span(format!("{} handed on to {name}{task}  ", glyphs.child), Role::Plain),
-        span(format!("{} {}", told.mark, told.word), told.role),
+        span(format!("{} {}", label.mark, label.word), label.role),
     ];
-    lines.push(Told {
+    lines.push(TimelineLine {
         frame: glyphs.inside,
         at: Some(at),
         before: *before,
@@ -175,30 +176,29 @@ fn push_child(shared: &Shared, lines: &mut Vec<Told>, before: &mut Option<At>, a
     *before = Some(at);
 }
 
-/// The last line of the last attempt closes its frame; of one that lives it says how it stands now.
+/// Closes the frame of each attempt at its last line; a live attempt gets a line with its present state.
 fn close(
     canvas: &Canvas<'_>,
-    shared: &Shared,
+    ctx: &Context,
     job: &Job,
-    lines: &mut Vec<Told>,
+    lines: &mut Vec<TimelineLine>,
     folded: &BTreeSet<AttemptId>,
     before: Option<At>,
 ) {
-    let glyphs = shared.glyphs();
-    if let Some((_, attempt)) = attempts(shared, job).last()
+    let glyphs = ctx.glyphs();
+    if let Some((_, attempt)) = attempts(ctx, job).last()
         && attempt.is_live()
         && !folded.contains(&attempt.id)
     {
-        lines.push(Told {
+        lines.push(TimelineLine {
             frame: glyphs.inside,
             at: None,
             before,
-            words: now(canvas, shared, attempt),
+            words: now(canvas, ctx, attempt),
             begins: None,
             leads: None,
         });
     }
-    // Each attempt's last line closes its frame.
     for index in 0..lines.len() {
         let is_last = lines.get(index + 1).is_none_or(|next| next.begins.is_some() || next.frame.is_empty());
         if lines[index].frame == glyphs.inside && is_last {
@@ -207,15 +207,14 @@ fn close(
     }
 }
 
-fn now(canvas: &Canvas<'_>, shared: &Shared, attempt: &Attempt) -> Vec<Span> {
-    let told = states::attempt(attempt, shared.glyphs());
+fn now(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> Vec<Span> {
+    let label = states::attempt(attempt, ctx.glyphs());
     let Some(task) = &attempt.task else {
-        return vec![span(format!("now  {} {}", told.mark, told.word), told.role)];
+        return vec![span(format!("now  {} {}", label.mark, label.word), label.role)];
     };
-    let mut words = vec![span(format!("now  {} {}", told.mark, told.word), told.role)];
+    let mut words = vec![span(format!("now  {} {}", label.mark, label.word), label.role)];
     if let Some(gap) = task.gap_since {
-        let text =
-            format!("  {0}{0}{0} nobody tells us anything for {1}", shared.glyphs().gap, canvas.age(gap));
+        let text = format!("  {0}{0}{0} nobody tells us anything for {1}", ctx.glyphs().gap, canvas.age(gap));
         words.push(span(text, Role::Doubt));
     } else if !attempt.needs_you() {
         words.push(span(format!("  last sign {} ago", canvas.age(task.last_sign)), Role::Quiet));
@@ -224,18 +223,18 @@ fn now(canvas: &Canvas<'_>, shared: &Shared, attempt: &Attempt) -> Vec<Span> {
 }
 
 /// The time column of a line: the full clock at the first line and when the minute changes, else seconds.
-pub fn clock(shared: &Shared, told: &Told, previous: Option<At>) -> String {
-    let Some(at) = told.at else { return String::new() };
+pub fn clock(ctx: &Context, line: &TimelineLine, previous: Option<At>) -> String {
+    let Some(at) = line.at else { return String::new() };
     let minute = |at: At| at.micros().div_euclid(60_000_000);
     match previous {
-        Some(previous) if minute(previous) == minute(at) => format!("      {}", shared.clocks.fraction(at)),
-        _ => shared.clocks.precise(at),
+        Some(previous) if minute(previous) == minute(at) => format!("      {}", ctx.clocks.fraction(at)),
+        _ => ctx.clocks.precise(at),
     }
 }
 
 /// The time since the line before.
-pub fn step(told: &Told) -> String {
-    match (told.at, told.before) {
+pub fn step(line: &TimelineLine) -> String {
+    match (line.at, line.before) {
         (Some(at), Some(before)) => format::step(at.since(before)),
         _ => String::new(),
     }

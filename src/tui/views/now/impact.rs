@@ -1,4 +1,4 @@
-//! What callers feel: each skill or caller with how well its work went lately, against the stretch before.
+//! The impact on callers: how well the tasks of each skill or caller went lately, compared with the baseline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,27 +9,22 @@ use crate::domain::agent::breaker::BreakerState;
 use crate::domain::metrics::{Dimension, DimensionValue, Tally};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
+use crate::tui::context::Context;
 use crate::tui::format;
 use crate::tui::metrics::Group;
-use crate::tui::model::Shared;
+use crate::tui::saved_view::ListKind;
 use crate::tui::theme::Role;
-use crate::tui::views::ListKind;
 use crate::tui::views::listing::{Order, Rows};
 use crate::tui::views::metrics::{a_minute, ok_percent, ok_role, percentile, trend};
 use crate::tui::widgets::canvas::{Canvas, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Column, Row, fixed, share};
+use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
 /// Lately is so many minutes, where parts are minutes.
 pub const LATELY: usize = 5;
 /// Cells of what failed over time.
 const TREND: u16 = 30;
-
-/// A column that cannot be sorted by.
-const fn plain(name: &'static str, least: u16, keep: u8) -> Column {
-    Column { sort: None, ..fixed(name, ' ', least, keep).right() }
-}
 
 /// Tasks of a group that run where it is not well, and those that wait for a person.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -42,7 +37,7 @@ pub struct Hurt {
 
 /// The rows, worst first.
 #[derive(Clone, Debug, Default)]
-pub struct FeelRows {
+pub struct ImpactRows {
     pub groups: Arc<Vec<Group>>,
     pub hurt: Arc<Vec<Hurt>>,
     pub step: u32,
@@ -71,14 +66,14 @@ pub fn lately(group: &Group, step: u32) -> Tally {
 /// True if a row is worth more than a glance.
 pub fn is_unusual(group: &Group, hurt: Hurt, step: u32) -> bool {
     let now = lately(group, step);
-    let slower = match (now.took.percentile(95), group.was.took.percentile(95)) {
-        (Some(now), Some(was)) => now > was * 2 && now > Duration::from_millis(500),
+    let slower = match (now.took.percentile(95), group.previous.took.percentile(95)) {
+        (Some(now), Some(previous)) => now > previous * 2 && now > Duration::from_millis(500),
         _ => false,
     };
     now.bad() > 0 || slower || hurt != Hurt::default()
 }
 
-impl FeelRows {
+impl ImpactRows {
     /// The group of a row.
     pub fn group(&self, key: u32) -> Option<&Group> {
         self.groups.get(usize::try_from(key).ok()?)
@@ -111,23 +106,28 @@ pub fn hurt(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Hurt
     all
 }
 
-impl Rows for FeelRows {
+columns! {
+    /// The columns of what callers feel.
+    pub enum ImpactColumn {
+        DimensionValue = share("WHO", 'W', 12, 3, 9),
+        Ok = fixed("OK %", 'O', 5, 8).right().highest_first(),
+        Previous = fixed("WAS", ' ', 5, 5).right().unsorted(),
+        P95 = fixed("P95", 'P', 6, 7).right().highest_first(),
+        P95Previous = fixed("P95 WAS", ' ', 7, 4).right().unsorted(),
+        Tasks = fixed("TASKS/MIN", 'T', 9, 3).right().highest_first(),
+        Failed = fixed("FAILED", 'F', 6, 7).right().highest_first(),
+        AtRisk = fixed("AT RISK", 'R', 7, 6).right().highest_first(),
+        NeedYou = fixed("NEED YOU", 'N', 8, 6).right().highest_first(),
+        Trend = fixed("FAILED OVER TIME", ' ', TREND, 2).unsorted(),
+    }
+}
+
+impl Rows for ImpactRows {
     type Key = u32;
 
     const KIND: ListKind = ListKind::Now;
 
-    const COLUMNS: &'static [Column] = &[
-        share("WHO", 'W', 12, 3, 9),
-        fixed("OK %", 'O', 5, 8).right(),
-        plain("WAS", 5, 5),
-        fixed("P95", 'P', 6, 7).right(),
-        plain("P95 WAS", 7, 4),
-        fixed("TASKS/MIN", 'T', 9, 3).right(),
-        fixed("FAILED", 'F', 6, 7).right(),
-        fixed("AT RISK", 'R', 7, 6).right(),
-        fixed("NEED YOU", 'N', 8, 6).right(),
-        Column { sort: None, ..fixed("FAILED OVER TIME", ' ', TREND, 2) },
-    ];
+    type Column = ImpactColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
         Box::new(0..u32::try_from(self.groups.len()).unwrap_or(0))
@@ -144,36 +144,34 @@ impl Rows for FeelRows {
         })
     }
 
-    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: char) -> SortKey {
+    fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ImpactColumn) -> SortKey {
         let Some(group) = self.group(key) else { return SortKey::Number(0) };
         let (now, hurt) = (lately(group, self.step), self.hurt(key));
         let p95 = now.took.percentile(95).map_or(-1, |time| i64::try_from(time.as_micros()).unwrap_or(0));
         let bad = 1000 - now.ok_per_mille().map_or(1000, i64::from);
         match by {
-            'W' => SortKey::Text(group.name.to_lowercase().into()),
-            'P' => SortKey::Number(p95),
-            'T' => SortKey::Number(i64::from(group.total.ended())),
-            'F' => SortKey::Number(i64::from(group.total.bad())),
-            'R' => SortKey::Number(i64::from(hurt.at_risk)),
-            'N' => SortKey::Number(i64::from(hurt.need_you)),
+            ImpactColumn::DimensionValue => SortKey::Text(group.name.to_lowercase().into()),
+            ImpactColumn::P95 => SortKey::Number(p95),
+            ImpactColumn::Tasks => SortKey::Number(i64::from(group.total.ended())),
+            ImpactColumn::Failed => SortKey::Number(i64::from(group.total.bad())),
+            ImpactColumn::AtRisk => SortKey::Number(i64::from(hurt.at_risk)),
+            ImpactColumn::NeedYou => SortKey::Number(i64::from(hurt.need_you)),
             // What hurts now, then what could, then what is asked for most.
-            _ => SortKey::Pair(
-                bad * 10_000 + i64::from(hurt.at_risk + hurt.need_you).min(9_999),
-                i64::from(group.total.ended()),
-            ),
+            ImpactColumn::Ok | ImpactColumn::Previous | ImpactColumn::P95Previous | ImpactColumn::Trend => {
+                SortKey::Pair(
+                    bad * 10_000 + i64::from(hurt.at_risk + hurt.need_you).min(9_999),
+                    i64::from(group.total.ended()),
+                )
+            }
         }
     }
 
-    fn highest_first(by: char) -> bool {
-        by != 'W'
-    }
-
-    fn row(&self, canvas: &Canvas<'_>, shared: &Shared, key: u32) -> Row {
+    fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
         let Some(group) = self.group(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
-        let (now, was, hurt) = (lately(group, self.step), &group.was, self.hurt(key));
-        let glyphs = shared.glyphs();
+        let (now, previous, hurt) = (lately(group, self.step), &group.previous, self.hurt(key));
+        let glyphs = ctx.glyphs();
         let mark = match ok_role(&now) {
             Role::Bad => span(glyphs.down, Role::Bad),
             Role::Warn => span(glyphs.degraded, Role::Warn),
@@ -193,18 +191,20 @@ impl Rows for FeelRows {
         let over_time = trend(&failed, usize::from(TREND), role, canvas.theme.is_ascii());
         Row {
             mark,
-            cells: vec![
-                span(group.name.clone(), Role::Plain),
-                span(ok_percent(&now), ok_role(&now)),
-                quiet(ok_percent(was)),
-                span(percentile(&now.took, 95), if slow { Role::Warn } else { Role::Plain }),
-                quiet(percentile(&was.took, 95)),
-                span(a_minute(group, self.step), Role::Plain),
-                count(group.total.bad(), Role::Bad),
-                count(hurt.at_risk, Role::Warn),
-                count(hurt.need_you, Role::You),
-                over_time,
-            ],
+            cells: ImpactColumn::cells(|column| match column {
+                ImpactColumn::DimensionValue => span(group.name.clone(), Role::Plain),
+                ImpactColumn::Ok => span(ok_percent(&now), ok_role(&now)),
+                ImpactColumn::Previous => quiet(ok_percent(previous)),
+                ImpactColumn::P95 => {
+                    span(percentile(&now.took, 95), if slow { Role::Warn } else { Role::Plain })
+                }
+                ImpactColumn::P95Previous => quiet(percentile(&previous.took, 95)),
+                ImpactColumn::Tasks => span(a_minute(group, self.step), Role::Plain),
+                ImpactColumn::Failed => count(group.total.bad(), Role::Bad),
+                ImpactColumn::AtRisk => count(hurt.at_risk, Role::Warn),
+                ImpactColumn::NeedYou => count(hurt.need_you, Role::You),
+                ImpactColumn::Trend => over_time.clone(),
+            }),
             marked: false,
         }
     }

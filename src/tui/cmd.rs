@@ -1,0 +1,58 @@
+//! What leaves [`update`](super::update::update): everything that the console wants done outside.
+
+use std::sync::Arc;
+
+use super::caption::Cue;
+use super::preferences::Change;
+use super::views::task_rows::Work;
+use super::widgets::sorted::Sorted;
+use crate::domain::id::{AttemptKey, JobId};
+use crate::domain::intent::Intent;
+use crate::domain::state::snapshot::Snapshot;
+use crate::engine::Query;
+
+/// Anything that leaves `update`.
+#[derive(Clone, Debug)]
+pub enum Cmd {
+    /// Submit an intent; the text says what it was, for the message once it is accepted.
+    Submit(Intent, String),
+    /// Follow this job instead of the one before; `None` follows none.
+    Follow(Option<JobId>),
+    /// Ask a query, in a generation of queries.
+    Query(Query, u64),
+    /// Sort rows on a worker thread.
+    Index(Work, Arc<Snapshot>),
+    /// Drop a large value on a worker thread: freeing a million rows takes longer than a key may wait.
+    Drop(Waste),
+    /// Save or delete a view.
+    Views(Change),
+    /// Copy a text to the clipboard.
+    Copy(String),
+    /// Write a text, the second string, to a new file of this name.
+    Save(String, String),
+    /// Edit a text in `$EDITOR`.
+    Edit(String),
+    /// Ring the bell, and show the text on the desktop if there is one.
+    Ring(Option<String>),
+    /// Draw the whole screen again.
+    Redraw,
+    /// Capture the mouse, or leave it to the terminal.
+    Mouse(bool),
+    /// Stop this process, as ctrl-z does elsewhere.
+    Suspend,
+    /// Leave the console.
+    Quit,
+    /// Go to another fleet of the configuration.
+    Switch(String),
+    /// Advance or repeat the presentation.
+    Present(Cue),
+}
+
+/// A large value that is no longer needed.
+#[derive(Clone, Debug)]
+pub enum Waste {
+    /// An order of rows.
+    Rows(Sorted<AttemptKey>),
+    /// A snapshot that a newer one has replaced.
+    Snapshot(Arc<Snapshot>),
+}

@@ -1,0 +1,91 @@
+//! Where the operator can go: views name a destination and know nothing of each other.
+
+use super::context::Context;
+use super::widgets::canvas::Span;
+use crate::domain::id::{AgentId, AgentKey, AttemptKey, ContextId, JobId, JobKey, ProblemKey, SourceKey};
+use crate::domain::time::At;
+use crate::domain::{metrics, replicas};
+
+/// What is under the cursor, for everything that acts on it, goes there or copies it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Target {
+    /// The agent.
+    pub agent: Option<AgentKey>,
+    /// The attempt with its task.
+    pub attempt: Option<AttemptKey>,
+    /// The problem.
+    pub problem: Option<ProblemKey>,
+}
+
+/// A view to open, and what it opens with.
+#[derive(Clone, Debug)]
+pub enum Destination {
+    /// The page of an agent, at its card.
+    Agent(AgentKey, AgentId),
+    /// The page of an agent, at its raw card.
+    AgentCard(AgentKey, AgentId),
+    /// The page of an agent, at what happened to it.
+    AgentHistory(AgentKey, AgentId),
+    /// The page of a job with its tasks.
+    Job(JobKey, JobId),
+    /// The fleet, as far as it passes a filter.
+    Fleet(String),
+    /// The fleet in groups.
+    FleetBy(replicas::GroupBy),
+    /// All tasks that pass a filter.
+    Tasks(String),
+    /// The tasks of an agent.
+    TasksOfAgent(AgentKey),
+    /// The tasks of an A2A context.
+    TasksOfContext(ContextId),
+    /// The problems, with the cursor on one.
+    Problem(ProblemKey),
+    /// The sources, with the cursor on one.
+    Source(SourceKey),
+    /// Metrics, told apart by something else than the agent.
+    MetricsBy(metrics::Dimension),
+    /// What was sent and received, by one agent or by all.
+    Wire(Option<AgentKey>),
+    /// What changed, around a point in time if there is one.
+    Changes(Option<At>),
+    /// The messages of this console.
+    Messages,
+    /// The last object that an agent sent about the task of a job.
+    RawJob {
+        /// The title of the page.
+        title: String,
+        /// The job.
+        job: JobId,
+        /// What the page is about.
+        target: Target,
+    },
+    /// A long text.
+    RawText {
+        /// The title of the page.
+        title: String,
+        /// The text.
+        lines: Vec<Vec<Span>>,
+        /// What the page is about.
+        target: Target,
+    },
+}
+
+impl Destination {
+    /// The page of a job, if the job is known.
+    pub fn job(ctx: &Context, key: JobKey) -> Option<Self> {
+        let job = ctx.snapshot.jobs.get(key).or_else(|| ctx.latest.jobs.get(key))?;
+        Some(Self::Job(key, job.id))
+    }
+
+    /// The page of an attempt's job, if the attempt is known.
+    pub fn attempt(ctx: &Context, key: AttemptKey) -> Option<Self> {
+        let attempt = ctx.snapshot.attempts.get(key).or_else(|| ctx.latest.attempts.get(key))?;
+        Self::job(ctx, attempt.job)
+    }
+
+    /// The page of an agent, if the agent is known.
+    pub fn agent(ctx: &Context, key: AgentKey) -> Option<Self> {
+        let agent = ctx.snapshot.agents.get(key).or_else(|| ctx.latest.agents.get(key))?;
+        Some(Self::Agent(key, agent.id))
+    }
+}

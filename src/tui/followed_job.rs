@@ -1,0 +1,58 @@
+//! Everything that is known of one job, kept up while a view follows it.
+
+use std::sync::Arc;
+
+use crate::domain::fact::Fact;
+use crate::domain::id::JobId;
+use crate::domain::job::detail::Detail;
+
+/// A job with its facts, for the view that follows it.
+#[derive(Debug, Default)]
+pub struct FollowedJob {
+    job: Option<JobId>,
+    /// What the facts add up to.
+    pub detail: Detail,
+    /// The number of the last fact in it.
+    pub seq: u64,
+    /// The facts so far have been read at least once.
+    is_read: bool,
+    /// Further facts follow on those that were read.
+    is_current: bool,
+}
+
+impl FollowedJob {
+    /// Follows a job, or none. What is known of the same job is shown until it has been read again.
+    pub fn follow(&mut self, job: Option<JobId>) {
+        if self.job != job {
+            *self = Self { job, ..Self::default() };
+        }
+        self.is_current = false;
+    }
+
+    /// Takes all facts of a job so far; true if it is the one that is followed.
+    pub fn read(&mut self, job: JobId, facts: &[Arc<Fact>], seq: u64) -> bool {
+        if self.job != Some(job) {
+            return false;
+        }
+        self.detail = Detail::default();
+        for fact in facts {
+            self.detail.apply(fact);
+        }
+        self.seq = seq;
+        (self.is_read, self.is_current) = (true, true);
+        true
+    }
+
+    /// Takes one more fact of a job, unless it is known already.
+    pub fn add(&mut self, job: JobId, fact: &Fact) {
+        if self.job == Some(job) && self.is_current && fact.seq > self.seq {
+            self.detail.apply(fact);
+            self.seq = fact.seq;
+        }
+    }
+
+    /// What is known of a job; `None` if another one is followed, or if it has not been read yet.
+    pub fn of(&self, job: JobId) -> Option<&Self> {
+        (self.job == Some(job) && self.is_read).then_some(self)
+    }
+}

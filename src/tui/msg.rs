@@ -1,0 +1,68 @@
+//! What enters [`update`](super::update::update): keys, news of the engine, answers, the clock.
+
+use std::sync::Arc;
+
+use super::caption::Caption;
+use super::keymap::Chord;
+use super::preferences::Change;
+use super::saved_view::SavedView;
+use super::theme::Role;
+use super::views::listing::Order;
+use super::widgets::sorted::Sorted;
+use crate::domain::fact::Fact;
+use crate::domain::id::{AttemptKey, JobId};
+use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::state::snapshot::Snapshot;
+use crate::engine::{Answer, Query, QueryError};
+
+/// Anything that enters `update`.
+#[derive(Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(Chord),
+    /// Text was pasted.
+    Paste(String),
+    /// The mouse was used at a column and row.
+    Mouse(Mouse, u16, u16),
+    /// The terminal has another size, in columns and rows.
+    Resize(u16, u16),
+    /// The engine has published a snapshot.
+    Snapshot(Arc<Snapshot>),
+    /// The facts of the followed job so far, and the number of the last one.
+    Job(JobId, Vec<Arc<Fact>>, u64),
+    /// One more fact of the followed job.
+    Fact(JobId, Arc<Fact>),
+    /// The engine has answered a query, which was asked in a generation of queries.
+    Answered(Query, u64, Result<Answer, QueryError>),
+    /// The engine has accepted or refused an intent; the text says what it was.
+    Submitted(String, Result<Receipt, Refusal>),
+    /// A worker has sorted rows, as of a revision of the snapshot.
+    Indexed(Order, u64, Sorted<AttemptKey>),
+    /// The editor was closed; `None` if it wrote nothing.
+    Edited(Option<String>),
+    /// The presenter says something else.
+    Caption(Caption),
+    /// What is open over the view is on the screen.
+    Shown,
+    /// Something on the screen is no longer true, such as an age.
+    Due,
+    /// The engine has ended.
+    Gone,
+    /// The saved views after a change, or why it could not be made.
+    Views(Change, Result<Vec<Arc<SavedView>>, String>),
+    /// A message for the operator.
+    Say(Role, String),
+}
+
+/// What a mouse does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mouse {
+    /// Left button.
+    Click,
+    /// Right button.
+    Menu,
+    /// Wheel up.
+    Up,
+    /// Wheel down.
+    Down,
+}

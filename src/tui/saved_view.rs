@@ -1,0 +1,160 @@
+//! The lists that can be saved as views, how a list is shown, and a view as it was saved.
+
+use std::sync::Arc;
+
+use super::widgets::filter::Filter;
+
+/// The lists that can be saved as views, and whose columns can be chosen.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ListKind {
+    /// Agents.
+    Fleet,
+    /// Tasks.
+    Tasks,
+    /// Tasks and sendings that wait for a person.
+    Inbox,
+    /// Problems.
+    Problems,
+    /// What was sent and received.
+    Wire,
+    /// Where agents are found.
+    Sources,
+    /// Agents that cards of other agents name.
+    Candidates,
+    /// What changed in the fleet and around it.
+    Changes,
+    /// How callers and skills are served.
+    Now,
+    /// Counts, shares and durations.
+    Metrics,
+    /// Agents over time.
+    Pulse,
+}
+
+impl ListKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Fleet,
+        Self::Tasks,
+        Self::Inbox,
+        Self::Problems,
+        Self::Wire,
+        Self::Sources,
+        Self::Candidates,
+        Self::Changes,
+        Self::Now,
+        Self::Metrics,
+        Self::Pulse,
+    ];
+
+    /// Its name, as views and the configuration have it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Tasks => "tasks",
+            Self::Inbox => "inbox",
+            Self::Problems => "problems",
+            Self::Wire => "wire",
+            Self::Sources => "sources",
+            Self::Candidates => "candidates",
+            Self::Changes => "changes",
+            Self::Now => "now",
+            Self::Metrics => "metrics",
+            Self::Pulse => "pulse",
+        }
+    }
+}
+
+/// What a list shows, and in which order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// Rows that do not pass are left out.
+    pub filter: Filter,
+    /// Only what is wrong or in doubt.
+    pub faults: bool,
+    /// The column that it is sorted by, by its number.
+    pub sort: usize,
+    /// Sorted the other way round than the column usually is.
+    pub reversed: bool,
+    /// All columns are asked for.
+    pub wide: bool,
+    /// The columns by their number, in order; `None` shows those of the preferences.
+    pub columns: Option<Vec<usize>>,
+    /// The saved view that it began as.
+    pub saved: Option<Arc<SavedView>>,
+}
+
+impl Look {
+    /// Everything, sorted by a column.
+    pub fn new(sort: usize) -> Self {
+        Self {
+            filter: Filter::default(),
+            faults: false,
+            sort,
+            reversed: false,
+            wide: false,
+            columns: None,
+            saved: None,
+        }
+    }
+
+    /// A list as it was saved.
+    pub fn of(saved: Arc<SavedView>) -> Self {
+        Self { saved: Some(saved.clone()), ..saved.look.clone() }
+    }
+
+    /// True if something is left out.
+    pub fn leaves_out(&self) -> bool {
+        self.faults || !self.filter.is_empty()
+    }
+
+    /// Sorts by a column; the same column again turns the order round.
+    pub fn sort_by(&mut self, column: usize) {
+        self.reversed = self.sort == column && !self.reversed;
+        self.sort = column;
+    }
+
+    /// Takes the filter away, then the filter of faults: back to what was saved, or to everything. False if
+    /// there was nothing to take away.
+    pub fn clear_one(&mut self) -> bool {
+        let (filter, faults) = match &self.saved {
+            Some(saved) => (saved.look.filter.clone(), saved.look.faults),
+            None => (Filter::default(), false),
+        };
+        if self.filter != filter {
+            self.filter = filter;
+        } else if self.faults != faults {
+            self.faults = faults;
+        } else {
+            return false;
+        }
+        true
+    }
+}
+
+/// A list as it was saved.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SavedView {
+    /// What opens it, after `:`.
+    pub name: String,
+    /// The list that it shows.
+    pub of: ListKind,
+    /// How the list is shown.
+    pub look: Look,
+    /// The console saved it, and may change or delete it; otherwise it stands in the configuration.
+    pub kept: bool,
+}
+
+impl SavedView {
+    /// What it shows, in a few words.
+    pub fn summary(&self) -> String {
+        let mut words = vec![self.of.word().to_owned()];
+        if !self.look.filter.is_empty() {
+            words.push(self.look.filter.text().to_owned());
+        }
+        if self.look.faults {
+            words.push("faults only".into());
+        }
+        words.join(" · ")
+    }
+}

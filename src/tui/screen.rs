@@ -1,0 +1,128 @@
+//! What every view can do.
+
+use ratatui::layout::Rect;
+
+use super::actions::Action;
+use super::context::Context;
+use super::destination::Target;
+use super::followed_job::FollowedJob;
+use super::queries::{Ask, Subscription};
+use super::step::Step;
+use super::views::frame::inside;
+use super::views::listing::{List, Order};
+use super::views::task_rows::Work;
+use super::widgets::canvas::Canvas;
+use super::widgets::filter::Filter;
+use super::widgets::sorted::Sorted;
+use crate::domain::fact::{Fact, Owner};
+use crate::domain::id::AttemptKey;
+use crate::engine::Answer;
+
+/// What every view can do. `area` is always the body of the screen: the title line of the view and the contents
+/// between the sides, without the last border.
+pub trait Screen {
+    /// Its name, for `:views`, history and snapshots.
+    fn word(&self) -> &'static str;
+
+    /// Takes in what has changed since it was drawn; true if it looks different now.
+    fn settle(&mut self, ctx: &Context, area: Rect) -> bool;
+
+    /// Draws it.
+    fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context);
+
+    /// Runs an action; `None` if it means nothing in this view.
+    fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>>;
+
+    /// The actions that the last border lists, most useful first, each with a word for what it does here.
+    fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)>;
+
+    /// What is under the cursor.
+    fn target(&self, ctx: &Context) -> Target;
+
+    /// Attempts that are marked.
+    fn marked(&self, _ctx: &Context) -> Vec<AttemptKey> {
+        Vec::new()
+    }
+
+    /// Removes all marks, because what they were set for has been done.
+    fn unmark(&mut self) {}
+
+    /// True where text is read, so that `n` is the next match and `space` pages.
+    fn in_text(&self) -> bool {
+        false
+    }
+
+    /// The list that it shows now, if it shows one, to be clicked, sorted, filtered and copied.
+    fn list(&self) -> Option<&dyn List> {
+        None
+    }
+
+    /// The same, to change it.
+    fn list_mut(&mut self) -> Option<&mut dyn List> {
+        None
+    }
+
+    /// The area of that list, including its head.
+    fn list_area(&self, area: Rect) -> Rect {
+        inside(area)
+    }
+
+    /// Selects what is at a column and row; true if it was selected already.
+    fn click(&mut self, _ctx: &Context, area: Rect, _x: u16, y: u16) -> bool {
+        let area = self.list_area(area);
+        self.list_mut().is_some_and(|list| list.click(area, y))
+    }
+
+    /// Sorts by a column; false if there is no such column.
+    fn sort(&mut self, letter: char) -> bool {
+        self.list_mut().is_some_and(|list| list.sort(letter))
+    }
+
+    /// The text of the filter or the search; `None` if there is nothing to search.
+    fn searched(&self) -> Option<String> {
+        self.list().map(|list| list.look().filter.text().to_owned())
+    }
+
+    /// Filters or searches.
+    fn search(&mut self, text: &str, _ctx: &Context, _area: Rect) {
+        if let Some(list) = self.list_mut() {
+            list.look_mut().filter = Filter::parse(text);
+        }
+    }
+
+    /// What it wants to know beside the snapshot, while it is shown.
+    fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
+        Vec::new()
+    }
+
+    /// Takes the answer to one of its queries.
+    fn on_answer(&mut self, _ask: &Ask, _answer: Answer) {}
+
+    /// The job that it follows, if it follows one.
+    fn followed(&self) -> Option<&FollowedJob> {
+        None
+    }
+
+    /// The same, to take what comes.
+    fn followed_mut(&mut self) -> Option<&mut FollowedJob> {
+        None
+    }
+
+    /// Facts of an owner that it has read from the journal.
+    fn facts(&self, _owner: Owner) -> Option<&[Fact]> {
+        None
+    }
+
+    /// An order that a worker should build; returned once.
+    fn index(&mut self) -> Option<Work> {
+        None
+    }
+
+    /// Takes rows that a worker has built, and leaves those that it no longer needs.
+    fn indexed(&mut self, _order: &Order, _rev: u64, _rows: &mut Sorted<AttemptKey>) {}
+
+    /// The table that is shown, for the clipboard.
+    fn table(&self, ctx: &Context) -> Option<Vec<Vec<String>>> {
+        self.list().map(|list| list.table(ctx))
+    }
+}

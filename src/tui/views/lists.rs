@@ -1,0 +1,113 @@
+//! The lists that can be saved as views: the columns of each, and how many rows a saved view shows.
+
+use super::listing::{LARGE, Order, Rows};
+use super::task_rows::TaskRows;
+use super::{
+    View, agent_rows, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse,
+    sources, task_rows, tasks, wire,
+};
+use crate::domain::state::snapshot::Snapshot;
+use crate::tui::preferences::Columns;
+use crate::tui::saved_view::{ListKind, Look, SavedView};
+use crate::tui::widgets::table::{Column, TableColumn};
+
+impl ListKind {
+    /// Every column that it has.
+    pub fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Fleet => agent_rows::AgentColumn::COLUMNS,
+            Self::Tasks => task_rows::TaskColumn::COLUMNS,
+            Self::Inbox => inbox::WaitingColumn::COLUMNS,
+            Self::Problems => problem_rows::ProblemColumn::COLUMNS,
+            Self::Wire => wire::FrameColumn::COLUMNS,
+            Self::Sources => sources::SourceColumn::COLUMNS,
+            Self::Candidates => candidates::CandidateColumn::COLUMNS,
+            Self::Changes => changes::ChangeColumn::COLUMNS,
+            Self::Now => now::ImpactColumn::COLUMNS,
+            Self::Metrics => metrics::MetricsColumn::COLUMNS,
+            Self::Pulse => pulse::PulseColumn::COLUMNS,
+        }
+    }
+
+    /// The column that it is sorted by when it is opened, by its number.
+    pub fn usual_sort(self) -> usize {
+        let view = self.view();
+        view.screen().list().map_or(0, |list| list.look().sort)
+    }
+
+    /// Its view, of everything.
+    pub fn view(self) -> View {
+        match self {
+            Self::Fleet => fleet::FleetView::new().into(),
+            Self::Tasks => tasks::TasksView::new().into(),
+            Self::Inbox => inbox::InboxView::new().into(),
+            Self::Problems => problems::ProblemsView::new().into(),
+            Self::Wire => wire::WireView::new(None).into(),
+            Self::Sources => sources::SourcesView::new().into(),
+            Self::Candidates => candidates::CandidatesView::new().into(),
+            Self::Changes => changes::ChangesView::new(None).into(),
+            Self::Now => now::NowView::new().into(),
+            Self::Metrics => metrics::MetricsView::new().into(),
+            Self::Pulse => pulse::PulseView::new().into(),
+        }
+    }
+}
+
+impl Columns {
+    /// The names of the columns that a list shows unless its view says otherwise.
+    pub fn names(&self, list: ListKind) -> Vec<String> {
+        let shown = self.of(list, list.columns(), &Look::new(list.usual_sort()));
+        shown.into_iter().map(|at| list.columns()[at].word()).collect()
+    }
+}
+
+impl SavedView {
+    /// The name of the column that it is sorted by.
+    pub fn sort(&self) -> String {
+        self.of.columns().get(self.look.sort).map(Column::word).unwrap_or_default()
+    }
+
+    /// True if the highest value comes first.
+    pub fn descending(&self) -> bool {
+        let highest_first = self.of.columns().get(self.look.sort).is_some_and(|column| column.highest_first);
+        highest_first != self.look.reversed
+    }
+
+    /// The names of its columns; `None` shows those of the preferences.
+    pub fn columns(&self) -> Option<Vec<String>> {
+        let chosen = self.look.columns.as_ref()?;
+        Some(chosen.iter().map(|at| self.of.columns()[*at].word()).collect())
+    }
+}
+
+/// How many rows a saved view shows, of the newest if there are very many; `None` if that is not known here.
+pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
+    fn count<R: Rows>(source: &R, snapshot: &Snapshot, order: &Order) -> usize {
+        source.keys(snapshot).filter(|key| source.shows(snapshot, *key, order)).count()
+    }
+    let look = &saved.look;
+    let order = Order {
+        by: look.sort,
+        reversed: look.reversed,
+        filter: look.filter.clone(),
+        faults: look.faults,
+        list: 0,
+    };
+    Some(match saved.of {
+        ListKind::Fleet => count(&agent_rows::AgentRows::default(), snapshot, &order),
+        ListKind::Tasks => {
+            let newest = u32::try_from(LARGE).ok();
+            count(&TaskRows { newest, ..TaskRows::default() }, snapshot, &order)
+        }
+        ListKind::Inbox => count(&inbox::WaitingRows, snapshot, &order),
+        ListKind::Problems => count(&problem_rows::ProblemRows::default(), snapshot, &order),
+        ListKind::Sources => count(&sources::SourceRows, snapshot, &order),
+        // Their rows are read only while somebody looks at them.
+        ListKind::Wire
+        | ListKind::Now
+        | ListKind::Metrics
+        | ListKind::Pulse
+        | ListKind::Candidates
+        | ListKind::Changes => return None,
+    })
+}
