@@ -27,7 +27,7 @@ const BLOCKED_V4: [Block<Ipv4Addr>; 6] = [
     // RFC 5771, multicast.
     (Ipv4Addr::new(224, 0, 0, 0), 4),
     // RFC 919, broadcast.
-    (Ipv4Addr::new(255, 255, 255, 255), 32),
+    (Ipv4Addr::BROADCAST, 32),
 ];
 
 /// The same for IPv6.

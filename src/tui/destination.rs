@@ -2,9 +2,10 @@
 
 use super::context::Context;
 use super::widgets::canvas::Span;
+use crate::domain::agent::replicas;
 use crate::domain::id::{AgentId, AgentKey, AttemptKey, ContextId, JobId, JobKey, ProblemKey, SourceKey};
+use crate::domain::metrics;
 use crate::domain::time::At;
-use crate::domain::{metrics, replicas};
 
 /// What is under the cursor, for everything that acts on it, goes there or copies it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

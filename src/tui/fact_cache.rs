@@ -1,7 +1,7 @@
 //! Facts of one owner, as last read from the journal.
 
 use super::queries::{Ask, Refresh, Subscription};
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::engine::{Answer, Query};
 
 /// Facts of the fleet as a whole that a view reads at most.
@@ -13,7 +13,7 @@ pub const AGENT_FACTS: usize = 500;
 #[derive(Debug, Default)]
 pub struct FactCache {
     owner: Option<Owner>,
-    facts: Vec<Fact>,
+    facts: Vec<JournalEntry>,
     /// How often they were read, so that a view sees whether they are other ones.
     reads: u64,
 }
@@ -34,7 +34,7 @@ impl FactCache {
     }
 
     /// The facts of an owner, oldest first; `None` until they have been read.
-    pub fn of(&self, owner: Owner) -> Option<&[Fact]> {
+    pub fn of(&self, owner: Owner) -> Option<&[JournalEntry]> {
         (self.owner == Some(owner)).then_some(self.facts.as_slice())
     }
 

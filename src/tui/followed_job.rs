@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::fact::Fact;
+use crate::domain::fact::JournalEntry;
 use crate::domain::id::JobId;
 use crate::domain::job::detail::Detail;
 
@@ -30,7 +30,7 @@ impl FollowedJob {
     }
 
     /// Takes all facts of a job so far; true if it is the one that is followed.
-    pub fn read(&mut self, job: JobId, facts: &[Arc<Fact>], seq: u64) -> bool {
+    pub fn read(&mut self, job: JobId, facts: &[Arc<JournalEntry>], seq: u64) -> bool {
         if self.job != Some(job) {
             return false;
         }
@@ -44,7 +44,7 @@ impl FollowedJob {
     }
 
     /// Takes one more fact of a job, unless it is known already.
-    pub fn add(&mut self, job: JobId, fact: &Fact) {
+    pub fn add(&mut self, job: JobId, fact: &JournalEntry) {
         if self.job == Some(job) && self.is_current && fact.seq > self.seq {
             self.detail.apply(fact);
             self.seq = fact.seq;

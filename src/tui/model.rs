@@ -12,7 +12,7 @@ use super::queries::Queries;
 use super::theme::Role;
 use super::views::View;
 use super::views::now::NowView;
-use crate::domain::fact::Fact;
+use crate::domain::fact::JournalEntry;
 use crate::domain::id::JobId;
 use crate::domain::time::At;
 
@@ -47,7 +47,7 @@ pub struct Model {
     /// The queries of the view that is shown.
     pub queries: Queries,
     /// Facts of the followed job that came while the screen is held.
-    pub waiting: Vec<(JobId, Arc<Fact>)>,
+    pub waiting: Vec<(JobId, Arc<JournalEntry>)>,
     /// The first line as it was drawn last.
     pub counts: Counts,
     /// Something on the screen has changed since the last drawing.

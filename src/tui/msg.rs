@@ -9,7 +9,7 @@ use super::saved_view::SavedView;
 use super::theme::Role;
 use super::views::listing::Order;
 use super::widgets::sorted::Sorted;
-use crate::domain::fact::Fact;
+use crate::domain::fact::JournalEntry;
 use crate::domain::id::{AttemptKey, JobId};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::state::snapshot::Snapshot;
@@ -29,9 +29,9 @@ pub enum Msg {
     /// The engine has published a snapshot.
     Snapshot(Arc<Snapshot>),
     /// The facts of the followed job so far, and the number of the last one.
-    Job(JobId, Vec<Arc<Fact>>, u64),
+    Job(JobId, Vec<Arc<JournalEntry>>, u64),
     /// One more fact of the followed job.
-    Fact(JobId, Arc<Fact>),
+    Fact(JobId, Arc<JournalEntry>),
     /// The engine has answered a query, which was asked in a generation of queries.
     Answered(Query, u64, Result<Answer, QueryError>),
     /// The engine has accepted or refused an intent; the text says what it was.

@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn query(limit: usize) -> Query {
-        Query::Facts { owner: Owner::Watch, limit }
+        Query::Facts { owner: Owner::Fleet, limit }
     }
 
     #[test]

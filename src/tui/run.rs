@@ -15,6 +15,7 @@ use crate::domain::id::JobId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::Handle;
+use crate::shutdown;
 use crate::tui::caption::{Caption, Cue};
 use crate::tui::cmd::Cmd;
 use crate::tui::context::{Context, Info};

@@ -14,7 +14,7 @@ use super::views::task_rows::Work;
 use super::widgets::canvas::Canvas;
 use super::widgets::filter::Filter;
 use super::widgets::sorted::Sorted;
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::AttemptKey;
 use crate::engine::Answer;
 
@@ -109,7 +109,7 @@ pub trait Screen {
     }
 
     /// Facts of an owner that it has read from the journal.
-    fn facts(&self, _owner: Owner) -> Option<&[Fact]> {
+    fn facts(&self, _owner: Owner) -> Option<&[JournalEntry]> {
         None
     }
 

@@ -87,7 +87,7 @@ pub fn counts(agent: &Agent) -> Vec<Span> {
 }
 
 /// How long it was well: by hour, day and week, and the last hour minute by minute.
-pub fn uptime(ctx: &Context, facts: &[Fact]) -> Lines {
+pub fn uptime(ctx: &Context, facts: &[JournalEntry]) -> Lines {
     let now = ctx.now;
     let stretches = uptime::health_spans(facts, now);
     let hour = Duration::from_secs(3600);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use crate::domain::agent::Agent;
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, AgentKey, AttemptKey};
 use crate::engine::Answer;
 use crate::tui::actions::Action;
@@ -132,7 +132,7 @@ impl AgentView {
         let Some(facts) = self.facts.of(Owner::Agent(self.id)) else {
             return vec![vec![span("reading", Role::Doubt)]];
         };
-        let line = |fact: &Fact| {
+        let line = |fact: &JournalEntry| {
             let mut line = vec![
                 span(format!("{:<19}", ctx.clocks.second(fact.at, ctx.now)), Role::Quiet),
                 span(format!("{:>5}   ", canvas.coarse_age(fact.at)), Role::Quiet),
@@ -355,7 +355,7 @@ impl Screen for AgentView {
         self.facts.take(ask, answer);
     }
 
-    fn facts(&self, owner: Owner) -> Option<&[Fact]> {
+    fn facts(&self, owner: Owner) -> Option<&[JournalEntry]> {
         self.facts.of(owner)
     }
 

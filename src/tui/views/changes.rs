@@ -157,7 +157,7 @@ impl Screen for ChangesView {
         let mut visible = false;
         if self.of != Some(of) {
             self.of = Some(of);
-            let facts = self.facts.of(Owner::Watch).unwrap_or_default();
+            let facts = self.facts.of(Owner::Fleet).unwrap_or_default();
             let all = changes(&ctx.snapshot, facts, from, until);
             if all != *self.list.source.0 {
                 self.list.source = ChangeRows(Arc::new(all));
@@ -233,7 +233,7 @@ impl Screen for ChangesView {
     }
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
-        vec![FactCache::query("fleet facts", Owner::Watch, ctx.snapshot.watch_seq, FLEET_FACTS)]
+        vec![FactCache::query("fleet facts", Owner::Fleet, ctx.snapshot.fleet_seq, FLEET_FACTS)]
     }
 
     fn on_answer(&mut self, ask: &Ask, answer: Answer) {

@@ -94,8 +94,7 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
-        What::TextDisarmed { count } => one(crate::tui::views::about::disarmed(*count), Role::Warn),
-        other => one(format!("{other:?}"), Role::Doubt),
+        AgentFact::TextDisarmed { count } => one(crate::tui::views::about::disarmed(*count), Role::Warn),
     }
 }
 

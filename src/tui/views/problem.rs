@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::fact::{Fact, Owner, What};
+use crate::domain::fact::{AgentFact, Fact, FleetFact, JournalEntry, Owner};
 use crate::domain::id::{AgentKey, AttemptKey, ProblemKey};
 use crate::domain::problem::diagnosis::{self, Cause, Certainty, Count, Impact};
 use crate::domain::problem::{Kind, Problem, Subject};
@@ -218,25 +218,25 @@ fn item(ctx: &Context, item: Item) -> Vec<Span> {
 pub fn log<'f>(
     ctx: &Context,
     problem: &Problem,
-    facts: impl Fn(Owner) -> Option<&'f [Fact]>,
+    facts: impl Fn(Owner) -> Option<&'f [JournalEntry]>,
 ) -> Option<about::Lines> {
-    let fleet = facts(Owner::Watch)?;
+    let fleet = facts(Owner::Fleet)?;
     let own = match problem.agent {
         Some(agent) => facts(Owner::Agent(ctx.snapshot.agents.get(agent)?.id))?,
         None => &[],
     };
     let (from, until) = (problem.since - BEFORE, problem.cleared.map(|cleared| cleared + BEFORE));
-    let near = |fact: &&Fact| fact.at >= from && until.is_none_or(|until| fact.at <= until);
-    let mut entries: Vec<(&Fact, Vec<Span>)> = Vec::new();
+    let near = |fact: &&JournalEntry| fact.at >= from && until.is_none_or(|until| fact.at <= until);
+    let mut entries: Vec<(&JournalEntry, Vec<Span>)> = Vec::new();
     for fact in fleet {
         // What is said of the problem itself is told whenever it was.
-        let about = of_fleet(ctx, problem, &fact.what, near(&fact));
+        let about = of_fleet(ctx, problem, fact, near(&fact));
         entries.extend(about.map(|words| (fact, words)));
     }
     for fact in own.iter().filter(near) {
-        entries.extend(of_agent(&fact.what).map(|words| (fact, words)));
+        entries.extend(of_agent(fact).map(|words| (fact, words)));
     }
-    entries.sort_by_key(|(fact, _)| (fact.at, fact.owner != Owner::Watch, fact.seq));
+    entries.sort_by_key(|(fact, _)| (fact.at, fact.owner() != Owner::Fleet, fact.seq));
     let mut lines: about::Lines = entries
         .into_iter()
         .map(|(fact, words)| {
@@ -265,12 +265,14 @@ fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
     }
 }
 
-fn of_fleet(ctx: &Context, problem: &Problem, what: &What, near: bool) -> Option<Vec<Span>> {
+fn of_fleet(ctx: &Context, problem: &Problem, entry: &JournalEntry, near: bool) -> Option<Vec<Span>> {
+    let Fact::Fleet(fact) = &entry.fact else { return None };
+    let by = entry.actor_name();
     let own = problem.number;
     let plain = |text: String| Some(vec![span(text, Role::Plain)]);
     let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key)).map(|agent| agent.id);
-    match what {
-        What::ProblemRaised { number, text, .. } if *number == own => {
+    match fact {
+        FleetFact::ProblemRaised { number, text, .. } if *number == own => {
             Some(vec![span("raised: ", Role::Bad), span(text.line().into_string(), Role::Plain)])
         }
         FleetFact::ProblemReworded { number, text, .. } if *number == own => {
@@ -289,7 +291,7 @@ fn of_fleet(ctx: &Context, problem: &Problem, what: &What, near: bool) -> Option
         FleetFact::ProblemGivenBack { number } if *number == own => {
             plain(format!("given back by {}", by.line()))
         }
-        What::ProblemMuted { number, by, why, until } if *number == own => {
+        FleetFact::ProblemMuted { number, why, until } if *number == own => {
             let until = ctx.clocks.second(*until, ctx.now);
             plain(format!("muted by {} until {until}: {}", by.line(), why.line()))
         }

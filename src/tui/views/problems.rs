@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AttemptKey, ProblemKey};
 use crate::domain::problem::diagnosis;
 use crate::domain::problem::{Kind, Problem, Subject};
@@ -164,7 +164,7 @@ impl ProblemsView {
     fn log_lines(&self) -> Vec<Vec<Span>> {
         match (&self.log_lines, self.list.target()) {
             (Some((of, _, lines)), Some(key)) if *of == key => lines.clone(),
-            _ if self.fleet_facts.of(Owner::Watch).is_none() => vec![vec![span("reading", Role::Doubt)]],
+            _ if self.fleet_facts.of(Owner::Fleet).is_none() => vec![vec![span("reading", Role::Doubt)]],
             _ => Vec::new(),
         }
     }
@@ -541,7 +541,7 @@ impl Screen for ProblemsView {
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
         let Some((_, problem)) = self.selected(ctx) else { return Vec::new() };
-        let fleet = FactCache::query("fleet facts", Owner::Watch, ctx.snapshot.watch_seq, FLEET_FACTS);
+        let fleet = FactCache::query("fleet facts", Owner::Fleet, ctx.snapshot.fleet_seq, FLEET_FACTS);
         let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
         let agent = agent
             .map(|agent| FactCache::query("agent facts", Owner::Agent(agent.id), agent.seq, AGENT_FACTS));
@@ -553,7 +553,7 @@ impl Screen for ProblemsView {
         cache.take(ask, answer);
     }
 
-    fn facts(&self, owner: Owner) -> Option<&[Fact]> {
+    fn facts(&self, owner: Owner) -> Option<&[JournalEntry]> {
         self.fleet_facts.of(owner).or_else(|| self.agent_facts.of(owner))
     }
 }

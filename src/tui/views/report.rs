@@ -37,7 +37,7 @@ pub fn of(ctx: &Context, key: ProblemKey, screen: &dyn Screen) -> String {
     );
     section(&mut out, "What it is", &with_scratch(ctx, explain));
     section(&mut out, "What shows it", &known.shown);
-    let facts = screen.facts(Owner::Watch).unwrap_or_default();
+    let facts = screen.facts(Owner::Fleet).unwrap_or_default();
     let before = changes::changes(&ctx.snapshot, facts, row.since - problem::BEFORE, row.since);
     let before = before.iter().take(CHANGES).rev();
     let words = before.map(|change| format!("{}  {}", timestamp::format_at(change.at), change.words));

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use crate::domain::apply::attempt_of;
-use crate::domain::fact::What;
+use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, JobKey};
 use crate::domain::job::Job;
 use crate::domain::time::At;
@@ -45,12 +44,15 @@ fn stretches(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> 
         (false, true) => Had::You,
         (false, false) => Had::Agent,
     };
-    for line in followed.detail.story.iter().filter(|line| attempt_of(&line.what) == Some(attempt)) {
-        let (now_asks, now_gap) = match &line.what {
-            What::TaskSeen { state, .. } | What::StateSeen { state, .. } => (state.is_interrupted(), gap),
-            What::AnswerMoved { .. } => (false, gap),
-            What::GapOpened { .. } => (asks, true),
-            What::GapClosed { .. } => (asks, false),
+    for line in &followed.detail.story {
+        let Some((_, fact)) = line.fact.of_attempt().filter(|(of, _)| *of == attempt) else { continue };
+        let (now_asks, now_gap) = match fact {
+            AttemptFact::TaskSeen { state, .. } | AttemptFact::StateSeen { state, .. } => {
+                (state.is_interrupted(), gap)
+            }
+            AttemptFact::AnswerMoved { .. } => (false, gap),
+            AttemptFact::GapOpened { .. } => (asks, true),
+            AttemptFact::GapClosed { .. } => (asks, false),
             _ => continue,
         };
         // A gap is noticed after it began.

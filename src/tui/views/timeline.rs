@@ -3,8 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::apply::attempt_of;
-use crate::domain::fact::What;
+use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, AttemptKey, JobKey};
 use crate::domain::job::detail::Line;
 use crate::domain::job::{Attempt, Job};
@@ -56,10 +55,10 @@ pub fn lines(
                 push_child(ctx, &mut lines, &mut before, at, child);
             }
         }
-        let of = attempt_of(&line.what);
-        if let What::AttemptPlanned { attempt, .. } = &line.what {
-            current = Some(*attempt);
-            lines.push(head(canvas, ctx, job, *attempt, line.at, folded.contains(attempt)));
+        let of = line.fact.of_attempt().map(|(attempt, _)| attempt);
+        if let Some((attempt, AttemptFact::Planned { .. })) = line.fact.of_attempt() {
+            current = Some(attempt);
+            lines.push(head(canvas, ctx, job, attempt, line.at, folded.contains(&attempt)));
             before = Some(line.at);
             continue;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::fact::Fact;
+use crate::domain::fact::JournalEntry;
 use crate::domain::fleet::changes::{Change, ChangeKind, changes};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
@@ -29,7 +29,7 @@ const VALUE: usize = 60;
 /// What changed: first what came before `began`, the nearest first, then what came after it.
 pub fn what_changed(
     ctx: &Context,
-    facts: &[Fact],
+    facts: &[JournalEntry],
     problem: Option<&Problem>,
     groups: &[Group],
 ) -> Vec<Change> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ratatui::layout::Rect;
 
-use crate::domain::fact::{Fact, Owner};
+use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::fleet::changes::Change;
 use crate::domain::id::{AgentKey, AttemptKey, JobId, ProblemKey};
 use crate::domain::metrics::{Dimension, DimensionValue, Minute};
@@ -220,7 +220,7 @@ impl NowView {
             let hits = self.problems.source.hits.get(&key).unwrap_or(&usual);
             diagnosis::cause(&ctx.snapshot, problem, hits).sentence()
         });
-        let facts = self.facts.of(Owner::Watch).unwrap_or_default();
+        let facts = self.facts.of(Owner::Fleet).unwrap_or_default();
         self.lead = Lead {
             cause,
             began,
@@ -451,7 +451,7 @@ impl Screen for NowView {
     }
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
-        let facts = FactCache::query("fleet facts", Owner::Watch, ctx.snapshot.watch_seq, FLEET_FACTS);
+        let facts = FactCache::query("fleet facts", Owner::Fleet, ctx.snapshot.fleet_seq, FLEET_FACTS);
         let fields = self.fields.query(&self.lead.jobs);
         [Subscription::Metrics(EVERY), facts].into_iter().chain(fields).collect()
     }
@@ -463,7 +463,7 @@ impl Screen for NowView {
         }
     }
 
-    fn facts(&self, owner: Owner) -> Option<&[Fact]> {
+    fn facts(&self, owner: Owner) -> Option<&[JournalEntry]> {
         self.facts.of(owner)
     }
 }
