@@ -2,7 +2,7 @@
 
 use quarterdeck::domain::fact::{AttemptFact, Fact, FleetFact};
 use quarterdeck::domain::intent::Intent;
-use quarterdeck::domain::job::task::{TaskState, Via};
+use quarterdeck::domain::job::task::TaskState;
 use quarterdeck::tui::cmd::Cmd;
 use quarterdeck::tui::keymap::Chord;
 use quarterdeck::tui::msg::Msg;
