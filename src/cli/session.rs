@@ -610,10 +610,13 @@ fn apply_login(access: &mut CredentialBook, login: &Login, urls: &[String]) -> R
                 "{flag} holds the secret itself, where other users may see it; env:NAME, file:PATH or cmd:COMMAND do not"
             ));
         }
-        Some(secret)
+        Some(match secret.length_fault() {
+            Some(fault) => Err(Failure::usage(format!("{flag}: {} {fault}", secret.shown()))),
+            None => Ok(secret),
+        })
     };
-    let bearer = read("--bearer", "A2ACLI_BEARER", &login.bearer);
-    let api_key = read("--api-key", "A2ACLI_API_KEY", &login.api_key);
+    let bearer = read("--bearer", "A2ACLI_BEARER", &login.bearer).transpose()?;
+    let api_key = read("--api-key", "A2ACLI_API_KEY", &login.api_key).transpose()?;
     if bearer.is_some() || api_key.is_some() {
         for url in urls {
             let credentials = Credentials { bearer: bearer.clone(), ..Credentials::default() };

@@ -577,6 +577,10 @@ impl<'a> Reader<'a> {
             SecretRef::File(path) => SecretRef::File(self.path(&path.to_string_lossy())),
             other => other,
         };
+        if is_secret && let Some(fault) = secret.length_fault() {
+            self.fault(at, key, format!("{} {fault}", secret.shown()));
+            return None;
+        }
         self.set(key, secret.shown(), Some(at));
         Some(secret)
     }

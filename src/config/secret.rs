@@ -5,6 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
+/// A secret has at least so many bytes. A shorter one is a word: it could not be taken out of texts without tearing up
+/// what has nothing to do with it.
+pub const SHORTEST: usize = 6;
+
+/// A secret has at most so many bytes; no server takes longer headers.
+pub const LONGEST: usize = 16 * 1024;
+
 /// A secret value. It has no `Display`, and its `Debug` shows nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<str>);
@@ -46,6 +53,22 @@ impl SecretRef {
         matches!(self, Self::Literal(_))
     }
 
+    /// Why the secret cannot be used, as far as that can be told without running a command: it is too short or too long
+    /// to be redacted. What cannot be read is told when it is used.
+    pub fn length_fault(&self) -> Option<String> {
+        let value = match self {
+            Self::Env(name) => std::env::var(name).ok()?,
+            // Reading a pipe would take the secret away from whoever reads it next.
+            Self::File(path) => {
+                let is_file = std::fs::metadata(path).is_ok_and(|file| file.is_file());
+                is_file.then(|| std::fs::read_to_string(path).ok()).flatten()?
+            }
+            Self::Command(_) => return None,
+            Self::Literal(secret) => secret.expose().to_owned(),
+        };
+        length_fault(value.trim()).filter(|_| !value.trim().is_empty())
+    }
+
     /// As it was written, without the value of a literal.
     pub fn shown(&self) -> String {
         match self {
@@ -80,6 +103,19 @@ impl FromStr for SecretRef {
     }
 }
 
+/// Why a value cannot be a secret: it is too short or too long to be redacted.
+pub fn length_fault(value: &str) -> Option<String> {
+    match value.len() {
+        ..SHORTEST => Some(format!(
+            "is shorter than {SHORTEST} bytes, so it could not be redacted; use a longer secret"
+        )),
+        SHORTEST..=LONGEST => None,
+        _ => {
+            Some(format!("is longer than {LONGEST} bytes, so it could not be redacted; use a shorter secret"))
+        }
+    }
+}
+
 /// True for headers that carry secrets by custom: their values are never written down.
 pub fn is_secret_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -106,6 +142,32 @@ pub fn shown_url(url: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_redacted_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).unwrap();
+            format!("file:{}", dir.path().join(name).display())
+        };
+        let long = "x".repeat(LONGEST + 1);
+        for (text, fault) in [
+            ("s3cr3", Some("is shorter than 6 bytes")),
+            ("s3cret", None),
+            (&*long, Some("is longer than 16384 bytes")),
+            (&file("short", "  abc\n"), Some("is shorter than 6 bytes")),
+            (&file("good", "abcdef\n"), None),
+            ("file:/nowhere/at/all", None),
+            ("file:/dev/zero", None),
+            ("env:QUARTERDECK_IS_NOT_SET", None),
+            ("cmd:echo a", None),
+        ] {
+            let Ok(secret) = text.parse::<SecretRef>();
+            let told = secret.length_fault();
+            assert_eq!(told.is_some(), fault.is_some(), "{:.40}", text);
+            assert!(told.unwrap_or_default().contains(fault.unwrap_or_default()));
+        }
+    }
 
     #[test]
     fn references_are_read_and_values_never_shown() {

@@ -62,6 +62,8 @@ pub enum Limit {
     Headers,
     /// Redirects, 5.
     Redirects,
+    /// Frames without an event, 10,000 in 10 s.
+    Frames,
 }
 
 /// Why a call, a probe or an intent failed.
@@ -332,6 +334,7 @@ impl fmt::Display for Limit {
             Self::Depth => "JSON nesting depth (128)",
             Self::Headers => "response headers (100)",
             Self::Redirects => "redirects (5)",
+            Self::Frames => "frames without an event (10,000 in 10 s)",
         })
     }
 }

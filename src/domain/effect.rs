@@ -110,6 +110,17 @@ pub enum Order {
 }
 
 impl Order {
+    /// The attempt that it is for, if it is for one.
+    pub fn attempt(&self) -> Option<AttemptKey> {
+        match self {
+            Self::Send { attempt, .. }
+            | Self::Get { attempt, .. }
+            | Self::Subscribe { attempt, .. }
+            | Self::Cancel { attempt, .. } => Some(*attempt),
+            Self::Probe { .. } | Self::Check { .. } | Self::List { .. } | Self::Close { .. } => None,
+        }
+    }
+
     /// True if it must wait for the journal.
     pub fn is_gated(&self) -> bool {
         match self {

@@ -26,7 +26,7 @@ use crate::domain::job::task::TaskReport;
 use crate::domain::limits;
 use crate::failpoint;
 use crate::net::tap::{Kind, TapHandle};
-use crate::net::{self, Access, ConnectionUse, Net, Opened, Room, Text};
+use crate::net::{self, Access, ConnectionUse, Net, Opened, Redacted, Room, Text};
 use crate::protocol::page::Page;
 use crate::protocol::{self, Deviations, Reply, Request};
 
@@ -56,7 +56,7 @@ impl Runner {
         let tools = EffectContext {
             net: self.net.clone(),
             access,
-            lane: self.lanes.of(agent),
+            lane: self.lanes.of(agent, self.net.tap().redactor(agent), order.attempt()),
             reads: self.reads.clone(),
             lists: self.lists.clone(),
             events: self.events.clone(),
@@ -119,6 +119,7 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
     let line = tools.net.tap().line(agent, call.0);
     match order {
         Order::Probe { url, etag, limit } => {
+            tools.net.turn_to_probe(&tools.access, &url).await;
             let _place = tools.reads.acquire().await;
             let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), limit);
             let answer = Box::pin(answer).await;
@@ -131,6 +132,7 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
             tools.lane.send_holding(call, outcome, room.into()).await;
         }
         Order::Check { interface } => {
+            tools.net.turn_to_probe(&tools.access, interface.url.raw()).await;
             let _place = tools.reads.acquire().await;
             let nobody = TaskId::from(net::NOBODYS_TASK);
             let (outcome, room) =
@@ -257,7 +259,10 @@ pub(super) async fn read_task(
     let (headers, connection) = (codec.headers(), ConnectionUse::Pooled);
     let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
     match document(interface, &line, text, took, None).await.outcome {
-        Outcome::Task(report, _) => Ok(*report),
+        Outcome::Task(mut report, _) => {
+            line.redactor().join_report(&mut report);
+            Ok(*report)
+        }
         Outcome::Failed(failure) => Err(failure),
         _ => Err(Failure {
             sent: Sent::Maybe,
@@ -314,14 +319,14 @@ impl Document {
 /// Decodes a document; also says what was left out of it, and why.
 fn decode(
     dialect: Dialect,
-    text: String,
+    text: Redacted<'static>,
     room: Option<Room>,
     took: Duration,
     pages: Option<&Pages>,
 ) -> (Document, Option<String>) {
     let codec = protocol::codec(dialect);
     let text = match pages {
-        Some(pages) => match Page::new(text) {
+        Some(pages) => match Page::new(text.into_string()) {
             Ok(page) => {
                 let (taken, left_out) = (limits::TASKS_IN_PAGE, page.left_out);
                 let dropped = (left_out > 0)
@@ -330,7 +335,7 @@ fn decode(
             }
             Err(text) => text,
         },
-        None => text,
+        None => text.into_string(),
     };
     let mut dropped = 0;
     let mut deviations = Deviations::default();

@@ -1,20 +1,21 @@
 //! The control lane: bounded, and fair to every agent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::pages::Pages;
 use super::{CONTROL, CREDITS};
-use crate::domain::id::{AgentKey, CallId};
+use crate::domain::id::{AgentKey, AttemptKey, CallId};
 use crate::domain::input::Outcome;
 use crate::domain::job::message::{Message, Part};
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
-use crate::net::Room;
 use crate::net::clock::Clock;
+use crate::net::{Redactor, Room};
 use crate::protocol::Deviations;
 
 /// So many different deviations of one agent are told; an agent that invents more tells nothing new.
@@ -46,6 +47,8 @@ impl From<Option<Room>> for Held {
 }
 
 /// An outcome on its way to the loop. Its credits return when it is dropped.
+///
+/// Only a [`Lane`] makes one, after it has redacted the secrets that the pieces of the outcome make together.
 #[derive(Debug)]
 pub(super) struct Observed {
     pub at: At,
@@ -61,6 +64,9 @@ pub(super) struct Lane {
     sender: mpsc::Sender<Observed>,
     agent: Arc<AgentLane>,
     clock: Arc<Clock>,
+    redactor: Redactor,
+    /// The attempt that the call is for.
+    attempt: Option<AttemptKey>,
 }
 
 /// What the lanes of one agent's calls share.
@@ -109,11 +115,39 @@ impl Lane {
         outcome: Outcome,
         held: Held,
     ) -> impl Future<Output = bool> + Send {
+        let (before, outcome) = self.redactor.join(self.attempt, outcome);
+        let waits = match before {
+            None => self.put(call, outcome, held),
+            Some(before) => {
+                let both: Waiting<'_> = Box::pin(async move {
+                    if let Some(waits) = self.put(call, before, Held::default())
+                        && !waits.await
+                    {
+                        return false;
+                    }
+                    match self.put(call, outcome, held) {
+                        Some(waits) => waits.await,
+                        None => true,
+                    }
+                });
+                Some(both)
+            }
+        };
+        async move {
+            match waits {
+                Some(waits) => waits.await,
+                None => true,
+            }
+        }
+    }
+
+    /// Puts an outcome in, or gives what waits until it is in. Whoever need not wait, and that is nearly everybody,
+    /// holds no room for it.
+    fn put(&self, call: CallId, outcome: Outcome, held: Held) -> Option<Waiting<'_>> {
         let at = self.clock.now();
-        // Whoever need not wait, and that is nearly everybody, holds no room for it.
         let weight = weight(&outcome);
         let credit = self.agent.credits.clone().try_acquire_many_owned(weight);
-        let waits = match (credit, self.sender.try_reserve()) {
+        match (credit, self.sender.try_reserve()) {
             (Ok(credit), Ok(place)) => {
                 place.send(Observed { at, call, outcome, _credits: credit, _held: held });
                 None
@@ -130,15 +164,12 @@ impl Lane {
                 place.send(Observed { at, call, outcome, _credits: credit, _held: held });
                 true
             })),
-        };
-        async move {
-            match waits {
-                Some(waits) => waits.await,
-                None => true,
-            }
         }
     }
 }
+
+/// What waits until there is room. False once the loop has ended.
+type Waiting<'l> = Pin<Box<dyn Future<Output = bool> + Send + 'l>>;
 
 /// Credits that an outcome takes.
 fn weight(outcome: &Outcome) -> u32 {
@@ -189,11 +220,11 @@ impl Lanes {
         (Self { sender, agents: Mutex::default(), clock }, receiver)
     }
 
-    /// The lane of one agent.
-    pub fn of(&self, agent: AgentKey) -> Lane {
+    /// The lane of a call to an agent; `attempt`: the attempt that the call is for.
+    pub fn of(&self, agent: AgentKey, redactor: Redactor, attempt: Option<AttemptKey>) -> Lane {
         let mut all = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         let agent = all.entry(agent).or_insert_with(|| Arc::new(AgentLane::new())).clone();
-        Lane { sender: self.sender.clone(), agent, clock: self.clock.clone() }
+        Lane { sender: self.sender.clone(), agent, clock: self.clock.clone(), redactor, attempt }
     }
 }
 

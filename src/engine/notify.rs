@@ -1,7 +1,8 @@
 //! Problems that are posted to a webhook, so that somebody hears of them without looking.
 //!
 //! What is posted waits in a lane of `WAITING`; when it is full, the oldest news is the one that matters, so the new
-//! one is left out and the failure is a problem of its own. A post is tried three times.
+//! one is left out and the failure is a problem of its own. A post is tried three times, unless the webhook's answer
+//! is one that trying again does not change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -148,12 +149,21 @@ async fn post_all(
 async fn post(net: &Net, access: &Access, line: &TapHandle, url: &str, body: String) -> Result<(), Cause> {
     let mut waits = AGAIN.iter();
     loop {
-        match net.ask_document(access, line, url, body.clone(), POST).await {
-            Ok(_) => return Ok(()),
-            Err(cause) => match waits.next() {
+        match net.post(access, line, url, body.clone(), POST).await {
+            Ok(()) => return Ok(()),
+            Err(cause) => match waits.next().filter(|_| may_pass(&cause)) {
                 Some(wait) => tokio::time::sleep(*wait).await,
                 None => return Err(cause),
             },
         }
+    }
+}
+
+/// True if another try may go better: nothing was answered, or a fault of the moment.
+fn may_pass(cause: &Cause) -> bool {
+    match cause {
+        Cause::Status { status, .. } => *status >= 500 || matches!(status, 408 | 425 | 429),
+        Cause::RedirectRefused(_) | Cause::Limit(_) | Cause::Login { .. } | Cause::Blocked(_) => false,
+        _ => true,
     }
 }

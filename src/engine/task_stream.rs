@@ -146,12 +146,14 @@ impl StreamState {
         }
     }
 
-    fn event(&mut self, name: &str, data: &str) {
+    /// Takes an event in. False if it only keeps the connection open.
+    fn event(&mut self, name: &str, data: &str) -> bool {
         if self.ended.is_some() || is_keep_alive(name, data) {
-            return;
+            return false;
         }
         if let Some(text) = self.shape.text_of(data) {
-            return self.gather(&text, false);
+            self.gather(&text, false);
+            return true;
         }
         match self.codec.decode_event(data, &mut self.deviations) {
             Ok(Event::Chunk { task, artifact, text, last }) => {
@@ -169,12 +171,13 @@ impl StreamState {
                 self.gather(&text, last);
             }
             Ok(Event::Full(StreamEvent::Unknown(_))) | Err(Cause::Malformed(_)) if is_ping(name, data) => {
-                return;
+                return false;
             }
             Ok(Event::Full(mut event)) => {
                 if !self.bounds.admit(&mut event) {
                     self.seen = true;
-                    return self.tell_dropped();
+                    self.tell_dropped();
+                    return true;
                 }
                 let waits = self.is_words(&event);
                 self.gathered.event(event);
@@ -199,6 +202,7 @@ impl StreamState {
             }
         }
         self.seen = true;
+        true
     }
 
     fn gather(&mut self, text: &str, last: bool) {
@@ -335,9 +339,9 @@ impl TaskStream {
             }
             let step = {
                 let mut count = 0u64;
-                let read = self.reader.read(|event| {
+                let read = self.reader.read(|name, data| {
                     count += 1;
-                    self.reading.event(&event.name, &event.data);
+                    self.reading.event(&name, &data)
                 });
                 let step = tokio::select! {
                     read = read => Some(read),

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::budget::{Budget, For, LOOK, Room};
 use super::coding::{Coding, coding, gunzip};
+use super::redact::{Redacted, Redactor};
 use super::{cause, http1, http2};
 use crate::domain::cause::{Cause, Limit};
 use crate::domain::limits;
@@ -29,6 +30,13 @@ pub(super) enum Body {
 }
 
 impl Body {
+    /// Something of use has come: what else comes on its connection is counted from here on.
+    pub fn progress(&self) {
+        if let Self::Http2(body) = self {
+            body.progress();
+        }
+    }
+
     /// Waits for bytes and hands each piece to `take`. False once the body has ended.
     ///
     /// # Errors
@@ -74,22 +82,17 @@ impl Size {
     }
 }
 
-/// The text of an answer. A large one has room in the budget of all agents until it is dropped.
+/// The redacted text of an answer. A large one has room in the budget of all agents until it is dropped.
 #[derive(Debug, Default)]
 pub struct Text {
-    text: String,
+    text: Redacted<'static>,
     room: Option<Room>,
 }
 
 impl Text {
     /// The text, and its room, to be held as long as anything made of the text waits to be taken.
-    pub fn into_parts(self) -> (String, Option<Room>) {
+    pub fn into_parts(self) -> (Redacted<'static>, Option<Room>) {
         (self.text, self.room)
-    }
-
-    /// Replaces the text; the room stays.
-    pub(super) fn with(self, change: impl FnOnce(String) -> String) -> Self {
-        Self { text: change(self.text), room: self.room }
     }
 }
 
@@ -116,28 +119,28 @@ impl<'b> Reading<'b> {
         Self { budget, url, size, bytes: Vec::new(), room: None, waits: false }
     }
 
-    /// Reads all of it within `left`; `limit` is the time that the whole call has, which is told if it passes.
-    /// What has come so far is returned in any case, for the wire view.
+    /// Reads and redacts all of it within `left`; `limit` is the time that the whole call has, which is told if it
+    /// passes. What has come so far is returned in any case, for the wire view.
     pub async fn read(
         mut self,
         mut body: Body,
         headers: &HeaderMap,
+        redactor: &Redactor,
         left: Duration,
         limit: Duration,
     ) -> (Text, Result<(), Cause>) {
         let read = timeout(left, self.read_all(&mut body, headers)).await;
         let late = if self.waits { Cause::Limit(Limit::InFlight) } else { Cause::TimedOut(limit) };
         let read = read.unwrap_or(Err(late));
-        if read.is_err() {
-            // What is left of it is only shown.
-            self.bytes.truncate(limits::RAW);
-            self.bytes.shrink_to_fit();
-            self.room = None;
+        let (text, read) = match redact(std::mem::take(&mut self.bytes), redactor).await {
+            Ok(text) => (text, read),
+            Err(cause) => (Redacted::default(), read.and(Err(cause))),
+        };
+        if read.is_ok() {
+            return (Text { text, room: self.room }, read);
         }
-        // Nearly every text is good, and then it is not copied.
-        let text = String::from_utf8(self.bytes)
-            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
-        (Text { text, room: self.room }, read)
+        // What is left of it is only shown. It is cut after it was redacted, as a cut secret would not be found.
+        (Text { text: text.beginning(limits::RAW), room: None }, read)
     }
 
     async fn read_all(&mut self, body: &mut Body, headers: &HeaderMap) -> Result<(), Cause> {
@@ -165,6 +168,7 @@ impl<'b> Reading<'b> {
             if !with_room(self.room.as_ref(), body.read(take)).await? {
                 break;
             }
+            body.progress();
         }
         if coding == Coding::Gzip { self.unpack().await } else { Ok(()) }
     }
@@ -202,6 +206,22 @@ impl<'b> Reading<'b> {
             self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
         }
     }
+}
+
+/// Redacts a text; a large one where that keeps nobody waiting.
+async fn redact(bytes: Vec<u8>, redactor: &Redactor) -> Result<Redacted<'static>, Cause> {
+    let (is_small, redactor) = (bytes.len() <= limits::SMALL, redactor.clone());
+    let redact = move || {
+        // Nearly every text is valid UTF-8, and then it is not copied.
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
+        redactor.redacted_owned(text)
+    };
+    if is_small {
+        return Ok(redact());
+    }
+    let redacted = tokio::task::spawn_blocking(redact).await;
+    redacted.map_err(|error| Cause::Malformed(Untrusted::from(format!("redacting it failed: {error}"))))
 }
 
 /// Waits for bytes of something that has room, as long as it may keep it.

@@ -97,6 +97,8 @@ fn of_io(error: &(dyn Error + 'static), limit: Duration) -> Option<Cause> {
             | io::ErrorKind::UnexpectedEof
             | io::ErrorKind::NotConnected => Cause::Reset,
             io::ErrorKind::TimedOut => Cause::TimedOut(limit),
+            // Ours alone (`frames`): a socket has no quota.
+            io::ErrorKind::QuotaExceeded => Cause::Limit(Limit::Frames),
             io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::AddrNotAvailable

@@ -75,6 +75,7 @@ mod tests {
     use http::HeaderValue;
     use url::Url;
 
+    use super::super::Redactor;
     use super::super::body::{Body, Reading, Size};
     use super::super::budget::Budget;
     use super::*;
@@ -92,8 +93,9 @@ mod tests {
         let (budget, url) = (Budget::new(), Url::parse("http://h/").unwrap());
         let body = Body::Client(reqwest::Body::from(bytes));
         let long = Duration::from_secs(60);
-        let (text, read) = Reading::new(&budget, &url, size).read(body, headers, long, long).await;
-        read.map(|()| text.into_parts().0)
+        let (text, read) =
+            Reading::new(&budget, &url, size).read(body, headers, &Redactor::default(), long, long).await;
+        read.map(|()| text.into_parts().0.into_string())
     }
 
     #[tokio::test]

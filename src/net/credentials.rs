@@ -10,7 +10,7 @@ use url::Url;
 
 use super::redact::Redactor;
 use crate::config::Credentials;
-use crate::config::secret::{Secret, SecretRef};
+use crate::config::secret::{Secret, SecretRef, is_secret_header, length_fault};
 use crate::domain::cause::Cause;
 use crate::domain::text::Untrusted;
 
@@ -134,19 +134,32 @@ impl ScopedCredentials {
         let mut headers = HeaderMap::new();
         if let Some(bearer) = &self.credentials.bearer {
             let secret = read_secret(bearer).await?;
+            refuse_unredactable(bearer, &secret)?;
             redactor.learn(&secret);
             headers.insert(AUTHORIZATION, value("bearer", &format!("Bearer {}", secret.expose()))?);
         }
         for (name, reference) in &self.credentials.headers {
             let secret = read_secret(reference).await?;
-            if !reference.is_literal() || crate::config::secret::is_secret_header(name) {
-                redactor.learn(&secret);
+            let is_secret = is_secret_header(name);
+            if is_secret {
+                refuse_unredactable(reference, &secret)?;
+            }
+            if is_secret || !reference.is_literal() {
+                redactor.learn_header(&secret);
             }
             let header = HeaderName::try_from(name.as_str())
                 .map_err(|_| Cause::Credential(format!("{name} is no header name").into()))?;
             headers.insert(header, value(name, secret.expose())?);
         }
         Ok(headers)
+    }
+}
+
+/// A secret that could not be taken out of what comes back is not sent.
+fn refuse_unredactable(reference: &SecretRef, secret: &Secret) -> Result<(), Cause> {
+    match length_fault(secret.expose().trim()) {
+        Some(fault) => Err(Cause::Credential(format!("{} {fault}", reference.shown()).into())),
+        None => Ok(()),
     }
 }
 

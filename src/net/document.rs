@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 use url::Url;
@@ -11,10 +11,14 @@ use url::Url;
 use super::body::Size;
 use super::budget::Room;
 use super::credentials::{Access, parse_url};
-use super::request::{ConnectionUse, Net, Request, header_text, status_cause};
+use super::redact::Redacted;
+use super::request::{ConnectionUse, Net, Request, beginning, etag_of, status_cause};
 use super::tap::{Kind, TapHandle};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
+
+/// Of an answer that nobody reads, so much is read.
+const DROPPED: usize = 64 * 1024;
 
 /// A document that was asked for.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ pub struct Document {
     /// What names this version of it.
     pub etag: Option<Untrusted>,
     /// What it says; `None`: it has not changed.
-    pub text: Option<String>,
+    pub text: Option<Redacted<'static>>,
     /// The room of a large text, held as long as the document is.
     pub room: Option<Room>,
 }
@@ -63,6 +67,34 @@ impl Net {
         self.ask(access, line, Method::POST, url, own, question.into(), limit).await
     }
 
+    /// Posts news to somebody whose answer says nothing but whether they arrived. It is read up to 64 KiB and dropped;
+    /// what is wrong with it after a status that is good is none of our business.
+    ///
+    /// # Errors
+    /// Why the news did not arrive.
+    pub async fn post(
+        &self,
+        access: &Access,
+        line: &TapHandle,
+        url: &str,
+        news: String,
+        limit: Duration,
+    ) -> Result<(), Cause> {
+        let url = source_url(url)?;
+        let headers = || {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers
+        };
+        let begun = Instant::now();
+        let (method, body, connection) = (Method::POST, news.into(), ConnectionUse::Pooled);
+        let request = Request { method, url, headers: &headers, body, connection, limit };
+        let answer = self.exchange(access, line, request).await.map_err(|failure| failure.cause)?;
+        let status = answer.status;
+        let text = beginning(answer, line, limit.saturating_sub(begun.elapsed()), DROPPED).await;
+        if status.is_success() { Ok(()) } else { Err(status_cause(status, &text)) }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the members of one request")]
     async fn ask(
         &self,
@@ -74,8 +106,7 @@ impl Net {
         body: Bytes,
         limit: Duration,
     ) -> Result<Document, Cause> {
-        let fault = || Cause::Source(Untrusted::from(format!("{url:?} is no URL")));
-        let url = parse_url(url).ok_or_else(fault)?;
+        let url = source_url(url)?;
         let headers = || {
             let mut headers: HeaderMap = own.clone().into_iter().collect();
             headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
@@ -92,7 +123,7 @@ impl Net {
             line.keep(Kind::Response, &format!("304 in {} ms", answer.took.as_millis()), "");
             return Ok(Document { url, etag: None, text: None, room: None });
         }
-        let etag = answer.headers.get(ETAG).map(header_text).map(Untrusted::from);
+        let etag = etag_of(&answer.headers, line.redactor());
         let left = limit.saturating_sub(begun.elapsed());
         let text = self.body(answer, line, Size::Answer, left, limit).await.map_err(cause)?;
         if !status.is_success() {
@@ -101,4 +132,8 @@ impl Net {
         let (text, room) = text.into_parts();
         Ok(Document { url, etag, text: Some(text), room })
     }
+}
+
+fn source_url(url: &str) -> Result<Url, Cause> {
+    parse_url(url).ok_or_else(|| Cause::Source(Untrusted::from(format!("{url:?} is no URL"))))
 }

@@ -4,7 +4,8 @@ use url::Url;
 
 use super::body::{Body, with_room};
 use super::budget::{Budget, For, Room};
-use super::redact::Redactor;
+use super::frames::Frames;
+use super::redact::Redacted;
 use super::tap::{Kind, TapHandle};
 use crate::domain::cause::Cause;
 use crate::domain::limits;
@@ -15,8 +16,8 @@ use crate::protocol::sse::{Event, Guard};
 pub struct EventReader {
     body: Body,
     guard: Guard,
-    redactor: Redactor,
     line: TapHandle,
+    frames: Frames,
     budget: Budget,
     url: Url,
     /// The room that a large event has.
@@ -24,8 +25,8 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    pub(super) fn new(body: Body, redactor: Redactor, line: TapHandle, budget: Budget, url: Url) -> Self {
-        Self { body, guard: Guard::new(), redactor, line, budget, url, room: None }
+    pub(super) fn new(body: Body, line: TapHandle, budget: Budget, url: Url) -> Self {
+        Self { body, guard: Guard::new(), line, frames: Frames::default(), budget, url, room: None }
     }
 
     /// The room of large events that have been handed out. It is to be held until they are taken.
@@ -38,33 +39,49 @@ impl EventReader {
         Some(room)
     }
 
-    /// Waits for bytes and hands each event that they complete to `take`. False once the stream has ended.
+    /// Waits for bytes and hands the name and the data of each event that they complete to `take`, which says whether
+    /// the event is of use or only keeps the connection open. False once the stream has ended.
     ///
-    /// There is no limit on silence here: servers exist that send nothing between events for minutes.
+    /// There is no limit on silence here: servers exist that send nothing between events for minutes. Pieces and lines
+    /// without an event are counted, as is everything below them ([`Frames`]).
     ///
     /// # Errors
     /// The connection broke, or a limit was passed.
-    pub async fn read(&mut self, mut take: impl FnMut(Event<'_>)) -> Result<bool, Cause> {
+    pub async fn read(
+        &mut self,
+        mut take: impl FnMut(Redacted<'_>, Redacted<'_>) -> bool,
+    ) -> Result<bool, Cause> {
         if self.guard.pending() > limits::SMALL && self.room.is_none() {
             self.room = Some(self.budget.room(For::Event, &self.url, limits::EVENT).await);
         }
-        let (guard, redactor, line) = (&mut self.guard, &self.redactor, &self.line);
-        let redacts = !redactor.is_empty();
+        let (guard, line) = (&mut self.guard, &self.line);
+        let redactor = line.redactor();
+        let (mut empty, mut events, idle_before) = (0u32, 0u32, guard.idle_lines());
         let mut on_event = |event: Event<'_>| {
-            if redacts {
-                let event = Event { name: redactor.redact(&event.name), data: redactor.redact(&event.data) };
-                line.keep_clean(Kind::Event, &event.name, &event.data);
-                take(event);
+            let (name, data) = (redactor.redacted(&event.name), redactor.redacted(&event.data));
+            line.keep_clean(Kind::Event, &name, &data);
+            if take(name, data) {
+                events += 1;
             } else {
-                line.keep_clean(Kind::Event, &event.name, &event.data);
-                take(event);
+                empty += 1;
             }
         };
-        let read = self.body.read(|bytes| guard.push(bytes, &mut on_event));
+        let mut chunks = 0u32;
+        let read = self.body.read(|bytes| {
+            chunks = chunks.saturating_add(1);
+            guard.push(bytes, &mut on_event)
+        });
         let read = with_room(self.room.as_ref(), read).await;
         // Also where the connection broke: an event that is whole is no less whole for it.
         if !matches!(read, Ok(true) | Err(Cause::Limit(_))) {
             guard.finish(&mut on_event);
+        }
+        if events > 0 {
+            self.frames.progress();
+            self.body.progress();
+        } else if matches!(read, Ok(true)) {
+            let idle = u32::try_from(self.guard.idle_lines() - idle_before).unwrap_or(u32::MAX);
+            self.frames.count(idle.saturating_add(chunks).saturating_add(empty))?;
         }
         read
     }
@@ -72,5 +89,58 @@ impl EventReader {
     /// Notes how the stream ended.
     pub fn ended(&self, how: &str) {
         self.line.keep(Kind::End, how, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::Redactor;
+    use super::super::clock::Clock;
+    use super::super::tap::Tap;
+    use super::*;
+    use crate::domain::cause::Limit;
+    use crate::domain::id::AgentKey;
+
+    /// How a stream of these pieces ends, and how many events came before.
+    async fn ends(pieces: Vec<String>) -> (u32, Result<bool, Cause>) {
+        let pieces = pieces.into_iter().map(Ok::<_, std::convert::Infallible>);
+        let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
+        let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
+        let url = Url::parse("http://h/").unwrap();
+        let mut reader = EventReader::new(Body::Client(body), tap.line(AgentKey(0), 0), Budget::new(), url);
+        let mut events = 0;
+        loop {
+            let take = |_: Redacted<'_>, data: Redacted<'_>| {
+                events += u32::from(!data.is_empty());
+                !data.is_empty()
+            };
+            match reader.read(take).await {
+                Ok(true) => {}
+                ended => return (events, ended),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_brings_no_event_is_counted_and_what_does_is_not() {
+        let flood = || Err(Cause::Limit(Limit::Frames));
+        for (what, pieces, expected) in [
+            ("comments at once", vec![":\n".repeat(20_000)], (0, flood())),
+            ("comments", vec![":\n".to_owned(); 20_000], (0, flood())),
+            ("empty lines", vec!["\n".repeat(20_000)], (0, flood())),
+            ("events without data", vec!["data:\n\n".repeat(20_000)], (0, flood())),
+            ("bytes", "data: x".repeat(20_000).chars().map(String::from).collect(), (0, flood())),
+            ("events", vec!["data: x\n\n".to_owned(); 20_000], (20_000, Ok(false))),
+            ("events between comments", vec![":\n:\n:\ndata: x\n\n".to_owned(); 20_000], (20_000, Ok(false))),
+            (
+                "a long event",
+                vec!["data: x\n".repeat(500); 200].into_iter().chain(["\n".into()]).collect(),
+                (1, Ok(false)),
+            ),
+        ] {
+            assert_eq!(ends(pieces).await, expected, "{what}");
+        }
     }
 }

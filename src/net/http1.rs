@@ -22,6 +22,7 @@ use super::chunks::Chunks;
 use super::coding::elements;
 use super::connect::Socket;
 use super::dedicated::{HttpRequest, defaults};
+use super::frames::Frames;
 use super::{HEAD, HEADERS, cause};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::text::Untrusted;
@@ -99,6 +100,7 @@ async fn answer(
     let mut bytes = BytesMut::new();
     // Bytes so far, and those that were looked at.
     let (mut all, mut seen) = (0, 0);
+    let interim = Frames::default();
     loop {
         // Heads that come byte by byte are not read anew for each.
         let news = &bytes[seen.min(bytes.len())..];
@@ -107,6 +109,7 @@ async fn answer(
                 let _head = bytes.split_to(length);
                 // What comes before the answer itself says nothing to us.
                 if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
+                    interim.count(1)?;
                     continue;
                 }
                 let framing = framing(&head)?;

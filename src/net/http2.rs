@@ -24,6 +24,7 @@ use url::{Position, Url};
 use super::coding::elements;
 use super::connect::{Connector, Socket, within};
 use super::dedicated::{HttpRequest, defaults};
+use super::frames::{Counted, Frames};
 use super::trust::{Tls, Trust};
 use super::{CONNECT, HEAD, HEADERS, cause};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
@@ -98,6 +99,8 @@ struct Connection {
     dedicated: AtomicUsize,
     /// It has refused one: it gets no more.
     refuses: AtomicBool,
+    /// What came on it since something of use has.
+    frames: Arc<Frames>,
 }
 
 impl Connection {
@@ -251,13 +254,14 @@ impl Pool {
 /// Begins to speak HTTP/2, and waits until the agent has said how many streams it takes.
 async fn agree(socket: Socket) -> Result<Connection, Cause> {
     let certificate_until = socket.certificate_until();
+    let frames = Arc::new(Frames::default());
     let (send, mut connection) = client::Builder::new()
         .enable_push(false)
         .initial_max_send_streams(0)
         .initial_window_size(WINDOW)
         .initial_connection_window_size(WINDOWS)
         .max_header_list_size(HEAD)
-        .handshake(socket)
+        .handshake(Counted::new(socket, frames.clone()))
         .await
         .map_err(|error| of(&error, CONNECT))?;
     poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
@@ -270,12 +274,8 @@ async fn agree(socket: Socket) -> Result<Connection, Cause> {
     .await?;
     // It ends by itself, with its last stream or when it breaks; its streams tell why.
     tokio::spawn(connection);
-    Ok(Connection {
-        send,
-        certificate_until,
-        dedicated: AtomicUsize::new(0),
-        refuses: AtomicBool::new(false),
-    })
+    let (dedicated, refuses) = (AtomicUsize::new(0), AtomicBool::new(false));
+    Ok(Connection { send, certificate_until, dedicated, refuses, frames })
 }
 
 /// Asks for a stream, and reads the head of the answer.
@@ -306,11 +306,12 @@ pub(super) async fn send(
         Failure { sent, cause: of(&error, ask.limit) }
     };
     let (head, stream) = answer.await.map_err(failed)?.into_parts();
+    place.0.frames.progress();
     let maybe = |cause| Failure { sent: Sent::Maybe, cause };
     if head.headers.len() > HEADERS {
         return Err(maybe(Cause::Limit(Limit::Headers)));
     }
-    Ok((head.status, head.headers, Body { stream, _place: place }))
+    Ok((head.status, head.headers, Body { stream, place }))
 }
 
 fn request(uri: Uri, ask: &HttpRequest<'_>) -> Request<()> {
@@ -342,10 +343,15 @@ fn request(uri: Uri, ask: &HttpRequest<'_>) -> Request<()> {
 #[derive(Debug)]
 pub(super) struct Body {
     stream: RecvStream,
-    _place: StreamSlot,
+    place: StreamSlot,
 }
 
 impl Body {
+    /// Something of use has come.
+    pub fn progress(&self) {
+        self.place.0.frames.progress();
+    }
+
     /// Waits for bytes and hands each piece to `take`. False once the body has ended.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Requests: cards, calls and streams.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +22,8 @@ use super::coding::plain;
 use super::credentials::{Access, parse_url};
 use super::dedicated::{DedicatedClient, HttpRequest, Response};
 use super::event_stream::EventReader;
-use super::redact::Redactor;
+use super::probes::Probes;
+use super::redact::{Redacted, Redactor};
 use super::tap::{Kind, Tap, TapHandle};
 use super::trust::{Trust, install_crypto};
 use crate::domain::agent::card::{Card, FetchedCard};
@@ -45,12 +45,14 @@ pub struct Net {
     redactor: Redactor,
     tap: Tap,
     budget: Budget,
+    probes: Probes,
 }
 
 /// What a server says of itself, cut to what a screen can show.
-fn software(headers: &HeaderMap) -> Option<Untrusted> {
+fn software(headers: &HeaderMap, redactor: &Redactor) -> Option<Untrusted> {
     let said = headers.get("x-powered-by").or_else(|| headers.get(http::header::SERVER))?;
-    let text = Untrusted::from(&*String::from_utf8_lossy(said.as_bytes())).headline(80);
+    let text = String::from_utf8_lossy(said.as_bytes());
+    let text = Untrusted::from(&*redactor.redact(&text)).headline(80);
     (!text.is_empty()).then_some(text)
 }
 
@@ -60,7 +62,7 @@ pub struct CardAnswer {
     /// `None`: it has not changed.
     pub card: Option<FetchedCard>,
     /// The card's text, as it came, redacted.
-    pub text: Option<String>,
+    pub text: Option<Redacted<'static>>,
     /// The room of a large card, held as long as the answer is.
     pub room: Option<Room>,
     /// How long it took.
@@ -120,6 +122,7 @@ impl Net {
             redactor,
             tap,
             budget: Budget::new(),
+            probes: Probes::default(),
         }
     }
 
@@ -128,7 +131,12 @@ impl Net {
         &self.tap
     }
 
-    /// Takes secrets out of texts.
+    /// Waits until an agent may be probed; see [`Probes`].
+    pub async fn turn_to_probe(&self, access: &Access, url: &str) {
+        self.probes.turn(url, access.origin.is_some()).await;
+    }
+
+    /// Knows what is secret for every agent. What was sent to one agent alone is known by the redactor of its line.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }
@@ -141,6 +149,7 @@ impl Net {
         mut request: Request<'_>,
     ) -> Result<Answer, Failure> {
         let begun = Instant::now();
+        let mut visited = Vec::new();
         for _ in 0..=REDIRECTS {
             let url = &request.url;
             Self::check_address(access, url)?;
@@ -165,10 +174,17 @@ impl Net {
             let carries = access.has_credentials() || !request.body.is_empty();
             if !keeps_method || downgrade || (!same_origin && carries) {
                 return Err(maybe(Cause::RedirectRefused(Untrusted::from(
-                    &*self.redactor.redact(next.as_str()),
+                    &*line.redactor().redact(next.as_str()),
                 ))));
             }
-            request.url = next;
+            visited.push(std::mem::replace(&mut request.url, next));
+            // What it answers a second time is what it answered the first time.
+            if visited.contains(&request.url) {
+                return Err(maybe(Cause::Status {
+                    status: status.as_u16(),
+                    says: "a redirect in a circle".into(),
+                }));
+            }
         }
         Err(maybe(Cause::Limit(Limit::Redirects)))
     }
@@ -182,7 +198,7 @@ impl Net {
     ) -> Result<Answer, Failure> {
         let Request { method, url, limit, .. } = request;
         let unsent = |cause| Failure { sent: Sent::Not, cause };
-        let secret = Box::pin(access.headers(url, &self.redactor)).await.map_err(unsent)?;
+        let secret = Box::pin(access.headers(url, line.redactor())).await.map_err(unsent)?;
         let headers = || {
             let mut all = (request.headers)();
             all.extend(secret.clone());
@@ -212,7 +228,7 @@ impl Net {
         let server = ServerTraits {
             express: headers.get("x-powered-by").is_some_and(|value| value.as_bytes() == b"Express"),
             certificate_until,
-            software: software(&headers),
+            software: software(&headers, line.redactor()),
         };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             access.refused(url);
@@ -221,7 +237,7 @@ impl Net {
             line.keep(Kind::Response, &head, &shown(&headers, &[], ""));
             return Err(maybe(Cause::Login {
                 status: status.as_u16(),
-                challenge: challenge.map(|text| Untrusted::from(&*self.redactor.redact(&text))),
+                challenge: challenge.map(|text| Untrusted::from(&*line.redactor().redact(&text))),
                 had_credentials: !secret.is_empty(),
             }));
         }
@@ -271,14 +287,8 @@ impl Net {
     ) -> Result<Text, Failure> {
         let Answer { url, body, took, status, headers, .. } = answer;
         let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
-        let (text, read) = Reading::new(&self.budget, &url, size).read(body, &headers, left, limit).await;
-        let text = text.with(|text| {
-            let redacted = match self.redactor.redact(&text) {
-                Cow::Owned(redacted) => Some(redacted),
-                Cow::Borrowed(_) => None,
-            };
-            redacted.unwrap_or(text)
-        });
+        let reading = Reading::new(&self.budget, &url, size);
+        let (text, read) = reading.read(body, &headers, line.redactor(), left, limit).await;
         line.keep_body(&head, &shown(&headers, &[], ""), &text);
         match read {
             Ok(()) => Ok(text),
@@ -302,33 +312,37 @@ impl Net {
         limit: Duration,
     ) -> Result<CardAnswer, Failure> {
         if let Some(path) = url.strip_prefix("file://") {
-            return self.read_card(path).await;
+            return Self::read_card(path, line.redactor()).await;
         }
         // Each place has the whole time: an agent that is slow to say where its card is not is slow, not silent.
-        let mut search = Search::default();
-        for place in card_places(url) {
-            if !search.goes_on_at(&place) {
-                break;
-            }
-            match self.fetch_card_at(access, line, place.url, etag, limit, limit).await {
-                Err(failure) if search.note(&failure, &place.base) => {}
+        let mut places = self.probes.places(url, card_places(url));
+        let mut search = Search { worst: places.known_failure(), failing: None };
+        while let Some(place) = places.next() {
+            let base = below(&place).to_owned();
+            match self.fetch_card_at(access, line, place, etag, limit, limit).await {
+                Err(failure) if search.note(&failure, &base) => {
+                    if search.failing.is_some() {
+                        places.only(|place| below(place) == base);
+                    }
+                }
                 result => return result,
             }
         }
-        Err(search
-            .worst
-            .unwrap_or_else(|| maybe(Cause::Malformed(Untrusted::from("no URL to look for a card at")))))
+        let none = || maybe(Cause::Malformed(Untrusted::from("no URL to look for a card at")));
+        let failure = search.worst.unwrap_or_else(none);
+        places.failed(&failure);
+        Err(failure)
     }
 
     /// A card that the operator has as a file.
-    async fn read_card(&self, path: &str) -> Result<CardAnswer, Failure> {
+    async fn read_card(path: &str, redactor: &Redactor) -> Result<CardAnswer, Failure> {
         let unread = |cause| Failure { sent: Sent::Not, cause };
         let file = std::path::PathBuf::from(path);
         let read = tokio::task::spawn_blocking(move || super::card_file::read(&file)).await;
         let text = read.unwrap_or_else(|error| Err(error.into())).map_err(|error| {
             unread(Cause::Status { status: 404, says: format!("{path}: {error}").into() })
         })?;
-        let text = self.redactor.redact(&text).into_owned();
+        let text = redactor.redacted(&text).into_owned();
         let card = Arc::new(protocol::card::decode(&text).map_err(unread)?);
         let url = card.offers.first().map_or("", |offer| offer.url.raw());
         let card = Some(FetchedCard { url: Arc::from(url), card, etag: None });
@@ -376,7 +390,7 @@ impl Net {
             line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
             return Ok(CardAnswer { card: None, text: None, room: None, took, server });
         }
-        let etag = answer.headers.get(ETAG).map(header_text).map(Untrusted::from);
+        let etag = etag_of(&answer.headers, line.redactor());
         let left = left.saturating_sub(begun.elapsed());
         let text = self.body(answer, line, Size::Card, left, limit).await?;
         if !status.is_success() {
@@ -454,13 +468,7 @@ impl Net {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
             line.keep(Kind::Response, &head, &shown(&answer.headers, &[], ""));
             plain(&answer.headers).map_err(maybe)?;
-            let reader = EventReader::new(
-                answer.body,
-                self.redactor.clone(),
-                line.clone(),
-                self.budget.clone(),
-                answer.url,
-            );
+            let reader = EventReader::new(answer.body, line.clone(), self.budget.clone(), answer.url);
             return Ok((Opened::Stream(reader), took, server));
         }
         let text = Box::pin(self.body(answer, line, Size::Answer, limit, limit)).await?;
@@ -472,7 +480,7 @@ impl Net {
 }
 
 /// Reads a card; a large one where that keeps nobody waiting.
-async fn decode_card(text: String) -> Result<(String, Card), Cause> {
+async fn decode_card(text: Redacted<'static>) -> Result<(Redacted<'static>, Card), Cause> {
     let is_small = text.len() <= limits::SMALL;
     let decode = move || protocol::card::decode(&text).map(|card| (text, card));
     if is_small {
@@ -484,12 +492,42 @@ async fn decode_card(text: String) -> Result<(String, Card), Cause> {
     })
 }
 
+/// Reads the beginning of a body that says nothing to us, at most `most` bytes of it, and keeps it on the tap.
+pub(super) async fn beginning(
+    answer: Answer,
+    line: &TapHandle,
+    left: Duration,
+    most: usize,
+) -> Redacted<'static> {
+    let Answer { mut body, took, status, headers, .. } = answer;
+    let mut bytes = Vec::new();
+    let read = async {
+        let mut take = |piece: &[u8]| {
+            bytes.extend_from_slice(&piece[..piece.len().min(most - bytes.len())]);
+            if bytes.len() < most { Ok(()) } else { Err(Cause::Limit(Limit::Body)) }
+        };
+        while body.read(&mut take).await.unwrap_or(false) {}
+    };
+    // What came until then is enough.
+    let _ended = tokio::time::timeout(left, read).await;
+    let text = line.redactor().redacted(&String::from_utf8_lossy(&bytes)).into_owned();
+    let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
+    line.keep_body(&head, &shown(&headers, &[], ""), &text);
+    text
+}
+
 fn maybe(cause: Cause) -> Failure {
     Failure { sent: Sent::Maybe, cause }
 }
 
 pub(super) fn header_text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+/// What names this version of a document, unless it holds a secret.
+pub(super) fn etag_of(headers: &HeaderMap, redactor: &Redactor) -> Option<Untrusted> {
+    let etag = headers.get(ETAG).map(header_text)?;
+    (redactor.redact(&etag) == etag).then(|| Untrusted::from(etag))
 }
 
 fn interface_url(url: &Untrusted) -> Result<Url, Failure> {
@@ -552,34 +590,32 @@ fn shown(headers: &HeaderMap, secret: &[&str], body: &str) -> String {
     text
 }
 
-/// A place where a card may be.
-#[derive(Clone, PartialEq, Eq, Debug)]
-struct CardPlace {
-    url: Url,
-    /// What it is below: the agent's URL, or its origin.
-    base: String,
-}
-
 /// The places where the card of `url` may be: a path that names a card is one; else the usual
 /// places below the path, then below the origin, as some hosts serve many agents.
-fn card_places(url: &str) -> Vec<CardPlace> {
+fn card_places(url: &str) -> Vec<Url> {
     let Some(given) = parse_url(url) else { return Vec::new() };
     let base = normalise_url(given.as_str());
     if std::path::Path::new(given.path()).extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
-        return vec![CardPlace { url: given, base }];
+        return vec![given];
     }
-    let mut places: Vec<CardPlace> = Vec::new();
+    let mut places = Vec::new();
     let origin = given.origin().ascii_serialization();
     for base in [base, origin] {
         for known in WELL_KNOWN {
             if let Ok(url) = Url::parse(&format!("{base}{known}"))
-                && !places.iter().any(|place| place.url == url)
+                && !places.contains(&url)
             {
-                places.push(CardPlace { url, base: base.clone() });
+                places.push(url);
             }
         }
     }
     places
+}
+
+/// What a place of a card is below: the agent's URL, or its origin.
+fn below(place: &Url) -> &str {
+    let place = place.as_str();
+    WELL_KNOWN.iter().find_map(|known| place.strip_suffix(known)).unwrap_or(place)
 }
 
 /// A search for a card: what came of the places so far.
@@ -593,10 +629,6 @@ struct Search {
 }
 
 impl Search {
-    fn goes_on_at(&self, place: &CardPlace) -> bool {
-        self.failing.as_ref().is_none_or(|base| *base == place.base)
-    }
-
     /// Takes what came of a place. False if the search ends with it: an agent that asks for a login has told what it
     /// wants, and one that cannot be reached is not reached at its next place either.
     fn note(&mut self, failure: &Failure, base: &str) -> bool {
@@ -656,7 +688,7 @@ mod tests {
 
     #[test]
     fn cards_are_looked_for_where_they_usually_are() {
-        let places = |url| card_places(url).iter().map(|place| place.url.to_string()).collect::<Vec<_>>();
+        let places = |url| card_places(url).iter().map(Url::to_string).collect::<Vec<_>>();
         assert_eq!(
             places("h:9101"),
             ["http://h:9101/.well-known/agent-card.json", "http://h:9101/.well-known/agent.json",]

@@ -159,14 +159,22 @@ impl std::fmt::Debug for Ring {
     }
 }
 
+/// What is kept of one agent: its frames, and the secrets that must not be in them.
+#[derive(Clone, Debug)]
+struct Agent {
+    ring: Arc<Mutex<Ring>>,
+    redactor: Redactor,
+}
+
 /// The frames of all agents.
 #[derive(Clone, Debug)]
 pub struct Tap {
-    rings: Arc<Mutex<BTreeMap<AgentKey, Arc<Mutex<Ring>>>>>,
+    agents: Arc<Mutex<BTreeMap<AgentKey, Agent>>>,
     /// Bytes that each of them may hold.
     most: Arc<AtomicUsize>,
     clock: Arc<Clock>,
-    redactor: Redactor,
+    /// Knows what is secret for every agent.
+    common: Redactor,
 }
 
 /// The frames of one agent, to write to.
@@ -182,18 +190,28 @@ pub struct TapHandle {
 }
 
 impl Tap {
-    /// An empty tap.
-    pub fn new(clock: Arc<Clock>, redactor: Redactor) -> Self {
-        Self { rings: Arc::default(), most: Arc::new(AtomicUsize::new(BYTES)), clock, redactor }
+    /// An empty tap. What `common` knows is in no frame of any agent.
+    pub fn new(clock: Arc<Clock>, common: Redactor) -> Self {
+        Self { agents: Arc::default(), most: Arc::new(AtomicUsize::new(BYTES)), clock, common }
+    }
+
+    fn agent(&self, key: AgentKey) -> Agent {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Agent { ring: Arc::default(), redactor: self.common.child() };
+        let agent = agents.entry(key).or_insert_with(new).clone();
+        self.most.store((SHARED / agents.len()).clamp(LEAST, BYTES), Ordering::Relaxed);
+        agent
+    }
+
+    /// Knows the secrets that are sent to an agent.
+    pub fn redactor(&self, agent: AgentKey) -> Redactor {
+        self.agent(agent).redactor
     }
 
     /// The line of one call to an agent.
     pub fn line(&self, agent: AgentKey, call: u64) -> TapHandle {
-        let mut rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        let ring = rings.entry(agent).or_default().clone();
-        self.most.store((SHARED / rings.len()).clamp(LEAST, BYTES), Ordering::Relaxed);
-        let (clock, redactor) = (self.clock.clone(), self.redactor.clone());
-        TapHandle { ring, most: self.most.clone(), clock, redactor, call, hides: None }
+        let Agent { ring, redactor } = self.agent(agent);
+        TapHandle { ring, most: self.most.clone(), clock: self.clock.clone(), redactor, call, hides: None }
     }
 
     /// The line of a source of agents: it has a ring of its own beside those of the agents.
@@ -220,9 +238,9 @@ impl Tap {
     /// The frames of an agent, or the newest of all, oldest first.
     pub fn frames(&self, agent: Option<AgentKey>) -> Vec<(AgentKey, Frame)> {
         let rings: Vec<_> = {
-            let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-            let wanted = rings.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
-            wanted.map(|(key, ring)| (*key, ring.clone())).collect()
+            let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+            let wanted = agents.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
+            wanted.map(|(key, agent)| (*key, agent.ring.clone())).collect()
         };
         let alone = agent.is_some();
         let mut frames = Vec::new();
@@ -242,13 +260,18 @@ impl Tap {
 
     /// Counts every frame ever kept, so that a reader knows whether there is news.
     pub fn count(&self, agent: Option<AgentKey>) -> u64 {
-        let rings = self.rings.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = rings.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
-        wanted.map(|(_, ring)| ring.lock().unwrap_or_else(PoisonError::into_inner).count).sum()
+        let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = agents.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
+        wanted.map(|(_, agent)| agent.ring.lock().unwrap_or_else(PoisonError::into_inner).count).sum()
     }
 }
 
 impl TapHandle {
+    /// Knows the secrets that are sent to its agent.
+    pub fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Keeps a frame. Headers must already be without secrets; the text is redacted here.
     pub fn keep(&self, kind: Kind, head: &str, text: &str) {
         match &self.hides {

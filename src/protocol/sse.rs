@@ -43,6 +43,8 @@ pub struct Guard {
     after_cr: bool,
     /// Comments seen; servers send them to keep connections open.
     comments: u64,
+    /// Empty lines that ended no event.
+    empty: u64,
 }
 
 const MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
@@ -67,6 +69,11 @@ impl Guard {
     pub fn shrink(&mut self) {
         self.line.shrink_to(limits::RAW);
         self.event.shrink_to(limits::RAW);
+    }
+
+    /// Lines so far that no event came of: comments, and empty lines behind nothing.
+    pub fn idle_lines(&self) -> u64 {
+        self.comments + self.empty
     }
 
     /// Takes bytes in and hands each event that they complete to `take`.
@@ -192,10 +199,13 @@ impl Guard {
             let data = data.strip_prefix(' ').unwrap_or(data);
             let data = data.strip_suffix('\n').unwrap_or(data);
             take(Event { name: Cow::Borrowed(""), data: Cow::Borrowed(data) });
-        } else if lines > 0 {
+        } else if lines == 0 {
+            self.empty += 1;
+        } else {
             self.event.push('\n');
-            if let Some((name, data)) = parse(&self.event) {
-                take(Event { name: Cow::Owned(name), data: Cow::Owned(data) });
+            match parse(&self.event) {
+                Some((name, data)) => take(Event { name: Cow::Owned(name), data: Cow::Owned(data) }),
+                None => self.empty += 1,
             }
         }
         self.event.clear();

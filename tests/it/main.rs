@@ -37,6 +37,7 @@ mod printed;
 mod recordings;
 mod registry;
 mod replicas;
+mod secrets;
 mod shell_words;
 mod shutdown;
 mod simulator;

@@ -84,3 +84,52 @@ async fn what_is_raised_and_over_is_posted_with_the_way_there() {
     until(&handle, "its end", |snapshot| (!failing(snapshot)).then_some(())).await;
     engine.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_news_is_posted_once_whatever_the_webhook_answers() {
+    let long = "x".repeat(8 * 1024 * 1024);
+    for (what, status, location, body, fails) in [
+        ("a long answer", 200, None, long.as_str(), false),
+        ("a redirect to itself", 308, Some("/hook"), "", true),
+        ("a redirect to somebody else", 308, Some("http://127.0.0.1:1/"), "", true),
+        ("a refusal", 404, None, "", true),
+    ] {
+        let (posts, posted) = tokio::sync::watch::channel(Vec::<Value>::new());
+        let (location, body) = (location.map(ToOwned::to_owned), body.to_owned());
+        let stand = Stand::open(None, move |_, _, _, news| {
+            posts.send_modify(|all| all.push(serde_json::from_str(news).unwrap_or_default()));
+            let headers = location.iter().map(|to| ("location", to.clone())).collect();
+            (status, headers, body.clone())
+        })
+        .await;
+        let fleet = fleet(vec![part("one", Behaviour::Steady)]);
+        let engine = engine(&fleet, &format!("{}/hook", stand.url));
+        let handle = engine.handle();
+        until(&handle, "it", |snapshot| {
+            agent_of(snapshot, "one").filter(|agent| agent.card.is_some()).map(|_| ())
+        })
+        .await;
+        fleet.kill("one");
+        let count = |all: &Vec<Value>, event: &str| {
+            all.iter().filter(|post| post["event"] == event && post["kind"] == "agent-down").count()
+        };
+        let mut waits = posted.clone();
+        let raised = waits.wait_for(|all| count(all, "raised") > 0);
+        assert!(tokio::time::timeout(LONG, raised).await.is_ok(), "{what}");
+        if fails {
+            until(&handle, "the problem", |snapshot| {
+                snapshot
+                    .open_problems()
+                    .any(|(_, problem)| problem.kind == Kind::WebhookFailing)
+                    .then_some(())
+            })
+            .await;
+        }
+        // Its end is posted behind it, and by then it has not been posted again.
+        fleet.revive("one").await;
+        let cleared = waits.wait_for(|all| count(all, "cleared") > 0);
+        assert!(tokio::time::timeout(LONG, cleared).await.is_ok(), "{what}");
+        assert_eq!(count(&posted.borrow(), "raised"), 1, "{what}");
+        engine.stop().await;
+    }
+}

@@ -216,7 +216,7 @@ impl Walk<'_> {
     async fn get(&mut self, way: &Fetcher, url: &str) -> Result<Document, Cause> {
         self.documents += 1;
         let document = way.get(url, None).await?;
-        self.bytes += document.text.as_ref().map_or(0, String::len);
+        self.bytes += document.text.as_ref().map_or(0, |text| text.len());
         if self.bytes > BODY {
             return Err(Cause::Source(
                 format!("{}: its documents are larger than 64 MiB", shown(url)).into(),

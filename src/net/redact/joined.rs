@@ -1,0 +1,265 @@
+//! Secrets in pieces: over the parts of one message, or over the chunks of one output.
+//!
+//! Each piece is harmless, and what reads them joins them. The end of a chunk that begins a secret is therefore held
+//! back until the next chunk of its output shows whether it goes on. It is told when the output, the task or the
+//! stream ends, or the task waits for somebody; and it stays known after that, as another stream may go on with it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use super::Redactor;
+use super::needles::{Hit, Needles};
+use crate::domain::id::{AttemptKey, TaskId};
+use crate::domain::input::Outcome;
+use crate::domain::job::message::{Artifact, Content, Part};
+use crate::domain::job::task::{StreamEvent, TaskReport};
+use crate::domain::text::Untrusted;
+
+/// So many outputs of one agent have an end that is remembered. Of more, ends that were told are forgotten; and if
+/// none was, what begins a secret is taken out instead of held back.
+const TAILS: usize = 256;
+
+/// The ends of outputs that begin a secret, by attempt and id of the output.
+#[derive(Debug, Default)]
+pub(super) struct Tails(BTreeMap<(AttemptKey, String), Tail>);
+
+/// The end of an output. It begins a secret, unless it is empty.
+#[derive(Clone, Default)]
+struct Tail {
+    text: String,
+    /// So many bytes of it were told.
+    told: usize,
+    /// The task that the chunk named.
+    task: Option<TaskId>,
+}
+
+impl std::fmt::Debug for Tail {
+    // It may be all of a secret but a byte.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tail").field("told", &self.told).finish_non_exhaustive()
+    }
+}
+
+impl Redactor {
+    /// What may be told of an outcome, without secrets that its parts, or its chunks and those before, make together.
+    /// The first is what was held back until now, and comes before the second. `attempt`: which one the call is for.
+    pub fn join(&self, attempt: Option<AttemptKey>, mut outcome: Outcome) -> (Option<Outcome>, Outcome) {
+        let Some(prepared) = self.prepared() else { return (None, outcome) };
+        let needles = &prepared.needles;
+        let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut outcome {
+            Outcome::Events(events) => {
+                let mut told = Vec::with_capacity(events.len());
+                for event in std::mem::take(events) {
+                    tails.event(needles, attempt, event, &mut told);
+                }
+                *events = told;
+            }
+            Outcome::Task(report, _) => tails.report(needles, attempt, report),
+            Outcome::Page { tasks, .. } => {
+                tasks.iter_mut().for_each(|task| tails.report(needles, None, task))
+            }
+            Outcome::Message(message, _) => join_parts(needles, &mut message.parts),
+            Outcome::Ended(_) => {
+                let mut held = Vec::new();
+                tails.release(attempt, &mut held);
+                return ((!held.is_empty()).then_some(Outcome::Events(held)), outcome);
+            }
+            // What they hold is of one piece.
+            Outcome::Probed { .. }
+            | Outcome::Opened { .. }
+            | Outcome::ProtocolViolation(_)
+            | Outcome::Failed(_) => {}
+        }
+        (None, outcome)
+    }
+
+    /// The same for a task that somebody wants to see.
+    pub fn join_report(&self, report: &mut TaskReport) {
+        if let Some(prepared) = self.prepared() {
+            Tails::default().report(&prepared.needles, None, report);
+        }
+    }
+}
+
+impl Tails {
+    fn event(
+        &mut self,
+        needles: &Needles,
+        attempt: Option<AttemptKey>,
+        mut event: StreamEvent,
+        told: &mut Vec<StreamEvent>,
+    ) {
+        match &mut event {
+            StreamEvent::Artifact { task, artifact, append, last, .. } => {
+                self.chunk(needles, attempt, task.as_ref(), artifact, *append, *last);
+            }
+            StreamEvent::Status { status, .. } => {
+                if let Some(message) = &mut status.message {
+                    join_parts(needles, &mut message.parts);
+                }
+                if status.state.is_terminal() || status.state.is_interrupted() {
+                    self.release(attempt, told);
+                }
+            }
+            StreamEvent::Task(report) => self.report(needles, attempt, report),
+            StreamEvent::Message(message) => join_parts(needles, &mut message.parts),
+            StreamEvent::Unknown(_) => {}
+        }
+        told.push(event);
+    }
+
+    fn chunk(
+        &mut self,
+        needles: &Needles,
+        attempt: Option<AttemptKey>,
+        task: Option<&TaskId>,
+        artifact: &mut Artifact,
+        append: bool,
+        last: bool,
+    ) {
+        let Some(attempt) = attempt else { return join_parts(needles, &mut artifact.parts) };
+        let key = (attempt, artifact.id.raw().to_owned());
+        let before = self.0.remove(&key).filter(|_| append).unwrap_or_default();
+        let ends = if last || artifact.parts.last().is_some_and(|part| part.as_text().is_none()) {
+            Ends::Told
+        } else if self.has_room() {
+            Ends::Held
+        } else {
+            Ends::TakenOut
+        };
+        let tail = splice(needles, before, &mut artifact.parts, ends);
+        self.keep(key, Tail { task: task.cloned(), ..tail });
+    }
+
+    fn report(&mut self, needles: &Needles, attempt: Option<AttemptKey>, report: &mut TaskReport) {
+        for message in report.status.message.iter_mut().chain(&mut report.history) {
+            join_parts(needles, &mut message.parts);
+        }
+        for artifact in report.artifacts.iter_mut().flatten() {
+            let tail = splice(needles, Tail::default(), &mut artifact.parts, Ends::Told);
+            if let Some(attempt) = attempt {
+                let key = (attempt, artifact.id.raw().to_owned());
+                self.0.remove(&key);
+                self.keep(key, tail);
+            }
+        }
+    }
+
+    /// Tells what was held back of this attempt's outputs.
+    fn release(&mut self, attempt: Option<AttemptKey>, told: &mut Vec<StreamEvent>) {
+        let Some(attempt) = attempt else { return };
+        let from = (attempt, String::new());
+        for ((_, artifact), tail) in self.0.range_mut(from..).take_while(|((of, _), _)| *of == attempt) {
+            let held = &tail.text[tail.told..];
+            if held.is_empty() {
+                continue;
+            }
+            let artifact = Artifact {
+                id: Untrusted::from(artifact.as_str()),
+                name: None,
+                description: None,
+                parts: vec![Part::text(held)],
+                metadata: None,
+            };
+            let task = tail.task.clone();
+            told.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last: false });
+            tail.told = tail.text.len();
+        }
+    }
+
+    /// True if one more end can be held back.
+    fn has_room(&mut self) -> bool {
+        if self.0.len() >= TAILS {
+            let told = self.0.iter().find(|(_, tail)| tail.told == tail.text.len());
+            if let Some(key) = told.map(|(key, _)| key.clone()) {
+                self.0.remove(&key);
+            }
+        }
+        self.0.len() < TAILS
+    }
+
+    fn keep(&mut self, key: (AttemptKey, String), tail: Tail) {
+        if !tail.text.is_empty() && self.has_room() {
+            self.0.insert(key, tail);
+        }
+    }
+}
+
+/// What becomes of an end that begins a secret.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Told,
+    Held,
+    TakenOut,
+}
+
+fn join_parts(needles: &Needles, parts: &mut [Part]) {
+    if parts.iter().filter(|part| part.as_text().is_some()).count() > 1 {
+        splice(needles, Tail::default(), parts, Ends::Told);
+    }
+}
+
+/// Takes out of the texts of `parts` what is a secret behind the end `before`, and gives the end that they have now.
+fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Tail {
+    let mut texts: Vec<&mut Untrusted> = parts
+        .iter_mut()
+        .filter_map(|part| match &mut part.content {
+            Content::Text(text) => Some(text),
+            Content::Raw(_) | Content::Url(_) | Content::Data(_) | Content::Unknown(_) => None,
+        })
+        .collect();
+    let Some(first) = texts.first() else { return before };
+    // Nearly always there is one text, and nothing before it: then nothing is copied.
+    let first = Untrusted::clone(first);
+    let joined = if texts.len() == 1 && before.text.is_empty() {
+        Cow::Borrowed(first.raw())
+    } else {
+        let mut joined = before.text.clone();
+        texts.iter().for_each(|text| joined.push_str(text.raw()));
+        Cow::Owned(joined)
+    };
+    let mut hits = needles.find(joined.as_bytes());
+    let searched = hits.last().map_or(0, |hit| hit.end);
+    let tail = searched + needles.tail(&joined.as_bytes()[searched..]);
+    // What was told cannot be held back any more.
+    let held = tail.max(before.told);
+    let until = match ends {
+        Ends::Told => joined.len(),
+        Ends::Held => held,
+        Ends::TakenOut => {
+            if held < joined.len() {
+                hits.push(Hit::plain(held, joined.len()));
+            }
+            joined.len()
+        }
+    };
+    let tail = if ends == Ends::TakenOut { joined.len() } else { tail };
+    if !hits.is_empty() || before.told < before.text.len() || until < joined.len() {
+        let mut start = before.told;
+        let mut end = before.text.len();
+        for text in &mut texts {
+            end += text.len();
+            **text = Untrusted::from(piece(&joined, &hits, start, end.min(until)));
+            start = end.min(until);
+        }
+    }
+    Tail { told: until - tail, text: joined[tail..].to_owned(), task: before.task }
+}
+
+/// What stands between these places, with a mark where a hit begins. A hit that began before has its mark there,
+/// unless that was told already.
+fn piece(joined: &str, hits: &[Hit], start: usize, end: usize) -> String {
+    let mut out = String::with_capacity(end.saturating_sub(start));
+    let mut done = start;
+    for hit in hits.iter().filter(|hit| hit.end > start && hit.start < end) {
+        out.push_str(joined.get(done..hit.start).unwrap_or_default());
+        if hit.start >= start {
+            hit.put_mark(&mut out);
+        }
+        done = hit.end.min(end);
+    }
+    out.push_str(joined.get(done..end).unwrap_or_default());
+    out
+}

@@ -1,0 +1,344 @@
+//! Whatever a peer does with a secret, it does not come out; and nothing else is changed.
+
+use std::time::Duration;
+
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use proptest::prelude::*;
+
+use super::needles::MARK;
+use super::*;
+use crate::domain::agent::card::Dialect;
+use crate::domain::id::AttemptKey;
+use crate::domain::input::Outcome;
+use crate::domain::job::message::{Message, Part};
+use crate::domain::job::task::StreamEvent;
+use crate::protocol::{Event, Reply, codec};
+
+fn knows(secrets: &[&str]) -> Redactor {
+    let redactor = Redactor::default();
+    secrets.iter().for_each(|secret| redactor.learn(&Secret::new(*secret)));
+    redactor
+}
+
+#[test]
+fn known_secrets_are_taken_out() {
+    let redactor =
+        knows(&["sk-canary-1", "sk-canary-1-long", "with \"quote\"", "abc", "nabcdef", "12345678"]);
+    for (text, expected) in [
+        ("plain", "plain"),
+        ("Bearer sk-canary-1!", "Bearer [redacted]!"),
+        ("sk-canary-1-long", "[redacted]"),
+        (r#"{"echo":"with \"quote\""}"#, r#"{"echo":"[redacted]"}"#),
+        ("abc", "abc"),
+        // As .NET, PHP and Python escape; in a key; and in JSON that is a string itself.
+        (r#"{"a":"sk\u002Dcanary\u002d1"}"#, r#"{"a":"[redacted]"}"#),
+        (r#"{"sk-c\u0061nary-1":1}"#, r#"{"[redacted]":1}"#),
+        (r#"{"a":"{\"b\":\"\\u0073k-canary-1\"}"}"#, r#"{"a":"{\"b\":\"[redacted]\"}"}"#),
+        (r#"{"a":"x\\sk-canary-1\n"}"#, r#"{"a":"x\\[redacted]\n"}"#),
+        // What only looks like one between an escape and its letter is none.
+        (r#"{"a":"\nabcdef"}"#, r#"{"a":"\nabcdef"}"#),
+        (r#"{"a":"\\nabcdef"}"#, r#"{"a":"\\[redacted]"}"#),
+        // A number stays a value, and quotes of JSON are no quotes of a text.
+        (r#"{"a":12345678,"b":-123456789.5}"#, r#"{"a":"[redacted]","b":"[redacted]"}"#),
+        (r#"["with ","quote",""]"#, r#"["with ","quote",""]"#),
+        // Halves of pairs and broken escapes hide nothing.
+        (r#"{"a":"\ud83dsk-canary-1\u00"}"#, r#"{"a":"\ud83d[redacted]\u00"}"#),
+    ] {
+        assert_eq!(redactor.redact(text), expected);
+    }
+}
+
+#[test]
+fn encoded_secrets_are_taken_out_and_base64_stays_decodable() {
+    let secret = "sk-CANARY+9f8e/7d6c==";
+    let redactor = knows(&[secret]);
+    for before in ["", "a", "ab", "user:"] {
+        for engine in [&STANDARD, &URL_SAFE_NO_PAD] {
+            let encoded = engine.encode(format!("{before}{secret} and more"));
+            // As PHP writes it.
+            for text in [encoded.clone(), encoded.replace('/', "\\/")] {
+                let told = redactor.redact(&text);
+                assert!(told.contains("redacted"), "{told}");
+                let decoded = String::from_utf8_lossy(&engine.decode(&*told).unwrap()).into_owned();
+                assert!(decoded.starts_with(before) && decoded.ends_with(" and more"), "{decoded}");
+            }
+        }
+    }
+    assert_eq!(redactor.redact("?t=sk-CANARY%2B9f8e%2F7d6c%3D%3D&x=1"), "?t=[redacted]&x=1");
+    assert_eq!(redactor.redact("?t=sk-CANARY%2b9f8e/7d6c%3d%3d&x=1"), "?t=[redacted]&x=1");
+}
+
+#[test]
+fn a_header_is_known_by_its_parts() {
+    let redactor = Redactor::default();
+    redactor.learn_header(&Secret::new(format!("Basic {}", STANDARD.encode("operator:pass-word-7"))));
+    redactor.learn_header(&Secret::new("Token tok-12345"));
+    let basic = STANDARD.encode("operator:pass-word-7");
+    for (text, expected) in [
+        (basic.as_str(), MARK),
+        ("you are operator:pass-word-7", "you are [redacted]"),
+        ("wrong password pass-word-7", "wrong password [redacted]"),
+        ("got tok-12345", "got [redacted]"),
+    ] {
+        assert_eq!(redactor.redact(text), expected);
+    }
+}
+
+#[test]
+fn who_knows_nothing_changes_nothing_and_what_is_common_is_known_by_all() {
+    let common = Redactor::default();
+    let (one, two) = (common.child(), common.child());
+    assert!(one.prepared().is_none());
+    one.learn(&Secret::new("sk-of-one"));
+    common.learn(&Secret::new("sk-of-all"));
+    let text = "sk-of-one sk-of-all";
+    assert_eq!(one.redact(text), "[redacted] [redacted]");
+    assert_eq!(two.redact(text), "sk-of-one [redacted]");
+    // Renewed secrets do not pile up.
+    for number in 0..SECRETS {
+        one.learn(&Secret::new(format!("sk-renewed-{number}")));
+    }
+    assert_eq!(one.redact("sk-of-one sk-renewed-63"), "sk-of-one [redacted]");
+}
+
+/// The data of one event that brings these parts.
+fn event(artifact: &str, parts: &[String], append: bool, last: bool) -> String {
+    let parts: Vec<_> = parts.iter().map(|part| format!(r#"{{"text":"{part}"}}"#)).collect();
+    format!(
+        r#"{{"jsonrpc":"2.0","id":1,"result":{{"artifactUpdate":{{"taskId":"t","artifact":{{"artifactId":"{artifact}","parts":[{}]}},"append":{append},"lastChunk":{last}}}}}}}"#,
+        parts.join(",")
+    )
+}
+
+/// What is told of events, in order: what comes in is redacted, decoded and joined as the engine does it.
+fn told(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> Vec<StreamEvent> {
+    let mut out = Vec::new();
+    let mut take = |outcome| {
+        let (before, after) = redactor.join(attempt, outcome);
+        for outcome in before.into_iter().chain([after]) {
+            if let Outcome::Events(events) = outcome {
+                out.extend(events);
+            }
+        }
+    };
+    for data in events {
+        let data = redactor.redacted(data);
+        let event = match codec(Dialect::V1_0).decode_event(&data).unwrap() {
+            Event::Full(event) => event,
+            Event::Chunk { task, artifact, text, last } => StreamEvent::Artifact {
+                task: Some((&*task).into()),
+                context: None,
+                artifact: crate::domain::job::message::Artifact {
+                    id: (&*artifact).into(),
+                    name: None,
+                    description: None,
+                    parts: vec![Part::text(&*text)],
+                    metadata: None,
+                },
+                append: true,
+                last,
+            },
+            Event::Error(cause) => panic!("{cause}"),
+        };
+        take(Outcome::Events(vec![event]));
+    }
+    take(Outcome::Ended(Ok(())));
+    out
+}
+
+/// The text of an output as the core joins it.
+fn text_of(events: &[StreamEvent], wanted: &str) -> String {
+    let mut text = String::new();
+    for event in events {
+        let StreamEvent::Artifact { artifact, append, .. } = event else { continue };
+        if artifact.id.raw() != wanted {
+            continue;
+        }
+        if !append {
+            text.clear();
+        }
+        artifact.parts.iter().filter_map(Part::as_text).for_each(|part| text.push_str(part.raw()));
+    }
+    text
+}
+
+#[test]
+fn a_secret_in_pieces_is_taken_out_and_what_only_begins_one_is_told_in_the_end() {
+    let redactor = knows(&["sk-canary-1"]);
+    let one = |text: &str| event("a", &[text.to_owned()], true, false);
+    let status = |state: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"statusUpdate":{{"taskId":"t","status":{{"state":"TASK_STATE_{state}"}}}}}}}}"#
+        )
+    };
+    let attempt = |number| Some(AttemptKey(number));
+    for (number, (events, expected)) in (0..).zip([
+        (vec![one("x sk-can"), one("ary-"), one("1 y")], "x [redacted] y"),
+        (vec![one("it is"), one(" so")], "it is so"),
+        (vec![one("it is")], "it is"),
+        (vec![one("sk-"), one("sk-canary-"), one("1")], "sk-[redacted]"),
+        // Another output between them makes no difference, nor does an agent that names another task.
+        (vec![one("sk-can"), event("b", &["ary-1".into()], true, false), one("ary-1")], "[redacted]"),
+        (vec![one("sk-can"), one("ary-1").replace(r#""taskId":"t""#, r#""taskId":"u""#)], "[redacted]"),
+        // What was told as the task waits for an answer is not told again.
+        (vec![one("sk-can"), status("INPUT_REQUIRED"), one("ary-1!")], "sk-can!"),
+        (vec![one("sk-can"), status("WORKING"), one("ary-1!")], "[redacted]!"),
+        // A last chunk and a replaced output hold nothing back.
+        (vec![one("x"), event("a", &["sk-can".into()], true, true), one("ary-1!")], "xsk-can!"),
+        (vec![one("sk-can"), event("a", &["ary-1".into()], false, false)], "ary-1"),
+        // Parts of one chunk.
+        (vec![event("a", &["sk-".into(), "can".into(), "ary-1 y".into()], false, false)], "[redacted] y"),
+    ]) {
+        let told = told(&redactor, attempt(number), &events);
+        assert_eq!(text_of(&told, "a"), expected, "{events:#?}");
+    }
+    // Another stream of the same attempt goes on where the first was cut.
+    let first = told(&redactor, attempt(90), &[one("x sk-can")]);
+    let second = told(&redactor, attempt(90), &[one("ary-1 y")]);
+    assert_eq!(text_of(&first, "a") + &text_of(&second, "a"), "x sk-can y");
+    // What is held back waits for nothing longer than the state.
+    let events = told(&redactor, attempt(91), &[one("it is"), status("COMPLETED")]);
+    let order: Vec<_> = events.iter().map(|event| matches!(event, StreamEvent::Artifact { .. })).collect();
+    assert_eq!((order, text_of(&events[..2], "a")), (vec![true, true, false], "it is".to_owned()));
+}
+
+#[test]
+fn so_many_ends_are_remembered_and_no_secret_slips_through_the_rest() {
+    let redactor = knows(&["sk-canary-1"]);
+    let attempt = Some(AttemptKey(1));
+    let chunk = |number: usize, text: &str| event(&format!("a{number}"), &[text.to_owned()], true, false);
+    let mut events: Vec<String> = (0..400).map(|number| chunk(number, "sk-can")).collect();
+    events.extend((0..400).map(|number| chunk(number, "ary-1")));
+    let told = told(&redactor, attempt, &events);
+    for number in 0..400 {
+        let text = text_of(&told, &format!("a{number}"));
+        assert!(text == MARK || text == format!("{MARK}ary-1"), "{number}: {text}");
+    }
+}
+
+#[test]
+fn parts_of_messages_and_tasks_are_joined() {
+    let redactor = knows(&["sk-canary-1"]);
+    let parts = r#"[{"text":"x sk-can"},{"data":{"a":1}},{"text":"ary-1 y"}]"#;
+    let message = format!(r#"{{"messageId":"m","role":"ROLE_AGENT","parts":{parts}}}"#);
+    let task = format!(
+        r#"{{"id":"t","status":{{"state":"TASK_STATE_COMPLETED","message":{message}}},"history":[{message}],"artifacts":[{{"artifactId":"a","parts":{parts}}}]}}"#
+    );
+    let text = |parts: &[Part]| {
+        parts.iter().filter_map(Part::as_text).map(|text| text.raw().to_owned()).collect::<String>()
+    };
+    let said = |message: &Message| text(&message.parts);
+    for result in [
+        format!(r#"{{"task":{task}}}"#),
+        format!(r#"{{"message":{message}}}"#),
+        format!(r#"{{"tasks":[{task}],"nextPageToken":""}}"#),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
+        let reply = codec(Dialect::V1_0).decode_reply(&redactor.redacted(&body)).unwrap();
+        let took = Duration::ZERO;
+        let outcome = match reply {
+            Reply::Task(task) => Outcome::Task(task, took),
+            Reply::Message(message) => Outcome::Message(message, took),
+            Reply::Page { tasks, next } => Outcome::Page { tasks, next, took },
+        };
+        let texts = match redactor.join(None, outcome).1 {
+            Outcome::Message(message, _) => vec![said(&message)],
+            Outcome::Task(task, _) => texts(&task, said, text),
+            Outcome::Page { tasks, .. } => texts(&tasks[0], said, text),
+            other => panic!("{other:?}"),
+        };
+        assert!(texts.iter().all(|text| text == "x [redacted] y"), "{texts:?}");
+    }
+}
+
+fn texts(
+    task: &crate::domain::job::task::TaskReport,
+    said: impl Fn(&Message) -> String,
+    text: impl Fn(&[Part]) -> String,
+) -> Vec<String> {
+    let messages = task.status.message.iter().chain(&task.history).map(said);
+    messages.chain(task.artifacts.iter().flatten().map(|artifact| text(&artifact.parts))).collect()
+}
+
+/// A character as one of the ways of JSON writes it.
+fn escaped(c: char, way: u8) -> String {
+    let units = |upper: bool| {
+        c.encode_utf16(&mut [0; 2])
+            .iter()
+            .map(|unit| if upper { format!("\\u{unit:04X}") } else { format!("\\u{unit:04x}") })
+            .collect::<String>()
+    };
+    match (way % 4, c) {
+        (0, _) => units(false),
+        (1, _) => units(true),
+        (2, '/') => "\\/".to_owned(),
+        (_, '"') => "\\\"".to_owned(),
+        (_, '\\') => "\\\\".to_owned(),
+        _ => c.to_string(),
+    }
+}
+
+/// A secret begins with a letter that is nowhere else, so that there is one way to take it out.
+fn secret() -> impl Strategy<Value = String> {
+    "K[!-JL-jl-~]{5,40}"
+}
+
+/// The secret in one of its forms, the beginning of it, or something else.
+fn piece(secret: &str, kind: u8, filler: &str) -> String {
+    let forms = forms::forms(secret);
+    match kind {
+        0..=3 => secret.to_owned(),
+        4..=7 => forms[usize::from(kind) * 7 % forms.len()].text.clone(),
+        8..=10 => secret[..usize::from(kind) % secret.len()].to_owned(),
+        _ => filler.to_owned(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_form_of_a_secret_comes_out_however_it_is_escaped_and_cut(
+        secret in secret(),
+        pieces in prop::collection::vec((0u8..16, "[a-j0-9 é😀]{0,6}"), 0..6),
+        ways in prop::collection::vec(any::<u8>(), 1..40),
+        cuts in prop::collection::vec((1usize..9, 1usize..4), 1..12),
+        last in any::<bool>(),
+    ) {
+        let redactor = knows(&[&secret]);
+        let text: String = pieces.iter().map(|(kind, filler)| piece(&secret, *kind, filler)).collect();
+        // Cut into chunks, and these into parts, in any way.
+        let mut rest: Vec<char> = text.chars().collect();
+        let (mut events, mut escapes) = (Vec::new(), ways.iter().cycle());
+        let mut cuts_again = cuts.iter().cycle();
+        while !rest.is_empty() {
+            let (length, parts) = cuts_again.next().unwrap();
+            let parts: Vec<String> = (0..*parts)
+                .map(|_| rest.drain(..(*length).min(rest.len())).map(|c| escaped(c, *escapes.next().unwrap())).collect())
+                .collect();
+            events.push(event("a", &parts, !events.is_empty(), last && rest.is_empty()));
+        }
+        let told = told(&redactor, Some(AttemptKey(7)), &events);
+        let told_text = text_of(&told, "a");
+        for form in forms::forms(&secret) {
+            prop_assert!(!told_text.contains(&form.text), "{} in {told_text}", form.text);
+        }
+        // Nothing but the forms is changed.
+        if pieces.iter().all(|(kind, _)| !(4..=7).contains(kind)) {
+            prop_assert_eq!(&told_text, &text.replace(&secret, MARK));
+        }
+        // The same in one piece, in a body that is kept as it came.
+        let whole: String = text.chars().zip(ways.iter().cycle()).map(|(c, way)| escaped(c, *way)).collect();
+        let body = format!(r#"{{"{whole}":["{whole}"]}}"#);
+        let clean = redactor.redacted(&body);
+        let value: serde_json::Value = serde_json::from_str(&clean).unwrap();
+        let (key, words) = value.as_object().unwrap().iter().next().unwrap();
+        for form in forms::forms(&secret) {
+            prop_assert!(!clean.contains(&form.text) || form.text.contains('"'));
+            prop_assert!(!key.contains(&form.text) && !words[0].as_str().unwrap().contains(&form.text));
+        }
+        if !pieces.iter().any(|(kind, _)| (0..=7).contains(kind)) && !text.contains(&secret) {
+            prop_assert_eq!(&*clean, &body);
+        }
+    }
+}
