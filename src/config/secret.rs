@@ -164,7 +164,7 @@ mod tests {
         ] {
             let Ok(secret) = text.parse::<SecretRef>();
             let told = secret.length_fault();
-            assert_eq!(told.is_some(), fault.is_some(), "{:.40}", text);
+            assert_eq!(told.is_some(), fault.is_some(), "{text:.40}");
             assert!(told.unwrap_or_default().contains(fault.unwrap_or_default()));
         }
     }

@@ -58,7 +58,9 @@ impl Redactor {
             }
             Outcome::Task(report, _) => tails.report(needles, attempt, report),
             Outcome::Page { tasks, .. } => {
-                tasks.iter_mut().for_each(|task| tails.report(needles, None, task))
+                for task in tasks {
+                    tails.report(needles, None, task);
+                }
             }
             Outcome::Message(message, _) => join_parts(needles, &mut message.parts),
             Outcome::Ended(_) => {
@@ -217,7 +219,9 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
         Cow::Borrowed(first.raw())
     } else {
         let mut joined = before.text.clone();
-        texts.iter().for_each(|text| joined.push_str(text.raw()));
+        for text in &texts {
+            joined.push_str(text.raw());
+        }
         Cow::Owned(joined)
     };
     let mut hits = needles.find(joined.as_bytes());

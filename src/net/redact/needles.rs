@@ -110,7 +110,7 @@ impl Needles {
     /// The text without any form of a secret, however JSON escapes it.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Some(automaton) = &self.automaton else { return Cow::Borrowed(MARK) };
-        if !automaton.is_match(text) && !self.is_within_escapes(automaton, text.as_bytes()) {
+        if !automaton.is_match(text) && !Self::is_within_escapes(automaton, text.as_bytes()) {
             return Cow::Borrowed(text);
         }
         let hits = self.hits(text);
@@ -118,7 +118,7 @@ impl Needles {
     }
 
     /// True if a form is there once escapes are undone.
-    fn is_within_escapes(&self, automaton: &AhoCorasick, text: &[u8]) -> bool {
+    fn is_within_escapes(automaton: &AhoCorasick, text: &[u8]) -> bool {
         let mut level = Cow::Borrowed(text);
         for _ in 0..LEVELS {
             if memchr::memchr(b'\\', &level).is_none() {

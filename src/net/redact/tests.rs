@@ -16,7 +16,9 @@ use crate::protocol::{Event, Reply, codec};
 
 fn knows(secrets: &[&str]) -> Redactor {
     let redactor = Redactor::default();
-    secrets.iter().for_each(|secret| redactor.learn(&Secret::new(*secret)));
+    for secret in secrets {
+        redactor.learn(&Secret::new(*secret));
+    }
     redactor
 }
 
@@ -157,7 +159,9 @@ fn text_of(events: &[StreamEvent], wanted: &str) -> String {
         if !append {
             text.clear();
         }
-        artifact.parts.iter().filter_map(Part::as_text).for_each(|part| text.push_str(part.raw()));
+        for part in artifact.parts.iter().filter_map(Part::as_text) {
+            text.push_str(part.raw());
+        }
     }
     text
 }
