@@ -12,7 +12,7 @@ use crate::domain::id::AttemptKey;
 use crate::domain::input::Outcome;
 use crate::domain::job::message::{Message, Part};
 use crate::domain::job::task::StreamEvent;
-use crate::protocol::{Event, Reply, codec};
+use crate::protocol::{Deviations, Event, Reply, codec};
 
 fn knows(secrets: &[&str]) -> Redactor {
     let redactor = Redactor::default();
@@ -125,7 +125,7 @@ fn told(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> 
     };
     for data in events {
         let data = redactor.redacted(data);
-        let event = match codec(Dialect::V1_0).decode_event(&data).unwrap() {
+        let event = match codec(Dialect::V1_0).decode_event(&data, &mut Deviations::default()).unwrap() {
             Event::Full(event) => event,
             Event::Chunk { task, artifact, text, last } => StreamEvent::Artifact {
                 task: Some((&*task).into()),
@@ -238,12 +238,13 @@ fn parts_of_messages_and_tasks_are_joined() {
         format!(r#"{{"tasks":[{task}],"nextPageToken":""}}"#),
     ] {
         let body = format!(r#"{{"jsonrpc":"2.0","id":1,"result":{result}}}"#);
-        let reply = codec(Dialect::V1_0).decode_reply(&redactor.redacted(&body)).unwrap();
+        let reply =
+            codec(Dialect::V1_0).decode_reply(&redactor.redacted(&body), &mut Deviations::default()).unwrap();
         let took = Duration::ZERO;
         let outcome = match reply {
             Reply::Task(task) => Outcome::Task(task, took),
             Reply::Message(message) => Outcome::Message(message, took),
-            Reply::Page { tasks, next } => Outcome::Page { tasks, next, took },
+            Reply::Page { tasks, next, total, unread } => Outcome::Page { tasks, next, total, unread, took },
         };
         let texts = match redactor.join(None, outcome).1 {
             Outcome::Message(message, _) => vec![said(&message)],
