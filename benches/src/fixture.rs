@@ -78,7 +78,7 @@ impl Told {
         let order = u32::try_from(number).unwrap_or(0);
         let last_seen = self.now;
         self.tell(Fact::Agent(agent, AgentFact::Listed { spec: Arc::new(spec), order, name: name.as_str().into() }), keep);
-        self.tell(Fact::Agent(agent, AgentFact::CardSeen { card: Arc::new(card) }), keep);
+        self.tell(Fact::Agent(agent, AgentFact::CardSeen { card: Arc::new(card), reported: false }), keep);
         self.tell(Fact::Agent(agent, AgentFact::InterfaceChosen { interface: Some(Arc::new(interface)) }), keep);
         self.tell(Fact::Agent(agent, AgentFact::HealthChanged { health: Health::Up, cause: None, last_seen }), keep);
     }

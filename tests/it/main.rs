@@ -37,6 +37,8 @@ mod printed;
 mod recordings;
 mod registry;
 mod replicas;
+mod reported_cards;
+mod scripted;
 mod secrets;
 mod shell_words;
 mod shutdown;

@@ -295,6 +295,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
             std::sync::Arc::from("cluster"),
         ]),
         card: None,
+        own_card: false,
         replica_key: None,
         server: Some("uvicorn".into()),
         card_since: At::ZERO,

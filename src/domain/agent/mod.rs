@@ -56,6 +56,9 @@ pub enum Source {
 }
 
 impl Source {
+    /// All but sources of agents.
+    const OF_OPERATOR: [Self; 4] = [Self::Config, Self::CommandLine, Self::Demo, Self::Kept];
+
     /// The word on screens.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -137,6 +140,8 @@ pub struct Agent {
     pub sources: Arc<[Arc<str>]>,
     /// The last card that could be read.
     pub card: Option<Arc<Card>>,
+    /// True if the agent itself served that card; false if a source reported it, or if there is none.
+    pub own_card: bool,
     /// What that card has in common with those of its replicas.
     pub replica_key: Option<ReplicaKey>,
     /// What its server says of itself.
@@ -192,6 +197,13 @@ impl Agent {
         self.interface.as_ref().map(|interface| interface.dialect)
     }
 
+    /// True if the operator named it: in the configuration, on the command line or in the operator's list.
+    pub fn is_named_by_operator(&self) -> bool {
+        let by_operator =
+            |name: &Arc<str>| Source::OF_OPERATOR.iter().any(|source| source.as_str() == &**name);
+        self.spec.source != Source::Discovery || self.sources.iter().any(by_operator)
+    }
+
     /// Whether its card offers server-sent events.
     pub fn streams(&self) -> bool {
         self.card.as_ref().is_some_and(|card| card.streaming)
@@ -217,6 +229,13 @@ pub fn normalise_url(url: &str) -> String {
         path = path.strip_suffix(known).unwrap_or(path);
     }
     format!("{scheme}://{host}{}", path.trim_end_matches('/'))
+}
+
+/// True if both URLs have a scheme, a host and a port, and the same ones. They are parsed as the HTTP client parses
+/// them, so that no spelling means another host there.
+pub fn is_same_origin(one: &str, other: &str) -> bool {
+    let origin = |url: &str| url::Url::parse(url).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
+    origin(one).is_some_and(|one| origin(other) == Some(one))
 }
 
 /// The host in a URL, without its port.
@@ -245,6 +264,21 @@ mod tests {
             ("10.0.0.1:80", "10.0.0.1"),
         ] {
             assert_eq!(host_of(url), expected);
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_the_http_client_takes_for_one() {
+        for (one, other, same) in [
+            ("http://bank:1/a", "HTTP://Bank:1/b?c", true),
+            ("http://bank", "http://bank:80/", true),
+            ("http://bank:1", "http://bank:2", false),
+            ("http://bank", "https://bank", false),
+            ("http://bank:1", "http://evil:1\\@bank:1/", false),
+            ("http://bank:1", "http://bank:1@evil/", false),
+            ("file:///card.json", "file:///card.json", false),
+        ] {
+            assert_eq!(is_same_origin(one, other), same, "{one} {other}");
         }
     }
 

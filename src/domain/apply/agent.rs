@@ -23,12 +23,19 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         AgentFact::Sourced { sources } => {
             edit(state, id, seq, |agent| agent.sources = sources.as_slice().into());
         }
-        AgentFact::Unlisted => edit(state, id, seq, |agent| agent.listed = false),
+        AgentFact::Unlisted => edit(state, id, seq, |agent| {
+            agent.listed = false;
+            // Another agent may come to a URL that only sources named; the card before says nothing about it.
+            agent.own_card &= agent.is_named_by_operator();
+        }),
         AgentFact::Named { name } => edit(state, id, seq, |agent| agent.name = name.clone()),
-        AgentFact::CardSeen { card } => edit(state, id, seq, |agent| {
+        AgentFact::CardSeen { card, reported } => edit(state, id, seq, |agent| {
+            if agent.card.as_ref() != Some(card) {
+                agent.card_since = at;
+            }
             agent.replica_key = ReplicaKey::of(card);
             agent.card = Some(card.clone());
-            agent.card_since = at;
+            agent.own_card = !reported;
         }),
         AgentFact::CertificateSeen { until } => {
             edit(state, id, seq, |agent| agent.certificate_until = *until);
@@ -88,6 +95,7 @@ fn insert(
         listed: true,
         sources: Arc::default(),
         card: None,
+        own_card: false,
         replica_key: None,
         server: None,
         card_since: At::ZERO,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::agent::card::{Card, Dialect, Interface, Offer};
 use crate::domain::agent::card_diff;
-use crate::domain::agent::{AgentSpec, Source, normalise_url};
+use crate::domain::agent::{AgentSpec, Source, is_same_origin, normalise_url};
 use crate::domain::decide::breaker;
 use crate::domain::decide::health;
 use crate::domain::decide::live::Timer;
@@ -276,14 +276,24 @@ pub(super) fn rename(turn: &mut Turn, base: &Untrusted) {
     }
 }
 
+/// Who a card is from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum CardFrom {
+    /// The agent served it.
+    Agent,
+    /// A source reported it.
+    Source,
+}
+
 /// Takes a card in: records what changed, names the agent after it, chooses the interface.
-pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_url: &str) {
+pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_url: &str, from: CardFrom) {
     let Some(agent) = turn.state().agent(key) else { return };
+    let reported = from == CardFrom::Source;
     // An earlier build may have read less of the same card.
-    if agent.card.as_ref().is_none_or(|known| *known != card) {
+    if agent.card.as_ref().is_none_or(|known| *known != card) || agent.own_card == reported {
         let disarmed = disarmed_in(&card);
         let changed = agent.card.as_ref().map(|known| card_diff::words(known, &card));
-        turn.agent_fact(key, AgentFact::CardSeen { card });
+        turn.agent_fact(key, AgentFact::CardSeen { card, reported });
         if let Some(words) = changed.filter(|words| !words.is_empty()) {
             turn.agent_fact(key, AgentFact::CardChanged { words: words.into() });
         }
@@ -305,7 +315,7 @@ fn disarmed_in(card: &Card) -> u32 {
 }
 
 /// Chooses the interface again with the card that is known.
-fn rechoose(turn: &mut Turn, key: AgentKey) {
+pub(super) fn rechoose(turn: &mut Turn, key: AgentKey) {
     let url = turn.state().agent(key).map(|agent| agent.spec.url.clone());
     if let Some(url) = url
         && turn.state().agent(key).is_some_and(|agent| agent.card.is_some())
@@ -318,12 +328,25 @@ fn choose(turn: &mut Turn, key: AgentKey, card_url: &str) {
     let Some(agent) = turn.state().agent(key) else { return };
     let Some(card) = agent.card.clone() else { return };
     let only = agent.spec.dialect.or(agent.settled);
-    let interface = choose_interface(&card, only, card_url).map(Arc::new);
+    let interface = if agent.own_card || !agent.is_named_by_operator() {
+        choose_interface(&card, only, card_url)
+    } else {
+        // A source may not decide to which host, port or scheme the work of an operator's agent goes.
+        let mut card = (*card).clone();
+        card.offers.retain(|offer| is_offered_at(offer, &agent.spec.url));
+        choose_interface(&card, only, card_url)
+    };
+    let interface = interface.map(Arc::new);
     if agent.interface != interface {
         turn.agent_live(key).proven = false;
         turn.agent_fact(key, AgentFact::InterfaceChosen { interface });
         breaker::interface_changed(turn, key);
     }
+}
+
+/// True if the interface has the origin of `url`, where the card was fetched or should have been.
+pub(super) fn is_offered_at(offer: &Offer, url: &str) -> bool {
+    is_same_origin(correct_host(&offer.url, url).raw(), url)
 }
 
 /// The card's order among what we speak; where one URL is offered for both, 1.x before 0.3.

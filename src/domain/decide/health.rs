@@ -9,7 +9,9 @@ use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::fleet;
+use crate::domain::decide::fleet::CardFrom;
 use crate::domain::decide::live::{AgentLive, Pending, PendingCall, Timer};
+use crate::domain::decide::sources;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::effect::Order;
@@ -82,23 +84,17 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             }
             let live = turn.agent_live(key);
             if let Some(fetched) = card {
-                live.own_card = true;
                 live.etag.clone_from(&fetched.etag);
-                fleet::take_card(turn, key, fetched.card, &fetched.url);
+                fleet::take_card(turn, key, fetched.card, &fetched.url, CardFrom::Agent);
             }
             on_first_answer(turn, key);
         }
         Outcome::Failed(Failure { cause: Cause::Status { status: 404, .. }, .. })
-            if turn.agent_live(key).told.is_some() =>
+            if sources::has_reported_card(turn, key) =>
         {
-            // It has no card of its own, and a source tells one.
-            let live = it_answers(turn, key);
-            live.own_card = false;
-            if let Some(card) = live.told.clone()
-                && let Some(url) = turn.state().agent(key).map(|agent| agent.spec.url.clone())
-            {
-                fleet::take_card(turn, key, card, &url);
-            }
+            // It serves no card, and never has; a source reports one.
+            it_answers(turn, key);
+            sources::take_reported_card(turn, key);
             on_first_answer(turn, key);
         }
         Outcome::Failed(Failure { cause, .. }) => probe_failed(turn, key, cause),

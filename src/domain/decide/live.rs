@@ -143,10 +143,8 @@ pub(in crate::domain) struct AgentLive {
     /// Under what it is found.
     pub found_by: Option<(String, Option<Arc<str>>)>,
     pub etag: Option<Untrusted>,
-    /// The card that a source tells; it counts until the agent answers with one.
+    /// The card that a source reports; it counts only while the agent has never served one itself.
     pub told: Option<Arc<Card>>,
-    /// The agent has answered with a card of its own.
-    pub own_card: bool,
     pub probe: Option<CallId>,
     /// Refused or reset probes in a row.
     pub strikes: u8,

@@ -6,9 +6,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::domain::agent::{AgentSpec, Health, Source};
+use crate::domain::agent::card::Card;
+use crate::domain::agent::{Agent, AgentSpec, Health, Source};
 use crate::domain::cause::Cause;
 use crate::domain::decide::fleet;
+use crate::domain::decide::fleet::CardFrom;
 use crate::domain::decide::health;
 use crate::domain::decide::live::{Listing, Timer};
 use crate::domain::decide::turn::Turn;
@@ -149,16 +151,30 @@ fn update(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
     }
 }
 
-/// A card that a source tells counts until the agent itself has answered with one.
+/// Keeps the card that a source reports, and uses it if it counts.
 fn apply_reported_card(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
-    let told = found.card.clone();
-    let live = turn.agent_live(key);
-    let own = live.own_card;
-    live.told.clone_from(&told);
-    if let Some(card) = told
-        && !own
-    {
-        fleet::take_card(turn, key, card, &found.url);
+    turn.agent_live(key).told.clone_from(&found.card);
+    take_reported_card(turn, key);
+}
+
+/// True if a source reports a card that counts: the agent has never served one itself, and if the operator named the
+/// agent, the card offers an interface at the origin that the operator gave.
+pub(super) fn has_reported_card(turn: &mut Turn, key: AgentKey) -> bool {
+    reported_card(turn, key).is_some()
+}
+
+fn reported_card(turn: &mut Turn, key: AgentKey) -> Option<Arc<Card>> {
+    let card = turn.agent_live(key).told.clone()?;
+    let agent = turn.state().agent(key).filter(|agent| !agent.own_card)?;
+    let offered = || card.offers.iter().any(|offer| fleet::is_offered_at(offer, &agent.spec.url));
+    (!agent.is_named_by_operator() || offered()).then_some(card)
+}
+
+/// Uses the card that a source reports, if it counts.
+pub(super) fn take_reported_card(turn: &mut Turn, key: AgentKey) {
+    let Some(card) = reported_card(turn, key) else { return };
+    if let Some(url) = turn.state().agent(key).map(|agent| agent.spec.url.clone()) {
+        fleet::take_card(turn, key, card, &url, CardFrom::Source);
     }
 }
 
@@ -180,7 +196,17 @@ pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
         return;
     }
     let sources = agent.sources.iter().cloned().chain([source.clone()]).collect();
+    source_fact(turn, key, sources);
+}
+
+/// Records which sources name an agent. Whether the operator is among them decides what a reported card may say.
+fn source_fact(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
+    let before = turn.state().agent(key).is_some_and(Agent::is_named_by_operator);
     turn.agent_fact(key, AgentFact::Sourced { sources });
+    if turn.state().agent(key).is_some_and(|agent| agent.is_named_by_operator() != before && !agent.own_card)
+    {
+        fleet::rechoose(turn, key);
+    }
 }
 
 /// Notes that a source names an agent no longer; whom nobody names leaves the fleet.
@@ -212,7 +238,7 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
     let Some(agent) = turn.state().agent(key) else { return };
     let leaves = agent.listed && sources.is_empty();
     if *agent.sources != *sources {
-        turn.agent_fact(key, AgentFact::Sourced { sources });
+        source_fact(turn, key, sources);
     }
     if leaves {
         // Nobody looks at it from now on. If it is named again, its next answer brings its tasks back.
@@ -228,7 +254,6 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
         // If it comes back, it is met as if for the first time.
         live.reached = false;
         live.etag = None;
-        live.own_card = false;
         live.listing = Listing { call: live.listing.call, ..Listing::default() };
         watch::lose_sight(turn, key, turn.at, None);
     }

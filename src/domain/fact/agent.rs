@@ -48,6 +48,8 @@ pub enum AgentFact {
     CardSeen {
         /// The card as it is now.
         card: Arc<Card>,
+        /// True if a source reported it, false if the agent itself served it.
+        reported: bool,
     },
     /// It presented a certificate that expires at another time than the one before.
     CertificateSeen {

@@ -31,6 +31,10 @@ impl Record for Agent {
         add(&mut members, "listed", &self.listed);
         add(&mut members, "sources", &self.sources.to_vec());
         add(&mut members, "card", &self.card);
+        if self.own_card != is_own_unless_stored(self) {
+            let from = if self.own_card { OWN_CARD } else { REPORTED_CARD };
+            add(&mut members, "card_from", &Arc::<str>::from(from));
+        }
         add(&mut members, "server", &self.server);
         add(&mut members, "card_since", &self.card_since);
         add(&mut members, "card_change", &self.card_change);
@@ -52,7 +56,8 @@ impl Record for Agent {
     fn get(raw: &str) -> Option<Self> {
         let object = Object::parse(raw).ok()?;
         let card: Option<Arc<Card>> = member(&object, "card")?;
-        Some(Self {
+        let from: Option<Arc<str>> = member(&object, "card_from")?;
+        let mut agent = Self {
             id: member(&object, "id")?,
             seq: member(&object, "seq")?,
             order: member(&object, "order")?,
@@ -62,6 +67,7 @@ impl Record for Agent {
             sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
             replica_key: card.as_deref().and_then(ReplicaKey::of),
             card,
+            own_card: false,
             server: member(&object, "server")?,
             card_since: member(&object, "card_since")?,
             card_change: member(&object, "card_change")?,
@@ -76,8 +82,19 @@ impl Record for Agent {
             oddities: member(&object, "oddities")?,
             disarmed: member(&object, "disarmed")?,
             counts: Counts::default(),
-        })
+        };
+        agent.own_card = from.map_or_else(|| is_own_unless_stored(&agent), |from| &*from == OWN_CARD);
+        Some(agent)
     }
+}
+
+/// The words for who a card is from.
+const OWN_CARD: &str = "agent";
+const REPORTED_CARD: &str = "source";
+
+/// Whose card it is where a row does not say so: version 0.1.0 did not, and nothing is stored if this is right.
+fn is_own_unless_stored(agent: &Agent) -> bool {
+    agent.card.is_some() && agent.is_named_by_operator()
 }
 
 impl Record for Job {

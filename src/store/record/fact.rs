@@ -84,7 +84,7 @@ bodies!(AgentFact {
     Removed = "agent_removed" {},
     Unlisted = "agent_unlisted" {},
     Named = "agent_named" { name },
-    CardSeen = "card_seen" { card },
+    CardSeen = "card_seen" { card, reported },
     CertificateSeen = "certificate_seen" { until },
     ServerSeen = "server_seen" { server },
     CardChanged = "card_changed" { words },

@@ -47,7 +47,7 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
         AgentFact::Removed => one(format!("removed from the fleet by {}", actor.line()), Role::Warn),
         AgentFact::Unlisted => one("left the fleet; its history stays", Role::Warn),
         AgentFact::Named { name } => one(format!("called {}", name.line()), Role::Plain),
-        AgentFact::CardSeen { card } => {
+        AgentFact::CardSeen { card, .. } => {
             one(format!("card read: {} {}", card.name.line(), card.version.line()), Role::Plain)
         }
         AgentFact::CertificateSeen { until: Some(until) } => one(

@@ -28,7 +28,10 @@ fn card(console: &mut Console, place: usize, name: &str, version: &str) {
     let known = rows[place].card.clone().unwrap();
     let provider = Some("Cashiers".into());
     let card = Card { name: name.into(), version: version.into(), provider, ..(*known).clone() };
-    console.scene.tell(NOW, Fact::Agent(rows[place].id, AgentFact::CardSeen { card: Arc::new(card) }));
+    console.scene.tell(
+        NOW,
+        Fact::Agent(rows[place].id, AgentFact::CardSeen { card: Arc::new(card), reported: false }),
+    );
 }
 
 fn id(console: &Console, place: usize) -> AgentId {

@@ -118,7 +118,7 @@ impl Scene {
             let card = card(name, &url, dialect);
             let interface =
                 Interface { dialect, binding: "JSONRPC".into(), url: url.as_str().into(), tenant: None };
-            self.tell(0.2, Fact::Agent(id, AgentFact::CardSeen { card: Arc::new(card) }));
+            self.tell(0.2, Fact::Agent(id, AgentFact::CardSeen { card: Arc::new(card), reported: false }));
             if health != Health::NotSpoken {
                 self.tell(
                     0.2,
