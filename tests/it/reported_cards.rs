@@ -168,3 +168,24 @@ fn who_comes_to_the_url_of_an_agent_that_left_starts_anew() {
     world.pass(Duration::from_mins(1));
     assert_eq!(interface(&world).as_deref(), Some("http://elsewhere:3/"));
 }
+
+/// A registration may not ask for more probes than a host can be expected to bear.
+#[test]
+fn a_source_cannot_ask_for_more_than_a_probe_every_five_seconds() {
+    for (asked, least, most) in [(1, 10, 15), (5, 10, 15), (20, 2, 4)] {
+        for configured in [false, true] {
+            let mut world = start(NO_CARD);
+            if configured {
+                world.configure(&[BANK]);
+            }
+            let probe_interval = Some(Duration::from_secs(asked));
+            world.report(OWN_REGISTRY, vec![DiscoveredAgent { probe_interval, ..DiscoveredAgent::at(BANK) }]);
+            world.pass(Duration::from_mins(1));
+            let before = world.orders.len();
+            world.pass(Duration::from_mins(1));
+            let later = &world.orders[before..];
+            let probes = later.iter().filter(|order| matches!(order, Order::Probe { .. })).count();
+            assert!((least..=most).contains(&probes), "{probes} probes a minute for {asked} s");
+        }
+    }
+}

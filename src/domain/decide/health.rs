@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::agent::Health;
+use crate::domain::agent::{Health, Source};
 use crate::domain::cause::{Cause, ErrorName, Failure};
 use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
@@ -31,6 +31,8 @@ const PROBE: Duration = Duration::from_secs(6);
 const SLOW_PROBE: Duration = Duration::from_secs(15);
 /// How long a probe may take, with something for a machine that is busy: what is told of the interval holds with it.
 const PROBE_TAKES: Duration = Duration::from_millis(6500);
+/// The shortest interval between probes that a source can ask for.
+const SOURCE_INTERVAL: Duration = Duration::from_secs(5);
 /// What a silent agent is given beyond 1.2 of its intervals, until it is called frozen (docs/health.md).
 const SILENCE: Duration = Duration::from_secs(5);
 /// So many ended tasks are read again after a start, to know how each agent has done.
@@ -174,8 +176,18 @@ fn go_down(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
 
 /// Between two probes of an agent: its own, or its fleet's.
 fn interval(turn: &Turn, key: AgentKey) -> Duration {
-    let own = turn.state().agent(key).and_then(|agent| agent.spec.probe_interval);
-    own.unwrap_or(turn.rules.probe_interval)
+    let Some(agent) = turn.state().agent(key) else { return turn.rules.probe_interval };
+    match agent.spec.probe_interval {
+        Some(own) if agent.spec.source == Source::Discovery => source_interval(turn, own),
+        Some(own) => own,
+        None => turn.rules.probe_interval,
+    }
+}
+
+/// The interval that a source asks for, but no shorter than [`SOURCE_INTERVAL`] or the interval of the fleet,
+/// whichever is shorter: a registration must not turn this console against a host.
+pub(super) fn source_interval(turn: &Turn, asked: Duration) -> Duration {
+    asked.max(SOURCE_INTERVAL.min(turn.rules.probe_interval))
 }
 
 /// How long until the next probe: the interval give or take a fifth, but so that a probe that is never

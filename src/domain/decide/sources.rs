@@ -140,7 +140,8 @@ fn update(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
         spec.probe_interval = found.probe_interval.or(spec.probe_interval);
     } else {
         spec.capacity = spec.capacity.or(found.capacity);
-        spec.probe_interval = spec.probe_interval.or(found.probe_interval);
+        let asked = found.probe_interval.map(|asked| health::source_interval(turn, asked));
+        spec.probe_interval = spec.probe_interval.or(asked);
     }
     if !listed || spec != *agent.spec {
         let order = agent.order;
