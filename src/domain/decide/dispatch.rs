@@ -1,5 +1,6 @@
 //! Sending: from the wish through the gate to what became of it. Nothing is sent twice by itself.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,19 +163,22 @@ fn planned(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
 
 /// Attempts that may have been sent, and that no call of this process will tell about.
 pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
-    let open = turn.state().open_attempts(agent);
-    let calls = &turn.live.calls;
-    let has_call = |key: AttemptKey| {
-        calls.values().any(|pending| match &pending.call {
-            PendingCall::Send(send) => send.attempt == key && !send.answer,
-            PendingCall::List(ListReason::Lookup(attempt), _) => *attempt == key,
-            _ => false,
-        })
-    };
-    open.into_iter()
-        .filter(|key| turn.state().attempt(*key).is_some_and(|attempt| attempt.phase == Phase::Sending))
-        .filter(|key| !has_call(*key))
-        .collect()
+    let is_sending =
+        |key: &AttemptKey| turn.state().attempt(*key).is_some_and(|row| row.phase == Phase::Sending);
+    let mut sending: Vec<_> = turn.state().open_attempts(agent).into_iter().filter(is_sending).collect();
+    if !sending.is_empty() {
+        // The calls are gone through once, and not once for each attempt.
+        let calls = turn.live.calls.values();
+        let called: BTreeSet<AttemptKey> = calls
+            .filter_map(|pending| match &pending.call {
+                PendingCall::Send(send) if !send.answer => Some(send.attempt),
+                PendingCall::List(ListReason::Lookup(attempt), _) => Some(*attempt),
+                _ => None,
+            })
+            .collect();
+        sending.retain(|key| !called.contains(key));
+    }
+    sending
 }
 
 /// What came of a sending.

@@ -60,7 +60,7 @@ pub struct State {
     /// By agent and the agent's id of the task.
     tasks: Index<AttemptKey>,
     /// Our sendings of which no task is known: the ones that a listing may bring to light.
-    pub(super) wanted: BTreeMap<(AgentKey, MessageId), AttemptKey>,
+    pub(super) wanted: BTreeMap<AgentKey, BTreeMap<MessageId, AttemptKey>>,
     pub(super) children: BTreeMap<TaskId, Vec<JobKey>>,
     /// Attempts that are not over, and those that are over but not yet settled.
     pub(super) open: BTreeMap<AgentKey, BTreeSet<AttemptKey>>,
@@ -157,12 +157,12 @@ impl State {
 
     /// The attempt of ours that sent this message, while no task of it is known.
     pub fn attempt_wanting(&self, agent: AgentKey, message: &MessageId) -> Option<AttemptKey> {
-        self.wanted.get(&(agent, message.clone())).copied()
+        self.wanted.get(&agent)?.get(message).copied()
     }
 
     /// True if a sending to this agent has no known task.
     pub fn wants_messages(&self, agent: AgentKey) -> bool {
-        self.wanted.keys().any(|(of, _)| *of == agent)
+        self.wanted.contains_key(&agent)
     }
 
     /// Jobs that a task delegated.
@@ -366,7 +366,7 @@ impl State {
             self.tasks.put((*agent, task), key, |key| task_name(&self.attempts, key));
         }
         if let Some(message) = wanted {
-            self.wanted.insert((*agent, message.clone()), key);
+            self.wanted.entry(*agent).or_default().insert(message.clone(), key);
         }
         if *open {
             self.open.entry(*agent).or_default().insert(key);
@@ -382,8 +382,13 @@ impl State {
         if let Some(task) = task {
             self.tasks.take((*agent, task), key);
         }
-        if let Some(message) = wanted {
-            self.wanted.remove(&(*agent, message.clone()));
+        if let Some(message) = wanted
+            && let Some(of_agent) = self.wanted.get_mut(agent)
+        {
+            of_agent.remove(message);
+            if of_agent.is_empty() {
+                self.wanted.remove(agent);
+            }
         }
         if let Some(open) = self.open.get_mut(agent) {
             open.remove(&key);
