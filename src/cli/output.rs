@@ -77,6 +77,7 @@ impl Failure {
             Cause::Malformed(_) | Cause::Limit(_) | Cause::NotSpoken(_) | Cause::Source(_) => {
                 (1, "A2ACLI_ERR_CARD_INVALID")
             }
+            Cause::NoA2a(_) => (3, "A2ACLI_ERR_UNREACHABLE"),
             Cause::StaleCard(inner) => return Self::from_cause(inner),
             Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
             Cause::NotServed(_) => (1, "QUARTERDECK_ERR_LISTEN"),

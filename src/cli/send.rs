@@ -14,6 +14,7 @@ use super::args::{Global, Send as Args, Target};
 use super::output::{Failure, Printer};
 use super::protocol_json;
 use super::session::{AgentReference, Session, Setup, find_agent, resolve_reference};
+use crate::domain::cause::Cause;
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, TaskId};
 use crate::domain::intent::{self, Intent, Receipt};
@@ -500,6 +501,13 @@ impl WatchedTask {
         let agent =
             snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
         match attempt.cause.as_deref() {
+            // The card was found: its interface has answered so.
+            Some(cause @ Cause::Status { .. }) if attempt.phase == Phase::Refused => {
+                let interface = snapshot.agents.get(attempt.agent).and_then(|agent| agent.interface.clone());
+                let at = interface.map(|interface| format!(" at {}", interface.url)).unwrap_or_default();
+                let next = "look whether this URL of its card answers A2A; `quarterdeck card` shows the card";
+                Failure::new(3, "A2ACLI_ERR_UNREACHABLE", format!("{agent}: {cause}{at}")).hint(next)
+            }
             Some(cause) => {
                 let failure = Failure::from_cause(cause);
                 let message = if failure.a2a_code.is_some() {

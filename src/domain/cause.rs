@@ -145,6 +145,8 @@ pub enum Cause {
     Breaker(Untrusted),
     /// Its card can be read, but the interface that the card names does not answer.
     Interface(Box<Cause>),
+    /// Its interface answers, but not in A2A: what it answered, and the URL.
+    NoA2a(Untrusted),
     /// Its answers are too slow.
     Slow {
         /// The 95th percentile latency of its last calls.
@@ -204,7 +206,13 @@ impl Cause {
                 | Self::RedirectRefused(_)
                 | Self::Rpc(_)
                 | Self::NotSpoken(_)
+                | Self::NoA2a(_)
         )
+    }
+
+    /// True for an answer by a web server that knows nothing of A2A: an error with a page for people.
+    pub fn is_web_page(&self) -> bool {
+        matches!(self, Self::Status { status: 400..500, says } if says.raw().trim_start().starts_with('<'))
     }
 
     /// The next step for the operator.
@@ -237,6 +245,11 @@ impl Cause {
             }
             Self::Rpc(_) => "read the agent's error; the wire view shows the full answer",
             Self::NotSpoken(_) => "ask its owner for a JSON-RPC interface of A2A 1.0 or 0.3",
+            Self::NoA2a(_) => {
+                "correct the interface's URL in the agent's card, or set the agent's url in the configuration \
+                 to where its own card is"
+            }
+            Self::Unsaved(_) => "free the disk or unlock the journal; watching goes on meanwhile",
             Self::Unsaved(_) => "free disk space or unlock the journal; watching continues meanwhile",
             Self::Stopping => "start the console again",
             Self::Credential(_) => "correct the reference to the secret",
@@ -310,6 +323,8 @@ impl fmt::Display for Cause {
                 )
             }
             Self::Breaker(why) => write!(f, "{why}"),
+            Self::Interface(cause) => write!(f, "its card answers, its interface does not: {cause}"),
+            Self::NoA2a(what) => write!(f, "its interface answers no A2A: {}", what.shortened(300)),
             Self::Interface(cause) => write!(f, "its card can be read, but its interface fails: {cause}"),
             Self::Failing(failed) => write!(f, "{failed} of its last 20 calls failed"),
             Self::Slow { p95, limit } => {

@@ -24,6 +24,7 @@ mod discovery;
 #[cfg(feature = "dns")]
 mod dns;
 mod field;
+mod field_core;
 mod health;
 mod hostile;
 mod http2;

@@ -304,6 +304,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         card_change: Some((At::from_micros(6), "version 1 → 2".into())),
         interface: None,
         settled: None,
+        stream_refused: None,
         health: Health::Unknown,
         since: At::ZERO,
         cause: None,
@@ -452,6 +453,9 @@ fn write_the_fixture_of_a_release() {
         AgentFact::TextDisarmed { count: 2 },
         AgentFact::Relisted { spec: agent(3).spec, order: 2 },
         AgentFact::Unlisted,
+        AgentFact::StreamingRefused {
+            cause: std::sync::Arc::new(quarterdeck::domain::cause::Cause::Status { status: 405, says: by() }),
+        },
         AgentFact::DialectSettled { dialect: quarterdeck::domain::agent::card::Dialect::V0_3 },
     ] {
         more(None, Fact::Agent(agent_id, fact));

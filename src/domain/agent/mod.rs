@@ -154,6 +154,8 @@ pub struct Agent {
     pub interface: Option<Arc<Interface>>,
     /// The dialect that a call has shown to work, if it is not the card's first.
     pub settled: Option<Dialect>,
+    /// Why it refused to stream; none if it did not since its card changed last.
+    pub stream_refused: Option<Arc<Cause>>,
     /// How it is.
     pub health: Health,
     /// Since when it is so.
@@ -204,9 +206,9 @@ impl Agent {
         self.spec.source != Source::Discovery || self.sources.iter().any(by_operator)
     }
 
-    /// Whether its card offers server-sent events.
+    /// Whether its card offers server-sent events, and it has not refused them since.
     pub fn streams(&self) -> bool {
-        self.card.as_ref().is_some_and(|card| card.streaming)
+        self.stream_refused.is_none() && self.card.as_ref().is_some_and(|card| card.streaming)
     }
 }
 

@@ -36,6 +36,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
             agent.replica_key = ReplicaKey::of(card);
             agent.card = Some(card.clone());
             agent.own_card = !reported;
+            agent.stream_refused = None;
         }),
         AgentFact::CertificateSeen { until } => {
             edit(state, id, seq, |agent| agent.certificate_until = *until);
@@ -49,6 +50,9 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         }
         AgentFact::DialectSettled { dialect } => {
             edit(state, id, seq, |agent| agent.settled = Some(*dialect));
+        }
+        AgentFact::StreamingRefused { cause } => {
+            edit(state, id, seq, |agent| agent.stream_refused = Some(cause.clone()));
         }
         AgentFact::HealthChanged { health, cause, last_seen } => edit(state, id, seq, |agent| {
             if agent.health != *health {
@@ -103,6 +107,7 @@ fn insert(
         certificate_until: None,
         interface: None,
         settled: None,
+        stream_refused: None,
         health: Health::Unknown,
         since: entry.at,
         cause: None,

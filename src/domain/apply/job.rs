@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
-use crate::domain::job::message::{Fingerprint, Message, text_hash};
+use crate::domain::job::message::{Fingerprint, Message};
 use crate::domain::job::task::{CancelMark, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::state::{Changed, State};
@@ -262,7 +262,7 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
 
 fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {
     let progress = Arc::make_mut(attempt.progress.get_or_insert_default());
-    let hash = text_hash(&message.id.raw());
+    let hash = message.fingerprint(progress.next_place(message));
     if !progress.messages.contains(&hash) {
         if progress.messages.len() == Progress::MESSAGES {
             progress.messages.remove(0);

@@ -14,6 +14,7 @@ use crate::domain::decide::live::{ListReason, PendingCall, SendCall, Timer};
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
 use crate::domain::decide::reason;
+use crate::domain::decide::streaming;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
@@ -99,7 +100,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Sending, cause: None });
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     breaker::begins(turn, agent, key);
-    let send = SendCall { attempt: key, message, answer: false, stream, fallback: None };
+    let send = SendCall::new(key, message, false, stream);
     order(turn, agent, interface, send);
     adopt::quicken(turn, agent);
 }
@@ -229,6 +230,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
 
 /// A call has worked in the dialect that was tried: it is remembered.
 fn took_hold(turn: &mut Turn, agent: AgentKey, send: &SendCall) {
+    streaming::remember_refusal(turn, agent, send);
     if send.fallback.is_none() {
         return;
     }
@@ -251,8 +253,7 @@ fn other_dialect(dialect: Dialect) -> Dialect {
 
 /// The interface for the one try with the other dialect, if it is still allowed.
 pub(super) fn fallback_interface(turn: &mut Turn, agent: AgentKey, cause: &Cause) -> Option<Arc<Interface>> {
-    let Cause::Rpc(error) = cause else { return None };
-    if !matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound) {
+    if !is_about_dialect(cause) {
         return None;
     }
     if turn.agent_live(agent).proven {
@@ -266,25 +267,45 @@ pub(super) fn fallback_interface(turn: &mut Turn, agent: AgentKey, cause: &Cause
     Some(Arc::new(Interface { dialect: other_dialect(interface.dialect), ..(**interface).clone() }))
 }
 
+/// True if the agent may speak the other dialect.
+fn is_about_dialect(cause: &Cause) -> bool {
+    matches!(cause, Cause::Rpc(error)
+        if matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound))
+}
+
+/// The interface that a send was made with.
+fn current_interface(turn: &Turn, agent: AgentKey, send: &SendCall) -> Option<Arc<Interface>> {
+    let interface = turn.state().agent(agent)?.interface.as_ref()?;
+    if send.fallback.is_none() {
+        return Some(interface.clone());
+    }
+    Some(Arc::new(Interface { dialect: other_dialect(interface.dialect), ..(**interface).clone() }))
+}
+
 fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
     let key = send.attempt;
     {
         let watch = turn.watch(key);
         watch.stream = None;
     }
+    if streaming::is_refused(&send, &failure) {
+        let interface = current_interface(turn, agent, &send);
+        if let Some(interface) = interface {
+            let stream_refused = Some(Arc::new(failure.cause));
+            return order(turn, agent, interface, SendCall { stream: false, stream_refused, ..send });
+        }
+    }
     if send.fallback.is_none()
         && let Some(interface) = fallback_interface(turn, agent, &failure.cause)
     {
-        let again = SendCall { fallback: Some(Arc::new(failure.cause)), ..send };
-        return order(turn, agent, interface, again);
+        let first = send.stream_refused.clone().filter(|first| is_about_dialect(first));
+        let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
+        let fallback = Some(first.unwrap_or_else(|| Arc::new(failure.cause)));
+        return order(turn, agent, interface, SendCall { stream, fallback, stream_refused: None, ..send });
     }
     // The first refusal is the one that speaks about the dialect of the card.
     let cause = match (&send.fallback, &failure.cause) {
-        (Some(first), Cause::Rpc(error))
-            if matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound) =>
-        {
-            first.clone()
-        }
+        (Some(first), last) if is_about_dialect(last) => first.clone(),
         _ => Arc::new(failure.cause),
     };
     if send.answer {
@@ -473,7 +494,7 @@ pub(super) fn answer(
     if let Some(stream) = turn.watch(key).stream.take() {
         turn.close(stream);
     }
-    order(turn, agent, interface, SendCall { attempt: key, message, answer: true, stream, fallback: None });
+    order(turn, agent, interface, SendCall::new(key, message, true, stream));
     Ok(Receipt::Taken { job, attempt })
 }
 

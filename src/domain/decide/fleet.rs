@@ -389,7 +389,11 @@ fn correct_host(url: &Untrusted, card_url: &str) -> Untrusted {
     let (Some((scheme, rest)), Some((_, card_rest))) =
         (url.raw().split_once("://"), card_url.split_once("://"))
     else {
-        return url.clone();
+        // A relative URL belongs to the place that the card describes, below which the well-known one is.
+        let place = card_url.split_once("/.well-known/").map(|(above, _)| format!("{above}/"));
+        let base = url::Url::parse(place.as_deref().unwrap_or(card_url));
+        let resolved = base.and_then(|base| base.join(url.raw().trim()));
+        return resolved.map_or_else(|_| url.clone(), |resolved| Untrusted::from(resolved.as_str()));
     };
     let host_end = rest.find('/').unwrap_or(rest.len());
     let (authority, path) = rest.split_at(host_end);
@@ -457,5 +461,7 @@ mod tests {
         check(&[("http://h/a", "JSONRPC", "1.0")], Some(V0_3), Some(("http://h/a", V0_3)));
         check(&[("http://0.0.0.0:9/a", "JSONRPC", "1.0")], None, Some(("http://h:9/a", V1_0)));
         check(&[("http://localhost:9/a", "JSONRPC", "1.0")], None, Some(("http://h:9/a", V1_0)));
+        check(&[("/a2a/rpc", "JSONRPC", "1.0")], None, Some(("http://h:1/a2a/rpc", V1_0)));
+        check(&[("rpc", "JSONRPC", "1.0")], None, Some(("http://h:1/rpc", V1_0)));
     }
 }

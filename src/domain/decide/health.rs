@@ -231,7 +231,7 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
         _ => None,
     };
     let awaited = std::mem::take(&mut turn.agent_live(key).awaited);
-    let Some(cause) = cause.filter(Cause::is_transport) else {
+    let Some(cause) = cause.filter(|cause| cause.is_transport() || is_no_a2a(turn, key, cause)) else {
         return interface_answered(turn, key, awaited);
     };
     let live = turn.agent_live(key);
@@ -245,7 +245,7 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
     let enough = match cause {
         Cause::Refused | Cause::Reset | Cause::Dns(_) | Cause::Unreachable(_) => STRIKES,
         // One answer that is lost on its way says nothing of an agent whose card answers.
-        Cause::TimedOut(_) => STRIKES - 1,
+        Cause::TimedOut(_) | Cause::Status { .. } | Cause::Malformed(_) => STRIKES - 1,
         _ => 1,
     };
     if strikes < enough {
@@ -253,9 +253,44 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
         let due = turn.at + STRIKE_WAITS[usize::from(strikes - 1)];
         return turn.set_timer(Timer::Check(key), due);
     }
+    if !cause.is_transport() {
+        return speaks_no_a2a(turn, key, &cause);
+    }
     let cause = Arc::new(Cause::Interface(Box::new(cause)));
     turn.agent_live(key).interface_fault = Some(cause.clone());
     go_down(turn, key, cause);
+}
+
+/// True if the answer to a check is none of A2A. One that has answered in A2A before may answer a question for an
+/// unknown task in a way of its own; a page for people is no such answer.
+fn is_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) -> bool {
+    match cause {
+        Cause::Status { status: 408 | 425 | 429, .. } => false,
+        Cause::Status { status: 400..500, .. } | Cause::Malformed(_) => {
+            cause.is_web_page() || !turn.agent_live(key).proven
+        }
+        _ => false,
+    }
+}
+
+/// Its card answers, and something that is no A2A answers at the interface that the card names.
+fn speaks_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) {
+    let interface = turn.state().agent(key).and_then(|agent| agent.interface.clone());
+    let url = interface.map_or_else(|| Untrusted::from(""), |interface| interface.url.clone());
+    let answer = match cause {
+        Cause::Status { status, .. } if cause.is_web_page() => format!("HTTP {status} with an HTML page"),
+        Cause::Status { status, says } if says.is_empty() => format!("HTTP {status}"),
+        Cause::Status { status, says } => format!("HTTP {status} ({})", says.shortened(60)),
+        cause => cause.to_string(),
+    };
+    let cause = Arc::new(Cause::NoA2a(format!("{answer} at {}", url.raw()).into()));
+    let live = turn.agent_live(key);
+    live.interface_fault = Some(cause.clone());
+    live.reached = false;
+    let since = if live.last_sign == At::ZERO { turn.at } else { turn.agent_live(key).last_sign };
+    change(turn, key, Health::NotSpoken, Some(cause.clone()));
+    dispatch::give_up_planned(turn, key);
+    watch::lose_sight(turn, key, since, Some(cause));
 }
 
 fn interface_answered(turn: &mut Turn, key: AgentKey, awaited: bool) {
@@ -439,8 +474,9 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
         }
         Cause::Status { status, .. } => {
             turn.agent_live(key).last_sign = at;
-            note_outcome(turn, key, *status < 500);
-            served(turn, pending, Some(cause).filter(|_| *status >= 500));
+            let failed = *status >= 500 || cause.is_web_page();
+            note_outcome(turn, key, !failed);
+            served(turn, pending, Some(cause).filter(|_| failed));
         }
         Cause::Rpc(error) => {
             let live = turn.agent_live(key);
@@ -456,7 +492,7 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
             }
             served(turn, pending, Some(cause).filter(|_| error.name == ErrorName::Internal));
         }
-        Cause::Malformed(_) | Cause::Limit(_) => {
+        Cause::Malformed(_) | Cause::Limit(_) | Cause::NoA2a(_) => {
             turn.agent_live(key).last_sign = at;
             note_outcome(turn, key, false);
             served(turn, pending, Some(cause));

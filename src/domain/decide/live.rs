@@ -109,6 +109,15 @@ pub(in crate::domain) struct SendCall {
     pub stream: bool,
     /// The cause of the first refusal, if this is the try with the other dialect.
     pub fallback: Option<Arc<Cause>>,
+    /// Why the agent refused to stream, if this is the plain call that follows.
+    pub stream_refused: Option<Arc<Cause>>,
+}
+
+impl SendCall {
+    /// The first call for a message.
+    pub fn new(attempt: AttemptKey, message: Arc<Message>, answer: bool, stream: bool) -> Self {
+        Self { attempt, message, answer, stream, fallback: None, stream_refused: None }
+    }
 }
 
 /// Why a task is read.
@@ -203,6 +212,8 @@ pub(in crate::domain) struct Listing {
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct Watch {
     pub stream: Option<CallId>,
+    /// The stream that has told the end of the task.
+    pub told_end: Option<CallId>,
     /// The stream is one of the 32 for tasks that are not ours.
     pub foreign_slot: bool,
     pub get: Option<CallId>,

@@ -1,10 +1,12 @@
 //! Taking in what agents say about tasks, so that each thing is recorded once and nothing is hidden.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::domain::decide::adopt;
 use crate::domain::decide::cancel;
 use crate::domain::decide::live::PendingCall;
+use crate::domain::decide::order;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, AttemptFact};
@@ -13,7 +15,7 @@ use crate::domain::job::message::{Artifact, Content, Fingerprint, Message, Part,
 use crate::domain::job::task::{
     CancelMark, ProtocolViolation, Status, StreamEvent, TaskReport, TaskState, Verdict, Via,
 };
-use crate::domain::job::{ArtifactMeta, Phase};
+use crate::domain::job::{ArtifactMeta, Phase, Progress};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -40,7 +42,11 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
                 bind(turn, key, &id, context.clone(), &status, via, raw.clone());
             }
             repeats(turn, key, &status);
-            self::status(turn, key, ReportedState { status, context, raw, via, issued: turn.at });
+            self::status(
+                turn,
+                key,
+                ReportedState { status, context, raw, via, issued: turn.at, is_event: true },
+            );
         }
         StreamEvent::Artifact { task, context, artifact, append, last } => {
             foreign_id(turn, key, task.as_ref());
@@ -187,45 +193,78 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
     }
     if turn.state().attempt(key).is_some_and(|attempt| attempt.progress.is_some()) {
         history(turn, key, report.history);
-        for artifact in report.artifacts.into_iter().flatten() {
-            whole_artifact(turn, key, artifact);
+        // A read may have been answered before what the stream has told meanwhile.
+        let may_lag = !is_streamed(via) && turn.watch(key).stream.is_some();
+        for artifact in Artifact::joined(report.artifacts.unwrap_or_default()) {
+            whole_artifact(turn, key, artifact, may_lag);
         }
     }
-    let told = ReportedState { status: report.status, context: report.context, raw: report.raw, via, issued };
+    let TaskReport { status: now, context, raw, .. } = report;
+    let told = ReportedState { status: now, context, raw, via, issued, is_event: false };
     status(turn, key, told);
     turn.out.facts.len() > facts
 }
 
-/// The messages of a history that come after the last one that is known.
+/// The messages of a history that are not known yet. Only the last ones are remembered, so one that is known dates
+/// all before it once there were more than that.
 fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
+    let mut places: BTreeMap<u64, u32> = BTreeMap::new();
+    let history: Vec<_> = history
+        .into_iter()
+        .map(|message| {
+            let next = places.entry(message.fingerprint(0)).or_default();
+            let place = *next;
+            *next += 1;
+            (message, place)
+        })
+        .collect();
     let known = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
-    let last_known = known.and_then(|known| {
-        history.iter().rposition(|message| known.messages.contains(&text_hash(&message.id.raw())))
-    });
-    for said in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
-        message(turn, key, said, false);
+    let forgot = known.is_some_and(|known| known.messages.len() >= Progress::MESSAGES);
+    let last_known = known
+        .filter(|_| forgot)
+        .and_then(|known| history.iter().rposition(|(message, place)| known.has(message, *place)));
+    for (said, place) in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
+        if !is_known(turn, key, &said, place) {
+            record_message(turn, key, said, false);
+        }
     }
 }
 
 /// True if a message is in the story already, or nothing more of its task is expected.
-fn is_known(turn: &Turn, key: AttemptKey, message: &Message) -> bool {
+fn is_known(turn: &Turn, key: AttemptKey, message: &Message, place: u32) -> bool {
     turn.state().attempt(key).is_some_and(|attempt| match &attempt.progress {
-        Some(progress) => progress.messages.contains(&text_hash(&message.id.raw())),
+        Some(progress) => progress.has(message, place),
         None => attempt.task.as_ref().is_some_and(|task| task.settled),
     })
 }
 
+/// Words without an id that came by themselves: the same as the last ones are a repetition, the same as earlier ones
+/// are said once more.
+fn place_of(turn: &Turn, key: AttemptKey, message: &Message) -> u32 {
+    let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
+    let Some(progress) = progress else { return 0 };
+    let next = progress.next_place(message);
+    match next.checked_sub(1) {
+        Some(last) if progress.messages.last() == Some(&message.fingerprint(last)) => last,
+        _ => next,
+    }
+}
+
 /// Our own message, once it is clear that it has arrived.
 pub(super) fn said(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
-    if !is_known(turn, key, &message) {
+    if !is_known(turn, key, &message, 0) {
         turn.attempt_fact(key, AttemptFact::MessageSeen { message, status: false });
     }
 }
 
 fn message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
-    if is_known(turn, key, &message) {
-        return;
+    let place = place_of(turn, key, &message);
+    if !is_known(turn, key, &message, place) {
+        record_message(turn, key, message, status);
     }
+}
+
+fn record_message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
     let disarmed: u32 = message.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
     let message = Arc::new(message);
     turn.attempt_fact(key, AttemptFact::MessageSeen { message, status });
@@ -240,6 +279,10 @@ fn note_disarmed(turn: &mut Turn, key: AttemptKey, count: u32) {
     }
 }
 
+fn is_streamed(via: Via) -> bool {
+    matches!(via, Via::Send | Via::Subscribe)
+}
+
 /// A state as it was told.
 pub(super) struct ReportedState {
     status: Status,
@@ -248,34 +291,41 @@ pub(super) struct ReportedState {
     via: Via,
     /// When it was asked for.
     issued: At,
+    /// It came by itself, not in a report of the whole task.
+    is_event: bool,
 }
 
 /// A state, with what was said about it.
 fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
-    let ReportedState { status, context, raw, via, issued } = told;
+    let ReportedState { status, context, raw, via, issued, is_event } = told;
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let Status { state, message: said, timestamp } = status;
-    let streamed = matches!(via, Via::Send | Via::Subscribe);
+    let streamed = is_streamed(via);
     let context = context.filter(|_| task.context.is_none());
+    if streamed && state.is_terminal() {
+        order::told_end(turn, key);
+    }
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     if state == task.state && context.is_none() {
         if task.says.is_some() && via == Via::Get {
             turn.attempt_fact(key, AttemptFact::ClaimSeen { says: None, via });
         }
         if let Some(said) = said {
-            message(turn, key, said, true);
+            status_words(turn, key, said, is_event);
         }
         return;
     }
     let task = task.clone();
     if task.state.is_terminal() && state != task.state {
-        if streamed {
+        if streamed && order::contradicts_itself(turn, key) {
             let odd = ProtocolViolation::IllegalMove { from: task.state.clone(), to: state.clone() };
             oddity(turn, key, odd);
             let says = Some(state.clone());
             turn.attempt_fact(key, AttemptFact::ClaimSeen { says, via });
             crate::domain::decide::doubt(turn, key, Some(Verdict::Conflict));
         }
-        // A read is compared by `watch::compare`, which knows when it was asked for.
+        // A stream that never told the end may not know of it yet. A read is compared by `watch::compare`, which
+        // knows when it was asked for.
         return;
     }
     if !streamed && issued < task.state_since && !state.is_terminal() {
@@ -305,6 +355,13 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
         cancel::verified(turn, key);
     }
     if let Some(said) = said {
+        status_words(turn, key, said, is_event);
+    }
+}
+
+/// The words of a status. A report of the whole task repeats those that were told before.
+fn status_words(turn: &mut Turn, key: AttemptKey, said: Message, is_event: bool) {
+    if is_event || !is_known(turn, key, &said, 0) {
         message(turn, key, said, true);
     }
 }
@@ -312,6 +369,10 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
 /// A chunk of an output from a stream.
 fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
     let Some(attempt) = turn.state().attempt(key) else { return };
+    if attempt.progress.is_none() && attempt.task.as_ref().is_some_and(|task| task.settled) {
+        // A late stream repeats in pieces what was read as a whole.
+        return;
+    }
     let mut outputs = attempt.progress.iter().flat_map(|progress| &progress.artifacts);
     let closed = outputs.find(|meta| meta.id == artifact.id).map(|meta| meta.closed);
     let mut append = append;
@@ -337,12 +398,13 @@ fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bo
 }
 
 /// An output as a snapshot has it: only what is new is recorded.
-fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact) {
+fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, may_lag: bool) {
     let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
     let known = progress.and_then(|progress| progress.artifacts.iter().find(|meta| meta.id == artifact.id));
     match known.cloned() {
         None => put_artifact(turn, key, artifact, false, false),
         Some(meta) if Fingerprint::of(&artifact.parts) == meta.print => {}
+        Some(meta) if may_lag && Fingerprint::of(&artifact.parts).bytes < meta.print.bytes => {}
         Some(meta) => match suffix(&meta, &artifact.parts) {
             Some(more) => put_artifact(turn, key, Artifact { parts: more, ..artifact }, true, meta.closed),
             None => {

@@ -17,6 +17,7 @@ use crate::domain::decide::live::{GetReason, ListReason, PendingCall, Timer};
 use crate::domain::decide::measure;
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
+use crate::domain::decide::order;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::effect::{ListQuery, Order};
@@ -76,7 +77,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     }
     if over {
         turn.clear_timer(Timer::Quiet(key));
-        if task(turn, key).is_some_and(|task| !task.settled) {
+        if task(turn, key).is_some_and(|task| !task.settled) && !order::waits_for_stream(turn, key) {
             confirm(turn, key);
         }
     } else if !turn.timer_is_set(Timer::Quiet(key)) {
@@ -301,6 +302,10 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
 pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Via, issued: At) {
     let Some(now) = task(turn, key) else { return };
     if now.state == says {
+        if now.verdict == Some(Verdict::Conflict) && issued >= now.state_since {
+            // Stores lag behind their streams; now both say the same.
+            turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict: None });
+        }
         return settle(turn, key);
     }
     if issued < now.state_since {
@@ -310,11 +315,10 @@ pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Vi
         }
         return;
     }
-    let settled = now.settled;
     let known = now.says.as_ref() == Some(&says);
     let watch = turn.watch(key);
     watch.confirms += 1;
-    if watch.confirms < 2 && !settled {
+    if watch.confirms < 2 && !known {
         let due = turn.at + SECOND_LOOK;
         return turn.set_timer(Timer::Watch(key), due);
     }
@@ -328,6 +332,9 @@ pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Vi
 
 /// Nothing more is expected of this task.
 pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
+    if order::waits_for_stream(turn, key) {
+        return;
+    }
     for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key)] {
         turn.clear_timer(timer);
     }
@@ -468,11 +475,15 @@ fn grown(first: Duration, tries: u32) -> Duration {
 /// The timer of a task: poll, resubscribe or compare.
 pub(super) fn due(turn: &mut Turn, key: AttemptKey) {
     let Some(now) = task(turn, key) else { return };
-    if now.settled {
+    if now.state.is_terminal() {
+        let looks_again = turn.watch(key).confirms == 1;
+        if task(turn, key).is_some_and(|now| !now.settled) || looks_again {
+            confirm(turn, key);
+        }
         return;
     }
-    if now.state.is_terminal() {
-        return read(turn, key, GetReason::Confirm);
+    if now.settled {
+        return;
     }
     let agent = turn.state().attempt(key).map(|attempt| attempt.agent);
     if !agent.is_some_and(|agent| turn.agent_live(agent).reached) {
@@ -605,6 +616,8 @@ pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
         turn.live.watches.get(&key).is_some_and(|watch| {
             watch.stream.is_none() && watch.get.is_none() && watch.cancel_call.is_none()
         });
+    // A disagreement is looked at once more.
+    let idle = idle && !turn.timer_is_set(Timer::Watch(key));
     if over && idle {
         turn.live.watches.remove(&key);
     }

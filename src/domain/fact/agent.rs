@@ -76,6 +76,11 @@ pub enum AgentFact {
         /// The dialect that works.
         dialect: Dialect,
     },
+    /// It refused to stream although its card offers it, and answered the plain call.
+    StreamingRefused {
+        /// The refusal.
+        cause: Arc<Cause>,
+    },
     /// Its health or the cause of it has changed.
     HealthChanged {
         /// Its health from here on.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry};
 use crate::domain::id::AttemptId;
-use crate::domain::job::message::{Content, Json, Message, Part};
+use crate::domain::job::message::{Content, Json, Message, Part, Role};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -144,8 +144,17 @@ impl Detail {
     }
 
     fn say(&mut self, at: At, attempt: Option<AttemptId>, message: &Arc<Message>) {
-        if self.messages.iter().any(|said| said.message.id == message.id) {
-            return;
+        let by_caller = |said: &ConversationMessage| said.message.role == Role::User && !message.has_no_id();
+        let same_id = |said: &&mut ConversationMessage| said.message.id == message.id;
+        // What says the same without an id was told apart by its place before it was recorded.
+        for said in self.messages.iter_mut().filter(same_id).filter(|_| !message.has_no_id()) {
+            if by_caller(said) || said.message.parts == message.parts {
+                return;
+            }
+            if message.continues(&said.message) {
+                said.message = message.clone();
+                return;
+            }
         }
         if self.messages.len() == MESSAGES {
             self.messages.remove(1);

@@ -125,6 +125,42 @@ impl Message {
         text.into_iter().find(|text| !text.is_empty()).unwrap_or_else(|| Untrusted::from(""))
     }
 
+    /// True if its sender left the id out.
+    pub fn has_no_id(&self) -> bool {
+        self.id.raw() == ""
+    }
+
+    /// What a message is remembered by. Agents repeat ids with other words, or leave them out: two messages are
+    /// the same if id and parts are. `place` counts messages without an id that say the same. A caller's ids are
+    /// unique, and agents may write its parts in another way: there the id alone counts.
+    pub fn fingerprint(&self, place: u32) -> u64 {
+        let id = text_hash(&self.id.raw());
+        if self.role == Role::User && !self.has_no_id() {
+            return id;
+        }
+        let parts = Fingerprint::of(&self.parts);
+        let place = if self.has_no_id() { u64::from(place) } else { 0 };
+        [parts.bytes, parts.hash, parts.tail, place]
+            .into_iter()
+            .fold(id, |hash, next| (hash.rotate_left(7) ^ next).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    /// True if this message says all that `earlier` said under the same id, and goes on behind it.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        let is_text = |message: &Self| message.parts.iter().all(|part| part.as_text().is_some());
+        !self.has_no_id()
+            && self.id == earlier.id
+            && self.role == earlier.role
+            && is_text(self)
+            && is_text(earlier)
+            && self.joined().starts_with(&earlier.joined())
+    }
+
+    /// All text of the message, as the agent cut it.
+    fn joined(&self) -> String {
+        self.parts.iter().filter_map(Part::as_text).map(Untrusted::raw).collect()
+    }
+
     /// All text of the message, one part after the other.
     pub fn text(&self) -> Untrusted {
         let mut texts = self.parts.iter().filter_map(Part::as_text);
@@ -167,6 +203,29 @@ pub struct Artifact {
     pub parts: Vec<Part>,
     /// The artifact's metadata object.
     pub metadata: Option<Json>,
+}
+
+impl Artifact {
+    /// One artifact for each id, in the order of their first parts: some stores keep each chunk as an artifact
+    /// of its own.
+    pub fn joined(artifacts: Vec<Self>) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::with_capacity(artifacts.len());
+        let mut places = std::collections::BTreeMap::new();
+        for artifact in artifacts {
+            let next = all.len();
+            let place = *places.entry(artifact.id.clone()).or_insert(next);
+            match all.get_mut(place) {
+                Some(known) => {
+                    known.parts.extend(artifact.parts);
+                    known.name = known.name.take().or(artifact.name);
+                    known.description = known.description.take().or(artifact.description);
+                    known.metadata = known.metadata.take().or(artifact.metadata);
+                }
+                None => all.push(artifact),
+            }
+        }
+        all
+    }
 }
 
 /// A running fingerprint of an artifact's content, so that a snapshot can be compared with what was

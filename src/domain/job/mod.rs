@@ -174,11 +174,24 @@ pub struct Answer {
 pub struct Progress {
     /// The outputs.
     pub artifacts: Vec<ArtifactMeta>,
-    /// Hashes of the ids of the last messages that were seen, oldest first.
+    /// [`Message::fingerprint`] of the last messages that were seen, oldest first.
     pub messages: Vec<u64>,
 }
 
 impl Progress {
+    /// True if a message was seen. `place` counts messages without an id that say the same.
+    pub fn has(&self, message: &Message, place: u32) -> bool {
+        self.messages.contains(&message.fingerprint(place))
+    }
+
+    /// The place of a message behind those that say the same; 0 if it has an id.
+    pub fn next_place(&self, message: &Message) -> u32 {
+        if !message.has_no_id() {
+            return 0;
+        }
+        (0..).find(|place| !self.has(message, *place)).unwrap_or_default()
+    }
+
     /// How many messages are remembered: a history is in order, so one known message dates all before it.
     pub const MESSAGES: usize = 32;
 }

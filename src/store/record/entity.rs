@@ -41,6 +41,9 @@ impl Record for Agent {
         add(&mut members, "certificate_until", &self.certificate_until);
         add(&mut members, "interface", &self.interface);
         add(&mut members, "settled", &self.settled);
+        if self.stream_refused.is_some() {
+            add(&mut members, "stream_refused", &self.stream_refused);
+        }
         add(&mut members, "health", &self.health);
         add(&mut members, "since", &self.since);
         add(&mut members, "cause", &self.cause);
@@ -74,6 +77,7 @@ impl Record for Agent {
             certificate_until: member(&object, "certificate_until")?,
             interface: member(&object, "interface")?,
             settled: member(&object, "settled")?,
+            stream_refused: member(&object, "stream_refused")?,
             health: member(&object, "health")?,
             since: member(&object, "since")?,
             cause: member(&object, "cause")?,

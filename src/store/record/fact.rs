@@ -92,6 +92,7 @@ bodies!(AgentFact {
     DialectSettled = "dialect_settled" { dialect },
     HealthChanged = "health_changed" { health, cause, last_seen },
     BreakerMoved = "breaker_moved" { position, cause, forced },
+    StreamingRefused = "streaming_refused" { cause },
     TextDisarmed = "text_disarmed" { count },
 });
 

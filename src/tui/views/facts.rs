@@ -69,6 +69,9 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
         AgentFact::DialectSettled { dialect } => {
             one(format!("a call has shown that it speaks {dialect}"), Role::Plain)
         }
+        AgentFact::StreamingRefused { cause } => {
+            one(format!("it refuses to stream, so its tasks are polled: {cause}"), Role::Warn)
+        }
         AgentFact::HealthChanged { health, cause, .. } => {
             use crate::domain::agent::Health;
             let role = match health {

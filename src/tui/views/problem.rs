@@ -259,6 +259,7 @@ fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
         | AgentFact::BreakerMoved { .. }
         | AgentFact::InterfaceChosen { .. }
         | AgentFact::DialectSettled { .. }
+        | AgentFact::StreamingRefused { .. }
         | AgentFact::Relisted { .. }
         | AgentFact::Unlisted => Some(facts::of_agent(fact, &entry.actor_name())),
         _ => None,

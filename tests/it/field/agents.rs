@@ -264,6 +264,82 @@ const AGENTS: &[AgentRow] = &[
         told: "completed: words",
     },
     AgentRow {
+        name: "streaming is refused, the plain call is not",
+        answers: |asked| match asked.method {
+            "" => card_1_0(asked.url),
+            "SendMessage" => asked.answer(json!({"task": task_1_0("TASK_STATE_COMPLETED")})),
+            "GetTask" => asked.answer(task_1_0("TASK_STATE_COMPLETED")),
+            _ => asked.error(-32004),
+        },
+        told: "completed: words",
+    },
+    AgentRow {
+        name: "the streaming method is unknown",
+        answers: |asked| match asked.method {
+            "" => card_1_0(asked.url),
+            "SendMessage" => asked.answer(message_1_0()),
+            _ => asked.error(-32601),
+        },
+        told: "answered: words",
+    },
+    AgentRow {
+        name: "streaming is refused by HTTP alone",
+        answers: |asked| match asked.method {
+            "" => card_1_0(asked.url),
+            "SendStreamingMessage" => (405, Vec::new(), "no".into()),
+            "SendMessage" => asked.answer(message_1_0()),
+            _ => asked.error(-32001),
+        },
+        told: "answered: words",
+    },
+    AgentRow {
+        name: "neither streaming nor the plain call is known in the dialect of the card",
+        answers: |asked| match asked.method {
+            "" => card_1_0(asked.url),
+            "message/send" | "tasks/get" => asked.answer(task_0_3("completed")),
+            _ => asked.error(-32601),
+        },
+        told: "completed: words",
+    },
+    AgentRow {
+        name: "the interface of the card is a web server's page",
+        answers: |asked| match (asked.method, asked.path) {
+            ("", CARD) => card_1_0(asked.url),
+            _ => page(404, "<!DOCTYPE html><h1>Not Found</h1>"),
+        },
+        told: "NotSpoken, its interface answers no A2A: HTTP 404 with an HTML page at {url}",
+    },
+    AgentRow {
+        name: "an artifact in several pieces of one id",
+        answers: |asked| {
+            let piece = |text: &str| json!({"artifactId": "o", "parts": [{"text": text}]});
+            let mut task = task_1_0("TASK_STATE_COMPLETED");
+            task["artifacts"] = json!([piece("Hello"), piece(" world")]);
+            match asked.method {
+                "" => card_1_0(asked.url),
+                "SendStreamingMessage" => stream(asked.event(json!({"task": task}))),
+                "GetTask" => asked.answer(task),
+                _ => asked.error(-32601),
+            }
+        },
+        told: "completed: Hello world",
+    },
+    AgentRow {
+        name: "messages of a history without ids",
+        answers: |asked| {
+            let said = |text: &str| json!({"role": "ROLE_AGENT", "parts": [{"text": text}]});
+            let mut task = task_1_0("TASK_STATE_COMPLETED");
+            task["history"] = json!([said("one"), said("two"), said("two")]);
+            match asked.method {
+                "" => card_1_0(asked.url),
+                "SendStreamingMessage" => stream(asked.event(json!({"task": task}))),
+                "GetTask" => asked.answer(task),
+                _ => asked.error(-32601),
+            }
+        },
+        told: "completed: one | two | two | words",
+    },
+    AgentRow {
         name: "an event that is no keep-alive and cannot be read",
         answers: |asked| {
             streams_1_0(asked, "text/event-stream", || {
@@ -319,6 +395,7 @@ async fn check(row: &AgentRow) {
         capacity: None,
         probe_interval: None,
     };
+    let expected = row.told.replace("{url}", &stand.url);
     let engine = engine_on(vec![spec], CredentialBook::default(), None, rules());
     let handle = engine.handle();
     let agent = known(&handle, "field").await;
@@ -326,7 +403,7 @@ async fn check(row: &AgentRow) {
     let reached = tokio::time::timeout(LONG, async {
         let mut snapshots = handle.watch();
         let mut sent = None;
-        while last != row.told {
+        while last != expected {
             if sent.is_none() {
                 let health = snapshots
                     .borrow()
@@ -342,14 +419,14 @@ async fn check(row: &AgentRow) {
                 Some((job, attempt)) => told(&handle, job, attempt).await,
                 None => told_health(&snapshots.borrow(), agent).unwrap_or_default(),
             };
-            if last != row.told {
+            if last != expected {
                 snapshots.changed().await.unwrap();
             }
         }
     });
     let reached = reached.await.is_ok();
     let asked: Vec<_> = stand.asked().into_iter().map(|(path, _, body)| format!("{path} {body}")).collect();
-    assert!(reached, "{}: {last:?} is not {:?}; it was asked {asked:#?}", row.name, row.told);
+    assert!(reached, "{}: {last:?} is not {expected:?}; it was asked {asked:#?}", row.name);
     engine.stop().await;
 }
 

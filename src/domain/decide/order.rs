@@ -1,0 +1,41 @@
+//! What two connections tell of one task has no common order.
+//!
+//! A stream may be held back by a proxy while a read shows the end; a store may lag behind its streams. So what one
+//! connection tells late contradicts nothing that it could not know.
+
+use std::time::Duration;
+
+use crate::domain::decide::live::Timer;
+use crate::domain::decide::turn::Turn;
+use crate::domain::id::AttemptKey;
+
+/// What comes behind an end is read until the stream closes, at most for this long.
+const AFTER_END: Duration = Duration::from_secs(2);
+
+/// The open stream of a task has told its end.
+pub(super) fn told_end(turn: &mut Turn, key: AttemptKey) {
+    let watch = turn.watch(key);
+    if watch.stream.is_some() {
+        watch.told_end = watch.stream;
+    }
+}
+
+/// True if the stream that tells a state now has told the end before.
+pub(super) fn contradicts_itself(turn: &mut Turn, key: AttemptKey) -> bool {
+    let watch = turn.watch(key);
+    watch.told_end.is_some() && watch.told_end == watch.stream
+}
+
+/// True if more may come on the stream of a task that has ended. Then its timer is set to when nothing is waited
+/// for any more; the end of the stream is the usual end of this wait.
+pub(super) fn waits_for_stream(turn: &mut Turn, key: AttemptKey) -> bool {
+    let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else {
+        return false;
+    };
+    let (ended, settled, until) = (task.state.is_terminal(), task.settled, task.state_since + AFTER_END);
+    if !ended || settled || turn.watch(key).stream.is_none() || turn.at >= until {
+        return false;
+    }
+    turn.set_timer(Timer::Watch(key), until);
+    true
+}
