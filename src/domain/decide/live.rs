@@ -212,8 +212,8 @@ pub(in crate::domain) struct Listing {
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct Watch {
     pub stream: Option<CallId>,
-    /// The stream that has told the end of the task.
-    pub told_end: Option<CallId>,
+    /// The stream that has told the end of the task, and when.
+    pub told_end: Option<(CallId, At)>,
     /// The stream is one of the 32 for tasks that are not ours.
     pub foreign_slot: bool,
     pub get: Option<CallId>,
