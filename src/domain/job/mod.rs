@@ -189,7 +189,8 @@ impl Progress {
         if !message.has_no_id() {
             return 0;
         }
-        (0..).find(|place| !self.has(message, *place)).unwrap_or_default()
+        let most = u32::try_from(self.messages.len()).unwrap_or(u32::MAX);
+        (0..most).find(|place| !self.has(message, *place)).unwrap_or(most)
     }
 
     /// How many messages are remembered: a history is in order, so one known message dates all before it.
