@@ -249,7 +249,6 @@ impl Cause {
                 "correct the interface's URL in the agent's card, or set the agent's url in the configuration \
                  to where its own card is"
             }
-            Self::Unsaved(_) => "free the disk or unlock the journal; watching goes on meanwhile",
             Self::Unsaved(_) => "free disk space or unlock the journal; watching continues meanwhile",
             Self::Stopping => "start the console again",
             Self::Credential(_) => "correct the reference to the secret",
@@ -323,7 +322,6 @@ impl fmt::Display for Cause {
                 )
             }
             Self::Breaker(why) => write!(f, "{why}"),
-            Self::Interface(cause) => write!(f, "its card answers, its interface does not: {cause}"),
             Self::NoA2a(what) => write!(f, "its interface answers no A2A: {}", what.shortened(300)),
             Self::Interface(cause) => write!(f, "its card can be read, but its interface fails: {cause}"),
             Self::Failing(failed) => write!(f, "{failed} of its last 20 calls failed"),
