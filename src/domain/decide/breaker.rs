@@ -4,8 +4,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::agent::breaker::{Breaker, BreakerState};
+use crate::domain::agent::breaker::{Breaker, BreakerRules, BreakerState};
 use crate::domain::cause::Cause;
+use crate::domain::decide::evidence::FailureRate;
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
 use crate::domain::decide::turn::Turn;
@@ -16,11 +17,11 @@ use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// It never stays open longer before the next trial.
+/// The longest wait before the next trial: a repaired agent is found within ten minutes.
 const LONGEST: Duration = Duration::from_secs(600);
-/// A trial whose task has not ended by then makes room for another one.
+/// A trial whose task has not ended after five minutes makes room for another one.
 const TRIAL: Duration = Duration::from_secs(300);
-/// An agent is compared with so many of its replicas at most.
+/// Replicas that an agent is compared with at most; the cost of a comparison must not grow with the group.
 const COMPARED: usize = 50;
 
 fn breaker<'t>(turn: &'t Turn, key: AgentKey) -> Option<&'t Breaker> {
@@ -74,54 +75,73 @@ pub(super) fn look(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-/// Why an agent must not be given what its replicas do far better: its tasks, or its calls. They are looked at only
-/// once it does badly by itself, and so many of them at most, so that a large group costs no more than a small one.
+/// Compares the failure rate of an agent with that of its replicas: an agent that does far worse than they do is at
+/// fault itself, whatever it is given. One comparison is made for tasks and one for calls.
+struct ReplicaComparison {
+    own: FailureRate,
+    others: FailureRate,
+    /// Replicas that have shown any result.
+    replicas: u32,
+}
+
+impl ReplicaComparison {
+    fn new(own: FailureRate) -> Self {
+        Self { own, others: FailureRate::default(), replicas: 0 }
+    }
+
+    /// What one replica has shown.
+    fn record(&mut self, rate: FailureRate) {
+        self.others = self.others.plus(rate);
+        self.replicas += u32::from(rate.of > 0);
+    }
+
+    /// The agent alone does badly enough to be compared.
+    fn is_suspect(&self, rules: &BreakerRules) -> bool {
+        self.own.of >= rules.outlier_volume && self.own.reaches(rules.outlier_failed, rules.outlier_points)
+    }
+
+    fn should_trip(&self, rules: &BreakerRules) -> bool {
+        self.is_suspect(rules)
+            && self.others.of >= rules.outlier_volume
+            && self.own.is_above(self.others, rules.outlier_points)
+    }
+
+    fn cause(&self, tasks: bool) -> Cause {
+        let (FailureRate { failed, of }, others) = (self.own, self.others);
+        let (others_failed, others_of) = (others.failed, others.of);
+        Cause::Outlier { failed, of, others_failed, others_of, replicas: self.replicas, tasks }
+    }
+}
+
+/// Why an agent is an outlier among its replicas. Replicas are read only once the agent does badly by itself, and at
+/// most [`COMPARED`] of them, so that a large group costs no more than a small one.
 fn outlier(turn: &Turn, key: AgentKey, since: At) -> Option<Cause> {
     let (rules, at) = (&turn.rules.breaker, turn.at);
     let own = &turn.live.agents.get(&key)?.evidence;
-    let bad = |(failed, of): (u32, u32)| {
-        failed >= rules.outlier_failed
-            && of >= rules.outlier_volume
-            && failed * 100 >= of * rules.outlier_points
-    };
-    let (tasks, calls) = (own.tasks_since(at, since), own.calls_since(at, since, rules.window));
-    if !rules.outliers || !(bad(tasks) || bad(calls)) {
+    let mut tasks = ReplicaComparison::new(own.tasks_since(at, since));
+    let mut calls = ReplicaComparison::new(own.calls_since(at, since, rules.window));
+    if !rules.outliers || !(tasks.is_suspect(rules) || calls.is_suspect(rules)) {
         return None;
     }
     let group = turn.state().replicas_of(key)?;
     let able = group.able();
     let left = able.len().checked_sub(1).filter(|_| able.contains(&key))?;
-    // Whoever is left does the work of all: never fewer than half of them, however each was lost.
+    // The replicas that are left take over the work: never fewer than half of the group, however the others were lost.
     if left == 0 || left * 2 < group.members().len() {
         return None;
     }
     let after = able.range((Bound::Excluded(key), Bound::Unbounded)).chain(able.range(..key));
-    let mut others = [(0, 0); 2];
-    let mut replicas = [0; 2];
     for other in after.take(COMPARED) {
         let (Some(live), Some(breaker)) = (turn.live.agents.get(other), breaker(turn, *other)) else {
             continue;
         };
-        let shown = [
-            live.evidence.tasks_since(at, breaker.since),
-            live.evidence.calls_since(at, breaker.since, rules.window),
-        ];
-        for (which, (failed, of)) in shown.into_iter().enumerate() {
-            others[which] = (others[which].0 + failed, others[which].1 + of);
-            replicas[which] += u32::from(of > 0);
-        }
+        tasks.record(live.evidence.tasks_since(at, breaker.since));
+        calls.record(live.evidence.calls_since(at, breaker.since, rules.window));
     }
-    let far = |(failed, of): (u32, u32), (others_failed, others_of): (u32, u32)| {
-        let wide = u64::from;
-        let points = wide(rules.outlier_points) * wide(of) * wide(others_of);
-        others_of >= rules.outlier_volume
-            && wide(failed) * 100 * wide(others_of) >= wide(others_failed) * 100 * wide(of) + points
-    };
-    let found = [tasks, calls].into_iter().enumerate().find(|(at, own)| bad(*own) && far(*own, others[*at]));
-    found.map(|(which, (failed, of))| {
-        let (others_failed, others_of) = others[which];
-        Cause::Outlier { failed, of, others_failed, others_of, replicas: replicas[which], tasks: which == 0 }
-    })
+    if tasks.should_trip(rules) {
+        return Some(tasks.cause(true));
+    }
+    calls.should_trip(rules).then(|| calls.cause(false))
 }
 
 fn open(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {

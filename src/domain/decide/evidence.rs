@@ -1,4 +1,10 @@
-//! What calls, tasks and the clock of an agent have shown, for as long as this process runs.
+//! What the calls, the tasks and the clock of an agent have shown since this process started.
+//!
+//! Everything is kept as the newest results up to a number (`*_KEPT`), and what is older than a limit (`*_AGE`) does
+//! not count. The number bounds the memory of each agent, and lets a busy agent be judged by what it does now; the
+//! age keeps an idle agent from being judged by what it did long ago. Twenty results are the fewest in which one
+//! failure is a twentieth, the share that a 95th percentile leaves out. Where one threshold raises a judgement, a lower
+//! one ends it, so that it does not flicker.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,29 +16,65 @@ use crate::domain::problem::thresholds::ProblemThresholds;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// Calls that are looked at.
-const CALLS: usize = 20;
-/// Failed calls older than this say nothing about now.
-const CALLS_COUNT: Duration = Duration::from_secs(600);
-/// Calls that should be quick are looked at for so long, and so many at least.
-const QUICK: Duration = Duration::from_secs(120);
-const QUICK_LEAST: usize = 4;
-/// Three times almost nothing is still almost nothing.
-const NEVER_SLOW: Duration = Duration::from_secs(1);
-/// A usual time needs so long a watch.
-const USUAL: Duration = Duration::from_secs(600);
-const HOUR: Duration = Duration::from_secs(3600);
-/// Calls kept for the usual time of the last hour.
-const LATENCIES: usize = 256;
-/// Ended tasks that are looked at.
-const TASKS: usize = 20;
-/// So many tasks of other skills must have gone well before one skill is blamed.
-const OTHERS: u32 = 3;
-/// Tasks older than this say nothing about now.
-const TASKS_COUNT: Duration = Duration::from_secs(24 * 3600);
-/// Comings and goings that are remembered.
-const FLIPS: usize = 24;
-const SKEWS: usize = 5;
+/// Calls, newest last, that failure shares are taken of. A breaker takes those within its own window of them.
+const CALLS_KEPT: usize = 20;
+/// A failed call counts towards a degraded agent for ten minutes: an idle agent makes few calls to replace it.
+const CALL_AGE: Duration = Duration::from_secs(600);
+/// Calls that do no work count towards a slow agent for two minutes, the time in which docs/health.md promises to
+/// detect it and to clear it.
+const LATENCY_AGE: Duration = Duration::from_secs(120);
+/// Calls that must be known before an agent is called slow: of fewer, the second slowest is too close to the median.
+const LATENCIES_NEEDED: usize = 4;
+/// The lowest limit for a slow call, whatever is usual: three times a few milliseconds is still quick.
+const SLOW_FLOOR: Duration = Duration::from_secs(1);
+/// Calls must have been watched for ten minutes before their median is the usual latency.
+const USUAL_NEEDS: Duration = Duration::from_secs(600);
+/// Calls of the last hour make up the usual latency, so that it follows the time of day.
+const USUAL_AGE: Duration = Duration::from_secs(3600);
+/// Latencies kept: more than an hour of one probe and one check every 30 s.
+const LATENCIES_KEPT: usize = 256;
+/// Ended tasks, newest last, that failure shares are taken of.
+const TASKS_KEPT: usize = 20;
+/// Tasks of other skills that must have ended before one skill is blamed and not the agent.
+const OTHER_SKILLS_NEEDED: u32 = 3;
+/// An ended task counts for a day: agents that get little work are judged by more than their last hour.
+const TASK_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Changes between up and down that are kept; four times the default of `flaps`.
+const FLIPS_KEPT: usize = 24;
+/// Readings of the agent's clock, newest last, that must agree that it is wrong.
+const SKEWS_KEPT: usize = 5;
+/// Readings of the clock that are needed before it is called wrong: one or two may have been delayed on the way.
+const SKEWS_NEEDED: usize = 3;
+
+/// Results and how many of them are failures.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in crate::domain) struct FailureRate {
+    pub failed: u32,
+    pub of: u32,
+}
+
+impl FailureRate {
+    fn record(self, failed: bool) -> Self {
+        Self { failed: self.failed + u32::from(failed), of: self.of + 1 }
+    }
+
+    /// The results of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self { failed: self.failed + other.failed, of: self.of + other.of }
+    }
+
+    /// At least this many failures, and at least this share of all results in per cent.
+    pub fn reaches(self, failed: u32, percent: u32) -> bool {
+        self.failed >= failed && u64::from(self.failed) * 100 >= u64::from(self.of) * u64::from(percent)
+    }
+
+    /// At least so many percentage points above another rate.
+    pub fn is_above(self, other: Self, points: u32) -> bool {
+        let wide = u64::from;
+        let distance = wide(points) * wide(self.of) * wide(other.of);
+        wide(self.failed) * 100 * wide(other.of) >= wide(other.failed) * 100 * wide(self.of) + distance
+    }
+}
 
 /// What an agent has shown.
 #[derive(Clone, Debug, Default)]
@@ -52,6 +94,10 @@ pub(in crate::domain) struct Evidence {
     pub failing_skill: Option<(Untrusted, (u32, u32))>,
     /// Its calls are slow.
     pub slow: Option<Cause>,
+    /// The newest of its calls that was above the limit.
+    last_slow: Option<At>,
+    /// Too many of its calls failed, and since then not all that count have succeeded.
+    fails_calls: bool,
     /// What it said when a task last failed.
     pub last_failure: Option<Untrusted>,
 }
@@ -67,51 +113,51 @@ fn push<T>(ring: &mut VecDeque<T>, most: usize, item: T) {
     ring.push_back(item);
 }
 
-/// How many of what happened within a window, and since a moment, is bad, and of how many.
-fn count(ring: impl Iterator<Item = (At, bool)>, at: At, since: At, window: Duration) -> (u32, u32) {
-    let recent = ring.filter(|(when, _)| *when > since && at.since(*when) < window);
-    recent.fold((0, 0), |(failed, of), (_, bad)| (failed + u32::from(bad), of + 1))
+/// The results after `since` that are younger than `age`; true is a failure.
+fn rate(results: impl Iterator<Item = (At, bool)>, at: At, since: At, age: Duration) -> FailureRate {
+    let recent = results.filter(|(when, _)| *when > since && at.since(*when) < age);
+    recent.fold(FailureRate::default(), |rate, (_, failed)| rate.record(failed))
 }
 
 impl Evidence {
     /// A call succeeded or failed.
     pub fn call(&mut self, at: At, ok: bool) {
-        push(&mut self.calls, CALLS, (at, ok));
+        push(&mut self.calls, CALLS_KEPT, (at, ok));
     }
 
     /// A call reached its interface, and was served or not.
     pub fn served(&mut self, at: At, ok: bool) {
-        push(&mut self.served, CALLS, (at, ok));
+        push(&mut self.served, CALLS_KEPT, (at, ok));
     }
 
-    /// How many of its last tasks failed, of how many that ended since then.
-    pub fn tasks_since(&self, at: At, since: At) -> (u32, u32) {
-        count(self.tasks.iter().map(|(at, bad, _)| (*at, *bad)), at, since, TASKS_COUNT)
+    /// Its last tasks that ended after `since`.
+    pub fn tasks_since(&self, at: At, since: At) -> FailureRate {
+        rate(self.tasks.iter().map(|(at, failed, _)| (*at, *failed)), at, since, TASK_AGE)
     }
 
-    /// How many of its calls of the window failed, of how many since then.
-    pub fn calls_since(&self, at: At, since: At, window: Duration) -> (u32, u32) {
-        count(self.served.iter().map(|(at, ok)| (*at, !ok)), at, since, window)
+    /// Its last calls after `since` that are within the window.
+    pub fn calls_since(&self, at: At, since: At, window: Duration) -> FailureRate {
+        rate(self.served.iter().map(|(at, ok)| (*at, !ok)), at, since, window)
     }
 
     /// Why its breaker must open, by what happened since it closed.
     pub fn opens(&self, at: At, since: At, rules: &BreakerRules) -> Option<Cause> {
-        let (failed, of) = self.tasks_since(at, since);
-        if failed >= rules.tasks && failed * 100 >= of * rules.tasks_percent {
-            return Some(Cause::TasksFailing { failed, of });
+        let tasks = self.tasks_since(at, since);
+        if tasks.reaches(rules.tasks, rules.tasks_percent) {
+            return Some(Cause::TasksFailing { failed: tasks.failed, of: tasks.of });
         }
-        let (failed, of) = self.calls_since(at, since, rules.window);
-        (failed >= rules.calls && failed * 100 >= of * rules.calls_percent).then_some(Cause::Failing(failed))
+        let calls = self.calls_since(at, since, rules.window);
+        calls.reaches(rules.calls, rules.calls_percent).then_some(Cause::Failing(calls.failed))
     }
 
     /// A call that does no work took so long.
     pub fn quick(&mut self, at: At, took: Duration) {
-        push(&mut self.quick, LATENCIES, (at, took, self.slow.is_some()));
+        push(&mut self.quick, LATENCIES_KEPT, (at, took, self.slow.is_some()));
     }
 
     /// A task ended, well or not.
     pub fn task(&mut self, at: At, failed: bool, skill: Option<Untrusted>, words: Option<Untrusted>) {
-        push(&mut self.tasks, TASKS, (at, failed, skill));
+        push(&mut self.tasks, TASKS_KEPT, (at, failed, skill));
         if failed {
             self.last_failure = words;
         }
@@ -119,12 +165,12 @@ impl Evidence {
 
     /// It went away, or came back.
     pub fn flip(&mut self, at: At) {
-        push(&mut self.flips, FLIPS, at);
+        push(&mut self.flips, FLIPS_KEPT, at);
     }
 
     /// Its clock is ahead of ours by so many milliseconds.
     pub fn clock(&mut self, ahead: i64) {
-        push(&mut self.skews, SKEWS, ahead);
+        push(&mut self.skews, SKEWS_KEPT, ahead);
     }
 
     /// How often it came and went lately.
@@ -139,21 +185,21 @@ impl Evidence {
         let wrong = self.skews.iter().all(|by| by.abs() > limit && by.signum() == self.skews[0].signum());
         let mut sorted: Vec<_> = self.skews.iter().copied().collect();
         sorted.sort_unstable();
-        (wrong && sorted.len() >= 3).then(|| sorted[sorted.len() / 2])
+        (wrong && sorted.len() >= SKEWS_NEEDED).then(|| sorted[sorted.len() / 2])
     }
 
     /// Judges anew, and tells why it is degraded: first what hurts most.
     pub fn judge(&mut self, at: At, rules: &ProblemThresholds) -> Option<Arc<Cause>> {
         self.judge_tasks(at, rules);
         self.judge_quick(at, rules);
-        let failed = self.calls.iter().filter(|(when, ok)| !ok && at.since(*when) < CALLS_COUNT).count();
-        let failed = number(failed);
-        let calls = (failed >= rules.failed_calls).then_some(Cause::Failing(failed));
+        let calls = rate(self.calls.iter().map(|(at, ok)| (*at, !ok)), at, At::ZERO, CALL_AGE);
+        self.fails_calls = calls.failed > 0 && (self.fails_calls || calls.failed >= rules.failed_calls);
+        let calls = self.fails_calls.then_some(Cause::Failing(calls.failed));
         self.failing.clone().or(calls).or_else(|| self.slow.clone()).map(Arc::new)
     }
 
     fn judge_tasks(&mut self, at: At, rules: &ProblemThresholds) {
-        self.tasks.retain(|(when, ..)| at.since(*when) < TASKS_COUNT);
+        self.tasks.retain(|(when, ..)| at.since(*when) < TASK_AGE);
         let of = number(self.tasks.len());
         let failed = number(self.tasks.iter().filter(|(_, failed, _)| *failed).count());
         let in_a_row = number(self.tasks.iter().rev().take_while(|(_, failed, _)| !failed).count());
@@ -185,7 +231,7 @@ impl Evidence {
         let known = self.failing_skill.as_ref().map(|(skill, _)| skill);
         let found = skills.iter().find(|(skill, (bad, of))| {
             let others = (failed - bad, all - of);
-            let well = others.1 >= OTHERS && others.0 * 5 <= others.1;
+            let well = others.1 >= OTHER_SKILLS_NEEDED && others.0 * 5 <= others.1;
             let bad = if known == Some(**skill) {
                 bad * 2 >= *of && *bad > 0
             } else {
@@ -197,29 +243,33 @@ impl Evidence {
     }
 
     fn judge_quick(&mut self, at: At, rules: &ProblemThresholds) {
-        let recent = self.quick.iter().rev().take(CALLS).filter(|(when, ..)| at.since(*when) < QUICK);
+        let limit = self.slow_limit(at, rules);
+        let recent =
+            self.quick.iter().rev().take(CALLS_KEPT).filter(|(when, ..)| at.since(*when) < LATENCY_AGE);
+        let newest_slow = recent.clone().find(|(_, took, _)| *took > limit).map(|(when, ..)| *when);
+        self.last_slow = self.last_slow.max(newest_slow);
         let mut recent: Vec<_> = recent.map(|(_, took, _)| *took).collect();
         recent.sort_unstable_by(|a, b| b.cmp(a));
-        let limit = self.slow_limit(at, rules);
         // One slow call is an accident: of few calls the second slowest counts as the 95th percentile.
-        let p95 = recent.get((recent.len() / CALLS).max(1)).copied().unwrap_or_default();
-        if recent.len() >= QUICK_LEAST && p95 > limit {
+        let p95 = recent.get((recent.len() / CALLS_KEPT).max(1)).copied().unwrap_or_default();
+        if recent.len() >= LATENCIES_NEEDED && p95 > limit {
             self.slow = Some(Cause::Slow { p95, limit });
-        } else if recent.first().is_none_or(|slowest| *slowest <= limit) {
+        } else if self.last_slow.is_none_or(|slow| at.since(slow) >= LATENCY_AGE) {
+            // By time and not by number: a busy agent makes twenty calls within a second.
             self.slow = None;
         }
     }
 
     /// So many times the usual of the last hour, or a fixed time while nothing is usual.
     fn slow_limit(&self, at: At, rules: &ProblemThresholds) -> Duration {
-        let long_enough = self.quick.front().is_some_and(|(when, ..)| at.since(*when) >= USUAL);
-        let usual = self.quick.iter().filter(|(when, _, slow)| !slow && at.since(*when) < HOUR);
+        let long_enough = self.quick.front().is_some_and(|(when, ..)| at.since(*when) >= USUAL_NEEDS);
+        let usual = self.quick.iter().filter(|(when, _, slow)| !slow && at.since(*when) < USUAL_AGE);
         let mut usual: Vec<_> = usual.map(|(_, took, _)| *took).collect();
-        if !long_enough || usual.len() < CALLS {
+        if !long_enough || usual.len() < CALLS_KEPT {
             return rules.slow;
         }
         usual.sort_unstable();
-        (usual[usual.len() / 2] * rules.slow_factor).max(NEVER_SLOW)
+        (usual[usual.len() / 2] * rules.slow_factor).max(SLOW_FLOOR)
     }
 }
 

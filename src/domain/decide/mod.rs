@@ -14,13 +14,23 @@ mod sources;
 mod streaming;
 use lint::groups;
 mod baseline;
+#[cfg(test)]
+mod breaker_tests;
+#[cfg(test)]
+mod cancel_tests;
+#[cfg(test)]
+mod health_tests;
 mod measure;
 mod observe;
 mod order;
 mod problems;
+#[cfg(test)]
+mod testing;
 pub(super) mod turn;
 mod undo;
 mod watch;
+#[cfg(test)]
+mod watch_tests;
 
 use crate::domain::agent::Health;
 use crate::domain::fact::{Act, AgentFact, AttemptFact, FleetFact};

@@ -162,15 +162,18 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
         let words =
             if agent.breaker.position == BreakerState::Open { "nothing is sent" } else { "one is tried" };
         finding.text.push_str(&format!("; breaker {}: {words}", agent.breaker.position.as_str()));
-    } else if agent.breaker.position == BreakerState::Open {
+    } else if agent.breaker.position != BreakerState::Closed {
         let why = match (&agent.breaker.forced, &agent.breaker.cause) {
             (Some(by), _) => format!("{} opened it", by.line()),
             (None, Some(cause)) => cause.to_string(),
             (None, None) => "it failed too often".into(),
         };
+        // A trial is no end of the problem: it would be raised again each time that one fails.
+        let given =
+            if agent.breaker.position == BreakerState::Open { "nothing" } else { "one task as a trial" };
         found.push(Finding {
             kind: Kind::BreakerOpen,
-            text: format!("is given nothing: its breaker is open, {why}"),
+            text: format!("is given {given}: its breaker is {}, {why}", agent.breaker.position.as_str()),
             next: "look at its failed calls; `quarterdeck breaker NAME close` closes it".into(),
         });
     }

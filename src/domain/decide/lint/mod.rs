@@ -4,6 +4,8 @@ mod agent;
 pub(in crate::domain) mod groups;
 pub(super) mod objectives;
 mod tasks;
+#[cfg(test)]
+mod tests;
 mod versions;
 
 use std::borrow::Cow;

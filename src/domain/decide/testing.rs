@@ -1,0 +1,493 @@
+//! A fleet of scripted agents for unit tests of the policies: inputs go in, open problems and calls are read back.
+//!
+//! Time is in milliseconds since the fleet was up. Nothing happens between two inputs but the core's own timers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::agent::breaker::BreakerState;
+use crate::domain::agent::card::{Card, FetchedCard, Offer, Skill};
+use crate::domain::agent::{Agent, AgentSpec, Source};
+use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent, TlsFault};
+use crate::domain::core::{Core, Out};
+use crate::domain::effect::Order;
+use crate::domain::fleet::source::{DiscoveredAgent, SourceReport, SourceSpec};
+use crate::domain::id::{AgentKey, CallId};
+use crate::domain::input::{Input, Outcome, Rules, ServerTraits};
+use crate::domain::intent::{Intent, Send};
+use crate::domain::job::Attempt;
+use crate::domain::job::message::{Hints, Message, Part, Role};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::problem::Kind;
+use crate::domain::state::State;
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
+
+/// How an agent treats calls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in crate::domain::decide) enum Conduct {
+    /// It answers everything.
+    #[default]
+    Works,
+    /// It answers everything but `GetTask`, which it does not know.
+    Forgets,
+    /// It refuses connections.
+    Refuses,
+    /// It accepts connections and answers nothing.
+    Hangs,
+    /// Its certificate has expired.
+    CertificateExpired,
+    /// It answers 401 to everything.
+    WantsLogin,
+    /// Its interface works, its card is not JSON.
+    BadCard,
+    /// Its card can be read, every call of its interface is answered 503.
+    Answers503,
+    /// Its card can be read, its interface refuses connections.
+    InterfaceRefuses,
+}
+
+/// How an agent answers a cancel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(in crate::domain::decide) enum OnCancel {
+    /// It agrees, and returns the task as it is.
+    #[default]
+    Agrees,
+    /// It says that the task cannot be canceled.
+    NotCancelable,
+    /// It fails with 500.
+    Fails,
+    /// The answer never comes.
+    NoAnswer,
+}
+
+/// One thing that happens to the fleet. The number is the agent's place, from 0.
+#[derive(Clone, Debug)]
+pub(in crate::domain::decide) enum Event {
+    /// From now on the agent treats calls like this.
+    Conduct(usize, Conduct),
+    /// From now on the agent answers cancels like this.
+    OnCancel(usize, OnCancel),
+    /// From now on the agent does not let anybody subscribe to a task.
+    NoSubscriptions(usize),
+    /// From now on its calls take so many milliseconds.
+    Latency(usize, u64),
+    /// From now on its card has this version.
+    Version(usize, &'static str),
+    /// From now on its certificate ends after so many seconds of the script.
+    CertificateUntil(usize, u64),
+    /// An operator sends a task of the skill.
+    Send(usize, &'static str),
+    /// The agent's newest task says something on its stream and goes on working.
+    Says(usize, &'static str),
+    /// The same, with an agent's clock that is ahead by so many milliseconds.
+    Clock(usize, i64),
+    /// The newest task ends on its stream, and `GetTask` agrees.
+    Ends(usize, TaskState),
+    /// The newest task ends on its stream, and `GetTask` goes on to call it working.
+    EndsOnStreamOnly(usize, TaskState),
+    /// The oldest task whose stream is open ends on it, completed.
+    EndsOldest(usize),
+    /// The newest task ends, and its stream does not say so.
+    EndsSilently(usize, TaskState),
+    /// The stream of the newest task is cut.
+    Cut(usize),
+    /// An operator cancels the newest task.
+    Cancel(usize),
+    /// An operator probes the agent.
+    Probe(usize),
+    /// An operator reads the newest task.
+    Read(usize),
+    /// An operator holds the breaker, or returns it to automatic.
+    Breaker(usize, Option<BreakerState>),
+    /// Something else goes into the core.
+    Input(Input),
+}
+
+#[derive(Default)]
+struct Scripted {
+    conduct: Conduct,
+    on_cancel: OnCancel,
+    no_subscriptions: bool,
+    latency: Duration,
+    version: &'static str,
+    certificate_until: Option<At>,
+    /// The open streams and their tasks, newest last.
+    streams: Vec<(CallId, u32)>,
+    /// The number of its newest task.
+    task: u32,
+}
+
+impl Scripted {
+    fn new(conduct: Conduct) -> Self {
+        Self { conduct, latency: Duration::from_millis(3), version: "1.0", ..Self::default() }
+    }
+}
+
+/// A core and the agents that answer it.
+pub(in crate::domain::decide) struct Fleet {
+    core: Core,
+    start: At,
+    now: At,
+    agents: Vec<Scripted>,
+    tasks: u32,
+    /// What `GetTask` says of tasks that do not work any more.
+    states: BTreeMap<String, TaskState>,
+    /// Every call since the fleet was up: when, of which agent, and its name.
+    calls: Vec<(u64, usize, &'static str)>,
+    /// What refused intents were told, oldest first.
+    refusals: Vec<String>,
+}
+
+impl Fleet {
+    /// Agents that are replicas of one another, each on a host of its own, all up.
+    pub(in crate::domain::decide) fn new(agents: usize, rules: Rules) -> Self {
+        let urls = (0..agents).map(|number| format!("http://host-{number}:80/"));
+        Self::of(urls.map(|url| spec(&url)).collect(), rules)
+    }
+
+    pub(in crate::domain::decide) fn of(specs: Vec<AgentSpec>, rules: Rules) -> Self {
+        let start = At::from_micros(1_795_000_000_000_000);
+        let mut fleet = Self {
+            core: Core::new(State::default(), rules, 7),
+            start,
+            now: start,
+            agents: specs.iter().map(|_| Scripted::new(Conduct::Works)).collect(),
+            tasks: 0,
+            states: BTreeMap::new(),
+            calls: Vec::new(),
+            refusals: Vec::new(),
+        };
+        let mut out = Out::default();
+        fleet.core.resume(start, None, &mut out);
+        fleet.feed(Input::Configured(specs));
+        fleet.pass_until(start + Duration::from_secs(1));
+        fleet.start = fleet.now;
+        fleet.calls.clear();
+        fleet
+    }
+
+    /// Plays a script and then waits until the given moment.
+    pub(in crate::domain::decide) fn play(&mut self, script: &[(u64, Event)], until: u64) -> &mut Self {
+        for (at, event) in script {
+            self.pass_until(self.start + Duration::from_millis(*at));
+            self.happens(event.clone());
+        }
+        self.pass_until(self.start + Duration::from_millis(until));
+        self
+    }
+
+    /// A source tells of agents, all of which answer.
+    pub(in crate::domain::decide) fn discover(&mut self, source: SourceSpec, found: Vec<DiscoveredAgent>) {
+        self.agents.extend(found.iter().map(|_| Scripted::new(Conduct::Works)));
+        let name = source.name.clone();
+        self.feed(Input::Sources(vec![source]));
+        self.feed(Input::Discovered { source: name, news: SourceReport::Agents(found) });
+    }
+
+    /// An operator adds an agent that treats calls like this.
+    pub(in crate::domain::decide) fn add(&mut self, spec: AgentSpec, conduct: Conduct) {
+        self.agents.push(Scripted::new(conduct));
+        self.intent(Intent::AddAgents { specs: vec![spec] });
+    }
+
+    fn pass_until(&mut self, until: At) {
+        assert!(until >= self.now, "the events of a script are in order of time");
+        while let Some(due) = self.core.deadline().filter(|due| *due <= until) {
+            self.now = due.max(self.now);
+            self.feed(Input::Deadline);
+        }
+        self.now = until;
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Conduct(agent, conduct) => self.agents[agent].conduct = conduct,
+            Event::OnCancel(agent, on_cancel) => self.agents[agent].on_cancel = on_cancel,
+            Event::NoSubscriptions(agent) => self.agents[agent].no_subscriptions = true,
+            Event::Latency(agent, millis) => self.agents[agent].latency = Duration::from_millis(millis),
+            Event::Version(agent, version) => self.agents[agent].version = version,
+            Event::CertificateUntil(agent, second) => {
+                self.agents[agent].certificate_until = Some(self.start + Duration::from_secs(second));
+            }
+            Event::Send(agent, skill) => {
+                let agent = self.agent(agent).id;
+                let send = Send {
+                    agent,
+                    parts: vec![Part::text("work")],
+                    context: None,
+                    task: None,
+                    metadata: None,
+                    skill: Some(skill.into()),
+                    caller: None,
+                    parent: None,
+                };
+                self.intent(Intent::Send(Box::new(send)));
+            }
+            Event::Says(agent, words) => self.status(agent, TaskState::Working, words, None),
+            Event::Clock(agent, ahead) => {
+                let told = PeerTime(self.now.micros() + ahead * 1000);
+                self.status(agent, TaskState::InputRequired, "", Some(told));
+                self.status(agent, TaskState::Working, "", None);
+            }
+            Event::Ends(agent, state) => {
+                self.states.insert(task_id(self.agents[agent].task), state.clone());
+                self.status(agent, state, "", None);
+            }
+            Event::EndsOnStreamOnly(agent, state) => self.status(agent, state, "", None),
+            Event::EndsOldest(agent) => {
+                let (call, task) = self.agents[agent].streams.remove(0);
+                self.states.insert(task_id(task), TaskState::Completed);
+                self.tell(call, TaskState::Completed, "", None);
+            }
+            Event::EndsSilently(agent, state) => {
+                self.states.insert(task_id(self.agents[agent].task), state);
+            }
+            Event::Cut(agent) => {
+                let (call, _) = self.agents[agent].streams.pop().expect("an open stream");
+                self.feed(Input::Outcome { call, outcome: Outcome::Ended(Err(Cause::Reset)) });
+            }
+            Event::Cancel(agent) => {
+                let attempt = self.newest(agent).id;
+                self.intent(Intent::Cancel { attempt, why: None });
+            }
+            Event::Probe(agent) => self.intent(Intent::CheckAgent { agent: self.agent(agent).id }),
+            Event::Read(agent) => {
+                let attempt = self.newest(agent).id;
+                self.intent(Intent::CheckTask { attempt });
+            }
+            Event::Breaker(agent, to) => {
+                let by = Untrusted::from("ada");
+                self.intent(Intent::Breaker { agent: self.agent(agent).id, to, by });
+            }
+            Event::Input(input) => self.feed(input),
+        }
+    }
+
+    fn intent(&mut self, intent: Intent) {
+        self.feed(Input::Intent { ticket: 0, intent, by: None });
+    }
+
+    fn status(&mut self, agent: usize, state: TaskState, words: &str, timestamp: Option<PeerTime>) {
+        let (call, _) = *self.agents[agent].streams.last().expect("an open stream");
+        self.tell(call, state, words, timestamp);
+    }
+
+    fn tell(&mut self, call: CallId, state: TaskState, words: &str, timestamp: Option<PeerTime>) {
+        let message = (!words.is_empty()).then(|| Message {
+            id: format!("m{}", self.now.micros()).as_str().into(),
+            role: Role::Agent,
+            parts: vec![Part::text(words)],
+            context: None,
+            task: None,
+            metadata: None,
+            references: Vec::new(),
+            hints: Hints::default(),
+        });
+        let status = Status { state, message, timestamp };
+        let event = StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None };
+        self.feed(Input::Outcome { call, outcome: Outcome::Events(vec![event]) });
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut out = Out::default();
+        self.core.step(self.now, input, &mut out);
+        self.refusals
+            .extend(out.replies.iter().filter_map(|reply| Some(reply.result.as_ref().err()?.to_string())));
+        for effect in out.effects {
+            let key = effect.to.agent().expect("a call of an agent");
+            let place = self.keys().iter().position(|known| *known == key);
+            let agent = place.expect("a known agent");
+            self.calls.push((self.millis(), agent, name_of(&effect.order)));
+            for outcome in self.answer(agent, &effect.order, effect.call) {
+                self.feed(Input::Outcome { call: effect.call, outcome });
+            }
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.now.since(self.start).as_millis()).expect("a short script")
+    }
+
+    fn keys(&self) -> Vec<AgentKey> {
+        self.core.state().agents().iter().map(|(key, _)| key).collect()
+    }
+
+    fn answer(&mut self, agent: usize, order: &Order, call: CallId) -> Vec<Outcome> {
+        let scripted = &self.agents[agent];
+        let took = scripted.latency;
+        let failed = |sent, cause| vec![Outcome::Failed(Failure { sent, cause })];
+        let is_probe = matches!(order, Order::Probe { .. });
+        let fault = match scripted.conduct {
+            _ if matches!(order, Order::Close { .. }) => return vec![],
+            Conduct::Refuses => Some((Sent::Not, Cause::Refused)),
+            Conduct::InterfaceRefuses if !is_probe => Some((Sent::Not, Cause::Refused)),
+            Conduct::Hangs => Some((Sent::Maybe, Cause::TimedOut(Duration::from_secs(6)))),
+            Conduct::CertificateExpired => Some((Sent::Not, Cause::Tls(TlsFault::Expired))),
+            Conduct::WantsLogin => {
+                Some((Sent::Maybe, Cause::Login { status: 401, challenge: None, had_credentials: false }))
+            }
+            Conduct::BadCard if is_probe => Some((Sent::Maybe, Cause::Malformed("not JSON".into()))),
+            Conduct::Answers503 if !is_probe => {
+                Some((Sent::Maybe, Cause::Status { status: 503, says: "busy".into() }))
+            }
+            _ => None,
+        };
+        if let Some((sent, cause)) = fault {
+            return failed(sent, cause);
+        }
+        let server =
+            ServerTraits { certificate_until: scripted.certificate_until, ..ServerTraits::default() };
+        let rpc = |name| failed(Sent::Maybe, Cause::Rpc(RpcError { name, code: None, message: "".into() }));
+        match order {
+            Order::Probe { url, .. } => {
+                let card = Arc::new(card(url, scripted.version));
+                let card = Some(FetchedCard { card, url: url.clone(), etag: None });
+                vec![Outcome::Probed { card, took, server }]
+            }
+            Order::Subscribe { .. } if scripted.no_subscriptions => rpc(ErrorName::UnsupportedOperation),
+            Order::Send { .. } | Order::Subscribe { .. } => {
+                if matches!(order, Order::Send { .. }) {
+                    self.tasks += 1;
+                    self.agents[agent].task = self.tasks;
+                }
+                let task = self.agents[agent].task;
+                self.agents[agent].streams.push((call, task));
+                let task = StreamEvent::Task(Box::new(self.report(&task_id(task))));
+                vec![Outcome::Opened { took, server }, Outcome::Events(vec![task])]
+            }
+            Order::Get { .. } if scripted.conduct == Conduct::Forgets => rpc(ErrorName::TaskNotFound),
+            Order::Get { task, .. } => vec![Outcome::Task(Box::new(self.report(&task.raw())), took)],
+            Order::Cancel { task, .. } => match scripted.on_cancel {
+                OnCancel::Agrees => vec![Outcome::Task(Box::new(self.report(&task.raw())), took)],
+                OnCancel::NotCancelable => rpc(ErrorName::TaskNotCancelable),
+                OnCancel::Fails => failed(Sent::Maybe, Cause::Status { status: 500, says: "".into() }),
+                OnCancel::NoAnswer => vec![],
+            },
+            // Without listings, nothing but the script and the watch of its tasks makes calls.
+            Order::List { .. } => rpc(ErrorName::MethodNotFound),
+            Order::Check { .. } => rpc(ErrorName::TaskNotFound),
+            Order::Close { .. } => vec![],
+        }
+    }
+
+    fn report(&self, id: &str) -> TaskReport {
+        let state = self.states.get(id).cloned().unwrap_or(TaskState::Working);
+        TaskReport {
+            id: id.into(),
+            context: None,
+            status: Status { state, message: None, timestamp: None },
+            artifacts: None,
+            history: Vec::new(),
+            metadata: None,
+            hints: Hints::default(),
+            raw: None,
+        }
+    }
+
+    /// The row of an agent.
+    pub(in crate::domain::decide) fn agent(&self, agent: usize) -> &Agent {
+        self.core.state().agent(self.keys()[agent]).expect("an agent at this place")
+    }
+
+    /// The newest attempt of an agent.
+    pub(in crate::domain::decide) fn newest(&self, agent: usize) -> &Attempt {
+        let key = self.keys()[agent];
+        let attempts = self.core.state().attempts().iter().map(|(_, attempt)| attempt);
+        attempts.filter(|attempt| attempt.agent == key).last().expect("an attempt of this agent")
+    }
+
+    /// The kinds of the open problems, in order.
+    pub(in crate::domain::decide) fn problems(&self) -> Vec<Kind> {
+        let open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+        let mut kinds: Vec<Kind> = open.map(|(_, problem)| problem.kind).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    /// The milliseconds at which calls of a name were made.
+    pub(in crate::domain::decide) fn calls(&self, name: &str) -> Vec<u64> {
+        self.calls.iter().filter(|(.., called)| *called == name).map(|(at, ..)| *at).collect()
+    }
+
+    /// What the last refused intent was told.
+    pub(in crate::domain::decide) fn last_refusal(&self) -> &str {
+        self.refusals.last().map_or("", String::as_str)
+    }
+}
+
+/// An agent as the configuration names it.
+pub(in crate::domain::decide) fn spec(url: &str) -> AgentSpec {
+    AgentSpec {
+        name: None,
+        url: url.into(),
+        source: Source::Config,
+        dialect: None,
+        resubscribe: None,
+        labels: Vec::new(),
+        capacity: None,
+        probe_interval: None,
+    }
+}
+
+/// `times` events of the same kind, one each `step` milliseconds.
+pub(in crate::domain::decide) fn every(from: u64, step: u64, times: u64, event: &Event) -> Vec<(u64, Event)> {
+    (0..times).map(|number| (from + number * step, event.clone())).collect()
+}
+
+/// `times` tasks that end at once, one each `step` milliseconds.
+pub(in crate::domain::decide) fn tasks(
+    agent: usize,
+    from: u64,
+    step: u64,
+    times: u64,
+    skill: &'static str,
+    state: &TaskState,
+) -> Vec<(u64, Event)> {
+    let of = |number| {
+        let at = from + number * step;
+        [(at, Event::Send(agent, skill)), (at, Event::Ends(agent, state.clone()))]
+    };
+    (0..times).flat_map(of).collect()
+}
+
+fn task_id(number: u32) -> String {
+    format!("t{number}")
+}
+
+fn name_of(order: &Order) -> &'static str {
+    match order {
+        Order::Probe { .. } => "probe",
+        Order::Check { .. } => "check",
+        Order::Send { .. } => "send",
+        Order::Get { .. } => "get",
+        Order::List { .. } => "list",
+        Order::Subscribe { .. } => "subscribe",
+        Order::Cancel { .. } => "cancel",
+        Order::Close { .. } => "close",
+    }
+}
+
+fn card(url: &str, version: &str) -> Card {
+    let offer =
+        Offer { url: url.into(), binding: "JSONRPC".into(), version: Some("1.0".into()), tenant: None };
+    let skill = |id: &str| Skill {
+        id: id.into(),
+        name: "".into(),
+        description: "".into(),
+        tags: Vec::new(),
+        examples: Vec::new(),
+        input_modes: Vec::new(),
+        output_modes: Vec::new(),
+    };
+    let skills = vec![skill("a"), skill("b")];
+    Card {
+        name: "toy".into(),
+        version: version.into(),
+        streaming: true,
+        offers: vec![offer],
+        skills,
+        ..Card::empty()
+    }
+}

@@ -1,0 +1,138 @@
+//! How tasks are watched: what came of one until when, and what the console doubts then.
+
+use std::time::Duration;
+
+use crate::domain::decide::testing::{Conduct, Event, Fleet, every};
+use crate::domain::input::Rules;
+use crate::domain::job::task::TaskState::{self, Completed, Failed};
+use crate::domain::problem::Kind::{
+    self, TaskConflict, TaskLooping, TaskLost, TaskSilent, TaskStalled, TaskStuck,
+};
+
+fn fleet() -> Fleet {
+    Fleet::new(1, Rules { probe_interval: Duration::from_secs(24 * 3600), ..Rules::default() })
+}
+
+type Script = Vec<(u64, Event)>;
+
+fn check(rows: Vec<(&str, Script, u64, &[Kind])>) {
+    for (name, script, until, expected) in rows {
+        let mut fleet = fleet();
+        fleet.play(&script, until);
+        assert_eq!(fleet.problems(), expected, "{name}");
+    }
+}
+
+fn task(then: &[(u64, Event)]) -> Script {
+    [&[(0, Event::Send(0, "a"))], then].concat()
+}
+
+fn says(at: u64, words: &'static str) -> (u64, Event) {
+    (at, Event::Says(0, words))
+}
+
+#[test]
+fn a_task_that_sends_nothing_is_silent_after_thirty_seconds() {
+    check(vec![
+        ("almost thirty seconds", task(&[]), 29_999, &[]),
+        ("thirty seconds", task(&[]), 30_000, &[TaskSilent]),
+        ("an event starts the time anew", task(&[says(20_000, "half")]), 49_999, &[]),
+        ("and it runs out again", task(&[says(20_000, "half")]), 50_000, &[TaskSilent]),
+        ("an event clears it", task(&[says(40_000, "half")]), 40_000, &[]),
+        (
+            "a task that waits for a person",
+            task(&[(1000, Event::Ends(0, TaskState::InputRequired))]),
+            100_000,
+            &[],
+        ),
+        ("an end clears it", task(&[(40_000, Event::Ends(0, Completed))]), 40_000, &[]),
+    ]);
+}
+
+#[test]
+fn a_task_is_stuck_once_a_usual_pause_is_known() {
+    // Each task pauses for 10 s at most.
+    let usual = |tasks: u64| -> Script {
+        (0..tasks)
+            .flat_map(|number| {
+                let at = number * 20_000;
+                [
+                    (at, Event::Send(0, "a")),
+                    says(at + 10_000, "half"),
+                    (at + 20_000, Event::Ends(0, Completed)),
+                ]
+            })
+            .collect()
+    };
+    let then = |tasks: u64| [usual(tasks), vec![(200_000, Event::Send(0, "a"))]].concat();
+    let other = [usual(5), vec![(200_000, Event::Send(0, "b"))]].concat();
+    check(vec![
+        ("four tasks make nothing usual", then(4), 230_000, &[TaskSilent]),
+        ("five tasks make ten seconds usual", then(5), 230_000, &[]),
+        ("almost five times the usual", then(5), 249_999, &[]),
+        ("five times the usual", then(5), 250_000, &[TaskStuck]),
+        ("of another skill nothing is usual", other, 230_000, &[TaskSilent]),
+        ("an event clears it", [then(5), vec![says(260_000, "at last")]].concat(), 260_000, &[]),
+    ]);
+}
+
+#[test]
+fn the_same_words_twenty_times_are_a_loop() {
+    let same = |times: u64| [task(&[]), every(100, 100, times, &Event::Says(0, "searching"))].concat();
+    let then = |more: &[(u64, Event)]| [same(20), more.to_vec()].concat();
+    check(vec![
+        ("nineteen times", same(19), 5000, &[]),
+        ("twenty times", same(20), 5000, &[TaskLooping]),
+        ("a sign of life without words ends nothing", then(&[says(5000, "")]), 5000, &[TaskLooping]),
+        ("other words end it", then(&[says(5000, "found")]), 5000, &[]),
+        ("an end ends it", then(&[(5000, Event::Ends(0, Failed))]), 5000, &[]),
+    ]);
+}
+
+#[test]
+fn a_cut_stream_is_read_and_opened_again() {
+    let mut fleet = fleet();
+    fleet.play(&task(&[(5000, Event::Cut(0))]), 6000);
+    assert_eq!((fleet.calls("get"), fleet.calls("subscribe")), (vec![5000], vec![5000]));
+    assert_eq!(fleet.problems(), []);
+    // Without a stream it is stalled, however often it is read.
+    let polled = |then: &[(u64, Event)]| {
+        [vec![(0, Event::NoSubscriptions(0)), (0, Event::Send(0, "a")), (5000, Event::Cut(0))], then.to_vec()]
+            .concat()
+    };
+    let ends = (21_000, Event::EndsSilently(0, Completed));
+    check(vec![
+        ("almost fifteen seconds after the cut", polled(&[]), 19_999, &[]),
+        ("fifteen seconds after the cut", polled(&[]), 20_000, &[TaskStalled]),
+        ("it ended meanwhile", polled(&[ends]), 60_000, &[]),
+    ]);
+}
+
+#[test]
+fn a_task_that_can_only_be_read_is_read_less_and_less_often() {
+    let mut fleet = fleet();
+    fleet.play(&[(0, Event::NoSubscriptions(0)), (0, Event::Send(0, "a")), (1, Event::Cut(0))], 14_000);
+    // The waits are 2 s, 3 s and 4.5 s, each varied by up to a fifth. The first read follows the cut.
+    let reads = fleet.calls("get");
+    let waits: Vec<u64> = reads.windows(2).map(|pair| pair[1] - pair[0]).filter(|wait| *wait > 0).collect();
+    for (wait, usual) in waits.iter().zip([2000, 3000, 4500]) {
+        assert!((usual * 4 / 5..=usual * 6 / 5).contains(wait), "{waits:?}");
+    }
+    assert!(waits.len() >= 3, "{waits:?}");
+}
+
+#[test]
+fn a_loss_and_a_conflict_are_believed_at_the_second_look() {
+    let forgets = task(&[(1000, Event::Conduct(0, Conduct::Forgets)), (1000, Event::Read(0))]);
+    let knows = (1999, Event::Conduct(0, Conduct::Works));
+    let disagrees = task(&[(1000, Event::EndsOnStreamOnly(0, Completed))]);
+    let agrees = (1999, Event::EndsSilently(0, Completed));
+    check(vec![
+        ("not known once", forgets.clone(), 1999, &[]),
+        ("not known twice", forgets.clone(), 2000, &[TaskLost]),
+        ("known at the second look", [forgets, vec![knows]].concat(), 2000, &[]),
+        ("ended by its stream, working when read", disagrees.clone(), 1999, &[]),
+        ("the same a second later", disagrees.clone(), 2000, &[TaskConflict]),
+        ("ended at the second look", [disagrees, vec![agrees]].concat(), 2000, &[]),
+    ]);
+}
