@@ -394,8 +394,8 @@ impl Fleet {
     /// The newest attempt of an agent.
     pub(in crate::domain::decide) fn newest(&self, agent: usize) -> &Attempt {
         let key = self.keys()[agent];
-        let attempts = self.core.state().attempts().iter().map(|(_, attempt)| attempt);
-        attempts.filter(|attempt| attempt.agent == key).last().expect("an attempt of this agent")
+        let mut attempts = self.core.state().attempts().iter().map(|(_, attempt)| attempt);
+        attempts.rfind(|attempt| attempt.agent == key).expect("an attempt of this agent")
     }
 
     /// The kinds of the open problems, in order.
