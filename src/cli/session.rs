@@ -112,6 +112,8 @@ impl Setup {
             keep_bytes: self.config.keep.bytes,
             breaker: self.config.breaker.clone(),
             problems: self.config.problems.clone(),
+            // Only an engine with a webhook notifies.
+            notify_from: None,
             objectives: self.fleet.objectives.clone(),
             minimum_versions: self.config.minimum_versions.clone(),
             operator: self.config.operator.as_str().into(),
@@ -142,7 +144,6 @@ impl Setup {
         Some(Webhook {
             url: notify.webhook.clone()?,
             credentials: notify.credentials.clone(),
-            severity: notify.severity,
             fleet: self.name.clone(),
             flags: self.flags.clone(),
         })
@@ -302,13 +303,15 @@ impl Session {
         // Who meets the lock before the socket stands tries again.
         let holder = lock::LockHolder { socket: socket::place(&setup.dir), pid: std::process::id(), lasting };
         lock.announce(&holder).map_err(|error| store_failure(&error))?;
+        let webhook = setup.webhook().filter(|_| lasting);
+        let notify_from = webhook.as_ref().map(|_| setup.config.notify.severity);
         let engine = Engine::start(Options {
             dir: Some(setup.dir.clone()),
             power_loss_safe,
-            rules: setup.rules(),
+            rules: Rules { notify_from, ..setup.rules() },
             specs,
             sources,
-            webhook: setup.webhook().filter(|_| lasting),
+            webhook,
             access,
             seed,
             lock: Some(lock),

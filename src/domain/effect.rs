@@ -7,6 +7,7 @@ use crate::domain::agent::card::Interface;
 use crate::domain::id::{AgentKey, AttemptKey, CallId, ContextId, TaskId};
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskState;
+use crate::domain::problem::{Kind, NotificationEvent, Problem};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
 
@@ -107,6 +108,8 @@ pub enum Order {
         /// Which.
         stream: CallId,
     },
+    /// Post a problem to the webhook; gated, except for what is about the journal itself.
+    Notify(Box<Notification>),
 }
 
 impl Order {
@@ -125,6 +128,8 @@ impl Order {
     pub fn is_gated(&self) -> bool {
         match self {
             Self::Send { .. } | Self::Cancel { .. } => true,
+            // Whoever can free the disk must hear of it while nothing can be written.
+            Self::Notify(notification) => notification.problem.kind != Kind::JournalUnsaved,
             Self::Probe { .. }
             | Self::Check { .. }
             | Self::Get { .. }
@@ -133,6 +138,19 @@ impl Order {
             | Self::Close { .. } => false,
         }
     }
+}
+
+/// What is posted to the webhook.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notification {
+    /// The event that it reports.
+    pub event: NotificationEvent,
+    /// The number of the problem that absorbed this one when it cleared; `None` if none did.
+    pub into: Option<u32>,
+    /// The problem as it was when the post was ordered.
+    pub problem: Problem,
+    /// Name and URL of the agent that the problem is about; `None` if it is about no single agent.
+    pub agent: Option<(Untrusted, Arc<str>)>,
 }
 
 /// Which tasks a listing asks for.

@@ -15,6 +15,7 @@ use crate::domain::job::message::Message;
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
+use crate::domain::problem::{NotificationEvent, Severity};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -133,8 +134,8 @@ pub enum Outcome {
 pub struct Post {
     /// `p-N`
     pub number: u32,
-    /// `raised` or `cleared`.
-    pub event: &'static str,
+    /// The event that it reports.
+    pub event: NotificationEvent,
     /// Why it could not be posted.
     pub failed: Option<Untrusted>,
 }
@@ -190,6 +191,8 @@ pub struct Rules {
     pub breaker: BreakerRules,
     /// From when on something is a problem.
     pub problems: ProblemThresholds,
+    /// Problems of at least this severity are posted to the webhook; `None` if there is no webhook.
+    pub notify_from: Option<Severity>,
     /// How well work should go.
     pub objectives: Vec<Objective>,
     /// The oldest versions that are wanted.
@@ -209,6 +212,7 @@ impl Default for Rules {
             keep_bytes: 2 << 30,
             breaker: BreakerRules::default(),
             problems: ProblemThresholds::default(),
+            notify_from: None,
             objectives: Vec::new(),
             minimum_versions: Vec::new(),
             operator: Arc::from("operator"),

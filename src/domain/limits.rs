@@ -26,6 +26,8 @@ pub const HEADERS: usize = 100;
 pub const HEADER_BYTES: u32 = 256 * 1024;
 /// Extensions of one HTTP chunk, or all trailers of a body.
 pub const CHUNK_EXTENSIONS: usize = 64 * KIB;
+/// Notifications that wait to be posted to the webhook or are being posted, by number.
+pub const NOTIFICATIONS: usize = 64;
 /// Redirects that are followed, by number.
 pub const REDIRECTS: usize = 5;
 

@@ -36,7 +36,10 @@ impl Runner {
         let Effect { call, to, order } = effect;
         match to {
             Target::Agent(agent) => self.carry_out_at(agent, call, order),
-            Target::Shell => tracing::error!(call = call.0, "the shell knows no such order"),
+            Target::Shell => match (order, &self.notifier) {
+                (Order::Notify(notification), Some(notifier)) => notifier.post(&notification),
+                _ => tracing::error!(call = call.0, "the shell cannot carry out this order"),
+            },
         }
     }
 
@@ -170,6 +173,8 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
         }
         // Closing is done by the loop, which holds the tasks.
         Order::Close { .. } => {}
+        // Posting is done by the shell.
+        Order::Notify(_) => {}
     }
     None
 }

@@ -1,8 +1,8 @@
-//! Problems that are posted to a webhook, so that somebody hears of them without looking.
+//! Posting notifications to a webhook, so that somebody hears of problems without looking.
 //!
-//! What is posted waits in a lane of `WAITING`; when it is full, the oldest news is the one that matters, so the new
-//! one is left out and the failure is a problem of its own. A post is tried three times, unless the webhook's answer
-//! is one that trying again does not change.
+//! The core decides what is posted, and that at most [`limits::NOTIFICATIONS`] wait. A post is tried three times, unless
+//! the webhook's answer is one that trying again does not change; then it has failed, and the core raises
+//! `webhook-failing`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tokio::sync::mpsc;
 
 use crate::config::Credentials;
 use crate::domain::cause::Cause;
-use crate::domain::fact::{Fact, FleetFact, JournalEntry};
+use crate::domain::effect::Notification;
 use crate::domain::input::Post;
-use crate::domain::problem::{Problem, Severity};
-use crate::domain::state::State;
+use crate::domain::limits;
+use crate::domain::problem::NotificationEvent;
 use crate::domain::text::Untrusted;
 use crate::net::credentials::{Scope, ScopedCredentials, parse_url};
 use crate::net::tap::TapHandle;
@@ -22,8 +22,6 @@ use crate::net::{Access, Net};
 use crate::protocol::json::Writer;
 use crate::protocol::timestamp;
 
-/// News that wait to be posted.
-const WAITING: usize = 64;
 /// One post must be answered within this.
 const POST: Duration = Duration::from_secs(10);
 /// The waits between the tries of one post.
@@ -36,8 +34,6 @@ pub struct Webhook {
     pub url: String,
     /// What is sent with it, to its origin alone.
     pub credentials: Credentials,
-    /// From how bad on.
-    pub severity: Severity,
     /// The fleet's name.
     pub fleet: String,
     /// What a command needs to reach the fleet: ` --fleet prod-eu`.
@@ -46,62 +42,54 @@ pub struct Webhook {
 
 /// What is to be posted.
 #[derive(Debug)]
-struct News {
+struct Message {
     number: u32,
-    event: &'static str,
+    event: NotificationEvent,
     body: String,
 }
 
-/// Posts problems beside the loop.
+/// Posts notifications beside the loop, one after the other.
 #[derive(Debug)]
 pub(super) struct Notifier {
     webhook: Webhook,
-    to: mpsc::Sender<News>,
-    news: mpsc::Sender<Post>,
+    to: mpsc::Sender<Message>,
+    results: mpsc::Sender<Post>,
     _posting: tokio::task::JoinSet<()>,
 }
 
 impl Notifier {
-    /// Begins. What came of each post is told by `news`.
-    pub fn start(webhook: Webhook, net: Net, line: TapHandle, news: mpsc::Sender<Post>) -> Self {
-        let (to, posts) = mpsc::channel(WAITING);
+    /// Begins. The result of each post is sent to `results`.
+    pub fn start(webhook: Webhook, net: Net, line: TapHandle, results: mpsc::Sender<Post>) -> Self {
+        let (to, posts) = mpsc::channel(limits::NOTIFICATIONS);
         let mut posting = tokio::task::JoinSet::new();
-        posting.spawn(post_all(webhook.clone(), net, line, posts, news.clone()));
-        Self { webhook, to, news, _posting: posting }
+        posting.spawn(post_all(webhook.clone(), net, line, posts, results.clone()));
+        Self { webhook, to, results, _posting: posting }
     }
 
-    /// Takes what a step decided.
-    pub fn tell(&self, state: &State, facts: &[JournalEntry]) {
-        for entry in facts {
-            let (number, event, into) = match &entry.fact {
-                Fact::Fleet(FleetFact::ProblemRaised { number, .. }) => (*number, "raised", None),
-                Fact::Fleet(FleetFact::ProblemCleared { number, into }) => (*number, "cleared", *into),
-                _ => continue,
-            };
-            let Some(problem) = state.problem(number) else { continue };
-            if problem.kind.severity() < self.webhook.severity || problem.muted.is_some() {
-                continue;
-            }
-            let body = self.body(state, problem, event, into);
-            if self.to.try_send(News { number, event, body }).is_err() {
-                let why = "more problems came than could be posted; some were not";
-                let _it_is_told_by_the_next_one =
-                    self.news.try_send(Post { number, event, failed: Some(Untrusted::from(why)) });
+    /// Takes a notification that was ordered.
+    pub fn post(&self, notification: &Notification) {
+        let (number, event) = (notification.problem.number, notification.event);
+        let body = self.body(notification);
+        if self.to.try_send(Message { number, event, body }).is_err() {
+            // The core orders no more than the lane holds, so only a lane that has ended refuses one.
+            let failed = Some(Untrusted::from("posting has stopped; restart to post again"));
+            if self.results.try_send(Post { number, event, failed }).is_err() {
+                tracing::error!(number, event = event.as_str(), "a notification could not be posted");
             }
         }
     }
 
-    fn body(&self, state: &State, problem: &Problem, event: &str, into: Option<u32>) -> String {
-        let agent = problem.agent.and_then(|key| state.agent(key));
+    fn body(&self, notification: &Notification) -> String {
+        let Notification { event, into, problem, agent } = notification;
         let id = format!("p-{}", problem.number);
         let mut writer = Writer::new()
-            .text("event", event)
+            .text("event", event.as_str())
             .text("fleet", &self.webhook.fleet)
             .text("id", &id)
             .text("kind", problem.kind.as_str())
             .text("severity", problem.kind.severity().as_str());
-        if let Some(agent) = agent {
-            writer = writer.text("agent", &agent.name.line()).text("url", &agent.spec.url);
+        if let Some((name, url)) = agent {
+            writer = writer.text("agent", &name.line()).text("url", url);
         }
         writer = writer.text("since", &timestamp::format_at(problem.since));
         if let Some(cleared) = problem.cleared {
@@ -122,8 +110,8 @@ async fn post_all(
     webhook: Webhook,
     net: Net,
     line: TapHandle,
-    mut posts: mpsc::Receiver<News>,
-    news: mpsc::Sender<Post>,
+    mut posts: mpsc::Receiver<Message>,
+    results: mpsc::Sender<Post>,
 ) {
     let origin = parse_url(&webhook.url);
     let grant = origin
@@ -137,10 +125,10 @@ async fn post_all(
         grants: grant.into_iter().collect(),
         parameters: Vec::new(),
     };
-    while let Some(News { number, event, body }) = posts.recv().await {
+    while let Some(Message { number, event, body }) = posts.recv().await {
         let result = post(&net, &access, &line, &webhook.url, body).await;
         let failed = result.err().map(|cause| Untrusted::from(line.clean(&cause.to_string())));
-        if news.send(Post { number, event, failed }).await.is_err() {
+        if results.send(Post { number, event, failed }).await.is_err() {
             return;
         }
     }

@@ -102,7 +102,7 @@ pub(super) struct Runner {
     /// Empty between two steps; what it has allocated serves again.
     out: Out,
     lock: Option<Lock>,
-    notifier: Option<Notifier>,
+    pub(super) notifier: Option<Notifier>,
     /// Sources of agents; they end with the loop.
     _sources: tokio::task::JoinSet<()>,
     _counted: EngineCount,
@@ -114,7 +114,10 @@ impl Runner {
     /// # Errors
     /// The data folder cannot be used.
     pub fn new(options: Options) -> Result<(Self, LoopChannels), StoreError> {
-        let Options { dir, power_loss_safe, rules, specs, sources, webhook, access, seed, lock } = options;
+        let Options { dir, power_loss_safe, mut rules, specs, sources, webhook, access, seed, lock } =
+            options;
+        // What nobody could post is not ordered.
+        rules.notify_from = rules.notify_from.filter(|_| webhook.is_some());
         let (journal, done) = mpsc::channel(4);
         let (mut reader, mut writer, mut loaded) = (None, None, None);
         if let Some(dir) = &dir {
@@ -213,9 +216,6 @@ impl Runner {
         let before = self.changed.len();
         self.core.move_changes(&mut self.changed);
         self.dirty |= self.changed.len() > before;
-        if let Some(notifier) = &self.notifier {
-            notifier.tell(self.core.state(), facts);
-        }
         for fact in facts.iter() {
             if let Owner::Job(job) = fact.owner()
                 && let Some(followers) = self.followers.get_mut(&job)

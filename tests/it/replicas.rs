@@ -111,7 +111,7 @@ impl Small {
             Order::List { .. } => {
                 Some(Outcome::Page { tasks: Vec::new(), next: None, total: None, unread: 0, took })
             }
-            Order::Close { .. } => None,
+            Order::Close { .. } | Order::Notify(_) => None,
             Order::Check { .. } | Order::Subscribe { .. } | Order::Cancel { .. } => {
                 failed(error(ErrorName::TaskNotFound))
             }

@@ -392,7 +392,7 @@ impl World {
                     self.answer(call, Outcome::Task(Box::new(told), took));
                 }
             }
-            Order::Close { .. } => {}
+            Order::Close { .. } | Order::Notify(_) => {}
         }
     }
 

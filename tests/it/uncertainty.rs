@@ -121,7 +121,7 @@ impl Rig {
                 let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
                 failed(Sent::Maybe, Cause::Rpc(error))
             }
-            Order::Close { .. } => vec![],
+            Order::Close { .. } | Order::Notify(_) => vec![],
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::domain::fact::{FleetFact, JournalEntry};
 use crate::domain::fleet::source::{SourceHealth, SourceRow, SourceSpec};
-use crate::domain::problem::{Kind, Muted, Problem, Subject, Taken};
+use crate::domain::problem::{DueNotification, Kind, Muted, Problem, Subject, Taken};
 use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
 
@@ -29,6 +29,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
                 cleared: None,
                 taken: None,
                 muted: None,
+                due: Vec::new(),
             });
         }
         FleetFact::ProblemReworded { number, text, next } => edit_problem(state, *number, |problem| {
@@ -36,7 +37,13 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
             problem.next = next.clone();
         }),
         FleetFact::ProblemCleared { number, into: _ } => {
-            edit_problem(state, *number, |problem| problem.cleared = Some(entry.at));
+            edit_problem(state, *number, |problem| {
+                problem.cleared = Some(entry.at);
+                // Nobody is notified late of a problem that came to its end while it was muted.
+                if problem.muted.is_some() {
+                    problem.due.clear();
+                }
+            });
             let key = state.problem_numbers.get(number).copied();
             if let Some(key) = key
                 && let Some(problem) = state.problems.get(key)
@@ -45,6 +52,12 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
                 state.raised.remove(&(problem.kind, problem.subject));
             }
         }
+        FleetFact::NotificationDue { number, event, into } => edit_problem(state, *number, |problem| {
+            problem.due.push(DueNotification { event: *event, into: *into });
+        }),
+        FleetFact::ProblemPosted { number, event, failed: _ } => edit_problem(state, *number, |problem| {
+            problem.due.retain(|due| due.event != *event);
+        }),
         FleetFact::ProblemTaken { number } => edit_problem(state, *number, |problem| {
             problem.taken = Some(Taken { by: entry.actor_name(), at: entry.at });
         }),
@@ -82,7 +95,6 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
         FleetFact::WatchStarted
         | FleetFact::WatchPaused { .. }
         | FleetFact::JournalGap { .. }
-        | FleetFact::ProblemPosted { .. }
         | FleetFact::NoteMade { .. }
         | FleetFact::Acted { .. } => {}
     }

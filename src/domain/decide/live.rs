@@ -15,7 +15,7 @@ use crate::domain::id::{AgentKey, AttemptKey, CallId};
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskState;
 use crate::domain::metrics::{Histogram, Minute};
-use crate::domain::problem::Kind;
+use crate::domain::problem::{Kind, NotificationEvent};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
@@ -42,6 +42,8 @@ pub(in crate::domain) struct Live {
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
     pub store_bytes: u64,
+    /// Notifications that are due, by problem and event, each with its call once it is ordered.
+    pub notifications: BTreeMap<(u32, NotificationEvent), Option<CallId>>,
     /// Why problems cannot be posted.
     pub unposted: Option<Untrusted>,
     /// This machine lets the engine wait.

@@ -21,6 +21,7 @@ mod cancel_tests;
 #[cfg(test)]
 mod health_tests;
 mod measure;
+mod notifications;
 mod observe;
 mod order;
 mod problems;
@@ -35,7 +36,7 @@ mod watch_tests;
 use crate::domain::agent::Health;
 use crate::domain::fact::{Act, AgentFact, AttemptFact, FleetFact};
 use crate::domain::id::CallId;
-use crate::domain::input::{Input, Outcome, Post};
+use crate::domain::input::{Input, Outcome};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::task::Verdict;
 use crate::domain::text::Untrusted;
@@ -65,6 +66,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             turn.live.unsaved = None;
             turn.fleet_fact(FleetFact::JournalGap { from, facts });
             turn.touched.console = true;
+            notifications::order_due(turn);
         }
         Input::ActUnsaved { ticket, why } => {
             if let Some(act) = turn.live.acts.remove(&ticket) {
@@ -74,11 +76,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
         Input::Busy(busy) => turn.live.busy = busy,
-        Input::Posted(Post { number, event, failed }) => {
-            turn.touched.console = true;
-            turn.live.unposted.clone_from(&failed);
-            turn.fleet_fact(FleetFact::ProblemPosted { number, event: Untrusted::from(event), failed });
-        }
+        Input::Posted(post) => notifications::posted(turn, post),
         Input::StoreSize(bytes) => {
             turn.live.store_bytes = bytes;
             retention::forget_old(turn);
@@ -116,6 +114,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
         dispatch::doubt_answers(turn, key);
     }
     health::remember_tasks(turn);
+    notifications::resume(turn);
     lint::resume(turn);
     problems::resume(turn);
     breaker::resume(turn);
@@ -239,7 +238,9 @@ fn not_now(why: impl Into<Untrusted>) -> Refusal {
 
 fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     // Late, doubled and unasked-for answers find no call and change nothing.
-    let Some(pending) = turn.live.calls.get(&call).cloned() else { return };
+    let Some(pending) = turn.live.calls.get(&call).cloned() else {
+        return notifications::withheld(turn, call);
+    };
     if outcome.is_last() {
         turn.live.calls.remove(&call);
     }

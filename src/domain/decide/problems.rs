@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::decide::live::Timer;
 use crate::domain::decide::not_now;
+use crate::domain::decide::notifications;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::unknown;
 use crate::domain::fact::{Act, FleetFact};
@@ -49,7 +50,11 @@ pub(super) fn act(turn: &mut Turn, number: u32, act: ProblemAct, by: Untrusted) 
             FleetFact::ProblemUnmuted { number }
         }
     };
+    let unmuted = matches!(fact, FleetFact::ProblemUnmuted { .. });
     turn.fleet_fact_by(Some(by), fact);
+    if unmuted {
+        notifications::order_due(turn);
+    }
     Ok(Receipt::Done)
 }
 
@@ -57,6 +62,7 @@ pub(super) fn act(turn: &mut Turn, number: u32, act: ProblemAct, by: Untrusted) 
 pub(super) fn unmute(turn: &mut Turn, number: u32) {
     if turn.state().problem(number).is_some_and(|problem| problem.muted.is_some()) {
         turn.fleet_fact(FleetFact::ProblemUnmuted { number });
+        notifications::order_due(turn);
     }
 }
 

@@ -189,6 +189,14 @@ impl Turn<'_> {
         call
     }
 
+    /// Orders something of the shell.
+    pub fn order_of_shell(&mut self, order: Order) -> CallId {
+        self.live.next_call += 1;
+        let call = CallId(self.live.next_call);
+        self.out.effects.push(Effect { call, to: Target::Shell, order });
+        call
+    }
+
     /// Closes a stream; what it still sends is late and ignored.
     pub fn close(&mut self, stream: CallId) {
         if let Some(pending) = self.live.calls.remove(&stream) {

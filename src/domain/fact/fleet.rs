@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::cause::Cause;
 use crate::domain::fleet::source::{SourceHealth, SourceSpec};
 use crate::domain::id::{AgentId, AttemptId, JobId};
-use crate::domain::problem::Kind;
+use crate::domain::problem::{Kind, NotificationEvent};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -84,12 +84,21 @@ pub enum FleetFact {
         /// The number of the problem that has absorbed it and goes on; `None` if it is really over.
         into: Option<u32>,
     },
-    /// A problem was posted to the webhook, or could not be.
+    /// A notification about a problem is to be posted to the webhook.
+    NotificationDue {
+        /// The `N` of `p-N`.
+        number: u32,
+        /// The event that it reports.
+        event: NotificationEvent,
+        /// The number of the problem that absorbed this one when it cleared; `None` if none did.
+        into: Option<u32>,
+    },
+    /// A problem was posted to the webhook, or could not be: the notification is no longer due.
     ProblemPosted {
         /// The `N` of `p-N`.
         number: u32,
-        /// `raised` or `cleared`.
-        event: Untrusted,
+        /// The event that was reported.
+        event: NotificationEvent,
         /// Why the post failed; `None` if it succeeded.
         failed: Option<Untrusted>,
     },

@@ -221,6 +221,36 @@ pub struct Problem {
     pub taken: Option<Taken>,
     /// The mute in effect; `None` if it is not muted.
     pub muted: Option<Muted>,
+    /// Notifications about it that have not been posted to the webhook yet, oldest first.
+    pub due: Vec<DueNotification>,
+}
+
+/// The event that a notification reports.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum NotificationEvent {
+    /// The problem was raised.
+    Raised,
+    /// The problem cleared.
+    Cleared,
+}
+
+impl NotificationEvent {
+    /// The word in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Cleared => "cleared",
+        }
+    }
+}
+
+/// A notification that is still to be posted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DueNotification {
+    /// The event that it reports.
+    pub event: NotificationEvent,
+    /// The number of the problem that absorbed this one when it cleared; `None` if none did.
+    pub into: Option<u32>,
 }
 
 /// Who took a problem, and when.

@@ -9,7 +9,7 @@ use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
-use crate::domain::problem::{Kind, Problem, Subject};
+use crate::domain::problem::{DueNotification, Kind, Problem, Subject};
 use crate::protocol::json::{Members, Object};
 
 record! {
@@ -18,6 +18,7 @@ record! {
         artifacts, bytes, settled,
     }
     Answer { message, phase, cause }
+    DueNotification { event, into }
 }
 
 impl Record for Agent {
@@ -218,7 +219,7 @@ pub struct ProblemRow {
 
 impl Record for ProblemRow {
     fn put_into(&self, out: &mut String) {
-        let Problem { number, kind, text, next, since, cleared, taken, muted, .. } = &self.problem;
+        let Problem { number, kind, text, next, since, cleared, taken, muted, due, .. } = &self.problem;
         let mut members = Members::begin(out);
         add(&mut members, "number", number);
         add(&mut members, "kind", kind);
@@ -230,6 +231,9 @@ impl Record for ProblemRow {
         add(&mut members, "cleared", cleared);
         add(&mut members, "taken", taken);
         add(&mut members, "muted", muted);
+        if !due.is_empty() {
+            add(&mut members, "due", due);
+        }
         members.end();
     }
 
@@ -251,6 +255,7 @@ impl Record for ProblemRow {
             cleared: member(&object, "cleared")?,
             taken: member(&object, "taken")?,
             muted: member(&object, "muted")?,
+            due: member(&object, "due")?,
         };
         Some(Self { problem, agent, source })
     }

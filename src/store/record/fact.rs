@@ -63,6 +63,7 @@ bodies!(FleetFact {
     ProblemRaised = "problem_raised" { number, kind, agent, attempt, source, text, next },
     ProblemReworded = "problem_reworded" { number, text, next },
     ProblemCleared = "problem_cleared" { number, into },
+    NotificationDue = "notification_due" { number, event, into },
     ProblemPosted = "problem_posted" { number, event, failed },
     ProblemTaken = "problem_taken" { number },
     ProblemGivenBack = "problem_given_back" { number },

@@ -10,7 +10,7 @@ use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSp
 use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
 use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
-use crate::domain::problem::{Kind, Muted, Taken};
+use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object, Writer, push_string, string, text_of};
 
@@ -26,6 +26,7 @@ words! {
         Unknown = "unknown", Up = "up", Degraded = "degraded", Down = "down", Stale = "stale",
         LoginNeeded = "login-needed", NotSpoken = "not-spoken",
     }
+    NotificationEvent { Raised = "raised", Cleared = "cleared" }
     Act { Cancel = "cancel", Answer = "answer", Resend = "resend", PresumeLost = "presume lost" }
     BreakerState { Closed = "closed", Open = "open", HalfOpen = "half-open" }
     Origin { Sent = "sent", Found = "found" }

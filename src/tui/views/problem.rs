@@ -301,7 +301,7 @@ fn of_fleet(ctx: &Context, problem: &Problem, entry: &JournalEntry, near: bool) 
             None => plain("the mute has ended".into()),
         },
         FleetFact::ProblemPosted { number, event, failed } if *number == own => Some(match failed {
-            None => vec![span(format!("the webhook was told: {}", event.line()), Role::Plain)],
+            None => vec![span(format!("the webhook was told: {}", event.as_str()), Role::Plain)],
             Some(why) => vec![span(format!("the webhook was not told: {}", why.line()), Role::Warn)],
         }),
         FleetFact::NoteMade { problem: on, agent: of, text, .. } => {

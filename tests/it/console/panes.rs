@@ -5,6 +5,7 @@ use quarterdeck::domain::agent::card::Dialect;
 use quarterdeck::domain::fact::{Fact, FleetFact};
 use quarterdeck::domain::job::message::Part;
 use quarterdeck::domain::job::task::{TaskState, Verdict};
+use quarterdeck::domain::problem::NotificationEvent;
 use quarterdeck::tui::cmd::Cmd;
 use quarterdeck::tui::views::listing::Listing;
 use quarterdeck::tui::views::task_rows::{TaskColumn, TaskRows};
@@ -37,7 +38,7 @@ fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
     let (problem, agent, attempt) = (Some(2), None, None);
     let text = "its owner is on it".into();
     let noted = FleetFact::NoteMade { problem, agent, attempt, text };
-    let (event, failed) = ("raised".into(), Some("no answer in 10 s".into()));
+    let (event, failed) = (NotificationEvent::Raised, Some("no answer in 10 s".into()));
     let posted = FleetFact::ProblemPosted { number: 2, event, failed };
     for (seconds, by, fact) in
         [(253.0, None, posted), (254.0, Some("mia\u{1b}[2J"), taken), (255.0, Some("mia"), noted)]

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::decide::live::Timer;
+use crate::domain::decide::notifications;
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::FleetFact;
 use crate::domain::fleet::source::SourceHealth;
@@ -30,18 +31,7 @@ struct Finding {
 pub(super) fn run(turn: &mut Turn) {
     let touched = std::mem::take(&mut turn.touched);
     if touched.console {
-        let found = turn.live.unsaved.as_ref().map(|why| Finding {
-            kind: Kind::JournalUnsaved,
-            text: format!("the journal cannot be written: {why}"),
-            next: "free the disk or unlock the file; acting is refused until then".into(),
-        });
-        let unposted = turn.live.unposted.as_ref().map(|why| Finding {
-            kind: Kind::WebhookFailing,
-            text: format!("problems cannot be posted: {why}"),
-            next: "look at the webhook, or correct notify.webhook; nobody is called meanwhile".into(),
-        });
-        let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing];
-        reconcile(turn, Subject::Console, &kinds, found.into_iter().chain(unposted).collect());
+        about_console(turn);
     }
     let mut changed = BTreeSet::new();
     for key in &touched.attempts {
@@ -61,7 +51,26 @@ pub(super) fn run(turn: &mut Turn) {
         let found = about_source(turn, *key);
         reconcile(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
     }
+    // More may have been raised than can be posted.
+    if turn.touched.console {
+        about_console(turn);
+    }
     turn.touched = touched;
+}
+
+fn about_console(turn: &mut Turn) {
+    let unsaved = turn.live.unsaved.as_ref().map(|why| Finding {
+        kind: Kind::JournalUnsaved,
+        text: format!("the journal cannot be written: {why}"),
+        next: "free the disk or unlock the file; acting is refused until then".into(),
+    });
+    let unposted = turn.live.unposted.as_ref().map(|why| Finding {
+        kind: Kind::WebhookFailing,
+        text: format!("problems cannot be posted: {why}"),
+        next: "look at the webhook, or correct notify.webhook; nobody is called meanwhile".into(),
+    });
+    let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing];
+    reconcile(turn, Subject::Console, &kinds, unsaved.into_iter().chain(unposted).collect());
 }
 
 fn about_agent(turn: &mut Turn, key: AgentKey) {
@@ -113,7 +122,7 @@ pub(super) fn resume(turn: &mut Turn) {
         .map(|(_, problem)| problem.number)
         .collect();
     for number in double {
-        turn.fleet_fact(FleetFact::ProblemCleared { number, into: None });
+        clear(turn, number, None);
     }
     groups::resume(turn);
     objectives::resume(turn);
@@ -171,11 +180,16 @@ fn reconcile(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Findi
                     }
                     _ => None,
                 };
-                turn.fleet_fact(FleetFact::ProblemCleared { number, into });
+                clear(turn, number, into);
             }
             (None, None) => {}
         }
     }
+}
+
+fn clear(turn: &mut Turn, number: u32, into: Option<u32>) {
+    turn.fleet_fact(FleetFact::ProblemCleared { number, into });
+    notifications::cleared(turn, number, into);
 }
 
 fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
@@ -207,4 +221,5 @@ fn raise(turn: &mut Turn, subject: Subject, finding: &Finding) {
         text: finding.text.as_str().into(),
         next: Untrusted::from(&*finding.next),
     });
+    notifications::raised(turn, number);
 }
