@@ -2,6 +2,8 @@
 //! at every point. Invariants are checked after each step. A failure prints its seed:
 //! `QUARTERDECK_SIM_SEED=N cargo test simulator` runs that one alone.
 
+mod disk;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,12 +22,12 @@ use quarterdeck::domain::fleet::source::{
     DiscoveredAgent, SourceHealth, SourceKind, SourceReport, SourceSpec,
 };
 use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Rng, TaskId};
-use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
+use quarterdeck::domain::input::{Input, Outcome, Post, Reply, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Receipt, Send};
 use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
 use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
-use quarterdeck::domain::problem::{Kind, Subject};
+use quarterdeck::domain::problem::{Kind, Severity, Subject};
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
 
@@ -52,6 +54,10 @@ enum Happening {
     Crash,
     /// An operator wants something.
     Operator,
+    /// An operator acts on a problem or an agent.
+    Act,
+    /// The disk fails or recovers.
+    Disk(disk::DiskEvent),
     /// Somebody else sends work to an agent.
     Stranger,
     /// A source of agents names some of them, or cannot be read.
@@ -93,10 +99,11 @@ pub(crate) struct World {
     committed: usize,
     /// Gated effects and replies, each with the length of the journal that must be durable first.
     gated: Vec<(usize, Effect)>,
-    /// Jobs whose callers are told once the journal is this long.
-    promises: Vec<(usize, JobId)>,
+    /// Replies that callers get once the journal is this long.
+    replies: Vec<(usize, Reply)>,
     promised: BTreeSet<JobId>,
     resent: BTreeMap<MessageId, u32>,
+    disk: disk::Disk,
 }
 
 impl World {
@@ -124,9 +131,10 @@ impl World {
             journal: Vec::new(),
             committed: 0,
             gated: Vec::new(),
-            promises: Vec::new(),
+            replies: Vec::new(),
             promised: BTreeSet::new(),
             resent: BTreeMap::new(),
+            disk: disk::Disk::new(number),
         };
         world.boot(None);
         for _ in 0..20 {
@@ -177,7 +185,12 @@ impl World {
     fn rules() -> Rules {
         let breaker = BreakerRules { outlier_failed: 1, outlier_volume: 2, ..BreakerRules::default() };
         let wanted = Minimum { agent: Some("toy*".into()), skill: None, version: "1.1".into() };
-        Rules { breaker, minimum_versions: vec![wanted], ..Rules::default() }
+        Rules {
+            breaker,
+            minimum_versions: vec![wanted],
+            notify_from: Some(Severity::Bad),
+            ..Rules::default()
+        }
     }
 
     fn specs() -> Vec<AgentSpec> {
@@ -210,8 +223,8 @@ impl World {
         // What was not committed never happened; what the agents got stays with them.
         self.journal.truncate(self.committed);
         self.gated.clear();
-        self.promises.clear();
-        let until = self.journal.last().map(|fact| fact.at);
+        let until = self.journal.last().map(|fact| fact.at).or(self.disk.recovered);
+        self.forget_callers();
         self.queue.retain(|_, what| match what {
             Happening::Input(_) | Happening::Commit(_) => false,
             Happening::Arrive { .. }
@@ -219,6 +232,8 @@ impl World {
             | Happening::Toggle(_)
             | Happening::Crash
             | Happening::Operator
+            | Happening::Act
+            | Happening::Disk(_)
             | Happening::Stranger
             | Happening::Source => true,
         });
@@ -234,13 +249,14 @@ impl World {
             }
         }
         let state = self.replayed();
+        self.check_told(&state);
         let fresh = self.seed.next();
         self.core = Core::new(state, Self::rules(), fresh);
         self.boot(until);
     }
 
     fn replayed(&self) -> State {
-        let mut state = State::default();
+        let mut state = self.disk.base.clone();
         for fact in &self.journal {
             apply(&mut state, fact);
         }
@@ -267,8 +283,10 @@ impl World {
             }
         }
         for reply in out.replies {
-            if let Ok(Receipt::Taken { job, .. }) = reply.result {
-                self.promises.push((length, job));
+            if length > self.committed.max(self.disk.failed) {
+                self.replies.push((length, reply));
+            } else {
+                self.answer_caller(reply);
             }
         }
         if length > self.committed {
@@ -284,9 +302,10 @@ impl World {
         for (needs, effect) in gated {
             if needs <= committed { self.release(effect) } else { self.gated.push((needs, effect)) }
         }
-        let told = self.promises.iter().filter(|(needs, _)| *needs <= committed).map(|(_, job)| *job);
-        self.promised.extend(told);
-        self.promises.retain(|(needs, _)| *needs > committed);
+        let replies = std::mem::take(&mut self.replies);
+        for (needs, reply) in replies {
+            if needs <= committed { self.answer_caller(reply) } else { self.replies.push((needs, reply)) }
+        }
     }
 
     fn release(&mut self, effect: Effect) {
@@ -294,6 +313,11 @@ impl World {
             return;
         }
         let wait = self.millis(0, 200);
+        if let Order::Notify(notification) = &effect.order {
+            let (number, event) = (notification.problem.number, notification.event);
+            let failed = self.mischief(4).then(|| "no answer".into());
+            return self.at(wait, Happening::Input(Input::Posted(Post { number, event, failed })));
+        }
         self.at(wait, Happening::Arrive { effect });
     }
 
@@ -648,7 +672,7 @@ impl World {
             })),
             _ => return,
         };
-        self.feed(Input::Intent { ticket: 0, intent, by: None });
+        self.submit(intent);
     }
 
     fn stranger(&mut self) {
@@ -743,6 +767,7 @@ impl World {
             } else if let Some(((_, _), what)) = self.queue.pop_first() {
                 match what {
                     Happening::Input(input) => self.feed(input),
+                    Happening::Commit(length) if self.disk.fails() => self.fail_commit(length),
                     Happening::Commit(length) => self.commit(length),
                     Happening::Arrive { effect } => self.arrive(effect),
                     Happening::Work { agent, task, step, life } => self.work(agent, &task, step, life),
@@ -750,6 +775,8 @@ impl World {
                     Happening::Toggle(_) => {}
                     Happening::Crash => self.crash(),
                     Happening::Operator => self.operator(),
+                    Happening::Act => self.act(),
+                    Happening::Disk(event) => self.on_disk(event),
                     Happening::Stranger => self.stranger(),
                     Happening::Source => self.source(),
                 }
@@ -785,6 +812,8 @@ impl World {
                 Some(Phase::Uncertain) => {
                     matches!(phase, Phase::Planned | Phase::PresumedLost | Phase::Answered)
                 }
+                // What an operator decided about it was not written, and is taken back.
+                Some(Phase::Unsent | Phase::PresumedLost) => phase == &Phase::Uncertain && self.disk.fails(),
                 Some(_) => false,
             };
             // The facts of one step are checked before they join the journal.
@@ -854,6 +883,7 @@ impl World {
     /// After the storm: nothing is lost, nothing is between two states, and we believe what is true.
     fn check_rest(&self) {
         self.check_replicas();
+        self.check_posted();
         let state = self.core.state();
         for (key, agent) in state.agents().iter() {
             let old = agent.card.as_ref().is_some_and(|card| {
@@ -876,9 +906,10 @@ impl World {
         }
         let mut seqs: BTreeMap<Owner, u64> = BTreeMap::new();
         for fact in &self.journal {
-            let seq = seqs.entry(fact.owner()).or_default();
-            assert_eq!(fact.seq, *seq + 1, "facts of {:?} have a gap", fact.owner());
-            *seq = fact.seq;
+            // What a recovered disk holds goes on from rows.
+            let first = if self.disk.recovered.is_some() { fact.seq } else { 1 };
+            let next = seqs.insert(fact.owner(), fact.seq).map_or(first, |seq| seq + 1);
+            assert_eq!(fact.seq, next, "facts of {:?} have a gap", fact.owner());
         }
         let mut said = BTreeSet::new();
         for fact in &self.journal {
@@ -999,13 +1030,13 @@ fn status_of(report: &TaskReport) -> StreamEvent {
 /// A quarter of a thousand seeds, or of `QUARTERDECK_SIM_SEEDS`; four tests, so that they share the cores.
 fn storms(quarter: u64) {
     if let Ok(seed) = std::env::var("QUARTERDECK_SIM_SEED") {
-        World::new(seed.parse().expect("QUARTERDECK_SIM_SEED is a number")).run();
+        World::with_failing_disk(seed.parse().expect("QUARTERDECK_SIM_SEED is a number")).run();
         return;
     }
     let seeds = std::env::var("QUARTERDECK_SIM_SEEDS")
         .map_or(1000, |seeds| seeds.parse::<u64>().expect("QUARTERDECK_SIM_SEEDS is a number"));
     for seed in quarter * seeds / 4..(quarter + 1) * seeds / 4 {
-        let ran = std::panic::catch_unwind(|| World::new(seed).run());
+        let ran = std::panic::catch_unwind(|| World::with_failing_disk(seed).run());
         assert!(ran.is_ok(), "seed {seed} failed: QUARTERDECK_SIM_SEED={seed} cargo test simulator");
     }
 }

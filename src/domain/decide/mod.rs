@@ -69,10 +69,8 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             notifications::order_due(turn);
         }
         Input::ActUnsaved { ticket, why } => {
-            if let Some(act) = turn.live.acts.remove(&ticket) {
-                let cause = std::sync::Arc::new(crate::domain::cause::Cause::Unsaved(why));
-                undo::undo(turn, act, &cause);
-            }
+            let cause = std::sync::Arc::new(crate::domain::cause::Cause::Unsaved(why));
+            undo::take_back(turn, ticket, &cause);
         }
         Input::Paused { from, until: _ } => on_pause(turn, from),
         Input::Busy(busy) => turn.live.busy = busy,

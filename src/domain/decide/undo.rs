@@ -82,8 +82,97 @@ pub(super) fn after(undo: Undo, receipt: &Receipt, is_send: bool) -> Undo {
     }
 }
 
-/// Takes an act back. Its withheld calls have failed as unsent before.
-pub(super) fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
+/// Takes the act of a ticket back. Its withheld calls have failed as unsent before.
+pub(super) fn take_back(turn: &mut Turn, ticket: u64, cause: &Arc<Cause>) {
+    if let Some(act) = turn.live.acts.remove(&ticket) {
+        let act = hand_on(turn, ticket, act);
+        undo(turn, act, cause);
+    }
+}
+
+/// Later acts on the same thing that still wait for their commit began with what this one made. What they changed is
+/// theirs, so it stays for now; if they are refused too, they go back to what was there before this act.
+fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
+    match undo {
+        Undo::Problem(number, taken, muted) => {
+            let now = turn.state().problem(number);
+            let now = now.map(|problem| (problem.taken.clone(), problem.muted.clone()));
+            let Some((taken_now, muted_now)) = now else { return Undo::Nothing };
+            let mut later: Vec<_> = later(turn, ticket)
+                .filter_map(|undo| match undo {
+                    Undo::Problem(of, taken, muted) if *of == number => Some((taken, muted)),
+                    _ => None,
+                })
+                .collect();
+            let taken = handed_on(taken, taken_now, later.iter_mut().map(|(taken, _)| &mut **taken));
+            let muted = handed_on(muted, muted_now, later.iter_mut().map(|(_, muted)| &mut **muted));
+            Undo::Problem(number, taken, muted)
+        }
+        Undo::Breaker(key, breaker) => {
+            let Some(now) = turn.state().agent(key).map(|agent| agent.breaker.clone()) else {
+                return Undo::Nothing;
+            };
+            let later = later(turn, ticket).filter_map(|undo| match undo {
+                Undo::Breaker(of, breaker) if *of == key => Some(breaker),
+                _ => None,
+            });
+            Undo::Breaker(key, handed_on(breaker, now, later))
+        }
+        Undo::Cancel(key, mark) => {
+            let now = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()?.cancel);
+            let later = later(turn, ticket).filter_map(|undo| match undo {
+                Undo::Cancel(of, mark) if *of == key => Some(mark),
+                _ => None,
+            });
+            Undo::Cancel(key, handed_on(mark, now, later))
+        }
+        Undo::Added(agents) => {
+            let keys: Vec<_> = agents.iter().filter_map(|agent| turn.state().agent_key(*agent)).collect();
+            let removed = |undo: &Undo| matches!(undo, Undo::Removed(key) if keys.contains(key));
+            cancel_out(turn, ticket, Undo::Added(agents), removed)
+        }
+        Undo::Removed(key) => {
+            let agent = turn.state().agent(key).map(|agent| agent.id);
+            let added = |undo: &Undo| matches!(undo, Undo::Added(agents) if agent.is_some_and(|id| agents.contains(&id)));
+            cancel_out(turn, ticket, Undo::Removed(key), added)
+        }
+        undo @ (Undo::Nothing | Undo::Send(_) | Undo::Uncertain(..)) => undo,
+    }
+}
+
+fn later<'t>(turn: &'t mut Turn<'_>, ticket: u64) -> impl Iterator<Item = &'t mut Undo> {
+    turn.live.acts.range_mut(ticket..).map(|(_, undo)| undo)
+}
+
+/// What must be there now, after `before` was handed on to each later act that began with what this one made.
+fn handed_on<'u, T: Clone + PartialEq + 'u>(
+    before: T,
+    now: T,
+    mut later: impl Iterator<Item = &'u mut T>,
+) -> T {
+    let Some(first) = later.next() else { return before };
+    let made = std::mem::replace(first, before.clone());
+    for begun_with in later {
+        if *begun_with != made {
+            return now;
+        }
+        begun_with.clone_from(&before);
+    }
+    if now == made { before } else { now }
+}
+
+/// A later act that did the opposite has put back what was there before: neither needs to be taken back.
+fn cancel_out(turn: &mut Turn, ticket: u64, undo: Undo, is_opposite: impl Fn(&Undo) -> bool) -> Undo {
+    match later(turn, ticket).find(|undo| is_opposite(undo)) {
+        Some(opposite) => {
+            *opposite = Undo::Nothing;
+            Undo::Nothing
+        }
+        None => undo,
+    }
+}
+
+fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
     match undo {
         Undo::Nothing => {}
         Undo::Send(attempt) => {
@@ -138,6 +227,112 @@ fn problem(turn: &mut Turn, number: u32, taken: Option<Taken>, muted: Option<Mut
                 turn.clear_timer(Timer::Mute(number));
                 turn.fleet_fact(FleetFact::ProblemUnmuted { number });
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::agent::breaker::BreakerState;
+    use crate::domain::agent::{AgentSpec, Source};
+    use crate::domain::core::{Core, Out};
+    use crate::domain::id::AgentId;
+    use crate::domain::input::{Input, Post, Rules};
+    use crate::domain::problem::{NotificationEvent, ProblemAct};
+    use crate::domain::state::State;
+    use crate::domain::text::Untrusted;
+    use crate::domain::time::At;
+
+    const KEPT: &str = "http://127.0.0.1:2";
+
+    fn step(core: &mut Core, input: Input) {
+        core.step(At::from_micros(1_795_000_000_000_000), input, &mut Out::default());
+    }
+
+    /// An agent that is configured, another one that an operator added, and a problem that sam has taken.
+    fn core() -> (Core, AgentId, AgentId) {
+        let mut core = Core::new(State::default(), Rules::default(), 7);
+        let spec = AgentSpec {
+            name: Some("one".into()),
+            url: "http://127.0.0.1:1".into(),
+            source: Source::Config,
+            dialect: None,
+            resubscribe: None,
+            labels: Vec::new(),
+            capacity: None,
+            probe_interval: None,
+        };
+        step(&mut core, Input::Configured(vec![spec]));
+        step(
+            &mut core,
+            Input::Posted(Post { number: 1, event: NotificationEvent::Raised, failed: Some("no".into()) }),
+        );
+        let intents = [
+            Intent::AddAgent { url: KEPT.into(), by: "sam".into() },
+            Intent::OnProblem { number: 1, act: ProblemAct::Take, by: "sam".into() },
+        ];
+        for (ticket, intent) in (1..).zip(intents) {
+            step(&mut core, Input::Intent { ticket, intent, by: None });
+            core.act_saved(ticket);
+        }
+        let ids: Vec<_> = core.state().agents().iter().map(|(_, agent)| agent.id).collect();
+        (core, ids[0], ids[1])
+    }
+
+    /// What acts change, in words.
+    fn shown(core: &Core) -> Vec<String> {
+        let agents = core.state().agents().iter().map(|(_, agent)| {
+            let breaker = &agent.breaker;
+            let by = breaker.forced.as_ref().map(Untrusted::raw);
+            format!("{} {} {:?} {:?} {by:?}", agent.name, agent.listed, agent.sources, breaker.position)
+        });
+        let open = core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
+        let problems = open.map(|(_, problem)| {
+            let by = problem.taken.as_ref().map(|taken| taken.by.raw());
+            format!("{} {by:?} {:?}", problem.number, problem.muted)
+        });
+        agents.chain(problems).collect()
+    }
+
+    fn acts(one: AgentId, kept: AgentId) -> Vec<Intent> {
+        let by = || Untrusted::from("mia");
+        let on_problem = |act| Intent::OnProblem { number: 1, act, by: by() };
+        let time = Duration::from_secs(600);
+        let note =
+            || Intent::Note { problem: Some(1), agent: None, attempt: None, by: by(), text: "seen".into() };
+        vec![
+            note(),
+            on_problem(ProblemAct::Take),
+            on_problem(ProblemAct::GiveBack),
+            on_problem(ProblemAct::Mute { time, why: "known".into() }),
+            on_problem(ProblemAct::Mute { time: time * 2, why: "longer".into() }),
+            on_problem(ProblemAct::Unmute),
+            Intent::Breaker { agent: one, to: Some(BreakerState::Open), by: by() },
+            Intent::Breaker { agent: one, to: Some(BreakerState::Closed), by: by() },
+            Intent::Breaker { agent: one, to: None, by: by() },
+            Intent::RemoveAgent { agent: kept, by: by() },
+            Intent::AddAgent { url: KEPT.into(), by: by() },
+        ]
+    }
+
+    /// Acts that are refused leave the state as it was, in whichever pairs they wait for the journal.
+    #[test]
+    fn refused_acts_leave_the_state_as_it_was() {
+        let (_, one, kept) = core();
+        let count = acts(one, kept).len();
+        for (first, second) in (0..count).flat_map(|first| (0..count).map(move |second| (first, second))) {
+            let (mut core, one, kept) = core();
+            let (before, acts) = (shown(&core), acts(one, kept));
+            for (ticket, act) in [(10, first), (11, second)] {
+                step(&mut core, Input::Intent { ticket, intent: acts[act].clone(), by: None });
+            }
+            for ticket in [10, 11] {
+                step(&mut core, Input::ActUnsaved { ticket, why: "disk full".into() });
+            }
+            assert_eq!(shown(&core), before, "{:?}, then {:?}", acts[first], acts[second]);
         }
     }
 }

@@ -1,0 +1,344 @@
+//! The disk fails and recovers while the world goes on, and operators act meanwhile.
+//!
+//! A commit that fails does what the engine does then: it withholds what waited for the commit and refuses acts. When
+//! the disk recovers, the rows are durable as they are, and the facts of the time between are lost.
+
+use quarterdeck::domain::agent::Health;
+use quarterdeck::domain::input::Reply;
+use quarterdeck::domain::intent::Refusal;
+use quarterdeck::domain::job::task::CancelMark;
+use quarterdeck::domain::problem::{Muted, ProblemAct, Taken};
+use quarterdeck::domain::text::Untrusted;
+
+use super::*;
+
+/// What happens to the disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum DiskEvent {
+    /// Commits fail until it recovers.
+    Fails,
+    /// The writer ends: commits fail until the next crash.
+    WriterDies,
+    /// Commits succeed again.
+    Recovers,
+}
+
+/// An act whose caller waits for its receipt.
+#[derive(Clone, Debug)]
+struct PendingAct {
+    intent: Intent,
+    before: Option<Mark>,
+    after: Option<Mark>,
+}
+
+/// What an act changes, as far as it is compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Mark {
+    Problem(Option<Taken>, Option<Muted>),
+    Breaker(Option<Untrusted>),
+    Cancel(Option<CancelMark>),
+    Kept(bool),
+}
+
+/// The disk, and what operators were told.
+pub(super) struct Disk {
+    seed: Rng,
+    /// Since when commits fail.
+    failing: Option<At>,
+    /// They fail until the next crash.
+    dead: bool,
+    /// Facts up to this one were in commits that failed.
+    pub(super) failed: usize,
+    /// What was durable when the journal began.
+    pub(super) base: State,
+    /// When the disk recovered last.
+    pub(super) recovered: Option<At>,
+    /// The number of the last ticket.
+    tickets: u64,
+    acts: BTreeMap<u64, PendingAct>,
+    /// Acts that were told as done, and what they had made of their subject.
+    told: Vec<(Intent, Mark)>,
+}
+
+impl Disk {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            seed: Rng::new(!number),
+            failing: None,
+            dead: false,
+            failed: 0,
+            base: State::default(),
+            recovered: None,
+            tickets: 0,
+            acts: BTreeMap::new(),
+            told: Vec::new(),
+        }
+    }
+
+    pub(super) fn fails(&self) -> bool {
+        self.failing.is_some()
+    }
+}
+
+/// True if both intents change the same thing.
+fn same_subject(a: &Intent, b: &Intent) -> bool {
+    match (a, b) {
+        (Intent::OnProblem { number: a, .. }, Intent::OnProblem { number: b, .. }) => a == b,
+        (Intent::Breaker { agent: a, .. }, Intent::Breaker { agent: b, .. }) => a == b,
+        (Intent::Cancel { attempt: a, .. }, Intent::Cancel { attempt: b, .. }) => a == b,
+        (
+            Intent::AddAgent { .. } | Intent::RemoveAgent { .. },
+            Intent::AddAgent { .. } | Intent::RemoveAgent { .. },
+        ) => true,
+        _ => false,
+    }
+}
+
+/// What there is to compare; `None` if the subject is gone or has come to its end.
+fn mark(state: &State, intent: &Intent) -> Option<Mark> {
+    match intent {
+        Intent::OnProblem { number, .. } => {
+            let problem = state.problem(*number).filter(|problem| problem.cleared.is_none())?;
+            Some(Mark::Problem(problem.taken.clone(), problem.muted.clone()))
+        }
+        Intent::Breaker { agent, .. } => {
+            let agent = state.agent(state.agent_key(*agent)?)?;
+            Some(Mark::Breaker(agent.breaker.forced.clone()))
+        }
+        Intent::Cancel { attempt, .. } => {
+            let task = state.attempt(state.attempt_key(*attempt)?)?.task.as_ref()?;
+            (!task.is_over()).then_some(Mark::Cancel(task.cancel))
+        }
+        Intent::RemoveAgent { agent, .. } => {
+            let agent = state.agent(state.agent_key(*agent)?)?;
+            Some(Mark::Kept(agent.sources.iter().any(|name| &**name == Source::Kept.as_str())))
+        }
+        _ => None,
+    }
+}
+
+impl World {
+    /// A world whose disk fails now and then.
+    pub(crate) fn with_failing_disk(number: u64) -> Self {
+        let mut world = Self::new(number);
+        let storm = STORM.as_micros() as u64;
+        for _ in 0..world.disk.seed.below(4) {
+            let at = Duration::from_micros(world.disk.seed.below(storm));
+            let lasts = Duration::from_millis(world.disk.seed.below(20_000));
+            if world.disk.seed.below(4) == 0 {
+                world.at(at, Happening::Disk(DiskEvent::WriterDies));
+            } else {
+                world.at(at, Happening::Disk(DiskEvent::Fails));
+                world.at(at + lasts, Happening::Disk(DiskEvent::Recovers));
+                // Acts as it fails are those that are withheld.
+                let acts = at + Duration::from_millis(world.disk.seed.below(20));
+                world.at(acts, Happening::Act);
+                world.at(acts, Happening::Act);
+            }
+        }
+        for _ in 0..30 {
+            let at = Duration::from_micros(world.disk.seed.below(storm));
+            world.at(at, Happening::Act);
+        }
+        world.at(STORM, Happening::Disk(DiskEvent::Recovers));
+        world
+    }
+
+    pub(super) fn on_disk(&mut self, event: DiskEvent) {
+        match event {
+            DiskEvent::Fails if !self.disk.fails() => self.disk.failing = Some(self.now),
+            DiskEvent::WriterDies => {
+                self.disk.failing.get_or_insert(self.now);
+                self.disk.dead = true;
+            }
+            DiskEvent::Recovers if self.disk.dead && !self.stormy() => {
+                self.crash();
+                self.source();
+            }
+            DiskEvent::Recovers if !self.disk.dead => self.recover(),
+            DiskEvent::Fails | DiskEvent::Recovers => {}
+        }
+    }
+
+    /// The rows are written as they are; the facts that were not are lost.
+    fn recover(&mut self) {
+        let Some(from) = self.disk.failing.take() else { return };
+        let facts = (self.journal.len() - self.committed) as u64;
+        self.disk.base = self.core.state().clone();
+        self.disk.recovered = Some(self.now);
+        self.disk.failed = 0;
+        self.journal.clear();
+        self.committed = 0;
+        self.queue.retain(|_, what| !matches!(what, Happening::Commit(_)));
+        let (gated, replies) = (std::mem::take(&mut self.gated), std::mem::take(&mut self.replies));
+        self.feed(Input::JournalRecovered { from, facts });
+        for (_, effect) in gated {
+            self.release(effect);
+        }
+        for (_, reply) in replies {
+            self.answer_caller(reply);
+        }
+    }
+
+    /// A commit up to this fact fails: nothing that waited for it happens.
+    pub(super) fn fail_commit(&mut self, length: usize) {
+        if length <= self.committed.max(self.disk.failed) {
+            return;
+        }
+        self.disk.failed = length;
+        let why = Untrusted::from("disk full");
+        let health = |state: &State| -> Vec<(AgentKey, Health)> {
+            state.agents().iter().map(|(key, agent)| (key, agent.health)).collect()
+        };
+        let before = health(self.core.state());
+        let (effects, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.gated).into_iter().partition(|(needs, _)| *needs <= length);
+        self.gated = rest;
+        let (replies, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.replies).into_iter().partition(|(needs, _)| *needs <= length);
+        self.replies = rest;
+        self.feed(Input::JournalFailed(why.clone()));
+        for (_, effect) in effects {
+            let outcome = Outcome::unsent(Cause::Unsaved(why.clone()));
+            self.feed(Input::Outcome { call: effect.call, outcome });
+        }
+        for (_, reply) in replies {
+            let ticket = reply.ticket;
+            if self.core.is_unsaved_act(ticket) {
+                self.feed(Input::ActUnsaved { ticket, why: why.clone() });
+                self.core.act_saved(ticket);
+                self.check_refused(ticket);
+            } else {
+                self.answer_caller(reply);
+            }
+        }
+        assert_eq!(health(self.core.state()), before, "agents are judged by our disk");
+    }
+
+    /// A process ends: nobody is told any more, and the next one has a disk that works.
+    pub(super) fn forget_callers(&mut self) {
+        self.disk.failing = None;
+        self.disk.dead = false;
+        self.disk.failed = 0;
+        self.disk.acts.clear();
+        self.replies.clear();
+    }
+
+    /// What was told as done, and was so until the crash, is so after it.
+    pub(super) fn check_told(&self, after: &State) {
+        for (intent, told) in &self.disk.told {
+            if mark(self.core.state(), intent).as_ref() == Some(told) {
+                assert_eq!(mark(after, intent).as_ref(), Some(told), "{intent:?} was told as done");
+            }
+        }
+    }
+
+    pub(super) fn submit(&mut self, intent: Intent) {
+        self.disk.tickets += 1;
+        let ticket = self.disk.tickets;
+        self.disk.told.retain(|(told, _)| !same_subject(told, &intent));
+        let before = mark(self.core.state(), &intent);
+        self.disk.acts.insert(ticket, PendingAct { intent: intent.clone(), before, after: None });
+        self.feed(Input::Intent { ticket, intent, by: None });
+        if let Some(act) = self.disk.acts.get_mut(&ticket) {
+            act.after = mark(self.core.state(), &act.intent);
+        }
+    }
+
+    /// A caller hears what came of an intent.
+    pub(super) fn answer_caller(&mut self, Reply { ticket, result }: Reply) {
+        self.core.act_saved(ticket);
+        let act = self.disk.acts.remove(&ticket);
+        match (result, act) {
+            (Ok(receipt), Some(PendingAct { intent, after, .. })) => {
+                if let Receipt::Taken { job, .. } = receipt {
+                    self.promised.insert(job);
+                }
+                let newer = self.disk.acts.values().any(|act| same_subject(&act.intent, &intent));
+                let after = after.or_else(|| mark(self.core.state(), &intent));
+                if let Some(after) = after.filter(|_| !newer) {
+                    self.disk.told.push((intent, after));
+                }
+            }
+            (Err(Refusal::Cause(cause)), _) if matches!(*cause, Cause::Unsaved(_)) => {
+                assert!(self.disk.fails(), "acts are refused while the disk works");
+            }
+            _ => {}
+        }
+    }
+
+    /// What was refused has left nothing behind.
+    fn check_refused(&mut self, ticket: u64) {
+        let Some(PendingAct { intent, before, after }) = self.disk.acts.remove(&ticket) else { return };
+        // A later act on the same thing hides it, until that one is refused too.
+        let mut later = self.disk.acts.values_mut().filter(|act| same_subject(&act.intent, &intent));
+        if let Some(later) = later.next() {
+            later.before = before.filter(|_| later.before == after);
+            return;
+        }
+        let now = mark(self.core.state(), &intent);
+        match (&before, &now) {
+            // A mark that a task had before moves on by itself, and so does a mute that ends.
+            (None | Some(Mark::Cancel(Some(_))), _) | (_, None) => {}
+            (Some(Mark::Problem(_, Some(muted))), _) if muted.until <= self.now => {}
+            (Some(Mark::Problem(taken, muted)), Some(Mark::Problem(taken_now, muted_now))) => {
+                let by = |taken: &Option<Taken>| taken.as_ref().map(|taken| taken.by.clone());
+                assert_eq!((by(taken), muted), (by(taken_now), muted_now), "{intent:?} was refused");
+            }
+            _ => assert_eq!(before, now, "{intent:?} was refused"),
+        }
+    }
+
+    /// An operator acts on what there is, by a name of their own.
+    pub(super) fn act(&mut self) {
+        let state = self.core.state();
+        let problems: Vec<_> =
+            state.problems().iter().filter(|(_, problem)| problem.cleared.is_none()).collect();
+        let problems: Vec<_> = problems.into_iter().map(|(_, problem)| problem.number).collect();
+        let agents: Vec<_> = state.agents().iter().map(|(_, agent)| agent.id).collect();
+        let by: Untrusted = ["mia", "sam"][self.disk.seed.below(2) as usize].into();
+        let pick = self.disk.seed.below(8);
+        if pick < 6 && !problems.is_empty() {
+            // Mostly the first one, so that acts meet.
+            let place = self.disk.seed.below(2) * self.disk.seed.below(problems.len() as u64);
+            let number = problems[place as usize];
+            let time = Duration::from_millis(1000 + self.disk.seed.below(60_000));
+            let act = match pick {
+                0 | 1 => ProblemAct::Take,
+                2 => ProblemAct::GiveBack,
+                3 | 4 => ProblemAct::Mute { time, why: "known".into() },
+                _ => ProblemAct::Unmute,
+            };
+            return self.submit(Intent::OnProblem { number, act, by });
+        }
+        if agents.is_empty() {
+            return;
+        }
+        let agent = agents[self.disk.seed.below(agents.len() as u64) as usize];
+        let to = match self.disk.seed.below(4) {
+            0 => Some(BreakerState::Open),
+            1 => Some(BreakerState::Closed),
+            _ => None,
+        };
+        if pick == 7 {
+            let (problem, attempt) = (None, None);
+            return self.submit(Intent::Note {
+                problem,
+                agent: Some(agent),
+                attempt,
+                by,
+                text: "seen".into(),
+            });
+        }
+        self.submit(Intent::Breaker { agent, to, by });
+    }
+
+    /// Nothing that was due long ago is still to be posted.
+    pub(super) fn check_posted(&self) {
+        let recent = |at: At| self.now.since(at) < Duration::from_mins(1);
+        for (_, problem) in self.core.state().problems().iter() {
+            let settled = !recent(problem.since) && !problem.cleared.is_some_and(recent);
+            assert!(!settled || problem.due.is_empty() || problem.muted.is_some(), "{problem:?}");
+        }
+    }
+}
