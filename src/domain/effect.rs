@@ -120,7 +120,11 @@ impl Order {
             | Self::Get { attempt, .. }
             | Self::Subscribe { attempt, .. }
             | Self::Cancel { attempt, .. } => Some(*attempt),
-            Self::Probe { .. } | Self::Check { .. } | Self::List { .. } | Self::Close { .. } => None,
+            Self::Probe { .. }
+            | Self::Check { .. }
+            | Self::List { .. }
+            | Self::Close { .. }
+            | Self::Notify(_) => None,
         }
     }
 

@@ -111,7 +111,7 @@ impl Rig {
                 vec![Outcome::Page { tasks, next: None, total: None, unread: 0, took: TOOK }]
             }
             Order::Check { .. } | Order::Cancel { .. } => unknown(),
-            Order::Close { .. } => vec![],
+            Order::Close { .. } | Order::Notify(_) => vec![],
         }
     }
 

@@ -134,7 +134,7 @@ pub(crate) fn usual(order: &Order) -> Option<Outcome> {
             let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
             Some(Outcome::Failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) }))
         }
-        Order::Send { .. } | Order::Subscribe { .. } | Order::Close { .. } => None,
+        Order::Send { .. } | Order::Subscribe { .. } | Order::Close { .. } | Order::Notify(_) => None,
     }
 }
 

@@ -368,7 +368,7 @@ impl Fleet {
             // Without listings, nothing but the script and the watch of its tasks makes calls.
             Order::List { .. } => rpc(ErrorName::MethodNotFound),
             Order::Check { .. } => rpc(ErrorName::TaskNotFound),
-            Order::Close { .. } => vec![],
+            Order::Close { .. } | Order::Notify(_) => vec![],
         }
     }
 
@@ -466,6 +466,7 @@ fn name_of(order: &Order) -> &'static str {
         Order::Subscribe { .. } => "subscribe",
         Order::Cancel { .. } => "cancel",
         Order::Close { .. } => "close",
+        Order::Notify(_) => "notify",
     }
 }
 

@@ -218,7 +218,11 @@ fn what_the_console_cannot_do_is_a_problem_until_it_can() {
     let input = |input: Input| (1, Event::Input(input));
     let failed = || input(Input::JournalFailed("no space".into()));
     let posted = |why: Option<&str>| {
-        input(Input::Posted(Post { number: 1, event: "raised", failed: why.map(Into::into) }))
+        input(Input::Posted(Post {
+            number: 1,
+            event: crate::domain::problem::NotificationEvent::Raised,
+            failed: why.map(Into::into),
+        }))
     };
     let told = |news| input(Input::Discovered { source: "shop".into(), news });
     let source = || {
