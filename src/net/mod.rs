@@ -10,6 +10,7 @@ mod address;
 mod body;
 mod budget;
 pub mod card_file;
+mod card_search;
 mod cause;
 mod chunks;
 mod client;

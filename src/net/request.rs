@@ -17,6 +17,7 @@ use super::REDIRECTS;
 use super::address::is_blocked;
 use super::body::{Body, Reading, Size, Text};
 use super::budget::{Budget, Room};
+use super::card_search::{Search, below, card_places};
 use super::client::{self, Clients, TrustedClient};
 use super::coding::plain;
 use super::credentials::{Access, parse_url};
@@ -27,15 +28,11 @@ use super::redact::{Redacted, Redactor};
 use super::tap::{Kind, Tap, TapHandle};
 use super::trust::{Trust, install_crypto};
 use crate::domain::agent::card::{Card, FetchedCard};
-use crate::domain::agent::normalise_url;
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::input::ServerTraits;
 use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::protocol;
-
-/// Where cards are, in the order tried: 0.3 and 1.0, then 0.2.
-const WELL_KNOWN: [&str; 2] = ["/.well-known/agent-card.json", "/.well-known/agent.json"];
 
 /// Calls agents. A clone shares connections.
 #[derive(Clone, Debug)]
@@ -590,72 +587,6 @@ fn shown(headers: &HeaderMap, secret: &[&str], body: &str) -> String {
     text
 }
 
-/// The places where the card of `url` may be: a path that names a card is one; else the usual
-/// places below the path, then below the origin, as some hosts serve many agents.
-fn card_places(url: &str) -> Vec<Url> {
-    let Some(given) = parse_url(url) else { return Vec::new() };
-    let base = normalise_url(given.as_str());
-    if std::path::Path::new(given.path()).extension().is_some_and(|end| end.eq_ignore_ascii_case("json")) {
-        return vec![given];
-    }
-    let mut places = Vec::new();
-    let origin = given.origin().ascii_serialization();
-    for base in [base, origin] {
-        for known in WELL_KNOWN {
-            if let Ok(url) = Url::parse(&format!("{base}{known}"))
-                && !places.contains(&url)
-            {
-                places.push(url);
-            }
-        }
-    }
-    places
-}
-
-/// What a place of a card is below: the agent's URL, or its origin.
-fn below(place: &Url) -> &str {
-    let place = place.as_str();
-    WELL_KNOWN.iter().find_map(|known| place.strip_suffix(known)).unwrap_or(place)
-}
-
-/// A search for a card: what came of the places so far.
-#[derive(Debug, Default)]
-struct Search {
-    /// The failure that says most.
-    worst: Option<Failure>,
-    /// Below this a server has failed. The card is there as soon as it is well again, so the card of another agent
-    /// that may be nearer to the origin is not taken for it.
-    failing: Option<String>,
-}
-
-impl Search {
-    /// Takes what came of a place. False if the search ends with it: an agent that asks for a login has told what it
-    /// wants, and one that cannot be reached is not reached at its next place either.
-    fn note(&mut self, failure: &Failure, base: &str) -> bool {
-        let says = |failure: &Failure| match &failure.cause {
-            // A gateway that knows no such path, or one that hides what it has.
-            Cause::Login { status: 403, challenge: None, .. } => Some(5),
-            Cause::Status { status: 500.., .. } => Some(4),
-            Cause::Malformed(_) | Cause::Limit(_) => Some(3),
-            Cause::Status { status: 404 | 405 | 410, .. } => Some(1),
-            Cause::Status { .. } => Some(2),
-            _ => None,
-        };
-        let Some(most) = says(failure) else { return false };
-        if matches!(failure.cause, Cause::Status { status: 500.., .. }) {
-            self.failing = Some(base.to_owned());
-        }
-        if self.worst.as_ref().and_then(says).is_none_or(|known| known < most) {
-            let mut failure = failure.clone();
-            if let Cause::Status { status: status @ (405 | 410), .. } = &mut failure.cause {
-                *status = 404;
-            }
-            self.worst = Some(failure);
-        }
-        true
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
@@ -684,25 +615,5 @@ mod tests {
             let failure = Failure { sent, cause: Cause::TimedOut(limit) };
             assert_eq!(asked.map(|_| ()), Err(failure), "{scheme} {connection:?}");
         }
-    }
-
-    #[test]
-    fn cards_are_looked_for_where_they_usually_are() {
-        let places = |url| card_places(url).iter().map(Url::to_string).collect::<Vec<_>>();
-        assert_eq!(
-            places("h:9101"),
-            ["http://h:9101/.well-known/agent-card.json", "http://h:9101/.well-known/agent.json",]
-        );
-        assert_eq!(
-            places("https://h/agents/x/"),
-            [
-                "https://h/agents/x/.well-known/agent-card.json",
-                "https://h/agents/x/.well-known/agent.json",
-                "https://h/.well-known/agent-card.json",
-                "https://h/.well-known/agent.json",
-            ]
-        );
-        assert_eq!(places("https://h/my-card.json"), ["https://h/my-card.json"]);
-        assert!(places("not a url").is_empty());
     }
 }
