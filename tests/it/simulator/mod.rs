@@ -427,12 +427,16 @@ impl World {
         assert!(*count <= allowed, "message {} arrived {count} times, {allowed} allowed", message.id);
         let took = Duration::from_millis(3);
         if let Some(task) = &message.task {
-            let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
-                return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
+            // What is refused was not taken: it may come again, as when a stream is refused.
+            let refused = match self.agents[index].tasks.get(&*task.raw()) {
+                None => Some(ErrorName::TaskNotFound),
+                Some(toy) => toy.state.is_terminal().then_some(ErrorName::UnsupportedOperation),
             };
-            if toy.state.is_terminal() {
-                return self.fail(call, Sent::Maybe, rpc(ErrorName::UnsupportedOperation));
+            if let Some(name) = refused {
+                *self.agents[index].received.entry(message.id.clone()).or_default() -= 1;
+                return self.fail(call, Sent::Maybe, rpc(name));
             }
+            let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else { return };
             toy.said.push(message.clone());
             toy.state = TaskState::Working;
             let told = report(&task.raw(), toy);
