@@ -126,7 +126,7 @@ fn journal(dir: &Path) -> Result<(), Fault> {
             batch.number = number / BATCH + 1;
             batch.facts = std::mem::take(&mut facts).into();
             batch.alive = told.now;
-            if !writer.hand_over(batch) {
+            if writer.hand_over(batch).is_err() {
                 return Err("the journal was not written".into());
             }
         }

@@ -128,7 +128,7 @@ impl Net {
         &self.tap
     }
 
-    /// Waits until an agent may be probed; see [`Probes`].
+    /// Waits until an agent may be probed; see `net/probes.rs`.
     pub async fn turn_to_probe(&self, access: &Access, url: &str) {
         self.probes.turn(url, access.origin.is_some()).await;
     }

@@ -29,7 +29,7 @@ pub struct Column {
     pub highest_first: bool,
 }
 
-/// The columns of a list as an enum, whose variants stand in the order of the table. [`columns!`] declares one.
+/// The columns of a list as an enum, whose variants stand in the order of the table. `columns!` declares one.
 pub trait TableColumn: Copy + Eq + std::fmt::Debug + 'static {
     /// All columns, in the order of the table.
     const ALL: &'static [Self];
