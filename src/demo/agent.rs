@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::scenario::AgentPart;
 use super::tasks::{Frame, Tasks};
 use super::work::Work;
-use crate::domain::agent::card::{Card, Dialect, Offer, Peer, Skill};
+use crate::domain::agent::card::{Ability, Card, Dialect, Offer, Peer, Skill};
 use crate::domain::effect::ListQuery;
 use crate::domain::id::{MessageId, Rng, TaskId};
 use crate::domain::job::message::{Hints, Message, Part, Role, text_hash};
@@ -145,7 +145,9 @@ impl Agent {
         match request {
             Incoming::Send { message, stream, at_once } => self.send(&id, message, stream, at_once).await,
             Incoming::Get(task) => self.task_answer(&id, &task),
-            Incoming::List(query, size) if self.codec().lists_tasks() => self.list(&id, &query, size),
+            Incoming::List(query, size) if self.dialect().can(Ability::ListTasks) => {
+                self.list(&id, &query, size)
+            }
             Incoming::Cancel(task) => self.cancel(&id, &task),
             Incoming::Subscribe(task) => match self.tasks.watch(&task) {
                 None => not_found(&id),

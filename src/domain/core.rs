@@ -4,7 +4,8 @@ use crate::domain::decide;
 use crate::domain::decide::live::Live;
 pub use crate::domain::decide::turn::Out;
 use crate::domain::decide::turn::{Touched, Turn};
-use crate::domain::id::{CallId, Rng};
+use crate::domain::decide::unattended;
+use crate::domain::id::{AttemptKey, CallId, Rng};
 use crate::domain::input::{Input, Rules};
 use crate::domain::metrics::Metrics;
 use crate::domain::state::{Changed, State};
@@ -106,6 +107,12 @@ impl Core {
     /// True if a call is still expected to be answered.
     pub fn expects(&self, call: CallId) -> bool {
         self.live.calls.contains_key(&call)
+    }
+
+    /// The attempts that nothing will bring further, each with what is missing: there are none, or the core has a
+    /// fault. It looks at every attempt.
+    pub fn unattended(&self) -> Vec<(AttemptKey, &'static str)> {
+        unattended::find(&self.state, &self.live)
     }
 
     /// How many calls are under way.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::agent::card::Interface;
+use crate::domain::call::CallKind;
 use crate::domain::id::{AgentKey, AttemptKey, CallId, ContextId, TaskId};
 use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskState;
@@ -113,6 +114,20 @@ pub enum Order {
 }
 
 impl Order {
+    /// What it asks of an agent; `None` if it is not a call.
+    pub fn kind(&self) -> Option<CallKind> {
+        match self {
+            Self::Probe { .. } => Some(CallKind::Probe),
+            Self::Check { .. } => Some(CallKind::Check),
+            Self::Send { .. } => Some(CallKind::Send),
+            Self::Get { .. } => Some(CallKind::Get),
+            Self::List { .. } => Some(CallKind::List),
+            Self::Subscribe { .. } => Some(CallKind::Subscribe),
+            Self::Cancel { .. } => Some(CallKind::Cancel),
+            Self::Close { .. } | Self::Notify(_) => None,
+        }
+    }
+
     /// The attempt that it is for, if it is for one.
     pub fn attempt(&self) -> Option<AttemptKey> {
         match self {

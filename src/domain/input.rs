@@ -5,14 +5,11 @@ use std::time::Duration;
 
 use crate::domain::agent::AgentSpec;
 use crate::domain::agent::breaker::BreakerRules;
-use crate::domain::agent::card::FetchedCard;
 use crate::domain::agent::version::Minimum;
-use crate::domain::cause::{Cause, Failure};
+use crate::domain::call::Outcome;
 use crate::domain::fleet::source::{SourceReport, SourceSpec};
 use crate::domain::id::CallId;
 use crate::domain::intent::Intent;
-use crate::domain::job::message::Message;
-use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::thresholds::ProblemThresholds;
 use crate::domain::problem::{NotificationEvent, Severity};
@@ -49,6 +46,8 @@ pub enum Input {
         /// What.
         outcome: Outcome,
     },
+    /// A notification was not posted, because the facts that it waited for were not written.
+    Withheld(CallId),
     /// The journal cannot be written, and why.
     JournalFailed(Untrusted),
     /// The facts of an act were not written: its caller is refused, and what it changed is taken back.
@@ -82,53 +81,6 @@ pub enum Input {
     Deadline,
 }
 
-/// What came of a call. All but [`Outcome::Opened`], [`Outcome::Events`] and [`Outcome::ProtocolViolation`] end it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// The card was read, or has not changed.
-    Probed {
-        /// `None`: not modified.
-        card: Option<FetchedCard>,
-        /// How long the answer took.
-        took: Duration,
-        /// What the headers tell about the server.
-        server: ServerTraits,
-    },
-    /// A stream answered with headers.
-    Opened {
-        /// How long the headers took.
-        took: Duration,
-        /// What the headers tell about the server.
-        server: ServerTraits,
-    },
-    /// Events of a stream, in order.
-    Events(Vec<StreamEvent>),
-    /// Something in the answer that the protocol does not allow: an event that could not be read, or words that were
-    /// understood although they should be others. The call goes on.
-    ProtocolViolation(ProtocolViolation),
-    /// A stream ended: cleanly, or not.
-    Ended(Result<(), Cause>),
-    /// A send that did not stream made a task.
-    Task(Box<TaskReport>, Duration),
-    /// A send was answered with a message.
-    Message(Box<Message>, Duration),
-    /// A page of tasks.
-    Page {
-        /// The tasks.
-        tasks: Vec<TaskReport>,
-        /// Where the next page begins.
-        next: Option<Untrusted>,
-        /// How many tasks the whole list has, if the agent says so.
-        total: Option<u64>,
-        /// Tasks of this page that cannot be read.
-        unread: u32,
-        /// How long the answer took.
-        took: Duration,
-    },
-    /// The call failed.
-    Failed(Failure),
-}
-
 /// What came of a post to the webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Post {
@@ -158,18 +110,6 @@ pub struct Reply {
     pub ticket: u64,
     /// What.
     pub result: Result<crate::domain::intent::Receipt, crate::domain::intent::Refusal>,
-}
-
-impl Outcome {
-    /// A failure that certainly wrote nothing.
-    pub fn unsent(cause: Cause) -> Self {
-        Self::Failed(Failure { sent: crate::domain::cause::Sent::Not, cause })
-    }
-
-    /// True if nothing more can come of the call.
-    pub fn is_last(&self) -> bool {
-        !matches!(self, Self::Opened { .. } | Self::Events(_) | Self::ProtocolViolation(_))
-    }
 }
 
 /// The rules that the operator set, as the core needs them.

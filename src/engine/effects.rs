@@ -11,24 +11,26 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
-use super::bounds;
+use super::document::{self, Decoded};
 use super::lanes::{Held, Lane};
 use super::pages::Pages;
 use super::run::Runner;
-use super::task_stream::{self, TaskStream};
-use crate::domain::agent::card::{Dialect, Interface};
+use super::task_stream::{self, StreamKind, TaskStream};
+use crate::domain::agent::card::Interface;
+use crate::domain::call::{
+    Answer, Answered, CallKind, Outcome, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
+};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::effect::{Effect, Order, Target};
 use crate::domain::id::{AgentKey, CallId, TaskId};
-use crate::domain::input::Outcome;
+use crate::domain::input::ServerTraits;
 use crate::domain::job::message::Message;
-use crate::domain::job::task::TaskReport;
-use crate::domain::limits;
+use crate::domain::job::task::{StreamEvent, TaskReport};
 use crate::failpoint;
-use crate::net::tap::{Kind, TapHandle};
+use crate::net::tap::TapHandle;
 use crate::net::{self, Access, ConnectionUse, Net, Opened, Redacted, Room, Text};
-use crate::protocol::page::Page;
-use crate::protocol::{self, Deviations, Reply, Request};
+use crate::protocol::reply::SendReply;
+use crate::protocol::{self, Codec, Deviations, Request};
 
 impl Runner {
     /// Carries an effect out, by whom it is for.
@@ -91,6 +93,7 @@ fn call_agent(
     order: Order,
 ) -> impl Future<Output = ()> + Send {
     let lane = tools.lane.clone();
+    let kind = order.kind();
     let asked = Box::pin(run(tools, agent, call, order));
     async move {
         // What asking took is given back before a stream is watched.
@@ -99,14 +102,16 @@ fn call_agent(
                 watch.read().await;
             }
         };
-        if let Err(panic) = AssertUnwindSafe(done).catch_unwind().await {
-            Box::pin(failed(lane, call, panic)).await;
+        if let Err(panic) = AssertUnwindSafe(done).catch_unwind().await
+            && let Some(kind) = kind
+        {
+            Box::pin(failed(lane, call, kind, panic)).await;
         }
     }
 }
 
 /// Tells that a call panicked.
-async fn failed(lane: Lane, call: CallId, panic: Box<dyn Any + Send>) {
+async fn failed(lane: Lane, call: CallId, kind: CallKind, panic: Box<dyn Any + Send>) {
     let words = panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)
@@ -114,7 +119,7 @@ async fn failed(lane: Lane, call: CallId, panic: Box<dyn Any + Send>) {
         .unwrap_or_default();
     tracing::error!(call = call.0, %words, "a call panicked");
     let cause = Cause::Malformed(format!("the console failed while reading it: {words}").into());
-    lane.send(call, Outcome::Failed(Failure { sent: Sent::Maybe, cause })).await;
+    lane.send(call, kind.failed(Failure { sent: Sent::Maybe, cause })).await;
 }
 
 /// Makes a call, up to the stream that answers it, if one does.
@@ -125,48 +130,57 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
             tools.net.turn_to_probe(&tools.access, &url).await;
             let _place = tools.reads.acquire().await;
             let answer = tools.net.fetch_card(&tools.access, &line, &url, etag.as_ref(), limit);
-            let answer = Box::pin(answer).await;
-            let (outcome, room) = match answer {
+            let (answer, room) = match Box::pin(answer).await {
                 Ok(net::CardAnswer { card, took, server, room, text: _ }) => {
-                    (Outcome::Probed { card, took, server }, room)
+                    (Ok(Answered { value: Probed { card, server }, took }), room)
                 }
-                Err(failure) => (Outcome::Failed(failure), None),
+                Err(failure) => (Err(failure), None),
             };
-            tools.lane.send_holding(call, outcome, room.into()).await;
+            tools.lane.send_holding(call, Outcome::Probe(answer), room.into()).await;
         }
         Order::Check { interface } => {
             tools.net.turn_to_probe(&tools.access, interface.url.raw()).await;
             let _place = tools.reads.acquire().await;
             let nobody = TaskId::from(net::NOBODYS_TASK);
-            let (outcome, room) =
-                ask(&tools, &line, call, &interface, &Request::Get(&nobody), net::PROBE).await;
-            tools.lane.send_holding(call, outcome, room.into()).await;
+            let request = Request::Get(&nobody);
+            let (answer, room) =
+                ask(&tools, &line, call, &interface, &request, net::PROBE, document::task).await;
+            let answer = answer.map(|answered| Answered { value: (), took: answered.took });
+            tools.lane.send_holding(call, Outcome::Check(answer), room.into()).await;
         }
         Order::Get { interface, task, .. } => {
             let _place = tools.reads.acquire().await;
-            let (outcome, room) = ask(&tools, &line, call, &interface, &Request::Get(&task), net::READ).await;
-            tools.lane.send_holding(call, outcome, room.into()).await;
+            let request = Request::Get(&task);
+            let (answer, room) =
+                ask(&tools, &line, call, &interface, &request, net::READ, document::task).await;
+            tools.lane.send_holding(call, Outcome::Get(answer), room.into()).await;
         }
         Order::List { interface, query } => {
             let place = tools.lists.clone().acquire_owned().await.ok();
             let codec = protocol::codec(interface.dialect);
-            let (outcome, room) = match tools.lane.pages().go_on(query.page.as_ref(), codec) {
-                Some(slice) => (slice, None),
+            let (answer, room) = match tools.lane.pages().go_on(query.page.as_ref(), codec) {
+                Some(value) => (Ok(Answered { value, took: Duration::ZERO }), None),
                 None if Pages::made(query.page.as_ref()) => {
-                    let cause = Cause::Limit(Limit::InFlight);
-                    (Outcome::Failed(Failure { sent: Sent::Maybe, cause }), None)
+                    (Err(Failure { sent: Sent::Maybe, cause: Cause::Limit(Limit::InFlight) }), None)
                 }
-                None => ask(&tools, &line, call, &interface, &Request::List(&query), net::READ).await,
+                None => {
+                    let (request, pages) = (Request::List(&query), tools.lane.pages().clone());
+                    let read = move |codec: &dyn Codec, method: &str, text, room| {
+                        document::page(codec, method, text, room, &pages)
+                    };
+                    ask(&tools, &line, call, &interface, &request, net::READ, read).await
+                }
             };
-            tools.lane.send_holding(call, outcome, Held::new(place, room)).await;
+            tools.lane.send_holding(call, Outcome::List(answer), Held::new(place, room)).await;
         }
         Order::Cancel { interface, task, .. } => {
-            let (outcome, room) =
-                ask(&tools, &line, call, &interface, &Request::Cancel(&task), net::CANCEL).await;
-            tools.lane.send_holding(call, outcome, room.into()).await;
+            let request = Request::Cancel(&task);
+            let (answer, room) =
+                ask(&tools, &line, call, &interface, &request, net::CANCEL, document::task).await;
+            tools.lane.send_holding(call, Outcome::Cancel(answer), room.into()).await;
         }
         Order::Subscribe { interface, task, .. } => {
-            return stream(&tools, &line, call, &interface, &Request::Subscribe(&task)).await;
+            return subscribe(&tools, &line, call, &interface, &task).await;
         }
         Order::Send { interface, message, stream, .. } => {
             return send(&tools, &line, call, &interface, &message, stream).await;
@@ -190,13 +204,23 @@ async fn send(
     failpoint::reach("before-write");
     let request = Request::Send { message, stream: streams };
     if streams {
-        return stream(tools, line, call, interface, &request).await;
+        return send_streaming(tools, line, call, interface, &request).await;
     }
-    let (outcome, room) = ask(tools, line, call, interface, &request, net::SEND).await;
+    let (answer, room) = ask(tools, line, call, interface, &request, net::SEND, document::send).await;
     failpoint::reach("after-write");
     failpoint::reach("before-answer");
-    tools.lane.send_holding(call, outcome, room.into()).await;
+    tools.lane.send_holding(call, sent(answer), room.into()).await;
     None
+}
+
+fn sent(answer: Answer<SendReply>) -> Outcome {
+    Outcome::Send(match answer {
+        Ok(Answered { value: SendReply::Task(value), took }) => SendOutcome::Task(Answered { value, took }),
+        Ok(Answered { value: SendReply::Message(value), took }) => {
+            SendOutcome::Message(Answered { value, took })
+        }
+        Err(failure) => SendOutcome::Failed(failure),
+    })
 }
 
 fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String {
@@ -204,15 +228,16 @@ fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String 
     protocol::codec(interface.dialect).encode_request(&call.0.to_string(), tenant, request)
 }
 
-/// One request that is answered by a document, and the room that its answer has.
-async fn ask(
+/// One request that is answered with a document, read by `read`, and the room that its answer has.
+async fn ask<T: Send + 'static>(
     tools: &EffectContext,
     line: &TapHandle,
     call: CallId,
     interface: &Interface,
     request: &Request<'_>,
     limit: Duration,
-) -> (Outcome, Option<Room>) {
+    read: impl FnOnce(&dyn Codec, &str, Redacted<'static>, Option<Room>) -> Decoded<T> + Send + 'static,
+) -> (Answer<T>, Option<Room>) {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
     // A message may be answered when the work is done.
@@ -223,30 +248,38 @@ async fn ask(
     };
     let answered =
         tools.net.call(&tools.access, line, &interface.url, codec.headers(), body, connection, limit);
-    let answered = Box::pin(answered).await;
-    match answered {
-        Ok((text, took)) => {
-            let pages = matches!(request, Request::List(_)).then(|| tools.lane.pages());
-            let Document { outcome, room, deviations } = document(interface, line, text, took, pages).await;
-            // A list and a check are of no attempt that could tell of them; reading a task will.
-            let is_of_task = match request {
-                Request::List(_) => false,
-                Request::Get(task) => task.raw() != net::NOBODYS_TASK,
-                _ => true,
-            };
-            if is_of_task {
-                tell(&tools.lane, call, &deviations).await;
-            }
-            (outcome, room)
-        }
-        Err(failure) => (Outcome::Failed(failure), None),
+    let (text, took) = match Box::pin(answered).await {
+        Ok(answered) => answered,
+        Err(failure) => return (Err(failure), None),
+    };
+    let Decoded { value, room, deviations, .. } =
+        document::decode(interface.dialect, line, request.method(), text, read).await;
+    // A list and a check are of no attempt that could tell of them; reading a task will.
+    let told = match request {
+        Request::List(_) => None,
+        Request::Get(task) => (task.raw() != net::NOBODYS_TASK).then_some(CallKind::Get),
+        Request::Send { .. } => Some(CallKind::Send),
+        Request::Cancel(_) => Some(CallKind::Cancel),
+        Request::Subscribe(_) => Some(CallKind::Subscribe),
+    };
+    if let Some(kind) = told {
+        tell(&tools.lane, call, kind, &deviations).await;
     }
+    (answered_with(value, took), room)
 }
 
 /// Tells of deviations that the agent was not seen to do before.
-async fn tell(lane: &Lane, call: CallId, deviations: &Deviations) {
-    for outcome in lane.untold(deviations) {
+async fn tell(lane: &Lane, call: CallId, kind: CallKind, deviations: &Deviations) {
+    for outcome in lane.untold(kind, deviations) {
         lane.send(call, outcome).await;
+    }
+}
+
+/// What the agent answered with, or why that is no answer.
+fn answered_with<T>(value: Result<T, Cause>, took: Duration) -> Answer<T> {
+    match value {
+        Ok(value) => Ok(Answered { value, took }),
+        Err(cause) => Err(Failure { sent: Sent::Maybe, cause }),
     }
 }
 
@@ -259,106 +292,19 @@ pub(super) async fn read_task(
     task: &TaskId,
 ) -> Result<TaskReport, Failure> {
     let codec = protocol::codec(interface.dialect);
-    let body = encode(interface, CallId(0), &Request::Get(task));
+    let request = Request::Get(task);
+    let body = encode(interface, CallId(0), &request);
     let line = net.tap().line(agent, 0);
     let (headers, connection) = (codec.headers(), ConnectionUse::Pooled);
     let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
-    match document(interface, &line, text, took, None).await.outcome {
-        Outcome::Task(mut report, _) => {
-            line.redactor().join_report(&mut report);
-            Ok(*report)
-        }
-        Outcome::Failed(failure) => Err(failure),
-        _ => Err(Failure {
-            sent: Sent::Maybe,
-            cause: Cause::Malformed("GetTask was answered by no task".into()),
-        }),
-    }
+    let read = document::decode(interface.dialect, &line, request.method(), text, document::task).await;
+    let mut report = answered_with(read.value, took)?.value;
+    line.redactor().join_report(&mut report);
+    Ok(*report)
 }
 
-/// What a document says, and the room that it has. A large one is decoded where it keeps nobody waiting; a large page
-/// of tasks is handed out in slices by `pages`.
-async fn document(
-    interface: &Interface,
-    line: &TapHandle,
-    text: Text,
-    took: Duration,
-    pages: Option<&Pages>,
-) -> Document {
-    let (text, room) = text.into_parts();
-    let is_small = text.len() <= limits::SMALL;
-    let (dialect, pages) = (interface.dialect, pages.cloned());
-    let decode = move || decode(dialect, text, room, took, pages.as_ref());
-    let decoded = if is_small { Ok(decode()) } else { tokio::task::spawn_blocking(decode).await };
-    match decoded {
-        Ok((document, dropped)) => {
-            if let Some(dropped) = dropped {
-                line.keep(Kind::End, &dropped, "");
-                tracing::warn!(%dropped, "an answer is over a limit");
-            }
-            document
-        }
-        // A panic of the decoder ends this call, and is told as its end.
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Document::of(Outcome::unsent(Cause::Stopping)),
-        },
-    }
-}
-
-/// A document that was decoded.
-struct Document {
-    outcome: Outcome,
-    /// The room of a large one, until the loop has taken it.
-    room: Option<Room>,
-    /// What the agent wrote differently from its dialect.
-    deviations: Deviations,
-}
-
-impl Document {
-    fn of(outcome: Outcome) -> Self {
-        Self { outcome, room: None, deviations: Deviations::default() }
-    }
-}
-
-/// Decodes a document; also says what was left out of it, and why.
-fn decode(
-    dialect: Dialect,
-    text: Redacted<'static>,
-    room: Option<Room>,
-    took: Duration,
-    pages: Option<&Pages>,
-) -> (Document, Option<String>) {
-    let codec = protocol::codec(dialect);
-    let text = match pages {
-        Some(pages) => match Page::new(text.into_string()) {
-            Ok(page) => {
-                let (taken, left_out) = (limits::TASKS_IN_PAGE, page.left_out);
-                let dropped = (left_out > 0)
-                    .then(|| format!("its page has {} tasks; the first {taken} are read", taken + left_out));
-                return (Document::of(pages.begin(page, room, codec, took)), dropped);
-            }
-            Err(text) => text,
-        },
-        None => text.into_string(),
-    };
-    let mut dropped = 0;
-    let mut deviations = Deviations::default();
-    let outcome = match codec.decode_reply(&text, &mut deviations) {
-        Ok(Reply::Task(mut task)) => {
-            dropped = bounds::cut(&mut task);
-            Outcome::Task(task, took)
-        }
-        Ok(Reply::Message(message)) => Outcome::Message(message, took),
-        Ok(Reply::Page { tasks, next, total, unread }) => Outcome::Page { tasks, next, total, unread, took },
-        Err(cause) => Outcome::Failed(Failure { sent: Sent::Maybe, cause }),
-    };
-    let dropped = (dropped > 0)
-        .then(|| format!("its task is over the limit; {dropped} artifacts and messages are not read"));
-    (Document { outcome, room, deviations }, dropped)
-}
-
-async fn stream(
+/// Sends a message that asks for a stream.
+async fn send_streaming(
     tools: &EffectContext,
     line: &TapHandle,
     call: CallId,
@@ -367,63 +313,117 @@ async fn stream(
 ) -> Option<Box<TaskStream>> {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
-    let is_send = matches!(request, Request::Send { .. });
     let opened = tools.net.open(&tools.access, line, &interface.url, codec.headers(), body, net::SEND);
     let opened = Box::pin(opened).await;
-    if is_send {
-        failpoint::reach("after-write");
-    }
-    let (last, room) = match opened {
+    failpoint::reach("after-write");
+    let (answer, room) = match opened {
         Ok((Opened::Stream(reader), took, server)) => {
-            let goes_on = tools.lane.send(call, Outcome::Opened { took, server }).await;
-            let (lane, events) = (tools.lane.clone(), tools.events.clone());
-            return goes_on.then(|| Box::new(TaskStream::new(reader, codec, call, lane, events, is_send)));
+            let stream = Stream { call, kind: StreamKind::Send, took, server };
+            return stream.begin(tools, codec, reader).await;
         }
-        Ok((Opened::Document(text), took, _)) => {
-            if is_send {
-                failpoint::reach("before-answer");
-            }
-            let mut deviations = Deviations::default();
-            // It may be a whole stream under another name.
-            let told = task_stream::of_document(codec, &text, &mut deviations);
-            let (told, last, room) = match told {
-                Some(told) => (told, Outcome::Ended(Ok(())), None),
-                None => {
-                    let document = document(interface, line, text, took, None).await;
-                    deviations = document.deviations;
-                    (Vec::new(), document.outcome, document.room)
-                }
-            };
-            tell(&tools.lane, call, &deviations).await;
-            for outcome in told {
-                if outcome.is_last() {
-                    tools.lane.send(call, outcome).await;
-                    return None;
-                }
-                tools.lane.send(call, outcome).await;
-            }
-            match last {
-                last if is_send => (last, room),
-                // A subscription that is answered by a document: the task as it is, and no stream.
-                Outcome::Task(report, _) => {
-                    let event = crate::domain::job::task::StreamEvent::Task(report);
-                    tools.lane.send_holding(call, Outcome::Events(vec![event]), room.into()).await;
-                    (Outcome::Ended(Ok(())), None)
-                }
-                last @ (Outcome::Failed(_) | Outcome::Ended(_)) => (last, None),
-                _ => {
-                    let cause = Cause::Malformed("a subscription was answered by something else".into());
-                    (Outcome::Ended(Err(cause)), None)
-                }
-            }
+        Ok((Opened::Document(text), took, server)) => {
+            failpoint::reach("before-answer");
+            let stream = Stream { call, kind: StreamKind::Send, took, server };
+            let text = stream.tell_whole(tools, codec, text).await?;
+            let Decoded { value, room, deviations, .. } =
+                document::decode(interface.dialect, line, request.method(), text, document::send).await;
+            tell(&tools.lane, call, CallKind::Send, &deviations).await;
+            (answered_with(value, took), room)
         }
         Err(failure) => {
-            if is_send {
-                failpoint::reach("before-answer");
-            }
-            (Outcome::Failed(failure), None)
+            failpoint::reach("before-answer");
+            (Err(failure), None)
         }
     };
-    tools.lane.send_holding(call, last, room.into()).await;
+    tools.lane.send_holding(call, sent(answer), room.into()).await;
     None
+}
+
+/// Asks for the stream of a task.
+async fn subscribe(
+    tools: &EffectContext,
+    line: &TapHandle,
+    call: CallId,
+    interface: &Interface,
+    task: &TaskId,
+) -> Option<Box<TaskStream>> {
+    let codec = protocol::codec(interface.dialect);
+    let request = Request::Subscribe(task);
+    let body = encode(interface, call, &request);
+    let opened = tools.net.open(&tools.access, line, &interface.url, codec.headers(), body, net::SEND);
+    let failure = match Box::pin(opened).await {
+        Ok((Opened::Stream(reader), took, server)) => {
+            let stream = Stream { call, kind: StreamKind::Subscribe, took, server };
+            return stream.begin(tools, codec, reader).await;
+        }
+        Ok((Opened::Document(text), took, server)) => {
+            let stream = Stream { call, kind: StreamKind::Subscribe, took, server };
+            let text = stream.tell_whole(tools, codec, text).await?;
+            let Decoded { value, room, deviations, .. } =
+                document::decode(interface.dialect, line, request.method(), text, document::task).await;
+            tell(&tools.lane, call, CallKind::Subscribe, &deviations).await;
+            match value {
+                Ok(report) => {
+                    stream.tell_task(tools, report, room).await;
+                    return None;
+                }
+                Err(cause) => Failure { sent: Sent::Maybe, cause },
+            }
+        }
+        Err(failure) => failure,
+    };
+    tools.lane.send(call, Outcome::Subscribe(SubscribeOutcome::Failed(failure))).await;
+    None
+}
+
+/// A call whose answer is a stream, or is told as one.
+#[derive(Debug)]
+struct Stream {
+    call: CallId,
+    kind: StreamKind,
+    took: Duration,
+    server: ServerTraits,
+}
+
+impl Stream {
+    /// Tells that the answer has begun. False once the loop has ended.
+    async fn tell_opened(&self, lane: &Lane) -> bool {
+        let Self { call, kind, took, ref server } = *self;
+        lane.send(call, kind.told(StreamOutcome::Opened { took, server: server.clone() })).await
+    }
+
+    /// Tells what a document says that is a whole stream under another name. The text, if it is none.
+    async fn tell_whole(&self, tools: &EffectContext, codec: &'static dyn Codec, text: Text) -> Option<Text> {
+        let mut deviations = Deviations::default();
+        let Some(told) = task_stream::of_document(codec, self.kind, &text, &mut deviations) else {
+            return Some(text);
+        };
+        tell(&tools.lane, self.call, self.kind.call(), &deviations).await;
+        self.tell_opened(&tools.lane).await;
+        for outcome in told {
+            tools.lane.send(self.call, outcome).await;
+        }
+        None
+    }
+
+    /// Tells a task that came as a document: a stream that has ended with its first event.
+    async fn tell_task(&self, tools: &EffectContext, report: Box<TaskReport>, room: Option<Room>) {
+        self.tell_opened(&tools.lane).await;
+        let events = StreamOutcome::Events(vec![StreamEvent::Task(report)]);
+        tools.lane.send_holding(self.call, self.kind.told(events), room.into()).await;
+        tools.lane.send(self.call, self.kind.told(StreamOutcome::Ended(Ok(())))).await;
+    }
+
+    /// Tells that the stream is open; then it is to be read.
+    async fn begin(
+        self,
+        tools: &EffectContext,
+        codec: &'static dyn Codec,
+        reader: net::EventReader,
+    ) -> Option<Box<TaskStream>> {
+        let (call, kind) = (self.call, self.kind);
+        let goes_on = self.tell_opened(&tools.lane).await;
+        let (lane, events) = (tools.lane.clone(), tools.events.clone());
+        goes_on.then(|| Box::new(TaskStream::new(reader, codec, call, lane, events, kind)))
+    }
 }

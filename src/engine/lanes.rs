@@ -8,8 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::pages::Pages;
 use super::{CONTROL, CREDITS};
+use crate::domain::call::{CallKind, Outcome, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::id::{AgentKey, AttemptKey, CallId};
-use crate::domain::input::Outcome;
 use crate::domain::job::message::{Message, Part};
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
@@ -91,15 +91,17 @@ impl Lane {
         &self.agent.pages
     }
 
-    /// What of these deviations the agent was not seen to do before. Each is told once, as a stream would
-    /// repeat it with every event.
-    pub fn untold(&self, deviations: &Deviations) -> Vec<Outcome> {
+    /// What of these deviations, in the answer to a call of `kind`, the agent was not seen to do before. Each is told
+    /// once, as a stream would repeat it with every event.
+    pub fn untold(&self, kind: CallKind, deviations: &Deviations) -> Vec<Outcome> {
         if deviations.is_empty() {
             return Vec::new();
         }
         let mut told = self.agent.told.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = deviations.iter().filter(|what| told.len() < DEVIATIONS && told.insert((*what).clone()));
-        fresh.map(|what| Outcome::ProtocolViolation(ProtocolViolation::Deviation(what.clone()))).collect()
+        let violation =
+            |what: &Untrusted| Outcome::Violation(kind, ProtocolViolation::Deviation(what.clone()));
+        fresh.map(violation).collect()
     }
 
     /// Sends an outcome, at once if it can, else as soon as the agent has a credit and the lane has room; what waits
@@ -174,10 +176,15 @@ type Waiting<'l> = Pin<Box<dyn Future<Output = bool> + Send + 'l>>;
 /// Credits that an outcome takes.
 fn weight(outcome: &Outcome) -> u32 {
     let bytes = match outcome {
-        Outcome::Events(events) => events.iter().map(bytes_of_event).sum(),
-        Outcome::Task(report, _) => bytes_of_task(report),
-        Outcome::Message(message, _) => bytes_of(&message.parts),
-        Outcome::Page { tasks, .. } => tasks.iter().map(bytes_of_task).sum(),
+        Outcome::Send(SendOutcome::Stream(StreamOutcome::Events(events)))
+        | Outcome::Subscribe(SubscribeOutcome::Stream(StreamOutcome::Events(events))) => {
+            events.iter().map(bytes_of_event).sum()
+        }
+        Outcome::Send(SendOutcome::Task(task)) | Outcome::Get(Ok(task)) | Outcome::Cancel(Ok(task)) => {
+            bytes_of_task(&task.value)
+        }
+        Outcome::Send(SendOutcome::Message(message)) => bytes_of(&message.value.parts),
+        Outcome::List(Ok(page)) => page.value.tasks.iter().map(bytes_of_task).sum(),
         _ => 0,
     };
     u32::try_from((bytes / BYTES_A_CREDIT).clamp(1, CREDITS)).unwrap_or(1)
@@ -236,7 +243,7 @@ impl Lanes {
         Observed {
             at,
             call: CallId(u64::MAX),
-            outcome: Outcome::Ended(Ok(())),
+            outcome: CallKind::Check.unsent(crate::domain::cause::Cause::Stopping),
             _credits: credit,
             _held: Held::default(),
         }

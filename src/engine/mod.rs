@@ -5,6 +5,7 @@
 mod bounds;
 pub mod credentials;
 pub mod discovery;
+mod document;
 mod effects;
 mod gate;
 pub mod handle;

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::domain::input::Outcome;
+use crate::domain::call;
 use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::net::Room;
@@ -39,10 +39,10 @@ struct Rest {
 
 impl Pages {
     /// Hands out the first slice of a page.
-    pub fn begin(&self, page: Page, room: Option<Room>, codec: &dyn Codec, took: Duration) -> Outcome {
+    pub fn begin(&self, page: Page, room: Option<Room>, codec: &dyn Codec) -> call::Page {
         // What is small by now needs no room.
         let room = room.filter(|_| page.len() > limits::SMALL);
-        self.slice(page, room, codec, took)
+        self.slice(page, room, codec)
     }
 
     /// True if a token was made here.
@@ -52,20 +52,19 @@ impl Pages {
 
     /// Hands out the next slice. `None` if nothing is kept under the token. What is kept under another one is dropped,
     /// as the core did not ask for it.
-    pub fn go_on(&self, token: Option<&Untrusted>, codec: &dyn Codec) -> Option<Outcome> {
+    pub fn go_on(&self, token: Option<&Untrusted>, codec: &dyn Codec) -> Option<call::Page> {
         let Rest { page, room, .. } = self.kept().rest.take().filter(|rest| Some(&rest.token) == token)?;
-        Some(self.slice(page, room, codec, Duration::ZERO))
+        Some(self.slice(page, room, codec))
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn slice(&self, mut page: Page, room: Option<Room>, codec: &dyn Codec, took: Duration) -> Outcome {
+    fn slice(&self, mut page: Page, room: Option<Room>, codec: &dyn Codec) -> call::Page {
         let tasks = page.slice(codec);
         if page.is_empty() {
-            let (next, total, unread) = (page.next(), page.total, page.unread());
-            return Outcome::Page { tasks, next, total, unread, took };
+            return call::Page { tasks, next: page.next(), total: page.total, unread: page.unread() };
         }
         let mut kept = self.kept();
         kept.made += 1;
@@ -73,7 +72,7 @@ impl Pages {
         kept.rest = Some(Rest { token: token.clone(), page, room });
         drop(kept);
         tokio::spawn(expire(self.clone(), token.clone()));
-        Outcome::Page { tasks, next: Some(token), total: None, unread: 0, took }
+        call::Page { tasks, next: Some(token), total: None, unread: 0 }
     }
 }
 

@@ -19,12 +19,13 @@ use super::notify::Notifier;
 use super::start::{EngineCount, Options, Stopped};
 use super::{LISTS, NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
+use crate::domain::call::StreamOutcome;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentKey, CallId, JobId};
-use crate::domain::input::{Input, Outcome, Post, Reply};
+use crate::domain::input::{Input, Post, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::metrics::{Block, Minute};
 use crate::domain::state::State;
@@ -464,7 +465,8 @@ impl Runner {
     fn on_outcome(&mut self, observed: Observed) {
         let Observed { at, call, outcome, .. } = observed;
         let at = self.at(at);
-        let was_send = !matches!(outcome, Outcome::Opened { .. }) && self.sends.remove(&call);
+        let was_send =
+            !matches!(outcome.stream(), Some(StreamOutcome::Opened { .. })) && self.sends.remove(&call);
         if outcome.is_last() {
             self.calls.remove(&call);
         }
@@ -489,8 +491,14 @@ impl Runner {
                 let withheld = self.gate.end(number);
                 self.step(at, Input::JournalFailed(why.clone()));
                 for effect in withheld.effects {
-                    let outcome = Outcome::unsent(Cause::Unsaved(why.clone()));
-                    self.step(at, Input::Outcome { call: effect.call, outcome });
+                    let call = effect.call;
+                    let input = match effect.order.kind() {
+                        Some(kind) => {
+                            Input::Outcome { call, outcome: kind.unsent(Cause::Unsaved(why.clone())) }
+                        }
+                        None => Input::Withheld(call),
+                    };
+                    self.step(at, input);
                 }
                 for Reply { ticket, result } in withheld.replies {
                     let result = if self.core.is_unsaved_act(ticket) {

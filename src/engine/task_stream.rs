@@ -12,9 +12,9 @@ use tokio::time::Instant;
 
 use super::bounds::Bounds;
 use super::lanes::Lane;
+use crate::domain::call::{CallKind, Outcome, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::id::{CallId, TaskId};
-use crate::domain::input::Outcome;
 use crate::domain::job::message::{Artifact, Part};
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskState};
 use crate::domain::text::Untrusted;
@@ -95,11 +95,11 @@ impl Coalesced {
         self.events.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last });
     }
 
-    fn take(&mut self, last: bool) -> Option<Outcome> {
+    fn take(&mut self, last: bool) -> Option<StreamOutcome> {
         self.since.take()?;
         self.end_chunk(last);
         self.bytes = 0;
-        Some(Outcome::Events(std::mem::take(&mut self.events)))
+        Some(StreamOutcome::Events(std::mem::take(&mut self.events)))
     }
 }
 
@@ -111,10 +111,52 @@ fn size(event: &StreamEvent) -> usize {
     }
 }
 
+/// How a stream ended.
+#[derive(Debug)]
+enum End {
+    /// It was closed, or cut.
+    Stream(Result<(), Cause>),
+    /// Its first event was an error: the answer to the request.
+    Call(Failure),
+}
+
+/// A call that is answered with a stream.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum StreamKind {
+    Send,
+    Subscribe,
+}
+
+impl StreamKind {
+    /// The call.
+    pub fn call(self) -> CallKind {
+        match self {
+            Self::Send => CallKind::Send,
+            Self::Subscribe => CallKind::Subscribe,
+        }
+    }
+
+    /// What the stream told, as an outcome of the call.
+    pub fn told(self, told: StreamOutcome) -> Outcome {
+        match self {
+            Self::Send => Outcome::Send(SendOutcome::Stream(told)),
+            Self::Subscribe => Outcome::Subscribe(SubscribeOutcome::Stream(told)),
+        }
+    }
+
+    fn ended(self, end: End) -> Outcome {
+        match end {
+            End::Stream(how) => self.told(StreamOutcome::Ended(how)),
+            End::Call(failure) => self.call().failed(failure),
+        }
+    }
+}
+
 /// What a stream has told so far.
 #[derive(Debug)]
 struct StreamState {
     codec: &'static dyn Codec,
+    kind: StreamKind,
     /// The envelope of chunks of the output that was gathered last.
     shape: Shape,
     gathered: Coalesced,
@@ -124,16 +166,17 @@ struct StreamState {
     seen: bool,
     /// What the agent wrote differently since this was told last.
     deviations: Deviations,
-    ended: Option<Outcome>,
+    ended: Option<End>,
     bounds: Bounds,
     /// Chunks of the output that is gathered are within the bounds.
     takes_chunks: bool,
 }
 
 impl StreamState {
-    fn new(codec: &'static dyn Codec) -> Self {
+    fn new(codec: &'static dyn Codec, kind: StreamKind) -> Self {
         Self {
             codec,
+            kind,
             shape: Shape::default(),
             gathered: Coalesced::default(),
             state: None,
@@ -189,16 +232,14 @@ impl StreamState {
                 self.flush(false);
                 // Before any event it is the answer to the request; later it ends the stream.
                 self.ended = Some(if self.seen {
-                    Outcome::Ended(Err(cause))
+                    End::Stream(Err(cause))
                 } else {
-                    Outcome::Failed(Failure { sent: Sent::Maybe, cause })
+                    End::Call(Failure { sent: Sent::Maybe, cause })
                 });
             }
             Err(cause) => {
                 self.flush(false);
-                self.out.push(Outcome::ProtocolViolation(ProtocolViolation::Unreadable(Untrusted::from(
-                    cause.to_string(),
-                ))));
+                self.violation(ProtocolViolation::Unreadable(Untrusted::from(cause.to_string())));
             }
         }
         self.seen = true;
@@ -219,7 +260,7 @@ impl StreamState {
     fn tell_dropped(&mut self) {
         if let Some(told) = self.bounds.told() {
             self.flush(false);
-            self.out.push(Outcome::ProtocolViolation(ProtocolViolation::Unreadable(told)));
+            self.violation(ProtocolViolation::Unreadable(told));
         }
     }
 
@@ -238,8 +279,12 @@ impl StreamState {
     }
 
     fn flush(&mut self, last: bool) {
-        let gathered = self.gathered.take(last);
+        let gathered = self.gathered.take(last).map(|told| self.kind.told(told));
         self.out.extend(gathered);
+    }
+
+    fn violation(&mut self, violation: ProtocolViolation) {
+        self.out.push(Outcome::Violation(self.kind.call(), violation));
     }
 }
 
@@ -270,16 +315,18 @@ fn is_ping(name: &str, data: &str) -> bool {
     says_nothing || is_ping_word(name) || called()
 }
 
-/// What a document tells that is a whole stream: events, or JSON documents in lines. None if it is anything else.
+/// What a document tells that is a whole stream: events, or JSON documents in lines; the last outcome ends the call.
+/// `None` if it is anything else.
 pub(super) fn of_document(
     codec: &'static dyn Codec,
+    kind: StreamKind,
     text: &str,
     deviations: &mut Deviations,
 ) -> Option<Vec<Outcome>> {
     if is_document(text) {
         return None;
     }
-    let mut reading = StreamState::new(codec);
+    let mut reading = StreamState::new(codec, kind);
     let mut events = 0u32;
     let mut take = |event: sse::Event<'_>| {
         // A page may hold anything; what is no JSON object makes no stream of it.
@@ -294,7 +341,8 @@ pub(super) fn of_document(
     }
     reading.flush(false);
     *deviations = reading.deviations;
-    Some(reading.out.into_iter().chain(reading.ended).collect())
+    let end = kind.ended(reading.ended.unwrap_or(End::Stream(Ok(()))));
+    Some(reading.out.into_iter().chain([end]).collect())
 }
 
 /// A stream that is to be read.
@@ -306,24 +354,24 @@ pub(super) struct TaskStream {
     lane: Lane,
     /// Counts events of all streams.
     events: Arc<AtomicU64>,
-    is_send: bool,
 }
 
 impl TaskStream {
-    /// Nothing of it is read yet. `is_send`: it is the answer to a message.
+    /// Nothing of it is read yet. It answers a call of `kind`.
     pub fn new(
         reader: EventReader,
         codec: &'static dyn Codec,
         call: CallId,
         lane: Lane,
         events: Arc<AtomicU64>,
-        is_send: bool,
+        kind: StreamKind,
     ) -> Self {
-        Self { reader, reading: StreamState::new(codec), call, lane, events, is_send }
+        Self { reader, reading: StreamState::new(codec, kind), call, lane, events }
     }
 
     /// Reads it to its end.
     pub async fn read(&mut self) {
+        let kind = self.reading.kind;
         let first_by = Instant::now() + FIRST;
         let mut answered = false;
         // What is gathered is due later each time; the timer is moved only when it rings too early.
@@ -366,7 +414,7 @@ impl TaskStream {
             }
             // The story has them before what the events say.
             let deviations = std::mem::take(&mut self.reading.deviations);
-            for outcome in self.lane.untold(&deviations) {
+            for outcome in self.lane.untold(kind.call(), &deviations) {
                 if !self.lane.send(self.call, outcome).await {
                     return;
                 }
@@ -376,7 +424,7 @@ impl TaskStream {
             let out = std::mem::take(&mut self.reading.out);
             let last = out.len().saturating_sub(1);
             for (index, outcome) in out.into_iter().enumerate() {
-                if self.is_send && !answered {
+                if kind == StreamKind::Send && !answered {
                     failpoint::reach("before-answer");
                 }
                 answered = true;
@@ -385,20 +433,19 @@ impl TaskStream {
                     return;
                 }
             }
-            if let Some(outcome) = self.reading.ended.take() {
-                break outcome;
+            if let Some(end) = self.reading.ended.take() {
+                break end;
             }
             if let Some(ended) = ended {
-                break Outcome::Ended(ended);
+                break End::Stream(ended);
             }
         };
         self.reader.ended(&match &end {
-            Outcome::Ended(Ok(())) => "the stream ended".to_owned(),
-            Outcome::Ended(Err(cause)) => format!("the stream was cut: {cause}"),
-            Outcome::Failed(failure) => format!("the stream told an error: {}", failure.cause),
-            _ => String::new(),
+            End::Stream(Ok(())) => "the stream ended".to_owned(),
+            End::Stream(Err(cause)) => format!("the stream was cut: {cause}"),
+            End::Call(failure) => format!("the stream told an error: {}", failure.cause),
         });
-        self.lane.send(self.call, end).await;
+        self.lane.send(self.call, kind.ended(end)).await;
     }
 }
 
@@ -439,9 +486,9 @@ mod tests {
         };
         outcomes
             .into_iter()
-            .map(|outcome| match outcome {
-                Outcome::Events(events) => events.iter().map(one).collect::<Vec<_>>().join(" | "),
-                other => format!("{other:?}"),
+            .map(|outcome| match outcome.stream() {
+                Some(StreamOutcome::Events(events)) => events.iter().map(one).collect::<Vec<_>>().join(" | "),
+                _ => format!("{outcome:?}"),
             })
             .collect()
     }
@@ -449,7 +496,7 @@ mod tests {
     #[track_caller]
     fn check(events: &[String], at_once: &[&str], at_last: &[&str]) {
         let codec = crate::protocol::codec(Dialect::V1_0);
-        let mut reading = StreamState::new(codec);
+        let mut reading = StreamState::new(codec, StreamKind::Send);
         for event in events {
             reading.event("", event);
         }
@@ -482,13 +529,13 @@ mod tests {
         // What cannot be read is told behind what was gathered.
         let bad = String::from("{");
         let out = {
-            let mut reading = StreamState::new(crate::protocol::codec(Dialect::V1_0));
+            let mut reading = StreamState::new(crate::protocol::codec(Dialect::V1_0), StreamKind::Send);
             reading.event("", &one("1"));
             reading.event("", &bad);
             told(reading.out)
         };
         assert!(
-            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("ProtocolViolation(Unreadable"))
+            matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("Violation(Send, Unreadable"))
         );
     }
 
@@ -496,13 +543,13 @@ mod tests {
     #[test]
     fn what_is_gathered_is_bounded_by_number_too() {
         let codec = crate::protocol::codec(Dialect::V1_0);
-        let mut reading = StreamState::new(codec);
+        let mut reading = StreamState::new(codec, StreamKind::Send);
         for _ in 0..2_000 {
             reading.event("", &chunk("a", "", false));
             reading.event("", &chunk("b", "", false));
         }
-        let longest = reading.out.iter().map(|outcome| match outcome {
-            Outcome::Events(events) => events.len(),
+        let longest = reading.out.iter().map(|outcome| match outcome.stream() {
+            Some(StreamOutcome::Events(events)) => events.len(),
             _ => 0,
         });
         assert!(longest.max().is_some_and(|most| (100..=GATHERED / EVENT).contains(&most)));

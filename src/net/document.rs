@@ -12,10 +12,11 @@ use super::body::Size;
 use super::budget::Room;
 use super::credentials::{Access, parse_url};
 use super::redact::Redacted;
-use super::request::{ConnectionUse, Net, Request, beginning, etag_of, status_cause};
+use super::request::{ConnectionUse, Net, Request, beginning, etag_of};
 use super::tap::{Kind, TapHandle};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
+use crate::protocol::reply::status_cause;
 
 /// Of an answer that nobody reads, so much is read.
 const DROPPED: usize = 64 * 1024;
@@ -92,7 +93,7 @@ impl Net {
         let answer = self.exchange(access, line, request).await.map_err(|failure| failure.cause)?;
         let status = answer.status;
         let text = beginning(answer, line, limit.saturating_sub(begun.elapsed()), DROPPED).await;
-        if status.is_success() { Ok(()) } else { Err(status_cause(status, &text)) }
+        if status.is_success() { Ok(()) } else { Err(status_cause(status.as_u16(), &text)) }
     }
 
     #[expect(clippy::too_many_arguments, reason = "the members of one request")]
@@ -127,7 +128,7 @@ impl Net {
         let left = limit.saturating_sub(begun.elapsed());
         let text = self.body(answer, line, Size::Answer, left, limit).await.map_err(cause)?;
         if !status.is_success() {
-            return Err(status_cause(status, &text));
+            return Err(status_cause(status.as_u16(), &text));
         }
         let (text, room) = text.into_parts();
         Ok(Document { url, etag, text: Some(text), room })

@@ -43,7 +43,7 @@ impl EventReader {
     /// the event is of use or only keeps the connection open. False once the stream has ended.
     ///
     /// There is no limit on silence here: servers exist that send nothing between events for minutes. Pieces and lines
-    /// without an event are counted, as is everything below them (`net/frames.rs`).
+    /// without an event are counted, as is everything below them ([`Frames`]).
     ///
     /// # Errors
     /// The connection broke, or a limit was passed.

@@ -33,6 +33,7 @@ use crate::domain::input::ServerTraits;
 use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::protocol;
+use crate::protocol::reply::status_cause;
 
 /// Calls agents. A clone shares connections.
 #[derive(Clone, Debug)]
@@ -391,7 +392,7 @@ impl Net {
         let left = left.saturating_sub(begun.elapsed());
         let text = self.body(answer, line, Size::Card, left, limit).await?;
         if !status.is_success() {
-            return Err(maybe(status_cause(status, &text)));
+            return Err(maybe(status_cause(status.as_u16(), &text)));
         }
         let (text, room) = text.into_parts();
         let (text, mut card) = decode_card(text).await.map_err(maybe)?;
@@ -431,7 +432,7 @@ impl Net {
         let left = (limit * 2).saturating_sub(begun.elapsed());
         let text = self.body(answer, line, Size::Answer, left, limit).await?;
         if !status.is_success() {
-            return Err(maybe(status_cause(status, &text)));
+            return Err(maybe(status_cause(status.as_u16(), &text)));
         }
         Ok((text, took))
     }
@@ -470,7 +471,7 @@ impl Net {
         }
         let text = Box::pin(self.body(answer, line, Size::Answer, limit, limit)).await?;
         if !status.is_success() {
-            return Err(maybe(status_cause(status, &text)));
+            return Err(maybe(status_cause(status.as_u16(), &text)));
         }
         Ok((Opened::Document(text), took, server))
     }
@@ -561,15 +562,6 @@ fn rpc_headers(own: &[(&'static str, &'static str)], accept: &'static str) -> He
         headers.insert(*name, HeaderValue::from_static(value));
     }
     headers
-}
-
-/// A status that is no success. A JSON-RPC error in its body says more than the number.
-pub(super) fn status_cause(status: StatusCode, body: &str) -> Cause {
-    if let Err(cause @ Cause::Rpc(_)) = protocol::jsonrpc::open(body) {
-        return cause;
-    }
-    let says = Untrusted::from(body).headline(160);
-    Cause::Status { status: status.as_u16(), says }
 }
 
 /// Headers as they are shown: those that carry secrets without their values.

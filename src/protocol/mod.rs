@@ -1,6 +1,6 @@
 //! Bytes to domain and back, without I/O: the dialects of A2A, cards, errors, event streams.
 //!
-//! A dialect is one folder and one line in [`DIALECTS`]. Wire types never leave this module.
+//! A dialect is one folder and one line in [`codec`]. Wire types never leave this module.
 //! Decoding is lenient: an operator must see what a nonconforming agent sent, so a member of the
 //! wrong type is left out, not a reason to lose the object, and the words of either dialect are
 //! understood in the other. Encoding is exact.
@@ -28,6 +28,7 @@ pub mod jsonrpc;
 pub mod page;
 pub mod question;
 pub mod registry;
+pub mod reply;
 mod scan;
 mod security;
 mod shared;
@@ -38,9 +39,6 @@ pub mod v1_0;
 mod words;
 
 pub use deviation::Deviations;
-
-/// Every dialect that is spoken; what is to be added gets its folder and its line here.
-pub const DIALECTS: &[&dyn Codec] = &[&v1_0::V1_0, &v0_3::V0_3];
 
 /// The codec of a dialect.
 pub fn codec(dialect: Dialect) -> &'static dyn Codec {
@@ -73,7 +71,21 @@ pub enum Request<'a> {
     Subscribe(&'a TaskId),
 }
 
-/// What an agent answered to a request that does not stream.
+impl Request<'_> {
+    /// The method in messages, as A2A 1.0 names it.
+    pub fn method(&self) -> &'static str {
+        match self {
+            Self::Send { stream: false, .. } => "SendMessage",
+            Self::Send { stream: true, .. } => "SendStreamingMessage",
+            Self::Get(_) => "GetTask",
+            Self::List(_) => "ListTasks",
+            Self::Cancel(_) => "CancelTask",
+            Self::Subscribe(_) => "SubscribeToTask",
+        }
+    }
+}
+
+/// What a document is by its shape alone; [`reply`] decides whether it answers what was asked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// A task.
@@ -145,14 +157,11 @@ pub trait Codec: Send + Sync + Debug {
     /// Headers that go with each request.
     fn headers(&self) -> &'static [(&'static str, &'static str)];
 
-    /// True if it can list tasks.
-    fn lists_tasks(&self) -> bool;
-
     /// The body of a request.
     fn encode_request(&self, id: &str, tenant: Option<&str>, request: &Request<'_>) -> String;
 
-    /// The answer to a request that does not stream. What is understood although this dialect writes it
-    /// differently is added to `deviations`.
+    /// What a document is, by its shape alone; [`reply`] reads it for a request. What is understood although this
+    /// dialect writes it differently is added to `deviations`.
     ///
     /// # Errors
     /// The agent's own error, or why the answer cannot be read.

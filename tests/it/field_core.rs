@@ -6,12 +6,15 @@ use std::time::Duration;
 use quarterdeck::config::Agent;
 use quarterdeck::domain::agent::Source;
 use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer};
+use quarterdeck::domain::call::{
+    Answered, CallKind, Outcome, Page, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
+};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::Order;
 use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::id::{CallId, MessageId};
-use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
+use quarterdeck::domain::input::{Input, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Send};
 use quarterdeck::domain::job::detail::Detail;
 use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
@@ -23,14 +26,22 @@ use quarterdeck::domain::time::At;
 const URL: &str = "http://h:1/";
 const TOOK: Duration = Duration::from_millis(3);
 
+fn sending(told: StreamOutcome) -> Outcome {
+    Outcome::Send(SendOutcome::Stream(told))
+}
+
+fn subscribed(told: StreamOutcome) -> Outcome {
+    Outcome::Subscribe(SubscribeOutcome::Stream(told))
+}
+
 /// One agent, whose answers to reads are what the test says, and a clock that goes when the test says so.
 struct Rig {
     core: Core,
     now: At,
     /// What `GetTask` and `ListTasks` tell; none: the task is unknown.
     stored: Option<TaskReport>,
-    /// The stream that was opened last.
-    stream: Option<CallId>,
+    /// The stream that was opened last, and how it tells.
+    stream: Option<(CallId, fn(StreamOutcome) -> Outcome)>,
     /// The id of our message, once it was sent.
     sent: Option<MessageId>,
     facts: Vec<JournalEntry>,
@@ -78,9 +89,9 @@ impl Rig {
 
     fn answer(&mut self, order: &Order, call: CallId) -> Vec<Outcome> {
         let server = ServerTraits::default();
-        let unknown = || {
+        let unknown = |kind: CallKind| {
             let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
-            vec![Outcome::Failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) })]
+            vec![kind.failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) })]
         };
         match order {
             Order::Probe { url, .. } => {
@@ -88,29 +99,31 @@ impl Rig {
                 let offer = Offer { url: url.as_ref().into(), binding, version, tenant: None };
                 let card = Card { name: "toy".into(), streaming: true, offers: vec![offer], ..Card::empty() };
                 let card = Some(FetchedCard { card: Arc::new(card), url: url.clone(), etag: None });
-                vec![Outcome::Probed { card, took: TOOK, server }]
+                vec![Outcome::Probe(Ok(Answered { value: Probed { card, server }, took: TOOK }))]
             }
             Order::Send { message, .. } => {
                 self.sent = Some(message.id.clone());
-                self.stream = Some(call);
-                vec![Outcome::Opened { took: TOOK, server }]
+                self.stream = Some((call, sending));
+                vec![sending(StreamOutcome::Opened { took: TOOK, server })]
             }
             Order::Subscribe { .. } => {
-                self.stream = Some(call);
-                vec![Outcome::Opened { took: TOOK, server }]
+                self.stream = Some((call, subscribed));
+                vec![subscribed(StreamOutcome::Opened { took: TOOK, server })]
             }
             Order::Get { .. } => match self.stored.clone() {
-                Some(report) => vec![Outcome::Task(Box::new(report), TOOK)],
-                None => unknown(),
+                Some(report) => vec![Outcome::Get(Ok(Answered { value: Box::new(report), took: TOOK }))],
+                None => unknown(CallKind::Get),
             },
             Order::List { query, .. } => {
                 let fits = |report: &TaskReport| {
                     query.state.as_ref().is_none_or(|state| report.status.state == *state)
                 };
                 let tasks: Vec<_> = self.stored.clone().into_iter().filter(fits).collect();
-                vec![Outcome::Page { tasks, next: None, total: None, unread: 0, took: TOOK }]
+                let value = Page { tasks, ..Page::default() };
+                vec![Outcome::List(Ok(Answered { value, took: TOOK }))]
             }
-            Order::Check { .. } | Order::Cancel { .. } => unknown(),
+            Order::Check { .. } => unknown(CallKind::Check),
+            Order::Cancel { .. } => unknown(CallKind::Cancel),
             Order::Close { .. } | Order::Notify(_) => vec![],
         }
     }
@@ -139,8 +152,8 @@ impl Rig {
     }
 
     fn tells(&mut self, event: StreamEvent) {
-        let call = self.stream.unwrap();
-        self.feed(Input::Outcome { call, outcome: Outcome::Events(vec![event]) });
+        let (call, stream) = self.stream.unwrap();
+        self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(vec![event])) });
     }
 
     fn tells_task(&mut self, state: TaskState) {
@@ -162,8 +175,8 @@ impl Rig {
     }
 
     fn ends(&mut self) {
-        let call = self.stream.take().unwrap();
-        self.feed(Input::Outcome { call, outcome: Outcome::Ended(Ok(())) });
+        let (call, stream) = self.stream.take().unwrap();
+        self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Ended(Ok(()))) });
     }
 
     /// State, doubt, words and outputs of the only task, and `!` for each oddity.

@@ -9,11 +9,12 @@ use quarterdeck::domain::agent::candidates::Candidates;
 use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer, Peer, Skill};
 use quarterdeck::domain::agent::version::Minimum;
 use quarterdeck::domain::agent::{Agent, AgentSpec, Source};
+use quarterdeck::domain::call::{Answered, Outcome, Page, Probed, SendOutcome};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::{Effect, Order};
 use quarterdeck::domain::id::AgentKey;
-use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
+use quarterdeck::domain::input::{Input, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Send};
 use quarterdeck::domain::job::message::{Hints, Part};
 use quarterdeck::domain::job::task::{Status, TaskReport, TaskState};
@@ -80,7 +81,7 @@ impl Small {
         let AgentKey(index) = effect.to.agent().unwrap();
         let took = Duration::from_millis(3);
         let error = |name| Cause::Rpc(RpcError { name, code: None, message: "".into() });
-        let failed = |cause| Some(Outcome::Failed(Failure { sent: Sent::Maybe, cause }));
+        let failed = |cause| Some(effect.order.kind()?.failed(Failure { sent: Sent::Maybe, cause }));
         let report = |id: &str, state: &TaskState| TaskReport {
             id: id.into(),
             context: None,
@@ -94,7 +95,8 @@ impl Small {
         match &effect.order {
             Order::Probe { url, .. } => {
                 let card = Some(FetchedCard { card: self.card(index), url: url.clone(), etag: None });
-                Some(Outcome::Probed { card, took, server: ServerTraits::default() })
+                let value = Probed { card, server: ServerTraits::default() };
+                Some(Outcome::Probe(Ok(Answered { value, took })))
             }
             Order::Send { .. } if self.refusing.contains(&index) => failed(error(ErrorName::Internal)),
             Order::Send { .. } => {
@@ -102,15 +104,17 @@ impl Small {
                     if self.failing.contains(&index) { TaskState::Failed } else { TaskState::Completed };
                 let id = format!("t-{}", self.tasks.len());
                 self.tasks.insert(id.clone(), state.clone());
-                Some(Outcome::Task(Box::new(report(&id, &state)), took))
+                let value = Box::new(report(&id, &state));
+                Some(Outcome::Send(SendOutcome::Task(Answered { value, took })))
             }
             Order::Get { task, .. } => match self.tasks.get(&*task.raw()) {
-                Some(state) => Some(Outcome::Task(Box::new(report(&task.raw(), state)), took)),
+                Some(state) => {
+                    let value = Box::new(report(&task.raw(), state));
+                    Some(Outcome::Get(Ok(Answered { value, took })))
+                }
                 None => failed(error(ErrorName::TaskNotFound)),
             },
-            Order::List { .. } => {
-                Some(Outcome::Page { tasks: Vec::new(), next: None, total: None, unread: 0, took })
-            }
+            Order::List { .. } => Some(Outcome::List(Ok(Answered { value: Page::default(), took }))),
             Order::Close { .. } | Order::Notify(_) => None,
             Order::Check { .. } | Order::Subscribe { .. } | Order::Cancel { .. } => {
                 failed(error(ErrorName::TaskNotFound))

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use quarterdeck::domain::agent::Health;
+use quarterdeck::domain::call::Outcome;
 use quarterdeck::domain::effect::Order;
 use quarterdeck::domain::fleet::source::{DiscoveredAgent, OWN_REGISTRY, SourceKind, SourceSpec};
-use quarterdeck::domain::input::{Input, Outcome, Rules};
+use quarterdeck::domain::input::{Input, Rules};
 use quarterdeck::domain::intent::{Intent, Send};
 use quarterdeck::domain::job::message::Part;
 

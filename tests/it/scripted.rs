@@ -6,12 +6,13 @@ use std::time::Duration;
 use quarterdeck::config::Agent as Configured;
 use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer};
 use quarterdeck::domain::agent::{Agent, Source};
+use quarterdeck::domain::call::{Answered, CallKind, Outcome, Page, Probed};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::{Effect, Order};
 use quarterdeck::domain::fact::Fact;
 use quarterdeck::domain::fleet::source::{DiscoveredAgent, SourceReport};
-use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
+use quarterdeck::domain::input::{Input, Rules, ServerTraits};
 use quarterdeck::domain::state::{Rows, State};
 use quarterdeck::domain::time::At;
 use quarterdeck::store::record::Record;
@@ -116,13 +117,14 @@ pub(crate) fn card_at(url: &str) -> Arc<Card> {
 /// The agent serves this card.
 pub(crate) fn served(card: Arc<Card>, url: &str) -> Outcome {
     let card = Some(FetchedCard { card, url: url.into(), etag: None });
-    Outcome::Probed { card, took: TOOK, server: ServerTraits::default() }
+    let value = Probed { card, server: ServerTraits::default() };
+    Outcome::Probe(Ok(Answered { value, took: TOOK }))
 }
 
-/// The answer has this HTTP status.
+/// The answer to a probe has this HTTP status.
 pub(crate) fn status(status: u16) -> Outcome {
     let cause = Cause::Status { status, says: "".into() };
-    Outcome::Failed(Failure { sent: Sent::Maybe, cause })
+    CallKind::Probe.failed(Failure { sent: Sent::Maybe, cause })
 }
 
 /// The agent answers as one without tasks does: with a card for its own URL, and with no such task.
@@ -132,7 +134,7 @@ pub(crate) fn usual(order: &Order) -> Option<Outcome> {
         Order::List { .. } => Some(page(Vec::new(), None)),
         Order::Check { .. } | Order::Get { .. } | Order::Cancel { .. } => {
             let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
-            Some(Outcome::Failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) }))
+            Some(order.kind()?.failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) }))
         }
         Order::Send { .. } | Order::Subscribe { .. } | Order::Close { .. } | Order::Notify(_) => None,
     }
@@ -140,5 +142,6 @@ pub(crate) fn usual(order: &Order) -> Option<Outcome> {
 
 /// A page of tasks.
 pub(crate) fn page(tasks: Vec<quarterdeck::domain::job::task::TaskReport>, next: Option<&str>) -> Outcome {
-    Outcome::Page { tasks, next: next.map(Into::into), total: None, unread: 0, took: TOOK }
+    let value = Page { tasks, next: next.map(Into::into), total: None, unread: 0 };
+    Outcome::List(Ok(Answered { value, took: TOOK }))
 }

@@ -7,13 +7,16 @@ use std::time::Duration;
 use quarterdeck::config::Agent;
 use quarterdeck::domain::agent::Source;
 use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer};
+use quarterdeck::domain::call::{
+    Answered, Outcome, Page, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
+};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::Order;
 use quarterdeck::domain::fact::{Fact, FleetFact};
 use quarterdeck::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceReport, SourceSpec};
 use quarterdeck::domain::id::{AgentKey, CallId};
-use quarterdeck::domain::input::{Input, Outcome, Rules, ServerTraits};
+use quarterdeck::domain::input::{Input, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Send};
 use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
 use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
@@ -29,7 +32,7 @@ struct Rig {
     /// Those that refuse connections.
     dead: Vec<AgentKey>,
     /// The open streams, newest last.
-    streams: Vec<CallId>,
+    streams: Vec<(CallId, fn(StreamOutcome) -> Outcome)>,
     tasks: u32,
     /// Tasks that have ended, and how.
     ended: BTreeMap<String, TaskState>,
@@ -72,7 +75,8 @@ impl Rig {
 
     fn answer(&mut self, agent: AgentKey, order: &Order, call: CallId) -> Vec<Outcome> {
         let took = Duration::from_millis(3);
-        let failed = |sent, cause| vec![Outcome::Failed(Failure { sent, cause })];
+        let failed =
+            |sent, cause| order.kind().map(|kind| kind.failed(Failure { sent, cause })).into_iter().collect();
         if self.dead.contains(&agent) {
             return if matches!(order, Order::Close { .. }) {
                 vec![]
@@ -91,19 +95,25 @@ impl Rig {
                 };
                 let card = Card { name: "toy".into(), streaming: true, offers: vec![offer], ..Card::empty() };
                 let card = Some(FetchedCard { card: Arc::new(card), url: url.clone(), etag: None });
-                vec![Outcome::Probed { card, took, server }]
+                vec![Outcome::Probe(Ok(Answered { value: Probed { card, server }, took }))]
             }
             Order::Send { .. } => {
                 self.tasks += 1;
-                self.streams.push(call);
+                let stream = |told| Outcome::Send(SendOutcome::Stream(told));
+                self.streams.push((call, stream));
                 let task = StreamEvent::Task(Box::new(report(self.tasks)));
-                vec![Outcome::Opened { took, server }, Outcome::Events(vec![task])]
+                vec![
+                    stream(StreamOutcome::Opened { took, server }),
+                    stream(StreamOutcome::Events(vec![task])),
+                ]
             }
             Order::Subscribe { .. } => {
-                self.streams.push(call);
-                let mut answer = vec![Outcome::Opened { took, server }];
+                let stream = |told| Outcome::Subscribe(SubscribeOutcome::Stream(told));
+                self.streams.push((call, stream));
+                let mut answer = vec![stream(StreamOutcome::Opened { took, server })];
                 if self.snapshots {
-                    answer.push(Outcome::Events(vec![StreamEvent::Task(Box::new(report(self.tasks)))]));
+                    let task = StreamEvent::Task(Box::new(report(self.tasks)));
+                    answer.push(stream(StreamOutcome::Events(vec![task])));
                 }
                 answer
             }
@@ -112,11 +122,9 @@ impl Rig {
                 if let Some(state) = self.ended.get(&*task.raw()) {
                     report.status.state = state.clone();
                 }
-                vec![Outcome::Task(Box::new(report), took)]
+                vec![Outcome::Get(Ok(Answered { value: Box::new(report), took }))]
             }
-            Order::List { .. } => {
-                vec![Outcome::Page { tasks: Vec::new(), next: None, total: None, unread: 0, took }]
-            }
+            Order::List { .. } => vec![Outcome::List(Ok(Answered { value: Page::default(), took }))],
             Order::Check { .. } | Order::Cancel { .. } => {
                 let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
                 failed(Sent::Maybe, Cause::Rpc(error))
@@ -149,8 +157,8 @@ impl Rig {
 
     /// The agent tells something on its newest stream.
     fn tells(&mut self, event: StreamEvent) {
-        let call = *self.streams.last().unwrap();
-        self.feed(Input::Outcome { call, outcome: Outcome::Events(vec![event]) });
+        let (call, stream) = *self.streams.last().unwrap();
+        self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(vec![event])) });
     }
 
     fn says(&mut self, state: TaskState, words: &str, number: u32) {

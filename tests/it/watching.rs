@@ -434,3 +434,126 @@ async fn who_asks_for_open_tasks_gets_those_and_what_changes() {
     .await;
     engine.stop().await;
 }
+
+/// An agent of 1.0 whose answers to some methods are of the wrong shape. A task works until it was read once.
+struct WrongShapes {
+    url: String,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl WrongShapes {
+    /// `wrong`: the method, how many of its answers are wrong, and the `result` that they carry.
+    async fn start(wrong: (&'static str, u32, &'static str)) -> Self {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let own = url.clone();
+        let server = tokio::spawn(async move {
+            let (mut told_wrong, mut reads) = (0, 0);
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let mut bytes = Vec::new();
+                let request = loop {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                        let length = head.lines().find_map(|line| {
+                            line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+                        });
+                        if body.len() >= length.unwrap_or(0) {
+                            break text;
+                        }
+                    }
+                    if connection.read_buf(&mut bytes).await.unwrap_or(0) == 0 {
+                        break String::new();
+                    }
+                };
+                let is = |method: &str| request.contains(&format!("\"{method}\""));
+                // A cancel that nobody confirms needs a task that goes on.
+                let working = if wrong.0 == "CancelTask" { u32::MAX } else { 1 };
+                let state = if reads < working { "WORKING" } else { "COMPLETED" };
+                let task = format!(r#"{{"id":"t","status":{{"state":"TASK_STATE_{state}"}}}}"#);
+                let result = if request.starts_with("GET") {
+                    None
+                } else if is(wrong.0)
+                    && !request.contains(quarterdeck::net::NOBODYS_TASK)
+                    && told_wrong < wrong.1
+                {
+                    told_wrong += 1;
+                    Some(wrong.2.to_owned())
+                } else if is("ListTasks") {
+                    Some(r#"{"tasks":[]}"#.to_owned())
+                } else if is("SendMessage") {
+                    Some(format!(r#"{{"task":{task}}}"#))
+                } else {
+                    reads += u32::from(is("GetTask") && !request.contains(quarterdeck::net::NOBODYS_TASK));
+                    Some(task)
+                };
+                let body = result.map_or_else(
+                    || {
+                        format!(
+                            r#"{{"name":"wrong","version":"1","skills":[],"capabilities":{{}},"supportedInterfaces":[{{"url":"{own}","protocolBinding":"JSONRPC","protocolVersion":"1.0"}}]}}"#
+                        )
+                    },
+                    |result| format!(r#"{{"jsonrpc":"2.0","id":"1","result":{result}}}"#),
+                );
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _whoever_has_gone = connection.write_all(answer.as_bytes()).await;
+            }
+        });
+        Self { url, server }
+    }
+}
+
+/// What becomes of a sending to such an agent; where it makes a task, a cancel is asked for too if `cancels`.
+async fn check_shape(
+    wrong: (&'static str, u32, &'static str),
+    cancels: bool,
+    fits: impl Fn(&quarterdeck::domain::job::Attempt) -> bool,
+) {
+    use quarterdeck::domain::agent::Source;
+    let agent = WrongShapes::start(wrong).await;
+    let spec = quarterdeck::config::Agent::at(agent.url.as_str()).spec(Source::CommandLine);
+    let engine = quarterdeck::engine::Engine::start(quarterdeck::engine::Options {
+        dir: None,
+        power_loss_safe: false,
+        rules: rules(),
+        specs: vec![spec],
+        sources: Vec::new(),
+        webhook: None,
+        access: quarterdeck::engine::credentials::CredentialBook::default(),
+        seed: Some(7),
+        lock: None,
+    })
+    .unwrap();
+    let handle = engine.handle();
+    let (_, attempt) = send(&handle, "wrong", "work").await;
+    if cancels {
+        until(&handle, "a task", |snapshot| task_of(snapshot, attempt).map(|_| ())).await;
+        handle.submit(Intent::Cancel { attempt, why: None }).await.unwrap();
+    }
+    until(&handle, &format!("{wrong:?}"), |snapshot| {
+        attempt_of(snapshot, attempt).filter(|attempt| fits(attempt)).map(|_| ())
+    })
+    .await;
+    engine.stop().await;
+    agent.server.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_the_wrong_shape_ends_its_call() {
+    let page = r#"{"tasks":[]}"#;
+    let message = r#"{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[{"text":"no"}]}}"#;
+    let task = r#"{"task":{"id":"t","status":{"state":"TASK_STATE_WORKING"}}}"#;
+    check_shape(("SendMessage", 99, page), false, |a| a.phase == Phase::Uncertain).await;
+    check_shape(("SendMessage", 99, "null"), false, |a| a.phase == Phase::Uncertain).await;
+    let unconfirmed = |a: &quarterdeck::domain::job::Attempt| {
+        a.task.as_ref().is_some_and(|task| task.cancel == Some(CancelMark::Unconfirmed))
+    };
+    check_shape(("CancelTask", 99, page), true, unconfirmed).await;
+    check_shape(("CancelTask", 99, message), true, unconfirmed).await;
+    check_shape(("GetTask", 1, message), false, |a| ends(a, TaskState::Completed, None)).await;
+    check_shape(("GetTask", 1, page), false, |a| ends(a, TaskState::Completed, None)).await;
+    check_shape(("ListTasks", 99, task), false, |a| ends(a, TaskState::Completed, None)).await;
+}

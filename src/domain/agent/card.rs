@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::text::Untrusted;
 
-/// A dialect of A2A that we speak; see `protocol::DIALECTS`.
+/// A dialect of A2A that we speak.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Dialect {
     /// A2A 0.3.
@@ -31,6 +31,26 @@ impl Dialect {
             ("1", _) => Some(Self::V1_0),
             ("0", Some("3")) => Some(Self::V0_3),
             _ => None,
+        }
+    }
+}
+
+/// What an interface can be asked for beyond sending, reading and cancelling.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ability {
+    /// It lists its tasks.
+    ListTasks,
+    /// A second stream of a task changes nothing there. Servers of 0.3 exist that append each chunk once more to the
+    /// stored task for each such stream.
+    Resubscribe,
+}
+
+impl Dialect {
+    /// True if servers of this dialect have the ability.
+    pub fn can(self, ability: Ability) -> bool {
+        match (self, ability) {
+            (Self::V1_0, Ability::ListTasks | Ability::Resubscribe) => true,
+            (Self::V0_3, Ability::ListTasks | Ability::Resubscribe) => false,
         }
     }
 }
@@ -65,6 +85,13 @@ pub struct Interface {
     pub url: Untrusted,
     /// The tenant to echo.
     pub tenant: Option<Untrusted>,
+}
+
+impl Interface {
+    /// True if it has the ability, by its dialect.
+    pub fn can(&self, ability: Ability) -> bool {
+        self.dialect.can(ability)
+    }
 }
 
 /// Something an agent says it can do.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::agent::breaker::Breaker;
-use crate::domain::agent::card::{Card, Dialect, Interface};
+use crate::domain::agent::card::{Ability, Card, Dialect, Interface};
 use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::cause::Cause;
 use crate::domain::id::AgentId;
@@ -194,6 +194,11 @@ pub struct Counts {
 }
 
 impl Agent {
+    /// True if there is an interface that we call, and it has the ability.
+    pub fn can(&self, ability: Ability) -> bool {
+        self.interface.as_ref().is_some_and(|interface| interface.can(ability))
+    }
+
     /// The dialect that is spoken with it now.
     pub fn dialect(&self) -> Option<Dialect> {
         self.interface.as_ref().map(|interface| interface.dialect)

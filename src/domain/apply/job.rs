@@ -67,6 +67,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
             plan(state, at, (job, id), *agent, message_id.as_ref());
         }
         AttemptFact::Moved { phase, cause } => edit(state, job, id, |attempt| {
+            attempt.may_have_arrived |= attempt.phase == Phase::Uncertain;
             attempt.phase = *phase;
             attempt.phase_since = at;
             attempt.cause.clone_from(cause);
@@ -161,6 +162,7 @@ fn plan(
             agent,
             message_id: message_id.cloned(),
             phase: Phase::Planned,
+            may_have_arrived: false,
             phase_since: at,
             created: at,
             cause: None,

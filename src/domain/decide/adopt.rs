@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::domain::agent::card::Dialect;
+use crate::domain::agent::card::Ability;
+use crate::domain::call::{Answer, Page};
 use crate::domain::cause::{Cause, ErrorName};
 use crate::domain::decide::dispatch;
 use crate::domain::decide::lint;
@@ -14,7 +15,6 @@ use crate::domain::decide::watch;
 use crate::domain::effect::{ListQuery, Order};
 use crate::domain::fact::{AttemptFact, Fact, JobFact};
 use crate::domain::id::{AgentId, AgentKey, AttemptId, AttemptKey, JobId, TaskId};
-use crate::domain::input::Outcome;
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::Origin;
 use crate::domain::job::message::{Hints, Message, Role};
@@ -57,7 +57,7 @@ pub(super) fn with_probe(turn: &mut Turn, agent: AgentKey) {
 /// Asks for what is new.
 pub(super) fn refresh(turn: &mut Turn, agent: AgentKey) {
     let Some(row) = turn.state().agent(agent) else { return };
-    if row.dialect() != Some(Dialect::V1_0) || !row.listed {
+    if !row.can(Ability::ListTasks) || !row.listed {
         return;
     }
     let wants = turn.state().wants_messages(agent);
@@ -114,8 +114,7 @@ fn schedule(turn: &mut Turn, agent: AgentKey) {
 /// A job was sent to the agent, or one was found: the listing becomes quick.
 pub(super) fn quicken(turn: &mut Turn, agent: AgentKey) {
     let due = turn.at + BUSY;
-    let lists =
-        turn.state().agent(agent).and_then(crate::domain::agent::Agent::dialect) == Some(Dialect::V1_0);
+    let lists = turn.state().agent(agent).is_some_and(|agent| agent.can(Ability::ListTasks));
     let listing = &turn.agent_live(agent).listing;
     if lists && !listing.unsupported && listing.adopted && listing.call.is_none() && listing.states.is_empty()
     {
@@ -130,15 +129,14 @@ pub(super) fn listed(
     why: ListReason,
     query: ListQuery,
     issued: At,
-    outcome: Outcome,
+    answer: Answer<Page>,
 ) {
     if matches!(why, ListReason::Adopt | ListReason::Refresh) {
         turn.agent_live(agent).listing.call = None;
     }
-    let (tasks, next) = match outcome {
-        Outcome::Page { tasks, next, .. } => (tasks, next),
-        Outcome::Failed(failure) => return list_failed(turn, agent, why, &failure.cause),
-        _ => return,
+    let Page { tasks, next, total: _, unread: _ } = match answer {
+        Ok(answered) => answered.value,
+        Err(failure) => return list_failed(turn, agent, why, &failure.cause),
     };
     match why {
         ListReason::Confirm(key) => {
@@ -213,7 +211,9 @@ fn list_failed(turn: &mut Turn, agent: AgentKey, why: ListReason, cause: &Cause)
         ListReason::Confirm(key) => watch::settle(turn, key),
         ListReason::Lookup(key) => dispatch::not_found(turn, key),
         ListReason::Adopt => {
-            if turn.agent_live(agent).listing.unsupported || cause.is_transport() {
+            // What cannot be read for one state cannot be read for the others: it is asked again with the next probe.
+            let stops = cause.is_transport() || matches!(cause, Cause::Malformed(_));
+            if turn.agent_live(agent).listing.unsupported || stops {
                 turn.agent_live(agent).listing.states.clear();
                 turn.agent_live(agent).listing.adopted = turn.agent_live(agent).listing.unsupported;
             } else {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::call::Answer;
 use crate::domain::cause::{Cause, ErrorName};
 use crate::domain::decide::live::{GetReason, PendingCall, Timer};
 use crate::domain::decide::not_now;
@@ -12,10 +13,9 @@ use crate::domain::decide::unknown;
 use crate::domain::decide::watch;
 use crate::domain::effect::Order;
 use crate::domain::fact::AttemptFact;
-use crate::domain::id::{AttemptId, AttemptKey};
-use crate::domain::input::Outcome;
+use crate::domain::id::{AgentKey, AttemptId, AttemptKey};
 use crate::domain::intent::{Receipt, Refusal};
-use crate::domain::job::task::CancelMark;
+use crate::domain::job::task::{CancelMark, TaskReport};
 use crate::domain::text::Untrusted;
 
 /// After its yes, an agent has this long to stop talking, and so long between two alarms.
@@ -38,23 +38,28 @@ pub(super) fn ask(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -
     if turn.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some()) {
         return Err(not_now("a cancel is already on its way"));
     }
+    let (agent, order) = order(turn, key)?;
     reason(turn, key, why);
     mark(turn, key, CancelMark::Asked, None);
-    order(turn, key)?;
+    call(turn, key, agent, order);
     Ok(Receipt::Done)
 }
 
-fn order(turn: &mut Turn, key: AttemptKey) -> Result<(), Refusal> {
+/// The order to cancel, or why its agent cannot be asked.
+fn order(turn: &Turn, key: AttemptKey) -> Result<(AgentKey, Order), Refusal> {
     let attempt = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let agent = attempt.agent;
     let task = attempt.task.as_ref().map(|task| task.id.clone()).ok_or_else(|| unknown("task"))?;
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
     let interface = interface.ok_or_else(|| not_now("its agent cannot be spoken to"))?;
-    let call = turn.call(agent, PendingCall::Cancel(key), Order::Cancel { attempt: key, interface, task });
+    Ok((agent, Order::Cancel { attempt: key, interface, task }))
+}
+
+fn call(turn: &mut Turn, key: AttemptKey, agent: AgentKey, order: Order) {
+    let call = turn.call(agent, PendingCall::Cancel(key), order);
     let watch = turn.watch(key);
     watch.cancel_call = Some(call);
     watch.cancel_tries = 0;
-    Ok(())
 }
 
 fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Cause>>) {
@@ -66,21 +71,21 @@ fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Ca
 }
 
 /// What the agent answered. Its answer is a yes or a no, not yet an end.
-pub(super) fn answered(turn: &mut Turn, key: AttemptKey, outcome: Outcome) {
+pub(super) fn answered(turn: &mut Turn, key: AttemptKey, answer: Answer<Box<TaskReport>>) {
     let at = turn.at;
     turn.watch(key).cancel_call = None;
     let over =
         turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(|task| task.is_over());
-    match outcome {
-        Outcome::Task(..) | Outcome::Message(..) if over => return,
-        Outcome::Task(..) | Outcome::Message(..) => {
+    match answer {
+        Ok(_) if over => return,
+        Ok(_) => {
             let watch = turn.watch(key);
             watch.agreed = Some(at);
             watch.events_since_agreed = 0;
             watch.alarmed = 0;
             mark(turn, key, CancelMark::Agreed, None);
         }
-        Outcome::Failed(failure) => {
+        Err(failure) => {
             let already_over = matches!(&failure.cause,
                 Cause::Rpc(error) if matches!(error.name, ErrorName::TaskNotCancelable | ErrorName::TaskNotFound));
             if !over && !already_over {
@@ -90,7 +95,6 @@ pub(super) fn answered(turn: &mut Turn, key: AttemptKey, outcome: Outcome) {
                 return;
             }
         }
-        _ => return,
     }
     watch::read(turn, key, GetReason::Reconcile);
     turn.set_timer(Timer::Cancel(key), at + Duration::from_secs(1));
@@ -141,8 +145,16 @@ pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let open = matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed));
     let under_way = turn.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some());
-    if open && !task.is_over() && !under_way && !turn.rules.read_only && turn.live.unsaved.is_none() {
-        mark(turn, key, CancelMark::Asked, None);
-        let _refused_when_unspoken = order(turn, key);
+    if !open || task.is_over() || under_way {
+        return;
+    }
+    let may_ask = !turn.rules.read_only && turn.live.unsaved.is_none();
+    match order(turn, key) {
+        Ok((agent, order)) if may_ask => {
+            mark(turn, key, CancelMark::Asked, None);
+            call(turn, key, agent, order);
+        }
+        // Whether the task ends is looked at all the same.
+        Ok(_) | Err(_) => turn.set_timer_by(Timer::Cancel(key), turn.at + Duration::from_secs(1)),
     }
 }

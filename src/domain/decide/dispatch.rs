@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::agent::Health;
-use crate::domain::agent::card::{Dialect, Interface};
+use crate::domain::agent::card::{Ability, Dialect, Interface};
+use crate::domain::call::{SendOutcome, StreamOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure, Sent};
 use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
 use crate::domain::decide::health;
-use crate::domain::decide::live::{ListReason, PendingCall, SendCall, Timer};
+use crate::domain::decide::live::{GetReason, ListReason, PendingCall, SendCall, Timer};
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
 use crate::domain::decide::reason;
@@ -21,7 +22,6 @@ use crate::domain::decide::watch;
 use crate::domain::effect::{ListQuery, Order};
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, JobFact};
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId, JobId, MessageId};
-use crate::domain::input::Outcome;
 use crate::domain::intent::{Receipt, Refusal, Send};
 use crate::domain::job::message::{Hints, Json, Message, Part, Role};
 use crate::domain::job::task::Via;
@@ -33,6 +33,8 @@ pub(super) const TITLE_CHARS: usize = 80;
 /// A sending that may have arrived is looked for this often, so long after each other.
 const LOOKUPS: u8 = 2;
 const LOOKUP_WAIT: Duration = Duration::from_secs(1);
+/// What is said of an agent that is not listed.
+const LEFT: &str = "the agent is no longer part of the fleet";
 
 /// Takes a new job: it is durable before a byte leaves.
 pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
@@ -46,7 +48,7 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     {
         return answer(turn, id, send.parts, send.metadata);
     }
-    breaker::lets_through(turn, key)?;
+    takes_messages(turn, key)?;
     let at = turn.at;
     let job = JobId(turn.seed.uuid(at));
     let attempt = AttemptId(turn.seed.uuid(at));
@@ -82,6 +84,20 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     Ok(Receipt::Taken { job, attempt })
 }
 
+/// Whether a message for an agent can be begun, and the words for why not. Nobody looks at an agent that has left the
+/// fleet, so what was planned for it would never go on.
+fn takes_messages(turn: &Turn, agent: AgentKey) -> Result<(), Refusal> {
+    if turn.state().agent(agent).is_none_or(|agent| !agent.listed) {
+        return Err(not_now(format!("{LEFT}: add it again before you send to it")));
+    }
+    breaker::lets_through(turn, agent)
+}
+
+/// An agent has left the fleet: what was planned for it ends.
+pub(super) fn agent_left(turn: &mut Turn, agent: AgentKey) {
+    give_up(turn, agent, &Arc::new(Cause::Unsupported(LEFT.into())));
+}
+
 /// Sends a planned attempt if its agent takes work; else a fresh probe decides.
 fn begin(turn: &mut Turn, key: AttemptKey) {
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
@@ -95,8 +111,11 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let agent = attempt.agent;
     let message = turn.state().job_of(attempt).and_then(|job| job.message.clone());
-    let Some(interface) = turn.state().agent(agent).and_then(|agent| agent.interface.clone()) else { return };
-    let Some(message) = message else { return };
+    let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
+    let (Some(interface), Some(message)) = (interface, message) else {
+        let cause = Cause::NotSpoken("no interface that can be called".into());
+        return not_taken(turn, key, Phase::Unsent, Arc::new(cause));
+    };
     turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Sending, cause: None });
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     breaker::begins(turn, agent, key);
@@ -120,8 +139,8 @@ pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
             Ok(()) => transmit(turn, key),
             // It opened while this one waited for its agent.
             Err(refusal) => {
-                let cause = Some(Arc::new(Cause::Breaker(Untrusted::from(refusal.to_string()))));
-                turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause });
+                let cause = Arc::new(Cause::Breaker(Untrusted::from(refusal.to_string())));
+                not_taken(turn, key, Phase::Unsent, cause);
             }
         }
     }
@@ -142,17 +161,23 @@ pub(super) fn give_up_planned(turn: &mut Turn, agent: AgentKey) {
 /// Planned attempts of an agent end as unsent.
 pub(super) fn give_up(turn: &mut Turn, agent: AgentKey, cause: &Arc<Cause>) {
     for key in planned(turn, agent) {
-        let cause = Some(cause.clone());
-        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause });
+        not_taken(turn, key, Phase::Unsent, cause.clone());
     }
 }
 
 /// A planned attempt ends as unsent.
 pub(super) fn give_up_one(turn: &mut Turn, key: AttemptKey, cause: &Arc<Cause>) {
     if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::Planned) {
-        let cause = Some(cause.clone());
-        turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause });
+        not_taken(turn, key, Phase::Unsent, cause.clone());
     }
+}
+
+/// The agent did not take a sending: it is unsent or refused. That says nothing of an earlier sending of the same
+/// message, so one that was sent again is uncertain again.
+fn not_taken(turn: &mut Turn, key: AttemptKey, phase: Phase, cause: Arc<Cause>) {
+    let sent_before = turn.state().attempt(key).is_some_and(|attempt| attempt.may_have_arrived);
+    let phase = if sent_before { Phase::Uncertain } else { phase };
+    turn.attempt_fact(key, AttemptFact::Moved { phase, cause: Some(cause) });
 }
 
 fn planned(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
@@ -183,29 +208,31 @@ pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptK
 }
 
 /// What came of a sending.
-pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCall, outcome: Outcome) {
+pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCall, outcome: SendOutcome) {
     let key = send.attempt;
     match outcome {
-        Outcome::Opened { .. } => {}
-        Outcome::Events(events) => {
+        SendOutcome::Stream(StreamOutcome::Opened { .. }) => {}
+        SendOutcome::Stream(StreamOutcome::Events(events)) => {
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
             for event in events {
                 observe::event(turn, key, event, Via::Send);
             }
         }
-        Outcome::Task(report, _) => {
+        SendOutcome::Task(answered) => {
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
-            observe::report(turn, key, *report, Via::Send, turn.at);
+            observe::report(turn, key, *answered.value, Via::Send, turn.at);
             watch::go_on(turn, key);
         }
-        Outcome::Message(message, _) => {
+        SendOutcome::Message(answered) => {
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
-            observe::answer(turn, key, *message);
+            observe::answer(turn, key, *answered.value);
+            // The task that was answered goes on, and its stream was closed for the answer's own.
+            watch::read(turn, key, GetReason::Reconcile);
         }
-        Outcome::Ended(how) => {
+        SendOutcome::Stream(StreamOutcome::Ended(how)) => {
             let watch = turn.watch(key);
             if watch.stream == Some(call) {
                 watch.stream = None;
@@ -214,7 +241,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             if known || send.answer {
                 if send.answer && answer_is_open(turn, key) {
                     // It ended before an event of its own: the task tells whether it arrived.
-                    return watch::read(turn, key, crate::domain::decide::live::GetReason::Answer);
+                    return watch::read(turn, key, GetReason::Answer);
                 }
                 watch::stream_ended(turn, key, how.err().map(Arc::new));
             } else {
@@ -223,8 +250,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
                 may_have_arrived(turn, agent, key, cause);
             }
         }
-        Outcome::Failed(failure) => failed(turn, agent, send, failure),
-        Outcome::Probed { .. } | Outcome::Page { .. } | Outcome::ProtocolViolation(_) => {}
+        SendOutcome::Failed(failure) => failed(turn, agent, send, failure),
     }
 }
 
@@ -311,11 +337,15 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
     if send.answer {
         return answer_failed(turn, &send, failure.sent, cause);
     }
+    // A listing has shown its task meanwhile: it is watched like any other.
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_some()) {
+        return watch::go_on(turn, key);
+    }
     if failure.sent == Sent::Not {
-        return turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Unsent, cause: Some(cause) });
+        return not_taken(turn, key, Phase::Unsent, cause);
     }
     if is_refusal(&cause) {
-        return turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Refused, cause: Some(cause) });
+        return not_taken(turn, key, Phase::Refused, cause);
     }
     may_have_arrived(turn, agent, key, (*cause).clone());
 }
@@ -350,8 +380,7 @@ fn uncertain(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
 }
 
 fn can_look_up(turn: &mut Turn, agent: AgentKey) -> bool {
-    let lists =
-        turn.state().agent(agent).and_then(crate::domain::agent::Agent::dialect) == Some(Dialect::V1_0);
+    let lists = turn.state().agent(agent).is_some_and(|agent| agent.can(Ability::ListTasks));
     lists && !turn.agent_live(agent).listing.unsupported
 }
 
@@ -412,7 +441,7 @@ pub(super) fn resend(
             row.phase.as_str()
         )));
     }
-    breaker::lets_through(turn, row.agent)?;
+    takes_messages(turn, row.agent)?;
     turn.clear_timer(Timer::Lookup(key));
     reason(turn, key, why);
     begin_again(turn, key);
@@ -550,10 +579,6 @@ fn answer_failed(turn: &mut Turn, send: &SendCall, sent: Sent, cause: Arc<Cause>
     if answer_is_open(turn, send.attempt) {
         finish_answer(turn, send.attempt, phase, Some(cause));
     }
-    let why = if phase == Phase::Uncertain {
-        crate::domain::decide::live::GetReason::Answer
-    } else {
-        crate::domain::decide::live::GetReason::Reconcile
-    };
+    let why = if phase == Phase::Uncertain { GetReason::Answer } else { GetReason::Reconcile };
     watch::read(turn, send.attempt, why);
 }

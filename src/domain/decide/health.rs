@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::agent::{Health, Source};
+use crate::domain::call::{Answer, Outcome, Probed, StreamOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure};
 use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
@@ -17,7 +18,6 @@ use crate::domain::decide::watch;
 use crate::domain::effect::Order;
 use crate::domain::fact::AgentFact;
 use crate::domain::id::{AgentKey, AttemptKey};
-use crate::domain::input::Outcome;
 use crate::domain::job::task::TaskState;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
@@ -63,7 +63,7 @@ fn probe_in(turn: &mut Turn, key: AgentKey, wait: Duration) {
 }
 
 /// What came of a probe.
-pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
+pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
     turn.agent_live(key).probe = None;
     if turn.state().agent(key).is_none_or(|agent| !agent.listed) {
         return;
@@ -71,8 +71,9 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
     let interval = interval(turn, key);
     let wait = spaced(turn, interval);
     probe_in(turn, key, wait);
-    match outcome {
-        Outcome::Probed { card, took: _, server } => {
+    match answer {
+        Ok(answered) => {
+            let Probed { card, server } = answered.value;
             let live = it_answers(turn, key);
             live.express |= server.express;
             let until = server.certificate_until;
@@ -91,7 +92,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             }
             on_first_answer(turn, key);
         }
-        Outcome::Failed(Failure { cause: Cause::Status { status: 404, .. }, .. })
+        Err(Failure { cause: Cause::Status { status: 404, .. }, .. })
             if sources::has_reported_card(turn, key) =>
         {
             // It serves no card, and never has; a source reports one.
@@ -99,8 +100,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
             sources::take_reported_card(turn, key);
             on_first_answer(turn, key);
         }
-        Outcome::Failed(Failure { cause, .. }) => probe_failed(turn, key, cause),
-        _ => {}
+        Err(Failure { cause, .. }) => probe_failed(turn, key, cause),
     }
 }
 
@@ -221,15 +221,12 @@ fn check_with_probe(turn: &mut Turn, key: AgentKey) {
 }
 
 /// What came of asking the interface.
-pub(super) fn checked(turn: &mut Turn, key: AgentKey, outcome: Outcome) {
+pub(super) fn checked(turn: &mut Turn, key: AgentKey, answer: Answer<()>) {
     turn.agent_live(key).check = None;
     if turn.state().agent(key).is_none_or(|agent| !agent.listed) {
         return;
     }
-    let cause = match outcome {
-        Outcome::Failed(failure) => Some(failure.cause),
-        _ => None,
-    };
+    let cause = answer.err().map(|failure| failure.cause);
     let awaited = std::mem::take(&mut turn.agent_live(key).awaited);
     let Some(cause) = cause.filter(|cause| cause.is_transport() || is_no_a2a(turn, key, cause)) else {
         return interface_answered(turn, key, awaited);
@@ -328,7 +325,9 @@ fn on_answering(turn: &mut Turn, key: AgentKey) {
         return dispatch::give_up_planned(turn, key);
     }
     judge(turn, key);
-    if !matches!(was, Health::Up | Health::Degraded | Health::LoginNeeded) {
+    // One that wanted a login from the start is watched from its first answer on.
+    let in_sight = turn.agent_live(key).in_sight;
+    if !in_sight || !matches!(was, Health::Up | Health::Degraded | Health::LoginNeeded) {
         watch::regain_sight(turn, key);
     }
     dispatch::send_planned(turn, key);
@@ -386,21 +385,19 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     let key = pending.agent;
     let at = turn.at;
     let is_probe = matches!(pending.call, PendingCall::Probe);
-    let took = match outcome {
-        Outcome::Probed { took, .. }
-        | Outcome::Opened { took, .. }
-        | Outcome::Task(_, took)
-        | Outcome::Message(_, took)
-        | Outcome::Page { took, .. } => Some(*took),
-        Outcome::Events(_) | Outcome::ProtocolViolation(_) => {
+    if matches!(outcome, Outcome::Violation(..)) {
+        turn.agent_live(key).last_sign = at;
+        return;
+    }
+    match outcome.stream() {
+        Some(StreamOutcome::Events(_)) => {
             turn.agent_live(key).last_sign = at;
             return;
         }
-        Outcome::Ended(_) | Outcome::Failed(_) => None,
-    };
-    if let Outcome::Opened { server, .. } = outcome {
-        turn.agent_live(key).express |= server.express;
+        Some(StreamOutcome::Opened { server, .. }) => turn.agent_live(key).express |= server.express,
+        Some(StreamOutcome::Ended(_)) | None => {}
     }
+    let took = outcome.took();
     // While this machine is too busy, how long anything takes says nothing about an agent.
     let busy = turn.live.busy;
     // How long a sending takes is the work's time, not the call's.
@@ -428,11 +425,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
             }
         }
     }
-    let cause = match outcome {
-        Outcome::Ended(Err(cause)) => cause,
-        Outcome::Failed(failure) => &failure.cause,
-        _ => return,
-    };
+    let Some(cause) = outcome.cause() else { return };
     if is_probe {
         return;
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::agent::card::Card;
+use crate::domain::call::CallKind;
 use crate::domain::cause::Cause;
 use crate::domain::decide::baseline::Baselines;
 use crate::domain::decide::evidence::Evidence;
@@ -101,6 +102,21 @@ pub(in crate::domain) enum PendingCall {
     Cancel(AttemptKey),
 }
 
+impl PendingCall {
+    /// What it asks.
+    pub fn kind(&self) -> CallKind {
+        match self {
+            Self::Probe => CallKind::Probe,
+            Self::Check => CallKind::Check,
+            Self::Send(_) => CallKind::Send,
+            Self::Stream(_) => CallKind::Subscribe,
+            Self::Get(..) => CallKind::Get,
+            Self::List(..) => CallKind::List,
+            Self::Cancel(_) => CallKind::Cancel,
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 pub(in crate::domain) struct SendCall {
     pub attempt: AttemptKey,
@@ -161,6 +177,8 @@ pub(in crate::domain) struct AgentLive {
     pub strikes: u8,
     /// True once a probe of this process has answered.
     pub reached: bool,
+    /// Its tasks are watched: they were asked for when it answered, and it has not been lost since.
+    pub in_sight: bool,
     pub last_sign: At,
     pub evidence: Evidence,
     /// How long its tasks usually tell nothing.

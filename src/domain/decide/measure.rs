@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use crate::domain::call::{Outcome, StreamOutcome};
 use crate::domain::cause::Cause;
 use crate::domain::decide::live::{Pending, PendingCall};
 use crate::domain::decide::turn::Turn;
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptKey};
-use crate::domain::input::Outcome;
 use crate::domain::job::task::{TaskState, Verdict, Via};
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::metrics::{Minute, Series, Tally};
@@ -137,16 +137,16 @@ fn flush(turn: &mut Turn, key: AttemptKey) {
 
 /// A call was answered, or failed.
 pub(super) fn call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
-    let took = match outcome {
-        Outcome::Probed { took, .. }
-        | Outcome::Opened { took, .. }
-        | Outcome::Task(_, took)
-        | Outcome::Message(_, took)
-        | Outcome::Page { took, .. } => Some(*took),
-        Outcome::Failed(failure) if failure.cause.is_answer() => Some(turn.at.since(pending.issued)),
-        Outcome::Failed(_) => None,
-        Outcome::Events(_) | Outcome::ProtocolViolation(_) | Outcome::Ended(_) => return,
-    };
+    if matches!(outcome, Outcome::Violation(..))
+        || matches!(outcome.stream(), Some(StreamOutcome::Events(_) | StreamOutcome::Ended(_)))
+    {
+        return;
+    }
+    let cause = outcome.cause();
+    let was_answered = cause.is_some_and(Cause::is_answer);
+    let took = outcome.took().or_else(|| was_answered.then(|| turn.at.since(pending.issued)));
+    // What cannot be read came in time, and was no answer all the same.
+    let failed = took.is_none() || matches!(cause, Some(Cause::Malformed(_) | Cause::Limit(_)));
     let does_no_work = matches!(
         pending.call,
         PendingCall::Probe | PendingCall::Check | PendingCall::Get(..) | PendingCall::List(..)
@@ -155,7 +155,7 @@ pub(super) fn call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     let (series, live) = (Series::of_agent(agent.id), agent.counts.live);
     let tally = turn.metrics.tally(turn.at, series);
     tally.calls += 1;
-    tally.calls_failed += u32::from(took.is_none());
+    tally.calls_failed += u32::from(failed);
     tally.live = tally.live.max(live);
     if let Some(took) = took.filter(|_| does_no_work) {
         tally.answer.add(took);

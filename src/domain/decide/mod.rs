@@ -27,16 +27,21 @@ mod order;
 mod problems;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub(super) mod turn;
+pub(super) mod unattended;
 mod undo;
 mod watch;
 #[cfg(test)]
 mod watch_tests;
 
 use crate::domain::agent::Health;
+use crate::domain::call::Outcome;
+use crate::domain::cause::Cause;
 use crate::domain::fact::{Act, AgentFact, AttemptFact, FleetFact};
 use crate::domain::id::CallId;
-use crate::domain::input::{Input, Outcome};
+use crate::domain::input::Input;
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::task::Verdict;
 use crate::domain::text::Untrusted;
@@ -58,6 +63,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             on_intent(turn, ticket, intent);
         }
         Input::Outcome { call, outcome } => on_outcome(turn, call, outcome),
+        Input::Withheld(call) => notifications::withheld(turn, call),
         Input::JournalFailed(why) => {
             turn.live.unsaved = Some(why);
             turn.touched.console = true;
@@ -157,7 +163,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
             return turn.reply(ticket, Err(Refusal::ReadOnly));
         }
         if let Some(why) = turn.live.unsaved.clone() {
-            let cause = crate::domain::cause::Cause::Unsaved(why);
+            let cause = Cause::Unsaved(why);
             return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
         }
     }
@@ -236,32 +242,45 @@ fn not_now(why: impl Into<Untrusted>) -> Refusal {
 
 fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     // Late, doubled and unasked-for answers find no call and change nothing.
-    let Some(pending) = turn.live.calls.get(&call).cloned() else {
-        return notifications::withheld(turn, call);
-    };
+    let Some(pending) = turn.live.calls.get(&call).cloned() else { return };
+    let outcome = outcome.of(pending.call.kind());
     if outcome.is_last() {
         turn.live.calls.remove(&call);
     }
     // What our own disk withheld says nothing about the agent.
-    let withheld = matches!(&outcome,
-        Outcome::Failed(failure) if matches!(failure.cause, crate::domain::cause::Cause::Unsaved(_)));
-    if !withheld {
+    if !matches!(outcome.cause(), Some(Cause::Unsaved(_))) {
         health::note_call(turn, &pending, &outcome);
         measure::call(turn, &pending, &outcome);
     }
-    if let Outcome::ProtocolViolation(oddity) = outcome {
-        return observe::odd(turn, &pending.call, oddity);
-    }
-    match pending.call {
-        PendingCall::Probe => health::probed(turn, pending.agent, outcome),
-        PendingCall::Check => health::checked(turn, pending.agent, outcome),
-        PendingCall::Send(send) => dispatch::sent(turn, pending.agent, call, send, outcome),
-        PendingCall::Stream(attempt) => watch::on_stream(turn, attempt, call, outcome),
-        PendingCall::Get(attempt, why) => watch::got(turn, attempt, why, pending.issued, outcome),
-        PendingCall::List(why, query) => {
-            adopt::listed(turn, pending.agent, why, query, pending.issued, outcome);
+    let agent = pending.agent;
+    match (pending.call, outcome) {
+        (asked, Outcome::Violation(_, violation)) => observe::odd(turn, &asked, violation),
+        (PendingCall::Probe, Outcome::Probe(answer)) => health::probed(turn, agent, answer),
+        (PendingCall::Check, Outcome::Check(answer)) => health::checked(turn, agent, answer),
+        (PendingCall::Send(send), Outcome::Send(outcome)) => {
+            dispatch::sent(turn, agent, call, send, outcome);
         }
-        PendingCall::Cancel(attempt) => cancel::answered(turn, attempt, outcome),
+        (PendingCall::Stream(attempt), Outcome::Subscribe(outcome)) => {
+            watch::on_stream(turn, attempt, call, outcome);
+        }
+        (PendingCall::Get(attempt, why), Outcome::Get(answer)) => {
+            watch::got(turn, attempt, why, pending.issued, answer);
+        }
+        (PendingCall::List(why, query), Outcome::List(answer)) => {
+            adopt::listed(turn, agent, why, query, pending.issued, answer);
+        }
+        (PendingCall::Cancel(attempt), Outcome::Cancel(answer)) => cancel::answered(turn, attempt, answer),
+        // `Outcome::of` leaves no other pair.
+        (
+            PendingCall::Probe
+            | PendingCall::Check
+            | PendingCall::Send(_)
+            | PendingCall::Stream(_)
+            | PendingCall::Get(..)
+            | PendingCall::List(..)
+            | PendingCall::Cancel(_),
+            _,
+        ) => {}
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::domain::agent::card::Card;
 use crate::domain::agent::{Agent, AgentSpec, Health, Source};
 use crate::domain::cause::Cause;
+use crate::domain::decide::dispatch;
 use crate::domain::decide::fleet;
 use crate::domain::decide::fleet::CardFrom;
 use crate::domain::decide::health;
@@ -257,5 +258,6 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
         live.etag = None;
         live.listing = Listing { call: live.listing.call, ..Listing::default() };
         watch::lose_sight(turn, key, turn.at, None);
+        dispatch::agent_left(turn, key);
     }
 }

@@ -9,12 +9,13 @@ use std::time::Duration;
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::{Card, FetchedCard, Offer, Skill};
 use crate::domain::agent::{Agent, AgentSpec, Source};
+use crate::domain::call::{Answered, Outcome, Probed, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent, TlsFault};
 use crate::domain::core::{Core, Out};
 use crate::domain::effect::Order;
 use crate::domain::fleet::source::{DiscoveredAgent, SourceReport, SourceSpec};
 use crate::domain::id::{AgentKey, CallId};
-use crate::domain::input::{Input, Outcome, Rules, ServerTraits};
+use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Send};
 use crate::domain::job::Attempt;
 use crate::domain::job::message::{Hints, Message, Part, Role};
@@ -23,6 +24,9 @@ use crate::domain::problem::Kind;
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
+
+/// How a stream tells: as a sending or as a subscription.
+type Stream = fn(StreamOutcome) -> Outcome;
 
 /// How an agent treats calls.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -113,8 +117,8 @@ struct Scripted {
     latency: Duration,
     version: &'static str,
     certificate_until: Option<At>,
-    /// The open streams and their tasks, newest last.
-    streams: Vec<(CallId, u32)>,
+    /// The open streams, their tasks, and how they tell; newest last.
+    streams: Vec<(CallId, u32, Stream)>,
     /// The number of its newest task.
     task: u32,
 }
@@ -237,16 +241,16 @@ impl Fleet {
             }
             Event::EndsOnStreamOnly(agent, state) => self.status(agent, state, "", None),
             Event::EndsOldest(agent) => {
-                let (call, task) = self.agents[agent].streams.remove(0);
+                let (call, task, stream) = self.agents[agent].streams.remove(0);
                 self.states.insert(task_id(task), TaskState::Completed);
-                self.tell(call, TaskState::Completed, "", None);
+                self.tell((call, stream), TaskState::Completed, "", None);
             }
             Event::EndsSilently(agent, state) => {
                 self.states.insert(task_id(self.agents[agent].task), state);
             }
             Event::Cut(agent) => {
-                let (call, _) = self.agents[agent].streams.pop().expect("an open stream");
-                self.feed(Input::Outcome { call, outcome: Outcome::Ended(Err(Cause::Reset)) });
+                let (call, _, stream) = self.agents[agent].streams.pop().expect("an open stream");
+                self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Ended(Err(Cause::Reset))) });
             }
             Event::Cancel(agent) => {
                 let attempt = self.newest(agent).id;
@@ -270,11 +274,17 @@ impl Fleet {
     }
 
     fn status(&mut self, agent: usize, state: TaskState, words: &str, timestamp: Option<PeerTime>) {
-        let (call, _) = *self.agents[agent].streams.last().expect("an open stream");
-        self.tell(call, state, words, timestamp);
+        let (call, _, stream) = *self.agents[agent].streams.last().expect("an open stream");
+        self.tell((call, stream), state, words, timestamp);
     }
 
-    fn tell(&mut self, call: CallId, state: TaskState, words: &str, timestamp: Option<PeerTime>) {
+    fn tell(
+        &mut self,
+        (call, stream): (CallId, Stream),
+        state: TaskState,
+        words: &str,
+        timestamp: Option<PeerTime>,
+    ) {
         let message = (!words.is_empty()).then(|| Message {
             id: format!("m{}", self.now.micros()).as_str().into(),
             role: Role::Agent,
@@ -287,7 +297,7 @@ impl Fleet {
         });
         let status = Status { state, message, timestamp };
         let event = StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None };
-        self.feed(Input::Outcome { call, outcome: Outcome::Events(vec![event]) });
+        self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(vec![event])) });
     }
 
     fn feed(&mut self, input: Input) {
@@ -317,10 +327,10 @@ impl Fleet {
     fn answer(&mut self, agent: usize, order: &Order, call: CallId) -> Vec<Outcome> {
         let scripted = &self.agents[agent];
         let took = scripted.latency;
-        let failed = |sent, cause| vec![Outcome::Failed(Failure { sent, cause })];
+        let Some(kind) = order.kind() else { return vec![] };
+        let failed = |sent, cause| vec![kind.failed(Failure { sent, cause })];
         let is_probe = matches!(order, Order::Probe { .. });
         let fault = match scripted.conduct {
-            _ if matches!(order, Order::Close { .. }) => return vec![],
             Conduct::Refuses => Some((Sent::Not, Cause::Refused)),
             Conduct::InterfaceRefuses if !is_probe => Some((Sent::Not, Cause::Refused)),
             Conduct::Hangs => Some((Sent::Maybe, Cause::TimedOut(Duration::from_secs(6)))),
@@ -344,23 +354,35 @@ impl Fleet {
             Order::Probe { url, .. } => {
                 let card = Arc::new(card(url, scripted.version));
                 let card = Some(FetchedCard { card, url: url.clone(), etag: None });
-                vec![Outcome::Probed { card, took, server }]
+                vec![Outcome::Probe(Ok(Answered { value: Probed { card, server }, took }))]
             }
             Order::Subscribe { .. } if scripted.no_subscriptions => rpc(ErrorName::UnsupportedOperation),
             Order::Send { .. } | Order::Subscribe { .. } => {
-                if matches!(order, Order::Send { .. }) {
+                let stream: Stream = if matches!(order, Order::Send { .. }) {
                     self.tasks += 1;
                     self.agents[agent].task = self.tasks;
-                }
+                    |told| Outcome::Send(SendOutcome::Stream(told))
+                } else {
+                    |told| Outcome::Subscribe(SubscribeOutcome::Stream(told))
+                };
                 let task = self.agents[agent].task;
-                self.agents[agent].streams.push((call, task));
+                self.agents[agent].streams.push((call, task, stream));
                 let task = StreamEvent::Task(Box::new(self.report(&task_id(task))));
-                vec![Outcome::Opened { took, server }, Outcome::Events(vec![task])]
+                vec![
+                    stream(StreamOutcome::Opened { took, server }),
+                    stream(StreamOutcome::Events(vec![task])),
+                ]
             }
             Order::Get { .. } if scripted.conduct == Conduct::Forgets => rpc(ErrorName::TaskNotFound),
-            Order::Get { task, .. } => vec![Outcome::Task(Box::new(self.report(&task.raw())), took)],
+            Order::Get { task, .. } => {
+                let value = Box::new(self.report(&task.raw()));
+                vec![Outcome::Get(Ok(Answered { value, took }))]
+            }
             Order::Cancel { task, .. } => match scripted.on_cancel {
-                OnCancel::Agrees => vec![Outcome::Task(Box::new(self.report(&task.raw())), took)],
+                OnCancel::Agrees => {
+                    let value = Box::new(self.report(&task.raw()));
+                    vec![Outcome::Cancel(Ok(Answered { value, took }))]
+                }
                 OnCancel::NotCancelable => rpc(ErrorName::TaskNotCancelable),
                 OnCancel::Fails => failed(Sent::Maybe, Cause::Status { status: 500, says: "".into() }),
                 OnCancel::NoAnswer => vec![],

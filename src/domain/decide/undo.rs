@@ -181,8 +181,13 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
             }
         }
         Undo::Uncertain(key, cause) => {
-            let phase = turn.state().attempt(key).map(|attempt| attempt.phase);
-            if matches!(phase, Some(Phase::Planned | Phase::Unsent | Phase::PresumedLost)) {
+            // What was withheld has made it uncertain again, but with the cause of that.
+            let differs = turn.state().attempt(key).is_some_and(|attempt| match attempt.phase {
+                Phase::Planned | Phase::Unsent | Phase::PresumedLost => true,
+                Phase::Uncertain => attempt.cause != cause,
+                Phase::Sending | Phase::Accepted | Phase::Answered | Phase::Refused => false,
+            });
+            if differs {
                 turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Uncertain, cause });
             }
         }

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::domain::agent::card::Dialect;
+use crate::domain::agent::card::Ability;
+use crate::domain::call::{Answer, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, ErrorName};
 use crate::domain::decide::adopt;
 use crate::domain::decide::baseline;
@@ -23,7 +24,6 @@ use crate::domain::decide::unknown;
 use crate::domain::effect::{ListQuery, Order};
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey, CallId};
-use crate::domain::input::Outcome;
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::task::{CancelMark, StreamEvent, TaskReport, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase, Task};
@@ -87,22 +87,22 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
 }
 
 /// Events of a subscription.
-pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome: Outcome) {
+pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome: SubscribeOutcome) {
     match outcome {
-        Outcome::Opened { .. } => {
+        SubscribeOutcome::Stream(StreamOutcome::Opened { .. }) => {
             let due = turn.at + turn.rules.silent_after;
             turn.set_timer_by(Timer::Quiet(key), due);
         }
-        Outcome::Events(events) => {
+        SubscribeOutcome::Stream(StreamOutcome::Events(events)) => {
             for event in events {
                 subscribed(turn, key, event);
             }
         }
-        Outcome::Ended(how) => {
+        SubscribeOutcome::Stream(StreamOutcome::Ended(how)) => {
             release(turn, key, call);
             stream_ended(turn, key, how.err().map(Arc::new));
         }
-        Outcome::Failed(failure) => {
+        SubscribeOutcome::Failed(failure) => {
             release(turn, key, call);
             if let Cause::Rpc(error) = &failure.cause
                 && matches!(
@@ -125,7 +125,6 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
                 read(turn, key, GetReason::Reconcile);
             }
         }
-        _ => {}
     }
 }
 
@@ -201,14 +200,20 @@ pub(super) fn read(turn: &mut Turn, key: AttemptKey, why: GetReason) {
 }
 
 /// What a read told.
-pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetReason, issued: At, outcome: Outcome) {
+pub(super) fn got(
+    turn: &mut Turn,
+    key: AttemptKey,
+    why: GetReason,
+    issued: At,
+    answer: Answer<Box<TaskReport>>,
+) {
     let watch = turn.watch(key);
     watch.get = None;
     let again = std::mem::take(&mut watch.get_again);
-    match outcome {
-        Outcome::Task(report, _) => {
+    match answer {
+        Ok(answered) => {
             turn.watch(key).missing = 0;
-            reported(turn, key, *report, Via::Get, issued);
+            reported(turn, key, *answered.value, Via::Get, issued);
             // No call tells about an answer that an earlier process sent.
             let untold = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
             // Another read follows one that may have been asked for before the answer left.
@@ -216,12 +221,11 @@ pub(super) fn got(turn: &mut Turn, key: AttemptKey, why: GetReason, issued: At, 
                 answer_seen(turn, key);
             }
         }
-        Outcome::Failed(failure) => match &failure.cause {
+        Err(failure) => match &failure.cause {
             Cause::Rpc(error) if error.name == ErrorName::TaskNotFound => missing(turn, key),
             _ if why == GetReason::Confirm => settle(turn, key),
             _ => later(turn, key),
         },
-        _ => {}
     }
     if again {
         read(turn, key, GetReason::Reconcile);
@@ -285,8 +289,7 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
         turn.watch(key).get_again = true;
         return;
     }
-    let lists = turn.state().agent(agent).and_then(crate::domain::agent::Agent::dialect)
-        == Some(Dialect::V1_0)
+    let lists = turn.state().agent(agent).is_some_and(|agent| agent.can(Ability::ListTasks))
         && !turn.agent_live(agent).listing.unsupported;
     if large && lists && context.is_some() {
         let query = ListQuery { context, ..ListQuery::default() };
@@ -396,12 +399,13 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
     let Some(row) = turn.state().agent(agent) else { return };
     let Some(interface) = row.interface.clone() else { return };
     let streams = row.streams();
-    let is_1_0 = interface.dialect == Dialect::V1_0;
+    let lists = interface.can(Ability::ListTasks);
+    let resubscribes = interface.can(Ability::Resubscribe);
     let configured = row.spec.resubscribe;
     let live = turn.agent_live(agent);
-    let safe = configured.unwrap_or(is_1_0 || live.express);
+    let safe = configured.unwrap_or(resubscribes || live.express);
     let slot = ours || live.foreign_streams < FOREIGN_STREAMS;
-    let listed = is_1_0 && !live.listing.unsupported;
+    let listed = lists && !live.listing.unsupported;
     if streams && safe && slot && !poll_only {
         let watch = turn.watch(key);
         if watch.resubscribed == 0 || std::mem::take(&mut watch.ready) {
@@ -529,6 +533,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
 
 /// The agent is gone, or nobody watched: what we know of its tasks is old.
 pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Option<Arc<Cause>>) {
+    turn.agent_live(agent).in_sight = false;
     for key in turn.state().open_attempts(agent) {
         let Some(now) = task(turn, key) else { continue };
         if now.settled || now.is_over() {
@@ -547,6 +552,7 @@ pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Opt
 
 /// The agent is back: every task of it is asked for.
 pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
+    turn.agent_live(agent).in_sight = true;
     dispatch::look_up_all(turn, agent);
     for key in turn.state().open_attempts(agent) {
         let Some(now) = task(turn, key) else { continue };

@@ -109,6 +109,8 @@ pub struct Attempt {
     pub message_id: Option<MessageId>,
     /// How far it has come.
     pub phase: Phase,
+    /// Its message was sent before and may have arrived then: what comes of sending it again does not settle that.
+    pub may_have_arrived: bool,
     /// When the phase began.
     pub phase_since: At,
     /// When it was planned or found.

@@ -10,8 +10,8 @@ use std::sync::PoisonError;
 
 use super::Redactor;
 use super::needles::{Hit, Needles};
+use crate::domain::call::{Outcome, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::id::{AttemptKey, TaskId};
-use crate::domain::input::Outcome;
 use crate::domain::job::message::{Artifact, Content, Part};
 use crate::domain::job::task::{StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
@@ -49,30 +49,34 @@ impl Redactor {
         let needles = &prepared.needles;
         let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut outcome {
-            Outcome::Events(events) => {
-                let mut told = Vec::with_capacity(events.len());
-                for event in std::mem::take(events) {
-                    tails.event(needles, attempt, event, &mut told);
-                }
-                *events = told;
+            Outcome::Send(SendOutcome::Stream(stream)) => {
+                let held = tails.stream(needles, attempt, stream);
+                return (held.map(|held| Outcome::Send(SendOutcome::Stream(held))), outcome);
             }
-            Outcome::Task(report, _) => tails.report(needles, attempt, report),
-            Outcome::Page { tasks, .. } => {
-                for task in tasks {
+            Outcome::Subscribe(SubscribeOutcome::Stream(stream)) => {
+                let held = tails.stream(needles, attempt, stream);
+                return (held.map(|held| Outcome::Subscribe(SubscribeOutcome::Stream(held))), outcome);
+            }
+            Outcome::Send(SendOutcome::Task(task)) | Outcome::Get(Ok(task)) | Outcome::Cancel(Ok(task)) => {
+                tails.report(needles, attempt, &mut task.value);
+            }
+            Outcome::Send(SendOutcome::Message(message)) => {
+                join_parts(needles, &mut message.value.parts);
+            }
+            Outcome::List(Ok(page)) => {
+                for task in &mut page.value.tasks {
                     tails.report(needles, None, task);
                 }
             }
-            Outcome::Message(message, _) => join_parts(needles, &mut message.parts),
-            Outcome::Ended(_) => {
-                let mut held = Vec::new();
-                tails.release(attempt, &mut held);
-                return ((!held.is_empty()).then_some(Outcome::Events(held)), outcome);
-            }
             // What they hold is of one piece.
-            Outcome::Probed { .. }
-            | Outcome::Opened { .. }
-            | Outcome::ProtocolViolation(_)
-            | Outcome::Failed(_) => {}
+            Outcome::Probe(_)
+            | Outcome::Check(_)
+            | Outcome::Send(SendOutcome::Failed(_))
+            | Outcome::Get(Err(_))
+            | Outcome::List(Err(_))
+            | Outcome::Cancel(Err(_))
+            | Outcome::Subscribe(SubscribeOutcome::Failed(_))
+            | Outcome::Violation(..) => {}
         }
         (None, outcome)
     }
@@ -86,6 +90,31 @@ impl Redactor {
 }
 
 impl Tails {
+    /// Takes in what a stream told. At its end gives what was held back until then, which comes before the end.
+    fn stream(
+        &mut self,
+        needles: &Needles,
+        attempt: Option<AttemptKey>,
+        told: &mut StreamOutcome,
+    ) -> Option<StreamOutcome> {
+        match told {
+            StreamOutcome::Opened { .. } => None,
+            StreamOutcome::Events(events) => {
+                let mut told = Vec::with_capacity(events.len());
+                for event in std::mem::take(events) {
+                    self.event(needles, attempt, event, &mut told);
+                }
+                *events = told;
+                None
+            }
+            StreamOutcome::Ended(_) => {
+                let mut held = Vec::new();
+                self.release(attempt, &mut held);
+                (!held.is_empty()).then_some(StreamOutcome::Events(held))
+            }
+        }
+    }
+
     fn event(
         &mut self,
         needles: &Needles,

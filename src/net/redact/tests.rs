@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::needles::MARK;
 use super::*;
 use crate::domain::agent::card::Dialect;
+use crate::domain::call::{Answered, Outcome, Page, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::id::AttemptKey;
-use crate::domain::input::Outcome;
 use crate::domain::job::message::{Message, Part};
 use crate::domain::job::task::StreamEvent;
 use crate::protocol::{Deviations, Event, Reply, codec};
@@ -115,10 +115,11 @@ fn event(artifact: &str, parts: &[String], append: bool, last: bool) -> String {
 /// What is told of events, in order: what comes in is redacted, decoded and joined as the engine does it.
 fn told(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> Vec<StreamEvent> {
     let mut out = Vec::new();
-    let mut take = |outcome| {
+    let mut take = |told| {
+        let outcome = Outcome::Subscribe(SubscribeOutcome::Stream(told));
         let (before, after) = redactor.join(attempt, outcome);
         for outcome in before.into_iter().chain([after]) {
-            if let Outcome::Events(events) = outcome {
+            if let Outcome::Subscribe(SubscribeOutcome::Stream(StreamOutcome::Events(events))) = outcome {
                 out.extend(events);
             }
         }
@@ -142,9 +143,9 @@ fn told(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> 
             },
             Event::Error(cause) => panic!("{cause}"),
         };
-        take(Outcome::Events(vec![event]));
+        take(StreamOutcome::Events(vec![event]));
     }
-    take(Outcome::Ended(Ok(())));
+    take(StreamOutcome::Ended(Ok(())));
     out
 }
 
@@ -242,14 +243,16 @@ fn parts_of_messages_and_tasks_are_joined() {
             codec(Dialect::V1_0).decode_reply(&redactor.redacted(&body), &mut Deviations::default()).unwrap();
         let took = Duration::ZERO;
         let outcome = match reply {
-            Reply::Task(task) => Outcome::Task(task, took),
-            Reply::Message(message) => Outcome::Message(message, took),
-            Reply::Page { tasks, next, total, unread } => Outcome::Page { tasks, next, total, unread, took },
+            Reply::Task(value) => Outcome::Send(SendOutcome::Task(Answered { value, took })),
+            Reply::Message(value) => Outcome::Send(SendOutcome::Message(Answered { value, took })),
+            Reply::Page { tasks, next, total, unread } => {
+                Outcome::List(Ok(Answered { value: Page { tasks, next, total, unread }, took }))
+            }
         };
         let texts = match redactor.join(None, outcome).1 {
-            Outcome::Message(message, _) => vec![said(&message)],
-            Outcome::Task(task, _) => texts(&task, said, text),
-            Outcome::Page { tasks, .. } => texts(&tasks[0], said, text),
+            Outcome::Send(SendOutcome::Message(message)) => vec![said(&message.value)],
+            Outcome::Send(SendOutcome::Task(task)) => texts(&task.value, said, text),
+            Outcome::List(Ok(page)) => texts(&page.value.tasks[0], said, text),
             other => panic!("{other:?}"),
         };
         assert!(texts.iter().all(|text| text == "x [redacted] y"), "{texts:?}");

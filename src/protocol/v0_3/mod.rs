@@ -26,10 +26,6 @@ impl Codec for V0_3 {
         &[]
     }
 
-    fn lists_tasks(&self) -> bool {
-        false
-    }
-
     fn encode_request(&self, id: &str, tenant: Option<&str>, request: &Request<'_>) -> String {
         encode::request(id, tenant, request)
     }

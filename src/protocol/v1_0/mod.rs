@@ -27,10 +27,6 @@ impl Codec for V1_0 {
         &[("a2a-version", "1.0")]
     }
 
-    fn lists_tasks(&self) -> bool {
-        true
-    }
-
     fn encode_request(&self, id: &str, tenant: Option<&str>, request: &Request<'_>) -> String {
         encode::request(id, tenant, request)
     }

@@ -156,6 +156,7 @@ impl Record for AttemptRow {
             number,
             message_id,
             phase,
+            may_have_arrived,
             phase_since,
             created,
             cause,
@@ -172,6 +173,7 @@ impl Record for AttemptRow {
         add(&mut members, "number", number);
         add(&mut members, "message_id", message_id);
         add(&mut members, "phase", phase);
+        add(&mut members, "may_have_arrived", may_have_arrived);
         add(&mut members, "phase_since", phase_since);
         add(&mut members, "created", created);
         add(&mut members, "cause", cause);
@@ -190,6 +192,7 @@ impl Record for AttemptRow {
             agent: AgentKey(0),
             message_id: member(&object, "message_id")?,
             phase: member(&object, "phase")?,
+            may_have_arrived: member(&object, "may_have_arrived")?,
             phase_since: member(&object, "phase_since")?,
             created: member(&object, "created")?,
             cause: member(&object, "cause")?,

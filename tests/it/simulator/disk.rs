@@ -199,8 +199,11 @@ impl World {
         self.replies = rest;
         self.feed(Input::JournalFailed(why.clone()));
         for (_, effect) in effects {
-            let outcome = Outcome::unsent(Cause::Unsaved(why.clone()));
-            self.feed(Input::Outcome { call: effect.call, outcome });
+            let call = effect.call;
+            self.feed(match effect.order.kind() {
+                Some(kind) => Input::Outcome { call, outcome: kind.unsent(Cause::Unsaved(why.clone())) },
+                None => Input::Withheld(call),
+            });
         }
         for (_, reply) in replies {
             let ticket = reply.ticket;

@@ -1,0 +1,318 @@
+//! What comes of the outcomes of calls: rows of an outcome, and of what the attempt is and what is asked next.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::agent::card::{Card, FetchedCard, Offer};
+use crate::domain::agent::{AgentSpec, Source};
+use crate::domain::call::{
+    Answered, CallKind, Outcome, Page, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
+};
+use crate::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
+use crate::domain::core::{Core, Out};
+use crate::domain::id::{AttemptKey, CallId};
+use crate::domain::input::{Input, Rules, ServerTraits};
+use crate::domain::intent::{Intent, Refusal, Send};
+use crate::domain::job::Attempt;
+use crate::domain::job::message::{Hints, Message, Part, Role};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::metrics::Minute;
+use crate::domain::state::State;
+use crate::domain::time::At;
+
+const TOOK: Duration = Duration::from_millis(3);
+
+/// One agent that lists tasks and does not stream, and the calls that wait for their outcome.
+struct Rig {
+    core: Core,
+    now: At,
+    open: Vec<(CallId, CallKind)>,
+    refused: Option<Refusal>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let core = Core::new(State::default(), Rules::default(), 7);
+        let mut rig =
+            Self { core, now: At::from_micros(1_795_000_000_000_000), open: Vec::new(), refused: None };
+        rig.feed(Input::Configured(vec![AgentSpec {
+            name: None,
+            url: "http://toy".into(),
+            source: Source::Config,
+            dialect: None,
+            resubscribe: None,
+            labels: Vec::new(),
+            capacity: None,
+            probe_interval: None,
+        }]));
+        rig.probed();
+        rig.settle();
+        rig
+    }
+
+    fn probed(&mut self) {
+        let offer = Offer {
+            url: "http://toy".into(),
+            binding: "JSONRPC".into(),
+            version: Some("1.0".into()),
+            tenant: None,
+        };
+        let card = Arc::new(Card { name: "toy".into(), offers: vec![offer], ..Card::empty() });
+        let card = Some(FetchedCard { card, url: "http://toy".into(), etag: None });
+        let value = Probed { card, server: ServerTraits::default() };
+        self.tell(Outcome::Probe(Ok(Answered { value, took: TOOK })));
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut out = Out::default();
+        self.core.step(self.now, input, &mut out);
+        self.refused = out.replies.pop().and_then(|reply| reply.result.err());
+        if self.refused.is_some() {
+            assert!(
+                out.facts.is_empty() && out.effects.is_empty(),
+                "a refused intent began something: {out:?}"
+            );
+        }
+        let calls = out.effects.iter().filter_map(|effect| Some((effect.call, effect.order.kind()?)));
+        self.open.extend(calls);
+        assert_eq!(self.core.unattended(), []);
+    }
+
+    /// An outcome of the oldest open call of its kind.
+    #[track_caller]
+    fn tell(&mut self, outcome: Outcome) {
+        let at = self.open.iter().position(|(_, kind)| *kind == outcome.kind());
+        let at = at.unwrap_or_else(|| panic!("no call is open for {outcome:?}: {:?}", self.open));
+        let (call, _) = if outcome.is_last() { self.open.remove(at) } else { self.open[at] };
+        self.feed(Input::Outcome { call, outcome });
+    }
+
+    /// Checks and listings are answered with nothing.
+    fn settle(&mut self) {
+        for _ in 0..20 {
+            match self.open.iter().map(|(_, kind)| *kind).find(|kind| is_upkeep(*kind)) {
+                Some(CallKind::Check) => self.tell(CallKind::Check.failed(rpc(ErrorName::TaskNotFound))),
+                Some(_) => self.tell(Outcome::List(Ok(Answered { value: Page::default(), took: TOOK }))),
+                None => return,
+            }
+        }
+    }
+
+    fn intent(&mut self, intent: Intent) {
+        self.feed(Input::Intent { ticket: 1, intent, by: None });
+    }
+
+    fn send(&mut self) {
+        let agent = self.core.state().agents().iter().next().unwrap().1.id;
+        self.intent(Intent::Send(Box::new(Send {
+            agent,
+            parts: vec![Part::text("go")],
+            context: None,
+            task: None,
+            metadata: None,
+            skill: None,
+            caller: None,
+            parent: None,
+        })));
+        assert_eq!(self.refused, None);
+    }
+
+    fn attempt(&self) -> (AttemptKey, &Attempt) {
+        self.core.state().attempts().iter().next().unwrap()
+    }
+
+    /// Time passes; what becomes due is done.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.core.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.feed(Input::Deadline);
+        }
+        self.now = end;
+    }
+
+    /// The attempt's phase, its cancel, and the open calls but those of upkeep.
+    fn shows(&self) -> String {
+        let (_, attempt) = self.attempt();
+        let cancel = attempt.task.as_ref().and_then(|task| task.cancel);
+        let cancel = cancel.map(|mark| format!(", {mark:?}")).unwrap_or_default();
+        let calls: Vec<_> =
+            self.open.iter().filter(|(_, kind)| !is_upkeep(*kind)).map(|(_, kind)| kind.method()).collect();
+        format!("{}{cancel}; {}", attempt.phase.as_str(), calls.join(" "))
+    }
+}
+
+fn is_upkeep(kind: CallKind) -> bool {
+    matches!(kind, CallKind::Check | CallKind::List)
+}
+
+fn rpc(name: ErrorName) -> Failure {
+    Failure { sent: Sent::Maybe, cause: Cause::Rpc(RpcError { name, code: None, message: "".into() }) }
+}
+
+fn malformed() -> Failure {
+    let cause = Cause::Malformed("GetTask was answered with a page of tasks".into());
+    Failure { sent: Sent::Maybe, cause }
+}
+
+fn unsent() -> Failure {
+    Failure { sent: Sent::Not, cause: Cause::Refused }
+}
+
+fn reset() -> Failure {
+    Failure { sent: Sent::Maybe, cause: Cause::Reset }
+}
+
+fn report(state: TaskState) -> Answered<Box<TaskReport>> {
+    let value = Box::new(TaskReport {
+        id: "t".into(),
+        context: None,
+        status: Status { state, message: None, timestamp: None },
+        artifacts: None,
+        history: Vec::new(),
+        metadata: None,
+        hints: Hints::default(),
+        raw: None,
+    });
+    Answered { value, took: TOOK }
+}
+
+fn message() -> Answered<Box<Message>> {
+    let value = Box::new(Message {
+        id: "m".into(),
+        role: Role::Agent,
+        parts: vec![Part::text("hello")],
+        context: None,
+        task: None,
+        metadata: None,
+        references: Vec::new(),
+        hints: Hints::default(),
+    });
+    Answered { value, took: TOOK }
+}
+
+#[test]
+fn each_outcome_of_a_send_ends_it() {
+    let stream = |told| Outcome::Send(SendOutcome::Stream(told));
+    let send = Outcome::Send;
+    let rows: [(Outcome, &str); 9] = [
+        (send(SendOutcome::Task(report(TaskState::Working))), "accepted; "),
+        (send(SendOutcome::Task(report(TaskState::Completed))), "accepted; GetTask"),
+        (send(SendOutcome::Message(message())), "answered; "),
+        (
+            stream(StreamOutcome::Events(vec![StreamEvent::Task(report(TaskState::Working).value)])),
+            "accepted; SendMessage",
+        ),
+        (send(SendOutcome::Failed(unsent())), "unsent; the request for the agent card"),
+        (send(SendOutcome::Failed(rpc(ErrorName::InvalidParams))), "refused; "),
+        (send(SendOutcome::Failed(reset())), "uncertain; the request for the agent card"),
+        // They are looked for in the listing first.
+        (send(SendOutcome::Failed(malformed())), "sending; "),
+        (stream(StreamOutcome::Ended(Ok(()))), "sending; "),
+    ];
+    for (outcome, shows) in rows {
+        let mut rig = Rig::new();
+        rig.send();
+        rig.tell(outcome.clone());
+        assert_eq!(rig.shows(), shows, "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_message_that_was_sent_again_and_not_taken_is_uncertain_again() {
+    for again in [unsent(), rpc(ErrorName::InvalidParams), reset()] {
+        let mut rig = Rig::new();
+        rig.send();
+        rig.tell(Outcome::Send(SendOutcome::Failed(reset())));
+        rig.probed();
+        rig.settle();
+        let attempt = rig.attempt().1.id;
+        rig.intent(Intent::Resend { attempt, why: None });
+        rig.tell(Outcome::Send(SendOutcome::Failed(again.clone())));
+        let (_, attempt) = rig.attempt();
+        assert_eq!(attempt.phase.as_str(), "uncertain", "{again:?}");
+        assert_eq!(attempt.cause.as_deref(), Some(&again.cause));
+    }
+}
+
+#[test]
+fn a_cancel_is_looked_at_whatever_its_outcome() {
+    let cancel = |answer| Outcome::Cancel(answer);
+    let rows: [(Outcome, &str); 5] = [
+        (cancel(Ok(report(TaskState::Canceled))), "accepted, Agreed; GetTask"),
+        (cancel(Ok(report(TaskState::Working))), "accepted, Agreed; GetTask"),
+        (cancel(Err(malformed())), "accepted, Unconfirmed; GetTask"),
+        (cancel(Err(rpc(ErrorName::Internal))), "accepted, Unconfirmed; GetTask"),
+        (cancel(Err(rpc(ErrorName::TaskNotCancelable))), "accepted, Asked; GetTask"),
+    ];
+    for (outcome, shows) in rows {
+        let mut rig = Rig::new();
+        rig.send();
+        rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+        let attempt = rig.attempt().1.id;
+        rig.intent(Intent::Cancel { attempt, why: Some("enough".into()) });
+        assert_eq!(rig.shows(), "accepted, Asked; CancelTask");
+        rig.tell(outcome.clone());
+        assert_eq!(rig.shows(), shows, "{outcome:?}");
+        // What cannot be read ends no polling: the task is read again and again.
+        for _ in 0..3 {
+            rig.tell(Outcome::Get(Err(malformed())));
+            rig.pass(Duration::from_secs(20));
+            assert!(rig.shows().contains("GetTask"), "{outcome:?}: {}", rig.shows());
+        }
+    }
+}
+
+#[test]
+fn a_malformed_answer_is_a_failed_call_in_the_metrics() {
+    for (answer, failed) in [(Ok(report(TaskState::Working)), 0), (Err(malformed()), 1)] {
+        let mut rig = Rig::new();
+        rig.send();
+        rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+        let count = |rig: &Rig| rig.core.metrics().since(Minute(0), |_| true).calls_failed;
+        let before = count(&rig);
+        rig.pass(Duration::from_secs(5));
+        rig.tell(Outcome::Get(answer.clone()));
+        assert_eq!(count(&rig) - before, failed, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_refused_intent_leaves_nothing() {
+    let mut rig = Rig::new();
+    rig.send();
+    let attempt = rig.attempt().1.id;
+    let why = || Some("enough".into());
+    // `feed` holds that no fact and no call comes of a refusal.
+    for intent in [
+        Intent::Cancel { attempt, why: why() },
+        Intent::Resend { attempt, why: why() },
+        Intent::PresumeLost { attempt, why: why() },
+        Intent::Answer { attempt, parts: vec![Part::text("yes")], metadata: None },
+    ] {
+        rig.intent(intent.clone());
+        assert!(rig.refused.is_some(), "{intent:?}");
+    }
+    rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+    // Its card offers nothing that we speak from now on: it cannot be asked to cancel.
+    let agent = rig.core.state().agents().iter().next().unwrap().1.id;
+    rig.intent(Intent::CheckAgent { agent });
+    let card = Some(FetchedCard {
+        card: Arc::new(Card { digest: 2, ..Card::empty() }),
+        url: "http://toy".into(),
+        etag: None,
+    });
+    let value = Probed { card, server: ServerTraits::default() };
+    rig.tell(Outcome::Probe(Ok(Answered { value, took: TOOK })));
+    rig.intent(Intent::Cancel { attempt, why: why() });
+    assert!(rig.refused.is_some());
+    assert_eq!(rig.attempt().1.task.as_ref().unwrap().cancel, None);
+}
+
+#[test]
+fn an_outcome_of_another_call_is_a_failure() {
+    let outcome = Outcome::Subscribe(SubscribeOutcome::Failed(unsent())).of(CallKind::Get);
+    let cause = outcome.cause().map(ToString::to_string).unwrap_or_default();
+    assert_eq!(outcome.kind(), CallKind::Get);
+    assert!(cause.contains("GetTask got an outcome of SubscribeToTask"), "{cause}");
+}

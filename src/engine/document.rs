@@ -1,0 +1,121 @@
+//! Documents that answer calls, decoded for the call that they answer.
+
+use super::bounds;
+use super::pages::Pages;
+use crate::domain::agent::card::Dialect;
+use crate::domain::call;
+use crate::domain::cause::Cause;
+use crate::domain::job::task::TaskReport;
+use crate::domain::limits;
+use crate::net::tap::{Kind, TapHandle};
+use crate::net::{Redacted, Room, Text};
+use crate::protocol::page::Page;
+use crate::protocol::reply::{self, SendReply};
+use crate::protocol::{self, Codec, Deviations};
+
+/// A document that was decoded.
+#[derive(Debug)]
+pub(super) struct Decoded<T> {
+    /// What it says, or why it is no answer to its call.
+    pub value: Result<T, Cause>,
+    /// The room of a large one, until the loop has taken it.
+    pub room: Option<Room>,
+    /// What the agent wrote differently from its dialect.
+    pub deviations: Deviations,
+    /// What was left out of it because it is over a limit.
+    left_out: Option<String>,
+}
+
+/// Decodes a document with `read`, which gets the codec, the method, the text and its room. A large document is decoded
+/// on a thread of its own, where it keeps nobody waiting.
+pub(super) async fn decode<T: Send + 'static>(
+    dialect: Dialect,
+    line: &TapHandle,
+    method: &'static str,
+    text: Text,
+    read: impl FnOnce(&dyn Codec, &str, Redacted<'static>, Option<Room>) -> Decoded<T> + Send + 'static,
+) -> Decoded<T> {
+    let (text, room) = text.into_parts();
+    let is_small = text.len() <= limits::SMALL;
+    let decode = move || read(protocol::codec(dialect), method, text, room);
+    let decoded = if is_small { Ok(decode()) } else { tokio::task::spawn_blocking(decode).await };
+    match decoded {
+        Ok(mut decoded) => {
+            if let Some(left_out) = decoded.left_out.take() {
+                line.keep(Kind::End, &left_out, "");
+                tracing::warn!(%left_out, "an answer is over a limit");
+            }
+            decoded
+        }
+        // A panic of the decoder ends this call, and is told as its end.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Decoded {
+                value: Err(Cause::Stopping),
+                room: None,
+                deviations: Deviations::default(),
+                left_out: None,
+            },
+        },
+    }
+}
+
+/// Reads the answer to a message.
+pub(super) fn send(
+    codec: &dyn Codec,
+    method: &str,
+    text: Redacted<'static>,
+    room: Option<Room>,
+) -> Decoded<SendReply> {
+    let mut deviations = Deviations::default();
+    let mut value = reply::send(codec, method, &text, &mut deviations);
+    let left_out = match &mut value {
+        Ok(SendReply::Task(task)) => cut(task),
+        Ok(SendReply::Message(_)) | Err(_) => None,
+    };
+    Decoded { value, room, deviations, left_out }
+}
+
+/// Reads the answer to a request for one task.
+pub(super) fn task(
+    codec: &dyn Codec,
+    method: &str,
+    text: Redacted<'static>,
+    room: Option<Room>,
+) -> Decoded<Box<TaskReport>> {
+    let mut deviations = Deviations::default();
+    let mut value = reply::task(codec, method, &text, &mut deviations);
+    let left_out = value.as_mut().ok().and_then(|task| cut(task));
+    Decoded { value, room, deviations, left_out }
+}
+
+/// Reads the answer to a request for a page of tasks; `pages` hands out a large one in slices.
+pub(super) fn page(
+    codec: &dyn Codec,
+    method: &str,
+    text: Redacted<'static>,
+    room: Option<Room>,
+    pages: &Pages,
+) -> Decoded<call::Page> {
+    let mut deviations = Deviations::default();
+    match Page::new(text.into_string()) {
+        Ok(page) => {
+            let (taken, beyond) = (limits::TASKS_IN_PAGE, page.left_out);
+            let left_out = (beyond > 0)
+                .then(|| format!("its page has {} tasks; the first {taken} are read", taken + beyond));
+            let value = Ok(pages.begin(page, room, codec));
+            Decoded { value, room: None, deviations, left_out }
+        }
+        Err(text) => {
+            let value = reply::page(codec, method, &text, &mut deviations);
+            Decoded { value, room, deviations, left_out: None }
+        }
+    }
+}
+
+/// Cuts a task to its limits, and says what was left out.
+fn cut(task: &mut TaskReport) -> Option<String> {
+    let dropped = bounds::cut(task);
+    (dropped > 0)
+        .then(|| format!("its task is over the limit; {dropped} artifacts and messages are not read"))
+}

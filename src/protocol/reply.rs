@@ -1,0 +1,191 @@
+//! The answer to a request, read for that request: what does not answer it is malformed, whatever it is by itself.
+//! It is the body of a successful response; [`status_cause`] tells of any other.
+
+use super::{Codec, Deviations, Reply, jsonrpc, malformed};
+use crate::domain::call::Page;
+use crate::domain::cause::Cause;
+use crate::domain::job::message::Message;
+use crate::domain::job::task::TaskReport;
+use crate::domain::text::Untrusted;
+
+/// What a message can be answered with, other than a stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SendReply {
+    /// The agent made a task of it, or took it into the task that it names.
+    Task(Box<TaskReport>),
+    /// The agent answered with a message.
+    Message(Box<Message>),
+}
+
+/// Why a response whose status is no success failed. A JSON-RPC error in its body says more than the number.
+pub fn status_cause(status: u16, body: &str) -> Cause {
+    if let Err(cause @ Cause::Rpc(_)) = jsonrpc::open(body) {
+        return cause;
+    }
+    Cause::Status { status, says: Untrusted::from(body).headline(160) }
+}
+
+/// The answer to a message: a task or a message. `method` is [`super::Request::method`], for the message of an error;
+/// `deviations` is as in [`Codec::decode_reply`].
+///
+/// # Errors
+/// The agent's own error, or why this answers no message.
+pub fn send(
+    codec: &dyn Codec,
+    method: &str,
+    body: &str,
+    deviations: &mut Deviations,
+) -> Result<SendReply, Cause> {
+    match codec.decode_reply(body, deviations)? {
+        Reply::Task(task) => Ok(SendReply::Task(task)),
+        Reply::Message(message) => Ok(SendReply::Message(message)),
+        other @ Reply::Page { .. } => Err(mismatch(method, &other)),
+    }
+}
+
+/// The answer to a request for one task: to read it, to cancel it, or to stream it.
+///
+/// # Errors
+/// The agent's own error, or why this is no task.
+pub fn task(
+    codec: &dyn Codec,
+    method: &str,
+    body: &str,
+    deviations: &mut Deviations,
+) -> Result<Box<TaskReport>, Cause> {
+    match codec.decode_reply(body, deviations)? {
+        Reply::Task(task) => Ok(task),
+        other @ (Reply::Message(_) | Reply::Page { .. }) => Err(mismatch(method, &other)),
+    }
+}
+
+/// The answer to a request for a page of tasks.
+///
+/// # Errors
+/// The agent's own error, or why this is no page.
+pub fn page(codec: &dyn Codec, method: &str, body: &str, deviations: &mut Deviations) -> Result<Page, Cause> {
+    match codec.decode_reply(body, deviations)? {
+        Reply::Page { tasks, next, total, unread } => Ok(Page { tasks, next, total, unread }),
+        other @ (Reply::Task(_) | Reply::Message(_)) => Err(mismatch(method, &other)),
+    }
+}
+
+fn mismatch(method: &str, reply: &Reply) -> Cause {
+    let told = match reply {
+        Reply::Task(_) => "a task",
+        Reply::Message(_) => "a message",
+        Reply::Page { .. } => "a page of tasks",
+    };
+    malformed(format!("{method} was answered with {told}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::card::Dialect;
+    use crate::domain::effect::ListQuery;
+    use crate::domain::id::TaskId;
+    use crate::domain::job::message::{Hints, Part, Role};
+    use crate::protocol::Request;
+
+    const TASK: &str = r#"{"id":"t","kind":"task","status":{"state":"working"}}"#;
+    const MESSAGE: &str = r#"{"messageId":"m","kind":"message","role":"agent","parts":[]}"#;
+    const PAGE: &str = r#"{"tasks":[]}"#;
+
+    /// What each request makes of a `result`: in the order send, stream, get, cancel, subscribe, list.
+    #[track_caller]
+    fn check(dialect: Dialect, result: &str, told: [&str; 6]) {
+        let codec = crate::protocol::codec(dialect);
+        let body = jsonrpc::result("1", result);
+        let task = TaskId::from("t");
+        let message = Message {
+            id: "m".into(),
+            role: Role::User,
+            parts: vec![Part::text("go")],
+            context: None,
+            task: None,
+            metadata: None,
+            references: Vec::new(),
+            hints: Hints::default(),
+        };
+        let query = ListQuery::default();
+        let requests = [
+            Request::Send { message: &message, stream: false },
+            Request::Send { message: &message, stream: true },
+            Request::Get(&task),
+            Request::Cancel(&task),
+            Request::Subscribe(&task),
+            Request::List(&query),
+        ];
+        for (request, told) in requests.iter().zip(told) {
+            let (method, deviations) = (request.method(), &mut Deviations::default());
+            let outcome = match request {
+                Request::Send { .. } => send(codec, method, &body, deviations).map(|reply| match reply {
+                    SendReply::Task(_) => "task",
+                    SendReply::Message(_) => "message",
+                }),
+                Request::Get(_) | Request::Cancel(_) | Request::Subscribe(_) => {
+                    super::task(codec, method, &body, deviations).map(|_| "task")
+                }
+                Request::List(_) => page(codec, method, &body, deviations).map(|_| "page"),
+            };
+            let outcome = match outcome {
+                Ok(word) => word.to_owned(),
+                Err(Cause::Malformed(why)) => why.to_string(),
+                Err(other) => format!("{other:?}"),
+            };
+            assert!(
+                outcome == told || outcome.starts_with(told),
+                "{dialect} {result}: {outcome}, not {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_answer_is_read_for_what_was_asked() {
+        let by = |what: &'static str| {
+            ["SendMessage", "SendStreamingMessage", "GetTask", "CancelTask", "SubscribeToTask", "ListTasks"]
+                .map(|method| format!("{method} was answered with {what}"))
+        };
+        let [page, task, message] = [by("a page of tasks"), by("a task"), by("a message")];
+        let task_1_0 = r#"{"id":"t","status":{"state":"TASK_STATE_WORKING"}}"#;
+        let wrapped = format!(r#"{{"task":{task_1_0}}}"#);
+        let said = r#"{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[]}}"#;
+        let rows: [(Dialect, &str, [&str; 6]); 6] = [
+            (Dialect::V1_0, &wrapped, ["task", "task", "task", "task", "task", &task[5]]),
+            (Dialect::V1_0, task_1_0, ["task", "task", "task", "task", "task", &task[5]]),
+            (Dialect::V1_0, said, ["message", "message", &message[2], &message[3], &message[4], &message[5]]),
+            (Dialect::V1_0, PAGE, [&page[0], &page[1], &page[2], &page[3], &page[4], "page"]),
+            (Dialect::V0_3, TASK, ["task", "task", "task", "task", "task", &task[5]]),
+            (
+                Dialect::V0_3,
+                MESSAGE,
+                ["message", "message", &message[2], &message[3], &message[4], &message[5]],
+            ),
+        ];
+        for (dialect, result, told) in rows {
+            check(dialect, result, told);
+        }
+        for dialect in [Dialect::V1_0, Dialect::V0_3] {
+            for nothing in ["{}", r#"{"id":"t"}"#] {
+                check(dialect, nothing, ["neither a task nor a message"; 6]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_no_success_is_a_failure() {
+        for (status, body, cause) in [
+            (404, "not here", Cause::Status { status: 404, says: "not here".into() }),
+            (
+                500,
+                r#"{"jsonrpc":"2.0","result":{}}"#,
+                Cause::Status { status: 500, says: r#"{"jsonrpc":"2.0","result":{}}"#.into() },
+            ),
+        ] {
+            assert_eq!(status_cause(status, body), cause, "{status} {body}");
+        }
+        let error = status_cause(400, r#"{"jsonrpc":"2.0","error":{"code":-32602}}"#);
+        assert!(matches!(error, Cause::Rpc(_)), "{error}");
+    }
+}
