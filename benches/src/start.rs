@@ -155,7 +155,7 @@ fn rows(state: &State, mut changed: Vec<Changed>) -> Batch {
                     });
                 }
             }
-            Changed::Problem(_) | Changed::Source(_) | Changed::Story(_) => {}
+            Changed::Problem(_) | Changed::Source(_) | Changed::Timeline(_) => {}
         }
     }
     batch

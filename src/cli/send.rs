@@ -183,7 +183,7 @@ impl WatchedTask {
         let next = Session::open(&self.setup, &[], &self.login, false).await?;
         let old = std::mem::replace(&mut self.session, next);
         old.close(false).await;
-        // What the old engine told last may not have become durable: the story is read anew.
+        // What the old engine told last may not have become durable: the timeline is read again.
         (self.known, self.detail) = (0, Detail::default());
         Ok(())
     }
@@ -403,7 +403,7 @@ impl WatchedTask {
     }
 
     fn last_state(&self) -> TaskState {
-        let states = self.detail.story.iter().rev().find_map(|line| match &line.fact {
+        let states = self.detail.timeline.iter().rev().find_map(|line| match &line.fact {
             JobFact::Attempt(
                 _,
                 AttemptFact::StateSeen { state, .. } | AttemptFact::TaskSeen { state, .. },

@@ -356,7 +356,7 @@ async fn quiet(session: &Session) {
 }
 
 fn changed(attempt: &Attempt) -> At {
-    attempt.task.as_ref().map_or(attempt.phase_since, |task| task.last_sign)
+    attempt.task.as_ref().map_or(attempt.phase_since, |task| task.last_activity)
 }
 
 fn row(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {

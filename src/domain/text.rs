@@ -69,12 +69,12 @@ impl Untrusted {
     }
 
     /// How many control sequences, direction marks and hidden characters the text holds.
-    pub fn disarmed(&self) -> u32 {
+    pub fn sanitised(&self) -> u32 {
         // Nearly all text is plain, and then there is nothing to count.
         if is_plain(self.0.as_bytes()) {
             return 0;
         }
-        sanitise(&self.0, Shape::Block).disarmed
+        sanitise(&self.0, Shape::Block).sanitised
     }
 
     /// True if the raw text contains `needle`, ignoring ASCII case.
@@ -177,13 +177,13 @@ pub enum Shape {
     Block,
 }
 
-/// Printable text, and how much in it was disarmed.
+/// Printable text, and how much in it was sanitised.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Sanitised {
     /// The printable text.
     pub text: SafeText,
     /// Characters that would have controlled a terminal or hidden text; an escape counts once.
-    pub disarmed: u32,
+    pub sanitised: u32,
 }
 
 /// The most combining marks that one character may carry; more are dropped, as they draw over other rows.
@@ -205,10 +205,10 @@ const MARKS_PER_CHARACTER: u32 = 6;
 pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
     // Nearly all text is printable ASCII, and then it is only copied.
     if raw.bytes().all(|b| (0x20..0x7f).contains(&b)) {
-        return Sanitised { text: SafeText(raw.to_owned()), disarmed: 0 };
+        return Sanitised { text: SafeText(raw.to_owned()), sanitised: 0 };
     }
     let mut out = String::with_capacity(raw.len() + 16);
-    let mut disarmed = 0;
+    let mut sanitised = 0;
     let mut marks = 0;
     let mut blanks = 0;
     let mut chars = raw.chars().peekable();
@@ -221,11 +221,11 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
             }
             '\t' => out.push_str(if shape == Shape::Block { "    " } else { " " }),
             '\0'..='\u{1f}' => {
-                disarmed += 1;
+                sanitised += 1;
                 out.push(char::from_u32(0x2400 + c as u32).unwrap_or('\u{fffd}'));
             }
             '\u{7f}' => {
-                disarmed += 1;
+                sanitised += 1;
                 out.push('␡');
             }
             _ if is_blank(c) => {
@@ -239,7 +239,7 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
                     && out.chars().next_back().is_some_and(is_picture)
                     && chars.peek().copied().is_some_and(is_picture);
                 if !joins_pictures {
-                    disarmed += 1;
+                    sanitised += 1;
                     out.push('\u{fffd}');
                 }
             }
@@ -248,7 +248,7 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
                 if marks <= MARKS_PER_CHARACTER && !out.is_empty() {
                     out.push(c);
                 } else if marks == MARKS_PER_CHARACTER + 1 {
-                    disarmed += 1;
+                    sanitised += 1;
                 }
                 continue;
             }
@@ -258,10 +258,10 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
     }
     // A name of blanks alone would not be seen.
     if shape == Shape::Line && blanks > 0 && out.trim().is_empty() {
-        disarmed += blanks;
+        sanitised += blanks;
         out = raw.chars().map(|c| if is_blank(c) { '\u{fffd}' } else { ' ' }).collect();
     }
-    Sanitised { text: SafeText(out), disarmed }
+    Sanitised { text: SafeText(out), sanitised }
 }
 
 /// Spaces other than the usual one, and the Braille pattern without dots.
@@ -377,9 +377,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(raw: &str, shape: Shape, expected: &str, disarmed: u32) {
+    fn check(raw: &str, shape: Shape, expected: &str, sanitised: u32) {
         let got = sanitise(raw, shape);
-        assert_eq!((&*got.text, got.disarmed), (expected, disarmed), "raw {raw:?}");
+        assert_eq!((&*got.text, got.sanitised), (expected, sanitised), "raw {raw:?}");
     }
 
     #[test]
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn every_class_of_odd_characters_is_treated_by_its_rule() {
-        for (raw, shown, disarmed) in [
+        for (raw, shown, sanitised) in [
             // Blanks.
             ("a\u{a0}b", "a b", 0),
             ("a\u{3000}b", "a b", 0),
@@ -432,7 +432,7 @@ mod tests {
             ("سلام", "سلام", 0),
             ("４１２", "４１２", 0),
         ] {
-            check(raw, Shape::Line, shown, disarmed);
+            check(raw, Shape::Line, shown, sanitised);
         }
     }
 

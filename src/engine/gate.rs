@@ -113,7 +113,7 @@ impl Gate {
             }
         }
         self.facts.append(facts);
-        self.changed.extend(changed.iter().filter(|changed| !matches!(changed, Changed::Story(_))));
+        self.changed.extend(changed.iter().filter(|changed| !matches!(changed, Changed::Timeline(_))));
         let (gated, free): (Vec<Effect>, Vec<Effect>) =
             effects.drain(..).partition(|effect: &Effect| effect.order.is_gated());
         self.effects.extend(gated);
@@ -231,7 +231,7 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
             Changed::Agent(key) => batch.agents.extend(state.agent(key).cloned()),
             Changed::Job(key) => batch.jobs.extend(state.jobs().get(key).cloned()),
             // The attempt that the fact is about has it in its row.
-            Changed::Story(_) => {}
+            Changed::Timeline(_) => {}
             Changed::Attempt(key) => {
                 if let Some(attempt) = state.attempt(key)
                     && let (Some(job), Some(agent)) = (state.job_of(attempt), agent_id(attempt.agent))

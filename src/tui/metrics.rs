@@ -150,7 +150,7 @@ impl Groups {
     }
 
     /// Takes what the cache has read since; true if there was something.
-    pub fn settle(&mut self, ctx: &Context) -> bool {
+    pub fn refresh(&mut self, ctx: &Context) -> bool {
         let cache = &ctx.metrics;
         let parts = ctx.window.parts(ctx.now);
         if self.of == Some((parts, cache.rev, cache.older())) {

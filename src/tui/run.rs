@@ -37,7 +37,7 @@ const FRAME: Duration = Duration::from_millis(33);
 const FRAME_WITH_KEYS: Duration = Duration::from_millis(16);
 /// Keys count as coming in for so long after the last one.
 const KEYS: Duration = Duration::from_millis(300);
-/// Answers and facts that wait for the screen; whoever tells more waits, a story that falls behind is
+/// Answers and facts that wait for the screen; whoever tells more waits, a timeline that falls behind is
 /// told anew.
 const NEWS: usize = 1024;
 /// News taken in before anything else is looked at.

@@ -25,7 +25,7 @@ pub trait Screen {
     fn word(&self) -> &'static str;
 
     /// Takes in what has changed since it was drawn; true if it looks different now.
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool;
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool;
 
     /// Draws it.
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context);

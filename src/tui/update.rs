@@ -39,7 +39,7 @@ pub fn update(model: &mut Model, at: At, msgs: impl IntoIterator<Item = Msg>) ->
     for msg in msgs {
         take(model, msg, &mut cmds);
     }
-    settle(model, &mut cmds);
+    refresh(model, &mut cmds);
     cmds
 }
 
@@ -160,16 +160,16 @@ fn pass_time(model: &mut Model, at: At) {
 }
 
 /// Brings the view and what is open over it up to date, and asks the queries of the view.
-fn settle(model: &mut Model, cmds: &mut Vec<Cmd>) {
+fn refresh(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let area = layout::body(&model.context);
     let screen = model.view.screen_mut();
-    let mut visible = screen.settle(&model.context, area);
+    let mut visible = screen.refresh(&model.context, area);
     if let Some(work) = screen.index() {
         cmds.push(Cmd::Index(work, model.context.snapshot.clone()));
     }
     let subscriptions = screen.queries(&model.context);
     for overlay in &mut model.overlays {
-        visible |= overlay.settle(&model.context);
+        visible |= overlay.refresh(&model.context);
     }
     let counts = crate::tui::header::Counts::of(&model.context, &model.context.snapshot);
     visible |= counts != model.counts;

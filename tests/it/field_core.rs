@@ -179,7 +179,7 @@ impl Rig {
         self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Ended(Ok(()))) });
     }
 
-    /// State, doubt, words and outputs of the only task, and `!` for each oddity.
+    /// State, doubt, words and outputs of the only task, and `!` for each violation.
     fn told(&self) -> String {
         let state = self.core.state();
         let mut told = Vec::new();
@@ -204,8 +204,8 @@ impl Rig {
             .map(|said| text(&said.message.parts))
             .chain(detail.outputs.iter().map(|output| format!("[{}]", text(&output.parts))))
             .collect();
-        let oddities = state.agents().iter().next().unwrap().1.oddities;
-        format!("{}: {}{}", told.join(" + "), content.join(" | "), "!".repeat(oddities as usize))
+        let violations = state.agents().iter().next().unwrap().1.violations;
+        format!("{}: {}{}", told.join(" + "), content.join(" | "), "!".repeat(violations as usize))
     }
 }
 

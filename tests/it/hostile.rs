@@ -79,7 +79,7 @@ async fn outputs_without_end_end_at_the_limit() {
     })
     .await;
     until(&handle, "a word about the rest", |snapshot| {
-        (agent_of(snapshot, "heap")?.oddities > 0).then_some(())
+        (agent_of(snapshot, "heap")?.violations > 0).then_some(())
     })
     .await;
     engine.stop().await;

@@ -303,14 +303,14 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         certificate_until: Some(At::from_micros(77)),
         card_change: Some((At::from_micros(6), "version 1 → 2".into())),
         interface: None,
-        settled: None,
+        confirmed_dialect: None,
         stream_refused: None,
         health: Health::Unknown,
         since: At::ZERO,
         cause: None,
         last_seen: At::ZERO,
-        oddities: 0,
-        disarmed: 0,
+        violations: 0,
+        sanitised: 0,
         counts: Counts::default(),
     }
 }
@@ -450,13 +450,13 @@ fn write_the_fixture_of_a_release() {
     }
     for fact in [
         AgentFact::Named { name: by() },
-        AgentFact::TextDisarmed { count: 2 },
+        AgentFact::TextSanitised { count: 2 },
         AgentFact::Relisted { spec: agent(3).spec, order: 2 },
         AgentFact::Unlisted,
         AgentFact::StreamingRefused {
             cause: std::sync::Arc::new(quarterdeck::domain::cause::Cause::Status { status: 405, says: by() }),
         },
-        AgentFact::DialectSettled { dialect: quarterdeck::domain::agent::card::Dialect::V0_3 },
+        AgentFact::DialectConfirmed { dialect: quarterdeck::domain::agent::card::Dialect::V0_3 },
     ] {
         more(None, Fact::Agent(agent_id, fact));
     }

@@ -153,7 +153,7 @@ pub struct Agent {
     /// The interface that we call.
     pub interface: Option<Arc<Interface>>,
     /// The dialect that a call has shown to work, if it is not the card's first.
-    pub settled: Option<Dialect>,
+    pub confirmed_dialect: Option<Dialect>,
     /// Why it refused to stream; none if it did not since its card changed last.
     pub stream_refused: Option<Arc<Cause>>,
     /// How it is.
@@ -169,9 +169,9 @@ pub struct Agent {
     /// What is let through to it.
     pub breaker: Breaker,
     /// Problems of protocol seen so far.
-    pub oddities: u32,
-    /// Control sequences and hidden characters disarmed so far.
-    pub disarmed: u32,
+    pub violations: u32,
+    /// Control sequences and hidden characters sanitised so far.
+    pub sanitised: u32,
     /// Counted from its tasks; not durable by itself.
     pub counts: Counts,
 }

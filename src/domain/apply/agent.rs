@@ -48,8 +48,8 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         AgentFact::InterfaceChosen { interface } => {
             edit(state, id, seq, |agent| agent.interface.clone_from(interface));
         }
-        AgentFact::DialectSettled { dialect } => {
-            edit(state, id, seq, |agent| agent.settled = Some(*dialect));
+        AgentFact::DialectConfirmed { dialect } => {
+            edit(state, id, seq, |agent| agent.confirmed_dialect = Some(*dialect));
         }
         AgentFact::StreamingRefused { cause } => {
             edit(state, id, seq, |agent| agent.stream_refused = Some(cause.clone()));
@@ -76,8 +76,8 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
                 opened,
             };
         }),
-        AgentFact::TextDisarmed { count } => {
-            edit(state, id, seq, |agent| agent.disarmed = agent.disarmed.saturating_add(*count));
+        AgentFact::TextSanitised { count } => {
+            edit(state, id, seq, |agent| agent.sanitised = agent.sanitised.saturating_add(*count));
         }
         // These are history alone; the sources tell what they lead to.
         AgentFact::Added | AgentFact::Removed => edit(state, id, seq, |_| {}),
@@ -106,15 +106,15 @@ fn insert(
         card_change: None,
         certificate_until: None,
         interface: None,
-        settled: None,
+        confirmed_dialect: None,
         stream_refused: None,
         health: Health::Unknown,
         since: entry.at,
         cause: None,
         last_seen: At::ZERO,
         breaker: Breaker::default(),
-        oddities: 0,
-        disarmed: 0,
+        violations: 0,
+        sanitised: 0,
         counts: Counts::default(),
     });
     state.agent_ids.insert(id, key);

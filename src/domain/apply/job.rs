@@ -130,9 +130,9 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 Some(Box::new(Answer { message: message.clone(), phase: *phase, cause: cause.clone() }))
             };
         }),
-        AttemptFact::OddityObserved { .. } => {
+        AttemptFact::ViolationObserved { .. } => {
             edit(state, job, id, |_| {});
-            count_oddity_of_agent(state, id);
+            count_violation_of_agent(state, id);
         }
         AttemptFact::Settled => edit(state, job, id, |attempt| {
             attempt.progress = None;
@@ -191,7 +191,7 @@ fn new_task(
         verdict: None,
         cancel: None,
         ignored: false,
-        last_sign: at,
+        last_activity: at,
         gap_since: None,
         note: None,
         artifacts: 0,
@@ -200,22 +200,22 @@ fn new_task(
     }
 }
 
-/// The one place where a fact of one owner changes the row of another: an oddity is a fact of the job in which it was
+/// The one place where a fact of one owner changes the row of another: a violation is a fact of the job in which it was
 /// observed, and the row of the job's agent counts it. The agent's `seq` does not move.
-fn count_oddity_of_agent(state: &mut State, id: AttemptId) {
+fn count_violation_of_agent(state: &mut State, id: AttemptId) {
     let attempt = state.attempt_key(id).and_then(|key| state.attempts.get(key));
     if let Some(key) = attempt.map(|attempt| attempt.agent)
         && let Some(agent) = state.agents.get_mut(key)
     {
-        agent.oddities = agent.oddities.saturating_add(1);
+        agent.violations = agent.violations.saturating_add(1);
         state.changes.push(Changed::Agent(key));
     }
 }
 
-/// The row of an attempt whose job has a new fact, which its story shows.
+/// The row of an attempt whose job has a new fact, which its timeline shows.
 fn row_of(state: &mut State, job: JobKey, id: AttemptId) -> Option<AttemptKey> {
     let key = state.attempt_key(id);
-    state.changes.push(if key.is_some() { Changed::Story(job) } else { Changed::Job(job) });
+    state.changes.push(if key.is_some() { Changed::Timeline(job) } else { Changed::Job(job) });
     key
 }
 
@@ -256,7 +256,7 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
     }
     task.state = seen.clone();
     task.peer_time = peer_time.or(task.peer_time);
-    task.last_sign = at;
+    task.last_activity = at;
     if task.state.is_terminal() {
         task.gap_since = None;
     }
@@ -272,7 +272,7 @@ fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {
         progress.messages.push(hash);
     }
     if let Some(task) = &mut attempt.task {
-        task.last_sign = at;
+        task.last_activity = at;
         if status {
             let words = message.headline(200);
             task.note = (!words.is_empty()).then_some(words);
@@ -301,7 +301,7 @@ fn count_outputs(attempt: &mut Attempt, at: At) {
     let bytes = progress.artifacts.iter().map(|meta| meta.print.bytes).sum();
     let artifacts = u16::try_from(progress.artifacts.len()).unwrap_or(u16::MAX);
     if let Some(task) = &mut attempt.task {
-        task.last_sign = at;
+        task.last_activity = at;
         task.bytes = bytes;
         task.artifacts = artifacts;
     }

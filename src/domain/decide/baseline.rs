@@ -59,7 +59,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey) {
     let watch = turn.watch(key);
     let waited = std::mem::replace(&mut watch.waited, waits);
     if !waited && !gap {
-        watch.longest = watch.longest.max(at.since(watch.sign));
+        watch.longest = watch.longest.max(at.since(watch.last_activity));
     }
     if ended && !watch.longest.is_zero() {
         let pause = std::mem::take(&mut watch.longest);

@@ -263,9 +263,9 @@ fn took_hold(turn: &mut Turn, agent: AgentKey, send: &SendCall) {
     let Some(row) = turn.state().agent(agent) else { return };
     let Some(interface) = &row.interface else { return };
     let other = other_dialect(interface.dialect);
-    if row.settled != Some(other) && row.settled.is_none() {
+    if row.confirmed_dialect != Some(other) && row.confirmed_dialect.is_none() {
         let settled = Arc::new(Interface { dialect: other, ..(**interface).clone() });
-        turn.agent_fact(agent, AgentFact::DialectSettled { dialect: other });
+        turn.agent_fact(agent, AgentFact::DialectConfirmed { dialect: other });
         turn.agent_fact(agent, AgentFact::InterfaceChosen { interface: Some(settled) });
     }
 }
@@ -286,7 +286,7 @@ pub(super) fn fallback_interface(turn: &mut Turn, agent: AgentKey, cause: &Cause
         return None;
     }
     let row = turn.state().agent(agent)?;
-    if row.settled.is_some() || row.spec.dialect.is_some() {
+    if row.confirmed_dialect.is_some() || row.spec.dialect.is_some() {
         return None;
     }
     let interface = row.interface.as_ref()?;

@@ -291,14 +291,14 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
     let reported = from == CardFrom::Source;
     // An earlier build may have read less of the same card.
     if agent.card.as_ref().is_none_or(|known| *known != card) || agent.own_card == reported {
-        let disarmed = disarmed_in(&card);
+        let sanitised = sanitised_in(&card);
         let changed = agent.card.as_ref().map(|known| card_diff::words(known, &card));
         turn.agent_fact(key, AgentFact::CardSeen { card, reported });
         if let Some(words) = changed.filter(|words| !words.is_empty()) {
             turn.agent_fact(key, AgentFact::CardChanged { words: words.into() });
         }
-        if disarmed > 0 {
-            turn.agent_fact(key, AgentFact::TextDisarmed { count: disarmed });
+        if sanitised > 0 {
+            turn.agent_fact(key, AgentFact::TextSanitised { count: sanitised });
         }
         name_base(turn, key);
         let base = turn.agent_live(key).base.clone();
@@ -309,9 +309,9 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
     choose(turn, key, card_url);
 }
 
-fn disarmed_in(card: &Card) -> u32 {
+fn sanitised_in(card: &Card) -> u32 {
     let skills = card.skills.iter().flat_map(|skill| [&skill.name, &skill.description]);
-    [&card.name, &card.description, &card.version].into_iter().chain(skills).map(Untrusted::disarmed).sum()
+    [&card.name, &card.description, &card.version].into_iter().chain(skills).map(Untrusted::sanitised).sum()
 }
 
 /// Chooses the interface again with the card that is known.
@@ -327,7 +327,7 @@ pub(super) fn rechoose(turn: &mut Turn, key: AgentKey) {
 fn choose(turn: &mut Turn, key: AgentKey, card_url: &str) {
     let Some(agent) = turn.state().agent(key) else { return };
     let Some(card) = agent.card.clone() else { return };
-    let only = agent.spec.dialect.or(agent.settled);
+    let only = agent.spec.dialect.or(agent.confirmed_dialect);
     let interface = if agent.own_card || !agent.is_named_by_operator() {
         choose_interface(&card, only, card_url)
     } else {

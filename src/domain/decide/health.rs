@@ -110,7 +110,7 @@ fn it_answers<'t>(turn: &'t mut Turn, key: AgentKey) -> &'t mut AgentLive {
     let live = turn.agent_live(key);
     live.strikes = 0;
     live.reached = true;
-    live.last_sign = at;
+    live.last_activity = at;
     live.card_fault = None;
     live
 }
@@ -162,7 +162,7 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
 
 fn go_down(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
     let was = turn.health(key);
-    let seen = turn.agent_live(key).last_sign;
+    let seen = turn.agent_live(key).last_activity;
     let live = turn.agent_live(key);
     live.reached = false;
     live.etag = None;
@@ -284,7 +284,7 @@ fn speaks_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) {
     let live = turn.agent_live(key);
     live.interface_fault = Some(cause.clone());
     live.reached = false;
-    let since = if live.last_sign == At::ZERO { turn.at } else { turn.agent_live(key).last_sign };
+    let since = if live.last_activity == At::ZERO { turn.at } else { turn.agent_live(key).last_activity };
     change(turn, key, Health::NotSpoken, Some(cause.clone()));
     dispatch::give_up_planned(turn, key);
     watch::lose_sight(turn, key, since, Some(cause));
@@ -368,7 +368,7 @@ fn change(turn: &mut Turn, key: AgentKey, health: Health, cause: Option<Arc<Caus
         return;
     }
     let (was, at) = (agent.health, turn.at);
-    let seen = turn.agent_live(key).last_sign;
+    let seen = turn.agent_live(key).last_activity;
     if (was == Health::Down) != (health == Health::Down) && was != Health::Unknown && was != Health::Stale {
         turn.agent_live(key).evidence.flip(at);
     }
@@ -386,12 +386,12 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     let at = turn.at;
     let is_probe = matches!(pending.call, PendingCall::Probe);
     if matches!(outcome, Outcome::Violation(..)) {
-        turn.agent_live(key).last_sign = at;
+        turn.agent_live(key).last_activity = at;
         return;
     }
     match outcome.stream() {
         Some(StreamOutcome::Events(_)) => {
-            turn.agent_live(key).last_sign = at;
+            turn.agent_live(key).last_activity = at;
             return;
         }
         Some(StreamOutcome::Opened { server, .. }) => turn.agent_live(key).express |= server.express,
@@ -407,7 +407,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     );
     if let Some(took) = took {
         let live = turn.agent_live(key);
-        live.last_sign = at;
+        live.last_activity = at;
         if is_quick && !busy {
             live.evidence.quick(at, took);
         }
@@ -459,21 +459,21 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
             }
         }
         Cause::Login { .. } => {
-            turn.agent_live(key).last_sign = at;
+            turn.agent_live(key).last_activity = at;
             turn.agent_live(key).login = Some(Arc::new(cause.clone()));
             if turn.health(key).takes_work() || turn.health(key) == Health::LoginNeeded {
                 judge(turn, key);
             }
         }
         Cause::Status { status, .. } => {
-            turn.agent_live(key).last_sign = at;
+            turn.agent_live(key).last_activity = at;
             let failed = *status >= 500 || cause.is_web_page();
             note_outcome(turn, key, !failed);
             served(turn, pending, Some(cause).filter(|_| failed));
         }
         Cause::Rpc(error) => {
             let live = turn.agent_live(key);
-            live.last_sign = at;
+            live.last_activity = at;
             if !matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound) {
                 live.proven = true;
             }
@@ -486,7 +486,7 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
             served(turn, pending, Some(cause).filter(|_| error.name == ErrorName::Internal));
         }
         Cause::Malformed(_) | Cause::Limit(_) | Cause::NoA2a(_) => {
-            turn.agent_live(key).last_sign = at;
+            turn.agent_live(key).last_activity = at;
             note_outcome(turn, key, false);
             served(turn, pending, Some(cause));
         }

@@ -179,7 +179,7 @@ pub(in crate::domain) struct AgentLive {
     pub reached: bool,
     /// Its tasks are watched: they were asked for when it answered, and it has not been lost since.
     pub in_sight: bool,
-    pub last_sign: At,
+    pub last_activity: At,
     pub evidence: Evidence,
     /// How long its tasks usually tell nothing.
     pub usual: Baselines,
@@ -248,7 +248,7 @@ pub(in crate::domain) struct Watch {
     /// The stream was cut here, and nothing has moved since.
     pub cut: Option<At>,
     /// The last event or change.
-    pub sign: At,
+    pub last_activity: At,
     /// Something came on a stream of it.
     pub heard: bool,
     /// It waited for a person when it was last heard of.

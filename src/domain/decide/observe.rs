@@ -109,27 +109,27 @@ fn foreign_id(turn: &mut Turn, key: AttemptKey, claimed: Option<&TaskId>) {
         && known.id != *claimed
     {
         let id = claimed.clone();
-        oddity(turn, key, ProtocolViolation::ForeignTaskId(id));
+        violation(turn, key, ProtocolViolation::ForeignTaskId(id));
     }
 }
 
 /// Something that the protocol does not allow, in the answer to a call about an attempt.
-pub(super) fn odd(turn: &mut Turn, call: &PendingCall, oddity: ProtocolViolation) {
+pub(super) fn odd(turn: &mut Turn, call: &PendingCall, violation: ProtocolViolation) {
     let key = match call {
         PendingCall::Send(send) => send.attempt,
         PendingCall::Stream(key) | PendingCall::Get(key, _) | PendingCall::Cancel(key) => *key,
         PendingCall::Probe | PendingCall::Check | PendingCall::List(..) => return,
     };
-    self::oddity(turn, key, oddity);
+    self::violation(turn, key, violation);
 }
 
-fn oddity(turn: &mut Turn, key: AttemptKey, oddity: ProtocolViolation) {
-    turn.attempt_fact(key, AttemptFact::OddityObserved { oddity });
+fn violation(turn: &mut Turn, key: AttemptKey, violation: ProtocolViolation) {
+    turn.attempt_fact(key, AttemptFact::ViolationObserved { violation });
 }
 
 /// An event that could not be read.
 fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
-    oddity(turn, key, ProtocolViolation::Unreadable(why));
+    violation(turn, key, ProtocolViolation::Unreadable(why));
 }
 
 /// The agent answered with a message and made no task: the job is answered.
@@ -230,7 +230,7 @@ fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
     }
 }
 
-/// True if a message is in the story already, or nothing more of its task is expected.
+/// True if a message is in the timeline already, or nothing more of its task is expected.
 fn is_known(turn: &Turn, key: AttemptKey, message: &Message, place: u32) -> bool {
     turn.state().attempt(key).is_some_and(|attempt| match &attempt.progress {
         Some(progress) => progress.has(message, place),
@@ -265,17 +265,17 @@ fn message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
 }
 
 fn record_message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
-    let disarmed: u32 = message.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
+    let sanitised: u32 = message.parts.iter().filter_map(Part::as_text).map(Untrusted::sanitised).sum();
     let message = Arc::new(message);
     turn.attempt_fact(key, AttemptFact::MessageSeen { message, status });
-    note_disarmed(turn, key, disarmed);
+    note_sanitised(turn, key, sanitised);
 }
 
-fn note_disarmed(turn: &mut Turn, key: AttemptKey, count: u32) {
+fn note_sanitised(turn: &mut Turn, key: AttemptKey, count: u32) {
     if count > 0
         && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
     {
-        turn.agent_fact(agent, AgentFact::TextDisarmed { count });
+        turn.agent_fact(agent, AgentFact::TextSanitised { count });
     }
 }
 
@@ -319,7 +319,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
     if task.state.is_terminal() && state != task.state {
         if streamed && order::contradicts_itself(turn, key) {
             let odd = ProtocolViolation::IllegalMove { from: task.state.clone(), to: state.clone() };
-            oddity(turn, key, odd);
+            violation(turn, key, odd);
             let says = Some(state.clone());
             turn.attempt_fact(key, AttemptFact::ClaimSeen { says, via });
             crate::domain::decide::doubt(turn, key, Some(Verdict::Conflict));
@@ -334,7 +334,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
     }
     if !task.state.may_become(&state) {
         let odd = ProtocolViolation::IllegalMove { from: task.state.clone(), to: state.clone() };
-        oddity(turn, key, odd);
+        violation(turn, key, odd);
     }
     let new = state.clone();
     turn.attempt_fact(key, AttemptFact::StateSeen { state: new, context, peer_time: timestamp, via, raw });
@@ -377,9 +377,9 @@ fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, las
     let closed = outputs.find(|meta| meta.id == artifact.id).map(|meta| meta.closed);
     let mut append = append;
     match closed {
-        Some(true) if append => oddity(turn, key, ProtocolViolation::AfterLastChunk),
+        Some(true) if append => violation(turn, key, ProtocolViolation::AfterLastChunk),
         None if append => {
-            oddity(turn, key, ProtocolViolation::AppendToNothing);
+            violation(turn, key, ProtocolViolation::AppendToNothing);
             append = false;
         }
         _ => {}
@@ -388,13 +388,13 @@ fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, las
 }
 
 fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
-    let disarmed: u32 = artifact.parts.iter().filter_map(Part::as_text).map(Untrusted::disarmed).sum();
+    let sanitised: u32 = artifact.parts.iter().filter_map(Part::as_text).map(Untrusted::sanitised).sum();
     let Artifact { id, name, parts, .. } = artifact;
     turn.attempt_fact(
         key,
         AttemptFact::ArtifactSeen { artifact: id, name, append, parts: Arc::new(parts), last },
     );
-    note_disarmed(turn, key, disarmed);
+    note_sanitised(turn, key, sanitised);
 }
 
 /// An output as a snapshot has it: only what is new is recorded.

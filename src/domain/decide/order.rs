@@ -43,7 +43,7 @@ pub(super) fn waits_for_stream(turn: &mut Turn, key: AttemptKey) -> bool {
     let Some(stream) = watch.stream.filter(|_| ended && !settled) else { return false };
     let until = match watch.told_end {
         Some((told, at)) if told == stream => at + AFTER_END,
-        _ => (since.max(watch.sign) + AFTER_END).min(since + LATE_STREAM),
+        _ => (since.max(watch.last_activity) + AFTER_END).min(since + LATE_STREAM),
     };
     if turn.at >= until {
         return false;

@@ -88,7 +88,7 @@ impl Turn<'_> {
 
     pub fn watch(&mut self, key: AttemptKey) -> &mut Watch {
         let at = self.at;
-        self.live.watches.entry(key).or_insert_with(|| Watch { sign: at, ..Watch::default() })
+        self.live.watches.entry(key).or_insert_with(|| Watch { last_activity: at, ..Watch::default() })
     }
 
     /// Who wishes what is decided.

@@ -53,7 +53,7 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     let agreed = now.cancel.is_some_and(|mark| matches!(mark, CancelMark::Agreed | CancelMark::Unconfirmed));
     baseline::heard(turn, key);
     let watch = turn.watch(key);
-    let before = std::mem::replace(&mut watch.sign, at);
+    let before = std::mem::replace(&mut watch.last_activity, at);
     let streams = watch.stream.is_some();
     watch.heard = true;
     watch.cut = None;
@@ -173,7 +173,7 @@ pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<C
         // SDKs close streams at a question; in the middle of work it is a cut.
         let watch = turn.watch(key);
         watch.cut.get_or_insert(at);
-        let since = watch.sign;
+        let since = watch.last_activity;
         if !gap {
             turn.attempt_fact(key, AttemptFact::GapOpened { since, cause });
         }
@@ -242,7 +242,7 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     if changed {
         baseline::heard(turn, key);
         let watch = turn.watch(key);
-        watch.sign = at;
+        watch.last_activity = at;
         watch.tries = 0;
         if watch.cut.is_some() {
             watch.cut = Some(at);
@@ -515,10 +515,10 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     let usual = baseline::limit(turn, key);
     let watch = turn.watch(key);
     let (quiet, limit, verdict) = match (watch.stream, watch.cut, usual) {
-        (None, Some(cut), _) => (at.since(watch.sign.max(cut)), stalled_after, Verdict::Stalled),
-        (Some(_), ..) if !watch.heard => (at.since(watch.sign), silent_after, Verdict::Unheard),
-        (_, _, Some(usual)) => (at.since(watch.sign), usual, Verdict::Stuck),
-        (Some(_), _, None) => (at.since(watch.sign), silent_after, Verdict::Silent),
+        (None, Some(cut), _) => (at.since(watch.last_activity.max(cut)), stalled_after, Verdict::Stalled),
+        (Some(_), ..) if !watch.heard => (at.since(watch.last_activity), silent_after, Verdict::Unheard),
+        (_, _, Some(usual)) => (at.since(watch.last_activity), usual, Verdict::Stuck),
+        (Some(_), _, None) => (at.since(watch.last_activity), silent_after, Verdict::Silent),
         (None, None, None) => return,
     };
     if quiet < limit {
@@ -612,7 +612,7 @@ pub(super) fn check(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refu
 }
 
 /// Forgets how a task was watched once nothing more can come of it. A stream that is still open may
-/// tell of oddities; its end is the agent's business.
+/// tell of violations; its end is the agent's business.
 pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
     let over = turn.state().attempt(key).is_none_or(|attempt| match &attempt.task {
         Some(task) => task.settled,

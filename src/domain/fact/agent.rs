@@ -72,7 +72,7 @@ pub enum AgentFact {
         interface: Option<Arc<Interface>>,
     },
     /// A call has shown that it speaks another dialect than its card says.
-    DialectSettled {
+    DialectConfirmed {
         /// The dialect that works.
         dialect: Dialect,
     },
@@ -100,7 +100,7 @@ pub enum AgentFact {
         forced: Option<Untrusted>,
     },
     /// Control sequences or hidden characters were removed from text that it sent.
-    TextDisarmed {
+    TextSanitised {
         /// How many were removed since the last such fact.
         count: u32,
     },

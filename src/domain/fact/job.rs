@@ -180,9 +180,9 @@ pub enum AttemptFact {
         why: Untrusted,
     },
     /// The agent did something that the protocol does not allow.
-    OddityObserved {
+    ViolationObserved {
         /// What it did.
-        oddity: ProtocolViolation,
+        violation: ProtocolViolation,
     },
     /// The task has ended and was compared, or was given up: nothing more is expected of it.
     Settled,

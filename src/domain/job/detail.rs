@@ -1,4 +1,4 @@
-//! A job told at length: its story, its conversation and the start of its outputs.
+//! A job told at length: its timeline, its conversation and the start of its outputs.
 //!
 //! Built from facts alone, the same way for a job that runs and for one read back from the journal.
 
@@ -11,13 +11,13 @@ use crate::domain::job::message::{Content, Json, Message, Part, Role};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// A job's story and content.
+/// A job's timeline and content.
 #[derive(Clone, Debug, Default)]
 pub struct Detail {
     /// Facts in order; chunks of one output follow each other as one line.
-    pub story: VecDeque<Line>,
+    pub timeline: VecDeque<Line>,
     /// Lines that no longer fit.
-    pub story_cut: u32,
+    pub timeline_cut: u32,
     /// The conversation.
     pub messages: VecDeque<ConversationMessage>,
     /// Messages that no longer fit.
@@ -28,7 +28,7 @@ pub struct Detail {
     pub raw: Option<Json>,
 }
 
-/// One line of a story.
+/// One line of a timeline.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// When.
@@ -120,7 +120,7 @@ impl Detail {
 
     fn line(&mut self, entry: &JournalEntry, fact: JobFact) {
         let at = entry.at;
-        if let Some(last) = self.story.back_mut()
+        if let Some(last) = self.timeline.back_mut()
             && let (
                 JobFact::Attempt(a, AttemptFact::ArtifactSeen { artifact: x, last: false, .. }),
                 JobFact::Attempt(b, AttemptFact::ArtifactSeen { artifact: y, append: true, last: ends, .. }),
@@ -135,12 +135,12 @@ impl Detail {
             }
             return;
         }
-        if self.story.len() == LINES {
+        if self.timeline.len() == LINES {
             // The beginning says who asked and why; the middle is what can be spared.
-            self.story.remove(LINES / 4);
-            self.story_cut += 1;
+            self.timeline.remove(LINES / 4);
+            self.timeline_cut += 1;
         }
-        self.story.push_back(Line { at, fact, actor: entry.actor.clone(), times: 1, until: at });
+        self.timeline.push_back(Line { at, fact, actor: entry.actor.clone(), times: 1, until: at });
     }
 
     fn say(&mut self, at: At, attempt: Option<AttemptId>, message: &Arc<Message>) {

@@ -147,7 +147,7 @@ pub struct Task {
     /// It goes on although its agent agreed to end it.
     pub ignored: bool,
     /// The last time that we heard something new of it.
-    pub last_sign: At,
+    pub last_activity: At,
     /// When a gap began, while nobody tells us anything.
     pub gap_since: Option<At>,
     /// The agent's last words.

@@ -32,7 +32,7 @@ pub enum Changed {
     /// A job.
     Job(JobKey),
     /// A job has one more fact, and of its row nothing else has changed.
-    Story(JobKey),
+    Timeline(JobKey),
     /// An attempt or its task.
     Attempt(AttemptKey),
     /// A problem.

@@ -47,11 +47,11 @@ pub enum Request {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Answer, QueryError>>,
     },
-    /// A job's story from its beginning, then as it goes on.
+    /// A job's timeline from its beginning, then as it goes on.
     Follow {
         /// Which job.
         job: JobId,
-        /// Where the story goes.
+        /// Where the timeline goes.
         reply: oneshot::Sender<Result<Follow, QueryError>>,
     },
 }
@@ -137,7 +137,7 @@ impl std::fmt::Display for QueryError {
     }
 }
 
-/// A job's story so far, and what follows. When `more` ends, the follower was too slow or the engine
+/// A job's timeline so far, and what follows. When `more` ends, the follower was too slow or the engine
 /// has ended: follow anew.
 #[derive(Debug)]
 pub struct Follow {
@@ -150,7 +150,7 @@ pub struct Follow {
 }
 
 impl Follow {
-    /// The story told at length.
+    /// The timeline told at length.
     pub fn detail(&self) -> Detail {
         let mut detail = Detail::default();
         for fact in &self.facts {

@@ -31,7 +31,7 @@ const QUERIES: usize = 8;
 /// Lines that wait to be written to a client, and their bytes together. Full: whatever has a line for it waits.
 const QUEUED_LINES: usize = 1024;
 const QUEUED_BYTES: usize = 16 * 1024 * 1024;
-/// Jobs that a client follows at once. Above it, the oldest story ends; its client follows it again if it needs it.
+/// Jobs that a client follows at once. Above it, the oldest timeline ends; its client follows it again if it needs it.
 const FOLLOWS: usize = 64;
 /// A client says hello within this.
 const HELLO: Duration = Duration::from_secs(10);
@@ -247,7 +247,7 @@ impl<'h> Client<'h> {
                 let _it_may_have_left = outbox.send(line.end()).await;
             });
         } else if let Some(job) = object.raw("follow").and_then(JobId::get) {
-            // A story goes on for as long as its job: it is bounded by its own number instead.
+            // A timeline goes on for as long as its job: it is bounded by its own number instead.
             drop(held);
             self.follow(id, job).await?;
         } else {
@@ -264,11 +264,11 @@ impl<'h> Client<'h> {
             && let Some((oldest, task)) = self.follows.pop_front()
         {
             task.abort();
-            self.outbox.send(end_of_story(&oldest)).await?;
+            self.outbox.send(end_of_timeline(&oldest)).await?;
         }
         let (handle, outbox, of) = (self.handle.clone(), self.outbox.clone(), id.clone());
         let task = self.spawn(async move {
-            let _it_may_have_left = tell_story(&handle, job, &of, &outbox).await;
+            let _it_may_have_left = send_timeline(&handle, job, &of, &outbox).await;
         });
         self.follows.push_back((id, task));
         Ok(())
@@ -286,24 +286,24 @@ async fn submit(handle: &Handle, intent: Intent, id: &str, outbox: &Outbox) {
     let _it_may_have_left = outbox.send(line.end()).await;
 }
 
-/// Sends the story of a job from its beginning, then as it goes on.
-async fn tell_story(handle: &Handle, job: JobId, id: &str, outbox: &Outbox) -> Result<(), Gone> {
+/// Sends the timeline of a job from its beginning, then as it goes on.
+async fn send_timeline(handle: &Handle, job: JobId, id: &str, outbox: &Outbox) -> Result<(), Gone> {
     let mut follow = match handle.follow(job).await {
         Ok(follow) => follow,
         Err(error) => return outbox.send(Writer::new().raw("id", id).raw("error", &error.put()).end()).await,
     };
     for facts in follow.facts.chunks(rows::ROWS) {
-        let story = array(facts.iter().map(Record::put));
-        outbox.send(Writer::new().raw("id", id).raw("story", &story).end()).await?;
+        let timeline = array(facts.iter().map(Record::put));
+        outbox.send(Writer::new().raw("id", id).raw("story", &timeline).end()).await?;
     }
     let began = Writer::new().raw("id", id).flag("began", true).raw("until", &follow.until.put()).end();
     outbox.send(began).await?;
     while let Some(fact) = follow.more.recv().await {
         outbox.send(Writer::new().raw("id", id).raw("fact", &fact.put()).end()).await?;
     }
-    outbox.send(end_of_story(id)).await
+    outbox.send(end_of_timeline(id)).await
 }
 
-fn end_of_story(id: &str) -> String {
+fn end_of_timeline(id: &str) -> String {
     Writer::new().raw("id", id).flag("end", true).end()
 }

@@ -56,7 +56,7 @@ impl Deltas {
     fn with_jobs(&mut self, snapshot: &Snapshot, mut changed: Vec<Changed>) -> Vec<Changed> {
         let of = |changed: &Changed| match *changed {
             Changed::Attempt(key) => snapshot.attempts.get(key).map(|attempt| attempt.job),
-            Changed::Job(key) | Changed::Story(key) => Some(key),
+            Changed::Job(key) | Changed::Timeline(key) => Some(key),
             Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) => None,
         };
         let unknown = |job: &JobKey| !self.jobs.contains(job);

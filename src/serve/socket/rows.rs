@@ -66,7 +66,7 @@ fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
                     with(agent.put(), "counts", &counts)
                 }),
             )),
-            Changed::Job(key) | Changed::Story(key) => jobs.push(keyed(
+            Changed::Job(key) | Changed::Timeline(key) => jobs.push(keyed(
                 key,
                 snapshot.jobs.get(key).map(|job| {
                     let keys = array(job.attempts.iter().map(|key| key.0.to_string()));

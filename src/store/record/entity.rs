@@ -14,7 +14,7 @@ use crate::protocol::json::{Members, Object};
 
 record! {
     Task {
-        id, context, state, state_since, peer_time, says, verdict, cancel, ignored, last_sign, gap_since, note,
+        id, context, state, state_since, peer_time, says, verdict, cancel, ignored, last_activity as "last_sign", gap_since, note,
         artifacts, bytes, settled,
     }
     Answer { message, phase, cause }
@@ -41,7 +41,7 @@ impl Record for Agent {
         add(&mut members, "card_change", &self.card_change);
         add(&mut members, "certificate_until", &self.certificate_until);
         add(&mut members, "interface", &self.interface);
-        add(&mut members, "settled", &self.settled);
+        add(&mut members, "settled", &self.confirmed_dialect);
         if self.stream_refused.is_some() {
             add(&mut members, "stream_refused", &self.stream_refused);
         }
@@ -52,8 +52,8 @@ impl Record for Agent {
         if self.breaker != Breaker::default() {
             add(&mut members, "breaker", &self.breaker);
         }
-        add(&mut members, "oddities", &self.oddities);
-        add(&mut members, "disarmed", &self.disarmed);
+        add(&mut members, "oddities", &self.violations);
+        add(&mut members, "disarmed", &self.sanitised);
         members.end();
     }
 
@@ -77,15 +77,15 @@ impl Record for Agent {
             card_change: member(&object, "card_change")?,
             certificate_until: member(&object, "certificate_until")?,
             interface: member(&object, "interface")?,
-            settled: member(&object, "settled")?,
+            confirmed_dialect: member(&object, "settled")?,
             stream_refused: member(&object, "stream_refused")?,
             health: member(&object, "health")?,
             since: member(&object, "since")?,
             cause: member(&object, "cause")?,
             last_seen: member(&object, "last_seen")?,
             breaker: member::<Option<Breaker>>(&object, "breaker")?.unwrap_or_default(),
-            oddities: member(&object, "oddities")?,
-            disarmed: member(&object, "disarmed")?,
+            violations: member(&object, "oddities")?,
+            sanitised: member(&object, "disarmed")?,
             counts: Counts::default(),
         };
         agent.own_card = from.map_or_else(|| is_own_unless_stored(&agent), |from| &*from == OWN_CARD);

@@ -3,7 +3,7 @@
 //! A body says `what` happened, to which attempt if it is about one, and `by` whom if somebody acted. The owner, the
 //! number and the time of a fact are columns of its row.
 
-use super::{add, member};
+use super::{add, member, stored_name};
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use crate::domain::id::AttemptId;
 use crate::domain::time::At;
@@ -22,7 +22,7 @@ trait Body: Sized {
 }
 
 macro_rules! bodies {
-    ($type:ty { $($variant:ident = $word:literal { $($field:ident),* $(,)? }),* $(,)? } $(or $many:ident($inner:ty))?) => {
+    ($type:ty { $($variant:ident = $word:literal { $($field:ident $(as $stored:literal)?),* $(,)? }),* $(,)? } $(or $many:ident($inner:ty))?) => {
         impl Body for $type {
             fn word(&self) -> &'static str {
                 match self {
@@ -33,7 +33,7 @@ macro_rules! bodies {
 
             fn put_members(&self, members: &mut Members<'_>) {
                 match self {
-                    $(Self::$variant { $($field),* } => { $(add(members, stringify!($field), $field);)* })*
+                    $(Self::$variant { $($field),* } => { $(add(members, stored_name!($field $($stored)?), $field);)* })*
                     $(Self::$many(attempt, fact) => {
                         add(members, "attempt", attempt);
                         <$inner as Body>::put_members(fact, members);
@@ -43,7 +43,7 @@ macro_rules! bodies {
 
             fn get_members(word: &str, object: &Object<'_>) -> Option<Self> {
                 match word {
-                    $($word => Some(Self::$variant { $($field: member(object, stringify!($field))?),* }),)*
+                    $($word => Some(Self::$variant { $($field: member(object, stored_name!($field $($stored)?))?),* }),)*
                     _ => bodies!(@other word, object, $($many, $inner)?),
                 }
             }
@@ -90,11 +90,11 @@ bodies!(AgentFact {
     ServerSeen = "server_seen" { server },
     CardChanged = "card_changed" { words },
     InterfaceChosen = "interface_chosen" { interface },
-    DialectSettled = "dialect_settled" { dialect },
+    DialectConfirmed = "dialect_settled" { dialect },
     HealthChanged = "health_changed" { health, cause, last_seen },
     BreakerMoved = "breaker_moved" { position, cause, forced },
     StreamingRefused = "streaming_refused" { cause },
-    TextDisarmed = "text_disarmed" { count },
+    TextSanitised = "text_disarmed" { count },
 });
 
 bodies!(JobFact {
@@ -119,7 +119,7 @@ bodies!(AttemptFact {
     CancelIgnored = "cancel_ignored" { events },
     AnswerMoved = "answer_moved" { message, phase, cause },
     ReasonGiven = "reason_given" { why },
-    OddityObserved = "oddity_observed" { oddity },
+    ViolationObserved = "oddity_observed" { violation as "oddity" },
     Settled = "settled" {},
 });
 

@@ -103,13 +103,23 @@ pub(crate) fn member<T: Record>(object: &Object<'_>, key: &str) -> Option<T> {
     T::get(object.raw(key).unwrap_or("null"))
 }
 
-/// A struct whose members are written under their names.
+/// The name under which a member is stored: its own, or the one of the first version that had it.
+macro_rules! stored_name {
+    ($field:ident) => {
+        stringify!($field)
+    };
+    ($field:ident $stored:literal) => {
+        $stored
+    };
+}
+
+/// A struct whose members are written under their names, or under the name behind `as`.
 macro_rules! record {
-    ($($type:ty { $($field:ident),* $(,)? })*) => {$(
+    ($($type:ty { $($field:ident $(as $stored:literal)?),* $(,)? })*) => {$(
         impl $crate::store::record::Record for $type {
             fn put_into(&self, out: &mut String) {
                 let mut writer = $crate::protocol::json::Members::begin(out);
-                $(writer.member(stringify!($field), |out| {
+                $(writer.member($crate::store::record::stored_name!($field $($stored)?), |out| {
                     $crate::store::record::Record::put_into(&self.$field, out);
                 });)*
                 writer.end();
@@ -117,7 +127,12 @@ macro_rules! record {
 
             fn get(raw: &str) -> Option<Self> {
                 let object = $crate::protocol::json::Object::parse(raw).ok()?;
-                Some(Self { $($field: $crate::store::record::member(&object, stringify!($field))?),* })
+                Some(Self { $(
+                    $field: $crate::store::record::member(
+                        &object,
+                        $crate::store::record::stored_name!($field $($stored)?),
+                    )?
+                ),* })
             }
         }
     )*};
@@ -141,7 +156,7 @@ macro_rules! words {
     )*};
 }
 
-pub(crate) use {record, words};
+pub(crate) use {record, stored_name, words};
 
 impl Record for Untrusted {
     fn put_into(&self, out: &mut String) {

@@ -183,7 +183,7 @@ impl Card {
     }
 
     /// Takes in what has changed; asks anew if it concerns what the card is about.
-    pub fn settle(&mut self, ctx: &Context) -> bool {
+    pub fn refresh(&mut self, ctx: &Context) -> bool {
         let mut news = None;
         for subject in &mut self.subjects {
             // A card looks at what is, also while the screen is held.

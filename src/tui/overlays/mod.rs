@@ -61,11 +61,11 @@ impl Overlay {
     }
 
     /// Takes in what has changed behind it; true if it looks different.
-    pub fn settle(&mut self, ctx: &Context) -> bool {
+    pub fn refresh(&mut self, ctx: &Context) -> bool {
         match self {
-            Self::Card(card) => card.settle(ctx),
-            Self::Composer(composer) => composer.settle(ctx),
-            Self::Views(views) => views.settle(ctx),
+            Self::Card(card) => card.refresh(ctx),
+            Self::Composer(composer) => composer.refresh(ctx),
+            Self::Views(views) => views.refresh(ctx),
             Self::Prompt(_) | Self::Menu(_) => false,
         }
     }

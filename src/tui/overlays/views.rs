@@ -108,7 +108,7 @@ impl Views {
     }
 
     /// Takes in what has changed; true if it looks different.
-    pub fn settle(&mut self, ctx: &Context) -> bool {
+    pub fn refresh(&mut self, ctx: &Context) -> bool {
         let (rev, at) = self.counted;
         if rev == ctx.snapshot.rev || ctx.now.since(at) < ANEW {
             return false;

@@ -59,7 +59,7 @@ fn joined(words: &[Untrusted]) -> String {
 pub fn calls(agent: &Agent) -> String {
     match (&agent.interface, &agent.card) {
         (Some(interface), _) => {
-            let settled = if agent.settled.is_some() { ", as a call has shown" } else { "" };
+            let settled = if agent.confirmed_dialect.is_some() { ", as a call has shown" } else { "" };
             format!("{} {} at {}{settled}", interface.binding, interface.dialect, interface.url)
         }
         (None, Some(card)) => format!("nothing that we speak: it offers {}", card.offers_in_words()),
@@ -156,8 +156,8 @@ pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) ->
         lines.push(labelled("skills", vec![span(joined(&skills), Role::Plain)]));
     }
     lines.extend(wrapped("calls", &calls(agent), Role::Plain, width).into_iter().take(2));
-    if agent.disarmed > 0 {
-        lines.push(labelled("disarmed", vec![span(disarmed(agent.disarmed), Role::Warn)]));
+    if agent.sanitised > 0 {
+        lines.push(labelled("sanitised", vec![span(sanitised(agent.sanitised), Role::Warn)]));
     }
     lines
 }
@@ -204,7 +204,7 @@ pub fn group(canvas: &Canvas<'_>, ctx: &Context, group: &Group, width: usize, he
 }
 
 /// `14 control sequences shown, none obeyed`
-pub fn disarmed(count: u32) -> String {
+pub fn sanitised(count: u32) -> String {
     let word = if count == 1 { "control sequence" } else { "control sequences" };
     format!("{} {word} shown, none obeyed", format::count(count as usize))
 }
@@ -238,14 +238,14 @@ pub fn card(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> 
         }
     }
     lines.extend(wrapped("calls", &calls(agent), Role::Plain, width));
-    if agent.oddities > 0 || agent.disarmed > 0 {
+    if agent.violations > 0 || agent.sanitised > 0 {
         let mut words = Vec::new();
-        if agent.oddities > 0 {
-            words.push(span(format!("{} times against the protocol", agent.oddities), Role::Warn));
+        if agent.violations > 0 {
+            words.push(span(format!("{} times against the protocol", agent.violations), Role::Warn));
         }
-        if agent.disarmed > 0 {
+        if agent.sanitised > 0 {
             let gap = if words.is_empty() { "" } else { " · " };
-            words.push(span(format!("{gap}{}", disarmed(agent.disarmed)), Role::Warn));
+            words.push(span(format!("{gap}{}", sanitised(agent.sanitised)), Role::Warn));
         }
         lines.push(labelled("odd", words));
     }

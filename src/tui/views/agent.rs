@@ -153,7 +153,7 @@ impl Screen for AgentView {
         "agent"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let Some(agent) = self.agent(ctx) else { return self.seen.take().is_some() };
         let now = Some((agent.seq, agent.counts));
         let digest = agent.card.as_ref().map_or(0, |card| card.digest);
@@ -177,7 +177,7 @@ impl Screen for AgentView {
         self.seen_facts = self.facts.reads();
         if self.tab == Tab::Tasks {
             visible |=
-                self.list.settle(&ctx.snapshot, usize::from(Self::pane(area).height.saturating_sub(1)));
+                self.list.refresh(&ctx.snapshot, usize::from(Self::pane(area).height.saturating_sub(1)));
         }
         visible
     }

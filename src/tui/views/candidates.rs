@@ -171,11 +171,11 @@ impl Screen for CandidatesView {
         "candidates"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         if self.list.source.sync(&ctx.snapshot) {
             self.list.rebuild();
         }
-        self.list.settle(&ctx.snapshot, Self::lines(area))
+        self.list.refresh(&ctx.snapshot, Self::lines(area))
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {

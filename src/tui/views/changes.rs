@@ -151,7 +151,7 @@ impl Screen for ChangesView {
         "changes"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let (from, until) = self.stretch(ctx);
         let of = (ctx.snapshot.rev, self.facts.reads(), from);
         let mut visible = false;
@@ -166,7 +166,7 @@ impl Screen for ChangesView {
             }
         }
         let lines = usize::from(inside(area).height.saturating_sub(1));
-        visible | self.list.settle(&ctx.snapshot, lines)
+        visible | self.list.refresh(&ctx.snapshot, lines)
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {

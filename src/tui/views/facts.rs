@@ -19,7 +19,7 @@ fn because(cause: Option<&Cause>) -> String {
     cause.map(|cause| format!(": {cause}")).unwrap_or_default()
 }
 
-/// How a state looks in a story.
+/// How a state looks in a timeline.
 pub fn state(state: &TaskState, glyphs: &'static Glyphs) -> (&'static str, Role) {
     match state {
         TaskState::Completed => (glyphs.completed, Role::Ok),
@@ -66,7 +66,7 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
         AgentFact::InterfaceChosen { interface: None } => {
             one("it offers no interface that we speak", Role::Doubt)
         }
-        AgentFact::DialectSettled { dialect } => {
+        AgentFact::DialectConfirmed { dialect } => {
             one(format!("a call has shown that it speaks {dialect}"), Role::Plain)
         }
         AgentFact::StreamingRefused { cause } => {
@@ -97,7 +97,7 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
             line.push(span(because(cause.as_deref()), Role::Plain));
             line
         }
-        AgentFact::TextDisarmed { count } => one(crate::tui::views::about::disarmed(*count), Role::Warn),
+        AgentFact::TextSanitised { count } => one(crate::tui::views::about::sanitised(*count), Role::Warn),
     }
 }
 
@@ -105,7 +105,7 @@ fn interface_words(interface: &Interface) -> String {
     format!("called by {} {} at {}", interface.binding.line(), interface.dialect, interface.url.line())
 }
 
-/// A line of a job's story; none where the story says it by its frame.
+/// A line of a job's timeline; none where the timeline says it by its frame.
 pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
     match &line.fact {
         JobFact::Opened { origin, caller, .. } => {
@@ -206,8 +206,8 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             let by = line.actor.as_ref().map(|by| by.line().into_string()).unwrap_or_default();
             one(format!("{by}: {}", quoted(why, 200)), Role::Plain)
         }
-        AttemptFact::OddityObserved { oddity, .. } => {
-            one(format!("against the protocol: it {oddity}"), Role::Warn)
+        AttemptFact::ViolationObserved { violation, .. } => {
+            one(format!("against the protocol: it {violation}"), Role::Warn)
         }
         AttemptFact::Planned { .. } | AttemptFact::Settled => return None,
     };

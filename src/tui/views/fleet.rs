@@ -140,11 +140,11 @@ impl Screen for FleetView {
         "fleet"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
         self.sync(&ctx.snapshot);
-        let mut visible = self.list.settle(&ctx.snapshot, lines);
-        if self.measured.settle(ctx) {
+        let mut visible = self.list.refresh(&ctx.snapshot, lines);
+        if self.measured.refresh(ctx) {
             self.list.source.metrics = AgentMetrics::new(self.measured.all());
             visible |= area.width >= MEASURED;
         }
@@ -154,7 +154,7 @@ impl Screen for FleetView {
             self.work.rebuild();
         }
         if let (_, _, Some(below)) = self.parts(area) {
-            visible |= self.work.settle_window(&ctx.snapshot, usize::from(below.height.saturating_sub(2)));
+            visible |= self.work.refresh_window(&ctx.snapshot, usize::from(below.height.saturating_sub(2)));
         }
         visible
     }

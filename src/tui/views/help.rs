@@ -99,7 +99,7 @@ impl Screen for HelpView {
         "help"
     }
 
-    fn settle(&mut self, _ctx: &Context, _area: Rect) -> bool {
+    fn refresh(&mut self, _ctx: &Context, _area: Rect) -> bool {
         false
     }
 

@@ -304,9 +304,9 @@ impl Screen for InboxView {
         "inbox"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
-        let visible = self.list.settle(&ctx.snapshot, lines);
+        let visible = self.list.refresh(&ctx.snapshot, lines);
         let seq = self.selected_job(ctx).map_or(0, |job| job.seq);
         let seen = self.list.target().map(|key| (key, seq));
         let news = seen != self.seen;

@@ -286,13 +286,13 @@ impl<R: Rows> Listing<R> {
     }
 
     /// Takes what has changed in the snapshot; true if a visible row or the number of rows has. `lines` rows fit.
-    pub fn settle(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
+    pub fn refresh(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
         let before = self.rows.len();
-        self.settle_window(snapshot, lines) || self.rows.len() != before
+        self.refresh_window(snapshot, lines) || self.rows.len() != before
     }
 
     /// The same for a list that does not show its number of rows.
-    pub fn settle_window(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
+    pub fn refresh_window(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
         let wanted = self.order();
         let mut seen_before = self.state.seen().to_vec();
         let mut visible = false;
@@ -322,7 +322,7 @@ impl<R: Rows> Listing<R> {
         }
         self.rev = snapshot.rev;
         let selected = self.state.selected;
-        self.state.settle(&self.rows, lines);
+        self.state.refresh(&self.rows, lines);
         seen_before.truncate(lines);
         visible || self.state.seen() != seen_before.as_slice() || self.state.selected != selected
     }

@@ -49,7 +49,7 @@ impl Screen for MessagesView {
         "messages"
     }
 
-    fn settle(&mut self, ctx: &Context, _area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, _area: Rect) -> bool {
         let news = self.seen != ctx.messages.len();
         self.seen = ctx.messages.len();
         news

@@ -463,8 +463,8 @@ impl Screen for MetricsView {
         "metrics"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
-        let mut visible = self.groups.settle(ctx);
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
+        let mut visible = self.groups.refresh(ctx);
         if visible {
             let step = ctx.window.parts(ctx.now).step;
             let burns = Arc::new(burns(ctx, &self.groups));
@@ -472,7 +472,7 @@ impl Screen for MetricsView {
             self.list.rebuild();
         }
         let lines = self.lines(area);
-        visible |= self.list.settle(&ctx.snapshot, lines);
+        visible |= self.list.refresh(&ctx.snapshot, lines);
         visible
     }
 

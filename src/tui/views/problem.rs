@@ -258,7 +258,7 @@ fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
         | AgentFact::HealthChanged { .. }
         | AgentFact::BreakerMoved { .. }
         | AgentFact::InterfaceChosen { .. }
-        | AgentFact::DialectSettled { .. }
+        | AgentFact::DialectConfirmed { .. }
         | AgentFact::StreamingRefused { .. }
         | AgentFact::Relisted { .. }
         | AgentFact::Unlisted => Some(facts::of_agent(fact, &entry.actor_name())),

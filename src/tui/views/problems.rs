@@ -354,9 +354,9 @@ impl Screen for ProblemsView {
         "problems"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
-        let visible = self.list.settle(&ctx.snapshot, lines);
+        let visible = self.list.refresh(&ctx.snapshot, lines);
         self.find_out(ctx) || visible
     }
 

@@ -216,14 +216,14 @@ impl Screen for PulseView {
         "pulse"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
-        let mut visible = self.groups.settle(ctx);
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
+        let mut visible = self.groups.refresh(ctx);
         if visible {
             self.list.source = PulseRows(self.groups.all().clone());
             self.list.rebuild();
         }
         let lines = self.lines(area);
-        visible |= self.list.settle(&ctx.snapshot, lines);
+        visible |= self.list.refresh(&ctx.snapshot, lines);
         visible
     }
 

@@ -89,7 +89,7 @@ impl Screen for RawView {
         "raw"
     }
 
-    fn settle(&mut self, _ctx: &Context, _area: Rect) -> bool {
+    fn refresh(&mut self, _ctx: &Context, _area: Rect) -> bool {
         let Source::Job(id) = self.source else { return false };
         let Some(followed) = self.followed.of(id) else { return false };
         let raw = followed.detail.raw.as_ref().map(|json| json.0.clone());

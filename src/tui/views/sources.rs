@@ -221,9 +221,9 @@ impl Screen for SourcesView {
         "sources"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let lines = self.lines(area);
-        self.list.settle(&ctx.snapshot, lines)
+        self.list.refresh(&ctx.snapshot, lines)
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {

@@ -44,7 +44,7 @@ fn stretches(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> 
         (false, true) => Had::You,
         (false, false) => Had::Agent,
     };
-    for line in &followed.detail.story {
+    for line in &followed.detail.timeline {
         let Some((_, fact)) = line.fact.of_attempt().filter(|(of, _)| *of == attempt) else { continue };
         let (now_asks, now_gap) = match fact {
             AttemptFact::TaskSeen { state, .. } | AttemptFact::StateSeen { state, .. } => {

@@ -51,7 +51,7 @@ pub struct TaskView {
     focus: Pane,
     /// The pane at the right: outputs or messages; none: whichever there is.
     beside: Option<Pane>,
-    /// The line under the cursor in the story; none: the end is followed.
+    /// The line under the cursor in the timeline; none: the end is followed.
     line: Option<usize>,
     top: usize,
     folded: BTreeSet<AttemptId>,
@@ -115,7 +115,7 @@ impl TaskView {
         match snapshot.changes_since(self.rev).filter(|_| !all) {
             Some(changes) => {
                 for change in changes {
-                    if let Changed::Job(key) | Changed::Story(key) = change
+                    if let Changed::Job(key) | Changed::Timeline(key) = change
                         && is_child(key)
                         && !children.contains(&key)
                     {
@@ -261,7 +261,7 @@ impl TaskView {
             canvas.put(
                 area.x + 2,
                 area.y + 1,
-                "reading its story",
+                "reading its timeline",
                 Role::Doubt,
                 area.width.saturating_sub(3),
             );
@@ -363,7 +363,7 @@ impl TaskView {
     fn tabs(&self) -> Vec<Span> {
         let mut tabs = Vec::new();
         for (pane, word) in
-            [(Pane::Timeline, "story"), (Pane::Output, "output"), (Pane::Messages, "messages")]
+            [(Pane::Timeline, "timeline"), (Pane::Output, "output"), (Pane::Messages, "messages")]
         {
             if !tabs.is_empty() {
                 tabs.push(span("   ", Role::Quiet));
@@ -380,12 +380,12 @@ impl Screen for TaskView {
         "task"
     }
 
-    fn settle(&mut self, ctx: &Context, _area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, _area: Rect) -> bool {
         let mut visible = self.find_children(ctx);
         if let Some(changes) = ctx.snapshot.changes_since(self.rev) {
             let job = self.job(ctx);
             visible |= changes.iter().any(|change| match change {
-                Changed::Job(key) | Changed::Story(key) => *key == self.key || self.children.contains(key),
+                Changed::Job(key) | Changed::Timeline(key) => *key == self.key || self.children.contains(key),
                 Changed::Attempt(key) => {
                     let of = ctx.snapshot.attempts.get(*key).map(|attempt| attempt.job);
                     job.is_some_and(|job| job.attempts.contains(key))
@@ -446,7 +446,7 @@ impl Screen for TaskView {
                 let left_rule = Rect { x: area.x, width: left.width + 2, ..left };
                 let right_rule = Rect { x: right.x - 1, width: right.width + 2, ..right };
                 canvas.rule(right_rule, y, Joint::Middle, &right_title, &[]);
-                canvas.rule(left_rule, y, Joint::Middle, &[span("story", timeline_role)], &[]);
+                canvas.rule(left_rule, y, Joint::Middle, &[span("timeline", timeline_role)], &[]);
                 let bottom = parts.below.map_or(area.bottom(), |below| below.y);
                 canvas.divider(right.x - 1, y, bottom);
                 self.draw_timeline(canvas, left, ctx);

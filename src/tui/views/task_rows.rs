@@ -158,7 +158,7 @@ impl Rows for TaskRows {
                     rows.extend(&job.attempts);
                 }
             }
-            Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) | Changed::Story(_) => {}
+            Changed::Agent(_) | Changed::Problem(_) | Changed::Source(_) | Changed::Timeline(_) => {}
         }
     }
 
@@ -193,7 +193,7 @@ impl Rows for TaskRows {
             TaskColumn::State => SortKey::Pair(state_rank(attempt), -micros(attempt.created)),
             // What is shown is an age: the youngest has the least.
             TaskColumn::LastSign => {
-                SortKey::Number(attempt.task.as_ref().map_or(0, |task| -micros(task.last_sign)))
+                SortKey::Number(attempt.task.as_ref().map_or(0, |task| -micros(task.last_activity)))
             }
             TaskColumn::Attempt => SortKey::Pair(i64::from(attempt.number), micros(attempt.created)),
             TaskColumn::From => {
@@ -226,7 +226,7 @@ impl Rows for TaskRows {
         let dash = || "–".to_owned();
         let age = if live { canvas.age(attempt.created) } else { canvas.coarse_age(attempt.created) };
         let sign = match task {
-            Some(task) if live => canvas.age(task.last_sign),
+            Some(task) if live => canvas.age(task.last_activity),
             _ => dash(),
         };
         let attempts = job.map_or(1, |job| job.attempts.len());

@@ -49,7 +49,7 @@ pub fn lines(
     let mut handed_on = handed_on.into_iter().peekable();
     let mut current: Option<AttemptId> = None;
     let mut before: Option<At> = None;
-    for line in &followed.detail.story {
+    for line in &followed.detail.timeline {
         while let Some((at, child)) = handed_on.next_if(|(at, _)| *at <= line.at) {
             if current.is_none_or(|of| !folded.contains(&of)) {
                 push_child(ctx, &mut lines, &mut before, at, child);
@@ -82,9 +82,11 @@ pub fn lines(
         }
     }
     close(canvas, ctx, job, &mut lines, folded, before);
-    if followed.detail.story_cut > 0 {
-        let text =
-            format!("{} lines in the middle are left out", format::count(followed.detail.story_cut as usize));
+    if followed.detail.timeline_cut > 0 {
+        let text = format!(
+            "{} lines in the middle are left out",
+            format::count(followed.detail.timeline_cut as usize)
+        );
         let at = lines.len().min(128);
         lines.insert(
             at,
@@ -216,7 +218,7 @@ fn now(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> Vec<Span> {
         let text = format!("  {0}{0}{0} nobody tells us anything for {1}", ctx.glyphs().gap, canvas.age(gap));
         words.push(span(text, Role::Doubt));
     } else if !attempt.needs_you() {
-        words.push(span(format!("  last sign {} ago", canvas.age(task.last_sign)), Role::Quiet));
+        words.push(span(format!("  last sign {} ago", canvas.age(task.last_activity)), Role::Quiet));
     }
     words
 }

@@ -253,7 +253,7 @@ impl Screen for WireView {
         "wire"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let look = &self.state.look;
         let wanted = (self.count, look.filter.clone(), look.sort, look.reversed);
         let mut visible = false;
@@ -287,7 +287,7 @@ impl Screen for WireView {
         visible |= self.seen != self.count;
         self.seen = self.count;
         let lines = self.lines(area);
-        self.state.settle(&self.rows, lines);
+        self.state.refresh(&self.rows, lines);
         visible
     }
 

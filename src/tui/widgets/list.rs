@@ -67,7 +67,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
 
     /// Notes what is on the screen, after rows or sizes have changed. A row that went is replaced by
     /// its neighbour.
-    pub fn settle(&mut self, rows: &Sorted<K>, height: usize) {
+    pub fn refresh(&mut self, rows: &Sorted<K>, height: usize) {
         if let Some(selected) = self.selected
             && !rows.contains(selected)
         {
@@ -220,19 +220,19 @@ mod tests {
         let mut sorted = rows(&[1, 2, 3, 4, 5, 6, 7, 8]);
         assert_eq!(list.window(&sorted, 3), (vec![8, 7, 6], None));
         list.go(&sorted, 1, 3);
-        list.settle(&sorted, 3);
+        list.refresh(&sorted, 3);
         assert_eq!((list.selected, list.line), (Some(7), 1));
         // Newer rows come in above: the window does not move.
         for key in [9, 10] {
             sorted.put(key, Some(SortKey::Number(i64::from(key))));
         }
         list.came_in(&sorted, &[9, 10]);
-        list.settle(&sorted, 3);
+        list.refresh(&sorted, 3);
         assert_eq!(list.window(&sorted, 3), (vec![8, 7, 6], Some(1)));
         assert_eq!(list.new_above, 2);
         // The selected row goes: the next one takes its place.
         sorted.put(7, None);
-        list.settle(&sorted, 3);
+        list.refresh(&sorted, 3);
         assert_eq!(list.selected, Some(6));
         list.last(&sorted, 3);
         assert_eq!(list.window(&sorted, 3), (vec![3, 2, 1], Some(2)));

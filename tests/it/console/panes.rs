@@ -145,7 +145,7 @@ fn a_pane_shows_what_wants_attention_among_older_rows() {
     }
     let titles = |listing: &mut Listing<TaskRows>, seconds: f64, scene: &mut Scene| {
         let snapshot = scene.publish(seconds);
-        let drawn = listing.settle_window(&snapshot, 6);
+        let drawn = listing.refresh_window(&snapshot, 6);
         let title = |key| {
             let attempt = snapshot.attempts.get(key).unwrap();
             snapshot.job_of(attempt).unwrap().title.line().into_string()

@@ -409,7 +409,7 @@ fn no_byte_of_an_agent_controls_the_terminal() {
         terminal.type_in(&format!("{agent}\tanything cheap?\u{13}"));
         terminal.shows("taken from");
         terminal.until("the task", |seen| {
-            seen.parser.screen().contents().contains("disarmed")
+            seen.parser.screen().contents().contains("sanitised")
                 || seen.parser.screen().contents().contains("␛")
         });
         // Every screen that shows something of it.

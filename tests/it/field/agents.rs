@@ -42,7 +42,7 @@ impl Asked<'_> {
 }
 
 /// An agent, and what comes of sending "hello" to it: the state, the words after a colon, and `!` for each
-/// oddity that is noted. One that takes no work tells how it is and why.
+/// violation that is noted. One that takes no work tells how it is and why.
 struct AgentRow {
     name: &'static str,
     answers: fn(&Asked<'_>) -> Answer,
@@ -364,8 +364,8 @@ async fn told(handle: &Handle, job: JobId, attempt: AttemptId) -> String {
     let messages = detail.messages.iter().filter(|said| said.message.role != Role::User);
     let texts = messages.map(|said| tell_parts(&said.message.parts));
     let texts: Vec<_> = texts.chain(detail.outputs.iter().map(|output| tell_parts(&output.parts))).collect();
-    let oddities = agent_of(&snapshot, "field").map_or(0, |agent| agent.oddities);
-    format!("{state}: {}{}", texts.join(" | "), "!".repeat(oddities as usize))
+    let violations = agent_of(&snapshot, "field").map_or(0, |agent| agent.violations);
+    format!("{state}: {}{}", texts.join(" | "), "!".repeat(violations as usize))
 }
 
 /// How an agent is that takes no work.

@@ -73,15 +73,15 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
             next: "compare it with what its owner announced; the agent page shows both cards".into(),
         });
     }
-    if agent.oddities > 0 {
-        let times = if agent.oddities == 1 { "once" } else { "more than once" };
+    if agent.violations > 0 {
+        let times = if agent.violations == 1 { "once" } else { "more than once" };
         found.push(Finding {
             kind: Kind::ProtocolBroken,
             text: format!("did what the protocol does not allow, {times}"),
             next: "see its tasks' stories and the wire view; tell its owner".into(),
         });
     }
-    if agent.disarmed > 0 {
+    if agent.sanitised > 0 {
         found.push(Finding {
             kind: Kind::HostileText,
             text: "sent control sequences; shown as text, none obeyed".into(),

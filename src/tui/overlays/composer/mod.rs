@@ -105,7 +105,7 @@ impl Composer {
         if composer.picked.is_none() {
             composer.pick(ctx);
         }
-        composer.settle(ctx);
+        composer.refresh(ctx);
         composer.light(ctx);
         composer
     }
@@ -134,7 +134,7 @@ impl Composer {
     }
 
     /// Takes in what has changed; true if it looks different.
-    pub fn settle(&mut self, ctx: &Context) -> bool {
+    pub fn refresh(&mut self, ctx: &Context) -> bool {
         let state = match (&self.purpose, self.agent(ctx)) {
             (For::Answer { key, attempt }, _) => {
                 let row = ctx.latest.attempts.get(*key).filter(|row| row.id == *attempt);

@@ -161,9 +161,9 @@ impl NowView {
     }
 
     /// Takes what the metrics have read since; true if there was something.
-    fn settle_metrics(&mut self, ctx: &Context) -> bool {
+    fn refresh_metrics(&mut self, ctx: &Context) -> bool {
         let mut visible = false;
-        if self.groups.settle(ctx) {
+        if self.groups.refresh(ctx) {
             let hurt = impact::hurt(&ctx.snapshot, self.by());
             for who in hurt.keys() {
                 self.groups.add(ctx, who);
@@ -180,7 +180,7 @@ impl NowView {
             self.impact.rebuild();
             visible = true;
         }
-        if self.agents.settle(ctx) {
+        if self.agents.refresh(ctx) {
             self.pulse.source = PulseRows::new(self.agents.all().clone());
             self.pulse.rebuild();
             visible = true;
@@ -189,7 +189,7 @@ impl NowView {
     }
 
     /// Makes the lead again if the row or what it is made of has changed.
-    fn settle_lead(&mut self, ctx: &Context) -> bool {
+    fn refresh_problems_pane(&mut self, ctx: &Context) -> bool {
         let problem = self.problem(ctx);
         // Calls alone do not change it, so that an idle fleet is not analysed again and again.
         let work: u64 =
@@ -309,15 +309,15 @@ impl Screen for NowView {
         "now"
     }
 
-    fn settle(&mut self, ctx: &Context, area: Rect) -> bool {
-        let mut visible = self.settle_metrics(ctx);
+    fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
+        let mut visible = self.refresh_metrics(ctx);
         let parts = self.parts(area);
         let lines = |pane: Option<Rect>| pane.map_or(0, |pane| usize::from(pane.height.saturating_sub(2)));
-        visible |= self.impact.settle(&ctx.snapshot, lines(parts.impact));
-        visible |= self.problems.settle(&ctx.snapshot, lines(parts.problems));
-        visible |= self.pulse.settle(&ctx.snapshot, lines(parts.agents) * 2 + 2);
-        visible |= self.live.settle_window(&ctx.snapshot, lines(parts.live));
-        visible |= self.settle_lead(ctx);
+        visible |= self.impact.refresh(&ctx.snapshot, lines(parts.impact));
+        visible |= self.problems.refresh(&ctx.snapshot, lines(parts.problems));
+        visible |= self.pulse.refresh(&ctx.snapshot, lines(parts.agents) * 2 + 2);
+        visible |= self.live.refresh_window(&ctx.snapshot, lines(parts.live));
+        visible |= self.refresh_problems_pane(ctx);
         // How many rows there are decides how high the panes are.
         if parts.of(self.pane).is_none() {
             self.pane = Pane::Impact;
