@@ -181,6 +181,8 @@ pub struct ListQuery {
     pub context: Option<ContextId>,
     /// Only those whose state is younger, by the agent's clock.
     pub after: Option<PeerTime>,
+    /// Tasks on a page, at most 100; `None` for as many as agents allow.
+    pub size: Option<u16>,
     /// Go on from here.
     pub page: Option<Untrusted>,
     /// Whether messages are wanted too.

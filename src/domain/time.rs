@@ -57,6 +57,14 @@ impl Sub<Duration> for At {
 /// Only for showing and for telling the skew between two clocks: a peer's clock may be anything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PeerTime(pub i64);
+
+impl PeerTime {
+    /// The time this much earlier, at least the lowest one that there is.
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+}
+
 /// `500ms`, `30s`, `5m`, `2h`, `7d`, or a bare number of seconds; also `1m30s`.
 ///
 /// # Errors

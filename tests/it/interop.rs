@@ -141,4 +141,69 @@ async fn agents_of_the_sdks_do_what_they_are_told() {
         let state = told["status"]["state"].as_str().or(told["task"]["status"]["state"].as_str());
         assert_eq!(state, Some("TASK_STATE_CANCELED"), "{}: {told}", AGENTS[at].0);
     }
+    looks_cost_the_same_whatever_the_agent_keeps().await;
+}
+
+/// An agent of the Python SDK that has this many ended tasks, until it is dropped.
+struct Keeper {
+    _process: tokio::process::Child,
+    url: String,
+}
+
+impl Keeper {
+    async fn start(ended: u32) -> Self {
+        let port = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (port, grpc) = (port(), port());
+        let dir = std::env::var_os("QUARTERDECK_INTEROP_DIR").map_or_else(
+            || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/quarterdeck-interop"),
+            PathBuf::from,
+        );
+        let process = tokio::process::Command::new(dir.join("py10/bin/python"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/py_v1.py"))
+            .args([&port.to_string(), "plain", &grpc.to_string()])
+            .env("ENDED", ended.to_string())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let keeper = Self { _process: process, url: format!("http://127.0.0.1:{port}") };
+        keeper.listed_until(|_, _| true).await;
+        keeper
+    }
+
+    /// How often its tasks were listed, and how many tasks that brought, once that is enough.
+    async fn listed_until(&self, enough: impl Fn(u64, u64) -> bool) -> (u64, u64) {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+        loop {
+            if let Ok(answer) = reqwest::get(format!("{}/listed", self.url)).await {
+                let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+                let (calls, tasks) = (told["calls"].as_u64().unwrap(), told["tasks"].as_u64().unwrap());
+                if enough(calls, tasks) {
+                    return (calls, tasks);
+                }
+            }
+            assert!(tokio::time::Instant::now() < deadline, "{} does not get that far", self.url);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    }
+}
+
+async fn looks_cost_the_same_whatever_the_agent_keeps() {
+    let (few, many) = (Keeper::start(30).await, Keeper::start(5_000).await);
+    let dir = tempfile::tempdir().unwrap();
+    let _engine = binary()
+        .arg("--data-dir")
+        .arg(dir.path())
+        .args(["serve", &few.url, &many.url])
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    for keeper in [&few, &many] {
+        // On first contact state by state: eight calls, and nine more pages for a thousand ended tasks.
+        let adopted = if keeper.url == many.url { (17, 1_000) } else { (8, 30) };
+        let before = keeper.listed_until(|calls, tasks| calls >= adopted.0 && tasks >= adopted.1).await;
+        let after = keeper.listed_until(|calls, _| calls >= before.0 + 6).await;
+        // A page of twenty, and one of those submitted.
+        assert!(after.1 - before.1 <= (after.0 - before.0).div_ceil(2) * 20, "{before:?} {after:?}");
+    }
 }

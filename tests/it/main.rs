@@ -33,6 +33,7 @@ mod inbound;
 mod interop;
 mod journal;
 mod kill;
+mod listing;
 mod metrics;
 mod notify;
 mod printed;

@@ -8,9 +8,9 @@ use crate::domain::agent::Health;
 use crate::domain::agent::card::{Ability, Dialect, Interface};
 use crate::domain::call::{SendOutcome, StreamOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure, Sent};
-use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
 use crate::domain::decide::health;
+use crate::domain::decide::listing;
 use crate::domain::decide::live::{GetReason, ListReason, PendingCall, SendCall, Timer};
 use crate::domain::decide::not_now;
 use crate::domain::decide::observe;
@@ -121,7 +121,7 @@ fn transmit(turn: &mut Turn, key: AttemptKey) {
     breaker::begins(turn, agent, key);
     let send = SendCall::new(key, message, false, stream);
     order(turn, agent, interface, send);
-    adopt::quicken(turn, agent);
+    listing::quicken(turn, agent);
 }
 
 fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: SendCall) {
@@ -396,7 +396,7 @@ pub(super) fn lookup(turn: &mut Turn, key: AttemptKey) {
         return uncertain(turn, key, None);
     }
     let query = ListQuery { context, history: true, ..ListQuery::default() };
-    adopt::order_list(turn, agent, ListReason::Lookup(key), query);
+    listing::order_list(turn, agent, ListReason::Lookup(key), query);
 }
 
 /// A lookup has read the last page and found nothing.

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::domain::agent::{Health, Source};
 use crate::domain::call::{Answer, Outcome, Probed, StreamOutcome};
 use crate::domain::cause::{Cause, ErrorName, Failure};
-use crate::domain::decide::adopt;
 use crate::domain::decide::breaker;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::fleet;
 use crate::domain::decide::fleet::CardFrom;
+use crate::domain::decide::listing;
 use crate::domain::decide::live::{AgentLive, Pending, PendingCall, Timer};
 use crate::domain::decide::sources;
 use crate::domain::decide::turn::Turn;
@@ -331,7 +331,7 @@ fn on_answering(turn: &mut Turn, key: AgentKey) {
         watch::regain_sight(turn, key);
     }
     dispatch::send_planned(turn, key);
-    adopt::with_probe(turn, key);
+    listing::with_probe(turn, key);
     check_with_probe(turn, key);
 }
 

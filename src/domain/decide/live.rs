@@ -154,12 +154,23 @@ pub(in crate::domain) enum GetReason {
 pub(in crate::domain) enum ListReason {
     /// First contact: state by state.
     Adopt,
-    /// What is new.
-    Refresh,
+    /// The newest, page by page while the end of a page is new.
+    Newest,
+    /// Those in one state, page by page while the end of a page is new.
+    InState,
+    /// Every page.
+    Whole,
     /// Our message, that may have arrived.
     Lookup(AttemptKey),
     /// To compare with the end that a stream told, without its large outputs.
     Confirm(AttemptKey),
+}
+
+impl ListReason {
+    /// True if it is about no task in particular. An agent has at most one such call open.
+    pub fn is_look(&self) -> bool {
+        matches!(self, Self::Adopt | Self::Newest | Self::InState | Self::Whole)
+    }
 }
 
 /// What is known of an agent only while this process runs.
@@ -222,10 +233,26 @@ pub(in crate::domain) struct Listing {
     pub states: Vec<TaskState>,
     /// Tasks that may still be adopted.
     pub budget: u32,
+    /// When a listing last showed something new.
     pub changed: At,
-    pub rounds: u32,
-    /// The last listing showed tasks that were new.
+    /// The last page showed tasks that were new.
     pub busy: bool,
+    /// It does not list newest first.
+    pub unordered: bool,
+    /// When the whole list was last read; zero if it is due.
+    pub whole: At,
+    /// Everything up to here, by the agent's clock, had been listed when the whole list was last read.
+    pub whole_until: Option<PeerTime>,
+    /// Everything up to here, by the agent's clock, has been listed.
+    pub listed_until: Option<PeerTime>,
+    /// When that last changed.
+    pub listed_at: At,
+    /// Pages that the present look has read.
+    pub pages: u32,
+    /// The newest time on its first page.
+    pub newest: Option<PeerTime>,
+    /// The last time on its last page.
+    pub last: Option<PeerTime>,
 }
 
 /// How a task is watched.

@@ -8,6 +8,7 @@ mod evidence;
 mod fleet;
 mod health;
 mod lint;
+mod listing;
 pub(super) mod live;
 mod retention;
 mod sources;
@@ -267,7 +268,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
             watch::got(turn, attempt, why, pending.issued, answer);
         }
         (PendingCall::List(why, query), Outcome::List(answer)) => {
-            adopt::listed(turn, agent, why, query, pending.issued, answer);
+            listing::listed(turn, agent, why, query, pending.issued, answer);
         }
         (PendingCall::Cancel(attempt), Outcome::Cancel(answer)) => cancel::answered(turn, attempt, answer),
         // `Outcome::of` leaves no other pair.
@@ -292,7 +293,7 @@ fn on_deadline(turn: &mut Turn) {
         turn.clear_timer(timer);
         match timer {
             Timer::Probe(agent) => health::probe(turn, agent),
-            Timer::List(agent) => adopt::refresh(turn, agent),
+            Timer::List(agent) => listing::look(turn, agent),
             Timer::Watch(attempt) => watch::due(turn, attempt),
             Timer::Quiet(attempt) => watch::look_for_quiet(turn, attempt),
             Timer::Cancel(attempt) => cancel::look(turn, attempt),

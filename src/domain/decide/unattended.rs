@@ -40,9 +40,7 @@ impl Calls {
                 | PendingCall::List(ListReason::Confirm(key), _) => calls.watches.insert(*key),
                 PendingCall::List(ListReason::Lookup(key), _) => calls.lookups.insert(*key),
                 PendingCall::Cancel(key) => calls.cancels.insert(*key),
-                PendingCall::Check | PendingCall::List(ListReason::Adopt | ListReason::Refresh, _) => {
-                    continue;
-                }
+                PendingCall::Check | PendingCall::List(..) => continue,
             };
         }
         calls

@@ -9,11 +9,11 @@ use std::time::Duration;
 use crate::domain::agent::card::Ability;
 use crate::domain::call::{Answer, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, ErrorName};
-use crate::domain::decide::adopt;
 use crate::domain::decide::baseline;
 use crate::domain::decide::cancel;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::doubt;
+use crate::domain::decide::listing;
 use crate::domain::decide::live::{GetReason, ListReason, PendingCall, Timer};
 use crate::domain::decide::measure;
 use crate::domain::decide::not_now;
@@ -293,7 +293,7 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
         && !turn.agent_live(agent).listing.unsupported;
     if large && lists && context.is_some() {
         let query = ListQuery { context, ..ListQuery::default() };
-        adopt::order_list(turn, agent, ListReason::Confirm(key), query);
+        listing::order_list(turn, agent, ListReason::Confirm(key), query);
     } else if large {
         settle(turn, key);
     } else {
@@ -399,13 +399,12 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
     let Some(row) = turn.state().agent(agent) else { return };
     let Some(interface) = row.interface.clone() else { return };
     let streams = row.streams();
-    let lists = interface.can(Ability::ListTasks);
     let resubscribes = interface.can(Ability::Resubscribe);
     let configured = row.spec.resubscribe;
+    let listed = listing::shows_changes(turn, agent);
     let live = turn.agent_live(agent);
     let safe = configured.unwrap_or(resubscribes || live.express);
     let slot = ours || live.foreign_streams < FOREIGN_STREAMS;
-    let listed = lists && !live.listing.unsupported;
     if streams && safe && slot && !poll_only {
         let watch = turn.watch(key);
         if watch.resubscribed == 0 || std::mem::take(&mut watch.ready) {

@@ -46,14 +46,16 @@ pub(super) fn request(body: &str) -> Result<(String, Incoming), Cause> {
         "CancelTask" => Incoming::Cancel(task()?),
         "SubscribeToTask" => Incoming::Subscribe(task()?),
         "ListTasks" => {
+            let size = params.number("pageSize");
             let query = ListQuery {
+                size: size.and_then(|size| size.try_into().ok()),
                 state: params.text("status").map(|text| words::state(Some(&text), Dialect::V1_0).value),
                 context: context(&params),
                 after: time(&params, "statusTimestampAfter"),
                 page: params.filled("pageToken"),
                 history: params.number("historyLength") != Some(0),
             };
-            Incoming::List(query, usize::try_from(params.number("pageSize").unwrap_or(50)).unwrap_or(50))
+            Incoming::List(query, usize::try_from(size.unwrap_or(50)).unwrap_or(50))
         }
         _ => Incoming::Unknown(Untrusted::from(method).line().into_string()),
     };

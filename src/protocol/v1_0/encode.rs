@@ -9,7 +9,7 @@ use crate::protocol::shared::{id_text, metadata_with_hints, raw_of, time_text};
 use crate::protocol::{Reply, Request, jsonrpc, words};
 
 /// The largest page that servers allow (A2A 1.0 section 3.1.4).
-const PAGE: &str = "100";
+const PAGE: u16 = 100;
 
 pub(super) fn request(id: &str, tenant: Option<&str>, request: &Request<'_>) -> String {
     let params = Writer::new().maybe("tenant", tenant);
@@ -24,7 +24,7 @@ pub(super) fn request(id: &str, tenant: Option<&str>, request: &Request<'_>) -> 
         Request::Cancel(task) => ("CancelTask", params.text("id", &task.raw())),
         Request::Subscribe(task) => ("SubscribeToTask", params.text("id", &task.raw())),
         Request::List(query) => {
-            let mut params = params.raw("pageSize", PAGE);
+            let mut params = params.raw("pageSize", &query.size.unwrap_or(PAGE).to_string());
             if let Some(state) = &query.state {
                 params = params.text("status", &words::state_word(state, Dialect::V1_0));
             }

@@ -1,0 +1,404 @@
+//! When an agent's tasks are listed, and how far: everything on first contact, then only what is new.
+//!
+//! `ListTasks` answers newest first, by the time of the status (specification, section 3.1.4). A look for new tasks
+//! therefore reads a page of the newest and goes on only while the end of a page is new, so that it costs the same
+//! whatever the agent keeps. Two things need more than that: the Python SDK gives new tasks no timestamp and sorts
+//! them last, so that those submitted are asked for apart; and some agents keep another order, which is found out from
+//! their pages, so that the whole list is read every ten minutes.
+
+use std::time::Duration;
+
+use crate::domain::agent::card::Ability;
+use crate::domain::call::{Answer, Page};
+use crate::domain::cause::{Cause, ErrorName};
+use crate::domain::decide::adopt;
+use crate::domain::decide::dispatch;
+use crate::domain::decide::live::{ListReason, Listing, PendingCall, Timer};
+use crate::domain::decide::observe;
+use crate::domain::decide::turn::Turn;
+use crate::domain::decide::watch;
+use crate::domain::effect::{ListQuery, Order};
+use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::job::task::{TaskReport, TaskState, Via};
+use crate::domain::text::Untrusted;
+use crate::domain::time::{At, PeerTime};
+
+/// At most so many tasks of one agent are adopted on first contact.
+const AT_FIRST: u32 = 1000;
+/// Ended tasks are adopted on first contact when they are younger than this.
+const ENDED_WITHIN: Duration = Duration::from_secs(24 * 3600);
+/// Looks follow each other so fast while there is something to see.
+const BUSY: Duration = Duration::from_secs(5);
+/// And for so long after the last change.
+const BUSY_FOR: Duration = Duration::from_secs(60);
+/// How often the whole list is read.
+const WHOLE_EVERY: Duration = Duration::from_secs(600);
+/// Tasks on a page of a look for what is new.
+const NEWEST: u16 = 20;
+/// Pages that a look, or a search for one message, reads at most.
+const PAGES: u32 = 10;
+/// Pages that are read of a whole list at most: 10,000 tasks.
+const WHOLE_PAGES: u32 = 100;
+/// An agent may store a status this long after the time that it gives it, so that a task can turn up below newer ones.
+const STORED_WITHIN: Duration = Duration::from_secs(60);
+/// Times of one page may differ so much from their order: replicas of an agent have different clocks.
+const SKEW: Duration = Duration::from_secs(1);
+
+/// Orders a listing.
+pub(super) fn order_list(turn: &mut Turn, agent: AgentKey, why: ListReason, query: ListQuery) {
+    let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
+    let Some(interface) = interface else { return };
+    let own = why.is_look();
+    let call = turn.call(agent, PendingCall::List(why, query.clone()), Order::List { interface, query });
+    if own {
+        turn.agent_live(agent).listing.call = Some(call);
+    }
+}
+
+/// A probe was answered: adopt on first contact, else look what is new.
+pub(super) fn with_probe(turn: &mut Turn, agent: AgentKey) {
+    if !turn.timer_is_set(Timer::List(agent)) {
+        look(turn, agent);
+    }
+}
+
+/// True if changes of the agent's tasks show up in its listing by themselves.
+pub(super) fn shows_changes(turn: &mut Turn, agent: AgentKey) -> bool {
+    let lists = turn.state().agent(agent).is_some_and(|agent| agent.can(Ability::ListTasks));
+    let listing = &turn.agent_live(agent).listing;
+    lists && !listing.unsupported && !listing.unordered
+}
+
+/// Begins a look for what is new.
+pub(super) fn look(turn: &mut Turn, agent: AgentKey) {
+    let Some(row) = turn.state().agent(agent) else { return };
+    if !row.can(Ability::ListTasks) || !row.listed {
+        return;
+    }
+    let at = turn.at;
+    let live = turn.agent_live(agent);
+    if live.listing.unsupported || live.listing.call.is_some() || !live.reached {
+        return;
+    }
+    let listing = &mut live.listing;
+    (listing.pages, listing.newest, listing.last) = (0, None, None);
+    if !listing.adopted {
+        listing.adopted = true;
+        listing.budget = AT_FIRST;
+        // Last first: what runs is asked for before what has ended.
+        listing.states = vec![
+            TaskState::Rejected,
+            TaskState::Canceled,
+            TaskState::Failed,
+            TaskState::Completed,
+            TaskState::Submitted,
+            TaskState::AuthRequired,
+            TaskState::InputRequired,
+            TaskState::Working,
+        ];
+        return adopt_next(turn, agent);
+    }
+    if at.since(listing.whole) >= WHOLE_EVERY {
+        // It shows those submitted as well.
+        listing.states = Vec::new();
+        listing.whole = at;
+        order_list(turn, agent, ListReason::Whole, ListQuery::default());
+    } else if listing.unordered {
+        listing.states =
+            vec![TaskState::Submitted, TaskState::AuthRequired, TaskState::InputRequired, TaskState::Working];
+        look_next(turn, agent);
+    } else {
+        listing.states = vec![TaskState::Submitted];
+        order_page(turn, agent, ListReason::Newest, None);
+    }
+}
+
+/// The first page of a look.
+fn order_page(turn: &mut Turn, agent: AgentKey, why: ListReason, state: Option<TaskState>) {
+    let history = turn.agent_live(agent).listing.busy || turn.state().wants_messages(agent);
+    order_list(turn, agent, why, ListQuery { state, history, size: Some(NEWEST), ..ListQuery::default() });
+}
+
+/// Goes on with the states that are still to be asked for.
+fn look_next(turn: &mut Turn, agent: AgentKey) {
+    let listing = &mut turn.agent_live(agent).listing;
+    listing.pages = 0;
+    match listing.states.pop() {
+        Some(state) => order_page(turn, agent, ListReason::InState, Some(state)),
+        None => schedule(turn, agent),
+    }
+}
+
+fn adopt_next(turn: &mut Turn, agent: AgentKey) {
+    let at = turn.at;
+    let listing = &mut turn.agent_live(agent).listing;
+    listing.last = None;
+    let next = if listing.budget > 0 { listing.states.pop() } else { None };
+    let Some(state) = next else {
+        listing.states.clear();
+        listing.changed = at;
+        listing.whole = at;
+        listing.listed_until = listing.whole_until;
+        listing.listed_at = at;
+        return schedule(turn, agent);
+    };
+    let after = state.is_terminal().then(|| PeerTime((at - ENDED_WITHIN).micros()));
+    let query = ListQuery { state: Some(state), after, history: true, ..ListQuery::default() };
+    order_list(turn, agent, ListReason::Adopt, query);
+}
+
+/// The next look comes soon while there is something to see, else with the probe.
+fn schedule(turn: &mut Turn, agent: AgentKey) {
+    let at = turn.at;
+    let live_tasks = turn.state().agent(agent).is_some_and(|agent| agent.counts.live > 0);
+    let changed = turn.agent_live(agent).listing.changed;
+    if live_tasks || at.since(changed) < BUSY_FOR {
+        turn.set_timer(Timer::List(agent), at + BUSY);
+    }
+}
+
+/// A job was sent to the agent, or one was found: looks become quick.
+pub(super) fn quicken(turn: &mut Turn, agent: AgentKey) {
+    let due = turn.at + BUSY;
+    let lists = turn.state().agent(agent).is_some_and(|agent| agent.can(Ability::ListTasks));
+    let listing = &turn.agent_live(agent).listing;
+    if lists && !listing.unsupported && listing.adopted && listing.call.is_none() && listing.states.is_empty()
+    {
+        turn.set_timer_by(Timer::List(agent), due);
+    }
+}
+
+/// A listing was answered.
+pub(super) fn listed(
+    turn: &mut Turn,
+    agent: AgentKey,
+    why: ListReason,
+    query: ListQuery,
+    issued: At,
+    answer: Answer<Page>,
+) {
+    if why.is_look() {
+        turn.agent_live(agent).listing.call = None;
+    }
+    let Page { tasks, next, total: _, unread: _ } = match answer {
+        Ok(answered) => answered.value,
+        Err(failure) => return list_failed(turn, agent, why, &failure.cause),
+    };
+    match why {
+        ListReason::Confirm(key) => {
+            let wanted =
+                turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).map(|t| t.id.clone());
+            match tasks.into_iter().find(|report| Some(&report.id) == wanted.as_ref()) {
+                Some(report) => watch::compare(turn, key, report.status.state, Via::List, issued),
+                None => watch::settle(turn, key),
+            }
+        }
+        ListReason::Lookup(key) => look_up(turn, agent, key, query, tasks, next, issued),
+        ListReason::Adopt => adopted(turn, agent, query, tasks, next, issued),
+        ListReason::Newest | ListReason::InState | ListReason::Whole => {
+            looked(turn, agent, why, query, tasks, next, issued);
+        }
+    }
+}
+
+fn adopted(
+    turn: &mut Turn,
+    agent: AgentKey,
+    query: ListQuery,
+    tasks: Vec<TaskReport>,
+    next: Option<Untrusted>,
+    issued: At,
+) {
+    let newest = tasks.iter().filter_map(|report| report.status.timestamp).max();
+    let listing = &mut turn.agent_live(agent).listing;
+    // What is newer than the first page that had anything may have changed behind it.
+    listing.whole_until = listing.whole_until.or(newest);
+    for report in tasks {
+        if turn.agent_live(agent).listing.budget == 0 {
+            break;
+        }
+        if adopt::take_listed(turn, agent, report, true, issued) {
+            turn.agent_live(agent).listing.budget -= 1;
+        }
+    }
+    match next {
+        Some(page) if turn.agent_live(agent).listing.budget > 0 => {
+            order_list(turn, agent, ListReason::Adopt, ListQuery { page: Some(page), ..query });
+        }
+        _ => adopt_next(turn, agent),
+    }
+}
+
+/// A page of a look.
+fn looked(
+    turn: &mut Turn,
+    agent: AgentKey,
+    why: ListReason,
+    query: ListQuery,
+    tasks: Vec<TaskReport>,
+    next: Option<Untrusted>,
+    issued: At,
+) {
+    let at = turn.at;
+    let is_unknown =
+        |turn: &Turn, report: &TaskReport| turn.state().attempt_of_task(agent, &report.id).is_none();
+    let is_news = |turn: &mut Turn, report: &TaskReport| {
+        is_unknown(turn, report) && is_adopted(&turn.agent_live(agent).listing, &why, report, at)
+    };
+    let news = tasks.iter().filter(|report| is_news(turn, report)).count();
+    if news > 0 && !query.history {
+        // Without its messages, a new task may be one of ours whose stream has not reported yet.
+        turn.agent_live(agent).listing.busy = true;
+        return order_list(turn, agent, why, ListQuery { history: true, ..query });
+    }
+    let end = tasks.last().is_some_and(|report| {
+        let listed_until = turn.agent_live(agent).listing.listed_until;
+        is_news(turn, report) || listed_until < report.status.timestamp && why == ListReason::Newest
+    });
+    let disordered = query.state.is_none() && is_disordered(turn, agent, &why, &tasks);
+    let facts = turn.out.facts.len();
+    for report in tasks {
+        if !is_unknown(turn, &report) || is_news(turn, &report) {
+            adopt::take_listed(turn, agent, report, query.history, issued);
+        }
+    }
+    let changed = news > 0 || turn.out.facts.len() > facts;
+    let listing = &mut turn.agent_live(agent).listing;
+    if changed {
+        listing.changed = at;
+    }
+    listing.busy = news > 0;
+    listing.pages += 1;
+    if disordered && !listing.unordered {
+        listing.unordered = true;
+        // What only the listing showed is polled from now on.
+        go_on(turn, agent);
+    }
+    let (limit, more) = if why == ListReason::Whole { (WHOLE_PAGES, true) } else { (PAGES, end) };
+    let listing = &mut turn.agent_live(agent).listing;
+    let cut = listing.pages >= limit;
+    match next {
+        Some(page) if more && !cut => {
+            order_list(turn, agent, why, ListQuery { page: Some(page), ..query });
+        }
+        next => {
+            if why == ListReason::Newest && more && next.is_some() {
+                // More has changed than a look reads.
+                listing.whole = At::ZERO;
+            }
+            if why != ListReason::InState && listing.newest > listing.listed_until {
+                listing.listed_until = listing.newest;
+                listing.listed_at = at;
+            }
+            if why == ListReason::Whole {
+                listing.whole_until = listing.listed_until;
+            }
+            look_next(turn, agent);
+        }
+    }
+}
+
+/// True if a task that is not known yet is to be followed. One that has ended and is older than the last look was
+/// left out on first contact, or has been forgotten since.
+fn is_adopted(listing: &Listing, why: &ListReason, report: &TaskReport, now: At) -> bool {
+    let until = match why {
+        ListReason::Whole | ListReason::InState => listing.whole_until,
+        _ => listing.listed_until,
+    };
+    // Once nothing has changed for longer, what is older was seen, and may have been forgotten since.
+    let is_recent = now.since(listing.listed_at) < WHOLE_EVERY + STORED_WITHIN;
+    let late = if is_recent { STORED_WITHIN } else { Duration::ZERO };
+    let until = until.map_or(PeerTime((now - ENDED_WITHIN).micros()), |until| until.before(late));
+    !report.status.state.is_terminal() || report.status.timestamp.is_none_or(|time| time > until)
+}
+
+/// True if a page shows that the agent does not list newest first: a task is newer than one before it, or the whole
+/// list has one that earlier looks should have shown.
+fn is_disordered(turn: &mut Turn, agent: AgentKey, why: &ListReason, tasks: &[TaskReport]) -> bool {
+    let missed = |turn: &mut Turn, report: &TaskReport, time: PeerTime| {
+        let listing = &turn.agent_live(agent).listing;
+        let (Some(after), Some(until)) = (listing.whole_until, listing.listed_until) else { return false };
+        let was_due = after < time && time < until.before(STORED_WITHIN);
+        was_due && turn.state().attempt_of_task(agent, &report.id).is_none()
+    };
+    let mut disordered = false;
+    for report in tasks {
+        let Some(time) = report.status.timestamp else { continue };
+        disordered |= *why == ListReason::Whole && missed(turn, report, time);
+        let listing = &mut turn.agent_live(agent).listing;
+        disordered |= listing.last.is_some_and(|last| time.before(SKEW) > last);
+        listing.last = Some(time);
+        if listing.pages == 0 {
+            // What changes while further pages are read is for the next look.
+            listing.newest = listing.newest.max(Some(time));
+        }
+    }
+    disordered
+}
+
+fn list_failed(turn: &mut Turn, agent: AgentKey, why: ListReason, cause: &Cause) {
+    if let Cause::Rpc(error) = cause
+        && matches!(error.name, ErrorName::MethodNotFound | ErrorName::UnsupportedOperation)
+    {
+        turn.agent_live(agent).listing.unsupported = true;
+    }
+    match why {
+        ListReason::Confirm(key) => watch::settle(turn, key),
+        ListReason::Lookup(key) => dispatch::not_found(turn, key),
+        ListReason::Adopt => {
+            // What cannot be read for one state cannot be read for the others: it is asked again with the next probe.
+            let stops = cause.is_transport() || matches!(cause, Cause::Malformed(_));
+            if turn.agent_live(agent).listing.unsupported || stops {
+                turn.agent_live(agent).listing.states.clear();
+                turn.agent_live(agent).listing.adopted = turn.agent_live(agent).listing.unsupported;
+            } else {
+                adopt_next(turn, agent);
+            }
+        }
+        ListReason::Newest | ListReason::InState | ListReason::Whole => {
+            turn.agent_live(agent).listing.states.clear();
+            schedule(turn, agent);
+        }
+    }
+    if turn.agent_live(agent).listing.unsupported {
+        // What only the listing showed is polled from now on.
+        go_on(turn, agent);
+    }
+}
+
+fn go_on(turn: &mut Turn, agent: AgentKey) {
+    for key in turn.state().open_attempts(agent) {
+        watch::go_on(turn, key);
+    }
+}
+
+fn look_up(
+    turn: &mut Turn,
+    agent: AgentKey,
+    key: AttemptKey,
+    query: ListQuery,
+    tasks: Vec<TaskReport>,
+    next: Option<Untrusted>,
+    issued: At,
+) {
+    if turn.state().attempt(key).is_none_or(|attempt| attempt.task.is_some()) {
+        return;
+    }
+    for report in tasks {
+        if adopt::wanted_by(turn, agent, &report) == Some(key) {
+            observe::report(turn, key, report, Via::List, issued);
+            return watch::go_on(turn, key);
+        }
+    }
+    let page = turn.watch(key).tries;
+    match next {
+        Some(next) if page < PAGES => {
+            turn.watch(key).tries = page + 1;
+            order_list(turn, agent, ListReason::Lookup(key), ListQuery { page: Some(next), ..query });
+        }
+        _ => {
+            turn.watch(key).tries = 0;
+            dispatch::not_found(turn, key);
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The core alone, beside an agent whose tasks others send: what looks for them cost, and that none is missed.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quarterdeck::domain::agent::card::Card;
+use quarterdeck::domain::call::{Answered, CallKind, Outcome};
+use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
+use quarterdeck::domain::effect::{ListQuery, Order};
+use quarterdeck::domain::id::TaskId;
+use quarterdeck::domain::input::Rules;
+use quarterdeck::domain::job::message::Hints;
+use quarterdeck::domain::job::task::{Status, TaskReport, TaskState};
+use quarterdeck::domain::time::{At, PeerTime};
+
+use crate::scripted::{Scripted, TOOK, card_at, page, served};
+
+const URL: &str = "http://h:1/";
+const SECOND: Duration = Duration::from_secs(1);
+const LIVE: [TaskState; 2] = [TaskState::Submitted, TaskState::Working];
+
+/// How an agent lists its tasks.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Lists {
+    /// As the specification says: by the time of the status, newest first.
+    NewestFirst,
+    /// Those submitted have no time and come last, as in the Python SDK.
+    SubmittedLast,
+    /// No task has a time; the last changed first.
+    Timeless,
+    /// By the time of creation, newest first.
+    ByCreation,
+    /// Oldest first.
+    OldestFirst,
+    /// Newest first and all of them, whatever the size of the page.
+    AllAtOnce,
+}
+
+#[derive(Clone)]
+struct Toy {
+    id: String,
+    state: TaskState,
+    created: usize,
+    changed: At,
+}
+
+struct Agent {
+    lists: Lists,
+    tasks: Vec<Toy>,
+    /// Listings asked for, and the tasks that they brought.
+    calls: usize,
+    brought: usize,
+}
+
+impl Agent {
+    fn report(&self, toy: &Toy) -> TaskReport {
+        let time = match self.lists {
+            Lists::Timeless => None,
+            Lists::SubmittedLast if toy.state == TaskState::Submitted => None,
+            _ => Some(PeerTime(toy.changed.micros())),
+        };
+        TaskReport {
+            id: TaskId::from(&*toy.id),
+            context: None,
+            status: Status { state: toy.state.clone(), message: None, timestamp: time },
+            artifacts: None,
+            history: Vec::new(),
+            metadata: None,
+            hints: Hints::default(),
+            raw: None,
+        }
+    }
+
+    fn list(&mut self, query: &ListQuery) -> Outcome {
+        let mut found: Vec<&Toy> = self.tasks.iter().collect();
+        match self.lists {
+            Lists::ByCreation => found.sort_by_key(|toy| std::cmp::Reverse(toy.created)),
+            Lists::OldestFirst => found.sort_by_key(|toy| (toy.changed, toy.created)),
+            _ => found.sort_by_key(|toy| std::cmp::Reverse((toy.changed, toy.created))),
+        }
+        if self.lists == Lists::SubmittedLast {
+            found.sort_by_key(|toy| toy.state == TaskState::Submitted);
+        }
+        let fits = |toy: &&Toy| {
+            let report = self.report(toy);
+            query.state.as_ref().is_none_or(|state| *state == toy.state)
+                && query.after.is_none_or(|after| report.status.timestamp.is_some_and(|time| time > after))
+        };
+        let from: usize = query.page.as_ref().map_or(0, |page| page.raw().parse().unwrap());
+        let size =
+            if self.lists == Lists::AllAtOnce { 1_000_000 } else { usize::from(query.size.unwrap_or(100)) };
+        let found: Vec<_> = found.into_iter().filter(fits).map(|toy| self.report(toy)).collect();
+        let next = (from + size < found.len()).then(|| (from + size).to_string());
+        let tasks: Vec<_> = found.into_iter().skip(from).take(size).collect();
+        self.calls += 1;
+        self.brought += tasks.len();
+        page(tasks, next.as_deref())
+    }
+}
+
+struct World {
+    core: Scripted,
+    agent: Rc<RefCell<Agent>>,
+}
+
+impl World {
+    /// An agent with tasks that ended within the last day, met for the first time.
+    fn begin(lists: Lists, ended: usize) -> Self {
+        let agent = Rc::new(RefCell::new(Agent { lists, tasks: Vec::new(), calls: 0, brought: 0 }));
+        let answers = Rc::clone(&agent);
+        let core = Scripted::new(Rules::default(), move |order| match order {
+            Order::Probe { url, .. } => {
+                Some(served(Arc::new(Card { streaming: false, ..(*card_at(url)).clone() }), url))
+            }
+            Order::List { query, .. } => Some(answers.borrow_mut().list(query)),
+            Order::Get { task, .. } => {
+                let agent = answers.borrow();
+                let toy = agent.tasks.iter().find(|toy| *task.raw() == *toy.id);
+                let outcome = match toy {
+                    Some(toy) => Ok(Answered { value: Box::new(agent.report(toy)), took: TOOK }),
+                    None => {
+                        let error =
+                            RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
+                        return Some(
+                            CallKind::Get.failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) }),
+                        );
+                    }
+                };
+                Some(Outcome::Get(outcome))
+            }
+            _ => None,
+        });
+        let mut world = Self { core, agent };
+        for number in 0..ended {
+            let ago = Duration::from_secs((ended - number) as u64) * 10;
+            let toy = Toy {
+                id: format!("ended-{number}"),
+                state: TaskState::Completed,
+                created: number,
+                changed: world.core.now - ago,
+            };
+            world.agent.borrow_mut().tasks.push(toy);
+        }
+        world.core.configure(&[URL]);
+        world.core.pass(60 * SECOND);
+        world
+    }
+
+    fn add(&mut self, id: &str, state: TaskState) {
+        let mut agent = self.agent.borrow_mut();
+        let created = agent.tasks.len();
+        agent.tasks.push(Toy { id: id.to_owned(), state, created, changed: self.core.now });
+    }
+
+    fn change(&mut self, id: &str, state: TaskState) {
+        let mut agent = self.agent.borrow_mut();
+        let toy = agent.tasks.iter_mut().find(|toy| toy.id == id).unwrap();
+        (toy.state, toy.changed) = (state, self.core.now);
+    }
+
+    /// What the console knows of a task.
+    fn known(&self, id: &str) -> Option<TaskState> {
+        let state = self.core.core.state();
+        let (agent, _) = state.agents().iter().next().unwrap();
+        let attempt = state.attempt(state.attempt_of_task(agent, &TaskId::from(id))?)?;
+        attempt.task.as_ref().map(|task| task.state.clone())
+    }
+
+    /// Listings, and the tasks that they bring, in a minute.
+    fn minute(&mut self) -> (usize, usize) {
+        let before = (self.agent.borrow().calls, self.agent.borrow().brought);
+        self.core.pass(60 * SECOND);
+        let agent = self.agent.borrow();
+        (agent.calls - before.0, agent.brought - before.1)
+    }
+
+    /// Seconds until the console knows that this is the state of a task.
+    fn seconds_until(&mut self, id: &str, state: &TaskState, at_most: u32) -> u32 {
+        for seconds in 0..=at_most {
+            if self.known(id).as_ref() == Some(state) {
+                return seconds;
+            }
+            self.core.pass(SECOND);
+        }
+        panic!("{:?}: {id} is {:?} after {at_most} s", self.agent.borrow().lists, self.known(id));
+    }
+}
+
+#[test]
+fn a_look_costs_the_same_whatever_the_agent_keeps() {
+    for lists in [Lists::NewestFirst, Lists::SubmittedLast, Lists::Timeless, Lists::ByCreation] {
+        let costs: Vec<_> = [50, 1_000]
+            .into_iter()
+            .map(|ended| {
+                let mut world = World::begin(lists, ended);
+                world.add("live", TaskState::Working);
+                world.minute();
+                world.minute()
+            })
+            .collect();
+        // A look every five seconds: a page of twenty, and one of those submitted.
+        assert!(costs[0].0 <= 26 && costs[0].1 <= 13 * 21, "{lists:?}: {costs:?}");
+        assert_eq!(costs[0], costs[1], "{lists:?}");
+    }
+}
+
+#[test]
+fn tasks_that_others_send_are_found_however_the_agent_lists_them() {
+    // Seconds at most until a task that goes on is found, and one that begins and ends between two looks. An idle
+    // agent is looked at with each probe, a busy one every five seconds.
+    for (lists, going_on, ended) in [
+        (Lists::NewestFirst, 40, 6),
+        (Lists::SubmittedLast, 40, 6),
+        (Lists::Timeless, 40, 6),
+        (Lists::ByCreation, 40, 6),
+        (Lists::AllAtOnce, 40, 6),
+        (Lists::OldestFirst, 40, 600),
+    ] {
+        for before in [0, 300] {
+            let mut world = World::begin(lists, before);
+            for (number, state) in LIVE.into_iter().enumerate() {
+                let id = format!("live-{number}");
+                world.add(&id, state.clone());
+                let took = world.seconds_until(&id, &state, going_on);
+                assert!(took <= going_on, "{lists:?}");
+            }
+            world.add("short", TaskState::Completed);
+            world.seconds_until("short", &TaskState::Completed, ended);
+            // How they end is seen, at the latest by a poll.
+            for number in 0..LIVE.len() {
+                world.change(&format!("live-{number}"), TaskState::Failed);
+            }
+            world.seconds_until("live-0", &TaskState::Failed, 60);
+            world.seconds_until("live-1", &TaskState::Failed, 60);
+        }
+    }
+}
+
+#[test]
+fn many_new_tasks_between_two_looks_are_all_found() {
+    for lists in [Lists::NewestFirst, Lists::SubmittedLast, Lists::Timeless, Lists::ByCreation] {
+        for many in [19, 20, 21, 150, 900] {
+            let mut world = World::begin(lists, 100);
+            for number in 0..many {
+                let state =
+                    [TaskState::Working, TaskState::Submitted, TaskState::Completed][number % 3].clone();
+                world.add(&format!("new-{number}"), state);
+            }
+            world.core.pass(60 * SECOND);
+            let missing: Vec<_> =
+                (0..many).filter(|number| world.known(&format!("new-{number}")).is_none()).collect();
+            assert_eq!(missing, Vec::<usize>::new(), "{lists:?}, {many}");
+        }
+    }
+}
+
+#[test]
+fn a_list_in_another_order_is_found_out_and_read_whole() {
+    // An agent lists by creation: a task that ends below twenty newer ones shows up in no look for the newest.
+    let mut world = World::begin(Lists::ByCreation, 0);
+    world.add("long", TaskState::Working);
+    world.core.pass(20 * SECOND);
+    for number in 0..40 {
+        world.add(&format!("later-{number}"), TaskState::Completed);
+    }
+    world.core.pass(20 * SECOND);
+    world.change("long", TaskState::InputRequired);
+    world.seconds_until("long", &TaskState::InputRequired, 60);
+    world.add("short", TaskState::Completed);
+    world.seconds_until("short", &TaskState::Completed, 600);
+}
+
+#[test]
+fn what_was_forgotten_does_not_come_back_from_a_listing() {
+    let rules = Rules::default();
+    let mut world = World::begin(Lists::NewestFirst, 30);
+    assert_eq!(world.core.core.state().jobs().iter().count(), 30);
+    // All ended; the rules of retention forget them, and looks and whole lists go on showing them.
+    for _ in 0..rules.keep.as_secs() / 3600 + 3 {
+        world.core.pass(Duration::from_secs(3600));
+    }
+    assert_eq!(world.core.core.state().jobs().iter().count(), 0);
+    world.add("new", TaskState::Completed);
+    world.seconds_until("new", &TaskState::Completed, 30);
+}
