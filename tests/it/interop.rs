@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Blocking;
 
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::kill::binary;
 
@@ -170,16 +171,25 @@ impl Keeper {
         keeper
     }
 
-    /// How often its tasks were listed, and how many tasks that brought, once that is enough.
+    /// How often its tasks were listed, and how many tasks that brought; `None` before it answers.
+    async fn listed(&self) -> Option<(u64, u64)> {
+        let host = self.url.trim_start_matches("http://");
+        let mut stream = tokio::net::TcpStream::connect(host).await.ok()?;
+        stream.write_all(b"GET /listed HTTP/1.0\r\n\r\n").await.ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.ok()?;
+        let value: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1)?).ok()?;
+        Some((value["calls"].as_u64()?, value["tasks"].as_u64()?))
+    }
+
+    /// The same, once it is enough.
     async fn listed_until(&self, enough: impl Fn(u64, u64) -> bool) -> (u64, u64) {
         let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
-            if let Ok(answer) = reqwest::get(format!("{}/listed", self.url)).await {
-                let told: Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
-                let (calls, tasks) = (told["calls"].as_u64().unwrap(), told["tasks"].as_u64().unwrap());
-                if enough(calls, tasks) {
-                    return (calls, tasks);
-                }
+            if let Some((calls, tasks)) = self.listed().await
+                && enough(calls, tasks)
+            {
+                return (calls, tasks);
             }
             assert!(tokio::time::Instant::now() < deadline, "{} does not get that far", self.url);
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
