@@ -108,6 +108,7 @@ impl Setup {
             read_only: self.read_only,
             silent_after: self.config.watch.silent_after,
             stalled_after: self.config.watch.stalled_after,
+            probes_per_host: self.config.watch.probes_per_host,
             keep: self.config.keep.time,
             keep_bytes: self.config.keep.bytes,
             breaker: self.config.breaker.clone(),
@@ -117,6 +118,7 @@ impl Setup {
             objectives: self.fleet.objectives.clone(),
             minimum_versions: self.config.minimum_versions.clone(),
             operator: self.config.operator.as_str().into(),
+            ..Rules::default()
         }
     }
 

@@ -618,13 +618,14 @@ mod tests {
     #[test]
     fn every_fault_is_told_at_once_with_its_line() {
         faults(
-            "operator = 3.5\nthem = 1\n[console]\ntheme = \"pink\"\nmouse = \"yes\"\n[watch]\nsilent_after = \"soon\"\n",
+            "operator = 3.5\nthem = 1\n[console]\ntheme = \"pink\"\nmouse = \"yes\"\n[watch]\nsilent_after = \"soon\"\nprobes_per_host = 0\n",
             &[
                 (1, "operator: is float"),
                 (2, "them: is no setting"),
                 (4, "console.theme: is \"pink\"; write one of dark"),
                 (5, "console.mouse: is string, not true or false"),
                 (7, "watch.silent_after: not a duration"),
+                (8, "watch.probes_per_host: \"0\" is no number from 1 to 200"),
             ],
         );
         faults(

@@ -89,6 +89,8 @@ pub struct WatchThresholds {
     pub silent_after: Duration,
     /// No change for this long after a cut stream makes a task stalled.
     pub stalled_after: Duration,
+    /// Probes a second that one host gets at most.
+    pub probes_per_host: u32,
 }
 
 /// `[keep]`

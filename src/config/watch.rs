@@ -6,17 +6,29 @@ use toml::de::DeTable;
 
 use super::load::Reader;
 use super::{Retention, WatchThresholds, units};
+use crate::domain::input::Rules;
+
+/// More probes a second than this go to no host: all hosts together have as many.
+const MOST_PROBES: u32 = 200;
 
 impl<'a> Reader<'a> {
     pub(super) fn watch(&mut self, table: &DeTable<'a>) -> WatchThresholds {
-        self.only(table, "watch", &["silent_after", "stalled_after"]);
+        self.only(table, "watch", &["silent_after", "stalled_after", "probes_per_host"]);
         let mut time = |key: &str, seconds: u64| {
             let default = Duration::from_secs(seconds);
             self.text_setting(table, "watch", key, default, units::duration, |time| {
                 units::show_duration(*time)
             })
         };
-        WatchThresholds { silent_after: time("silent_after", 30), stalled_after: time("stalled_after", 15) }
+        let (silent_after, stalled_after) = (time("silent_after", 30), time("stalled_after", 15));
+        let rate = |text: &str| match text.parse::<u32>() {
+            Ok(number) if (1..=MOST_PROBES).contains(&number) => Ok(number),
+            _ => Err(format!("{text:?} is no number from 1 to {MOST_PROBES}")),
+        };
+        let usual = Rules::default().probes_per_host;
+        let probes_per_host =
+            self.text_setting(table, "watch", "probes_per_host", usual, rate, u32::to_string);
+        WatchThresholds { silent_after, stalled_after, probes_per_host }
     }
 
     pub(super) fn keep(&mut self, table: &DeTable<'a>) -> Retention {

@@ -106,7 +106,7 @@ impl Core {
 
     /// True if a call is still expected to be answered.
     pub fn expects(&self, call: CallId) -> bool {
-        self.live.calls.contains_key(&call)
+        self.live.calls.contains(call)
     }
 
     /// The attempts that nothing will bring further, each with what is missing: there are none, or the core has a

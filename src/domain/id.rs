@@ -208,12 +208,13 @@ impl TaskId {
 }
 
 macro_rules! dense_id {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident $(spares $spare:literal)?),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         pub struct $name(pub u32);
 
         impl crate::domain::state::slab::Key for $name {
+            $(const SPARE: usize = $spare;)?
             fn from_index(index: u32) -> Self {
                 Self(index)
             }
@@ -226,7 +227,7 @@ macro_rules! dense_id {
 
 dense_id! {
     /// The place of an agent in this process; durable identity is [`AgentId`].
-    AgentKey,
+    AgentKey spares 4096,
     /// The place of a job in this process; durable identity is [`JobId`].
     JobKey,
     /// The place of an attempt in this process; durable identity is [`AttemptId`].

@@ -117,6 +117,8 @@ pub struct Reply {
 pub struct Rules {
     /// Between two probes of one agent, before jitter of a fifth.
     pub probe_interval: Duration,
+    /// Probes a second that one host gets at most; the shell holds to it.
+    pub probes_per_host: u32,
     /// Refuse every intent that acts.
     pub read_only: bool,
     /// No event for this long on an open stream makes a task silent.
@@ -127,6 +129,8 @@ pub struct Rules {
     pub keep: Duration,
     /// And at most so many bytes of them.
     pub keep_bytes: u64,
+    /// Agents that only sources named are kept this long after they left, unless something else of them is kept.
+    pub keep_departed: Duration,
     /// When breakers open.
     pub breaker: BreakerRules,
     /// From when on something is a problem.
@@ -145,11 +149,13 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             probe_interval: Duration::from_secs(30),
+            probes_per_host: 10,
             read_only: false,
             silent_after: Duration::from_secs(30),
             stalled_after: Duration::from_secs(15),
             keep: Duration::from_secs(30 * 24 * 3600),
             keep_bytes: 2 << 30,
+            keep_departed: Duration::from_secs(3600),
             breaker: BreakerRules::default(),
             problems: ProblemThresholds::default(),
             notify_from: None,

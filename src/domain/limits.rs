@@ -28,6 +28,12 @@ pub const HEADER_BYTES: u32 = 256 * 1024;
 pub const CHUNK_EXTENSIONS: usize = 64 * KIB;
 /// Notifications that wait to be posted to the webhook or are being posted, by number.
 pub const NOTIFICATIONS: usize = 64;
+/// Problems that are over, by number. Of more, those that cleared first are forgotten.
+pub const CLEARED_PROBLEMS: usize = 20_000;
+/// Agents that have left and that only sources ever named, by number. Of more, those that left first are forgotten.
+pub const DEPARTED_AGENTS: usize = 20_000;
+/// And their cards.
+pub const DEPARTED_CARDS: u64 = 64 * 1024 * 1024;
 /// Redirects that are followed, by number.
 pub const REDIRECTS: usize = 5;
 

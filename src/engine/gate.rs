@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::effect::Effect;
-use crate::domain::fact::{AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
-use crate::domain::id::JobId;
+use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
+use crate::domain::id::{AgentId, JobId};
 use crate::domain::input::Reply;
 use crate::domain::metrics::{Block, Minute};
 use crate::domain::problem::Subject;
@@ -42,6 +42,7 @@ pub(super) struct Gate {
     bytes: usize,
     changed: BTreeSet<Changed>,
     gone_jobs: Vec<JobId>,
+    gone_agents: Vec<AgentId>,
     gone_problems: Vec<u32>,
     gone_sources: Vec<Arc<str>>,
     minutes: Vec<(Minute, Arc<Block>)>,
@@ -73,6 +74,7 @@ impl Gate {
             bytes: 0,
             changed: BTreeSet::new(),
             gone_jobs: Vec::new(),
+            gone_agents: Vec::new(),
             gone_problems: Vec::new(),
             gone_sources: Vec::new(),
             minutes: Vec::new(),
@@ -107,6 +109,7 @@ impl Gate {
             match &entry.fact {
                 Fact::Fleet(FleetFact::ProblemForgotten { number }) => self.gone_problems.push(*number),
                 Fact::Fleet(FleetFact::SourceUnlisted { name }) => self.gone_sources.push(name.clone()),
+                Fact::Agent(agent, AgentFact::Forgotten) => self.gone_agents.push(*agent),
                 Fact::Job(job, JobFact::Forgotten) => self.gone_jobs.push(*job),
                 Fact::Job(_, JobFact::Attempt(_, fact)) => self.bytes += carried(fact),
                 Fact::Fleet(_) | Fact::Agent(..) | Fact::Job(..) => {}
@@ -166,6 +169,7 @@ impl Gate {
         batch.number = self.number;
         batch.alive = at;
         batch.gone_jobs = std::mem::take(&mut self.gone_jobs);
+        batch.gone_agents = std::mem::take(&mut self.gone_agents);
         batch.gone_problems = std::mem::take(&mut self.gone_problems);
         batch.gone_sources = std::mem::take(&mut self.gone_sources);
         batch.minutes = std::mem::take(&mut self.minutes);

@@ -221,6 +221,11 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
+    /// An agent was forgotten.
+    pub fn forget(&self, agent: AgentKey) {
+        self.agents.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent);
+    }
+
     /// The lanes, and the end that the loop reads.
     pub fn new(clock: Arc<Clock>) -> (Self, mpsc::Receiver<Observed>) {
         let (sender, receiver) = mpsc::channel(CONTROL);

@@ -22,14 +22,14 @@ use crate::domain::agent::AgentSpec;
 use crate::domain::call::StreamOutcome;
 use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
-use crate::domain::fact::{JournalEntry, Owner};
+use crate::domain::fact::{AgentFact, Fact, JobFact, JournalEntry, Owner};
 use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentKey, CallId, JobId};
 use crate::domain::input::{Input, Post, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::metrics::{Block, Minute};
-use crate::domain::state::State;
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
 use crate::failpoint;
 use crate::net::clock::Clock;
@@ -99,7 +99,7 @@ pub(super) struct Runner {
     /// Minutes before this one are with the journal.
     measured_until: Minute,
     /// Rows that changed since the last publication.
-    changed: Vec<crate::domain::state::Changed>,
+    changed: Vec<Changed>,
     /// Empty between two steps; what it has allocated serves again.
     out: Out,
     lock: Option<Lock>,
@@ -133,7 +133,8 @@ impl Runner {
         let loaded = loaded.unwrap_or_default();
         let clock = Arc::new(Clock::start_after(loaded.alive.unwrap_or(At::ZERO)));
         let redactor = Redactor::default();
-        let net = Net::new(redactor.clone(), Tap::new(clock.clone(), redactor));
+        let net = Net::new(redactor.clone(), Tap::new(clock.clone(), redactor))
+            .with_probes_per_host(rules.probes_per_host);
         let seed = seed.unwrap_or_else(|| RandomState::new().hash_one(clock.now().micros()));
         let started = clock.now();
         let mut core = Core::new(State::restore(loaded.rows, seed), rules, seed);
@@ -217,6 +218,15 @@ impl Runner {
         let before = self.changed.len();
         self.core.move_changes(&mut self.changed);
         self.dirty |= self.changed.len() > before;
+        for at in before..self.changed.len() {
+            if let Changed::Agent(key) = self.changed[at]
+                && self.core.state().agent(key).is_none()
+            {
+                self.access.remove(&key);
+                self.lanes.forget(key);
+                self.net.tap().forget(key);
+            }
+        }
         for fact in facts.iter() {
             if let Owner::Job(job) = fact.owner()
                 && let Some(followers) = self.followers.get_mut(&job)
@@ -230,7 +240,12 @@ impl Runner {
         }
         if !self.gate.is_durable() {
             for fact in facts.iter() {
-                self.memory.entry(fact.owner()).or_default().push(fact.clone());
+                match &fact.fact {
+                    Fact::Agent(_, AgentFact::Forgotten) | Fact::Job(_, JobFact::Forgotten) => {
+                        self.memory.remove(&fact.owner());
+                    }
+                    _ => self.memory.entry(fact.owner()).or_default().push(fact.clone()),
+                }
             }
         }
         let released = self.gate.take(facts, &self.changed[before..], effects, replies);

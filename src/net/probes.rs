@@ -1,7 +1,7 @@
 //! How often agents are probed: a source may name thousands of them on one host, each to be probed every second.
 //!
-//! A probe that comes too early waits for its turn; it does not fail. A host has ten a second, and all of them together
-//! two hundred; after a pause, five seconds' worth may come at once. On loopback each port is a host of its own: whoever
+//! A probe that comes too early waits for its turn; it does not fail. A host has ten a second, unless the operator
+//! sets another number (`watch.probes_per_host`), and all of them together two hundred; after a pause, five seconds' worth may come at once. On loopback each port is a host of its own: whoever
 //! runs a fleet there runs it on one address. What the operator named does not wait behind what a source named.
 
 use std::collections::BTreeMap;
@@ -13,9 +13,8 @@ use url::{Position, Url};
 
 use super::credentials::parse_url;
 use crate::domain::cause::Failure;
+use crate::domain::input::Rules;
 
-/// Between two probes of one host.
-const OF_HOST: Duration = Duration::from_millis(100);
 /// Between any two probes.
 const OF_ALL: Duration = Duration::from_millis(5);
 /// So much of them may come at once after a pause.
@@ -27,8 +26,18 @@ const OTHER_PLACES: Duration = Duration::from_secs(10 * 60);
 const REMEMBERED: usize = 32 * 1024;
 
 /// When the next probe may go out. A clone shares it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Probes(Arc<Mutex<Paces>>);
+#[derive(Clone, Debug)]
+pub(super) struct Probes {
+    paces: Arc<Mutex<Paces>>,
+    /// Between two probes of one host.
+    of_host: Duration,
+}
+
+impl Default for Probes {
+    fn default() -> Self {
+        Self::new(Rules::default().probes_per_host)
+    }
+}
 
 #[derive(Debug, Default)]
 struct Paces {
@@ -107,8 +116,13 @@ impl Paces {
 }
 
 impl Probes {
+    /// With at most so many probes a second to one host.
+    pub fn new(per_host: u32) -> Self {
+        Self { paces: Arc::default(), of_host: Duration::from_secs(1) / per_host.max(1) }
+    }
+
     fn paces(&self) -> std::sync::MutexGuard<'_, Paces> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until an agent may be probed. `named`: the operator named it.
@@ -118,7 +132,7 @@ impl Probes {
             let queue = self.paces().host(&url, Instant::now()).queue.clone();
             let _first = queue.lock().await;
             let now = Instant::now();
-            let wait = self.paces().host(&url, now).pace.turn(now, OF_HOST);
+            let wait = self.paces().host(&url, now).pace.turn(now, self.of_host);
             tokio::time::sleep(wait).await;
         }
         let queue = self.paces().queues[usize::from(named)].clone();
@@ -199,7 +213,7 @@ impl Iterator for Places {
         };
         if self.asked.is_some() {
             let (mut paces, now) = (self.probes.paces(), Instant::now());
-            paces.host(&place, now).pace.turn(now, OF_HOST);
+            paces.host(&place, now).pace.turn(now, self.probes.of_host);
             paces.all(now, false);
         }
         self.asked = Some(number);
@@ -271,6 +285,18 @@ mod tests {
         // What the operator named does not wait behind them.
         let named = times(&probes, std::iter::once("http://mine.example".to_owned()), true).await;
         assert_eq!(named, [0]);
+    }
+
+    /// A gateway in front of a thousand agents: how long one round of probes takes.
+    #[tokio::test(start_paused = true)]
+    async fn a_gateway_with_many_agents_is_probed_as_fast_as_the_operator_lets_it() {
+        for (per_host, expected) in [(10, 95_000), (40, 20_000), (200, 0)] {
+            let probes = Probes::new(per_host);
+            let urls = |n: u32| format!("http://gateway.example/{n}");
+            let times = times(&probes, (0..1000).map(urls), true).await;
+            let last = *times.last().unwrap();
+            assert!(last.abs_diff(expected) <= 250, "{per_host} a second: {last} ms");
+        }
     }
 
     /// Each of them asks for its card at four places, as it has none.

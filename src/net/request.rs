@@ -124,6 +124,12 @@ impl Net {
         }
     }
 
+    /// The same, with at most so many probes a second to one host.
+    #[must_use]
+    pub fn with_probes_per_host(self, number: u32) -> Self {
+        Self { probes: Probes::new(number), ..self }
+    }
+
     /// What was on the wire.
     pub fn tap(&self) -> &Tap {
         &self.tap

@@ -1,7 +1,7 @@
 //! What was sent and received, as it was, redacted: the last frames of each agent.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::clock::Clock;
@@ -170,6 +170,8 @@ struct Agent {
 #[derive(Clone, Debug)]
 pub struct Tap {
     agents: Arc<Mutex<BTreeMap<AgentKey, Agent>>>,
+    /// Frames that were ever kept of agents that were forgotten.
+    gone: Arc<AtomicU64>,
     /// Bytes that each of them may hold.
     most: Arc<AtomicUsize>,
     clock: Arc<Clock>,
@@ -192,7 +194,13 @@ pub struct TapHandle {
 impl Tap {
     /// An empty tap. What `common` knows is in no frame of any agent.
     pub fn new(clock: Arc<Clock>, common: Redactor) -> Self {
-        Self { agents: Arc::default(), most: Arc::new(AtomicUsize::new(BYTES)), clock, common }
+        Self {
+            agents: Arc::default(),
+            gone: Arc::default(),
+            most: Arc::new(AtomicUsize::new(BYTES)),
+            clock,
+            common,
+        }
     }
 
     fn agent(&self, key: AgentKey) -> Agent {
@@ -201,6 +209,15 @@ impl Tap {
         let agent = agents.entry(key).or_insert_with(new).clone();
         self.most.store((SHARED / agents.len()).clamp(LEAST, BYTES), Ordering::Relaxed);
         agent
+    }
+
+    /// Drops the frames of an agent that was forgotten, and what is known of its secrets.
+    pub fn forget(&self, key: AgentKey) {
+        let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(agent) = agents.remove(&key) {
+            let count = agent.ring.lock().unwrap_or_else(PoisonError::into_inner).count;
+            self.gone.fetch_add(count, Ordering::Relaxed);
+        }
     }
 
     /// Knows the secrets that are sent to an agent.
@@ -262,7 +279,8 @@ impl Tap {
     pub fn count(&self, agent: Option<AgentKey>) -> u64 {
         let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = agents.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
-        wanted.map(|(_, agent)| agent.ring.lock().unwrap_or_else(PoisonError::into_inner).count).sum()
+        let kept = wanted.map(|(_, agent)| agent.ring.lock().unwrap_or_else(PoisonError::into_inner).count);
+        kept.sum::<u64>() + if agent.is_none() { self.gone.load(Ordering::Relaxed) } else { 0 }
     }
 }
 

@@ -120,7 +120,7 @@ impl Numbers {
         if let Some(added) = self.added {
             return Ok(added);
         }
-        self.known = series(transaction)?.into_iter().map(|(number, series)| (series, number)).collect();
+        self.known = known(transaction)?;
         let added: u32 =
             transaction.query_row("SELECT ifnull(max(minute), 0) FROM hour", [], |row| row.get(0))?;
         self.added = Some(added / HOUR);
@@ -178,9 +178,19 @@ pub(super) fn write(
         let oldest = last.saturating_sub(KEPT_MINUTES);
         transaction.execute("DELETE FROM minute WHERE minute < ?1", [oldest])?;
         transaction.execute("DELETE FROM hour WHERE minute < ?1", [oldest])?;
+        // Series of forgotten agents. The highest number stays, so that none is given twice.
+        let gone = "DELETE FROM series WHERE agent NOT IN (SELECT id FROM agent) \
+                    AND id < (SELECT max(id) FROM series)";
+        if transaction.execute(gone, [])? > 0 {
+            numbers.known = known(transaction)?;
+        }
         numbers.added = Some(hour - 1);
     }
     Ok(())
+}
+
+fn known(connection: &Connection) -> rusqlite::Result<BTreeMap<Series, u32>> {
+    Ok(series(connection)?.into_iter().map(|(number, series)| (series, number)).collect())
 }
 
 fn series(connection: &Connection) -> rusqlite::Result<BTreeMap<u32, Series>> {
@@ -290,6 +300,10 @@ mod tests {
         let mut seed = Rng::new(1);
         let agents = [AgentId(seed.uuid(At::ZERO)), AgentId(seed.uuid(At::ZERO))];
         let skill = |n: u32| (n.is_multiple_of(3)).then(|| Untrusted::from("charge"));
+        for agent in agents {
+            let row = "INSERT INTO agent VALUES (?1, 1, '{}')";
+            connection.execute(row, [agent.0.as_bytes()]).unwrap();
+        }
         let mut numbers = Numbers::default();
         let begin = 29_000_000 / HOUR * HOUR;
         for minute in begin..begin + 5 * HOUR + 7 {

@@ -57,6 +57,12 @@ impl Scripted {
         self.resume(Some(self.now));
     }
 
+    /// Another process starts on this state.
+    pub(crate) fn replace(&mut self, state: State, rules: Rules) {
+        self.core = Core::new(state, rules, 8);
+        self.resume(Some(self.now));
+    }
+
     /// Other answers from here on.
     pub(crate) fn script(&mut self, script: impl FnMut(&Order) -> Option<Outcome> + 'static) {
         self.script = Box::new(script);

@@ -309,6 +309,8 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         since: At::ZERO,
         cause: None,
         last_seen: At::ZERO,
+        left: None,
+        operator_at: None,
         violations: 0,
         sanitised: 0,
         counts: Counts::default(),

@@ -181,6 +181,32 @@ pub struct Card {
 }
 
 impl Card {
+    /// Roughly the bytes that it takes in memory.
+    pub fn bytes(&self) -> u64 {
+        /// What a short text takes beside its letters.
+        const TEXT: usize = 40;
+        let texts = |texts: &[Untrusted]| texts.iter().map(|text| text.raw().len() + TEXT).sum::<usize>();
+        let skills = self.skills.iter().map(|skill| {
+            let words = [&skill.id, &skill.name, &skill.description];
+            let lists = [&skill.tags, &skill.examples, &skill.input_modes, &skill.output_modes];
+            words.iter().map(|text| text.raw().len() + TEXT).sum::<usize>()
+                + lists.iter().map(|list| texts(list)).sum::<usize>()
+        });
+        let offers = self.offers.iter().map(|offer| offer.url.raw().len() + 3 * TEXT);
+        let peers = self.peers.iter().map(|peer| peer.url.len() + 2 * TEXT);
+        let raw = self.raw.as_ref().map_or(0, |raw| raw.raw().len());
+        let bytes = size_of::<Self>()
+            + self.description.raw().len()
+            + raw
+            + skills.sum::<usize>()
+            + offers.sum::<usize>()
+            + peers.sum::<usize>()
+            + self.security.len() * 4 * TEXT
+            + texts(&self.extensions)
+            + texts(&self.faults);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
+    }
+
     /// What it offers, in words: `JSONRPC 1.0, HTTP+JSON 0.3`.
     pub fn offers_in_words(&self) -> Untrusted {
         if self.offers.is_empty() {

@@ -134,8 +134,12 @@ pub struct Agent {
     pub spec: Arc<AgentSpec>,
     /// Unique among the listed agents of the fleet.
     pub name: Untrusted,
-    /// False once it has left the fleet; its history stays.
+    /// False once it has left the fleet; its history is kept for a while.
     pub listed: bool,
+    /// When it left the fleet; `None` while it is listed.
+    pub left: Option<At>,
+    /// When an operator last named it, acted on it or wrote a note about it; `None` if only sources ever named it.
+    pub operator_at: Option<At>,
     /// Who names it now: the configuration, the command line, and sources by their names.
     pub sources: Arc<[Arc<str>]>,
     /// The last card that could be read.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::agent::breaker::{Breaker, BreakerState};
 use crate::domain::agent::replicas::{ReplicaKey, ReplicaMembership};
-use crate::domain::agent::{Agent, AgentSpec, Counts, Health};
+use crate::domain::agent::{Agent, AgentSpec, Counts, Health, Source};
 use crate::domain::fact::{AgentFact, JournalEntry};
 use crate::domain::id::AgentId;
 use crate::domain::state::{Changed, State};
@@ -15,16 +15,28 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
     let (at, seq) = (entry.at, entry.seq);
     match fact {
         AgentFact::Listed { spec, order, name } => insert(state, entry, id, (spec, *order, name)),
-        AgentFact::Relisted { spec, order } => edit(state, id, seq, |agent| {
-            agent.spec = spec.clone();
-            agent.order = *order;
-            agent.listed = true;
-        }),
-        AgentFact::Sourced { sources } => {
-            edit(state, id, seq, |agent| agent.sources = sources.as_slice().into());
+        AgentFact::Relisted { spec, order } => {
+            edit(state, id, seq, |agent| {
+                agent.spec = spec.clone();
+                agent.order = *order;
+                agent.listed = true;
+                agent.left = None;
+                if agent.is_named_by_operator() {
+                    agent.operator_at = Some(at);
+                }
+            });
+            state.next_order = state.next_order.max(order.saturating_add(1));
         }
+        AgentFact::Sourced { sources } => edit(state, id, seq, |agent| {
+            let named = agent.is_named_by_operator();
+            agent.sources = sources.as_slice().into();
+            if named || agent.is_named_by_operator() {
+                agent.operator_at = Some(at);
+            }
+        }),
         AgentFact::Unlisted => edit(state, id, seq, |agent| {
             agent.listed = false;
+            agent.left = Some(at);
             // Another agent may come to a URL that only sources named; the card before says nothing about it.
             agent.own_card &= agent.is_named_by_operator();
         }),
@@ -68,6 +80,9 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
                 BreakerState::HalfOpen => agent.breaker.opened,
                 BreakerState::Closed => 0,
             };
+            if forced.is_some() {
+                agent.operator_at = Some(at);
+            }
             agent.breaker = Breaker {
                 position: *position,
                 since: at,
@@ -79,8 +94,11 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         AgentFact::TextSanitised { count } => {
             edit(state, id, seq, |agent| agent.sanitised = agent.sanitised.saturating_add(*count));
         }
-        // These are history alone; the sources tell what they lead to.
-        AgentFact::Added | AgentFact::Removed => edit(state, id, seq, |_| {}),
+        // The sources tell what these lead to.
+        AgentFact::Added | AgentFact::Removed => {
+            edit(state, id, seq, |agent| agent.operator_at = Some(at));
+        }
+        AgentFact::Forgotten => state.remove_agent(id),
     }
 }
 
@@ -97,6 +115,8 @@ fn insert(
         spec: spec.clone(),
         name: name.clone(),
         listed: true,
+        left: None,
+        operator_at: (spec.source != Source::Discovery).then_some(entry.at),
         sources: Arc::default(),
         card: None,
         own_card: false,
@@ -118,6 +138,7 @@ fn insert(
         counts: Counts::default(),
     });
     state.agent_ids.insert(id, key);
+    state.next_order = state.next_order.max(order.saturating_add(1));
     state.changes.push(Changed::Agent(key));
 }
 
@@ -125,10 +146,12 @@ fn insert(
 fn edit(state: &mut State, id: AgentId, seq: u64, change: impl FnOnce(&mut Agent)) {
     let Some(key) = state.agent_key(id) else { return };
     let Some(agent) = state.agents.get_mut(key) else { return };
-    let before = ReplicaMembership::of(agent);
+    let (before, sources) = (ReplicaMembership::of(agent), agent.sources.clone());
     agent.seq = seq;
     change(agent);
-    let after = ReplicaMembership::of(agent);
+    let (after, sources_now) = (ReplicaMembership::of(agent), agent.sources.clone());
     state.replicas.moved(key, &before, &after);
+    state.name_by(key, &sources, &sources_now);
+    state.place_departed(key);
     state.changes.push(Changed::Agent(key));
 }

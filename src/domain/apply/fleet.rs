@@ -37,6 +37,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
             problem.next = next.clone();
         }),
         FleetFact::ProblemCleared { number, into: _ } => {
+            let before = state.problem(*number).and_then(|problem| problem.cleared);
             edit_problem(state, *number, |problem| {
                 problem.cleared = Some(entry.at);
                 // Nobody is notified late of a problem that came to its end while it was muted.
@@ -47,9 +48,14 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
             let key = state.problem_numbers.get(number).copied();
             if let Some(key) = key
                 && let Some(problem) = state.problems.get(key)
-                && state.raised.get(&(problem.kind, problem.subject)) == Some(&key)
             {
-                state.raised.remove(&(problem.kind, problem.subject));
+                if let Some(before) = before {
+                    state.cleared.remove(&(before, key));
+                }
+                state.cleared.insert((entry.at, key));
+                if state.raised.get(&(problem.kind, problem.subject)) == Some(&key) {
+                    state.raised.remove(&(problem.kind, problem.subject));
+                }
             }
         }
         FleetFact::NotificationDue { number, event, into } => edit_problem(state, *number, |problem| {
@@ -91,12 +97,14 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
                 state.changes.push(Changed::Source(key));
             }
         }
+        FleetFact::NoteMade { agent: Some(agent), .. } | FleetFact::Acted { agent, .. } => {
+            state.note_operator(*agent, entry.at);
+        }
         // These are history alone.
         FleetFact::WatchStarted
         | FleetFact::WatchPaused { .. }
         | FleetFact::JournalGap { .. }
-        | FleetFact::NoteMade { .. }
-        | FleetFact::Acted { .. } => {}
+        | FleetFact::NoteMade { agent: None, .. } => {}
     }
 }
 
@@ -111,10 +119,14 @@ fn edit_problem(state: &mut State, number: u32, edit: impl FnOnce(&mut Problem))
 
 fn forget_problem(state: &mut State, number: u32) {
     let Some(key) = state.problem_numbers.remove(&number) else { return };
-    if let Some(gone) = state.problems.remove(key)
-        && state.raised.get(&(gone.kind, gone.subject)) == Some(&key)
-    {
-        state.raised.remove(&(gone.kind, gone.subject));
+    if let Some(gone) = state.problems.remove(key) {
+        if state.raised.get(&(gone.kind, gone.subject)) == Some(&key) {
+            state.raised.remove(&(gone.kind, gone.subject));
+        }
+        if let Some(cleared) = gone.cleared {
+            state.cleared.remove(&(cleared, key));
+        }
+        state.count_kept(gone.subject.agent(), false);
     }
     state.changes.push(Changed::Problem(key));
 }

@@ -147,10 +147,12 @@ pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
     for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key), Timer::Lookup(key)] {
         turn.clear_timer(timer);
     }
-    turn.live.calls.retain(|_, pending| {
-        !matches!(pending.call,
-        PendingCall::Get(of, _) | PendingCall::Stream(of) | PendingCall::Cancel(of) if of == key)
+    let calls = turn.live.calls.of_attempt(agent, key).filter(|(_, pending)| {
+        matches!(pending.call, PendingCall::Get(..) | PendingCall::Stream(_) | PendingCall::Cancel(_))
     });
+    for call in calls.map(|(call, _)| call).collect::<Vec<_>>() {
+        turn.live.calls.remove(call);
+    }
     lint::forget(turn, &[key]);
     turn.job_fact(id, JobFact::Forgotten);
 }

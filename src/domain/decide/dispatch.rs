@@ -1,6 +1,5 @@
 //! Sending: from the wish through the gate to what became of it. Nothing is sent twice by itself.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -191,20 +190,15 @@ fn planned(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
 pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
     let is_sending =
         |key: &AttemptKey| turn.state().attempt(*key).is_some_and(|row| row.phase == Phase::Sending);
-    let mut sending: Vec<_> = turn.state().open_attempts(agent).into_iter().filter(is_sending).collect();
-    if !sending.is_empty() {
-        // The calls are gone through once, and not once for each attempt.
-        let calls = turn.live.calls.values();
-        let called: BTreeSet<AttemptKey> = calls
-            .filter_map(|pending| match &pending.call {
-                PendingCall::Send(send) if !send.answer => Some(send.attempt),
-                PendingCall::List(ListReason::Lookup(attempt), _) => Some(*attempt),
-                _ => None,
-            })
-            .collect();
-        sending.retain(|key| !called.contains(key));
-    }
-    sending
+    let has_call = |key: &AttemptKey| {
+        turn.live.calls.of_attempt(agent, *key).any(|(_, pending)| match &pending.call {
+            PendingCall::Send(send) => !send.answer,
+            PendingCall::List(ListReason::Lookup(_), _) => true,
+            _ => false,
+        })
+    };
+    let open = turn.state().open_attempts(agent).into_iter();
+    open.filter(|key| is_sending(key) && !has_call(key)).collect()
 }
 
 /// What came of a sending.
@@ -534,13 +528,13 @@ pub(super) fn answer_is_open(turn: &Turn, key: AttemptKey) -> bool {
 
 /// True if a call of this process carries an answer, and will tell what became of it.
 pub(super) fn answer_has_call(turn: &Turn, key: AttemptKey) -> bool {
-    // Only what is being sent has a call, and that is rare: the calls are not searched for anything else.
-    let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
-    answer.is_some_and(|answer| answer.phase == Phase::Sending)
-        && turn.live.calls.values().any(|pending| match &pending.call {
-            PendingCall::Send(send) => send.answer && send.attempt == key,
-            _ => false,
-        })
+    let Some(attempt) = turn.state().attempt(key) else { return false };
+    attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Sending)
+        && turn
+            .live
+            .calls
+            .of_attempt(attempt.agent, key)
+            .any(|(_, pending)| matches!(&pending.call, PendingCall::Send(send) if send.answer))
 }
 
 /// After a start: whether an answer that an earlier process was sending has arrived, nobody knows.

@@ -1,6 +1,7 @@
 //! Which agents the fleet has, what they are called, and the interface that is used.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::agent::card::{Card, Dialect, Interface, Offer};
@@ -53,11 +54,6 @@ fn ensure_probed(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-/// The place behind all that are there.
-pub(super) fn next_order(turn: &Turn) -> u32 {
-    turn.state().agents().iter().map(|(_, agent)| agent.order + 1).max().unwrap_or(0)
-}
-
 /// Lists an agent with other settings.
 pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32) {
     turn.agent_fact(key, AgentFact::Relisted { spec: Arc::new(spec), order });
@@ -78,7 +74,7 @@ pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
                 key
             }
             None => {
-                let order = next_order(turn);
+                let order = turn.state().next_order();
                 list(turn, spec, order)
             }
         };
@@ -113,7 +109,7 @@ pub(super) fn add_agent(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Rec
             capacity: None,
             probe_interval: None,
         };
-        let order = next_order(turn);
+        let order = turn.state().next_order();
         self::list(turn, spec, order)
     });
     let kept = turn.state().agent(key).is_some_and(|agent| agent.sources.contains(&list));
@@ -187,9 +183,9 @@ fn index(turn: &mut Turn, key: AgentKey) {
     }
     let live = &mut *turn.live;
     if let Some((url, name)) = before {
-        live.by_url.entry(url).or_default().remove(&key);
+        unfind(&mut live.by_url, url, key);
         if let Some(name) = name {
-            live.by_name.entry(name).or_default().remove(&key);
+            unfind(&mut live.by_name, name, key);
         }
     }
     live.by_url.entry(now.0).or_default().insert(key);
@@ -245,18 +241,60 @@ pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
     index(turn, key);
     let Some(agent) = turn.state().agent(key) else { return };
     let (order, base) = (agent.order, base_name(&agent.spec, agent.card.as_deref()));
-    let before = turn.agent_live(key).base.replace(base.clone());
-    if let Some(before) = before
-        && let Some(group) = turn.live.names.get_mut(&before)
-    {
-        group.retain(|(_, other)| *other != key);
+    let before = turn.agent_live(key).base.replace((base.clone(), order));
+    if before.as_ref().is_some_and(|before| *before == (base.clone(), order)) {
+        // It may have come back.
+        turn.live.to_rename.insert(base);
+        return;
     }
-    turn.live.names.entry(base).or_default().insert((order, key));
+    leave_name(turn, key, before);
+    turn.live.names.entry(base.clone()).or_default().insert((order, key));
+    turn.live.to_rename.insert(base);
 }
 
+/// Takes an agent out of those that would be called alike.
+fn leave_name(turn: &mut Turn, key: AgentKey, before: Option<(Untrusted, u32)>) {
+    let Some((base, order)) = before else { return };
+    if let Some(group) = turn.live.names.get_mut(&base) {
+        group.remove(&(order, key));
+        if group.is_empty() {
+            turn.live.names.remove(&base);
+        }
+        turn.live.to_rename.insert(base);
+    }
+}
+
+/// An agent has left, so that another one may have its name.
+pub(super) fn free_name(turn: &mut Turn, key: AgentKey) {
+    if let Some((base, _)) = turn.agent_live(key).base.clone() {
+        turn.live.to_rename.insert(base);
+    }
+}
+
+/// An agent is about to be forgotten: it is found by nothing any more.
+pub(super) fn forget(turn: &mut Turn, key: AgentKey) {
+    let Some(live) = turn.live.agents.remove(&key) else { return };
+    leave_name(turn, key, live.base);
+    if let Some((url, name)) = live.found_by {
+        unfind(&mut turn.live.by_url, url, key);
+        if let Some(name) = name {
+            unfind(&mut turn.live.by_name, name, key);
+        }
+    }
+}
+
+fn unfind<W: Ord>(found: &mut BTreeMap<W, BTreeSet<AgentKey>>, word: W, key: AgentKey) {
+    if let Entry::Occupied(mut keys) = found.entry(word) {
+        keys.get_mut().remove(&key);
+        if keys.get().is_empty() {
+            keys.remove();
+        }
+    }
+}
+
+/// Numbers the agents of every name that agents took or gave up since the last call.
 pub(super) fn rename_all(turn: &mut Turn) {
-    let bases: Vec<_> = turn.live.names.keys().cloned().collect();
-    for base in bases {
+    for base in std::mem::take(&mut turn.live.to_rename) {
         rename(turn, &base);
     }
 }
@@ -301,10 +339,7 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
             turn.agent_fact(key, AgentFact::TextSanitised { count: sanitised });
         }
         name_base(turn, key);
-        let base = turn.agent_live(key).base.clone();
-        if let Some(base) = base {
-            rename(turn, &base);
-        }
+        rename_all(turn);
     }
     choose(turn, key, card_url);
 }

@@ -8,6 +8,7 @@ use crate::domain::agent::card::Card;
 use crate::domain::call::CallKind;
 use crate::domain::cause::Cause;
 use crate::domain::decide::baseline::Baselines;
+use crate::domain::decide::calls::Calls;
 use crate::domain::decide::evidence::Evidence;
 use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
 use crate::domain::decide::undo::Undo;
@@ -24,14 +25,16 @@ use crate::domain::time::{At, PeerTime};
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct Live {
     pub next_call: u64,
-    pub calls: BTreeMap<CallId, Pending>,
+    pub calls: Calls,
     pub timers: BTreeSet<(At, Timer)>,
     pub due: BTreeMap<Timer, At>,
     pub agents: BTreeMap<AgentKey, AgentLive>,
     pub watches: BTreeMap<AttemptKey, Watch>,
-    /// Listed agents by the name that they would have if they were alone, in order.
+    /// Agents, listed or not, by the name that they would have if they were alone, in order.
     pub names: BTreeMap<Untrusted, BTreeSet<(u32, AgentKey)>>,
-    /// Agents, listed or not, by their normalised URL and by the name that the operator gave them.
+    /// Of these, the ones whose agents must be numbered anew.
+    pub to_rename: BTreeSet<Untrusted>,
+    /// The same by their normalised URL and by the name that the operator gave them.
     pub by_url: BTreeMap<String, BTreeSet<AgentKey>>,
     pub by_name: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
     /// Attempts that belong to a problem, by agent and kind.
@@ -42,7 +45,8 @@ pub(in crate::domain) struct Live {
     pub acts: BTreeMap<u64, Undo>,
     /// Why the journal cannot be written.
     pub unsaved: Option<Untrusted>,
-    pub store_bytes: u64,
+    /// Ended jobs that are still to be forgotten because the store is too large.
+    pub to_forget: usize,
     /// Notifications that are due, by problem and event, each with its call once it is ordered.
     pub notifications: BTreeMap<(u32, NotificationEvent), Option<CallId>>,
     /// Why problems cannot be posted.
@@ -76,8 +80,10 @@ pub(in crate::domain) enum Timer {
     Mute(u32),
     /// Look how objectives stand.
     Objectives,
-    /// Forget what is older than the rules keep.
+    /// Look for what is older than the rules keep.
     Retention,
+    /// Forget more of it, or the next agent that has left.
+    Forget,
 }
 
 /// A call that was ordered and has not ended.
@@ -103,6 +109,18 @@ pub(in crate::domain) enum PendingCall {
 }
 
 impl PendingCall {
+    /// The attempt that it is about, if it is about one.
+    pub fn attempt(&self) -> Option<AttemptKey> {
+        match self {
+            Self::Send(send) => Some(send.attempt),
+            Self::Stream(key)
+            | Self::Get(key, _)
+            | Self::Cancel(key)
+            | Self::List(ListReason::Lookup(key) | ListReason::Confirm(key), _) => Some(*key),
+            Self::Probe | Self::Check | Self::List(ListReason::Adopt | ListReason::Refresh, _) => None,
+        }
+    }
+
     /// What it asks.
     pub fn kind(&self) -> CallKind {
         match self {
@@ -176,8 +194,8 @@ impl ListReason {
 /// What is known of an agent only while this process runs.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct AgentLive {
-    /// The name it would have if it were alone.
-    pub base: Option<Untrusted>,
+    /// The name it would have if it were alone, and its place among those that would be called alike.
+    pub base: Option<(Untrusted, u32)>,
     /// Under what it is found.
     pub found_by: Option<(String, Option<Arc<str>>)>,
     pub etag: Option<Untrusted>,

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod breaker;
+mod calls;
 mod cancel;
 mod dispatch;
 mod evidence;
@@ -82,10 +83,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
         Input::Paused { from, until: _ } => on_pause(turn, from),
         Input::Busy(busy) => turn.live.busy = busy,
         Input::Posted(post) => notifications::posted(turn, post),
-        Input::StoreSize(bytes) => {
-            turn.live.store_bytes = bytes;
-            retention::forget_old(turn);
-        }
+        Input::StoreSize(bytes) => retention::on_store_size(turn, bytes),
         Input::Deadline => on_deadline(turn),
     }
     turn.touched.sort();
@@ -124,6 +122,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     problems::resume(turn);
     breaker::resume(turn);
     turn.set_timer(Timer::Retention, turn.at);
+    retention::schedule(turn);
     turn.touched.console = true;
     turn.touched.sort();
     lint::run(turn);
@@ -243,10 +242,10 @@ fn not_now(why: impl Into<Untrusted>) -> Refusal {
 
 fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     // Late, doubled and unasked-for answers find no call and change nothing.
-    let Some(pending) = turn.live.calls.get(&call).cloned() else { return };
+    let Some(pending) = turn.live.calls.get(call).cloned() else { return };
     let outcome = outcome.of(pending.call.kind());
     if outcome.is_last() {
-        turn.live.calls.remove(&call);
+        turn.live.calls.remove(call);
     }
     // What our own disk withheld says nothing about the agent.
     if !matches!(outcome.cause(), Some(Cause::Unsaved(_))) {
@@ -304,9 +303,10 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Lint(agent) => turn.touched.agents.push(agent),
             Timer::Objectives => lint::objectives::look(turn),
             Timer::Retention => {
-                retention::forget_old(turn);
+                retention::forget_some(turn);
                 turn.set_timer(Timer::Retention, turn.at + retention::EVERY);
             }
+            Timer::Forget => retention::forget_some(turn),
         }
     }
 }

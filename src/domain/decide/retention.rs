@@ -1,55 +1,152 @@
-//! What is kept: ended jobs for a while, live ones always.
+//! What is kept: ended jobs, cleared problems and departed agents for a while, everything else always.
+//!
+//! A step forgets a bounded number of rows; a timer brings the next step, so no turn is long however much is due.
+//! What is due is found at the front of indexes that facts keep up, never by a search.
+//!
+//! A departed agent is one that nobody names any more. As long as tasks or problems of it are kept, it is kept. After
+//! that, an agent that an operator had to do with is kept as long as a job, and one that only sources ever named for
+//! an hour (`keep_departed`). As anybody who may register can name new agents all the time, the latter are bounded by number and size too.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::domain::decide::fleet;
 use crate::domain::decide::lint;
+use crate::domain::decide::live::Timer;
 use crate::domain::decide::turn::Turn;
-use crate::domain::fact::{FleetFact, JobFact};
-use crate::domain::id::JobId;
+use crate::domain::decide::watch;
+use crate::domain::fact::{AgentFact, FleetFact, JobFact};
+use crate::domain::id::{AgentKey, AttemptKey, JobId};
+use crate::domain::limits;
 use crate::domain::time::At;
 
 /// How often the rules of retention are applied.
 pub(super) const EVERY: Duration = Duration::from_secs(3600);
-/// At most so many jobs are forgotten in one step, so that no turn is long.
+/// At most so many rows of a kind are forgotten in one step.
 const AT_ONCE: usize = 500;
+/// Between two steps that forget.
+const PAUSE: Duration = Duration::from_millis(100);
 
-/// Forgets ended jobs that are older than the rules keep, or that no longer fit.
-pub(super) fn forget_old(turn: &mut Turn) {
+/// The store holds so many bytes. If these are too many, the oldest twentieth of the ended jobs is forgotten.
+pub(super) fn on_store_size(turn: &mut Turn, bytes: u64) {
+    if bytes > turn.rules.keep_bytes {
+        turn.live.to_forget = turn.state().ended_count().div_ceil(20);
+    }
+    forget_some(turn);
+}
+
+/// Forgets what is due, as much of it as one step may.
+pub(super) fn forget_some(turn: &mut Turn) {
+    let mut left = forget_jobs(turn);
+    left |= forget_abandoned(turn);
+    left |= forget_problems(turn);
+    for _ in 0..AT_ONCE {
+        let Some(key) = departed(turn).filter(|(due, _)| *due <= turn.at).map(|(_, key)| key) else { break };
+        forget_agent(turn, key);
+    }
+    if left {
+        let next = turn.at + PAUSE;
+        turn.set_timer_by(Timer::Forget, next);
+    }
+    schedule(turn);
+}
+
+/// Sets the timer for the next departed agent that is due.
+pub(super) fn schedule(turn: &mut Turn) {
+    if let Some((due, _)) = departed(turn) {
+        let due = due.max(turn.at + PAUSE);
+        turn.set_timer_by(Timer::Forget, due);
+    }
+}
+
+/// True if more jobs are due than one step may forget.
+fn forget_jobs(turn: &mut Turn) -> bool {
     let cutoff = turn.at - turn.rules.keep;
-    let over_full = turn.live.store_bytes > turn.rules.keep_bytes;
-    let mut ended: Vec<(At, JobId)> = Vec::new();
-    for (_, job) in turn.state().jobs().iter() {
-        let over = job.attempts.iter().all(|key| {
-            turn.state().attempt(*key).is_none_or(|attempt| {
-                attempt.task.as_ref().map_or(attempt.phase.is_over(), |task| task.settled)
-            })
-        });
-        if over && (job.created < cutoff || over_full) {
-            ended.push((job.created, job.id));
-        }
+    for _ in 0..AT_ONCE {
+        let due = turn.state().oldest_ended().filter(|job| job.created < cutoff || turn.live.to_forget > 0);
+        let Some(job) = due.map(|job| job.id) else {
+            turn.live.to_forget = 0;
+            return false;
+        };
+        turn.live.to_forget = turn.live.to_forget.saturating_sub(1);
+        forget_job(turn, job);
     }
-    ended.sort_unstable();
-    let full_share = ended.len().div_ceil(20);
-    let forget = ended.iter().enumerate().take(AT_ONCE);
-    let forget: Vec<_> = forget
-        .filter(|(index, (created, _))| *created < cutoff || (over_full && *index < full_share))
-        .map(|(_, (_, job))| *job)
-        .collect();
-    for job in forget {
-        let attempts = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key));
-        let attempts = attempts.map(|job| job.attempts.clone()).unwrap_or_default();
-        lint::forget(turn, &attempts);
-        turn.job_fact(job, JobFact::Forgotten);
+    true
+}
+
+/// Forgets a job with everything that is under way for it.
+fn forget_job(turn: &mut Turn, job: JobId) {
+    let row = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key));
+    let attempts = row.map(|job| job.attempts.clone()).unwrap_or_default();
+    for key in &attempts {
+        watch::forget(turn, *key);
     }
-    let old: Vec<_> = turn
-        .state()
-        .problems()
-        .iter()
-        .filter(|(_, problem)| problem.cleared.is_some_and(|cleared| cleared < cutoff))
-        .map(|(_, problem)| problem.number)
-        .take(AT_ONCE)
-        .collect();
-    for number in old {
+    lint::forget(turn, &attempts);
+    turn.job_fact(job, JobFact::Forgotten);
+}
+
+/// Nobody asks a departed agent how its tasks go on, so these never end. They are forgotten as if they had ended when
+/// it left. True if more may be due than one step may look at.
+fn forget_abandoned(turn: &mut Turn) -> bool {
+    let cutoff = turn.at - turn.rules.keep;
+    let agents: Vec<_> = turn.state().departed().abandoning(cutoff).take(AT_ONCE).collect();
+    let open = agents.into_iter().flat_map(|agent| turn.state().open_attempts(agent));
+    let jobs: BTreeSet<_> = open.filter_map(|key| abandoned(turn, key)).take(AT_ONCE).collect();
+    let any = !jobs.is_empty();
+    for job in jobs {
+        forget_job(turn, job);
+    }
+    any
+}
+
+/// The job of an attempt, unless an agent that is listed still works on it.
+fn abandoned(turn: &Turn, key: AttemptKey) -> Option<JobId> {
+    let state = turn.state();
+    let job = state.job_of(state.attempt(key)?)?;
+    let is_watched = |key: &AttemptKey| {
+        let agent = state.attempt(*key).filter(|attempt| attempt.goes_on()).map(|attempt| attempt.agent);
+        agent.and_then(|agent| state.agent(agent)).is_some_and(|agent| agent.listed)
+    };
+    (!job.attempts.iter().any(is_watched)).then_some(job.id)
+}
+
+/// True if more problems are due than one step may forget.
+fn forget_problems(turn: &mut Turn) -> bool {
+    let cutoff = turn.at - turn.rules.keep;
+    for _ in 0..AT_ONCE {
+        let too_many = turn.state().cleared_count() > limits::CLEARED_PROBLEMS;
+        let oldest = turn.state().oldest_cleared();
+        let due = oldest.filter(|problem| too_many || problem.cleared.is_some_and(|at| at < cutoff));
+        let Some(number) = due.map(|problem| problem.number) else { return false };
         turn.fleet_fact(FleetFact::ProblemForgotten { number });
     }
+    true
+}
+
+/// The departed agent that is forgotten next, and when.
+fn departed(turn: &Turn) -> Option<(At, AgentKey)> {
+    let departed = turn.state().departed();
+    let too_many =
+        departed.strangers() > limits::DEPARTED_AGENTS || departed.bytes() > limits::DEPARTED_CARDS;
+    let stranger = departed.first_stranger().map(|(left, key)| {
+        let due = if too_many { turn.at } else { left + turn.rules.keep_departed };
+        (due, key)
+    });
+    let acquainted = departed.first_acquainted().map(|(last, key)| (last + turn.rules.keep, key));
+    stranger.into_iter().chain(acquainted).min()
+}
+
+/// Forgets an agent with everything that is under way there.
+fn forget_agent(turn: &mut Turn, key: AgentKey) {
+    let calls: Vec<_> = turn.live.calls.of_agent(key).collect();
+    for call in calls {
+        turn.close(call);
+    }
+    for timer in
+        [Timer::Probe(key), Timer::List(key), Timer::Check(key), Timer::Lint(key), Timer::Breaker(key)]
+    {
+        turn.clear_timer(timer);
+    }
+    fleet::forget(turn, key);
+    turn.agent_fact(key, AgentFact::Forgotten);
 }

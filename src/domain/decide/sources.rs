@@ -14,6 +14,7 @@ use crate::domain::decide::fleet;
 use crate::domain::decide::fleet::CardFrom;
 use crate::domain::decide::health;
 use crate::domain::decide::live::{Listing, Timer};
+use crate::domain::decide::retention;
 use crate::domain::decide::turn::Turn;
 use crate::domain::decide::watch;
 use crate::domain::fact::{AgentFact, FleetFact};
@@ -34,7 +35,7 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<SourceSpec>) {
         .collect();
     for (key, name) in gone {
         turn.touched.sources.push(key);
-        let named: Vec<_> = naming(turn, &name).collect();
+        let named: Vec<_> = turn.state().named_by(&name).collect();
         for agent in named {
             remove_source(turn, agent, &name);
         }
@@ -90,9 +91,9 @@ fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<DiscoveredAgent>) {
     let mut seen = BTreeSet::new();
     // A source is as hostile as an agent: what is no plain URL names nobody.
     let plain = found.into_iter().filter(|found| is_plain(&found.url)).take(MOST);
-    let first = fleet::next_order(turn);
-    for (order, found) in (first..).zip(plain) {
+    for found in plain {
         let Some(key) = fleet::by_url(turn, &found.url, false) else {
+            let order = turn.state().next_order();
             let key = fleet::list(turn, spec_of(&found), order);
             seen.insert(key);
             name(turn, key, source);
@@ -104,7 +105,7 @@ fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<DiscoveredAgent>) {
         name(turn, key, source);
         apply_reported_card(turn, key, &found);
     }
-    let left: Vec<_> = naming(turn, source).filter(|key| !seen.contains(key)).collect();
+    let left: Vec<_> = turn.state().named_by(source).filter(|key| !seen.contains(key)).collect();
     for key in left {
         remove_source(turn, key, source);
     }
@@ -186,11 +187,6 @@ pub(super) fn is_plain(url: &str) -> bool {
     known && url.len() <= 2048 && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-fn naming<'t>(turn: &'t Turn, source: &str) -> impl Iterator<Item = AgentKey> + 't {
-    let source: Arc<str> = Arc::from(source);
-    turn.state().agents().iter().filter(move |(_, agent)| agent.sources.contains(&source)).map(|(key, _)| key)
-}
-
 /// Notes that a source names an agent.
 pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
     let Some(agent) = turn.state().agent(key) else { return };
@@ -249,6 +245,8 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
             turn.agent_fact(key, AgentFact::HealthChanged { health: Health::Stale, cause: None, last_seen });
         }
         turn.agent_fact(key, AgentFact::Unlisted);
+        fleet::free_name(turn, key);
+        retention::schedule(turn);
         for timer in [Timer::Probe(key), Timer::List(key), Timer::Check(key)] {
             turn.clear_timer(timer);
         }

@@ -143,7 +143,9 @@ impl Turn<'_> {
         let healthy = matches!(fact, AgentFact::HealthChanged { .. });
         let before = agent.replica_key.clone();
         self.record(seq, actor, Fact::Agent(id, fact));
-        self.touched.agents.push(key);
+        if self.state().agent(key).is_some() {
+            self.touched.agents.push(key);
+        }
         if about_version {
             self.touched.versions.push(key);
         }
@@ -199,7 +201,7 @@ impl Turn<'_> {
 
     /// Closes a stream; what it still sends is late and ignored.
     pub fn close(&mut self, stream: CallId) {
-        if let Some(pending) = self.live.calls.remove(&stream) {
+        if let Some(pending) = self.live.calls.remove(stream) {
             let call = CallId(self.live.next_call + 1);
             self.live.next_call += 1;
             self.out.effects.push(Effect {

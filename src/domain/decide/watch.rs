@@ -610,6 +610,22 @@ pub(super) fn check(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refu
     Ok(Receipt::Done)
 }
 
+/// An attempt is about to be removed: what is under way for it ends.
+pub(super) fn forget(turn: &mut Turn, key: AttemptKey) {
+    let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
+    if turn.live.watches.remove(&key).is_some_and(|watch| watch.foreign_slot) {
+        let live = turn.agent_live(agent);
+        live.foreign_streams = live.foreign_streams.saturating_sub(1);
+    }
+    for timer in [Timer::Watch(key), Timer::Quiet(key), Timer::Cancel(key), Timer::Lookup(key)] {
+        turn.clear_timer(timer);
+    }
+    let calls: Vec<_> = turn.live.calls.of_attempt(agent, key).map(|(call, _)| call).collect();
+    for call in calls {
+        turn.close(call);
+    }
+}
+
 /// Forgets how a task was watched once nothing more can come of it. A stream that is still open may
 /// tell of violations; its end is the agent's business.
 pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {

@@ -37,8 +37,10 @@ pub enum AgentFact {
     Added,
     /// The actor withdrew what had been added permanently.
     Removed,
-    /// It left the fleet; its history stays.
+    /// It left the fleet; its history is kept for a while.
     Unlisted,
+    /// It is removed with its facts, as nobody names it any more and nothing else of it is kept.
+    Forgotten,
     /// It is called by another name.
     Named {
         /// Unique among the listed agents.

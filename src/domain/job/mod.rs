@@ -221,6 +221,11 @@ impl Attempt {
         }
     }
 
+    /// True until it is settled: more is expected of it, if only the comparison with what its agent keeps.
+    pub fn goes_on(&self) -> bool {
+        !self.task.as_ref().map_or(self.phase.is_over(), |task| task.settled)
+    }
+
     /// True if a person must act.
     pub fn needs_you(&self) -> bool {
         match &self.task {

@@ -2,6 +2,7 @@
 //!
 //! Only [`crate::domain::apply`] changes it; everybody else reads.
 
+pub(in crate::domain) mod departed;
 pub(in crate::domain) mod index;
 pub mod slab;
 pub mod snapshot;
@@ -21,8 +22,10 @@ use crate::domain::job::attention::Attention;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Job, Phase};
 use crate::domain::problem::{Kind, Problem, Subject};
+use crate::domain::state::departed::Departed;
 use crate::domain::state::index::Index;
 use crate::domain::state::slab::Slab;
+use crate::domain::time::At;
 
 /// One row that changed.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -70,6 +73,17 @@ pub struct State {
     pub(super) raised: BTreeMap<(Kind, Subject), ProblemKey>,
     /// Listed agents by what their cards have in common.
     pub(super) replicas: Replicas,
+    /// Agents by who names them now.
+    named_by: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
+    /// How many attempts and problems of an agent are kept; no entry is none.
+    kept: BTreeMap<AgentKey, u32>,
+    departed: Departed,
+    /// Jobs of which no attempt goes on, by the second in which they were created: see [`second`].
+    ended: BTreeSet<(u32, JobKey)>,
+    /// Problems that are over, by when they cleared.
+    pub(super) cleared: BTreeSet<(At, ProblemKey)>,
+    /// The place behind all agents that ever were there.
+    pub(super) next_order: u32,
     pub(super) changes: Vec<Changed>,
 }
 
@@ -209,6 +223,41 @@ impl State {
         self.raised.is_empty()
     }
 
+    /// The agents that a source, the configuration or the command line names now.
+    pub fn named_by(&self, source: &str) -> impl Iterator<Item = AgentKey> + '_ {
+        self.named_by.get(source).into_iter().flatten().copied()
+    }
+
+    /// The place behind all agents that ever were there.
+    pub fn next_order(&self) -> u32 {
+        self.next_order
+    }
+
+    /// The agents that have left and wait to be forgotten.
+    pub(in crate::domain) fn departed(&self) -> &Departed {
+        &self.departed
+    }
+
+    /// How many jobs have ended.
+    pub fn ended_count(&self) -> usize {
+        self.ended.len()
+    }
+
+    /// The job that was created first among those that have ended.
+    pub fn oldest_ended(&self) -> Option<&Job> {
+        self.jobs.get(self.ended.first()?.1)
+    }
+
+    /// How many problems are over.
+    pub fn cleared_count(&self) -> usize {
+        self.cleared.len()
+    }
+
+    /// The problem that cleared first.
+    pub fn oldest_cleared(&self) -> Option<&Problem> {
+        self.problems.get(self.cleared.first()?.1)
+    }
+
     /// The number that the next problem gets.
     pub fn next_problem(&self) -> u32 {
         self.last_problem + 1
@@ -244,7 +293,10 @@ impl State {
             let id = agent.id;
             agent.counts = Counts::default();
             let standing = ReplicaMembership::of(&agent);
+            let sources = agent.sources.clone();
+            state.next_order = state.next_order.max(agent.order.saturating_add(1));
             let key = state.agents.insert(agent);
+            state.name_by(key, &[], &sources);
             state.replicas.moved(key, &ReplicaMembership::nowhere(), &standing);
             state.agent_ids.insert(id, key);
         }
@@ -274,6 +326,10 @@ impl State {
                 state.insert_problem(Problem { subject, agent: subject.one(), ..row.problem });
             }
         }
+        let keys: Vec<_> = state.agents.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            state.place_departed(key);
+        }
         state.changes.clear();
         state
     }
@@ -285,19 +341,92 @@ impl State {
         if let Some(parent) = parent {
             self.children.entry(parent).or_default().push(key);
         }
+        self.place_job(key);
         self.changes.push(Changed::Job(key));
         key
     }
 
+    /// Notes whether a job has ended.
+    fn place_job(&mut self, key: JobKey) {
+        let Some(job) = self.jobs.get(key) else { return };
+        let goes_on = |key: &AttemptKey| self.attempts.get(*key).is_some_and(Attempt::goes_on);
+        let place = (second(job.created), key);
+        if job.attempts.iter().any(goes_on) {
+            self.ended.remove(&place);
+        } else {
+            self.ended.insert(place);
+        }
+    }
+
     pub(super) fn insert_attempt(&mut self, attempt: Attempt) -> AttemptKey {
-        let (id, job) = (attempt.id, attempt.job);
+        let (id, job, agent) = (attempt.id, attempt.job, attempt.agent);
         let key = self.attempts.insert(attempt);
         self.attempt_ids.put(id, key, |key| attempt_name(&self.attempts, key));
         if let Some(job) = self.jobs.get_mut(job) {
             job.attempts.push(key);
         }
+        self.count_kept(Some(agent), true);
         self.index_attempt(key);
+        self.place_job(job);
         key
+    }
+
+    /// An attempt or a problem of an agent is kept from now on, or no longer.
+    pub(super) fn count_kept(&mut self, agent: Option<AgentKey>, more: bool) {
+        let Some(key) = agent else { return };
+        let kept = self.kept.entry(key).or_default();
+        *kept = if more { kept.saturating_add(1) } else { kept.saturating_sub(1) };
+        if *kept == 0 {
+            self.kept.remove(&key);
+        }
+        if !more || self.kept.get(&key) == Some(&1) {
+            self.place_departed(key);
+        }
+    }
+
+    /// Notes whether an agent waits to be forgotten.
+    pub(super) fn place_departed(&mut self, key: AgentKey) {
+        self.departed.place(key, self.agents.get(key), self.kept.contains_key(&key));
+    }
+
+    /// Notes who names an agent.
+    pub(super) fn name_by(&mut self, key: AgentKey, before: &[Arc<str>], now: &[Arc<str>]) {
+        if std::ptr::eq(before, now) {
+            return;
+        }
+        for name in before.iter().filter(|name| !now.contains(name)) {
+            if let Some(keys) = self.named_by.get_mut(name) {
+                keys.remove(&key);
+                if keys.is_empty() {
+                    self.named_by.remove(name);
+                }
+            }
+        }
+        for name in now.iter().filter(|name| !before.contains(name)) {
+            self.named_by.entry(name.clone()).or_default().insert(key);
+        }
+    }
+
+    /// An operator acted on an agent or wrote a note about it.
+    pub(super) fn note_operator(&mut self, id: AgentId, at: At) {
+        let Some(key) = self.agent_key(id) else { return };
+        let Some(agent) = self.agents.get_mut(key) else { return };
+        agent.operator_at = Some(at);
+        self.place_departed(key);
+        self.changes.push(Changed::Agent(key));
+    }
+
+    /// Removes an agent. One that is listed, or of which tasks or problems are kept, stays.
+    pub(super) fn remove_agent(&mut self, id: AgentId) {
+        let Some(key) = self.agent_key(id) else { return };
+        if self.kept.contains_key(&key) || self.agents.get(key).is_none_or(|agent| agent.listed) {
+            return;
+        }
+        self.agents.remove(key);
+        self.agent_ids.remove(&id);
+        self.open.remove(&key);
+        self.place_departed(key);
+        self.changes.push(Changed::Agent(key));
     }
 
     pub(super) fn insert_source(&mut self, row: SourceRow) {
@@ -314,12 +443,18 @@ impl State {
     }
 
     pub(super) fn insert_problem(&mut self, problem: Problem) -> ProblemKey {
-        let (number, open, at) = (problem.number, problem.cleared.is_none(), (problem.kind, problem.subject));
+        let (number, cleared, at) = (problem.number, problem.cleared, (problem.kind, problem.subject));
         let key = self.problems.insert(problem);
         self.problem_numbers.insert(number, key);
-        if open {
-            self.raised.insert(at, key);
+        match cleared {
+            None => {
+                self.raised.insert(at, key);
+            }
+            Some(cleared) => {
+                self.cleared.insert((cleared, key));
+            }
         }
+        self.count_kept(at.1.agent(), true);
         self.changes.push(Changed::Problem(key));
         key
     }
@@ -327,12 +462,15 @@ impl State {
     /// Changes an attempt and keeps every index and count in step with it. Most changes touch none of them.
     pub(super) fn edit_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
         let Some(attempt) = self.attempts.get_mut(key) else { return };
-        let before = IndexEntry::of(attempt);
+        let (before, job) = (IndexEntry::of(attempt), attempt.job);
         edit(attempt);
         let after = IndexEntry::of(attempt);
         if before != after {
             self.leave_place(key, &before);
             self.take_place(key, &after);
+            if before.open != after.open {
+                self.place_job(job);
+            }
             if before.marks != after.marks {
                 self.changes.push(Changed::Agent(after.agent));
             }
@@ -392,6 +530,9 @@ impl State {
         }
         if let Some(open) = self.open.get_mut(agent) {
             open.remove(&key);
+            if open.is_empty() {
+                self.open.remove(agent);
+            }
         }
         if marks.attention {
             self.attention.put(*agent, key, false);
@@ -403,10 +544,12 @@ impl State {
 
     pub(super) fn remove_job(&mut self, key: JobKey) {
         let Some(job) = self.jobs.remove(key) else { return };
+        self.ended.remove(&(second(job.created), key));
         for attempt in &job.attempts {
             self.unindex_attempt(*attempt);
             if let Some(gone) = self.attempts.remove(*attempt) {
                 self.attempt_ids.take(gone.id, *attempt);
+                self.count_kept(Some(gone.agent), false);
             }
             self.changes.push(Changed::Attempt(*attempt));
         }
@@ -421,6 +564,11 @@ impl State {
         }
         self.changes.push(Changed::Job(key));
     }
+}
+
+/// The second of a time, in four bytes: the index of ended jobs has an entry for each of millions.
+fn second(at: At) -> u32 {
+    u32::try_from(at.millis() / 1000).unwrap_or(if at < At::ZERO { 0 } else { u32::MAX })
 }
 
 fn job_name(jobs: &Slab<JobKey, Job>, key: JobKey) -> Option<JobId> {
@@ -456,7 +604,7 @@ impl IndexEntry {
             agent: attempt.agent,
             task: task.map(|task| task.id.clone()),
             wanted: attempt.message_id.clone().filter(|_| looks),
-            open: !task.map_or(attempt.phase.is_over(), |task| task.settled),
+            open: attempt.goes_on(),
             marks: CountedAs::of(attempt),
         }
     }

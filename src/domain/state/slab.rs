@@ -3,11 +3,15 @@
 //! Publishing a million rows copies a hundred and twenty pointers: a clone shares every limb, and the first write
 //! below a shared limb copies that limb's pointers, those of one branch, and one chunk.
 
+use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 /// A dense id: an index that knows what it indexes.
 pub trait Key: Copy {
+    /// A place is used again only once more than this many are free, the one that was freed first. What still names a
+    /// row that is gone (an open page, a late answer) then finds nothing rather than another row.
+    const SPARE: usize = 0;
     /// The key of this place.
     fn from_index(index: u32) -> Self;
     /// The place of this key.
@@ -31,7 +35,8 @@ type Limb<T> = Vec<Arc<Branch<T>>>;
 #[derive(Debug)]
 pub struct Slab<K, T> {
     limbs: Vec<Arc<Limb<T>>>,
-    free: Arc<Vec<u32>>,
+    /// Places of rows that were removed, oldest first.
+    free: Arc<VecDeque<u32>>,
     len: usize,
     key: PhantomData<fn() -> K>,
 }
@@ -113,11 +118,11 @@ impl<K: Key, T: Clone> Slab<K, T> {
         self.chunk_mut(index / CHUNK)?.get_mut(index % CHUNK)?.as_mut()
     }
 
-    /// Adds a row at the first free place.
+    /// Adds a row at the place that has been free for the longest time, or at a new one: see [`Key::SPARE`].
     pub fn insert(&mut self, row: T) -> K {
         self.len += 1;
-        if !self.free.is_empty()
-            && let Some(index) = Arc::make_mut(&mut self.free).pop()
+        if self.free.len() > K::SPARE
+            && let Some(index) = Arc::make_mut(&mut self.free).pop_front()
         {
             let at = index as usize;
             if let Some(place) = self.chunk_mut(at / CHUNK).and_then(|chunk| chunk.get_mut(at % CHUNK)) {
@@ -143,7 +148,7 @@ impl<K: Key, T: Clone> Slab<K, T> {
         let row = self.chunk_mut(index / CHUNK)?.get_mut(index % CHUNK)?.take();
         if row.is_some() {
             self.len -= 1;
-            Arc::make_mut(&mut self.free).push(key.index());
+            Arc::make_mut(&mut self.free).push_back(key.index());
         }
         row
     }
@@ -190,11 +195,11 @@ impl<K: Key, T: Clone> Slab<K, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::AgentKey;
+    use crate::domain::id::{AgentKey, JobKey};
 
     #[test]
     fn a_clone_keeps_what_it_saw() {
-        let mut slab: Slab<AgentKey, u32> = Slab::default();
+        let mut slab: Slab<JobKey, u32> = Slab::default();
         let keys: Vec<_> = (0..200).map(|n| slab.insert(n)).collect();
         let before = slab.clone();
         *slab.get_mut(keys[130]).unwrap() = 7;

@@ -30,6 +30,12 @@ impl Record for Agent {
         add(&mut members, "spec", &self.spec);
         add(&mut members, "name", &self.name);
         add(&mut members, "listed", &self.listed);
+        if self.left.is_some() {
+            add(&mut members, "left", &self.left);
+        }
+        if self.operator_at.is_some() {
+            add(&mut members, "operator_at", &self.operator_at);
+        }
         add(&mut members, "sources", &self.sources.to_vec());
         add(&mut members, "card", &self.card);
         if self.own_card != is_own_unless_stored(self) {
@@ -68,6 +74,8 @@ impl Record for Agent {
             spec: member(&object, "spec")?,
             name: member(&object, "name")?,
             listed: member(&object, "listed")?,
+            left: member(&object, "left")?,
+            operator_at: member(&object, "operator_at")?,
             sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
             replica_key: card.as_deref().and_then(ReplicaKey::of),
             card,

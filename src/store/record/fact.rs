@@ -84,6 +84,7 @@ bodies!(AgentFact {
     Added = "agent_added" {},
     Removed = "agent_removed" {},
     Unlisted = "agent_unlisted" {},
+    Forgotten = "agent_forgotten" {},
     Named = "agent_named" { name },
     CardSeen = "card_seen" { card, reported },
     CertificateSeen = "certificate_seen" { until },

@@ -21,14 +21,14 @@ use super::{StoreError, journal_path, migrate, prepare, sql};
 use crate::domain::agent::Agent;
 use crate::domain::fact::{AttemptFact, JournalEntry};
 use crate::domain::fleet::source::SourceRow;
-use crate::domain::id::JobId;
+use crate::domain::id::{AgentId, JobId};
 use crate::domain::job::Job;
 use crate::domain::metrics::{Block, Minute};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
 use facts::{BufferPool, FactWriter, Outputs};
-use rows::{forget_job, seal_outputs, write_rows};
+use rows::{forget_agent, forget_job, seal_outputs, write_rows};
 
 /// After a failure the writer tries again this often.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -60,6 +60,8 @@ pub struct Batch {
     pub minutes: Vec<(Minute, Arc<Block>)>,
     /// Jobs that were forgotten.
     pub gone_jobs: Vec<JobId>,
+    /// Agents that were forgotten.
+    pub gone_agents: Vec<AgentId>,
     /// Problems that were forgotten.
     pub gone_problems: Vec<u32>,
     /// Sources of agents that are no longer configured.
@@ -79,6 +81,7 @@ impl Batch {
             && self.sources.is_empty()
             && self.minutes.is_empty()
             && self.gone_jobs.is_empty()
+            && self.gone_agents.is_empty()
             && self.gone_problems.is_empty()
             && self.gone_sources.is_empty()
     }
@@ -292,9 +295,10 @@ impl Committer {
         if !(self.commits - 1).is_multiple_of(MEASURE_EVERY) {
             return None;
         }
-        let pages: i64 = self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).ok()?;
-        let size: i64 = self.connection.pragma_query_value(None, "page_size", |row| row.get(0)).ok()?;
-        Some(u64::try_from(pages * size).unwrap_or(0) + self.blobs.size())
+        let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).ok();
+        // Pages of what was forgotten are used again: they hold nothing that could be forgotten once more.
+        let pages = pragma("page_count")? - pragma("freelist_count")?;
+        Some(u64::try_from(pages * pragma("page_size")?).unwrap_or(0) + self.blobs.size())
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
@@ -315,6 +319,9 @@ impl Committer {
         metrics::write(&transaction, numbers, &batch.minutes).map_err(&fault)?;
         for job in &batch.gone_jobs {
             forget_job(&transaction, file, blobs, *job)?;
+        }
+        for agent in &batch.gone_agents {
+            forget_agent(&transaction, *agent).map_err(&fault)?;
         }
         for attempt in settled {
             outputs.forget(attempt);
@@ -352,6 +359,8 @@ impl Backlog {
             rows.problems.retain(|old| old.problem.number != problem.problem.number);
             rows.problems.push(problem);
         }
+        rows.agents.retain(|old| !batch.gone_agents.contains(&old.id));
+        rows.gone_agents.extend(batch.gone_agents);
         rows.gone_jobs.extend(batch.gone_jobs);
         rows.gone_problems.extend(batch.gone_problems);
         for source in batch.sources {

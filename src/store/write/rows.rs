@@ -7,7 +7,7 @@ use rusqlite::{Transaction, params};
 use super::Batch;
 use super::facts::owner_key;
 use crate::domain::fact::Owner;
-use crate::domain::id::{AttemptId, JobId};
+use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::store::blobs::Blobs;
 use crate::store::record::{Record, VERSION};
 use crate::store::{StoreError, sql};
@@ -55,6 +55,14 @@ pub(super) fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqli
     for number in &batch.gone_problems {
         transaction.prepare_cached("DELETE FROM problem WHERE number = ?1")?.execute([number])?;
     }
+    Ok(())
+}
+
+/// Removes an agent with its card, which is part of its row, and its facts.
+pub(super) fn forget_agent(transaction: &Transaction<'_>, agent: AgentId) -> rusqlite::Result<()> {
+    transaction.prepare_cached("DELETE FROM agent WHERE id = ?1")?.execute([agent.0.as_bytes()])?;
+    let owner = owner_key(Owner::Agent(agent));
+    transaction.prepare_cached("DELETE FROM fact WHERE owner = ?1")?.execute([owner])?;
     Ok(())
 }
 

@@ -45,7 +45,8 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
         AgentFact::Sourced { sources } => one(format!("named by {}", sources.join(", ")), Role::Plain),
         AgentFact::Added => one(format!("added to the fleet for good by {}", actor.line()), Role::Plain),
         AgentFact::Removed => one(format!("removed from the fleet by {}", actor.line()), Role::Warn),
-        AgentFact::Unlisted => one("left the fleet; its history stays", Role::Warn),
+        AgentFact::Unlisted => one("left the fleet; its history is kept for a while", Role::Warn),
+        AgentFact::Forgotten => one("forgotten", Role::Quiet),
         AgentFact::Named { name } => one(format!("called {}", name.line()), Role::Plain),
         AgentFact::CardSeen { card, .. } => {
             one(format!("card read: {} {}", card.name.line(), card.version.line()), Role::Plain)

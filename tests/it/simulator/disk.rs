@@ -266,17 +266,28 @@ impl World {
             (Err(Refusal::Cause(cause)), _) if matches!(*cause, Cause::Unsaved(_)) => {
                 assert!(self.disk.fails(), "acts are refused while the disk works");
             }
+            // It changed nothing: what a later act began with was there before it too.
+            (Err(_), Some(PendingAct { intent, before, after })) => {
+                self.hand_on(&intent, &before, &after);
+            }
             _ => {}
         }
+    }
+
+    /// The next act on the same thing that still waits began with what this one had made, and goes back to what was
+    /// there before it. False if there is no such act.
+    fn hand_on(&mut self, intent: &Intent, before: &Option<Mark>, after: &Option<Mark>) -> bool {
+        let mut later = self.disk.acts.values_mut().filter(|act| same_subject(&act.intent, intent));
+        let Some(later) = later.next() else { return false };
+        later.before = before.clone().filter(|_| later.before == *after);
+        true
     }
 
     /// What was refused has left nothing behind.
     fn check_refused(&mut self, ticket: u64) {
         let Some(PendingAct { intent, before, after }) = self.disk.acts.remove(&ticket) else { return };
         // A later act on the same thing hides it, until that one is refused too.
-        let mut later = self.disk.acts.values_mut().filter(|act| same_subject(&act.intent, &intent));
-        if let Some(later) = later.next() {
-            later.before = before.filter(|_| later.before == after);
+        if self.hand_on(&intent, &before, &after) {
             return;
         }
         let now = mark(self.core.state(), &intent);

@@ -20,7 +20,7 @@ use quarterdeck::domain::call::{
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::{Effect, Order};
-use quarterdeck::domain::fact::{AttemptFact, JournalEntry, Owner};
+use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, JournalEntry, Owner};
 use quarterdeck::domain::fleet::source::{
     DiscoveredAgent, SourceHealth, SourceKind, SourceReport, SourceSpec,
 };
@@ -36,6 +36,8 @@ use quarterdeck::domain::time::At;
 use quarterdeck::protocol::{Deviations, codec, jsonrpc, reply};
 
 const AGENTS: usize = 4;
+/// Behind these, so many are named by their source now and then, and by nobody in the end.
+const VISITORS: usize = 2;
 const CLUSTER: &str = "cluster";
 const START: i64 = 1_795_000_000_000_000;
 /// Faults stop here; after it the world is quiet and must come to rest.
@@ -49,7 +51,7 @@ enum Happening {
     /// The journal has committed everything up to this fact.
     Commit(usize),
     /// A request reaches an agent.
-    Arrive { effect: Effect },
+    Arrive { agent: usize, effect: Effect },
     /// A task goes on by itself.
     Work { agent: usize, task: String, step: u32, life: u32 },
     /// An agent dies, or comes back.
@@ -111,6 +113,8 @@ pub(crate) struct World {
     promised: BTreeSet<JobId>,
     resent: BTreeMap<MessageId, u32>,
     disk: disk::Disk,
+    /// How many agents were forgotten.
+    forgotten: u32,
 }
 
 impl World {
@@ -125,6 +129,7 @@ impl World {
                 lies: seed.below(9) == 0,
                 ..ToyAgent::default()
             })
+            .chain((0..VISITORS).map(|_| ToyAgent { up: true, streams: true, ..ToyAgent::default() }))
             .collect();
         let now = At::from_micros(START);
         let core = Core::new(State::default(), Self::rules(), number);
@@ -142,6 +147,7 @@ impl World {
             promised: BTreeSet::new(),
             resent: BTreeMap::new(),
             disk: disk::Disk::new(number),
+            forgotten: 0,
         };
         world.boot(None);
         for _ in 0..20 {
@@ -196,6 +202,7 @@ impl World {
             breaker,
             minimum_versions: vec![wanted],
             notify_from: Some(Severity::Bad),
+            keep_departed: Duration::from_secs(10),
             ..Rules::default()
         }
     }
@@ -246,7 +253,7 @@ impl World {
         });
         // Requests that are under way still arrive; their answers find nobody.
         for what in self.queue.values_mut() {
-            if let Happening::Arrive { effect } = what {
+            if let Happening::Arrive { effect, .. } = what {
                 effect.call = CallId(u64::MAX);
             }
         }
@@ -284,6 +291,7 @@ impl World {
     fn take(&mut self, out: Out) {
         for fact in &out.facts {
             self.check_fact(fact);
+            self.forgotten += u32::from(matches!(fact.fact, Fact::Agent(_, AgentFact::Forgotten)));
         }
         self.journal.extend(out.facts);
         let length = self.journal.len();
@@ -330,7 +338,10 @@ impl World {
             let failed = self.mischief(4).then(|| "no answer".into());
             return self.at(wait, Happening::Input(Input::Posted(Post { number, event, failed })));
         }
-        self.at(wait, Happening::Arrive { effect });
+        let agent = effect.to.agent().and_then(|key| self.core.state().agent(key)).map(index_of);
+        if let Some(agent) = agent {
+            self.at(wait, Happening::Arrive { agent, effect });
+        }
     }
 
     fn answer(&mut self, call: CallId, outcome: Outcome) {
@@ -347,8 +358,7 @@ impl World {
     }
 
     /// A request reaches an agent, or does not.
-    fn arrive(&mut self, effect: Effect) {
-        let index = effect.to.agent().unwrap().0 as usize;
+    fn arrive(&mut self, index: usize, effect: Effect) {
         let Some(kind) = effect.order.kind() else { return };
         let call = (effect.call, kind);
         if !self.agents[index].up {
@@ -748,7 +758,7 @@ impl World {
     }
 
     fn stranger(&mut self) {
-        let index = self.seed.below(AGENTS as u64) as usize;
+        let index = self.seed.below((AGENTS + VISITORS) as u64) as usize;
         if !self.agents[index].up {
             return;
         }
@@ -782,6 +792,11 @@ impl World {
                     named.push(DiscoveredAgent::at(format!("http://Toy-{n}/")));
                 }
             }
+            for n in AGENTS..AGENTS + VISITORS {
+                if self.mischief(2) {
+                    named.push(DiscoveredAgent::at(format!("http://toy-{n}")));
+                }
+            }
             SourceReport::Agents(named)
         };
         self.feed(Input::Discovered { source: CLUSTER.into(), news });
@@ -791,10 +806,10 @@ impl World {
         let version = if self.agents[index].is_0_3 { "0.3" } else { "1.0" };
         // Each life runs a newer version, and the last one is nobody's replica.
         let life = self.agents[index].life;
-        let name = if index == AGENTS - 1 { "loner" } else { "toy" };
+        let name = if index >= AGENTS - 1 { format!("loner {index}") } else { "toy".into() };
         let peer = |n: usize| Peer { name: None, url: format!("http://toy-{n}").into() };
         Arc::new(Card {
-            name: name.into(),
+            name: name.as_str().into(),
             version: format!("1.{life}").into(),
             peers: vec![peer((index + 1) % AGENTS), peer(AGENTS + life as usize)],
             streaming: self.agents[index].streams,
@@ -841,7 +856,7 @@ impl World {
                     Happening::Input(input) => self.feed(input),
                     Happening::Commit(length) if self.disk.fails() => self.fail_commit(length),
                     Happening::Commit(length) => self.commit(length),
-                    Happening::Arrive { effect } => self.arrive(effect),
+                    Happening::Arrive { agent, effect } => self.arrive(agent, effect),
                     Happening::Work { agent, task, step, life } => self.work(agent, &task, step, life),
                     Happening::Toggle(agent) if self.stormy() => self.toggle(agent),
                     Happening::Toggle(_) => {}
@@ -998,22 +1013,33 @@ impl World {
                 );
             }
         }
-        assert!(state.agents().iter().all(|(_, agent)| agent.listed), "a source names all of them");
+        for (key, agent) in state.agents().iter() {
+            assert_eq!(agent.listed, index_of(agent) < AGENTS, "{} is named or not", agent.name);
+            let is_kept = agent.operator_at.is_some()
+                || state.attempts().iter().any(|(_, attempt)| attempt.agent == key)
+                || state.problems().iter().any(|(_, problem)| problem.subject.agent() == Some(key));
+            assert!(agent.listed || is_kept, "{} left, and nothing of it is kept", agent.name);
+        }
         assert!(state.sources().iter().all(|(_, row)| row.health == SourceHealth::Working));
         for job in &self.promised {
             let known = state.job_key(*job).is_some();
             assert!(known, "job {job} was promised and is lost");
         }
-        for (index, toy) in self.agents.iter().enumerate().filter(|(_, toy)| !toy.is_0_3) {
-            let key = AgentKey(u32::try_from(index).unwrap());
+        for (index, toy) in self.agents.iter().enumerate().take(AGENTS).filter(|(_, toy)| !toy.is_0_3) {
+            let is_it = |(_, agent): &(AgentKey, &Agent)| index_of(agent) == index;
+            let (key, _) = state.agents().iter().find(is_it).expect("a source names all of them");
             for id in toy.tasks.keys() {
                 let found = state.attempt_of_task(key, &TaskId::from(id.as_str())).is_some();
                 assert!(found, "task {id} runs on an agent that lists it, and nobody knows it");
             }
         }
         for (key, attempt) in state.attempts().iter() {
-            let AgentKey(index) = attempt.agent;
-            let toy = &self.agents[index as usize];
+            let agent = state.agent(attempt.agent).expect("an agent with attempts is never forgotten");
+            // Nobody looks at those who have left.
+            if !agent.listed {
+                continue;
+            }
+            let toy = &self.agents[index_of(agent)];
             assert!(
                 !matches!(attempt.phase, Phase::Planned | Phase::Sending),
                 "{key:?} is {:?} for ever: {attempt:?}",
@@ -1056,6 +1082,12 @@ impl World {
             }
         }
     }
+}
+
+/// The place of an agent among the toys.
+fn index_of(agent: &Agent) -> usize {
+    let url = agent.spec.url.trim_end_matches('/');
+    url.rsplit_once('-').and_then(|(_, place)| place.parse().ok()).expect("the URL of a toy")
 }
 
 fn sending(told: StreamOutcome) -> Outcome {
@@ -1121,10 +1153,18 @@ fn storms(quarter: u64) {
     }
     let seeds = std::env::var("QUARTERDECK_SIM_SEEDS")
         .map_or(1000, |seeds| seeds.parse::<u64>().expect("QUARTERDECK_SIM_SEEDS is a number"));
+    let mut forgotten = 0;
     for seed in quarter * seeds / 4..(quarter + 1) * seeds / 4 {
-        let ran = std::panic::catch_unwind(|| World::with_failing_disk(seed).run());
-        assert!(ran.is_ok(), "seed {seed} failed: QUARTERDECK_SIM_SEED={seed} cargo test simulator");
+        let ran = std::panic::catch_unwind(|| {
+            let mut world = World::with_failing_disk(seed);
+            world.run();
+            world.forgotten
+        });
+        forgotten += ran.unwrap_or_else(|_| {
+            panic!("seed {seed} failed: QUARTERDECK_SIM_SEED={seed} cargo test simulator")
+        });
     }
+    assert!(seeds < 100 || forgotten > 0, "no agent was ever forgotten");
 }
 
 #[test]
