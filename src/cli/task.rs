@@ -11,12 +11,15 @@ use super::output::{Failure, Printer, table};
 use super::send::{WatchedTask, find_task, reach};
 use super::session::{Session, Setup, probed, stored};
 use super::{protocol_json, uncertain};
-use crate::domain::id::{AgentId, TaskId};
+use crate::domain::cause::Cause;
+use crate::domain::fact::{AttemptFact, JobFact};
+use crate::domain::id::{AgentId, AttemptId, TaskId};
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::Attempt;
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::Json;
 use crate::domain::job::task::{CancelMark, TaskState, Verdict};
+use crate::domain::problem::Kind;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
@@ -318,6 +321,15 @@ async fn list(
     if let Some(limit) = limit {
         attempts.truncate(limit);
     }
+    for (_, problem) in snapshot.problems.iter() {
+        if problem.kind == Kind::ListIncomplete
+            && problem.cleared.is_none()
+            && let Some(row) = problem.agent.and_then(|key| snapshot.agents.get(key))
+            && agent.is_none_or(|agent| agent == row.id)
+        {
+            out.warn(format!("{} {}; {}", row.name.line(), problem.text.line(), problem.next.line()));
+        }
+    }
     if out.is_json() {
         let tasks: Vec<Value> =
             attempts.iter().filter_map(|attempt| protocol_json::task_row(&snapshot, attempt)).collect();
@@ -523,6 +535,10 @@ async fn cancel(
     let mut watching = adopt(setup, target, task, out).await?;
     let attempt = watching.attempt;
     let why = why.map(Into::into);
+    let handle = watching.session.handle.clone();
+    let seq = move |attempt: &Attempt| handle.snapshot().job_of(attempt).map_or(0, |job| job.seq);
+    let snapshot = watching.session.handle.snapshot();
+    let before = snapshot.attempts.iter().find(|(_, row)| row.id == attempt).map_or(0, |(_, row)| seq(row));
     let asked = watching.session.handle.submit(Intent::Cancel { attempt, why }).await;
     if let Err(refusal) = asked {
         watching.session.close(true).await;
@@ -537,12 +553,29 @@ async fn cancel(
             attempt.task.as_ref().is_none_or(|task| {
                 task.is_over() && matches!(task.cancel, Some(CancelMark::Verified))
                     || task.verdict == Some(Verdict::Lost)
+                    // An earlier cancel may have been refused too.
+                    || task.cancel == Some(CancelMark::Refused) && seq(attempt) > before
             })
         })
         .await;
     let snapshot = watching.session.handle.snapshot();
     let found = snapshot.attempts.iter().find(|(_, row)| row.id == attempt);
+    let is_refused = |row: &Attempt| {
+        row.task.as_ref().is_some_and(|task| task.cancel == Some(CancelMark::Refused) && !task.is_over())
+    };
     let code = match (waited, found) {
+        (Ok(()), Some((_, row))) if is_refused(row) => {
+            let why =
+                refusal(&watching.detail, attempt).map_or_else(String::new, |cause| format!(": {cause}"));
+            let task = row.task.as_ref();
+            let words = format!(
+                "the agent refused to cancel the task, which is {} still{why}",
+                task.map_or_else(String::new, |task| task.state.word())
+            );
+            let wait = task.map_or_else(String::new, |task| watching.command("task get --wait", &task.id));
+            Err(Failure::new(1, "TaskNotCancelableError", words)
+                .hint(format!("stop the agent itself, or wait for the end: {wait}")))
+        }
         (Ok(()), Some((_, attempt))) => {
             if out.is_json() {
                 out.document(&protocol_json::task_row(&snapshot, attempt).unwrap_or(Value::Null));
@@ -573,4 +606,16 @@ async fn cancel(
     };
     watching.session.close(false).await;
     code
+}
+
+/// Why the agent refused the last cancel of the attempt.
+fn refusal(detail: &Detail, attempt: AttemptId) -> Option<&Cause> {
+    detail.timeline.iter().rev().find_map(|line| match &line.fact {
+        JobFact::Attempt(of, AttemptFact::CancelMoved { mark: CancelMark::Refused, cause })
+            if *of == attempt =>
+        {
+            cause.as_deref()
+        }
+        _ => None,
+    })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::domain::agent::card::FetchedCard;
 use crate::domain::cause::{Cause, Failure, Sent};
+use crate::domain::id::TaskId;
 use crate::domain::input::ServerTraits;
 use crate::domain::job::message::Message;
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
@@ -252,6 +253,29 @@ impl Outcome {
         let cause = format!("{} got an outcome of {}", asked.method(), told.method());
         asked.failed(Failure { sent: Sent::Maybe, cause: Cause::Malformed(cause.into()) })
     }
+
+    /// This outcome as that of a call about `task`: if the agent answered with another task, the call has failed.
+    #[must_use]
+    pub fn about(self, task: &TaskId) -> Self {
+        let kind = self.kind();
+        let cause = match &self {
+            Self::Get(Ok(answer)) | Self::Cancel(Ok(answer)) => {
+                foreign_task(kind.method(), task, &answer.value.id)
+            }
+            _ => None,
+        };
+        match cause {
+            Some(cause) => kind.failed(Failure { sent: Sent::Maybe, cause }),
+            None => self,
+        }
+    }
+}
+
+/// Why a task that answers `method` is no answer, unless it is the one that was asked for.
+pub fn foreign_task(method: &str, asked: &TaskId, told: &TaskId) -> Option<Cause> {
+    let name = |task: &TaskId| task.text().shortened(40).line().into_string();
+    let words = || format!("{method} of task {} was answered with task {}", name(asked), name(told));
+    (asked != told).then(|| Cause::Malformed(words().into()))
 }
 
 fn took<T>(answer: &Answer<T>) -> Option<Duration> {

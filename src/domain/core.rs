@@ -104,6 +104,11 @@ impl Core {
         self.live.acts.contains_key(&ticket)
     }
 
+    /// True while the journal cannot be written.
+    pub fn is_unsaved(&self) -> bool {
+        self.live.unsaved.is_some()
+    }
+
     /// True if a call is still expected to be answered.
     pub fn expects(&self, call: CallId) -> bool {
         self.live.calls.contains(call)

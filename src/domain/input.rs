@@ -57,19 +57,19 @@ pub enum Input {
         /// Why the journal cannot be written.
         why: Untrusted,
     },
-    /// The journal can be written again.
-    JournalRecovered {
+    /// After failures, the rows were written; whether there is room for facts is not known before some are.
+    JournalRetried {
         /// Since when it could not.
         from: At,
         /// How many facts were not kept; the state they led to is.
         facts: u64,
     },
-    /// Nobody watched between these points: the machine slept, or the engine was stopped.
+    /// After [`Input::JournalRetried`], its fact is durable: the journal can be written again.
+    JournalRecovered,
+    /// Nobody watched until now: the machine slept, or the engine was stopped.
     Paused {
-        /// From.
+        /// The last moment at which somebody did.
         from: At,
-        /// Until.
-        until: At,
     },
     /// This machine lets the engine wait, or no longer: what is slow now may be our own fault.
     Busy(bool),
@@ -137,6 +137,9 @@ pub struct Rules {
     pub problems: ProblemThresholds,
     /// Problems of at least this severity are posted to the webhook; `None` if there is no webhook.
     pub notify_from: Option<Severity>,
+    /// The journal must have been written for so long before its problem is over: a disk that is nearly full fails now
+    /// and then, and is one problem, posted once.
+    pub journal_settles: Duration,
     /// How well work should go.
     pub objectives: Vec<Objective>,
     /// The oldest versions that are wanted.
@@ -159,6 +162,7 @@ impl Default for Rules {
             breaker: BreakerRules::default(),
             problems: ProblemThresholds::default(),
             notify_from: None,
+            journal_settles: Duration::from_secs(60),
             objectives: Vec::new(),
             minimum_versions: Vec::new(),
             operator: Arc::from("operator"),

@@ -18,7 +18,7 @@ use super::run::Runner;
 use super::task_stream::{self, StreamKind, TaskStream};
 use crate::domain::agent::card::Interface;
 use crate::domain::call::{
-    Answer, Answered, CallKind, Outcome, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
+    Answer, Answered, CallKind, Outcome, Probed, SendOutcome, StreamOutcome, SubscribeOutcome, foreign_task,
 };
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::effect::{Effect, Order, Target};
@@ -299,6 +299,9 @@ pub(super) async fn read_task(
     let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
     let read = document::decode(interface.dialect, &line, request.method(), text, document::task).await;
     let mut report = answered_with(read.value, took)?.value;
+    if let Some(cause) = foreign_task(request.method(), task, &report.id) {
+        return Err(Failure { sent: Sent::Maybe, cause });
+    }
     line.redactor().join_report(&mut report);
     Ok(*report)
 }

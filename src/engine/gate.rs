@@ -137,6 +137,11 @@ impl Gate {
         }
     }
 
+    /// The number of the batch that is being filled.
+    pub fn filling(&self) -> u64 {
+        self.number
+    }
+
     /// True if agents must wait until the disk has caught up.
     pub fn is_overfull(&self) -> bool {
         self.facts.len() > MOST_FACTS || self.bytes > MOST_BYTES

@@ -67,6 +67,17 @@ pub(super) struct LoopChannels {
     posted: mpsc::Receiver<Post>,
 }
 
+/// A time in which the journal cannot be written.
+#[derive(Debug)]
+struct Unsaved {
+    /// Its first failure.
+    from: At,
+    /// Facts that are lost.
+    facts: u64,
+    /// Once this batch is durable it is over: it holds the fact that says so. `None` before the rows were written.
+    proof: Option<u64>,
+}
+
 pub(super) struct Runner {
     pub(super) core: Core,
     clock: Arc<Clock>,
@@ -95,6 +106,8 @@ pub(super) struct Runner {
     last_events: (Instant, u64),
     /// When this machine last let the loop wait, as long as the core believes it to be busy.
     busy: Option<Instant>,
+    /// The time in which the journal cannot be written; `None` while it can.
+    unsaved: Option<Unsaved>,
     last_at: At,
     /// Minutes before this one are with the journal.
     measured_until: Minute,
@@ -175,6 +188,7 @@ impl Runner {
             events: Arc::default(),
             last_events: (Instant::now(), 0),
             busy: None,
+            unsaved: None,
             last_at: At::ZERO,
             measured_until: Minute::of(started),
             changed: Vec::new(),
@@ -337,7 +351,7 @@ impl Runner {
                     let now = self.clock.now();
                     if now.since(last_beat) > PAUSE {
                         let at = self.at(now);
-                        self.step(at, Input::Paused { from: last_beat, until: now });
+                        self.step(at, Input::Paused { from: last_beat });
                     }
                     last_beat = now;
                     if now.since(last_alive) >= ALIVE {
@@ -498,12 +512,22 @@ impl Runner {
             Done::Committed { number, size } => {
                 let released = self.gate.end(number);
                 self.release(released);
+                if self
+                    .unsaved
+                    .as_ref()
+                    .and_then(|unsaved| unsaved.proof)
+                    .is_some_and(|proof| proof <= number)
+                {
+                    self.unsaved = None;
+                    self.step(at, Input::JournalRecovered);
+                }
                 if let Some(size) = size {
                     self.step(at, Input::StoreSize(size));
                 }
             }
             Done::Failed { number, why } => {
                 let withheld = self.gate.end(number);
+                self.unsaved.get_or_insert(Unsaved { from: at, facts: 0, proof: None }).proof = None;
                 self.step(at, Input::JournalFailed(why.clone()));
                 for effect in withheld.effects {
                     let call = effect.call;
@@ -527,8 +551,11 @@ impl Runner {
                 }
             }
             Done::Recovered { facts } => {
-                let from = self.unsaved_since();
-                self.step(at, Input::JournalRecovered { from, facts });
+                let unsaved = self.unsaved.get_or_insert(Unsaved { from: at, facts: 0, proof: None });
+                unsaved.facts += facts;
+                unsaved.proof = Some(self.gate.filling());
+                let (from, facts) = (unsaved.from, unsaved.facts);
+                self.step(at, Input::JournalRetried { from, facts });
             }
         }
     }
@@ -544,14 +571,6 @@ impl Runner {
         if let Some(failed) = self.gate.abandoned() {
             self.on_done(failed);
         }
-    }
-
-    /// Since when the journal could not be written, by its problem.
-    fn unsaved_since(&self) -> At {
-        let state = self.core.state();
-        let raised = state
-            .raised(crate::domain::problem::Kind::JournalUnsaved, crate::domain::problem::Subject::Console);
-        raised.map_or(self.last_at, |problem| problem.since)
     }
 
     fn on_request(&mut self, request: Request) {
@@ -590,11 +609,8 @@ impl Runner {
         let at = self.last_at.max(self.clock.now());
         let state = self.core.state();
         let changed = std::mem::take(&mut self.changed);
-        let unsaved = state
-            .raised(crate::domain::problem::Kind::JournalUnsaved, crate::domain::problem::Subject::Console)
-            .is_some();
         let mut next = Snapshot::clone(&self.publish.borrow());
-        next.unsaved = unsaved;
+        next.unsaved = self.core.is_unsaved();
         next.publish(state, at, changed);
         self.publish.send_replace(Arc::new(next));
     }

@@ -212,20 +212,16 @@ fn faults(card: &Object<'_>) -> Vec<Untrusted> {
     let mut faults = Vec::new();
     let mut fault = |what: String| faults.push(Untrusted::from(what));
     spelling(card, "", &mut fault);
-    for key in [
-        "name",
-        "description",
-        "version",
-        "capabilities",
-        "defaultInputModes",
-        "defaultOutputModes",
-        "skills",
-    ] {
+    // A card of 1.0 is JSON of protocol buffers, which leaves out empty texts and lists.
+    let is_1_0 = card.has("supportedInterfaces");
+    let may_be_empty: &[&str] =
+        if is_1_0 { &[] } else { &["description", "defaultInputModes", "defaultOutputModes", "skills"] };
+    for key in ["name", "version", "capabilities"].iter().chain(may_be_empty) {
         if card.raw(key).is_none() {
             fault(format!("{key}: missing"));
         }
     }
-    if !card.has("supportedInterfaces") {
+    if !is_1_0 {
         for key in ["url", "protocolVersion"] {
             if card.raw(key).is_none() {
                 fault(format!("{key}: missing"));
@@ -259,7 +255,8 @@ fn faults(card: &Object<'_>) -> Vec<Untrusted> {
         }
     }
     for (index, skill) in card.objects("skills").iter().enumerate() {
-        for key in ["id", "name", "description", "tags"] {
+        let may_be_empty: &[&str] = if is_1_0 { &[] } else { &["description", "tags"] };
+        for key in ["id", "name"].iter().chain(may_be_empty) {
             if skill.raw(key).is_none() {
                 fault(format!("skills[{index}].{key}: missing"));
             }

@@ -86,6 +86,15 @@ impl Reader<'_> {
         }
     }
 
+    /// A page of tasks without its `tasks`: JSON of protocol buffers leaves an empty list out. `None` if the answer
+    /// holds anything but the other members of a page.
+    pub fn empty_page(&mut self, body: &str) -> Option<Reply> {
+        let object = Object::parse_lenient(jsonrpc::open(body).ok()?).ok()?;
+        let others = ["nextPageToken", "pageSize", "totalSize"];
+        let is_page = |name: &str| others.iter().any(|other| super::json::same_name(name, other));
+        object.members().all(|(name, _)| is_page(name)).then(|| self.page(&object))
+    }
+
     /// The data of one event.
     pub fn event(&mut self, data: &str) -> Result<Event<'static>, Cause> {
         let result = match self.result(data) {

@@ -1,6 +1,7 @@
 //! The answer to a request, read for that request: what does not answer it is malformed, whatever it is by itself.
 //! It is the body of a successful response; [`status_cause`] tells of any other.
 
+use super::decode::Reader;
 use super::{Codec, Deviations, Reply, jsonrpc, malformed};
 use crate::domain::call::Page;
 use crate::domain::cause::Cause;
@@ -64,7 +65,13 @@ pub fn task(
 /// # Errors
 /// The agent's own error, or why this is no page.
 pub fn page(codec: &dyn Codec, method: &str, body: &str, deviations: &mut Deviations) -> Result<Page, Cause> {
-    match codec.decode_reply(body, deviations)? {
+    let reply = match codec.decode_reply(body, deviations) {
+        Err(cause @ Cause::Malformed(_)) => {
+            Reader { dialect: codec.dialect(), deviations }.empty_page(body).ok_or(cause)?
+        }
+        reply => reply?,
+    };
+    match reply {
         Reply::Page { tasks, next, total, unread } => Ok(Page { tasks, next, total, unread }),
         other @ (Reply::Task(_) | Reply::Message(_)) => Err(mismatch(method, &other)),
     }
@@ -167,8 +174,11 @@ mod tests {
             check(dialect, result, told);
         }
         for dialect in [Dialect::V1_0, Dialect::V0_3] {
-            for nothing in ["{}", r#"{"id":"t"}"#] {
-                check(dialect, nothing, ["neither a task nor a message"; 6]);
+            let neither = "neither a task nor a message";
+            check(dialect, r#"{"id":"t"}"#, [neither; 6]);
+            // JSON of protocol buffers leaves empty members out: a page without tasks may be empty.
+            for page in ["{}", r#"{"totalSize":0}"#, r#"{"nextPageToken":"","page_size":50}"#] {
+                check(dialect, page, [neither, neither, neither, neither, neither, "page"]);
             }
         }
     }

@@ -55,11 +55,6 @@ impl Guard {
         Self::default()
     }
 
-    /// Comments seen so far.
-    pub fn comments(&self) -> u64 {
-        self.comments
-    }
-
     /// Bytes of the event that has not ended.
     pub fn pending(&self) -> usize {
         self.line.len() + self.event.len()

@@ -2,7 +2,7 @@
 
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::card::Dialect;
-use crate::domain::agent::{Agent, Source};
+use crate::domain::agent::{Agent, Source, is_same_origin};
 use crate::domain::id::AgentId;
 use crate::domain::intent::Intent;
 use crate::domain::job::Attempt;
@@ -191,31 +191,4 @@ pub fn curl(agent: &Agent, attempt: Option<&Attempt>) -> Option<Curl> {
         }
     };
     Some(Curl { command, is_without_credential: asks && !is_set })
-}
-
-/// True if two URLs have scheme, host and port in common.
-fn is_same_origin(one: &str, other: &str) -> bool {
-    let origin = |url: &str| url::Url::parse(url).ok().map(|url| url.origin()).filter(url::Origin::is_tuple);
-    origin(one).is_some_and(|one| origin(other).is_some_and(|other| one == other))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_are_named_for_their_own_origin_alone() {
-        for (one, other, same) in [
-            ("http://h/a", "http://h/b?c", true),
-            ("http://h", "http://h:80/", true),
-            ("https://h", "http://h", false),
-            ("http://h:1", "http://h:2", false),
-            ("http://h", "http://h.evil.example", false),
-            ("http://h", "http://h@evil.example/", false),
-            ("file:///h/card.json", "file:///h/card.json", false),
-            ("nonsense", "nonsense", false),
-        ] {
-            assert_eq!(is_same_origin(one, other), same, "{one} {other}");
-        }
-    }
 }

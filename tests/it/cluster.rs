@@ -208,7 +208,7 @@ impl Server {
 fn status(code: u16, reason: &str) -> Value {
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": format!("the test says {code}"), "reason": reason, "code": code
+        "message": format!("the test says {code} to k8s-t0ken-s3cret"), "reason": reason, "code": code
     })
 }
 

@@ -278,3 +278,35 @@ async fn a_full_disk_refuses_acts_and_loses_none_that_was_confirmed() {
         check(disk).await;
     }
 }
+
+/// A disk that takes rows but no facts cannot keep a journal: nothing says meanwhile that it can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_without_room_for_facts_stays_unsaved() {
+    let disk = Disk::Trigger(tempfile::tempdir().unwrap());
+    let fleet = fleet(vec![part("one", Behaviour::Silent)]);
+    let engine = start(&fleet, &disk);
+    let handle = engine.handle();
+    known(&handle, "one").await;
+    disk.fill();
+    let note =
+        || Intent::Note { problem: None, agent: None, attempt: None, by: "mia".into(), text: "kept".into() };
+    handle.submit(note()).await.unwrap_err();
+    unsaved(&handle, true).await;
+    // The writer tries again each second.
+    let mut snapshots = handle.watch();
+    let flickers = async {
+        while snapshots.borrow_and_update().unsaved {
+            snapshots.changed().await.unwrap();
+        }
+    };
+    let flickered = tokio::time::timeout(Duration::from_millis(3_500), flickers).await;
+    assert!(flickered.is_err(), "the journal was called written");
+    disk.make_room();
+    unsaved(&handle, false).await;
+    handle.submit(note()).await.unwrap();
+    let snapshot = handle.snapshot();
+    let problems = snapshot.problems.iter().filter(|(_, problem)| problem.kind == Kind::JournalUnsaved);
+    assert_eq!(problems.count(), 1);
+    drop(handle);
+    engine.stop().await;
+}

@@ -36,7 +36,11 @@ pub(crate) fn fleet(parts: Vec<AgentPart>) -> Fleet {
 }
 
 pub(crate) fn rules() -> Rules {
-    Rules { probe_interval: Duration::from_secs(2), ..Rules::default() }
+    Rules {
+        probe_interval: Duration::from_secs(2),
+        journal_settles: Duration::from_secs(1),
+        ..Rules::default()
+    }
 }
 
 /// An engine that watches a fleet; it keeps its data in `dir`, if there is one.

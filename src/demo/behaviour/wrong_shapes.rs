@@ -1,5 +1,5 @@
-//! `wrong-shapes`: answers with an object of the wrong kind: a send and a cancel with a page of tasks, `GetTask` with a
-//! message, `ListTasks` and a subscription with a task.
+//! `wrong-shapes`: answers with an object of the wrong kind: a send with a page of tasks, a cancel with another
+//! task, `GetTask` with a message, `ListTasks` and a subscription with a task.
 
 use super::{Doing, OnWire};
 use crate::demo::agent::Agent;
@@ -24,11 +24,10 @@ impl OnWire for WrongShapes {
                     agent.tasks.count(&message.id);
                     Reply::Page { tasks: vec![task(agent)], next: None, total: None, unread: 0 }
                 }
-                Incoming::Cancel(_) => {
-                    Reply::Page { tasks: vec![task(agent)], next: None, total: None, unread: 0 }
-                }
                 Incoming::Get(_) => Reply::Message(Box::new(message(agent))),
-                Incoming::List(..) | Incoming::Subscribe(_) => Reply::Task(Box::new(task(agent))),
+                Incoming::Cancel(_) | Incoming::List(..) | Incoming::Subscribe(_) => {
+                    Reply::Task(Box::new(task(agent)))
+                }
                 Incoming::Unknown(_) => return None,
             };
             Some(Answer::result(id, &agent.codec().encode_send_result(&reply)))

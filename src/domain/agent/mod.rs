@@ -288,6 +288,9 @@ mod tests {
             ("http://bank:1", "http://evil:1\\@bank:1/", false),
             ("http://bank:1", "http://bank:1@evil/", false),
             ("file:///card.json", "file:///card.json", false),
+            ("http://bank", "http://bank.evil.example", false),
+            ("http://bank", "http://bank@evil.example/", false),
+            ("nonsense", "nonsense", false),
         ] {
             assert_eq!(is_same_origin(one, other), same, "{one} {other}");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::call::Answer;
 use crate::domain::cause::{Cause, ErrorName};
-use crate::domain::decide::live::{GetReason, PendingCall, Timer};
+use crate::domain::decide::live::{GetReason, PendingCall, Timer, Watch};
 use crate::domain::decide::not_now;
 use crate::domain::decide::reason;
 use crate::domain::decide::turn::Turn;
@@ -15,12 +15,14 @@ use crate::domain::effect::Order;
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey};
 use crate::domain::intent::{Receipt, Refusal};
+use crate::domain::job::Task;
 use crate::domain::job::task::{CancelMark, TaskReport};
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 
 /// After its yes, an agent has this long to stop talking, and so long between two alarms.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// After its yes, its task has this long to end before the cancel is called unconfirmed.
+/// After its answer, its task has this long to end before the cancel is called unconfirmed, or refused.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 /// `GetTask` follows after 1, 2, 4 … 60 seconds.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -60,6 +62,7 @@ fn call(turn: &mut Turn, key: AttemptKey, agent: AgentKey, order: Order) {
     let watch = turn.watch(key);
     watch.cancel_call = Some(call);
     watch.cancel_tries = 0;
+    watch.cancel_refused = None;
 }
 
 fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Cause>>) {
@@ -86,18 +89,68 @@ pub(super) fn answered(turn: &mut Turn, key: AttemptKey, answer: Answer<Box<Task
             mark(turn, key, CancelMark::Agreed, None);
         }
         Err(failure) => {
-            let already_over = matches!(&failure.cause,
-                Cause::Rpc(error) if matches!(error.name, ErrorName::TaskNotCancelable | ErrorName::TaskNotFound));
-            if !over && !already_over {
-                mark(turn, key, CancelMark::Unconfirmed, Some(Arc::new(failure.cause)));
-            }
             if over {
                 return;
+            }
+            if is_refusal(&failure.cause) {
+                // Most tasks that cannot be canceled have just ended: a read decides which it is.
+                turn.watch(key).cancel_refused = Some((at, Arc::new(failure.cause)));
+            } else if !is_forgotten(&failure.cause) {
+                mark(turn, key, CancelMark::Unconfirmed, Some(Arc::new(failure.cause)));
             }
         }
     }
     watch::read(turn, key, GetReason::Reconcile);
-    turn.set_timer(Timer::Cancel(key), at + Duration::from_secs(1));
+    look_again(turn, key, Duration::from_secs(1));
+}
+
+/// True if the agent will not cancel the task, however often it is asked.
+fn is_refusal(cause: &Cause) -> bool {
+    let Cause::Rpc(error) = cause else { return false };
+    matches!(
+        error.name,
+        ErrorName::TaskNotCancelable | ErrorName::UnsupportedOperation | ErrorName::MethodNotFound
+    )
+}
+
+/// True if the agent does not know the task. The read that follows decides whether it is lost.
+fn is_forgotten(cause: &Cause) -> bool {
+    matches!(cause, Cause::Rpc(error) if error.name == ErrorName::TaskNotFound)
+}
+
+/// Sets the timer to the next `GetTask`, or to the moment at which the cancel becomes unconfirmed if that is sooner.
+fn look_again(turn: &mut Turn, key: AttemptKey, wait: Duration) {
+    let next = turn.at + wait;
+    let watch = turn.watch(key);
+    watch.cancel_read = next;
+    let limit = answered_at(watch).map(|answered| answered + CONFIRM_WITHIN).filter(|limit| *limit > turn.at);
+    turn.set_timer(Timer::Cancel(key), limit.map_or(next, |limit| limit.min(next)));
+}
+
+/// When the agent agreed to the cancel, or refused it.
+fn answered_at(watch: &Watch) -> Option<At> {
+    watch.agreed.or(watch.cancel_refused.as_ref().map(|(at, _)| *at))
+}
+
+/// A read that was asked for at `issued` shows a task that goes on: a cancel that was refused before then is refused.
+pub(super) fn still_runs(turn: &mut Turn, key: AttemptKey, issued: At) {
+    if turn.watch(key).cancel_refused.as_ref().is_some_and(|(at, _)| *at <= issued) {
+        refused(turn, key);
+    }
+}
+
+/// The agent refused to cancel a task that goes on. It is not asked again unless an operator does.
+fn refused(turn: &mut Turn, key: AttemptKey) {
+    let is_over =
+        turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(Task::is_over);
+    let marked =
+        turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.cancel);
+    let Some((_, cause)) = turn.watch(key).cancel_refused.clone() else { return };
+    if is_over || marked == Some(CancelMark::Refused) {
+        return;
+    }
+    turn.clear_timer(Timer::Cancel(key));
+    mark(turn, key, CancelMark::Refused, Some(cause));
 }
 
 /// Looks how a cancel goes on, until the task is seen ended.
@@ -109,15 +162,22 @@ pub(super) fn look(turn: &mut Turn, key: AttemptKey) {
     }
     let marked = task.cancel;
     let watch = turn.watch(key);
-    watch.cancel_tries += 1;
-    let tries = watch.cancel_tries;
-    let late = watch.agreed.is_some_and(|agreed| at.since(agreed) >= CONFIRM_WITHIN);
-    if late && marked == Some(CancelMark::Agreed) {
+    let is_late = answered_at(watch).is_some_and(|answered| at.since(answered) >= CONFIRM_WITHIN);
+    if is_late && watch.cancel_refused.is_some() {
+        return refused(turn, key);
+    }
+    if is_late && marked == Some(CancelMark::Agreed) {
         mark(turn, key, CancelMark::Unconfirmed, None);
     }
+    let watch = turn.watch(key);
+    if at < watch.cancel_read {
+        let wait = watch.cancel_read.since(at);
+        return look_again(turn, key, wait);
+    }
+    watch.cancel_tries += 1;
+    let tries = watch.cancel_tries;
     watch::read(turn, key, GetReason::Reconcile);
-    let wait = Duration::from_secs(1 << tries.min(6)).min(LONGEST);
-    turn.set_timer(Timer::Cancel(key), at + wait);
+    look_again(turn, key, Duration::from_secs(1 << tries.min(6)).min(LONGEST));
 }
 
 /// The task was seen ended: by its stream, or by `GetTask`, never by the answer to the cancel alone.

@@ -5,9 +5,9 @@ use std::time::Duration;
 use crate::domain::decide::testing::OnCancel::{self, Agrees, Fails, NoAnswer, NotCancelable};
 use crate::domain::decide::testing::{Conduct, Event, Fleet};
 use crate::domain::input::Rules;
-use crate::domain::job::task::CancelMark::{self, Agreed, Asked, Unconfirmed, Verified};
+use crate::domain::job::task::CancelMark::{self, Agreed, Asked, Refused, Unconfirmed, Verified};
 use crate::domain::job::task::TaskState;
-use crate::domain::problem::Kind::{self, CancelIgnored, CancelUnconfirmed};
+use crate::domain::problem::Kind::{self, CancelIgnored, CancelRefused, CancelUnconfirmed};
 
 fn fleet() -> Fleet {
     // Silence is none of these rows' business.
@@ -57,10 +57,42 @@ fn a_cancel_is_believed_only_when_the_task_is_seen_ended() {
             Verified,
             &[],
         ),
-        ("it cannot be canceled", cancel(NotCancelable, &[]), 10_000, Asked, &[]),
+        ("it cannot be canceled", cancel(NotCancelable, &[]), 10_000, Refused, &[CancelRefused]),
+        (
+            "it cannot be canceled, and ends by itself",
+            cancel(NotCancelable, &[ends(20_000, TaskState::Completed)]),
+            20_000,
+            Refused,
+            &[],
+        ),
+        (
+            "it cannot be canceled, and is canceled later",
+            cancel(NotCancelable, &[ends(20_000, TaskState::Canceled)]),
+            20_000,
+            Verified,
+            &[],
+        ),
+        (
+            "it cannot be canceled, as it has ended",
+            vec![
+                (0, Event::OnCancel(0, NotCancelable)),
+                (0, Event::Send(0, "a")),
+                ends_unseen(9_000),
+                (10_000, Event::Cancel(0)),
+            ],
+            10_000,
+            Verified,
+            &[],
+        ),
+        (
+            "it cannot be canceled, and is asked once more",
+            cancel(NotCancelable, &[(20_000, Event::OnCancel(0, Agrees)), (20_000, Event::Cancel(0))]),
+            20_000,
+            Agreed,
+            &[],
+        ),
         ("almost ten seconds without an end", cancel(Agrees, &[]), 19_999, Agreed, &[]),
-        // The next look after ten seconds is the one after 1 + 2 + 4 + 8 seconds.
-        ("the first look after ten seconds", cancel(Agrees, &[]), 25_000, Unconfirmed, &[CancelUnconfirmed]),
+        ("ten seconds without an end", cancel(Agrees, &[]), 20_000, Unconfirmed, &[CancelUnconfirmed]),
     ];
     for (name, script, until, mark, problems) in rows {
         let mut fleet = fleet();

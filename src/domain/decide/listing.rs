@@ -13,6 +13,7 @@ use crate::domain::call::{Answer, Page};
 use crate::domain::cause::{Cause, ErrorName};
 use crate::domain::decide::adopt;
 use crate::domain::decide::dispatch;
+use crate::domain::decide::listing_gaps;
 use crate::domain::decide::live::{ListReason, Listing, PendingCall, Timer};
 use crate::domain::decide::observe;
 use crate::domain::decide::turn::Turn;
@@ -180,10 +181,12 @@ pub(super) fn listed(
     if why.is_look() {
         turn.agent_live(agent).listing.call = None;
     }
-    let Page { tasks, next, total: _, unread: _ } = match answer {
+    let page = match answer {
         Ok(answered) => answered.value,
         Err(failure) => return list_failed(turn, agent, why, &failure.cause),
     };
+    listing_gaps::read(turn, agent, &why, &query, &page);
+    let Page { tasks, next, .. } = page;
     match why {
         ListReason::Confirm(key) => {
             let wanted =

@@ -11,6 +11,7 @@ use crate::domain::decide::baseline::Baselines;
 use crate::domain::decide::calls::Calls;
 use crate::domain::decide::evidence::Evidence;
 use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
+use crate::domain::decide::listing_gaps::ListingGaps;
 use crate::domain::decide::undo::Undo;
 use crate::domain::effect::ListQuery;
 use crate::domain::id::{AgentKey, AttemptKey, CallId};
@@ -47,6 +48,8 @@ pub(in crate::domain) struct Live {
     pub unsaved: Option<Untrusted>,
     /// Ended jobs that are still to be forgotten because the store is too large.
     pub to_forget: usize,
+    /// When the journal could be written again; `None` if it never failed in this process.
+    pub saved_since: Option<At>,
     /// Notifications that are due, by problem and event, each with its call once it is ordered.
     pub notifications: BTreeMap<(u32, NotificationEvent), Option<CallId>>,
     /// Why problems cannot be posted.
@@ -84,6 +87,8 @@ pub(in crate::domain) enum Timer {
     Retention,
     /// Forget more of it, or the next agent that has left.
     Forget,
+    /// Look whether the journal's problem is over.
+    Journal,
 }
 
 /// A call that was ordered and has not ended.
@@ -117,7 +122,7 @@ impl PendingCall {
             | Self::Get(key, _)
             | Self::Cancel(key)
             | Self::List(ListReason::Lookup(key) | ListReason::Confirm(key), _) => Some(*key),
-            Self::Probe | Self::Check | Self::List(ListReason::Adopt | ListReason::Refresh, _) => None,
+            Self::Probe | Self::Check | Self::List(..) => None,
         }
     }
 
@@ -232,6 +237,8 @@ pub(in crate::domain) struct AgentLive {
     /// The card answered, but cannot be read.
     pub card_fault: Option<Arc<Cause>>,
     pub listing: Listing,
+    /// What its lists leave out.
+    pub listing_gaps: ListingGaps,
     /// Streams of tasks that are not ours.
     pub foreign_streams: u16,
     /// True once a call of the chosen interface succeeded.
@@ -307,6 +314,10 @@ pub(in crate::domain) struct Watch {
     pub lookups: u8,
     pub cancel_call: Option<CallId>,
     pub cancel_tries: u32,
+    /// When the next `GetTask` of a cancel is due.
+    pub cancel_read: At,
+    /// When and why the agent refused to cancel the task; `None` once a cancel is asked for again.
+    pub cancel_refused: Option<(At, Arc<Cause>)>,
     pub agreed: Option<At>,
     pub events_since_agreed: u32,
     pub alarmed: u32,

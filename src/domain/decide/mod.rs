@@ -10,6 +10,7 @@ mod fleet;
 mod health;
 mod lint;
 mod listing;
+mod listing_gaps;
 pub(super) mod live;
 mod retention;
 mod sources;
@@ -42,7 +43,7 @@ use crate::domain::agent::Health;
 use crate::domain::call::Outcome;
 use crate::domain::cause::Cause;
 use crate::domain::fact::{Act, AgentFact, AttemptFact, FleetFact};
-use crate::domain::id::CallId;
+use crate::domain::id::{CallId, TaskId};
 use crate::domain::input::Input;
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::job::task::Verdict;
@@ -70,9 +71,12 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             turn.live.unsaved = Some(why);
             turn.touched.console = true;
         }
-        Input::JournalRecovered { from, facts } => {
+        Input::JournalRetried { from, facts } => turn.fleet_fact(FleetFact::JournalGap { from, facts }),
+        Input::JournalRecovered => {
             turn.live.unsaved = None;
-            turn.fleet_fact(FleetFact::JournalGap { from, facts });
+            turn.live.saved_since = Some(turn.at);
+            let settled = turn.at + turn.rules.journal_settles;
+            turn.set_timer(Timer::Journal, settled);
             turn.touched.console = true;
             notifications::order_due(turn);
         }
@@ -80,7 +84,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
             let cause = std::sync::Arc::new(crate::domain::cause::Cause::Unsaved(why));
             undo::take_back(turn, ticket, &cause);
         }
-        Input::Paused { from, until: _ } => on_pause(turn, from),
+        Input::Paused { from } => on_pause(turn, from),
         Input::Busy(busy) => turn.live.busy = busy,
         Input::Posted(post) => notifications::posted(turn, post),
         Input::StoreSize(bytes) => retention::on_store_size(turn, bytes),
@@ -244,6 +248,10 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     // Late, doubled and unasked-for answers find no call and change nothing.
     let Some(pending) = turn.live.calls.get(call).cloned() else { return };
     let outcome = outcome.of(pending.call.kind());
+    let outcome = match asked_task(turn, &pending.call) {
+        Some(task) => outcome.about(&task),
+        None => outcome,
+    };
     if outcome.is_last() {
         turn.live.calls.remove(call);
     }
@@ -284,6 +292,12 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     }
 }
 
+/// The task that a call asks for, if its answer has to be that task.
+fn asked_task(turn: &Turn, call: &PendingCall) -> Option<TaskId> {
+    let (PendingCall::Get(key, _) | PendingCall::Cancel(key)) = call else { return None };
+    turn.state().attempt(*key)?.task.as_ref().map(|task| task.id.clone())
+}
+
 fn on_deadline(turn: &mut Turn) {
     while let Some((due, timer)) = turn.live.timers.first().copied() {
         if due > turn.at {
@@ -298,6 +312,7 @@ fn on_deadline(turn: &mut Turn) {
             Timer::Cancel(attempt) => cancel::look(turn, attempt),
             Timer::Lookup(attempt) => dispatch::lookup(turn, attempt),
             Timer::Check(agent) => health::check(turn, agent),
+            Timer::Journal => turn.touched.console = true,
             Timer::Breaker(agent) => breaker::due(turn, agent),
             Timer::Mute(number) => problems::unmute(turn, number),
             Timer::Lint(agent) => turn.touched.agents.push(agent),

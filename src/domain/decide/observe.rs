@@ -19,13 +19,28 @@ use crate::domain::job::{ArtifactMeta, Phase, Progress};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// An event of a stream. It belongs to the stream's task, whatever id it carries.
+/// An event of a stream. It belongs to the stream's task, whatever id it carries; a snapshot of another task is none.
 pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: Via) {
     let snapshot = matches!(event, StreamEvent::Task(_));
     match event {
         StreamEvent::Task(report) => {
-            foreign_id(turn, key, Some(&report.id));
-            self::report(turn, key, *report, via, turn.at);
+            let known = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref());
+            let foreign = known
+                .filter(|task| task.id != report.id)
+                .map(|task| (name_of(&task.id), name_of(&report.id)));
+            match foreign {
+                // A snapshot is all of a task: what it says of another one is nothing of this one.
+                Some((ours, other)) => {
+                    unreadable(
+                        turn,
+                        key,
+                        format!("the whole of task {other} in the stream of task {ours}").into(),
+                    );
+                }
+                None => {
+                    self::report(turn, key, *report, via, turn.at);
+                }
+            }
         }
         StreamEvent::Message(message) => {
             if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_some()) {
@@ -71,6 +86,11 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
         }
     }
     watch::heard(turn, key, snapshot);
+}
+
+/// An id of an agent in a message.
+fn name_of(task: &TaskId) -> String {
+    task.text().shortened(40).line().into_string()
 }
 
 /// The same words of a status again and again are a loop. A status without words is a sign of life, and no news.
@@ -349,7 +369,12 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
         crate::domain::decide::dispatch::finish_answer(turn, key, Phase::Accepted, None);
     }
     if state.is_terminal()
-        && task.cancel.is_some_and(|mark| mark != CancelMark::Verified)
+        && task.cancel.is_some_and(|mark| match mark {
+            CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed => true,
+            // A task that was not to be canceled has ended by itself.
+            CancelMark::Refused => state == TaskState::Canceled,
+            CancelMark::Verified => false,
+        })
         && via != Via::Cancel
     {
         cancel::verified(turn, key);

@@ -15,7 +15,7 @@ use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Refusal, Send};
 use crate::domain::job::Attempt;
 use crate::domain::job::message::{Hints, Message, Part, Role};
-use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
+use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::metrics::Minute;
 use crate::domain::state::State;
 use crate::domain::time::At;
@@ -261,6 +261,52 @@ fn a_cancel_is_looked_at_whatever_its_outcome() {
             assert!(rig.shows().contains("GetTask"), "{outcome:?}: {}", rig.shows());
         }
     }
+}
+
+#[test]
+fn a_task_that_was_not_asked_for_is_no_answer() {
+    let other = |state| {
+        let Answered { value, took } = report(state);
+        Answered { value: Box::new(TaskReport { id: "another".into(), ..*value }), took }
+    };
+    let snapshot = |told: Answered<Box<TaskReport>>| {
+        let events = vec![StreamEvent::Task(told.value)];
+        Outcome::Send(SendOutcome::Stream(StreamOutcome::Events(events)))
+    };
+    let answers = [
+        (Outcome::Get(Ok(other(TaskState::Completed))), false),
+        (Outcome::Cancel(Ok(other(TaskState::Canceled))), true),
+        (snapshot(other(TaskState::Completed)), false),
+    ];
+    for (answer, cancels) in answers {
+        let mut rig = Rig::new();
+        rig.send();
+        if answer.stream().is_some() {
+            let opened = StreamOutcome::Opened { took: TOOK, server: ServerTraits::default() };
+            rig.tell(Outcome::Send(SendOutcome::Stream(opened)));
+            rig.tell(snapshot(report(TaskState::Working)));
+        } else {
+            rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+            rig.pass(Duration::from_secs(5));
+        }
+        if cancels {
+            let attempt = rig.attempt().1.id;
+            rig.intent(Intent::Cancel { attempt, why: None });
+        }
+        let failures = |rig: &Rig| {
+            let violations = rig.core.state().agents().iter().next().unwrap().1.violations;
+            u64::from(violations) + u64::from(rig.core.metrics().since(Minute(0), |_| true).calls_failed)
+        };
+        let before = failures(&rig);
+        rig.tell(answer.clone());
+        let task = rig.attempt().1.task.as_ref().unwrap();
+        assert_eq!(task.state, TaskState::Working, "{answer:?}");
+        assert_eq!(task.cancel, cancels.then_some(CancelMark::Unconfirmed), "{answer:?}");
+        assert_eq!(failures(&rig) - before, 1, "{answer:?}");
+    }
+    let (asked, told) = ("the-one-that-was-asked-for".into(), "another".into());
+    let words = crate::domain::call::foreign_task("GetTask", &asked, &told).unwrap().to_string();
+    assert!(words.contains("the-one-that-was-asked-for") && words.contains("another"), "{words}");
 }
 
 #[test]

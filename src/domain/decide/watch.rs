@@ -214,6 +214,7 @@ pub(super) fn got(
         Ok(answered) => {
             turn.watch(key).missing = 0;
             reported(turn, key, *answered.value, Via::Get, issued);
+            cancel::still_runs(turn, key, issued);
             // No call tells about an answer that an earlier process sent.
             let untold = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
             // Another read follows one that may have been asked for before the answer left.

@@ -194,6 +194,8 @@ pub enum CancelMark {
     Verified,
     /// The agent did not answer, or its task goes on; we still ask.
     Unconfirmed,
+    /// The agent refused, and its task goes on; nobody asks again by themselves.
+    Refused,
 }
 
 impl CancelMark {
@@ -204,6 +206,7 @@ impl CancelMark {
             Self::Agreed => "agreed",
             Self::Verified => "verified",
             Self::Unconfirmed => "unconfirmed",
+            Self::Refused => "refused",
         }
     }
 }

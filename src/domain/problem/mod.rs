@@ -165,7 +165,7 @@ kinds! {
     ClockSkew "clock-skew" Info "The agent's clock differs from ours."
         "when the difference is below fifteen seconds",
     JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching continues, actions are refused."
-        "when the journal can be written again",
+        "when the journal has been written for a minute",
     WebhookFailing "webhook-failing" Warn "Problems cannot be posted to the webhook: nobody is notified."
         "when a post succeeds again",
     SourceFailing "source-failing" Warn "A source of agents cannot be read; the agents that it named stay in the fleet."
@@ -174,6 +174,8 @@ kinds! {
         "when the task ends",
     CancelUnconfirmed "cancel-unconfirmed" Warn "The agent did not confirm a cancel."
         "when the task is seen to have ended",
+    CancelRefused "cancel-refused" Warn "The agent refused to cancel a task, which keeps running."
+        "when the task ends, or when it is canceled once more",
     SendUncertain "send-uncertain" Warn "It is unknown whether a message arrived."
         "when its task is found, or when an operator decides",
     TaskLost "task-lost" Bad "The agent forgot a task when it restarted."
@@ -190,6 +192,8 @@ kinds! {
         "when it sends something else",
     TaskConflict "task-conflict" Warn "Two sources of one agent disagree about a task."
         "when both agree, or when the job is removed",
+    ListIncomplete "list-incomplete" Warn "The agent's task lists leave tasks out, or hold entries that cannot be read."
+        "when a list of its tasks is complete",
     ProtocolBroken "protocol-broken" Info "The agent did something that the protocol does not allow."
         "only when the agent leaves the fleet",
     HostileText "hostile-text" Info "The agent sent control sequences or hidden characters; they were neutralized."
@@ -316,6 +320,7 @@ impl Kind {
         Self::TaskConflict,
         Self::CancelIgnored,
         Self::CancelUnconfirmed,
+        Self::CancelRefused,
     ];
 
     /// True if the attempt is covered by a problem of this kind of its agent.
@@ -344,6 +349,9 @@ impl Kind {
             Self::TaskConflict => verdict(Verdict::Conflict),
             Self::CancelIgnored => cancel(true),
             Self::CancelUnconfirmed => cancel(false),
+            Self::CancelRefused => {
+                task.is_some_and(|task| task.cancel == Some(CancelMark::Refused) && !task.is_over())
+            }
             Self::AgentFailing | Self::SkillFailing => {
                 task.is_some_and(|task| task.state == crate::domain::job::task::TaskState::Failed)
             }

@@ -12,10 +12,11 @@ use futures_util::StreamExt;
 use http::Response;
 use http_body_util::Limited;
 use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Config, Resource, ResourceExt};
+use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -26,10 +27,11 @@ use tower::util::MapResponseLayer;
 use super::poll::{ChangeReporter, ReadResult};
 use super::{Discover, Running, SourceSender, url_of};
 use crate::config::AgentSource;
+use crate::config::secret::Secret;
 use crate::domain::cause::Cause;
 use crate::domain::fleet::source::{DiscoveredAgent, SourceSpec};
 use crate::domain::text::Untrusted;
-use crate::net::{BODY, Net};
+use crate::net::{BODY, Net, Redactor};
 use crate::protocol::catalog::{Broken, MOST, label};
 
 /// The cluster must have been listed within this, or it counts as failing.
@@ -66,16 +68,19 @@ impl Discover for Cluster {
         self.config.spec()
     }
 
-    fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running {
+    fn run(self: Box<Self>, report: SourceSender, _net: Net) -> Running {
         Box::pin(async move {
+            let redactor = report.line().redactor().clone();
             let mut teller = ChangeReporter::new(report, &self.config);
             let mut pause = Duration::from_secs(1);
             loop {
-                let connected = tokio::time::timeout(FIRST, connect(self.config.clone())).await;
+                let connected = tokio::time::timeout(FIRST, connect(self.config.clone(), &redactor)).await;
                 let cause = match connected {
                     Err(_) => Cause::TimedOut(FIRST),
-                    Ok(Err(why)) => said(&net, &why),
-                    Ok(Ok(client)) => return follow(&self.config, &client, &net, teller).await,
+                    Ok(Err(why)) => Cause::Source(Untrusted::from(&*redactor.redact(&why))),
+                    Ok(Ok((client, login))) => {
+                        return follow(&self.config, &client, &login, teller).await;
+                    }
                 };
                 if !teller.failed(cause).await {
                     return;
@@ -87,12 +92,33 @@ impl Discover for Cluster {
     }
 }
 
-fn said(net: &Net, why: &str) -> Cause {
-    Cause::Source(Untrusted::from(&*net.redactor().redact(why)))
+/// The secrets that are sent to a cluster.
+struct Login {
+    auth: AuthInfo,
+    redactor: Redactor,
+}
+
+impl Login {
+    /// Learns the secrets. A token in a file is renewed by the kubelet, so it is read again each time.
+    fn learn(&self) {
+        let AuthInfo { token, token_file, password, .. } = &self.auth;
+        for secret in token.iter().chain(password) {
+            self.redactor.learn(&Secret::new(secret.expose_secret()));
+        }
+        if let Some(token) = token_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) {
+            self.redactor.learn(&Secret::new(token.trim()));
+        }
+    }
+
+    /// Words of the server, or of the client about it, without these secrets.
+    fn redact(&self, words: &str) -> String {
+        self.learn();
+        self.redactor.redact(words).into_owned()
+    }
 }
 
 /// A client of the cluster. What a kubeconfig runs to log in may take its time, so it is not done here.
-async fn connect(config: AgentSource) -> Result<Client, String> {
+async fn connect(config: AgentSource, redactor: &Redactor) -> Result<(Client, Login), String> {
     let at = config.at.clone();
     let mut cluster = match at.as_str() {
         "in-cluster" => Config::incluster().map_err(|error| format!("in-cluster: {error}"))?,
@@ -109,6 +135,8 @@ async fn connect(config: AgentSource) -> Result<Client, String> {
                 .map_err(|error| format!("{path}: {error}"))?
         }
     };
+    let login = Login { auth: cluster.auth_info.clone(), redactor: redactor.clone() };
+    login.learn();
     cluster.connect_timeout = Some(crate::net::CONNECT);
     cluster.read_timeout = Some(Duration::from_secs(u64::from(WATCH) + 10));
     // The login may run a command, which blocks.
@@ -117,9 +145,10 @@ async fn connect(config: AgentSource) -> Result<Client, String> {
         let bounded =
             MapResponseLayer::new(|response: Response<_>| response.map(|body| Limited::new(body, BODY)));
         let paced = RateLimitLayer::new(RATE, Duration::from_secs(1));
-        Ok(builder.with_layer(&bounded).with_layer(&paced).build())
+        Ok::<_, String>(builder.with_layer(&bounded).with_layer(&paced).build())
     });
-    build.await.map_err(|error| error.to_string())?
+    let client = build.await.map_err(|error| error.to_string())??;
+    Ok((client, login))
 }
 
 /// What one of the two watches told.
@@ -191,7 +220,7 @@ const PODS: usize = 1;
 const NAMES: [&str; 2] = ["services", "pods"];
 
 /// Watches until the engine has ended.
-async fn follow(config: &AgentSource, client: &Client, net: &Net, mut teller: ChangeReporter) {
+async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller: ChangeReporter) {
     let (tells, mut told) = mpsc::channel(QUEUE);
     let mut watches = JoinSet::new();
     let services: Api<Service> = api(client, config);
@@ -212,7 +241,7 @@ async fn follow(config: &AgentSource, client: &Client, net: &Net, mut teller: Ch
                 }
             }
             () = async { tokio::time::sleep_until(due.unwrap_or(first)).await }, if due.is_some() || silent => {
-                let goes_on = match summary(net, &kinds) {
+                let goes_on = match summary(login, &kinds) {
                     Some(Ok(reading)) => teller.found(reading).await,
                     Some(Err(cause)) => teller.failed(cause).await,
                     None if due.is_none() => teller.failed(Cause::TimedOut(FIRST)).await,
@@ -229,14 +258,14 @@ async fn follow(config: &AgentSource, client: &Client, net: &Net, mut teller: Ch
 }
 
 /// What both watches say together; none while one of them has said nothing.
-fn summary(net: &Net, kinds: &[Kind; 2]) -> Option<Result<ReadResult, Cause>> {
+fn summary(login: &Login, kinds: &[Kind; 2]) -> Option<Result<ReadResult, Cause>> {
     if kinds.iter().any(|kind| !kind.ready && kind.fault.is_none()) {
         return None;
     }
     let mut broken = Broken::default();
     for (kind, name) in kinds.iter().zip(NAMES) {
         if let Some(why) = &kind.fault {
-            broken.add(name, net.redactor().redact(why));
+            broken.add(name, login.redact(why));
         }
         if kind.full {
             broken.add(name, format!("more than {MOST}; the rest is not looked at"));

@@ -68,6 +68,13 @@ impl Redactor {
                     tails.report(needles, None, task);
                 }
             }
+            // A stream that was closed told no end. If no other follows it, what was held back comes out here.
+            Outcome::Subscribe(SubscribeOutcome::Failed(_)) => {
+                let mut held = Vec::new();
+                tails.release(attempt, &mut held);
+                let held = (!held.is_empty()).then_some(StreamOutcome::Events(held));
+                return (held.map(|held| Outcome::Subscribe(SubscribeOutcome::Stream(held))), outcome);
+            }
             // What they hold is of one piece.
             Outcome::Probe(_)
             | Outcome::Check(_)
@@ -75,7 +82,6 @@ impl Redactor {
             | Outcome::Get(Err(_))
             | Outcome::List(Err(_))
             | Outcome::Cancel(Err(_))
-            | Outcome::Subscribe(SubscribeOutcome::Failed(_))
             | Outcome::Violation(..) => {}
         }
         (None, outcome)

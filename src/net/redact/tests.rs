@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::needles::MARK;
 use super::*;
 use crate::domain::agent::card::Dialect;
-use crate::domain::call::{Answered, Outcome, Page, SendOutcome, StreamOutcome, SubscribeOutcome};
+use crate::domain::call::{Answered, CallKind, Outcome, Page, SendOutcome, StreamOutcome, SubscribeOutcome};
+use crate::domain::cause::Cause;
 use crate::domain::id::AttemptKey;
 use crate::domain::job::message::{Message, Part};
 use crate::domain::job::task::StreamEvent;
@@ -201,6 +202,30 @@ fn a_secret_in_pieces_is_taken_out_and_what_only_begins_one_is_told_in_the_end()
     let first = told(&redactor, attempt(90), &[one("x sk-can")]);
     let second = told(&redactor, attempt(90), &[one("ary-1 y")]);
     assert_eq!(text_of(&first, "a") + &text_of(&second, "a"), "x sk-can y");
+    // A stream that was closed tells no end. What it held back comes out before the next one fails to open.
+    let kept = || Some(AttemptKey(92));
+    let chunk = StreamEvent::Artifact {
+        task: None,
+        context: None,
+        artifact: crate::domain::job::message::Artifact {
+            id: "a".into(),
+            name: None,
+            description: None,
+            parts: vec![Part::text("it is")],
+            metadata: None,
+        },
+        append: true,
+        last: false,
+    };
+    let stream = StreamOutcome::Events(vec![chunk]);
+    redactor.join(kept(), Outcome::Subscribe(SubscribeOutcome::Stream(stream)));
+    let failed = || CallKind::Subscribe.unsent(Cause::Refused);
+    let (before, after) = redactor.join(kept(), failed());
+    let Some(Outcome::Subscribe(SubscribeOutcome::Stream(StreamOutcome::Events(held)))) = before else {
+        panic!("{before:?}")
+    };
+    assert_eq!((text_of(&held, "a"), after), ("s".to_owned(), failed()));
+    assert_eq!(redactor.join(kept(), failed()), (None, failed()));
     // What is held back waits for nothing longer than the state.
     let events = told(&redactor, attempt(91), &[one("it is"), status("COMPLETED")]);
     let order: Vec<_> = events.iter().map(|event| matches!(event, StreamEvent::Artifact { .. })).collect();

@@ -37,7 +37,9 @@ words! {
     Verdict {
         Silent = "silent", Unheard = "unheard", Stuck = "stuck", Looping = "looping", Stalled = "stalled", Stale = "stale", Conflict = "conflict", Lost = "lost",
     }
-    CancelMark { Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed" }
+    CancelMark {
+        Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed", Refused = "refused",
+    }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
         SseLine = "sse line", SseEvent = "sse event", Card = "card", Body = "body", InFlight = "in flight",

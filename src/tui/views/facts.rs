@@ -181,6 +181,7 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
                 CancelMark::Asked => ("cancel: asked", Role::Warn),
                 CancelMark::Agreed => ("cancel: the agent agreed", Role::Warn),
                 CancelMark::Verified => ("cancel: seen ended", Role::Plain),
+                CancelMark::Refused => ("cancel: refused, the task goes on", Role::Warn),
                 CancelMark::Unconfirmed => ("cancel: unconfirmed, we go on asking", Role::Warn),
             };
             one(format!("{text}{}", because(cause.as_deref())), role)

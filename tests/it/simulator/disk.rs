@@ -171,7 +171,8 @@ impl World {
         self.committed = 0;
         self.queue.retain(|_, what| !matches!(what, Happening::Commit(_)));
         let (gated, replies) = (std::mem::take(&mut self.gated), std::mem::take(&mut self.replies));
-        self.feed(Input::JournalRecovered { from, facts });
+        self.feed(Input::JournalRetried { from, facts });
+        self.feed(Input::JournalRecovered);
         for (_, effect) in gated {
             self.release(effect);
         }

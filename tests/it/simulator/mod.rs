@@ -376,6 +376,15 @@ impl World {
             None
         };
         let took = Duration::from_millis(3);
+        if let Order::Get { task, .. } | Order::Cancel { task, .. } = &effect.order
+            && self.mischief(20)
+            && let Some(told) = self.foreign(index, &task.raw())
+        {
+            let answer = Ok(Answered { value: Box::new(told), took });
+            let is_get = matches!(effect.order, Order::Get { .. });
+            let outcome = if is_get { Outcome::Get(answer) } else { Outcome::Cancel(answer) };
+            return self.answer(call.0, outcome);
+        }
         match effect.order {
             Order::Probe { url, .. } => {
                 let card = self.card(index);
@@ -435,6 +444,11 @@ impl World {
                 toy.streams.push(stream);
                 let snapshot = StreamEvent::Task(Box::new(report(&task.raw(), toy)));
                 self.stream_event(stream, snapshot);
+                if self.mischief(20)
+                    && let Some(told) = self.foreign(index, &task.raw())
+                {
+                    self.stream_event(stream, StreamEvent::Task(Box::new(told)));
+                }
             }
             Order::Cancel { task, .. } => {
                 let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
@@ -460,6 +474,14 @@ impl World {
             }
             Order::Close { .. } | Order::Notify(_) => {}
         }
+    }
+
+    /// A task with another id than the one that is asked for, which has ended.
+    fn foreign(&self, index: usize, asked: &str) -> Option<TaskReport> {
+        let toy = self.agents[index].tasks.get(asked)?;
+        let mut told = report("another", toy);
+        told.status.state = TaskState::Completed;
+        Some(told)
     }
 
     /// What an answer of a random shape comes to, unless it happens to answer what was asked. It is read as it would be

@@ -26,6 +26,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::NotSpoken,
     Kind::CardChanged,
     Kind::ClockSkew,
+    Kind::ListIncomplete,
     Kind::ProtocolBroken,
     Kind::HostileText,
 ];
@@ -72,6 +73,19 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
             text: format!("changed its card: {}", words.shortened(200)),
             next: "compare it with what its owner announced; the agent page shows both cards".into(),
         });
+    }
+    if let Some(live) = live {
+        let known = turn.state().raised(Kind::ListIncomplete, Subject::Agent(key));
+        let before =
+            || known.filter(|_| !live.listing_gaps.looked).map(|problem| problem.text.line().into_string());
+        if let Some(text) = live.listing_gaps.words().or_else(before) {
+            found.push(Finding {
+                kind: Kind::ListIncomplete,
+                text,
+                next: "what is left out is not watched: name a task to follow it, `quarterdeck task get ID`"
+                    .into(),
+            });
+        }
     }
     if agent.violations > 0 {
         let times = if agent.violations == 1 { "once" } else { "more than once" };

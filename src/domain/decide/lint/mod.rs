@@ -59,11 +59,20 @@ pub(super) fn run(turn: &mut Turn) {
 }
 
 fn about_console(turn: &mut Turn) {
-    let unsaved = turn.live.unsaved.as_ref().map(|why| Finding {
-        kind: Kind::JournalUnsaved,
-        text: format!("the journal cannot be written: {why}"),
-        next: "free the disk or unlock the file; acting is refused until then".into(),
-    });
+    let settles =
+        turn.live.saved_since.is_some_and(|since| turn.at.since(since) < turn.rules.journal_settles);
+    let unsaved = match &turn.live.unsaved {
+        Some(why) => Some(Finding {
+            kind: Kind::JournalUnsaved,
+            text: format!("the journal cannot be written: {why}"),
+            next: "free the disk or unlock the file; acting is refused until then".into(),
+        }),
+        None => settles.then(|| Finding {
+            kind: Kind::JournalUnsaved,
+            text: "the journal could not be written for a while; now it can".into(),
+            next: "check that the disk has room; this clears after a minute without a failure".into(),
+        }),
+    };
     let unposted = turn.live.unposted.as_ref().map(|why| Finding {
         kind: Kind::WebhookFailing,
         text: format!("problems cannot be posted: {why}"),

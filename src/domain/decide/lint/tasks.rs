@@ -106,6 +106,15 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
         Kind::CancelIgnored => {
             (format!("agreed to end {whom} and goes on"), "stop the agent itself; its yes is worth nothing")
         }
+        Kind::CancelRefused => {
+            let watch = members.first().and_then(|key| turn.live.watches.get(key));
+            let cause = watch.and_then(|watch| watch.cancel_refused.as_ref());
+            let why = cause.map_or_else(String::new, |(_, cause)| format!(": {cause}"));
+            (
+                format!("refused to cancel {whom}, which goes on{why}"),
+                "wait for its end, or stop the agent itself; canceling again asks once more",
+            )
+        }
         Kind::CancelUnconfirmed => (
             format!("did not confirm the end of {whom}"),
             "it is asked again until it is known; look at the agent",

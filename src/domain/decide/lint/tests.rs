@@ -217,6 +217,9 @@ fn agents_of_a_source_are_one_problem_only_on_several_hosts() {
 fn what_the_console_cannot_do_is_a_problem_until_it_can() {
     let input = |input: Input| (1, Event::Input(input));
     let failed = || input(Input::JournalFailed("no space".into()));
+    let again = || (60_000, failed().1);
+    let retried = |at| (at, Event::Input(Input::JournalRetried { from: At::ZERO, facts: 0 }));
+    let recovered = |at| (at, Event::Input(Input::JournalRecovered));
     let posted = |why: Option<&str>| {
         input(Input::Posted(Post {
             number: 1,
@@ -235,11 +238,14 @@ fn what_the_console_cannot_do_is_a_problem_until_it_can() {
         &[JournalUnsaved, WebhookFailing, SourceFailing],
         vec![
             ("the journal fails", vec![failed()], 1, &[JournalUnsaved]),
+            ("its rows are written", vec![failed(), retried(1)], 61_000, &[JournalUnsaved]),
+            ("its facts are written", vec![failed(), retried(1), recovered(1)], 60_000, &[JournalUnsaved]),
+            ("for a minute", vec![failed(), retried(1), recovered(1)], 60_001, &[]),
             (
-                "the journal is back",
-                vec![failed(), input(Input::JournalRecovered { from: At::ZERO, facts: 0 })],
-                1,
-                &[],
+                "it fails again within a minute",
+                vec![failed(), retried(1), recovered(1), again(), retried(60_000), recovered(60_000)],
+                119_999,
+                &[JournalUnsaved],
             ),
             ("a post fails", vec![posted(Some("refused"))], 1, &[WebhookFailing]),
             ("a post succeeds", vec![posted(Some("refused")), posted(None)], 1, &[]),

@@ -271,10 +271,11 @@ pub fn why(snapshot: &Snapshot, problem: &Problem) -> Vec<String> {
         Kind::CancelIgnored | Kind::CancelUnconfirmed => {
             "asked again, once a minute at least, until it has ended"
         }
+        Kind::CancelRefused => "it is watched on; the agent is not asked to cancel it again",
         Kind::TaskConflict => "what had ended stays ended; what is claimed is shown beside it",
         Kind::SourceFailing => "read again by itself; whom it named stays meanwhile",
         Kind::WebhookFailing => "each post is tried three times, the next one anew",
-        Kind::JournalUnsaved => "written again by itself as soon as it can be; acting is refused meanwhile",
+        Kind::JournalUnsaved => "written again by itself as soon as it can be; acting is refused until then",
         Kind::OverCapacity => "nothing is held back: callers decide where they send",
         _ => "",
     };
