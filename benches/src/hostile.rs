@@ -77,6 +77,14 @@ fn watch(released: &Path, program: &Path, agents: usize, minutes: f64) -> Result
     std::fs::write(path("config.toml"), config)?;
     let words = ["--config", &path("config.toml"), "--data-dir", &path("data")];
     let mut pty = Pty::start(program, &words)?;
+    // A key that comes before the terminal is in raw mode is lost.
+    let started = Instant::now();
+    while !pty.screen().contains(" now ") {
+        if started.elapsed() > Duration::from_secs(60) {
+            return Err(format!("the first screen never came:\n{}", pty.screen()).into());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
     let begun = Instant::now();
     let long = Duration::from_secs_f64(minutes * 60.0);
     let mut run = Run { most: 0.0, waits: Vec::new(), events: Vec::new(), first: Vec::new() };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::args::{Agents, Global};
@@ -32,9 +33,10 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
     let snapshot = session.handle.snapshot();
     if !session.is_own() {
         // The running engine probes by itself; this is a fresh round.
-        for (_, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
-            let _told_by_the_state = session.handle.submit(Intent::CheckAgent { agent: agent.id }).await;
-        }
+        let listed = snapshot.agents.iter().filter(|(_, agent)| agent.listed);
+        // All at once: each is confirmed after a commit to the journal.
+        let checks = listed.map(|(_, agent)| session.handle.submit(Intent::CheckAgent { agent: agent.id }));
+        let _told_by_the_state = join_all(checks).await;
     }
     let keys: Vec<_> = shown(&snapshot, &args.urls).iter().map(|(key, _)| *key).collect();
     out.progress("probing…");

@@ -304,7 +304,7 @@ pub struct Send {
     /// Text part; may be repeated.
     #[arg(long, value_name = "TEXT")]
     pub text: Vec<String>,
-    /// File part: a local file to send, or a URL for the agent to fetch; may be repeated.
+    /// File part: a local file of at most 22 MiB, or a URL for the agent to fetch; may be repeated.
     #[arg(long, value_name = "PATH|URL")]
     pub file: Vec<String>,
     /// Data part from a JSON file, or - for standard input; may be repeated.

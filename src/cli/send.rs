@@ -22,12 +22,18 @@ use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Content, Json, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
 use crate::domain::job::{Attempt, Phase};
+use crate::domain::limits;
 use crate::domain::shell_words::{flag, positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::wire::Tasks;
 use crate::engine::{Answer, Query, QueryError};
+use crate::net::regular_file;
 use crate::shutdown::{self, Reason};
+use crate::store::record::Record;
+
+/// What a request holds beside the parts of its message, in bytes: ids, metadata, names.
+const BESIDE_PARTS: usize = 1024 * 1024;
 
 pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
     let parts = parts(&args)?;
@@ -222,7 +228,7 @@ impl WatchedTask {
         };
         let interrupt = shutdown::requested();
         tokio::pin!(timeout, interrupt);
-        loop {
+        'follow: loop {
             let mut follow = match self.session.handle.follow(self.job).await {
                 Ok(follow) => follow,
                 Err(QueryError::Gone) => {
@@ -250,7 +256,12 @@ impl WatchedTask {
                 tokio::select! {
                     fact = follow.more.recv() => match fact {
                         Some(fact) => self.take(&fact, stream, out),
-                        None => break false,
+                        None if self.session.handle.is_gone() => break false,
+                        None => {
+                            // It was too slow to follow, and reads the timeline again.
+                            (self.known, self.detail) = (0, Detail::default());
+                            continue 'follow;
+                        }
                     },
                     changed = snapshots.changed() => if changed.is_err() { break false },
                     () = self.session.handed_over() => break false,
@@ -616,6 +627,14 @@ fn parts(args: &Args) -> Result<Vec<Part>, Failure> {
         return Err(Failure::usage("nothing to send")
             .hint("quarterdeck send -a REF \"text\"; or --text, --file, --data"));
     }
+    let bytes = parts.put().len();
+    if bytes + BESIDE_PARTS > limits::MESSAGE {
+        return Err(Failure::usage(format!(
+            "the message has {bytes} bytes as JSON, and at most {} MiB can be sent",
+            limits::MESSAGE >> 20
+        ))
+        .hint("send fewer or smaller files, or the URL of a file with --file URL"));
+    }
     Ok(parts)
 }
 
@@ -623,8 +642,8 @@ fn file_part(file: &str) -> Result<Part, Failure> {
     if file.contains("://") {
         return Ok(Part { content: Content::Url(file.into()), ..Part::text("") });
     }
-    let bytes =
-        std::fs::read(file).map_err(|error| Failure::usage(format!("{file} cannot be read: {error}")))?;
+    let bytes = regular_file::read(Path::new(file), limits::FILE)
+        .map_err(|error| Failure::usage(format!("{file} cannot be sent: {error}")))?;
     let encoded = base64::engine::general_purpose::STANDARD.encode(bytes);
     let name = Path::new(file).file_name().map(|name| name.to_string_lossy().into_owned());
     let kind = match Path::new(file).extension().and_then(|ext| ext.to_str()).unwrap_or_default() {
@@ -650,12 +669,19 @@ fn data_part(data: &str) -> Result<Part, Failure> {
     let text = if data == "-" {
         let mut text = String::new();
         std::io::stdin()
+            .take(limits::FILE + 1)
             .read_to_string(&mut text)
             .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+        if text.len() as u64 > limits::FILE {
+            return Err(Failure::usage(format!(
+                "standard input is longer than the {} MiB that can be sent",
+                limits::FILE >> 20
+            )));
+        }
         text
     } else {
-        std::fs::read_to_string(data)
-            .map_err(|error| Failure::usage(format!("{data} cannot be read: {error}")))?
+        regular_file::read_text(Path::new(data), limits::FILE)
+            .map_err(|error| Failure::usage(format!("{data} cannot be sent: {error}")))?
     };
     serde_json::from_str::<serde::de::IgnoredAny>(&text)
         .map_err(|error| Failure::usage(format!("{data} is not JSON: {error}")))?;

@@ -14,10 +14,18 @@ pub const EVENT: usize = 8 * MIB;
 pub const SMALL: usize = 256 * KIB;
 /// Large answers and events of all agents together, while they are read and decoded.
 pub const LARGE_IN_FLIGHT: usize = BODY;
+/// Bytes that are reserved for a large answer or event, however long it becomes. The C library gives a buffer back to the
+/// system if it is over 32 MiB (glibc's `DEFAULT_MMAP_THRESHOLD_MAX`); smaller ones it keeps, and between what is
+/// allocated meanwhile their places soon fit nothing. Memory that is reserved and not written to costs nothing.
+pub const RESERVED: usize = BODY;
 /// Seconds within which a large answer must have come once others wait for room.
 pub const LARGE_WITHIN_S: u64 = 5;
 /// Raw JSON that is kept beside what was read from it.
 pub const RAW: usize = 64 * KIB;
+/// A message to an agent, in JSON as a client of the control socket sends it.
+pub const MESSAGE: usize = 32 * MIB;
+/// A file that is sent in a message, so that its base64 fits into one.
+pub const FILE: u64 = 22 * 1024 * 1024;
 /// Levels of nested JSON.
 pub const DEPTH: usize = 128;
 /// Headers of a response, by number.
@@ -43,11 +51,11 @@ pub const TASKS_IN_PAGE: usize = 1_000;
 pub const TASKS_AT_ONCE: usize = 100;
 /// And their bytes.
 pub const TASK_BYTES_AT_ONCE: usize = MIB;
-/// Artifacts of one task, by number.
+/// Artifacts of one task, by number, over all its streams and answers. So are the next two.
 pub const ARTIFACTS: usize = 1_000;
 /// Messages of one task, by number.
 pub const MESSAGES: usize = 10_000;
-/// Content of all artifacts of one task, most of it in blob files.
+/// Bytes of artifacts that one task brings, with those that it replaces later; most of them are in blob files.
 pub const CONTENT: u64 = 1024 * 1024 * 1024;
 
 const KIB: usize = 1024;

@@ -1,6 +1,5 @@
 //! Documents that answer calls, decoded for the call that they answer.
 
-use super::bounds;
 use super::pages::Pages;
 use crate::domain::agent::card::Dialect;
 use crate::domain::call;
@@ -70,7 +69,7 @@ pub(super) fn send(
     let mut deviations = Deviations::default();
     let mut value = reply::send(codec, method, &text, &mut deviations);
     let left_out = match &mut value {
-        Ok(SendReply::Task(task)) => cut(task),
+        Ok(SendReply::Task(task)) => left_out(cut(task)),
         Ok(SendReply::Message(_)) | Err(_) => None,
     };
     Decoded { value, room, deviations, left_out }
@@ -85,7 +84,7 @@ pub(super) fn task(
 ) -> Decoded<Box<TaskReport>> {
     let mut deviations = Deviations::default();
     let mut value = reply::task(codec, method, &text, &mut deviations);
-    let left_out = value.as_mut().ok().and_then(|task| cut(task));
+    let left_out = value.as_mut().ok().and_then(|task| left_out(cut(task)));
     Decoded { value, room, deviations, left_out }
 }
 
@@ -113,9 +112,21 @@ pub(super) fn page(
     }
 }
 
-/// Cuts a task to its limits, and says what was left out.
-fn cut(task: &mut TaskReport) -> Option<String> {
-    let dropped = bounds::cut(task);
+/// Cuts a report to what one task may bring, as the core compares every artifact with those that it knows. Returns how
+/// many artifacts and messages were dropped. One more than the limit is left of each, so that the core notices that the
+/// task is over its limits.
+pub(super) fn cut(report: &mut TaskReport) -> usize {
+    let mut dropped = report.history.len().saturating_sub(limits::MESSAGES + 1);
+    // The newest messages say how the task is now.
+    report.history.drain(..dropped);
+    if let Some(artifacts) = &mut report.artifacts {
+        dropped += artifacts.len().saturating_sub(limits::ARTIFACTS + 1);
+        artifacts.truncate(limits::ARTIFACTS + 1);
+    }
+    dropped
+}
+
+fn left_out(dropped: usize) -> Option<String> {
     (dropped > 0)
         .then(|| format!("its task is over the limit; {dropped} artifacts and messages are not read"))
 }

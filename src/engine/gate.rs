@@ -21,8 +21,8 @@ use crate::store::{Batch, Done, Writer};
 const APART: Duration = Duration::from_millis(50);
 /// Facts that may wait for the disk before agents are slowed down.
 const MOST_FACTS: usize = 16_384;
-/// And bytes of content in them.
-const MOST_BYTES: usize = 32 << 20;
+/// And bytes of content in them. As many again may be with the writer.
+const MOST_BYTES: usize = 8 << 20;
 
 /// What waits for a commit.
 #[derive(Debug, Default)]
@@ -271,10 +271,13 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
 }
 
 /// Bytes of content that a fact brings, beside what every fact takes.
-fn carried(fact: &AttemptFact) -> usize {
+pub(super) fn carried(fact: &AttemptFact) -> usize {
     match fact {
         AttemptFact::ArtifactSeen { parts, .. } => {
             parts.iter().map(crate::domain::job::message::Part::len).sum()
+        }
+        AttemptFact::MessageSeen { message, .. } => {
+            message.parts.iter().map(crate::domain::job::message::Part::len).sum()
         }
         AttemptFact::TaskSeen { raw: Some(raw), .. } | AttemptFact::StateSeen { raw: Some(raw), .. } => {
             raw.raw().len()

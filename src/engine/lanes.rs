@@ -12,6 +12,7 @@ use crate::domain::call::{CallKind, Outcome, SendOutcome, StreamOutcome, Subscri
 use crate::domain::id::{AgentKey, AttemptKey, CallId};
 use crate::domain::job::message::{Message, Part};
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
+use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::net::clock::Clock;
@@ -22,9 +23,9 @@ use crate::protocol::Deviations;
 const DEVIATIONS: usize = 32;
 
 /// Bytes of content for which an outcome takes one credit; one that has more takes more, up to all of them. So what
-/// waits for the loop is bounded by its size too: a mebibyte an agent, or one outcome that has room in the budget of
-/// large answers.
-const BYTES_A_CREDIT: usize = 16 * 1024;
+/// waits for the loop is bounded by its size too: 256 KiB an agent, or one outcome that has room in the budget of large
+/// answers.
+const BYTES_A_CREDIT: usize = limits::SMALL / CREDITS;
 
 /// What an outcome gives back once the loop has taken it.
 #[derive(Debug, Default)]

@@ -2,11 +2,11 @@
 //!
 //! Surfaces hold a [`Handle`]: submit an intent, read the snapshot, ask a query, follow a job.
 
-mod bounds;
 pub mod credentials;
 pub mod discovery;
 mod document;
 mod effects;
+mod follower;
 mod gate;
 pub mod handle;
 mod lanes;
@@ -29,6 +29,8 @@ const CONTROL: usize = 4096;
 const CREDITS: usize = 64;
 /// What one follower of a job may be behind. Full: it is let go and follows anew.
 const FOLLOW: usize = 4096;
+/// And bytes of their content.
+const FOLLOW_BYTES: usize = 8 * 1024 * 1024;
 /// News of sources of agents that wait for the loop. Full: the source waits.
 const NEWS: usize = 16;
 /// Cards and reads under way at once.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
+use super::follower::Follower;
 use super::handle::{Answer, Follow, Query, QueryError};
 use super::run::Runner;
-use super::{FOLLOW, effects, message_fields};
+use super::{effects, message_fields};
 use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::{AgentId, JobId, TaskId};
 use crate::domain::job::message::Json;
@@ -136,8 +137,8 @@ impl Runner {
             let _the_surface_has_gone = reply.send(Err(QueryError::Unknown));
             return;
         };
-        let (sender, more) = mpsc::channel(FOLLOW);
-        self.followers.entry(job).or_default().push(sender);
+        let (follower, more) = Follower::new();
+        self.followers.entry(job).or_default().push(follower);
         let owner = Owner::Job(job);
         let pending = self.pending(owner);
         let reader = self.reader.clone();

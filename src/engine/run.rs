@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::credentials::CredentialBook;
 use super::discovery::{self, SourceUpdate};
+use super::follower::Follower;
 use super::gate::{Gate, Released};
 use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
@@ -95,7 +96,7 @@ pub(super) struct Runner {
     pub(super) sends: BTreeSet<CallId>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>,
     next_ticket: u64,
-    pub(super) followers: BTreeMap<JobId, Vec<mpsc::Sender<Arc<JournalEntry>>>>,
+    pub(super) followers: BTreeMap<JobId, Vec<Follower>>,
     /// Facts of an engine that keeps nothing.
     pub(super) memory: BTreeMap<Owner, Vec<JournalEntry>>,
     pub(super) reader: Option<Arc<std::sync::Mutex<Reader>>>,
@@ -246,7 +247,7 @@ impl Runner {
                 && let Some(followers) = self.followers.get_mut(&job)
             {
                 let fact = Arc::new(fact.clone());
-                followers.retain(|follower| follower.try_send(fact.clone()).is_ok());
+                followers.retain_mut(|follower| follower.tell(&fact));
                 if followers.is_empty() {
                     self.followers.remove(&job);
                 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::bounds::Bounds;
+use super::document;
 use super::lanes::Lane;
 use crate::domain::call::{CallKind, Outcome, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::{Cause, Failure, Sent};
@@ -167,9 +167,6 @@ struct StreamState {
     /// What the agent wrote differently since this was told last.
     deviations: Deviations,
     ended: Option<End>,
-    bounds: Bounds,
-    /// Chunks of the output that is gathered are within the bounds.
-    takes_chunks: bool,
 }
 
 impl StreamState {
@@ -184,8 +181,6 @@ impl StreamState {
             seen: false,
             deviations: Deviations::default(),
             ended: None,
-            bounds: Bounds::default(),
-            takes_chunks: true,
         }
     }
 
@@ -202,7 +197,6 @@ impl StreamState {
             Ok(Event::Chunk { task, artifact, text, last }) => {
                 if !self.gathered.fits(&task, &artifact) {
                     self.gathered.name(&task, &artifact);
-                    self.takes_chunks = self.bounds.takes_artifact(&artifact);
                     self.shape.forget();
                     if self.gathered.bytes >= GATHERED {
                         self.flush(false);
@@ -217,10 +211,9 @@ impl StreamState {
                 return false;
             }
             Ok(Event::Full(mut event)) => {
-                if !self.bounds.admit(&mut event) {
-                    self.seen = true;
-                    self.tell_dropped();
-                    return true;
+                if let StreamEvent::Task(report) = &mut event {
+                    // The core tells that the task is over its limits.
+                    document::cut(report);
                 }
                 let waits = self.is_words(&event);
                 self.gathered.event(event);
@@ -247,20 +240,9 @@ impl StreamState {
     }
 
     fn gather(&mut self, text: &str, last: bool) {
-        if !self.takes_chunks || !self.bounds.takes_bytes(text.len()) {
-            self.bounds.drop_one();
-            return self.tell_dropped();
-        }
         self.gathered.chunk(text);
         if last || self.gathered.bytes >= GATHERED {
             self.flush(last);
-        }
-    }
-
-    fn tell_dropped(&mut self) {
-        if let Some(told) = self.bounds.told() {
-            self.flush(false);
-            self.violation(ProtocolViolation::Unreadable(told));
         }
     }
 

@@ -202,8 +202,7 @@ impl<'b> Reading<'b> {
             self.waits = true;
             self.room = Some(self.budget.room(For::Answer, self.url, bytes).await);
             self.waits = false;
-            // It is grown once; memory that is not written to costs nothing.
-            self.bytes.reserve_exact(bytes.saturating_sub(self.bytes.len()));
+            self.bytes.reserve_exact(limits::RESERVED.saturating_sub(self.bytes.len()));
         }
     }
 }

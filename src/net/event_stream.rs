@@ -53,6 +53,7 @@ impl EventReader {
     ) -> Result<bool, Cause> {
         if self.guard.pending() > limits::SMALL && self.room.is_none() {
             self.room = Some(self.budget.room(For::Event, &self.url, limits::EVENT).await);
+            self.guard.reserve();
         }
         let (guard, line) = (&mut self.guard, &self.line);
         let redactor = line.redactor();

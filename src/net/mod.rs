@@ -26,6 +26,7 @@ mod http1;
 mod http2;
 mod probes;
 mod redact;
+pub mod regular_file;
 mod request;
 pub mod tap;
 mod trust;

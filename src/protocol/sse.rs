@@ -60,6 +60,12 @@ impl Guard {
         self.line.len() + self.event.len()
     }
 
+    /// Reserves memory for a large event that has begun.
+    pub fn reserve(&mut self) {
+        self.line.reserve_exact(limits::RESERVED.saturating_sub(self.line.len()));
+        self.event.reserve_exact(limits::RESERVED.saturating_sub(self.event.len()));
+    }
+
     /// Gives back the memory of a large event that has ended.
     pub fn shrink(&mut self) {
         self.line.shrink_to(limits::RAW);
@@ -109,6 +115,14 @@ impl Guard {
                 }
                 self.line.extend_from_slice(line);
                 let whole = std::mem::take(&mut self.line);
+                if whole.len() > limits::SMALL && whole.starts_with(b"data:") && self.lines == 0 {
+                    // The first line of a large event is not copied.
+                    self.event = String::from_utf8(whole)
+                        .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
+                    self.event.push('\n');
+                    self.lines = 1;
+                    continue;
+                }
                 self.end_line(&whole, &mut take)?;
                 self.line = whole;
                 self.line.clear();

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Output;
 
 use quarterdeck::demo::{Behaviour, Fleet};
+use quarterdeck::domain::limits;
 use serde_json::{Value, json};
 
 use crate::kill::{binary, configure};
@@ -422,6 +423,37 @@ async fn keys_columns_and_views_are_judged_with_their_lines() {
     assert_eq!(of("down")["source"], "default");
     let told = text(&desk.run(&["config", "keys"]).await.stdout);
     assert!(told.lines().any(|line| line.starts_with("mute") && line.contains(":mute")), "{told}");
+}
+
+/// What is sent is read from regular files of a bounded size; the error names the file, its size and the limit.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_are_sent_are_bounded() {
+    let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
+    let file = |name: &str, size: u64| {
+        let path = desk.dir.path().join(name);
+        std::fs::File::create(&path).unwrap().set_len(size).unwrap();
+        path.display().to_string()
+    };
+    let (large, largest) = (file("large", limits::FILE + 1), file("largest", limits::FILE));
+    let fifo = desk.dir.path().join("fifo");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let fifo = fifo.display().to_string();
+    for (args, expected) in [
+        (
+            &["--file", &*large] as &[&str],
+            "large cannot be sent: it has 23068673 bytes, and at most 23068672 (22 MiB)",
+        ),
+        (&["--data", &*large], "large cannot be sent: it has 23068673 bytes"),
+        (&["--file", "/dev/zero"], "/dev/zero cannot be sent: it is no regular file"),
+        (&["--data", "/dev/zero"], "/dev/zero cannot be sent: it is no regular file"),
+        (&["--file", &*fifo], "fifo cannot be sent: it is no regular file"),
+        (&["--file", &*largest, "--file", &*largest], "as JSON, and at most 32 MiB can be sent"),
+    ] {
+        let output = desk.run(&[&["send", "-a", "steady"], args].concat()).await;
+        let told = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && told.contains(expected), "{args:?}: {told}");
+    }
 }
 
 /// A command waits until each source has told whom it names, and tells which cannot be read.

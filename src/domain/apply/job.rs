@@ -106,6 +106,11 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 }
                 meta.print.add_parts(parts);
                 meta.closed = *last;
+                if let Some(progress) = &mut attempt.progress {
+                    let bytes = parts.iter().map(|part| part.len() as u64).sum();
+                    let progress = Arc::make_mut(progress);
+                    progress.content = progress.content.saturating_add(bytes);
+                }
                 count_outputs(attempt, at);
             });
         }
@@ -270,6 +275,7 @@ fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {
             progress.messages.remove(0);
         }
         progress.messages.push(hash);
+        progress.messages_total = progress.messages_total.saturating_add(1);
     }
     if let Some(task) = &mut attempt.task {
         task.last_activity = at;

@@ -309,6 +309,8 @@ pub(in crate::domain) struct Watch {
     pub longest: Duration,
     /// What it said last, as a hash, and how often again since.
     pub said: (Option<u64>, u32),
+    /// Messages and chunks of outputs that were dropped because the task is over its limits.
+    pub dropped: u64,
     pub missing: u8,
     pub confirms: u8,
     pub lookups: u8,

@@ -16,6 +16,7 @@ use crate::domain::job::task::{
     CancelMark, ProtocolViolation, Status, StreamEvent, TaskReport, TaskState, Verdict, Via,
 };
 use crate::domain::job::{ArtifactMeta, Phase, Progress};
+use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -243,7 +244,13 @@ fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
     let last_known = known
         .filter(|_| forgot)
         .and_then(|known| history.iter().rposition(|(message, place)| known.has(message, *place)));
-    for (said, place) in history.into_iter().skip(last_known.map_or(0, |at| at + 1)) {
+    let room = known.map_or(limits::MESSAGES, room_for_messages);
+    let history = history.into_iter().skip(last_known.map_or(0, |at| at + 1));
+    let fresh: Vec<_> = history.filter(|(said, place)| !is_known(turn, key, said, *place)).collect();
+    // Of too many, the newest say how the task is now.
+    let beyond = fresh.len().saturating_sub(room);
+    drop_beyond(turn, key, beyond);
+    for (said, place) in fresh.into_iter().skip(beyond) {
         if !is_known(turn, key, &said, place) {
             record_message(turn, key, said, false);
         }
@@ -279,8 +286,33 @@ pub(super) fn said(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
 
 fn message(turn: &mut Turn, key: AttemptKey, message: Message, status: bool) {
     let place = place_of(turn, key, &message);
-    if !is_known(turn, key, &message, place) {
-        record_message(turn, key, message, status);
+    if is_known(turn, key, &message, place) {
+        return;
+    }
+    let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
+    if progress.is_some_and(|progress| room_for_messages(progress) == 0) {
+        return drop_beyond(turn, key, 1);
+    }
+    record_message(turn, key, message, status);
+}
+
+fn room_for_messages(progress: &Arc<Progress>) -> usize {
+    limits::MESSAGES.saturating_sub(progress.messages_total as usize)
+}
+
+/// Counts what is dropped of a task that is over its limits, and tells it at the 1st, the 10th, the 100th and so on.
+fn drop_beyond(turn: &mut Turn, key: AttemptKey, count: usize) {
+    let dropped = &mut turn.watch(key).dropped;
+    let before = *dropped;
+    *dropped += count as u64;
+    let now = *dropped;
+    if now.checked_ilog10() > before.checked_ilog10() {
+        let told = format!(
+            "its task is over the limit of {} artifacts, {} messages and 1 GiB; dropped so far: {now}",
+            limits::ARTIFACTS,
+            limits::MESSAGES,
+        );
+        unreadable(turn, key, told.into());
     }
 }
 
@@ -413,6 +445,9 @@ fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, las
 }
 
 fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
+    if turn.state().attempt(key).is_some_and(|attempt| is_beyond(attempt.progress.as_deref(), &artifact)) {
+        return drop_beyond(turn, key, 1);
+    }
     let sanitised: u32 = artifact.parts.iter().filter_map(Part::as_text).map(Untrusted::sanitised).sum();
     let Artifact { id, name, parts, .. } = artifact;
     turn.attempt_fact(
@@ -420,6 +455,15 @@ fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bo
         AttemptFact::ArtifactSeen { artifact: id, name, append, parts: Arc::new(parts), last },
     );
     note_sanitised(turn, key, sanitised);
+}
+
+/// True if a task that has brought this much may bring no more of this artifact.
+fn is_beyond(progress: Option<&Progress>, artifact: &Artifact) -> bool {
+    let Some(progress) = progress else { return false };
+    let bytes: u64 = artifact.parts.iter().map(|part| part.len() as u64).sum();
+    let is_new = || progress.artifacts.iter().all(|meta| meta.id != artifact.id);
+    progress.content.saturating_add(bytes) > limits::CONTENT
+        || (progress.artifacts.len() >= limits::ARTIFACTS && is_new())
 }
 
 /// An output as a snapshot has it: only what is new is recorded.
@@ -466,6 +510,38 @@ fn suffix(meta: &ArtifactMeta, parts: &[Part]) -> Option<Vec<Part>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_beyond_the_limits_of_a_task_is_not_taken() {
+        let output = |id: &str, bytes: usize| Artifact {
+            id: id.into(),
+            name: None,
+            description: None,
+            parts: vec![Part::text("x".repeat(bytes))],
+            metadata: None,
+        };
+        let brought = |artifacts: usize, content: u64| Progress {
+            artifacts: (0..artifacts)
+                .map(|number| ArtifactMeta {
+                    id: format!("a{number}").as_str().into(),
+                    name: None,
+                    print: Fingerprint::default(),
+                    closed: false,
+                })
+                .collect(),
+            content,
+            ..Progress::default()
+        };
+        for (progress, artifact, expected) in [
+            (brought(limits::ARTIFACTS - 1, 0), output("new", 1), false),
+            (brought(limits::ARTIFACTS, 0), output("new", 1), true),
+            (brought(limits::ARTIFACTS, 0), output("a7", 1), false),
+            (brought(1, limits::CONTENT - 5), output("a0", 5), false),
+            (brought(1, limits::CONTENT - 5), output("a0", 6), true),
+        ] {
+            assert_eq!(is_beyond(Some(&progress), &artifact), expected, "{} of {progress:?}", artifact.id);
+        }
+    }
 
     #[test]
     fn only_the_new_end_of_a_snapshot_is_taken() {

@@ -18,7 +18,7 @@ use crate::domain::id::{AgentKey, CallId};
 use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Send};
 use crate::domain::job::Attempt;
-use crate::domain::job::message::{Hints, Message, Part, Role};
+use crate::domain::job::message::{Artifact, Hints, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::problem::Kind;
 use crate::domain::state::State;
@@ -85,6 +85,8 @@ pub(in crate::domain::decide) enum Event {
     Send(usize, &'static str),
     /// The agent's newest task says something on its stream and goes on working.
     Says(usize, &'static str),
+    /// The newest task brings one output for each of these numbers.
+    Brings(usize, std::ops::Range<u32>),
     /// The same, with an agent's clock that is ahead by so many milliseconds.
     Clock(usize, i64),
     /// The newest task ends on its stream, and `GetTask` agrees.
@@ -230,6 +232,24 @@ impl Fleet {
                 self.intent(Intent::Send(Box::new(send)));
             }
             Event::Says(agent, words) => self.status(agent, TaskState::Working, words, None),
+            Event::Brings(agent, numbers) => {
+                let (call, _, stream) = *self.agents[agent].streams.last().expect("an open stream");
+                let output = |number: u32| StreamEvent::Artifact {
+                    task: None,
+                    context: None,
+                    artifact: Artifact {
+                        id: format!("output-{number}").as_str().into(),
+                        name: None,
+                        description: None,
+                        parts: vec![Part::text("text")],
+                        metadata: None,
+                    },
+                    append: false,
+                    last: true,
+                };
+                let events = numbers.map(output).collect();
+                self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(events)) });
+            }
             Event::Clock(agent, ahead) => {
                 let told = PeerTime(self.now.micros() + ahead * 1000);
                 self.status(agent, TaskState::InputRequired, "", Some(told));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::domain::decide::testing::{Conduct, Event, Fleet, every};
 use crate::domain::input::Rules;
 use crate::domain::job::task::TaskState::{self, Completed, Failed};
+use crate::domain::limits;
 use crate::domain::problem::Kind::{
     self, TaskConflict, TaskLooping, TaskLost, TaskSilent, TaskStalled, TaskStuck,
 };
@@ -47,6 +48,29 @@ fn a_task_that_sends_nothing_is_silent_after_thirty_seconds() {
         ),
         ("an end clears it", task(&[(40_000, Event::Ends(0, Completed))]), 40_000, &[]),
     ]);
+}
+
+/// What a task may bring counts over all its streams; what is beyond is told at the 1st, the 10th and the 100th.
+#[test]
+fn a_task_brings_no_more_than_its_limits_over_all_its_streams() {
+    let most = u32::try_from(limits::ARTIFACTS).unwrap();
+    let brings = |at: u64, numbers| (at, Event::Brings(0, numbers));
+    for (name, script, artifacts, told) in [
+        ("as many as it may", task(&[brings(1000, 0..most)]), most, 0),
+        ("one more", task(&[brings(1000, 0..most + 1)]), most, 1),
+        ("known ones again", task(&[brings(1000, 0..most), brings(2000, 0..most)]), most, 0),
+        (
+            "on two streams",
+            task(&[brings(1000, 0..600), (2000, Event::Cut(0)), brings(20_000, 600..most + 150)]),
+            most,
+            3,
+        ),
+    ] {
+        let mut fleet = fleet();
+        fleet.play(&script, 21_000);
+        let seen = fleet.newest(0).task.as_ref().map(|task| u32::from(task.artifacts));
+        assert_eq!((seen, fleet.agent(0).violations), (Some(artifacts), told), "{name}");
+    }
 }
 
 #[test]

@@ -77,6 +77,10 @@ pub struct Output {
 
 /// Bytes of an output that are kept in memory.
 pub const PREVIEW: usize = 64 * 1024;
+/// Bytes of all outputs of a job that are kept in memory.
+pub const PREVIEWS: usize = 16 * 1024 * 1024;
+/// Bytes of the messages of a job that are kept in memory.
+const MESSAGE_BYTES: usize = 16 * 1024 * 1024;
 const LINES: usize = 512;
 const MESSAGES: usize = 256;
 
@@ -156,11 +160,14 @@ impl Detail {
                 return;
             }
         }
-        if self.messages.len() == MESSAGES {
-            self.messages.remove(1);
+        self.messages.push_back(ConversationMessage { at, attempt, message: message.clone() });
+        let bytes = |said: &ConversationMessage| said.message.parts.iter().map(Part::len).sum::<usize>();
+        let mut all: usize = self.messages.iter().map(bytes).sum();
+        // The first message says what the job is about.
+        while self.messages.len() > 2 && (self.messages.len() > MESSAGES || all > MESSAGE_BYTES) {
+            all -= self.messages.remove(1).as_ref().map_or(0, bytes);
             self.messages_cut += 1;
         }
-        self.messages.push_back(ConversationMessage { at, attempt, message: message.clone() });
     }
 
     #[expect(clippy::too_many_arguments, reason = "the members of one fact")]
@@ -188,7 +195,10 @@ impl Detail {
             });
             self.outputs.len() - 1
         });
+        let kept: usize = self.outputs.iter().map(|output| output.kept).sum();
         let output = &mut self.outputs[index];
+        // Of many outputs the later ones have no preview.
+        let room = PREVIEWS.saturating_sub(kept - output.kept).min(PREVIEW);
         if !append {
             output.parts.clear();
             output.bytes = 0;
@@ -201,14 +211,15 @@ impl Detail {
         output.grew = at;
         for part in parts {
             output.bytes += part.len() as u64;
-            output.keep(part);
+            output.keep(part, room);
         }
     }
 }
 
 impl Output {
-    fn keep(&mut self, part: &Part) {
-        let room = PREVIEW.saturating_sub(self.kept);
+    /// Keeps what of a part there is room for, of `most` bytes in all.
+    fn keep(&mut self, part: &Part, most: usize) {
+        let room = most.saturating_sub(self.kept);
         if room == 0 {
             return;
         }

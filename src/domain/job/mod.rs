@@ -178,6 +178,10 @@ pub struct Progress {
     pub artifacts: Vec<ArtifactMeta>,
     /// [`Message::fingerprint`] of the last messages that were seen, oldest first.
     pub messages: Vec<u64>,
+    /// Messages recorded so far, by number.
+    pub messages_total: u32,
+    /// Bytes of artifacts recorded so far, with those that were replaced later.
+    pub content: u64,
 }
 
 impl Progress {

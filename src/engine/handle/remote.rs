@@ -73,7 +73,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     let (read, mut write) = stream.into_split();
     let mut lines = BufReader::new(read).lines();
     let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
-    let watch = Writer::new().flag("watch", true).raw("tasks", &tasks.put()).end();
+    let watch = Writer::new().flag("watch", true).raw("tasks", &tasks.put()).flag("keeps_cards", true).end();
     let greeting = format!("{greeting}\n{watch}\n");
     // An engine that refuses this client may have closed already; why is in what it sent.
     let _it_may_have_closed = write.write_all(greeting.as_bytes()).await;
@@ -294,7 +294,10 @@ impl Mirror {
             let (key, row) = keyed(raw)?;
             self.changed.push(Changed::Agent(AgentKey(key)));
             // Counts are sent beside the row, as they are no durable state.
-            let counts = Object::parse(row).ok().and_then(|object| object.object("counts"));
+            let object = Object::parse(row).ok();
+            let counts = object.as_ref().and_then(|object| object.object("counts"));
+            let same_card = object.as_ref().is_some_and(|object| object.flag("same_card"));
+            let before = snapshot.agents.get(AgentKey(key)).filter(|_| same_card);
             let agent = crate::domain::agent::Agent::get(row).map(|mut agent| {
                 if let Some(counts) = &counts {
                     let count =
@@ -307,6 +310,10 @@ impl Mirror {
                         stopped: count("stopped"),
                         doubtful: count("doubtful"),
                     };
+                }
+                if let Some(before) = before {
+                    agent.card.clone_from(&before.card);
+                    agent.replica_key.clone_from(&before.replica_key);
                 }
                 agent
             });

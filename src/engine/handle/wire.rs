@@ -4,6 +4,7 @@
 //! client                                   server
 //! {"hello":{"version":1}}                  {"hello":{"version":1,"pid":7,"lasting":true,…}}
 //! {"watch":true}                           {"rows":{…}} … {"published":{"rev":1,…}}, again at each change
+//! {"watch":true,"keeps_cards":true}        the same; an agent's row has its card only if that is new, else "same_card"
 //! {"id":1,"by":"sam","submit":{…}}         {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
 //! {"id":2,"query":{…}}                     {"id":2,"answer":{…}} or {"id":2,"error":{…}}
 //! {"id":3,"follow":"JOB"}                  {"id":3,"story":[…]} … {"id":3,"began":true,"until":7}, then {"id":3,"fact":{…}} …

@@ -11,6 +11,7 @@
 
 mod forms;
 mod joined;
+mod levels;
 mod needles;
 
 use std::borrow::Cow;

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 
 use super::forms::forms;
+use super::levels::{Level, Window, any_window, escape};
 use crate::config::secret::Secret;
+use crate::domain::limits;
 
 /// What stands where a secret stood.
 pub(super) const MARK: &str = "[redacted]";
@@ -110,117 +112,193 @@ impl Needles {
     /// The text without any form of a secret, however JSON escapes it.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Some(automaton) = &self.automaton else { return Cow::Borrowed(MARK) };
-        if !automaton.is_match(text) && !Self::is_within_escapes(automaton, text.as_bytes()) {
+        if !automaton.is_match(text) && !self.is_within_escapes(automaton, text.as_bytes()) {
             return Cow::Borrowed(text);
         }
-        let hits = self.hits(text);
-        if hits.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(without(text, &hits)) }
+        let mut levels: Vec<_> = self.searches(automaton, text).map(Iterator::peekable).collect();
+        let mut values = is_json(text).then(|| Values::new(text.as_bytes()));
+        let mut clean = Clean::new(text);
+        loop {
+            // The hits of all levels by their place in the text.
+            let first = levels.iter_mut().filter_map(|level| {
+                let hit = level.peek()?;
+                Some(((hit.start, hit.end), level))
+            });
+            let Some((_, level)) = first.min_by_key(|(place, _)| *place) else { break };
+            let Some(hit) = level.next() else { break };
+            let hit = match &mut values {
+                Some(values) => values.within(hit),
+                None => Some(hit),
+            };
+            if let Some(hit) = hit {
+                clean.take(hit);
+            }
+        }
+        clean.end().map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
     /// True if a form is there once escapes are undone.
-    fn is_within_escapes(automaton: &AhoCorasick, text: &[u8]) -> bool {
-        let mut level = Cow::Borrowed(text);
-        for _ in 0..LEVELS {
-            if memchr::memchr(b'\\', &level).is_none() {
-                return false;
-            }
-            let mut next = Vec::with_capacity(level.len());
-            unescape(&level, &mut next, |_, _, _| {});
-            if automaton.is_match(&next) {
-                return true;
-            }
-            level = Cow::Owned(next);
-        }
-        false
+    fn is_within_escapes(&self, automaton: &AhoCorasick, text: &[u8]) -> bool {
+        memchr::memchr(b'\\', text).is_some()
+            && any_window(text, LEVELS, self.longest.saturating_sub(1), |window| automaton.is_match(window))
     }
 
-    /// Every form at every level of escapes, in order and apart, by its place in the text itself.
-    fn hits(&self, text: &str) -> Vec<Hit> {
-        let mut hits = self.find(text.as_bytes());
-        let mut level = text.as_bytes().to_vec();
-        // Where each byte of the level begins and ends in the text.
-        let mut places: Vec<(usize, usize)> = (0..level.len()).map(|at| (at, at + 1)).collect();
-        for _ in 0..LEVELS {
-            if memchr::memchr(b'\\', &level).is_none() {
-                break;
-            }
-            let (mut next, mut next_places) = (Vec::new(), Vec::new());
-            unescape(&level, &mut next, |start, end, bytes| {
-                let whole = (places[start].0, places[end - 1].1);
-                next_places.extend(std::iter::repeat_n(whole, bytes));
-            });
-            (level, places) = (next, next_places);
-            hits.extend(self.find(&level).into_iter().map(|hit| Hit {
-                start: places[hit.start].0,
-                end: places[hit.end - 1].1,
-                ..hit
-            }));
-        }
-        hits.sort_by_key(|hit| (hit.start, hit.end));
-        if matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"')) {
-            hits = within_values(text.as_bytes(), hits);
-        }
-        merged(hits)
+    /// The search at each level of escapes, beginning with the text itself.
+    fn searches<'n>(&'n self, automaton: &'n AhoCorasick, text: &'n str) -> impl Iterator<Item = Search<'n>> {
+        // Without a backslash every level is the text.
+        let levels = if memchr::memchr(b'\\', text.as_bytes()).is_some() { LEVELS } else { 0 };
+        (0..=levels).map(move |level| Search {
+            needles: self,
+            automaton,
+            level: Level::new(text.as_bytes(), level),
+            window: Window::default(),
+            from: 0,
+        })
     }
 }
 
-/// The text with marks where the hits are, which are in order and apart.
-fn without(text: &str, hits: &[Hit]) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut done = 0;
-    for hit in hits {
-        out.push_str(text.get(done..hit.start).unwrap_or_default());
-        hit.put_mark(&mut out);
-        done = hit.end;
-    }
-    out.push_str(text.get(done..).unwrap_or_default());
-    out
+/// The forms at one level of escapes, in order and apart, by their places in the text itself.
+struct Search<'n> {
+    needles: &'n Needles,
+    automaton: &'n AhoCorasick,
+    level: Level<'n>,
+    window: Window,
+    /// What of the window was not searched yet.
+    from: usize,
 }
 
-/// Overlapping hits become one.
-fn merged(hits: Vec<Hit>) -> Vec<Hit> {
-    let mut apart: Vec<Hit> = Vec::with_capacity(hits.len());
-    for hit in hits {
-        match apart.last_mut() {
+impl Iterator for Search<'_> {
+    type Item = Hit;
+
+    fn next(&mut self) -> Option<Hit> {
+        loop {
+            let bytes = &self.window.bytes;
+            // A form that begins before this place is found as in the whole level: the longest is in the window.
+            let sure = if self.window.is_last {
+                bytes.len()
+            } else {
+                (bytes.len() + 1).saturating_sub(self.needles.longest)
+            };
+            let found = self.automaton.find(Input::new(bytes).range(self.from..));
+            if let Some(found) = found.filter(|found| found.start() < sure) {
+                self.from = found.end();
+                let base64 = self.needles.forms[found.pattern().as_usize()].base64.then_some(found.len());
+                let places = &self.window.places;
+                let (start, end) = (places[found.start()].0, places[found.end() - 1].1);
+                return Some(Hit { start, end, base64, bare: false });
+            }
+            if self.window.is_last {
+                return None;
+            }
+            self.window.forget(self.from.max(sure).min(bytes.len()));
+            self.from = 0;
+            loop {
+                self.level.fill(&mut self.window);
+                if self.window.is_last || self.window.bytes.len() >= self.needles.longest {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// A text that is written with marks where hits are, which come in order.
+struct Clean<'t> {
+    text: &'t str,
+    /// `None` until there is a hit.
+    out: Option<String>,
+    done: usize,
+    /// The last hit, which the next ones may overlap.
+    last: Option<Hit>,
+}
+
+impl<'t> Clean<'t> {
+    fn new(text: &'t str) -> Self {
+        Self { text, out: None, done: 0, last: None }
+    }
+
+    /// Takes a hit. Overlapping hits become one.
+    fn take(&mut self, hit: Hit) {
+        match &mut self.last {
             Some(last) if hit.start < last.end => {
                 last.bare |= hit.bare;
                 last.base64 = last.base64.filter(|_| hit.base64.is_some() && hit.end <= last.end);
                 last.end = last.end.max(hit.end);
             }
-            _ => apart.push(hit),
+            _ => {
+                self.put_last();
+                self.last = Some(hit);
+            }
         }
     }
-    apart
+
+    fn put_last(&mut self) {
+        if let Some(hit) = self.last.take() {
+            let out = self.out.get_or_insert_with(|| {
+                let is_large = self.text.len() > limits::SMALL;
+                String::with_capacity(if is_large { limits::RESERVED } else { self.text.len() })
+            });
+            out.push_str(self.text.get(self.done..hit.start).unwrap_or_default());
+            hit.put_mark(out);
+            self.done = hit.end;
+        }
+    }
+
+    /// The text with its marks; `None` if it is as it was.
+    fn end(mut self) -> Option<String> {
+        self.put_last();
+        let mut out = self.out?;
+        out.push_str(self.text.get(self.done..).unwrap_or_default());
+        Some(out)
+    }
 }
 
 /// What hits mean in JSON. Inside a string they are what they are, unless they begin or end within an escape, which
 /// says something else. A number is hit as a whole. What crosses the end of a string is no value.
-fn within_values(json: &[u8], hits: Vec<Hit>) -> Vec<Hit> {
-    let is_scalar = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let mut kept = Vec::with_capacity(hits.len());
-    let (mut at, mut in_string) = (0, false);
-    for mut hit in hits {
-        while at < hit.start {
-            at += step(json, at, &mut in_string);
+struct Values<'t> {
+    json: &'t [u8],
+    /// The JSON is read up to here.
+    at: usize,
+    in_string: bool,
+    /// Where the last number ends that was hit.
+    number_end: usize,
+}
+
+impl<'t> Values<'t> {
+    fn new(json: &'t [u8]) -> Self {
+        Self { json, at: 0, in_string: false, number_end: 0 }
+    }
+
+    /// What a hit becomes; hits come in order.
+    fn within(&mut self, mut hit: Hit) -> Option<Hit> {
+        let json = self.json;
+        while self.at < hit.start {
+            self.at += step(json, self.at, &mut self.in_string);
         }
-        if at != hit.start {
-            continue;
+        if self.at != hit.start || hit.end <= self.number_end {
+            return None;
         }
-        if in_string {
+        if self.in_string {
             let (mut end, mut inside) = (hit.start, true);
             while end < hit.end && inside {
                 end += step(json, end, &mut inside);
             }
-            if inside && end == hit.end {
-                kept.push(hit);
-            }
-        } else if json[hit.start..hit.end].iter().all(|byte| is_scalar(*byte)) {
-            hit.start -= json[..hit.start].iter().rev().take_while(|byte| is_scalar(**byte)).count();
-            hit.end += json[hit.end..].iter().take_while(|byte| is_scalar(**byte)).count();
-            kept.push(Hit { bare: true, ..hit });
+            return (inside && end == hit.end).then_some(hit);
         }
+        let is_scalar = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+        if !json[hit.start..hit.end].iter().all(is_scalar) {
+            return None;
+        }
+        hit.start -= json[..hit.start].iter().rev().take_while(|byte| is_scalar(byte)).count();
+        hit.end += json[hit.end..].iter().take_while(|byte| is_scalar(byte)).count();
+        self.number_end = hit.end;
+        Some(Hit { bare: true, ..hit })
     }
-    kept
+}
+
+/// True for a text that may be JSON.
+fn is_json(text: &str) -> bool {
+    matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"'))
 }
 
 /// The length of what stands there: an escape, or a byte; and whether a string begins or ends with it.
@@ -233,53 +311,4 @@ fn step(json: &[u8], at: usize, in_string: &mut bool) -> usize {
         }
         _ => 1,
     }
-}
-
-/// Undoes the escapes of JSON strings. `place` is told where each result stood, and how many bytes it has now.
-fn unescape(text: &[u8], out: &mut Vec<u8>, mut place: impl FnMut(usize, usize, usize)) {
-    let mut at = 0;
-    while at < text.len() {
-        let plain = memchr::memchr(b'\\', &text[at..]).unwrap_or(text.len() - at);
-        for byte in at..at + plain {
-            place(byte, byte + 1, 1);
-        }
-        out.extend_from_slice(&text[at..at + plain]);
-        at += plain;
-        if at < text.len() {
-            let (c, length) = escape(&text[at..]);
-            let mut bytes = [0; 4];
-            let bytes = c.encode_utf8(&mut bytes).as_bytes();
-            out.extend_from_slice(bytes);
-            place(at, at + length, bytes.len());
-            at += length;
-        }
-    }
-}
-
-/// What an escape means, and its length. What is no escape is the backslash that it begins with.
-fn escape(text: &[u8]) -> (char, usize) {
-    let unit = |at: usize| {
-        let digits = text.get(at..at + 6).filter(|digits| digits.starts_with(b"\\u"))?;
-        digits[2..].iter().try_fold(0u32, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
-    };
-    let c = match text.get(1) {
-        Some(b'"') => '"',
-        Some(b'\\') => '\\',
-        Some(b'/') => '/',
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => {
-            let Some(first) = unit(0) else { return ('\\', 1) };
-            if let (0xd800..0xdc00, Some(second @ 0xdc00..0xe000)) = (first, unit(6)) {
-                let both = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
-                return (char::from_u32(both).unwrap_or('\u{fffd}'), 12);
-            }
-            return (char::from_u32(first).unwrap_or('\u{fffd}'), 6);
-        }
-        _ => return ('\\', 1),
-    };
-    (c, 2)
 }

@@ -51,6 +51,34 @@ fn known_secrets_are_taken_out() {
     }
 }
 
+/// A long text is searched in windows, and is redacted as if it were searched at once, wherever its windows end.
+#[test]
+fn secrets_in_long_texts_are_taken_out_wherever_windows_end() {
+    let redactor = knows(&["sk-canary-1", "sk-canary-1-long", "12345678"]);
+    for (inner, expected) in [
+        (r#""sk-canary-1-long""#, r#""[redacted]""#),
+        (r#""sk\u002Dcanary\u002d1""#, r#""[redacted]""#),
+        (r#""{\"b\":\"\\u0073k-canary-1\"}""#, r#""{\"b\":\"[redacted]\"}""#),
+        (r#""\ud83d\ude00\u0073k-canary-1""#, r#""\ud83d\ude00[redacted]""#),
+        (r#"-123456789.5,"sk-canary-""#, r#""[redacted]","sk-canary-""#),
+        (r#""sk-canary-1sk-canary-1","sk-canary-1\n""#, r#""[redacted][redacted]","[redacted]\n""#),
+        (r#""nothing \u0073ecret""#, r#""nothing \u0073ecret""#),
+    ] {
+        for step in [16 * 1024, 32 * 1024] {
+            for before in step - 60..step + 10 {
+                let pad = "é".repeat(before / 2);
+                let (text, expected) =
+                    (format!(r#"["{pad}",{inner},{inner}]"#), format!(r#"["{pad}",{expected},{expected}]"#));
+                assert!(redactor.redact(&text) == expected, "{inner} behind {before} bytes");
+            }
+        }
+    }
+    // Levels shift their windows against each other.
+    let escapes = r"\u00e9\n".repeat(8000);
+    let text = format!(r#"["{escapes}\u0073k-canary-1","{escapes}"]"#);
+    assert!(redactor.redact(&text) == text.replace(r"\u0073k-canary-1", MARK));
+}
+
 #[test]
 fn encoded_secrets_are_taken_out_and_base64_stays_decodable() {
     let secret = "sk-CANARY+9f8e/7d6c==";

@@ -13,16 +13,17 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::rows;
+use super::rows::{self, SentCards};
 use crate::domain::id::JobId;
 use crate::domain::intent::Intent;
+use crate::domain::limits;
 use crate::engine::handle::wire::{Hello, Tasks, VERSION};
 use crate::engine::{Handle, Query};
 use crate::protocol::json::{Object, Writer, array, string};
 use crate::store::record::{Record, member};
 
 /// Bytes of one line from a client: the largest message that it can send to an agent. A longer one ends the connection.
-const LINE_BYTES: usize = 32 * 1024 * 1024;
+const LINE_BYTES: usize = limits::MESSAGE;
 /// Requests of a client that are not answered yet, and their bytes together. Full: nothing is read from it.
 const REQUESTS: usize = 64;
 const REQUEST_BYTES: usize = LINE_BYTES;
@@ -186,7 +187,7 @@ impl<'h> Client<'h> {
             let Ok(object) = Object::parse(&line) else { continue };
             let taken = if object.flag("watch") {
                 let which = member(&object, "tasks").unwrap_or_default();
-                self.watch(which);
+                self.watch(which, SentCards::new(object.flag("keeps_cards")));
                 Ok(())
             } else if object.flag("hand_over") {
                 let answer = Writer::new().flag("handed_over", !hello.lasting).end();
@@ -207,11 +208,11 @@ impl<'h> Client<'h> {
     }
 
     /// A client watches once: a second watch replaces the first.
-    fn watch(&mut self, which: Tasks) {
+    fn watch(&mut self, which: Tasks, cards: SentCards) {
         if let Some(before) = self.watching.take() {
             before.abort();
         }
-        let watch = rows::watch(self.handle.clone(), self.outbox.clone(), which);
+        let watch = rows::watch(self.handle.clone(), self.outbox.clone(), which, cards);
         self.watching = Some(self.spawn(watch));
     }
 

@@ -1,8 +1,13 @@
 //! The rows of the fleet as JSON lines, first all of them, then what changes.
 
+use std::collections::BTreeMap;
+
 use super::client::Outbox;
 use super::deltas::Deltas;
-use crate::domain::problem::Subject;
+use crate::domain::agent::Agent;
+use crate::domain::id::{AgentKey, AttemptKey};
+use crate::domain::job::Attempt;
+use crate::domain::problem::{Problem, Subject};
 use crate::domain::state::Changed;
 use crate::domain::state::slab::Key;
 use crate::domain::state::snapshot::Snapshot;
@@ -13,18 +18,52 @@ use crate::store::record::{AttemptRow, ProblemRow, Record};
 
 /// Rows in one line.
 pub(super) const ROWS: usize = 200;
+/// A line ends with the row that makes it this long, in bytes: an agent's card may have 4 MiB.
+const ROW_BYTES: usize = 1024 * 1024;
+
+/// The cards that a client has, by their digests. `None`: the client wants the card with every row of an agent.
+#[derive(Debug)]
+pub(super) struct SentCards(Option<BTreeMap<AgentKey, u64>>);
+
+impl SentCards {
+    /// For a client that has no card yet; `keeps_cards`: it keeps a card until it is sent another one.
+    pub fn new(keeps_cards: bool) -> Self {
+        Self(keeps_cards.then(BTreeMap::new))
+    }
+
+    /// The row of an agent. A large card of an agent that changes all the time is sent once.
+    fn row(&mut self, key: AgentKey, agent: Option<&Agent>) -> Option<String> {
+        let card = agent.and_then(|agent| agent.card.as_ref());
+        let is_sent = match (&mut self.0, card) {
+            (None, _) => false,
+            (Some(sent), Some(card)) => sent.insert(key, card.digest) == Some(card.digest),
+            (Some(sent), None) => {
+                sent.remove(&key);
+                false
+            }
+        };
+        let agent = agent?;
+        Some(if is_sent {
+            with(Agent { card: None, ..agent.clone() }.put(), "same_card", "true")
+        } else {
+            agent.put()
+        })
+    }
+}
 
 /// Sends every row of these tasks and of everything else, then what changes, until the client or the engine is gone.
-pub(super) async fn watch(handle: Handle, outbox: Outbox, which: Tasks) {
+pub(super) async fn watch(handle: Handle, outbox: Outbox, which: Tasks, mut cards: SentCards) {
     let mut snapshots = handle.watch();
     let mut known: Option<u64> = None;
     let mut deltas = Deltas::new(which);
     loop {
         let snapshot = snapshots.borrow_and_update().clone();
         let changed = deltas.next(&snapshot, known.and_then(|rev| snapshot.changes_since(rev)));
-        for rows in changed.chunks(ROWS) {
-            let line = Writer::new().raw("rows", &rows_of(&snapshot, rows)).end();
-            if outbox.send(line).await.is_err() {
+        let mut rest = changed.as_slice();
+        while !rest.is_empty() {
+            let (rows, count) = rows_of(&snapshot, rest, &mut cards);
+            rest = &rest[count..];
+            if outbox.send(Writer::new().raw("rows", &rows).end()).await.is_err() {
                 return;
             }
         }
@@ -46,71 +85,80 @@ pub(super) async fn watch(handle: Handle, outbox: Outbox, which: Tasks) {
     }
 }
 
-fn rows_of(snapshot: &Snapshot, changed: &[Changed]) -> String {
+/// The first of these rows as one object, and how many of them are in it.
+fn rows_of(snapshot: &Snapshot, changed: &[Changed], cards: &mut SentCards) -> (String, usize) {
     let (mut agents, mut jobs, mut attempts, mut problems) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut sources = Vec::new();
+    let (mut count, mut bytes) = (0, 0);
     for changed in changed {
-        match *changed {
-            Changed::Agent(key) => agents.push(keyed(
-                key,
-                snapshot.agents.get(key).map(|agent| {
-                    let counts = agent.counts;
-                    let counts = Writer::new()
-                        .raw("live", &counts.live.put())
-                        .raw("need_you", &counts.need_you.put())
-                        .raw("completed", &counts.completed.put())
-                        .raw("failed", &counts.failed.put())
-                        .raw("stopped", &counts.stopped.put())
-                        .raw("doubtful", &counts.doubtful.put())
-                        .end();
-                    with(agent.put(), "counts", &counts)
-                }),
-            )),
-            Changed::Job(key) | Changed::Timeline(key) => jobs.push(keyed(
-                key,
-                snapshot.jobs.get(key).map(|job| {
+        if count == ROWS || bytes >= ROW_BYTES {
+            break;
+        }
+        let (rows, row) = match *changed {
+            Changed::Agent(key) => (&mut agents, keyed(key, agent_row(snapshot, key, cards))),
+            Changed::Job(key) | Changed::Timeline(key) => {
+                let job = snapshot.jobs.get(key).map(|job| {
                     let keys = array(job.attempts.iter().map(|key| key.0.to_string()));
                     with(job.put(), "attempts", &keys)
-                }),
-            )),
-            Changed::Attempt(key) => attempts.push(keyed(
-                key,
-                snapshot.attempts.get(key).and_then(|attempt| {
-                    let job = snapshot.job_of(attempt)?;
-                    let agent = snapshot.agents.get(attempt.agent)?.id;
-                    let attempt_row = attempt.clone();
-                    let row = AttemptRow { attempt: attempt_row, job: job.id, job_seq: job.seq, agent }.put();
-                    Some(with(row, "keys", &format!("[{},{}]", attempt.job.0, attempt.agent.0)))
-                }),
-            )),
-            Changed::Problem(key) => problems.push(keyed(
-                key,
-                snapshot.problems.get(key).map(|problem| {
-                    let problem_row = problem.clone();
-                    let mut row =
-                        ProblemRow { source: problem.objective.clone(), problem: problem_row, agent: None }
-                            .put();
-                    if let Some(agent) = problem.subject.agent() {
-                        row = with(row, "agent_key", &agent.0.to_string());
-                    }
-                    if let Subject::Source(source) = problem.subject {
-                        row = with(row, "source_key", &source.0.to_string());
-                    }
-                    row
-                }),
-            )),
-            Changed::Source(key) => {
-                sources.push(keyed(key, snapshot.sources.get(key).map(|source| source.put())));
+                });
+                (&mut jobs, keyed(key, job))
             }
-        }
+            Changed::Attempt(key) => (&mut attempts, keyed(key, attempt_row(snapshot, key))),
+            Changed::Problem(key) => (&mut problems, keyed(key, snapshot.problems.get(key).map(problem_row))),
+            Changed::Source(key) => {
+                (&mut sources, keyed(key, snapshot.sources.get(key).map(|source| source.put())))
+            }
+        };
+        count += 1;
+        bytes += row.len();
+        rows.push(row);
     }
-    Writer::new()
+    let rows = Writer::new()
         .raw("agents", &array(agents))
         .raw("jobs", &array(jobs))
         .raw("attempts", &array(attempts))
         .raw("problems", &array(problems))
         .raw("sources", &array(sources))
-        .end()
+        .end();
+    (rows, count)
+}
+
+fn agent_row(snapshot: &Snapshot, key: AgentKey, cards: &mut SentCards) -> Option<String> {
+    let agent = snapshot.agents.get(key);
+    let row = cards.row(key, agent)?;
+    let counts = agent?.counts;
+    let counts = Writer::new()
+        .raw("live", &counts.live.put())
+        .raw("need_you", &counts.need_you.put())
+        .raw("completed", &counts.completed.put())
+        .raw("failed", &counts.failed.put())
+        .raw("stopped", &counts.stopped.put())
+        .raw("doubtful", &counts.doubtful.put())
+        .end();
+    Some(with(row, "counts", &counts))
+}
+
+fn attempt_row(snapshot: &Snapshot, key: AttemptKey) -> Option<String> {
+    let attempt = snapshot.attempts.get(key)?;
+    let job = snapshot.job_of(attempt)?;
+    let agent = snapshot.agents.get(attempt.agent)?.id;
+    let keys = format!("[{},{}]", attempt.job.0, attempt.agent.0);
+    // Only the engine needs to know what it has taken in, and for many outputs that is long.
+    let attempt = Attempt { progress: None, ..attempt.clone() };
+    let row = AttemptRow { attempt, job: job.id, job_seq: job.seq, agent }.put();
+    Some(with(row, "keys", &keys))
+}
+
+fn problem_row(problem: &Problem) -> String {
+    let mut row =
+        ProblemRow { source: problem.objective.clone(), problem: problem.clone(), agent: None }.put();
+    if let Some(agent) = problem.subject.agent() {
+        row = with(row, "agent_key", &agent.0.to_string());
+    }
+    if let Subject::Source(source) = problem.subject {
+        row = with(row, "source_key", &source.0.to_string());
+    }
+    row
 }
 
 fn keyed<K: Key>(key: K, row: Option<String>) -> String {

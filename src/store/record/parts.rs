@@ -78,7 +78,7 @@ record! {
     Message { id, role, parts, context, task, metadata, references, hints }
     Fingerprint { bytes, hash, tail }
     ArtifactMeta { id, name, print, closed }
-    Progress { artifacts, messages }
+    Progress { artifacts, messages, messages_total, content }
 }
 
 /// One of a few words, or text as it came.

@@ -23,6 +23,8 @@ use crate::store::{StoreError, read, sql};
 /// The kind of a row that holds several facts: `[{"seq":…,"at":…,"body":{…}},…]`. Its own `seq` and `at`
 /// are those of the last.
 const BUNDLE: &str = "bundle";
+/// Bytes of an output that are gathered before they are written to its file.
+const GATHERED: usize = 256 * 1024;
 
 /// How facts about outputs begin.
 const ARTIFACT_SEEN: &str = r#"{"what":"artifact_seen","#;
@@ -231,7 +233,7 @@ impl<'t> FactWriter<'t> {
             self.insert(owner, bundle)?;
         }
         for (output, mut growth) in std::mem::take(&mut self.growing) {
-            self.grow(output, &growth)?;
+            self.grow(output, growth.from, &growth.bytes)?;
             growth.bytes.clear();
             self.spare.give_back(String::from_utf8(growth.bytes).unwrap_or_default());
         }
@@ -256,10 +258,9 @@ impl<'t> FactWriter<'t> {
         Ok(())
     }
 
-    fn grow(&self, output: i64, growth: &Append) -> Result<(), StoreError> {
-        let Append { from, bytes } = growth;
+    fn grow(&self, output: i64, from: u64, bytes: &[u8]) -> Result<(), StoreError> {
         self.blobs
-            .append(output, *from, bytes)
+            .append(output, from, bytes)
             .map_err(|error| StoreError::Io { path: self.file.with_file_name("blobs"), error })?;
         let size = i64::try_from(from + bytes.len() as u64).unwrap_or(i64::MAX);
         self.transaction
@@ -304,12 +305,23 @@ impl<'t> FactWriter<'t> {
             }
             None => self.begin_file(job, &key, before)?,
         };
-        let growth = self
-            .growing
-            .entry(output)
-            .or_insert_with(|| Append { from: before, bytes: self.spare.take().into_bytes() });
+        let mut from = before;
         for part in parts.iter() {
-            growth.bytes.extend_from_slice(content_of(part).0.as_bytes());
+            let content = content_of(part).0.as_bytes();
+            let waiting = self.growing.get(&output).map_or(0, |growth| growth.bytes.len());
+            if waiting + content.len() > GATHERED {
+                if let Some(growth) = self.growing.remove(&output) {
+                    self.grow(output, growth.from, &growth.bytes)?;
+                }
+                self.grow(output, from, content)?;
+            } else {
+                let growth = self
+                    .growing
+                    .entry(output)
+                    .or_insert_with(|| Append { from, bytes: self.spare.take().into_bytes() });
+                growth.bytes.extend_from_slice(content);
+            }
+            from += content.len() as u64;
         }
         Ok(Some(FilePosition { output, from: before }))
     }
