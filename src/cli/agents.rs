@@ -32,7 +32,7 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
     }
     let snapshot = session.handle.snapshot();
     if !session.is_own() {
-        // The running engine probes by itself; this is a fresh round.
+        // The running engine probes on its own; this is an extra round.
         let listed = snapshot.agents.iter().filter(|(_, agent)| agent.listed);
         // All at once: each is confirmed after a commit to the journal.
         let checks = listed.map(|(_, agent)| session.handle.submit(Intent::CheckAgent { agent: agent.id }));
@@ -89,7 +89,7 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
     Ok(ExitCode::SUCCESS)
 }
 
-/// The agents that are asked for, in the order configured or typed.
+/// The requested agents, in the order configured or typed.
 fn shown<'s>(snapshot: &'s Snapshot, urls: &[String]) -> Vec<(crate::domain::id::AgentKey, &'s Agent)> {
     let wanted: Vec<_> = urls.iter().map(|url| normalise_url(url)).collect();
     let named = |agent: &Agent| wanted.is_empty() || wanted.contains(&normalise_url(&agent.spec.url));
@@ -125,7 +125,7 @@ async fn change(setup: &Setup, session: &Session, args: &Agents, out: &mut Print
     Ok(())
 }
 
-/// Who is offered, and by whom.
+/// Prints candidates and the agents that name them.
 fn print_candidates(snapshot: &Snapshot, out: &mut Printer) {
     let candidates = Candidates::of(snapshot.agents.iter());
     let name = |key: &AgentKey| snapshot.agents.get(*key).map(|agent| agent.name.line().into_string());
@@ -156,7 +156,7 @@ fn print_candidates(snapshot: &Snapshot, out: &mut Printer) {
     out.warn("quarterdeck agents --add URL adds one for good");
 }
 
-/// What groups of replicas are called: by their card's name, numbered where several groups have one.
+/// The names of groups of replicas: their card's name, numbered where several groups share one.
 fn groups(snapshot: &Snapshot) -> BTreeMap<AgentKey, String> {
     let mut members: BTreeMap<&ReplicaKey, Vec<AgentKey>> = BTreeMap::new();
     for (key, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {

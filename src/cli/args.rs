@@ -194,7 +194,7 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// The scenario that is played unless another one is named.
+    /// The scenario to play, `storm` by default.
     pub fn scenario_name(&self) -> &str {
         self.scenario.as_deref().unwrap_or("storm")
     }

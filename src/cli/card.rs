@@ -1,4 +1,4 @@
-//! `card get`: an agent's card, validated if that is asked for.
+//! `card get`: prints an agent's card, optionally validated.
 
 use std::process::ExitCode;
 use std::time::Duration;

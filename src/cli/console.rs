@@ -23,10 +23,10 @@ use crate::tui::run::{Commentary, Left, Start, run, until_opened};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
 
-/// The embedded fleet is looked at this often, so that a short story shows what happens in it.
+/// The probe interval of the demo fleet: short, so that a short story shows changes.
 const DEMO_PROBES: Duration = Duration::from_secs(5);
 
-/// Cues of a presenter that wait to be taken; more are dropped, as the story goes on only one beat at a time.
+/// Bound of a presenter's cues; more are dropped, as the story advances only one step at a time.
 const CUES: usize = 8;
 
 /// Opens the console on the chosen fleet.
@@ -106,7 +106,7 @@ pub(super) async fn open(
     }
 }
 
-/// Opens the console on the embedded fleet, and tells its story.
+/// Opens the console on the demo fleet and plays its scenario.
 pub(super) async fn demo(
     global: &Global,
     args: &Demo,
@@ -132,7 +132,7 @@ pub(super) async fn demo(
     if let Some(theme) = &args.theme {
         config.console.theme.clone_from(theme);
     }
-    // Nobody is called because of a play.
+    // A demo notifies nobody.
     config.notify = crate::config::Notify::default();
     setup.config = Arc::new(config);
     let seed = args.seed.unwrap_or(scenario.seed);
@@ -155,7 +155,7 @@ pub(super) async fn demo(
         };
         let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
         let story = Story::begin(scenario, fleet.clone(), session.handle.clone(), options);
-        // A large fleet has no story; its callers are others, so that its tasks are found.
+        // A large fleet has no story; its tasks are sent by other clients, so that they have to be found.
         let calls = (args.agents.is_some() && !args.no_work).then(|| {
             let fleet = fleet.clone();
             tokio::spawn(async move { fleet.call(super::demo::ROUND).await }).abort_handle()
@@ -175,7 +175,7 @@ pub(super) async fn demo(
     .await;
     drop(log);
     if !kept {
-        // What the demo has kept nobody will look for.
+        // The demo's data is not needed after it ends.
         let _what_is_left_is_harmless = std::fs::remove_dir_all(&setup.dir);
     }
     ended(result?, out)
@@ -217,7 +217,7 @@ async fn opened(setup: Arc<Setup>, urls: Vec<String>) -> Result<Session, Failure
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new().name("opening".into()).spawn(move || {
         let session = runtime.block_on(Session::open(&setup, &urls, &Login::default(), true));
-        // Whoever left before it was opened needs it no more: it commits and ends by itself.
+        // If the operator left before it was opened, it commits and ends on its own.
         let _somebody_left = told.send(session);
     });
     if let Err(error) = thread {
@@ -320,7 +320,7 @@ fn no_verb(word: &str) -> Result<(), Failure> {
     })
 }
 
-/// What the locale says about letters; without one ASCII is safe.
+/// True if the locale uses UTF-8; without a locale ASCII is safe.
 fn speaks_unicode() -> bool {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));

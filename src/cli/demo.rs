@@ -11,7 +11,7 @@ use super::output::{Failure, Printer};
 use crate::demo::{Fleet, Scenario};
 use crate::shutdown;
 
-/// With a console, every agent of a large steady fleet begins with so many tasks that ended within the last day.
+/// The number of tasks that each agent of a large steady fleet has already ended within the last day.
 const PAST: u64 = 100;
 /// The built-in caller sends a task to every agent this often.
 pub(super) const ROUND: Duration = Duration::from_secs(20);

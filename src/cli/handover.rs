@@ -1,4 +1,4 @@
-//! `handover` and `note`: what the next shift must know.
+//! `handover` and `note`: information for the next shift.
 
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ use crate::protocol::timestamp;
 /// Facts of the watch that are read back at most.
 const FACTS: usize = 20_000;
 
-/// Keeps a note.
+/// Stores a note.
 pub(super) async fn note(global: &Global, args: Note, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
     // Only a note on an attempt looks at tasks, which may be over.
@@ -61,7 +61,7 @@ pub(super) async fn note(global: &Global, args: Note, out: &mut Printer) -> Resu
     done.map(|()| ExitCode::SUCCESS)
 }
 
-/// Tells the next shift.
+/// Prints the handover.
 pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
     let session = Session::running(&setup).await?;
@@ -119,7 +119,7 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// Open ones, what hurts most first.
+/// Open problems, most severe first.
 fn ordered(snapshot: &Snapshot) -> Vec<&Problem> {
     let mut open: Vec<&Problem> = snapshot.open_problems().map(|(_, problem)| problem).collect();
     open.sort_by_key(|problem| {
@@ -134,8 +134,8 @@ fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
     format!("{name}{}", problem.text.line())
 }
 
-/// The report as Markdown. What agents and people said stands in indented lines alone, which Markdown shows
-/// as they are: no link, picture or HTML in them is alive.
+/// The report as Markdown. Text from agents and people is only in indented lines, which Markdown shows verbatim: no
+/// link, picture or HTML in it takes effect.
 fn report(
     fleet: &str,
     snapshot: &Snapshot,
@@ -222,12 +222,12 @@ fn report(
     lines
 }
 
-/// A line of a block that Markdown shows as it is.
+/// A line of a verbatim Markdown block.
 fn indented(line: &str) -> String {
     format!("    {line}")
 }
 
-/// Who did what, of facts that the next shift wants to know.
+/// Describes a fact that the next shift needs, with its actor.
 fn words(snapshot: &Snapshot, entry: &JournalEntry) -> Option<(String, String)> {
     let Fact::Fleet(fact) = &entry.fact else { return None };
     let agent = |id: &AgentId| {
@@ -246,7 +246,7 @@ fn words(snapshot: &Snapshot, entry: &JournalEntry) -> Option<(String, String)> 
             let until = timestamp::format_at(*until);
             format!("muted p-{number} until {until}: {}", why.line())
         }
-        // A mute that ran out was nobody's act.
+        // An expired mute has no actor.
         FleetFact::ProblemUnmuted { number } if entry.actor.is_some() => format!("unmuted p-{number}"),
         FleetFact::NoteMade { problem, agent: of, attempt: on, text } => {
             let about = problem

@@ -1,4 +1,4 @@
-//! `inbox`: what waits for a person, oldest first.
+//! `inbox`: tasks and messages that need an operator, oldest first.
 
 use std::process::ExitCode;
 
@@ -51,7 +51,7 @@ pub(super) async fn run(global: &Global, args: Scope, out: &mut Printer) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is wanted of a person.
+/// The kind of action needed from an operator.
 pub(super) fn wants(attempt: &Attempt) -> &'static str {
     match attempt.task.as_ref().map(|task| &task.state) {
         Some(TaskState::AuthRequired) => "login",
@@ -63,7 +63,7 @@ pub(super) fn wants(attempt: &Attempt) -> &'static str {
 fn question(attempt: &Attempt) -> Untrusted {
     match &attempt.task {
         Some(task) => task.note.clone().unwrap_or_default(),
-        None => Untrusted::from("did it arrive? send it again with the same id, or take it as lost"),
+        None => Untrusted::from("did it arrive? send it again with the same id, or presume it lost"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `metrics`: how many, how well and how long, by agent, skill or caller.
+//! `metrics`: throughput, success rate and latency, by agent, skill or caller.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

@@ -31,14 +31,14 @@ use output::{Failure, Printer};
 
 use crate::shutdown::{self, Reason};
 
-/// Once the process has to end, a verb has this long to say how things stand.
+/// The time that a command has to report the state once the process must end.
 const LAST_WORDS: Duration = Duration::from_millis(300);
-/// Verbs that hold an engine for others have this long to close it.
+/// The time to close an engine that other clients use.
 const CLOSING: Duration = Duration::from_millis(1200);
 
-/// Runs what the command line says.
+/// Runs the command line.
 pub fn run() -> ExitCode {
-    // Nothing runs before this: whoever asks the process to end is heard in every phase.
+    // Nothing runs before this, so that signals are handled in every phase.
     let listening = shutdown::install(crate::tui::terminal::restore_in_time);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -69,12 +69,12 @@ pub fn run() -> ExitCode {
             result = dispatch(cli, &mut out) => Some(result),
             () = async { shutdown::requested().await; tokio::time::sleep(grace).await } => None,
         };
-        // What was decided is durable before we go, also after an interrupt.
+        // Commit decisions before exiting, also after an interrupt.
         crate::engine::all_ended(Duration::from_secs(5)).await;
         result
     });
     let code = match (result, shutdown::reason()) {
-        // What was not written was not done, whatever came of it otherwise.
+        // Output that was not written makes the command fail, whatever its result.
         (_, Some(reason @ (Reason::PipeClosed | Reason::OutputFailed))) => ExitCode::from(reason.exit_code()),
         (Some(Ok(code)), _) => code,
         (Some(Err(failure)), _) => out.fail(&failure),
@@ -124,7 +124,7 @@ async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Wrong words: help and version are no errors; everything else is told in the chosen format.
+/// Reports usage errors in the chosen format; help and version are not errors.
 fn usage(error: &clap::Error) -> ExitCode {
     use clap::error::ErrorKind;
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -145,7 +145,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// What is written down: as `QUARTERDECK_LOG` says, or all of ours with `--debug`.
+/// The log filter: `QUARTERDECK_LOG`, or all of our own modules with `--debug`.
 fn log_filter(debug: bool) -> Option<tracing_subscriber::EnvFilter> {
     use tracing_subscriber::EnvFilter;
     match std::env::var("QUARTERDECK_LOG") {
@@ -164,7 +164,7 @@ fn log_to_stderr(debug: bool) {
     let _another_one_is_there = tracing::subscriber::set_global_default(subscriber);
 }
 
-/// While a screen is shown, what the program does is written to a file; it is complete when this is dropped.
+/// While the console is open, logs go to a file; it is complete when this is dropped.
 fn log_to_file(dir: &std::path::Path, debug: bool) -> Option<tracing_appender::non_blocking::WorkerGuard> {
     let filter = log_filter(debug)?;
     crate::store::make_dir(dir).ok()?;
@@ -176,7 +176,7 @@ fn log_to_file(dir: &std::path::Path, debug: bool) -> Option<tracing_appender::n
     Some(guard)
 }
 
-/// Faults of our own in tasks beside the screen, told once the screen is gone.
+/// Panics in background tasks, printed once the console is closed.
 static FAULTS: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
 
 fn faults() -> std::sync::MutexGuard<'static, Vec<String>> {

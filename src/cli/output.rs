@@ -1,4 +1,4 @@
-//! Printing: text that is safe to read and to pipe, JSON that a terminal cannot obey, errors with a next step.
+//! Printing: text that is safe to read and to pipe, JSON without control characters, errors with a next step.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use crate::domain::text::Untrusted;
 use crate::protocol::json as wire;
 use crate::shutdown::{self, Reason};
 
-/// What a write to a closed terminal fails with.
+/// The error of a write to a closed terminal.
 const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
 
 /// Why a command did not do its job.
@@ -22,11 +22,11 @@ pub struct Failure {
     pub exit: u8,
     /// A2A's own name for it, or `A2ACLI_ERR_…`, or `QUARTERDECK_ERR_…`.
     pub code: String,
-    /// For people.
+    /// The message for people.
     pub message: Untrusted,
     /// The next step.
     pub hint: Option<Untrusted>,
-    /// The transport's code, if there is one.
+    /// The transport's code; `None` if there is none.
     pub a2a_code: Option<i64>,
 }
 
@@ -41,12 +41,12 @@ impl Failure {
         Self::new(1, "A2ACLI_ERR_INTERNAL", message)
     }
 
-    /// Time ran out.
+    /// A timeout.
     pub fn timeout(message: impl Into<Untrusted>) -> Self {
         Self::new(5, "A2ACLI_ERR_TIMEOUT", message)
     }
 
-    /// Any other.
+    /// Any other failure.
     pub fn new(exit: u8, code: &str, message: impl Into<Untrusted>) -> Self {
         Self { exit, code: code.to_owned(), message: message.into(), hint: None, a2a_code: None }
     }
@@ -128,7 +128,7 @@ impl Failure {
     }
 }
 
-/// Where results go.
+/// The destination of results.
 #[derive(Debug)]
 pub struct Printer {
     format: Output,
@@ -149,13 +149,13 @@ impl Printer {
         self.format == Output::Json
     }
 
-    /// One JSON document.
+    /// Prints one JSON document.
     pub fn document(&mut self, value: &Value) {
         let pretty = serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string());
         self.out(&wire::escaped(&pretty));
     }
 
-    /// One JSON line.
+    /// Prints one JSON line.
     pub fn line(&mut self, value: &Value) {
         self.out(&wire::escaped(&value.to_string()));
     }
@@ -188,7 +188,7 @@ impl Printer {
         let mut out = io::stdout().lock();
         let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) else { return };
         drop(out);
-        // The process ends in order, as it may hold an engine: whoever waits for the end hears of it.
+        // The process must shut down in order, because it may hold an engine: whoever waits for the end is notified.
         self.failed = true;
         shutdown::request(match error.kind() {
             io::ErrorKind::BrokenPipe => Reason::PipeClosed,
@@ -200,13 +200,13 @@ impl Printer {
         });
     }
 
-    /// Something that is not the result, for people: to stderr.
+    /// Prints information that is not the result to stderr.
     pub fn warn(&mut self, text: impl Into<Untrusted>) {
         self.end_progress();
         let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
     }
 
-    /// What is going on, on one line that is drawn over.
+    /// Shows progress on one line that is overwritten.
     pub fn progress(&mut self, text: impl Into<Untrusted>) {
         if self.progress {
             self.shown = true;
@@ -222,7 +222,7 @@ impl Printer {
         }
     }
 
-    /// Says why the command failed; the exit code agrees.
+    /// Prints the failure; the exit code matches it.
     pub fn fail(&mut self, failure: &Failure) -> ExitCode {
         if self.is_json() {
             self.document(&failure.to_json());

@@ -1,4 +1,4 @@
-//! What somebody likes, from the configuration to the console: judged there, told here with file and line.
+//! Preferences from the configuration for the console, with errors reported by file and line.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -44,12 +44,12 @@ fn judged(preferences: &file::Preferences) -> (Preferences, Vec<Wrong>) {
     (Preferences { keys, columns, views }, wrong)
 }
 
-/// What is wrong with it.
+/// The errors in the preferences.
 pub(super) fn faults(preferences: &file::Preferences) -> Vec<Fault> {
     judged(preferences).1.into_iter().map(fault).collect()
 }
 
-/// What the configuration says; its faults were told when it was read.
+/// The configured preferences; their errors were reported when they were read.
 pub(super) fn of(preferences: &file::Preferences) -> Preferences {
     judged(preferences).0
 }
@@ -58,7 +58,7 @@ pub(super) fn of(preferences: &file::Preferences) -> Preferences {
 #[derive(Debug)]
 pub(super) struct File {
     path: PathBuf,
-    /// Who reads and writes does nothing to what somebody else is about to write.
+    /// Serializes reading and writing.
     one: Mutex<()>,
     /// Those of the configuration.
     before: Vec<Arc<SavedView>>,
@@ -84,7 +84,7 @@ impl Shelf for File {
 
     fn change(&self, change: Change) -> Result<Vec<Arc<SavedView>>, String> {
         let _the_only_one = self.one.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another console may have saved one meanwhile; what cannot be read is not written over.
+        // Another console may have saved a view meanwhile; an unreadable file is never overwritten.
         let mut kept: Vec<Arc<SavedView>> = self.read()?.into_iter().filter(|view| view.kept).collect();
         match change {
             Change::Keep(view) => match kept.iter_mut().find(|old| old.name == view.name) {
@@ -150,7 +150,7 @@ mod tests {
         other.change(Change::Keep(named("more"))).unwrap();
         let left = shelf.change(Change::Forget("stuck".into()));
         assert_eq!(left.map(names), Ok(vec!["ours".into(), "more".into()]));
-        // What somebody has written by hand and is wrong stays as it is.
+        // Invalid views written by hand are kept unchanged.
         let text = "[[view]]\nname = \"mine\"\nof = \"tusks\"\n";
         std::fs::write(&path, text).unwrap();
         let why = shelf.change(Change::Keep(named("stuck"))).unwrap_err();

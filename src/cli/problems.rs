@@ -1,4 +1,4 @@
-//! `problems`: what is wrong, since when, with whom, and the next step.
+//! `problems`: lists problems with their start, impact and next step.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use crate::protocol::timestamp;
 
 pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
-    // Whom problems hit is told by jobs that are over too, but not to people.
+    // The impact includes jobs that have ended, but they are not listed to people.
     let setup = if out.is_json() { setup } else { setup.of_open_tasks() };
     let Problems { here: args, exit_code, act } = args;
     if let Some(act) = act {
@@ -84,7 +84,7 @@ fn state_words(problem: &Problem) -> String {
     }
 }
 
-/// Takes, mutes, and the other way round.
+/// Takes, mutes, and their opposites.
 async fn on_problem(setup: &Setup, act: ProblemsCommand, out: &mut Printer) -> Result<ExitCode, Failure> {
     let (number, act, words) = match act {
         ProblemsCommand::Take { problem } => (problem, ProblemAct::Take, "is yours"),
@@ -112,7 +112,7 @@ async fn on_problem(setup: &Setup, act: ProblemsCommand, out: &mut Printer) -> R
     done.map(|_| ExitCode::SUCCESS)
 }
 
-/// Whom each problem hits, by its number.
+/// The impact of each problem, by number.
 pub(super) fn all_hits(snapshot: &Snapshot) -> BTreeMap<u32, Impact> {
     let hits = diagnosis::impacts(snapshot, snapshot.problems.iter());
     let numbered = |(key, hits)| snapshot.problems.get(key).map(|problem: &Problem| (problem.number, hits));

@@ -1,4 +1,4 @@
-//! Protocol objects as the command line prints them: A2A 1.0's own types, with what we know beside.
+//! Protocol objects as the command line prints them: A2A 1.0 types with our additions.
 
 use serde_json::{Map, Value, json};
 
@@ -27,7 +27,7 @@ fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or(Value::Null)
 }
 
-/// What a state is called in 1.0.
+/// The name of a state in A2A 1.0.
 pub fn state_name(state: &TaskState) -> String {
     let report = TaskReport {
         id: "x".into(),
@@ -42,7 +42,7 @@ pub fn state_name(state: &TaskState) -> String {
     parsed(&wire().encode_task(&report))["status"]["state"].as_str().unwrap_or_default().to_owned()
 }
 
-/// What we know of an attempt, beside what its agent says.
+/// Our additions for an attempt, beside what its agent reports.
 pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
     let agent = snapshot.agents.get(attempt.agent);
     let job = snapshot.job_of(attempt);
@@ -59,7 +59,7 @@ pub fn ours(snapshot: &Snapshot, attempt: &Attempt) -> Value {
     })
 }
 
-/// What the agent says, where that is in doubt.
+/// The state that the agent reports, if it is in doubt.
 pub fn agent_says(task: &Task) -> Option<TaskState> {
     let doubted = task.verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Conflict);
     task.says.clone().or_else(|| doubted.then(|| task.state.clone()))
@@ -79,7 +79,7 @@ pub fn with_ours(mut task: Value, ours: Value) -> Value {
     task
 }
 
-/// A task as a row tells it: no outputs, no messages.
+/// A task as in a list: without outputs and messages.
 pub fn task_row(snapshot: &Snapshot, attempt: &Attempt) -> Option<Value> {
     let task = attempt.task.as_ref()?;
     let report = report(task, None, Vec::new());
@@ -108,7 +108,7 @@ fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) 
 /// Outputs as they were read back: id, name, parts.
 pub type Outputs = Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>;
 
-/// A whole task: what its agent told us so far.
+/// A whole task, as its agent reported it so far.
 pub fn whole_task(
     snapshot: &Snapshot,
     attempt: &Attempt,
@@ -128,8 +128,7 @@ pub fn whole_task(
     Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))
 }
 
-/// Puts the outputs that we have kept and that the agent no longer tells into a task as its agent tells it;
-/// returns their names.
+/// Adds stored outputs that the agent no longer returns to a task as the agent reports it; returns their names.
 pub fn add_outputs(task: &mut Value, kept: Value) -> Vec<String> {
     let mut added = Vec::new();
     let Value::Array(kept) = kept else { return added };
@@ -186,7 +185,7 @@ pub fn event(event: &StreamEvent) -> Value {
     parsed(&wire().encode_event(event))
 }
 
-/// An attempt of which no task is known.
+/// An attempt without a known task.
 pub fn taskless(snapshot: &Snapshot, attempt: &Attempt) -> Value {
     let mut value = ours(snapshot, attempt);
     if let Some(object) = value.as_object_mut() {
@@ -296,7 +295,7 @@ pub fn print_parts(out: &mut Printer, parts: &[Part], text: Option<&str>) {
     }
 }
 
-/// True if a wait for an attempt is over: it ended and was compared, it asks, or it is stuck.
+/// True if a wait for an attempt has ended: it ended and was compared, it asks, or it is stuck.
 pub fn is_decided(attempt: &Attempt) -> bool {
     match &attempt.task {
         Some(task) => {

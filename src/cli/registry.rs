@@ -19,7 +19,7 @@ use crate::serve::http::{bind, bind_error};
 use crate::serve::registry::{Registry, Serving, Time, serve};
 use crate::store::registry::{RegistryStore, SqliteStore, registry_path};
 
-/// A registry that is configured, and what keeps it from being served.
+/// A configured registry, and the reason if it cannot be served.
 #[derive(Debug)]
 pub struct PreparedRegistry {
     address: SocketAddr,
@@ -35,8 +35,8 @@ struct Ready {
 }
 
 impl PreparedRegistry {
-    /// Takes the port and reads what is registered, if a registry is configured. A passing engine serves none,
-    /// and has those that are registered all the same.
+    /// Binds the port and reads the registrations, if a registry is configured. A temporary engine does not serve it,
+    /// but still reads the registrations.
     pub async fn of(setup: &Setup, lasting: bool) -> Option<Self> {
         let address = setup.config.registry.listen?;
         let (roll, ready) = if lasting {
@@ -54,12 +54,12 @@ impl PreparedRegistry {
         Some(Self { address, ready, roll })
     }
 
-    /// What the engine is told by.
+    /// The source that reports registrations to the engine.
     pub fn source(&self) -> Box<dyn Discover> {
         Box::new(OwnRegistry::new(self.address.to_string(), self.roll.clone()))
     }
 
-    /// What writers must send, so that it is taken out of everything that is shown.
+    /// The token of writers, to be redacted from everything displayed.
     pub fn secret(&self) -> Option<&Secret> {
         self.ready.as_ref().ok()?.token.as_ref()
     }
@@ -104,7 +104,7 @@ async fn ready(setup: &Setup, address: SocketAddr) -> Result<Ready, Failure> {
     Ok(Ready { bound, registry, token })
 }
 
-/// Who is registered, without serving anybody.
+/// The registrations, without serving the registry.
 fn registered(setup: &Setup) -> RegisteredAgents {
     if !registry_path(&setup.dir).exists() {
         return Ok(Vec::new());

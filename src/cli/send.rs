@@ -1,4 +1,4 @@
-//! `send`: one message; its task is watched until it ends, asks, or is stuck.
+//! `send`: sends one message and watches its task until it ends, asks, or is stuck.
 
 use std::io::Read;
 use std::path::Path;
@@ -39,7 +39,7 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
     let parts = parts(&args)?;
     let metadata = metadata(args.metadata.as_deref())?;
     let setup = Setup::load(global)?;
-    // Only a message that goes on with a task looks at one that may be over.
+    // Only a message that continues a task needs tasks that have ended.
     let setup = if args.task_id.is_some() { setup } else { setup.of_open_tasks() };
     if setup.read_only {
         return Err(Failure::from_refusal(&intent::Refusal::ReadOnly));
@@ -90,12 +90,12 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
         Ok(()) => watching.finish(args.detach, args.stream, out).await,
         Err(failure) => Err(failure),
     };
-    // A passing engine goes on for the clients that have joined it meanwhile.
+    // A temporary engine keeps running for clients that have attached meanwhile.
     watching.session.close(true).await;
     code
 }
 
-/// Reaches the agent of a reference: its id, and an engine that knows it.
+/// Resolves an agent reference: its id, and an engine that knows it.
 pub(super) async fn reach(setup: &Setup, target: &Target) -> Result<(Session, AgentId), Failure> {
     let (session, reference) = match resolve_reference(setup, &target.agent).await? {
         AgentReference::Fleet(name) => (Session::open(setup, &[], &target.login, false).await?, name),
@@ -113,7 +113,7 @@ pub(super) async fn reach(setup: &Setup, target: &Target) -> Result<(Session, Ag
     Ok((session, id))
 }
 
-/// The attempt of a task that we know, if the message goes on with one.
+/// The attempt of the task that the message continues, if it is known.
 fn known_task(
     session: &Session,
     agent: AgentId,
@@ -135,7 +135,7 @@ fn known_task(
     }
 }
 
-/// A task by its agent's id, or by the beginning of it if that is not ambiguous.
+/// A task by its agent's id, or by an unambiguous prefix of it.
 pub(super) fn find_task<'s>(
     snapshot: &'s Snapshot,
     agent: Option<AgentId>,
@@ -168,7 +168,7 @@ pub(super) struct WatchedTask {
     pub login: super::args::Login,
     /// The agent as the command line names it; none if it does not.
     pub reference: Option<String>,
-    /// Facts that were taken in.
+    /// The number of facts processed.
     pub known: u64,
     /// Facts that were printed.
     pub printed: u64,
@@ -189,12 +189,12 @@ impl WatchedTask {
         let next = Session::open(&self.setup, &[], &self.login, false).await?;
         let old = std::mem::replace(&mut self.session, next);
         old.close(false).await;
-        // What the old engine told last may not have become durable: the timeline is read again.
+        // The old engine's last updates may not have been committed: the timeline is read again.
         (self.known, self.detail) = (0, Detail::default());
         Ok(())
     }
 
-    /// Waits until the agent has said something about it.
+    /// Waits until the agent has responded.
     async fn accepted(&mut self, until: Option<Instant>, out: &mut Printer) -> Result<(), Failure> {
         self.wait(until, false, out, |attempt| {
             attempt.task.is_some() || attempt.phase.is_over() || attempt.phase == Phase::Uncertain
@@ -202,7 +202,7 @@ impl WatchedTask {
         .await
     }
 
-    /// Waits until it ends, asks or is stuck.
+    /// Waits until the task ends, asks or is stuck.
     pub(super) async fn decided(
         &mut self,
         until: Option<Instant>,
@@ -246,7 +246,7 @@ impl WatchedTask {
             let mut tick = tokio::time::interval(Duration::from_millis(500));
             let ended = loop {
                 let snapshot = snapshots.borrow_and_update().clone();
-                // Facts and rows come on two ways: it is over when both have arrived.
+                // Facts and rows arrive separately: wait for both.
                 if let Some((_, attempt)) = self.find(&snapshot)
                     && over(&attempt)
                     && snapshot.job_of(&attempt).is_none_or(|job| self.known >= job.seq)
@@ -281,7 +281,7 @@ impl WatchedTask {
         }
     }
 
-    /// Whoever stops watching is told how to go on: the task goes on without them.
+    /// Tells an interrupted user how to continue: the task goes on without the command.
     fn interrupted(&self, snapshot: &Snapshot, reason: Reason) -> Failure {
         let found = self.find(snapshot);
         match found.and_then(|(_, attempt)| attempt.task) {
@@ -320,7 +320,7 @@ impl WatchedTask {
         self.reference.as_ref().map(|agent| flag("-a", agent)).unwrap_or_default()
     }
 
-    /// Takes a fact in, and prints it if events are asked for.
+    /// Processes a fact, and prints it if events are requested.
     fn take(&mut self, fact: &Arc<JournalEntry>, stream: bool, out: &mut Printer) {
         if fact.seq <= self.known {
             return;
@@ -424,7 +424,7 @@ impl WatchedTask {
         states.unwrap_or(TaskState::Unspecified)
     }
 
-    /// Prints what came of it. The exit code says whether we did our job, not what the agent decided.
+    /// Prints the result. The exit code says whether the command did its job, not how the agent decided.
     pub(super) async fn finish(
         &mut self,
         detach: bool,
@@ -445,14 +445,14 @@ impl WatchedTask {
                     format!("nobody can tell whether it arrived{why}"),
                 )
                 .hint(
-                    "quarterdeck inbox shows it; send it again there with the same id, or take it as lost",
+                    "quarterdeck inbox shows it; send it again there with the same id, or presume it lost",
                 ));
             }
             _ => {}
         }
         if let Some(answer) = attempt.answer.as_ref().filter(|answer| answer.phase != Phase::Sending) {
             return Err(answer.cause.as_deref().map_or_else(
-                || Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", "nobody can tell whether the answer arrived"),
+                || Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", "it is unknown whether the answer arrived"),
                 Failure::from_cause,
             ));
         }
@@ -473,7 +473,7 @@ impl WatchedTask {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Names an outcome that is no success, or a pause, on stderr.
+    /// Prints an unsuccessful or paused outcome on stderr.
     pub(super) fn warn(&self, attempt: &Attempt, out: &mut Printer) {
         let Some(task) = &attempt.task else { return };
         match task.verdict {
@@ -549,7 +549,7 @@ impl WatchedTask {
         }
     }
 
-    /// The last event restates ids and state, for those who keep only the tail.
+    /// The last event repeats ids and state, for readers that keep only the end.
     fn print_last(snapshot: &Snapshot, attempt: &Attempt, out: &mut Printer) {
         if out.is_json() {
             if let Some(task) = &attempt.task {

@@ -38,13 +38,13 @@ use crate::serve::socket::{self, Listening};
 use crate::store::lock::{self, Lock};
 use crate::store::{Reader, StoreError};
 
-/// A lasting engine waits so long for a passing one to hand over.
+/// The time a permanent engine waits for a temporary one to hand over.
 const HAND_OVER: Duration = Duration::from_secs(15);
 
 /// The configuration, the chosen fleet, and where its data is.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// All of it.
+    /// The whole configuration.
     pub config: Arc<Config>,
     /// The chosen fleet's name.
     pub name: String,
@@ -54,14 +54,14 @@ pub struct Setup {
     pub dir: PathBuf,
     /// Refuse everything that acts.
     pub read_only: bool,
-    /// What a command needs to reach the same fleet, ` --fleet prod-eu`; empty for the usual one.
+    /// The flags a command needs to reach the same fleet, ` --fleet prod-eu`; empty for the default one.
     pub flags: String,
-    /// Which tasks are asked for where an engine runs.
+    /// The tasks to load from a running engine.
     pub tasks: Tasks,
 }
 
 impl Setup {
-    /// The same for a command that looks at no task that is over.
+    /// The same, without ended tasks.
     #[must_use]
     pub fn of_open_tasks(self) -> Self {
         Self { tasks: Tasks::Open, ..self }
@@ -101,7 +101,7 @@ impl Setup {
         Ok(Self { config, name, fleet, dir, read_only, flags, tasks: Tasks::All })
     }
 
-    /// What the core needs of it.
+    /// The rules for the core.
     pub fn rules(&self) -> Rules {
         Rules {
             probe_interval: self.fleet.probe_interval,
@@ -162,7 +162,7 @@ impl Setup {
     }
 }
 
-/// What a command needs to reach the same fleet, from whichever folder it is run.
+/// The flags a command needs to reach the same fleet from any folder.
 fn flags(global: &Global) -> String {
     let mut flags = String::new();
     if let Some(path) = &global.config {
@@ -190,12 +190,12 @@ fn safe_name(name: &str) -> String {
     name.trim_start_matches('.').to_owned()
 }
 
-/// A way to an engine, and the engine itself if it is ours.
+/// A connection to an engine, and the engine itself if it is ours.
 #[derive(Debug)]
 pub struct Session {
-    /// The way.
+    /// The handle.
     pub handle: Handle,
-    /// What the engine says of itself.
+    /// The engine's description of itself.
     pub hello: Hello,
     own: Option<OwnEngine>,
 }
@@ -204,7 +204,7 @@ pub struct Session {
 struct OwnEngine {
     engine: Engine,
     listening: Option<Listening>,
-    /// Our own registry, or why it is not served; none if none is configured.
+    /// The built-in registry, or why it is not served; `None` if none is configured.
     registry: Option<Result<Serving, Failure>>,
 }
 
@@ -241,7 +241,7 @@ impl Session {
         }
     }
 
-    /// Joins the running engine, if there is one.
+    /// Attaches to the running engine, if there is one.
     ///
     /// # Errors
     /// It cannot be understood.
@@ -290,7 +290,7 @@ impl Session {
         Ok(session)
     }
 
-    /// Runs an engine on the data folder, and listens for others of the same user.
+    /// Runs an engine on the data folder, with a socket for other processes of the same user.
     #[expect(clippy::too_many_arguments, reason = "what an engine is started with")]
     fn run(
         setup: &Setup,
@@ -302,7 +302,7 @@ impl Session {
         seed: Option<u64>,
         mut lock: Lock,
     ) -> Result<Self, Failure> {
-        // Who meets the lock before the socket stands tries again.
+        // If the lock is held but the socket does not exist yet, try again.
         let holder = lock::LockHolder { socket: socket::place(&setup.dir), pid: std::process::id(), lasting };
         lock.announce(&holder).map_err(|error| store_failure(&error))?;
         let webhook = setup.webhook().filter(|_| lasting);
@@ -385,18 +385,19 @@ impl Session {
         self.own.is_some()
     }
 
-    /// The socket that is listened on, if the engine is ours.
+    /// The socket, if the engine is ours.
     pub fn socket(&self) -> Option<&Path> {
         self.own.as_ref()?.listening.as_ref().map(Listening::path)
     }
 
-    /// Where our own registry is served, or why it is not; none if the engine is not ours or none is configured.
+    /// The address of the built-in registry, or why it is not served; `None` if the engine is not ours or no registry
+    /// is configured.
     pub fn registry(&self) -> Option<Result<String, Failure>> {
         let registry = self.own.as_ref()?.registry.as_ref()?;
         Some(registry.as_ref().map(|serving| format!("http://{}", serving.address())).map_err(Clone::clone))
     }
 
-    /// Adds agents of the command line to a running engine, for as long as it runs.
+    /// Adds the command line's agents to a running engine, until it ends.
     async fn add(&self, urls: &[String], login: &Login) -> Result<(), Failure> {
         if urls.is_empty() {
             return Ok(());
@@ -414,7 +415,7 @@ impl Session {
             .map_err(|refusal| Failure::from_refusal(&refusal))
     }
 
-    /// Ends when a lasting engine wants to take over from ours.
+    /// Completes when a permanent engine wants to take over.
     pub async fn handed_over(&self) {
         match self.own.as_ref().and_then(|own| own.listening.as_ref()) {
             Some(listening) => listening.handed_over().await,
@@ -432,11 +433,11 @@ impl Session {
             tokio::select! {
                 () = listening.alone() => {}
                 () = listening.handed_over() => {}
-                // Whoever has joined goes on with an engine of its own.
+                // Attached clients continue with an engine of their own.
                 _ = crate::shutdown::requested() => {}
             }
         }
-        // Nobody registers with an engine that ends.
+        // An engine that ends accepts no registrations.
         if let Some(Ok(serving)) = registry {
             serving.stop().await;
         }
@@ -447,7 +448,7 @@ impl Session {
     }
 }
 
-/// What a reference means.
+/// A resolved reference.
 #[derive(Debug)]
 pub enum AgentReference {
     /// An agent of the fleet, by its name.
@@ -458,7 +459,7 @@ pub enum AgentReference {
     Direct(String),
 }
 
-/// Finds out what `-a` means: a fleet name wins, then an agent of the running engine, then a direct URL or file.
+/// Resolves `-a`: a name in the fleet first, then an agent of the running engine, then a direct URL or file.
 ///
 /// # Errors
 /// It is none of them; near names are told.
@@ -500,7 +501,7 @@ pub fn find_agent<'s>(snapshot: &'s Snapshot, reference: &str) -> Option<(AgentK
     by_name.or_else(|| listed().find(|(_, agent)| normalise_url(&agent.spec.url) == url))
 }
 
-/// What is stored, when nobody runs: read only, as of then.
+/// Reads the stored state without an engine, as of its last commit.
 ///
 /// # Errors
 /// The journal cannot be read.
@@ -525,7 +526,7 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Jou
     Ok(facts.map_err(|error| store_failure(&error))?.unwrap_or_default())
 }
 
-/// What was measured, as the journal holds it, without an engine.
+/// Reads stored metrics without an engine.
 ///
 /// # Errors
 /// The journal cannot be read.
@@ -536,12 +537,12 @@ pub fn stored_metrics(setup: &Setup, stretch: MinuteRange) -> Result<Vec<(Minute
     Ok(blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block))).collect())
 }
 
-/// Waits until every agent that is asked for is known to be something, or the time is over; of all agents,
-/// also until each source has told whom it names.
+/// Waits until the health of every requested agent is known or the time has passed; for all agents, also until each
+/// source has reported.
 pub async fn probed(handle: &Handle, keys: Option<&[AgentKey]>, limit: Duration) -> bool {
     let mut snapshots = handle.watch();
     let settled = snapshots.wait_for(|snapshot| {
-        // Who else is there is known once every source has said so.
+        // The full set of agents is known once every source has reported.
         let all_told =
             keys.is_some() || snapshot.sources.iter().all(|(_, row)| row.health != SourceHealth::Unknown);
         all_told
@@ -588,7 +589,7 @@ pub fn card_url(reference: &str) -> Result<String, Failure> {
     }
 }
 
-/// True for what is there and can hold no card: a pipe, a device, a socket, or a folder that is named as a path.
+/// True for a path that exists and cannot hold a card: a pipe, a device, a socket, or a folder.
 fn is_no_card(reference: &str) -> bool {
     let is_path = reference.starts_with(['/', '.']);
     let kind = std::fs::metadata(reference).ok().filter(|_| !reference.contains("://"));
@@ -604,7 +605,7 @@ fn file_url(path: &Path) -> Result<String, Failure> {
     Ok(format!("file://{}", path.display()))
 }
 
-/// Puts what the command line says about logging in to work, for the URLs that it names.
+/// Applies the command line's credentials to the URLs that it names.
 fn apply_login(access: &mut CredentialBook, login: &Login, urls: &[String]) -> Result<(), Failure> {
     let read = |flag: &str, variable: &str, text: &Option<String>| {
         let text = text.as_ref()?;
@@ -636,7 +637,7 @@ fn apply_login(access: &mut CredentialBook, login: &Login, urls: &[String]) -> R
             .map_err(|_| Failure::usage(format!("--svc-param: {name:?} is no header name")))?;
         let mut value = HeaderValue::try_from(value.trim())
             .map_err(|_| Failure::usage(format!("--svc-param {name}: its value fits into no header")))?;
-        // It may carry a credential: it is never shown.
+        // It may contain a credential and is never shown.
         value.set_sensitive(true);
         access.add_parameter(name, value);
     }

@@ -25,7 +25,7 @@ use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
 use crate::protocol::timestamp;
 
-/// A task that is looked for on a fresh engine may take so long to be found.
+/// The time allowed for a fresh engine to find a task.
 const FIND: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Result<ExitCode, Failure> {
@@ -55,14 +55,14 @@ pub(super) async fn run(global: &Global, args: Args, out: &mut Printer) -> Resul
     }
 }
 
-/// Where a task is: an engine, the agent, and what we know of it.
+/// The location of a task: an engine, the agent, and the known state.
 struct TaskLocation {
     session: Session,
     agent: AgentId,
     task: TaskId,
 }
 
-/// Finds a task by its id; without an agent, among all that are known.
+/// Finds a task by its id; without an agent, among all known tasks.
 async fn find(setup: &Setup, target: &OptionalTarget, task: &str) -> Result<TaskLocation, Failure> {
     if let Some(agent) = &target.agent {
         let target = Target { agent: agent.clone(), login: target.login.clone() };
@@ -112,7 +112,7 @@ async fn get(
         }
         Ok(_) => Err(Failure::internal("the engine answered something else")),
         Err(QueryError::Failed(cause)) => match &known {
-            // The agent cannot be asked: what we know, with its age.
+            // The agent cannot be asked: print the known state with its age.
             Some(attempt) if cause.is_transport() => {
                 out.warn(format!("{cause}; this is what was known last"));
                 print_known(&session, &snapshot, attempt, out).await
@@ -150,7 +150,7 @@ async fn kept_outputs(session: &Session, snapshot: &Snapshot, known: Option<&Att
     task.map_or(Value::Null, |mut task| task["artifacts"].take())
 }
 
-/// A task as its agent tells it now, with the outputs that only we have kept.
+/// Prints a task as its agent reports it now, with outputs that only we have stored.
 fn print_read(
     snapshot: &Snapshot,
     agent: AgentId,
@@ -161,7 +161,7 @@ fn print_read(
     out: &mut Printer,
 ) {
     let mut value: Value = serde_json::from_str(json.raw()).unwrap_or(Value::Null);
-    // Some agents tell an output only once, in the stream, and never again when they are asked for the task.
+    // Some agents send an output only once, in the stream, and never return it with the task.
     for name in protocol_json::add_outputs(&mut value, kept) {
         out.warn(format!("output {name} is what was received before: its agent no longer tells it"));
     }
@@ -228,7 +228,7 @@ fn print_part(label: &str, part: &Value, out: &mut Printer) {
     }
 }
 
-/// `TASK_STATE_INPUT_REQUIRED` as people say it.
+/// `TASK_STATE_INPUT_REQUIRED` in plain words.
 fn word_of(state: &str) -> String {
     state.strip_prefix("TASK_STATE_").map_or_else(
         || state.to_owned(),
@@ -355,7 +355,7 @@ async fn list(
     Ok(ExitCode::SUCCESS)
 }
 
-/// A fresh engine has found what an agent lists once its rows stand still for a moment.
+/// Waits until a fresh engine's rows have been stable for a moment, so that an agent's tasks have been found.
 async fn quiet(session: &Session) {
     let mut snapshots = session.handle.watch();
     let until = Instant::now() + FIND;
@@ -384,7 +384,7 @@ fn row(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
     vec![id, state, agent, timestamp::format_at(changed(attempt)), title]
 }
 
-/// Says that nobody watches now.
+/// Prints that nothing is watched now.
 pub(super) fn as_of(at: At, out: &mut Printer) {
     if at == At::ZERO {
         out.warn("nothing is known yet: no engine runs, and none has run");
@@ -434,7 +434,7 @@ async fn adopt(
         session.close(false).await;
         return Err(Failure::from_cause(&cause));
     }
-    // A task that nobody knows must not become one that we watch for ever.
+    // A task that does not exist must not be watched forever.
     let known = find_task(&session.handle.snapshot(), Some(agent), &task.raw()).is_some();
     if !known
         && let Err(QueryError::Failed(cause)) =
@@ -482,7 +482,7 @@ async fn follow(
 ) -> Result<ExitCode, Failure> {
     let mut watching = adopt(setup, target, task, out).await?;
     if stream {
-        // From the beginning: what was taken in while it was looked for is printed too.
+        // From the beginning, including events processed during the search.
         (watching.known, watching.printed) = (0, 0);
         watching.detail = Detail::default();
     }

@@ -1,4 +1,4 @@
-//! `task resend` and `task presume-lost`: what a person decides when nobody can tell whether a sending arrived.
+//! `task resend` and `task presume-lost`: the operator's decision on a message that may not have arrived.
 
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ use crate::domain::job::detail::Detail;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 
-/// An agent may take so long to be found before its attempt is sent again.
+/// The time allowed for finding an agent before its attempt is sent again.
 const FIND: std::time::Duration = std::time::Duration::from_secs(15);
 
 /// Finds an attempt by its own id or by that of its job, or by the beginning of either.

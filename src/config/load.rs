@@ -15,18 +15,18 @@ use super::{Agent, Config, Credentials, Fleet, Login};
 use crate::domain::agent::card::Dialect;
 use crate::domain::text::nearest;
 
-/// One thing that is wrong with the configuration.
+/// An error in the configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     /// The line, from 1.
     pub line: usize,
     /// The key, from the top.
     pub key: String,
-    /// What is wrong, and what to write.
+    /// The error, and what to write instead.
     pub what: String,
 }
 
-/// Everything that is wrong with a configuration file.
+/// All errors in a configuration file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Faults {
     /// The file.
@@ -77,7 +77,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A setting as it is in effect.
+/// The effective value of a setting and its origin.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Setting {
     /// The key, from the top.
@@ -108,7 +108,7 @@ pub fn load(named: Option<&Path>, usual: Option<&Path>, judge: PreferencesCheck)
     load_checked(&text, file.unwrap_or(Path::new("config.toml")), judge)
 }
 
-/// Finds what is wrong with keys, columns and views: only the console knows what there is.
+/// Finds errors in keys, columns and views, which only the console can check.
 pub type PreferencesCheck = fn(&Preferences) -> Vec<Fault>;
 
 /// Reads a configuration from its text; `file` names it in faults and anchors relative paths.
@@ -131,7 +131,7 @@ fn load_checked(text: &str, file: &Path, judge: PreferencesCheck) -> Result<Conf
     Ok(config)
 }
 
-/// Reads something from a text; its faults, if it has any, are told all at once.
+/// Parses a value from a text; all its errors are reported together.
 pub(super) fn read<'t, T>(
     text: &'t str,
     file: &Path,
@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Every key that no setting has is a fault, with the nearest known one.
+    /// Every unknown key is an error, with the closest known one suggested.
     pub(super) fn only(&mut self, table: &DeTable<'a>, path: &str, known: &[&str]) {
         for key in table.keys() {
             let name = key.get_ref();

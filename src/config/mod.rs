@@ -1,4 +1,4 @@
-//! What the operator set: defaults, then the file, then the environment, then flags.
+//! The operator's settings: defaults, then the file, then the environment, then flags.
 //!
 //! Reading finds every fault at once and names its line. Secrets are references until they are used.
 
@@ -37,9 +37,9 @@ use secret::SecretRef;
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The fleet that is used unless another one is named.
+    /// The fleet that is used by default.
     pub default_fleet: String,
-    /// Who acts, in stories and metadata; the system's user name by default.
+    /// The operator's name in timelines and metadata; the system's user name by default.
     pub operator: String,
     /// How the console looks and behaves.
     pub console: Console,
@@ -53,11 +53,11 @@ pub struct Config {
     pub problems: ProblemThresholds,
     /// The oldest versions that are wanted.
     pub minimum_versions: Vec<Minimum>,
-    /// Who hears of problems without looking.
+    /// Notifications.
     pub notify: Notify,
     /// Survive a power loss, not only a kill; each commit then waits for the disk.
     pub power_loss_safe: bool,
-    /// Our own registry.
+    /// The built-in registry.
     pub registry: Registry,
     /// Keys, columns and saved views.
     pub preferences: preferences::Preferences,
@@ -74,7 +74,7 @@ pub struct Config {
 pub struct Console {
     /// `dark`, `light` or `mono`.
     pub theme: String,
-    /// Draw with ASCII alone.
+    /// Draw with ASCII only.
     pub ascii: bool,
     /// Let the mouse select, scroll and open.
     pub mouse: bool,
@@ -98,14 +98,14 @@ pub struct WatchThresholds {
 pub struct Retention {
     /// Ended jobs are kept this long.
     pub time: Duration,
-    /// And at most so many bytes of them.
+    /// The maximum number of bytes kept.
     pub bytes: u64,
 }
 
 /// `[fleet.NAME]`
 #[derive(Clone, Debug)]
 pub struct Fleet {
-    /// Production: every act is confirmed more carefully, and every screen says so.
+    /// True for a production fleet: every act needs an extra confirmation, and every screen is marked.
     pub protect: bool,
     /// Where its data is kept; by default a folder of its name in the user's data folder.
     pub data_dir: Option<PathBuf>,
@@ -119,7 +119,7 @@ pub struct Fleet {
     pub logins: Vec<Login>,
     /// Where more agents are found.
     pub sources: Vec<AgentSource>,
-    /// How well its work should go.
+    /// Objectives for its work.
     pub objectives: Vec<Objective>,
 }
 
@@ -145,7 +145,7 @@ pub struct Agent {
     pub name: Option<String>,
     /// Where its card is, or its origin.
     pub url: String,
-    /// What is sent with each request, to this URL's origin alone.
+    /// Credentials for each request, sent only to this URL's origin.
     pub credentials: Credentials,
     /// A file of certificate authorities for this agent.
     pub ca: Option<PathBuf>,
@@ -157,12 +157,12 @@ pub struct Agent {
     pub labels: BTreeMap<String, String>,
     /// How many tasks it takes at once.
     pub max_concurrent_tasks: Option<u32>,
-    /// How often it is probed, if not as often as its fleet.
+    /// The probe interval; `None` for that of the fleet.
     pub probe_interval: Option<Duration>,
 }
 
 impl Agent {
-    /// An agent of which only the URL is known.
+    /// An agent of which only the URL is given.
     pub fn at(url: impl Into<String>) -> Self {
         Self {
             name: None,
@@ -177,7 +177,7 @@ impl Agent {
         }
     }
 
-    /// What the core needs to know of it.
+    /// The part that the core needs.
     pub fn spec(&self, source: Source) -> AgentSpec {
         AgentSpec {
             name: self.name.as_deref().map(Into::into),
@@ -201,11 +201,11 @@ impl Agent {
 pub struct Login {
     /// `https://*.example.com/path`: scheme, host with `*` for one or more labels, port, path prefix.
     pub url: String,
-    /// What is sent.
+    /// The credentials.
     pub credentials: Credentials,
 }
 
-/// What is sent to prove who is calling.
+/// Credentials sent with a request.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
     /// `Authorization: Bearer …`

@@ -1,4 +1,4 @@
-//! `[notify]`: who hears of problems without looking.
+//! `[notify]`: notifications about problems.
 
 use toml::de::DeTable;
 
@@ -10,15 +10,15 @@ use crate::domain::problem::Severity;
 /// `[notify]`
 #[derive(Clone, Debug)]
 pub struct Notify {
-    /// Where each problem is posted when it is raised and when it is over.
+    /// The URL to which each problem is posted when it is raised and when it clears.
     pub webhook: Option<String>,
-    /// What is sent with it, to this URL's origin alone.
+    /// Credentials for it, sent only to this URL's origin.
     pub credentials: Credentials,
     /// From how bad on.
     pub severity: Severity,
     /// The console rings the terminal's bell.
     pub bell: bool,
-    /// The console asks the terminal for a desktop notification (OSC 9).
+    /// True if the console sends a desktop notification (OSC 9).
     pub desktop: bool,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
                 let known = text.starts_with("http://") || text.starts_with("https://");
                 if known { Ok(Some(text.to_owned())) } else { Err(format!("{text:?} is no http URL")) }
             };
-            // Whoever knows the whole of it may post there.
+            // Anyone with the full URL may post there.
             let show = |url: &Option<String>| url.as_deref().map(shown_url).unwrap_or_default();
             self.text_setting(table, "notify", "webhook", None, parse, show)
         });

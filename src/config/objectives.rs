@@ -1,4 +1,4 @@
-//! `[[fleet.NAME.objectives]]`: how well work should go.
+//! `[[fleet.NAME.objectives]]`: objectives for success rate and latency.
 
 use std::sync::Arc;
 
@@ -74,7 +74,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// `99.5` per cent, as tenths of one. Hundredths cannot be told from minutes.
+/// `99.5` per cent, in tenths. Minutes are too coarse for hundredths.
 fn per_mille(text: &str) -> Result<u32, String> {
     let fault = || format!("{text:?} is no share; write a per cent from 50 to 99.9, as 99.5");
     let (whole, tenths) = text.trim().trim_end_matches('%').trim_end().split_once('.').unwrap_or((text, "0"));

@@ -1,6 +1,6 @@
-//! `[keys]`, `[columns]` and `[[view]]`: read here with their lines, judged where actions and columns are known.
+//! `[keys]`, `[columns]` and `[[view]]`: parsed here with their lines, validated where actions and columns are known.
 //!
-//! Views that the console saves stand in a file of the same form, which it owns; the configuration is never
+//! Views saved by the console are in a file of the same form, which the console owns; the configuration is never
 //! written.
 
 use std::io::Write as _;
@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::load::{Fault, Faults, Reader, Value, join, read};
 
-/// A word and the line on which it stands.
+/// A word with its line number.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Word {
     /// The word.
@@ -31,23 +31,23 @@ pub struct NamedList {
 /// `[[view]]`
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct View {
-    /// What opens it.
+    /// The name that opens it.
     pub name: Word,
-    /// Of which list.
+    /// The list.
     pub of: Word,
-    /// What it shows.
+    /// The filter.
     pub filter: Option<String>,
-    /// By which column.
+    /// The sort column.
     pub sort: Option<Word>,
-    /// The highest first; the column's own order if it is not said.
+    /// True for the highest first; `None` for the column's default.
     pub descending: Option<bool>,
     /// Which columns, in which order.
     pub columns: Option<Vec<Word>>,
-    /// Only what is wrong or in doubt.
+    /// Show only faulty or doubtful rows.
     pub faults: bool,
 }
 
-/// What somebody likes.
+/// The operator's preferences.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Preferences {
     /// Actions with their keys.
@@ -78,7 +78,7 @@ impl<'a> Reader<'a> {
                 listed.push(NamedList { name, words });
             }
         }
-        // The table is in the order of names; faults are told in the order of lines.
+        // The table is ordered by name; errors are reported in order of lines.
         listed.sort_by_key(|listed: &NamedList| listed.name.line);
         listed
     }
@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The views that the console has saved. A file that is not there has none.
+/// Reads the views saved by the console; none if the file does not exist.
 ///
 /// # Errors
 /// Every fault of the file, each with its line.
@@ -164,7 +164,7 @@ pub fn kept_views(file: &Path) -> Result<Vec<View>, Faults> {
     .map(|(views, _)| views)
 }
 
-/// Writes the views that the console keeps, all at once: whoever reads finds the old ones or the new.
+/// Writes the console's saved views atomically: readers see either the old ones or the new.
 ///
 /// # Errors
 /// The folder or the file cannot be written.

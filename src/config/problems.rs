@@ -36,7 +36,7 @@ impl<'a> Reader<'a> {
     pub(super) fn problems(&mut self, table: &DeTable<'a>) -> ProblemThresholds {
         self.only(table, "problems", KEYS);
         let usual = ProblemThresholds::default();
-        // Outside of these bounds a lint would never say anything, or always.
+        // Outside these bounds a lint would never apply, or always.
         let mut number = |key: &str, default: u32, least: u32, most: u32| {
             let parse = |text: &str| match text.parse::<u32>() {
                 Ok(number) if (least..=most).contains(&number) => Ok(number),

@@ -1,4 +1,4 @@
-//! `[registry]`: where our own registry listens, who may write to it, how long a lease is.
+//! `[registry]`: the address of the built-in registry, its token, and the lease.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::load::Reader;
 use super::secret::SecretRef;
 use super::units;
 
-/// The shortest lease; agents are told it in whole seconds.
+/// The shortest lease; agents receive it in whole seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
@@ -18,8 +18,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 pub struct Registry {
     /// The address that it listens on. If absent, no registry is served.
     pub listen: Option<SocketAddr>,
-    /// What writers send as `Authorization: Bearer`. If absent, programs of this machine read and write, and the listener
-    /// must be on loopback.
+    /// The token writers send as `Authorization: Bearer`. If absent, programs on this machine can read and write, and
+    /// the listener must be on loopback.
     pub token: Option<SecretRef>,
     /// An agent that has sent nothing for this long leaves. From 1 s to 1 day.
     pub lease: Duration,
@@ -53,14 +53,14 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An address as it is written in the file.
+/// Parses an address.
 fn listen(text: &str) -> Result<SocketAddr, String> {
     let local = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let address = local.as_deref().unwrap_or(text).parse();
     address.map_err(|_| format!("{text:?} is no address with a port; write 127.0.0.1:8080 or [::1]:8080"))
 }
 
-/// A lease as it is written in the file.
+/// Parses a lease.
 fn lease(text: &str) -> Result<Duration, String> {
     let time = units::duration(text)?;
     if (SHORTEST..=LONGEST).contains(&time) {

@@ -5,11 +5,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-/// A secret has at least so many bytes. A shorter one is a word: it could not be taken out of texts without tearing up
-/// what has nothing to do with it.
+/// The minimum length of a secret in bytes. A shorter one could not be redacted without damaging unrelated text.
 pub const SHORTEST: usize = 6;
 
-/// A secret has at most so many bytes; no server takes longer headers.
+/// The maximum length of a secret in bytes; no server accepts longer headers.
 pub const LONGEST: usize = 16 * 1024;
 
 /// A secret value. It has no `Display`, and its `Debug` shows nothing.
@@ -17,7 +16,7 @@ pub const LONGEST: usize = 16 * 1024;
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Takes a value.
+    /// Wraps a value.
     pub fn new(value: impl Into<Arc<str>>) -> Self {
         Self(value.into())
     }
@@ -41,9 +40,9 @@ pub enum SecretRef {
     Env(String),
     /// `file:PATH`; surrounding white space is dropped.
     File(PathBuf),
-    /// `cmd:COMMAND`, run by the shell; surrounding white space of what it prints is dropped.
+    /// `cmd:COMMAND`, run by the shell; its output is trimmed.
     Command(String),
-    /// The value itself: from the command line, with a warning, or a header that is no secret.
+    /// The value itself: from the command line, with a warning, or a header that is not secret.
     Literal(Secret),
 }
 
@@ -53,12 +52,12 @@ impl SecretRef {
         matches!(self, Self::Literal(_))
     }
 
-    /// Why the secret cannot be used, as far as that can be told without running a command: it is too short or too long
-    /// to be redacted. What cannot be read is told when it is used.
+    /// The reason why the secret cannot be used, as far as that is known without running a command: it is too short or
+    /// too long to be redacted. Read errors are reported when it is used.
     pub fn length_fault(&self) -> Option<String> {
         let value = match self {
             Self::Env(name) => std::env::var(name).ok()?,
-            // Reading a pipe would take the secret away from whoever reads it next.
+            // Reading a pipe would consume the secret before its actual reader.
             Self::File(path) => {
                 let is_file = std::fs::metadata(path).is_ok_and(|file| file.is_file());
                 is_file.then(|| std::fs::read_to_string(path).ok()).flatten()?
@@ -69,7 +68,7 @@ impl SecretRef {
         length_fault(value.trim()).filter(|_| !value.trim().is_empty())
     }
 
-    /// As it was written, without the value of a literal.
+    /// The reference as written, without a literal's value.
     pub fn shown(&self) -> String {
         match self {
             Self::Env(name) => format!("env:{name}"),
@@ -103,7 +102,7 @@ impl FromStr for SecretRef {
     }
 }
 
-/// Why a value cannot be a secret: it is too short or too long to be redacted.
+/// The reason why a value cannot be a secret: it is too short or too long to be redacted.
 pub fn length_fault(value: &str) -> Option<String> {
     match value.len() {
         ..SHORTEST => Some(format!(
@@ -124,7 +123,7 @@ pub fn is_secret_header(name: &str) -> bool {
         .any(|word| name.contains(word))
 }
 
-/// What stands for a part of a URL that is as good as a password.
+/// The replacement for the secret part of a URL.
 pub const HIDDEN: &str = "/[redacted]";
 
 /// Everything of a URL behind its host.
@@ -134,7 +133,7 @@ pub fn secret_part(url: &str) -> Option<&str> {
     Some(&url[path..]).filter(|part| part.len() > 1)
 }
 
-/// A URL of which whoever knows it all may use it, as it may be shown: its origin.
+/// The displayable form of a secret URL: its origin.
 pub fn shown_url(url: &str) -> String {
     secret_part(url).map_or_else(|| url.to_owned(), |part| url.replace(part, HIDDEN))
 }

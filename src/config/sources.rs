@@ -1,4 +1,4 @@
-//! `[[fleet.NAME.sources]]`: where agents are found that nobody typed.
+//! `[[fleet.NAME.sources]]`: sources of agents.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,14 +17,14 @@ use crate::domain::text::nearest;
 pub struct AgentSource {
     /// Unique in its fleet; agents name their sources by it.
     pub name: String,
-    /// How it is read.
+    /// The kind.
     pub kind: SourceKind,
     /// A path, a URL, a name in the DNS; for Kubernetes `in-cluster`, `kubeconfig` or the path of one.
     pub at: String,
-    /// Between two readings at most; of records of the DNS at least, as they say themselves how long they hold.
-    /// What Kubernetes watches is not read again.
+    /// The longest time between two readings; for DNS records the shortest, as they have a TTL of their own. Kubernetes
+    /// is watched, not read again.
     pub every: Duration,
-    /// What is sent with each request, to the origin of `at` alone.
+    /// Credentials for each request, sent only to the origin of `at`.
     pub credentials: Credentials,
     /// A file of certificate authorities for this source.
     pub ca: Option<PathBuf>,
@@ -36,16 +36,16 @@ pub struct AgentSource {
     pub port: Option<String>,
     /// Kubernetes: the namespace; none: all of them.
     pub namespace: Option<String>,
-    /// How agents are called whose source tells no URL.
+    /// The scheme for agents without a URL in the source.
     pub scheme: Scheme,
-    /// DNS: the server that is asked, as `ADDRESS:PORT`; none: those of this system.
+    /// DNS: the server to ask, as `ADDRESS:PORT`; `None` for the system's.
     pub resolver: Option<std::net::SocketAddr>,
 }
 
-/// How agents are called whose source tells a host and a port alone.
+/// The scheme for agents of which the source gives only host and port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Scheme {
-    /// HTTPS on port 443 or 8443, or on one that is called so; else HTTP.
+    /// HTTPS on port 443 or 8443, or on a port named `https`; else HTTP.
     #[default]
     Auto,
     /// HTTP.
@@ -73,7 +73,7 @@ impl Scheme {
     }
 }
 
-/// Services and Pods with this label are agents, unless `selector` says otherwise.
+/// Services and Pods with this label are agents, unless `selector` is set.
 const SELECTOR: &str = "app.kubernetes.io/component=a2a-agent";
 /// Between two looks at files, and between two readings of everything else.
 const LOOK: Duration = Duration::from_secs(2);
@@ -82,7 +82,7 @@ const POLL: Duration = Duration::from_secs(30);
 const RECORDS: Duration = Duration::from_secs(5);
 /// Nothing is read more often.
 const LEAST: Duration = Duration::from_secs(1);
-/// What the configuration can name; the rest is ours.
+/// The kinds that the configuration can name; the others are internal.
 const KINDS: [SourceKind; 6] = [
     SourceKind::Path,
     SourceKind::Url,
@@ -91,7 +91,7 @@ const KINDS: [SourceKind; 6] = [
     SourceKind::Kubernetes,
     SourceKind::Dns,
 ];
-/// What every kind takes, and what some take.
+/// Keys of every kind, and keys of some kinds.
 const ALWAYS: [&str; 4] = ["kind", "at", "name", "labels"];
 const OF_PATH: [&str; 1] = ["every"];
 const OF_HTTP: [&str; 4] = ["every", "bearer", "headers", "ca"];
@@ -99,7 +99,7 @@ const OF_KUBERNETES: [&str; 4] = ["selector", "port", "namespace", "scheme"];
 const OF_DNS: [&str; 3] = ["every", "resolver", "scheme"];
 
 impl AgentSource {
-    /// A source that is read as its kind usually is.
+    /// A source with the defaults of its kind.
     pub fn new(kind: SourceKind, at: impl Into<String>) -> Self {
         let at = at.into();
         Self {
@@ -122,7 +122,7 @@ impl AgentSource {
         }
     }
 
-    /// What the core needs to know of it.
+    /// The part that the core needs.
     pub fn spec(&self) -> SourceSpec {
         SourceSpec { name: self.name.as_str().into(), kind: self.kind, at: self.at.as_str().into() }
     }
@@ -255,7 +255,7 @@ impl<'a> Reader<'a> {
         };
         let settings = self.settings.len();
         let name = self.text_setting(table, path, "name", default.to_owned(), parse, String::clone);
-        // It is told once it is known to be unique.
+        // It is reported once it is known to be unique.
         self.settings.truncate(settings);
         name
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 pub use crate::domain::time::duration;
 
-/// A duration as it is written in the configuration.
+/// Formats a duration for the configuration.
 pub fn show_duration(time: Duration) -> String {
     let millis = time.as_millis();
     for (unit, name) in [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s")] {
@@ -35,7 +35,7 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     number.checked_shl(shift).filter(|size| size >> shift == number).ok_or_else(fault)
 }
 
-/// A size as it is written in the configuration.
+/// Formats a size for the configuration.
 pub fn show_bytes(bytes: u64) -> String {
     for (shift, name) in [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")] {
         if bytes >= 1 << shift && bytes.is_multiple_of(1 << shift) {

@@ -1,4 +1,4 @@
-//! One embedded agent: its card, and what it answers a well-formed request with.
+//! A demo agent: its card, and its answers to well-formed requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -85,7 +85,7 @@ impl Agent {
         PeerTime(self.clock.now().micros())
     }
 
-    /// The card of a well-behaved agent that is served at `url`.
+    /// The card of a well-behaved agent served at `url`.
     pub fn card(&self, url: &str) -> Card {
         let skills = self.part.skills.iter().map(|id| self.skill(id));
         Card {
@@ -251,7 +251,7 @@ impl Agent {
     }
 
     fn stream(&self, id: &str, report: TaskReport, mut frames: mpsc::Receiver<Frame>) -> Answer {
-        // Small, so that the task's own queue tells whether the stream is behind.
+        // Small, so that the task's own queue shows whether the stream is behind.
         let (sender, out) = mpsc::channel(16);
         let ended = report.status.state.is_terminal();
         let first = Frame::Event(Arc::new(StreamEvent::Task(Box::new(report))));
@@ -298,7 +298,7 @@ impl Agent {
         self.task_answer(id, task)
     }
 
-    /// Waits for so many seconds of its own, possibly faster, time.
+    /// Sleeps for some seconds of the demo's time, which may run faster.
     pub async fn sleep(&self, seconds: f64) {
         tokio::time::sleep(Duration::from_secs_f64((seconds / self.speed).max(0.0))).await;
     }
@@ -325,7 +325,7 @@ impl Agent {
         template.replace("{text}", text.headline(120).raw())
     }
 
-    /// Sends a message to another agent after so many seconds.
+    /// Sends a message to another agent after some seconds.
     pub fn delegate(self: &Arc<Self>, message: Outgoing, after: f64) {
         let agent = self.clone();
         tokio::spawn(async move {

@@ -1,4 +1,4 @@
-//! What an embedded agent answers a request with.
+//! The answers of a demo agent.
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -8,10 +8,10 @@ use crate::protocol::{json, jsonrpc};
 
 /// Turns a frame into the bytes of an event stream; `None` ends the stream.
 pub(super) type Encoder = Box<dyn Fn(&Frame) -> Option<String> + Send + Sync>;
-/// A body in pieces, made while it is sent. It may never end.
+/// A body generated in pieces while it is sent; possibly endless.
 pub(super) type Pieces = Box<dyn Iterator<Item = Bytes> + Send>;
 
-/// What a request is answered with.
+/// The answer to a request.
 pub(super) enum Answer {
     /// A JSON document.
     Document(String),

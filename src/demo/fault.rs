@@ -1,6 +1,6 @@
 //! Faults that agents of a large fleet have from the start.
 
-/// What is wrong with an agent from the start, whatever its behaviour is.
+/// A fault that an agent has from the start, whatever its behaviour.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Fault {
     /// Its port refuses connections.

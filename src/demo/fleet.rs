@@ -21,7 +21,7 @@ use crate::net::tap::Tap;
 use crate::net::{Access, Net, Redactor};
 use crate::protocol::{Request, codec};
 
-/// Messages between agents that may wait for delivery. When it is full, senders wait.
+/// Bound of undelivered messages between agents; when it is full, senders wait.
 const OUTGOING: usize = 256;
 
 /// A running embedded fleet. Dropping it ends every agent.
@@ -49,9 +49,9 @@ pub struct Listed {
     pub name: String,
     /// Its origin.
     pub url: String,
-    /// How it behaves.
+    /// Its behaviour.
     pub behaviour: &'static str,
-    /// What is wrong with it from the start.
+    /// Its fault from the start; `None` if it has none.
     pub fault: Option<&'static str>,
     /// `1.0` or `0.3`.
     pub speaks: String,
@@ -90,7 +90,7 @@ impl Fleet {
         Ok(Self { agents, outgoing: sender, delivery })
     }
 
-    /// Gives every agent so many tasks that ended within the last day.
+    /// Gives every agent some tasks that ended within the last day.
     pub fn prefill(&self, tasks: u64) {
         for running in &self.agents {
             running.agent.prefill(tasks);
@@ -109,7 +109,7 @@ impl Fleet {
         list.collect()
     }
 
-    /// The agents as an engine is told of them.
+    /// The agents as specs for an engine.
     pub fn specs(&self) -> Vec<AgentSpec> {
         let specs = self.agents.iter().map(|agent| AgentSpec {
             name: Some(agent.agent.part.name.as_str().into()),
@@ -154,7 +154,7 @@ impl Fleet {
         if agent.agent.part.behaviour.on_wire().forgets_tasks() {
             agent.agent.tasks.forget();
         }
-        // The port may be in use for a moment by a connection that is ending.
+        // The port may still be held for a moment by a closing connection.
         for _ in 0..50 {
             match server::bind(agent.address) {
                 Ok(listener) => {
@@ -215,7 +215,7 @@ impl Drop for Fleet {
     }
 }
 
-/// Sends what agents delegate to each other, over real connections.
+/// Delivers delegated messages over real connections.
 async fn deliver(
     mut messages: tokio::sync::mpsc::Receiver<Outgoing>,
     places: std::collections::BTreeMap<String, Arc<str>>,

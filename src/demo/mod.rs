@@ -20,5 +20,5 @@ pub use fleet::{Fleet, Listed};
 pub use scenario::{AgentPart, Scenario};
 pub use story::{Caption, Story, StoryOptions};
 
-/// What this build can do. A beat that needs anything else is left out of the story.
+/// The abilities of this build. A step that needs another one is skipped.
 pub const ABILITIES: &[&str] = &["fleet", "tasks", "inbox", "problems", "wire", "cancel", "answer"];

@@ -1,4 +1,4 @@
-//! Scenario files: who plays, what they want, and when what happens.
+//! Scenario files: the agents, their work, and the timed events.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,17 +25,17 @@ pub struct Scenario {
     pub seed: u64,
     /// The agents.
     pub agents: Vec<AgentPart>,
-    /// The agents that are there once, by name, when `--agents N` deals the behaviours of the others out. A scenario
-    /// without any cannot be dealt out.
+    /// The agents that are there once, by name, when `--agents N` distributes the behaviours of the others. A scenario
+    /// without any cannot be distributed.
     #[serde(default)]
     pub once: Vec<String>,
-    /// What our own engine sends, and when.
+    /// Messages sent by our own engine, with their times.
     #[serde(default)]
     pub jobs: Vec<JobPart>,
-    /// What happens besides, and the captions.
+    /// Other events and captions.
     #[serde(default)]
     pub beats: Vec<Beat>,
-    /// What arrives after the story, for ever.
+    /// Work that arrives forever after the story.
     pub calm: Option<Calm>,
 }
 
@@ -55,7 +55,7 @@ pub struct AgentPart {
     /// `1.0` or `0.3`.
     #[serde(default = "default_dialect")]
     pub speaks: String,
-    /// How it behaves.
+    /// Its behaviour.
     pub behaviour: Behaviour,
     /// Its skills by id.
     #[serde(default)]
@@ -63,28 +63,28 @@ pub struct AgentPart {
     /// How long its work takes, in seconds.
     #[serde(default = "default_takes")]
     pub takes: [f64; 2],
-    /// What it says while it works.
+    /// Its status texts while it works.
     #[serde(default)]
     pub says: Vec<String>,
     /// The name of its output.
     #[serde(default)]
     pub output: Option<String>,
-    /// What its output says; `{text}` stands for the message.
+    /// Its output; `{text}` is replaced with the message.
     #[serde(default)]
     pub result: Option<String>,
-    /// Whom it hands work on to, and with which words; `{text}` stands for the message.
+    /// Work it delegates; `{text}` is replaced with the message.
     #[serde(default)]
     pub delegates: Vec<Delegation>,
     /// Its own version.
     #[serde(default = "default_version")]
     pub version: String,
-    /// The name in its card, if it is not its own: agents of one card are replicas.
+    /// The name in its card, if it differs: agents with the same card are replicas.
     #[serde(default)]
     pub card: Option<String>,
-    /// What the configuration would say of it.
+    /// Its settings in the configuration.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// URLs of others that its card names as peers.
+    /// URLs of peers named in its card.
     #[serde(default)]
     pub peers: Vec<String>,
 }
@@ -101,18 +101,18 @@ fn default_version() -> String {
     "1.2.0".into()
 }
 
-/// Work that is handed on.
+/// Delegated work.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Delegation {
-    /// To whom.
+    /// The recipient.
     pub to: String,
-    /// In which words.
+    /// The message.
     pub text: String,
-    /// After so many seconds of its own work.
+    /// The delay in seconds of its own work.
     #[serde(default)]
     pub after: f64,
-    /// For one in so many messages.
+    /// Delegates only one in this many messages.
     #[serde(default = "one")]
     pub one_in: u64,
 }
@@ -125,16 +125,16 @@ fn one() -> u64 {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobPart {
-    /// When, in seconds.
+    /// The time in seconds.
     pub at: f64,
-    /// To whom.
+    /// The recipient.
     pub to: String,
-    /// What is said.
+    /// The message.
     pub text: String,
-    /// Who asks.
+    /// The caller.
     #[serde(default)]
     pub caller: Option<String>,
-    /// For which skill.
+    /// The skill.
     #[serde(default)]
     pub skill: Option<String>,
     /// A name by which beats refer to it.
@@ -146,29 +146,29 @@ pub struct JobPart {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Beat {
-    /// When, in seconds.
+    /// The time in seconds.
     pub at: f64,
-    /// What a build must be able to do for this to be true.
+    /// Abilities that a build needs for this step.
     #[serde(default)]
     pub needs: Vec<String>,
-    /// What happens.
+    /// The event.
     #[serde(default, rename = "do")]
     pub act: Option<Act>,
     /// To which agent, or with which named job.
     #[serde(default)]
     pub who: Option<String>,
-    /// What is told from here on.
+    /// The caption from here on.
     #[serde(default)]
     pub caption: Option<String>,
-    /// What to press, for people at their own desk.
+    /// The suggested key, for self-guided viewers.
     #[serde(default)]
     pub tour: Option<String>,
-    /// Done by itself this many seconds later if the operator has not done it.
+    /// Performed automatically this many seconds later, unless the operator did it.
     #[serde(default)]
     pub by_rule_after: Option<f64>,
 }
 
-/// What a beat does.
+/// The event of a step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
@@ -182,32 +182,32 @@ pub enum Act {
     Cancel,
 }
 
-/// Work that goes on arriving after the story.
+/// Work that keeps arriving after the story.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calm {
     /// From when on, in seconds.
     pub from: f64,
-    /// One job every so many seconds.
+    /// Seconds between two jobs.
     pub every: f64,
-    /// The jobs, in turn; `{name}` stands for a traveller.
+    /// The jobs, in turn; `{name}` is replaced with a traveller.
     pub jobs: Vec<CalmJob>,
     /// The travellers.
     pub names: Vec<String>,
 }
 
-/// One of the jobs that go on arriving.
+/// A recurring job.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CalmJob {
-    /// To whom.
+    /// The recipient.
     pub to: String,
-    /// What is said.
+    /// The message.
     pub text: String,
-    /// Who asks.
+    /// The caller.
     #[serde(default)]
     pub caller: Option<String>,
-    /// For which skill.
+    /// The skill.
     #[serde(default)]
     pub skill: Option<String>,
 }
@@ -246,15 +246,15 @@ impl Scenario {
             let old =
                 |to: &str| scenario.agents.iter().any(|other| other.name == to && other.speaks == "0.3");
             if let Some(delegation) = agent.delegates.iter().find(|delegation| old(&delegation.to)) {
-                // 0.3 cannot list tasks: what others send there stays unseen.
+                // 0.3 cannot list tasks: those sent by others stay unknown.
                 return Err(format!("{} delegates to {}, which speaks 0.3", agent.name, delegation.to));
             }
         }
         Ok(scenario)
     }
 
-    /// The agents that are there once, and `agents` more to which the behaviours of the others are dealt out in turn.
-    /// They have no story: what they are sent comes from the built-in caller.
+    /// The agents that are there once, and `agents` more to which the behaviours of the others are assigned in turn.
+    /// They have no story: their tasks come from the built-in caller.
     ///
     /// # Errors
     /// The scenario's agents belong to its story.

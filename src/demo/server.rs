@@ -38,7 +38,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-/// A port that refuses connections: it is bound, so that nobody else gets it, and never listened on.
+/// A port that refuses connections: it is bound, so that no other process gets it, but never listened on.
 pub(super) fn refuse() -> io::Result<(TcpSocket, SocketAddr)> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;

@@ -1,4 +1,4 @@
-//! The story: who sends what when, what happens besides, and what is told about it.
+//! The story of a demo: its messages, events and captions over time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,34 +14,34 @@ use crate::domain::intent::{Intent, Receipt, Send};
 use crate::domain::job::message::Part;
 use crate::engine::Handle;
 
-/// What is told now.
+/// The current caption.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Caption {
-    /// One line.
+    /// The text, one line.
     pub text: String,
-    /// What to press, for people at their own desk.
+    /// The suggested key, for self-guided viewers.
     pub tour: Option<String>,
-    /// Seconds of the story; none once it is over.
+    /// Seconds since the story began; `None` once it has ended.
     pub second: Option<u32>,
     /// The story waits for the presenter.
     pub waits: bool,
 }
 
-/// How the story is told.
+/// Options for playing a story.
 #[derive(Clone, Copy, Debug)]
 pub struct StoryOptions {
     /// How many times faster than life.
     pub speed: f64,
     /// Beats wait for the presenter.
     pub stage: bool,
-    /// Nothing is sent.
+    /// True if nothing is sent.
     pub no_work: bool,
 }
 
 /// A story under way.
 #[derive(Debug)]
 pub struct Story {
-    /// What is told now.
+    /// The current caption.
     pub captions: watch::Receiver<Caption>,
     /// `true`: the next beat; `false`: once more from the beat before.
     pub presenter: mpsc::Sender<bool>,
@@ -55,7 +55,7 @@ impl Drop for Story {
 }
 
 impl Story {
-    /// Begins to tell a scenario to an engine that watches the fleet.
+    /// Starts a scenario on an engine that watches the fleet.
     pub fn begin(scenario: Scenario, fleet: Arc<Fleet>, handle: Handle, options: StoryOptions) -> Self {
         let (captions, told) = watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
         let (presenter, keys) = mpsc::channel(8);
@@ -75,7 +75,7 @@ impl Story {
     }
 }
 
-/// What happens at one second.
+/// The events of one second.
 enum Moment {
     Job(JobPart),
     Beat(Beat),
@@ -127,7 +127,7 @@ impl Teller {
         moments.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         let mut aside = tokio::task::JoinSet::new();
         let mut calm = calm.filter(|_| !self.options.no_work);
-        // On a stage the clock stands still between beats: there it waits for the end.
+        // On stage the clock stops between steps and waits for the end of each.
         if let Some(calm) = calm.take_if(|_| !self.options.stage) {
             aside.spawn(self.aside().calm(calm));
         }
@@ -177,12 +177,12 @@ impl Teller {
         self.captions.send_modify(|caption| caption.second = None);
         match calm {
             Some(calm) => self.calm(calm).await,
-            // It goes on beside the story, and ends with it.
+            // It continues beside the story, and ends with it.
             None => while aside.join_next().await.is_some() {},
         }
     }
 
-    /// The same clock, for what goes on beside the story.
+    /// The same clock, for work beside the story.
     fn aside(&self) -> Self {
         Self {
             fleet: self.fleet.clone(),
@@ -211,7 +211,7 @@ impl Teller {
         });
     }
 
-    /// Waits for the presenter; the story's clock stands still. False: once more from before.
+    /// Waits for the presenter; the story's clock stops. False to repeat the previous step.
     async fn wait_for_presenter(&mut self) -> bool {
         self.story = self.second();
         self.captions.send_modify(|caption| caption.waits = true);
@@ -232,7 +232,7 @@ impl Teller {
         }
     }
 
-    /// Does what a beat says. False if there was nothing left to do.
+    /// Performs a step. False if there was nothing left to do.
     async fn act(&self, beat: &Beat) -> bool {
         let Some(act) = beat.act else { return false };
         let who = beat.who.as_deref().unwrap_or_default();
@@ -274,7 +274,7 @@ impl Teller {
     }
 }
 
-/// Sends as an operator would; waits for the agent to be known.
+/// Sends a message as an operator would, once the agent is known.
 async fn send(
     handle: &Handle,
     to: &str,

@@ -1,4 +1,4 @@
-//! The tasks of one embedded agent, and those who watch them.
+//! The tasks of a demo agent, and their watchers.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,13 +11,13 @@ use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
 
-/// Ended tasks that an agent still knows at least; a pre-filled agent knows as many more.
+/// The minimum number of ended tasks that an agent keeps; a pre-filled agent keeps as many more.
 const KEPT: usize = 500;
 
 /// A stream on which more frames than this wait is behind.
 const BEHIND: usize = 16;
 
-/// One thing that is sent on a stream.
+/// An item on a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Frame {
     /// An event.
@@ -33,7 +33,7 @@ pub(super) enum Frame {
 #[derive(Debug)]
 struct StoredTask {
     report: TaskReport,
-    /// What `GetTask` says instead, if the agent lies.
+    /// The state that `GetTask` reports instead, if the agent lies.
     claims: Option<TaskState>,
     watchers: Vec<mpsc::Sender<Frame>>,
     /// `None` once the task has ended, so that ended tasks take no memory for it.
@@ -49,12 +49,12 @@ struct TaskSender {
     cancel: watch::Sender<bool>,
 }
 
-/// What the work on a task is told.
+/// Inputs of the work on a task.
 #[derive(Debug)]
 pub(super) struct TaskReceiver {
     /// Follow-up messages.
     pub messages: mpsc::Receiver<Message>,
-    /// True once somebody asked to cancel.
+    /// True once a cancel was requested.
     pub canceled: watch::Receiver<bool>,
 }
 
@@ -133,7 +133,7 @@ impl Tasks {
         (report, TaskReceiver { messages, canceled })
     }
 
-    /// A task as the agent tells it to those who ask.
+    /// A task as the agent returns it.
     pub fn get(&self, id: &TaskId) -> Option<TaskReport> {
         let store = self.store();
         let stored = store.tasks.get(&*id.raw())?;
@@ -180,7 +180,7 @@ impl Tasks {
         }
     }
 
-    /// Watches a task: its state as it is, then its events.
+    /// Watches a task: its current state, then its events.
     pub fn watch(&self, id: &TaskId) -> Option<(TaskReport, mpsc::Receiver<Frame>)> {
         let mut store = self.store();
         let stored = store.tasks.get_mut(&*id.raw())?;
@@ -204,7 +204,7 @@ impl Tasks {
         }
     }
 
-    /// Changes a task's state and tells it.
+    /// Changes a task's state and sends the event.
     pub fn status(&self, id: &TaskId, state: TaskState, said: Option<Message>, now: PeerTime) {
         let status = Status { state: state.clone(), message: said, timestamp: Some(now) };
         let mut store = self.store();
@@ -230,7 +230,7 @@ impl Tasks {
         }
     }
 
-    /// Adds to an output and tells it.
+    /// Appends to an output and sends the event.
     pub fn chunk(&self, id: &TaskId, name: &str, text: &str, append: bool, last: bool) {
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
@@ -258,8 +258,8 @@ impl Tasks {
         stored.send(&Frame::Event(Arc::new(event)));
     }
 
-    /// Sends a part of an output, or a whole one, without keeping it: an output without end fits in no store. It is
-    /// left out while a stream is behind, for the same reason.
+    /// Sends a chunk of an output, or a whole one, without storing it, because an endless output fits in no store. It
+    /// is skipped while a stream is behind, for the same reason.
     pub fn event_of_output(
         &self,
         id: &TaskId,
@@ -312,7 +312,7 @@ impl Tasks {
         }
     }
 
-    /// From now on `GetTask` says something else than the streams.
+    /// From now on `GetTask` reports a state other than the streams do.
     pub fn claim(&self, id: &TaskId, state: TaskState) {
         if let Some(stored) = self.store().tasks.get_mut(&*id.raw()) {
             stored.claims = Some(state);
@@ -359,7 +359,7 @@ impl Store {
 }
 
 impl StoredTask {
-    /// A watcher that is too slow loses its stream, as real servers do it.
+    /// A watcher that is too slow loses its stream, as with real servers.
     fn send(&mut self, frame: &Frame) {
         self.watchers.retain(|watcher| watcher.try_send(frame.clone()).is_ok());
     }

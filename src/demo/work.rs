@@ -35,7 +35,7 @@ impl Work {
         Self { agent, task, message, receiver, start, seed }
     }
 
-    /// Works as the agent's behaviour says, unless its fault says otherwise.
+    /// Works according to the agent's behaviour, unless its fault overrides it.
     pub async fn run(mut self) {
         let behaviour = match self.agent.fault {
             Some(Fault::Failing) => return self.fail().await,
@@ -45,13 +45,13 @@ impl Work {
         behaviour.on_wire().work(&mut self).await;
     }
 
-    /// False once the task has ended or the server was started anew.
+    /// False once the task has ended or the server was restarted.
     pub fn goes_on(&self) -> bool {
         self.agent.starts.load(Ordering::Relaxed) == self.start
             && self.agent.tasks.get(&self.task).is_some_and(|report| !report.status.state.is_terminal())
     }
 
-    /// Waits for so many seconds, or until the task is canceled. False if the task is over afterwards.
+    /// Waits for some seconds, or until the task is canceled. False if the task has ended.
     pub async fn wait(&mut self, seconds: f64) -> bool {
         let agent = self.agent.clone();
         let stops = agent.part.behaviour.on_wire().stops_when_canceled();
@@ -76,7 +76,7 @@ impl Work {
         least + (most - least) * share
     }
 
-    /// What the agent says at a step.
+    /// The agent's status text at a step.
     pub fn saying(&self, number: u64) -> String {
         let says = &self.agent.part.says;
         if says.is_empty() {
@@ -107,7 +107,7 @@ impl Work {
         }
     }
 
-    /// Works as it should: so many words, then a result.
+    /// Works correctly: a number of status texts, then a result.
     pub async fn steady(&mut self, steps: u64) {
         let takes = self.takes();
         #[expect(clippy::cast_precision_loss, reason = "a handful of steps")]
@@ -127,7 +127,7 @@ impl Work {
         }
     }
 
-    /// Sends the result line by line. False if the task is over before the last one.
+    /// Sends the result line by line. False if the task ended before the last one.
     pub async fn write(&mut self, takes: f64) -> bool {
         let (name, result) = (self.output(), self.agent.result(&self.message));
         let lines: Vec<_> = result.split_inclusive('\n').map(ToOwned::to_owned).collect();
@@ -155,8 +155,8 @@ impl Work {
         }
     }
 
-    /// Does `step` every so many seconds until the task is canceled. An agent has at most two such tasks at a time and
-    /// works on the others as it should, so that callers who go on sending do not make it faster.
+    /// Repeats `step` at an interval until the task is canceled. An agent has at most two such tasks at a time and
+    /// works on the others correctly, so that callers who keep sending do not make it faster.
     pub async fn endlessly(&mut self, seconds: f64, mut step: impl FnMut(&Self, u64)) {
         const AT_ONCE: u32 = 2;
         let agent = self.agent.clone();

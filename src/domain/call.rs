@@ -1,7 +1,7 @@
-//! What can come of a call: one outcome type for each question, so that an answer always has the type of its question.
+//! Outcomes of calls: one type per method, so that an answer always has the type of its question.
 //!
-//! An answer of the wrong shape never becomes an outcome of another call: `protocol::reply` makes it a failure of the
-//! call that was asked, with [`Cause::Malformed`].
+//! An answer of the wrong shape never becomes an outcome of another call: `protocol::reply` turns it into a failure of
+//! the original call, with [`Cause::Malformed`].
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::domain::job::message::Message;
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 
-/// What a call asks.
+/// The kind of a call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum CallKind {
     /// The agent's card.
@@ -22,7 +22,7 @@ pub enum CallKind {
     Check,
     /// To take a message.
     Send,
-    /// Where a task stands.
+    /// The task's state.
     Get,
     /// Which tasks there are.
     List,
@@ -35,16 +35,16 @@ pub enum CallKind {
 /// A successful answer to a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answered<T> {
-    /// What the agent answered.
+    /// The answer.
     pub value: T,
     /// From the request to the headers of the answer.
     pub took: Duration,
 }
 
-/// The answer to a call that is answered with one document.
+/// The answer to a call with a single response document.
 pub type Answer<T> = Result<Answered<T>, Failure>;
 
-/// What came of a call. All but violations, and the opening and the events of a stream, end it.
+/// The outcome of a call. Every outcome ends the call, except violations and the opening and events of a stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Outcome {
     /// Of [`CallKind::Probe`].
@@ -61,7 +61,7 @@ pub enum Outcome {
     Cancel(Answer<Box<TaskReport>>),
     /// Of [`CallKind::Subscribe`].
     Subscribe(SubscribeOutcome),
-    /// Of any call: its answer, or an event of its stream, violates the protocol. It goes on.
+    /// Of any call: its answer, or an event of its stream, violates the protocol. The call continues.
     Violation(CallKind, ProtocolViolation),
 }
 
@@ -70,7 +70,7 @@ pub enum Outcome {
 pub struct Probed {
     /// `None`: it has not changed.
     pub card: Option<FetchedCard>,
-    /// What the headers tell about the server.
+    /// Information about the server from the headers.
     pub server: ServerTraits,
 }
 
@@ -81,13 +81,13 @@ pub struct Page {
     pub tasks: Vec<TaskReport>,
     /// Where the next page begins; `None` on the last one.
     pub next: Option<Untrusted>,
-    /// How many tasks the whole list has; `None` if the agent does not say.
+    /// The total number of tasks in the list; `None` if not reported.
     pub total: Option<u64>,
     /// Tasks of this page that could not be read.
     pub unread: u32,
 }
 
-/// What came of sending a message.
+/// The outcome of sending a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SendOutcome {
     /// The agent made a task of it, or took it into the task that it answers.
@@ -100,7 +100,7 @@ pub enum SendOutcome {
     Failed(Failure),
 }
 
-/// What came of a subscription.
+/// The outcome of a subscription.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SubscribeOutcome {
     /// The agent answers with a stream.
@@ -109,14 +109,14 @@ pub enum SubscribeOutcome {
     Failed(Failure),
 }
 
-/// What a stream tells.
+/// The progress of a stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StreamOutcome {
-    /// Its headers came.
+    /// The response headers arrived.
     Opened {
         /// From the request to the headers.
         took: Duration,
-        /// What the headers tell about the server.
+        /// Information about the server from the headers.
         server: ServerTraits,
     },
     /// Events, in order.
@@ -158,7 +158,7 @@ impl CallKind {
 }
 
 impl Outcome {
-    /// Which call it is the outcome of.
+    /// The kind of the call that it belongs to.
     pub fn kind(&self) -> CallKind {
         match self {
             Self::Probe(_) => CallKind::Probe,
@@ -172,7 +172,7 @@ impl Outcome {
         }
     }
 
-    /// What a stream told, if it is of a stream.
+    /// The outcome of the stream; `None` for other calls.
     pub fn stream(&self) -> Option<&StreamOutcome> {
         match self {
             Self::Send(SendOutcome::Stream(stream)) | Self::Subscribe(SubscribeOutcome::Stream(stream)) => {
@@ -242,8 +242,8 @@ impl Outcome {
         }
     }
 
-    /// This outcome as that of a call of `asked`. They differ only by a fault of the shell, and the call has then
-    /// failed: it must not stay open.
+    /// Converts the outcome to one of `asked`. A mismatch is a fault of the shell; the call then fails, so that it does
+    /// not stay open.
     #[must_use]
     pub fn of(self, asked: CallKind) -> Self {
         let told = self.kind();

@@ -293,9 +293,9 @@ impl fmt::Display for Cause {
             Self::Status { status, says } if says.is_empty() => write!(f, "it answered HTTP {status}"),
             Self::Status { status, says } => write!(f, "it answered HTTP {status}: {}", says.shortened(120)),
             Self::Malformed(place) => write!(f, "its answer is not A2A: {}", place.shortened(200)),
-            Self::Limit(Limit::InFlight) => {
-                f.write_str("its large answer found no room: those of all agents share 64 MiB at a time")
-            }
+            Self::Limit(Limit::InFlight) => f.write_str(
+                "there was no room for its large answer: those of all agents share 64 MiB at a time",
+            ),
             Self::Limit(limit) => write!(f, "its answer exceeds the limit for {limit}"),
             Self::RedirectRefused(to) => write!(f, "it redirects to another origin, {}", to.shortened(120)),
             Self::Blocked(host) => write!(f, "its card names an address that must not be contacted: {host}"),
@@ -322,7 +322,7 @@ impl fmt::Display for Cause {
                 )
             }
             Self::Breaker(why) => write!(f, "{why}"),
-            Self::NoA2a(what) => write!(f, "its interface answers no A2A: {}", what.shortened(300)),
+            Self::NoA2a(what) => write!(f, "its interface does not answer in A2A: {}", what.shortened(300)),
             Self::Interface(cause) => write!(f, "its card can be read, but its interface fails: {cause}"),
             Self::Failing(failed) => write!(f, "{failed} of its last 20 calls failed"),
             Self::Slow { p95, limit } => {

@@ -1,4 +1,4 @@
-//! The deterministic core: state, what is under way, and one `step` that decides.
+//! The deterministic core: the state, the work in progress, and `step`, which decides.
 
 use crate::domain::decide;
 use crate::domain::decide::live::Live;
@@ -19,7 +19,7 @@ pub struct Core {
     seed: Rng,
     rules: Rules,
     metrics: Metrics,
-    /// Empty between two steps; what it has allocated serves again.
+    /// Empty between steps; kept to reuse its memory.
     touched: Touched,
 }
 
@@ -41,17 +41,17 @@ impl Core {
         &self.state
     }
 
-    /// Moves what changed since the last call behind what is in `to`: in order, with repeats.
+    /// Appends the changes since the last call to `to`, in order, with repeats.
     pub fn move_changes(&mut self, to: &mut Vec<Changed>) {
         self.state.move_changes(to);
     }
 
-    /// What happened in the last hour.
+    /// Metrics of the last hour.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Takes over what a store knows of the last hour.
+    /// Restores the stored metrics of the last hour.
     pub fn remember(&mut self, metrics: Metrics) {
         self.metrics = metrics;
     }
@@ -61,12 +61,12 @@ impl Core {
         &self.rules
     }
 
-    /// Decides what comes of one input.
+    /// Decides one input.
     pub fn step(&mut self, at: At, input: Input, out: &mut Out) {
         self.take_turn(at, out, |turn| decide::decide(turn, input));
     }
 
-    /// Derives what must go on after a start: `watched_until` is the last moment of the engine before.
+    /// Derives the work to resume after a start: `watched_until` is the last moment of the previous engine.
     pub fn resume(&mut self, at: At, watched_until: Option<At>, out: &mut Out) {
         self.take_turn(at, out, |turn| decide::resume(turn, watched_until));
     }
@@ -94,12 +94,12 @@ impl Core {
         self.live.timers.first().map(|(at, _)| *at)
     }
 
-    /// The facts of an act are durable: it is not taken back any more.
+    /// The facts of an act are durable: it can no longer be taken back.
     pub fn act_saved(&mut self, ticket: u64) {
         self.live.acts.remove(&ticket);
     }
 
-    /// True if the intent of a ticket acts and its facts are not known to be durable.
+    /// True if the intent of a ticket acts and its facts are not yet known to be durable.
     pub fn is_unsaved_act(&self, ticket: u64) -> bool {
         self.live.acts.contains_key(&ticket)
     }
@@ -114,8 +114,8 @@ impl Core {
         self.live.calls.contains(call)
     }
 
-    /// The attempts that nothing will bring further, each with what is missing: there are none, or the core has a
-    /// fault. It looks at every attempt.
+    /// Attempts that would never make progress, each with what is missing. Any entry is a fault of the core. Scans
+    /// every attempt.
     pub fn unattended(&self) -> Vec<(AttemptKey, &'static str)> {
         unattended::find(&self.state, &self.live)
     }

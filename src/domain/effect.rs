@@ -1,4 +1,4 @@
-//! What the core tells the shell to do. Each effect ends in exactly one [`crate::domain::input::Input`].
+//! Orders from the core to the shell. Each effect ends in exactly one [`crate::domain::input::Input`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::domain::time::PeerTime;
 pub struct Effect {
     /// Its answers carry this.
     pub call: CallId,
-    /// Who carries it out.
+    /// The recipient.
     pub to: Target,
-    /// What to do.
+    /// The order.
     pub order: Order,
 }
 
-/// Who carries an order out.
+/// The recipient of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Target {
     /// An agent: the order becomes a call with its credentials, on its lane.
@@ -33,7 +33,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// The agent, if it is one.
+    /// The agent; `None` for the shell.
     pub fn agent(self) -> Option<AgentKey> {
         match self {
             Self::Agent(key) => Some(key),
@@ -42,79 +42,79 @@ impl Target {
     }
 }
 
-/// What to do.
+/// An order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Order {
     /// Fetch the card.
     Probe {
         /// The URL as configured or typed.
         url: Arc<str>,
-        /// Ask only for changes.
+        /// The `ETag` for a conditional request.
         etag: Option<Untrusted>,
-        /// Silence for so long is an answer too.
+        /// The timeout; silence for this long is an outcome too.
         limit: Duration,
     },
-    /// Ask the interface for a task that nobody has: any answer of A2A shows that it works.
+    /// Read a task that does not exist: any A2A answer shows that the interface works.
     Check {
-        /// How.
+        /// The interface to use.
         interface: Arc<Interface>,
     },
     /// Send a message; gated.
     Send {
         /// For which attempt; names it in logs and captures.
         attempt: AttemptKey,
-        /// How.
+        /// The interface to use.
         interface: Arc<Interface>,
-        /// What; it carries the task it goes on with, if any.
+        /// The message; it carries the task that it continues, if any.
         message: Arc<Message>,
         /// Watch by the answer's own stream, or return at once.
         stream: bool,
     },
     /// Read a task.
     Get {
-        /// For which attempt.
+        /// The attempt.
         attempt: AttemptKey,
-        /// How.
+        /// The interface to use.
         interface: Arc<Interface>,
-        /// Which.
+        /// The task to read.
         task: TaskId,
     },
     /// List tasks.
     List {
-        /// How.
+        /// The interface to use.
         interface: Arc<Interface>,
-        /// Which.
+        /// The query.
         query: ListQuery,
     },
     /// Watch a task by a stream.
     Subscribe {
-        /// For which attempt.
+        /// The attempt.
         attempt: AttemptKey,
-        /// How.
+        /// The interface to use.
         interface: Arc<Interface>,
-        /// Which.
+        /// The task to subscribe to.
         task: TaskId,
     },
     /// End a task; gated.
     Cancel {
-        /// For which attempt.
+        /// The attempt.
         attempt: AttemptKey,
-        /// How.
+        /// The interface to use.
         interface: Arc<Interface>,
-        /// Which.
+        /// The task to cancel.
         task: TaskId,
     },
     /// Close the stream of an earlier call. It has no answer of its own.
     Close {
-        /// Which.
+        /// The stream to close.
         stream: CallId,
     },
-    /// Post a problem to the webhook; gated, except for what is about the journal itself.
+    /// Post a problem to the webhook; gated, except for problems of the journal itself.
     Notify(Box<Notification>),
 }
 
 impl Order {
-    /// What it asks of an agent; `None` if it is not a call.
+    /// The kind of call; `None` if it is not a call.
     pub fn kind(&self) -> Option<CallKind> {
         match self {
             Self::Probe { .. } => Some(CallKind::Probe),
@@ -128,7 +128,7 @@ impl Order {
         }
     }
 
-    /// The attempt that it is for, if it is for one.
+    /// The attempt that it belongs to; `None` if it belongs to none.
     pub fn attempt(&self) -> Option<AttemptKey> {
         match self {
             Self::Send { attempt, .. }
@@ -147,7 +147,7 @@ impl Order {
     pub fn is_gated(&self) -> bool {
         match self {
             Self::Send { .. } | Self::Cancel { .. } => true,
-            // Whoever can free the disk must hear of it while nothing can be written.
+            // An operator who can free the disk must be notified while nothing can be written.
             Self::Notify(notification) => notification.problem.kind != Kind::JournalUnsaved,
             Self::Probe { .. }
             | Self::Check { .. }
@@ -159,7 +159,7 @@ impl Order {
     }
 }
 
-/// What is posted to the webhook.
+/// The content of a post to the webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Notification {
     /// The event that it reports.
@@ -172,7 +172,7 @@ pub struct Notification {
     pub agent: Option<(Untrusted, Arc<str>)>,
 }
 
-/// Which tasks a listing asks for.
+/// The tasks that a listing requests.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ListQuery {
     /// Only those in this state.

@@ -39,7 +39,7 @@ macro_rules! own_id {
 own_id! {
     /// An agent, from its first sight on; a changed card is drift, not a new agent.
     AgentId,
-    /// What somebody wanted done, once.
+    /// A unit of work that was requested once.
     JobId,
     /// One sending of a job to one agent.
     AttemptId,
@@ -48,14 +48,14 @@ own_id! {
 }
 
 impl JobId {
-    /// Four characters that people can say to each other, from the random end of the id.
+    /// Four characters that are easy to read out, from the random end of the id.
     pub fn short(self) -> String {
         short(self.0)
     }
 }
 
 impl AttemptId {
-    /// Four characters that people can say to each other, from the random end of the id.
+    /// Four characters that are easy to read out, from the random end of the id.
     pub fn short(self) -> String {
         short(self.0)
     }
@@ -121,12 +121,12 @@ impl fmt::Debug for PeerId {
     }
 }
 
-/// The text of an agent's id as it came, for codecs, stores and comparisons; see [`Untrusted::raw`].
+/// The text of an agent's id as received, for codecs, stores and comparisons; see [`Untrusted::raw`].
 #[derive(Debug)]
 pub enum RawId<'i> {
-    /// Written anew from a UUID.
+    /// Formatted from a UUID.
     Uuid([u8; Hyphenated::LENGTH]),
-    /// As it is kept.
+    /// The stored text.
     Text(&'i str),
 }
 
@@ -160,12 +160,12 @@ macro_rules! peer_id {
         pub struct $name(PeerId);
 
         impl $name {
-            /// The id as it came; see [`Untrusted::raw`].
+            /// The id as received; see [`Untrusted::raw`].
             pub fn raw(&self) -> RawId<'_> {
                 self.0.raw()
             }
 
-            /// The id as text like any other.
+            /// The id as text.
             pub fn text(&self) -> Untrusted {
                 self.0.text()
             }
@@ -238,7 +238,7 @@ dense_id! {
     SourceKey,
 }
 
-/// One call that the shell was told to make; its answers carry it back, so late ones are known as late.
+/// A call that the shell was ordered to make; its answers carry the id, so that late ones can be detected.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct CallId(pub u64);
 
@@ -281,7 +281,7 @@ impl Rng {
 mod tests {
     use super::*;
 
-    /// What an agent chose comes back letter for letter, however it is kept.
+    /// An id chosen by an agent is returned exactly, however it is stored.
     #[test]
     fn an_agents_id_is_what_it_wrote() {
         let usual = "0197a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";

@@ -23,34 +23,34 @@ pub enum Input {
     Configured(Vec<AgentSpec>),
     /// The sources of agents as configured, at the start.
     Sources(Vec<SourceSpec>),
-    /// A source of agents told something.
+    /// A source of agents reported.
     Discovered {
-        /// Which.
+        /// The source.
         source: Arc<str>,
-        /// What.
+        /// The report.
         news: SourceReport,
     },
-    /// A wish, with the number under which its receipt is expected.
+    /// An intent, with the ticket for its reply.
     Intent {
         /// Echoed in the reply.
         ticket: u64,
-        /// The wish.
+        /// The intent.
         intent: Intent,
-        /// Who wishes it, where that is somebody else than the engine's operator.
+        /// The operator, if it is not the engine's own.
         by: Option<Untrusted>,
     },
-    /// What came of a call.
+    /// The outcome of a call.
     Outcome {
-        /// Which.
+        /// The call.
         call: CallId,
-        /// What.
+        /// The outcome.
         outcome: Outcome,
     },
     /// A notification was not posted, because the facts that it waited for were not written.
     Withheld(CallId),
     /// The journal cannot be written, and why.
     JournalFailed(Untrusted),
-    /// The facts of an act were not written: its caller is refused, and what it changed is taken back.
+    /// The facts of an act were not written: its caller is refused, and its changes are reverted.
     ActUnsaved {
         /// The ticket of the intent.
         ticket: u64,
@@ -71,7 +71,7 @@ pub enum Input {
         /// The last moment at which somebody did.
         from: At,
     },
-    /// This machine lets the engine wait, or no longer: what is slow now may be our own fault.
+    /// Whether this machine delays the engine: slow answers may then be our own fault.
     Busy(bool),
     /// A problem was posted to the webhook, or could not be.
     Posted(Post),
@@ -81,10 +81,10 @@ pub enum Input {
     Deadline,
 }
 
-/// What came of a post to the webhook.
+/// The result of a post to the webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Post {
-    /// `p-N`
+    /// The problem's number, the N of `p-N`.
     pub number: u32,
     /// The event that it reports.
     pub event: NotificationEvent,
@@ -92,23 +92,23 @@ pub struct Post {
     pub failed: Option<Untrusted>,
 }
 
-/// What response headers tell about a server, as far as decisions need it.
+/// Information about a server from response headers, as far as decisions need it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ServerTraits {
     /// `X-Powered-By: Express`: the JavaScript SDK, where resubscribing on 0.3 is harmless.
     pub express: bool,
     /// When the certificate that it showed ends; none without TLS.
     pub certificate_until: Option<At>,
-    /// What it says of itself: `X-Powered-By`, else `Server`.
+    /// The software that it reports: `X-Powered-By`, else `Server`.
     pub software: Option<Untrusted>,
 }
 
-/// What a step tells a waiting caller, once its facts are durable.
+/// A reply to a waiting caller, sent once the facts of the step are durable.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Reply {
-    /// Whose.
+    /// The ticket of the intent.
     pub ticket: u64,
-    /// What.
+    /// The result.
     pub result: Result<crate::domain::intent::Receipt, crate::domain::intent::Refusal>,
 }
 
@@ -127,7 +127,7 @@ pub struct Rules {
     pub stalled_after: Duration,
     /// Ended jobs are kept this long.
     pub keep: Duration,
-    /// And at most so many bytes of them.
+    /// The maximum number of bytes kept.
     pub keep_bytes: u64,
     /// Agents that only sources named are kept this long after they left, unless something else of them is kept.
     pub keep_departed: Duration,
@@ -144,7 +144,7 @@ pub struct Rules {
     pub objectives: Vec<Objective>,
     /// The oldest versions that are wanted.
     pub minimum_versions: Vec<Minimum>,
-    /// Who we are, for jobs of our own.
+    /// The operator's name, used as caller of our own jobs.
     pub operator: Arc<str>,
 }
 

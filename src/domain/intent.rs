@@ -24,7 +24,7 @@ pub enum Intent {
         /// The message's metadata object.
         metadata: Option<Json>,
     },
-    /// End a task.
+    /// Cancel a task.
     Cancel {
         /// The task's attempt.
         attempt: AttemptId,
@@ -105,7 +105,7 @@ pub enum Intent {
         /// The note's text.
         text: Untrusted,
     },
-    /// Follow a task that we do not know yet.
+    /// Follow a task that is not known yet.
     Adopt {
         /// The agent.
         agent: AgentId,

@@ -1,8 +1,7 @@
-//! The most that is taken from outside, in one place. Everything beyond is refused with the limit's name, or dropped,
-//! counted and told.
+//! All limits on external input, in one place. Anything beyond is refused with the limit's name, or dropped, counted
+//! and reported.
 //!
-//! Sizes are in bytes unless a line says otherwise. The figures are decided here; they follow from no specification,
-//! which sets none.
+//! Sizes are in bytes unless stated otherwise. The figures are our own; no specification sets any.
 
 /// An agent card.
 pub const CARD: usize = 4 * MIB;
@@ -10,7 +9,7 @@ pub const CARD: usize = 4 * MIB;
 pub const BODY: usize = 64 * MIB;
 /// One line of an event stream, and one event.
 pub const EVENT: usize = 8 * MIB;
-/// An answer or an event up to this size is read at once. What is larger needs a part of [`LARGE_IN_FLIGHT`].
+/// Answers and events up to this size are always read. Larger ones need a share of [`LARGE_IN_FLIGHT`].
 pub const SMALL: usize = 256 * KIB;
 /// Large answers and events of all agents together, while they are read and decoded.
 pub const LARGE_IN_FLIGHT: usize = BODY;
@@ -20,7 +19,7 @@ pub const LARGE_IN_FLIGHT: usize = BODY;
 pub const RESERVED: usize = BODY;
 /// Seconds within which a large answer must have come once others wait for room.
 pub const LARGE_WITHIN_S: u64 = 5;
-/// Raw JSON that is kept beside what was read from it.
+/// Raw JSON kept beside its parsed form.
 pub const RAW: usize = 64 * KIB;
 /// A message to an agent, in JSON as a client of the control socket sends it.
 pub const MESSAGE: usize = 32 * MIB;
@@ -45,11 +44,11 @@ pub const DEPARTED_CARDS: u64 = 64 * 1024 * 1024;
 /// Redirects that are followed, by number.
 pub const REDIRECTS: usize = 5;
 
-/// Tasks that are taken from one answer to `ListTasks`, by number. We ask for 100.
+/// The maximum number of tasks taken from one answer to `ListTasks`. We request 100.
 pub const TASKS_IN_PAGE: usize = 1_000;
-/// Tasks of a page that are handed on at once, by number, so that a large page keeps nobody waiting.
+/// The number of tasks of a page processed at once, so that a large page delays nothing else.
 pub const TASKS_AT_ONCE: usize = 100;
-/// And their bytes.
+/// The maximum size of those tasks.
 pub const TASK_BYTES_AT_ONCE: usize = MIB;
 /// Artifacts of one task, by number, over all its streams and answers. So are the next two.
 pub const ARTIFACTS: usize = 1_000;

@@ -1,9 +1,9 @@
-//! The pure core: what a fleet is, and what to do about it.
+//! The pure core: the model of a fleet, and all decisions.
 //!
-//! Nothing here knows a clock, a socket, a terminal, SQL, a wire format or randomness.
-//! Time comes in as [`time::At`]; ids and jitter come from a seed; one deadline goes out.
-//! [`core::Core::step`] turns one [`input::Input`] into [`fact::Fact`]s and [`effect::Effect`]s,
-//! and [`apply`] is the only code that changes [`state::State`].
+//! Nothing here knows a clock, a socket, a terminal, SQL, a wire format or randomness. Time is passed in as
+//! [`time::At`]; ids and jitter come from a seed; one deadline is returned. [`core::Core::step`] turns one
+//! [`input::Input`] into [`fact::Fact`]s and [`effect::Effect`]s, and [`apply`] is the only code that changes
+//! [`state::State`].
 
 pub mod agent;
 pub mod apply;

@@ -13,8 +13,8 @@ pub fn quoted(word: &str) -> String {
     if word.chars().all(is_shown_as_it_is) { in_quotes(&word) } else { by_printf(&word) }
 }
 
-/// In single quotes all four shells take everything literally but `'` and, in fish, `\`. These two stand in
-/// double quotes, where `\\` is a backslash in all four.
+/// In single quotes all four shells take everything literally except `'` and, in fish, `\`. These two are put in double
+/// quotes, where `\\` is a backslash in all four.
 fn in_quotes(word: &str) -> String {
     let quote = |c: char| if matches!(c, '\'' | '\\') { '"' } else { '\'' };
     let mut out = String::new();
@@ -33,14 +33,14 @@ fn in_quotes(word: &str) -> String {
     out
 }
 
-/// What a terminal would obey, or what cannot be seen, is written by `printf` in octal. The whole word is then,
-/// as fish 3.6 does not find the end of a command's output that is followed by `'$'`.
+/// Control and invisible characters are written by `printf` in octal. The whole word is written that way, because fish
+/// 3.6 does not find the end of a command substitution that is followed by `'$'`.
 fn by_printf(word: &str) -> String {
     let body = word.trim_end_matches('\n');
     let mut out = String::new();
     let mut is_literal = false;
     for (at, c) in body.char_indices() {
-        // A sign at the beginning would be a flag of `printf`, and a digit behind octal digits one of them.
+        // A leading sign would be a flag of `printf`, and a digit after octal digits would extend them.
         let is_safe = c.is_ascii_alphabetic()
             || (c.is_ascii_digit() || " _./:,@+=-".contains(c)) && is_literal
             || !c.is_ascii() && is_shown_as_it_is(c);

@@ -1,8 +1,8 @@
 //! Text from outside, and the one way to make it fit for a screen, a log, a title or a plain terminal.
 //!
-//! Every byte from an agent is hostile: it may clear screens, forge prompts, reverse words or grab
-//! the clipboard. [`Untrusted`] holds such text and cannot be printed as it is; its `Display` and
-//! `Debug` go through [`sanitise`]. What comes out is [`SafeText`].
+//! Every byte from an agent is hostile: it may clear screens, forge prompts, reverse text or write to the clipboard.
+//! [`Untrusted`] holds such text and cannot be printed directly; its `Display` and `Debug` go through [`sanitise`],
+//! which returns [`SafeText`].
 
 use std::fmt;
 use std::ops::Deref;
@@ -15,7 +15,7 @@ use unicode_width::UnicodeWidthChar;
 pub struct Untrusted(Arc<str>);
 
 impl Untrusted {
-    /// Takes text as it came.
+    /// Wraps text as received.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
@@ -45,14 +45,14 @@ impl Untrusted {
         }
     }
 
-    /// The first line that says something, without surrounding white space.
+    /// The first line with content, without surrounding white space.
     #[must_use]
     pub fn headline(&self, chars: usize) -> Self {
         let line = self.0.lines().map(str::trim).find(|line| !line.is_empty());
         Self(Arc::from(line.unwrap_or_default())).shortened(chars)
     }
 
-    /// What follows the first empty line: the body below headers.
+    /// The text after the first empty line: the body below headers.
     #[must_use]
     pub fn after_blank_line(&self) -> Self {
         self.0.split_once("\n\n").map_or_else(|| Self::from(""), |(_, body)| Self::from(body))
@@ -70,7 +70,7 @@ impl Untrusted {
 
     /// How many control sequences, direction marks and hidden characters the text holds.
     pub fn sanitised(&self) -> u32 {
-        // Nearly all text is plain, and then there is nothing to count.
+        // Nearly all text is plain and has nothing to count.
         if is_plain(self.0.as_bytes()) {
             return 0;
         }
@@ -83,8 +83,7 @@ impl Untrusted {
     }
 }
 
-/// True if there is nothing but printable ASCII and line feeds. Sixteen bytes at a time, which the compiler
-/// makes one comparison of.
+/// True if there is only printable ASCII and line feeds. Sixteen bytes at a time, which the compiler vectorizes.
 fn is_plain(bytes: &[u8]) -> bool {
     let odd = |byte: u8| !matches!(byte, b' '..=b'~' | b'\n');
     let (blocks, rest) = bytes.as_chunks::<16>();
@@ -189,7 +188,7 @@ pub struct Sanitised {
 /// The most combining marks that one character may carry; more are dropped, as they draw over other rows.
 const MARKS_PER_CHARACTER: u32 = 6;
 
-/// Turns any text into text that no terminal obeys and that looks like what it is.
+/// Turns any text into text without effect on a terminal that shows what it contains.
 ///
 /// | class | becomes |
 /// |---|---|
@@ -203,7 +202,7 @@ const MARKS_PER_CHARACTER: u32 = 6;
 /// | letters that run from right to left | kept; the console asks the terminal not to move cells |
 /// | fullwidth letters, digits and signs | kept: they are seen to be wider, and [`skeleton`] knows them |
 pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
-    // Nearly all text is printable ASCII, and then it is only copied.
+    // Nearly all text is printable ASCII and is copied unchanged.
     if raw.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Sanitised { text: SafeText(raw.to_owned()), sanitised: 0 };
     }
@@ -256,7 +255,7 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
         }
         marks = 0;
     }
-    // A name of blanks alone would not be seen.
+    // A name of blanks alone would be invisible.
     if shape == Shape::Line && blanks > 0 && out.trim().is_empty() {
         sanitised += blanks;
         out = raw.chars().map(|c| if is_blank(c) { '\u{fffd}' } else { ' ' }).collect();
@@ -264,7 +263,7 @@ pub fn sanitise(raw: &str, shape: Shape) -> Sanitised {
     Sanitised { text: SafeText(out), sanitised }
 }
 
-/// Spaces other than the usual one, and the Braille pattern without dots.
+/// Spaces other than U+0020, and the Braille pattern without dots.
 fn is_blank(c: char) -> bool {
     matches!(
         c,
@@ -311,13 +310,13 @@ pub fn is_control_or_hidden(c: char) -> bool {
     matches!(c, '\0'..='\u{1f}' | '\u{7f}' | '\u{2028}' | '\u{2029}') || is_hidden(c)
 }
 
-/// True for every character that [`sanitise`] leaves as it is, wherever it stands.
+/// True for every character that [`sanitise`] never changes, in any position.
 pub fn is_shown_as_it_is(c: char) -> bool {
     !is_control_or_hidden(c) && !is_blank(c) && !is_dropped(c) && c.width() != Some(0)
 }
 
-/// What a text looks like, after UTS 39: texts that are mistaken for one another have one skeleton. Case,
-/// width, and what cannot be seen make no difference. For comparisons only, never shown.
+/// The skeleton of a text after UTS 39: texts that look alike have the same one. Case, width and invisible characters
+/// are ignored. For comparison only, never displayed.
 pub fn skeleton(text: &str) -> String {
     let seen: String = text.chars().filter(|c| !is_hidden(*c) && !is_dropped(*c)).collect();
     let shape = |text: &str| unicode_security::skeleton(text).collect::<String>();
@@ -352,7 +351,7 @@ pub fn contains_ignore_case(text: &str, needle: &str) -> bool {
     text.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
 
-/// The known word that needs the fewest changes, if it is near.
+/// The known word with the fewest differences, if it is close.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let distance = |a: &str, b: &str| -> usize {
         let b: Vec<char> = b.chars().collect();

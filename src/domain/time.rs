@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Microseconds since the Unix epoch on the engine's clock: wall time at start plus boot time since.
 ///
-/// It never runs backwards. It is never compared with a [`PeerTime`].
+/// Never decreases, and is never compared with a [`PeerTime`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct At(i64);
 
@@ -52,7 +52,7 @@ impl Sub<Duration> for At {
     }
 }
 
-/// What a peer claims the time was, in microseconds since the Unix epoch.
+/// A time reported by a peer, in microseconds since the Unix epoch.
 ///
 /// Only for showing and for telling the skew between two clocks: a peer's clock may be anything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,4 +1,4 @@
-//! Who is reached how: credentials and trust of each agent, from configuration and command line.
+//! Credentials and trust of each agent, from the configuration and the command line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use crate::domain::agent::{AgentSpec, Source, normalise_url};
 use crate::net::Access;
 use crate::net::credentials::{Scope, ScopedCredentials, parse_url};
 
-/// Knows how each agent is reached.
+/// The credentials and trust of all agents.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialBook {
     by_name: BTreeMap<String, Entry>,
@@ -31,7 +31,7 @@ struct Entry {
     grant: Option<Arc<ScopedCredentials>>,
     /// A key whose header the agent's card names.
     api_key: Option<SecretRef>,
-    /// Where the credentials go, if that is not the URL itself: a card may be a file.
+    /// The origin for the credentials, if it is not the URL's: a card may be a file.
     origin: Option<Url>,
 }
 
@@ -61,7 +61,7 @@ impl CredentialBook {
         self.by_url.entry(normalise_url(&agent.url)).or_insert(entry);
     }
 
-    /// Credentials from the command line for the agent at `url`; they go to the origin of `origin` alone.
+    /// Adds credentials from the command line for the agent at `url`; they are sent only to the origin of `origin`.
     pub fn add_credentials(
         &mut self,
         url: &str,
@@ -93,12 +93,12 @@ impl CredentialBook {
         self.parameters.push((name, value));
     }
 
-    /// How an agent is reached. Its card tells in which header it wants an API key.
+    /// The access to an agent. Its card names the header of an API key.
     pub fn access(&self, spec: &AgentSpec, card: Option<&Card>) -> Access {
         let by_name = spec.name.as_deref().and_then(|name| self.by_name.get(name));
         let entry = by_name.or_else(|| self.by_url.get(&normalise_url(&spec.url)));
         let own = entry.and_then(|entry| entry.grant.clone());
-        // What a source tells is not what the operator named: the address policy holds for it.
+        // An agent reported by a source was not named by the operator: the address policy applies to it.
         let named = spec.source != Source::Discovery;
         let origin =
             parse_url(&spec.url).filter(|_| named).or_else(|| entry.and_then(|entry| entry.origin.clone()));
@@ -117,7 +117,7 @@ impl CredentialBook {
     }
 }
 
-/// The header in which a card wants an API key.
+/// The header of the API key in a card.
 fn key_header(card: &Card) -> Option<String> {
     card.security.iter().find_map(|scheme| {
         let header = scheme.kind.raw().strip_prefix("apiKey in header ")?.trim();

@@ -15,18 +15,18 @@ use crate::protocol::{self, Codec, Deviations};
 /// A document that was decoded.
 #[derive(Debug)]
 pub(super) struct Decoded<T> {
-    /// What it says, or why it is no answer to its call.
+    /// The content, or why it is no answer to its call.
     pub value: Result<T, Cause>,
     /// The room of a large one, until the loop has taken it.
     pub room: Option<Room>,
-    /// What the agent wrote differently from its dialect.
+    /// Deviations from the agent's protocol version.
     pub deviations: Deviations,
-    /// What was left out of it because it is over a limit.
+    /// What was dropped because it exceeded a limit; `None` if nothing was.
     left_out: Option<String>,
 }
 
 /// Decodes a document with `read`, which gets the codec, the method, the text and its room. A large document is decoded
-/// on a thread of its own, where it keeps nobody waiting.
+/// on a thread of its own, where it delays nothing else.
 pub(super) async fn decode<T: Send + 'static>(
     dialect: Dialect,
     line: &TapHandle,
@@ -46,7 +46,7 @@ pub(super) async fn decode<T: Send + 'static>(
             }
             decoded
         }
-        // A panic of the decoder ends this call, and is told as its end.
+        // A panic of the decoder fails this call.
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             Err(_) => Decoded {

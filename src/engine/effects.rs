@@ -1,7 +1,7 @@
 //! Carrying out effects, for an agent or by the shell itself. Each ends in exactly one last outcome, even if it panics.
 //!
-//! Thousands of streams are read at once, so an exchange, which is large, is boxed as long as it takes, and what
-//! goes on behind it stays small.
+//! Thousands of streams are read at once, so an exchange, which is large, is boxed only while it runs, and the rest
+//! stays small.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -33,7 +33,7 @@ use crate::protocol::reply::SendReply;
 use crate::protocol::{self, Codec, Deviations, Request};
 
 impl Runner {
-    /// Carries an effect out, by whom it is for.
+    /// Carries out an effect, by recipient.
     pub(super) fn carry_out(&mut self, effect: Effect) {
         let Effect { call, to, order } = effect;
         match to {
@@ -71,7 +71,7 @@ impl Runner {
     }
 }
 
-/// What a call of an agent needs.
+/// The context of an agent's call.
 #[derive(Clone, Debug)]
 struct EffectContext {
     net: Net,
@@ -85,7 +85,7 @@ struct EffectContext {
     events: Arc<std::sync::atomic::AtomicU64>,
 }
 
-/// Calls an agent and tells the loop what came of it.
+/// Calls an agent and reports the outcome to the loop.
 fn call_agent(
     tools: EffectContext,
     agent: AgentKey,
@@ -96,7 +96,7 @@ fn call_agent(
     let kind = order.kind();
     let asked = Box::pin(run(tools, agent, call, order));
     async move {
-        // What asking took is given back before a stream is watched.
+        // Release the request's memory before watching the stream.
         let done = async move {
             if let Some(mut watch) = asked.await {
                 watch.read().await;
@@ -110,7 +110,7 @@ fn call_agent(
     }
 }
 
-/// Tells that a call panicked.
+/// Reports that a call panicked.
 async fn failed(lane: Lane, call: CallId, kind: CallKind, panic: Box<dyn Any + Send>) {
     let words = panic
         .downcast_ref::<&str>()
@@ -228,7 +228,7 @@ fn encode(interface: &Interface, call: CallId, request: &Request<'_>) -> String 
     protocol::codec(interface.dialect).encode_request(&call.0.to_string(), tenant, request)
 }
 
-/// One request that is answered with a document, read by `read`, and the room that its answer has.
+/// Makes a request with a single response document, decoded by `read`, and returns it with its room.
 async fn ask<T: Send + 'static>(
     tools: &EffectContext,
     line: &TapHandle,
@@ -254,7 +254,7 @@ async fn ask<T: Send + 'static>(
     };
     let Decoded { value, room, deviations, .. } =
         document::decode(interface.dialect, line, request.method(), text, read).await;
-    // A list and a check are of no attempt that could tell of them; reading a task will.
+    // A list and a check belong to no attempt that could record them; reading a task will.
     let told = match request {
         Request::List(_) => None,
         Request::Get(task) => (task.raw() != net::NOBODYS_TASK).then_some(CallKind::Get),
@@ -268,14 +268,14 @@ async fn ask<T: Send + 'static>(
     (answered_with(value, took), room)
 }
 
-/// Tells of deviations that the agent was not seen to do before.
+/// Reports deviations that the agent was not seen to make before.
 async fn tell(lane: &Lane, call: CallId, kind: CallKind, deviations: &Deviations) {
     for outcome in lane.untold(kind, deviations) {
         lane.send(call, outcome).await;
     }
 }
 
-/// What the agent answered with, or why that is no answer.
+/// The agent's answer, or why it is not an answer.
 fn answered_with<T>(value: Result<T, Cause>, took: Duration) -> Answer<T> {
     match value {
         Ok(value) => Ok(Answered { value, took }),
@@ -283,7 +283,7 @@ fn answered_with<T>(value: Result<T, Cause>, took: Duration) -> Answer<T> {
     }
 }
 
-/// Reads a task for somebody who wants to see it.
+/// Reads a task for display.
 pub(super) async fn read_task(
     net: &Net,
     access: &Access,
@@ -306,7 +306,7 @@ pub(super) async fn read_task(
     Ok(*report)
 }
 
-/// Sends a message that asks for a stream.
+/// Sends a message that requests a stream.
 async fn send_streaming(
     tools: &EffectContext,
     line: &TapHandle,
@@ -342,7 +342,7 @@ async fn send_streaming(
     None
 }
 
-/// Asks for the stream of a task.
+/// Subscribes to a task.
 async fn subscribe(
     tools: &EffectContext,
     line: &TapHandle,
@@ -379,7 +379,7 @@ async fn subscribe(
     None
 }
 
-/// A call whose answer is a stream, or is told as one.
+/// A call whose answer is a stream, or is treated as one.
 #[derive(Debug)]
 struct Stream {
     call: CallId,
@@ -389,13 +389,13 @@ struct Stream {
 }
 
 impl Stream {
-    /// Tells that the answer has begun. False once the loop has ended.
+    /// Reports that the answer has begun. False once the loop has ended.
     async fn tell_opened(&self, lane: &Lane) -> bool {
         let Self { call, kind, took, ref server } = *self;
         lane.send(call, kind.told(StreamOutcome::Opened { took, server: server.clone() })).await
     }
 
-    /// Tells what a document says that is a whole stream under another name. The text, if it is none.
+    /// Reports a document that is a whole stream under another content type. Returns the text if it is not.
     async fn tell_whole(&self, tools: &EffectContext, codec: &'static dyn Codec, text: Text) -> Option<Text> {
         let mut deviations = Deviations::default();
         let Some(told) = task_stream::of_document(codec, self.kind, &text, &mut deviations) else {
@@ -409,7 +409,7 @@ impl Stream {
         None
     }
 
-    /// Tells a task that came as a document: a stream that has ended with its first event.
+    /// Reports a task sent as a document: a stream that ends with its first event.
     async fn tell_task(&self, tools: &EffectContext, report: Box<TaskReport>, room: Option<Room>) {
         self.tell_opened(&tools.lane).await;
         let events = StreamOutcome::Events(vec![StreamEvent::Task(report)]);
@@ -417,7 +417,7 @@ impl Stream {
         tools.lane.send(self.call, self.kind.told(StreamOutcome::Ended(Ok(())))).await;
     }
 
-    /// Tells that the stream is open; then it is to be read.
+    /// Reports that the stream is open and returns it for reading.
     async fn begin(
         self,
         tools: &EffectContext,

@@ -1,4 +1,4 @@
-//! The durability gate: what must not be lost is durable before anything is done or told about it.
+//! The durability gate: facts that must not be lost are durable before anything acts on them or replies.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::domain::time::At;
 use crate::store::record::{AttemptRow, ProblemRow};
 use crate::store::{Batch, Done, Writer};
 
-/// What nothing waits for is committed this far apart at least: a busy stream then costs a row for what it
-/// told meanwhile, not one for each event. A send, a cancel, an answer or a reply never waits for it.
+/// The longest delay of commits that nothing waits for: a busy stream then costs a row per interval, not one per event.
+/// A send, a cancel, an answer or a reply never waits for it.
 const APART: Duration = Duration::from_millis(50);
 /// Facts that may wait for the disk before agents are slowed down.
 const MOST_FACTS: usize = 16_384;
 /// And bytes of content in them. As many again may be with the writer.
 const MOST_BYTES: usize = 8 << 20;
 
-/// What waits for a commit.
+/// Effects and replies that wait for a commit.
 #[derive(Debug, Default)]
 struct Waiting {
     batch: u64,
@@ -32,11 +32,11 @@ struct Waiting {
     replies: Vec<Reply>,
 }
 
-/// Holds back what is gated, and hands the journal its batches.
+/// Holds back gated effects, and hands batches to the journal.
 #[derive(Debug)]
 pub(super) struct Gate {
     writer: Option<Writer>,
-    /// The batch that is being filled.
+    /// The number of the batch being filled.
     number: u64,
     facts: Vec<JournalEntry>,
     bytes: usize,
@@ -57,7 +57,7 @@ pub(super) struct Gate {
     ending: bool,
 }
 
-/// What may happen now.
+/// What may be carried out now.
 #[derive(Debug, Default)]
 pub(super) struct Released {
     pub effects: Vec<Effect>,
@@ -93,7 +93,7 @@ impl Gate {
         self.writer.is_some()
     }
 
-    /// Takes what a step decided. Returns what may happen at once.
+    /// Takes the decisions of a step. Returns what may be carried out at once.
     pub fn take(
         &mut self,
         facts: &mut Vec<JournalEntry>,
@@ -128,7 +128,7 @@ impl Gate {
         Released { effects: free, replies: Vec::new() }
     }
 
-    /// The engine is alive, and this was measured meanwhile; the next batch says so.
+    /// Records that the engine is alive, with new metrics, in the next batch.
     pub fn beat(&mut self, minutes: Vec<(Minute, Arc<Block>)>) {
         self.beat = true;
         if self.writer.is_some() {
@@ -153,7 +153,7 @@ impl Gate {
         self.ending = true;
     }
 
-    /// When the filled batch is to be handed over, if there is one and the writer is free.
+    /// The time at which the filled batch is due, if there is one and the writer is free.
     pub fn due(&self) -> Option<At> {
         let nothing = self.facts.is_empty() && self.changed.is_empty() && self.replies.is_empty();
         if self.writer.is_none() || self.committing.is_some() || (nothing && !self.beat) {
@@ -163,7 +163,7 @@ impl Gate {
         Some(if waited_for || self.ending || self.is_overfull() { At::ZERO } else { self.last + APART })
     }
 
-    /// Hands the filled batch to the writer if it is due. Returns how it failed if there is no writer any more.
+    /// Hands the filled batch to the writer if it is due. Returns the error if there is no writer any more.
     pub fn hand_over(&mut self, state: &State, at: At) -> Option<Done> {
         if self.due().is_none_or(|due| due > at) {
             return None;
@@ -199,7 +199,7 @@ impl Gate {
         self.committing.as_ref().map(|(number, _)| Done::Failed { number: *number, why })
     }
 
-    /// What waited for a batch that is durable now, or that failed: it may happen, or must not.
+    /// Releases or fails what waited for a batch.
     pub fn end(&mut self, number: u64) -> Released {
         if self.committing.as_ref().is_some_and(|(committing, _)| *committing == number) {
             self.committing = None;
@@ -225,7 +225,7 @@ impl Gate {
         self.committing.is_none() && self.facts.is_empty()
     }
 
-    /// Commits what was handed over and closes the journal.
+    /// Commits the batches handed over and closes the journal.
     pub fn close(&mut self) {
         self.writer = None;
     }

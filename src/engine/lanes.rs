@@ -19,7 +19,7 @@ use crate::net::clock::Clock;
 use crate::net::{Redactor, Room};
 use crate::protocol::Deviations;
 
-/// So many different deviations of one agent are told; an agent that invents more tells nothing new.
+/// The maximum number of different deviations reported per agent; an agent that invents more adds no information.
 const DEVIATIONS: usize = 32;
 
 /// Bytes of content for which an outcome takes one credit; one that has more takes more, up to all of them. So what
@@ -27,7 +27,7 @@ const DEVIATIONS: usize = 32;
 /// answers.
 const BYTES_A_CREDIT: usize = limits::SMALL / CREDITS;
 
-/// What an outcome gives back once the loop has taken it.
+/// The resources that an outcome returns once the loop has taken it.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     _place: Option<OwnedSemaphorePermit>,
@@ -70,13 +70,13 @@ pub(super) struct Lane {
     attempt: Option<AttemptKey>,
 }
 
-/// What the lanes of one agent's calls share.
+/// Shared by the lanes of one agent's calls.
 #[derive(Debug)]
 struct AgentLane {
     credits: Arc<Semaphore>,
-    /// What is left of the agent's last large page of tasks.
+    /// The rest of the agent's last large page of tasks.
     pages: Pages,
-    /// Deviations from its dialect that have been told since the engine began.
+    /// Deviations that have been reported since the engine began.
     told: Mutex<BTreeSet<Untrusted>>,
 }
 
@@ -87,13 +87,13 @@ impl AgentLane {
 }
 
 impl Lane {
-    /// What is left of the agent's last large page of tasks.
+    /// The rest of the agent's last large page of tasks.
     pub fn pages(&self) -> &Pages {
         &self.agent.pages
     }
 
-    /// What of these deviations, in the answer to a call of `kind`, the agent was not seen to do before. Each is told
-    /// once, as a stream would repeat it with every event.
+    /// The deviations, in the answer to a call of `kind`, that were not reported before. Each is reported once, as a
+    /// stream would repeat it with every event.
     pub fn untold(&self, kind: CallKind, deviations: &Deviations) -> Vec<Outcome> {
         if deviations.is_empty() {
             return Vec::new();
@@ -105,13 +105,13 @@ impl Lane {
         fresh.map(violation).collect()
     }
 
-    /// Sends an outcome, at once if it can, else as soon as the agent has a credit and the lane has room; what waits
-    /// is lost if nobody waits for it. False once the loop has ended.
+    /// Sends an outcome, at once if possible, else as soon as the agent has a credit and the lane has room; dropping
+    /// the future loses the outcome. False once the loop has ended.
     pub fn send(&self, call: CallId, outcome: Outcome) -> impl Future<Output = bool> + Send {
         self.send_holding(call, outcome, Held::default())
     }
 
-    /// The same; what the call holds returns once the loop has taken what it told.
+    /// The same; the call's resources are returned once the loop has taken the outcome.
     pub fn send_holding(
         &self,
         call: CallId,
@@ -144,8 +144,7 @@ impl Lane {
         }
     }
 
-    /// Puts an outcome in, or gives what waits until it is in. Whoever need not wait, and that is nearly everybody,
-    /// holds no room for it.
+    /// Sends an outcome, or returns the future that waits for room, so that the common case allocates nothing.
     fn put(&self, call: CallId, outcome: Outcome, held: Held) -> Option<Waiting<'_>> {
         let at = self.clock.now();
         let weight = weight(&outcome);
@@ -171,7 +170,7 @@ impl Lane {
     }
 }
 
-/// What waits until there is room. False once the loop has ended.
+/// Waits until there is room. False once the loop has ended.
 type Waiting<'l> = Pin<Box<dyn Future<Output = bool> + Send + 'l>>;
 
 /// Credits that an outcome takes.
@@ -243,7 +242,7 @@ impl Lanes {
 
 #[cfg(test)]
 impl Lanes {
-    /// An outcome of a call that nobody made.
+    /// An outcome of a call that was never made.
     pub fn unasked(at: At) -> Observed {
         let credit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("a permit");
         Observed {

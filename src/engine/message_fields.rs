@@ -1,4 +1,4 @@
-//! What a job's message says in fields: its metadata and the scalars of its data parts, for comparing jobs.
+//! The fields of a job's message: its metadata and the scalars of its data parts, for comparing jobs.
 
 use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry};
 use crate::domain::job::message::{Content, Json, Message, Role};
@@ -40,7 +40,7 @@ fn of_message(message: &Message) -> Vec<(Untrusted, Untrusted)> {
     fields
 }
 
-/// The members of an object that are texts, numbers, true or false. Keys of ours say what is known already.
+/// The texts, numbers and booleans of an object. Our own keys repeat known values and are skipped.
 fn scalars(json: &Json) -> Vec<(Untrusted, Untrusted)> {
     let Ok(object) = Object::parse(json.raw()) else { return Vec::new() };
     let members = object.members().filter(|(name, _)| !name.starts_with("quarterdeck.") && *name != "skill");

@@ -1,6 +1,6 @@
 //! The shell around the core: one loop owns the state; everything else sends inputs and gets snapshots.
 //!
-//! Surfaces hold a [`Handle`]: submit an intent, read the snapshot, ask a query, follow a job.
+//! Clients hold a [`Handle`]: submit an intent, read the snapshot, send a query, follow a job.
 
 pub mod credentials;
 pub mod discovery;
@@ -21,13 +21,13 @@ mod task_stream;
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
 pub use start::{Engine, Options, Stopped, all_ended};
 
-/// The bound of the lane of requests from surfaces. Full: the surface waits, and says so.
+/// The bound of the lane of requests. When it is full, the client waits, and shows it.
 const REQUESTS: usize = 64;
 /// The bound of the control lane. Full: readers of streams wait, and TCP pushes back on their agents.
 const CONTROL: usize = 4096;
-/// What one agent may have in the control lane; its readers wait for their own, others never notice.
+/// The bound of one agent's outcomes in the control lane; its readers wait, other agents are unaffected.
 const CREDITS: usize = 64;
-/// What one follower of a job may be behind. Full: it is let go and follows anew.
+/// The bound of unread facts per follower of a job. When it is full, the follower is dropped and follows again.
 const FOLLOW: usize = 4096;
 /// And bytes of their content.
 const FOLLOW_BYTES: usize = 8 * 1024 * 1024;
@@ -35,5 +35,5 @@ const FOLLOW_BYTES: usize = 8 * 1024 * 1024;
 const NEWS: usize = 16;
 /// Cards and reads under way at once.
 const READS: usize = 512;
-/// Listings under way at once, until the loop has taken what they told: a page holds a hundred tasks.
+/// The number of listings in progress at once, until the loop has taken their results: a page has a hundred tasks.
 const LISTS: usize = 64;

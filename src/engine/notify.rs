@@ -1,8 +1,7 @@
-//! Posting notifications to a webhook, so that somebody hears of problems without looking.
+//! Posts notifications about problems to a webhook.
 //!
-//! The core decides what is posted, and that at most [`limits::NOTIFICATIONS`] wait. A post is tried three times, unless
-//! the webhook's answer is one that trying again does not change; then it has failed, and the core raises
-//! `webhook-failing`.
+//! The core decides what is posted, and that at most [`limits::NOTIFICATIONS`] wait. A post is tried three times,
+//! unless the webhook's answer is final; then it has failed, and the core raises `webhook-failing`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,15 +31,15 @@ const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 pub struct Webhook {
     /// The URL.
     pub url: String,
-    /// What is sent with it, to its origin alone.
+    /// Credentials, sent only to its origin.
     pub credentials: Credentials,
     /// The fleet's name.
     pub fleet: String,
-    /// What a command needs to reach the fleet: ` --fleet prod-eu`.
+    /// The flags a command needs to reach the fleet: ` --fleet prod-eu`.
     pub flags: String,
 }
 
-/// What is to be posted.
+/// A queued post.
 #[derive(Debug)]
 struct Message {
     number: u32,
@@ -48,7 +47,7 @@ struct Message {
     body: String,
 }
 
-/// Posts notifications beside the loop, one after the other.
+/// Posts notifications beside the loop, one at a time.
 #[derive(Debug)]
 pub(super) struct Notifier {
     webhook: Webhook,

@@ -1,7 +1,7 @@
 //! Large pages of tasks on their way to the loop, a slice at a time.
 //!
-//! The core reads a large page as it reads several pages: it is handed the first tasks and a token for the next page,
-//! and asks for that. Tokens that were made here are answered from what is left of the page, without the agent.
+//! The core reads a large page as if it were several pages: it gets the first tasks and a token for the next page, and
+//! requests that. Tokens made here are answered from the rest of the page, without the agent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,12 +13,12 @@ use crate::net::Room;
 use crate::protocol::Codec;
 use crate::protocol::page::Page;
 
-/// What is left of a page is kept this long for the core to ask for it.
+/// How long the rest of a page is kept for the core's next request.
 const KEPT: Duration = Duration::from_secs(10);
 /// How tokens begin that were made here.
 const TOKEN: &str = "quarterdeck-slice-";
 
-/// What is left of the last large page of one agent. A clone shares it.
+/// The rest of the last large page of one agent. A clone shares it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pages(Arc<Mutex<Kept>>);
 
@@ -33,14 +33,14 @@ struct Kept {
 struct Rest {
     token: Untrusted,
     page: Page,
-    /// The room of a page that is still large.
+    /// The room of a page while it is large.
     room: Option<Room>,
 }
 
 impl Pages {
     /// Hands out the first slice of a page.
     pub fn begin(&self, page: Page, room: Option<Room>, codec: &dyn Codec) -> call::Page {
-        // What is small by now needs no room.
+        // A small rest needs no room.
         let room = room.filter(|_| page.len() > limits::SMALL);
         self.slice(page, room, codec)
     }
@@ -50,8 +50,8 @@ impl Pages {
         token.is_some_and(|token| token.raw().starts_with(TOKEN))
     }
 
-    /// Hands out the next slice. `None` if nothing is kept under the token. What is kept under another one is dropped,
-    /// as the core did not ask for it.
+    /// Returns the next slice. `None` if nothing is kept under the token. A page kept under another token is dropped,
+    /// as the core did not request it.
     pub fn go_on(&self, token: Option<&Untrusted>, codec: &dyn Codec) -> Option<call::Page> {
         let Rest { page, room, .. } = self.kept().rest.take().filter(|rest| Some(&rest.token) == token)?;
         Some(self.slice(page, room, codec))
@@ -76,7 +76,7 @@ impl Pages {
     }
 }
 
-/// Drops what nobody has asked for.
+/// Drops a page that was not requested in time.
 async fn expire(pages: Pages, token: Untrusted) {
     tokio::time::sleep(KEPT).await;
     let mut kept = pages.kept();

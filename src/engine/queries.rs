@@ -1,4 +1,4 @@
-//! What surfaces ask: answered beside the loop, from the journal and from what is not in it yet.
+//! Queries: answered beside the loop, from the journal and from what is not in it yet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ impl Runner {
         }
     }
 
-    /// The last hour is in memory, what was before it in the journal.
+    /// The last hour is in memory, everything before it in the journal.
     fn on_metrics(&self, stretch: MinuteRange, reply: oneshot::Sender<Result<Answer, QueryError>>) {
         let MinuteRange { from, until, step } = stretch;
         let metrics = self.core.metrics().clone();
@@ -92,7 +92,7 @@ impl Runner {
         });
     }
 
-    /// Reads a task past the core: for those who want to see it, not to know it.
+    /// Reads a task for display, without the core.
     fn read_task(
         &mut self,
         agent: AgentId,
@@ -153,7 +153,7 @@ impl Runner {
 
 /// The first facts of a job are looked at for its message.
 const FIRST: usize = 16;
-/// Fields of so many jobs are read at once.
+/// The maximum number of jobs whose fields are read at once.
 const FIELDS_OF: usize = 1000;
 
 fn read_fields(

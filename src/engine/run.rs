@@ -43,21 +43,21 @@ use crate::store::{Done, Reader, StoreError, Writer};
 const PUBLISH: Duration = Duration::from_millis(33);
 /// The loop looks at the clock at least this often.
 const BEAT: Duration = Duration::from_secs(2);
-/// A beat that comes this late means that nobody watched: the machine slept, or we were stopped.
+/// A heartbeat this late means that nothing was watched: the machine slept, or the process was stopped.
 const PAUSE: Duration = Duration::from_secs(8);
-/// A deadline that is kept so late means that this machine has no time for us.
+/// A deadline this late means that the machine is overloaded.
 const LATE: Duration = Duration::from_millis(250);
-/// And for so long after it.
+/// And the time after it during which that still counts.
 const CALM: Duration = Duration::from_secs(5);
-/// The journal says that the engine is alive this often.
+/// The interval at which the journal records that the engine is alive.
 const ALIVE: Duration = Duration::from_secs(10);
-/// One turn takes at most so many inputs, or so long; then everything else gets its turn.
+/// The maximum number of inputs, or the maximum time, of one turn; then everything else gets its turn.
 const TURN_INPUTS: usize = 256;
 const TURN: Duration = Duration::from_millis(5);
-/// At the end, sendings that are under way may be answered for so long.
+/// The time at the end during which messages in progress may still be answered.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 
-/// What leads to a loop, and into it.
+/// The channels of a loop.
 pub(super) struct LoopChannels {
     pub handle: Handle,
     pub net: Net,
@@ -124,20 +124,20 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Loads what is durable and decides what goes on.
+    /// Loads the durable state and decides what to resume.
     ///
     /// # Errors
     /// The data folder cannot be used.
     pub fn new(options: Options) -> Result<(Self, LoopChannels), StoreError> {
         let Options { dir, power_loss_safe, mut rules, specs, sources, webhook, access, seed, lock } =
             options;
-        // What nobody could post is not ordered.
+        // Without a webhook no post is ordered.
         rules.notify_from = rules.notify_from.filter(|_| webhook.is_some());
         let (journal, done) = mpsc::channel(4);
         let (mut reader, mut writer, mut loaded) = (None, None, None);
         if let Some(dir) = &dir {
             crate::store::make_dir(dir)?;
-            // The only sender; its receiver ends with the loop, and then nobody needs to know.
+            // The only sender; its receiver ends with the loop, and then no caller is left.
             writer = Some(Writer::open(dir, power_loss_safe, move |done| {
                 let _the_loop_has_ended = journal.blocking_send(done);
             })?);
@@ -227,7 +227,7 @@ impl Runner {
         self.take(out);
     }
 
-    /// Takes what a step decided. What it was in serves again.
+    /// Takes the decisions of a step, and keeps the buffers.
     fn take(&mut self, mut out: Out) {
         let Out { facts, effects, replies } = &mut out;
         let before = self.changed.len();
@@ -269,7 +269,7 @@ impl Runner {
     }
 
     fn release(&mut self, released: Released) {
-        // Who gets a receipt finds what it speaks of in the snapshot.
+        // The rows that a receipt refers to are in the snapshot by then.
         if self.dirty && !released.replies.is_empty() {
             self.publish_now();
         }
@@ -302,7 +302,7 @@ impl Runner {
         Some(access)
     }
 
-    /// Runs until it is stopped, or until nobody is left who could ask for anything.
+    /// Runs until it is stopped, or until no handle is left.
     pub async fn run(mut self, ends: LoopChannels, mut stop: oneshot::Receiver<()>) -> Stopped {
         let LoopChannels { handle, mut requests, mut control, mut done, mut told, mut posted, .. } = ends;
         // The last handle outside ends the loop.
@@ -313,7 +313,7 @@ impl Runner {
         let mut last_alive = last_beat;
         let mut fresh = Vec::with_capacity(TURN_INPUTS);
         let mut inputs = VecDeque::with_capacity(TURN_INPUTS);
-        // Without a journal nobody reports commits.
+        // Without a journal no commit is reported.
         let mut writes = self.gate.is_durable();
         loop {
             let due = self.core.deadline().into_iter().chain(self.gate.due()).min();
@@ -324,9 +324,9 @@ impl Runner {
                 (true, Some(last)) => Some(last + PUBLISH),
             };
             tokio::select! {
-                // Cancel, then the disk, then intents, then the clock and the screen, then what agents say,
-                // then deadlines: an operator never waits behind a chatty agent, nor does the picture of it,
-                // and a deadline never fires before what came earlier.
+                // The order: cancellation, then the disk, then intents, then the clock and the screen, then agents'
+                // outcomes, then deadlines. An operator never waits behind a busy agent, nor does the screen, and a
+                // deadline never fires before an earlier event.
                 biased;
                 _ = &mut stop => break,
                 finished = done.recv(), if writes => match finished {
@@ -371,7 +371,7 @@ impl Runner {
                 () = more(&mut control, &mut fresh, &inputs), if !self.gate.is_overfull() => {
                     inputs.extend(fresh.drain(..));
                     self.turn(&mut inputs);
-                    // Readers that are ready go first, so that the next turn takes in all of theirs at once.
+                    // Let ready readers run first, so that the next turn takes all of their outcomes at once.
                     tokio::task::yield_now().await;
                 }
                 () = tokio::time::sleep(deadline) => self.keep_deadlines(self.clock.now()),
@@ -464,7 +464,7 @@ impl Runner {
         self.step(at, Input::Deadline);
     }
 
-    /// A while after the last late deadline, what is slow is an agent's own doing again.
+    /// Some time after the last late deadline, slowness counts as an agent's own again.
     fn calm_down(&mut self) {
         if self.busy.is_some_and(|since| since.elapsed() > CALM) {
             self.busy = None;
@@ -473,7 +473,7 @@ impl Runner {
         }
     }
 
-    /// Takes what agents said, and what became due before that.
+    /// Processes agents' outcomes, and the deadlines before each.
     fn turn(&mut self, inputs: &mut VecDeque<Observed>) {
         let begun = Instant::now();
         let was_full = inputs.len() >= TURN_INPUTS;
@@ -483,7 +483,7 @@ impl Runner {
             self.on_outcome(observed);
         }
         let all_were_taken = inputs.is_empty() && !was_full;
-        // Where agents never pause, deadlines have their turn here, but none that is later than what waits.
+        // If agents never pause, deadlines get their turn here, but none that is later than the waiting outcomes.
         let by = if all_were_taken { self.clock.now() } else { self.last_at };
         self.keep_deadlines(by);
         let took = begun.elapsed();
@@ -545,7 +545,7 @@ impl Runner {
                         self.step(at, Input::ActUnsaved { ticket, why: why.clone() });
                         Err(Refusal::Cause(Arc::new(Cause::Unsaved(why.clone()))))
                     } else {
-                        // What promises nothing durable needs no journal.
+                        // Intents without durable facts need no journal.
                         result
                     };
                     self.reply(Reply { ticket, result });
@@ -567,7 +567,7 @@ impl Runner {
         }
     }
 
-    /// The writer has ended, by a panic: what waits for it fails, and so does all that comes.
+    /// The writer has ended by a panic: everything that waits for it fails, as do all later commits.
     fn on_writer_gone(&mut self) {
         if let Some(failed) = self.gate.abandoned() {
             self.on_done(failed);
@@ -617,7 +617,7 @@ impl Runner {
     }
 }
 
-/// Waits for what agents say, unless a turn has left something of it.
+/// Waits for agents' outcomes, unless a turn has left some.
 async fn more(control: &mut mpsc::Receiver<Observed>, fresh: &mut Vec<Observed>, left: &VecDeque<Observed>) {
     if left.is_empty() {
         control.recv_many(fresh, TURN_INPUTS).await;
@@ -631,7 +631,7 @@ mod tests {
     use crate::domain::agent::Source;
     use crate::domain::input::Rules;
 
-    /// A loop over one agent that is not there.
+    /// A loop with one agent that does not exist.
     fn runner() -> (Runner, LoopChannels) {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Runner::new(Options {
@@ -648,13 +648,13 @@ mod tests {
         .unwrap()
     }
 
-    /// A full turn leaves more behind it; deadlines are kept up to what it took, and none before its time.
+    /// A full turn leaves outcomes behind; deadlines are processed up to the last one taken, and none early.
     #[tokio::test]
     async fn a_full_turn_keeps_the_deadlines_before_it() {
         let (mut runner, _ends) = runner();
         runner.keep_deadlines(runner.clock.now());
         let due = runner.core.deadline().unwrap();
-        // The machine is late: it is past that already, and what came before it still waits.
+        // The machine is late: the deadline has passed, and earlier outcomes still wait.
         runner.clock = Arc::new(Clock::start_after(due + Duration::from_secs(60)));
         let mut turn_at = |at: At| {
             runner.turn(&mut (0..TURN_INPUTS).map(|_| Lanes::unasked(at)).collect());
@@ -676,7 +676,7 @@ mod tests {
         let flood = tokio::spawn(flood);
         let running = tokio::spawn(runner.run(ends, stopping));
         loop {
-            // What a probe told is published, and so is what the beat has counted.
+            // The result of a probe is published, as are the heartbeat's metrics.
             let snapshot = handle.snapshot();
             let refused = snapshot.agents.iter().any(|(_, agent)| agent.cause.is_some());
             if refused && snapshot.events_per_second > 0 {

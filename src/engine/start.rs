@@ -16,7 +16,7 @@ use crate::net::Net;
 use crate::store::StoreError;
 use crate::store::lock::Lock;
 
-/// What an engine is started with.
+/// The configuration of an engine.
 #[derive(Debug)]
 pub struct Options {
     /// Where its data is; without it nothing is kept.
@@ -43,15 +43,15 @@ pub struct Options {
 static RUNNING: std::sync::LazyLock<watch::Sender<usize>> =
     std::sync::LazyLock::new(|| watch::Sender::new(0));
 
-/// Waits until every engine of this process has committed what it decided; one that was dropped ends
-/// by itself. False if that took too long.
+/// Waits until every engine of this process has committed its decisions; a dropped one ends on its own. False if that
+/// took too long.
 pub async fn all_ended(limit: Duration) -> bool {
     let mut running = RUNNING.subscribe();
     let ended = tokio::time::timeout(limit, running.wait_for(|running| *running == 0)).await;
     matches!(ended, Ok(Ok(_)))
 }
 
-/// Counts an engine as long as it is held.
+/// Counts an engine while it is held.
 #[derive(Debug)]
 pub(super) struct EngineCount;
 
@@ -68,7 +68,7 @@ impl Drop for EngineCount {
     }
 }
 
-/// A running engine. Dropped, it commits and ends by itself; see [`all_ended`].
+/// A running engine. Dropped, it commits and ends on its own; see [`all_ended`].
 #[derive(Debug)]
 pub struct Engine {
     handle: Handle,
@@ -87,7 +87,7 @@ pub enum Stopped {
 }
 
 impl Engine {
-    /// Loads what is durable and starts the loop.
+    /// Loads the durable state and starts the loop.
     ///
     /// # Errors
     /// The data folder cannot be used.

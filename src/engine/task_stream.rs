@@ -1,8 +1,7 @@
 //! Reading a task's stream: decoded, with chunks of text gathered before they reach the core.
 //!
-//! Chunks of one output, and words of a task that goes on working, are gathered for 50 ms or 64 KiB, in their
-//! order; any other event goes on at once, behind them. So a thousand words a second cost the core twenty
-//! inputs.
+//! Chunks of one output, and status texts of a working task, are gathered in order for 50 ms or up to 64 KiB; any other
+//! event is sent at once, after them. So a thousand words per second cost the core twenty inputs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,21 +28,21 @@ use crate::protocol::{Codec, Deviations, Event};
 const GATHER: Duration = Duration::from_millis(50);
 /// Or until they are this long.
 const GATHERED: usize = 64 * 1024;
-/// What an event counts beside its words, so that many small ones are not gathered without end.
+/// The size that an event counts beside its text, so that not too many small ones are gathered.
 const EVENT: usize = 256;
 /// The first event must come within this: a server exists that sends headers and then nothing.
 const FIRST: Duration = Duration::from_secs(60);
 
-/// What has not been sent on: chunks of one output, and words between them.
+/// Events not sent yet: chunks of one output, and status texts between them.
 #[derive(Debug, Default)]
 struct Coalesced {
     /// Whose chunks of which output.
     task: String,
     artifact: String,
     text: String,
-    /// There is a chunk, which may be empty.
+    /// True if there is a chunk, which may be empty.
     is_chunk: bool,
-    /// What came before the chunk.
+    /// The events before the chunk.
     events: Vec<StreamEvent>,
     bytes: usize,
     since: Option<Instant>,
@@ -120,7 +119,7 @@ enum End {
     Call(Failure),
 }
 
-/// A call that is answered with a stream.
+/// A call whose answer is a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum StreamKind {
     Send,
@@ -136,7 +135,7 @@ impl StreamKind {
         }
     }
 
-    /// What the stream told, as an outcome of the call.
+    /// Wraps a stream's outcome as one of the call.
     pub fn told(self, told: StreamOutcome) -> Outcome {
         match self {
             Self::Send => Outcome::Send(SendOutcome::Stream(told)),
@@ -152,7 +151,7 @@ impl StreamKind {
     }
 }
 
-/// What a stream has told so far.
+/// The progress of a stream.
 #[derive(Debug)]
 struct StreamState {
     codec: &'static dyn Codec,
@@ -160,11 +159,11 @@ struct StreamState {
     /// The envelope of chunks of the output that was gathered last.
     shape: Shape,
     gathered: Coalesced,
-    /// The state that the stream told last.
+    /// The last state in the stream.
     state: Option<TaskState>,
     out: Vec<Outcome>,
     seen: bool,
-    /// What the agent wrote differently since this was told last.
+    /// Deviations that were not reported yet.
     deviations: Deviations,
     ended: Option<End>,
 }
@@ -276,8 +275,8 @@ fn is_ping_word(word: &str) -> bool {
     words.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// True for an event that keeps a connection open, or ends a stream in the manner of language models: without
-/// content, or with something that is no object under a name of its own. An error says something, whatever it is.
+/// True for an event that keeps a connection open, or ends a stream in the manner of language models: without content,
+/// or with non-object data under its own event name. An error is never one.
 fn is_keep_alive(name: &str, data: &str) -> bool {
     let data = data.trim();
     if data.starts_with('{') {
@@ -287,8 +286,7 @@ fn is_keep_alive(name: &str, data: &str) -> bool {
     named || data.is_empty() || matches!(data, "[DONE]" | "null") || is_ping_word(data)
 }
 
-/// True for an object that keeps a connection open, among those that are no events of A2A: it is called so, or
-/// calls itself so, or is empty.
+/// True for an object that keeps a connection open and is no A2A event: it is named or typed so, or is empty.
 fn is_ping(name: &str, data: &str) -> bool {
     let Ok(object) = Object::parse_lenient(data) else { return false };
     let says_nothing = object.members().next().is_none();
@@ -297,8 +295,8 @@ fn is_ping(name: &str, data: &str) -> bool {
     says_nothing || is_ping_word(name) || called()
 }
 
-/// What a document tells that is a whole stream: events, or JSON documents in lines; the last outcome ends the call.
-/// `None` if it is anything else.
+/// The outcomes of a document that is a whole stream: events, or JSON documents in lines; the last outcome ends the
+/// call. `None` if it is anything else.
 pub(super) fn of_document(
     codec: &'static dyn Codec,
     kind: StreamKind,
@@ -311,7 +309,7 @@ pub(super) fn of_document(
     let mut reading = StreamState::new(codec, kind);
     let mut events = 0u32;
     let mut take = |event: sse::Event<'_>| {
-        // A page may hold anything; what is no JSON object makes no stream of it.
+        // A page may contain anything; text other than JSON objects is not a stream.
         events += u32::from(event.data.trim_start().starts_with('{'));
         reading.event(&event.name, &event.data);
     };
@@ -327,7 +325,7 @@ pub(super) fn of_document(
     Some(reading.out.into_iter().chain([end]).collect())
 }
 
-/// A stream that is to be read.
+/// A stream ready to be read.
 #[derive(Debug)]
 pub(super) struct TaskStream {
     reader: EventReader,
@@ -339,7 +337,7 @@ pub(super) struct TaskStream {
 }
 
 impl TaskStream {
-    /// Nothing of it is read yet. It answers a call of `kind`.
+    /// A stream of which nothing has been read. It answers a call of `kind`.
     pub fn new(
         reader: EventReader,
         codec: &'static dyn Codec,
@@ -356,10 +354,10 @@ impl TaskStream {
         let kind = self.reading.kind;
         let first_by = Instant::now() + FIRST;
         let mut answered = false;
-        // What is gathered is due later each time; the timer is moved only when it rings too early.
+        // The gathered events are due later each time; the timer is moved only when it fires too early.
         let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
         let end = loop {
-            // A flood that never makes it wait holds nobody else up.
+            // A flood that is never idle must not block other tasks.
             tokio::task::consume_budget().await;
             let due = self.reading.gathered.since.map(|since| since + GATHER);
             let wanted = due.unwrap_or(first_by);
@@ -394,7 +392,7 @@ impl TaskStream {
             if ended.is_some() {
                 self.reading.flush(false);
             }
-            // The story has them before what the events say.
+            // Deviations come before the events in the timeline.
             let deviations = std::mem::take(&mut self.reading.deviations);
             for outcome in self.lane.untold(kind.call(), &deviations) {
                 if !self.lane.send(self.call, outcome).await {
@@ -449,7 +447,7 @@ mod tests {
         )
     }
 
-    /// What the core is told, an outcome a line: `a+text` a chunk, `a.text` a last one, `STATE words`.
+    /// The outcomes sent to the core, one per line: `a+text` a chunk, `a.text` a last one, `STATE words`.
     fn told(outcomes: Vec<Outcome>) -> Vec<String> {
         let text = |parts: &[Part]| match parts {
             [Part { content: Content::Text(text), .. }] => text.raw().to_owned(),
@@ -494,13 +492,13 @@ mod tests {
         // Chunks of one output are one chunk, escapes or not, whatever was learnt before.
         check(&[one("x"), one(r#"\"y\"\n"#), one("z"), one("")], &[], &["a+x\"y\"\nz"]);
         check(&[one(r"\t"), one("x"), one("x")], &[], &["a+\txx"]);
-        // Another output is another chunk, and what was learnt of the first is not said of it.
+        // Another output is another chunk, and the template learnt from the first does not apply to it.
         check(&[one("1"), two("2"), two("3"), one("4")], &[], &["a+1 | b+23 | a+4"]);
         check(&[one("1"), two(r"\n"), two("3"), one("4")], &[], &["a+1 | b+\n3 | a+4"]);
         // The last chunk does not wait, also without words of its own.
         check(&[one("1"), chunk("a", "", true), two("2")], &["a.1"], &["b+2"]);
         check(&[chunk("a", "", true)], &["a."], &[]);
-        // A state is told at once, behind what was gathered; words in the same state wait with the chunks.
+        // A state is sent at once, after the gathered events; texts in the same state wait with the chunks.
         let (works, asks) = (|words| status("WORKING", words), |words| status("INPUT_REQUIRED", words));
         check(
             &[works("go"), one("1"), works("on"), one("2"), asks("where?"), asks("where?"), one("3")],
@@ -508,7 +506,7 @@ mod tests {
             &["a+3"],
         );
         check(&[asks("?"), works("go"), works("on")], &["needs an answer ?", "working go"], &["working on"]);
-        // What cannot be read is told behind what was gathered.
+        // Unreadable events are reported after the gathered ones.
         let bad = String::from("{");
         let out = {
             let mut reading = StreamState::new(crate::protocol::codec(Dialect::V1_0), StreamKind::Send);

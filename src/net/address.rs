@@ -89,7 +89,7 @@ fn embedded(v6: Ipv6Addr) -> [Option<Ipv4Addr>; 4] {
     }
 }
 
-/// Says that a host resolves to blocked addresses alone.
+/// A host resolves only to blocked addresses.
 #[derive(Debug)]
 pub(super) struct BlockedHost(pub String);
 
@@ -101,7 +101,7 @@ impl std::fmt::Display for BlockedHost {
 
 impl std::error::Error for BlockedHost {}
 
-/// Says that a host has no address.
+/// A host has no address.
 #[derive(Debug)]
 pub(super) struct UnknownHost(pub String);
 

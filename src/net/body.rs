@@ -1,4 +1,4 @@
-//! The body of an answer, whichever way it was asked for.
+//! The body of an answer, over any kind of connection.
 
 use std::io::Read;
 use std::ops::Deref;
@@ -18,19 +18,19 @@ use crate::domain::cause::{Cause, Limit};
 use crate::domain::limits;
 use crate::domain::text::Untrusted;
 
-/// A body that is still to be read.
+/// An unread body.
 #[derive(Debug)]
 pub(super) enum Body {
     /// Over the client's connections.
     Client(reqwest::Body),
     /// Of work, over a connection of its own.
     Http1(http1::Body),
-    /// Of work, over a connection that other work shares.
+    /// From a dedicated HTTP/2 connection, shared with other streams.
     Http2(http2::Body),
 }
 
 impl Body {
-    /// Something of use has come: what else comes on its connection is counted from here on.
+    /// Useful data arrived: counting of other frames on its connection starts again.
     pub fn progress(&self) {
         if let Self::Http2(body) = self {
             body.progress();
@@ -49,7 +49,7 @@ impl Body {
                 let Some(frame) = body.frame().await else { return Ok(false) };
                 let frame =
                     frame.map_err(|error| cause::of_reading(cause::of_request(&error, Duration::ZERO)))?;
-                // Trailers say nothing to us.
+                // Trailers are ignored.
                 if let Ok(bytes) = frame.into_data() {
                     take(&bytes)?;
                 }
@@ -59,7 +59,7 @@ impl Body {
     }
 }
 
-/// What a document is, which decides how large it may be.
+/// The kind of a document, which decides its size limit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Size {
     Card,
@@ -82,7 +82,7 @@ impl Size {
     }
 }
 
-/// The redacted text of an answer. A large one has room in the budget of all agents until it is dropped.
+/// The redacted text of an answer. A large one holds room in the budget of all agents until it is dropped.
 #[derive(Debug, Default)]
 pub struct Text {
     text: Redacted<'static>,
@@ -103,7 +103,7 @@ impl Deref for Text {
     }
 }
 
-/// A document that is being read.
+/// A document being read.
 pub(super) struct Reading<'b> {
     budget: &'b Budget,
     url: &'b Url,
@@ -114,13 +114,13 @@ pub(super) struct Reading<'b> {
 }
 
 impl<'b> Reading<'b> {
-    /// Nothing of it is read yet; `url` says whose it is.
+    /// A document of which nothing has been read; `url` is its origin.
     pub fn new(budget: &'b Budget, url: &'b Url, size: Size) -> Self {
         Self { budget, url, size, bytes: Vec::new(), room: None, waits: false }
     }
 
-    /// Reads and redacts all of it within `left`; `limit` is the time that the whole call has, which is told if it
-    /// passes. What has come so far is returned in any case, for the wire view.
+    /// Reads and redacts all of it within `left`; `limit` is the timeout of the whole call, for the error message. The
+    /// bytes received so far are returned in any case, for the wire view.
     pub async fn read(
         mut self,
         mut body: Body,
@@ -139,7 +139,7 @@ impl<'b> Reading<'b> {
         if read.is_ok() {
             return (Text { text, room: self.room }, read);
         }
-        // What is left of it is only shown. It is cut after it was redacted, as a cut secret would not be found.
+        // The rest is only displayed. It is cut after redaction, because a cut secret would not be found.
         (Text { text: text.beginning(limits::RAW), room: None }, read)
     }
 
@@ -151,7 +151,7 @@ impl<'b> Reading<'b> {
         if length.is_some_and(|length| length > most) {
             return Err(self.size.exceeded());
         }
-        // How long a compressed document becomes, only its end tells.
+        // The unpacked size is known only at the end.
         let may_become = length.filter(|_| coding == Coding::Plain).unwrap_or(most);
         loop {
             if self.bytes.len() > limits::SMALL {
@@ -173,7 +173,7 @@ impl<'b> Reading<'b> {
         if coding == Coding::Gzip { self.unpack().await } else { Ok(()) }
     }
 
-    /// Unpacks what has come, a piece at a time.
+    /// Unpacks the received bytes, one piece at a time.
     async fn unpack(&mut self) -> Result<(), Cause> {
         let packed = std::mem::take(&mut self.bytes);
         let mut reader = gunzip(&packed);
@@ -192,7 +192,7 @@ impl<'b> Reading<'b> {
                 self.take_room(self.size.most()).await;
             }
             self.bytes.extend_from_slice(&piece[..read]);
-            // A bomb holds nobody else up.
+            // A compression bomb delays nothing else.
             tokio::task::consume_budget().await;
         }
     }
@@ -207,11 +207,11 @@ impl<'b> Reading<'b> {
     }
 }
 
-/// Redacts a text; a large one where that keeps nobody waiting.
+/// Redacts a text; a large one on a thread where it delays nothing else.
 async fn redact(bytes: Vec<u8>, redactor: &Redactor) -> Result<Redacted<'static>, Cause> {
     let (is_small, redactor) = (bytes.len() <= limits::SMALL, redactor.clone());
     let redact = move || {
-        // Nearly every text is valid UTF-8, and then it is not copied.
+        // Nearly every text is valid UTF-8 and is not copied.
         let text = String::from_utf8(bytes)
             .unwrap_or_else(|broken| String::from_utf8_lossy(broken.as_bytes()).into_owned());
         redactor.redacted_owned(text)
@@ -223,7 +223,7 @@ async fn redact(bytes: Vec<u8>, redactor: &Redactor) -> Result<Redacted<'static>
     redacted.map_err(|error| Cause::Malformed(Untrusted::from(format!("redacting it failed: {error}"))))
 }
 
-/// Waits for bytes of something that has room, as long as it may keep it.
+/// Waits for bytes of an answer that has room, as long as it may keep the room.
 ///
 /// # Errors
 /// Reading failed, or others wait for the room.

@@ -1,9 +1,8 @@
 //! The memory that large answers and events of all agents share while they are read and decoded.
 //!
-//! What is larger than `limits::SMALL` asks once for as much as it may become and then never for more, so answers
-//! cannot wait for each other in a circle. Room is given in the order in which it was asked for, to one answer and one
-//! event of an origin at a time: an agent that sends large ones all the time takes turns with the others. One that comes
-//! too slowly fails once others wait.
+//! An answer larger than `limits::SMALL` requests once as much room as it may need and then never more, so answers
+//! cannot deadlock. Room is given in order of request, to one answer and one event of an origin at a time: an agent
+//! that always sends large ones takes turns with the others. One that arrives too slowly fails once others wait.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +21,7 @@ const UNIT: usize = 1024;
 /// How often a slow answer is looked at while it has room.
 pub(super) const LOOK: Duration = Duration::from_millis(500);
 
-/// What wants room. An agent's streams do not wait for its large answers, nor the other way round.
+/// The user of room. An agent's streams do not wait for its large answers, nor the reverse.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum For {
     Answer,
@@ -56,7 +55,7 @@ impl Budget {
         Self { room, waiting: Arc::default(), origins: Arc::default() }
     }
 
-    /// Waits for room for so many bytes, at most [`limits::LARGE_IN_FLIGHT`].
+    /// Waits for this many bytes of room, at most [`limits::LARGE_IN_FLIGHT`].
     pub async fn room(&self, what: For, url: &Url, bytes: usize) -> Room {
         let _waits = Waits::new(&self.waiting);
         let origin = self.origin(what, url).acquire_owned().await.ok();
@@ -68,7 +67,7 @@ impl Budget {
 
     fn origin(&self, what: For, url: &Url) -> Arc<Semaphore> {
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        // An origin that nobody else holds has and wants nothing.
+        // An origin without other references has no room and requests none.
         origins.retain(|_, one| Arc::strong_count(one) > 1);
         let one = origins.entry((what, url.origin().ascii_serialization()));
         one.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
@@ -76,7 +75,7 @@ impl Budget {
 }
 
 impl Room {
-    /// Lets an answer go on being read.
+    /// Checks that an answer may still be read.
     ///
     /// # Errors
     /// It has had its time, and others wait.
@@ -90,7 +89,7 @@ impl Room {
     }
 }
 
-/// Counts somebody who waits, until it is dropped.
+/// Counts a waiter until it is dropped.
 struct Waits<'b>(&'b AtomicUsize);
 
 impl<'b> Waits<'b> {
@@ -118,7 +117,7 @@ mod tests {
         Url::parse(&format!("http://{host}/")).unwrap()
     }
 
-    /// Who wants much gets it before those who come later and want little; of one origin one at a time.
+    /// Large requests are served before later small ones; of one origin, one at a time.
     #[tokio::test]
     async fn room_is_given_in_order_and_to_one_of_an_origin() {
         let budget = Budget::new();

@@ -1,4 +1,4 @@
-//! Where an agent's card may be, and which failure of a search says most.
+//! The possible places of an agent's card, and the most specific failure of a search.
 
 use url::Url;
 
@@ -31,28 +31,28 @@ pub(super) fn card_places(url: &str) -> Vec<Url> {
     places
 }
 
-/// What a place of a card is below: the agent's URL, or its origin.
+/// The base of a card's place: the agent's URL, or its origin.
 pub(super) fn below(place: &Url) -> &str {
     let place = place.as_str();
     WELL_KNOWN.iter().find_map(|known| place.strip_suffix(known)).unwrap_or(place)
 }
 
-/// A search for a card: what came of the places so far.
+/// A search for a card, with the results so far.
 #[derive(Debug, Default)]
 pub(super) struct Search {
-    /// The failure that says most.
+    /// The most specific failure.
     pub worst: Option<Failure>,
-    /// Below this a server has failed. The card is there as soon as it is well again, so the card of another agent
-    /// that may be nearer to the origin is not taken for it.
+    /// The base below which a server has failed. The card may be there once the server has recovered, so the card of
+    /// another agent nearer to the origin is not used instead.
     pub failing: Option<String>,
 }
 
 impl Search {
-    /// Takes what came of a place. False if the search ends with it: an agent that asks for a login has told what it
-    /// wants, and one that cannot be reached is not reached at its next place either.
+    /// Records the result of a place. False if the search ends with it: a required login is final, and an unreachable
+    /// agent is unreachable at its other places too.
     pub fn note(&mut self, failure: &Failure, base: &str) -> bool {
         let says = |failure: &Failure| match &failure.cause {
-            // A gateway that knows no such path, or one that hides what it has.
+            // A gateway that does not know the path, or hides it.
             Cause::Login { status: 403, challenge: None, .. } => Some(5),
             Cause::Status { status: 500.., .. } => Some(4),
             Cause::Malformed(_) | Cause::Limit(_) => Some(3),

@@ -1,4 +1,4 @@
-//! What a failed request means: refused, reset, silent, untrusted; and whether it can have arrived.
+//! Classifies a failed request: refused, reset, silent, untrusted; and whether it can have arrived.
 
 use std::error::Error;
 use std::io;
@@ -16,7 +16,7 @@ pub(super) fn classify(error: &reqwest::Error, limit: Duration) -> Failure {
     Failure { sent, cause: of_request(error, limit) }
 }
 
-/// What went wrong with a request, without the question of whether it arrived.
+/// The cause of a failed request, without the question of whether it arrived.
 pub(super) fn of_request(error: &reqwest::Error, limit: Duration) -> Cause {
     if let Some(cause) = ours(error) {
         return cause;
@@ -42,17 +42,17 @@ pub(super) fn of_request(error: &reqwest::Error, limit: Duration) -> Cause {
     if error.is_connect() {
         return Cause::Unreachable(Untrusted::from(innermost(error)));
     }
-    // What is left is a connection that ended in the middle of a message.
+    // What remains is a connection that ended within a message.
     Cause::Reset
 }
 
-/// What went wrong with a connection of our own.
+/// The cause of a failed connection of our own.
 pub(super) fn of(error: &(dyn Error + 'static), limit: Duration) -> Cause {
     let known = ours(error).or_else(|| of_io(error, limit));
     known.unwrap_or_else(|| Cause::Unreachable(Untrusted::from(innermost(error))))
 }
 
-/// What became of a connection while an answer was read: nobody set it a time but the system, which had no reply.
+/// The cause of a connection that failed during an answer: only the operating system sets a time limit there.
 pub(super) fn of_reading(cause: Cause) -> Cause {
     match cause {
         Cause::TimedOut(_) => Cause::Unreachable("it vanished without a word".into()),
@@ -60,7 +60,7 @@ pub(super) fn of_reading(cause: Cause) -> Cause {
     }
 }
 
-/// What hosts, TLS and HTTP have to say, which is more than the socket can.
+/// The causes from hosts, TLS and HTTP, which are more specific than the socket's.
 fn ours(error: &(dyn Error + 'static)) -> Option<Cause> {
     Chain(Some(error)).find_map(|link| {
         if let Some(inner) = link.downcast_ref::<io::Error>() {
@@ -85,7 +85,7 @@ fn ours(error: &(dyn Error + 'static)) -> Option<Cause> {
     })
 }
 
-/// What the socket has to say.
+/// The cause from the socket.
 fn of_io(error: &(dyn Error + 'static), limit: Duration) -> Option<Cause> {
     Chain(Some(error)).find_map(|link| {
         let inner = link.downcast_ref::<io::Error>()?;
@@ -97,7 +97,7 @@ fn of_io(error: &(dyn Error + 'static), limit: Duration) -> Option<Cause> {
             | io::ErrorKind::UnexpectedEof
             | io::ErrorKind::NotConnected => Cause::Reset,
             io::ErrorKind::TimedOut => Cause::TimedOut(limit),
-            // Ours alone (`frames`): a socket has no quota.
+            // Only our own limit (`frames`): a socket has no quota.
             io::ErrorKind::QuotaExceeded => Cause::Limit(Limit::Frames),
             io::ErrorKind::HostUnreachable
             | io::ErrorKind::NetworkUnreachable
@@ -118,7 +118,7 @@ fn tls_fault(error: &rustls::Error) -> TlsFault {
         rustls::Error::InvalidCertificate(fault) => match fault {
             C::Expired | C::ExpiredContext { .. } => TlsFault::Expired,
             C::NotValidYet | C::NotValidYetContext { .. } => TlsFault::NotYetValid,
-            // A known name above another key is an unknown authority too.
+            // A known name with another key is an unknown authority too.
             C::UnknownIssuer | C::BadSignature => TlsFault::UnknownIssuer,
             C::NotValidForName | C::NotValidForNameContext { .. } => TlsFault::WrongName,
             C::Revoked => TlsFault::Revoked,
@@ -128,7 +128,7 @@ fn tls_fault(error: &rustls::Error) -> TlsFault {
     }
 }
 
-/// What an I/O error carries, however often it was wrapped: its `source` skips what it holds itself.
+/// The error inside an I/O error, however often it was wrapped: `source` skips the directly held one.
 fn inside<E: Error + 'static>(error: &io::Error) -> Option<&E> {
     let held = error.get_ref()?;
     held.downcast_ref::<E>().or_else(|| inside(held.downcast_ref::<io::Error>()?))

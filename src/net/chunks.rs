@@ -15,7 +15,7 @@ pub(super) enum Chunks {
     Data(u64),
     /// At the line end behind a chunk.
     DataEnd,
-    /// In what comes after the last chunk; an empty line ends it.
+    /// After the last chunk; an empty line ends the trailers.
     Trailer { at_start: bool, passed: usize },
     /// All of it has come.
     Over,
@@ -33,7 +33,7 @@ impl Chunks {
         matches!(self, Self::Over)
     }
 
-    /// Takes the next bytes of the connection, and hands on what of them is the body's.
+    /// Takes the next bytes of the connection, and passes on those of the body.
     ///
     /// # Errors
     /// They are no chunks, or `take` had enough.
@@ -63,7 +63,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Takes a byte that is not the body's.
+    /// Processes a byte that is not part of the body.
     fn step(&mut self, byte: u8) -> Result<(), Cause> {
         let malformed = || Cause::Malformed(Untrusted::from("not HTTP, a chunk has no size or no end"));
         *self = match *self {
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// What comes of a body that arrives in these pieces, and whether it has ended.
+    /// The body that arrives in these pieces, and whether it has ended.
     fn read(pieces: &[&[u8]]) -> Result<(Vec<u8>, bool), Cause> {
         let (mut chunks, mut body) = (Chunks::default(), Vec::new());
         for piece in pieces {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     proptest! {
-        /// However a body is cut into chunks, and those into pieces, it is the same; and nothing panics.
+        /// A body is the same however it is chunked and split into pieces, and no input panics.
         #[test]
         fn pieces_make_no_difference(
             parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),

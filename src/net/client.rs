@@ -18,15 +18,15 @@ use super::{AGENT, CONNECT, HEADERS, KEEPALIVE};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
 
-/// Idle connections are given up before the other side does so: uvicorn and Node close theirs after 5 s, and
-/// a request written into that moment fails without need, or leaves a sending uncertain.
+/// Idle connections are closed before the other side does so: uvicorn and Node close theirs after 5 s, and a request
+/// written at that moment would fail, or leave a message uncertain.
 const IDLE: Duration = Duration::from_millis(1500);
 
 /// The clients, made as they are needed. A clone shares them.
 #[derive(Clone, Default, Debug)]
 pub(super) struct Clients(Arc<Mutex<BTreeMap<Trust, TrustedClient>>>);
 
-/// What serves one kind of trust.
+/// The client for one kind of trust.
 #[derive(Clone, Debug)]
 pub(super) struct TrustedClient {
     pub client: Client,
@@ -35,7 +35,7 @@ pub(super) struct TrustedClient {
 }
 
 impl Clients {
-    /// What serves this trust.
+    /// The client for this trust.
     ///
     /// # Errors
     /// The authorities cannot be read.
@@ -75,7 +75,7 @@ fn build(tls: Option<&Tls>) -> Result<Client, Cause> {
 /// # Errors
 /// What went wrong, and whether the request can have arrived.
 pub(super) async fn send(client: &Client, ask: &HttpRequest<'_>) -> Result<Response, Failure> {
-    // It does not tell when.
+    // The error does not say when it happened.
     ask.written.store(true, Ordering::Relaxed);
     let mut request = client.request(ask.method.clone(), ask.url.clone()).headers((ask.headers)());
     if !ask.body.is_empty() {

@@ -7,7 +7,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::time::At;
 
-/// Tells the time on one clock for the whole process. It goes on while the machine sleeps.
+/// One clock for the whole process. It includes the time that the machine sleeps.
 #[derive(Debug)]
 pub struct Clock {
     /// Wall time minus boot time, in microseconds, when the clock was made.
@@ -30,14 +30,14 @@ impl Clock {
         if behind <= 0 { clock } else { Self { offset: clock.offset + behind + 1, last: clock.last } }
     }
 
-    /// Now.
+    /// The current time.
     pub fn now(&self) -> At {
         let now = boot_micros() + self.offset;
         let last = self.last.fetch_max(now, Ordering::Relaxed);
         At::from_micros(now.max(last))
     }
 
-    /// How long until `at`; zero if it is past.
+    /// The time until `at`; zero if it has passed.
     pub fn until(&self, at: At) -> Duration {
         at.since(self.now())
     }

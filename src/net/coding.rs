@@ -1,4 +1,4 @@
-//! Content codings: a stream is read as it comes, a document may be compressed.
+//! Content codings: a stream must be uncompressed, a document may be compressed.
 
 use std::io::Read;
 
@@ -17,10 +17,10 @@ pub(super) fn elements(headers: &HeaderMap, name: &HeaderName) -> Vec<String> {
         .collect()
 }
 
-/// What an answer is compressed with.
+/// The content codings of an answer.
 fn codings(headers: &HeaderMap) -> Vec<String> {
     let mut codings = elements(headers, &CONTENT_ENCODING);
-    // `none` is what some handlers of streams say to keep a proxy from compressing.
+    // Some stream handlers send `none` to keep a proxy from compressing.
     codings.retain(|coding| !matches!(coding.as_str(), "" | "identity" | "none"));
     codings
 }
@@ -60,7 +60,7 @@ pub(super) fn coding(headers: &HeaderMap) -> Result<Coding, Cause> {
     }
 }
 
-/// Reads what bytes become that were compressed with gzip.
+/// A reader that unpacks gzip.
 pub(super) fn gunzip(bytes: &[u8]) -> impl Read {
     MultiGzDecoder::new(bytes)
 }
@@ -88,7 +88,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// What a document says that comes in a body of these bytes.
+    /// The document in a body of these bytes.
     async fn document(headers: &HeaderMap, bytes: Vec<u8>, size: Size) -> Result<String, Cause> {
         let (budget, url) = (Budget::new(), Url::parse("http://h/").unwrap());
         let body = Body::Client(reqwest::Body::from(bytes));
@@ -132,7 +132,7 @@ mod tests {
         }
     }
 
-    /// A document is over its limit however it is packed; what it was packed in counts too.
+    /// The limit of a document applies to its unpacked and to its packed size.
     #[tokio::test]
     async fn a_document_is_held_to_its_limit_also_when_it_is_packed() {
         for (size, most, limit) in

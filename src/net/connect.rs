@@ -22,7 +22,7 @@ use super::{CONNECT, KEEPALIVE, cause};
 use crate::domain::cause::{Cause, Failure, Sent};
 use crate::domain::time::At;
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone, Debug)]
 pub(super) struct Connector {
     tcp: HttpConnector<Resolver>,
@@ -37,7 +37,7 @@ pub(super) enum Socket {
 }
 
 impl Connector {
-    /// With the same limits as other clients have.
+    /// With the same limits as the pooled client.
     pub fn new() -> Self {
         let mut tcp = HttpConnector::new_with_resolver(Resolver);
         tcp.enforce_http(false);
@@ -51,7 +51,7 @@ impl Connector {
         Self { tcp, proxies: Arc::new(Matcher::from_system()) }
     }
 
-    /// The URL as it is connected to, if it needs neither a login of its own nor a proxy.
+    /// The URI to connect to; `None` if the URL needs a login in it or a proxy.
     pub fn reaches(&self, url: &Url) -> Option<Uri> {
         let named = !url.username().is_empty() || url.password().is_some();
         let uri: Uri = url.as_str().parse().ok()?;
@@ -77,7 +77,7 @@ impl Connector {
     }
 }
 
-/// What must be done before anything is sent, within the time of a connection.
+/// Runs the work that precedes a request, within the connection timeout.
 ///
 /// # Errors
 /// What went wrong, or that it took too long; nothing was sent.
@@ -111,11 +111,11 @@ impl Socket {
         certificate_until(stream.get_ref().1.peer_certificates()?.first()?)
     }
 
-    /// Waits until a read is worth a buffer, as far as can be told without one.
+    /// Waits until a read is worth a buffer, as far as that is known without one.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(tcp) => tcp.poll_read_ready(cx),
-            // What it has decrypted already is not the socket's.
+            // Data that TLS has already decrypted is not in the socket.
             Self::Tls(_) => Poll::Ready(Ok(())),
         }
     }

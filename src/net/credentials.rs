@@ -16,21 +16,21 @@ use crate::domain::text::Untrusted;
 
 /// A command that prints a secret must end within this.
 const COMMAND: Duration = Duration::from_secs(10);
-/// A refused secret is read anew at most this often.
+/// The shortest time between two readings of a refused secret.
 const AGAIN: Duration = Duration::from_secs(30);
 
-/// How one agent is reached: what is trusted, and what is sent to which origin.
+/// The access to one agent: its trust, and its credentials by origin.
 #[derive(Debug)]
 pub struct Access {
     /// The configured URL; credentials of the agent itself go only to its origin.
     pub origin: Option<Url>,
     /// A file of authorities that are trusted besides the system's.
     pub ca: Option<PathBuf>,
-    /// Do not verify certificates. Only the command line can say so, with a warning.
+    /// True to skip certificate verification; only the command line can set it, with a warning.
     pub insecure: bool,
     /// The agent's own credentials, then those of matching patterns.
     pub grants: Vec<Arc<ScopedCredentials>>,
-    /// Headers that are sent with every request (`--svc-param`), to the origin alone.
+    /// Headers sent with every request (`--svc-param`), only to the origin.
     pub parameters: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -68,7 +68,7 @@ impl Scope {
 }
 
 impl Access {
-    /// An agent that is reached without credentials, by the system's trust.
+    /// Access without credentials, with the system's trust.
     pub fn open(url: &str) -> Self {
         Self { origin: parse_url(url), ca: None, insecure: false, grants: Vec::new(), parameters: Vec::new() }
     }
@@ -98,7 +98,7 @@ impl Access {
         Ok(headers)
     }
 
-    /// The agent refused them: they are read anew before the next request, but not at every one.
+    /// The agent refused them: they are read again before the next request, but not every time.
     pub(super) fn refused(&self, url: &Url) {
         for grant in self.grants.iter().filter(|grant| grant.scope.covers(url)) {
             let mut read = grant.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +155,7 @@ impl ScopedCredentials {
     }
 }
 
-/// A secret that could not be taken out of what comes back is not sent.
+/// A secret that could not be redacted from answers is not sent.
 fn refuse_unredactable(reference: &SecretRef, secret: &Secret) -> Result<(), Cause> {
     match length_fault(secret.expose().trim()) {
         Some(fault) => Err(Cause::Credential(format!("{} {fault}", reference.shown()).into())),
@@ -200,7 +200,7 @@ pub async fn read_secret(reference: &SecretRef) -> Result<Secret, Cause> {
     if text.is_empty() { Err(fault("is empty".into())) } else { Ok(Secret::new(text)) }
 }
 
-/// A URL as the operator wrote it; without a scheme it is http. A path alone is none: its first segment is no host.
+/// Parses an operator's URL; without a scheme it is http. A path alone is rejected: its first segment is not a host.
 pub fn parse_url(text: &str) -> Option<Url> {
     let text = text.trim();
     if text.starts_with(['/', '.', '?', '#']) {
@@ -210,8 +210,8 @@ pub fn parse_url(text: &str) -> Option<Url> {
     url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
 }
 
-/// `https://*.example.com:8443/path`: the scheme and port are exact, `*` stands for one or more
-/// labels of the host, the path is a prefix that ends at a slash.
+/// `https://*.example.com:8443/path`: scheme and port are exact, `*` matches one or more labels of the host, the path
+/// is a prefix that ends at a slash.
 fn matches_pattern(pattern: &str, url: &Url) -> bool {
     let Some((scheme, rest)) = pattern.split_once("://") else { return false };
     let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));

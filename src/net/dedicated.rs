@@ -16,10 +16,10 @@ use super::{AGENT, http1, http2};
 use crate::domain::cause::{Failure, Sent};
 use crate::domain::time::At;
 
-/// What an agent did not look at is sent again so often.
+/// The number of repeats of a request that the agent did not process.
 const AGAIN: u32 = 2;
 
-/// Asks for work. A clone shares connections.
+/// Sends long-running requests. A clone shares connections.
 #[derive(Clone, Debug)]
 pub(super) struct DedicatedClient {
     connector: Connector,
@@ -30,11 +30,11 @@ pub(super) struct DedicatedClient {
 pub(super) struct HttpRequest<'a> {
     pub method: &'a Method,
     pub url: &'a Url,
-    /// All its headers.
+    /// Builds all its headers.
     pub headers: &'a (dyn Fn() -> HeaderMap + Sync),
     /// Empty if it has none.
     pub body: &'a Bytes,
-    /// The time it is given, which is told if it passes.
+    /// Its timeout, also for the error message.
     pub limit: Duration,
     /// It may have been written.
     pub written: AtomicBool,
@@ -57,7 +57,7 @@ impl DedicatedClient {
         Self { pool: Pool::new(connector.clone()), connector }
     }
 
-    /// The URL as it is connected to, if it needs neither a login of its own nor a proxy.
+    /// The URI to connect to; `None` if the URL needs a login in it or a proxy.
     pub fn reaches(&self, url: &Url) -> Option<Uri> {
         self.connector.reaches(url)
     }
@@ -110,7 +110,7 @@ impl DedicatedClient {
     }
 }
 
-/// What a request says of itself unless it is configured.
+/// Default headers, unless configured.
 pub(super) fn defaults(headers: &HeaderMap) -> impl Iterator<Item = (HeaderName, &'static str)> {
     let all = [(USER_AGENT, AGENT), (ACCEPT_ENCODING, "identity")];
     all.into_iter().filter(|(name, _)| !headers.contains_key(name))

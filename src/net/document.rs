@@ -18,24 +18,24 @@ use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
 use crate::protocol::reply::status_cause;
 
-/// Of an answer that nobody reads, so much is read.
+/// The number of bytes read of an answer without use.
 const DROPPED: usize = 64 * 1024;
 
-/// A document that was asked for.
+/// A fetched document.
 #[derive(Debug)]
 pub struct Document {
-    /// Where it was in the end; what it links to is relative to this.
+    /// The final URL; links are relative to it.
     pub url: Url,
-    /// What names this version of it.
+    /// Its version.
     pub etag: Option<Untrusted>,
-    /// What it says; `None`: it has not changed.
+    /// The text; `None` if it has not changed.
     pub text: Option<Redacted<'static>>,
     /// The room of a large text, held as long as the document is.
     pub room: Option<Room>,
 }
 
 impl Net {
-    /// Gets a document, unless it is still the one that `etag` names.
+    /// Fetches a document, unless its version is still `etag`.
     ///
     /// # Errors
     /// Why there is none.
@@ -68,8 +68,8 @@ impl Net {
         self.ask(access, line, Method::POST, url, own, question.into(), limit).await
     }
 
-    /// Posts news to somebody whose answer says nothing but whether they arrived. It is read up to 64 KiB and dropped;
-    /// what is wrong with it after a status that is good is none of our business.
+    /// Posts a message whose answer matters only by its status. The body is read up to 64 KiB and dropped; errors after
+    /// a successful status are ignored.
     ///
     /// # Errors
     /// Why the news did not arrive.

@@ -29,7 +29,7 @@ impl EventReader {
         Self { body, guard: Guard::new(), line, frames: Frames::default(), budget, url, room: None }
     }
 
-    /// The room of large events that have been handed out. It is to be held until they are taken.
+    /// The room of large events handed out. It is to be held until they are processed.
     pub fn take_room(&mut self) -> Option<Room> {
         if self.guard.pending() > limits::SMALL {
             return None;
@@ -39,10 +39,10 @@ impl EventReader {
         Some(room)
     }
 
-    /// Waits for bytes and hands the name and the data of each event that they complete to `take`, which says whether
-    /// the event is of use or only keeps the connection open. False once the stream has ended.
+    /// Waits for bytes and passes the name and the data of each completed event to `take`, which returns whether the
+    /// event is useful or only keeps the connection open. False once the stream has ended.
     ///
-    /// There is no limit on silence here: servers exist that send nothing between events for minutes. Pieces and lines
+    /// There is no limit on silence here: some servers send nothing between events for minutes. Pieces and lines
     /// without an event are counted, as is everything below them ([`Frames`]).
     ///
     /// # Errors
@@ -73,7 +73,7 @@ impl EventReader {
             guard.push(bytes, &mut on_event)
         });
         let read = with_room(self.room.as_ref(), read).await;
-        // Also where the connection broke: an event that is whole is no less whole for it.
+        // Also after a broken connection: a complete event is valid.
         if !matches!(read, Ok(true) | Err(Cause::Limit(_))) {
             guard.finish(&mut on_event);
         }

@@ -1,8 +1,8 @@
-//! Frames that bring nothing: a peer that sends many of them keeps a core busy and says nothing.
+//! Counts frames without content: a peer that sends many of them keeps a core busy for nothing.
 //!
-//! What brings an event, the head of an answer or a piece of a document is of use. All else is counted: frames of HTTP/2,
-//! interim answers and chunks of HTTP/1.1, comments and empty lines of an event stream. What keeps a connection open
-//! comes every few seconds; ten thousand of it within ten seconds end the stream, or the connection that it is on.
+//! Frames with an event, the head of an answer or a piece of a document are useful. All others are counted: control
+//! frames of HTTP/2, interim answers and chunks of HTTP/1.1, comments and empty lines of an event stream. Keep-alives
+//! come every few seconds; ten thousand frames within ten seconds end the stream, or its connection.
 
 use std::io;
 use std::pin::Pin;
@@ -16,11 +16,11 @@ use tokio::time::Instant;
 
 use crate::domain::cause::{Cause, Limit};
 
-/// So many frames of no use within [`WITHIN`] are too many.
+/// The maximum number of useless frames within [`WITHIN`].
 const MOST: u32 = 10_000;
 const WITHIN: Duration = Duration::from_secs(10);
 
-/// The clock is not asked before there are so many, which ordinary streams seldom have between two events.
+/// The clock is read only from this number on, which ordinary streams seldom reach between two events.
 const UNTIMED: u32 = 16;
 
 /// The head of a frame of HTTP/2 (RFC 9113, section 4.1).
@@ -65,8 +65,8 @@ impl Frames {
     }
 }
 
-/// A connection of HTTP/2 whose frames are counted as they are read: most of those that bring nothing are seen by
-/// nobody behind it.
+/// An HTTP/2 connection whose frames are counted as they are read: most useless ones are invisible to the code behind
+/// it.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     socket: S,
@@ -164,7 +164,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ten_thousand_frames_in_ten_seconds_are_too_many_unless_something_comes_of_them() {
         let flood = Err(Cause::Limit(Limit::Frames));
-        // Frames at a time, how often, the milliseconds between, an event behind every so many.
+        // Frames at a time, repetitions, milliseconds between, and an event after every n-th.
         for (more, times, pause, event, expected) in [
             (1, 9_999, 0, 0, Ok(())),
             (1, 10_000, 0, 0, flood.clone()),
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    /// Frames that HTTP/2 answers or ignores by itself, as many as the peer likes.
+    /// Frames that HTTP/2 answers or ignores internally, in any number.
     #[tokio::test]
     async fn a_flood_of_frames_ends_its_connection_and_says_why() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -238,7 +238,7 @@ mod tests {
             let request = http::Request::post("http://h/").body(()).unwrap();
             let (answer, _) = send.send_request(request, true).unwrap();
             drop(send);
-            // A stream that is reset has its own end; the connection has the flood's.
+            // A reset stream has its own end; the connection has the flood's.
             if what != "RST_STREAM" {
                 let error = answer.await.unwrap_err();
                 let cause = super::super::cause::of(error.get_io().unwrap(), WITHIN);

@@ -1,9 +1,8 @@
 //! Work over HTTP/1.1, and a stream of it, has a connection of its own.
 //!
-//! A stream may wait for hours or bring thousands of events a second, and there are thousands of them. A client with
-//! a pool keeps three buffers for each as long as it lives, lets one of them grow with what comes, and hands every
-//! piece from the task that reads the socket to the one that wants it. Here who reads the stream reads the socket,
-//! and a stream that waits holds no buffer but TLS's own.
+//! A stream may wait for hours or deliver thousands of events a second, and there are thousands of them. A pooled
+//! client keeps three buffers for each stream while it lives, lets one of them grow, and passes every piece between
+//! tasks. Here the reader of the stream reads the socket, and a waiting stream holds no buffer but TLS's own.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -48,7 +47,7 @@ pub(super) async fn send(
         };
         let reading = answer(&mut from, ask.limit);
         tokio::pin!(writing, reading);
-        // Somebody may answer before all of it is written, and hear no more of it.
+        // A server may answer before all of it is written, and read no more of it.
         let mut wrote = None;
         loop {
             tokio::select! {
@@ -64,7 +63,7 @@ pub(super) async fn send(
     Ok((status, headers, Body { socket, first, framing }))
 }
 
-/// A request as it is written.
+/// The bytes of a request.
 fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &[u8]) -> Vec<u8> {
     let path = &url[Position::BeforePath..Position::AfterQuery];
     let mut bytes = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
@@ -74,7 +73,7 @@ fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &[u8]) -> Vec<
         bytes.extend_from_slice(value);
         bytes.extend_from_slice(b"\r\n");
     };
-    // What is configured is meant.
+    // Configured headers take precedence.
     if !headers.contains_key(HOST) {
         put(&HOST, url[Position::BeforeHost..Position::AfterPort].as_bytes());
     }
@@ -92,7 +91,7 @@ fn request(method: &Method, url: &Url, headers: &HeaderMap, body: &[u8]) -> Vec<
     bytes
 }
 
-/// Reads the head of an answer: what it says, how its body is framed, and what of that came with it.
+/// Reads the head of an answer: its fields, its framing, and the bytes of the body that came with it.
 async fn answer(
     from: &mut (impl AsyncRead + Unpin),
     limit: Duration,
@@ -102,12 +101,12 @@ async fn answer(
     let (mut all, mut seen) = (0, 0);
     let interim = Frames::default();
     loop {
-        // Heads that come byte by byte are not read anew for each.
+        // Heads that arrive byte by byte are not parsed again for each.
         let news = &bytes[seen.min(bytes.len())..];
         if seen == 0 || ends(news) {
             while let Some((length, head)) = parse(&bytes)? {
                 let _head = bytes.split_to(length);
-                // What comes before the answer itself says nothing to us.
+                // Interim answers are skipped.
                 if head.status.is_informational() && head.status != StatusCode::SWITCHING_PROTOCOLS {
                     interim.count(1)?;
                     continue;
@@ -139,23 +138,23 @@ fn ends(bytes: &[u8]) -> bool {
 #[derive(Debug)]
 pub(super) struct Body {
     socket: Socket,
-    /// What came with the head.
+    /// The bytes that came with the head.
     first: BytesMut,
     framing: Framing,
 }
 
-/// How one knows where a body ends.
+/// The framing of a body.
 #[derive(Debug)]
 enum Framing {
-    /// So many bytes are to come.
+    /// This many bytes are left.
     Length(u64),
     Chunked(Chunks),
-    /// With the connection.
+    /// Until the connection closes.
     Close,
 }
 
 impl Body {
-    /// Waits without a buffer, and reads what is there. Nothing: the connection has ended.
+    /// Waits without a buffer, and reads the available bytes. Empty: the connection has ended.
     async fn piece(&mut self) -> std::io::Result<BytesMut> {
         poll_fn(|cx| {
             ready!(self.socket.poll_read_ready(cx))?;
@@ -201,7 +200,7 @@ fn not_http(why: impl std::fmt::Display) -> Cause {
     Cause::Malformed(Untrusted::from(format!("not HTTP, {why}")))
 }
 
-/// What the first lines of an answer say.
+/// The parsed head of an answer.
 struct Head {
     /// The minor version of HTTP/1.
     version: u8,
@@ -209,7 +208,7 @@ struct Head {
     headers: HeaderMap,
 }
 
-/// The head of an answer and how long it is, once it is there.
+/// The head of an answer and its length, once it is complete.
 fn parse(bytes: &[u8]) -> Result<Option<(usize, Head)>, Cause> {
     let mut room = [httparse::EMPTY_HEADER; HEADERS];
     let mut head = httparse::Response::new(&mut room);
@@ -262,7 +261,7 @@ mod tests {
     use super::super::connect::Connector;
     use super::*;
 
-    /// How the body of an answer of these lines is framed, or why it is no answer.
+    /// The framing of the body, or why the answer is invalid.
     fn framed(first: &str, lines: &str) -> Result<String, String> {
         let head = parse(format!("{first}\r\n{lines}\r\n").as_bytes()).map_err(|cause| cause.to_string())?;
         let framing = framing(&head.expect("whole").1).map_err(|cause| cause.to_string())?;
@@ -326,7 +325,7 @@ mod tests {
         );
     }
 
-    /// What comes of an answer that is written in these pieces, after which the connection is closed.
+    /// The result of an answer written in these pieces, after which the connection is closed.
     async fn told(pieces: Vec<Vec<u8>>) -> Result<(u16, String), (Sent, Cause)> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
@@ -339,7 +338,7 @@ mod tests {
                 let _hung_up = socket.write_all(&piece).await;
                 tokio::task::yield_now().await;
             }
-            // What was not read would turn the end into a reset.
+            // Unread bytes would turn the close into a reset.
             let _ended = socket.shutdown().await;
             let mut rest = Vec::new();
             let _hung_up = socket.read_to_end(&mut rest).await;

@@ -1,8 +1,8 @@
 //! Work over HTTP/2, and streams of it: many on one connection, and never more than the agent takes.
 //!
-//! A client with a pool has one connection to an agent. What is more than the agent takes on it waits until one of
-//! its streams ends, and everything after it too: the cancel of a task waits for the tasks that are watched. Here
-//! streams have connections of their own, as many as they need, and each connection is gone with its last stream.
+//! A pooled client has one connection per agent. Streams beyond the agent's limit wait until one of them ends, as does
+//! everything behind them: the cancel of a task would wait for the watched tasks. Here streams have connections of
+//! their own, as many as they need, and each connection closes with its last stream.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -31,17 +31,17 @@ use crate::domain::cause::{Cause, Failure, Limit, Sent};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// A connection has at most so many streams, whatever the agent would take: all of them end with it.
+/// The maximum number of streams per connection, whatever the agent allows: all of them end with it.
 const STREAMS: u32 = 128;
-/// A stream has at most so many bytes that nobody has read yet.
+/// The maximum number of unread bytes per stream.
 const WINDOW: u32 = 256 * 1024;
 /// And a connection as many as all its streams.
 const WINDOWS: u32 = STREAMS * WINDOW;
-/// An agent that makes connections on which there is no room for anything is asked for so many of them.
+/// The number of connections without usable streams that are tried in a row.
 const BARREN: usize = 3;
-/// So many origins are remembered; of more, only those that have connections.
+/// The maximum number of origins remembered; beyond it, only those with connections.
 const ORIGINS: usize = 1024;
-/// What HTTP/2 says in another way, or not at all.
+/// Headers that HTTP/2 expresses in another way, or not at all.
 const OF_HTTP1: [HeaderName; 8] = [
     CONNECTION,
     CONTENT_LENGTH,
@@ -60,13 +60,13 @@ pub(super) struct Pool {
     origins: Arc<Mutex<BTreeMap<Key, Origin>>>,
 }
 
-/// Who trusts the same and speaks to the same host and port shares connections.
+/// Requests with the same trust, host and port share connections.
 type Key = (Trust, String);
 
 #[derive(Debug, Default)]
 struct Origin {
     connections: Vec<Weak<Connection>>,
-    /// One that is being made: whoever needs one waits for it, instead of making another.
+    /// A connection being opened: requests wait for it instead of opening another.
     opening: Option<Opening>,
     /// It chose HTTP/1.1 last.
     http1: bool,
@@ -74,15 +74,15 @@ struct Origin {
 
 type Opening = Shared<Pin<Box<dyn Future<Output = Result<Opened, Failure>> + Send>>>;
 
-/// What came of a connection.
+/// The result of opening a connection.
 #[derive(Clone, Debug)]
 enum Opened {
     Http2(Arc<Connection>),
-    /// The first who takes it has it.
+    /// The first request to take it owns it.
     Http1(Arc<Mutex<Option<Socket>>>),
 }
 
-/// How a stream is asked for.
+/// A request for a stream.
 #[derive(Debug)]
 pub(super) enum Transport {
     /// On a connection of its own, over HTTP/1.1.
@@ -99,12 +99,12 @@ struct Connection {
     dedicated: AtomicUsize,
     /// It has refused one: it gets no more.
     refuses: AtomicBool,
-    /// What came on it since something of use has.
+    /// The useless frames on it since the last useful one.
     frames: Arc<Frames>,
 }
 
 impl Connection {
-    /// So many streams it takes: none if it is on its way out.
+    /// The maximum number of streams; zero if it is closing.
     fn most(&self) -> usize {
         if self.refuses.load(Ordering::Relaxed) {
             return 0;
@@ -148,7 +148,7 @@ impl Origin {
     }
 }
 
-/// What is known of an origin.
+/// The state of an origin.
 fn known(origins: &mut BTreeMap<Key, Origin>, key: Key) -> &mut Origin {
     if origins.len() >= ORIGINS && !origins.contains_key(&key) {
         origins.retain(|_, origin| {
@@ -170,7 +170,7 @@ impl Pool {
     /// There is none; nothing was sent.
     pub async fn way(&self, trust: &Trust, tls: &Tls, uri: &Uri, url: &Url) -> Result<Transport, Failure> {
         let key = (trust.clone(), url[Position::BeforeHost..Position::AfterPort].to_owned());
-        // A connection lives as long as somebody holds it.
+        // A connection lives while it is referenced.
         let mut _opened = None;
         let mut barren = 0;
         while barren < BARREN {
@@ -185,7 +185,7 @@ impl Pool {
             };
             let opened = match opening {
                 Some(opening) => opening.await?,
-                // Nobody waits for somebody else's connection.
+                // No request waits for another one's connection.
                 None => {
                     let opened = self.clone().opened(key.clone(), uri.clone(), url.clone(), tls.clone());
                     Box::pin(opened).await?
@@ -204,7 +204,7 @@ impl Pool {
         Err(Failure { sent: Sent::Not, cause: Cause::Reset })
     }
 
-    /// Makes a connection, whoever waits for it or not.
+    /// Opens a connection, whether or not a request still waits for it.
     fn open(&self, key: &Key, uri: &Uri, url: &Url, tls: &Tls) -> Opening {
         let (pool, key) = (self.clone(), key.clone());
         let opened = self.clone().opened(key.clone(), uri.clone(), url.clone(), tls.clone());
@@ -226,7 +226,7 @@ impl Pool {
         .shared()
     }
 
-    /// Makes a connection, and keeps it where others find it.
+    /// Opens a connection, and stores it for others.
     async fn opened(self, key: Key, uri: Uri, url: Url, tls: Tls) -> Result<Opened, Failure> {
         let made = Box::pin(within(async {
             let socket = self.connector.connect(uri, &url, Some(tls)).await?;
@@ -251,7 +251,7 @@ impl Pool {
     }
 }
 
-/// Begins to speak HTTP/2, and waits until the agent has said how many streams it takes.
+/// Starts HTTP/2, and waits until the agent has announced its stream limit.
 async fn agree(socket: Socket) -> Result<Connection, Cause> {
     let certificate_until = socket.certificate_until();
     let frames = Arc::new(Frames::default());
@@ -272,13 +272,13 @@ async fn agree(socket: Socket) -> Result<Connection, Cause> {
         Poll::Pending => Poll::Pending,
     })
     .await?;
-    // It ends by itself, with its last stream or when it breaks; its streams tell why.
+    // It ends with its last stream or when it breaks; its streams report why.
     tokio::spawn(connection);
     let (dedicated, refuses) = (AtomicUsize::new(0), AtomicBool::new(false));
     Ok(Connection { send, certificate_until, dedicated, refuses, frames })
 }
 
-/// Asks for a stream, and reads the head of the answer.
+/// Opens a stream, and reads the head of the answer.
 ///
 /// # Errors
 /// What went wrong, and whether the request can have arrived.
@@ -293,7 +293,7 @@ pub(super) async fn send(
         .map_err(|error| Failure { sent: Sent::Not, cause: of(&error, ask.limit) })?;
     ask.written.store(true, Ordering::Relaxed);
     if !ask.body.is_empty() {
-        // If it fails, the answer tells why.
+        // If it fails, the answer shows why.
         let _told = out.send_data(ask.body.clone(), true);
     }
     let failed = |error: h2::Error| {
@@ -320,7 +320,7 @@ fn request(uri: Uri, ask: &HttpRequest<'_>) -> Request<()> {
     *request.method_mut() = ask.method.clone();
     *request.version_mut() = Version::HTTP_2;
     let mut parts = uri.clone().into_parts();
-    // What is configured is meant.
+    // Configured headers take precedence.
     if let Some(host) = own.get(HOST).and_then(|host| host.to_str().ok()?.parse().ok()) {
         parts.authority = Some(host);
     }
@@ -362,14 +362,14 @@ impl Body {
             Poll::Ready(piece.transpose())
         });
         let Some(bytes) = piece.await.map_err(|error| of(&error, Duration::ZERO))? else { return Ok(false) };
-        // An error means that the stream is over, which the next piece tells.
+        // An error means that the stream has ended, which the next piece shows.
         let _over = self.stream.flow_control().release_capacity(bytes.len());
         take(&bytes)?;
         Ok(true)
     }
 }
 
-/// What an error of HTTP/2 means; `limit` is the time that was given.
+/// The cause of an HTTP/2 error; `limit` is the timeout.
 fn of(error: &h2::Error, limit: Duration) -> Cause {
     let not = |why: &dyn std::fmt::Display| Cause::Malformed(Untrusted::from(format!("not HTTP/2, {why}")));
     match error.get_io() {
@@ -397,7 +397,7 @@ mod tests {
 
     type Serving = h2::server::Connection<TlsStream<TcpStream>, Bytes>;
 
-    /// A server that does something with each connection, and who asks it.
+    /// A test server with a rule per connection, and its client.
     struct Rig {
         url: Url,
         trust: Trust,
@@ -479,7 +479,7 @@ mod tests {
         Ok(text)
     }
 
-    /// What comes of a small request.
+    /// The result of a small request.
     async fn told<S: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(usize, Serving) -> S + Send + 'static,
         headers: &[(&'static str, &'static str)],
@@ -596,7 +596,7 @@ mod tests {
             })
         })
         .await;
-        // Each takes one stream, whatever it says.
+        // Each takes one stream, whatever it announces.
         let mut open = Vec::new();
         for connections in 1..4 {
             open.push(rig.ask(&[], &Bytes::new()).await.unwrap());
@@ -629,7 +629,7 @@ mod tests {
         let third = rig.ask(&[], &Bytes::new()).await.unwrap();
         assert_eq!(rig.connections(), 2);
         drop((second, third));
-        // Nobody is left on the second one, and the first takes nothing.
+        // No stream is left on the second one, and the first accepts nothing.
         let _fourth = rig.ask(&[], &Bytes::new()).await.unwrap();
         assert_eq!(rig.connections(), 3);
         drop(first);

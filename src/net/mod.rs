@@ -1,10 +1,10 @@
 //! Calls to agents: the only place with reqwest.
 //!
-//! Answers that are there come over the connections of a client; work, and streams of it, over others (`streams`), so
-//! that neither waits for the other. Only what needs a proxy, or a login in its URL, goes by the client in any case.
+//! Short answers use the pooled connections of a client; long-running requests and streams use others (`streams`), so
+//! that neither waits for the other. Only requests through a proxy, or with a login in the URL, always use the client.
 //!
-//! Every wait, size, depth, header count and redirect has a bound. Credentials go only to the origin
-//! that they were configured for. What comes back is redacted before anything else sees it.
+//! Every wait, size, depth, header count and redirect has a bound. Credentials go only to the origin that they were
+//! configured for. Answers are redacted before anything else sees them.
 
 mod address;
 mod body;
@@ -44,19 +44,19 @@ use std::time::Duration;
 pub use crate::domain::limits::BODY;
 use crate::domain::limits::{HEADER_BYTES as HEAD, HEADERS, REDIRECTS};
 
-/// A card that a command asks for, and a check of an interface, must be answered within this.
+/// The timeout for a card that a command requests, and for a check of an interface.
 pub const PROBE: Duration = Duration::from_secs(6);
-/// The id of a task that no agent has, to ask whether an interface answers.
+/// A task id that no agent has, to test whether an interface answers.
 pub const NOBODYS_TASK: &str = "00000000-0000-0000-0000-000000000000";
-/// What we call ourselves.
+/// Our `User-Agent`.
 const AGENT: &str = concat!("quarterdeck/", env!("CARGO_PKG_VERSION"));
-/// A peer that has vanished without a word is asked for after this.
+/// The idle time after which a silent peer is probed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// A connection must stand within this, with its name looked up and its TLS agreed.
+/// The timeout for opening a connection, including DNS and TLS.
 pub const CONNECT: Duration = Duration::from_secs(5);
 /// A read or a listing must be answered within this.
 pub const READ: Duration = Duration::from_secs(10);
-/// A cancel must be answered within this; then `GetTask` tells.
+/// The timeout of a cancel; after it `GetTask` shows the state.
 pub const CANCEL: Duration = Duration::from_secs(10);
 /// A sending must be answered, or its stream opened, within this.
 pub const SEND: Duration = Duration::from_secs(30);

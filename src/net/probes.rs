@@ -19,10 +19,9 @@ use crate::domain::input::Rules;
 const OF_ALL: Duration = Duration::from_millis(5);
 /// So much of them may come at once after a pause.
 const AT_ONCE: Duration = Duration::from_secs(5);
-/// Where an agent has no card at the place that it was found at last, or at the first one, the other places are looked
-/// at again only after this.
+/// If an agent has no card at its last known place, the other places are tried again only after this.
 const OTHER_PLACES: Duration = Duration::from_secs(10 * 60);
-/// So many hosts and agents are remembered; of more, those that need not be.
+/// The maximum number of hosts and agents remembered; beyond it, those without state are dropped.
 const REMEMBERED: usize = 32 * 1024;
 
 /// When the next probe may go out. A clone shares it.
@@ -45,12 +44,12 @@ struct Paces {
     /// Of those that the operator named, and of all.
     named: Pace,
     all: Pace,
-    /// Where those that the operator named, and where others wait for their turn among all.
+    /// The queues for agents named by the operator and for all others.
     queues: [Queue; 2],
     cards: BTreeMap<String, CardPlace>,
 }
 
-/// Who waits for a turn takes it only as the first of its queue: meanwhile others may have taken turns.
+/// A waiter takes a turn only as the first of its queue: meanwhile others may have taken turns.
 type Queue = Arc<tokio::sync::Mutex<()>>;
 
 #[derive(Debug, Default)]
@@ -88,7 +87,7 @@ struct CardPlace {
 }
 
 impl CardPlace {
-    /// True if the other places are not looked at yet.
+    /// True if the other places are not tried yet.
     fn is_only(&self) -> bool {
         self.nowhere.is_some_and(|at| at.elapsed() < OTHER_PLACES)
     }
@@ -166,7 +165,7 @@ impl Probes {
     }
 }
 
-/// Places of a card, one after the other. What came of the last one is remembered.
+/// The places of a card in turn, with the result of the last one.
 #[derive(Debug)]
 pub(super) struct Places {
     probes: Probes,
@@ -176,18 +175,18 @@ pub(super) struct Places {
     asked: Option<usize>,
     first: usize,
     known: CardPlace,
-    /// A server failed, so this search does not tell where the card is.
+    /// A server failed, so this search does not show where the card is.
     is_failing: bool,
 }
 
 impl Places {
-    /// Why none of the places had a card, while only one of them is asked.
+    /// The last failure of all places, while only one of them is tried.
     pub fn known_failure(&self) -> Option<Failure> {
         self.known.failure.clone().filter(|_| self.known.is_only())
     }
 
-    /// The server failed at the last place. Of the others only these are asked, and if none of them has the card, all
-    /// are asked again next time.
+    /// The server failed at the last place. Of the others only these are tried, and if none of them has the card, all
+    /// are tried again next time.
     pub fn only(&mut self, wanted: impl Fn(&Url) -> bool) {
         self.left.retain(|(_, place)| wanted(place));
         self.is_failing = true;
@@ -243,7 +242,7 @@ impl Drop for Places {
 mod tests {
     use super::*;
 
-    /// When each of so many probes goes out, in milliseconds, if all want to at once.
+    /// The send time of each of several simultaneous probes, in milliseconds.
     async fn times(probes: &Probes, urls: impl Iterator<Item = String>, named: bool) -> Vec<u128> {
         let begun = Instant::now();
         let waits = urls.map(|url| {
@@ -282,7 +281,7 @@ mod tests {
         let probes = Probes::default();
         let hosts = times(&probes, (0..3000).map(|host| format!("http://h{host}.example/")), false).await;
         assert_eq!(most_in_a_second(&hosts, 1), 200);
-        // What the operator named does not wait behind them.
+        // Agents named by the operator do not wait behind them.
         let named = times(&probes, std::iter::once("http://mine.example".to_owned()), true).await;
         assert_eq!(named, [0]);
     }
@@ -319,7 +318,7 @@ mod tests {
         for search in searches {
             times.extend(search.await.unwrap());
         }
-        // The last places of one search are asked for without waiting.
+        // The last places of one search are tried without waiting.
         let most = most_in_a_second(&times, 1);
         assert!(times.len() == 1200 && most <= 12, "{most}");
     }
@@ -346,7 +345,7 @@ mod tests {
     async fn other_places_of_a_card_are_looked_at_every_ten_minutes() {
         let probes = Probes::default();
         let all: Vec<Url> = (0..4).map(|n| Url::parse(&format!("http://h/{n}")).unwrap()).collect();
-        // What is asked if the card is at none of the places but these.
+        // The places tried if none of these has the card.
         let asked = |found: Option<usize>| {
             let mut asked = Vec::new();
             for place in probes.places("http://h", all.clone()) {

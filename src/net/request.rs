@@ -46,7 +46,7 @@ pub struct Net {
     probes: Probes,
 }
 
-/// What a server says of itself, cut to what a screen can show.
+/// The server's self-reported software, shortened for display.
 fn software(headers: &HeaderMap, redactor: &Redactor) -> Option<Untrusted> {
     let said = headers.get("x-powered-by").or_else(|| headers.get(http::header::SERVER))?;
     let text = String::from_utf8_lossy(said.as_bytes());
@@ -54,25 +54,25 @@ fn software(headers: &HeaderMap, redactor: &Redactor) -> Option<Untrusted> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A card that was asked for.
+/// A fetched card.
 #[derive(Debug)]
 pub struct CardAnswer {
     /// `None`: it has not changed.
     pub card: Option<FetchedCard>,
-    /// The card's text, as it came, redacted.
+    /// The card's text as received, redacted.
     pub text: Option<Redacted<'static>>,
     /// The room of a large card, held as long as the answer is.
     pub room: Option<Room>,
     /// How long it took.
     pub took: Duration,
-    /// What the headers tell.
+    /// Information from the headers.
     pub server: ServerTraits,
 }
 
-/// An answer to a request that asked for a stream.
+/// An answer to a request for a stream.
 #[derive(Debug)]
 pub enum Opened {
-    /// It streams.
+    /// A stream.
     Stream(EventReader),
     /// It answered with a document instead: an error, or a server that does not stream.
     Document(Text),
@@ -88,12 +88,12 @@ pub(super) struct Answer {
     body: Body,
 }
 
-/// What a request is for.
+/// The kind of a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ConnectionUse {
-    /// A document that is there, over connections that others use before and after.
+    /// A short request, over shared connections.
     Pooled,
-    /// Work, or a stream of it: it may last, and holds nobody else up.
+    /// A long-running request or stream, which must not block others.
     Dedicated,
 }
 
@@ -140,7 +140,7 @@ impl Net {
         self.probes.turn(url, access.origin.is_some()).await;
     }
 
-    /// Knows what is secret for every agent. What was sent to one agent alone is known by the redactor of its line.
+    /// The secrets of all agents. Those of a single agent are in the redactor of its tap handle.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }
@@ -170,7 +170,7 @@ impl Net {
                     says: "a redirect to nowhere".into(),
                 }));
             };
-            // A request that has a body is sent again only where the status says so.
+            // A request with a body is repeated only if the status says so.
             let keeps_method = request.method == Method::GET
                 || matches!(status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             let same_origin = next.origin() == url.origin();
@@ -182,7 +182,7 @@ impl Net {
                 ))));
             }
             visited.push(std::mem::replace(&mut request.url, next));
-            // What it answers a second time is what it answered the first time.
+            // The second answer is the final one.
             if visited.contains(&request.url) {
                 return Err(maybe(Cause::Status {
                     status: status.as_u16(),
@@ -303,7 +303,7 @@ impl Net {
         }
     }
 
-    /// Fetches an agent's card from where it is, or from where cards usually are.
+    /// Fetches an agent's card from its known place, or from the usual ones.
     ///
     /// # Errors
     /// What came of the places that were tried: of several causes the one that says most.
@@ -318,7 +318,7 @@ impl Net {
         if let Some(path) = url.strip_prefix("file://") {
             return Self::read_card(path, line.redactor()).await;
         }
-        // Each place has the whole time: an agent that is slow to say where its card is not is slow, not silent.
+        // Each place has the full timeout: an agent that is slow to answer 404 is slow, not silent.
         let mut places = self.probes.places(url, card_places(url));
         let mut search = Search { worst: places.known_failure(), failing: None };
         while let Some(place) = places.next() {
@@ -407,7 +407,7 @@ impl Net {
         Ok(CardAnswer { card, text: Some(text), room, took, server })
     }
 
-    /// One call that is answered by a document. Also gives the time until its headers.
+    /// Makes a call with a single response document. Also returns the time until its headers.
     ///
     /// # Errors
     /// What went wrong, and whether it can have arrived.
@@ -443,7 +443,7 @@ impl Net {
         Ok((text, took))
     }
 
-    /// One call that asks for a stream. `limit` is for its headers only.
+    /// Makes a call with a stream as answer. `limit` applies only to its headers.
     ///
     /// # Errors
     /// What went wrong, and whether it can have arrived.
@@ -483,7 +483,7 @@ impl Net {
     }
 }
 
-/// Reads a card; a large one where that keeps nobody waiting.
+/// Decodes a card; a large one on a thread where it delays nothing else.
 async fn decode_card(text: Redacted<'static>) -> Result<(Redacted<'static>, Card), Cause> {
     let is_small = text.len() <= limits::SMALL;
     let decode = move || protocol::card::decode(&text).map(|card| (text, card));
@@ -496,7 +496,7 @@ async fn decode_card(text: Redacted<'static>) -> Result<(Redacted<'static>, Card
     })
 }
 
-/// Reads the beginning of a body that says nothing to us, at most `most` bytes of it, and keeps it on the tap.
+/// Reads the beginning of a body without use, at most `most` bytes of it, and records it on the tap.
 pub(super) async fn beginning(
     answer: Answer,
     line: &TapHandle,
@@ -512,7 +512,7 @@ pub(super) async fn beginning(
         };
         while body.read(&mut take).await.unwrap_or(false) {}
     };
-    // What came until then is enough.
+    // The bytes received so far suffice.
     let _ended = tokio::time::timeout(left, read).await;
     let text = line.redactor().redacted(&String::from_utf8_lossy(&bytes)).into_owned();
     let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
@@ -528,7 +528,7 @@ pub(super) fn header_text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// What names this version of a document, unless it holds a secret.
+/// The `ETag` of a document, unless it contains a secret.
 pub(super) fn etag_of(headers: &HeaderMap, redactor: &Redactor) -> Option<Untrusted> {
     let etag = headers.get(ETAG).map(header_text)?;
     (redactor.redact(&etag) == etag).then(|| Untrusted::from(etag))
@@ -593,7 +593,7 @@ mod tests {
     use super::*;
     use crate::domain::id::AgentKey;
 
-    /// Nobody answers: what was written may have arrived, what waits for a connection has not.
+    /// No answer: a written request may have arrived, one that waits for a connection has not.
     #[tokio::test]
     async fn what_ran_out_of_time_before_it_was_written_was_not_sent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

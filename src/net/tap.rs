@@ -1,4 +1,4 @@
-//! What was sent and received, as it was, redacted: the last frames of each agent.
+//! Sent and received frames, redacted: the last ones of each agent.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use crate::domain::time::At;
 /// Frames kept of each agent, and their bytes together.
 const FRAMES: usize = 128;
 const BYTES: usize = 128 * 1024;
-/// Many agents share so many bytes; each has these at least, or its newest frame.
+/// The bytes shared by many agents; each always keeps at least `OWN` of them, or its newest frame.
 const SHARED: usize = 32 * 1024 * 1024;
 const LEAST: usize = 4 * 1024;
-/// Where all agents are looked at: so many frames of each, and in all.
+/// For the view of all agents: the maximum number of frames of each, and in total.
 const OF_EACH: usize = 64;
 const OF_ALL: usize = 512;
-/// So many sources have rings of their own; keys of agents never come so high.
+/// The number of sources with rings of their own; keys of agents never reach these numbers.
 const SOURCES: u32 = 1024;
 /// And so has the webhook.
 const WEBHOOK: AgentKey = AgentKey(u32::MAX - SOURCES);
@@ -29,10 +29,10 @@ const FRAME: usize = 16 * 1024;
 /// And so is a longer head.
 const HEAD: usize = 2 * 1024;
 
-/// Which way a frame went, and what it is.
+/// The direction and kind of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// From us.
+    /// Sent by us.
     Request,
     /// The answer's head, and its body if it is not a stream.
     Response,
@@ -73,7 +73,7 @@ pub struct Frame {
     pub bytes: usize,
 }
 
-/// What is known of a frame beside its words.
+/// The metadata of a frame.
 #[derive(Clone, Copy)]
 struct FrameMeta {
     at: At,
@@ -86,8 +86,7 @@ struct FrameMeta {
     bytes: usize,
 }
 
-/// The words of all frames are behind each other in one buffer: a busy stream writes where it wrote last,
-/// and nothing is allocated for a frame.
+/// The texts of all frames are in one ring buffer: a busy stream reuses its memory, and nothing is allocated per frame.
 #[derive(Default)]
 struct Ring {
     frames: VecDeque<FrameMeta>,
@@ -153,13 +152,13 @@ impl Ring {
 }
 
 impl std::fmt::Debug for Ring {
-    // What agents said does not leave through here.
+    // Debug output must not contain agents' text.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ring").field("frames", &self.frames.len()).finish_non_exhaustive()
     }
 }
 
-/// What is kept of one agent: its frames, and the secrets that must not be in them.
+/// The handle for one agent: its frames, and the secrets to redact from them.
 #[derive(Clone, Debug)]
 struct Agent {
     ring: Arc<Mutex<Ring>>,
@@ -175,7 +174,7 @@ pub struct Tap {
     /// Bytes that each of them may hold.
     most: Arc<AtomicUsize>,
     clock: Arc<Clock>,
-    /// Knows what is secret for every agent.
+    /// The secrets of all agents.
     common: Redactor,
 }
 
@@ -187,12 +186,12 @@ pub struct TapHandle {
     clock: Arc<Clock>,
     redactor: Redactor,
     call: u64,
-    /// A part of its URL that is as good as a password.
+    /// The secret part of its URL; `None` if there is none.
     hides: Option<Arc<str>>,
 }
 
 impl Tap {
-    /// An empty tap. What `common` knows is in no frame of any agent.
+    /// An empty tap. Secrets in `common` are redacted from the frames of every agent.
     pub fn new(clock: Arc<Clock>, common: Redactor) -> Self {
         Self {
             agents: Arc::default(),
@@ -236,7 +235,7 @@ impl Tap {
         self.line(AgentKey(u32::MAX - number.min(SOURCES - 1)), 0)
     }
 
-    /// The line of the webhook. Whoever knows its URL may post there, so only the origin of it is kept.
+    /// The handle of the webhook. Anyone with its URL may post there, so only its origin is kept.
     pub fn line_of_webhook(&self, url: &str) -> TapHandle {
         let hides = secret_part(url).map(Arc::from);
         TapHandle { hides, ..self.line(WEBHOOK, 0) }
@@ -275,7 +274,7 @@ impl Tap {
         frames
     }
 
-    /// Counts every frame ever kept, so that a reader knows whether there is news.
+    /// The number of frames ever recorded, so that readers can detect new ones.
     pub fn count(&self, agent: Option<AgentKey>) -> u64 {
         let agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = agents.iter().filter(|(key, _)| agent.is_none_or(|agent| agent == **key));
@@ -285,7 +284,7 @@ impl Tap {
 }
 
 impl TapHandle {
-    /// Knows the secrets that are sent to its agent.
+    /// The secrets sent to its agent.
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }
@@ -308,7 +307,7 @@ impl TapHandle {
         }
     }
 
-    /// Words without what must not be kept of this line.
+    /// The text without secrets of this handle.
     pub fn clean(&self, words: &str) -> String {
         let words = self.redactor.redact(words);
         match &self.hides {
@@ -322,7 +321,7 @@ impl TapHandle {
         self.keep_frame(kind, head, text, text.len());
     }
 
-    /// The same for the beginning of a text that has so many bytes.
+    /// Records the beginning of a text with this total size.
     fn keep_frame(&self, kind: Kind, head: &str, text: &str, bytes: usize) {
         let long = (head.len() > HEAD).then(|| format!("{}…", cut(head, HEAD)));
         let (head, text) = (long.as_deref().unwrap_or(head), cut(text, FRAME));
@@ -339,7 +338,7 @@ impl TapHandle {
     }
 }
 
-/// The beginning of a text, of at most so many bytes.
+/// The beginning of a text, at most `most` bytes.
 fn cut(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
@@ -388,7 +387,7 @@ mod tests {
             assert_eq!(last.text.raw(), "ä".repeat(bytes.min(FRAME) / 2));
             assert!(frames.windows(2).all(|pair| pair[0].1.number + 1 == pair[1].1.number));
         }
-        // Many agents share what they may hold; a frame that is larger than a share is there all the same.
+        // Many agents share the memory; a frame larger than a share is kept anyway.
         let lines: Vec<_> = (0..8192).map(|agent| tap.line(AgentKey(agent), 7)).collect();
         line.keep(Kind::Event, "e", &"x".repeat(1024));
         assert_eq!(tap.frames(Some(agent)).len(), 2);

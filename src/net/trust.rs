@@ -19,21 +19,21 @@ use crate::domain::time::At;
 /// The TLS of connections.
 pub(super) type Tls = Arc<ClientConfig>;
 
-/// What is trusted; calls that trust the same share their connections.
+/// The trusted authorities; calls with the same trust share connections.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Trust {
-    /// There is no TLS: no authority needs to be loaded.
+    /// No TLS: no authorities need to be loaded.
     Plain,
     /// The system's authorities.
     System,
     /// Those of a file, too.
     Authorities(PathBuf),
-    /// Everybody.
+    /// All certificates.
     Anybody,
 }
 
 impl Trust {
-    /// What is trusted in a call.
+    /// The trust of a call.
     pub fn of(access: &Access, url: &Url) -> Self {
         // First: a proxy may speak TLS where the agent does not.
         if access.insecure {
@@ -88,7 +88,7 @@ fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Cause> {
     Ok(found)
 }
 
-/// Believes every certificate, as the operator told it to.
+/// Accepts every certificate, as the operator requested.
 #[derive(Debug)]
 struct AcceptAnyCertificate;
 
@@ -152,7 +152,7 @@ pub(super) fn certificate_until(certificate: &[u8]) -> Option<At> {
 pub(super) fn install_crypto() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        // An error means that somebody chose before us, which is as good.
+        // An error means that another thread installed it first, which is equivalent.
         let _chosen_before = rustls::crypto::ring::default_provider().install_default();
     });
 }

@@ -9,7 +9,7 @@ use crate::domain::cause::Cause;
 use crate::domain::job::message::text_hash;
 use crate::domain::text::Untrusted;
 
-/// Reads a card, whatever it lacks; what is wrong with it is listed in its faults.
+/// Decodes a card, however incomplete; its faults are listed.
 ///
 /// # Errors
 /// It is not a JSON object, or is nested too deeply, or says nothing that a card says.
@@ -57,10 +57,10 @@ fn text(object: &Object<'_>, key: &str) -> Untrusted {
     object.untrusted(key).unwrap_or_else(|| Untrusted::from(""))
 }
 
-/// What cards call the three bindings of the specification.
+/// Names of the three bindings in cards.
 const BINDINGS: [&str; 3] = ["JSONRPC", "HTTP+JSON", "GRPC"];
 
-/// A binding as the specification spells it, whatever its case and its signs.
+/// A binding in the specification's spelling, ignoring case and punctuation.
 fn binding(said: Option<Untrusted>) -> Untrusted {
     let letters = |text: &str| -> String {
         let letters = text.chars().filter(char::is_ascii_alphanumeric);
@@ -85,7 +85,7 @@ impl Interface<'_> {
     }
 
     fn said_binding(&self) -> Option<Untrusted> {
-        // Some cards of 1.0 have 0.3's name for it, and the other way round.
+        // Some 1.0 cards use the name of 0.3, and the reverse.
         [self.binding, "protocolBinding", "transport"].iter().find_map(|name| self.object.filled(name))
     }
 }
@@ -113,7 +113,7 @@ fn interfaces<'a>(card: &Object<'a>) -> Vec<Interface<'a>> {
     all
 }
 
-/// The ways to call an agent; one of 0.3 is left out if 1.0's say the same.
+/// The offered interfaces; one of 0.3 is skipped if those of 1.0 include it.
 fn offers(card: &Object<'_>) -> Vec<Offer> {
     let mut offers: Vec<Offer> = Vec::new();
     let of_card = card.filled("protocolVersion").or_else(|| Some("0.3".into()));
@@ -166,8 +166,8 @@ fn skills(card: &Object<'_>) -> Vec<Skill> {
     skills
 }
 
-/// True for a URL that lacks a scheme and a host. What begins with a name that has a dot or a port is a host without
-/// its scheme, as the URLs of gRPC are.
+/// True for a URL without scheme and host. A name with a dot or a port at the beginning is a host without its scheme,
+/// as in gRPC URLs.
 fn is_relative(url: &str) -> bool {
     let url = url.trim();
     if url.starts_with(['/', '.', '?', '#']) {
@@ -177,8 +177,7 @@ fn is_relative(url: &str) -> bool {
     !url.contains("://") && url.contains('/') && !first.contains(['.', ':']) && first != "localhost"
 }
 
-/// Resolves the relative URLs of a card, which belong to where it came from: the agent's own place, below which the
-/// well-known one is.
+/// Resolves the relative URLs of a card against its origin: the agent's base, below which the well-known path is.
 pub fn resolve(card: &mut Card, came_from: &Url) {
     let mut base = came_from.clone();
     if let Some((above, _)) = came_from.path().split_once("/.well-known/") {
@@ -206,8 +205,7 @@ fn skill(object: &Object<'_>) -> Skill {
     }
 }
 
-/// What the specification requires of a card and this one lacks (A2A 1.0 section 4.4.1, 0.3 section 5.5), and what it
-/// spells in another way.
+/// Required members that the card lacks (A2A 1.0 section 4.4.1, 0.3 section 5.5), and misspelt ones.
 fn faults(card: &Object<'_>) -> Vec<Untrusted> {
     let mut faults = Vec::new();
     let mut fault = |what: String| faults.push(Untrusted::from(what));
@@ -271,7 +269,7 @@ fn faults(card: &Object<'_>) -> Vec<Untrusted> {
     faults
 }
 
-/// Objects of a card whose members the protocol names; what is in others is their own.
+/// Objects of a card with members defined by the protocol; the members of others are free.
 const NAMED: [&str; 5] =
     ["capabilities", "provider", "supportedInterfaces", "additionalInterfaces", "skills"];
 

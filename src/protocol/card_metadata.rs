@@ -1,7 +1,7 @@
-//! What a card says beyond the protocol: where its agent runs, what it is made with, and whom it works with.
+//! Card members beyond the protocol: the region, the framework, and peers.
 //!
-//! Neither A2A 1.0 nor 0.3 has members for it. Agents say it in the card itself, in its `metadata`, or in the `params`
-//! of an extension that they declare; all three are looked at, in this order.
+//! Neither A2A 1.0 nor 0.3 defines members for them. Agents put them in the card itself, in its `metadata`, or in the
+//! `params` of an extension; all three are read, in this order.
 
 use std::sync::Arc;
 
@@ -13,23 +13,23 @@ use crate::domain::text::Untrusted;
 /// Members under which agents name those that they delegate to.
 const MEMBERS: [&str; 8] =
     ["delegations", "delegates", "delegatesTo", "agents", "peers", "peerAgents", "subAgents", "remoteAgents"];
-/// Where such an entry says its URL, and what it is called.
+/// Members with the URL and the name of such an entry.
 const URLS: [&str; 6] = ["url", "cardUrl", "agentCardUrl", "agentCard", "card", "endpoint"];
 const NAMES: [&str; 4] = ["name", "displayName", "agent", "id"];
-/// A card offers at most so many; whoever names more is no help to anybody.
+/// The maximum number of peers per card.
 const MOST: usize = 16;
 /// Longer URLs fit no screen and no command line.
 const URL_BYTES: usize = 512;
 const NAME_CHARS: usize = 60;
 
-/// The objects of a card that may say more than the protocol asks for.
+/// The objects of a card that may have such members.
 fn places<'a>(card: &Object<'a>) -> Vec<Object<'a>> {
     let extensions = card.object("capabilities").unwrap_or_default().objects("extensions");
     let params = extensions.iter().filter_map(|extension| extension.object("params"));
     card.object("metadata").into_iter().chain(params).collect()
 }
 
-/// Where the agent runs, and what it is made with.
+/// The region and the framework.
 pub fn traits(card: &Object<'_>) -> (Option<Untrusted>, Option<Untrusted>) {
     let places = places(card);
     let said = |key: &str| {
@@ -39,7 +39,7 @@ pub fn traits(card: &Object<'_>) -> (Option<Untrusted>, Option<Untrusted>) {
     (said("region"), said("framework"))
 }
 
-/// The other agents that a card names. What is no plain URL of a web server names nobody.
+/// The peers that a card names. Entries without a plain http or https URL are ignored.
 pub fn read(card: &Object<'_>) -> Vec<Peer> {
     let mut found: Vec<Peer> = Vec::new();
     let mut add = |name: Option<Untrusted>, url: &str| {

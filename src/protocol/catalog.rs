@@ -1,5 +1,5 @@
-//! Lists of agents, as files, URLs, registries and ARD manifests tell them: cards, their URLs, or entries
-//! around either (ARD v0.91, <https://github.com/ards-project/ard-spec>).
+//! Lists of agents in files, URLs, registries and ARD manifests: cards, their URLs, or entries around either (ARD
+//! v0.91, <https://github.com/ards-project/ard-spec>).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,32 +12,32 @@ use crate::domain::cause::Cause;
 use crate::domain::fleet::source::DiscoveredAgent;
 use crate::domain::text::{Untrusted, is_control_or_hidden};
 
-/// A list has at most so many entries; a source names at most so many agents.
+/// The maximum number of entries of a list, equal to the limit of agents per source.
 pub const MOST: usize = 20_000;
 /// Catalogs in catalogs are read so deep.
 pub const DEPTH: usize = 3;
-/// So many broken entries are named; the rest is counted.
+/// The number of broken entries that are named; the rest are counted.
 const NAMED: usize = 3;
-/// A URL is at most so long.
+/// The maximum length of a URL.
 const URL: usize = 2048;
-/// An agent takes at most so many labels from a list, each so long.
+/// The maximum number of labels of an agent in a list, and their maximum length.
 const LABELS: usize = 16;
 const LABEL: usize = 120;
 
-/// What a list says.
+/// The content of a list.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Catalog {
     /// The agents that it names.
     pub agents: Vec<DiscoveredAgent>,
-    /// What else it leads to.
+    /// Links to other documents.
     pub links: Vec<Link>,
-    /// What continues it, if this is one page of several.
+    /// The reference to the next page; `None` if this is the last.
     pub next: Option<String>,
     /// How many entries this page has, those that cannot be used included.
     pub entries: u64,
-    /// How many entries the whole list has, if it says so.
+    /// The number of entries in the whole list; `None` if not given.
     pub total: Option<u64>,
-    /// The size of a page, if the list is one that is asked for by `limit` and `offset`.
+    /// The page size of a list with `limit` and `offset`; `None` for others.
     pub limit: Option<u64>,
     /// Entries that cannot be used.
     pub broken: Broken,
@@ -54,7 +54,7 @@ pub enum Link {
     Entry(String),
 }
 
-/// Entries that cannot be used: how many, and the first of them with what is wrong.
+/// Unusable entries: their number, and the first of them with their errors.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Broken {
     count: usize,
@@ -62,7 +62,7 @@ pub struct Broken {
 }
 
 impl Broken {
-    /// Counts one, and names it if it is among the first.
+    /// Counts a broken entry, and names it if it is among the first.
     pub fn add(&mut self, place: &str, why: impl std::fmt::Display) {
         self.count += 1;
         if self.named.len() < NAMED {
@@ -83,7 +83,7 @@ impl Broken {
         self.count
     }
 
-    /// What a person is told of them, if there are any.
+    /// The broken entries as a cause; `None` if there are none.
     pub fn cause(&self) -> Option<Cause> {
         if self.count == 0 {
             return None;
@@ -118,7 +118,7 @@ fn fault(what: &str) -> Cause {
     Cause::Source(Untrusted::from(what))
 }
 
-/// A list is no agent's answer: what is wrong with it is told without naming the protocol.
+/// A list is not an agent's answer: its errors are reported without naming the protocol.
 fn of_source(cause: Cause) -> Cause {
     match cause {
         Cause::Malformed(place) => Cause::Source(place),
@@ -134,12 +134,12 @@ struct Reader<'b> {
 
 /// Members under which lists are.
 const LISTS: [&str; 5] = ["entries", "agents", "results", "items", "data"];
-/// Members that say how much of a list a page is, in the document or in one of these objects.
+/// Members about paging, in the document or in one of these objects.
 const PAGES: [&str; 4] = ["pagination", "paging", "page", "meta"];
 const TOTALS: [&str; 3] = ["total", "totalSize", "totalCount"];
-/// Members that say who an entry is about.
+/// Members with the name of an entry.
 const ENTRY_NAMES: [&str; 4] = ["name", "displayName", "agentName", "agentId"];
-/// Members that tell where a card is.
+/// Members with the URL of a card.
 const CARD_URLS: [&str; 6] =
     ["wellKnownURI", "wellKnownUri", "well_known_uri", "cardUrl", "card_url", "agentCardUrl"];
 /// Members that hold a card, or its URL.
@@ -170,7 +170,7 @@ impl Reader<'_> {
         Err(fault("an object without agents, entries, results or items is no list of agents"))
     }
 
-    /// What a document says of the list that it is a page of.
+    /// Reads the paging members of a document.
     fn page(&mut self, object: &Object<'_>) {
         let inner = PAGES.iter().filter_map(|key| object.object(key));
         let places: Vec<Object<'_>> = std::iter::once(object.clone()).chain(inner).collect();
@@ -198,7 +198,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Takes one entry; false if the list is over its bound.
+    /// Processes one entry; false if the list exceeds its limit.
     fn item(&mut self, place: &str, raw: &str, depth: usize) -> bool {
         self.entries += 1;
         if self.entries > MOST {
@@ -239,7 +239,7 @@ impl Reader<'_> {
             || CARD_URLS.iter().chain(&CARDS).any(|key| object.has(key))
     }
 
-    /// An entry of ARD: its media type tells what it is.
+    /// An ARD entry, classified by its media type.
     fn typed(&mut self, kind: &str, object: &Object<'_>, place: &str, depth: usize) -> Result<(), String> {
         let (url, data) = (object.filled("url"), object.raw("data"));
         let is_catalog = matches!(
@@ -248,7 +248,7 @@ impl Reader<'_> {
         );
         let is_registry = matches!(kind, "application/ai-registry+json" | "application/ai-registry");
         if kind != "application/a2a-agent-card+json" && !is_catalog && !is_registry {
-            // Tools, skills and what else there is: no fault, and no agent.
+            // Tools, skills and other kinds: neither an error nor an agent.
             return Ok(());
         }
         match (url, data) {
@@ -315,7 +315,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A card in the list itself; a URL beside it says better where the agent is than the card does.
+    /// A card within the list; a URL beside it locates the agent better than the card does.
     fn inline(&mut self, object: &Object<'_>, card: &str, beside: Option<&str>) -> Result<(), String> {
         let mut card = card::decode(card).map_err(|cause| of_source(cause).to_string())?;
         let url = match beside {
@@ -366,7 +366,7 @@ fn media_type(text: &str) -> Option<String> {
     kind.contains('/').then_some(kind)
 }
 
-/// Where a card says that its agent is: the first interface that a card can be near to.
+/// The agent's URL according to its card: the first usable interface.
 fn own_url(card: &crate::domain::agent::card::Card) -> Option<String> {
     let web = card.offers.iter().filter(|offer| !offer.binding.raw().eq_ignore_ascii_case("GRPC"));
     let mut urls = web.map(|offer| offer.url.raw());
@@ -412,7 +412,7 @@ fn address(text: &str, base: Option<&Url>) -> Result<String, String> {
     Ok(url)
 }
 
-/// What an entry says of its agent, for grouping.
+/// Labels of an agent from its entry.
 fn labels(object: &Object<'_>) -> Vec<(Arc<str>, Arc<str>)> {
     let mut labels = Vec::new();
     if let Some(own) = object.object("labels") {
@@ -447,7 +447,7 @@ mod tests {
 
     const CARD: &str = r#"{"name":"a","url":"http://h:1/","capabilities":{},"skills":[]}"#;
 
-    /// Reads a list and tells what it names, with `+` for a card, then links, then the broken ones.
+    /// Reads a list and returns its agents, with `+` for a card, then links, then broken entries.
     #[track_caller]
     fn check(text: &str, agents: &[&str], links: &[Link], broken: &[&str]) {
         let base = Url::parse("https://list.example/x/all.json").unwrap();
@@ -490,7 +490,7 @@ mod tests {
             check(&format!(r#"[{{"{key}":{CARD}}}]"#), &["http://h:1/ +"], &[], &[]);
             check(&format!(r#"[{{"{key}":{CARD},"url":"http://b"}}]"#), &["http://b/ +"], &[], &[]);
         }
-        // As a2aregistry.org writes them: a card with where it is beside.
+        // As in a2aregistry.org: a card with its URL beside it.
         check(
             r#"[{"name":"a","url":"http://h/rpc","skills":[],"wellKnownURI":"http://h/.well-known/agent.json"}]"#,
             &["http://h/.well-known/agent.json +"],

@@ -1,7 +1,7 @@
-//! What the chunks of one stream have in common: all but the text.
+//! The common envelope of the chunks of one stream: everything but the text.
 //!
-//! A stream repeats the same envelope thousands of times. Once a codec has read a chunk, whatever has the
-//! same bytes before and behind its text, and a JSON string between them, says the same about another text.
+//! A stream repeats the same envelope thousands of times. Once a codec has decoded a chunk, any event with the same
+//! bytes before and after its text, and a JSON string between them, is the same chunk with another text.
 
 use std::borrow::Cow;
 
@@ -16,14 +16,14 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Remembers the envelope of a chunk: `data` as it came, and the `text` in it. A text with escapes is a
-    /// copy, whose place is not known; then the envelope of the chunk before stays.
+    /// Remembers the envelope of a chunk: `data` as received, and the `text` in it. A text with escapes is a copy of
+    /// unknown position; then the previous envelope is kept.
     pub fn learn(&mut self, data: &str, text: &str) {
         let Some(start) = text.as_ptr().addr().checked_sub(data.as_ptr().addr()) else { return };
         let (Some(before), Some(behind)) = (data.get(..start), data.get(start + text.len()..)) else {
             return;
         };
-        // An empty text may be one that is not in the data at all, or stands somewhere else in it.
+        // An empty text may be absent from the data, or occur elsewhere in it.
         if !before.ends_with('"') || !behind.starts_with('"') {
             return;
         }
@@ -34,7 +34,7 @@ impl Shape {
         self.known = true;
     }
 
-    /// Nothing is known any more.
+    /// Forgets the envelope.
     pub fn forget(&mut self) {
         self.known = false;
     }
@@ -56,7 +56,7 @@ mod tests {
     use crate::protocol::scan::tests::CHANGES;
     use crate::protocol::{Codec, Deviations, Event, codec};
 
-    /// Whatever a change of one byte makes of a chunk: what the shape takes for a chunk is that chunk.
+    /// For every change of one byte: what the template accepts as a chunk is that chunk.
     #[test]
     fn a_shape_takes_only_what_its_codec_reads_the_same() {
         for (dialect, text) in [

@@ -1,8 +1,8 @@
 //! JSON to domain, for both dialects.
 //!
-//! Agents mix the dialects: methods of one with the words, the members or the envelopes of the other, and the
-//! names that protocol buffers use. One reader understands all of it, whichever dialect was asked for; what
-//! that dialect writes differently is noted in [`Deviations`].
+//! Agents mix protocol versions: methods of one with the words, members or envelopes of the other, and the names used
+//! by protocol buffers. One reader understands all of it, whichever version was requested; deviations from that version
+//! are recorded in [`Deviations`].
 
 use super::json::{Object, elements, text_of};
 use super::shared::{context, hints, or_empty, task_id, time};
@@ -14,14 +14,14 @@ use crate::domain::job::message::{Artifact, Content, Hints, Json, Message, Part,
 use crate::domain::job::task::{Status, StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 
-/// Reads one document or one event of an agent that was asked in a dialect.
+/// Decodes one document or one event of an agent in a protocol version.
 #[derive(Debug)]
 pub(super) struct Reader<'d> {
     pub dialect: Dialect,
     pub deviations: &'d mut Deviations,
 }
 
-/// What an object of an answer or an event is.
+/// The type of an object in an answer or event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Shape {
     Task,
@@ -30,7 +30,7 @@ enum Shape {
     Artifact,
 }
 
-/// 1.0's envelopes, and the shapes of what is in them.
+/// The envelopes of 1.0, and the types of their contents.
 const ENVELOPES: [(&str, Shape); 4] = [
     ("task", Shape::Task),
     ("message", Shape::Message),
@@ -38,7 +38,7 @@ const ENVELOPES: [(&str, Shape); 4] = [
     ("artifactUpdate", Shape::Artifact),
 ];
 
-/// What was found in an answer or an event.
+/// An object found in an answer or event.
 struct Found<'a> {
     shape: Shape,
     raw: &'a str,
@@ -66,7 +66,7 @@ impl Reader<'_> {
             Shape::Task => Ok(Reply::Task(Box::new(self.task(found.raw, &found.object)?))),
             Shape::Message => Ok(Reply::Message(Box::new(self.message(&found.object)))),
             Shape::Status | Shape::Artifact => {
-                // Its end is not lost because it was told as an event.
+                // Its end is not lost although it came as an event.
                 let id = task_id(&found.object).filter(|_| found.shape == Shape::Status);
                 let id = id.ok_or_else(|| {
                     malformed(format!("neither a task nor a message, {}", jsonrpc::excerpt(result)))
@@ -137,7 +137,7 @@ impl Reader<'_> {
         }))
     }
 
-    /// The result of a JSON-RPC answer, or what stands where the answer should be.
+    /// The result of a JSON-RPC answer, or the object in its place.
     fn result<'a>(&mut self, body: &'a str) -> Result<&'a str, Cause> {
         let opened = jsonrpc::open(body);
         if let Err(Cause::Malformed(_)) = opened
@@ -164,7 +164,7 @@ impl Reader<'_> {
         Reply::Page { tasks, next: object.filled("nextPageToken"), total, unread }
     }
 
-    /// Notes an envelope of the other dialect, or that there is none.
+    /// Records a missing envelope or one of the other version.
     fn check_envelope(&mut self, found: &Found<'_>) {
         let what = match found.shape {
             Shape::Task => "a task",
@@ -230,7 +230,7 @@ impl Reader<'_> {
     fn status(&mut self, object: &Object<'_>) -> Status {
         let status = object.object("status").unwrap_or_default();
         self.names(&status);
-        // Some write the state alone.
+        // Some send only the state.
         let bare = object.text("status");
         if bare.is_some() {
             self.deviations.note("a state where a status belongs".into());
@@ -301,7 +301,7 @@ impl Reader<'_> {
         let content =
             || object.raw("content").inspect(|_| self.deviations.spelt("the member", "content", "parts"));
         let Some(raw) = object.raw("parts").or_else(content) else {
-            // Text that stands beside the place of the parts is text all the same.
+            // Text beside the expected member of a part is still text.
             return if object.has("text") { self.part_of(object).into_iter().collect() } else { Vec::new() };
         };
         match elements(raw) {
@@ -327,7 +327,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A part by its `kind`, or by the member that is there; none if nobody knows what it is.
+    /// A part by its `kind`, or by its content member; `None` if it is unknown.
     fn part_of(&mut self, object: &Object<'_>) -> Option<Part> {
         let file = object.object("file");
         // 0.3 has the members of a file in an object of their own.
@@ -392,14 +392,14 @@ impl Reader<'_> {
                 text
             })
         };
-        // What is no file has a name in 1.0 alone, where `name` is no member of it.
+        // Only in 1.0, where `name` is not a member of it, may a non-file part have a name.
         part.filename = beside(if is_file { ["filename", "name"] } else { ["filename", "filename"] });
         part.media_type = beside(["mediaType", "mimeType"]);
         Some(part)
     }
 }
 
-/// What an object is: by its envelope, else by its `kind`, else by its members.
+/// The type of an object: by its envelope, else by its `kind`, else by its members.
 fn find<'a>(object: &Object<'a>, raw: &'a str) -> Option<Found<'a>> {
     for (name, shape) in ENVELOPES {
         if let Some(raw) = object.raw(name)
@@ -417,7 +417,7 @@ fn find<'a>(object: &Object<'a>, raw: &'a str) -> Option<Found<'a>> {
         if object.object("artifact").is_some() {
             return Some(Shape::Artifact);
         }
-        // What has no id of its own tells about the task of its stream.
+        // An event without an id belongs to the task of its stream.
         if object.object("status").is_some() {
             return Some(if has("id") { Shape::Task } else { Shape::Status });
         }

@@ -1,20 +1,19 @@
-//! Where an agent does not keep to its dialect, although it is understood.
+//! Deviations of an agent from its protocol version that were understood.
 
 use super::words;
 use crate::domain::text::Untrusted;
 
-/// So many different deviations of one document or stream are noted.
+/// The maximum number of deviations recorded per document or stream.
 const MOST: usize = 16;
-/// What an agent wrote is quoted up to so many characters.
+/// The maximum number of quoted characters.
 const QUOTED: usize = 40;
 
-/// What was understood although the agent's dialect writes it differently: each once, in words that go on
-/// behind "it wrote".
+/// Deviations that were understood: each once, in words that follow "it wrote".
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Deviations(Vec<Untrusted>);
 
 impl Deviations {
-    /// Notes one.
+    /// Records a deviation.
     pub fn note(&mut self, what: String) {
         let what = Untrusted::from(what);
         if self.0.len() < MOST && !self.0.contains(&what) {

@@ -18,7 +18,7 @@ pub const DEPTH: usize = crate::domain::limits::DEPTH;
 #[derive(Clone, Debug, Default)]
 pub struct Object<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// Members are also found under other spellings of their names; see [`same_name`].
+    /// True if members are also found under other spellings of their names; see [`same_name`].
     lenient: bool,
 }
 
@@ -32,8 +32,8 @@ impl<'a> Object<'a> {
         serde_json::from_str(text).map_err(|error| super::malformed(format!("not a JSON object, {error}")))
     }
 
-    /// Reads an object of an agent: its members, and those of the objects in it, are also found under other
-    /// spellings of their names. A member with the exact name comes first, unless it is `null`.
+    /// Parses an object of an agent: its members, and those of nested objects, are also found under other spellings of
+    /// their names. The exact name takes precedence, unless it is `null`.
     ///
     /// # Errors
     /// As [`Object::parse`].
@@ -46,7 +46,7 @@ impl<'a> Object<'a> {
         self.members.iter().map(|(key, value)| (&**key, *value))
     }
 
-    /// A member as it came; `null` counts as absent.
+    /// A member as received; `null` counts as absent.
     pub fn raw(&self, key: &str) -> Option<&'a str> {
         let exact = self.members.iter().find(|(name, _)| name == key).map(|(_, value)| value.get());
         if let Some(value) = exact.filter(|value| *value != "null") {
@@ -103,13 +103,13 @@ impl<'a> Object<'a> {
         self.inner(self.raw(key)?)
     }
 
-    /// A value inside of this object, if it is an object itself.
+    /// A nested value, if it is an object.
     pub fn inner(&self, raw: &'a str) -> Option<Object<'a>> {
         let object: Object<'_> = serde_json::from_str(raw).ok()?;
         Some(Object { lenient: self.lenient, ..object })
     }
 
-    /// The elements of an array member; none if it is something else.
+    /// The elements of an array member; empty if it is something else.
     pub fn list(&self, key: &str) -> Vec<&'a str> {
         self.raw(key).and_then(elements).unwrap_or_default()
     }
@@ -119,7 +119,7 @@ impl<'a> Object<'a> {
         self.list(key).into_iter().filter_map(|raw| self.inner(raw)).collect()
     }
 
-    /// The same, one after the other: what an element takes is given back before the next one is read.
+    /// The same as objects, one at a time: each element's memory is released before the next.
     pub fn each_object(&self, key: &str) -> impl Iterator<Item = Object<'a>> + use<'a> {
         self.list(key).into_iter().filter_map(|raw| serde_json::from_str(raw).ok())
     }
@@ -129,12 +129,12 @@ impl<'a> Object<'a> {
         self.list(key).into_iter().filter_map(text_of).map(|text| Untrusted::new(text.as_ref())).collect()
     }
 
-    /// A member of any kind, to be carried on as it came.
+    /// A member of any type, kept as received.
     pub fn json(&self, key: &str) -> Option<Json> {
         self.raw(key).map(Json::new)
     }
 
-    /// An object member with at least one member, to be carried on as it came.
+    /// An object member with at least one member, kept as received.
     pub fn json_object(&self, key: &str) -> Option<Json> {
         let raw = self.raw(key)?;
         let object: Object = serde_json::from_str(raw).ok()?;
@@ -142,8 +142,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// True if two names of members differ in case, `_` and `-` alone: `taskId`, `task_id`, `TaskID`. Protocol buffers
-/// write and take the first two.
+/// True if two member names differ only in case, `_` and `-`: `taskId`, `task_id`, `TaskID`. Protocol buffers write and
+/// accept the first two.
 pub fn same_name(one: &str, other: &str) -> bool {
     let letters = |name: &str| {
         let bytes = name.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
@@ -164,7 +164,7 @@ pub fn elements(raw: &str) -> Option<Vec<&str>> {
     serde_json::from_str::<Elements>(raw).ok().map(|elements| elements.0)
 }
 
-/// A string, or a number or boolean as it is written.
+/// A string, or a number or boolean as written.
 pub fn text_of(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => serde_json::from_str::<LooseText>(raw).ok().map(|text| text.0),
@@ -186,7 +186,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for LooseText<'a> {
                 f.write_str("a string")
             }
             fn visit_borrowed_bytes<E: Error>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-                // The check for good text is much quicker than the search for what is bad in it.
+                // Checking for valid text is much faster than searching for invalid characters.
                 let text =
                     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed);
                 Ok(LooseText(text))
@@ -263,7 +263,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Elements<'a> {
     }
 }
 
-/// Refuses JSON that is nested deeper than [`DEPTH`], before anything recurses into it.
+/// Rejects JSON that is nested deeper than [`DEPTH`], before anything recurses into it.
 ///
 /// # Errors
 /// [`Limit::Depth`].
@@ -294,12 +294,12 @@ pub fn check_depth(text: &[u8]) -> Result<(), Cause> {
     Ok(())
 }
 
-/// True for the value of a member that may as well be absent.
+/// True for a value that is equivalent to an absent member.
 pub fn says_nothing(json: &str) -> bool {
     matches!(json, "null" | "[]" | "false")
 }
 
-/// Writes a JSON object behind what is there, and leaves out members that say nothing.
+/// Appends a JSON object to a text, omitting empty members.
 #[derive(Debug)]
 pub struct Members<'o> {
     out: &'o mut String,
@@ -373,7 +373,7 @@ impl Writer {
         self.raw(key, &value)
     }
 
-    /// A text member, if there is one.
+    /// A text member, unless it is absent.
     #[must_use]
     pub fn maybe(self, key: &str, text: Option<impl Deref<Target = str>>) -> Self {
         match text {
@@ -382,7 +382,7 @@ impl Writer {
         }
     }
 
-    /// A member of JSON text, if there is one.
+    /// A member of JSON text, unless it is absent.
     #[must_use]
     pub fn maybe_raw(self, key: &str, json: Option<&str>) -> Self {
         match json {
@@ -431,7 +431,7 @@ pub fn string(text: &str) -> String {
     out
 }
 
-/// Adds a JSON string. What a terminal could obey or hide is escaped.
+/// Appends a JSON string. Control and hidden characters are escaped.
 pub fn push_string(out: &mut String, text: &str) {
     out.reserve(text.len() + 2);
     out.push('"');
@@ -486,13 +486,13 @@ pub fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// JSON as it came, for a clipboard or a file: nothing in it that a terminal could obey or hide.
+/// JSON for a clipboard or a file, without control and hidden characters.
 pub fn safe(json: &Untrusted) -> String {
     escaped(json.raw()).into_owned()
 }
 
-/// JSON text over several lines, everything else as it came: spelling of numbers, escapes, members that
-/// stand twice. `None` if it is not JSON.
+/// JSON on several lines, otherwise as received: spelling of numbers, escapes, duplicate members. `None` if it is not
+/// JSON.
 pub fn indented(json: &Untrusted) -> Option<Untrusted> {
     let json = json.raw();
     serde_json::from_str::<serde::de::IgnoredAny>(json).ok()?;

@@ -19,8 +19,8 @@ pub fn failure(id: &str, error: &str) -> String {
     Writer::new().text("jsonrpc", "2.0").raw("id", id).raw("error", error).end()
 }
 
-/// The result of an answer as it came. Success is the absence of an error: one SDK leaves `result`
-/// out, then it is `null` here.
+/// The result of an answer as received. Success is the absence of an error: one SDK omits `result`, which is `null`
+/// here.
 ///
 /// # Errors
 /// The agent's error, or why the envelope cannot be read.

@@ -1,9 +1,8 @@
 //! Bytes to domain and back, without I/O: the dialects of A2A, cards, errors, event streams.
 //!
-//! A dialect is one folder and one line in [`codec`]. Wire types never leave this module.
-//! Decoding is lenient: an operator must see what a nonconforming agent sent, so a member of the
-//! wrong type is left out, not a reason to lose the object, and the words of either dialect are
-//! understood in the other. Encoding is exact.
+//! A protocol version is one folder and one line in [`codec`]. Wire types never leave this module. Decoding is lenient:
+//! an operator must see what a nonconforming agent sent, so a member of the wrong type is skipped, not a reason to lose
+//! the object, and the words of either version are understood in the other. Encoding is exact.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
@@ -51,7 +50,7 @@ pub fn codec(dialect: Dialect) -> &'static dyn Codec {
 /// Raw JSON above this is not kept beside the typed value.
 pub const RAW_KEPT: usize = crate::domain::limits::RAW;
 
-/// What is asked of an agent.
+/// A request to an agent.
 #[derive(Clone, Debug)]
 pub enum Request<'a> {
     /// Send a message.
@@ -65,9 +64,9 @@ pub enum Request<'a> {
     Get(&'a TaskId),
     /// List tasks.
     List(&'a ListQuery),
-    /// End a task.
+    /// Cancel a task.
     Cancel(&'a TaskId),
-    /// Watch a task.
+    /// Subscribe to a task.
     Subscribe(&'a TaskId),
 }
 
@@ -85,7 +84,7 @@ impl Request<'_> {
     }
 }
 
-/// What a document is by its shape alone; [`reply`] decides whether it answers what was asked.
+/// The type of a document by its shape; [`reply`] decides whether it answers the request.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Reply {
     /// A task.
@@ -98,7 +97,7 @@ pub enum Reply {
         tasks: Vec<TaskReport>,
         /// Where the next page begins.
         next: Option<Untrusted>,
-        /// How many tasks the whole list has, if the agent says so.
+        /// The number of tasks in the whole list; `None` if not given.
         total: Option<u64>,
         /// Tasks of this page that cannot be read.
         unread: u32,
@@ -112,7 +111,7 @@ pub enum Event<'a> {
     Chunk {
         /// The task it claims to be about.
         task: Cow<'a, str>,
-        /// Which output.
+        /// The output.
         artifact: Cow<'a, str>,
         /// The text.
         text: Cow<'a, str>,
@@ -132,7 +131,7 @@ pub enum Incoming {
     Send {
         /// The message.
         message: Message,
-        /// By a stream.
+        /// True for a stream.
         stream: bool,
         /// Answer at once, not at the end.
         at_once: bool,
@@ -151,7 +150,7 @@ pub enum Incoming {
 
 /// One dialect of A2A over JSON-RPC.
 pub trait Codec: Send + Sync + Debug {
-    /// Which.
+    /// The version.
     fn dialect(&self) -> Dialect;
 
     /// Headers that go with each request.
@@ -160,8 +159,7 @@ pub trait Codec: Send + Sync + Debug {
     /// The body of a request.
     fn encode_request(&self, id: &str, tenant: Option<&str>, request: &Request<'_>) -> String;
 
-    /// What a document is, by its shape alone; [`reply`] reads it for a request. What is understood although this
-    /// dialect writes it differently is added to `deviations`.
+    /// Decodes a document by its shape; [`reply`] matches it to a request. Deviations are added to `deviations`.
     ///
     /// # Errors
     /// The agent's own error, or why the answer cannot be read.
@@ -185,14 +183,14 @@ pub trait Codec: Send + Sync + Debug {
     /// The `result` of an answer to a send: the task or the message.
     fn encode_send_result(&self, reply: &Reply) -> String;
 
-    /// A request as a server receives it: the raw id and what is asked.
+    /// A request as a server receives it: the raw id and the parsed request.
     ///
     /// # Errors
     /// Why it cannot be read.
     fn decode_request(&self, body: &str) -> Result<(String, Incoming), Cause>;
 }
 
-/// A bounded copy of what came, for the raw view.
+/// A bounded copy of the received text, for the raw view.
 fn keep_raw(raw: &str) -> Option<crate::domain::job::message::Json> {
     (raw.len() <= RAW_KEPT).then(|| crate::domain::job::message::Json::new(raw))
 }

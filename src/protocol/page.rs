@@ -9,7 +9,7 @@ use crate::domain::job::task::TaskReport;
 use crate::domain::limits;
 use crate::domain::text::Untrusted;
 
-/// A page that is too large to be decoded at once.
+/// A page too large to be decoded at once.
 #[derive(Debug)]
 pub struct Page {
     text: String,
@@ -18,7 +18,7 @@ pub struct Page {
     next: Option<Untrusted>,
     /// Tasks beyond the limit, by number; they are not read.
     pub left_out: usize,
-    /// How many tasks the agent says there are, on all pages; `None` if it does not say.
+    /// The number of tasks on all pages; `None` if not given.
     pub total: Option<u64>,
 }
 
@@ -50,17 +50,17 @@ impl Page {
         self.tasks.is_empty()
     }
 
-    /// Where the agent says that the next page begins.
+    /// The token of the next page.
     pub fn next(&self) -> Option<Untrusted> {
         self.next.clone()
     }
 
-    /// Tasks beyond the limit, as a page tells them.
+    /// The number of tasks beyond the limit.
     pub fn unread(&self) -> u32 {
         u32::try_from(self.left_out).unwrap_or(u32::MAX)
     }
 
-    /// The next tasks; what cannot be read is left out.
+    /// The next tasks; undecodable ones are skipped.
     pub fn slice(&mut self, codec: &dyn Codec) -> Vec<TaskReport> {
         let mut body = String::from(r#"{"jsonrpc":"2.0","id":0,"result":{"tasks":["#);
         let mut count = 0;
@@ -86,7 +86,7 @@ impl Page {
 /// Where the tasks of a page are, where the next page begins, and how many tasks there are on all pages.
 type Places = (VecDeque<Range<usize>>, Option<Untrusted>, Option<u64>);
 
-/// Where the tasks of a page are, and where the next page begins; `None` if it is no page.
+/// The positions of a page's tasks, and the token of the next page; `None` if it is not a page.
 fn places(text: &str) -> Option<Places> {
     let result = Object::parse(jsonrpc::open(text).ok()?).ok()?;
     if result.raw("task").is_some() || result.object("message").is_some() || !result.has("tasks") {
@@ -117,7 +117,7 @@ mod tests {
         )
     }
 
-    /// A page comes out in slices of so many tasks, in order, up to the limit.
+    /// A page yields slices of limited size, in order, up to the limit.
     #[track_caller]
     fn check(text: String, slices: &[usize], left_out: usize) {
         let codec = crate::protocol::codec(Dialect::V1_0);

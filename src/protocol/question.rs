@@ -1,4 +1,4 @@
-//! What an agent's question offers to choose from, in its data part.
+//! The choices of an agent's question, from its data part.
 //!
 //! The protocol has no form for this (A2A 1.0 section 3.4.3 leaves it to the message), so two customs
 //! are read: an object whose member lists values, `{"decision": ["approve", "decline"]}`, and a JSON Schema
@@ -9,15 +9,15 @@ use serde_json::Value;
 use crate::domain::job::message::{Content, Json, Message, Part};
 use crate::domain::text::Untrusted;
 
-/// At most so many choices have a digit.
+/// The maximum number of choices with a digit.
 const MOST: usize = 9;
 
 /// One thing that can be chosen.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Choice {
-    /// For people.
+    /// The displayed label.
     pub label: Untrusted,
-    /// What is said if it is chosen: as text, and as data in the shape that was asked for.
+    /// The answer for this choice: as text, and as data in the requested shape.
     pub parts: Vec<Part>,
 }
 

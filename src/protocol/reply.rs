@@ -1,5 +1,5 @@
-//! The answer to a request, read for that request: what does not answer it is malformed, whatever it is by itself.
-//! It is the body of a successful response; [`status_cause`] tells of any other.
+//! The answer to a request, decoded for that request: an answer of another type is malformed. It is the body of a
+//! successful response; [`status_cause`] handles all others.
 
 use super::decode::Reader;
 use super::{Codec, Deviations, Reply, jsonrpc, malformed};
@@ -9,7 +9,7 @@ use crate::domain::job::message::Message;
 use crate::domain::job::task::TaskReport;
 use crate::domain::text::Untrusted;
 
-/// What a message can be answered with, other than a stream.
+/// The possible answers to a message, other than a stream.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SendReply {
     /// The agent made a task of it, or took it into the task that it names.
@@ -18,7 +18,7 @@ pub enum SendReply {
     Message(Box<Message>),
 }
 
-/// Why a response whose status is no success failed. A JSON-RPC error in its body says more than the number.
+/// The cause of a response with an error status. A JSON-RPC error in its body is more specific than the status.
 pub fn status_cause(status: u16, body: &str) -> Cause {
     if let Err(cause @ Cause::Rpc(_)) = jsonrpc::open(body) {
         return cause;
@@ -99,7 +99,7 @@ mod tests {
     const MESSAGE: &str = r#"{"messageId":"m","kind":"message","role":"agent","parts":[]}"#;
     const PAGE: &str = r#"{"tasks":[]}"#;
 
-    /// What each request makes of a `result`: in the order send, stream, get, cancel, subscribe, list.
+    /// The decoded `result` for each request: in the order send, stream, get, cancel, subscribe, list.
     #[track_caller]
     fn check(dialect: Dialect, result: &str, told: [&str; 6]) {
         let codec = crate::protocol::codec(dialect);

@@ -1,7 +1,7 @@
 //! A cursor over JSON text, for the few shapes that come thousands of times a second.
 //!
-//! It knows what these shapes are made of and gives up on anything else; the caller then reads the text
-//! the long way, which knows everything. `tests/it/recordings.rs` holds both ways against each other.
+//! It knows only these shapes and gives up on anything else; the caller then uses the full decoder.
+//! `tests/it/recordings.rs` compares both.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// At its start.
+    /// A scanner at the start of the text.
     pub fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
@@ -25,7 +25,7 @@ impl<'a> Cursor<'a> {
         self.peek().map(|_| self.at)
     }
 
-    /// What it has passed since then.
+    /// The text passed since `start`.
     pub fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]
     }
@@ -39,7 +39,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Steps over one byte, if it is the next that is no white space.
+    /// Skips one byte, if it is the next after white space.
     pub fn eat(&mut self, byte: u8) -> Option<()> {
         (self.peek()? == byte).then(|| self.at += 1)
     }
@@ -49,7 +49,7 @@ impl<'a> Cursor<'a> {
         self.peek().is_none().then_some(())
     }
 
-    /// A string between its quotes, as it is written, and whether it holds escapes.
+    /// The raw text between a string's quotes, and whether it has escapes.
     fn string(&mut self) -> Option<(&'a str, bool)> {
         self.eat(b'"')?;
         let (text, start) = (self.text, self.at);
@@ -128,7 +128,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// What a string with escapes says.
+/// The value of a string with escapes.
 fn unescaped(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -147,7 +147,7 @@ fn unescaped(text: &str) -> Option<String> {
             b'u' => {
                 used = 6;
                 let digits = rest.get(at + 2..at + 6)?;
-                // `from_str_radix` takes a sign too.
+                // `from_str_radix` also accepts a sign.
                 let all = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
                 all.then(|| u32::from_str_radix(digits, 16).ok()).flatten().and_then(char::from_u32)?
             }
@@ -159,7 +159,7 @@ fn unescaped(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// What stands between the quotes of a string, if it is nothing else than one string.
+/// The raw text between the quotes, if the text is exactly one string.
 pub fn inside_quotes(text: &str) -> Option<Cow<'_, str>> {
     let plain = plain(text.as_bytes());
     if plain == text.len() {
@@ -200,7 +200,7 @@ pub fn rpc_result<'a, T>(data: &'a str, mut take: impl FnMut(&mut Cursor<'a>) ->
     result
 }
 
-/// A chunk of plain text that goes behind what is there, as both dialects write it but for its part.
+/// A chunk of appended plain text, with the members that both versions share.
 #[derive(Debug, Default)]
 pub struct Chunk<'a> {
     task: Option<Cow<'a, str>>,
@@ -233,7 +233,7 @@ impl<'a> Chunk<'a> {
         }
     }
 
-    /// What it says, if it is one.
+    /// The event, if it is one.
     pub fn event(self) -> Option<Event<'a>> {
         let Self { task: Some(task), artifact: Some(artifact), text: Some(text), append: Some(true), last } =
             self
@@ -244,7 +244,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// Keeps what a member says; a member that comes twice is not understood.
+/// Stores a member's value; a duplicate member is not understood.
 pub fn once<T>(place: &mut Option<T>, value: Option<T>) -> Option<()> {
     if place.is_some() {
         return None;
@@ -259,14 +259,13 @@ pub(super) mod tests {
     use crate::domain::job::task::StreamEvent;
     use crate::protocol::{Deviations, Event};
 
-    /// What stands in the place of a byte, in turn.
+    /// Replacements for a byte, in turn.
     pub const CHANGES: [&[u8]; 13] =
         [b"", b"\"", b"\\", b" ", b"x", b"0", b"{", b"}", b"[", b",", b":", b"\n", b"\xc3\xa9"];
 
     type Long = fn(&str, &mut Deviations) -> Result<Event<'static>, crate::domain::cause::Cause>;
 
-    /// What is read the quick way is what is read the long way, for the text and for whatever a change of
-    /// one byte makes of it.
+    /// The fast path and the full decoder agree, for the text and for every change of one byte in it.
     pub fn check(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: Long) {
         assert!(quick(text).is_some(), "the quick way does not know {text}");
         let bytes = text.as_bytes();
@@ -288,7 +287,7 @@ pub(super) mod tests {
         assert_eq!(told(quick), told(long), "{text}");
     }
 
-    /// A chunk as what it stands for. A name or a context may come along; neither changes an append.
+    /// A chunk in normal form. A name or a context may be present; neither changes an append.
     fn told(event: Event<'_>) -> String {
         let event = match event {
             Event::Chunk { task, artifact, text, last } => StreamEvent::Artifact {

@@ -4,7 +4,7 @@ use super::json::{Object, same_name};
 use crate::domain::agent::card::SecurityScheme;
 use crate::domain::text::Untrusted;
 
-/// What a scheme is.
+/// The type of a security scheme.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     Http,
@@ -14,7 +14,7 @@ enum Kind {
     MutualTls,
 }
 
-/// How a scheme says what it is.
+/// The way in which a scheme names its type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Form {
     /// By a wrapper, as in 1.0.
@@ -40,7 +40,7 @@ impl Kind {
         row.map_or(("", ""), |(_, wrapper, kind)| (wrapper, kind))
     }
 
-    /// Members that it cannot do without, each with its name in the other dialect.
+    /// Required members, each with its name in the other version.
     fn required(self) -> &'static [&'static [&'static str]] {
         match self {
             Self::Http => &[&["scheme"]],
@@ -78,7 +78,7 @@ fn flows(scheme: &Object<'_>) -> String {
     if names.is_empty() { "no flow".into() } else { names.join(", ") }
 }
 
-/// What a scheme is and where its members are; none if nothing tells.
+/// The type of a scheme and the object with its members; `None` if it is unknown.
 fn find<'a>(scheme: &Object<'a>) -> Option<(Kind, Object<'a>, Form)> {
     for (kind, wrapper, _) in KINDS {
         if scheme.has(wrapper) {
@@ -138,7 +138,7 @@ pub(super) fn required(card: &Object<'_>) -> Vec<Untrusted> {
     names
 }
 
-/// What is wrong with the schemes of a card, in words that name the member.
+/// Faults of a card's security schemes, each naming the member.
 pub(super) fn faults(card: &Object<'_>, mut fault: impl FnMut(String)) {
     let all = card.object("securitySchemes").unwrap_or_default();
     // A card of both dialects may have either form.

@@ -1,4 +1,4 @@
-//! What both dialects decode alike.
+//! Decoding shared by both versions.
 
 use super::json::{Object, Writer};
 use super::timestamp;
@@ -12,7 +12,7 @@ const CALLER: &str = "quarterdeck.caller";
 const PARENT: &str = "quarterdeck.parent_task";
 const SKILL: &str = "skill";
 
-/// What a metadata object says about who asked for what.
+/// The metadata about caller and skill.
 pub(super) fn hints(object: &Object<'_>) -> Hints {
     let Some(metadata) = object.object("metadata") else { return Hints::default() };
     Hints {
@@ -74,7 +74,7 @@ pub(super) fn raw_of(json: Option<&Json>) -> Option<&str> {
     json.map(Json::raw)
 }
 
-/// An id member, if there is one.
+/// An id member; `None` if absent.
 pub(super) fn id_text(text: Option<&Untrusted>) -> Option<&str> {
     text.map(Untrusted::raw)
 }

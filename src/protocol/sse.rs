@@ -1,11 +1,10 @@
 //! Server-sent events, behind a guard that no peer can hurt.
 //!
-//! `eventsource-stream` panics on a byte order mark and takes time that grows with the square of a
-//! long line. [`Guard`] stands before it: it strips the mark, turns CR and CRLF into LF, mends broken
-//! UTF-8, caps lines and events, and hands over one whole event at a time. An event that is a single
-//! `data:` line, as nearly all are, needs no parser; every other goes through `eventsource-stream`.
-//! Servers that forget the framing are understood too: a line that is a JSON document is an event, and the
-//! last event needs no empty line behind it if its data is a whole JSON document.
+//! `eventsource-stream` panics on a byte order mark and takes time that grows with the square of a long line. [`Guard`]
+//! precedes it: it strips the mark, turns CR and CRLF into LF, replaces invalid UTF-8, limits lines and events, and
+//! passes on one whole event at a time. An event that is a single `data:` line, as nearly all are, needs no parser;
+//! every other goes through `eventsource-stream`. Servers without framing are understood too: a line that is a JSON
+//! document is an event, and the last event needs no empty line after it if its data is a whole JSON document.
 //! `tests/it/sse.rs` checks that both ways agree, and that chunking makes no difference.
 
 use std::borrow::Cow;
@@ -135,8 +134,8 @@ impl Guard {
         Ok(())
     }
 
-    /// The stream has ended: an event that no empty line has ended is taken if its data is a whole JSON document.
-    /// Whatever else is left is dropped, as the standard says.
+    /// The stream has ended: an unterminated event is accepted if its data is a whole JSON document. Anything else is
+    /// dropped, as the standard requires.
     pub fn finish(&mut self, mut take: impl FnMut(Event<'_>)) {
         let line = std::mem::take(&mut self.line);
         if !line.is_empty() && self.end_line(&line, &mut take).is_err() {
@@ -160,7 +159,7 @@ impl Guard {
                     rest = tail;
                 }
                 Some(_) => {
-                    // It was not a mark after all: what looked like its start is ordinary bytes.
+                    // Not a byte order mark after all: its bytes are ordinary data.
                     self.line.extend_from_slice(&MARK[..self.mark]);
                     self.mark = MARK.len();
                 }
@@ -188,7 +187,7 @@ impl Guard {
             return Ok(());
         }
         if line.starts_with(&MARK) {
-            // Only the very start may be marked; here it makes the field's name one that nobody knows.
+            // A byte order mark is valid only at the very start; here it makes the field name unknown.
             return Ok(());
         }
         if self.event.len() + line.len() > MOST {
@@ -221,8 +220,7 @@ impl Guard {
     }
 }
 
-/// A line that is a JSON object, as NDJSON and JSON text sequences have them. No field of an event stream looks
-/// like one.
+/// A line that is a JSON object, as in NDJSON and JSON text sequences. No field of an event stream looks like one.
 fn json_line(line: &[u8]) -> Option<&[u8]> {
     let line = line.trim_ascii_start();
     // The separator of JSON text sequences (RFC 7464).
@@ -231,14 +229,14 @@ fn json_line(line: &[u8]) -> Option<&[u8]> {
     (inside.starts_with(b"\"") && is_document(&lossy(line))).then_some(line)
 }
 
-/// Text with what is broken in it replaced. The check for good text is much quicker than that search.
+/// Text with invalid bytes replaced. Checking for valid text is much faster than that search.
 fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
 }
 
 /// Reads one whole event, ended by an empty line, by `eventsource-stream`.
 ///
-/// An event without data is none, as the standard says.
+/// An event without data is ignored, as the standard requires.
 pub fn parse(event: &str) -> Option<(String, String)> {
     let whole = stream::iter([Ok::<_, std::convert::Infallible>(event.as_bytes())]);
     let mut events = EventStream::new(whole);

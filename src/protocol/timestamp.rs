@@ -9,7 +9,7 @@ use crate::domain::time::{At, PeerTime};
 pub fn parse(text: &str) -> Option<PeerTime> {
     let text = text.trim();
     let parsed = text.parse::<Timestamp>().ok().or_else(|| {
-        // Without an offset it is taken as UTC.
+        // Without an offset, UTC is assumed.
         let civil: jiff::civil::DateTime = text.parse().ok()?;
         civil.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
     })?;

@@ -42,15 +42,15 @@ const ROLES: [Word<Option<Role>>; 3] = [
     Word { value: Some(Role::Agent), v1_0: "ROLE_AGENT", v0_3: "agent" },
 ];
 
-/// A word as it was read: what it means, and the dialect's own word for it if that is another.
+/// A parsed word: its meaning, and the version's own spelling if it differs.
 #[derive(Debug)]
 pub(super) struct Read<T> {
     pub value: T,
     pub instead_of: Option<&'static str>,
 }
 
-/// Finds a word in any spelling: the other dialect's, any case, with `_`, `-` or a space, with the prefix of
-/// protocol buffers or without it, or its number there.
+/// Finds a word in any spelling: of the other version, any case, with `_`, `-` or a space, with or without the prefix
+/// of protocol buffers, or by its number there.
 fn find<'w, T>(words: &'w [Word<T>], prefix: &str, text: &str) -> Option<&'w Word<T>> {
     let text = text.trim();
     if let Ok(number) = text.parse::<usize>() {
@@ -69,7 +69,7 @@ fn find<'w, T>(words: &'w [Word<T>], prefix: &str, text: &str) -> Option<&'w Wor
     words.iter().find(is_it)
 }
 
-/// A state. Its absence is the state that says nothing.
+/// A state; unspecified if absent.
 pub(super) fn state(text: Option<&str>, dialect: Dialect) -> Read<TaskState> {
     let Some(text) = text else { return Read { value: TaskState::Unspecified, instead_of: None } };
     // Nearly all are spelt as they should be.
@@ -80,7 +80,7 @@ pub(super) fn state(text: Option<&str>, dialect: Dialect) -> Read<TaskState> {
     }
 }
 
-/// A role. Its absence is a role that nobody knows.
+/// A role; unknown if absent.
 pub(super) fn role(text: Option<&str>, dialect: Dialect) -> Read<Role> {
     let text = text.unwrap_or_default();
     let exact = ROLES.iter().find(|word| word.of(dialect) == text);
@@ -120,8 +120,8 @@ pub(super) fn role_word(role: &Role, dialect: Dialect) -> &str {
     }
 }
 
-/// The members of tasks, messages, events, parts and cards, of both dialects. Names that one dialect alone has
-/// are here too: whether they are in their place is for the reader to say.
+/// The members of tasks, messages, events, parts and cards of both versions, including those of only one; the reader
+/// checks whether they are in place.
 const MEMBERS: [&str; 90] = [
     "additionalInterfaces",
     "apiKeySecurityScheme",

@@ -1,4 +1,4 @@
-//! What others may ask of this process: the control socket of its user, and services over HTTP.
+//! Interfaces of this process for others: the control socket of its user, and services over HTTP.
 
 pub mod http;
 pub mod registry;

@@ -31,7 +31,7 @@ impl Blobs {
         self.dir.join(sha256.get(..2).unwrap_or("00")).join(sha256)
     }
 
-    /// Writes `bytes` at `from` and cuts the file there: what a crash left behind it goes.
+    /// Writes `bytes` at `from` and truncates the file after them: bytes left by a crash are removed.
     ///
     /// # Errors
     /// The file system says no.
@@ -51,7 +51,7 @@ impl Blobs {
         file.write_all_at(bytes, from)
     }
 
-    /// Names a complete output by its content. An equal one that is there already is shared.
+    /// Names a complete output by its content. An existing equal file is shared.
     ///
     /// # Errors
     /// The file system says no.
@@ -98,7 +98,7 @@ impl Blobs {
         Ok(piece)
     }
 
-    /// Removes an output's file. That it is gone already is no error.
+    /// Removes an output's file. A missing file is not an error.
     ///
     /// # Errors
     /// The file system says no.

@@ -16,19 +16,19 @@ pub struct Lock {
     path: PathBuf,
 }
 
-/// What the holder of a lock has written down.
+/// The data written by the holder of a lock.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LockHolder {
-    /// Where it listens.
+    /// Its socket.
     pub socket: PathBuf,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
-    /// True if it runs until it is stopped: a `serve` or a console, not a passing command.
+    /// True if it runs until it is stopped: a `serve` or a console, not a temporary command.
     pub lasting: bool,
 }
 
 impl Lock {
-    /// Takes the lock, or says that another process holds it.
+    /// Takes the lock; `None` if another process holds it.
     ///
     /// # Errors
     /// The file system says no.
@@ -63,8 +63,8 @@ fn lock_path(dir: &Path) -> PathBuf {
     dir.join("engine.lock")
 }
 
-/// Opens a lock file for reading and whatever else `options` say. A symbolic link is not followed, as its target would
-/// be written to, and a FIFO is not waited for.
+/// Opens a lock file for reading and with the given `options`. A symbolic link is not followed, as its target would be
+/// written to, and opening a FIFO does not block.
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
@@ -85,7 +85,7 @@ pub fn is_held(dir: &Path) -> bool {
     file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-/// Who holds the lock of a folder, as far as the holder has said.
+/// The holder of a folder's lock, as far as it has written its data.
 pub fn holder(dir: &Path) -> Option<LockHolder> {
     let mut text = String::new();
     open(&lock_path(dir), &mut OpenOptions::new()).ok()?.take(4096).read_to_string(&mut text).ok()?;

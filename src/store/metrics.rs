@@ -12,10 +12,10 @@ use crate::domain::id::AgentId;
 use crate::domain::metrics::{Block, Histogram, Minute, MinuteRange, Series, Tally};
 use crate::domain::text::Untrusted;
 
-/// Minutes and hours are kept so long.
+/// The retention of minutes and hours.
 const KEPT_MINUTES: u32 = 30 * 24 * 60;
 const HOUR: u32 = 60;
-/// A block holds at most so many tallies, and a histogram so many buckets: more is a damaged row.
+/// The maximum numbers of tallies in a block and of buckets in a histogram: more means a damaged row.
 const MOST: u64 = 10_000_000;
 
 /// A block as bytes. `number` gives each series its number.
@@ -102,16 +102,16 @@ fn get_number(rest: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The numbers of the series that a journal knows.
+/// The numbers of the series in a journal.
 #[derive(Debug, Default)]
 pub(super) struct Numbers {
     known: BTreeMap<Series, u32>,
-    /// Hours up to this one are added up; none is known before the first look.
+    /// The last hour that was summed; `None` before the first look.
     added: Option<u32>,
 }
 
 impl Numbers {
-    /// What was given in a transaction that failed is given anew.
+    /// Numbers assigned in a failed transaction are assigned again.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -142,7 +142,7 @@ impl Numbers {
     }
 }
 
-/// Writes minutes, adds up the hours that are over, and removes what is too old.
+/// Writes minutes, sums completed hours, and removes old ones.
 pub(super) fn write(
     transaction: &Transaction<'_>,
     numbers: &mut Numbers,
@@ -228,7 +228,7 @@ fn rows(
     Ok(all)
 }
 
-/// What happened in a stretch of time, in one block for each of its parts.
+/// The metrics of a range, one block for each of its parts.
 pub(super) fn read(connection: &Connection, stretch: MinuteRange) -> rusqlite::Result<Vec<(Minute, Block)>> {
     let MinuteRange { from, until, step } = stretch;
     let series = series(connection)?;

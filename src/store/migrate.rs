@@ -63,12 +63,12 @@ pub(super) const SOURCES: i64 = 3;
 /// The schema that brought metrics.
 pub(super) const METRICS: i64 = 4;
 
-/// Brings a journal to the newest schema; refuses one that is newer still.
+/// Migrates a journal to the newest schema; refuses a newer one.
 pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     bring_to(STEPS, connection, file)
 }
 
-/// Brings a database to the schema that these steps make; refuses one that is newer still.
+/// Migrates a database by these steps; refuses a newer one.
 pub(super) fn bring_to(steps: &[&str], connection: &mut Connection, file: &Path) -> Result<(), StoreError> {
     let found = version(connection, file)?;
     refuse_unknown(found, steps, file)?;
@@ -119,7 +119,7 @@ pub(super) fn refuse_emptied(file: &Path) -> Result<(), StoreError> {
     Err(StoreError::Damaged { file: file.to_owned(), what })
 }
 
-/// What a used folder has beside its journal.
+/// Files of a used folder beside its journal.
 const TRACES: [&str; 5] = ["blobs", "views.toml", "registry.db", "journal.db-wal", "engine.lock"];
 
 fn refuse_unknown(found: i64, steps: &[&str], file: &Path) -> Result<(), StoreError> {

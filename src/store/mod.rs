@@ -1,4 +1,4 @@
-//! What survives: the journal of facts, the rows that they led to, and large outputs as files.
+//! Storage: the journal of facts, the resulting rows, and large outputs as files.
 //!
 //! The only place with SQL. One thread writes; readers open the same file beside it (WAL).
 
@@ -28,28 +28,28 @@ pub enum StoreError {
         dir: PathBuf,
         /// The version of its schema.
         found: i64,
-        /// The newest one that this program knows.
+        /// The newest version that this program supports.
         known: i64,
     },
-    /// The file is not what was written.
+    /// The file is damaged.
     Damaged {
         /// The file.
         file: PathBuf,
         /// Which kind of damage, and where.
         what: String,
     },
-    /// The database says no.
+    /// A database error.
     Sql {
         /// The file.
         file: PathBuf,
-        /// Why.
+        /// The error.
         error: rusqlite::Error,
     },
-    /// The file system says no.
+    /// A file system error.
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error.
         error: std::io::Error,
     },
 }
@@ -102,7 +102,7 @@ pub fn make_dir(dir: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What an error of the database means: damage, or a file that cannot be used now.
+/// Classifies a database error: damage, or a file that cannot be used now.
 fn sql(file: &Path) -> impl Fn(rusqlite::Error) -> StoreError {
     let file = file.to_owned();
     move |error| match damage(&error) {
@@ -122,7 +122,7 @@ fn damage(error: &rusqlite::Error) -> Option<String> {
         Error::SqliteFailure(cause, _) if cause.code == ErrorCode::DatabaseCorrupt => {
             format!("its pages contradict each other ({cause})")
         }
-        // The tables are made in one transaction: one that is missing was taken away, or never was ours.
+        // The tables are created in one transaction: a missing one was removed, or the file is not ours.
         Error::SqliteFailure(cause, Some(why)) if cause.code == ErrorCode::Unknown => {
             let unknown = ["no such table", "no such column"].iter().any(|start| why.starts_with(start));
             return unknown.then(|| format!("its tables are not those of a journal ({why})"));
@@ -165,7 +165,7 @@ mod tests {
         dir
     }
 
-    /// What readers and writers hear of a journal that was damaged, which stays as it is.
+    /// The errors of readers and writers for a damaged journal, which is left unchanged.
     #[track_caller]
     fn check(what: &str, damage: impl FnOnce(&Path), expected: &str) {
         let dir = used();

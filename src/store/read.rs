@@ -30,7 +30,7 @@ pub struct Reader {
     blobs: Blobs,
 }
 
-/// What a start finds.
+/// The state found at a start.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// The rows.
@@ -42,7 +42,7 @@ pub struct Loaded {
 }
 
 impl Reader {
-    /// Opens the journal of a folder, or says that there is none.
+    /// Opens the journal of a folder; `None` if there is none.
     ///
     /// # Errors
     /// The file cannot be used, or a newer version wrote it.
@@ -114,7 +114,7 @@ impl Reader {
             of_job.sort_by_key(|(attempt, _)| attempt.number);
             rows.jobs.push((job, of_job));
         }
-        // An older journal that is only read has no such table.
+        // An older journal opened read-only has no such table.
         if migrate::version(&self.connection, &self.file)? >= migrate::SOURCES {
             rows.sources =
                 self.bodies(BodyKind::Source, "SELECT version, body FROM source ORDER BY place")?;
@@ -139,7 +139,7 @@ impl Reader {
         Ok(migrate::version(&self.connection, &self.file)? >= migrate::METRICS)
     }
 
-    /// What happened in a stretch of time, in one block for each of its parts.
+    /// The metrics of a range, one block for each of its parts.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -170,8 +170,7 @@ impl Reader {
         Ok(all)
     }
 
-    /// The last `limit` facts of an owner, oldest first. Facts of a kind that this program does not
-    /// know are left out.
+    /// The last `limit` facts of an owner, oldest first. Facts of an unknown kind are skipped.
     ///
     /// # Errors
     /// The file cannot be read.

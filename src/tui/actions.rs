@@ -1,19 +1,19 @@
 //! The table of everything that a key can do. Help, palette, key bar and the README's table are made from it.
 
-/// What groups actions in help.
+/// The groups of actions in help.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Group {
-    /// Going about.
+    /// Navigation between rows and views.
     Move,
-    /// Looking for something.
+    /// Searching, filtering and time windows.
     Find,
-    /// Looking closer.
+    /// Details about the selected row.
     Understand,
     /// Changing something; each opens a card.
     Act,
-    /// Keeping something.
+    /// Marking, saving and copying.
     Keep,
-    /// Everywhere.
+    /// Actions available everywhere.
     Always,
 }
 
@@ -22,7 +22,7 @@ impl Group {
     pub const ALL: [Self; 6] =
         [Self::Move, Self::Find, Self::Understand, Self::Act, Self::Keep, Self::Always];
 
-    /// Its title.
+    /// The group's title in help.
     pub fn title(self) -> &'static str {
         match self {
             Self::Move => "move",
@@ -57,7 +57,7 @@ macro_rules! actions {
                 match self { $(Self::$name => Group::$group,)* }
             }
 
-            /// Its keys, unless the configuration names others.
+            /// The default keys; the configuration can replace them.
             pub fn keys(self) -> &'static [&'static str] {
                 match self { $(Self::$name => &[$($key),*],)* }
             }
@@ -67,7 +67,7 @@ macro_rules! actions {
                 match self { $(Self::$name => $short,)* }
             }
 
-            /// What it does, in a sentence.
+            /// A one-sentence description.
             pub fn doc(self) -> &'static str {
                 match self { $(Self::$name => $doc,)* }
             }
@@ -78,65 +78,65 @@ macro_rules! actions {
 actions! {
     Down "down" Move ["j", "down"] "down" "One row down.",
     Up "up" Move ["k", "up"] "up" "One row up.",
-    First "first" Move ["home"] "first" "The first row (also go-to, then g); new rows are followed again.",
-    Last "last" Move ["G", "end"] "last" "The last row; in a text it is followed again.",
+    First "first" Move ["home"] "first" "The first row (also go-to, then g); the list follows new rows again.",
+    Last "last" Move ["G", "end"] "last" "The last row; a text follows its end again.",
     HalfDown "half-page-down" Move ["ctrl-d", "pgdn"] "page" "Half a page down.",
     HalfUp "half-page-up" Move ["ctrl-u", "pgup"] "page" "Half a page up.",
     Left "left" Move ["left"] "fold" "Fold; in a text, scroll left.",
     Right "right" Move ["right"] "unfold" "Unfold; in a text, scroll right.",
-    Open "open" Move ["enter"] "open" "Open the row; it never acts on the fleet.",
-    Back "back" Move ["esc", "q"] "back" "Back, one thing a press: closes, ends a search, clears marks, clears the filter, goes up.",
-    HistoryBack "history-back" Move ["["] "earlier" "The view before, in history.",
-    HistoryForward "history-forward" Move ["]"] "later" "The view after, in history.",
-    LastView "last-view" Move ["-"] "last view" "The last view again.",
+    Open "open" Move ["enter"] "open" "Open the row; never acts on the fleet.",
+    Back "back" Move ["esc", "q"] "back" "Back, one step per press: close, end a search, clear marks, clear the filter, go up.",
+    HistoryBack "history-back" Move ["["] "earlier" "The previous view in the history.",
+    HistoryForward "history-forward" Move ["]"] "later" "The next view in the history.",
+    LastView "last-view" Move ["-"] "last view" "Return to the last view.",
     NextPane "next-pane" Move ["tab"] "pane" "The next pane or tab.",
-    PrevPane "previous-pane" Move ["shift-tab"] "pane" "The pane or tab before.",
-    FullScreen "full-screen" Move ["f"] "full" "This pane over the whole screen, and back.",
-    ViewNow "now" Move ["0"] "now" "What callers feel, what is wrong, and where to look.",
+    PrevPane "previous-pane" Move ["shift-tab"] "pane" "The previous pane or tab.",
+    FullScreen "full-screen" Move ["f"] "full" "Show this pane in full screen, or restore it.",
+    ViewNow "now" Move ["0"] "now" "Results as callers see them, open problems, and where to look.",
     ViewFleet "fleet" Move ["1"] "fleet" "The fleet: every agent and its health.",
     ViewTasks "tasks" Move ["2"] "tasks" "Every task of every agent.",
-    ViewInbox "inbox" Move ["3"] "inbox" "What waits for a person.",
-    ViewProblems "problems" Move ["4"] "problems" "What is wrong, and the next step.",
-    ViewMetrics "metrics" Move ["7"] "metrics" "How many, how well and how long: by agent, skill or caller.",
-    ViewPulse "pulse" Move [] "pulse" "The pulse of the fleet: agents over time, the worst first.",
-    ViewWire "wire" Move [] "wire" "What was sent and received, as it was.",
-    ViewSources "sources" Move [] "sources" "Where agents are found, and what cannot be read.",
-    ViewCandidates "candidates" Move [] "candidates" "Agents that the cards of others name; o adds one to the fleet.",
-    ViewMessages "messages" Move [] "messages" "What this console has told you.",
+    ViewInbox "inbox" Move ["3"] "inbox" "Tasks and messages that need an operator.",
+    ViewProblems "problems" Move ["4"] "problems" "Open problems, each with its next step.",
+    ViewMetrics "metrics" Move ["7"] "metrics" "Throughput, success rate and latency, by agent, skill or caller.",
+    ViewPulse "pulse" Move [] "pulse" "Health of the agents over time, worst first.",
+    ViewWire "wire" Move [] "wire" "Requests, responses and events as sent and received.",
+    ViewSources "sources" Move [] "sources" "Sources of agents, and what cannot be read.",
+    ViewCandidates "candidates" Move [] "candidates" "Agents named by other agents' cards; o adds one to the fleet.",
+    ViewMessages "messages" Move [] "messages" "Messages that this console has shown.",
     Views "views" Move ["v"] "views" "All views, with counts.",
-    Command "command" Find [":"] "command" "A command; an id or a link pasted here goes there.",
+    Command "command" Find [":"] "command" "Run a command, or go to a pasted id or link.",
     Filter "filter" Find ["/"] "filter" "Filter a list (! not, ~ fuzzy, key=value), search a text.",
     NextMatch "next-match" Find ["n"] "next" "In a text: the next match.",
-    PrevMatch "previous-match" Find ["N"] "before" "In a text: the match before.",
-    Faults "faults-only" Find ["z", "ctrl-z"] "faults" "Only what is wrong or in doubt.",
+    PrevMatch "previous-match" Find ["N"] "before" "In a text: the previous match.",
+    Faults "faults-only" Find ["z", "ctrl-z"] "faults" "Show only faulty or doubtful rows.",
     Wide "wide" Find ["w"] "wide" "All columns.",
     Group "group" Find [] "group" "Group the fleet: by replicas, provider, version, region, framework or a label.",
-    Time "time" Find ["t"] "time" "The stretch of time that every view speaks of, and what it is compared with.",
-    Hold "hold" Find ["p"] "hold" "Hold the screen still, and go on; watching goes on.",
-    Details "details" Understand ["d"] "details" "Details of the row, on and off.",
-    Raw "raw" Understand ["i"] "raw" "Raw: JSON as it came.",
-    Changes "changes" Understand ["c"] "changes" "What changed around here: cards, health, breakers, operators, sources.",
-    GoTo "go-to" Understand ["g"] "go to" "Go to something near; shows its list at once.",
+    Time "time" Find ["t"] "time" "The time window of all views, and the window it is compared with.",
+    Hold "hold" Find ["p"] "hold" "Freeze the screen, or resume; watching continues.",
+    Details "details" Understand ["d"] "details" "Show or hide details of the row.",
+    Raw "raw" Understand ["i"] "raw" "Raw JSON as received.",
+    Changes "changes" Understand ["c"] "changes" "What changed here: cards, health, breakers, sources, operators' acts.",
+    GoTo "go-to" Understand ["g"] "go to" "Go to something related; lists the destinations.",
     Check "check-now" Understand ["ctrl-r"] "check" "Check now: probe the agent, read the task.",
     New "new-task" Act ["n"] "new" "A new task.",
     EditCopy "edit-copy" Act ["e"] "edit a copy" "Edit a copy of this task and send it.",
-    Answer "answer" Act ["a"] "answer" "Attend to it: answer the question, take the problem.",
-    Again "again" Act ["r"] "again" "Again: what may not have arrived is sent once more, or taken as lost.",
-    Service "service" Act ["o"] "in or out of service" "In or out of service: the breaker, a check.",
-    Mute "mute" Act ["m"] "mute" "Hear nothing of a problem for a while, with a reason.",
+    Answer "answer" Act ["a"] "answer" "Answer the question, or take the problem.",
+    Again "again" Act ["r"] "again" "Send again what may not have arrived, or presume it lost.",
+    Service "service" Act ["o"] "in or out of service" "Take the agent in or out of service: its breaker, a check.",
+    Mute "mute" Act ["m"] "mute" "Mute a problem for a given time, with a reason.",
     Undo "undo" Act ["u"] "undo" "Undo what can be undone: a mute, a take.",
-    Cancel "cancel" Act ["x"] "cancel" "End the task, and see that it ended.",
+    Cancel "cancel" Act ["x"] "cancel" "Cancel the task, and verify that it ended.",
     Mark "mark" Keep ["space"] "mark" "Mark the row; in a text, a page down.",
     MarkAll "mark-all" Keep ["*"] "mark all" "Mark all that the filter shows.",
     MarkTo "mark-to-here" Keep ["ctrl-space"] "mark to here" "Mark from the last mark to here.",
     Save "save" Keep ["s"] "save" "Save to a file: a report of the problem, or the rows as CSV or text.",
-    Note "note" Keep ["b"] "note" "Keep a note about this row, for whoever comes next.",
+    Note "note" Keep ["b"] "note" "Add a note to this row, for the next shift.",
     Copy "copy" Keep ["y"] "copy" "Copy: command, id, curl, JSON, table; shows what went to the clipboard.",
-    Help "help" Always ["?", "f1"] "help" "Help for here; a key that is no text works while typing too.",
-    Redraw "redraw" Always ["ctrl-l"] "redraw" "Draw everything afresh.",
-    Interrupt "leave" Always ["ctrl-c"] "leave" "Twice: leave. It says what goes on without you, and cancels nothing.",
-    NextBeat "next-beat" Always ["."] "next beat" "In a demo: the next beat of the story.",
-    BeatAgain "beat-again" Always [","] "once more" "In a demo: once more from the beat before.",
+    Help "help" Always ["?", "f1"] "help" "Help for this view; keys that type no text also work while typing.",
+    Redraw "redraw" Always ["ctrl-l"] "redraw" "Redraw the screen.",
+    Interrupt "leave" Always ["ctrl-c"] "leave" "Twice: leave. Shows what continues without you; cancels nothing.",
+    NextBeat "next-beat" Always ["."] "next beat" "In a demo: the next step of the story.",
+    BeatAgain "beat-again" Always [","] "once more" "In a demo: back to the previous step.",
 }
 
 impl Action {
@@ -165,7 +165,7 @@ impl Action {
         match self {
             Self::Interrupt => Some("it is the one way to leave that works everywhere"),
             Self::Back => Some("nothing else leads up and out of every view"),
-            Self::Command => Some("what has no key is reached by it alone"),
+            Self::Command => Some("actions without a key are reached only through it"),
             _ => None,
         }
     }

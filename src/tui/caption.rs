@@ -1,8 +1,8 @@
-//! Commentary on what the console shows, told by a presenter: who presents, and what is said at the moment.
+//! Captions that a presenter shows in the console: the presenter's interface and the current caption.
 //!
 //! The console does not know where the commentary comes from.
 
-/// What is said at the moment, above the last border.
+/// The current caption, shown above the last border.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Caption {
     /// One line; empty hides the caption.
@@ -11,7 +11,7 @@ pub struct Caption {
     pub tour: Option<String>,
     /// Seconds since the presentation began; `None` once it is over.
     pub second: Option<u32>,
-    /// The presentation stands still until the presenter advances it.
+    /// True if the presentation waits for the presenter to advance it.
     pub waits: bool,
 }
 
@@ -24,11 +24,11 @@ pub struct Presenter {
     pub tour: bool,
 }
 
-/// What a presenter can do with the presentation.
+/// Commands to the presentation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cue {
-    /// Go on with the next beat.
+    /// Advance to the next step.
     Next,
-    /// Go back to the beat before and tell it again.
+    /// Return to the previous step and repeat it.
     Again,
 }

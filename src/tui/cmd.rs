@@ -1,4 +1,4 @@
-//! What leaves [`update`](super::update::update): everything that the console wants done outside.
+//! Commands returned by [`update`](super::update::update): everything that the console wants done outside the model.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::engine::Query;
 /// Anything that leaves `update`.
 #[derive(Clone, Debug)]
 pub enum Cmd {
-    /// Submit an intent; the text says what it was, for the message once it is accepted.
+    /// Submit an intent; the text describes it in the message shown once it is accepted.
     Submit(Intent, String),
     /// Follow this job instead of the one before; `None` follows none.
     Follow(Option<JobId>),

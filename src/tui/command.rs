@@ -161,8 +161,8 @@ pub fn of_agent(agent: &Agent, flags: &str) -> String {
 pub struct Curl {
     /// The command. A credential is named in it, never written.
     pub command: String,
-    /// True if the agent asks for a credential and the command names none: its address is at another origin
-    /// than the one that credentials are set for.
+    /// True if the agent requires a credential and the command names none, because its address is not at the origin
+    /// that credentials are configured for.
     pub is_without_credential: bool,
 }
 
@@ -173,7 +173,7 @@ pub fn curl(agent: &Agent, attempt: Option<&Attempt>) -> Option<Curl> {
         Some(_) => agent.interface.as_ref()?.url.raw().to_owned(),
     };
     let asks = agent.card.as_ref().is_some_and(|card| !card.required_security.is_empty());
-    // What a source has found was not named by the operator, so that no credential is set for it.
+    // The operator did not configure agents that a source found, so no credential is set for them.
     let is_set = agent.spec.source != Source::Discovery && is_same_origin(&agent.spec.url, &url);
     let login = if asks && is_set { " -H \"authorization: Bearer $TOKEN\"" } else { "" };
     let command = match attempt.map(|attempt| attempt.task.as_ref()) {

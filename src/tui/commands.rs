@@ -13,11 +13,11 @@ use crate::tui::window::Baseline;
 /// A command with words behind it.
 #[derive(Clone, Copy, Debug)]
 pub struct Command {
-    /// Its first word.
+    /// The first word.
     pub name: &'static str,
     /// The command with its arguments.
     pub usage: &'static str,
-    /// What it does.
+    /// The description for the palette.
     pub doc: &'static str,
 }
 
@@ -32,59 +32,59 @@ pub const ALL: &[Command] = &[
     Command {
         name: "time",
         usage: "time 30m|02:50..03:10",
-        doc: "The stretch of time that every view speaks of, up to thirty days.",
+        doc: "The time window of all views, up to thirty days.",
     },
     Command {
         name: "was",
         usage: "was hour|day|week",
-        doc: "What it is compared with: the same stretch an hour, a day or a week before.",
+        doc: "The window to compare with: an hour, a day or a week before.",
     },
     Command { name: "theme", usage: "theme NAME", doc: "dark, light or mono." },
-    Command { name: "ascii", usage: "ascii on|off", doc: "Draw with ASCII alone." },
+    Command { name: "ascii", usage: "ascii on|off", doc: "Draw with ASCII only." },
     Command {
         name: "mouse",
         usage: "mouse on|off",
         doc: "Leave the mouse to the terminal, or take it back.",
     },
-    Command { name: "suspend", usage: "suspend", doc: "Stop this console, as a shell's ctrl-z does." },
-    Command { name: "q", usage: "q", doc: "Leave. It says what goes on without you, and cancels nothing." },
+    Command { name: "suspend", usage: "suspend", doc: "Suspend this console, like ctrl-z in a shell." },
+    Command { name: "q", usage: "q", doc: "Leave. Shows what continues without you; cancels nothing." },
 ];
 
-/// What was typed.
+/// A parsed command line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Asked {
     /// An action by its name.
     Action(Action),
-    /// Another fleet.
+    /// Switch to another fleet.
     Fleet(String),
     /// Another stretch of time.
     Time(String),
-    /// Another baseline.
+    /// Choose another baseline.
     Baseline(Baseline),
     /// Group the fleet by something else; `None` opens the menu of groups.
     Group(Option<GroupBy>),
-    /// Another theme.
+    /// Choose another theme.
     Theme(String),
-    /// Draw with ASCII alone, or not.
+    /// Turn drawing with ASCII only on or off.
     Ascii(bool),
     /// Capture the mouse, or leave it to the terminal.
     Mouse(bool),
-    /// Stop this process.
+    /// Suspend the process.
     Suspend,
-    /// Leave.
+    /// Leave the console.
     Quit,
     /// A name or an id.
     GoTo(String),
-    /// It is no command, and what can be written instead.
+    /// Not a command; the text lists what can be typed instead.
     Wrong(String),
 }
 
 /// A line of the palette.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
-    /// What is typed.
+    /// The text that is inserted.
     pub text: String,
-    /// What it is.
+    /// The description.
     pub doc: String,
     /// Its key, if it has one.
     pub key: String,
@@ -95,7 +95,7 @@ pub fn is_command(name: &str) -> bool {
     ALL.iter().any(|command| command.name == name) || matches!(name, "quit" | "exit")
 }
 
-/// Parses what was typed.
+/// Parses a command line.
 pub fn parse(text: &str) -> Asked {
     let text = text.trim().trim_start_matches(':').trim();
     let (name, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -139,7 +139,7 @@ pub fn parse(text: &str) -> Asked {
     }
 }
 
-/// The entries that match what was typed so far, the best first.
+/// The entries that match what was typed, best match first.
 pub fn complete(ctx: &Context, typed: &str, most: usize) -> Vec<Entry> {
     let typed = typed.trim();
     let offered = || Action::ALL.iter().filter(|action| ctx.offers(**action));

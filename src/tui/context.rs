@@ -24,12 +24,12 @@ const MESSAGES: usize = 500;
 /// Failures of this last stretch of time are counted in the first line.
 const LATELY: Duration = Duration::from_secs(60);
 
-/// What the console is told about its fleet and its operator when it starts.
+/// What the console knows about its fleet and operator from the start.
 #[derive(Clone, Debug)]
 pub struct Info {
     /// The fleet's name.
     pub fleet: String,
-    /// A production fleet: what acts is asked for once more.
+    /// True for a production fleet, where actions need an extra confirmation.
     pub protect: bool,
     /// Nothing can be sent, canceled or changed from here.
     pub read_only: bool,
@@ -49,11 +49,11 @@ pub struct Info {
     pub rings_from: Severity,
     /// The objectives that the configuration sets for the fleet.
     pub objectives: Vec<Objective>,
-    /// Somebody presents this console: captions are shown, and `.` and `,` advance the presentation.
+    /// Set if a presenter runs this console: captions are shown, and `.` and `,` advance the presentation.
     pub presenter: Option<Presenter>,
 }
 
-/// What every view may read. What only some views need, they hold themselves.
+/// Data that every view may read. Data that only some views need is kept in those views.
 #[derive(Debug)]
 pub struct Context {
     /// The fleet as it is shown.
@@ -82,9 +82,9 @@ pub struct Context {
     pub messages: VecDeque<Message>,
     /// Keys, columns and saved views.
     pub preferences: Preferences,
-    /// What the presenter says now; `None` without a presentation.
+    /// The presenter's current caption; `None` without a presentation.
     pub caption: Option<Caption>,
-    /// The time that is shown; it stands still while the screen is held.
+    /// The displayed time; frozen while the screen is held.
     pub now: At,
 }
 

@@ -1,4 +1,4 @@
-//! Where the operator can go: views name a destination and know nothing of each other.
+//! Destinations of navigation: a view names one without knowing the view that it leads to.
 
 use super::context::Context;
 use super::widgets::canvas::Span;
@@ -7,7 +7,7 @@ use crate::domain::id::{AgentId, AgentKey, AttemptKey, ContextId, JobId, JobKey,
 use crate::domain::metrics;
 use crate::domain::time::At;
 
-/// What is under the cursor, for everything that acts on it, goes there or copies it.
+/// The item under the cursor; actions, navigation and copying use it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Target {
     /// The agent.
@@ -18,18 +18,18 @@ pub struct Target {
     pub problem: Option<ProblemKey>,
 }
 
-/// A view to open, and what it opens with.
+/// A view to open, with its arguments.
 #[derive(Clone, Debug)]
 pub enum Destination {
     /// The page of an agent, at its card.
     Agent(AgentKey, AgentId),
     /// The page of an agent, at its raw card.
     AgentCard(AgentKey, AgentId),
-    /// The page of an agent, at what happened to it.
+    /// The page of an agent, with its history open.
     AgentHistory(AgentKey, AgentId),
     /// The page of a job with its tasks.
     Job(JobKey, JobId),
-    /// The fleet, as far as it passes a filter.
+    /// The fleet, filtered.
     Fleet(String),
     /// The fleet in groups.
     FleetBy(replicas::GroupBy),
@@ -43,11 +43,11 @@ pub enum Destination {
     Problem(ProblemKey),
     /// The sources, with the cursor on one.
     Source(SourceKey),
-    /// Metrics, told apart by something else than the agent.
+    /// Metrics grouped by a dimension other than the agent.
     MetricsBy(metrics::Dimension),
     /// What was sent and received, by one agent or by all.
     Wire(Option<AgentKey>),
-    /// What changed, around a point in time if there is one.
+    /// Changes, in the window or around a point in time.
     Changes(Option<At>),
     /// The messages of this console.
     Messages,

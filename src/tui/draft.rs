@@ -1,8 +1,8 @@
-//! A message as far as it is written: kept when the composer is closed, and offered again.
+//! An unsent message: kept when the composer is closed, and offered again later.
 
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId};
 
-/// What a message is for.
+/// The purpose of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum For {
     /// A new job.
@@ -16,7 +16,7 @@ pub enum For {
     },
 }
 
-/// A message as far as it is written.
+/// An unsent message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Draft {
     /// What the message is for.

@@ -14,12 +14,12 @@ pub const AGENT_FACTS: usize = 500;
 pub struct FactCache {
     owner: Option<Owner>,
     facts: Vec<JournalEntry>,
-    /// How often they were read, so that a view sees whether they are other ones.
+    /// The number of reads so far; a view compares it to detect new facts.
     reads: u64,
 }
 
 impl FactCache {
-    /// The query for at most so many facts of an owner; `seq` is the number of its last one.
+    /// The query for at most `most` facts of an owner; `seq` is the number of the owner's last fact.
     pub fn query(name: &'static str, owner: Owner, seq: u64, limit: usize) -> Subscription {
         Subscription::Ask(Ask { name, query: Query::Facts { owner, limit }, refresh: Refresh::Version(seq) })
     }

@@ -1,4 +1,4 @@
-//! Everything that is known of one job, kept up while a view follows it.
+//! The details of one job, kept up to date while a view follows it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::domain::job::detail::Detail;
 #[derive(Debug, Default)]
 pub struct FollowedJob {
     job: Option<JobId>,
-    /// What the facts add up to.
+    /// The details, accumulated from the facts.
     pub detail: Detail,
     /// The number of the last fact in it.
     pub seq: u64,
@@ -21,7 +21,7 @@ pub struct FollowedJob {
 }
 
 impl FollowedJob {
-    /// Follows a job, or none. What is known of the same job is shown until it has been read again.
+    /// Follows a job, or none. If the job is the same, its details stay visible until they have been read again.
     pub fn follow(&mut self, job: Option<JobId>) {
         if self.job != job {
             *self = Self { job, ..Self::default() };
@@ -43,7 +43,7 @@ impl FollowedJob {
         true
     }
 
-    /// Takes one more fact of a job, unless it is known already.
+    /// Adds one fact of a job, unless it was added before.
     pub fn add(&mut self, job: JobId, fact: &JournalEntry) {
         if self.job == Some(job) && self.is_current && fact.seq > self.seq {
             self.detail.apply(fact);
@@ -51,7 +51,7 @@ impl FollowedJob {
         }
     }
 
-    /// What is known of a job; `None` if another one is followed, or if it has not been read yet.
+    /// The details of a job; `None` if another job is followed or nothing has been read yet.
     pub fn of(&self, job: JobId) -> Option<&Self> {
         (self.job == Some(job) && self.is_read).then_some(self)
     }

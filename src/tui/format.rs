@@ -1,4 +1,4 @@
-//! Times, ages and counts as people read them, and when what is shown becomes old.
+//! Times, ages and counts as displayed, with the time at which each display becomes outdated.
 
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ pub fn age(now: At, since: At) -> (String, Duration) {
     (text, next.max(Duration::from_millis(1)))
 }
 
-/// An age by its largest unit alone, `31s`, `4m`, `5h`, `3d`, and how long it stays true: for what stands
-/// still most of the time.
+/// An age by its largest unit only, `31s`, `4m`, `5h`, `3d`, and how long it stays correct; for ages that rarely
+/// change.
 pub fn coarse_age(now: At, since: At) -> (String, Duration) {
     let age = now.since(since);
     let seconds = age.as_secs();

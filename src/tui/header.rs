@@ -7,7 +7,7 @@ use crate::tui::context::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Span, span, width};
 
-/// What the first line counts; equal counts need no new drawing.
+/// The counts in the first line; the line is redrawn only if they change.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     up: usize,
@@ -60,7 +60,7 @@ impl Counts {
     }
 }
 
-/// A piece of the line, and what it is worth when there is no room.
+/// A part of the line, with its priority when space is short.
 struct Piece {
     spans: Vec<Span>,
     /// The higher, the longer it stays; 9 never goes.
@@ -77,7 +77,7 @@ pub fn draw(canvas: &mut Canvas<'_>, ctx: &Context, y: u16) {
     let mut line = Vec::new();
     for level in [Words::All, Words::Few, Words::None] {
         line = pieces(ctx, &counts, level);
-        // What is worth most stays with short words before it goes.
+        // The most important parts are abbreviated before they are dropped.
         let least = if level == Words::None { 9 } else { 8 };
         while total(&line) > room {
             let weakest = (0..line.len()).filter(|at| line[*at].keep < least).min_by_key(|at| line[*at].keep);
@@ -97,7 +97,7 @@ pub fn draw(canvas: &mut Canvas<'_>, ctx: &Context, y: u16) {
     canvas.put_right(area.right().saturating_sub(1), y, &clock, Role::Plain, clock_width);
 }
 
-/// How much is said beside the marks.
+/// The amount of text beside the symbols.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Words {
     All,

@@ -1,4 +1,4 @@
-//! What is typed, read by a thread of its own that stands aside while an editor has the terminal.
+//! Terminal input, read by its own thread, which pauses while an editor has the terminal.
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
@@ -18,7 +18,7 @@ const WAITING: usize = 256;
 /// The thread looks this often whether it has to stop.
 const LOOK: Duration = Duration::from_millis(100);
 const LOOK_TIMESPEC: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-/// A thread that was told to stop is waited for this long at most.
+/// The longest time to wait for the thread to stop.
 const STOPPING: Duration = Duration::from_secs(1);
 
 /// Reads the terminal until it is dropped. At most one reads at a time.
@@ -29,11 +29,11 @@ pub struct Input {
     resized: Option<Signal>,
 }
 
-/// Held by whoever reads the terminal.
+/// Held by the thread that reads the terminal.
 static READING: Mutex<()> = Mutex::new(());
 
 impl Input {
-    /// Begins to read, once whoever read before has stopped.
+    /// Begins to read, once the previous reader has stopped.
     pub fn start() -> Self {
         let (sender, events) = mpsc::channel(WAITING);
         let stop = Arc::new(AtomicBool::new(false));
@@ -58,7 +58,7 @@ impl Input {
         };
         tokio::select! {
             event = self.events.recv() => match event {
-                // A terminal that does not tell its size has one all the same.
+                // A terminal that does not report its size still has one.
                 Some(Ok(Event::Resize(..))) => Some(terminal::size().map(|(x, y)| Event::Resize(x, y))),
                 event => event,
             },
@@ -66,8 +66,8 @@ impl Input {
         }
     }
 
-    /// Stops reading, and waits until it has: what is typed from now on is for somebody else. Half of a key
-    /// may hold the thread up; it is not waited for longer than a moment.
+    /// Stops reading and waits until the thread has stopped, so that later input goes to the next reader. A partial key
+    /// sequence may block the thread; the wait is short in any case.
     pub async fn stop(self) {
         drop(self);
         let waited = tokio::task::spawn_blocking(|| {
@@ -77,8 +77,8 @@ impl Input {
     }
 }
 
-/// Reads events until it is told to stop or the terminal has gone. crossterm never looks whether the terminal
-/// is still there, and reads on without a pause when it is not, so that is looked at before every read.
+/// Reads events until it is told to stop or the terminal is closed. crossterm does not check whether the terminal is
+/// still open and spins if it is not, so that is checked before every read.
 fn read(stopped: &AtomicBool, sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
     let stdin = io::stdin();
     let opened;
@@ -102,7 +102,7 @@ fn read(stopped: &AtomicBool, sender: &mpsc::Sender<io::Result<Event>>) -> io::R
         loop {
             let event = match crossterm::event::poll(wait) {
                 Ok(false) => break,
-                // What came since it was told to stop is left for whoever reads next.
+                // Events that arrive after the stop are left for the next reader.
                 Ok(true) if stopped.load(Ordering::SeqCst) => return Ok(()),
                 Ok(true) => crossterm::event::read(),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// A key with what is held beside it.
+/// A key with its modifiers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Chord {
     /// The key.
@@ -28,7 +28,7 @@ impl Chord {
         Self::read(text).ok()
     }
 
-    /// The same, with what is wrong with it.
+    /// Parses a chord; the error describes what is wrong.
     ///
     /// # Errors
     /// It names no key, or one that no terminal sends so.
@@ -70,14 +70,14 @@ impl Chord {
             }
             named => match named.strip_prefix('f').and_then(|number| number.parse::<u8>().ok()) {
                 Some(number @ 1..=12) => KeyCode::F(number),
-                Some(_) => return Err(format!("{text:?} is no key: function keys are f1 to f12")),
+                Some(_) => return Err(format!("{text:?} is not a key: function keys are f1 to f12")),
                 None => {
                     let mut chars = named.chars();
                     match (chars.next(), chars.next()) {
                         (Some(c), None) if !c.is_control() && !c.is_whitespace() => KeyCode::Char(c),
                         _ => {
                             return Err(format!(
-                                "{text:?} is no key: write j, G, ?, ctrl-d, alt-x, f5, enter, esc, tab, shift-tab, space, up, home or pgdn"
+                                "{text:?} is not a key: write j, G, ?, ctrl-d, alt-x, f5, enter, esc, tab, shift-tab, space, up, home or pgdn"
                             ));
                         }
                     }
@@ -91,12 +91,12 @@ impl Chord {
                 chord.shift = false;
             }
             KeyCode::Char(_) if chord.shift => {
-                return Err(format!("{text:?} is no key: write the character that shift makes of it"));
+                return Err(format!("{text:?} is not a key: write the character that shift makes of it"));
             }
             _ => {}
         }
         if let (KeyCode::Char(c), true) = (chord.code, chord.ctrl) {
-            // Shift is lost beside control, and some letters are other keys.
+            // Terminals do not report shift with control, and some control letters are other keys.
             let same = match c.to_ascii_lowercase() {
                 'i' => "tab",
                 'm' => "enter",
@@ -205,8 +205,8 @@ mod tests {
             assert_eq!(Chord::parse(same).map(|chord| chord.to_string()).as_deref(), Some(same));
         }
         for (text, part) in [
-            ("hyper", "is no key"),
-            ("", "is no key"),
+            ("hyper", "is not a key"),
+            ("", "is not a key"),
             ("f13", "f1 to f12"),
             ("shift-1", "the character that shift makes"),
             ("ctrl-i", "as tab"),

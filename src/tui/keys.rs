@@ -1,14 +1,15 @@
-//! Which key does what: the keys of the table of actions, as far as the configuration does not change them.
+//! Key bindings: the default keys of the actions, with the changes of the configuration.
 
 use crate::domain::text::{Untrusted, nearest};
 use crate::tui::actions::Action;
 use crate::tui::keymap::Chord;
 use crate::tui::written::{Wish, Wrong};
 
-/// What a card understands itself: an action that opens a card cannot be done by pressing its key twice.
+/// Keys handled by cards: an action that opens a card must not use them, or pressing its key twice would confirm the
+/// card.
 pub(super) const IN_CARDS: [&str; 2] = ["y", "enter"];
 
-/// What fields and the composer understand themselves.
+/// Keys handled by input fields and the composer.
 pub(super) const IN_FIELDS: [&str; 25] = [
     "enter",
     "esc",
@@ -37,7 +38,7 @@ pub(super) const IN_FIELDS: [&str; 25] = [
     "ctrl-d",
 ];
 
-/// A key as it is pressed and as it is shown.
+/// A key as pressed and as displayed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Key {
     chord: Chord,
@@ -68,8 +69,8 @@ impl From<Chord> for Key {
 }
 
 impl Keys {
-    /// The table with what the configuration says otherwise, and all that is wrong with that. `sorts` says what a
-    /// letter sorts, if it sorts any list.
+    /// The default bindings with the configured changes, and all errors in those. `sorts` returns the column that a
+    /// letter sorts by, if any.
     pub fn with(wishes: &[Wish<'_>], sorts: impl Fn(char) -> Option<String>) -> (Self, Vec<Wrong>) {
         let mut keys = Self::default();
         let mut wrong = Vec::new();
@@ -80,7 +81,7 @@ impl Keys {
                 let known: Vec<&str> = Action::ALL.iter().map(|action| action.word()).collect();
                 let near = nearest(name.text, &known).map(|near| format!("did you mean {near}? "));
                 let near = near.unwrap_or_default();
-                wrong.push(fault(format!("is no action; {near}quarterdeck config keys lists them")));
+                wrong.push(fault(format!("is not an action; {near}quarterdeck config keys lists them")));
                 continue;
             };
             lines[action as usize] = Some(name.line);
@@ -102,7 +103,7 @@ impl Keys {
             }
             keys.of[action as usize] = bound;
         }
-        // What cannot be read says nothing of what is missing.
+        // A binding that cannot be parsed must not also be reported as missing.
         if wrong.is_empty() {
             keys.clashes(&lines, &mut wrong);
         }
@@ -116,14 +117,14 @@ impl Keys {
     fn clashes(&self, lines: &[Option<usize>], wrong: &mut Vec<Wrong>) {
         for (at, one) in Action::ALL.iter().enumerate() {
             for other in &Action::ALL[at + 1..] {
-                // In a text the one means something, elsewhere the other.
+                // Both may share the key: one works in texts, the other elsewhere.
                 if one.is_of_text() != other.is_of_text() {
                     continue;
                 }
                 let both = self.of[*other as usize].iter().map(|key| key.chord);
                 for chord in both.filter(|chord| self.of[*one as usize].iter().any(|key| key.chord == *chord))
                 {
-                    // Told of the one that was written last.
+                    // The error is reported at the later of the two bindings.
                     let (of, with) = if lines[*one as usize] > lines[*other as usize] {
                         (one, other)
                     } else {
@@ -171,7 +172,7 @@ impl Keys {
         }
     }
 
-    /// What a chord does in a list or on a page, or where a text is read.
+    /// The action of a chord, in a list or page or where a text is read.
     pub fn action(&self, chord: Chord, in_text: bool) -> Option<Action> {
         let bound = |action: &&Action| self.of[**action as usize].iter().any(|key| key.chord == chord);
         // Two worlds: `n` is the next match in a text and a new task in a list.
@@ -181,7 +182,7 @@ impl Keys {
         if in_text { fits(true).or_else(|| fits(false)) } else { fits(false) }
     }
 
-    /// The same while something is typed: what types a character is text there.
+    /// The action of a chord while the operator is typing, when printable characters are text.
     pub fn action_while_typing(&self, chord: Chord) -> Option<Action> {
         self.action(chord, false).filter(|action| action.works_while_typing() && chord.typed().is_none())
     }
@@ -191,7 +192,7 @@ impl Keys {
         self.of[action as usize].iter().map(|key| key.shown.as_str())
     }
 
-    /// True if they are other ones than usual.
+    /// True if the keys differ from the defaults.
     pub fn is_set(&self, action: Action) -> bool {
         !self.names(action).eq(action.keys().iter().copied())
     }
@@ -206,7 +207,7 @@ impl Keys {
         }
     }
 
-    /// What to press in a sentence: its first key, else what to type.
+    /// The key as shown in a sentence: the first one, or the command to type.
     pub fn hint(&self, action: Action) -> String {
         match self.first(action) {
             "" => format!(":{}", action.word()),
@@ -214,14 +215,14 @@ impl Keys {
         }
     }
 
-    /// The first key that is no text while something is typed.
+    /// The first key that is not a printable character.
     pub fn while_typing(&self, action: Action) -> Option<&str> {
         let mut keys = self.of[action as usize].iter();
         keys.find(|key| key.chord.typed().is_none()).map(|key| key.shown.as_str())
     }
 }
 
-/// Why an action cannot have a key, wherever else it is bound.
+/// The reason why an action cannot have a key, regardless of other bindings.
 fn unfit(action: Action, chord: Chord, sorts: impl Fn(char) -> Option<String>) -> Option<String> {
     let among = |keys: &[&str]| keys.iter().any(|key| Chord::parse(key) == Some(chord));
     if action.acts() && among(&IN_CARDS) {

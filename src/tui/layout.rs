@@ -1,4 +1,4 @@
-//! Where things are on the screen, for drawing and for everything that must know what fits.
+//! Layout of the screen, for drawing and for everything that must know what fits.
 
 use ratatui::layout::Rect;
 
@@ -51,7 +51,7 @@ pub fn caption(ctx: &Context) -> Rect {
     Rect::new(0, height.saturating_sub(1 + lines), width, lines)
 }
 
-/// A card of a size, in the middle of the screen; the whole screen if there is no room beside it.
+/// The area of a card, centred; the whole screen if the card does not fit.
 pub fn card(ctx: &Context, width: u16, height: u16) -> Rect {
     let (w, h) = ctx.size;
     let width = width.min(w);

@@ -10,17 +10,17 @@ use crate::domain::metrics::{Dimension, DimensionValue, Heat, MinuteRange, Serie
 use crate::domain::text::Untrusted;
 use crate::tui::context::Context;
 
-/// What metrics are grouped by.
+/// The dimension that metrics are grouped by.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Split {
     /// A dimension of the series: agent, skill or caller.
     Series(Dimension),
-    /// What the cards and labels of the agents say.
+    /// A property from the agents' cards and labels.
     Fleet(replicas::GroupBy),
 }
 
 impl Split {
-    /// As titles say it.
+    /// The word in titles.
     pub fn word(&self) -> String {
         match self {
             Self::Series(by) => by.word().to_owned(),
@@ -52,7 +52,7 @@ impl From<Dimension> for Split {
 /// One part of a window.
 #[derive(Clone, Debug, Default)]
 pub struct Part {
-    /// What happened.
+    /// Results of the window.
     pub tally: Tally,
     /// The engine was running in it.
     pub seen: bool,
@@ -71,7 +71,7 @@ pub struct Group {
     pub previous: Tally,
     /// The window in parts.
     pub parts: Vec<Part>,
-    /// How far each part was from what is usual for this group.
+    /// The deviation of each part from the group's baseline.
     pub heat: Vec<Heat>,
     /// All but the last part.
     closed: Tally,
@@ -101,24 +101,24 @@ impl Group {
         self.heat.iter().rev().take(5).max().copied().unwrap_or(Heat::Unwatched)
     }
 
-    /// The worst comes first: by heat of what happened last, then by failures of the window.
+    /// The sort key for the worst group first: latest heat, then failures in the window.
     pub fn badness(&self) -> (u32, u32) {
         (self.lately() as u32, self.total.bad())
     }
 }
 
-/// The metrics of a window in groups. Minutes that are over are added up once, the present one each time it is read.
+/// The metrics of a window, grouped. Past minutes are summed once, the current one at each read.
 #[derive(Clone, Debug)]
 pub struct Groups {
     by: Split,
-    /// What `all` was made of.
+    /// The inputs that `all` was computed from.
     of: Option<(MinuteRange, u64, u64)>,
     known: BTreeMap<DimensionValue, usize>,
     all: Arc<Vec<Group>>,
 }
 
 impl Groups {
-    /// Nothing yet.
+    /// No metrics yet.
     pub fn new(by: impl Into<Split>) -> Self {
         Self { by: by.into(), of: None, known: BTreeMap::new(), all: Arc::default() }
     }
@@ -149,7 +149,7 @@ impl Groups {
         }
     }
 
-    /// Takes what the cache has read since; true if there was something.
+    /// Takes new data from the cache; true if there was any.
     pub fn refresh(&mut self, ctx: &Context) -> bool {
         let cache = &ctx.metrics;
         let parts = ctx.window.parts(ctx.now);
@@ -157,7 +157,7 @@ impl Groups {
             return false;
         }
         let last = parts.count().saturating_sub(1);
-        // Minutes that are over do not change, but what is read from the journal comes when it comes.
+        // Past minutes do not change, but answers from the journal arrive in any order.
         let same = self.of.is_some_and(|(of, _, older)| of == parts && older == cache.older());
         let only_last = same && parts.is_recent(ctx.now);
         let (by, known) = (&self.by, &mut self.known);

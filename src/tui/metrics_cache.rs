@@ -16,7 +16,7 @@ pub struct MetricsCache {
     pub live: Metrics,
     /// How often something was read.
     pub rev: u64,
-    /// How often something was read of a minute other than the present one.
+    /// The number of reads of minutes other than the current one.
     older: u64,
     /// The window in parts, if it is longer than the last hour.
     past: Option<(MinuteRange, Blocks)>,
@@ -24,7 +24,7 @@ pub struct MetricsCache {
     previous: Option<(MinuteRange, Block)>,
     /// The window and the baseline that both are of.
     of: Option<(Window, Baseline)>,
-    /// Queries that were asked and not answered yet.
+    /// Queries waiting for an answer.
     under_way: Vec<MinuteRange>,
     /// Queries that failed; they are not asked again.
     untold: Vec<MinuteRange>,
@@ -33,7 +33,7 @@ pub struct MetricsCache {
 }
 
 impl MetricsCache {
-    /// The queries to ask now, for a view whose metrics may be as old as `every`.
+    /// The queries to send now for a view whose metrics may be at most `every` old.
     pub fn ask(&mut self, window: Window, baseline: Baseline, every: Duration, now: At) -> Vec<MinuteRange> {
         let parts = window.parts(now);
         if self.of != Some((window, baseline)) {
@@ -100,7 +100,7 @@ impl MetricsCache {
         }
     }
 
-    /// A query failed. It is not asked again; the window of the next minute is another query.
+    /// A query failed. It is not repeated; the window of the next minute is a new query.
     pub fn failed(&mut self, query: MinuteRange) {
         self.under_way.retain(|asked| *asked != query);
         if !query.is_open() {
@@ -119,7 +119,7 @@ impl MetricsCache {
         known.map(|(minute, block)| (*minute, block)).filter_map(placed).collect()
     }
 
-    /// How often something was read of minutes that are over.
+    /// The number of reads of past minutes.
     pub fn older(&self) -> u64 {
         self.older
     }

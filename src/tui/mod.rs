@@ -1,4 +1,4 @@
-//! The console: draws what is known of the fleet and turns keys into intents. It reaches the engine through a handle.
+//! The console: draws the fleet and turns keys into intents. It reaches the engine through a handle.
 
 pub mod actions;
 pub mod caption;

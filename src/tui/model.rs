@@ -1,4 +1,4 @@
-//! The state of the console: what views read, the views that were gone through, and what is open over them.
+//! The console's state: data for views, the history of views, and the open overlays.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,19 +24,19 @@ const DRAFTS: usize = 50;
 /// The console.
 #[derive(Debug)]
 pub struct Model {
-    /// What views read.
+    /// Data that views read.
     pub context: Context,
-    /// The time. `context.now` is what is shown, and stands still while the screen is held.
+    /// The current time; `context.now` is the displayed one, frozen while the screen is held.
     pub time: At,
-    /// The view that is shown.
+    /// The current view.
     pub view: View,
     /// Views that were left, newest last.
     pub past: Vec<View>,
     /// Views that were gone back from, the next one last.
     pub future: Vec<View>,
-    /// What is open over the view, the uppermost last.
+    /// Open overlays, topmost last.
     pub overlays: Vec<Overlay>,
-    /// A message over the last border, and until when it is shown.
+    /// A message over the last border, with the time at which it disappears.
     pub toast: Option<(Message, At)>,
     /// Messages that were written and not sent, one for each purpose, newest last.
     pub drafts: Vec<Draft>,
@@ -44,15 +44,15 @@ pub struct Model {
     pub sent: Vec<Draft>,
     /// Overlays that wait while help is read.
     pub parked: Vec<Overlay>,
-    /// The queries of the view that is shown.
+    /// The queries of the current view.
     pub queries: Queries,
     /// Facts of the followed job that came while the screen is held.
     pub waiting: Vec<(JobId, Arc<JournalEntry>)>,
-    /// The first line as it was drawn last.
+    /// The counts drawn last in the first line.
     pub counts: Counts,
     /// Something on the screen has changed since the last drawing.
     pub dirty: bool,
-    /// The job that is sent now is opened once the engine has accepted it.
+    /// True if the job being sent is to be opened once the engine has accepted it.
     pub opens: bool,
     /// A job that was accepted, and is opened once its row has come.
     pub opening: Option<JobId>,
@@ -109,7 +109,7 @@ impl Model {
         self.dirty = true;
     }
 
-    /// Keeps what was written, one draft for each purpose; false if nothing was written.
+    /// Keeps an unsent message, one for each purpose; false if it is empty.
     pub fn keep_draft(&mut self, draft: Draft) -> bool {
         self.drafts.retain(|kept| kept.purpose != draft.purpose);
         if draft.is_empty() {
@@ -131,7 +131,7 @@ impl Model {
         }
     }
 
-    /// When something happens by the clock alone; `None` if nothing does.
+    /// The next time at which the screen changes without input; `None` if it does not.
     pub fn wakes_at(&self) -> Option<At> {
         let toast = self.toast.as_ref().map(|(_, until)| *until);
         let keys = self.keys.front().map(|(_, until)| *until);

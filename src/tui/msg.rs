@@ -1,4 +1,4 @@
-//! What enters [`update`](super::update::update): keys, news of the engine, answers, the clock.
+//! Messages into [`update`](super::update::update): keys, engine updates, answers, the clock.
 
 use std::sync::Arc;
 
@@ -32,17 +32,17 @@ pub enum Msg {
     Job(JobId, Vec<Arc<JournalEntry>>, u64),
     /// One more fact of the followed job.
     Fact(JobId, Arc<JournalEntry>),
-    /// The engine has answered a query, which was asked in a generation of queries.
+    /// The engine answered a query; the number is the query's generation.
     Answered(Query, u64, Result<Answer, QueryError>),
-    /// The engine has accepted or refused an intent; the text says what it was.
+    /// The engine accepted or refused an intent; the text describes the intent.
     Submitted(String, Result<Receipt, Refusal>),
     /// A worker has sorted rows, as of a revision of the snapshot.
     Indexed(Order, u64, Sorted<AttemptKey>),
     /// The editor was closed; `None` if it wrote nothing.
     Edited(Option<String>),
-    /// The presenter says something else.
+    /// A new caption of the presenter.
     Caption(Caption),
-    /// What is open over the view is on the screen.
+    /// The overlay has been drawn.
     Shown,
     /// Something on the screen is no longer true, such as an age.
     Due,
@@ -54,7 +54,7 @@ pub enum Msg {
     Say(Role, String),
 }
 
-/// What a mouse does.
+/// A mouse action.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Mouse {
     /// Left button.

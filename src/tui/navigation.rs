@@ -1,4 +1,4 @@
-//! Going from view to view: to lists, to saved views, to what a name leads to, back and forth.
+//! Navigation between views: lists, saved views, the destination of a name, and the history.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ pub(super) fn go(model: &mut Model, destination: Destination) {
     open(model, view);
 }
 
-/// Help was left for another view: what waited behind it is closed, and what was written is kept.
+/// Closes the overlay behind help when help leads to another view; written text is kept.
 fn leave_parked(model: &mut Model) {
     for overlay in std::mem::take(&mut model.parked) {
         if let Overlay::Composer(composer) = overlay {
@@ -51,7 +51,7 @@ fn leave_parked(model: &mut Model) {
     }
 }
 
-/// Goes back in history; false if there is nothing before.
+/// Goes back in the history; false at its start.
 pub(super) fn back(model: &mut Model) -> bool {
     let Some(view) = model.past.pop() else { return false };
     let old = show(model, view);
@@ -66,7 +66,7 @@ pub(super) fn back(model: &mut Model) -> bool {
     true
 }
 
-/// Goes forward in history; false if there is nothing after.
+/// Goes forward in the history; false at its end.
 pub(super) fn forward(model: &mut Model) -> bool {
     let Some(view) = model.future.pop() else { return false };
     let old = show(model, view);
@@ -87,7 +87,7 @@ pub(super) fn of(view: &View) -> Option<&Arc<SavedView>> {
     view.screen().list()?.look().saved.as_ref()
 }
 
-/// Opens a saved view; if it is in history, as it was left.
+/// Opens a saved view, in its last state if it is in the history.
 pub(super) fn open_saved(model: &mut Model, saved: &Arc<SavedView>) {
     if of(&model.view) == Some(saved) {
         return;
@@ -97,7 +97,7 @@ pub(super) fn open_saved(model: &mut Model, saved: &Arc<SavedView>) {
     open(model, view);
 }
 
-/// Goes to a list of everything, unless it is shown already.
+/// Goes to an unfiltered list, unless it is the current view.
 pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
     let view = view.into();
     if view.screen().word() == model.view.screen().word()
@@ -106,7 +106,7 @@ pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
     {
         return;
     }
-    // A list that is in history is shown as it was left.
+    // A list in the history is shown in its last state.
     let word = view.screen().word();
     let fits = |past: &View| match past {
         View::Tasks(tasks) => word == "tasks" && tasks.is_all(),

@@ -1,5 +1,5 @@
-//! The first frame, before anything is known: the journal may take a second to read, and a terminal that
-//! stays dark meanwhile looks broken. Nothing can be wished for here but to leave.
+//! The first frame: reading the journal may take a second, and a blank terminal looks broken. The only possible action
+//! is to leave.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -23,7 +23,7 @@ pub fn frame(buffer: &mut Buffer, fleet: &str, theme: &Theme, clocks: &Clocks) {
     let body = Rect { y: area.y + 1, height: area.height - 1, ..area };
     canvas.rule(body, body.y, Joint::Top, &[span("opening", Role::Title)], &[]);
     canvas.sides(body, body.y + 1, body.bottom() - 1);
-    let lines = ["recovering: reading what is kept", "nothing can be done until then"];
+    let lines = ["recovering: reading the journal", "no action is possible until then"];
     for (y, line) in (body.y + 2..body.bottom() - 1).zip(lines) {
         canvas.put(body.x + 3, y, line, Role::Quiet, body.width.saturating_sub(5));
     }

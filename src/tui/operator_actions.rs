@@ -1,4 +1,4 @@
-//! What operators do to the fleet: the cards, menus and composers that act on what is under the cursor.
+//! Operator actions: the cards, menus and composers for the item under the cursor.
 
 use crate::domain::agent::replicas::GroupBy;
 use crate::domain::id::AttemptKey;
@@ -28,10 +28,10 @@ pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let agent = target.agent.and_then(|key| snapshot.agents.get(key));
     match (attempt, agent) {
         (Some(attempt), _) => {
-            cmds.push(Cmd::Submit(Intent::CheckTask { attempt: attempt.id }, "the task is asked for".into()));
+            cmds.push(Cmd::Submit(Intent::CheckTask { attempt: attempt.id }, "reading the task".into()));
         }
         (None, Some(agent)) => {
-            let words = format!("{} is asked", agent.name.line());
+            let words = format!("checking {}", agent.name.line());
             cmds.push(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, words));
         }
         (None, None) => model.say(Role::Quiet, "nothing to check here".into()),
@@ -51,7 +51,7 @@ pub(super) fn open_raw(model: &mut Model) {
     };
     match destination {
         Some(destination) => navigation::go(model, destination),
-        None => model.say(Role::Quiet, "nothing raw here".into()),
+        None => model.say(Role::Quiet, "no raw data here".into()),
     }
 }
 
@@ -109,7 +109,7 @@ pub(super) fn edit_copy(model: &mut Model) {
             return model.say(
                 Role::Warn,
                 format!(
-                    "open the task first: {}, then {}; the list has not its whole message",
+                    "open the task first: {}, then {}; the list does not have its whole message",
                     model.context.key(Action::Open),
                     model.context.key(Action::EditCopy)
                 ),
@@ -129,7 +129,7 @@ fn data_of(parts: &[Part]) -> String {
     data.unwrap_or_default()
 }
 
-/// Asks for the name of a file: for a report if a problem is under the cursor, otherwise for the rows that are shown.
+/// Prompts for a file name: for a report if a problem is under the cursor, otherwise for the displayed rows.
 pub(super) fn save(model: &mut Model) {
     let (screen, ctx) = (model.view.screen(), &model.context);
     let table = screen.table(ctx).filter(|table| table.len() > 1);
@@ -139,13 +139,13 @@ pub(super) fn save(model: &mut Model) {
         None => (format!("{}.csv", screen.word()), None),
     };
     if report.is_none() && table.is_none() {
-        return model.say(Role::Quiet, "there is nothing here that goes into a file".into());
+        return model.say(Role::Quiet, "nothing here can be saved to a file".into());
     }
     let file = File { name, report, table };
     model.overlays.push(Overlay::Prompt(Prompt::words(Words::File(file))));
 }
 
-/// The problem under the cursor, if that is what the view is about.
+/// The problem under the cursor, in views of problems.
 fn problem(model: &Model) -> Option<Problem> {
     let key = target(model).problem?;
     model.context.latest.problems.get(key).cloned()
@@ -156,13 +156,13 @@ fn on_problem(model: &Model, cmds: &mut Vec<Cmd>, number: u32, act: ProblemAct, 
     cmds.push(Cmd::Submit(Intent::OnProblem { number, act, by }, words));
 }
 
-/// Takes the problem under the cursor; false if there is none. Whatever it is about may still be answered.
+/// Takes the problem under the cursor; false if there is none. A question under the cursor can still be answered.
 pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
     let Some(problem) = problem(model) else { return false };
     let number = problem.number;
     let own = problem.taken.as_ref().is_some_and(|taken| *taken.by.line() == *model.info().operator);
     if problem.cleared.is_some() {
-        model.say(Role::Quiet, format!("p-{number} is over"));
+        model.say(Role::Quiet, format!("p-{number} has cleared"));
     } else if own {
         let undo = model.context.key(Action::Undo);
         model.say(Role::Quiet, format!("p-{number} is yours already; {undo} gives it back"));
@@ -173,7 +173,7 @@ pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
     true
 }
 
-/// Groups the fleet by something else, or asks by what.
+/// Groups the fleet by the given property, or opens the menu of properties.
 pub(super) fn group(model: &mut Model, by: Option<GroupBy>) {
     let Some(by) = by else { return model.overlays.push(Overlay::Menu(go::groups(&model.context))) };
     if let View::Metrics(metrics) = &mut model.view {
@@ -185,13 +185,13 @@ pub(super) fn group(model: &mut Model, by: Option<GroupBy>) {
     }
 }
 
-/// Opens what changed around what is under the cursor.
+/// Opens the changes around the item under the cursor.
 pub(super) fn changes(model: &mut Model) {
     let around = crate::tui::overlays::time::happened(&model.context, target(model));
     navigation::go(model, Destination::Changes(around));
 }
 
-/// Opens what can be done to an agent as a whole.
+/// Opens the service menu of the agent.
 pub(super) fn service(model: &mut Model) {
     let target = target(model);
     let attempt = target.attempt.and_then(|key| model.context.latest.attempts.get(key));
@@ -205,7 +205,7 @@ pub(super) fn service(model: &mut Model) {
     }
 }
 
-/// Asks for how long the problem under the cursor is muted, and why.
+/// Prompts for the duration and reason of a mute.
 pub(super) fn mute(model: &mut Model) {
     match problem(model) {
         Some(problem) if problem.cleared.is_none() => {
@@ -223,9 +223,9 @@ pub(super) fn undo(model: &mut Model, cmds: &mut Vec<Cmd>) {
     };
     let number = problem.number;
     if problem.muted.is_some() {
-        on_problem(model, cmds, number, ProblemAct::Unmute, format!("p-{number} is heard of again"));
+        on_problem(model, cmds, number, ProblemAct::Unmute, format!("p-{number} is no longer muted"));
     } else if problem.taken.is_some() {
-        on_problem(model, cmds, number, ProblemAct::GiveBack, format!("p-{number} is nobody's"));
+        on_problem(model, cmds, number, ProblemAct::GiveBack, format!("p-{number} is given back"));
     } else {
         model.say(Role::Quiet, format!("p-{number} is neither muted nor taken"));
     }
@@ -266,7 +266,7 @@ pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
     }
 }
 
-/// Opens a card about what is marked, else about what is under the cursor.
+/// Opens a card for the marked rows, or for the one under the cursor.
 pub(super) fn card(model: &mut Model, about: About) {
     let mut keys = model.view.screen().marked(&model.context);
     if keys.is_empty() {

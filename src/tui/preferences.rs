@@ -1,4 +1,4 @@
-//! What the operator prefers: which key does what, which columns a list shows, and views that were saved.
+//! The operator's preferences: key bindings, columns of lists, and saved views.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ impl Columns {
         self.0.insert(list, columns);
     }
 
-    /// The columns of a list as it looks now, by their number; `all` are those that it has.
+    /// The columns of a list in display order, by number; `all` are the available ones.
     pub fn of(&self, list: ListKind, all: &[Column], look: &Look) -> Vec<usize> {
         let chosen = look.columns.as_ref().or_else(|| self.0.get(&list));
         match (chosen, look.wide) {
             (Some(chosen), false) => chosen.clone(),
-            // What was chosen stays where it is, and the others follow.
+            // Configured columns keep their position, and the others follow.
             (Some(chosen), true) => {
                 let rest = (0..all.len()).filter(|at| !chosen.contains(at));
                 chosen.iter().copied().chain(rest).collect()
@@ -46,20 +46,20 @@ pub trait Shelf: std::fmt::Debug + Send + Sync {
     /// All saved views, those of the configuration first.
     ///
     /// # Errors
-    /// What is kept cannot be read; the text names the place and what is wrong there.
+    /// The stored views cannot be read; the text names the place and the fault.
     fn read(&self) -> Result<Vec<Arc<SavedView>>, String>;
 
     /// Makes a change, and returns all saved views after it.
     ///
     /// # Errors
-    /// What is kept cannot be read or written; nothing has changed then.
+    /// The stored views cannot be read or written; nothing was changed.
     fn change(&self, change: Change) -> Result<Vec<Arc<SavedView>>, String>;
 }
 
 /// Everything that the operator prefers.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Preferences {
-    /// Which key does what.
+    /// The key bindings.
     pub keys: Keys,
     /// Which columns lists show.
     pub columns: Columns,

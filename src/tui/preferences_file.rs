@@ -1,6 +1,6 @@
-//! The operator's preferences as a file has them: what they say, and what is wrong with them.
+//! The operator's preferences as written in files, with the errors found in them.
 //!
-//! Files are read elsewhere. They are judged here, because only the console knows its actions and columns.
+//! Other modules read the files. They are validated here, because only the console knows its actions and columns.
 
 use std::sync::Arc;
 
@@ -22,17 +22,17 @@ pub struct WrittenView<'w> {
     pub of: Word<'w>,
     /// Rows that do not pass are left out.
     pub filter: Option<&'w str>,
-    /// The name of the column that it is sorted by.
+    /// The name of the sort column.
     pub sort: Option<Word<'w>>,
     /// The highest comes first; `None` is the column's usual order.
     pub descending: Option<bool>,
     /// The names of its columns, in order.
     pub columns: Option<Vec<Word<'w>>>,
-    /// Only what is wrong or in doubt.
+    /// Show only faulty or doubtful rows.
     pub faults: bool,
 }
 
-/// What `[keys]` says, and what is wrong with it.
+/// The bindings in `[keys]`, and the errors.
 pub fn keys(wishes: &[Wish<'_>]) -> (Keys, Vec<Wrong>) {
     Keys::with(wishes, |letter| {
         ListKind::ALL.into_iter().find_map(|list| {
@@ -42,7 +42,7 @@ pub fn keys(wishes: &[Wish<'_>]) -> (Keys, Vec<Wrong>) {
     })
 }
 
-/// What `[columns]` says, and what is wrong with it.
+/// The columns in `[columns]`, and the errors.
 pub fn columns(wishes: &[Wish<'_>]) -> (Columns, Vec<Wrong>) {
     let (mut columns, mut wrong) = (Columns::default(), Vec::new());
     for (name, words) in wishes {
@@ -98,7 +98,7 @@ pub fn unfit_name(name: &str) -> Option<String> {
     if name.is_empty() || !name.chars().all(plain) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
         let shown = Untrusted::from(name).shortened(40).line();
         return Some(format!(
-            "{shown:?} is no name of a view; write small letters, digits and -, such as stuck"
+            "{shown:?} is not a valid view name; write small letters, digits and -, such as stuck"
         ));
     }
     if Action::named(name).is_some() || commands::is_command(name) {
@@ -107,7 +107,7 @@ pub fn unfit_name(name: &str) -> Option<String> {
     None
 }
 
-/// What files say of saved views, and what is wrong with it. `before` are names that are taken.
+/// The saved views in files, and the errors. Names in `before` are already taken.
 pub fn views(
     written: &[WrittenView<'_>],
     before: &[Arc<SavedView>],
@@ -226,9 +226,9 @@ mod tests {
         for (text, expected) in [
             (
                 "cancle k",
-                "1: keys.cancle: is no action; did you mean cancel? quarterdeck config keys lists them",
+                "1: keys.cancle: is not an action; did you mean cancel? quarterdeck config keys lists them",
             ),
-            ("cancel hyper-x", "1: keys.cancel: \"hyper-x\" is no key: write"),
+            ("cancel hyper-x", "1: keys.cancel: \"hyper-x\" is not a key: write"),
             ("cancel backspace", "1: keys.cancel: backspace takes text away in fields"),
             ("cancel y\ncopy Y", "1: keys.cancel: y presses a button of the card"),
             (

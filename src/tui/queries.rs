@@ -1,7 +1,7 @@
-//! What views want to know beside the snapshot: which queries are asked of the engine, and when they are asked again.
+//! Data that views need beyond the snapshot: the queries to the engine and their refresh.
 //!
-//! A view names its queries and takes the answers. The console asks them while the view is shown: one query of each
-//! name at a time, however much happens meanwhile. Answers for a view that was left are dropped.
+//! A view names its queries and takes the answers. The console sends them while the view is shown: at most one query of
+//! each name at a time. Answers for a view that was left are dropped.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::domain::id::JobId;
 use crate::domain::time::At;
 use crate::engine::Query;
 
-/// Something that a view wants to be kept up to date on.
+/// A subscription of a view.
 #[derive(Clone, Debug)]
 pub enum Subscription {
     /// A query of the view's own.
@@ -23,24 +23,24 @@ pub enum Subscription {
 /// A query of a view.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Ask {
-    /// Tells the queries of a view apart.
+    /// Identifies the query within its view.
     pub name: &'static str,
-    /// What is asked.
+    /// The query.
     pub query: Query,
-    /// When it is asked again.
+    /// The refresh policy.
     pub refresh: Refresh,
 }
 
-/// When a query is asked again.
+/// The refresh policy of a query.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Refresh {
-    /// When the query or this version of what it reads is another one.
+    /// Whenever the query changes, or this version of the data behind it.
     Version(u64),
-    /// Whenever this time has passed since it was asked last, unless the screen is held.
+    /// At this interval, unless the screen is held.
     Every(Duration),
 }
 
-/// A query that was asked.
+/// A query that was sent.
 #[derive(Debug)]
 struct Asked {
     ask: Ask,
@@ -48,23 +48,23 @@ struct Asked {
     is_under_way: bool,
 }
 
-/// The queries of the view that is shown.
+/// The queries of the current view.
 #[derive(Debug, Default)]
 pub struct Queries {
     /// Counts the views that were shown; answers of an earlier one are dropped.
     generation: u64,
     asked: Vec<Asked>,
-    /// The job that is followed, and whether that is for an earlier view.
+    /// The followed job, possibly of an earlier view.
     follows: Option<JobId>,
     follows_for_earlier: bool,
     /// How often the metrics are wanted.
     metrics: Option<Duration>,
 }
 
-/// What must be done for the subscriptions of a view.
+/// What is due for the subscriptions of a view.
 #[derive(Debug, Default)]
 pub struct Due {
-    /// Queries to ask.
+    /// Queries to send.
     pub queries: Vec<Query>,
     /// How often the metrics are wanted.
     pub metrics: Option<Duration>,
@@ -73,24 +73,24 @@ pub struct Due {
 }
 
 impl Queries {
-    /// The generation of the queries that are asked now.
+    /// The generation of queries sent now.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The job that is followed.
+    /// The followed job.
     pub fn follows(&self) -> Option<JobId> {
         self.follows
     }
 
-    /// Another view is shown: it asks for itself.
+    /// Starts a new generation for another view.
     pub fn begin_view(&mut self) {
         self.generation += 1;
         self.asked.clear();
         self.follows_for_earlier = true;
     }
 
-    /// What must be done now for the subscriptions of the view.
+    /// What is due for the subscriptions of the view.
     pub fn due(&mut self, subscriptions: Vec<Subscription>, now: At, held: bool) -> Due {
         let mut due = Due::default();
         let mut job = None;
@@ -134,7 +134,7 @@ impl Queries {
         Some(query)
     }
 
-    /// A query was answered, well or badly: what was asked, if the view that asked is still shown.
+    /// Registers an answer or a failure; returns the query if it belongs to the current view.
     pub fn answered(&mut self, query: &Query, generation: u64) -> Option<Ask> {
         let asked = self.asked.iter_mut().filter(|_| generation == self.generation);
         let asked = asked.into_iter().find(|asked| asked.is_under_way && asked.ask.query == *query)?;
@@ -142,7 +142,7 @@ impl Queries {
         Some(asked.ask.clone())
     }
 
-    /// When a query is due by the clock alone.
+    /// The next time at which a query is due without other changes.
     pub fn wakes_at(&self) -> Option<At> {
         let due = |asked: &Asked| match asked.ask.refresh {
             Refresh::Every(time) if !asked.is_under_way => Some(asked.at + time),

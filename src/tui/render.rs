@@ -16,12 +16,12 @@ use crate::tui::widgets::canvas::{Canvas, Joint, Put, span};
 use crate::tui::widgets::text::wrap;
 use crate::tui::{header, layout};
 
-/// What drawing has found out.
+/// Results of drawing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Drawn {
     /// After how long something that was drawn is no longer true.
     pub next_change: Option<Duration>,
-    /// Where the terminal's cursor stands, while something is typed.
+    /// The position of the terminal's cursor while the operator types.
     pub typing: Option<(u16, u16)>,
 }
 
@@ -61,7 +61,7 @@ fn paint(model: &Model, canvas: &mut Canvas<'_>) -> Drawn {
         overlay.draw(canvas, ctx);
     }
     if let Some((message, _)) = &model.toast {
-        // Above a line that is typed, unless the palette is there.
+        // Above the input line, unless the palette is there.
         let line = model.overlays.iter().find_map(|overlay| match overlay {
             Overlay::Prompt(prompt) => Some(prompt.lines()),
             _ => None,
@@ -89,7 +89,7 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
     if stage {
         let keys: Vec<&str> = model.keys.iter().map(|(key, _)| key.as_str()).collect();
         let waits =
-            if caption.waits { format!("{} goes on", ctx.key(Action::NextBeat)) } else { String::new() };
+            if caption.waits { format!("{} continues", ctx.key(Action::NextBeat)) } else { String::new() };
         let corner = if keys.is_empty() { waits } else { format!("[ {} ]", keys.join(" ")) };
         let wide = u16::try_from(corner.width()).unwrap_or(0);
         canvas.put_right(area.right() - 2, line, &corner, Role::Caption, wide);
@@ -128,7 +128,7 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
     let mut keys: Vec<(Action, &str)> = model.view.screen().keys(ctx);
     let key = |action: Action| ctx.preferences.keys.first(action);
-    // What has no key is found by its name.
+    // Actions without a key are found by name.
     keys.retain(|(action, _)| !key(*action).is_empty());
     let wide = |keys: &[(Action, &str)]| -> usize {
         keys.iter().map(|(action, word)| key(*action).width() + word.width() + 3).sum::<usize>() + 8

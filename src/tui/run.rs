@@ -35,12 +35,12 @@ use crate::tui::update::update;
 /// Between two drawings, and while keys come in.
 const FRAME: Duration = Duration::from_millis(33);
 const FRAME_WITH_KEYS: Duration = Duration::from_millis(16);
-/// Keys count as coming in for so long after the last one.
+/// The time after the last key during which more keys are expected.
 const KEYS: Duration = Duration::from_millis(300);
-/// Answers and facts that wait for the screen; whoever tells more waits, a timeline that falls behind is
-/// told anew.
+/// Bound of answers and facts waiting for the screen; a full queue makes the sender wait, and a timeline that falls
+/// behind is read again.
 const NEWS: usize = 1024;
-/// News taken in before anything else is looked at.
+/// Updates processed before anything else is checked.
 const BATCH: usize = 256;
 
 /// What a console starts with.
@@ -56,9 +56,9 @@ pub struct Start {
     pub clocks: Clocks,
     /// The mouse is ours.
     pub mouse: bool,
-    /// What a presenter says, and the way to advance it; `None` without a presentation.
+    /// Captions of a presenter and the channel that advances it; `None` without a presentation.
     pub commentary: Option<Commentary>,
-    /// Something to say first.
+    /// A message to show first.
     pub greeting: Option<String>,
     /// Where to go first: a problem, a name, an id, a saved view.
     pub place: Option<String>,
@@ -80,9 +80,9 @@ pub struct Commentary {
 /// How a console ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Left {
-    /// Somebody left; what goes on without them.
+    /// The operator left; the text says what continues.
     Quit(String),
-    /// Somebody goes to another fleet.
+    /// The operator switched to another fleet.
     Switch(String),
     /// The engine that was joined has ended.
     Gone,
@@ -90,7 +90,7 @@ pub enum Left {
     Signal(i32),
 }
 
-/// Shows that a fleet is being opened until it is. `Err` inside: somebody left before.
+/// Shows that a fleet is being opened until it is. The inner `Err` means that the operator left before.
 ///
 /// # Errors
 /// The terminal cannot be written to.
@@ -135,7 +135,7 @@ pub async fn until_opened<T>(
     Ok(ended)
 }
 
-/// Runs the console until somebody leaves.
+/// Runs the console until the operator leaves.
 ///
 /// # Errors
 /// The terminal cannot be written to.
@@ -159,7 +159,7 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
         follows.abort();
     }
     drop(terminal);
-    // Whose terminal has gone is told nothing, and that is no fault of ours.
+    // A closed terminal is not an error, and there is nothing to print to.
     Ok(left.unwrap_or(Left::Signal(1)))
 }
 
@@ -169,7 +169,7 @@ struct Console {
     cues: Option<mpsc::Sender<Cue>>,
     shelf: Arc<dyn Shelf>,
     follows: Option<AbortHandle>,
-    /// The engine's clock: a moment of ours, and what it was there.
+    /// The engine's clock: a local instant and the engine's time at it.
     base: (Instant, At),
 }
 
@@ -190,7 +190,7 @@ impl Drawing {
     }
 }
 
-/// What woke the loop.
+/// The reason why the loop woke up.
 enum Woken {
     Input(Option<io::Result<Event>>),
     Snapshot(bool),
@@ -339,7 +339,7 @@ impl Console {
         drawing: &mut Drawing,
         cmds: &mut Vec<Cmd>,
     ) -> io::Result<()> {
-        // What is drawn is as of now, not as of the last news.
+        // Draw with the current time, not with the time of the last update.
         cmds.extend(update(model, self.now(), []));
         crate::failpoint::panics("draw");
         let drawn = terminal.draw(|buffer| render(model, buffer))?;
@@ -354,7 +354,7 @@ impl Console {
         Ok(())
     }
 
-    /// When the loop goes on by the clock alone.
+    /// The next time at which the loop wakes without an event.
     fn wakes(&self, model: &Model, drawing: &Drawing) -> Instant {
         let now = Instant::now();
         if model.dirty {
@@ -366,7 +366,7 @@ impl Console {
         wakes.unwrap_or(now + Duration::from_secs(3600))
     }
 
-    /// Begins something outside whose end is told later.
+    /// Starts work outside the loop; its result arrives later as a message.
     fn begin(&mut self, cmd: Cmd) {
         let (handle, news) = (self.handle.clone(), self.news.clone());
         match cmd {
@@ -417,7 +417,7 @@ impl Console {
                     let _dropped_while_full = cues.try_send(cue);
                 }
             }
-            // These need the terminal, and are done where it is.
+            // These commands need the terminal and run where it is.
             Cmd::Copy(_)
             | Cmd::Ring(_)
             | Cmd::Edit(_)
@@ -430,7 +430,7 @@ impl Console {
     }
 }
 
-/// Writes a new file, for its owner alone: it tells of a fleet. What is there already stays as it is.
+/// Writes a new file, readable only by its owner because it describes a fleet. An existing file is not changed.
 fn save(name: &str, text: &str) -> std::io::Result<PathBuf> {
     use std::io::Write;
     let home = name.strip_prefix("~/").zip(directories::BaseDirs::new());
@@ -441,7 +441,7 @@ fn save(name: &str, text: &str) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Ends when the caption has changed; never if there is no story or it is over.
+/// Completes when the caption changes; never without a presentation or after its end.
 async fn changed(captions: &mut Option<watch::Receiver<Caption>>) -> Result<(), ()> {
     match captions {
         Some(captions) => {
@@ -494,12 +494,12 @@ async fn follow(handle: Handle, job: JobId, news: mpsc::Sender<Msg>) {
         if handle.is_gone() {
             return;
         }
-        // Whoever was too slow once is not asked to read everything again at once.
+        // A console that was too slow once should not have to read everything again at once.
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
-/// Lets somebody edit a text with their editor.
+/// Opens an editor for a text.
 async fn edit(text: &str) -> Result<String, String> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
@@ -512,7 +512,7 @@ async fn edit(text: &str) -> Result<String, String> {
         io::Write::write_all(&mut file, text.as_bytes())
     };
     write().map_err(told)?;
-    // As git and others do: the variable may hold arguments.
+    // As with git, the variable may contain arguments.
     let child = tokio::process::Command::new("sh")
         .arg("-c")
         .arg(format!("{editor} \"$1\""))
@@ -541,7 +541,7 @@ async fn edit(text: &str) -> Result<String, String> {
     }
 }
 
-/// Asks a program that has the terminal to end.
+/// Sends the signal to end to a program that has the terminal.
 fn end(child: &tokio::process::Child) {
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {

@@ -1,4 +1,4 @@
-//! The lists that can be saved as views, how a list is shown, and a view as it was saved.
+//! The lists that can be saved as views, their display settings, and saved views.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ pub enum ListKind {
     Inbox,
     /// Problems.
     Problems,
-    /// What was sent and received.
+    /// Sent and received frames.
     Wire,
     /// Where agents are found.
     Sources,
-    /// Agents that cards of other agents name.
+    /// Agents named by other agents' cards.
     Candidates,
-    /// What changed in the fleet and around it.
+    /// Changes in and around the fleet.
     Changes,
     /// How callers and skills are served.
     Now,
@@ -65,18 +65,18 @@ impl ListKind {
     }
 }
 
-/// What a list shows, and in which order.
+/// The display settings of a list: filter and order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Look {
     /// Rows that do not pass are left out.
     pub filter: Filter,
-    /// Only what is wrong or in doubt.
+    /// Show only faulty or doubtful rows.
     pub faults: bool,
-    /// The column that it is sorted by, by its number.
+    /// The number of the sort column.
     pub sort: usize,
-    /// Sorted the other way round than the column usually is.
+    /// True if the order is the reverse of the column's default.
     pub reversed: bool,
-    /// All columns are asked for.
+    /// True if all columns are shown.
     pub wide: bool,
     /// The columns by their number, in order; `None` shows those of the preferences.
     pub columns: Option<Vec<usize>>,
@@ -114,8 +114,8 @@ impl Look {
         self.sort = column;
     }
 
-    /// Takes the filter away, then the filter of faults: back to what was saved, or to everything. False if
-    /// there was nothing to take away.
+    /// Clears the filter, or if there is none the filter of faults: back to the saved settings, or to all rows. False
+    /// if nothing was cleared.
     pub fn clear_one(&mut self) -> bool {
         let (filter, faults) = match &self.saved {
             Some(saved) => (saved.look.filter.clone(), saved.look.faults),
@@ -141,12 +141,12 @@ pub struct SavedView {
     pub of: ListKind,
     /// How the list is shown.
     pub look: Look,
-    /// The console saved it, and may change or delete it; otherwise it stands in the configuration.
+    /// True if the console saved it and may change or delete it; false if it is defined in the configuration.
     pub kept: bool,
 }
 
 impl SavedView {
-    /// What it shows, in a few words.
+    /// A short summary of its settings.
     pub fn summary(&self) -> String {
         let mut words = vec![self.of.word().to_owned()];
         if !self.look.filter.is_empty() {

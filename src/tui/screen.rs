@@ -1,4 +1,4 @@
-//! What every view can do.
+//! The interface of all views.
 
 use ratatui::layout::Rect;
 
@@ -18,13 +18,13 @@ use crate::domain::fact::{JournalEntry, Owner};
 use crate::domain::id::AttemptKey;
 use crate::engine::Answer;
 
-/// What every view can do. `area` is always the body of the screen: the title line of the view and the contents
-/// between the sides, without the last border.
+/// The interface of all views. `area` is the body of the screen: the view's title line and its contents, without the
+/// last border.
 pub trait Screen {
     /// Its name, for `:views`, history and snapshots.
     fn word(&self) -> &'static str;
 
-    /// Takes in what has changed since it was drawn; true if it looks different now.
+    /// Applies changes since the last frame; true if the display changes.
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool;
 
     /// Draws it.
@@ -33,10 +33,10 @@ pub trait Screen {
     /// Runs an action; `None` if it means nothing in this view.
     fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>>;
 
-    /// The actions that the last border lists, most useful first, each with a word for what it does here.
+    /// The actions listed in the last border, most useful first, each with a label.
     fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)>;
 
-    /// What is under the cursor.
+    /// The item under the cursor.
     fn target(&self, ctx: &Context) -> Target;
 
     /// Attempts that are marked.
@@ -44,7 +44,7 @@ pub trait Screen {
         Vec::new()
     }
 
-    /// Removes all marks, because what they were set for has been done.
+    /// Removes all marks after the action on them is done.
     fn unmark(&mut self) {}
 
     /// True where text is read, so that `n` is the next match and `space` pages.
@@ -78,7 +78,7 @@ pub trait Screen {
         self.list_mut().is_some_and(|list| list.sort(letter))
     }
 
-    /// The text of the filter or the search; `None` if there is nothing to search.
+    /// The text of the filter or search; `None` if the view cannot be searched.
     fn searched(&self) -> Option<String> {
         self.list().map(|list| list.look().filter.text().to_owned())
     }
@@ -90,7 +90,7 @@ pub trait Screen {
         }
     }
 
-    /// What it wants to know beside the snapshot, while it is shown.
+    /// The queries that it needs while it is shown.
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
         Vec::new()
     }
@@ -103,7 +103,7 @@ pub trait Screen {
         None
     }
 
-    /// The same, to take what comes.
+    /// Mutable access, to add facts.
     fn followed_mut(&mut self) -> Option<&mut FollowedJob> {
         None
     }
@@ -121,7 +121,7 @@ pub trait Screen {
     /// Takes rows that a worker has built, and leaves those that it no longer needs.
     fn indexed(&mut self, _order: &Order, _rev: u64, _rows: &mut Sorted<AttemptKey>) {}
 
-    /// The table that is shown, for the clipboard.
+    /// The displayed table, for the clipboard.
     fn table(&self, ctx: &Context) -> Option<Vec<Vec<String>>> {
         self.list().map(|list| list.table(ctx))
     }

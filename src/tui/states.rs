@@ -47,7 +47,7 @@ pub fn source(health: SourceHealth, glyphs: &'static Glyphs) -> Label {
     Label { mark, word: health.as_str().into(), role }
 }
 
-/// The state of an attempt's task, or of its sending while there is no task.
+/// The state of an attempt's task, or of its message while there is no task.
 pub fn attempt(attempt: &Attempt, glyphs: &'static Glyphs) -> Label {
     let label = |mark, word: &str, role| Label { mark, word: word.to_owned(), role };
     let Some(task) = &attempt.task else {
@@ -112,7 +112,7 @@ pub fn severity(severity: Severity, glyphs: &'static Glyphs) -> Label {
     Label { mark, word: word.into(), role }
 }
 
-/// True for what the filter "faults only" shows.
+/// True if the filter "faults only" shows the attempt.
 pub fn is_fault(attempt: &Attempt) -> bool {
     let failed = matches!(
         attempt.task.as_ref().map(|task| &task.state),

@@ -1,4 +1,4 @@
-//! What a view or an overlay wants done after a key: go somewhere, open a menu, tell the operator something.
+//! Steps that a view or an overlay requests after a key: navigate, open a menu, show a message.
 
 use super::actions::Action;
 use super::cmd::Cmd;
@@ -9,7 +9,7 @@ use super::theme::Role;
 use super::window::{Baseline, Window};
 use crate::domain::id::AttemptKey;
 
-/// What a view or an overlay wants done.
+/// A requested step.
 #[derive(Debug)]
 pub enum Step {
     /// Something outside the console.
@@ -18,11 +18,11 @@ pub enum Step {
     Open(Box<Destination>),
     /// Open a menu over the view.
     Menu(Box<Menu>),
-    /// Ask for the name under which a view is saved.
+    /// Prompt for the name of a view to save.
     SaveView(Box<SavedView>),
-    /// What a key of this action does.
+    /// Perform an action, as its key would.
     Act(Action),
-    /// What this text does after `:`.
+    /// Run a command line.
     Command(String),
     /// Every view speaks of another stretch of time.
     Window(Window),
@@ -36,13 +36,13 @@ pub enum Step {
     AnswerInWords(AttemptKey),
     /// A message was sent; the composer offers it again.
     Sent(Box<Draft>),
-    /// Tell the operator something.
+    /// Show a message.
     Say(Role, String),
     /// Go back to the view before.
     Back,
 }
 
-/// What a key did to an overlay.
+/// The effect of a key on an overlay.
 #[derive(Debug)]
 pub enum Pressed {
     /// It stays open.
@@ -60,11 +60,11 @@ pub enum Pressed {
 pub struct Line {
     /// The letter that chooses it.
     pub key: char,
-    /// What it does, in a few words.
+    /// A short label.
     pub label: &'static str,
-    /// What it does it to, or with what effect.
+    /// The item it applies to, or its effect.
     pub detail: String,
-    /// What is done when it is chosen.
+    /// The step to take when it is chosen.
     pub step: Step,
 }
 
@@ -78,7 +78,7 @@ pub struct Menu {
 }
 
 impl Menu {
-    /// A menu of lines; `facts` stand at the right of its title.
+    /// A menu of lines; `facts` are shown at the right of its title.
     pub fn new(title: &'static str, facts: String, lines: Vec<Line>) -> Self {
         Self { title, facts, lines, chosen: 0 }
     }

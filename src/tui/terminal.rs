@@ -21,30 +21,30 @@ use ratatui::layout::Rect;
 
 use super::render::Drawn;
 
-/// The terminal is ours; whoever gives it back first clears this.
+/// True while we have the terminal; the first to restore it clears this.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
-/// Asks a terminal that reorders right-to-left text by itself to show every cell where it was drawn, and to
-/// reorder again. ECMA-48 calls the mode BDSM; terminals without it ignore both.
+/// Asks a terminal that reorders right-to-left text to show every cell where it was drawn, and to resume reordering.
+/// ECMA-48 calls this mode BDSM; terminals without it ignore both.
 const CELLS_IN_ORDER: &[u8] = b"\x1b[8l";
 const TEXT_IN_ORDER: &str = "\x1b[8h";
 
 /// Giving the terminal back takes at most this long before a forced end.
 const RESTORING: Duration = Duration::from_millis(100);
 
-/// Cells of a terminal that does not tell its size.
+/// The assumed size of a terminal that does not report one.
 const USUAL_SIZE: (u16, u16) = (80, 24);
-/// No screen is drawn larger, so that a terminal that tells nonsense costs no memory.
+/// The maximum size, so that a terminal that reports a wrong size costs no memory.
 const LARGEST_SIZE: (u16, u16) = (1000, 500);
 
 /// Bytes kept before they are written; a full screen fits.
 const BUFFER: usize = 64 * 1024;
 
-/// The terminal while it is ours. Dropping it gives it back.
+/// The terminal while we have it; dropping it restores it.
 #[derive(Debug)]
 pub struct Terminal {
     backend: CrosstermBackend<io::BufWriter<io::Stdout>>,
-    /// What is on the screen, and what is drawn next.
+    /// The displayed buffer and the next one.
     buffers: [Buffer; 2],
     shown: usize,
     mouse: bool,
@@ -56,7 +56,7 @@ impl Terminal {
     /// Takes the terminal.
     ///
     /// # Errors
-    /// It is none, or it refuses.
+    /// There is no terminal, or it refuses the mode.
     pub fn take(mouse: bool, title: &str) -> io::Result<Self> {
         let (width, height) = size()?;
         let area = Rect::new(0, 0, width, height);
@@ -149,7 +149,7 @@ impl Terminal {
         execute!(self.backend, CopyToClipboard::to_clipboard_from(text))
     }
 
-    /// Rings the bell, and tells the desktop (OSC 9) where the terminal can. The words must be safe.
+    /// Rings the bell, and sends a desktop notification (OSC 9) where the terminal supports it. The text must be safe.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -180,7 +180,7 @@ impl Terminal {
         restore();
     }
 
-    /// Takes it again.
+    /// Takes the terminal back after a pause.
     ///
     /// # Errors
     /// The terminal is gone.
@@ -197,7 +197,7 @@ impl Drop for Terminal {
     }
 }
 
-/// The terminal's size in cells. What it does not tell is taken from COLUMNS and LINES, else it is 80 x 24.
+/// The terminal's size in cells; if it reports none, COLUMNS and LINES, else 80 x 24.
 ///
 /// # Errors
 /// The terminal is gone.
@@ -233,7 +233,7 @@ pub fn is_taken() -> bool {
     TAKEN.load(Ordering::SeqCst)
 }
 
-/// Gives the terminal back if it is ours; from a panic too.
+/// Restores the terminal if we have it; also called on a panic.
 pub fn restore() {
     if TAKEN.swap(false, Ordering::SeqCst) {
         let mut out = io::stdout();

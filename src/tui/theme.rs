@@ -1,32 +1,32 @@
-//! Looks by role: what a thing means decides its colour, its weight and its mark.
+//! Styles by role: the meaning of an item decides its colour, weight and symbol.
 
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
 
-/// What a piece of the screen means.
+/// The meaning of a piece of the screen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// Ordinary text.
     Plain,
-    /// Well.
+    /// Healthy or successful.
     Ok,
-    /// Could hurt.
+    /// A warning.
     Warn,
-    /// Hurts now.
+    /// Harm now.
     Bad,
-    /// Needs a person.
+    /// Needs an operator.
     You,
-    /// Old, unsure, unconfirmed.
+    /// Stale, uncertain or unconfirmed.
     Doubt,
     /// Selected.
     Accent,
-    /// Borders and what may be overlooked.
+    /// Borders and secondary text.
     Quiet,
     /// Titles.
     Title,
     /// Keys.
     Key,
-    /// The story's line.
+    /// The presenter's caption.
     Caption,
 }
 
@@ -38,7 +38,7 @@ pub struct Theme {
     styles: [Style; 11],
     /// What the terminal can show.
     pub depth: Depth,
-    /// The marks.
+    /// The symbols.
     pub glyphs: &'static Glyphs,
 }
 
@@ -83,7 +83,7 @@ pub enum Depth {
 }
 
 impl Depth {
-    /// What the environment says.
+    /// Detects the colours that the environment supports.
     pub fn detect() -> Self {
         if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
             return Self::None;
@@ -94,7 +94,7 @@ impl Depth {
 }
 
 impl Theme {
-    /// A theme by its name; without colours it is always `mono`.
+    /// Loads a theme by name; without colours it is always `mono`.
     pub fn load(name: &str, depth: Depth, ascii: bool) -> Self {
         let text = match (name, depth) {
             (_, Depth::None) | ("mono", _) => include_str!("../../assets/themes/mono.toml"),
@@ -167,7 +167,7 @@ fn style(look: &Look, depth: Depth) -> Style {
 
 macro_rules! glyphs {
     ($($name:ident $unicode:literal $ascii:literal $doc:literal),* $(,)?) => {
-        /// The marks of everything; meaning is never by colour alone.
+        /// The symbols of all states: meaning never depends on colour alone.
         #[derive(Debug)]
         pub struct Glyphs {
             $(#[doc = $doc] pub $name: &'static str,)*
@@ -184,7 +184,7 @@ glyphs! {
     down "✖" "X" "Agent down, or severity bad.",
     unknown "○" "?" "Agent never seen.",
     stale "◌" "." "Agent stale.",
-    login "◆" "!" "Agent wants a login.",
+    login "◆" "!" "Agent requires a login.",
     not_spoken "⊘" "/" "Agent not spoken.",
     info "·" "-" "Severity info.",
     queued "…" "." "Task queued or submitted.",
@@ -193,15 +193,15 @@ glyphs! {
     completed "✓" "v" "Task completed.",
     failed "✗" "x" "Task failed.",
     canceled "■" "#" "Task canceled.",
-    rejected "⊘" "/" "Task rejected or not taken.",
+    rejected "⊘" "/" "Task rejected or not accepted.",
     doubtful "◌" "o" "Task silent, stalled or stale.",
     uncertain "?" "?" "Sending uncertain.",
     lost "∅" "0" "Task lost by its agent.",
     cursor "▌" ">" "The selected row.",
     marked "▪" "*" "A marked row.",
-    gap "╌" "~" "Nobody told us anything.",
-    bar "━" "=" "A stretch of time.",
-    beside "─" "-" "A stretch of time beside.",
+    gap "╌" "~" "No updates arrived.",
+    bar "━" "=" "A time span.",
+    beside "─" "-" "A parallel time span.",
     top_left "┌" "+" "Corner.",
     top_right "┐" "+" "Corner.",
     bottom_left "└" "+" "Corner.",

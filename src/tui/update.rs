@@ -74,7 +74,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         }
         Msg::Fact(job, fact) => {
             if model.context.held {
-                // What does not fit is read again once the screen goes on.
+                // What was dropped is read again once the screen resumes.
                 if model.waiting.len() < WAITING {
                     model.waiting.push((job, fact));
                 }
@@ -85,7 +85,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Answered(query, generation, answer) => on_answer(model, &query, generation, answer),
         Msg::Submitted(words, result) => on_submitted(model, &words, result, cmds),
         Msg::Indexed(order, rev, mut rows) => {
-            // The list may have been left meanwhile; it is in history then.
+            // The list may have been left meanwhile and is then in the history.
             let others = model.past.iter_mut().chain(&mut model.future);
             for view in others.chain([&mut model.view]) {
                 view.screen_mut().indexed(&order, rev, &mut rows);
@@ -113,7 +113,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
             if !model.gone {
                 model.gone = true;
                 let back = model.context.key(Action::Back);
-                let text = format!("the engine has ended; what is shown is old. {back} leaves");
+                let text = format!("the engine has ended; the data shown is old. {back} leaves");
                 model.say(Role::Bad, text);
             }
         }
@@ -122,7 +122,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
     }
 }
 
-/// Rings for new problems, if the operator wants that; problems that were known before do not ring.
+/// Rings for new problems if the operator enabled it; earlier problems do not ring.
 fn ring(model: &mut Model, changed: Option<&[Changed]>, cmds: &mut Vec<Cmd>) {
     let snapshot = model.context.latest.clone();
     let newest = snapshot.problems.iter().map(|(_, problem)| problem.number).max().unwrap_or(0);
@@ -159,7 +159,7 @@ fn pass_time(model: &mut Model, at: At) {
     }
 }
 
-/// Brings the view and what is open over it up to date, and asks the queries of the view.
+/// Updates the view and its overlays, and sends the view's queries.
 fn refresh(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let area = layout::body(&model.context);
     let screen = model.view.screen_mut();
@@ -178,7 +178,7 @@ fn refresh(model: &mut Model, cmds: &mut Vec<Cmd>) {
     ask(model, subscriptions, cmds);
 }
 
-/// Asks what is due for the subscriptions of the view.
+/// Sends what is due for the view's subscriptions.
 fn ask(model: &mut Model, subscriptions: Vec<Subscription>, cmds: &mut Vec<Cmd>) {
     let held = model.context.held;
     let due = model.queries.due(subscriptions, model.time, held);
@@ -199,7 +199,7 @@ fn ask(model: &mut Model, subscriptions: Vec<Subscription>, cmds: &mut Vec<Cmd>)
     cmds.extend(queries.into_iter().map(|query| Cmd::Query(query, generation)));
 }
 
-/// The engine has answered a query: metrics go to all views, everything else to the view that asked.
+/// Handles an answer: metrics go to all views, other answers to the view that sent the query.
 fn on_answer(model: &mut Model, query: &Query, generation: u64, answer: Result<Answer, QueryError>) {
     let ask = model.queries.answered(query, generation);
     match (query, answer) {
@@ -225,7 +225,7 @@ fn on_answer(model: &mut Model, query: &Query, generation: u64, answer: Result<A
 
 fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>, cmds: &mut Vec<Cmd>) {
     if model.context.held && result.is_ok() {
-        // Otherwise the operator would not see the effect of what was just done.
+        // Otherwise the operator would not see the effect of the action.
         hold(model, cmds);
     }
     match result {
@@ -271,7 +271,7 @@ fn on_paste(model: &mut Model, text: &str) {
     if !taken {
         let [command, filter, new] =
             [Action::Command, Action::Filter, Action::New].map(|action| model.context.key(action));
-        let text = format!("pasted text does nothing here; {command} or {filter} or {new} take it");
+        let text = format!("pasted text is not used here; paste it after {command}, {filter} or {new}");
         model.say(Role::Warn, text);
     }
 }
@@ -322,12 +322,12 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
         if twice {
             cmds.push(Cmd::Quit);
         } else {
-            model.say(Role::Warn, format!("{chord} again leaves; nothing is cancelled by that"));
+            model.say(Role::Warn, format!("{chord} again leaves; nothing is cancelled"));
         }
         return;
     }
     model.interrupted = None;
-    // An operator who presses another key meanwhile is not taken to the job that was sent.
+    // If another key is pressed meanwhile, the sent job is not opened.
     model.opens = false;
     model.opening = None;
     if action == Some(Action::Help) && typing {
@@ -456,7 +456,7 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
             cmds.push(Cmd::Mouse(on));
         }
         Asked::Suspend if model.info().own_engine => model.say(Role::Warn,
-            "not suspended: the engine runs in this console, so streams would stand still and agents be blamed. Run `quarterdeck serve` apart to suspend".into(),
+            "not suspended: the engine runs in this console, whose streams would stall and whose agents would seem silent. Run `quarterdeck serve` separately to suspend".into(),
         ),
         Asked::Suspend => cmds.push(Cmd::Suspend),
         Asked::Quit => cmds.push(Cmd::Quit),
@@ -528,7 +528,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::New => operator_actions::new_task(model),
         Action::EditCopy => operator_actions::edit_copy(model),
         Action::Answer => {
-            // The answer goes to what is asked now, not to what the held screen shows.
+            // The answer goes to the current question, not to the one on a held screen.
             if model.context.held {
                 hold(model, cmds);
             }

@@ -1,4 +1,4 @@
-//! The window, which is the stretch of time that every view shows, and the baseline that it is compared with.
+//! The time window that every view shows, and the baseline that it is compared with.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub enum Window {
     Between(At, At),
 }
 
-/// What the window is compared with: a stretch of the same length, this much earlier.
+/// The baseline of the window: a window of the same length, this much earlier.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Baseline {
     /// An hour.
@@ -44,7 +44,7 @@ impl Window {
         ('w', "7 days", 7 * 24 * 60),
     ];
 
-    /// The last so many minutes.
+    /// The last `minutes` minutes.
     pub fn last(minutes: u32) -> Self {
         Self::Last(Duration::from_secs(u64::from(minutes) * 60))
     }
@@ -55,10 +55,10 @@ impl Window {
         Self::Between(at - quarter, at + quarter)
     }
 
-    /// From what was typed: `30m`, `6h`, or two times of day of the last 24 hours, `02:50..03:10`.
+    /// Parses `30m`, `6h`, or two times of day in the last 24 hours, `02:50..03:10`.
     ///
     /// # Errors
-    /// The text is no window; the message says what can be written.
+    /// The text is not a window; the message says what can be typed.
     pub fn parse(text: &str, clocks: &Clocks, now: At) -> Result<Self, String> {
         let fault = || format!("not a time: {text}; write 30m, 6h, 7d or 02:50..03:10");
         if let Some((from, until)) = text.split_once("..").or_else(|| text.split_once('–')) {
@@ -113,7 +113,7 @@ impl Baseline {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
 
-    /// How many minutes earlier it is.
+    /// The offset in minutes.
     pub fn minutes(self) -> u32 {
         match self {
             Self::Hour => 60,
@@ -122,7 +122,7 @@ impl Baseline {
         }
     }
 
-    /// As titles say it.
+    /// The word in titles.
     pub fn word(self) -> &'static str {
         match self {
             Self::Hour => "the hour before",

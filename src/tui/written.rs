@@ -1,8 +1,8 @@
-//! Words of a file that a person wrote, and what is wrong with them.
+//! Words of files written by people, and the errors found in them.
 
 use crate::domain::text::Untrusted;
 
-/// A word of a file, and the line on which it stands.
+/// A word of a file, with its line number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Word<'w> {
     /// The word.
@@ -14,21 +14,21 @@ pub struct Word<'w> {
 /// A name, and the words that the file gives it.
 pub type Wish<'w> = (Word<'w>, Vec<Word<'w>>);
 
-/// Something wrong with what was written.
+/// An error in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Wrong {
     /// The line, from 1.
     pub line: usize,
     /// The key, from the top of the file, such as `keys.cancel`.
     pub key: String,
-    /// What is wrong, and what to write instead.
+    /// The fault, and what to write instead.
     pub what: String,
 }
 
 impl Wrong {
     /// A fault at a line, about a key.
     pub fn new(line: usize, key: impl AsRef<str>, what: impl Into<String>) -> Self {
-        // The key may be what somebody else wrote.
+        // The key may be any text.
         Self { line, key: Untrusted::from(key.as_ref()).line().into_string(), what: what.into() }
     }
 }

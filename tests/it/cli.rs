@@ -404,7 +404,7 @@ async fn keys_columns_and_views_are_judged_with_their_lines() {
     let told = text(&output.stderr);
     for part in [
         "config.toml:1: them: is no setting",
-        "config.toml:3: keys.cancle: is no action; did you mean cancel?",
+        "config.toml:3: keys.cancle: is not an action; did you mean cancel?",
         "config.toml:5: columns.tasks: tasks has no column agnt; there are task, job, agent,",
         "config.toml:6: columns.flet: there is no list flet; there are fleet, tasks,",
         "config.toml:8: view.name: tasks is a command already",

@@ -97,7 +97,9 @@ async fn an_objective_that_is_missed_is_a_problem_of_its_own() {
     })
     .await;
     assert!(
-        text.starts_with("agent bad: ") && text.contains("% end well") && text.contains("not 99.0 %"),
+        text.starts_with("agent bad: ")
+            && text.contains("% succeeded")
+            && text.contains("the objective is 99.0 %"),
         "{text}"
     );
     let all = handle.snapshot();

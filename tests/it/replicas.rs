@@ -363,7 +363,7 @@ fn a_version_below_the_minimum_is_told_until_it_is_reached() {
             minimum(Some("ledger*"), None, "9"),
         ],
     );
-    let words = "runs 2.4.0, and 2.9.0 is wanted at least";
+    let words = "runs 2.4.0 but needs at least 2.9.0";
     assert_eq!(small.problems(Kind::AgentVersionOld), [(0, words.to_owned())]);
     small.runs(0, "2.4.5");
     assert_eq!(small.problems(Kind::AgentVersionOld).len(), 1);

@@ -363,7 +363,7 @@ fn one_skill_that_fails_beside_others_that_go_well_is_told_as_that() {
     assert_eq!(rig.problems(), [Kind::SkillFailing]);
     let (_, problem) = rig.core.state().problems().iter().next().unwrap();
     let text = problem.text.line().into_string();
-    assert!(text == "fails all of its last tasks of skill draw; its others go well", "{text}");
+    assert!(text == "fails all of its last tasks of skill draw; its other skills work", "{text}");
     for _ in 0..6 {
         round(&mut rig, TaskState::Completed);
     }

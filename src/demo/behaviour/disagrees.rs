@@ -1,4 +1,4 @@
-//! `disagrees`: its streams say completed while `GetTask` goes on saying working.
+//! `disagrees`: its streams report completed while `GetTask` still reports working.
 
 use super::{Doing, OnWire};
 use crate::demo::work::Work;

@@ -1,4 +1,4 @@
-//! `drops-mid-event`: cuts its streams in the middle of an event and goes on working.
+//! `drops-mid-event`: cuts its streams in the middle of an event and keeps working.
 
 use super::{Doing, OnWire};
 use crate::demo::work::Work;

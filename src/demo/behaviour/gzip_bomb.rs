@@ -21,14 +21,14 @@ impl OnWire for GzipBomb {
     }
 }
 
-/// A text that begins with `head` and goes on for 300 MB, compressed.
+/// A text that begins with `head` and continues for 300 MB, compressed.
 pub(super) fn bomb(head: &str) -> Bytes {
     const MEGABYTES: usize = 300;
     /// Of a gzip file without a name and a time.
     const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
     static MEGABYTE: LazyLock<Vec<u8>> = LazyLock::new(|| compressed(&vec![b'x'; 1024 * 1024]));
-    // Each block stands for itself, so that one megabyte is compressed only once. The end of the file is missing:
-    // nobody gets that far.
+    // The blocks are independent, so that one megabyte is compressed only once. The end of the file is missing: no
+    // reader gets that far.
     let mut all = HEADER.to_vec();
     all.extend_from_slice(&compressed(head.as_bytes()));
     for _ in 0..MEGABYTES {

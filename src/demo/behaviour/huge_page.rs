@@ -1,5 +1,5 @@
-//! `huge-page`: answers every listing, whatever it asks for, with one page of 200,000 tasks, one in a hundred of them
-//! working; the others have completed.
+//! `huge-page`: answers every listing with one page of 200,000 tasks, one in a hundred of them working; the others have
+//! completed.
 
 use std::iter;
 

@@ -1,4 +1,4 @@
-//! `ignores-cancel`: agrees to a cancel and goes on working.
+//! `ignores-cancel`: agrees to a cancel and keeps working working.
 
 use super::{Doing, OnWire};
 use crate::demo::work::Work;

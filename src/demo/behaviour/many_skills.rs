@@ -15,7 +15,7 @@ impl OnWire for ManySkills {
     }
 }
 
-/// A card with so many skills.
+/// A card with this many skills.
 pub(super) fn card_with_skills(agent: &Agent, url: &str, skills: usize) -> Answer {
     let mut card = agent.card(url);
     card.skills = (0..skills).map(|number| agent.skill(&format!("skill-{number}"))).collect();

@@ -35,14 +35,14 @@ use crate::protocol::{self, Incoming};
 /// Something that a behaviour does and that takes time.
 pub(super) type Doing<'a, T> = futures_util::future::BoxFuture<'a, T>;
 
-/// What an agent does on the wire. Whatever a behaviour does not say is done as it should be.
+/// An agent's conduct on the wire. What a behaviour does not override is done correctly.
 pub(super) trait OnWire: Sync {
     /// Answers a request for the card of an agent that is served at `url`.
     fn card(&self, agent: &Agent, url: &str) -> Answer {
         Answer::Document(protocol::card::encode(&agent.card(url)))
     }
 
-    /// Answers a request in its own way; `None` if it is answered as it should be. `id` is JSON.
+    /// The behaviour's own answer to a request; `None` for the correct one. `id` is JSON.
     fn answer<'a>(
         &'a self,
         _agent: &'a Agent,
@@ -57,7 +57,7 @@ pub(super) trait OnWire: Sync {
         Box::pin(work.steady(3))
     }
 
-    /// False if its tasks go on although it agrees to cancel them.
+    /// False if its tasks continue although it agrees to cancel them.
     fn stops_when_canceled(&self) -> bool {
         true
     }
@@ -67,8 +67,8 @@ pub(super) trait OnWire: Sync {
         false
     }
 
-    /// True if its configuration allows to subscribe again although it speaks 0.3. It is known to be harmless here:
-    /// the embedded servers do not replay events into their store.
+    /// True if its configuration allows a second subscription although it speaks 0.3. This is safe here: the demo
+    /// servers do not replay events into their store.
     fn allows_resubscribe(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! The circuit breaker between us and an agent's interface: what fails again and again is given nothing for a while.
+//! The circuit breaker between us and an agent's interface: an agent that keeps failing receives no work for a while.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,13 +7,13 @@ use crate::domain::cause::Cause;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// Where a breaker stands.
+/// The state of a breaker.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub enum BreakerState {
-    /// Everything goes through.
+    /// Everything is sent.
     #[default]
     Closed,
-    /// Nothing is sent; watching and cancelling go on.
+    /// Nothing is sent; watching and cancelling continue.
     Open,
     /// One sending is let through, to see.
     HalfOpen,
@@ -33,13 +33,13 @@ impl BreakerState {
 /// The breaker of an agent.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Breaker {
-    /// Where it stands.
+    /// The state.
     pub position: BreakerState,
-    /// Since when.
+    /// The time of the last change.
     pub since: At,
-    /// Why it opened.
+    /// The reason it opened; `None` while it is closed or if an operator opened it.
     pub cause: Option<Arc<Cause>>,
-    /// Who holds it where it stands, whatever calls and tasks show.
+    /// The operator who holds the breaker in its state, regardless of evidence; `None` if it works automatically.
     pub forced: Option<Untrusted>,
     /// How often it opened without having closed: each time it stays open twice as long.
     pub opened: u16,
@@ -48,27 +48,27 @@ pub struct Breaker {
 /// When breakers open, and for how long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BreakerRules {
-    /// Breakers open by themselves.
+    /// True if breakers open automatically.
     pub enabled: bool,
-    /// So many failed calls within the window,
+    /// The number of failed calls within the window,
     pub calls: u32,
     /// and such a share of them, in per cent, open it.
     pub calls_percent: u32,
     /// The window of calls.
     pub window: Duration,
-    /// So many failed ones of the last 20 ended tasks,
+    /// the number of failures among the last 20 ended tasks,
     pub tasks: u32,
     /// and such a share of them, in per cent, open it.
     pub tasks_percent: u32,
     /// One that does far worse than its replicas is given nothing while they do its work.
     pub outliers: bool,
-    /// So many of its last 20 tasks, or of its calls of the window, failed at least,
+    /// the number of failures among its last 20 tasks, or its calls in the window,
     pub outlier_failed: u32,
-    /// of so many at least, and as many of theirs are known,
+    /// the number of results needed, of the agent and of its replicas,
     pub outlier_volume: u32,
-    /// and its share of failed ones is so many points, in per cent, above theirs.
+    /// and the number of percentage points by which its failure rate exceeds theirs.
     pub outlier_points: u32,
-    /// It stays open so long; twice as long each time that the trial fails, up to ten minutes.
+    /// The time it stays open; doubled after each failed trial, up to ten minutes.
     pub open_for: Duration,
 }
 

@@ -1,5 +1,5 @@
-//! Agents that the cards of others name and that are not in the fleet: offered to the operator, never called before
-//! somebody adds them.
+//! Candidates: agents that cards name and that are not in the fleet. They are offered to the operator and never called
+//! before they are added.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use crate::domain::agent::{Agent, normalise_url};
 use crate::domain::id::AgentKey;
 use crate::domain::text::Untrusted;
 
-/// One that is offered.
+/// A candidate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Candidate {
-    /// Where it is said to be.
+    /// Its URL, as the card gives it.
     pub url: Arc<str>,
-    /// What the first card that names it calls it.
+    /// Its name in the first card that names it; `None` if that gives none.
     pub name: Option<Untrusted>,
     /// Whose cards name it, in order of place.
     pub by: Vec<AgentKey>,
 }
 
-/// Who names whom, kept up with every row that changes.
+/// References between cards, updated with every changed row.
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
-    /// What each agent's card says.
+    /// The peers named by each agent's card.
     said: BTreeMap<AgentKey, Said>,
     named: BTreeMap<Arc<str>, BTreeMap<AgentKey, Option<Untrusted>>>,
     /// Where the agents of the fleet are.
@@ -46,7 +46,7 @@ impl Candidates {
         candidates
     }
 
-    /// Takes in how an agent is now; true if that may change who is offered.
+    /// Updates an agent's references; true if the candidates may have changed.
     pub fn note(&mut self, key: AgentKey, agent: Option<&Agent>) -> bool {
         let now = agent.filter(|agent| agent.listed).map(|agent| {
             let card = agent.card.as_deref();

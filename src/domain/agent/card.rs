@@ -1,4 +1,4 @@
-//! What an agent's card says, of both dialects.
+//! An agent's card, independent of the protocol version.
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ impl Dialect {
     }
 }
 
-/// What an interface can be asked for beyond sending, reading and cancelling.
+/// Optional operations of an interface.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ability {
     /// It lists its tasks.
@@ -64,7 +64,7 @@ impl fmt::Display for Dialect {
 /// One way to call an agent, as its card offers it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offer {
-    /// Where.
+    /// The URL.
     pub url: Untrusted,
     /// `JSONRPC`, `HTTP+JSON`, `GRPC` or a URI, as in the card.
     pub binding: Untrusted,
@@ -94,18 +94,18 @@ impl Interface {
     }
 }
 
-/// Something an agent says it can do.
+/// A skill that an agent declares.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Skill {
     /// Unique in its card.
     pub id: Untrusted,
-    /// For people.
+    /// The display name.
     pub name: Untrusted,
-    /// For people.
+    /// The description.
     pub description: Untrusted,
-    /// For searching.
+    /// Search tags.
     pub tags: Vec<Untrusted>,
-    /// Messages that fit.
+    /// Example messages.
     pub examples: Vec<Untrusted>,
     /// Media types taken, if they differ from the card's.
     pub input_modes: Vec<Untrusted>,
@@ -113,21 +113,21 @@ pub struct Skill {
     pub output_modes: Vec<Untrusted>,
 }
 
-/// Another agent that a card names: to be offered to the operator, never called by itself.
+/// Another agent that a card names: offered to the operator, never called automatically.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Peer {
-    /// What the card calls it.
+    /// Its name in the card.
     pub name: Option<Untrusted>,
-    /// Where it is said to be: `http` or `https`, without credentials, in one spelling.
+    /// Its URL: `http` or `https`, without credentials, normalised.
     pub url: Arc<str>,
 }
 
-/// One way to prove who is calling.
+/// A security scheme.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SecurityScheme {
     /// Its name in the card.
     pub name: Untrusted,
-    /// What it is, in a few words: `http Bearer (JWT)`, `apiKey in header X-Key`.
+    /// The scheme in a few words: `http Bearer (JWT)`, `apiKey in header X-Key`.
     pub kind: Untrusted,
 }
 
@@ -136,11 +136,11 @@ pub struct SecurityScheme {
 pub struct Card {
     /// For people; not unique.
     pub name: Untrusted,
-    /// For people.
+    /// The description.
     pub description: Untrusted,
     /// The agent's own version.
     pub version: Untrusted,
-    /// Who runs it.
+    /// The organization that runs it.
     pub provider: Option<Untrusted>,
     /// Where to read more.
     pub documentation: Option<Untrusted>,
@@ -150,17 +150,17 @@ pub struct Card {
     pub streaming: bool,
     /// Webhooks.
     pub push_notifications: bool,
-    /// Another card for those who have logged in.
+    /// True if an extended card is available after a login.
     pub extended_card: bool,
     /// Protocol extensions, by URI.
     pub extensions: Vec<Untrusted>,
-    /// Where it runs, if it says so (`metadata.region`, or in the params of an extension).
+    /// The region (`metadata.region`, or in the params of an extension); `None` if not given.
     pub region: Option<Untrusted>,
-    /// What it is made with, if it says so (`metadata.framework`, or in the params of an extension).
+    /// The framework (`metadata.framework`, or in the params of an extension); `None` if not given.
     pub framework: Option<Untrusted>,
-    /// Other agents that it names as those it works with.
+    /// Other agents that the card names.
     pub peers: Vec<Peer>,
-    /// What it offers to do.
+    /// The declared skills.
     pub skills: Vec<Skill>,
     /// Media types that it takes.
     pub input_modes: Vec<Untrusted>,
@@ -172,11 +172,11 @@ pub struct Card {
     pub required_security: Vec<Untrusted>,
     /// How many signatures it carries; they are not verified yet.
     pub signatures: u32,
-    /// What is wrong with it, in words that name the member.
+    /// Faults of the card, each naming the member.
     pub faults: Vec<Untrusted>,
-    /// The card as it came, if it is at most 64 KiB.
+    /// The card as received, if it is at most 64 KiB.
     pub raw: Option<Untrusted>,
-    /// A hash of the card as it came, to see changes.
+    /// A hash of the card as received, to detect changes.
     pub digest: u64,
 }
 
@@ -207,7 +207,7 @@ impl Card {
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
-    /// What it offers, in words: `JSONRPC 1.0, HTTP+JSON 0.3`.
+    /// The offered interfaces: `JSONRPC 1.0, HTTP+JSON 0.3`.
     pub fn offers_in_words(&self) -> Untrusted {
         if self.offers.is_empty() {
             return Untrusted::from("no interface at all");
@@ -239,12 +239,12 @@ pub struct FetchedCard {
     pub card: Arc<Card>,
     /// The URL that answered.
     pub url: Arc<str>,
-    /// Its `ETag`, to ask only for changes.
+    /// The `ETag`, for conditional requests.
     pub etag: Option<Untrusted>,
 }
 
 impl Card {
-    /// A card that says nothing.
+    /// A card without content.
     pub fn empty() -> Self {
         let nothing = || Untrusted::from("");
         Self {

@@ -1,9 +1,9 @@
-//! What differs between two cards of one agent, in words.
+//! Differences between two cards of one agent, in words.
 
 use crate::domain::agent::card::Card;
 use crate::domain::text::Untrusted;
 
-/// `version 2.4.0 → 2.4.1; skills + refund, - pay; streaming off`. Empty if nothing that is read differs.
+/// `version 2.4.0 → 2.4.1; skills + refund, - pay; streaming off`. Empty if no parsed member differs.
 pub fn words(before: &Card, after: &Card) -> String {
     let mut told = Vec::new();
     let quoted = |text: &Untrusted| text.shortened(40).line().into_string();

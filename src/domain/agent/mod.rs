@@ -1,4 +1,4 @@
-//! An agent of the fleet: who it is, how it is called, how it is.
+//! An agent of the fleet: its identity, its interface and its health.
 
 pub mod breaker;
 pub mod candidates;
@@ -19,10 +19,10 @@ use crate::domain::id::AgentId;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// How an agent came into the fleet, and what the operator set for it.
+/// The origin of an agent and the operator's settings for it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct AgentSpec {
-    /// The name in the configuration; it is the agent's identity if it is given.
+    /// The name in the configuration; if given, it identifies the agent.
     pub name: Option<Arc<str>>,
     /// The URL as configured or typed.
     pub url: Arc<str>,
@@ -30,13 +30,13 @@ pub struct AgentSpec {
     pub source: Source,
     /// Speak only this dialect.
     pub dialect: Option<Dialect>,
-    /// Whether a second look at a running task is known to be harmless or harmful there.
+    /// True if a second subscription to a running task is known to be safe, false if it is known to do harm.
     pub resubscribe: Option<bool>,
     /// Labels for grouping.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
-    /// How many tasks it takes at once, if it or the operator said so.
+    /// The number of tasks it accepts at once; `None` if not configured or reported.
     pub capacity: Option<u32>,
-    /// How often it is probed, if not as often as its fleet.
+    /// The probe interval; `None` for that of the fleet.
     pub probe_interval: Option<Duration>,
 }
 
@@ -47,9 +47,9 @@ pub enum Source {
     Config,
     /// A URL on the command line.
     CommandLine,
-    /// The embedded fleet.
+    /// The demo fleet.
     Demo,
-    /// A source of agents alone.
+    /// Only a source of agents.
     Discovery,
     /// The operator added it for good.
     Kept,
@@ -71,18 +71,18 @@ impl Source {
     }
 }
 
-/// How an agent is, as far as we can know.
+/// The health of an agent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Health {
-    /// Never reached yet.
+    /// Not reached yet.
     Unknown,
     /// It answers.
     Up,
-    /// It answers, but badly.
+    /// It answers, but with faults.
     Degraded,
     /// It refuses, resets or is silent.
     Down,
-    /// What we knew is older than its interval.
+    /// The last observation is older than the agent's interval.
     Stale,
     /// It answers 401 or 403.
     LoginNeeded,
@@ -126,11 +126,11 @@ impl Health {
 pub struct Agent {
     /// Ours, from first sight on.
     pub id: AgentId,
-    /// Facts so far.
+    /// The number of its facts.
     pub seq: u64,
     /// Its place in the configuration or on the command line; names are numbered in this order.
     pub order: u32,
-    /// What the operator set.
+    /// The operator's settings.
     pub spec: Arc<AgentSpec>,
     /// Unique among the listed agents of the fleet.
     pub name: Untrusted,
@@ -146,41 +146,41 @@ pub struct Agent {
     pub card: Option<Arc<Card>>,
     /// True if the agent itself served that card; false if a source reported it, or if there is none.
     pub own_card: bool,
-    /// What that card has in common with those of its replicas.
+    /// The key that its card shares with its replicas; `None` if it has none.
     pub replica_key: Option<ReplicaKey>,
-    /// What its server says of itself.
+    /// The server software as reported in its headers.
     pub server: Option<Untrusted>,
     /// When that card was first seen.
     pub card_since: At,
-    /// What it changed, and when; none if it is the first.
+    /// The last change of the card, with its time; `None` if the card never changed.
     pub card_change: Option<(At, Untrusted)>,
     /// The interface that we call.
     pub interface: Option<Arc<Interface>>,
-    /// The dialect that a call has shown to work, if it is not the card's first.
+    /// The protocol version that a call confirmed, if it differs from the card's first.
     pub confirmed_dialect: Option<Dialect>,
     /// Why it refused to stream; none if it did not since its card changed last.
     pub stream_refused: Option<Arc<Cause>>,
-    /// How it is.
+    /// The health.
     pub health: Health,
-    /// Since when it is so.
+    /// The time of the last change of health.
     pub since: At,
-    /// Why it is so.
+    /// The reason for its health; `None` if there is none.
     pub cause: Option<Arc<Cause>>,
-    /// The last sign of life before it went away; `At::ZERO` if there never was one.
+    /// The last activity before it went down; `At::ZERO` if there was none.
     pub last_seen: At,
     /// When the certificate that it last showed ends.
     pub certificate_until: Option<At>,
-    /// What is let through to it.
+    /// The circuit breaker.
     pub breaker: Breaker,
     /// Problems of protocol seen so far.
     pub violations: u32,
     /// Control sequences and hidden characters sanitised so far.
     pub sanitised: u32,
-    /// Counted from its tasks; not durable by itself.
+    /// Counts of its tasks; derived, not stored.
     pub counts: Counts,
 }
 
-/// How many tasks an agent has, by what they mean to an operator.
+/// The number of an agent's tasks, by their meaning to an operator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// Not ended.
@@ -198,12 +198,12 @@ pub struct Counts {
 }
 
 impl Agent {
-    /// True if there is an interface that we call, and it has the ability.
+    /// True if the agent has an interface that we call, with this ability.
     pub fn can(&self, ability: Ability) -> bool {
         self.interface.as_ref().is_some_and(|interface| interface.can(ability))
     }
 
-    /// The dialect that is spoken with it now.
+    /// The protocol version in use.
     pub fn dialect(&self) -> Option<Dialect> {
         self.interface.as_ref().map(|interface| interface.dialect)
     }
@@ -221,8 +221,8 @@ impl Agent {
     }
 }
 
-/// A URL in one spelling, so that two ways to write it are one agent: scheme and host in lower
-/// case, no default port, no trailing slash, no query, no fragment, no well-known path.
+/// A normalised URL, so that different spellings identify the same agent: scheme and host in lower case, no default
+/// port, no trailing slash, no query, no fragment, no well-known path.
 pub fn normalise_url(url: &str) -> String {
     let url = url.trim();
     let url = url.split(['?', '#']).next().unwrap_or(url);

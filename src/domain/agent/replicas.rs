@@ -1,10 +1,9 @@
-//! Instances of one agent, and what else agents are grouped by.
+//! Replicas of an agent, and the other ways to group agents.
 //!
-//! Two agents are replicas of one another if their cards have the same `name`, the same `provider.organization`
-//! (or both none) and the same set of skill ids, letter by letter; A2A 1.0 and 0.3 write all three alike. What
-//! differs between instances and between versions is not looked at: URLs and interfaces, the version, the dialect,
-//! descriptions, examples, media types, security. A card without a name is nobody's replica, and so is an agent that
-//! has left.
+//! Two agents are replicas of each other if their cards have the same `name`, the same `provider.organization` (or
+//! none) and the same set of skill ids, compared exactly; A2A 1.0 and 0.3 spell all three alike. Properties that differ
+//! between instances or versions are ignored: URLs and interfaces, the version, the protocol version, descriptions,
+//! examples, media types, security. A card without a name and an agent that has left the fleet have no replicas.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -16,7 +15,7 @@ use crate::domain::agent::card::Card;
 use crate::domain::id::AgentKey;
 use crate::domain::text::Untrusted;
 
-/// What the cards of replicas have in common.
+/// The key shared by replicas.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReplicaKey(Arc<str>);
 
@@ -61,7 +60,7 @@ impl Group {
         &self.able
     }
 
-    /// Who runs which version.
+    /// The agents of each version.
     pub fn versions(&self) -> &BTreeMap<Untrusted, BTreeSet<AgentKey>> {
         &self.versions
     }
@@ -84,7 +83,7 @@ impl Replicas {
         self.groups.iter()
     }
 
-    /// An agent stands elsewhere than before.
+    /// Moves an agent between groups.
     pub(in crate::domain) fn moved(
         &mut self,
         key: AgentKey,
@@ -120,7 +119,7 @@ impl Replicas {
     }
 }
 
-/// Where an agent stands among the replicas.
+/// The group membership of an agent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(in crate::domain) struct ReplicaMembership {
     replica_key: Option<ReplicaKey>,
@@ -129,7 +128,7 @@ pub(in crate::domain) struct ReplicaMembership {
 }
 
 impl ReplicaMembership {
-    /// Of somebody who is not there.
+    /// The membership of an agent that is not listed.
     pub fn nowhere() -> Self {
         Self { replica_key: None, version: Untrusted::from(""), able: false }
     }
@@ -146,23 +145,23 @@ impl ReplicaMembership {
     }
 }
 
-/// What the agents of a list are grouped by.
+/// The property that a list of agents is grouped by.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum GroupBy {
-    /// Replicas fold into one; whoever has none stands alone.
+    /// Replicas are folded into one row; agents without replicas are ungrouped.
     #[default]
     Replicas,
-    /// Who runs it, as its card says.
+    /// The provider in the card.
     Provider,
     /// The version in its card.
     Version,
-    /// The label `region`, else what its card says of it.
+    /// The label `region`, else the region in the card.
     Region,
-    /// The label `framework`, else what its card or its server says of it.
+    /// The label `framework`, else the framework in the card or the server software.
     Framework,
     /// A label.
     Label(Arc<str>),
-    /// Every agent stands alone.
+    /// Every agent is ungrouped.
     None,
 }
 
@@ -195,7 +194,7 @@ impl GroupBy {
         }
     }
 
-    /// The value under which an agent falls; none if nobody says.
+    /// The group value of an agent; `None` if it has none.
     pub fn value(&self, agent: &Agent) -> Option<Untrusted> {
         let card = agent.card.as_ref();
         let filled = |text: Untrusted| (!text.is_empty()).then_some(text);
@@ -217,14 +216,14 @@ pub fn label(agent: &Agent, name: &str) -> Option<Untrusted> {
     found.map(|(_, value)| Untrusted::new(value.clone()))
 }
 
-/// Where it runs: what the operator says counts more than what a cluster says, and that more than its card.
+/// The region: the operator's label takes precedence over a cluster's, and that over the card.
 pub fn region(agent: &Agent) -> Option<Untrusted> {
     label(agent, "region")
         .or_else(|| label(agent, "topology.kubernetes.io/region"))
         .or_else(|| agent.card.as_ref()?.region.clone())
 }
 
-/// What it is made with: a label, else its card, else what its server says of itself.
+/// The framework: a label, else the card, else the server software.
 pub fn framework(agent: &Agent) -> Option<Untrusted> {
     label(agent, "framework")
         .or_else(|| agent.card.as_ref()?.framework.clone())
@@ -268,7 +267,7 @@ mod tests {
         ] {
             assert_ne!(one, ReplicaKey::of(&other), "{other:?}");
         }
-        // Nobody can write a name that reads as another agent's name and skills.
+        // A crafted name cannot be read as another agent's name and skills.
         assert_ne!(ReplicaKey::of(&card("a", None, &["b"])), ReplicaKey::of(&card("a-1:b", None, &[])));
         assert_eq!(ReplicaKey::of(&card("", Some("p"), &["x"])), None);
     }

@@ -1,4 +1,4 @@
-//! How long an agent was well, read from its facts: what nobody watched counts neither way.
+//! Uptime computed from an agent's facts; unwatched time counts neither way.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use crate::domain::time::At;
 /// How an agent was in a stretch of time.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Condition {
-    /// Nobody knows: not listed, not seen yet, or nobody watched.
+    /// Unknown: not listed, not reached yet, or not watched.
     Unknown,
     /// It could be given work.
     Up,
-    /// It answered, but badly.
+    /// It answered, but with faults.
     Degraded,
     /// It could not be given work.
     Down,
@@ -33,11 +33,11 @@ impl Condition {
 /// A stretch of time in which an agent was the same.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HealthSpan {
-    /// From.
+    /// The start.
     pub from: At,
-    /// Until, not included.
+    /// The end, exclusive.
     pub until: At,
-    /// How it was.
+    /// The condition in this span.
     pub condition: Condition,
 }
 
@@ -56,7 +56,7 @@ pub fn health_spans(facts: &[JournalEntry], now: At) -> Vec<HealthSpan> {
     for entry in facts {
         match entry.fact.of_agent() {
             Some(AgentFact::Listed { .. } | AgentFact::Unlisted) => push(entry.at, Condition::Unknown),
-            // It is noted when we look again; nobody knows from the last look on.
+            // A pause is recorded when watching resumes; the time since the last observation is unknown.
             Some(AgentFact::HealthChanged { health: Health::Stale, last_seen, .. }) => {
                 push((*last_seen).min(entry.at), Condition::Unknown);
             }
@@ -73,12 +73,12 @@ pub fn health_spans(facts: &[JournalEntry], now: At) -> Vec<HealthSpan> {
 pub struct Uptime {
     /// Up or degraded.
     pub up: Duration,
-    /// Neither, and somebody watched.
+    /// Neither up nor degraded, while it was watched.
     pub down: Duration,
 }
 
 impl Uptime {
-    /// In tenths of a per cent of the time that is known; `None` if none is. Only what was never down is 1000.
+    /// In tenths of a per cent of the watched time; `None` if there is none. 1000 only if it was never down.
     pub fn per_mille(self) -> Option<u32> {
         let known = self.up + self.down;
         if known.is_zero() {
@@ -133,7 +133,7 @@ mod tests {
         At::from_micros(1_795_000_000_000_000) + Duration::from_secs(second)
     }
 
-    /// Healths with the second at which they began; a stale one with the second since which nobody looked.
+    /// Health changes with the second at which they began; a stale one also has the second of the last observation.
     fn life(told: &[(u64, Health, u64)]) -> Vec<JournalEntry> {
         let agent = AgentId(Rng::new(1).uuid(at(0)));
         let facts = told.iter().zip(1..).map(|((second, health, seen), seq)| {
@@ -158,7 +158,7 @@ mod tests {
             (vec![], 100, None),
             // Down for a moment is never rounded to always up.
             (vec![(0, Up, 0), (9_999, Down, 0), (10_000, Up, 0)], 10_000 + 3000, Some(999)),
-            // What is older than the window does not count.
+            // Entries older than the window do not count.
             (vec![(0, Down, 0), (100, Up, 0)], 100 + 3600, Some(1000)),
         ] {
             let health_spans = health_spans(&life(&told), at(now));

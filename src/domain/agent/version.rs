@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::domain::agent::Agent;
 use crate::domain::text::Untrusted;
 
-/// Compares two versions as SemVer does, with as many numbers as they have (`2.4` is `2.4.0`, `v2` is `2`, what
-/// stands behind a `+` does not count). What is no such version is compared piece by piece, numbers as numbers.
+/// Compares two versions as SemVer does, with any number of numeric parts (`2.4` is `2.4.0`, `v2` is `2`, anything
+/// after `+` is ignored). Other formats are compared part by part, numeric parts as numbers.
 pub fn compare(a: &str, b: &str) -> Ordering {
     match (Parts::of(a), Parts::of(b)) {
         (Some(a), Some(b)) => a.compare(&b),
@@ -15,12 +15,12 @@ pub fn compare(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// The same for what agents say, to name the newest first.
+/// Compares versions reported by agents, newest first.
 pub fn newest_first(a: &Untrusted, b: &Untrusted) -> Ordering {
     compare(b.raw(), a.raw()).then_with(|| a.cmp(b))
 }
 
-/// Numbers with dots between them, and what stands behind a hyphen.
+/// Numeric parts separated by dots, and the pre-release after a hyphen.
 struct Parts<'a> {
     numbers: Vec<&'a str>,
     early: Option<&'a str>,
@@ -69,7 +69,7 @@ fn by_number(a: &str, b: &str) -> Ordering {
     a.len().cmp(&b.len()).then_with(|| a.cmp(b))
 }
 
-/// What stands behind the hyphen, as SemVer orders it: numbers before words, and fewer before more.
+/// Compares pre-releases as SemVer does: numbers before words, and fewer parts before more.
 fn identifiers(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a.split('.'), b.split('.'));
     loop {
@@ -108,10 +108,10 @@ fn pieces(mut a: &str, mut b: &str) -> Ordering {
     a.len().cmp(&b.len())
 }
 
-/// The oldest version that the operator wants to see, of some agents.
+/// A minimum version for some agents, set by the operator.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Minimum {
-    /// Whose: a name of the fleet or of a card, with `*` for any letters; everybody's if it is not set.
+    /// The agents: a name in the fleet or in a card, with `*` for any characters; `None` for all agents.
     pub agent: Option<Arc<str>>,
     /// Only of agents that offer a skill of this id, with `*` too.
     pub skill: Option<Arc<str>>,
@@ -120,7 +120,7 @@ pub struct Minimum {
 }
 
 impl Minimum {
-    /// True if it is about this agent.
+    /// True if it applies to this agent.
     pub fn is_about(&self, agent: &Agent) -> bool {
         let Some(card) = &agent.card else { return false };
         let named = self
@@ -135,7 +135,7 @@ impl Minimum {
     }
 }
 
-/// True if a text is what a pattern says; `*` stands for any letters, also none.
+/// True if a text matches a pattern; `*` matches any characters, including none.
 pub fn fits(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else { return false };
@@ -149,7 +149,7 @@ pub fn fits(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The newest minimum that an agent does not reach. Who names no version at all cannot be told.
+/// The highest minimum that an agent's version does not reach. An agent without a version is not checked.
 pub fn missed<'m>(agent: &Agent, minimums: &'m [Minimum]) -> Option<&'m Minimum> {
     let version = agent.card.as_ref().map(|card| &card.version).filter(|version| !version.is_empty())?;
     let missed = minimums.iter().filter(|minimum| {

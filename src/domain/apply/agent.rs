@@ -1,4 +1,4 @@
-//! What facts of an agent change.
+//! Applies facts of agents.
 
 use std::sync::Arc;
 
@@ -142,7 +142,7 @@ fn insert(
     state.changes.push(Changed::Agent(key));
 }
 
-/// Changes the row of an agent, and where it stands among its replicas.
+/// Changes the row of an agent and its membership among replicas.
 fn edit(state: &mut State, id: AgentId, seq: u64, change: impl FnOnce(&mut Agent)) {
     let Some(key) = state.agent_key(id) else { return };
     let Some(agent) = state.agents.get_mut(key) else { return };

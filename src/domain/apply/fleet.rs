@@ -1,4 +1,4 @@
-//! What facts of the fleet change.
+//! Applies facts of the fleet.
 
 use crate::domain::fact::{FleetFact, JournalEntry};
 use crate::domain::fleet::source::{SourceHealth, SourceRow, SourceSpec};
@@ -40,7 +40,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
             let before = state.problem(*number).and_then(|problem| problem.cleared);
             edit_problem(state, *number, |problem| {
                 problem.cleared = Some(entry.at);
-                // Nobody is notified late of a problem that came to its end while it was muted.
+                // A problem that cleared while it was muted is not posted late.
                 if problem.muted.is_some() {
                     problem.due.clear();
                 }
@@ -131,7 +131,7 @@ fn forget_problem(state: &mut State, number: u32) {
     state.changes.push(Changed::Problem(key));
 }
 
-/// A source whose configuration changed keeps what is known of it.
+/// A source whose configuration changed keeps its agents.
 fn list_source(state: &mut State, at: At, spec: &SourceSpec) {
     let known = state.source_key(&spec.name).and_then(|key| state.sources.get(key)).cloned();
     let row = match known {

@@ -1,4 +1,4 @@
-//! What facts of a job and of its attempts change.
+//! Applies facts of jobs and attempts.
 
 use std::sync::Arc;
 
@@ -123,7 +123,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
         }
         AttemptFact::CancelMoved { mark, cause: _ } => edit_task(state, job, id, |task| {
             task.cancel = Some(*mark);
-            // A cancel that is asked for again may be obeyed this time.
+            // A repeated cancel may be obeyed this time.
             task.ignored &= *mark != CancelMark::Asked;
         }),
         AttemptFact::CancelWithdrawn { mark } => edit_task(state, job, id, |task| task.cancel = *mark),
@@ -146,7 +146,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 task.gap_since = None;
             }
         }),
-        // It is history alone.
+        // This fact only records history.
         AttemptFact::ReasonGiven { .. } => edit(state, job, id, |_| {}),
     }
 }
@@ -224,7 +224,7 @@ fn row_of(state: &mut State, job: JobKey, id: AttemptId) -> Option<AttemptKey> {
     key
 }
 
-/// Changes what an attempt has received so far, on which no index and no count depends.
+/// Changes an attempt's progress, which no index and no count depends on.
 fn touch(state: &mut State, job: JobKey, id: AttemptId, change: impl FnOnce(&mut Attempt)) {
     if let Some(key) = row_of(state, job, id) {
         state.touch_attempt(key, change);
@@ -286,7 +286,7 @@ fn add_message(attempt: &mut Attempt, at: At, message: &Message, status: bool) {
     }
 }
 
-/// What is known of an output, from its first chunk on.
+/// The progress of an output, created with its first chunk.
 fn output_of<'a>(attempt: &'a mut Attempt, artifact: &Untrusted) -> &'a mut ArtifactMeta {
     let progress = Arc::make_mut(attempt.progress.get_or_insert_default());
     let known = progress.artifacts.iter().position(|meta| meta.id == *artifact);

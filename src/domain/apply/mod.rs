@@ -1,7 +1,6 @@
-//! The one place where facts become state. It is total and decides nothing.
+//! The only place where facts change the state. It is total and makes no decisions.
 //!
-//! Each owner's facts have a file and one exhaustive match, so that a new fact does not compile until it says what
-//! it changes.
+//! Each owner's facts have a file and an exhaustive match, so that a new fact does not compile without its effect.
 
 mod agent;
 mod fleet;

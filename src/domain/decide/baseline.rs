@@ -1,7 +1,7 @@
-//! How long the tasks of an agent usually tell nothing, so that one that tells nothing for far longer is stuck.
+//! The usual pause between updates of an agent's tasks, so that a task that is silent for far longer counts as stuck.
 //!
-//! What is usual is the longest pause of each task that ended, weighted so that the last dozen count: pauses between
-//! the words of one sentence say nothing about how long an agent thinks before the next.
+//! The usual pause is the longest pause of each task that ended, weighted so that the last dozen count: pauses within
+//! one sentence do not show how long an agent thinks before the next.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
 use crate::domain::text::Untrusted;
 
-/// The newest task counts for one part in so many.
+/// The weight of the newest task, as a fraction 1/n.
 const WEIGHT: u32 = 8;
 /// Skills of one agent that have a usual time of their own; the rest share one.
 const SKILLS: usize = 32;
@@ -41,14 +41,15 @@ impl Baselines {
         usual.seen = usual.seen.saturating_add(1);
     }
 
-    /// The usual pause of a skill, once so many tasks have shown it.
+    /// The usual pause of a skill, once enough tasks have ended.
     pub fn of(&self, skill: Option<&Untrusted>, least: u32) -> Option<Duration> {
         let own = self.0.get(&skill.cloned()).or_else(|| self.0.get(&None).filter(|_| self.0.len() > SKILLS));
         own.filter(|usual| usual.seen >= least).map(|usual| usual.pause)
     }
 }
 
-/// A task was heard of: what lies between is one of its pauses, unless it waited for a person or nobody watched.
+/// An update of a task arrived: the time since the last one is a pause, unless the task waited for an operator or was
+/// not watched.
 pub(super) fn heard(turn: &mut Turn, key: AttemptKey) {
     let at = turn.at;
     let Some(attempt) = turn.state().attempt(key) else { return };
@@ -64,15 +65,15 @@ pub(super) fn heard(turn: &mut Turn, key: AttemptKey) {
     if ended && !watch.longest.is_zero() {
         let pause = std::mem::take(&mut watch.longest);
         let skill = skill(turn, key);
-        turn.agent_live(agent).usual.see(skill, pause);
+        turn.agent_live(agent).baselines.see(skill, pause);
     }
 }
 
-/// How long a task may tell nothing before it is stuck; none as long as nothing is usual there.
+/// The longest silence before a task counts as stuck; `None` while no usual pause is known.
 pub(super) fn limit(turn: &Turn, key: AttemptKey) -> Option<Duration> {
     let agent = turn.state().attempt(key)?.agent;
     let rules = &turn.rules.problems;
-    let usual = turn.live.agents.get(&agent)?.usual.of(skill(turn, key).as_ref(), rules.stuck_seen)?;
+    let usual = turn.live.agents.get(&agent)?.baselines.of(skill(turn, key).as_ref(), rules.stuck_seen)?;
     let limit = usual.saturating_mul(rules.stuck_factor).max(rules.stuck_least);
     // Points in time are whole microseconds: a timer for less than one would be due at once, for ever.
     Some(Duration::from_micros(u64::try_from(limit.as_micros()).unwrap_or(u64::MAX)))

@@ -1,4 +1,4 @@
-//! When a breaker opens, what it lets through, and how it closes again. Every move is a fact with its cause.
+//! Opens, half-opens and closes breakers, and decides what they let through. Every move is a fact with its cause.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn breaker<'t>(turn: &'t Turn, key: AgentKey) -> Option<&'t Breaker> {
     turn.state().agent(key).map(|agent| &agent.breaker)
 }
 
-/// Whether a sending to an agent is let through, and the words for who is not.
+/// Decides whether a message may be sent to an agent; the refusal says why not.
 pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
     let Some(breaker) = breaker(turn, key) else { return Ok(()) };
     let trial = turn.live.agents.get(&key).and_then(|live| live.trial);
@@ -36,7 +36,7 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
         BreakerState::Closed => Ok(()),
         BreakerState::HalfOpen if trial.is_none() => Ok(()),
         BreakerState::HalfOpen => Err(not_now(
-            "its breaker is half-open: one sending is tried, and nothing else is sent until that has gone well",
+            "its breaker is half-open: one message is tried, and nothing else is sent until it succeeds",
         )),
         BreakerState::Open => {
             let why = match (&breaker.forced, &breaker.cause) {
@@ -45,14 +45,14 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
                 (None, None) => "it failed too often".into(),
             };
             Err(not_now(format!(
-                "its breaker is open: nothing is sent there ({why}). It is tried again by itself; \
+                "its breaker is open: nothing is sent ({why}). It is tried again automatically; \
                  `quarterdeck breaker NAME close` closes it now"
             )))
         }
     }
 }
 
-/// A sending goes through a half-open breaker: the next ones wait for what comes of it.
+/// A message passes a half-open breaker: further ones wait for its result.
 pub(super) fn begins(turn: &mut Turn, agent: AgentKey, attempt: AttemptKey) {
     if breaker(turn, agent).is_some_and(|breaker| breaker.position == BreakerState::HalfOpen) {
         turn.agent_live(agent).trial = Some(attempt);
@@ -75,8 +75,8 @@ pub(super) fn look(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-/// Compares the failure rate of an agent with that of its replicas: an agent that does far worse than they do is at
-/// fault itself, whatever it is given. One comparison is made for tasks and one for calls.
+/// Compares the failure rate of an agent with that of its replicas: an agent that does far worse than they do is itself
+/// at fault, not its input. One comparison is made for tasks and one for calls.
 struct ReplicaComparison {
     own: FailureRate,
     others: FailureRate,
@@ -89,13 +89,13 @@ impl ReplicaComparison {
         Self { own, others: FailureRate::default(), replicas: 0 }
     }
 
-    /// What one replica has shown.
+    /// Adds the results of one replica.
     fn record(&mut self, rate: FailureRate) {
         self.others = self.others.plus(rate);
         self.replicas += u32::from(rate.of > 0);
     }
 
-    /// The agent alone does badly enough to be compared.
+    /// True if the agent's own results are bad enough for a comparison.
     fn is_suspect(&self, rules: &BreakerRules) -> bool {
         self.own.of >= rules.outlier_volume && self.own.reaches(rules.outlier_failed, rules.outlier_points)
     }
@@ -113,8 +113,8 @@ impl ReplicaComparison {
     }
 }
 
-/// Why an agent is an outlier among its replicas. Replicas are read only once the agent does badly by itself, and at
-/// most [`COMPARED`] of them, so that a large group costs no more than a small one.
+/// The reason why an agent is an outlier among its replicas. Replicas are read only if the agent's own results are bad,
+/// and at most [`COMPARED`] of them, so that a large group costs no more than a small one.
 fn outlier(turn: &Turn, key: AgentKey, since: At) -> Option<Cause> {
     let (rules, at) = (&turn.rules.breaker, turn.at);
     let own = &turn.live.agents.get(&key)?.evidence;
@@ -126,7 +126,7 @@ fn outlier(turn: &Turn, key: AgentKey, since: At) -> Option<Cause> {
     let group = turn.state().replicas_of(key)?;
     let able = group.able();
     let left = able.len().checked_sub(1).filter(|_| able.contains(&key))?;
-    // The replicas that are left take over the work: never fewer than half of the group, however the others were lost.
+    // The remaining replicas take over the work: at least half of the group must stay, however the others were lost.
     if left == 0 || left * 2 < group.members().len() {
         return None;
     }
@@ -169,7 +169,7 @@ fn moved(
     turn.agent_fact(key, AgentFact::BreakerMoved { position, cause, forced });
 }
 
-/// The time of an open breaker is over, or that of a trial.
+/// The wait of an open breaker or of a trial has ended.
 pub(super) fn due(turn: &mut Turn, key: AgentKey) {
     let Some(now) = breaker(turn, key).cloned() else { return };
     if now.forced.is_some() {
@@ -192,7 +192,7 @@ pub(super) fn call_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, fa
     let by_tasks = breaker(turn, key).is_some_and(|breaker| breaker.cause.as_deref().is_some_and(of_tasks));
     match failed {
         Some(cause) => open(turn, key, Arc::new(cause.clone())),
-        // An agent that fails its tasks answers every call: there the task tells.
+        // An agent that fails its tasks still answers every call: the task decides.
         None if by_tasks => {}
         None => close(turn, key),
     }
@@ -209,7 +209,7 @@ pub(super) fn task_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, fa
     }
 }
 
-/// Another interface is called from now on: what the old one did says nothing about it.
+/// Another interface is in use: the results of the previous one do not count.
 pub(super) fn interface_changed(turn: &mut Turn, key: AgentKey) {
     if breaker(turn, key).is_some_and(|now| now.position != BreakerState::Closed && now.forced.is_none()) {
         close(turn, key);
@@ -255,7 +255,9 @@ pub(super) fn force(
     turn.clear_timer(Timer::Breaker(key));
     turn.agent_live(key).trial = None;
     match to {
-        Some(BreakerState::HalfOpen) => return Err(not_now("a breaker is opened or closed by hand")),
+        Some(BreakerState::HalfOpen) => {
+            return Err(not_now("a breaker can only be opened or closed by hand"));
+        }
         Some(position) => moved(turn, key, position, None, Some(by)),
         None => moved(turn, key, BreakerState::Closed, None, None),
     }

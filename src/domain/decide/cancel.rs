@@ -1,4 +1,4 @@
-//! Cancelling, honestly: asked, agreed and seen ended are three things.
+//! Cancels: requesting one, the agent's agreement, and the verified end are separate steps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,14 +20,14 @@ use crate::domain::job::task::{CancelMark, TaskReport};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// After its yes, an agent has this long to stop talking, and so long between two alarms.
+/// The time an agent has to stop sending after it agreed, and the time between two alarms.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After its answer, its task has this long to end before the cancel is called unconfirmed, or refused.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
 /// `GetTask` follows after 1, 2, 4 … 60 seconds.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// Asks an agent to end a task.
+/// Requests the cancel of a task.
 pub(super) fn ask(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -> Result<Receipt, Refusal> {
     let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
@@ -38,7 +38,7 @@ pub(super) fn ask(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -
         return Err(not_now(format!("task {} is {} already", task.id.short(), task.state.word())));
     }
     if turn.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some()) {
-        return Err(not_now("a cancel is already on its way"));
+        return Err(not_now("a cancel is already in progress"));
     }
     let (agent, order) = order(turn, key)?;
     reason(turn, key, why);
@@ -47,13 +47,13 @@ pub(super) fn ask(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -
     Ok(Receipt::Done)
 }
 
-/// The order to cancel, or why its agent cannot be asked.
+/// The order to cancel, or the reason why the agent cannot be asked.
 fn order(turn: &Turn, key: AttemptKey) -> Result<(AgentKey, Order), Refusal> {
     let attempt = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
     let agent = attempt.agent;
     let task = attempt.task.as_ref().map(|task| task.id.clone()).ok_or_else(|| unknown("task"))?;
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
-    let interface = interface.ok_or_else(|| not_now("its agent cannot be spoken to"))?;
+    let interface = interface.ok_or_else(|| not_now("its agent has no interface that can be called"))?;
     Ok((agent, Order::Cancel { attempt: key, interface, task }))
 }
 
@@ -73,7 +73,7 @@ fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Ca
     }
 }
 
-/// What the agent answered. Its answer is a yes or a no, not yet an end.
+/// Handles the agent's answer, which is an agreement or a refusal, not yet an end.
 pub(super) fn answered(turn: &mut Turn, key: AttemptKey, answer: Answer<Box<TaskReport>>) {
     let at = turn.at;
     turn.watch(key).cancel_call = None;
@@ -153,7 +153,7 @@ fn refused(turn: &mut Turn, key: AttemptKey) {
     mark(turn, key, CancelMark::Refused, Some(cause));
 }
 
-/// Looks how a cancel goes on, until the task is seen ended.
+/// Checks the progress of a cancel until the task has ended.
 pub(super) fn look(turn: &mut Turn, key: AttemptKey) {
     let at = turn.at;
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
@@ -200,7 +200,7 @@ pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// The agent is back: a cancel that nobody confirmed is asked for once more; it is idempotent.
+/// The agent is back: an unconfirmed cancel is requested again; cancels are idempotent.
 pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let open = matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed));

@@ -114,7 +114,7 @@ fn a_task_that_was_agreed_to_end_is_read_less_and_less_often() {
 #[test]
 fn a_cancel_that_makes_no_sense_is_refused() {
     for (script, word) in [
-        (cancel(OnCancel::NoAnswer, &[(11_000, Event::Cancel(0))]), "already on its way"),
+        (cancel(OnCancel::NoAnswer, &[(11_000, Event::Cancel(0))]), "already in progress"),
         (
             vec![(0, Event::Send(0, "a")), (1, Event::Ends(0, TaskState::Completed)), (2, Event::Cancel(0))],
             "already",

@@ -431,7 +431,7 @@ pub(super) fn resend(
     let job = turn.state().job_of(row).map(|job| job.id).ok_or_else(|| unknown("job"))?;
     if row.phase != Phase::Uncertain {
         return Err(not_now(format!(
-            "the attempt is {}; only an uncertain one is sent again",
+            "the attempt is {}; only an uncertain one can be sent again",
             row.phase.as_str()
         )));
     }
@@ -484,22 +484,26 @@ pub(super) fn answer(
     }
     if task.is_over() {
         return Err(not_now(format!(
-            "task {} is {}: it takes no more messages",
+            "task {} is {}: it accepts no more messages",
             task.id.short(),
             task.state.word()
         )));
     }
     if !task.state.is_interrupted() {
         // Measured: one SDK then runs the work twice at once, another queues it unseen.
-        return Err(not_now(format!("task {} is {}: it asks nothing", task.id.short(), task.state.word())));
+        return Err(not_now(format!(
+            "task {} is {}: it has no question",
+            task.id.short(),
+            task.state.word()
+        )));
     }
     if row.answer.as_ref().is_some_and(|answer| matches!(answer.phase, Phase::Planned | Phase::Sending)) {
-        return Err(not_now("an answer is already on its way"));
+        return Err(not_now("an answer is already being sent"));
     }
     let agent = row.agent;
     let (task_id, context) = (task.id.clone(), task.context.clone());
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
-    let interface = interface.ok_or_else(|| not_now("its agent cannot be spoken to"))?;
+    let interface = interface.ok_or_else(|| not_now("its agent has no interface that can be called"))?;
     let at = turn.at;
     let message = Arc::new(Message {
         id: MessageId::from(turn.seed.uuid(at).to_string().as_str()),

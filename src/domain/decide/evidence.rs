@@ -1,10 +1,10 @@
-//! What the calls, the tasks and the clock of an agent have shown since this process started.
+//! Evidence about an agent since this process started: its calls, tasks and clock.
 //!
-//! Everything is kept as the newest results up to a number (`*_KEPT`), and what is older than a limit (`*_AGE`) does
-//! not count. The number bounds the memory of each agent, and lets a busy agent be judged by what it does now; the
-//! age keeps an idle agent from being judged by what it did long ago. Twenty results are the fewest in which one
-//! failure is a twentieth, the share that a 95th percentile leaves out. Where one threshold raises a judgement, a lower
-//! one ends it, so that it does not flicker.
+//! Only the newest results up to a number (`*_KEPT`) are kept, and results older than a limit (`*_AGE`) do not count.
+//! The number bounds the memory of each agent, and judges a busy agent by what it does now; the age keeps an idle agent
+//! from being judged by old results. Twenty results are the fewest in which one failure is a twentieth, the share that
+//! a 95th percentile leaves out. Where one threshold raises a judgement, a lower one ends it, so that it does not
+//! flicker.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -23,7 +23,8 @@ const CALL_AGE: Duration = Duration::from_secs(600);
 /// Calls that do no work count towards a slow agent for two minutes, the time in which docs/health.md promises to
 /// detect it and to clear it.
 const LATENCY_AGE: Duration = Duration::from_secs(120);
-/// Calls that must be known before an agent is called slow: of fewer, the second slowest is too close to the median.
+/// The number of calls needed before an agent is called slow: with fewer, the second slowest is too close to the
+/// median.
 const LATENCIES_NEEDED: usize = 4;
 /// The lowest limit for a slow call, whatever is usual: three times a few milliseconds is still quick.
 const SLOW_FLOOR: Duration = Duration::from_secs(1);
@@ -35,15 +36,15 @@ const USUAL_AGE: Duration = Duration::from_secs(3600);
 const LATENCIES_KEPT: usize = 256;
 /// Ended tasks, newest last, that failure shares are taken of.
 const TASKS_KEPT: usize = 20;
-/// Tasks of other skills that must have ended before one skill is blamed and not the agent.
+/// The number of other skills' tasks that must have ended before a single skill is blamed.
 const OTHER_SKILLS_NEEDED: u32 = 3;
 /// An ended task counts for a day: agents that get little work are judged by more than their last hour.
 const TASK_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Changes between up and down that are kept; four times the default of `flaps`.
 const FLIPS_KEPT: usize = 24;
-/// Readings of the agent's clock, newest last, that must agree that it is wrong.
+/// The number of clock readings kept, newest last.
 const SKEWS_KEPT: usize = 5;
-/// Readings of the clock that are needed before it is called wrong: one or two may have been delayed on the way.
+/// The number of clock readings that must agree before the clock is called wrong: one or two may have been delayed.
 const SKEWS_NEEDED: usize = 3;
 
 /// Results and how many of them are failures.
@@ -68,7 +69,7 @@ impl FailureRate {
         self.failed >= failed && u64::from(self.failed) * 100 >= u64::from(self.of) * u64::from(percent)
     }
 
-    /// At least so many percentage points above another rate.
+    /// True if it is at least this many percentage points above another rate.
     pub fn is_above(self, other: Self, points: u32) -> bool {
         let wide = u64::from;
         let distance = wide(points) * wide(self.of) * wide(other.of);
@@ -76,11 +77,11 @@ impl FailureRate {
     }
 }
 
-/// What an agent has shown.
+/// The evidence about an agent.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct Evidence {
     calls: VecDeque<(At, bool)>,
-    /// When, how long, and whether it was slow then: that is never usual.
+    /// Time, duration, and whether it counted as slow then: slow calls never become the baseline.
     quick: VecDeque<(At, Duration, bool)>,
     /// Calls that reached its interface.
     served: VecDeque<(At, bool)>,
@@ -90,7 +91,7 @@ pub(in crate::domain) struct Evidence {
     skews: VecDeque<i64>,
     /// It fails its tasks.
     pub failing: Option<Cause>,
-    /// It fails the tasks of one skill: so many of so many.
+    /// The skill that fails, with the number of failed and of ended tasks.
     pub failing_skill: Option<(Untrusted, (u32, u32))>,
     /// Its calls are slow.
     pub slow: Option<Cause>,
@@ -98,7 +99,7 @@ pub(in crate::domain) struct Evidence {
     last_slow: Option<At>,
     /// Too many of its calls failed, and since then not all that count have succeeded.
     fails_calls: bool,
-    /// What it said when a task last failed.
+    /// The agent's text when a task last failed.
     pub last_failure: Option<Untrusted>,
 }
 
@@ -140,7 +141,7 @@ impl Evidence {
         rate(self.served.iter().map(|(at, ok)| (*at, !ok)), at, since, window)
     }
 
-    /// Why its breaker must open, by what happened since it closed.
+    /// The reason why its breaker must open, from results since it last closed.
     pub fn opens(&self, at: At, since: At, rules: &BreakerRules) -> Option<Cause> {
         let tasks = self.tasks_since(at, since);
         if tasks.reaches(rules.tasks, rules.tasks_percent) {
@@ -150,12 +151,12 @@ impl Evidence {
         calls.reaches(rules.calls, rules.calls_percent).then_some(Cause::Failing(calls.failed))
     }
 
-    /// A call that does no work took so long.
+    /// Records the duration of a call that does no work.
     pub fn quick(&mut self, at: At, took: Duration) {
         push(&mut self.quick, LATENCIES_KEPT, (at, took, self.slow.is_some()));
     }
 
-    /// A task ended, well or not.
+    /// Records the end of a task.
     pub fn task(&mut self, at: At, failed: bool, skill: Option<Untrusted>, words: Option<Untrusted>) {
         push(&mut self.tasks, TASKS_KEPT, (at, failed, skill));
         if failed {
@@ -168,7 +169,7 @@ impl Evidence {
         push(&mut self.flips, FLIPS_KEPT, at);
     }
 
-    /// Its clock is ahead of ours by so many milliseconds.
+    /// Records a reading of the agent's clock: milliseconds ahead of ours.
     pub fn clock(&mut self, ahead: i64) {
         push(&mut self.skews, SKEWS_KEPT, ahead);
     }
@@ -178,7 +179,7 @@ impl Evidence {
         number(self.flips.iter().filter(|flip| at.since(**flip) < rules.flap_window).count())
     }
 
-    /// How far ahead of ours its clock is, if it is wrong; `already` if that was known.
+    /// The skew of the agent's clock, if it is wrong; `already` if it was known to be.
     pub fn skew(&self, already: bool, rules: &ProblemThresholds) -> Option<i64> {
         let limit = i64::try_from(rules.clock_skew.as_millis()).unwrap_or(i64::MAX);
         let limit = if already { limit / 2 } else { limit };
@@ -188,7 +189,7 @@ impl Evidence {
         (wrong && sorted.len() >= SKEWS_NEEDED).then(|| sorted[sorted.len() / 2])
     }
 
-    /// Judges anew, and tells why it is degraded: first what hurts most.
+    /// Judges the agent, and returns the reason if it is degraded, most severe first.
     pub fn judge(&mut self, at: At, rules: &ProblemThresholds) -> Option<Arc<Cause>> {
         self.judge_tasks(at, rules);
         self.judge_quick(at, rules);
@@ -213,7 +214,7 @@ impl Evidence {
         self.judge_skills(rules, failed);
     }
 
-    /// One skill fails while the others go well; where everything fails, it is the agent.
+    /// Finds a skill that fails while the others work; if all fail, the agent is at fault.
     fn judge_skills(&mut self, rules: &ProblemThresholds, failed: u32) {
         if self.failing.is_some() || (self.failing_skill.is_none() && failed < rules.failed_skill) {
             self.failing_skill = None;
@@ -260,7 +261,7 @@ impl Evidence {
         }
     }
 
-    /// So many times the usual of the last hour, or a fixed time while nothing is usual.
+    /// A multiple of the last hour's baseline, or a fixed limit while there is none.
     fn slow_limit(&self, at: At, rules: &ProblemThresholds) -> Duration {
         let long_enough = self.quick.front().is_some_and(|(when, ..)| at.since(*when) >= USUAL_NEEDS);
         let usual = self.quick.iter().filter(|(when, _, slow)| !slow && at.since(*when) < USUAL_AGE);
@@ -281,7 +282,7 @@ mod tests {
         At::from_micros(1_795_000_000_000_000) + Duration::from_secs(second)
     }
 
-    /// Tasks as letters: `f` failed, `w` went well.
+    /// Tasks as letters: `f` failed, `w` succeeded.
     fn failing(tasks: &str) -> Option<(u32, u32)> {
         let mut evidence = Evidence::default();
         for (second, task) in (0..).zip(tasks.chars()) {
@@ -325,12 +326,12 @@ mod tests {
         for (tasks, expected) in [
             ("bbbAAAA", None),
             ("bbbAAAAA", Some("a 5/5")),
-            // Nobody knows yet whether it is the skill or the agent.
+            // It is unknown yet whether the skill or the agent is at fault.
             ("bbAAAAA", None),
             ("BBBAAAAA", None),
             ("bbbbbbAAAAAaBb", Some("a 5/6")),
             ("bbbaaAAAAA", None),
-            // All of it fails: it is the agent.
+            // All of it fails: the agent is at fault.
             ("bbbAAAAAAAA", None),
             ("bbbAAAAAaaaaa", Some("a 5/10")),
             ("bbbAAAAAaaaaaa", None),

@@ -1,4 +1,4 @@
-//! Which agents the fleet has, what they are called, and the interface that is used.
+//! The members of the fleet, their names, and their interfaces.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ use crate::domain::text::Untrusted;
 /// Names on screens are cut to this many characters.
 const NAME_CHARS: usize = 40;
 
-/// Takes the fleet as configured: what is new is listed and probed; whom nobody names any more is unlisted.
+/// Applies the configured agents: new ones are listed and probed; those that nothing names any more are unlisted.
 pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
     let mut kept = BTreeSet::new();
     for (order, spec) in specs.into_iter().enumerate() {
@@ -41,20 +41,20 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<AgentSpec>) {
         .collect();
     for key in gone {
         sources::set_manual_source(turn, key, None);
-        // Whom a source named before the start is watched before the source tells it again.
+        // Agents named by a source before the start are watched before the source reports them again.
         ensure_probed(turn, key);
     }
     rename_all(turn);
 }
 
-/// Probes an agent unless that is under way or will come by itself.
+/// Probes an agent unless a probe is in progress or scheduled.
 fn ensure_probed(turn: &mut Turn, key: AgentKey) {
     if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
         health::probe(turn, key);
     }
 }
 
-/// Lists an agent with other settings.
+/// Lists an agent again, or with other settings.
 pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32) {
     turn.agent_fact(key, AgentFact::Relisted { spec: Arc::new(spec), order });
     name_base(turn, key);
@@ -62,7 +62,7 @@ pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32
     ensure_probed(turn, key);
 }
 
-/// Adds agents for this run, behind those that are there; known ones are found again.
+/// Adds agents for this run, after the existing ones; known agents are matched.
 pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
     let mut ids = Vec::new();
     for spec in specs {
@@ -87,9 +87,9 @@ pub(super) fn add(turn: &mut Turn, specs: Vec<AgentSpec>) -> Vec<AgentId> {
     ids
 }
 
-/// Adds an agent for good: what names it from now on is the operator's own list, which is kept with the fleet.
+/// Adds an agent permanently: from now on the operator's own list, which is stored with the fleet, names it.
 pub(super) fn add_agent(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Receipt, Refusal> {
-    // What a card names is as hostile as the card: only what may be called at all is taken.
+    // A peer in a card is as untrusted as the card: only URLs that may be called are accepted.
     let authority = url.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
     let web = url.starts_with("http://") || url.starts_with("https://");
     if !web || !sources::is_plain(url) || authority.is_none_or(|host| host.is_empty() || host.contains('@')) {
@@ -127,7 +127,7 @@ pub(super) fn remove_agent(turn: &mut Turn, agent: AgentId, by: Untrusted) -> Re
     let key = turn.state().agent_key(agent).ok_or_else(|| unknown("agent"))?;
     let list = Source::Kept.as_str();
     if turn.state().agent(key).is_none_or(|agent| !agent.sources.iter().any(|name| &**name == list)) {
-        return Err(not_now("it was not added by an operator: who names it says the agent's page"));
+        return Err(not_now("it was not added by an operator; the agent's page shows what names it"));
     }
     turn.agent_fact_by(Some(by), key, AgentFact::Removed);
     sources::remove_source(turn, key, list);
@@ -164,7 +164,7 @@ fn find(turn: &Turn, spec: &AgentSpec) -> Option<AgentKey> {
     by_name.copied().or_else(|| by_url(turn, &spec.url, spec.name.is_some()))
 }
 
-/// Who is known by a URL; of several, who is listed, then who came first.
+/// The agent with a URL; of several, a listed one, then the oldest.
 pub(super) fn by_url(turn: &Turn, url: &str, only_nameless: bool) -> Option<AgentKey> {
     let known = turn.live.by_url.get(&normalise_url(url)).into_iter().flatten();
     let rows = known.filter_map(|key| Some((*key, turn.state().agent(*key)?)));
@@ -173,7 +173,7 @@ pub(super) fn by_url(turn: &Turn, url: &str, only_nameless: bool) -> Option<Agen
         .map(|(key, _)| key)
 }
 
-/// Notes under what an agent is found.
+/// Updates the indexes by URL and name.
 fn index(turn: &mut Turn, key: AgentKey) {
     let Some(agent) = turn.state().agent(key) else { return };
     let now = (normalise_url(&agent.spec.url), agent.spec.name.clone());
@@ -197,7 +197,7 @@ fn index(turn: &mut Turn, key: AgentKey) {
 pub(super) fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
     if let Some(key) = find(turn, &spec) {
         let same = turn.state().agent(key).is_some_and(|agent| {
-            // A URL on the command line that is configured too is the configured agent.
+            // A URL on the command line that is also configured is the configured agent.
             let typed = spec.source == Source::CommandLine && agent.spec.source == Source::Config;
             agent.listed && agent.order == order && (*agent.spec == spec || typed)
         });
@@ -222,7 +222,7 @@ pub(super) fn list(turn: &mut Turn, spec: AgentSpec, order: u32) -> AgentKey {
     key
 }
 
-/// The name of an agent if it were alone: configured, else from its card, else its host.
+/// The agent's name before numbering: configured, else from its card, else its host.
 fn base_name(spec: &AgentSpec, card: Option<&Card>) -> Untrusted {
     let printable = |text: &Untrusted| Untrusted::from(text.headline(NAME_CHARS).line().into_string());
     if let Some(name) = &spec.name {
@@ -236,7 +236,7 @@ fn base_name(spec: &AgentSpec, card: Option<&Card>) -> Untrusted {
     })
 }
 
-/// Notes under which name an agent competes, and under what it is found.
+/// Updates the base name of an agent and the indexes.
 pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
     index(turn, key);
     let Some(agent) = turn.state().agent(key) else { return };
@@ -314,7 +314,7 @@ pub(super) fn rename(turn: &mut Turn, base: &Untrusted) {
     }
 }
 
-/// Who a card is from.
+/// The origin of a card.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum CardFrom {
     /// The agent served it.
@@ -323,7 +323,7 @@ pub(super) enum CardFrom {
     Source,
 }
 
-/// Takes a card in: records what changed, names the agent after it, chooses the interface.
+/// Accepts a card: records changes, names the agent, and chooses the interface.
 pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_url: &str, from: CardFrom) {
     let Some(agent) = turn.state().agent(key) else { return };
     let reported = from == CardFrom::Source;
@@ -349,7 +349,7 @@ fn sanitised_in(card: &Card) -> u32 {
     [&card.name, &card.description, &card.version].into_iter().chain(skills).map(Untrusted::sanitised).sum()
 }
 
-/// Chooses the interface again with the card that is known.
+/// Chooses the interface again with the current card.
 pub(super) fn rechoose(turn: &mut Turn, key: AgentKey) {
     let url = turn.state().agent(key).map(|agent| agent.spec.url.clone());
     if let Some(url) = url
@@ -384,9 +384,9 @@ pub(super) fn is_offered_at(offer: &Offer, url: &str) -> bool {
     is_same_origin(correct_host(&offer.url, url).raw(), url)
 }
 
-/// The card's order among what we speak; where one URL is offered for both, 1.x before 0.3.
+/// Picks in the card's order among supported protocols; if one URL offers both versions, 1.x before 0.3.
 ///
-/// `only` is what the operator configured, or what a call has shown to work.
+/// `only` is the configured version, or the one that a call confirmed.
 pub fn choose_interface(card: &Card, only: Option<Dialect>, card_url: &str) -> Option<Interface> {
     let spoken = |offer: &Offer| -> Option<Dialect> {
         if !offer.binding.raw().eq_ignore_ascii_case("JSONRPC") {
@@ -424,7 +424,7 @@ fn correct_host(url: &Untrusted, card_url: &str) -> Untrusted {
     let (Some((scheme, rest)), Some((_, card_rest))) =
         (url.raw().split_once("://"), card_url.split_once("://"))
     else {
-        // A relative URL belongs to the place that the card describes, below which the well-known one is.
+        // A relative URL is resolved against the directory above the well-known path.
         let place = card_url.split_once("/.well-known/").map(|(above, _)| format!("{above}/"));
         let base = url::Url::parse(place.as_deref().unwrap_or(card_url));
         let resolved = base.and_then(|base| base.join(url.raw().trim()));
@@ -444,7 +444,7 @@ fn correct_host(url: &Untrusted, card_url: &str) -> Untrusted {
     }
 }
 
-/// Host and `:port`, if there is one.
+/// The host, and `:port` if present.
 fn split_port(authority: &str) -> (&str, &str) {
     match authority.rfind(':') {
         Some(colon) if !authority[colon..].contains(']') => authority.split_at(colon),

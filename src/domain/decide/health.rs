@@ -75,7 +75,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
         Ok(answered) => {
             let Probed { card, server } = answered.value;
             let live = it_answers(turn, key);
-            live.express |= server.express;
+            live.is_express |= server.express;
             let until = server.certificate_until;
             if turn.state().agent(key).is_some_and(|agent| agent.certificate_until != until) {
                 turn.agent_fact(key, AgentFact::CertificateSeen { until });
@@ -108,7 +108,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
 fn it_answers<'t>(turn: &'t mut Turn, key: AgentKey) -> &'t mut AgentLive {
     let at = turn.at;
     let live = turn.agent_live(key);
-    live.strikes = 0;
+    live.failed_probes = 0;
     live.reached = true;
     live.last_activity = at;
     live.card_fault = None;
@@ -120,8 +120,8 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
     match &*cause {
         Cause::Refused | Cause::Reset | Cause::Dns(_) | Cause::Unreachable(_) => {
             let live = turn.agent_live(key);
-            live.strikes = live.strikes.saturating_add(1);
-            let strikes = live.strikes;
+            live.failed_probes = live.failed_probes.saturating_add(1);
+            let strikes = live.failed_probes;
             if strikes < STRIKES && turn.health(key) != Health::Down {
                 if turn.health(key) == Health::Unknown {
                     // Somebody who just typed this URL is told at once.
@@ -132,7 +132,7 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
             go_down(turn, key, cause);
         }
         Cause::Login { .. } | Cause::Credential(_) => {
-            turn.agent_live(key).strikes = 0;
+            turn.agent_live(key).failed_probes = 0;
             change(turn, key, Health::LoginNeeded, Some(cause));
             dispatch::give_up_planned(turn, key);
         }
@@ -140,7 +140,7 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
             // It answers, so it is not down; whether we can work with it depends on an earlier card.
             let had_card = turn.state().agent(key).is_some_and(|agent| agent.interface.is_some());
             let live = turn.agent_live(key);
-            live.strikes = 0;
+            live.failed_probes = 0;
             live.reached = true;
             live.card_fault = Some(cause.clone());
             if had_card {
@@ -227,18 +227,21 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, answer: Answer<()>) {
         return;
     }
     let cause = answer.err().map(|failure| failure.cause);
-    let awaited = std::mem::take(&mut turn.agent_live(key).awaited);
+    let awaited = std::mem::take(&mut turn.agent_live(key).up_after_check);
     let Some(cause) = cause.filter(|cause| cause.is_transport() || is_no_a2a(turn, key, cause)) else {
         return interface_answered(turn, key, awaited);
     };
     let live = turn.agent_live(key);
-    if live.strikes > 0 || live.interface_fault.is_some() || (turn.health(key) == Health::Down && !awaited) {
+    if live.failed_probes > 0
+        || live.interface_fault.is_some()
+        || (turn.health(key) == Health::Down && !awaited)
+    {
         // The card does not answer either, or this is known.
         return;
     }
     let live = turn.agent_live(key);
-    live.check_strikes = live.check_strikes.saturating_add(1);
-    let strikes = live.check_strikes;
+    live.failed_checks = live.failed_checks.saturating_add(1);
+    let strikes = live.failed_checks;
     let enough = match cause {
         Cause::Refused | Cause::Reset | Cause::Dns(_) | Cause::Unreachable(_) => STRIKES,
         // One answer that is lost on its way says nothing of an agent whose card answers.
@@ -246,7 +249,7 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, answer: Answer<()>) {
         _ => 1,
     };
     if strikes < enough {
-        turn.agent_live(key).awaited = awaited;
+        turn.agent_live(key).up_after_check = awaited;
         let due = turn.at + STRIKE_WAITS[usize::from(strikes - 1)];
         return turn.set_timer(Timer::Check(key), due);
     }
@@ -292,7 +295,7 @@ fn speaks_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) {
 
 fn interface_answered(turn: &mut Turn, key: AgentKey, awaited: bool) {
     let live = turn.agent_live(key);
-    live.check_strikes = 0;
+    live.failed_checks = 0;
     if live.interface_fault.take().is_some() || awaited {
         live.reached = true;
         on_answering(turn, key);
@@ -306,7 +309,7 @@ fn on_first_answer(turn: &mut Turn, key: AgentKey) {
     if known || !speaks {
         return on_answering(turn, key);
     }
-    turn.agent_live(key).awaited = true;
+    turn.agent_live(key).up_after_check = true;
     check(turn, key);
 }
 
@@ -326,8 +329,8 @@ fn on_answering(turn: &mut Turn, key: AgentKey) {
     }
     judge(turn, key);
     // One that wanted a login from the start is watched from its first answer on.
-    let in_sight = turn.agent_live(key).in_sight;
-    if !in_sight || !matches!(was, Health::Up | Health::Degraded | Health::LoginNeeded) {
+    let watched = turn.agent_live(key).watched;
+    if !watched || !matches!(was, Health::Up | Health::Degraded | Health::LoginNeeded) {
         watch::regain_sight(turn, key);
     }
     dispatch::send_planned(turn, key);
@@ -394,7 +397,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
             turn.agent_live(key).last_activity = at;
             return;
         }
-        Some(StreamOutcome::Opened { server, .. }) => turn.agent_live(key).express |= server.express,
+        Some(StreamOutcome::Opened { server, .. }) => turn.agent_live(key).is_express |= server.express,
         Some(StreamOutcome::Ended(_)) | None => {}
     }
     let took = outcome.took();

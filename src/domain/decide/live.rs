@@ -1,4 +1,4 @@
-//! What is under way and gone with the process: open calls, timers, how tasks are watched.
+//! State that is not stored: open calls, timers, watches of tasks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use crate::domain::decide::calls::Calls;
 use crate::domain::decide::evidence::Evidence;
 use crate::domain::decide::groups::{Group, GroupKey, GroupMembership};
 use crate::domain::decide::listing_gaps::ListingGaps;
+use crate::domain::decide::names::IndexedName;
 use crate::domain::decide::undo::Undo;
 use crate::domain::effect::ListQuery;
 use crate::domain::id::{AgentKey, AttemptKey, CallId};
@@ -22,7 +23,7 @@ use crate::domain::problem::{Kind, NotificationEvent};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
-/// What is under way and gone with the process: open calls, timers, rates.
+/// The state that is not stored: open calls, timers, rates.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct Live {
     pub next_call: u64,
@@ -31,16 +32,18 @@ pub(in crate::domain) struct Live {
     pub due: BTreeMap<Timer, At>,
     pub agents: BTreeMap<AgentKey, AgentLive>,
     pub watches: BTreeMap<AttemptKey, Watch>,
-    /// Agents, listed or not, by the name that they would have if they were alone, in order.
+    /// Agents, listed or not, by their name before numbering, in order.
     pub names: BTreeMap<Untrusted, BTreeSet<(u32, AgentKey)>>,
-    /// Of these, the ones whose agents must be numbered anew.
+    /// Of these, the ones whose agents must be numbered again.
     pub to_rename: BTreeSet<Untrusted>,
-    /// The same by their normalised URL and by the name that the operator gave them.
+    /// Listed agents by the skeletons of their names, oldest first.
+    pub skeletons: BTreeMap<String, BTreeSet<AgentKey>>,
+    /// Agents, listed or not, by their normalised URL and by the name that the operator gave them.
     pub by_url: BTreeMap<String, BTreeSet<AgentKey>>,
     pub by_name: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
     /// Attempts that belong to a problem, by agent and kind.
     pub members: BTreeMap<(AgentKey, Kind), BTreeSet<AttemptKey>>,
-    /// Agents by what they have in common.
+    /// Groups of agents by shared host or source.
     pub groups: BTreeMap<GroupKey, Group>,
     /// Acts whose facts are not durable yet, by ticket, with how to take each back.
     pub acts: BTreeMap<u64, Undo>,
@@ -54,7 +57,7 @@ pub(in crate::domain) struct Live {
     pub notifications: BTreeMap<(u32, NotificationEvent), Option<CallId>>,
     /// Why problems cannot be posted.
     pub unposted: Option<Untrusted>,
-    /// This machine lets the engine wait.
+    /// True while this machine delays the engine.
     pub busy: bool,
 }
 
@@ -69,7 +72,7 @@ pub(in crate::domain) enum Timer {
     Watch(AttemptKey),
     /// Look whether a task has become silent or stalled.
     Quiet(AttemptKey),
-    /// Look how a cancel goes on.
+    /// Check the progress of a cancel.
     Cancel(AttemptKey),
     /// Look once more for a sending that may have arrived.
     Lookup(AttemptKey),
@@ -79,11 +82,11 @@ pub(in crate::domain) enum Timer {
     Lint(AgentKey),
     /// A breaker is tried again.
     Breaker(AgentKey),
-    /// A problem is heard of again.
+    /// A mute ends.
     Mute(u32),
-    /// Look how objectives stand.
+    /// Check the objectives.
     Objectives,
-    /// Look for what is older than the rules keep.
+    /// Look for what exceeds the retention.
     Retention,
     /// Forget more of it, or the next agent that has left.
     Forget,
@@ -114,7 +117,7 @@ pub(in crate::domain) enum PendingCall {
 }
 
 impl PendingCall {
-    /// The attempt that it is about, if it is about one.
+    /// The attempt that the call is about; `None` for calls about the agent.
     pub fn attempt(&self) -> Option<AttemptKey> {
         match self {
             Self::Send(send) => Some(send.attempt),
@@ -126,7 +129,7 @@ impl PendingCall {
         }
     }
 
-    /// What it asks.
+    /// The kind of call.
     pub fn kind(&self) -> CallKind {
         match self {
             Self::Probe => CallKind::Probe,
@@ -164,9 +167,9 @@ impl SendCall {
 /// Why a task is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::domain) enum GetReason {
-    /// To know where it stands.
+    /// To read its current state.
     Reconcile,
-    /// To compare with the end that its stream told.
+    /// To compare with the end that its stream reported.
     Confirm,
     /// To see whether an uncertain answer arrived.
     Answer,
@@ -190,49 +193,52 @@ pub(in crate::domain) enum ListReason {
 }
 
 impl ListReason {
-    /// True if it is about no task in particular. An agent has at most one such call open.
+    /// True if it concerns no particular task. An agent has at most one such call open.
     pub fn is_look(&self) -> bool {
         matches!(self, Self::Adopt | Self::Newest | Self::InState | Self::Whole)
     }
 }
 
-/// What is known of an agent only while this process runs.
+/// The state of an agent that is not stored.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct AgentLive {
-    /// The name it would have if it were alone, and its place among those that would be called alike.
+    /// Its name before numbering, and its place among agents of the same name.
     pub base: Option<(Untrusted, u32)>,
-    /// Under what it is found.
+    /// The name under which `Live::skeletons` has it; `None` while it is not listed.
+    pub indexed_name: Option<IndexedName>,
+    /// The URL and configured name under which it is indexed.
     pub found_by: Option<(String, Option<Arc<str>>)>,
     pub etag: Option<Untrusted>,
     /// The card that a source reports; it counts only while the agent has never served one itself.
-    pub told: Option<Arc<Card>>,
+    pub reported_card: Option<Arc<Card>>,
     pub probe: Option<CallId>,
     /// Refused or reset probes in a row.
-    pub strikes: u8,
+    pub failed_probes: u8,
     /// True once a probe of this process has answered.
     pub reached: bool,
-    /// Its tasks are watched: they were asked for when it answered, and it has not been lost since.
-    pub in_sight: bool,
+    /// True if its tasks are watched: they were read when it answered, and it has not gone down since.
+    pub watched: bool,
     pub last_activity: At,
     pub evidence: Evidence,
-    /// How long its tasks usually tell nothing.
-    pub usual: Baselines,
-    /// Where it stands among agents of its host and its sources.
-    pub place: GroupMembership,
-    /// The sending that a half-open breaker let through.
+    /// The usual pauses between updates of its tasks.
+    pub baselines: Baselines,
+    /// Its groups by host and source.
+    pub membership: GroupMembership,
+    /// The attempt that a half-open breaker let through.
     pub trial: Option<AttemptKey>,
     /// A check of the interface that is under way.
     pub check: Option<CallId>,
     /// The agent is up once this check has been answered.
-    pub awaited: bool,
+    pub up_after_check: bool,
     /// Checks of the interface that failed in a row.
-    pub check_strikes: u8,
+    pub failed_checks: u8,
     /// Its card answers, its interface does not.
     pub interface_fault: Option<Arc<Cause>>,
     /// The last call of its interface that was answered.
     pub answered: At,
-    pub express: bool,
-    /// A call, not the card, was refused for want of a login.
+    /// True if its server is Express, whose SDK allows a second subscription.
+    pub is_express: bool,
+    /// The cause if a call, not the card, requires a login.
     pub login: Option<Arc<Cause>>,
     /// The card answered, but cannot be read.
     pub card_fault: Option<Arc<Cause>>,
@@ -280,12 +286,12 @@ pub(in crate::domain) struct Listing {
     pub last: Option<PeerTime>,
 }
 
-/// How a task is watched.
+/// The watch of a task.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct Watch {
     pub stream: Option<CallId>,
-    /// The stream that has told the end of the task, and when.
-    pub told_end: Option<(CallId, At)>,
+    /// The stream that reported the end of the task, and when.
+    pub reported_end: Option<(CallId, At)>,
     /// The stream is one of the 32 for tasks that are not ours.
     pub foreign_slot: bool,
     pub get: Option<CallId>,
@@ -293,7 +299,7 @@ pub(in crate::domain) struct Watch {
     pub tries: u32,
     /// Subscriptions since the last event that was not a snapshot.
     pub resubscribed: u32,
-    /// The wait before the next subscription is over.
+    /// True once the wait before the next subscription has ended.
     pub ready: bool,
     /// The agent does not let us subscribe.
     pub poll_only: bool,
@@ -301,13 +307,13 @@ pub(in crate::domain) struct Watch {
     pub cut: Option<At>,
     /// The last event or change.
     pub last_activity: At,
-    /// Something came on a stream of it.
+    /// True once an event arrived on its stream.
     pub heard: bool,
-    /// It waited for a person when it was last heard of.
+    /// True if it waited for an operator at its last update.
     pub waited: bool,
-    /// The longest time between two signs so far.
+    /// The longest time between two updates so far.
     pub longest: Duration,
-    /// What it said last, as a hash, and how often again since.
+    /// The hash of its last status text, and the number of repeats since.
     pub said: (Option<u64>, u32),
     /// Messages and chunks of outputs that were dropped because the task is over its limits.
     pub dropped: u64,

@@ -1,4 +1,4 @@
-//! What goes into the metrics: each fact is looked at once, before it is applied.
+//! Metrics from facts: each fact is measured once, before it is applied.
 
 use std::time::Duration;
 
@@ -14,13 +14,13 @@ use crate::domain::metrics::{Minute, Series, Tally};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// Names of skills and callers are kept so long.
+/// The maximum length of skill and caller names, in characters.
 const NAME: usize = 64;
 
-/// A fact of an attempt that is about to be applied.
+/// Measures a fact of an attempt that is about to be applied.
 pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFact) {
     match fact {
-        // What our own disk withheld is nobody's failure.
+        // A call withheld because of our own disk is no failure of an agent.
         AttemptFact::Moved { phase: Phase::Unsent, cause: Some(cause) }
             if matches!(**cause, Cause::Unsaved(_)) => {}
         AttemptFact::Moved { phase, .. } => moved(turn, key, *phase),
@@ -31,7 +31,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
             }) else {
                 return;
             };
-            // What a first listing shows had begun, and may have ended, before we watched.
+            // Tasks in a first listing began, and may have ended, before we watched.
             let news = *via != Via::List || turn.agent_live(agent).listing.changed != At::ZERO;
             let at = turn.at;
             add(turn, key, |tally| {
@@ -55,7 +55,7 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
                 return;
             }
             let (ours, created, at) = (known.message_id.is_some(), known.created, turn.at);
-            // Of a task of others the agent's own clock knows both ends better than we do, who found it underway.
+            // For tasks sent by others, the agent's own clock knows both ends better than we do.
             let by_agent =
                 turn.watch(key).peer_began.zip(*peer_time).filter(|_| !ours).and_then(|(from, to)| {
                     u64::try_from(to.0.saturating_sub(from.0)).ok().map(Duration::from_micros)
@@ -120,7 +120,7 @@ pub(super) fn word(turn: &mut Turn, key: AttemptKey, before: At) {
     if at > before {
         watch.between.add(at.since(before));
     }
-    // A stream tells thousands: what is between them is added up apart, and counted once a minute.
+    // A stream has thousands of events: the pauses between them are summed separately and counted once a minute.
     if turns {
         flush(turn, key);
     }
@@ -145,7 +145,7 @@ pub(super) fn call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     let cause = outcome.cause();
     let was_answered = cause.is_some_and(Cause::is_answer);
     let took = outcome.took().or_else(|| was_answered.then(|| turn.at.since(pending.issued)));
-    // What cannot be read came in time, and was no answer all the same.
+    // An unreadable answer arrived in time, but counts as a failure.
     let failed = took.is_none() || matches!(cause, Some(Cause::Malformed(_) | Cause::Limit(_)));
     let does_no_work = matches!(
         pending.call,

@@ -1,4 +1,4 @@
-//! All policy: what comes of each input. One file a subject; nothing here changes state but by facts.
+//! All policy: decides each input. One file per subject; the state is changed only by facts.
 
 mod adopt;
 mod breaker;
@@ -15,7 +15,7 @@ pub(super) mod live;
 mod retention;
 mod sources;
 mod streaming;
-use lint::groups;
+use lint::{groups, names};
 mod baseline;
 #[cfg(test)]
 mod breaker_tests;
@@ -55,7 +55,7 @@ use turn::Turn;
 /// Longer names of people are cut.
 const NAME_CHARS: usize = 64;
 
-/// Decides what comes of one input.
+/// Decides one input.
 pub(super) fn decide(turn: &mut Turn, input: Input) {
     match input {
         Input::Configured(specs) => fleet::configure(turn, specs),
@@ -100,7 +100,7 @@ pub(super) fn decide(turn: &mut Turn, input: Input) {
     lint::run(turn);
 }
 
-/// Derives what must go on after a start.
+/// Derives the work to resume after a start.
 pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     if let Some(from) = watched_until {
         turn.fleet_fact(FleetFact::WatchPaused { from });
@@ -132,7 +132,7 @@ pub(super) fn resume(turn: &mut Turn, watched_until: Option<At>) {
     lint::run(turn);
 }
 
-/// Nobody watched: what we knew is old until it is asked again.
+/// Nothing was watched: the state is stale until it is read again.
 fn on_pause(turn: &mut Turn, from: At) {
     turn.fleet_fact(FleetFact::WatchPaused { from });
     let agents: Vec<_> =
@@ -149,14 +149,14 @@ fn on_pause(turn: &mut Turn, from: At) {
     }
 }
 
-/// A name as it is kept: printable, on one line, and no longer than a name is. Whoever may reach the socket may
-/// say any; it is what they call themselves, not a proof.
+/// A name as stored: printable, on one line, and cut to the maximum length. Any client of the socket may give any name;
+/// it is not authenticated.
 fn person(name: Untrusted) -> Option<Untrusted> {
     let name = Untrusted::from(name.line().trim()).shortened(NAME_CHARS);
     (!name.is_empty()).then_some(name)
 }
 
-/// Who is named in a wish, as it is kept.
+/// The operator named in an intent, as stored.
 fn named(turn: &Turn, by: Untrusted) -> Untrusted {
     person(by).unwrap_or_else(|| turn.operator())
 }
@@ -229,7 +229,7 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
     turn.reply(ticket, result);
 }
 
-/// Keeps why an operator acts, before what comes of it.
+/// Records an operator's reason, before the effects of the act.
 fn reason(turn: &mut Turn, key: crate::domain::id::AttemptKey, why: Option<Untrusted>) {
     let Some(why) = why.filter(|why| !why.is_empty()) else { return };
     let by = turn.operator();
@@ -255,7 +255,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
     if outcome.is_last() {
         turn.live.calls.remove(call);
     }
-    // What our own disk withheld says nothing about the agent.
+    // A call withheld because of our own disk is no evidence about the agent.
     if !matches!(outcome.cause(), Some(Cause::Unsaved(_))) {
         health::note_call(turn, &pending, &outcome);
         measure::call(turn, &pending, &outcome);
@@ -278,7 +278,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
             listing::listed(turn, agent, why, query, pending.issued, answer);
         }
         (PendingCall::Cancel(attempt), Outcome::Cancel(answer)) => cancel::answered(turn, attempt, answer),
-        // `Outcome::of` leaves no other pair.
+        // `Outcome::of` produces no other pair.
         (
             PendingCall::Probe
             | PendingCall::Check
@@ -326,7 +326,7 @@ fn on_deadline(turn: &mut Turn) {
     }
 }
 
-/// Sets what we doubt about a task. A conflict and a loss are never taken back by a lesser doubt.
+/// Sets the verdict on a task. A lesser verdict never replaces a conflict or a loss.
 fn doubt(turn: &mut Turn, key: crate::domain::id::AttemptKey, verdict: Option<Verdict>) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let now = task.verdict;

@@ -1,7 +1,7 @@
 //! Which problems are posted to the webhook, and when.
 //!
-//! A notification is due from the fact that says so until the fact that says what came of its post. The row of its
-//! problem carries it meanwhile, so the next engine posts what this one could not. A post leaves only after the
+//! A notification is due from the fact that makes it due until the fact that records the result of its post. The row of
+//! its problem carries it meanwhile, so the next engine posts what this one could not. A post leaves only after the
 //! commit of the fact that makes it due. If an engine dies between a post and the commit of its result, the next one
 //! posts it again: each is posted at least once.
 //!
@@ -26,7 +26,7 @@ pub(super) fn cleared(turn: &mut Turn, number: u32, into: Option<u32>) {
     add(turn, number, NotificationEvent::Cleared, into);
     let Some(problem) = turn.state().problem(number) else { return };
     if problem.due.is_empty() {
-        // It cleared while it was muted: nothing about it is due any more.
+        // It cleared while muted: no notification is due any more.
         turn.live.notifications.retain(|(of, _), _| *of != number);
     }
 }
@@ -38,7 +38,7 @@ fn add(turn: &mut Turn, number: u32, event: NotificationEvent, into: Option<u32>
     }
     if turn.live.notifications.len() >= limits::NOTIFICATIONS {
         let why =
-            format!("{} notifications were waiting already; this one was left out", limits::NOTIFICATIONS);
+            format!("{} notifications were already waiting; this one was dropped", limits::NOTIFICATIONS);
         return posted(turn, Post { number, event, failed: Some(why.into()) });
     }
     turn.fleet_fact(FleetFact::NotificationDue { number, event, into });
@@ -50,7 +50,7 @@ fn is_wanted(turn: &Turn, problem: &Problem) -> bool {
     turn.rules.notify_from.is_some_and(|least| problem.kind.severity() >= least)
 }
 
-/// Orders what is due and was not ordered yet, or whose order was withheld.
+/// Orders notifications that are due and were not ordered yet, or whose order was withheld.
 pub(super) fn order_due(turn: &mut Turn) {
     let waiting = turn.live.notifications.iter().filter(|(_, call)| call.is_none());
     let waiting: Vec<_> = waiting.map(|(due, _)| *due).collect();
@@ -59,8 +59,8 @@ pub(super) fn order_due(turn: &mut Turn) {
     }
 }
 
-/// Orders a post, unless it must wait: for the end of a mute, or for a journal that can be written. What is about the
-/// journal itself never waits for it.
+/// Orders a post, unless it must wait for the end of a mute or for a writable journal. A post about the journal itself
+/// does not wait for it.
 fn order(turn: &mut Turn, number: u32, event: NotificationEvent) {
     let Some(problem) = turn.state().problem(number) else {
         // It was removed after the time that problems are kept.
@@ -102,7 +102,7 @@ pub(super) fn posted(turn: &mut Turn, post: Post) {
     turn.fleet_fact(FleetFact::ProblemPosted { number, event, failed });
 }
 
-/// After a start: orders what the engine before could not post.
+/// After a start: orders what the previous engine did not post.
 pub(super) fn resume(turn: &mut Turn) {
     let wanted = turn.state().problems().iter().filter(|(_, problem)| is_wanted(turn, problem));
     let due =

@@ -1,4 +1,4 @@
-//! Taking in what agents say about tasks, so that each thing is recorded once and nothing is hidden.
+//! Processes agents' reports about tasks, so that each change is recorded once and nothing is hidden.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,12 +89,12 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
     watch::heard(turn, key, snapshot);
 }
 
-/// An id of an agent in a message.
+/// A task id as it appears in a message to the user.
 fn name_of(task: &TaskId) -> String {
     task.text().shortened(40).line().into_string()
 }
 
-/// The same words of a status again and again are a loop. A status without words is a sign of life, and no news.
+/// The same status text repeated is a loop. A status without text is a sign of life, not news.
 fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let (same_state, over) = (task.state == status.state, task.is_over());
@@ -184,7 +184,7 @@ fn bind(
     let (task, state, peer_time) = (id.clone(), status.state.clone(), status.timestamp);
     let (ended, agent_key) = (status.state.clone(), agent);
     turn.attempt_fact(key, AttemptFact::TaskSeen { task, context, state, peer_time, via, raw });
-    // What a first listing shows had ended before we watched.
+    // Tasks in a first listing may have ended before we watched.
     if via != Via::List || turn.agent_live(agent_key).listing.changed != At::ZERO {
         ended_as(turn, key, &ended, status.message.as_ref());
     }
@@ -202,7 +202,7 @@ fn ended_as(turn: &mut Turn, key: AttemptKey, state: &TaskState, said: Option<&M
     crate::domain::decide::health::task_ended(turn, agent, key, failed, said.map(|said| said.headline(200)));
 }
 
-/// A whole task as an agent reported it; `issued` is when it was asked for. True if something was new.
+/// A whole task as an agent reported it; `issued` is the time of the request. True if something was new.
 pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: Via, issued: At) -> bool {
     let facts = turn.out.facts.len();
     let Some(attempt) = turn.state().attempt(key) else { return false };
@@ -214,7 +214,7 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
     }
     if turn.state().attempt(key).is_some_and(|attempt| attempt.progress.is_some()) {
         history(turn, key, report.history);
-        // A read may have been answered before what the stream has told meanwhile.
+        // A read may have been answered before later events of the stream.
         let may_lag = !is_streamed(via) && turn.watch(key).stream.is_some();
         for artifact in Artifact::joined(report.artifacts.unwrap_or_default()) {
             whole_artifact(turn, key, artifact, may_lag);
@@ -226,8 +226,8 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
     turn.out.facts.len() > facts
 }
 
-/// The messages of a history that are not known yet. Only the last ones are remembered, so one that is known dates
-/// all before it once there were more than that.
+/// Records unknown messages of a history. Only the last ones are remembered, so once there were more, a known one shows
+/// that all before it are old.
 fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
     let mut places: BTreeMap<u64, u32> = BTreeMap::new();
     let history: Vec<_> = history
@@ -265,8 +265,7 @@ fn is_known(turn: &Turn, key: AttemptKey, message: &Message, place: u32) -> bool
     })
 }
 
-/// Words without an id that came by themselves: the same as the last ones are a repetition, the same as earlier ones
-/// are said once more.
+/// A message without an id: the same text as the last one is a repetition, the same as an earlier one is a new message.
 fn place_of(turn: &Turn, key: AttemptKey, message: &Message) -> u32 {
     let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
     let Some(progress) = progress else { return 0 };
@@ -277,7 +276,7 @@ fn place_of(turn: &Turn, key: AttemptKey, message: &Message) -> u32 {
     }
 }
 
-/// Our own message, once it is clear that it has arrived.
+/// Records our own message, once it is known to have arrived.
 pub(super) fn said(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
     if !is_known(turn, key, &message, 0) {
         turn.attempt_fact(key, AttemptFact::MessageSeen { message, status: false });
@@ -335,19 +334,19 @@ fn is_streamed(via: Via) -> bool {
     matches!(via, Via::Send | Via::Subscribe)
 }
 
-/// A state as it was told.
+/// A reported state.
 pub(super) struct ReportedState {
     status: Status,
     context: Option<crate::domain::id::ContextId>,
     raw: Option<crate::domain::job::message::Json>,
     via: Via,
-    /// When it was asked for.
+    /// The time of the request.
     issued: At,
-    /// It came by itself, not in a report of the whole task.
+    /// True for an event; false for a report of the whole task.
     is_event: bool,
 }
 
-/// A state, with what was said about it.
+/// Records a state with its message.
 fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
     let ReportedState { status, context, raw, via, issued, is_event } = told;
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
@@ -355,7 +354,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
     let streamed = is_streamed(via);
     let context = context.filter(|_| task.context.is_none());
     if streamed && state.is_terminal() {
-        order::told_end(turn, key);
+        order::reported_end(turn, key);
     }
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     if state == task.state && context.is_none() {
@@ -376,12 +375,12 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
             turn.attempt_fact(key, AttemptFact::ClaimSeen { says, via });
             crate::domain::decide::doubt(turn, key, Some(Verdict::Conflict));
         }
-        // A stream that never told the end may not know of it yet. A read is compared by `watch::compare`, which
-        // knows when it was asked for.
+        // A stream that has not reported the end may not know of it yet. A read is compared by `watch::compare`, which
+        // knows when it was requested.
         return;
     }
     if !streamed && issued < task.state_since && !state.is_terminal() {
-        // An answer that is older than what the stream has told since.
+        // The answer is older than later events of the stream.
         return;
     }
     if !task.state.may_become(&state) {
@@ -416,7 +415,7 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
     }
 }
 
-/// The words of a status. A report of the whole task repeats those that were told before.
+/// Records the message of a status. A report of the whole task repeats earlier ones.
 fn status_words(turn: &mut Turn, key: AttemptKey, said: Message, is_event: bool) {
     if is_event || !is_known(turn, key, &said, 0) {
         message(turn, key, said, true);
@@ -427,7 +426,7 @@ fn status_words(turn: &mut Turn, key: AttemptKey, said: Message, is_event: bool)
 fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     if attempt.progress.is_none() && attempt.task.as_ref().is_some_and(|task| task.settled) {
-        // A late stream repeats in pieces what was read as a whole.
+        // A late stream repeats in chunks what was already read as a whole.
         return;
     }
     let mut outputs = attempt.progress.iter().flat_map(|progress| &progress.artifacts);
@@ -457,7 +456,7 @@ fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bo
     note_sanitised(turn, key, sanitised);
 }
 
-/// True if a task that has brought this much may bring no more of this artifact.
+/// True if the task has reached its limits, so that no more of this artifact is taken.
 fn is_beyond(progress: Option<&Progress>, artifact: &Artifact) -> bool {
     let Some(progress) = progress else { return false };
     let bytes: u64 = artifact.parts.iter().map(|part| part.len() as u64).sum();
@@ -466,7 +465,7 @@ fn is_beyond(progress: Option<&Progress>, artifact: &Artifact) -> bool {
         || (progress.artifacts.len() >= limits::ARTIFACTS && is_new())
 }
 
-/// An output as a snapshot has it: only what is new is recorded.
+/// Records an output from a report of the whole task: only its new part.
 fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, may_lag: bool) {
     let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
     let known = progress.and_then(|progress| progress.artifacts.iter().find(|meta| meta.id == artifact.id));
@@ -484,7 +483,7 @@ fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, may_lag:
     }
 }
 
-/// What text parts hold behind what is known, if they begin with it.
+/// The part of the text beyond `known`, if it begins with that.
 fn suffix(meta: &ArtifactMeta, parts: &[Part]) -> Option<Vec<Part>> {
     let mut left = usize::try_from(meta.print.bytes).ok()?;
     let mut print = Fingerprint::default();

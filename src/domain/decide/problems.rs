@@ -1,4 +1,4 @@
-//! What operators do about problems, and the notes that they leave for each other.
+//! Operators' actions on problems, and the notes that they leave for each other.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 
-/// Nobody mutes a problem for longer: whoever comes after would never hear of it.
+/// The longest mute: after that, later shifts would never learn of the problem.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A note or a reason is cut to this many characters.
 const CHARS: usize = 2000;
 
-/// Does what an operator wants about a problem.
+/// Performs an operator's action on a problem.
 pub(super) fn act(turn: &mut Turn, number: u32, act: ProblemAct, by: Untrusted) -> Result<Receipt, Refusal> {
     let problem = turn.state().problem(number).ok_or_else(|| unknown("problem"))?;
     if problem.cleared.is_some() {
-        return Err(not_now("the problem is over"));
+        return Err(not_now("the problem has cleared"));
     }
     let (taken, muted) = (problem.taken.clone(), problem.muted.is_some());
     let fact = match act {
         ProblemAct::Take => match taken {
             Some(taken) if taken.by == by => return Ok(Receipt::Done),
-            // Whoever takes it over is told with whom to talk, by the log of the problem.
+            // The log of the problem names the previous owner to whoever takes it over.
             _ => FleetFact::ProblemTaken { number },
         },
         ProblemAct::GiveBack if taken.is_none() => return Err(not_now("nobody has taken it")),
@@ -58,7 +58,7 @@ pub(super) fn act(turn: &mut Turn, number: u32, act: ProblemAct, by: Untrusted) 
     Ok(Receipt::Done)
 }
 
-/// The time of a mute is over.
+/// A mute has expired.
 pub(super) fn unmute(turn: &mut Turn, number: u32) {
     if turn.state().problem(number).is_some_and(|problem| problem.muted.is_some()) {
         turn.fleet_fact(FleetFact::ProblemUnmuted { number });
@@ -76,14 +76,14 @@ pub(super) fn resume(turn: &mut Turn) {
     }
 }
 
-/// What a note is about.
+/// The subject of a note.
 pub(super) struct About {
     pub problem: Option<u32>,
     pub agent: Option<AgentId>,
     pub attempt: Option<AttemptId>,
 }
 
-/// Keeps a note.
+/// Stores a note.
 pub(super) fn note(
     turn: &mut Turn,
     about: About,
@@ -92,7 +92,7 @@ pub(super) fn note(
 ) -> Result<Receipt, Refusal> {
     let About { problem, agent, attempt } = about;
     if text.line().trim().is_empty() {
-        return Err(not_now("there is nothing to note"));
+        return Err(not_now("the note is empty"));
     }
     if problem.is_some_and(|number| turn.state().problem(number).is_none()) {
         return Err(unknown("problem"));
@@ -113,7 +113,7 @@ pub(super) fn note(
     Ok(Receipt::Done)
 }
 
-/// Keeps what an operator changed at an agent, for the handover.
+/// Records an operator's change at an agent, for the handover.
 pub(super) fn acted(turn: &mut Turn, key: AttemptKey, act: Act) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let (Some(job), Some(agent)) = (turn.state().job_of(attempt), turn.state().agent(attempt.agent)) else {

@@ -1,11 +1,12 @@
-//! What is kept: ended jobs, cleared problems and departed agents for a while, everything else always.
+//! Retention: ended jobs, cleared problems and departed agents are kept for a while, everything else always.
 //!
 //! A step forgets a bounded number of rows; a timer brings the next step, so no turn is long however much is due.
 //! What is due is found at the front of indexes that facts keep up, never by a search.
 //!
-//! A departed agent is one that nobody names any more. As long as tasks or problems of it are kept, it is kept. After
-//! that, an agent that an operator had to do with is kept as long as a job, and one that only sources ever named for
-//! an hour (`keep_departed`). As anybody who may register can name new agents all the time, the latter are bounded by number and size too.
+//! A departed agent is one that neither the configuration nor a source names any more. It is kept as long as tasks or
+//! problems of it are kept. After that, an agent that an operator has acted on is kept as long as a job, and one that
+//! only sources ever named for an hour (`keep_departed`). Anybody who may register can name new agents at any rate, so
+//! the latter are also bounded by number and size.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use crate::domain::time::At;
 
 /// How often the rules of retention are applied.
 pub(super) const EVERY: Duration = Duration::from_secs(3600);
-/// At most so many rows of a kind are forgotten in one step.
+/// The maximum number of rows of a kind that are removed in one step, to bound its duration.
 const AT_ONCE: usize = 500;
 /// Between two steps that forget.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,7 +1,7 @@
-//! What sources of agents tell: who comes, who stays, who leaves.
+//! Reports of sources: which agents join, stay and leave.
 //!
-//! An agent belongs to the fleet as long as somebody names it: the configuration, the command line, or a
-//! source. Sources tell all that they name, each time; one that cannot be read takes nobody away.
+//! An agent belongs to the fleet as long as something names it: the configuration, the command line, or a source. Each
+//! report of a source is complete; a source that cannot be read removes no agents.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,10 +21,10 @@ use crate::domain::fact::{AgentFact, FleetFact};
 use crate::domain::fleet::source::{DiscoveredAgent, SourceHealth, SourceReport, SourceSpec};
 use crate::domain::id::AgentKey;
 
-/// A source names at most so many agents.
+/// The maximum number of agents per source.
 const MOST: usize = 20_000;
 
-/// Takes the sources as configured; what a source named that is no longer there is named by one less.
+/// Applies the configured sources; a removed source no longer names its agents.
 pub(super) fn configure(turn: &mut Turn, specs: Vec<SourceSpec>) {
     let gone: Vec<_> = turn
         .state()
@@ -51,7 +51,7 @@ pub(super) fn configure(turn: &mut Turn, specs: Vec<SourceSpec>) {
     fleet::rename_all(turn);
 }
 
-/// Takes what a source told.
+/// Handles a report of a source.
 pub(super) fn on_report(turn: &mut Turn, source: &Arc<str>, news: SourceReport) {
     let Some(key) = turn.state().source_key(source) else { return };
     turn.touched.sources.push(key);
@@ -86,10 +86,10 @@ fn note(
     }
 }
 
-/// Brings those that a source names in line with what it told.
+/// Brings the agents of a source in line with its report.
 fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<DiscoveredAgent>) {
     let mut seen = BTreeSet::new();
-    // A source is as hostile as an agent: what is no plain URL names nobody.
+    // A source is as untrusted as an agent: an entry without a plain URL is ignored.
     let plain = found.into_iter().filter(|found| is_plain(&found.url)).take(MOST);
     for found in plain {
         let Some(key) = fleet::by_url(turn, &found.url, false) else {
@@ -125,7 +125,7 @@ fn spec_of(found: &DiscoveredAgent) -> AgentSpec {
     }
 }
 
-/// What the operator set counts more than what a source says; labels are joined.
+/// The operator's settings take precedence over a source's; labels are merged.
 fn update(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
     let Some(agent) = turn.state().agent(key) else { return };
     let listed = agent.listed;
@@ -149,14 +149,14 @@ fn update(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
         let order = agent.order;
         fleet::relist(turn, key, spec, order);
     } else if !turn.timer_is_set(Timer::Probe(key)) && turn.agent_live(key).probe.is_none() {
-        // It was known from before a restart, and nobody looks at it yet.
+        // It was known before a restart and is not probed yet.
         health::probe(turn, key);
     }
 }
 
 /// Keeps the card that a source reports, and uses it if it counts.
 fn apply_reported_card(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
-    turn.agent_live(key).told.clone_from(&found.card);
+    turn.agent_live(key).reported_card.clone_from(&found.card);
     take_reported_card(turn, key);
 }
 
@@ -167,7 +167,7 @@ pub(super) fn has_reported_card(turn: &mut Turn, key: AgentKey) -> bool {
 }
 
 fn reported_card(turn: &mut Turn, key: AgentKey) -> Option<Arc<Card>> {
-    let card = turn.agent_live(key).told.clone()?;
+    let card = turn.agent_live(key).reported_card.clone()?;
     let agent = turn.state().agent(key).filter(|agent| !agent.own_card)?;
     let offered = || card.offers.iter().any(|offer| fleet::is_offered_at(offer, &agent.spec.url));
     (!agent.is_named_by_operator() || offered()).then_some(card)
@@ -197,7 +197,7 @@ pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
     source_fact(turn, key, sources);
 }
 
-/// Records which sources name an agent. Whether the operator is among them decides what a reported card may say.
+/// Records which sources name an agent. Whether the operator is one of them decides how far a reported card is trusted.
 fn source_fact(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
     let before = turn.state().agent(key).is_some_and(Agent::is_named_by_operator);
     turn.agent_fact(key, AgentFact::Sourced { sources });
@@ -207,14 +207,14 @@ fn source_fact(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
     }
 }
 
-/// Notes that a source names an agent no longer; whom nobody names leaves the fleet.
+/// A source no longer names an agent; an agent that nothing names leaves the fleet.
 pub(super) fn remove_source(turn: &mut Turn, key: AgentKey, source: &str) {
     let Some(agent) = turn.state().agent(key) else { return };
     let left = agent.sources.iter().filter(|name| &***name != source).cloned().collect();
     set_sources(turn, key, left);
 }
 
-/// Notes who of the configuration, the command line and the demo names an agent.
+/// Records whether the configuration, the command line and the demo name an agent.
 pub(super) fn set_manual_source(turn: &mut Turn, key: AgentKey, by: Option<Source>) {
     let Some(agent) = turn.state().agent(key) else { return };
     let by_hand = |name: &Arc<str>| BY_HAND.iter().any(|source| source.as_str() == &**name);
@@ -239,7 +239,7 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
         source_fact(turn, key, sources);
     }
     if leaves {
-        // Nobody looks at it from now on. If it is named again, its next answer brings its tasks back.
+        // It is no longer watched. If it is named again, its next answer restores its tasks.
         if matches!(turn.health(key), Health::Up | Health::Degraded | Health::LoginNeeded) {
             let last_seen = turn.at;
             turn.agent_fact(key, AgentFact::HealthChanged { health: Health::Stale, cause: None, last_seen });
@@ -251,7 +251,7 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
             turn.clear_timer(timer);
         }
         let live = turn.agent_live(key);
-        // If it comes back, it is met as if for the first time.
+        // If it comes back, it is treated as on first contact.
         live.reached = false;
         live.etag = None;
         live.listing = Listing { call: live.listing.call, ..Listing::default() };

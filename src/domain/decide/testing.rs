@@ -20,7 +20,7 @@ use crate::domain::intent::{Intent, Send};
 use crate::domain::job::Attempt;
 use crate::domain::job::message::{Artifact, Hints, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
-use crate::domain::problem::Kind;
+use crate::domain::problem::{Kind, Problem};
 use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -58,7 +58,7 @@ pub(in crate::domain::decide) enum OnCancel {
     /// It agrees, and returns the task as it is.
     #[default]
     Agrees,
-    /// It says that the task cannot be canceled.
+    /// It answers that the task cannot be canceled.
     NotCancelable,
     /// It fails with 500.
     Fails,
@@ -73,29 +73,29 @@ pub(in crate::domain::decide) enum Event {
     Conduct(usize, Conduct),
     /// From now on the agent answers cancels like this.
     OnCancel(usize, OnCancel),
-    /// From now on the agent does not let anybody subscribe to a task.
+    /// From now on the agent refuses all subscriptions.
     NoSubscriptions(usize),
-    /// From now on its calls take so many milliseconds.
+    /// From now on its calls take this many milliseconds.
     Latency(usize, u64),
     /// From now on its card has this version.
     Version(usize, &'static str),
-    /// From now on its certificate ends after so many seconds of the script.
+    /// From now on its certificate expires at this second of the script.
     CertificateUntil(usize, u64),
     /// An operator sends a task of the skill.
     Send(usize, &'static str),
-    /// The agent's newest task says something on its stream and goes on working.
+    /// The agent's newest task sends a status text on its stream and keeps working.
     Says(usize, &'static str),
     /// The newest task brings one output for each of these numbers.
     Brings(usize, std::ops::Range<u32>),
-    /// The same, with an agent's clock that is ahead by so many milliseconds.
+    /// The same, with an agent's clock that is ahead by this many milliseconds.
     Clock(usize, i64),
     /// The newest task ends on its stream, and `GetTask` agrees.
     Ends(usize, TaskState),
-    /// The newest task ends on its stream, and `GetTask` goes on to call it working.
+    /// The newest task ends on its stream, and `GetTask` still reports it as working.
     EndsOnStreamOnly(usize, TaskState),
     /// The oldest task whose stream is open ends on it, completed.
     EndsOldest(usize),
-    /// The newest task ends, and its stream does not say so.
+    /// The newest task ends without an event on its stream.
     EndsSilently(usize, TaskState),
     /// The stream of the newest task is cut.
     Cut(usize),
@@ -138,11 +138,11 @@ pub(in crate::domain::decide) struct Fleet {
     now: At,
     agents: Vec<Scripted>,
     tasks: u32,
-    /// What `GetTask` says of tasks that do not work any more.
+    /// The states that `GetTask` reports for tasks that no longer work.
     states: BTreeMap<String, TaskState>,
     /// Every call since the fleet was up: when, of which agent, and its name.
     calls: Vec<(u64, usize, &'static str)>,
-    /// What refused intents were told, oldest first.
+    /// The texts of refusals, oldest first.
     refusals: Vec<String>,
 }
 
@@ -184,12 +184,18 @@ impl Fleet {
         self
     }
 
-    /// A source tells of agents, all of which answer.
+    /// A source reports agents, all of which answer.
     pub(in crate::domain::decide) fn discover(&mut self, source: SourceSpec, found: Vec<DiscoveredAgent>) {
         self.agents.extend(found.iter().map(|_| Scripted::new(Conduct::Works)));
         let name = source.name.clone();
         self.feed(Input::Sources(vec![source]));
         self.feed(Input::Discovered { source: name, news: SourceReport::Agents(found) });
+    }
+
+    /// The configuration is read again; the agents in it answer.
+    pub(in crate::domain::decide) fn configure(&mut self, specs: Vec<AgentSpec>) {
+        self.agents.extend(specs.iter().map(|_| Scripted::new(Conduct::Works)));
+        self.feed(Input::Configured(specs));
     }
 
     /// An operator adds an agent that treats calls like this.
@@ -448,12 +454,22 @@ impl Fleet {
         kinds
     }
 
+    /// The agents with an open problem of this kind, in their order, and its text.
+    pub(in crate::domain::decide) fn texts_of(&self, kind: Kind) -> Vec<(usize, String)> {
+        let open = self.core.state().problems().iter();
+        let open = open.filter(|(_, problem)| problem.cleared.is_none() && problem.kind == kind);
+        let text = |problem: &Problem| Some((problem.agent?.0 as usize, problem.text.raw().to_owned()));
+        let mut texts: Vec<_> = open.filter_map(|(_, problem)| text(problem)).collect();
+        texts.sort_unstable();
+        texts
+    }
+
     /// The milliseconds at which calls of a name were made.
     pub(in crate::domain::decide) fn calls(&self, name: &str) -> Vec<u64> {
         self.calls.iter().filter(|(.., called)| *called == name).map(|(at, ..)| *at).collect()
     }
 
-    /// What the last refused intent was told.
+    /// The text of the last refusal.
     pub(in crate::domain::decide) fn last_refusal(&self) -> &str {
         self.refusals.last().map_or("", String::as_str)
     }

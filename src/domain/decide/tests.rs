@@ -1,4 +1,4 @@
-//! What comes of the outcomes of calls: rows of an outcome, and of what the attempt is and what is asked next.
+//! Effects of call outcomes: rows of an outcome, the resulting attempt, and the next call.
 
 use std::sync::Arc;
 use std::time::Duration;

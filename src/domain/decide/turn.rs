@@ -24,7 +24,7 @@ pub struct Out {
     pub facts: Vec<JournalEntry>,
     /// To be carried out; gated ones only once the facts of this step are durable.
     pub effects: Vec<Effect>,
-    /// To be told to callers, once the facts of this step are durable.
+    /// Replies to callers, delivered once the facts of this step are durable.
     pub replies: Vec<Reply>,
 }
 
@@ -38,7 +38,7 @@ pub(in crate::domain) struct Turn<'a> {
     pub at: At,
     pub out: &'a mut Out,
     pub touched: Touched,
-    /// Who wishes what is decided; none: the engine's operator, or nobody.
+    /// The operator whose intent is decided; `None` for the engine's own operator or for other inputs.
     pub by: Option<Untrusted>,
 }
 
@@ -91,7 +91,7 @@ impl Turn<'_> {
         self.live.watches.entry(key).or_insert_with(|| Watch { last_activity: at, ..Watch::default() })
     }
 
-    /// Who wishes what is decided.
+    /// The operator whose intent is decided.
     pub fn operator(&self) -> Untrusted {
         self.by.clone().unwrap_or_else(|| Untrusted::new(self.rules.operator.clone()))
     }
@@ -117,7 +117,7 @@ impl Turn<'_> {
         self.fleet_fact_by(None, fact);
     }
 
-    /// A fact of the fleet that somebody brought about.
+    /// Records a fact of the fleet with its actor.
     pub fn fleet_fact_by(&mut self, actor: Option<Untrusted>, fact: FleetFact) {
         let seq = self.state().fleet_seq() + 1;
         self.record(seq, actor, Fact::Fleet(fact));
@@ -128,7 +128,7 @@ impl Turn<'_> {
         self.agent_fact_by(None, key, fact);
     }
 
-    /// A fact of an agent that somebody brought about.
+    /// Records a fact of an agent with its actor.
     pub fn agent_fact_by(&mut self, actor: Option<Untrusted>, key: AgentKey, fact: AgentFact) {
         let Some(agent) = self.state().agent(key) else { return };
         let (id, seq) = (agent.id, agent.seq + 1);
@@ -167,7 +167,7 @@ impl Turn<'_> {
         self.attempt_fact_by(None, key, fact);
     }
 
-    /// A fact of an attempt that somebody brought about.
+    /// Records a fact of an attempt with its actor.
     pub fn attempt_fact_by(&mut self, actor: Option<Untrusted>, key: AttemptKey, fact: AttemptFact) {
         let Some(attempt) = self.state().attempt(key) else { return };
         let (id, agent) = (attempt.id, attempt.agent);
@@ -199,7 +199,7 @@ impl Turn<'_> {
         call
     }
 
-    /// Closes a stream; what it still sends is late and ignored.
+    /// Closes a stream; later events of it are ignored.
     pub fn close(&mut self, stream: CallId) {
         if let Some(pending) = self.live.calls.remove(stream) {
             let call = CallId(self.live.next_call + 1);

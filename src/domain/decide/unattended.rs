@@ -1,5 +1,5 @@
-//! Work that nothing will bring further: it has no call, no timer and no open stream, and waits for no agent either.
-//! There must be none after any step; tests ask after each.
+//! Work that would never make progress: it has no call, no timer and no open stream, and does not wait for an agent.
+//! There must be none after any step; tests check this after each.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::domain::job::task::CancelMark;
 use crate::domain::job::{Attempt, Phase, Task};
 use crate::domain::state::State;
 
-/// What the open calls are about.
+/// The attempts of the open calls.
 #[derive(Debug, Default)]
 struct Calls {
     /// Attempts whose message is being sent.
@@ -47,7 +47,7 @@ impl Calls {
     }
 }
 
-/// The attempts that nothing will bring further, each with what is missing.
+/// The attempts that would never make progress, each with what is missing.
 pub(in crate::domain) fn find(state: &State, live: &Live) -> Vec<(AttemptKey, &'static str)> {
     let calls = Calls::of(live);
     let is_due = |timer| live.due.contains_key(&timer);
@@ -66,7 +66,7 @@ pub(in crate::domain) fn find(state: &State, live: &Live) -> Vec<(AttemptKey, &'
                             || is_due(Timer::Lookup(key))
                             || waits
                     }
-                    // A person decides.
+                    // An operator decides.
                     Phase::Uncertain => true,
                     Phase::Accepted
                     | Phase::Answered
@@ -109,7 +109,7 @@ fn is_cancelling(task: &Task) -> bool {
         && matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed))
 }
 
-/// True if what an agent has to do goes on once it is back: its next probe is due, or it is no longer listed.
+/// True if an agent's work resumes once it is back: its next probe is scheduled, or it is no longer listed.
 fn waits_for(state: &State, live: &Live, key: AgentKey, probed: bool) -> bool {
     let Some(agent) = state.agent(key) else { return true };
     let reached = live.agents.get(&key).is_some_and(|live| live.reached);

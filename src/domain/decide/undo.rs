@@ -1,8 +1,8 @@
 //! Taking back acts that the journal did not keep.
 //!
-//! An act changes the state in the step that decides it; its caller is told once its facts are durable. If they
-//! cannot be written, the caller is refused, and what the act changed is put back here, so that neither the
-//! screen nor a later start shows what was refused. Calls that waited for the commit never leave.
+//! An act changes the state in the step that decides it; its caller gets the reply once its facts are durable. If they
+//! cannot be written, the caller is refused, and the change is reverted here, so that neither the screen nor a later
+//! start shows what was refused. Calls that waited for the commit are never made.
 
 use std::sync::Arc;
 
@@ -21,17 +21,17 @@ use crate::domain::problem::{Muted, Taken};
 /// How to take an act back.
 #[derive(Clone, Debug)]
 pub(in crate::domain) enum Undo {
-    /// It changed no row: a note is in the journal alone, and a withheld answer ends as unsent by itself.
+    /// No row changed: a note is only in the journal, and a withheld answer ends as unsent.
     Nothing,
     /// A new job: its attempt ends as unsent.
     Send(AttemptId),
-    /// An attempt that was uncertain when an operator decided about it is so again.
+    /// The attempt was uncertain before an operator's decision and is so again.
     Uncertain(AttemptKey, Option<Arc<Cause>>),
-    /// The mark that the task had before it was asked to cancel.
+    /// The cancel mark of the task before the act.
     Cancel(AttemptKey, Option<CancelMark>),
-    /// Who had taken the problem, and how it was muted.
+    /// The take and the mute of the problem before the act.
     Problem(u32, Option<Taken>, Option<Muted>),
-    /// The breaker as it stood.
+    /// The breaker before the act.
     Breaker(AgentKey, Breaker),
     /// An agent that was not on the operator's list.
     Added(Vec<crate::domain::id::AgentId>),
@@ -39,7 +39,7 @@ pub(in crate::domain) enum Undo {
     Removed(AgentKey),
 }
 
-/// What must be known before an act is decided. `None` for what promises nothing durable.
+/// The state to remember before an act is decided. `None` for intents without durable facts.
 pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
     let state = turn.state();
     let uncertain = |attempt: &AttemptId| {
@@ -73,7 +73,7 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
     }
 }
 
-/// The same, with what the act has made.
+/// Adds the results of the act.
 pub(super) fn after(undo: Undo, receipt: &Receipt, is_send: bool) -> Undo {
     match (undo, receipt) {
         (Undo::Nothing, Receipt::Taken { attempt, .. }) if is_send => Undo::Send(*attempt),
@@ -90,8 +90,8 @@ pub(super) fn take_back(turn: &mut Turn, ticket: u64, cause: &Arc<Cause>) {
     }
 }
 
-/// Later acts on the same thing that still wait for their commit began with what this one made. What they changed is
-/// theirs, so it stays for now; if they are refused too, they go back to what was there before this act.
+/// Later acts on the same item that still wait for their commit were based on this one. Their changes stay for now; if
+/// they are refused too, they are reverted to the state before this act.
 fn hand_on(turn: &mut Turn, ticket: u64, undo: Undo) -> Undo {
     match undo {
         Undo::Problem(number, taken, muted) => {
@@ -144,7 +144,7 @@ fn later<'t>(turn: &'t mut Turn<'_>, ticket: u64) -> impl Iterator<Item = &'t mu
     turn.live.acts.range_mut(ticket..).map(|(_, undo)| undo)
 }
 
-/// What must be there now, after `before` was handed on to each later act that began with what this one made.
+/// The state to restore, after `before` was passed on to each later act that was based on this one.
 fn handed_on<'u, T: Clone + PartialEq + 'u>(
     before: T,
     now: T,
@@ -161,7 +161,7 @@ fn handed_on<'u, T: Clone + PartialEq + 'u>(
     if now == made { before } else { now }
 }
 
-/// A later act that did the opposite has put back what was there before: neither needs to be taken back.
+/// A later act that did the opposite has already restored the previous state: neither needs to be reverted.
 fn cancel_out(turn: &mut Turn, ticket: u64, undo: Undo, is_opposite: impl Fn(&Undo) -> bool) -> Undo {
     match later(turn, ticket).find(|undo| is_opposite(undo)) {
         Some(opposite) => {
@@ -181,7 +181,7 @@ fn undo(turn: &mut Turn, undo: Undo, cause: &Arc<Cause>) {
             }
         }
         Undo::Uncertain(key, cause) => {
-            // What was withheld has made it uncertain again, but with the cause of that.
+            // The withheld call made it uncertain again, but with the cause of that.
             let differs = turn.state().attempt(key).is_some_and(|attempt| match attempt.phase {
                 Phase::Planned | Phase::Unsent | Phase::PresumedLost => true,
                 Phase::Uncertain => attempt.cause != cause,
@@ -287,7 +287,7 @@ mod tests {
         (core, ids[0], ids[1])
     }
 
-    /// What acts change, in words.
+    /// The changes of the acts, in words.
     fn shown(core: &Core) -> Vec<String> {
         let agents = core.state().agents().iter().map(|(_, agent)| {
             let breaker = &agent.breaker;
@@ -323,7 +323,7 @@ mod tests {
         ]
     }
 
-    /// Acts that are refused leave the state as it was, in whichever pairs they wait for the journal.
+    /// Refused acts leave the state unchanged, in every combination of acts waiting for the journal.
     #[test]
     fn refused_acts_leave_the_state_as_it_was() {
         let (_, one, kept) = core();

@@ -1,7 +1,7 @@
 //! Watching tasks: streams, polls, gaps, and the doubts that come with them.
 //!
-//! A stream that ends is not a task that ended, and watching never changes the watched: on 0.3 a
-//! second look by a stream happens only where the server is known to be safe (PROTOCOL, quirk 1).
+//! The end of a stream is not the end of its task, and watching must not change the task: with 0.3, a second
+//! subscription is made only where the server is known to be safe.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn task<'t>(turn: &'t Turn<'_>, key: AttemptKey) -> Option<&'t Task> {
     turn.state().attempt(key)?.task.as_ref()
 }
 
-/// Something was heard of a task on its stream. A snapshot alone does not show that the stream goes on.
+/// An event of a task arrived on its stream. A snapshot alone does not show that the stream is alive.
 pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     let at = turn.at;
     let Some(now) = task(turn, key) else { return };
@@ -116,7 +116,7 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
                 turn.watch(key).poll_only = true;
             }
             if failure.cause.is_transport() {
-                // An agent that is back before it was called down tells nobody that it was away.
+                // An agent that is back before it was called down does not report that it was away.
                 if task(turn, key).is_some_and(|task| !task.settled) && !turn.timer_is_set(Timer::Watch(key))
                 {
                     later(turn, key);
@@ -131,7 +131,7 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
 fn subscribed(turn: &mut Turn, key: AttemptKey, event: StreamEvent) {
     let gap = task(turn, key).and_then(|task| task.gap_since).is_some();
     match event {
-        // The first event of a subscription is the whole task: it tells what was missed.
+        // The first event of a subscription is the whole task, which includes what was missed.
         StreamEvent::Task(report) if gap => {
             let facts = turn.out.facts.len();
             observe::report(turn, key, *report, Via::Subscribe, turn.at);
@@ -157,7 +157,7 @@ fn release(turn: &mut Turn, key: AttemptKey, call: CallId) {
     }
 }
 
-/// A stream ended. Whether the task did, its agent is asked.
+/// A stream ended. The agent is asked whether the task ended.
 pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
     let at = turn.at;
     let Some(now) = task(turn, key) else { return };
@@ -170,7 +170,7 @@ pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<C
     let interrupted = now.state.is_interrupted();
     let gap = now.gap_since.is_some();
     if !interrupted {
-        // SDKs close streams at a question; in the middle of work it is a cut.
+        // SDKs close streams at a question; during work it counts as a cut.
         let watch = turn.watch(key);
         watch.cut.get_or_insert(at);
         let since = watch.last_activity;
@@ -199,7 +199,7 @@ pub(super) fn read(turn: &mut Turn, key: AttemptKey, why: GetReason) {
     turn.watch(key).get = Some(call);
 }
 
-/// What a read told.
+/// Handles the result of a read.
 pub(super) fn got(
     turn: &mut Turn,
     key: AttemptKey,
@@ -215,9 +215,9 @@ pub(super) fn got(
             turn.watch(key).missing = 0;
             reported(turn, key, *answered.value, Via::Get, issued);
             cancel::still_runs(turn, key, issued);
-            // No call tells about an answer that an earlier process sent.
+            // No open call reports on an answer that an earlier process sent.
             let untold = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
-            // Another read follows one that may have been asked for before the answer left.
+            // The read may have been requested before the answer was sent; read again.
             if why == GetReason::Answer || (untold && !again) {
                 answer_seen(turn, key);
             }
@@ -233,7 +233,7 @@ pub(super) fn got(
     }
 }
 
-/// Takes a report that was asked for, and goes on from it.
+/// Handles a requested report and schedules the next one.
 pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: Via, issued: At) {
     let Some(before) = task(turn, key) else { return };
     let (ended, gap) = (before.state.is_terminal(), before.gap_since.is_some());
@@ -302,18 +302,18 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// Compares an ended task with what its agent says now. A terminal state sticks; both are shown.
+/// Compares an ended task with what its agent reports now. A terminal state stays; both are shown.
 pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Via, issued: At) {
     let Some(now) = task(turn, key) else { return };
     if now.state == says {
         if now.verdict == Some(Verdict::Conflict) && issued >= now.state_since {
-            // Stores lag behind their streams; now both say the same.
+            // Stores lag behind their streams; now both agree.
             turn.attempt_fact(key, AttemptFact::VerdictChanged { verdict: None });
         }
         return settle(turn, key);
     }
     if issued < now.state_since {
-        // It was asked before the end; ask again.
+        // It was requested before the end; read again.
         if !now.settled {
             read(turn, key, GetReason::Confirm);
         }
@@ -355,11 +355,11 @@ pub(super) fn settle(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// The agent does not know the task: believed at the second look.
+/// The agent does not know the task: accepted at the second read.
 fn missing(turn: &mut Turn, key: AttemptKey) {
     let Some(now) = task(turn, key) else { return };
     if now.state.is_terminal() {
-        // Some servers drop what has ended.
+        // Some servers drop ended tasks.
         return settle(turn, key);
     }
     let watch = turn.watch(key);
@@ -404,7 +404,7 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
     let configured = row.spec.resubscribe;
     let listed = listing::shows_changes(turn, agent);
     let live = turn.agent_live(agent);
-    let safe = configured.unwrap_or(resubscribes || live.express);
+    let safe = configured.unwrap_or(resubscribes || live.is_express);
     let slot = ours || live.foreign_streams < FOREIGN_STREAMS;
     if streams && safe && slot && !poll_only {
         let watch = turn.watch(key);
@@ -493,7 +493,7 @@ pub(super) fn due(turn: &mut Turn, key: AttemptKey) {
     if !agent.is_some_and(|agent| turn.agent_live(agent).reached) {
         return;
     }
-    // A read first: it tells what was missed, and whether there is still something to watch.
+    // Read first: this returns what was missed, and whether the task is still running.
     turn.watch(key).ready = true;
     read(turn, key, GetReason::Reconcile);
 }
@@ -511,7 +511,8 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     if !turn.agent_live(agent).reached {
         return;
     }
-    // Where something is usual, that is the measure: who thinks for minutes is not silent after half of one.
+    // Where a usual pause is known, it is the measure: an agent that thinks for minutes is not silent after half a
+    // minute.
     let usual = baseline::limit(turn, key);
     let watch = turn.watch(key);
     let (quiet, limit, verdict) = match (watch.stream, watch.cut, usual) {
@@ -527,13 +528,13 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     }
     doubt(turn, key, Some(verdict));
     turn.set_timer(Timer::Quiet(key), at + silent_after);
-    // What the agent says meanwhile may differ from what its stream does not say.
+    // A read may show a change that the stream does not report.
     read(turn, key, GetReason::Reconcile);
 }
 
-/// The agent is gone, or nobody watched: what we know of its tasks is old.
+/// The agent is gone or was not watched: the state of its tasks is stale.
 pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Option<Arc<Cause>>) {
-    turn.agent_live(agent).in_sight = false;
+    turn.agent_live(agent).watched = false;
     for key in turn.state().open_attempts(agent) {
         let Some(now) = task(turn, key) else { continue };
         if now.settled || now.is_over() {
@@ -550,9 +551,9 @@ pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Opt
     }
 }
 
-/// The agent is back: every task of it is asked for.
+/// The agent is back: all its tasks are read.
 pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
-    turn.agent_live(agent).in_sight = true;
+    turn.agent_live(agent).watched = true;
     dispatch::look_up_all(turn, agent);
     for key in turn.state().open_attempts(agent) {
         let Some(now) = task(turn, key) else { continue };
@@ -562,8 +563,8 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
         let watch = turn.watch(key);
         watch.tries = 0;
         watch.missing = 0;
-        // A connection of the time before may hang for ever; an answer on its way has its own limit, and
-        // closing it would leave nobody who knows whether it arrived.
+        // An old connection may hang forever; an answer in progress has its own limit, and closing it would lose its
+        // result.
         if !dispatch::answer_has_call(turn, key)
             && let Some(stream) = turn.watch(key).stream.take()
         {
@@ -580,7 +581,7 @@ pub(super) fn regain_sight(turn: &mut Turn, agent: AgentKey) {
     }
 }
 
-/// Whether an uncertain answer arrived: its message is in the history, or the task went on.
+/// Checks whether an uncertain answer arrived: its message is in the history, or the task continued.
 fn answer_seen(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(answer) = &attempt.answer else { return };
@@ -593,7 +594,7 @@ fn answer_seen(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// Reads a task because a person wants to know.
+/// Reads a task on an operator's request.
 pub(super) fn check(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refusal> {
     let key = turn.state().attempt_key(attempt).ok_or_else(|| unknown("attempt"))?;
     let row = turn.state().attempt(key).ok_or_else(|| unknown("attempt"))?;
@@ -627,8 +628,8 @@ pub(super) fn forget(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// Forgets how a task was watched once nothing more can come of it. A stream that is still open may
-/// tell of violations; its end is the agent's business.
+/// Drops the watch of a task that can no longer change. A stream that is still open may report violations and ends on
+/// its own.
 pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
     let over = turn.state().attempt(key).is_none_or(|attempt| match &attempt.task {
         Some(task) => task.settled,

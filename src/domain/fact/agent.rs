@@ -9,12 +9,12 @@ use crate::domain::cause::Cause;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// What happened to an agent.
+/// Facts of an agent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AgentFact {
     /// It joined the fleet for the first time.
     Listed {
-        /// What the operator set.
+        /// The operator's settings.
         spec: Arc<AgentSpec>,
         /// Its place among all agents, from 0.
         order: u32,
@@ -23,12 +23,12 @@ pub enum AgentFact {
     },
     /// It joined the fleet again, or with other settings.
     Relisted {
-        /// What the operator set.
+        /// The operator's settings.
         spec: Arc<AgentSpec>,
         /// Its place among all agents, from 0.
         order: u32,
     },
-    /// Other sources name it than before.
+    /// The set of sources that name it changed.
     Sourced {
         /// The names of all sources that name it now; empty if none does.
         sources: Vec<Arc<str>>,
@@ -48,7 +48,7 @@ pub enum AgentFact {
     },
     /// Its card was read for the first time, or has changed.
     CardSeen {
-        /// The card as it is now.
+        /// The new card.
         card: Arc<Card>,
         /// True if a source reported it, false if the agent itself served it.
         reported: bool,
@@ -73,7 +73,7 @@ pub enum AgentFact {
         /// The interface; `None` if it offers none that we speak.
         interface: Option<Arc<Interface>>,
     },
-    /// A call has shown that it speaks another dialect than its card says.
+    /// A call confirmed another protocol version than the card's.
     DialectConfirmed {
         /// The dialect that works.
         dialect: Dialect,
@@ -87,18 +87,18 @@ pub enum AgentFact {
     HealthChanged {
         /// Its health from here on.
         health: Health,
-        /// Why; `None` where the health says it all.
+        /// The reason; `None` if the health implies it.
         cause: Option<Arc<Cause>>,
         /// When it last answered anything.
         last_seen: At,
     },
-    /// Its circuit breaker opened or closed, by itself or because somebody forced it.
+    /// Its circuit breaker moved, automatically or by hand.
     BreakerMoved {
         /// The position from here on.
         position: BreakerState,
-        /// Why it opened; `None` if it did not open by itself.
+        /// The reason it opened; `None` if it did not open automatically.
         cause: Option<Arc<Cause>>,
-        /// The name of whoever holds it in this position; `None` if it moves by itself.
+        /// The operator who holds it in this state; `None` if it works automatically.
         forced: Option<Untrusted>,
     },
     /// Control sequences or hidden characters were removed from text that it sent.

@@ -9,7 +9,7 @@ use crate::domain::problem::{Kind, NotificationEvent};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// What an operator can change at an agent, except for sending.
+/// Changes that an operator can make at an agent, except for sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Act {
     /// Asked the agent to cancel a task.
@@ -23,18 +23,18 @@ pub enum Act {
 }
 
 impl Act {
-    /// In words.
+    /// The words in a log.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Cancel => "asked for the end of",
             Self::Answer => "answered",
             Self::Resend => "sent again",
-            Self::PresumeLost => "took as lost",
+            Self::PresumeLost => "presumed lost",
         }
     }
 }
 
-/// What happened to the fleet as a whole.
+/// Facts of the fleet as a whole.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum FleetFact {
     /// An engine began to watch.
@@ -55,7 +55,7 @@ pub enum FleetFact {
     ProblemRaised {
         /// The `N` of `p-N`.
         number: u32,
-        /// What is wrong.
+        /// The kind of problem.
         kind: Kind,
         /// The agent that it concerns; `None` if it concerns none, or several.
         agent: Option<AgentId>,
@@ -63,25 +63,25 @@ pub enum FleetFact {
         attempt: Option<(JobId, AttemptId)>,
         /// The configured name of the source of agents, or of the objective, that it concerns, if any.
         source: Option<Arc<str>>,
-        /// What is wrong, as a sentence for people.
+        /// The description, as a sentence for operators.
         text: Untrusted,
         /// The next step, as a sentence for people.
         next: Untrusted,
     },
-    /// A problem is described in other words than before.
+    /// The description of a problem changed.
     ProblemReworded {
         /// The `N` of `p-N`.
         number: u32,
-        /// What is wrong, as a sentence for people.
+        /// The description, as a sentence for operators.
         text: Untrusted,
         /// The next step, as a sentence for people.
         next: Untrusted,
     },
-    /// A problem is over.
+    /// A problem cleared.
     ProblemCleared {
         /// The `N` of `p-N`.
         number: u32,
-        /// The number of the problem that has absorbed it and goes on; `None` if it is really over.
+        /// The number of the problem that absorbed it and stays open; `None` if it really cleared.
         into: Option<u32>,
     },
     /// A notification about a problem is to be posted to the webhook.
@@ -107,7 +107,7 @@ pub enum FleetFact {
         /// The `N` of `p-N`.
         number: u32,
     },
-    /// Nobody attends to a problem any more; the actor said so.
+    /// The actor gave a problem back.
     ProblemGivenBack {
         /// The `N` of `p-N`.
         number: u32,
@@ -121,7 +121,7 @@ pub enum FleetFact {
         /// When the mute ends.
         until: At,
     },
-    /// A problem is no longer muted: the actor said so, or, if there is none, its mute had run out.
+    /// A problem is no longer muted: the actor unmuted it, or, without an actor, its mute expired.
     ProblemUnmuted {
         /// The `N` of `p-N`.
         number: u32,
@@ -153,12 +153,12 @@ pub enum FleetFact {
     },
     /// A source of agents was configured, or its configuration changed.
     SourceListed {
-        /// As configured.
+        /// Its configuration.
         spec: SourceSpec,
     },
     /// A source of agents is no longer configured.
     SourceUnlisted {
-        /// Its configured name.
+        /// Facts of a job and its attempts.
         name: Arc<str>,
     },
     /// A source of agents works better or worse than before, or names more or fewer agents.

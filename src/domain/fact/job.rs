@@ -10,18 +10,18 @@ use crate::domain::job::{Origin, Phase};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
-/// What happened to a job.
+/// Facts of a job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum JobFact {
-    /// Somebody submitted it here, or a task was found that somebody had sent elsewhere.
+    /// A job was submitted here, or a task that was sent elsewhere was found.
     Opened {
         /// Sent or found.
         origin: Origin,
         /// The first words of its message.
         title: Untrusted,
-        /// Who asked for it; `None` if unknown.
+        /// The caller; `None` if unknown.
         caller: Option<Untrusted>,
-        /// The id of the skill that is asked for; `None` if unknown.
+        /// The id of the requested skill; `None` if unknown.
         skill: Option<Untrusted>,
         /// The conversation that it belongs to; `None` until an agent names one.
         context: Option<ContextId>,
@@ -30,13 +30,13 @@ pub enum JobFact {
         /// The message to send; `None` for a found job.
         message: Option<Arc<Message>>,
     },
-    /// More is known of a found job than before.
+    /// Details of a found job became known.
     Explained {
         /// The first words of its message.
         title: Untrusted,
-        /// Who asked for it; `None` if unknown.
+        /// The caller; `None` if unknown.
         caller: Option<Untrusted>,
-        /// The id of the skill that is asked for; `None` if unknown.
+        /// The id of the requested skill; `None` if unknown.
         skill: Option<Untrusted>,
         /// The task that delegated it, if any.
         parent: Option<TaskId>,
@@ -48,7 +48,7 @@ pub enum JobFact {
 }
 
 impl JobFact {
-    /// The attempt that it is about and what happened to it, if it is about one.
+    /// The attempt and its fact; `None` for facts of the job itself.
     pub fn of_attempt(&self) -> Option<(AttemptId, &AttemptFact)> {
         match self {
             Self::Attempt(id, fact) => Some((*id, fact)),
@@ -57,7 +57,7 @@ impl JobFact {
     }
 }
 
-/// What happened to one attempt of a job.
+/// Facts of one attempt of a job.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AttemptFact {
     /// A sending was decided, or a found task became an attempt.
@@ -82,24 +82,24 @@ pub enum AttemptFact {
         context: Option<ContextId>,
         /// The task's state.
         state: TaskState,
-        /// The time of that state by the agent's clock, if the agent tells it.
+        /// The time of that state by the agent's clock; `None` if not reported.
         peer_time: Option<PeerTime>,
         /// How we learned of it.
         via: Via,
-        /// The object as received; `None` if it was too large or has said nothing new.
+        /// The object as received; `None` if it was too large or not new.
         raw: Option<Json>,
     },
-    /// The task's state changed, or was reported again in other words.
+    /// The task's state changed, or was reported again with another message.
     StateSeen {
         /// The task's state from here on.
         state: TaskState,
-        /// The task's conversation, if it was not known before.
+        /// The task's context; `None` if it was already known.
         context: Option<ContextId>,
-        /// The time of that state by the agent's clock, if the agent tells it.
+        /// The time of that state by the agent's clock; `None` if not reported.
         peer_time: Option<PeerTime>,
         /// How we learned of it.
         via: Via,
-        /// The event as received; `None` if it was too large or has said nothing new.
+        /// The event as received; `None` if it was too large or not new.
         raw: Option<Json>,
     },
     /// The agent contradicts a terminal state, which stays, or no longer does.
@@ -122,14 +122,14 @@ pub enum AttemptFact {
         artifact: Untrusted,
         /// A name for people, if the agent gives one.
         name: Option<Untrusted>,
-        /// True if the parts follow what is there; false if they replace it.
+        /// True if the parts are appended; false if they replace the content.
         append: bool,
         /// The parts that came.
         parts: Arc<Vec<Part>>,
         /// True if the output is complete.
         last: bool,
     },
-    /// Nothing is heard of the task from here on.
+    /// Updates of the task stop here.
     GapOpened {
         /// The last moment at which it was watched.
         since: At,
@@ -145,22 +145,22 @@ pub enum AttemptFact {
     },
     /// Another doubt about the task than before.
     VerdictChanged {
-        /// The doubt; `None` if there is none any more.
+        /// The verdict; `None` if it was withdrawn.
         verdict: Option<Verdict>,
     },
     /// A cancel moved on.
     CancelMoved {
-        /// How far it is.
+        /// The progress of the cancel.
         mark: CancelMark,
-        /// Why it is unconfirmed; `None` otherwise.
+        /// The reason why it is unconfirmed; `None` otherwise.
         cause: Option<Arc<Cause>>,
     },
-    /// The journal did not keep that an operator asked for a cancel: nothing was sent, the mark is as before.
+    /// The journal could not store the operator's cancel: nothing was sent, and the mark is as before.
     CancelWithdrawn {
-        /// The mark before; `None` if no cancel had been asked for.
+        /// The mark before; `None` if no cancel had been requested.
         mark: Option<CancelMark>,
     },
-    /// The agent goes on emitting although it agreed to a cancel.
+    /// The agent keeps sending events although it agreed to a cancel.
     CancelIgnored {
         /// Events since it agreed.
         events: u32,
@@ -174,14 +174,14 @@ pub enum AttemptFact {
         /// Why, where something went wrong.
         cause: Option<Arc<Cause>>,
     },
-    /// The actor gave a reason for what it did in the same step.
+    /// The actor's reason for the acts of the same step.
     ReasonGiven {
         /// The reason.
         why: Untrusted,
     },
     /// The agent did something that the protocol does not allow.
     ViolationObserved {
-        /// What it did.
+        /// The violation.
         violation: ProtocolViolation,
     },
     /// The task has ended and was compared, or was given up: nothing more is expected of it.

@@ -1,4 +1,4 @@
-//! What happened, in the past tense. Facts are journaled; replaying them through `apply` rebuilds the state.
+//! Facts in the past tense. They are journaled; replaying them through `apply` rebuilds the state.
 
 mod agent;
 mod fleet;
@@ -30,9 +30,9 @@ pub struct JournalEntry {
     pub at: At,
     /// Its number among the facts of its owner, from 1.
     pub seq: u64,
-    /// The name of the person or program that acted, as it introduced itself; `None` if the engine acted by itself.
+    /// The name of the person or program that acted, unauthenticated; `None` if the engine acted on its own.
     pub actor: Option<Untrusted>,
-    /// What happened.
+    /// The fact.
     pub fact: Fact,
 }
 
@@ -42,7 +42,7 @@ impl JournalEntry {
         self.fact.owner()
     }
 
-    /// The actor's name; empty if the engine acted by itself.
+    /// The actor's name; empty if the engine acted on its own.
     pub fn actor_name(&self) -> Untrusted {
         self.actor.clone().unwrap_or_else(|| Untrusted::from(""))
     }
@@ -74,7 +74,7 @@ impl Fact {
         }
     }
 
-    /// The fact of an agent, if it is one.
+    /// The fact of an agent; `None` for other facts.
     pub fn of_agent(&self) -> Option<&AgentFact> {
         match self {
             Self::Agent(_, fact) => Some(fact),
@@ -82,7 +82,7 @@ impl Fact {
         }
     }
 
-    /// The attempt that it is about and what happened to it, if it is about one.
+    /// The attempt and its fact; `None` for other facts.
     pub fn of_attempt(&self) -> Option<(AttemptId, &AttemptFact)> {
         match self {
             Self::Job(_, fact) => fact.of_attempt(),

@@ -1,4 +1,4 @@
-//! What changed in the fleet and around it, newest first: where one looks first when something begins to fail.
+//! Changes in and around the fleet, newest first: the first place to look when something begins to fail.
 
 use crate::domain::agent::Health;
 use crate::domain::agent::breaker::BreakerState;
@@ -8,7 +8,7 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// What kind of thing changed.
+/// The kind of a change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum ChangeKind {
     /// An agent's card.
@@ -21,9 +21,9 @@ pub enum ChangeKind {
     Act,
     /// An operator noted something.
     Note,
-    /// A source of agents, or who watches.
+    /// A source of agents, or the watching itself.
     Watch,
-    /// Much more or much less is asked for.
+    /// Traffic rose or fell strongly.
     Traffic,
 }
 
@@ -42,21 +42,20 @@ impl ChangeKind {
     }
 }
 
-/// Something that changed.
+/// A change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Change {
-    /// When.
+    /// The time.
     pub at: At,
-    /// What kind of thing.
+    /// The kind.
     pub kind: ChangeKind,
-    /// The agent that it is about.
+    /// The agent; `None` for changes without one.
     pub agent: Option<AgentKey>,
-    /// What it was, in words.
+    /// The description.
     pub words: Untrusted,
 }
 
-/// What changed between two points in time, newest first: what the rows of the agents still tell of it, and facts of
-/// the fleet.
+/// Changes between two points in time, newest first, from the rows of agents and facts of the fleet.
 pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At) -> Vec<Change> {
     let within = |at: At| at > from && at <= until;
     let mut all = Vec::new();
@@ -77,7 +76,7 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
             Health::Up => Some(format!("{name} is up again")),
             Health::Degraded => Some(format!("{name} is degraded{cause}")),
             Health::Down => Some(format!("{name} is down{cause}")),
-            Health::LoginNeeded => Some(format!("{name} wants a login")),
+            Health::LoginNeeded => Some(format!("{name} requires a login")),
             Health::NotSpoken | Health::Unknown | Health::Stale => None,
         };
         if let Some(words) = health {

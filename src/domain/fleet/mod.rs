@@ -1,4 +1,4 @@
-//! The fleet as a whole: where agents come from, who may register, and what changed.
+//! The fleet as a whole: sources of agents, the registry, and changes.
 
 pub mod changes;
 pub mod registry;

@@ -1,4 +1,4 @@
-//! Our own registry: what agents tell of themselves, for how long it counts, and how it is searched.
+//! The built-in registry: registrations, their leases, and search.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use crate::domain::id::RegistrationId;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// At most so many agents are registered: what the fleet takes from one source.
+/// The maximum number of registrations, equal to the fleet's limit per source.
 pub const MOST: usize = 20_000;
 
 /// The media type of a card in a catalog.
 pub const CARD_TYPE: &str = "application/a2a-agent-card+json";
 
-/// Every identifier begins so; `agent.localhost` is the publisher that ARD sets aside for who has no domain.
+/// The prefix of every identifier; ARD reserves the publisher `agent.localhost` for agents without a domain.
 pub const IDENTIFIER: &str = "urn:air:agent.localhost:quarterdeck:";
 
 /// Names with their values, for grouping.
 pub type Labels = Vec<(Arc<str>, Arc<str>)>;
 
-/// What an agent tells of itself.
+/// A registration as sent by an agent.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Entry {
     /// Where its card is, or its origin, or else the first interface of the card that it brought.
@@ -31,18 +31,18 @@ pub struct Entry {
     pub named: bool,
     /// The card that it brought.
     pub card: Option<Arc<Card>>,
-    /// What it says it can do, beside the skills of its card.
+    /// Declared capabilities, in addition to the skills of its card.
     pub capabilities: Vec<Untrusted>,
     /// How many tasks it takes at once.
     pub max_concurrent_tasks: Option<u32>,
-    /// How often it wants to be probed.
+    /// The requested probe interval.
     pub health_check_interval: Option<Duration>,
     /// For grouping. Nothing in them controls a terminal.
     pub labels: Labels,
 }
 
 impl Entry {
-    /// What is the same in two registrations of one agent.
+    /// The key that two registrations of one agent share.
     pub fn key(&self) -> String {
         normalise_url(&self.url)
     }
@@ -56,7 +56,7 @@ impl Entry {
         })
     }
 
-    /// As a source of agents tells it.
+    /// The registration as a source of agents reports it.
     pub fn found(&self) -> DiscoveredAgent {
         DiscoveredAgent {
             url: self.url.clone(),
@@ -73,11 +73,11 @@ impl Entry {
 pub struct Registration {
     /// Ours; the same when the agent registers again.
     pub id: RegistrationId,
-    /// What it told last.
+    /// The last registration.
     pub entry: Arc<Entry>,
     /// When it first registered.
     pub registered_at: At,
-    /// When it leaves by itself, unless it says that it is there.
+    /// The end of the lease, unless the agent renews it.
     pub lease_until: At,
 }
 
@@ -88,28 +88,28 @@ impl Registration {
     }
 }
 
-/// An id as it is written in a path: ours, or the identifier of a catalog.
+/// An id in a URL path: ours, or a catalog identifier.
 pub fn parse_id(text: &str) -> Option<RegistrationId> {
     text.strip_prefix(IDENTIFIER).unwrap_or(text).parse().ok()
 }
 
-/// What the fleet knows of a registered agent.
+/// The fleet's view of a registered agent.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// How it is.
+    /// The health.
     pub health: Health,
     /// Its card as the agent itself answers it, if it has.
     pub card: Option<Arc<Card>>,
 }
 
 impl Seen {
-    /// The card that counts: the agent's own answer, else what it brought.
+    /// The effective card: the one the agent served, else the registered one.
     pub fn card_of<'s>(&'s self, entry: &'s Entry) -> Option<&'s Card> {
         self.card.as_deref().or(entry.card.as_deref())
     }
 }
 
-/// What a filter looks at.
+/// The field that a filter examines.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Field {
     /// The media type of the entry.
@@ -124,9 +124,9 @@ pub enum Field {
     Tag,
     /// The id or the name of a skill.
     Skill,
-    /// A skill, or one of the capabilities that it told.
+    /// A skill, or a declared capability.
     Capability,
-    /// How it is.
+    /// The health.
     Health,
     /// One of its labels.
     Label(String),
@@ -135,13 +135,13 @@ pub enum Field {
 /// One condition: any of the values will do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Filter {
-    /// What is looked at.
+    /// The field.
     pub field: Field,
-    /// What it may be.
+    /// The accepted values.
     pub any_of: Vec<String>,
 }
 
-/// What is looked for. Every filter must fit; of the words of the text one is enough.
+/// A search. Every filter must match; one word of the text is enough.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Search {
     /// The words of the text, in lower case.
@@ -150,19 +150,19 @@ pub struct Search {
     pub filters: Vec<Filter>,
 }
 
-/// Of a card that an agent answered with, which may be huge, so many skills are looked at, of each so many tags
-/// and examples, and of each text so many bytes.
+/// Limits for searching a card, which may be huge: the number of skills, of tags and examples per skill, and of bytes
+/// per text.
 const SKILLS: usize = 500;
 const OF_SKILL: usize = 50;
 const TEXT: usize = 4096;
 /// Bytes of one agent's texts that a search reads, the most important ones first.
 const SEARCHED: usize = 64 * 1024;
-/// So many words of a text are looked for.
+/// The maximum number of words in a search text.
 const WORDS: usize = 32;
-/// A word that is found in a name, in a skill or a tag, or in other text counts so much.
+/// The weights of a word found in a name, in a skill or tag, or in other text.
 const WEIGHTS: [u32; 3] = [6, 4, 2];
 
-/// The words of a text that say something: short ones count only where there are no others.
+/// The significant words of a text; short ones are used only if there are no others.
 pub fn words(text: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
@@ -181,7 +181,7 @@ pub fn words(text: &str) -> Vec<String> {
 }
 
 impl Search {
-    /// How well an agent fits, from 1 to 100; none if it does not fit, or once `stop` is true.
+    /// The match from 1 to 100; `None` if there is none, or once `stop` is true.
     pub fn score(&self, registration: &Registration, seen: &Seen, stop: &dyn Fn() -> bool) -> Option<u32> {
         let fits = |filter: &Filter| {
             let mut values = filter.any_of.iter().take_while(|_| !stop());
@@ -246,7 +246,7 @@ fn fits(field: &Field, value: &str, registration: &Registration, seen: &Seen) ->
     }
 }
 
-/// What is searched, by how much it counts.
+/// The searched texts by weight.
 fn places<'r>(registration: &'r Registration, seen: &'r Seen) -> [Vec<&'r str>; 3] {
     let entry = &*registration.entry;
     let [mut names, mut skills, mut texts] = [Vec::new(), Vec::new(), Vec::new()];
@@ -288,12 +288,12 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// As it is handed out.
+    /// The token in responses.
     pub fn token(self) -> String {
         format!("{}-{}", self.score, self.id)
     }
 
-    /// From what was handed out.
+    /// Parses a token.
     pub fn parse(token: &str) -> Option<Self> {
         let (score, id) = token.split_once('-')?;
         Some(Self { score: score.parse().ok()?, id: id.parse().ok()? })
@@ -308,14 +308,14 @@ impl Cursor {
 /// Which part of the rows is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Page {
-    /// At most so many rows.
+    /// The maximum number of rows.
     pub size: usize,
-    /// Behind this one.
+    /// The row after which the page begins.
     pub after: Option<Cursor>,
 }
 
-/// A page of rows, best first and oldest first among equals, and where the next one begins. Rows that come
-/// or go between two pages move no others from one page to another.
+/// A page of rows, best match first and oldest first among equals, with the start of the next one. Rows added or
+/// removed between two pages do not move others between pages.
 pub fn page<T>(mut rows: Vec<(u32, RegistrationId, T)>, page: Page) -> (Vec<(u32, T)>, Option<Cursor>) {
     if let Some(after) = page.after {
         rows.retain(|(score, id, _)| after.precedes(*score, *id));

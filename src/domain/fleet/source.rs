@@ -1,4 +1,4 @@
-//! Sources of agents: who is in the fleet without anybody typing it.
+//! Sources of agents.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use crate::domain::time::At;
 pub struct SourceSpec {
     /// Unique in its fleet; agents name their sources by it.
     pub name: Arc<str>,
-    /// How it is read.
+    /// The kind.
     pub kind: SourceKind,
-    /// Where it is: a path, a URL, a name in the DNS, a namespace.
+    /// The location: a path, a URL, a DNS name, or a namespace.
     pub at: Arc<str>,
 }
 
@@ -27,7 +27,7 @@ pub enum SourceKind {
     Url,
     /// An ARD manifest or an AI Catalog.
     Ard,
-    /// A registry that is asked.
+    /// A registry.
     Registry,
     /// Services and Pods of a Kubernetes cluster.
     Kubernetes,
@@ -59,43 +59,43 @@ impl SourceKind {
 /// The name of the registry that this console serves.
 pub const OWN_REGISTRY: &str = "registry";
 
-/// An agent as a source tells it.
+/// An agent as a source reports it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DiscoveredAgent {
-    /// Where its card is, or its origin; normalised, it is the agent's identity. `file://PATH` for a card in a file.
+    /// The URL of its card, or its origin; normalised, it identifies the agent. `file://PATH` for a card in a file.
     pub url: Arc<str>,
     /// Its card, if the source has it. It counts until the agent itself answers with one.
     pub card: Option<Arc<Card>>,
     /// For grouping.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
-    /// How many tasks it takes at once, if it said so.
+    /// The number of tasks it accepts at once; `None` if not reported.
     pub capacity: Option<u32>,
-    /// How often it wants to be probed, if it said so.
+    /// The requested probe interval; `None` if not reported.
     pub probe_interval: Option<Duration>,
 }
 
 impl DiscoveredAgent {
-    /// An agent of which a source tells the URL alone.
+    /// An agent of which a source reports only the URL.
     pub fn at(url: impl Into<Arc<str>>) -> Self {
         Self { url: url.into(), card: None, labels: Vec::new(), capacity: None, probe_interval: None }
     }
 }
 
-/// What a source told.
+/// A report of a source.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum SourceReport {
-    /// All agents that it names now; who is missing has left it.
+    /// All agents that it names now; agents that are missing have left it.
     Agents(Vec<DiscoveredAgent>),
     /// The same, but a part of it cannot be used, and why.
     Partly(Vec<DiscoveredAgent>, Arc<Cause>),
-    /// It cannot be read. What it named before stays.
+    /// It cannot be read. The agents it named before stay.
     Failed(Arc<Cause>),
 }
 
 /// How a source is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SourceHealth {
-    /// It has told nothing yet.
+    /// It has reported nothing yet.
     Unknown,
     /// The last time it was read, it could be.
     Working,
@@ -117,13 +117,13 @@ impl SourceHealth {
 /// A source with its health.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceRow {
-    /// As configured.
+    /// The configuration.
     pub spec: SourceSpec,
-    /// How it is.
+    /// The health.
     pub health: SourceHealth,
-    /// Since when it is so.
+    /// The time of the last change of health.
     pub since: At,
-    /// Why it fails.
+    /// The reason for a failure; `None` while it does not fail.
     pub cause: Option<Arc<Cause>>,
     /// How many agents it named when it last could be read.
     pub agents: u32,

@@ -1,11 +1,11 @@
-//! Which attempts of an agent a person may have to look at, so that nobody searches a million rows for them.
+//! Attempts per agent that may need an operator, so that they are found without scanning a million rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::domain::id::{AgentKey, AttemptKey};
 
-/// Attempts that are live, need somebody or are doubtful, by agent. A clone shares every set.
+/// Attempts that are live, need an operator or are doubtful, by agent. A clone shares every set.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Attention(BTreeMap<AgentKey, Arc<BTreeSet<AttemptKey>>>);
 

@@ -1,6 +1,6 @@
-//! A job told at length: its timeline, its conversation and the start of its outputs.
+//! The details of a job: its timeline, its conversation and the start of its outputs.
 //!
-//! Built from facts alone, the same way for a job that runs and for one read back from the journal.
+//! Built only from facts, in the same way for a running job and for one read from the journal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::domain::time::At;
 /// A job's timeline and content.
 #[derive(Clone, Debug, Default)]
 pub struct Detail {
-    /// Facts in order; chunks of one output follow each other as one line.
+    /// Facts in order; consecutive chunks of one output are one line.
     pub timeline: VecDeque<Line>,
     /// Lines that no longer fit.
     pub timeline_cut: u32,
@@ -31,13 +31,13 @@ pub struct Detail {
 /// One line of a timeline.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// When.
+    /// The time.
     pub at: At,
-    /// What happened; the contents of outputs are left out of it.
+    /// The fact, without the contents of outputs.
     pub fact: JobFact,
-    /// The name of whoever acted; `None` if the engine acted by itself.
+    /// The actor's name; `None` if the engine acted on its own.
     pub actor: Option<Untrusted>,
-    /// How many facts of the same kind this line stands for.
+    /// The number of facts of the same kind that this line stands for.
     pub times: u32,
     /// The last of them.
     pub until: At,
@@ -48,20 +48,20 @@ pub struct Line {
 pub struct ConversationMessage {
     /// When we learnt of it.
     pub at: At,
-    /// In which attempt.
+    /// The attempt; `None` for the job's own message.
     pub attempt: Option<AttemptId>,
-    /// What was said.
+    /// The message.
     pub message: Arc<Message>,
 }
 
 /// One output, as far as it is kept in memory.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// In which attempt.
+    /// The attempt.
     pub attempt: AttemptId,
     /// Unique in its task.
     pub id: Untrusted,
-    /// For people.
+    /// The display name.
     pub name: Option<Untrusted>,
     /// Its parts, up to [`PREVIEW`] bytes.
     pub parts: Vec<Part>,
@@ -140,7 +140,7 @@ impl Detail {
             return;
         }
         if self.timeline.len() == LINES {
-            // The beginning says who asked and why; the middle is what can be spared.
+            // The beginning has the request and its reason; the middle is the least important.
             self.timeline.remove(LINES / 4);
             self.timeline_cut += 1;
         }
@@ -150,7 +150,7 @@ impl Detail {
     fn say(&mut self, at: At, attempt: Option<AttemptId>, message: &Arc<Message>) {
         let by_caller = |said: &ConversationMessage| said.message.role == Role::User && !message.has_no_id();
         let same_id = |said: &&mut ConversationMessage| said.message.id == message.id;
-        // What says the same without an id was told apart by its place before it was recorded.
+        // Identical messages without ids were numbered before they were recorded.
         for said in self.messages.iter_mut().filter(same_id).filter(|_| !message.has_no_id()) {
             if by_caller(said) || said.message.parts == message.parts {
                 return;
@@ -226,7 +226,7 @@ impl Output {
         if let (Content::Text(more), Some(Part { content: Content::Text(text), .. })) =
             (&part.content, self.parts.last_mut())
         {
-            // Agents cut text anywhere: what follows text is more of the same text.
+            // Agents cut text anywhere: a text part after a text part continues it.
             let more = head(more.raw(), room);
             let mut joined = String::with_capacity(text.len() + more.len());
             joined.push_str(text.raw());

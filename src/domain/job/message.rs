@@ -15,42 +15,42 @@ impl Json {
         Self(Untrusted::new(text))
     }
 
-    /// The text as it came; see [`Untrusted::raw`].
+    /// The text as received; see [`Untrusted::raw`].
     pub fn raw(&self) -> &str {
         self.0.raw()
     }
 }
 
-/// Who speaks in a message.
+/// The sender of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Role {
     /// The caller.
     User,
     /// The agent.
     Agent,
-    /// Something that neither dialect knows, as it came.
+    /// A role that neither protocol version defines, as received.
     Other(Untrusted),
 }
 
-/// What a part holds.
+/// The content of a part.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Content {
     /// Text.
     Text(Untrusted),
     /// Bytes, still in base64 as they came.
     Raw(Untrusted),
-    /// Where the bytes can be fetched. Nothing fetches it by itself.
+    /// A URL of the bytes, which is never fetched automatically.
     Url(Untrusted),
     /// Any JSON value.
     Data(Json),
-    /// A kind of part that we do not know, whole.
+    /// A part of an unknown kind, unchanged.
     Unknown(Json),
 }
 
 /// One part of a message or an artifact.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Part {
-    /// What it holds.
+    /// The content.
     pub content: Content,
     /// A file name, as claimed.
     pub filename: Option<Untrusted>,
@@ -74,7 +74,7 @@ impl Part {
         }
     }
 
-    /// How many bytes the part takes as it came.
+    /// The size of the part in bytes, as received.
     pub fn len(&self) -> usize {
         match &self.content {
             Content::Text(text) | Content::Raw(text) | Content::Url(text) => text.len(),
@@ -82,10 +82,10 @@ impl Part {
         }
     }
 
-    /// How many bytes a file has that is in the part itself; none if there is no such file.
+    /// The size in bytes of a file inside the part; `None` if there is none.
     pub fn file_size(&self) -> Option<u64> {
         let Content::Raw(base64) = &self.content else { return None };
-        // Four characters stand for three bytes; padding and line ends for none.
+        // Four characters encode three bytes; padding and line ends encode none.
         let padding = |byte: &u8| *byte == b'=' || byte.is_ascii_whitespace();
         let digits = base64.raw().bytes().filter(|byte| !padding(byte)).count() as u64;
         Some(digits * 3 / 4)
@@ -102,19 +102,19 @@ impl Part {
 pub struct Message {
     /// Chosen by the sender.
     pub id: MessageId,
-    /// Who speaks.
+    /// The sender.
     pub role: Role,
-    /// What is said.
+    /// The content.
     pub parts: Vec<Part>,
-    /// The conversation.
+    /// The context.
     pub context: Option<ContextId>,
-    /// The task that this message goes on with.
+    /// The task that this message continues.
     pub task: Option<TaskId>,
     /// The message's metadata object.
     pub metadata: Option<Json>,
     /// `referenceTaskIds`: tasks that this message builds on.
     pub references: Vec<TaskId>,
-    /// What the codec found in the metadata.
+    /// Metadata found by the codec.
     pub hints: Hints,
 }
 
@@ -130,9 +130,9 @@ impl Message {
         self.id.raw() == ""
     }
 
-    /// What a message is remembered by. Agents repeat ids with other words, or leave them out: two messages are
-    /// the same if id and parts are. `place` counts messages without an id that say the same. A caller's ids are
-    /// unique, and agents may write its parts in another way: there the id alone counts.
+    /// The fingerprint by which a message is recognized. Agents reuse ids with different text, or omit them: two
+    /// messages are the same if id and parts are. `place` numbers identical messages without an id. A caller's ids are
+    /// unique, and agents may rewrite the parts: for those only the id counts.
     pub fn fingerprint(&self, place: u32) -> u64 {
         let id = text_hash(&self.id.raw());
         if self.role == Role::User && !self.has_no_id() {
@@ -145,7 +145,7 @@ impl Message {
             .fold(id, |hash, next| (hash.rotate_left(7) ^ next).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
-    /// True if this message says all that `earlier` said under the same id, and goes on behind it.
+    /// True if this message has the id and text of `earlier` and more text after it.
     pub fn continues(&self, earlier: &Self) -> bool {
         let is_text = |message: &Self| message.parts.iter().all(|part| part.as_text().is_some());
         !self.has_no_id()
@@ -161,7 +161,7 @@ impl Message {
         self.parts.iter().filter_map(Part::as_text).map(Untrusted::raw).collect()
     }
 
-    /// All text of the message, one part after the other.
+    /// The text of all parts, joined.
     pub fn text(&self) -> Untrusted {
         let mut texts = self.parts.iter().filter_map(Part::as_text);
         match (texts.next(), texts.next()) {
@@ -179,7 +179,7 @@ impl Message {
     }
 }
 
-/// What metadata says about who asked for what; keys that this project defines or that are customary.
+/// Metadata about the caller and the requested skill; keys that this project defines or that are customary.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hints {
     /// `quarterdeck.caller`
@@ -195,9 +195,9 @@ pub struct Hints {
 pub struct Artifact {
     /// Unique in its task.
     pub id: Untrusted,
-    /// For people.
+    /// The display name.
     pub name: Option<Untrusted>,
-    /// For people.
+    /// The description.
     pub description: Option<Untrusted>,
     /// The content.
     pub parts: Vec<Part>,
@@ -228,8 +228,8 @@ impl Artifact {
     }
 }
 
-/// A running fingerprint of an artifact's content, so that a snapshot can be compared with what was
-/// streamed without keeping the content. It does not depend on where the chunks were cut.
+/// A running fingerprint of an artifact's content, so that a snapshot can be compared with the streamed chunks without
+/// keeping the content. It does not depend on chunk boundaries.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fingerprint {
     /// Bytes so far.

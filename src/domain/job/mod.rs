@@ -1,4 +1,4 @@
-//! Jobs and attempts: what somebody wanted, and each sending of it.
+//! Jobs and attempts: requested work, and each message sent for it.
 
 pub mod attention;
 pub mod detail;
@@ -16,22 +16,22 @@ use crate::domain::job::task::{CancelMark, TaskState, Verdict};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
-/// What somebody wanted done, once.
+/// A unit of work that was requested once.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Job {
-    /// Ours.
+    /// The id, assigned by us.
     pub id: JobId,
-    /// Facts so far.
+    /// The number of its facts.
     pub seq: u64,
     /// The first words of its message.
     pub title: Untrusted,
     /// Whether we sent it.
     pub origin: Origin,
-    /// Who asked, if it is known.
+    /// The caller; `None` if unknown.
     pub caller: Option<Untrusted>,
     /// The skill that it was sent by.
     pub skill: Option<Untrusted>,
-    /// The conversation.
+    /// The context.
     pub context: Option<ContextId>,
     /// The task that delegated it.
     pub parent: Option<TaskId>,
@@ -48,7 +48,7 @@ pub struct Job {
 pub enum Origin {
     /// An intent of ours.
     Sent,
-    /// Seen on an agent; somebody else sent it.
+    /// Found on an agent; another client sent it.
     Found,
 }
 
@@ -63,11 +63,11 @@ pub enum Phase {
     Accepted,
     /// The agent answered with a message and made no task.
     Answered,
-    /// The agent said no.
+    /// The agent refused it.
     Refused,
-    /// It never left.
+    /// It was not sent.
     Unsent,
-    /// It may have arrived, and nobody can tell.
+    /// It is unknown whether it arrived.
     Uncertain,
     /// A person decided to take it as lost.
     PresumedLost,
@@ -88,28 +88,28 @@ impl Phase {
         }
     }
 
-    /// True if nothing more will come of it by itself.
+    /// True if it will not change on its own.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Answered | Self::Refused | Self::Unsent | Self::PresumedLost)
     }
 }
 
-/// One sending of a job to one agent; accepted, it is one task there.
+/// One message of a job to one agent; if accepted, it becomes one task there.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attempt {
-    /// Ours.
+    /// The id, assigned by us.
     pub id: AttemptId,
-    /// Whose.
+    /// The job.
     pub job: JobKey,
-    /// From 1.
+    /// The number within the job, from 1.
     pub number: u16,
-    /// To whom.
+    /// The agent.
     pub agent: AgentKey,
-    /// Its message; a resend keeps it. `None` for a task that somebody else sent.
+    /// The message's id, kept by a resend. `None` for a task that another client sent.
     pub message_id: Option<MessageId>,
     /// How far it has come.
     pub phase: Phase,
-    /// Its message was sent before and may have arrived then: what comes of sending it again does not settle that.
+    /// True if its message was sent before and may have arrived: the result of a resend does not settle that.
     pub may_have_arrived: bool,
     /// When the phase began.
     pub phase_since: At,
@@ -119,18 +119,18 @@ pub struct Attempt {
     pub cause: Option<Arc<Cause>>,
     /// The agent's task.
     pub task: Option<Task>,
-    /// An answer to its question that is on its way.
+    /// An answer to its question that is being sent.
     pub answer: Option<Box<Answer>>,
-    /// What has been taken in, to tell news from repeats; dropped once it is settled.
+    /// What has been recorded, to distinguish news from repeats; dropped once the task is settled.
     pub progress: Option<Arc<Progress>>,
 }
 
 /// The agent's task, as we know it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Task {
-    /// The agent's id.
+    /// The id, assigned by the agent.
     pub id: TaskId,
-    /// The conversation.
+    /// The context.
     pub context: Option<ContextId>,
     /// The state that counts; a terminal one sticks.
     pub state: TaskState,
@@ -138,21 +138,21 @@ pub struct Task {
     pub state_since: At,
     /// The agent's clock for it.
     pub peer_time: Option<PeerTime>,
-    /// What the agent says where that differs from `state`.
+    /// The state that the agent reports, if it differs from `state`.
     pub says: Option<TaskState>,
-    /// What we doubt.
+    /// The verdict; `None` if there is no doubt.
     pub verdict: Option<Verdict>,
     /// How far a cancel has come.
     pub cancel: Option<CancelMark>,
-    /// It goes on although its agent agreed to end it.
+    /// True if it continues although its agent agreed to cancel it.
     pub ignored: bool,
-    /// The last time that we heard something new of it.
+    /// The time of the last update.
     pub last_activity: At,
-    /// When a gap began, while nobody tells us anything.
+    /// The start of a gap without updates; `None` outside a gap.
     pub gap_since: Option<At>,
     /// The agent's last words.
     pub note: Option<Untrusted>,
-    /// Outputs so far.
+    /// The number of outputs so far.
     pub artifacts: u16,
     /// Bytes of all outputs.
     pub bytes: u64,
@@ -163,15 +163,15 @@ pub struct Task {
 /// An answer to a task that needed one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
-    /// What is said.
+    /// The message.
     pub message: Arc<Message>,
     /// Sending, accepted, refused, unsent or uncertain.
     pub phase: Phase,
-    /// Why not.
+    /// The reason for a failure; `None` if there is none.
     pub cause: Option<Arc<Cause>>,
 }
 
-/// What has been taken in of a task.
+/// What has been recorded of a task.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Progress {
     /// The outputs.
@@ -185,12 +185,12 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// True if a message was seen. `place` counts messages without an id that say the same.
+    /// True if a message was recorded. `place` numbers identical messages without an id.
     pub fn has(&self, message: &Message, place: u32) -> bool {
         self.messages.contains(&message.fingerprint(place))
     }
 
-    /// The place of a message behind those that say the same; 0 if it has an id.
+    /// The place of a message after identical ones; 0 if it has an id.
     pub fn next_place(&self, message: &Message) -> u32 {
         if !message.has_no_id() {
             return 0;
@@ -199,7 +199,7 @@ impl Progress {
         (0..most).find(|place| !self.has(message, *place)).unwrap_or(most)
     }
 
-    /// How many messages are remembered: a history is in order, so one known message dates all before it.
+    /// The number of messages remembered: a history is ordered, so one known message shows that all before it are old.
     pub const MESSAGES: usize = 32;
 }
 
@@ -208,16 +208,16 @@ impl Progress {
 pub struct ArtifactMeta {
     /// Unique in its task.
     pub id: Untrusted,
-    /// For people.
+    /// The display name.
     pub name: Option<Untrusted>,
-    /// What it holds so far.
+    /// The fingerprint of its content so far.
     pub print: Fingerprint,
     /// True after the last chunk.
     pub closed: bool,
 }
 
 impl Attempt {
-    /// True if it is neither ended, lost nor given up.
+    /// True if it has neither ended nor been lost or abandoned.
     pub fn is_live(&self) -> bool {
         match &self.task {
             Some(task) => !task.is_over() && self.phase != Phase::PresumedLost,
@@ -244,7 +244,7 @@ impl Attempt {
         }
     }
 
-    /// True if we doubt what we know of it.
+    /// True if its state is in doubt.
     pub fn is_doubtful(&self) -> bool {
         self.phase == Phase::Uncertain || self.task.as_ref().is_some_and(|task| task.verdict.is_some())
     }

@@ -1,4 +1,4 @@
-//! A2A's task as an agent reports it, and what we make of it.
+//! An A2A task as an agent reports it, and our verdict on it.
 
 use crate::domain::id::{ContextId, TaskId};
 use crate::domain::job::message::{Artifact, Hints, Json, Message};
@@ -8,25 +8,25 @@ use crate::domain::time::PeerTime;
 /// The states of a task, of every dialect (A2A 1.0 section 4.1.3).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum TaskState {
-    /// Taken, not begun.
+    /// Accepted, not begun.
     Submitted,
     /// Being worked on.
     Working,
     /// The agent asks a question.
     InputRequired,
-    /// The agent needs a login that is given to it out of band.
+    /// The agent requires a login that is given to it out of band.
     AuthRequired,
-    /// Ended well.
+    /// Ended successfully.
     Completed,
     /// Ended with an error.
     Failed,
-    /// Ended because somebody asked.
+    /// Ended by a cancel.
     Canceled,
-    /// Not taken.
+    /// Not accepted.
     Rejected,
-    /// The agent says that it does not know (`TASK_STATE_UNSPECIFIED`, `unknown`).
+    /// The agent reports an unspecified state (`TASK_STATE_UNSPECIFIED`, `unknown`).
     Unspecified,
-    /// A state that no dialect of ours knows, as it came; neither terminal nor interrupted.
+    /// A state that neither protocol version defines, as received; neither terminal nor interrupted.
     Other(Untrusted),
 }
 
@@ -59,8 +59,8 @@ impl TaskState {
 
     /// Whether A2A allows a task to go from here to `next`.
     ///
-    /// The specification defines what each state means, not a graph; two moves contradict those
-    /// meanings: leaving a terminal state, and being submitted again after work had begun.
+    /// The specification defines the meaning of each state, not a graph; two transitions contradict those meanings:
+    /// leaving a terminal state, and being submitted again after work had begun.
     pub fn may_become(&self, next: &Self) -> bool {
         if self == next {
             return true;
@@ -72,12 +72,12 @@ impl TaskState {
     }
 }
 
-/// A task's state with what was said about it.
+/// A task's state with its message.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Status {
     /// The state.
     pub state: TaskState,
-    /// The agent's words.
+    /// The agent's message.
     pub message: Option<Message>,
     /// The agent's clock; some servers leave it out.
     pub timestamp: Option<PeerTime>,
@@ -88,9 +88,9 @@ pub struct Status {
 pub struct TaskReport {
     /// The agent's id of it.
     pub id: TaskId,
-    /// The conversation.
+    /// The context.
     pub context: Option<ContextId>,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
     /// Its outputs; `None` if the answer leaves them out, as a listing does.
     pub artifacts: Option<Vec<Artifact>>,
@@ -98,9 +98,9 @@ pub struct TaskReport {
     pub history: Vec<Message>,
     /// The task's metadata object.
     pub metadata: Option<Json>,
-    /// What the codec found in the metadata.
+    /// Metadata found by the codec.
     pub hints: Hints,
-    /// The object as it came, if it is at most 64 KiB.
+    /// The object as received, if it is at most 64 KiB.
     pub raw: Option<Json>,
 }
 
@@ -113,44 +113,44 @@ pub enum StreamEvent {
     Message(Box<Message>),
     /// The task's state changed or was explained.
     Status {
-        /// The task it claims to be about; it belongs to the stream's task, whatever it says.
+        /// The task id in the event; the event belongs to the stream's task in any case.
         task: Option<TaskId>,
-        /// The conversation.
+        /// The context.
         context: Option<ContextId>,
         /// The state.
         status: Status,
         /// The event's metadata object.
         metadata: Option<Json>,
-        /// The event as it came, if it is at most 64 KiB.
+        /// The event as received, if it is at most 64 KiB.
         raw: Option<Json>,
     },
     /// An output began, grew or was replaced.
     Artifact {
         /// The task it claims to be about.
         task: Option<TaskId>,
-        /// The conversation.
+        /// The context.
         context: Option<ContextId>,
         /// The chunk.
         artifact: Artifact,
-        /// True if the parts go behind what is there; otherwise they replace it.
+        /// True if the parts are appended; otherwise they replace the content.
         append: bool,
         /// True if no more chunks follow.
         last: bool,
     },
-    /// Something that no dialect of ours knows, whole.
+    /// An event that neither protocol version defines, unchanged.
     Unknown(Json),
 }
 
-/// What we doubt about a task that its agent's words alone would not say. The highest wins.
+/// Our doubt about a task, beyond what its agent reports. The highest applies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Verdict {
     /// No event for a fixed time, on an open stream of which nothing is usual yet.
     Silent,
     /// Its stream is open, and nothing ever came on it.
     Unheard,
-    /// No event for many times what is usual for its agent and skill.
+    /// No event for many times the usual pause of its agent and skill.
     Stuck,
-    /// It says the same again and again.
+    /// It keeps repeating the same status.
     Looping,
     /// Its stream was cut, and the agent's answer has not changed since.
     Stalled,
@@ -163,7 +163,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// True if it is over as soon as something is heard.
+    /// True if the next event clears it.
     pub fn is_of_silence(self) -> bool {
         matches!(self, Self::Silent | Self::Unheard | Self::Stuck | Self::Stalled)
     }
@@ -183,16 +183,16 @@ impl Verdict {
     }
 }
 
-/// How far a cancel has come. Asked is not agreed, and agreed is not ended.
+/// The progress of a cancel: requested, agreed, confirmed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CancelMark {
-    /// We asked, or are about to.
+    /// Requested, or about to be.
     Asked,
-    /// The agent said yes.
+    /// The agent agreed.
     Agreed,
     /// Seen ended, by its stream or by `GetTask`.
     Verified,
-    /// The agent did not answer, or its task goes on; we still ask.
+    /// The agent did not answer, or its task continues; the task is checked further.
     Unconfirmed,
     /// The agent refused, and its task goes on; nobody asks again by themselves.
     Refused,
@@ -242,7 +242,7 @@ impl Via {
 /// Something an agent did that the protocol does not allow; recorded, never hidden.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ProtocolViolation {
-    /// A move between states that contradicts what they mean.
+    /// A transition between states that contradicts their meanings.
     IllegalMove {
         /// The state before.
         from: TaskState,
@@ -257,7 +257,8 @@ pub enum ProtocolViolation {
     ForeignTaskId(TaskId),
     /// An event that could not be read.
     Unreadable(Untrusted),
-    /// Something that was understood, but that its dialect writes differently; in words that go on behind "wrote".
+    /// Content that was understood although its protocol version spells it differently; the text follows the word
+    /// "wrote".
     Deviation(Untrusted),
 }
 

@@ -1,26 +1,26 @@
-//! By what metrics are told apart.
+//! The dimensions of metrics.
 
 use crate::domain::id::AgentId;
 use crate::domain::metrics::Series;
 use crate::domain::text::Untrusted;
 
-/// By what metrics are told apart.
+/// A dimension of metrics.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dimension {
     /// The agent that does it.
     Agent,
-    /// The skill that is asked for.
+    /// The requested skill.
     Skill,
-    /// Who asks.
+    /// The caller.
     Caller,
 }
 
-/// One of those that are told apart.
+/// A value of a dimension.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum DimensionValue {
     /// An agent.
     Agent(AgentId),
-    /// A skill or a caller, if one was told.
+    /// A skill or a caller; `None` if none was given.
     Named(Option<Untrusted>),
 }
 
@@ -28,7 +28,7 @@ impl Dimension {
     /// All of them, in the order in which one turns through them.
     pub const ALL: [Self; 3] = [Self::Agent, Self::Skill, Self::Caller];
 
-    /// As titles and commands say it.
+    /// The word in titles and commands.
     pub fn word(self) -> &'static str {
         match self {
             Self::Agent => "agent",

@@ -1,15 +1,15 @@
-//! How far a stretch of time was from what is usual.
+//! The deviation of a period from its baseline.
 
 use std::time::Duration;
 
 use crate::domain::metrics::Tally;
 
-/// What one cell of a heat map shows.
+/// A cell of a heat map.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Heat {
-    /// Nobody looked.
+    /// Not watched.
     Unwatched,
-    /// As usual.
+    /// Within the baseline.
     Usual,
     /// Some failed, or twice as slow as usual.
     Some,

@@ -6,13 +6,13 @@ use std::time::Duration;
 const PARTS: u64 = 16;
 const PART_BITS: u32 = PARTS.trailing_zeros();
 
-/// How often which duration was seen, in buckets of microseconds that grow by a sixteenth of an octave.
-/// Adding two gives what one would have seen of both.
+/// A histogram of durations, with buckets of microseconds that grow by a sixteenth of an octave. Histograms can be
+/// merged without loss.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Histogram {
     /// Buckets that hold something, in order.
     buckets: Vec<(u16, u32)>,
-    /// Microseconds of all.
+    /// The sum in microseconds.
     sum: u64,
 }
 
@@ -42,14 +42,14 @@ impl Histogram {
         self.buckets.iter().map(|(_, count)| u64::from(*count)).sum()
     }
 
-    /// One more.
+    /// Adds a duration.
     pub fn add(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.sum = self.sum.saturating_add(micros);
         self.add_to(bucket_of(micros), 1);
     }
 
-    /// All of another.
+    /// Adds another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.sum = self.sum.saturating_add(other.sum);
         for (bucket, count) in &other.buckets {

@@ -1,4 +1,4 @@
-//! What happened, minute by minute: how many, how well and how long, by agent, skill and caller.
+//! Metrics minute by minute: throughput, success rate and latency by agent, skill and caller.
 //!
 //! The minutes of the last hour are here; a store keeps all of them for thirty days.
 
@@ -34,18 +34,18 @@ impl Minute {
         Self(u32::try_from(at.micros() / 60_000_000).unwrap_or(0))
     }
 
-    /// Where it begins.
+    /// The start of the minute.
     pub fn begins(self) -> At {
         At::from_micros(i64::from(self.0) * 60_000_000)
     }
 
-    /// So many minutes before it.
+    /// The minute this many minutes earlier.
     #[must_use]
     pub fn before(self, minutes: u32) -> Self {
         Self(self.0.saturating_sub(minutes))
     }
 
-    /// So many minutes after it.
+    /// The minute this many minutes later.
     #[must_use]
     pub fn after(self, minutes: u32) -> Self {
         Self(self.0.saturating_add(minutes))
@@ -57,30 +57,32 @@ impl Minute {
     }
 }
 
-/// What is counted apart: the work of an agent by skill and caller. Calls that do no work are its own, without both.
+/// The key of a series: the work of an agent by skill and caller. Calls that do no work belong to the agent without
+/// both.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Series {
     /// The agent.
     pub agent: AgentId,
-    /// The skill that was asked for, if it is known.
+    /// The requested skill; `None` if unknown.
     pub skill: Option<Untrusted>,
-    /// Who asked, if it is known.
+    /// The caller; `None` if unknown.
     pub caller: Option<Untrusted>,
 }
 
 impl Series {
-    /// Series of one agent in one minute; what more its callers and skills would make goes into [`Series::OTHER`].
+    /// The maximum number of series of one agent in one minute; further callers and skills are counted in
+    /// [`Series::OTHER`].
     const MOST: usize = 64;
-    /// The skill and the caller of what is too much to be told apart.
+    /// The skill and caller of the overflow series.
     const OTHER: &str = "(other)";
 
-    /// An agent's own.
+    /// The series of an agent without skill and caller.
     pub fn of_agent(agent: AgentId) -> Self {
         Self { agent, skill: None, caller: None }
     }
 }
 
-/// What happened in one stretch of time, by series.
+/// The metrics of one period, by series.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Block {
     series: BTreeMap<Series, Tally>,
@@ -134,7 +136,7 @@ impl Block {
     }
 }
 
-/// The last minutes.
+/// The metrics of the last minutes.
 #[derive(Clone, Debug, Default)]
 pub struct Metrics {
     minutes: BTreeMap<Minute, Arc<Block>>,
@@ -154,12 +156,12 @@ impl Metrics {
         self.minutes.range(minute..).map(|(minute, block)| (*minute, block))
     }
 
-    /// A minute.
+    /// The metrics of a minute.
     pub fn get(&self, minute: Minute) -> Option<&Block> {
         self.minutes.get(&minute).map(|block| &**block)
     }
 
-    /// Puts a minute in, instead of what is there of it.
+    /// Replaces the metrics of a minute.
     pub fn put(&mut self, minute: Minute, block: Arc<Block>) {
         self.minutes.insert(minute, block);
         let oldest = self.minutes.keys().next_back().map_or(minute, |last| last.before(Self::KEPT - 1));
@@ -174,7 +176,7 @@ impl Metrics {
         if !self.minutes.contains_key(&minute) {
             self.put(minute, Arc::default());
         }
-        // It may be older than all that are kept, by a clock that was set; then it is kept as the oldest.
+        // After a clock change it may be older than all kept minutes; it is then kept as the oldest.
         Arc::make_mut(self.minutes.entry(minute).or_default()).tally(series)
     }
 

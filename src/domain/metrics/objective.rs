@@ -1,8 +1,8 @@
-//! Objectives: how well work should go, and how fast what may fail is used up.
+//! Objectives for success rate and latency, and their burn rates.
 //!
-//! Of an objective of 99.5 %, one task in two hundred may end badly. Burn is how many times more than that do: at
-//! 1 exactly what may fail fails. An objective is missed when both the last hour and the last five minutes burn fast,
-//! so that neither one bad moment nor one that is over calls anybody.
+//! With an objective of 99.5 %, one task in two hundred may fail. The burn rate is the multiple of that share that does
+//! fail: at 1 exactly the allowed share fails. An objective is missed when both the last hour and the last five minutes
+//! burn fast, so that neither a short nor an ended incident raises it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,26 +11,26 @@ use std::time::Duration;
 use crate::domain::metrics::{Metrics, Minute, Series, Tally};
 use crate::domain::text::Untrusted;
 
-/// From this burn on, of both stretches, it is missed.
+/// The burn rate, of both periods, from which it is missed.
 const MISSED: u64 = 6;
 /// And met again when the last minutes burn no more than this.
 const MET: u64 = 1;
-/// Fewer tasks of the last minutes, and of the hour, say nothing.
+/// The minimum numbers of tasks in the last minutes and in the hour.
 const LEAST: (u32, u32) = (2, 5);
 /// The short stretch and the long one, in minutes.
 const SHORT: u32 = 5;
 const LONG: u32 = 60;
 
-/// How well the work of a skill, for a caller or by an agent should go.
+/// An objective for the work of a skill, for a caller or by an agent.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Objective {
-    /// For this skill alone.
+    /// Only this skill; `None` for all.
     pub skill: Option<Arc<str>>,
-    /// For this caller alone.
+    /// Only this caller; `None` for all.
     pub caller: Option<Arc<str>>,
-    /// By this agent alone, by its name.
+    /// Only the agent of this name; `None` for all.
     pub agent: Option<Arc<str>>,
-    /// So many of a thousand should end well.
+    /// The target success rate, in tenths of a per cent.
     pub ok: Option<u32>,
     /// 95 of a hundred should take at most this.
     pub p95: Option<Duration>,
@@ -51,29 +51,29 @@ impl fmt::Display for Objective {
     }
 }
 
-/// What of an objective burns, and how fast.
+/// The burn rate of an objective.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct BurnRate {
     /// Ten times the burn of the last hour.
     pub hour: u64,
     /// Ten times the burn of the last five minutes.
     pub minutes: u64,
-    /// There were tasks enough to say so.
+    /// True if there were enough tasks.
     pub known: bool,
 }
 
 impl BurnRate {
-    /// It is missed now, or was and is not met again.
+    /// True if it is missed now, or was missed and is not met again.
     pub fn is_missed(self, before: bool) -> bool {
         let fast = self.hour >= MISSED * 10 && self.minutes >= MISSED * 10;
         self.known && (fast || before && self.minutes > MET * 10)
     }
 }
 
-/// How an objective stands.
+/// The status of an objective.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ObjectiveStatus {
-    /// By how many end well.
+    /// For the success rate.
     pub ok: BurnRate,
     /// By how long they take.
     pub p95: BurnRate,
@@ -91,7 +91,7 @@ impl ObjectiveStatus {
 }
 
 impl Objective {
-    /// True if a series counts; `name` tells the name of its agent.
+    /// True if a series counts; `name` returns the name of its agent.
     pub fn covers<'n>(&self, series: &Series, name: impl Fn(&Series) -> Option<&'n Untrusted>) -> bool {
         let is = |wanted: &Option<Arc<str>>, told: Option<&Untrusted>| {
             wanted.as_ref().is_none_or(|wanted| told.is_some_and(|told| told.raw() == &**wanted))
@@ -101,7 +101,7 @@ impl Objective {
             && (self.agent.is_none() || is(&self.agent, name(series)))
     }
 
-    /// How it stands in the minute that is `now`.
+    /// The status in the minute `now`.
     pub fn standing<'n>(
         &self,
         metrics: &Metrics,
@@ -114,7 +114,7 @@ impl Objective {
         let burn = |part: &dyn Fn(&Tally) -> (u64, u64), allowed: u64| {
             let of = |tally: &Tally| {
                 let (bad, all) = part(tally);
-                // Ten times the share over the share that is allowed, both of a thousand.
+                // Ten times the ratio of the share to the allowed share, both in tenths of a per cent.
                 (bad * 10_000).checked_div(all * allowed.max(1)).unwrap_or(0)
             };
             let known = minutes.ended() >= LEAST.0 && hour.ended() >= LEAST.1;
@@ -137,7 +137,8 @@ mod tests {
     use crate::domain::id::{AgentId, Rng};
     use crate::domain::time::At;
 
-    /// Metrics of an hour: each minute ten tasks; in the last `bad_minutes` so many of them fail or take ten seconds.
+    /// Metrics of an hour: ten tasks each minute; in the last `bad_minutes`, `failed` of them fail or `slow` take ten
+    /// seconds.
     fn metrics(bad_minutes: u32, failed: u32, slow: u32) -> (Metrics, Minute, Series) {
         let agent = AgentId(Rng::new(1).uuid(At::ZERO));
         let series = Series { agent, skill: Some("charge".into()), caller: Some("shop".into()) };

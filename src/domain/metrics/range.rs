@@ -3,7 +3,7 @@
 use crate::domain::metrics::{Metrics, Minute};
 use crate::domain::time::At;
 
-/// From one minute until before another, in parts of so many minutes.
+/// A range of minutes, end exclusive, in parts of equal length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MinuteRange {
     /// Its first minute.
@@ -15,14 +15,14 @@ pub struct MinuteRange {
 }
 
 impl MinuteRange {
-    /// More minutes than any stretch has: a step so long makes one part of it. Whole hours, which are read quickly.
+    /// A step longer than any range, so that it has a single part. A multiple of whole hours, which are read quickly.
     const WHOLE: u32 = 60 * 1_000_000;
     /// Longer stretches begin with an hour.
     const LONG: u32 = 12 * 60;
     /// After every minute.
     const END: Minute = Minute(u32::MAX);
 
-    /// All of it in one part; one that is long begins with the hour of `from`.
+    /// A range in one part; a long one begins with the hour of `from`.
     pub fn whole(from: Minute, until: Minute) -> Self {
         let long = until.0.saturating_sub(from.0) > Self::LONG;
         let from = if long { Minute(from.0 / 60 * 60) } else { from };
@@ -34,17 +34,17 @@ impl MinuteRange {
         Self { from, until: Self::END, step: 1 }
     }
 
-    /// True for what [`MinuteRange::since`] makes.
+    /// True for ranges made by [`MinuteRange::since`].
     pub fn is_open(self) -> bool {
         self.until == Self::END
     }
 
-    /// True for what [`MinuteRange::whole`] makes.
+    /// True for ranges made by [`MinuteRange::whole`].
     pub fn is_whole(self) -> bool {
         self.step == Self::WHOLE
     }
 
-    /// How many parts.
+    /// The number of parts.
     pub fn count(self) -> usize {
         usize::try_from((self.until.0 - self.from.0).div_ceil(self.step)).unwrap_or(0)
     }
@@ -61,12 +61,12 @@ impl MinuteRange {
         self.from.after(minute.0.saturating_sub(self.from.0) / self.step * self.step)
     }
 
-    /// All of it is in memory if it is minutes of the last hour.
+    /// True if all of it is in memory: minutes of the last hour.
     pub fn is_recent(self, now: At) -> bool {
         self.step == 1 && self.from >= Minute::of(now).after(1).before(Metrics::KEPT - 1)
     }
 
-    /// As long, so many minutes earlier.
+    /// A range of the same length, this many minutes earlier.
     #[must_use]
     pub fn earlier(self, minutes: u32) -> Self {
         Self { from: self.from.before(minutes), until: self.until.before(minutes), step: self.step }

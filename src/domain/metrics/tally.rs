@@ -2,10 +2,10 @@
 
 use crate::domain::metrics::Histogram;
 
-/// What happened in one stretch of time. Two can be added up.
+/// Results of one period. Two can be merged.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Tally {
-    /// Sendings that left, and tasks of others that were found.
+    /// Messages that were sent, and tasks of other clients that were found.
     pub begun: u32,
     /// Completed, or answered with a message.
     pub ok: u32,
@@ -15,7 +15,7 @@ pub struct Tally {
     pub refused: u32,
     /// Forgotten by the agent, or taken as lost by a person.
     pub lost: u32,
-    /// Ended because somebody asked.
+    /// Ended by a cancel.
     pub canceled: u32,
     /// The most that were live at once.
     pub live: u32,
@@ -23,8 +23,8 @@ pub struct Tally {
     pub calls: u32,
     /// Calls among them that failed.
     pub calls_failed: u32,
-    /// From planning a sending, or from the agent's first word of a task of others, to its end; of what ended well or
-    /// failed.
+    /// The time from planning a message, or from the first report of a found task, to its end; only of completed and
+    /// failed tasks.
     pub took: Histogram,
     /// From sending to the first word of the agent.
     pub first: Histogram,
@@ -35,17 +35,17 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Ended in another way than its caller wanted. Canceled is what somebody wanted.
+    /// The number of tasks that ended otherwise than the caller wanted. Canceled ones are wanted.
     pub fn bad(&self) -> u32 {
         self.failed + self.refused + self.lost
     }
 
-    /// Ended well or badly.
+    /// The number of tasks that completed or ended badly.
     pub fn ended(&self) -> u32 {
         self.ok + self.bad()
     }
 
-    /// How many of a thousand ended well; `None` if none ended. Only where all did it is 1000.
+    /// Completed tasks per thousand; `None` if none ended. 1000 only if all did.
     pub fn ok_per_mille(&self) -> Option<u32> {
         let ended = u64::from(self.ended());
         if ended == 0 {
@@ -60,7 +60,7 @@ impl Tally {
         *self == Self::default()
     }
 
-    /// All of another. What was live at once is not added up: the most counts.
+    /// Adds another tally. Live tasks are not summed: the maximum counts.
     pub fn merge(&mut self, other: &Self) {
         for (mine, other) in [
             (&mut self.begun, other.begun),

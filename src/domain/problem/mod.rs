@@ -15,11 +15,11 @@ use crate::domain::time::At;
 /// The severity of a problem.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Severity {
-    /// Good to know; does no harm.
+    /// Informative; no harm.
     Info,
-    /// Could do harm.
+    /// Possible harm.
     Warn,
-    /// Does harm now.
+    /// Harm now.
     Bad,
 }
 
@@ -162,6 +162,8 @@ kinds! {
         "when it runs that version or a newer one",
     AgentVersionMixed "agent-version-mixed" Info "Replicas run different versions at the same time."
         "when they all run the same version",
+    AgentNameConfusable "agent-name-confusable" Warn "The agent's name looks like the name of an agent that was known earlier, but differs from it."
+        "when one of the two leaves the fleet or is renamed",
     ClockSkew "clock-skew" Info "The agent's clock differs from ours."
         "when the difference is below fifteen seconds",
     JournalUnsaved "journal-unsaved" Bad "The journal cannot be written; watching continues, actions are refused."
@@ -213,7 +215,7 @@ pub struct Problem {
     pub agent: Option<AgentKey>,
     /// The name of the objective it is about; `None` for all other kinds.
     pub objective: Option<Arc<str>>,
-    /// What is wrong, without the name of the subject.
+    /// The description, without the name of the subject.
     pub text: Untrusted,
     /// The next step for an operator.
     pub next: Untrusted,

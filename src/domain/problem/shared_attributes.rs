@@ -1,4 +1,4 @@
-//! What the failed have in common: attributes that they share and that those which went well do not.
+//! Attributes that failed tasks share and completed ones do not.
 
 use std::collections::BTreeMap;
 
@@ -7,53 +7,53 @@ use crate::domain::text::Untrusted;
 /// A name and a value.
 pub type Attribute = (Untrusted, Untrusted);
 
-/// One job of a window, with everything that is known about it.
+/// A job of a window with its attributes.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Case {
-    /// It ended badly.
+    /// True if it failed.
     pub failed: bool,
     /// `agent`, `version`, `skill`, `caller`, metadata keys and data fields, with their values. Each key once.
     pub attributes: Vec<Attribute>,
 }
 
-/// An attribute that the failed have more often than the others, or two of them at once.
+/// An attribute, or a pair of them, that is more frequent among the failed jobs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SharedAttribute {
-    /// What it is; two if only both at once tell the failed apart.
+    /// The attribute; two if only the pair distinguishes the failed jobs.
     pub attributes: Vec<Attribute>,
     /// How many of the failed have it.
     pub failed: u32,
-    /// How many of the others.
+    /// The number of completed jobs with it.
     pub fine: u32,
-    /// As many of the others have it as of the failed, so it is no lead: shown because one would look for it.
+    /// True if it is as frequent among completed jobs, so it is no lead: listed because operators look for it.
     pub as_usual: bool,
 }
 
-/// What was found.
+/// The result of the comparison.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Comparison {
-    /// Jobs that failed.
+    /// The number of failed jobs.
     pub failed: u32,
-    /// Jobs that went well.
+    /// The number of completed jobs.
     pub fine: u32,
     /// The largest differences first.
     pub shared: Vec<SharedAttribute>,
 }
 
-/// An attribute, and how many of the failed and of the others have it.
+/// An attribute, with the numbers of failed and completed jobs that have it.
 type Suspect<'a> = (&'a Attribute, (u32, u32));
 
-/// Fewer failures say nothing.
+/// The minimum number of failures.
 const LEAST: u32 = 2;
-/// An attribute must be so many points of a hundred more frequent among the failed.
+/// The minimum excess among the failed jobs, in percentage points.
 const POINTS: i64 = 20;
-/// So many leads are told.
+/// The maximum number of leads.
 const MOST: usize = 6;
-/// Values beyond this many of one key are ids and the like: they tell nothing.
+/// A key with more values than this holds ids and the like, which are no leads.
 const VALUES: usize = 200;
 
 impl Comparison {
-    /// Compares the failed with the others.
+    /// Compares failed with completed jobs.
     pub fn of(cases: &[Case]) -> Self {
         let count = |failed: bool| u32::try_from(cases.iter().filter(|case| case.failed == failed).count());
         let (failed, fine) = (count(true).unwrap_or(u32::MAX), count(false).unwrap_or(u32::MAX));
@@ -87,7 +87,7 @@ impl Comparison {
         if let Some(both) = common.both_at_once(cases, &found) {
             common.shared.insert(2, both);
         }
-        // Whom one would suspect next is told, even if it leads nowhere.
+        // The next obvious suspect is listed even if it is no lead.
         let suspects = ["agent", "caller", "skill"];
         let told = |common: &Self, key: &str| {
             common.shared.iter().any(|shared| shared.attributes.iter().any(|(of, _)| of.raw() == key))
@@ -106,13 +106,13 @@ impl Comparison {
         common
     }
 
-    /// How many points of a hundred more of the failed have it than of the others.
+    /// The excess among the failed jobs, in percentage points.
     fn points(&self, (bad, good): (u32, u32)) -> i64 {
         let share = |part: u32, of: u32| i64::from(part) * 100 / i64::from(of.max(1));
         share(bad, self.failed) - share(good, self.fine)
     }
 
-    /// The two best leads together, where that leaves fewer of those that went well than either.
+    /// The two best leads combined, if fewer completed jobs have both than either.
     fn both_at_once(&self, cases: &[Case], found: &[&Suspect<'_>]) -> Option<SharedAttribute> {
         let [(first, first_counts), (second, second_counts), ..] = found else { return None };
         let has = |case: &&Case| case.attributes.contains(first) && case.attributes.contains(second);

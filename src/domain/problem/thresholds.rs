@@ -2,40 +2,40 @@
 
 use std::time::Duration;
 
-/// The thresholds of the lints. What each lint needs beside them is fixed, and said in docs/problems.md.
+/// The thresholds of the lints. Fixed limits are listed in docs/problems.md.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProblemThresholds {
-    /// So many comings and goings within [`Self::flap_window`] make an agent flapping.
+    /// The number of changes within [`Self::flap_window`] from which an agent is flapping.
     pub flaps: u32,
-    /// The window; it flaps no longer when it has stayed for so long.
+    /// The window; the problem clears after this long without a change.
     pub flap_window: Duration,
-    /// A certificate that ends within so long is to be renewed.
+    /// The remaining lifetime from which a certificate is reported.
     pub certificate: Duration,
-    /// A changed card is news for so long.
+    /// The time for which a changed card is reported.
     pub card_news: Duration,
-    /// A clock that is wrong by so much is; half of it is right again.
+    /// The skew from which a clock is wrong; it is right again from half of it.
     pub clock_skew: Duration,
-    /// So many failed ones of an agent's last 20 ended tasks,
+    /// The number of failures among an agent's last 20 ended tasks,
     pub failed_tasks: u32,
-    /// and such a share of them, in per cent, make it failing. So many good ones in a row end it.
+    /// and their share in per cent, from which the agent is failing. The same number of successes in a row ends it.
     pub failed_tasks_percent: u32,
-    /// So many failed tasks of one skill, and nearly none of the others, make the skill failing.
+    /// The number of failed tasks of one skill, while the others work, from which the skill is failing.
     pub failed_skill: u32,
-    /// So many failed ones of the last 20 calls make an agent degraded.
+    /// The number of failures among the last 20 calls from which an agent is degraded.
     pub failed_calls: u32,
-    /// Calls that take so many times their usual are slow.
+    /// The multiple of the usual latency from which calls are slow.
     pub slow_factor: u32,
-    /// Until there is a usual time, calls that take longer than this are.
+    /// The latency from which calls are slow while no usual one is known.
     pub slow: Duration,
-    /// A task that tells nothing for so many times the usual longest pause there is stuck,
+    /// The multiple of the usual longest pause after which a task is stuck,
     pub stuck_factor: u32,
     /// but never sooner than this.
     pub stuck_least: Duration,
-    /// So many tasks must have ended before a pause is usual.
+    /// The number of ended tasks needed before a usual pause is known.
     pub stuck_seen: u32,
-    /// The same words of a status so many times, and nothing else new, are a loop.
+    /// The number of repeats of a status text, with nothing new in between, that is a loop.
     pub loops: u32,
-    /// So many agents of one host or one source that cannot be reached,
+    /// The number of unreachable agents of one host or source,
     pub group: u32,
     /// and such a share of its agents, in per cent, are one problem of the host or the source.
     pub group_percent: u32,

@@ -1,4 +1,4 @@
-//! Rows found by what they are called: keys alone, as the rows themselves know their names.
+//! An index of rows by name: it holds only keys, because the rows have the names.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -19,7 +19,7 @@ impl<K> Default for Index<K> {
 }
 
 impl<K> Index<K> {
-    /// Of nothing yet.
+    /// An empty index.
     pub fn new(salt: u64) -> Self {
         Self { salt, keys: HashTable::new() }
     }
@@ -52,7 +52,7 @@ impl<K: Copy + PartialEq> Index<K> {
         }
     }
 
-    /// Takes a key out, if it is there.
+    /// Removes a key, if present.
     pub fn take(&mut self, name: impl Hash, key: K) {
         if let Ok(entry) = self.keys.find_entry(hash(self.salt, name), |known| *known == key) {
             entry.remove();
@@ -64,7 +64,7 @@ impl<K: Copy + PartialEq> Index<K> {
 mod tests {
     use super::*;
 
-    /// As a map would: the last key of a name wins, and what was replaced takes nobody else out.
+    /// Like a map: the last key of a name wins, and removing a replaced key removes no other.
     #[test]
     fn it_finds_what_a_map_finds() {
         let mut rows: Vec<String> = Vec::new();

@@ -44,7 +44,7 @@ pub enum Changed {
     Source(SourceKey),
 }
 
-/// Everything that is known of a fleet and must survive a restart.
+/// The durable state of a fleet.
 #[derive(Clone, Debug, Default)]
 pub struct State {
     pub(super) agents: Slab<AgentKey, Agent>,
@@ -62,16 +62,16 @@ pub struct State {
     attempt_ids: Index<AttemptKey>,
     /// By agent and the agent's id of the task.
     tasks: Index<AttemptKey>,
-    /// Our sendings of which no task is known: the ones that a listing may bring to light.
+    /// Our messages without a known task: a listing may reveal them.
     pub(super) wanted: BTreeMap<AgentKey, BTreeMap<MessageId, AttemptKey>>,
     pub(super) children: BTreeMap<TaskId, Vec<JobKey>>,
-    /// Attempts that are not over, and those that are over but not yet settled.
+    /// Attempts that have not ended, and ended ones that are not yet settled.
     pub(super) open: BTreeMap<AgentKey, BTreeSet<AttemptKey>>,
     pub(super) attention: Attention,
     pub(super) problem_numbers: BTreeMap<u32, ProblemKey>,
     pub(super) source_names: BTreeMap<Arc<str>, SourceKey>,
     pub(super) raised: BTreeMap<(Kind, Subject), ProblemKey>,
-    /// Listed agents by what their cards have in common.
+    /// Listed agents by replica key.
     pub(super) replicas: Replicas,
     /// Agents by who names them now.
     named_by: BTreeMap<Arc<str>, BTreeSet<AgentKey>>,
@@ -118,7 +118,7 @@ impl State {
         &self.sources
     }
 
-    /// The listed agents by what their cards have in common.
+    /// The listed agents by replica key.
     pub fn replicas(&self) -> &Replicas {
         &self.replicas
     }
@@ -169,12 +169,12 @@ impl State {
         self.tasks.find((agent, task), |key| task_name(&self.attempts, key))
     }
 
-    /// The attempt of ours that sent this message, while no task of it is known.
+    /// Our attempt that sent this message, while its task is unknown.
     pub fn attempt_wanting(&self, agent: AgentKey, message: &MessageId) -> Option<AttemptKey> {
         self.wanted.get(&agent)?.get(message).copied()
     }
 
-    /// True if a sending to this agent has no known task.
+    /// True if a message to this agent has no known task.
     pub fn wants_messages(&self, agent: AgentKey) -> bool {
         self.wanted.contains_key(&agent)
     }
@@ -209,7 +209,7 @@ impl State {
         self.raised.get(&(kind, subject)).copied()
     }
 
-    /// Whom the open problems of a kind are about.
+    /// The subjects of the open problems of a kind.
     pub fn raised_of(&self, kind: Kind) -> impl Iterator<Item = Subject> + '_ {
         let from = (kind, Subject::Console);
         self.raised
@@ -268,18 +268,18 @@ impl State {
         self.fleet_seq
     }
 
-    /// Takes what changed since the last call, in order, with repeats.
+    /// Takes the changes since the last call, in order, with repeats.
     pub fn take_changes(&mut self) -> Vec<Changed> {
         std::mem::take(&mut self.changes)
     }
 
-    /// The same, behind what is there.
+    /// Appends the changes to `to`.
     pub fn move_changes(&mut self, to: &mut Vec<Changed>) {
         to.append(&mut self.changes);
     }
 
-    /// Puts rows in as a store has loaded them; indexes and counts are made here.
-    /// A salt that nobody else knows keeps agents from choosing ids that are slow to find.
+    /// Restores rows loaded from a store; builds indexes and counts. A secret salt keeps agents from choosing ids that
+    /// collide.
     pub fn restore(rows: Rows, salt: u64) -> Self {
         let mut state = Self {
             fleet_seq: rows.fleet_seq,
@@ -478,7 +478,7 @@ impl State {
         self.changes.push(Changed::Attempt(key));
     }
 
-    /// Changes what no index and no count knows of: what was said, and outputs.
+    /// Changes messages and outputs, which no index and no count depends on.
     pub(super) fn touch_attempt(&mut self, key: AttemptKey, edit: impl FnOnce(&mut Attempt)) {
         if let Some(attempt) = self.attempts.get_mut(key) {
             edit(attempt);
@@ -585,7 +585,7 @@ fn task_name(attempts: &Slab<AttemptKey, Attempt>, key: AttemptKey) -> Option<(A
     Some((attempt.agent, &attempt.task.as_ref()?.id))
 }
 
-/// Where an attempt stands in the indexes.
+/// The index entries of an attempt.
 #[derive(PartialEq, Eq)]
 struct IndexEntry {
     agent: AgentKey,
@@ -610,7 +610,7 @@ impl IndexEntry {
     }
 }
 
-/// What an attempt adds to its agent's counts.
+/// The contribution of an attempt to its agent's counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct CountedAs {
     live: bool,

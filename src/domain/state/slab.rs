@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A dense id: an index that knows what it indexes.
+/// A dense id that indexes one kind of row.
 pub trait Key: Copy {
     /// A place is used again only once more than this many are free, the one that was freed first. What still names a
     /// row that is gone (an open page, a late answer) then finds nothing rather than another row.
@@ -67,7 +67,7 @@ impl<K: Key, T: Clone> Slab<K, T> {
         branch.get(number % BRANCH).map(|chunk| &**chunk)
     }
 
-    /// A chunk for changing; copies it, and what leads to it, if a snapshot still holds them.
+    /// A chunk for changing; copied, with its parents, if a snapshot still holds them.
     fn chunk_mut(&mut self, number: usize) -> Option<&mut Chunk<T>> {
         let branch = number / BRANCH;
         let limb = Arc::make_mut(self.limbs.get_mut(branch / LIMB)?);
@@ -153,8 +153,7 @@ impl<K: Key, T: Clone> Slab<K, T> {
         row
     }
 
-    /// Puts a row at a place that somebody else chose, or takes it away: for a mirror of another slab.
-    /// A slab that is set does not give out places by itself.
+    /// Sets or removes a row at a given key, to mirror another slab. Such a slab must not assign keys itself.
     pub fn set(&mut self, key: K, row: Option<T>) {
         let index = key.index() as usize;
         while self.chunks() <= index / CHUNK {

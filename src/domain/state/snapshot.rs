@@ -1,4 +1,4 @@
-//! What surfaces read: the rows as they are, and what changed since they last looked.
+//! Snapshots for readers: the rows, and the changes since a reader last looked.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use crate::domain::time::At;
 /// The fleet at one moment. A clone shares all rows.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
-    /// Counts publications.
+    /// The revision: the number of publications.
     pub rev: u64,
-    /// When it was published; ages are told from here.
+    /// The time of publication, from which ages are computed.
     pub at: At,
     /// When this engine began to watch.
     pub watching_since: At,
@@ -49,7 +49,7 @@ struct Batch {
     rows: Vec<Changed>,
 }
 
-/// So many publications are remembered; a surface that slept longer rebuilds.
+/// The number of publications remembered; a reader that is further behind rebuilds.
 const BATCHES: usize = 256;
 
 impl Snapshot {
@@ -58,7 +58,7 @@ impl Snapshot {
         Self { at, watching_since: at, ..Self::default() }
     }
 
-    /// Publishes the state as it is now.
+    /// Publishes the current state.
     pub fn publish(&mut self, state: &State, at: At, mut changed: Vec<Changed>) {
         self.rev += 1;
         self.at = at;
@@ -74,7 +74,7 @@ impl Snapshot {
         self.push_batch(changed);
     }
 
-    /// Notes what a publication changed.
+    /// Adds the changes of a publication.
     pub fn push_batch(&mut self, rows: Vec<Changed>) {
         if self.changes.len() == BATCHES {
             self.changes.pop_front();
@@ -82,8 +82,7 @@ impl Snapshot {
         self.changes.push_back(Arc::new(Batch { rev: self.rev, rows }));
     }
 
-    /// The rows that changed after `rev`, or `None` if that is too long ago and everything must be
-    /// read anew.
+    /// The rows changed after `rev`; `None` if that is too long ago and everything must be read again.
     pub fn changes_since(&self, rev: u64) -> Option<Vec<Changed>> {
         if rev == self.rev {
             return Some(Vec::new());

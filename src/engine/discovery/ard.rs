@@ -1,5 +1,5 @@
-//! What a domain publishes about its agents: an ARD manifest, a page that links to one, or its predecessor,
-//! an AI Catalog (ARD v0.91, section 5.1).
+//! Agents published by a domain: an ARD manifest, a page that links to one, or its predecessor, an AI Catalog (ARD
+//! v0.91, section 5.1).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,9 +15,9 @@ use crate::net::credentials::parse_url;
 use crate::net::{BODY, Document, Net};
 use crate::protocol::catalog::{self, Broken, Catalog, DEPTH, Link, MOST};
 
-/// One reading follows at most so many documents and registries.
+/// The maximum number of documents and registries per reading.
 const DOCUMENTS: usize = 64;
-/// A page tells in its beginning where its manifest is.
+/// The manifest link is searched only in the beginning of a page.
 const HEAD: usize = 256 * 1024;
 
 /// The source.
@@ -45,7 +45,7 @@ impl Discover for Manifest {
     }
 }
 
-/// What documents and registries told when they could be read last, by their URL.
+/// The last readable content of documents and registries, by URL.
 type Known = BTreeMap<String, Catalog>;
 
 struct Reader {
@@ -71,13 +71,13 @@ impl Read for Reader {
     }
 }
 
-/// A manifest, and what it leads to.
+/// A manifest and everything it links to.
 struct Walk<'k> {
     bytes: usize,
     documents: usize,
     seen: BTreeSet<String>,
     reading: ReadResult,
-    /// What was told by the last reading, and by this one.
+    /// The contents of the previous reading, and of this one.
     known: &'k Known,
     told: Known,
 }
@@ -119,7 +119,7 @@ impl Walk<'_> {
             return Ok(found);
         }
         match self.reading.broken.cause() {
-            // Somebody linked to it, so it is not the domain that has none.
+            // It was linked, so the domain does have a manifest.
             Some(cause) => Err(cause),
             None => match self.manifest(way, &place("/.well-known/ai-catalog.json")).await {
                 Ok(found) => Ok(vec![found]),
@@ -134,7 +134,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads what manifests lead to, nearest first. What cannot be read is named.
+    /// Reads linked documents, nearest first. Unreadable ones are named.
     async fn follow(&mut self, way: &Fetcher, firsts: Vec<(Url, Catalog)>) {
         let mut open: VecDeque<(usize, Link)> = VecDeque::new();
         for (url, catalog) in firsts {
@@ -165,8 +165,7 @@ impl Walk<'_> {
         }
     }
 
-    /// A document that something led to. One that cannot be read says what it said before: who is named by it
-    /// must not leave because of that.
+    /// A linked document. If it is unreadable, its previous content is used: its agents must not leave because of that.
     async fn linked(&mut self, way: &Fetcher, url: &str) -> Option<Catalog> {
         let told = self.manifest(way, url).await.map(|(_, catalog)| catalog);
         self.remembered(url, told)
@@ -226,7 +225,7 @@ impl Walk<'_> {
     }
 }
 
-/// True if this says that there is no such document. Some servers answer every path with a page.
+/// True if the document does not exist. Some servers answer every path with a page.
 fn is_absent(cause: &Cause) -> bool {
     matches!(cause, Cause::Status { status: 400..=499, .. } | Cause::Source(_))
 }
@@ -235,7 +234,7 @@ fn shown(url: &str) -> String {
     Untrusted::from(url).shortened(120).line().into_string()
 }
 
-/// Where `<link rel="ard" href="…">` leads; `ai-catalog` is what it was called before.
+/// The targets of `<link rel="ard" href="…">`, or of its former name `ai-catalog`.
 fn links_of_page(page: &str) -> Vec<String> {
     let head = &page[..page.floor_char_boundary(HEAD)];
     let mut links = Vec::new();

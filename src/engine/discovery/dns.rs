@@ -15,7 +15,7 @@ use crate::domain::fleet::source::{DiscoveredAgent, SourceSpec};
 use crate::domain::text::Untrusted;
 use crate::net::Net;
 
-/// What a record says of its life is believed up to this.
+/// The longest TTL of a record that is honoured.
 const LONGEST: Duration = Duration::from_secs(300);
 /// One question, with its repetition, takes no longer.
 const QUESTION: Duration = Duration::from_secs(5);
@@ -66,7 +66,7 @@ async fn ask(config: &AgentSource) -> Result<(ReadResult, Duration), Cause> {
     let answer = match resolver.lookup(format!("{}.", config.at), RecordType::SRV).await {
         Ok(answer) => answer,
         Err(error) if error.is_nx_domain() => return Err(fault(&"there is no such name")),
-        // The name is there and has no such record: it names nobody.
+        // The name exists without such a record: no agents.
         Err(error) if error.is_no_records_found() => return Ok((ReadResult::default(), Duration::ZERO)),
         Err(error) => return Err(fault(&error)),
     };
@@ -77,7 +77,7 @@ async fn ask(config: &AgentSource) -> Result<(ReadResult, Duration), Cause> {
         lives = lives.min(Duration::from_secs(u64::from(record.ttl)));
         let host = srv.target.to_ascii();
         let host = host.trim_end_matches('.');
-        // A lone dot says that there is none (RFC 2782).
+        // A single dot means that there is none (RFC 2782).
         if host.is_empty() {
             continue;
         }

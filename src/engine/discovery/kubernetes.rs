@@ -1,8 +1,8 @@
 //! Services and Pods of a Kubernetes cluster, by their labels: listed once, then watched.
 //!
-//! The watch resumes where it was cut, lists again where the server has forgotten (410 Gone), and lives by
-//! bookmarks meanwhile. Needs `list` and `watch` on what is to be seen; who may see only one of the two sees
-//! that one, and is told of the other.
+//! The watch resumes where it was cut, lists again if the server no longer has that version (410 Gone), and uses
+//! bookmarks meanwhile. Needs `list` and `watch` on the watched kinds; if only one kind is permitted, that one is used
+//! and the other is reported.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -36,19 +36,19 @@ use crate::protocol::catalog::{Broken, MOST, label};
 
 /// The cluster must have been listed within this, or it counts as failing.
 const FIRST: Duration = Duration::from_secs(60);
-/// A watch without a word is begun anew after this, in seconds.
+/// Seconds after which a silent watch is restarted.
 const WATCH: u32 = 120;
-/// What comes within this is told together.
+/// Changes within this time are reported together.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// So many requests a second at most, whatever the server does to our watches.
+/// The maximum number of requests per second, whatever the server does to our watches.
 const RATE: u64 = 10;
 /// A cluster that cannot be reached is tried again after a second, then less and less often, up to this.
 const SLOWEST: Duration = Duration::from_secs(30);
-/// A watch that is cut so often in a row, with nothing seen in between, is a failure.
+/// The number of consecutive cuts, with no object in between, that counts as a failure.
 const CUTS: u32 = 3;
-/// Objects that are told and not yet taken. Full: the watch waits.
+/// Bound of objects waiting to be processed; when it is full, the watch waits.
 const QUEUE: usize = 256;
-/// So many labels of an object are taken.
+/// The maximum number of labels taken from an object.
 const LABELS: usize = 32;
 
 /// The source.
@@ -151,11 +151,11 @@ async fn connect(config: AgentSource, redactor: &Redactor) -> Result<(Client, Lo
     Ok((client, login))
 }
 
-/// What one of the two watches told.
+/// An update of one of the two watches.
 enum WatchUpdate {
-    /// It lists again.
+    /// It starts listing again.
     Init,
-    /// An object, with the agent that it is; none if it is none now.
+    /// An object with its agent; `None` if it is not an agent now.
     Has(String, Box<Option<DiscoveredAgent>>),
     /// All has been listed.
     Done,
@@ -172,13 +172,13 @@ struct Kind {
     listing: Option<BTreeMap<String, Option<DiscoveredAgent>>>,
     ready: bool,
     fault: Option<String>,
-    /// We may not see these: who is known by the other kind is told without them.
+    /// True if we may not see this kind: agents of the other kind are reported without it.
     denied: bool,
     full: bool,
 }
 
 impl Kind {
-    /// Takes what was told; true if that is for others to know.
+    /// Applies an update; true if the agents may have changed.
     fn take(&mut self, told: WatchUpdate) -> bool {
         match told {
             WatchUpdate::Init => self.listing = Some(BTreeMap::new()),
@@ -228,7 +228,7 @@ async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller
     let pods: Api<Pod> = api(client, config);
     watches.spawn(watch(PODS, pods, config.clone(), pod, tells));
     let mut kinds = [Kind::default(), Kind::default()];
-    // When what has changed is told, at the latest.
+    // The latest time at which changes are reported.
     let mut due: Option<Instant> = None;
     let first = Instant::now() + FIRST;
     let mut silent = true;
@@ -245,7 +245,7 @@ async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller
                     Some(Ok(reading)) => teller.found(reading).await,
                     Some(Err(cause)) => teller.failed(cause).await,
                     None if due.is_none() => teller.failed(Cause::TimedOut(FIRST)).await,
-                    // One of the two has not been listed yet: half of it would take the others away.
+                    // One kind has not been listed yet: reporting half would remove the other agents.
                     None => { due = None; continue }
                 };
                 if !goes_on {
@@ -271,8 +271,8 @@ fn summary(login: &Login, kinds: &[Kind; 2]) -> Option<Result<ReadResult, Cause>
             broken.add(name, format!("more than {MOST}; the rest is not looked at"));
         }
     }
-    // Who was seen by a watch that fails now stays. One that never saw anything may have named others before
-    // this start, unless it is not allowed to see.
+    // Objects seen by a watch that now fails stay. A watch that never saw any may have had others before this start,
+    // unless it is not permitted to see them.
     let blind = |kind: &Kind| !kind.ready && !kind.denied;
     if kinds.iter().any(blind) || !kinds.iter().any(|kind| kind.ready) {
         return broken.cause().map(Err);
@@ -321,9 +321,9 @@ async fn watch<K>(
                         Event::Delete(object) => WatchUpdate::Gone(key(&object)),
                     }
                 }
-                // It lists again by itself.
+                // The client lists again on its own.
                 Err(watcher::Error::WatchError(status)) if status.code == 410 => continue,
-                // Connections are cut; it goes on where it was.
+                // Connections are cut regularly; the watch resumes.
                 Err(watcher::Error::WatchFailed(_)) if cuts < CUTS => {
                     cuts += 1;
                     continue;
@@ -333,7 +333,7 @@ async fn watch<K>(
                     if to.send((kind, fault)).await.is_err() {
                         return;
                     }
-                    // A watch that goes on says nothing of it: a new one lists, and so tells that all is well.
+                    // A resumed watch reports nothing; a new one lists, and so shows that it works.
                     break;
                 }
             };
@@ -353,7 +353,7 @@ fn is_denied(error: &watcher::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
-/// An error with what is below it: the top alone says only that it failed.
+/// An error with its sources: the outermost alone only says that it failed.
 fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
@@ -378,8 +378,7 @@ struct Port<'p> {
     protocol: Option<&'p str>,
 }
 
-/// The port that is wanted: by its name or number, else the one that is called as those of agents are, else
-/// the first.
+/// The port: by its configured name or number, else the one named as for agents, else the first.
 fn chosen<'p>(ports: &'p [Port<'p>], wanted: Option<&str>) -> Option<(u16, Option<&'p str>)> {
     let called = |name: &str| ports.iter().find(|port| port.name == Some(name));
     let port = match wanted {

@@ -1,4 +1,4 @@
-//! Sources of agents: each runs beside the loop and tells it all agents that it names, each time they change.
+//! Sources of agents: each runs beside the loop and reports all its agents whenever they change.
 //!
 //! A new kind of source is one file here, one line in [`of_fleet`] and its keys in `config/sources.rs`.
 
@@ -29,10 +29,10 @@ use crate::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceReport, So
 use crate::net::Net;
 use crate::net::tap::TapHandle;
 
-/// What a source told, on its way to the loop.
+/// A source's report on its way to the loop.
 pub(super) type SourceUpdate = (Arc<str>, SourceReport);
 
-/// Where a source tells what it found.
+/// The channel for a source's reports.
 #[derive(Clone, Debug)]
 pub struct SourceSender {
     source: Arc<str>,
@@ -41,7 +41,7 @@ pub struct SourceSender {
 }
 
 impl SourceSender {
-    /// All agents that the source names now; who is missing has left it. False if the engine has ended.
+    /// Reports all agents that the source names now; missing ones have left it. False if the engine has ended.
     pub async fn found(&self, agents: Vec<DiscoveredAgent>) -> bool {
         self.tell(SourceReport::Agents(agents)).await
     }
@@ -51,12 +51,12 @@ impl SourceSender {
         self.tell(SourceReport::Partly(agents, Arc::new(cause))).await
     }
 
-    /// The source cannot be read; what it named before stays. False if the engine has ended.
+    /// Reports that the source cannot be read; its previous agents stay. False if the engine has ended.
     pub async fn failed(&self, cause: Cause) -> bool {
         self.tell(SourceReport::Failed(Arc::new(cause))).await
     }
 
-    /// Where what the source asks and is answered is kept for the wire view.
+    /// The tap for the source's requests and answers.
     pub fn line(&self) -> &TapHandle {
         &self.line
     }
@@ -66,19 +66,19 @@ impl SourceSender {
     }
 }
 
-/// What a running source is.
+/// A running source.
 pub type Running = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A source of agents.
 pub trait Discover: Send + Sync + std::fmt::Debug {
-    /// Its name, its kind and where it is.
+    /// Its name, kind and location.
     fn spec(&self) -> SourceSpec;
 
-    /// Reads it again and again, and tells what it names. It ends when the engine has, or is dropped then.
+    /// Reads it repeatedly and reports its agents. It ends with the engine, or is dropped then.
     fn run(self: Box<Self>, report: SourceSender, net: Net) -> Running;
 }
 
-/// The sources of a fleet as it is configured.
+/// The configured sources of a fleet.
 pub fn of_fleet(fleet: &config::Fleet) -> Vec<Box<dyn Discover>> {
     let with_trust = |source: &AgentSource| AgentSource {
         ca: source.ca.clone().or_else(|| fleet.ca.clone()),
@@ -102,7 +102,7 @@ fn of_config(source: AgentSource) -> Box<dyn Discover> {
     }
 }
 
-/// The URL of an agent of which a host and a port are known.
+/// The URL of an agent with a known host and port.
 #[cfg(any(feature = "kubernetes", feature = "dns"))]
 fn url_of(host: &str, port: u16, called: Option<&str>, scheme: Scheme) -> String {
     let secure = match scheme {

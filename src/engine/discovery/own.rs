@@ -1,4 +1,4 @@
-//! Our own registry as a source: whoever is registered there, as long as the lease is alive.
+//! The built-in registry as a source: registered agents with a valid lease.
 
 use tokio::sync::watch;
 
@@ -10,10 +10,10 @@ use crate::net::Net;
 /// Its name among the sources.
 pub const NAME: &str = crate::domain::fleet::source::OWN_REGISTRY;
 
-/// Everybody who is registered, or why nobody can register.
+/// All registered agents, or why there can be none.
 pub type RegisteredAgents = Result<Vec<DiscoveredAgent>, Cause>;
 
-/// Tells the engine what a registry of this process tells.
+/// Reports the agents of this process's registry to the engine.
 #[derive(Debug)]
 pub struct OwnRegistry {
     at: String,
@@ -21,7 +21,7 @@ pub struct OwnRegistry {
 }
 
 impl OwnRegistry {
-    /// A source of those whom `roll` names; `at` is where the registry listens, as configured.
+    /// A source of the agents in `roll`; `at` is the registry's configured address.
     pub fn new(at: impl Into<String>, roll: watch::Receiver<RegisteredAgents>) -> Self {
         Self { at: at.into(), roll }
     }
@@ -41,7 +41,7 @@ impl Discover for OwnRegistry {
                     Ok(agents) => report.found(agents).await,
                     Err(cause) => report.failed(cause).await,
                 };
-                // A registry that has ended tells nothing more; what it named stays.
+                // A registry that has ended reports nothing more; its agents stay.
                 if !heard || roll.changed().await.is_err() {
                     return;
                 }

@@ -10,10 +10,10 @@ use crate::domain::job::message::text_hash;
 use crate::net::credentials::parse_url;
 use crate::protocol::catalog::{Catalog, MOST};
 
-/// A list is read up to so many pages.
+/// The maximum number of pages of a list.
 const PAGES: usize = 256;
 
-/// What asks for the next page.
+/// The reference to the next page.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Next {
     Token(String),
@@ -25,12 +25,12 @@ pub(super) struct Pages {
     first: String,
     next: Option<Next>,
     seen: BTreeSet<Next>,
-    /// The texts of the pages, by their hashes: a server that does not know an offset answers with the same again.
+    /// The hashes of the pages read: a server that ignores an offset returns the same page again.
     texts: BTreeSet<u64>,
     count: usize,
-    /// Entries so far.
+    /// The number of entries so far.
     read: u64,
-    /// Entries of the whole list, as the last page said.
+    /// The number of entries in the whole list, from the last page.
     total: Option<u64>,
 }
 
@@ -48,7 +48,7 @@ impl Pages {
         }
     }
 
-    /// The token of the next page, if one asks for it.
+    /// The token of the next page; `None` if pages are not requested by token.
     pub fn token(&self) -> Option<&str> {
         match &self.next {
             Some(Next::Token(token)) => Some(token),
@@ -56,7 +56,7 @@ impl Pages {
         }
     }
 
-    /// True if more than one page was asked for.
+    /// True if more than one page was requested.
     pub fn are_several(&self) -> bool {
         self.count > 2
     }
@@ -72,7 +72,7 @@ impl Pages {
         }
     }
 
-    /// Notes a page that was read, and what follows it.
+    /// Records a page and the reference that follows it.
     pub fn took(&mut self, page: &Catalog, text: &str) {
         let is_new = self.texts.insert(text_hash(text));
         let by_offset = matches!(self.next, Some(Next::Offset { .. }));
@@ -90,7 +90,7 @@ impl Pages {
         };
     }
 
-    /// True if there is one more page to be asked for. Entries that the list says it has and does not give are told.
+    /// True if another page is to be requested. Entries that the list announces but does not contain are reported.
     pub fn goes_on(&mut self, reading: &mut ReadResult) -> Result<bool, Cause> {
         self.count += 1;
         if self.count == 1 {

@@ -1,10 +1,10 @@
-//! A file or folder of cards that is watched.
+//! A watched file or folder of cards.
 //!
-//! It is looked at every two seconds: names, sizes and times of change. That needs no notification from the
-//! system, so it works on network file systems and in containers too, and costs one listing of the folder.
+//! It is checked every two seconds: names, sizes and modification times. This needs no notification from the system, so
+//! it also works on network file systems and in containers, and costs one listing of the folder.
 //!
-//! Only regular files are read. A file that takes longer than [`FILE`] is left to the thread that reads it, named as
-//! broken, and left out until that thread is done with it; the others are read as ever.
+//! Only regular files are read. A file that takes longer than [`FILE`] is left to its reading thread, reported as
+//! broken, and skipped until that thread has finished; the others are read as usual.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions};
@@ -54,12 +54,12 @@ impl Discover for Files {
 
 /// A file must be read within this.
 const FILE: Duration = Duration::from_secs(5);
-/// So many files may be in the hands of threads that do not come back; of more, the source says that it cannot be read.
+/// The maximum number of files in blocked reading threads; beyond it the source is reported as unreadable.
 const STUCK: usize = 8;
 
 type Known = BTreeMap<PathBuf, Seen>;
 
-/// Reads a file: what it names, or why it names nothing, and which version of it that was.
+/// Reads a file: its agents, or why it has none, and the version that was read.
 type ReadFile = fn(&Path) -> (Option<Version>, Result<Catalog, String>);
 
 /// A look is taken beside the runtime, and no second one while a file system does not answer the first.
@@ -80,12 +80,12 @@ struct Look {
     shared: Arc<Shared>,
 }
 
-/// What a look and who waits for it tell each other.
+/// Shared between a check and its waiter.
 #[derive(Default)]
 struct Shared {
-    /// The file that is being read, and since when.
+    /// The file being read, with its start time.
     current: Mutex<Option<(PathBuf, Instant)>>,
-    /// Nobody waits for the look any more.
+    /// True if nobody waits for the check any more.
     abandoned: AtomicBool,
 }
 
@@ -111,11 +111,11 @@ impl Watch {
         Look { task: tokio::task::spawn_blocking(move || folder.look()), shared }
     }
 
-    /// Waits for the look, and leaves it alone if it is at one file for too long: that file, or what came of it.
+    /// Waits for the check, or abandons it if one file takes too long; returns that file or the result.
     async fn looked(look: &mut Look, limit: Duration) -> Result<Result<ReadResult, Cause>, PathBuf> {
         loop {
             let current = locked(&look.shared.current).clone();
-            // As long as nothing is read there is nothing to leave; what is begun next has all its time.
+            // Between files there is nothing to abandon; the next file has the full time.
             let until = current.as_ref().map_or_else(Instant::now, |(_, since)| *since) + limit;
             tokio::select! {
                 looked = &mut look.task => {
@@ -168,7 +168,7 @@ impl Read for Watch {
     }
 }
 
-/// What tells versions of a file apart.
+/// Identifies a version of a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Version {
     size: u64,
@@ -185,7 +185,7 @@ impl Version {
     }
 }
 
-/// A file as it was read last.
+/// A file as last read.
 struct Seen {
     version: Version,
     /// It was still the same a look later: clocks of file systems are coarse, and a file may change twice
@@ -195,18 +195,18 @@ struct Seen {
     broken: Broken,
 }
 
-/// What a look needs to know.
+/// The inputs of a check.
 struct Folder {
     at: PathBuf,
     read_file: ReadFile,
     known: Arc<Mutex<Known>>,
-    /// Files that others are still reading.
+    /// Files that other threads are still reading.
     skipped: Vec<PathBuf>,
     shared: Arc<Shared>,
 }
 
 impl Folder {
-    /// Reads what has changed, and gives everything that is named now.
+    /// Reads changed files, and returns all current agents.
     fn look(&self) -> Result<ReadResult, Cause> {
         let at = &self.at;
         let fault = |error: io::Error| Cause::Source(Untrusted::from(format!("{}: {error}", at.display())));
@@ -235,7 +235,7 @@ impl Folder {
         Ok(reading)
     }
 
-    /// Reads a file if it is another than it was. One that cannot be read names whom it named before.
+    /// Reads a file if its version changed. An unreadable one keeps its previous agents.
     fn read(&self, path: &Path) {
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
@@ -252,10 +252,10 @@ impl Folder {
         }
         let (opened, read) =
             if metadata.is_file() { (self.read_file)(path) } else { (None, Err(NO_FILE.into())) };
-        // What was opened may be another file than the one that was looked at.
+        // The opened file may differ from the one that was checked.
         let version = opened.unwrap_or(version);
         let mut known = locked(&self.known);
-        // Who waited too long has said so, and what is read now is read again.
+        // The waiter has given up, and the file will be read again.
         if self.shared.abandoned.load(Ordering::Relaxed) {
             return;
         }
@@ -308,8 +308,8 @@ fn broken(path: &Path, known: &mut Known, version: Option<(Version, bool)>, why:
 const NO_FILE: &str = "is no regular file";
 
 fn read_file(path: &Path) -> (Option<Version>, Result<Catalog, String>) {
-    // Neither opening nor reading waits for somebody at the other end, whatever the file has become since it was
-    // looked at. Links are followed: volumes of Kubernetes are full of them.
+    // Neither opening nor reading waits for another process, whatever the file has become since it was checked. Links
+    // are followed: Kubernetes volumes use them.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -355,7 +355,7 @@ mod tests {
         Fetcher::new(&AgentSource::new(SourceKind::Path, "x"), &report, net)
     }
 
-    /// Closed gates: files that hold this word are read to their end only once it is opened.
+    /// Gates for tests: files with this word are read to their end only once the gate is open.
     static GATE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
     fn read_slowly(path: &Path) -> (Option<Version>, Result<Catalog, String>) {

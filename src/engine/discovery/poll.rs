@@ -1,4 +1,4 @@
-//! What sources that are read again and again share: the pace, what was told already, and the way to the wire.
+//! Common parts of sources that are read repeatedly: the pace, the last report, and the tap.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -21,18 +21,18 @@ const DOCUMENT: Duration = Duration::from_secs(10);
 /// All that one reading takes must be there within this.
 const READING: Duration = Duration::from_secs(60);
 
-/// What one reading brought.
+/// The result of one reading.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadResult {
     /// The agents.
     pub agents: Vec<DiscoveredAgent>,
-    /// What could not be used.
+    /// Unusable entries.
     pub broken: Broken,
-    /// Entries that were asked for one by one.
+    /// The number of entries that were requested individually.
     pub single: usize,
 }
 
-/// A source that is read again and again.
+/// A source that is read repeatedly.
 pub(super) trait Read: Send {
     /// Reads it; `None`: nothing has changed since the last reading.
     fn read(&mut self, way: &Fetcher) -> impl Future<Output = Result<Option<ReadResult>, Cause>> + Send;
@@ -60,7 +60,7 @@ pub(super) async fn poll(mut source: impl Read, config: &AgentSource, report: So
     }
 }
 
-/// Tells what has changed, and nothing twice.
+/// Reports changes, and nothing twice.
 #[derive(Debug)]
 pub(super) struct ChangeReporter {
     report: SourceSender,
@@ -128,7 +128,7 @@ fn merged(agents: Vec<DiscoveredAgent>, own: &[(Arc<str>, Arc<str>)]) -> Vec<Dis
     merged
 }
 
-/// Waits between readings, a little less each time than is allowed: a change is told in time, and many
+/// Waits between readings, a random bit less than the configured time, so that changes are reported in time, and many
 /// sources, or many consoles on one registry, do not ask in step.
 #[derive(Debug)]
 pub(super) struct PollPacer {
@@ -158,7 +158,7 @@ impl PollPacer {
     }
 }
 
-/// How documents of a source are asked for: its credentials for its own origin, nothing for others.
+/// Fetches a source's documents: its credentials go to its own origin, none to others.
 #[derive(Debug)]
 pub(super) struct Fetcher {
     net: Net,
@@ -188,7 +188,7 @@ impl Fetcher {
         self.net.document(&self.access, &self.line, url, etag, DOCUMENT).await
     }
 
-    /// Posts a question.
+    /// Posts a query.
     pub(super) async fn post(&self, url: &str, question: String) -> Result<Document, Cause> {
         self.net.ask_document(&self.access, &self.line, url, question, DOCUMENT).await
     }

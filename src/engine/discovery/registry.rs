@@ -1,4 +1,4 @@
-//! A registry that is asked: `GET /agents` as most of them answer it, else `POST /search` of ARD.
+//! A registry as a source: `GET /agents` as most of them offer it, else `POST /search` of ARD.
 
 use super::pages::Pages;
 use super::poll::{Fetcher, Read, ReadResult, poll};
@@ -11,7 +11,7 @@ use crate::net::Net;
 use crate::protocol::catalog::{self, Catalog, Link};
 use crate::protocol::json::{Writer, array, string};
 
-/// A registry is asked for at most so many entries that a search only named.
+/// The maximum number of entries requested individually from a registry.
 const SINGLE: usize = 256;
 /// Entries of a page; ARD allows no more.
 const PAGE: i64 = 100;
@@ -53,7 +53,7 @@ impl Read for Reader {
                 reading = ReadResult::default();
                 match search(way, &self.at, &mut reading).await {
                     Ok(()) => {}
-                    // It offers neither: what it said to the first question says more.
+                    // It offers neither: the error of the first request is more specific.
                     Err(other) if offers_no_list(&other) => return Err(cause),
                     Err(other) => return Err(other),
                 }
@@ -64,7 +64,7 @@ impl Read for Reader {
     }
 }
 
-/// True if this says that what was asked for is not offered, or is something else.
+/// True if the endpoint is not offered, or is something else.
 fn offers_no_list(cause: &Cause) -> bool {
     matches!(cause, Cause::Status { status: 400 | 404 | 405 | 410 | 422 | 501, .. } | Cause::Source(_))
 }
@@ -82,7 +82,7 @@ async fn list(way: &Fetcher, at: &str, reading: &mut ReadResult) -> Result<(), C
     Ok(())
 }
 
-/// `POST /search` of ARD, page by page: everything that is an agent.
+/// `POST /search` of ARD, page by page, for all agents.
 pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) -> Result<(), Cause> {
     let url = format!("{}/search", base(at).trim_end_matches("/search"));
     let mut pages = Pages::new(url.clone());
@@ -90,7 +90,7 @@ pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) ->
         let kinds = array([string("application/a2a-agent-card+json")]);
         let filter = Writer::new().raw("type", &kinds).end();
         let query = Writer::new().text("text", "agent").raw("filter", &filter).end();
-        // Whom other registries know is theirs to name: they are sources of their own, if they are wanted.
+        // Agents of other registries are skipped: those can be configured as sources of their own.
         let question = Writer::new()
             .raw("query", &query)
             .text("federation", "none")
@@ -106,7 +106,7 @@ pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) ->
     Ok(())
 }
 
-/// Takes a page, and asks for the entries of which it tells the identifier alone.
+/// Processes a page, and requests the entries of which it gives only the identifier.
 async fn take(way: &Fetcher, at: &str, list: Catalog, reading: &mut ReadResult) -> Result<(), Cause> {
     reading.agents.extend(list.agents);
     reading.broken.join("", list.broken);
@@ -127,7 +127,7 @@ async fn take(way: &Fetcher, at: &str, list: Catalog, reading: &mut ReadResult) 
                 reading.agents.extend(entry.agents);
                 reading.broken.join(&shown(&identifier), entry.broken);
             }
-            // It is not there, or says nothing that can be used; anything else may be over in a moment.
+            // A missing or unusable entry is final; other errors may be temporary.
             Err(cause @ (Cause::Status { status: 400..=499, .. } | Cause::Source(_))) => {
                 reading.broken.add(&shown(&identifier), cause);
             }

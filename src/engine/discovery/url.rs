@@ -44,7 +44,7 @@ impl Read for Reader {
     async fn read(&mut self, way: &Fetcher) -> Result<Option<ReadResult>, Cause> {
         let mut reading = ReadResult::default();
         let mut pages = Pages::new(self.at.clone());
-        // A list that cannot be read is asked for again, whatever its server thinks of it.
+        // An unreadable list is requested again without a condition.
         let known = self.etag.take();
         let mut etag = None;
         while pages.goes_on(&mut reading)? {

@@ -1,4 +1,4 @@
-//! What surfaces hold: the same for an engine in this process and for one behind a socket.
+//! Handles of readers and clients: the same for an engine in this process and for one behind a socket.
 
 pub mod remote;
 pub mod wire;
@@ -24,32 +24,32 @@ use crate::net::tap::Frame;
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// Who acts through it; none: the engine's own operator.
+    /// The operator that acts through it; `None` for the engine's own.
     by: Option<Untrusted>,
 }
 
-/// What a surface asks of an engine.
+/// A request to an engine.
 #[derive(Debug)]
 pub enum Request {
-    /// A wish; the answer comes once it is durable.
+    /// An intent; the reply is sent once it is durable.
     Submit {
-        /// The wish.
+        /// The intent.
         intent: Intent,
-        /// Who wishes it; none: the engine's own operator.
+        /// The operator; `None` for the engine's own.
         by: Option<Untrusted>,
         /// Where the receipt goes.
         reply: oneshot::Sender<Result<Receipt, Refusal>>,
     },
-    /// A question.
+    /// A query.
     Query {
-        /// The question.
+        /// The query.
         query: Query,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Answer, QueryError>>,
     },
-    /// A job's timeline from its beginning, then as it goes on.
+    /// A job's timeline from its beginning, then as it grows.
     Follow {
-        /// Which job.
+        /// The job.
         job: JobId,
         /// Where the timeline goes.
         reply: oneshot::Sender<Result<Follow, QueryError>>,
@@ -61,37 +61,37 @@ pub enum Request {
 pub enum Query {
     /// The last facts of an owner, oldest first.
     Facts {
-        /// Whose.
+        /// The owner.
         owner: Owner,
-        /// At most so many.
+        /// The maximum number of facts.
         limit: usize,
     },
     /// Every output of an attempt, whole.
     Outputs {
         /// Its job.
         job: JobId,
-        /// Which.
+        /// The attempt.
         attempt: AttemptId,
     },
-    /// What was on the wire, oldest first.
+    /// Wire frames, oldest first.
     Wire {
-        /// With which agent; with all of them if it is none.
+        /// The agent; `None` for all.
         agent: Option<AgentKey>,
         /// Answer only if there are more frames than this.
         known: u64,
     },
-    /// What happened in a stretch of time, in one block for each of its parts.
+    /// Metrics of a range, one block for each of its parts.
     Metrics(MinuteRange),
     /// The fields of the messages that jobs began with: metadata, and scalars of data parts.
     Fields {
-        /// Which jobs.
+        /// The jobs.
         jobs: Arc<[JobId]>,
     },
-    /// A task as its agent tells it now. Nothing of it is kept.
+    /// A task as its agent reports it now. It is not stored.
     ReadTask {
-        /// Which agent.
+        /// The agent.
         agent: AgentId,
-        /// Its id there.
+        /// The agent's id of the task.
         task: TaskId,
     },
 }
@@ -99,11 +99,11 @@ pub enum Query {
 /// The answer to a question.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// To [`Query::Facts`].
+    /// The answer to [`Query::Facts`].
     Facts(Vec<JournalEntry>),
     /// To [`Query::Outputs`]: id, name, parts.
     Outputs(Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>),
-    /// To [`Query::Wire`]: how many frames there ever were, and those that are kept, if that is news.
+    /// The answer to [`Query::Wire`]: the number of frames ever, and the stored ones, if there are new ones.
     Wire(u64, Option<Vec<(AgentKey, Frame)>>),
     /// To [`Query::Metrics`]: the blocks in which something happened, in order, each with its first minute.
     Metrics(Vec<(Minute, Arc<Block>)>),
@@ -116,7 +116,7 @@ pub enum Answer {
 /// Why a question has no answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum QueryError {
-    /// There is no such thing.
+    /// It does not exist.
     Unknown,
     /// The journal cannot be read, and why.
     Unreadable(Untrusted),
@@ -137,20 +137,20 @@ impl std::fmt::Display for QueryError {
     }
 }
 
-/// A job's timeline so far, and what follows. When `more` ends, the follower was too slow or the engine
-/// has ended: follow anew.
+/// A job's timeline so far, and its continuation. When `more` ends, the follower was too slow or the engine has ended:
+/// follow again.
 #[derive(Debug)]
 pub struct Follow {
     /// The facts so far, in order.
     pub facts: Vec<Arc<JournalEntry>>,
     /// The number of the job's last fact when this began; some before it may be lost with a full disk.
     pub until: u64,
-    /// What follows; may repeat facts that are known already, by their numbers.
+    /// The continuation; it may repeat facts that are already known by their numbers.
     pub more: mpsc::Receiver<Arc<JournalEntry>>,
 }
 
 impl Follow {
-    /// The timeline told at length.
+    /// The details of the timeline.
     pub fn detail(&self) -> Detail {
         let mut detail = Detail::default();
         for fact in &self.facts {
@@ -166,19 +166,19 @@ impl Handle {
         Self { requests, snapshots, by: None }
     }
 
-    /// The same way for a person: what is submitted through it is told as theirs.
+    /// The same connection for an operator, under whose name its intents are recorded.
     #[must_use]
     pub fn acting_as(mut self, person: &str) -> Self {
         self.by = Some(Untrusted::from(person));
         self
     }
 
-    /// The fleet as it is now.
+    /// The current snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshots.borrow().clone()
     }
 
-    /// Tells of each new snapshot; a slow reader sees only the newest.
+    /// A channel with the newest snapshot; a slow reader skips older ones.
     pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()
     }
@@ -193,8 +193,8 @@ impl Handle {
         self.requests.closed().await;
     }
 
-    /// Waits for a reply. Who ends while a request comes in may leave it in the queue, and its reply with it;
-    /// that the engine has ended is known by its snapshots.
+    /// Waits for a reply. An engine that ends may leave the request in its queue, and the reply with it; the end of its
+    /// snapshots shows that.
     async fn reply<T>(&self, mut reply: oneshot::Receiver<T>) -> Option<T> {
         let mut snapshots = self.snapshots.clone();
         tokio::select! {
@@ -204,7 +204,7 @@ impl Handle {
         }
     }
 
-    /// Submits a wish. The answer comes once it is durable.
+    /// Submits an intent. The reply is sent once it is durable.
     ///
     /// # Errors
     /// Why it was not taken; nothing was begun then, unless it is [`Refusal::Unanswered`].
@@ -217,7 +217,7 @@ impl Handle {
         self.reply(receipt).await.unwrap_or(Err(Refusal::Unanswered))
     }
 
-    /// Asks a question.
+    /// Sends a query.
     ///
     /// # Errors
     /// Why there is no answer.
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    /// A request that came in as the engine ended stays in its queue: whoever asked is told all the same.
+    /// A request that arrived as the engine ended stays in its queue: the caller still gets an error.
     #[tokio::test]
     async fn nobody_waits_for_an_engine_that_has_ended() {
         let (requests, _left_in_the_queue) = mpsc::channel(4);

@@ -29,7 +29,7 @@ const HELLO: Duration = Duration::from_secs(5);
 /// Why an engine could not be joined.
 #[derive(Debug)]
 pub enum JoinError {
-    /// Nobody listens there.
+    /// Nothing listens there.
     Absent,
     /// It speaks another version of the protocol.
     Version(u32),
@@ -75,7 +75,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
     let watch = Writer::new().flag("watch", true).raw("tasks", &tasks.put()).flag("keeps_cards", true).end();
     let greeting = format!("{greeting}\n{watch}\n");
-    // An engine that refuses this client may have closed already; why is in what it sent.
+    // An engine that refuses this client may have closed already; the reason is in what it sent.
     let _it_may_have_closed = write.write_all(greeting.as_bytes()).await;
     let line = tokio::time::timeout(HELLO, lines.next_line())
         .await
@@ -106,7 +106,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     };
     let mut first = snapshots.clone();
     tokio::spawn(mirror.run(lines, write, to_send));
-    // The first picture must be there before anybody looks.
+    // The first snapshot must be there before it is read.
     let seen = tokio::time::timeout(HELLO * 6, first.wait_for(|snapshot| snapshot.rev > 0)).await;
     if !matches!(seen, Ok(Ok(_))) {
         return Err(strange("it sends no rows"));
@@ -114,8 +114,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     Ok((Handle::new(requests, snapshots), hello))
 }
 
-/// Connects to a socket, if the process that listens on it is of the same user: whoever else listens there must not
-/// read a word.
+/// Connects to a socket, if the listening process has the same user: no other process may read the requests.
 async fn connect(socket: &Path) -> Result<UnixStream, JoinError> {
     let stream = UnixStream::connect(socket).await.map_err(|_| JoinError::Absent)?;
     match stream.peer_cred() {
@@ -124,7 +123,7 @@ async fn connect(socket: &Path) -> Result<UnixStream, JoinError> {
     }
 }
 
-/// Asks a passing engine to end, so that a lasting one can take over. True if it will.
+/// Asks a temporary engine to end, so that a permanent one can take over. True if it will.
 pub async fn ask_to_hand_over(socket: &Path) -> bool {
     let asked = async {
         let stream = connect(socket).await.ok()?;
@@ -163,7 +162,7 @@ struct Mirror {
     receipts: Receipts,
     /// Receipts that wait for their rows.
     told: Vec<Update>,
-    /// The server's count of what it has published.
+    /// The server's revision.
     server_rev: u64,
     answers: Answers,
     follows: HashMap<u64, Following>,
@@ -254,7 +253,7 @@ impl Mirror {
         Some(())
     }
 
-    /// Receipts are told once the rows that they speak of are here.
+    /// Receipts are delivered once the rows they refer to have arrived.
     fn tell_receipts(&mut self) {
         let rev = self.server_rev;
         let (now, later): (Vec<Update>, Vec<Update>) =

@@ -35,10 +35,10 @@ use crate::store::record::{Record, member, put_member, record, words};
 /// The version of these words. Another one is refused in the hello.
 pub const VERSION: u32 = 1;
 
-/// Which tasks somebody who joins wants to know of: a fleet may have had a hundred thousand.
+/// The tasks that a client wants: a fleet may have had a hundred thousand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Tasks {
-    /// Every one that is known.
+    /// All known tasks.
     #[default]
     All,
     /// Those that are live, in doubt or wait for a person, and whatever changes from then on.
@@ -418,14 +418,14 @@ impl Record for QueryError {
     }
 }
 
-/// What a server says of itself.
+/// A server's description of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hello {
     /// The version of the words.
     pub version: u32,
-    /// Its process.
+    /// Its process id.
     pub pid: u32,
-    /// Runs until it is stopped.
+    /// True if it runs until it is stopped.
     pub lasting: bool,
     /// Which fleet it watches.
     pub fleet: Untrusted,

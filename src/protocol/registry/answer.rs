@@ -1,4 +1,4 @@
-//! What the registry answers.
+//! Answers of the registry.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub fn entry(registration: &Registration, seen: &Seen, found: Option<(u32, &str)
         (None, Some(raw)) => writer.raw("data", &escaped(raw.raw())),
         (None, None) => writer.text("url", &entry.url),
     };
-    // The card may be what the agent itself answered with, and huge: of everything there is a part.
+    // The card may be the one the agent served, and huge: each part of it is limited.
     let skills = || card.iter().flat_map(|card| &card.skills).take(CAPABILITIES);
     if let Some(card) = card {
         let part =
@@ -42,7 +42,7 @@ pub fn entry(registration: &Registration, seen: &Seen, found: Option<(u32, &str)
         }
         let examples = skills().flat_map(|skill| &skill.examples).take(5);
         let examples: Vec<_> = examples.map(|text| text.shortened(VALUE_CHARS)).collect();
-        // ARD wants two to five of them, or none.
+        // ARD requires two to five of them, or none.
         if examples.len() >= 2 {
             writer = writer.raw("representativeQueries", &texts(&examples));
         }
@@ -117,7 +117,7 @@ pub fn manifest(base: &str, entries: Vec<String>) -> String {
     Writer::new().text("specVersion", "1.0").raw("host", &host).list("entries", entries).end()
 }
 
-/// The answer to a registration: its id, and how often to say that it is there.
+/// The answer to a registration: its id, and the renewal interval.
 pub fn registered(registration: &Registration, lease: Duration) -> String {
     Writer::new()
         .text("id", &registration.id.to_string())
@@ -125,7 +125,7 @@ pub fn registered(registration: &Registration, lease: Duration) -> String {
         .end()
 }
 
-/// The answer to a sign of life.
+/// The answer to a renewal.
 pub fn renewed(lease: Duration) -> String {
     Writer::new().raw("lease_seconds", &lease.as_secs().to_string()).end()
 }

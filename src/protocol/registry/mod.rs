@@ -1,7 +1,7 @@
-//! What our own registry is told and answers: registrations, searches, and catalogs as ARD writes them.
+//! Requests and answers of the built-in registry: registrations, searches, and catalogs as in ARD.
 //!
 //! The shapes of searches, entries and manifests are those of Agentic Resource Discovery 0.91
-//! (github.com/ards-project/ard-spec). What an entry says beyond ARD is in its `metadata`.
+//! (github.com/ards-project/ard-spec). Additional data of an entry is in its `metadata`.
 
 mod answer;
 
@@ -17,9 +17,9 @@ use crate::domain::cause::Cause;
 use crate::domain::fleet::registry::{Cursor, Entry, Field, Filter, Labels, Page, Search, words};
 use crate::domain::text::Untrusted;
 
-/// A card that is larger is fetched from where it is, not kept.
+/// A larger card is fetched from its URL, not stored.
 const LARGEST_CARD: usize = super::RAW_KEPT;
-/// A card that is nested deeper would make catalogs that nobody reads.
+/// A card nested deeper would produce catalogs that clients cannot read.
 const DEEPEST_CARD: usize = 64;
 /// Bounds of a registration.
 const CAPABILITIES: usize = 100;
@@ -28,18 +28,18 @@ const LABEL_CHARS: usize = 64;
 const VALUE_CHARS: usize = 256;
 const URL_BYTES: usize = 2048;
 const MOST_TASKS: i64 = 1_000_000;
-/// Agents are probed no more and no less often than this, whatever they ask for.
+/// The bounds of the probe interval that a registration may request.
 const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3600);
 /// Bounds of a search.
 const FILTERS: usize = 32;
 const VALUES: usize = 100;
 const TEXT_CHARS: usize = 4096;
-/// Rows of a page, unless another number is asked for, and at most.
+/// The default and maximum number of rows on a page.
 const PAGE: usize = 20;
 const LARGEST_PAGE: usize = 100;
 
-/// Why a request is not understood: the member, and what is wrong with it.
+/// The error of a malformed request: the member, and its fault.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Fault {
     member: String,
@@ -67,7 +67,7 @@ fn fault<T>(member: impl Into<String>, what: impl Into<String>) -> Result<T, Fau
     Err(Fault::new(member, what))
 }
 
-/// What a cause says without the words for screens.
+/// The text of a cause, without the wording for screens.
 fn place(cause: &Cause) -> String {
     match cause {
         Cause::Malformed(place) => place.shortened(200).to_string(),
@@ -92,7 +92,7 @@ fn text_member(member: &str, raw: &str) -> Result<String, Fault> {
     }
 }
 
-/// What a registration tells.
+/// Parses a registration.
 ///
 /// # Errors
 /// The member that is wrong.
@@ -261,7 +261,7 @@ fn clean(text: &str) -> String {
     Untrusted::from(text).line().into_string()
 }
 
-/// What a search asks for, and which page of it.
+/// Parses a search and its page.
 ///
 /// # Errors
 /// The member that is wrong.

@@ -22,7 +22,7 @@ pub(super) fn request(id: &str, _tenant: Option<&str>, request: &Request<'_>) ->
         Request::Get(task) => ("tasks/get", params.text("id", &task.raw()).raw("historyLength", HISTORY)),
         Request::Cancel(task) => ("tasks/cancel", params.text("id", &task.raw())),
         Request::Subscribe(task) => ("tasks/resubscribe", params.text("id", &task.raw())),
-        // No SDK implements it; the core never asks, as `lists_tasks` is false.
+        // No SDK implements it; the core never requests it, as `lists_tasks` is false.
         Request::List(_) => ("tasks/list", params),
     };
     jsonrpc::request(id, method, &params.end())

@@ -1,5 +1,5 @@
-//! The event that comes thousands of times a second, read in one pass: a chunk of plain text that goes behind
-//! what is there. Anything else is for `decode`.
+//! Decodes in one pass the event that comes thousands of times a second: a chunk of appended plain text. Anything else
+//! is left to `decode`.
 
 use std::borrow::Cow;
 

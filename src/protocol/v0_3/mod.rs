@@ -1,7 +1,7 @@
 //! A2A 0.3 over JSON-RPC.
 //!
-//! Methods like `message/send`, objects told apart by `kind`, states in lower case with hyphens,
-//! `final` on the last status. No header: 0.3 servers ignore it. No SDK can list tasks.
+//! Methods like `message/send`, objects distinguished by `kind`, states in lower case with hyphens, `final` on the last
+//! status. No version header: 0.3 servers ignore it. No SDK can list tasks.
 
 mod decode;
 mod encode;

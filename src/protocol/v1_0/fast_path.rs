@@ -1,5 +1,5 @@
-//! The two events that come thousands of times a second, read in one pass: a chunk of plain text that goes
-//! behind what is there, and a status with at most one line of words. Anything else is for `decode`.
+//! Decodes in one pass the two events that come thousands of times a second: a chunk of appended plain text, and a
+//! status with at most one line of text. Anything else is left to `decode`.
 
 use std::borrow::Cow;
 
@@ -95,7 +95,7 @@ fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
     })
 }
 
-/// A word as 1.0 spells it; any other is for `decode`, which notes it.
+/// A word in the spelling of 1.0; others are left to `decode`, which records them.
 fn exact<T>(word: Read<T>) -> Option<T> {
     word.instead_of.is_none().then_some(word.value)
 }

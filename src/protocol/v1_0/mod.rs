@@ -1,8 +1,8 @@
 //! A2A 1.0 and 1.0.1 over JSON-RPC.
 //!
-//! Methods in Pascal case, `result` is a oneof by member name, enums are `TASK_STATE_*`, parts are a
-//! oneof without `kind`, `A2A-Version: 1.0` goes with every request (section 3.6: exactly this value,
-//! as one SDK accepts no other).
+//! Methods in Pascal case, `result` is a oneof by member name, enums are `TASK_STATE_*`, parts are a oneof without
+//! `kind`, `A2A-Version: 1.0` is sent with every request (section 3.6: exactly this value, as one SDK accepts no
+//! other).
 
 mod decode;
 mod encode;

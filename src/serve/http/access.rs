@@ -1,4 +1,4 @@
-//! Who may call: with the token everybody, without it programs of this machine, and never a web page.
+//! Access rules: everyone with the token, programs of this machine without it, never a web page.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -121,8 +121,8 @@ impl Fingerprint {
     }
 }
 
-/// A page of another origin sends `Origin` with everything but a plain `GET`; there, browsers say `Sec-Fetch-Site`.
-/// `same-site` is refused too: every port of this machine is the same site.
+/// A page of another origin sends `Origin` with every request except a plain `GET`; for that, browsers send
+/// `Sec-Fetch-Site`. `same-site` is refused too: every port of this machine is the same site.
 fn is_of_a_web_page(headers: &HeaderMap) -> bool {
     let harmless = |site: &HeaderValue| matches!(site.as_bytes(), b"none" | b"same-origin");
     headers.contains_key(ORIGIN) || !headers.get_all("sec-fetch-site").iter().all(harmless)
@@ -174,7 +174,7 @@ mod tests {
     const LAN: At = At { listen: "10.0.0.1:8080", token: Some("s3") };
     const EVERYWHERE: At = At { listen: "0.0.0.0:8080", ..LAN };
 
-    /// What a reader and a writer hear.
+    /// The replies to a reader and a writer.
     #[track_caller]
     fn check(at: At, peer: &str, headers: &[(&str, &str)], expected: [Result<(), Refused>; 2]) {
         let access = Access::new(at.token.map(Secret::new).as_ref(), at.listen.parse().unwrap());

@@ -26,7 +26,7 @@ use super::route::{Body, Call, Cancelled, Found, Reply, Route};
 /// Headers of a request: bytes together, and their number.
 const HEAD_BYTES: usize = 32 * 1024;
 const HEADERS: usize = 100;
-/// A refused client may go on sending for this long and this much, so that it reads the refusal instead of a reset.
+/// The time and size for which a refused client may keep sending, so that it reads the refusal instead of a reset.
 const DRAIN: Duration = Duration::from_secs(2);
 const DRAIN_BYTES: usize = 8 * 1024 * 1024;
 /// Replies up to this long need no part of the budget, so that heartbeats are answered while large replies wait.
@@ -124,7 +124,7 @@ async fn respond_to(
     Ok(response)
 }
 
-/// The method for counting; there is no end of methods that a client can make up.
+/// The method as a metrics label; unknown methods share one, because clients can invent any number.
 fn method_name(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",
@@ -136,7 +136,7 @@ fn method_name(method: &Method) -> &'static str {
     }
 }
 
-/// Refuses what is malformed, unknown or not allowed, before any body is read.
+/// Refuses malformed, unknown or forbidden requests, before any body is read.
 fn admit<'s>(
     found: Found<'s, '_>,
     head: &Parts,
@@ -224,7 +224,7 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// Takes bytes of a budget; none if so many are not left.
+/// Reserves bytes of a budget; `None` if too few are left.
 fn reserve(budget: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
     budget.clone().try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
 }
@@ -242,7 +242,7 @@ async fn read_body(
         return Err(too_large(route, limit));
     }
     let full = || Reply::busy(StatusCode::SERVICE_UNAVAILABLE, "too many request bodies are being read");
-    // What is announced is reserved at once, what is not as it comes.
+    // An announced size is reserved at once, otherwise bytes as they arrive.
     let mut permit = reserve(&shared.body_bytes, length.unwrap_or(0)).ok_or_else(full)?;
     let mut bytes = BytesMut::new();
     let read = async {
@@ -279,8 +279,8 @@ fn too_large(route: &Route, limit: usize) -> Reply {
     Reply::error(StatusCode::PAYLOAD_TOO_LARGE, "QUARTERDECK_ERR_TOO_LARGE", &message, None)
 }
 
-/// Reads on behind a refusal for a while: many clients read no reply before they have sent everything, and closing
-/// earlier would reset the connection. A client that asks first whether to send (`Expect`) needs none of this.
+/// Reads on after a refusal for a while: many clients read no reply before they have sent everything, and closing
+/// earlier would reset the connection. A client that asks first (`Expect`) does not need this.
 async fn drain(head: &Parts, mut body: Incoming) {
     if head.headers.contains_key(EXPECT) {
         return;

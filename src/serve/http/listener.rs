@@ -23,7 +23,7 @@ const STOP: Duration = Duration::from_secs(3);
 /// After a failed accept (no file descriptor is left) the next one is tried this much later.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 
-/// What every connection shares.
+/// State shared by all connections.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub router: Router,

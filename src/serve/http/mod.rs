@@ -1,8 +1,8 @@
-//! The HTTP listener of everything that others may ask over HTTP.
+//! The HTTP listener for all services.
 //!
-//! A service gives it [`Route`]s: method, path, body limit, who may call, and a handler. What all of them need is
-//! here: bounds for each connection, each address and all of them together, deadlines, checks of the caller, body
-//! limits, and a graceful stop.
+//! A service defines [`Route`]s: method, path, body limit, access, and a handler. The listener provides the rest:
+//! limits for each connection, each address and all of them together, deadlines, access checks, body limits, and a
+//! graceful stop.
 
 mod access;
 mod connection;

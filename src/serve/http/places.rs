@@ -31,7 +31,7 @@ pub(super) struct Place {
 /// Why a connection is not served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Full {
-    /// The listener has as many as it takes.
+    /// The listener has reached its limit.
     Total,
     /// This address has as many as one address may have.
     Address,
@@ -81,7 +81,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: all of loopback, an IPv4 address, or the /64 that one IPv6 host usually has.
+/// The unit of counting addresses: all of loopback, an IPv4 address, or the /64 that one IPv6 host usually has.
 fn group(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V4(ip) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),

@@ -10,24 +10,24 @@ use http::{Method, StatusCode};
 
 use crate::protocol::registry as wire;
 
-/// What a route is called with, and what it replies.
+/// A handler: takes a call, returns a reply.
 pub type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Reply> + Send + Sync>;
 
 /// Whether a route reads a body.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Body {
-    /// A body that is sent all the same is ignored.
+    /// A body that is sent anyway is ignored.
     None,
     /// UTF-8 that the request declares to be JSON, of at most this many bytes.
     Json(usize),
 }
 
-/// Who may call a route; [`super::Access`] has the rules.
+/// The access to a route; [`super::Access`] has the rules.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Caller {
-    /// Whoever may read.
+    /// Readers.
     Reader,
-    /// Whoever may change something.
+    /// Writers.
     Writer,
 }
 
@@ -38,9 +38,9 @@ pub struct Route {
     pub method: Method,
     /// The path; a segment in braces is a parameter: `/agents/{id}`.
     pub path: &'static str,
-    /// Its body.
+    /// The limit of its body.
     pub body: Body,
-    /// Who may call it.
+    /// Its access.
     pub caller: Caller,
     /// What answers.
     pub handler: Handler,
@@ -68,7 +68,7 @@ impl fmt::Debug for Route {
 /// A request that has passed every check of the listener.
 #[derive(Debug)]
 pub struct Call {
-    /// The parameter of the path, as it was sent.
+    /// The parameter of the path, as received.
     pub parameter: Option<String>,
     /// The query of the URL.
     pub query: Option<String>,
@@ -76,7 +76,7 @@ pub struct Call {
     pub host: Option<String>,
     /// The body. Its bytes count against the budget of all connections until it is dropped.
     pub body: Bytes,
-    /// Set once nobody waits for the reply any more.
+    /// Set once the client no longer waits for the reply.
     pub cancelled: Cancelled,
 }
 
@@ -87,7 +87,7 @@ impl Call {
     }
 }
 
-/// Tells work on another thread that its client has left or its deadline has passed.
+/// Signals to work on another thread that its client has left or its deadline has passed.
 #[derive(Clone, Debug, Default)]
 pub struct Cancelled(Arc<AtomicBool>);
 
@@ -102,7 +102,7 @@ impl Cancelled {
     }
 }
 
-/// What is answered.
+/// A reply.
 #[derive(Debug)]
 pub struct Reply {
     /// The status.
@@ -142,7 +142,7 @@ pub(super) struct Router {
     paths: String,
 }
 
-/// What a request is for.
+/// The request of a test.
 #[derive(Debug)]
 pub(super) enum Found<'r, 'p> {
     /// A route, and the parameter of its path.

@@ -1,4 +1,4 @@
-//! What a listener counts.
+//! Counters of a listener.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Our own registry: agents tell that they are there, and the fleet has them as long as they go on doing so.
+//! The built-in registry: agents register, and stay in the fleet while they renew their lease.
 //!
 //! [`Registry`] keeps the registrations and ends leases; `routes.rs` answers for it on the HTTP listener. Registrations
 //! are kept in a [`RegistryStore`]; every request is answered from a copy in memory.
@@ -31,20 +31,20 @@ use crate::store::registry::RegistryStore;
 
 /// The registry looks at its leases at least this often.
 const BEAT: Duration = Duration::from_secs(5);
-/// Later than this after a beat nobody could renew a lease: the machine slept, or we were stopped.
+/// A heartbeat later than this means that no lease could be renewed: the machine slept, or the process was stopped.
 const PAUSE: Duration = Duration::from_secs(15);
-/// Changes that come within this time are told to the engine at once; longer the more there are to tell.
+/// Changes within this time are reported to the engine together; the time grows with their number.
 const GATHER: Duration = Duration::from_millis(50);
 const GATHER_EACH: Duration = Duration::from_micros(10);
 /// After the store failed, leases are looked at again so soon.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Tells the time: the engine's clock, which is not of this layer.
+/// The engine's clock, which belongs to another layer.
 #[derive(Clone)]
 pub struct Time(Arc<dyn Fn() -> At + Send + Sync>);
 
 impl Time {
-    /// From what tells it.
+    /// Wraps a function that returns the time.
     pub fn new(now: impl Fn() -> At + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -59,7 +59,7 @@ impl fmt::Debug for Time {
 /// Why a registration was not taken.
 #[derive(Debug)]
 pub enum Trouble {
-    /// So many are registered as may be.
+    /// The maximum number of registrations is reached.
     Full,
     /// The store cannot be used.
     Store(StoreError),
@@ -102,7 +102,7 @@ impl Serving {
     }
 }
 
-/// Answers requests, ends leases, and tells the engine, until it is dropped.
+/// Answers requests, expires leases, and reports to the engine, until it is dropped.
 ///
 /// # Errors
 /// The port cannot be used.
@@ -120,7 +120,7 @@ pub fn serve(
     Ok(Serving { server, _leases: AbortOnDropHandle::new(tokio::spawn(registry.keep())) })
 }
 
-/// Who is registered. A clone is the same registry.
+/// The registrations. A clone is the same registry.
 #[derive(Clone, Debug)]
 pub struct Registry {
     shared: Arc<Shared>,
@@ -131,13 +131,13 @@ struct Shared {
     store: Arc<dyn RegistryStore>,
     lease: Duration,
     time: Time,
-    /// What the store holds. Changed only by who has the turn, after the store.
+    /// The content of the store, changed only by the holder of `turn`, after the store.
     rows: Mutex<BTreeMap<RegistrationId, Registration>>,
-    /// One call of the store at a time: no threads wait for each other.
+    /// One store call at a time, so that no threads wait for each other.
     turn: Arc<Semaphore>,
-    /// Makes ids, and the time of the last one: who registered first has the lower id.
+    /// Generates ids, with the time of the last one: earlier registrations have lower ids.
     ids: Mutex<(Rng, At)>,
-    /// True if the engine has not been told yet.
+    /// True if the engine has not been informed yet.
     dirty: AtomicBool,
     changed: Notify,
     told: watch::Sender<RegisteredAgents>,
@@ -147,7 +147,7 @@ struct Shared {
 }
 
 impl Registry {
-    /// Reads what is registered. Each lease begins anew: nobody could renew one while no registry was there.
+    /// Reads the registrations. Each lease starts again, because none could be renewed while no registry was running.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -180,7 +180,7 @@ impl Registry {
         self.shared.told.subscribe()
     }
 
-    /// How long a registration counts without a sign of life.
+    /// The lease duration.
     pub fn lease(&self) -> Duration {
         self.shared.lease
     }
@@ -213,7 +213,7 @@ impl Registry {
         .await
     }
 
-    /// Renews a lease; false if nobody has that id, so that the agent registers again.
+    /// Renews a lease; false if the id is unknown, so that the agent registers again.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -229,7 +229,7 @@ impl Registry {
         .await
     }
 
-    /// Forgets an agent; false if nobody has that id.
+    /// Removes a registration; false if the id is unknown.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -244,7 +244,7 @@ impl Registry {
         .await
     }
 
-    /// One registration.
+    /// A registration.
     pub fn get(&self, id: RegistrationId) -> Option<Registration> {
         self.shared.rows().get(&id).cloned()
     }
@@ -259,13 +259,12 @@ impl Registry {
         self.shared.rows().len()
     }
 
-    /// True if nobody is registered.
+    /// True if there are no registrations.
     pub fn is_empty(&self) -> bool {
         self.shared.rows().is_empty()
     }
 
-    /// Runs something that waits for the disk, off the threads that serve. Once begun it is carried through,
-    /// also when whoever asked has gone.
+    /// Runs blocking disk work off the serving threads. Once begun it is completed, even if the client has left.
     async fn on_store<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Shared) -> Result<T, Trouble> + Send + 'static,
@@ -279,7 +278,7 @@ impl Registry {
         done.await.unwrap_or(Err(Trouble::Broken))
     }
 
-    /// Ends leases and tells the engine what changed, until it is dropped.
+    /// Expires leases and reports changes to the engine, until it is dropped.
     async fn keep(self) {
         let mut last = self.shared.now();
         loop {
@@ -354,7 +353,7 @@ impl Shared {
     }
 }
 
-/// What the engine is told.
+/// The agents reported to the engine.
 fn found(rows: &BTreeMap<RegistrationId, Registration>) -> Vec<DiscoveredAgent> {
     rows.values().map(|row| row.entry.found()).collect()
 }
@@ -377,7 +376,7 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(3600), seen).await.expect("it is told").unwrap();
     }
 
-    /// A registry whose clock goes with tokio's, which stands still unless everything waits.
+    /// A registry on tokio's paused clock, which advances only when everything waits.
     fn paused(store: Arc<MemoryStore>) -> Registry {
         let begun = tokio::time::Instant::now();
         let time = Time::new(move || At::from_micros(1_000_000) + begun.elapsed());

@@ -18,7 +18,7 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::registry as wire;
 use crate::serve::http::{Body, Call, Caller, Cancelled, Reply, Route, Stats};
 
-/// A manifest lists this many agents in this many bytes; the others are found by listing or searching.
+/// The maximum numbers of agents and bytes in a manifest; further agents are found by listing or searching.
 const MANIFEST_AGENTS: usize = 1000;
 const MANIFEST_BYTES: usize = 8 * 1024 * 1024;
 /// Bodies are at most this long.
@@ -80,7 +80,7 @@ impl From<Trouble> for Reply {
                 ("QUARTERDECK_ERR_STORE", "check the disk of the machine that serves the registry; try again")
             }
         };
-        // Names of files are not told to other machines.
+        // File names are not sent to other machines.
         let message = match &trouble {
             Trouble::Store(_) => "the registry cannot write to its store now".to_owned(),
             other => other.to_string(),
@@ -89,10 +89,10 @@ impl From<Trouble> for Reply {
     }
 }
 
-/// What the fleet knows of agents, by their normalised URLs.
+/// The fleet's view of agents, by normalised URL.
 type Index = BTreeMap<String, Seen>;
 
-/// What the handlers answer from.
+/// The state behind the handlers.
 #[derive(Debug)]
 pub(super) struct Api {
     registry: Registry,
@@ -118,8 +118,8 @@ impl Api {
         Arc::new(Self { registry, fleet, index: Mutex::default(), readers, address, stats })
     }
 
-    /// Runs what goes through all agents on a thread of its own. The permit belongs to the work, not to the client
-    /// that waits for it, and work whose client has left stops at the next agent.
+    /// Runs work over all agents on a thread of its own. The permit belongs to the work, not to the waiting client, and
+    /// work whose client has left stops at the next agent.
     async fn read(
         self: Arc<Self>,
         cancelled: Cancelled,
@@ -205,7 +205,7 @@ impl Api {
         self.read(call.cancelled, work).await
     }
 
-    /// The agents that fit a search, as far as it came before it was cancelled.
+    /// The agents that match a search, up to its cancellation.
     fn matches(
         &self,
         search: &Search,
@@ -264,7 +264,7 @@ impl Api {
         Reply { media_type: metrics::TEXT, ..Reply::json(StatusCode::OK, body) }
     }
 
-    /// What the fleet knows now.
+    /// The current view of the fleet.
     fn index(&self) -> Arc<Index> {
         let snapshot = self.fleet.borrow().clone();
         let mut kept = self.index.lock().unwrap_or_else(PoisonError::into_inner);
@@ -282,7 +282,7 @@ impl Api {
         index
     }
 
-    /// Our own URL, as whoever asks sees it.
+    /// Our own URL, as the client sees it.
     fn base(&self, host: Option<&str>) -> String {
         let plain = |host: &&str| {
             let letter =
@@ -305,7 +305,7 @@ fn explore(_api: Arc<Api>, _call: Call) -> Ready<Reply> {
     ))
 }
 
-/// The id of a path. Of the characters of an id, clients escape the colon alone.
+/// The id in a path. Clients escape only the colon of an id.
 fn id(call: &Call) -> Option<RegistrationId> {
     let text = call.parameter.as_deref()?;
     parse_id(&text.replace("%3A", ":").replace("%3a", ":"))

@@ -27,17 +27,17 @@ const LINE_BYTES: usize = limits::MESSAGE;
 /// Requests of a client that are not answered yet, and their bytes together. Full: nothing is read from it.
 const REQUESTS: usize = 64;
 const REQUEST_BYTES: usize = LINE_BYTES;
-/// Queries of a client that are looked up at once; the others wait. Their answers may be large.
+/// The number of a client's queries processed at once; the others wait. Their answers may be large.
 const QUERIES: usize = 8;
 /// Lines that wait to be written to a client, and their bytes together. Full: whatever has a line for it waits.
 const QUEUED_LINES: usize = 1024;
 const QUEUED_BYTES: usize = 16 * 1024 * 1024;
 /// Jobs that a client follows at once. Above it, the oldest timeline ends; its client follows it again if it needs it.
 const FOLLOWS: usize = 64;
-/// A client says hello within this.
+/// The time within which a client must send its hello.
 const HELLO: Duration = Duration::from_secs(10);
 
-/// Says why a client is not served; the connection is closed after it.
+/// The reason why a client is refused; the connection is closed after it.
 pub(super) fn refusal(why: &str) -> String {
     Writer::new().text("refused", why).end()
 }
@@ -72,7 +72,7 @@ impl Outbox {
     }
 }
 
-/// Waits for `bytes` of a budget of `all`; more than all of it is all of it.
+/// Waits for `bytes` of a budget of `all`; a larger request takes all of it.
 async fn permit(budget: &Arc<Semaphore>, bytes: usize, all: usize) -> Result<OwnedSemaphorePermit, Gone> {
     let bytes = u32::try_from(bytes.min(all)).unwrap_or(u32::MAX);
     budget.clone().acquire_many_owned(bytes).await.map_err(|_| Gone)
@@ -121,7 +121,7 @@ pub(super) async fn serve(stream: UnixStream, handle: &Handle, hello: &Hello, ha
     let _what_is_queued_is_written = writer.await;
 }
 
-/// The first line of a client tells the version that it speaks.
+/// Reads the first line of a client, which has its protocol version.
 async fn hear_hello(read: &mut BufReader<OwnedReadHalf>) -> Result<(), String> {
     let line = tokio::time::timeout(HELLO, next_line(read)).await.ok().flatten();
     let hello = line.as_deref().and_then(|line| Object::parse(line).ok());
@@ -156,7 +156,7 @@ async fn next_line(read: &mut BufReader<OwnedReadHalf>) -> Option<String> {
     }
 }
 
-/// What is under way for one client. Dropped, all of it ends.
+/// The work in progress for one client. All of it ends when dropped.
 struct Client<'h> {
     handle: &'h Handle,
     outbox: Outbox,
@@ -221,13 +221,13 @@ impl<'h> Client<'h> {
         self.tasks.spawn(task)
     }
 
-    /// Takes a request that is answered under its id.
+    /// Handles a request that is answered under its id.
     async fn take(&mut self, id: String, object: &Object<'_>, bytes: usize) -> Result<(), Gone> {
         let place = permit(&self.requests, 1, REQUESTS).await?;
         let held = (place, permit(&self.request_bytes, bytes, REQUEST_BYTES).await?);
         let outbox = self.outbox.clone();
         if let Some(intent) = object.raw("submit").and_then(Intent::get) {
-            // A client says who acts; one of an earlier build does not.
+            // A client sends its operator's name; one of an earlier version does not.
             let handle = match object.text("by") {
                 Some(person) => self.handle.clone().acting_as(&person),
                 None => self.handle.clone(),
@@ -248,7 +248,7 @@ impl<'h> Client<'h> {
                 let _it_may_have_left = outbox.send(line.end()).await;
             });
         } else if let Some(job) = object.raw("follow").and_then(JobId::get) {
-            // A timeline goes on for as long as its job: it is bounded by its own number instead.
+            // A timeline lasts as long as its job, so it has a limit of its own.
             drop(held);
             self.follow(id, job).await?;
         } else {
@@ -287,7 +287,7 @@ async fn submit(handle: &Handle, intent: Intent, id: &str, outbox: &Outbox) {
     let _it_may_have_left = outbox.send(line.end()).await;
 }
 
-/// Sends the timeline of a job from its beginning, then as it goes on.
+/// Sends the timeline of a job from its beginning, then as it grows.
 async fn send_timeline(handle: &Handle, job: JobId, id: &str, outbox: &Outbox) -> Result<(), Gone> {
     let mut follow = match handle.follow(job).await {
         Ok(follow) => follow,

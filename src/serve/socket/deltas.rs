@@ -1,4 +1,4 @@
-//! The rows that a client of the control socket must be sent next, given what it has.
+//! The rows to send to a client of the control socket, given what it has.
 
 use std::collections::BTreeSet;
 
@@ -8,11 +8,11 @@ use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::engine::handle::wire::Tasks;
 
-/// Knows which rows one client has.
+/// Tracks the rows of one client.
 #[derive(Clone, Debug)]
 pub struct Deltas {
     which: Tasks,
-    /// Jobs that it has, where it is not sent every one.
+    /// The jobs that it has, unless it gets all of them.
     jobs: BTreeSet<JobKey>,
     /// True once it has been sent rows.
     started: bool,
@@ -24,8 +24,7 @@ impl Deltas {
         Self { which, jobs: BTreeSet::new(), started: false }
     }
 
-    /// The rows to send next: those that changed, or everything if `changed` is not known because the client was too
-    /// slow.
+    /// The rows to send next: the changed ones, or everything if `changed` is unknown because the client was too slow.
     pub fn next(&mut self, snapshot: &Snapshot, changed: Option<Vec<Changed>>) -> Vec<Changed> {
         let started = std::mem::replace(&mut self.started, true);
         let mut gone = if started && changed.is_none() { gone(snapshot) } else { Vec::new() };

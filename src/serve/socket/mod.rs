@@ -1,4 +1,4 @@
-//! The control socket: surfaces of other processes see the same fleet and submit the same intents.
+//! The control socket: clients in other processes see the same fleet and submit the same intents.
 //!
 //! Its messages are in `engine::handle::wire`. Only processes of the same user are answered.
 
@@ -26,7 +26,7 @@ const CLIENTS: usize = 256;
 /// After a failed accept (no file descriptor is left) the next one is tried this much later.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
 
-/// A socket that is listened on. Dropping it removes it.
+/// A listening socket. Dropping it removes it.
 #[derive(Debug)]
 pub struct Listening {
     path: PathBuf,
@@ -47,7 +47,7 @@ impl Listening {
         let _no_listener_no_clients = clients.wait_for(|clients| *clients == 0).await;
     }
 
-    /// Ends when a lasting engine wants to take over.
+    /// Completes when a permanent engine wants to take over.
     pub async fn handed_over(&self) {
         self.handed_over.notified().await;
     }
@@ -92,8 +92,8 @@ pub fn listen(dir: &Path, handle: Handle, hello: Hello) -> io::Result<Listening>
     Ok(Listening { path, clients, handed_over, task: task.abort_handle() })
 }
 
-/// Makes or checks the folder for sockets in the temporary folder. Every user can put something there under this name,
-/// so a symbolic link is not followed, and the folder must be our own and closed to others.
+/// Creates or checks the folder for sockets in the temporary folder. Any user can create something under this name, so
+/// a symbolic link is not followed, and the folder must be our own and closed to others.
 fn make_short_folder(folder: &Path) -> io::Result<()> {
     match std::fs::DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

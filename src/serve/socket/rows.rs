@@ -1,4 +1,4 @@
-//! The rows of the fleet as JSON lines, first all of them, then what changes.
+//! The rows of the fleet as JSON lines, first all of them, then changes.
 
 use std::collections::BTreeMap;
 
@@ -165,7 +165,7 @@ fn keyed<K: Key>(key: K, row: Option<String>) -> String {
     format!("[{},{}]", key.index(), row.as_deref().unwrap_or("null"))
 }
 
-/// Adds a member to an object that is JSON text already.
+/// Adds a member to a JSON object in text form.
 fn with(mut object: String, key: &str, value: &str) -> String {
     object.pop();
     let comma = if object.ends_with('{') { "" } else { "," };

@@ -101,11 +101,11 @@ impl Record for Agent {
     }
 }
 
-/// The words for who a card is from.
+/// The words for the origin of a card.
 const OWN_CARD: &str = "agent";
 const REPORTED_CARD: &str = "source";
 
-/// Whose card it is where a row does not say so: version 0.1.0 did not, and nothing is stored if this is right.
+/// The default origin of a card: version 0.1.0 did not store it, and it is omitted if this default is right.
 fn is_own_unless_stored(agent: &Agent) -> bool {
     agent.card.is_some() && agent.is_named_by_operator()
 }
@@ -149,11 +149,11 @@ impl Record for Job {
 pub struct AttemptRow {
     /// The attempt; its keys mean nothing outside the process that wrote it.
     pub attempt: Attempt,
-    /// Whose.
+    /// The job.
     pub job: JobId,
     /// Facts of that job so far: most are about an attempt, and then the job's own row is not written.
     pub job_seq: u64,
-    /// To whom.
+    /// The agent.
     pub agent: AgentId,
 }
 
@@ -257,7 +257,7 @@ impl Record for ProblemRow {
             number: member(&object, "number")?,
             kind,
             objective: source.clone().filter(|_| kind == Kind::ObjectiveMissed),
-            // Filled in by whoever knows the keys of this process.
+            // Filled in by the caller, which knows the keys of this process.
             subject: Subject::Console,
             agent: None,
             text: member(&object, "text")?,

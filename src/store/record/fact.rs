@@ -1,7 +1,7 @@
 //! Records of facts.
 //!
-//! A body says `what` happened, to which attempt if it is about one, and `by` whom if somebody acted. The owner, the
-//! number and the time of a fact are columns of its row.
+//! A body has the fact under `what`, its attempt if any, and the actor under `by`. The owner, the number and the time
+//! of a fact are columns of its row.
 
 use super::{add, member, stored_name};
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
@@ -9,12 +9,12 @@ use crate::domain::id::AttemptId;
 use crate::domain::time::At;
 use crate::protocol::json::{Members, Object};
 
-/// The facts of one kind of owner, each under the word by which it is stored.
+/// The facts of one kind of owner, each under its stored word.
 trait Body: Sized {
     /// The word.
     fn word(&self) -> &'static str;
 
-    /// Writes what else the body says.
+    /// Writes the other members of the body.
     fn put_members(&self, members: &mut Members<'_>);
 
     /// Reads it back; `None` if the word names no fact of this kind or a member cannot be read.
@@ -134,14 +134,14 @@ impl JournalEntry {
         }
     }
 
-    /// Its body: the fact and who acted, without the owner, the number and the time.
+    /// Its body: the fact and the actor, without the owner, the number and the time.
     pub fn body(&self) -> String {
         let mut out = String::new();
         self.put_body(&mut out);
         out
     }
 
-    /// Writes its body behind what is there.
+    /// Appends its body to `out`.
     pub fn put_body(&self, out: &mut String) {
         let mut members = Members::begin(out);
         members.member("what", |out| {
@@ -158,7 +158,7 @@ impl JournalEntry {
         members.end();
     }
 
-    /// Reads a body at its place in the journal; `None` if it says nothing that this program knows of such an owner.
+    /// Reads a body at its place in the journal; `None` if this program does not know the fact.
     pub fn from_body(owner: Owner, at: At, seq: u64, body: &str) -> Option<Self> {
         let object = Object::parse(body).ok()?;
         let word = object.text("what")?;

@@ -1,8 +1,8 @@
 //! How facts and rows are written down: JSON bodies, apart from the domain's own shape.
 //!
-//! Each type names its members once, and both directions follow from that. Members that are absent
-//! read as empty, so a later version may add some. What changes meaning gets a new version and an
-//! upcast in [`upcast`]; `tests/fixtures/store` keeps a journal of each released version.
+//! Each type names its members once, for both directions. Absent members read as empty, so a later version may add
+//! some. A change of meaning gets a new version and an upcast in [`upcast`]; `tests/fixtures/store` has a journal of
+//! each released version.
 
 mod entity;
 mod fact;
@@ -25,7 +25,7 @@ use crate::protocol::json::{Members, Object, Writer, elements, push_string, says
 /// The version of bodies that this program writes.
 pub const VERSION: i64 = 1;
 
-/// What a stored body is about: each kind has its own history of versions.
+/// The kind of a stored body; each kind has its own version history.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum BodyKind {
     /// A fact of the journal.
@@ -68,17 +68,17 @@ pub fn upcast(kind: BodyKind, version: i64, body: String) -> String {
     }
 }
 
-/// Something that can be written down and read back. Each type has one of the two ways to write, and the
-/// other by it: large ones write into what is there, so that nothing is copied once more on every level.
+/// A value that can be stored. Each type implements one of the two write methods, and the other in terms of it: large
+/// ones append, so that nothing is copied again on every level.
 pub trait Record: Sized {
-    /// As JSON text; `null` if there is nothing to say.
+    /// The JSON text; `null` if the value is empty.
     fn put(&self) -> String {
         let mut out = String::new();
         self.put_into(&mut out);
         out
     }
 
-    /// The same, behind what is there.
+    /// Appends the JSON text.
     fn put_into(&self, out: &mut String) {
         out.push_str(&self.put());
     }
@@ -87,12 +87,12 @@ pub trait Record: Sized {
     fn get(raw: &str) -> Option<Self>;
 }
 
-/// Adds a member unless it says nothing.
+/// Adds a member unless it is empty.
 fn add<T: Record>(members: &mut Members<'_>, key: &str, value: &T) {
     members.member(key, |out| value.put_into(out));
 }
 
-/// Adds a member unless it says nothing.
+/// Adds a member unless it is empty.
 pub(crate) fn put_member<T: Record>(writer: Writer, key: &str, value: &T) -> Writer {
     let json = value.put();
     if says_nothing(&json) { writer } else { writer.raw(key, &json) }
@@ -178,7 +178,7 @@ impl Record for Arc<str> {
     }
 }
 
-/// JSON that is carried is kept as text, so that it comes back to the letter.
+/// Opaque JSON is kept as text, so that it is returned exactly.
 impl Record for Json {
     fn put_into(&self, out: &mut String) {
         push_string(out, self.raw());

@@ -1,4 +1,4 @@
-//! Records of what messages, cards and causes are made of.
+//! Records of the parts of messages, cards and causes.
 
 use super::{Record, add, member, record, words};
 use crate::domain::agent::breaker::{Breaker, BreakerState};
@@ -81,7 +81,7 @@ record! {
     Progress { artifacts, messages, messages_total, content }
 }
 
-/// One of a few words, or text as it came.
+/// One of a few words, or any other text as received.
 impl Record for TaskState {
     fn put_into(&self, out: &mut String) {
         push_string(

@@ -1,4 +1,4 @@
-//! Registrations that nobody keeps: for tests.
+//! Registrations in memory, for tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use crate::domain::id::RegistrationId;
 use crate::domain::time::At;
 use crate::store::StoreError;
 
-/// Keeps registrations as long as it lives.
+/// Keeps registrations while it lives.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     rows: Mutex<BTreeMap<RegistrationId, Registration>>,

@@ -1,8 +1,8 @@
 //! The registrations of our own registry. They are in a file of their own: agents renew them all the time,
 //! and nothing of that belongs into the journal.
 //!
-//! Leases survive a restart. While no registry was there nobody could renew one, so a start gives each
-//! registration a whole lease ([`RegistryStore::grace`]) before it may leave.
+//! Leases survive a restart. While no registry was running none could be renewed, so a start gives each registration a
+//! full lease ([`RegistryStore::grace`]) before it may expire.
 
 mod memory;
 mod sqlite;
@@ -21,7 +21,7 @@ use crate::domain::time::At;
 /// Keeps registrations. Every call may wait for a disk; each is whole or did nothing, so that several
 /// supervisors can share a store.
 pub trait RegistryStore: Send + Sync + Debug {
-    /// Takes an agent in under `id`; one that is known by its URL keeps its own id and its first time.
+    /// Stores an agent under `id`; one with a known URL keeps its id and its first time.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -33,13 +33,13 @@ pub trait RegistryStore: Send + Sync + Debug {
         until: At,
     ) -> Result<Registration, StoreError>;
 
-    /// Renews a lease; false if nobody has that id.
+    /// Renews a lease; false if the id is unknown.
     ///
     /// # Errors
     /// The store cannot be used.
     fn heartbeat(&self, id: RegistrationId, until: At) -> Result<bool, StoreError>;
 
-    /// Forgets a registration; false if nobody has that id.
+    /// Removes a registration; false if the id is unknown.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -57,13 +57,13 @@ pub trait RegistryStore: Send + Sync + Debug {
     /// The store cannot be used.
     fn list(&self) -> Result<Vec<Registration>, StoreError>;
 
-    /// Forgets those whose lease has ended, and tells who they were.
+    /// Removes expired registrations, and returns them.
     ///
     /// # Errors
     /// The store cannot be used.
     fn expire(&self, at: At) -> Result<Vec<RegistrationId>, StoreError>;
 
-    /// Lets every lease end at `until`: after a time in which nobody could renew one.
+    /// Extends every lease to `until`: after a time in which none could be renewed.
     ///
     /// # Errors
     /// The store cannot be used.

@@ -83,7 +83,7 @@ impl SqliteStore {
     }
 }
 
-/// A row as it is in the file.
+/// A row of the file.
 struct Stored {
     id: Vec<u8>,
     url: String,
@@ -116,7 +116,7 @@ impl RegistryStore for SqliteStore {
     ) -> Result<Registration, StoreError> {
         let mut connection = self.connection();
         let mut write = || -> rusqlite::Result<(Vec<u8>, i64)> {
-            // Whoever reads and then writes takes the right to write first: others may share the file.
+            // A read followed by a write takes the write lock first: others may share the file.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let kept = transaction
                 .prepare_cached(

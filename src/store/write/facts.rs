@@ -1,8 +1,8 @@
 //! Facts of one commit on their way into the journal: one row an owner, one write an output.
 //!
-//! A busy stream tells dozens of things between two commits. Each as a row of its own would cost more
-//! than everything else that is done with it, so what an owner has in one commit becomes one row of the
-//! kind [`BUNDLE`], an array; a fact that comes alone is a row of its own kind.
+//! A busy stream produces dozens of facts between two commits. A row for each would cost more than all other
+//! processing, so an owner's facts in one commit become one row of the kind [`BUNDLE`], an array; a single fact is a
+//! row of its own kind.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,13 +29,13 @@ const GATHERED: usize = 256 * 1024;
 /// How facts about outputs begin.
 const ARTIFACT_SEEN: &str = r#"{"what":"artifact_seen","#;
 
-/// Where an output goes on.
+/// The position at which an output continues.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OutputState {
     bytes: u64,
-    /// The row of its file, once it is too long to be kept in facts.
+    /// The row of its file, once it is too long for facts.
     file: Option<i64>,
-    /// What is in facts so far, unless that was too much for memory: it begins the file.
+    /// Its content in facts so far, unless too large for memory: it begins the file.
     inline: Option<Vec<u8>>,
 }
 
@@ -45,7 +45,7 @@ impl OutputState {
     }
 }
 
-/// Where the outputs of attempts that have not settled go on.
+/// The positions of the outputs of attempts that have not settled.
 #[derive(Debug, Default)]
 pub(super) struct Outputs {
     all: BTreeMap<(AttemptId, Untrusted), OutputState>,
@@ -54,7 +54,7 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    /// So much of them is kept in memory; what is not is read from the journal when it is needed.
+    /// The bytes of content kept in memory; the rest is read from the journal when needed.
     const KEPT: usize = 8 << 20;
 
     /// An attempt has settled: nothing more is written of it.
@@ -63,7 +63,7 @@ impl Outputs {
         self.kept = self.all.values().map(OutputState::kept).sum();
     }
 
-    /// Nothing is known for sure any more.
+    /// Forgets everything after a failed transaction.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -74,7 +74,7 @@ impl Outputs {
         self.kept -= old.as_ref().map_or(0, OutputState::kept);
     }
 
-    /// Takes in what stays in facts.
+    /// Records content that stays in facts.
     fn keep(&mut self, key: &(AttemptId, Untrusted), parts: &[Part]) {
         let Some(state) = self.all.get_mut(key) else { return };
         let Some(inline) = &mut state.inline else { return };
@@ -89,7 +89,7 @@ impl Outputs {
         }
     }
 
-    /// The output is in a file from now on: what was in facts, if it was kept.
+    /// From now on the output is in a file; returns its content in facts, if it was kept.
     fn file(&mut self, key: &(AttemptId, Untrusted), file: i64) -> Option<Vec<u8>> {
         let state = self.all.get_mut(key)?;
         state.file = Some(file);
@@ -138,7 +138,7 @@ struct FilePosition {
     from: u64,
 }
 
-/// The body of a fact about an output that is in a file: the fact without its parts, and what is where.
+/// The body of a fact about an output in a file: the fact without its parts, and their position.
 fn put_filed(entry: &JournalEntry, filed: &FilePosition, out: &mut String) {
     let Fact::Job(job, fact) = &entry.fact else { return };
     let Some((attempt, AttemptFact::ArtifactSeen { artifact, name, append, parts, last })) =
@@ -169,7 +169,7 @@ fn put_filed(entry: &JournalEntry, filed: &FilePosition, out: &mut String) {
     out.push_str("]}");
 }
 
-/// What goes behind an output's file.
+/// Bytes to append to an output's file.
 #[derive(Debug)]
 struct Append {
     from: u64,
@@ -270,7 +270,7 @@ impl<'t> FactWriter<'t> {
         Ok(())
     }
 
-    /// What waits for an owner goes into the journal now, because it is to be read there.
+    /// Writes an owner's pending facts to the journal now, because they are read there.
     fn flush(&mut self, owner: Owner) -> Result<(), StoreError> {
         match self.bundles.remove(&owner) {
             Some(bundle) => self.insert(owner, bundle),
@@ -326,8 +326,8 @@ impl<'t> FactWriter<'t> {
         Ok(Some(FilePosition { output, from: before }))
     }
 
-    /// An output has become too long for facts: what is in facts so far goes into its file too, so that it
-    /// holds the whole output.
+    /// An output has become too long for facts: its content so far is moved to a file, so that it holds the whole
+    /// output.
     fn begin_file(
         &mut self,
         job: JobId,
@@ -356,7 +356,7 @@ impl<'t> FactWriter<'t> {
         Ok(output)
     }
 
-    /// Where an output of an earlier process goes on.
+    /// The position of an output of an earlier process.
     fn load(&self, job: JobId, attempt: AttemptId, artifact: &Untrusted) -> Result<OutputState, StoreError> {
         let row: Option<(i64, i64)> = self
             .transaction
@@ -380,7 +380,7 @@ impl<'t> FactWriter<'t> {
         Ok(OutputState { bytes: inline.len() as u64, file: None, inline: Some(inline) })
     }
 
-    /// The content of an output that is in facts, since it was last begun.
+    /// The content of an output in facts, since it was last started.
     fn inline_content(
         &self,
         job: JobId,
@@ -442,9 +442,8 @@ pub(in crate::store) fn bodies(row: &str) -> Vec<(Option<(u64, i64)>, &str)> {
     items.collect()
 }
 
-/// The bodies of facts about outputs in a row. Most of a row is about something else, and reading all of
-/// it takes long; within JSON text, what they begin with can stand nowhere else, as there are no bare
-/// quotes in a string.
+/// The bodies of facts about outputs in a row. Most of a row is about something else, and parsing all of it is slow; in
+/// JSON text their beginning cannot occur elsewhere, as strings contain no bare quotes.
 fn artifacts_in(row: &str) -> impl Iterator<Item = &str> {
     memchr::memmem::find_iter(row.as_bytes(), ARTIFACT_SEEN).filter_map(|at| {
         let rest = serde_json::Deserializer::from_str(row.get(at..)?);
@@ -452,7 +451,7 @@ fn artifacts_in(row: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a part holds, as text, and of which kind it is.
+/// The content of a part as text, and its kind.
 pub(in crate::store) fn content_of(part: &Part) -> (&str, &'static str) {
     match &part.content {
         Content::Text(text) => (text.raw(), "text"),

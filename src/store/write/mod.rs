@@ -1,4 +1,4 @@
-//! The writer: one thread that commits what it is handed.
+//! The writer: a thread that commits batches.
 
 mod facts;
 mod rows;
@@ -34,17 +34,17 @@ use rows::{forget_agent, forget_job, seal_outputs, write_rows};
 const AGAIN: Duration = Duration::from_secs(1);
 /// The pages that the writer keeps in memory, once it has needed them.
 const CACHE_KIB: i64 = 8 * 1024;
-/// The write-ahead log goes over into the file when it is this long.
+/// The write-ahead log is checkpointed at this length.
 const CHECKPOINT_PAGES: i64 = 4_000;
-/// The size of the store is told after this many commits.
+/// The size of the store is reported after this many commits.
 const MEASURE_EVERY: u32 = 4096;
 
-/// What one commit holds.
+/// The content of one commit.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Counts batches; told back in [`Done`].
+    /// The number of the batch, returned in [`Done`].
     pub number: u64,
-    /// Facts in order; whoever hands them over may keep them.
+    /// Facts in order, shared with the caller.
     pub facts: Arc<Vec<JournalEntry>>,
     /// Agents that changed.
     pub agents: Vec<Agent>,
@@ -71,7 +71,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// True if there is nothing but the sign of life.
+    /// True if it has only the heartbeat.
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty()
             && self.agents.is_empty()
@@ -87,21 +87,21 @@ impl Batch {
     }
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug)]
 pub enum Done {
     /// It is durable.
     Committed {
-        /// Which.
+        /// The number of the batch.
         number: u64,
         /// Bytes of the store, now and then.
         size: Option<u64>,
     },
-    /// It is not, and why. Its rows are tried again, its facts are lost.
+    /// It is not durable. Its rows are written again later, its facts are lost.
     Failed {
-        /// Which.
+        /// The number of the batch.
         number: u64,
-        /// Why.
+        /// The error.
         why: Untrusted,
     },
     /// After failures, everything that changed meanwhile is durable again.
@@ -111,7 +111,7 @@ pub enum Done {
     },
 }
 
-/// The writing side of a store. Dropping it commits what was handed over and ends the thread.
+/// The writing side of a store. Dropping it commits all batches and ends the thread.
 #[derive(Debug)]
 pub struct Writer {
     sender: Option<SyncSender<Batch>>,
@@ -203,7 +203,7 @@ fn set_mode(file: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::Io { path: file.to_owned(), error })
 }
 
-/// What could not be written: rows are kept, as they are few; facts are counted.
+/// Unwritten data: rows are kept, as they are few; facts are counted.
 #[derive(Debug, Default)]
 struct Backlog {
     facts: u64,
@@ -241,7 +241,7 @@ impl Committer {
                 (batch, Some(backlog)) => match self.commit(&backlog.rows) {
                     Ok(()) => {
                         done(Done::Recovered { facts: backlog.facts });
-                        // The new batch comes with facts that somebody may wait for: it is written whole.
+                        // The new batch may have facts with waiting callers: it is written whole.
                         if let Some(batch) = batch {
                             self.write(batch, &mut done);
                         }
@@ -259,7 +259,7 @@ impl Committer {
             self.connection.pragma_query(None, "wal_checkpoint(TRUNCATE)", |_| Ok(()));
     }
 
-    /// Commits a batch, and tells what became of it.
+    /// Commits a batch, and reports the result.
     fn write(&mut self, batch: Batch, done: &mut impl FnMut(Done)) {
         let number = batch.number;
         match self.commit(&batch) {
@@ -272,7 +272,7 @@ impl Committer {
         }
     }
 
-    /// What cannot be written now is tried again later; whoever waits for it is told.
+    /// Keeps unwritten rows for a later try and reports the failure.
     fn fail(
         &mut self,
         mut backlog: Backlog,

@@ -1,4 +1,4 @@
-//! The rows that facts led to, and the end of what is forgotten or complete.
+//! The rows changed by facts, and the removal of expired or completed data.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ pub(super) fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqli
             "INSERT INTO meta VALUES ('last_problem', ?1) ON CONFLICT DO UPDATE SET value = max(value, ?1)";
         transaction.prepare_cached(keep)?.execute([last])?;
     }
-    // Who was taken out and put in again in one batch is there.
+    // A row removed and added again in one batch exists.
     for name in &batch.gone_sources {
         transaction.prepare_cached("DELETE FROM source WHERE name = ?1")?.execute([&**name])?;
     }

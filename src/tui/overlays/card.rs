@@ -1,7 +1,7 @@
-//! Cards that act: each says what will happen, to what, and the same as a command.
+//! Confirmation cards: each shows the effect, the affected items, and the equivalent command.
 //!
-//! A card belongs to ids. Keys that were pressed before it was seen, within a quarter of a second after,
-//! or that are held down, do not reach it. If what it is about changes while it is open, it asks anew.
+//! A card belongs to fixed ids. Keys pressed before it was drawn, within a quarter of a second after, or held down do
+//! not reach it. If an affected item changes while it is open, it asks again.
 
 use std::time::Duration;
 
@@ -26,38 +26,38 @@ use crate::tui::widgets::field::Field;
 use crate::tui::widgets::text::wrap;
 use crate::tui::{command, layout, states};
 
-/// Keys are not heard for so long after a card was seen.
+/// The time after drawing during which a card ignores keys.
 const QUIET: Duration = Duration::from_millis(250);
-/// A key that was not heard is held down while it comes again within this: keyboards wait up to two thirds
-/// of a second before they repeat.
+/// An ignored key counts as held down while it repeats within this time: keyboards start repeating after at most two
+/// thirds of a second.
 const HELD: Duration = Duration::from_millis(800);
 /// The width of a card.
 const WIDTH: u16 = 72;
 
-/// What a card is about.
+/// The purpose of a card.
 #[derive(Clone, Debug)]
 pub enum About {
-    /// End tasks.
+    /// Cancel tasks.
     Cancel,
-    /// Send once more what may not have arrived, or take it as lost.
+    /// Send again a message that may not have arrived, or presume it lost.
     Again,
     /// Answer a question that offers choices.
     Answer(Vec<Choice>),
-    /// Leave.
+    /// Leave the console.
     Quit,
 }
 
-/// One of the things that it is about, as it was when it was asked.
+/// An affected item in the state it had when the card was opened.
 #[derive(Clone, Debug)]
 struct Subject {
     key: AttemptKey,
     id: AttemptId,
     state: String,
-    /// Since when, and what is asked: two questions may look alike.
+    /// The time and text of the question: two questions may have the same text.
     asked: (At, Option<Untrusted>),
 }
 
-/// What the fields of a bulk card take.
+/// The fields of a bulk card.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Typing {
     Number,
@@ -75,7 +75,7 @@ pub struct Card {
     lit: bool,
     seen: Option<At>,
     quiet_until: Option<At>,
-    /// The last key that was not heard, and when.
+    /// The last ignored key and its time.
     unheard: Option<(Chord, At)>,
     changed: Option<String>,
     number: Field,
@@ -95,12 +95,12 @@ impl About {
         }
     }
 
-    /// What those are that it cannot be done to.
+    /// The reason why the skipped items are skipped, in words.
     fn unfit(&self) -> &'static str {
         match self {
             Self::Cancel => "they have ended, or never became a task",
-            Self::Again => "nobody doubts that they arrived",
-            Self::Answer(_) => "they ask nothing",
+            Self::Again => "they are known to have arrived",
+            Self::Answer(_) => "they have no question",
             Self::Quit => "",
         }
     }
@@ -110,22 +110,22 @@ impl About {
         let label = states::attempt(attempt, crate::tui::theme::Theme::plain_glyphs());
         match self {
             Self::Cancel if attempt.task.is_none() => {
-                format!("there is no task to cancel: the sending is {}", label.word)
+                format!("there is no task to cancel: the message is {}", label.word)
             }
             Self::Cancel => format!("it has ended: {}", label.word),
             Self::Again => format!(
-                "it is {}; again is for sendings that may not have arrived. {} sends a copy",
+                "it is {}; only a message that may not have arrived is sent again. {} sends a copy",
                 label.word,
                 keys.hint(Action::EditCopy)
             ),
-            Self::Answer(_) => format!("it asks nothing: {}", label.word),
+            Self::Answer(_) => format!("it has no question: {}", label.word),
             Self::Quit => String::new(),
         }
     }
 }
 
 impl Card {
-    /// A card about attempts; those that it does not fit are left out and told.
+    /// A card about attempts; those that it does not apply to are skipped and listed.
     pub fn new(ctx: &Context, about: About, keys: &[AttemptKey]) -> Self {
         let rows = keys.iter().filter_map(|key| Some((*key, ctx.snapshot.attempts.get(*key)?)));
         let subjects: Vec<Subject> = rows
@@ -154,12 +154,12 @@ impl Card {
         }
     }
 
-    /// True if there is nothing that it could be done to.
+    /// True if it applies to no item.
     pub fn is_empty(&self) -> bool {
         self.subjects.is_empty() && !matches!(self.about, About::Quit)
     }
 
-    /// What is asked of somebody who leaves.
+    /// The card shown before leaving.
     pub fn quit(ctx: &Context) -> Self {
         Self::new(ctx, About::Quit, &[])
     }
@@ -176,17 +176,17 @@ impl Card {
         }
     }
 
-    /// It is no longer on the screen.
+    /// The card is no longer visible.
     pub fn hidden(&mut self) {
         self.seen = None;
         self.quiet_until = None;
     }
 
-    /// Takes in what has changed; asks anew if it concerns what the card is about.
+    /// Applies changes of the snapshot; asks again if an affected item changed.
     pub fn refresh(&mut self, ctx: &Context) -> bool {
         let mut news = None;
         for subject in &mut self.subjects {
-            // A card looks at what is, also while the screen is held.
+            // A card shows the latest state, even while the screen is held.
             let row = ctx.latest.attempts.get(subject.key).filter(|row| row.id == subject.id);
             let state = row.map_or_else(|| "gone".to_owned(), state_of);
             let question = row.map_or((At::ZERO, None), asked);
@@ -227,7 +227,7 @@ impl Card {
 
     /// Takes a key.
     pub fn key(&mut self, chord: Chord, at: At, ctx: &Context) -> Pressed {
-        // Leaving is always safe, and heard at once.
+        // Leaving is always safe and never ignored.
         if chord.code == KeyCode::Esc {
             return Pressed::Closes(Vec::new());
         }
@@ -294,7 +294,7 @@ impl Card {
                     self.complaint = Some(format!("type {ready}, the number of tasks, to do it"));
                 } else if ctx.info.protect && self.why.text().trim().is_empty() {
                     self.typing = Typing::Why;
-                    self.complaint = Some("production: say why".into());
+                    self.complaint = Some("production: enter a reason".into());
                 } else {
                     return self.act(ctx);
                 }
@@ -318,15 +318,12 @@ impl Card {
         }
     }
 
-    /// What can be chosen, with what it means.
+    /// The choices with their meanings.
     fn choices(&self) -> Vec<(String, String)> {
         match &self.about {
             About::Again => vec![
-                (
-                    "send it once more".into(),
-                    "the same message id: an agent that knows ids drops a second one".into(),
-                ),
-                ("take it as lost".into(), "nothing is sent, and the job is over".into()),
+                ("send it again".into(), "same id: agents that check ids drop duplicates".into()),
+                ("presume it lost".into(), "nothing is sent, and the job ends".into()),
             ],
             About::Answer(choices) => {
                 choices.iter().map(|choice| (choice.label.line().into_string(), String::new())).collect()
@@ -356,9 +353,9 @@ impl Card {
             return Pressed::Closes(vec![Step::Cmd(Cmd::Quit)]);
         }
         if matches!(self.about, About::Answer(_)) && self.changed.is_some() {
-            // The choices belong to the question that was asked before.
+            // The choices belong to an earlier question.
             let answer = ctx.key(Action::Answer);
-            self.complaint = Some(format!("it asks something else now: esc, then {answer}"));
+            self.complaint = Some(format!("its question has changed: esc, then {answer}"));
             return Pressed::Stays(Vec::new());
         }
         if !self.choices().is_empty() && self.choice.is_none() {
@@ -370,12 +367,12 @@ impl Card {
             .iter()
             .filter_map(|(subject, attempt)| {
                 let id =
-                    attempt.task.as_ref().map_or_else(|| "the sending".to_owned(), |task| task.id.short());
+                    attempt.task.as_ref().map_or_else(|| "the message".to_owned(), |task| task.id.short());
                 Some(Step::Cmd(Cmd::Submit(self.intent(subject.id)?, self.words(&id))))
             })
             .collect();
         if steps.is_empty() {
-            self.complaint = Some("there is nothing left to do it to".into());
+            self.complaint = Some("nothing is left that it applies to".into());
             return Pressed::Stays(Vec::new());
         }
         Pressed::Closes(steps)
@@ -383,9 +380,9 @@ impl Card {
 
     fn words(&self, id: &str) -> String {
         match (&self.about, self.choice) {
-            (About::Cancel, _) => format!("cancel of {id} asked"),
-            (About::Again, Some(0)) => format!("{id} is sent once more"),
-            (About::Again, _) => format!("{id} is taken as lost"),
+            (About::Cancel, _) => format!("cancel of {id} requested"),
+            (About::Again, Some(0)) => format!("{id} is sent again"),
+            (About::Again, _) => format!("{id} is presumed lost"),
             (About::Answer(_), _) => format!("{id} answered"),
             (About::Quit, _) => String::new(),
         }
@@ -393,7 +390,7 @@ impl Card {
 
     /// The same as commands.
     fn commands(&self, ctx: &Context, most: usize) -> Vec<String> {
-        // Two are shown, and copied in one go only as many as anybody reads.
+        // Two commands are shown, and only as many are copied as an operator would read.
         let ready: Vec<_> = self.ready(ctx).into_iter().take(most).collect();
         let of = |(subject, _): &(&Subject, &Attempt)| {
             let intent = self.intent(subject.id)?;
@@ -412,7 +409,7 @@ impl Card {
         }
     }
 
-    /// What will happen, in sentences.
+    /// The effect, in sentences.
     fn what_will_happen(&self, ctx: &Context) -> Vec<String> {
         let ready = self.ready(ctx);
         let name = |attempt: &Attempt| {
@@ -425,19 +422,19 @@ impl Card {
                 let is = if agents.len() == 1 { "is" } else { "are" };
                 let who = agents.into_iter().collect::<Vec<_>>().join(", ");
                 vec![format!(
-                    "{who} {is} asked to end {}. Asked is not ended: it is watched until it is seen ended, and you are told if it goes on.",
+                    "{who} {is} asked to cancel {}. Quarterdeck watches until the cancel is confirmed, and raises a problem if the work continues.",
                     if ready.len() == 1 { "it" } else { "them" }
                 )]
             }
             About::Again => match self.choice {
-                None => vec!["Nobody can tell whether it arrived. Sent again it may be done twice, unless the agent knows message ids.".into()],
-                Some(0) => vec!["The same message goes out once more, with the same id.".into()],
-                Some(_) => vec!["Nothing is sent. If it had arrived, it goes on at the agent and is found there again.".into()],
+                None => vec!["It is unknown whether it arrived. If it did, the work may be done twice, unless the agent checks message ids.".into()],
+                Some(0) => vec!["The same message is sent again, with the same id.".into()],
+                Some(_) => vec!["Nothing is sent. If it did arrive, it continues at the agent and is found there again.".into()],
             },
             About::Answer(choices) => {
                 let said = self.choice.and_then(|at| choices.get(at));
                 let said = said.map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), ctx.info.operator));
-                vec![format!("{}It goes on as the same task, same context.", said.unwrap_or_default())]
+                vec![format!("{}It continues the same task, in the same context.", said.unwrap_or_default())]
             }
             About::Quit => leaving(ctx),
         }
@@ -530,7 +527,7 @@ impl Card {
         line
     }
 
-    /// The lines, as many as fit: what must be read to decide stays longest.
+    /// The lines that fit; those needed for the decision are dropped last.
     fn body(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize, room: usize) -> Vec<Line> {
         let mut lines = self.all_lines(canvas, ctx, width);
         while lines.len() > room {
@@ -540,7 +537,7 @@ impl Card {
         lines.into_iter().map(|(_, line)| line).collect()
     }
 
-    /// Each line with what it is worth when there is no room.
+    /// All lines with their priorities.
     fn all_lines(&self, canvas: &Canvas<'_>, ctx: &Context, width: usize) -> Vec<(u8, Line)> {
         let mut lines = Vec::new();
         let mut text = |keep: u8, text: String, role| {
@@ -576,7 +573,7 @@ impl Card {
             lines.push((1, Line::Text(Vec::new())));
             let number = self.typing == Typing::Number;
             lines.push((9, Line::Field(format!("type {count} to do it"), self.number.clone(), number)));
-            let why = if ctx.info.protect { "why, a must here" } else { "why" };
+            let why = if ctx.info.protect { "reason (required)" } else { "why" };
             lines.push((9, Line::Field(why.into(), self.why.clone(), !number)));
         }
         let plain = |line, role| Line::Text(vec![span(line, role)]);
@@ -626,20 +623,20 @@ impl Card {
     }
 }
 
-/// What goes on without somebody who leaves.
+/// What continues after the operator leaves.
 pub fn leaving(ctx: &Context) -> Vec<String> {
     let live: u32 = ctx.latest.agents.iter().map(|(_, agent)| agent.counts.live).sum();
     let goes_on = match live {
         0 => "No task runs.".to_owned(),
-        1 => "1 task goes on at its agent; leaving cancels nothing.".to_owned(),
-        live => format!("{live} tasks go on at their agents; leaving cancels nothing."),
+        1 => "1 task continues at its agent; leaving cancels nothing.".to_owned(),
+        live => format!("{live} tasks continue at their agents; leaving cancels nothing."),
     };
     let watching = if ctx.info.presenter.is_some() {
         "The demo fleet ends with this console."
     } else if ctx.info.own_engine {
-        "Nobody watches the fleet until a console or `quarterdeck serve` runs again; what happens meanwhile is asked for then."
+        "The fleet is not watched until a console or `quarterdeck serve` runs again; missed changes are read then."
     } else {
-        "The engine that this console joined goes on watching."
+        "The engine that this console is attached to continues watching."
     };
     vec![format!("{goes_on} {watching}")]
 }

@@ -1,4 +1,4 @@
-//! What can be copied of what is under the cursor; what went to the clipboard is shown.
+//! The copy menu; what was copied is shown.
 
 use super::menu::{Line, Menu};
 use crate::domain::intent::Intent;
@@ -16,7 +16,7 @@ fn copy(text: String) -> Step {
     Step::Cmd(Cmd::Copy(text))
 }
 
-/// The command that shows the same as what is under the cursor.
+/// The command that shows the item under the cursor.
 pub fn command_of(shared: &Context, target: Target) -> String {
     let snapshot = &shared.snapshot;
     let flags = &shared.info.flags;

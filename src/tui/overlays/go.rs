@@ -1,4 +1,4 @@
-//! The menu of places to go to from what is under the cursor.
+//! The menu of destinations related to the item under the cursor.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +67,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
                 if let Some(page) = found.and_then(|(key, _)| Destination::attempt(ctx, key)) {
                     lines.push(Line {
                         key: 'h',
-                        label: "who handed it on",
+                        label: "delegated by",
                         detail: parent.short(),
                         step: open(page),
                     });
@@ -100,7 +100,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
     }
     let problem = snapshot.open_problems().find(|(key, problem)| {
         let attempt = target.attempt.and_then(|at| snapshot.attempts.get(at));
-        // The problem of a task's own kind before others of its agent.
+        // The problem of the task's own kind comes before the agent's other problems.
         let of_attempt = attempt.is_none_or(|attempt| {
             !Kind::OF_TASKS.iter().any(|kind| kind.is_about(attempt)) || problem.kind.is_about(attempt)
         });
@@ -117,7 +117,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
     Menu::new("go to", String::new(), lines)
 }
 
-/// What the fleet can be grouped by; labels that somebody has, the first nine.
+/// Grouping choices for the fleet; at most nine labels.
 pub fn groups(ctx: &Context) -> Menu {
     let line = |key, label, detail: &str, words: String| Line {
         key,

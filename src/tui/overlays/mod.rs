@@ -1,4 +1,4 @@
-//! What opens over a view: the command line, menus, cards and the composer.
+//! Overlays over a view: the command line, menus, cards and the composer.
 
 pub mod card;
 pub mod composer;
@@ -20,15 +20,15 @@ use crate::tui::widgets::canvas::Canvas;
 /// Something over the view.
 #[derive(Debug)]
 pub enum Overlay {
-    /// The command line, or what is searched for.
+    /// The command line or the search line.
     Prompt(prompt::Prompt),
     /// A menu: one more key chooses.
     Menu(menu::Menu),
     /// All views and saved views.
     Views(views::Views),
-    /// A card that says what will happen.
+    /// A confirmation card.
     Card(card::Card),
-    /// A message that is being written.
+    /// A message being written.
     Composer(Box<composer::Composer>),
 }
 
@@ -60,7 +60,7 @@ impl Overlay {
         }
     }
 
-    /// Takes in what has changed behind it; true if it looks different.
+    /// Applies changes behind it; true if the display changes.
     pub fn refresh(&mut self, ctx: &Context) -> bool {
         match self {
             Self::Card(card) => card.refresh(ctx),
@@ -70,7 +70,7 @@ impl Overlay {
         }
     }
 
-    /// It is no longer seen; what is pressed until it is seen again is not meant for it.
+    /// The overlay is no longer visible; keys are ignored until it is drawn again.
     pub fn hidden(&mut self) {
         if let Self::Card(card) = self {
             card.hidden();
@@ -95,7 +95,7 @@ impl Overlay {
         }
     }
 
-    /// What the last border says while it is open.
+    /// The key hints in the last border.
     pub fn keys(&self, ctx: &Context) -> String {
         let words = match self {
             Self::Prompt(prompt) => return prompt.keys().to_owned(),

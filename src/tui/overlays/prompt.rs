@@ -29,33 +29,33 @@ use crate::tui::{commands, layout};
 /// Lines of the palette.
 const LINES: usize = 12;
 
-/// What the line is for.
+/// The purpose of the line.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Kind {
     Command,
-    /// What was filtered or searched for before.
+    /// A filter or search; the text is the previous one.
     Search(String),
     /// Words that an intent is made of.
     Words(Words),
 }
 
-/// What words are asked for.
+/// The purpose of the entered text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Words {
     /// For how long a problem is muted, and why.
     Mute(u32),
     /// A note about a row.
     Note(Target),
-    /// How a view is called that is saved.
+    /// The name of a saved view.
     Save(Box<SavedView>),
-    /// How a file is called, and what may be written to it.
+    /// The name of a file.
     File(File),
 }
 
-/// What can be saved to a file, by the ending of its name.
+/// Contents that can be saved to a file, by file extension.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct File {
-    /// The name that is offered.
+    /// The suggested name.
     pub name: String,
     /// A report, for `.md`.
     pub report: Option<String>,
@@ -64,7 +64,7 @@ pub struct File {
 }
 
 impl File {
-    /// What a file of this name holds, or which names there are.
+    /// The content for a file of this name; the error lists the possible extensions.
     fn content(&self, name: &str) -> Result<String, String> {
         let ending = std::path::Path::new(name).extension().and_then(|ending| ending.to_str());
         match (ending, &self.report, &self.table) {
@@ -84,7 +84,7 @@ impl File {
     }
 }
 
-/// A line that is typed at the last border.
+/// An input line in the last border.
 #[derive(Debug)]
 pub struct Prompt {
     kind: Kind,
@@ -111,7 +111,7 @@ impl Prompt {
         Self { entries, field: Field::new(words), ..Self::command(ctx) }
     }
 
-    /// What is filtered or searched for.
+    /// A filter or search line.
     pub fn search(before: String) -> Self {
         Self {
             field: Field::new(before.clone()),
@@ -132,7 +132,7 @@ impl Prompt {
         Self { kind: Kind::Words(words), field: Field::new(begin), entries: Vec::new(), chosen: None }
     }
 
-    /// What the words make, or what is missing.
+    /// The steps for the entered text, or what is missing in it.
     fn done(&self, words: &Words, ctx: &Context) -> Result<Cmd, String> {
         let by = Untrusted::from(ctx.info.operator.as_str());
         let text = self.field.text().trim();
@@ -141,14 +141,14 @@ impl Prompt {
                 let (time, why) = text.split_once(' ').unwrap_or((text, ""));
                 let time = duration(time)?;
                 if why.trim().is_empty() {
-                    return Err("say why behind the time: 2h known, its owner is on it".into());
+                    return Err("add a reason after the time: 2h known, its owner is on it".into());
                 }
                 let act = ProblemAct::Mute { time, why: why.trim().into() };
                 let intent = Intent::OnProblem { number: *number, act, by };
                 let done = format!("p-{number} is muted; {} undoes it", ctx.key(Action::Undo));
                 Ok(Cmd::Submit(intent, done))
             }
-            Words::Note(_) if text.is_empty() => Err("write what whoever comes next must know".into()),
+            Words::Note(_) if text.is_empty() => Err("write a note for the next shift".into()),
             Words::Note(target) => {
                 let snapshot = &ctx.latest;
                 let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|row| row.number);
@@ -157,7 +157,7 @@ impl Prompt {
                 let agent = target.agent.filter(|_| problem.is_none() && attempt.is_none());
                 let agent = agent.and_then(|key| snapshot.agents.get(key)).map(|row| row.id);
                 let intent = Intent::Note { problem, agent, attempt, by, text: text.into() };
-                Ok(Cmd::Submit(intent, "noted; the handover has it".into()))
+                Ok(Cmd::Submit(intent, "noted; the handover includes it".into()))
             }
             Words::File(_) if text.is_empty() => Err("write the name of a file".into()),
             Words::File(file) => Ok(Cmd::Save(text.to_owned(), file.content(text)?)),
@@ -166,7 +166,7 @@ impl Prompt {
                     return Err(what);
                 }
                 if ctx.preferences.view(text).is_some_and(|view| !view.kept) {
-                    return Err(format!("{text} stands in the configuration; choose another name"));
+                    return Err(format!("{text} is defined in the configuration; choose another name"));
                 }
                 let view = SavedView { name: text.to_owned(), ..SavedView::clone(view) };
                 Ok(Cmd::Views(Change::Keep(Arc::new(view))))
@@ -199,7 +199,7 @@ impl Prompt {
                     let entry = self.chosen.and_then(|at| self.entries.get(at));
                     let words =
                         entry.map_or_else(|| self.field.text().to_owned(), |entry| entry.text.clone());
-                    // A command that wants words waits for them.
+                    // A command that needs arguments waits for them.
                     if entry.is_some()
                         && words.contains(' ')
                         && words.chars().any(|c| c.is_ascii_uppercase() || c == '|')
@@ -244,18 +244,18 @@ impl Prompt {
         }
     }
 
-    /// Takes pasted text: it is text, and nothing of it runs.
+    /// Inserts pasted text; nothing in it is executed.
     pub fn paste(&mut self, text: &str, ctx: &Context) {
         self.field.insert(text.trim());
         let _searched_with_the_next_key = self.changed(ctx);
     }
 
-    /// What the line says now.
+    /// The current text.
     pub fn text(&self) -> Option<&str> {
         matches!(self.kind, Kind::Search(_)).then(|| self.field.text())
     }
 
-    /// What the last border says.
+    /// The key hints in the last border.
     pub fn keys(&self) -> &'static str {
         match self.kind {
             Kind::Command => "",
@@ -286,7 +286,7 @@ impl Prompt {
         canvas.put(1, y, &sign, Role::Key, wide);
         let room = screen.width.saturating_sub(wide + 3);
         let before = self.field.before_cursor().width();
-        // What does not fit is left out at the left.
+        // Text that does not fit is cut on the left.
         let skip = before.saturating_sub(usize::from(room.saturating_sub(1)));
         let shown: String = self.field.text().chars().skip(skip).collect();
         canvas.put(1 + wide, y, &shown, Role::Plain, room);

@@ -1,5 +1,4 @@
-//! In or out of service: what an operator can do to an agent as a whole. The second letter acts, and in
-//! production a third one.
+//! The service menu of an agent. The second letter acts; in production a third one confirms.
 
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::{Agent, Source};
@@ -18,8 +17,8 @@ pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
     let mut lines = Vec::new();
     let live = match agent.counts.live {
         0 => String::new(),
-        1 => "; its task is watched on".into(),
-        live => format!("; its {live} tasks are watched on"),
+        1 => "; its task is still watched".into(),
+        live => format!("; its {live} tasks are still watched"),
     };
     let held = agent.breaker.forced.is_some();
     let again = ctx.key(Action::Service);
@@ -33,50 +32,50 @@ pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
         });
     };
     if agent.breaker.position != BreakerState::Open || !held {
-        let detail = format!("nothing is sent there{live}");
+        let detail = format!("nothing is sent{live}");
         offer(
             'o',
             "hold the breaker open",
             detail,
             Some(BreakerState::Open),
-            &format!("nothing is sent there; {again} a undoes it"),
+            &format!("nothing is sent; {again} a undoes it"),
         );
     }
     if agent.breaker.position != BreakerState::Closed || !held {
-        let detail = "everything is let through, whatever fails".to_owned();
+        let detail = "everything is sent, even if it fails".to_owned();
         offer(
             'c',
             "hold the breaker closed",
             detail,
             Some(BreakerState::Closed),
-            &format!("everything is let through; {again} a undoes it"),
+            &format!("everything is sent; {again} a undoes it"),
         );
     }
     if held || agent.breaker.position != BreakerState::Closed {
-        let detail = "closed now, and it opens when too much fails".to_owned();
-        offer('a', "leave the breaker to itself", detail, None, "the breaker moves by itself");
+        let detail = "closed now; opens when too much fails".to_owned();
+        offer('a', "let the breaker work automatically", detail, None, "the breaker works automatically");
     }
     if agent.sources.iter().any(|name| **name == *Source::Kept.as_str()) {
         let intent = Intent::RemoveAgent { agent: agent.id, by: by.clone() };
         let step = confirmed(ctx, &name, intent, format!("{name}: removed from the operator's list"));
-        let detail = "it was added by an operator; it leaves unless others name it".to_owned();
+        let detail = "added by an operator; it leaves unless something else names it".to_owned();
         lines.push(Line { key: 'd', label: "remove from the fleet", detail, step });
     }
-    let check = Step::Cmd(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, format!("{name} is asked")));
+    let check = Step::Cmd(Cmd::Submit(Intent::CheckAgent { agent: agent.id }, format!("checking {name}")));
     lines.push(Line { key: 'k', label: "check now", detail: "card and interface".into(), step: check });
     Menu::new("in or out of service", name, lines)
 }
 
-/// The menu about an agent that is only offered.
+/// The menu of a candidate.
 pub fn candidate(ctx: &Context, url: &str, by: &str) -> Menu {
     let shown = Untrusted::from(url).line().fit(60);
     let keep = Intent::AddAgent { url: url.into(), by: Untrusted::from(ctx.info.operator.as_str()) };
     let step = confirmed(ctx, &shown, keep, format!("{shown} is in the fleet; o d there removes it"));
-    let detail = format!("for good; named by {}", Untrusted::from(by).line().fit(40));
+    let detail = format!("permanently; named by {}", Untrusted::from(by).line().fit(40));
     Menu::new("candidate", shown, vec![Line { key: 'a', label: "add to the fleet", detail, step }])
 }
 
-/// In production what acts is asked once more.
+/// In production an action must be confirmed.
 fn confirmed(ctx: &Context, name: &str, intent: Intent, done: String) -> Step {
     let command = command::of_intent(&ctx.snapshot, &ctx.info.flags, &intent);
     let act = Step::Cmd(Cmd::Submit(intent, done));

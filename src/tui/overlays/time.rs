@@ -42,7 +42,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
     Menu::new("time", facts, lines)
 }
 
-/// When what is under the cursor happened.
+/// The time of the event under the cursor.
 pub fn happened(ctx: &Context, target: Target) -> Option<At> {
     let snapshot = &ctx.snapshot;
     let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|problem| problem.since);

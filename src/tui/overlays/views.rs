@@ -21,7 +21,7 @@ use crate::tui::views::lists::counted;
 use crate::tui::widgets::canvas::{Canvas, Joint, span};
 use crate::tui::{format, layout};
 
-/// Counts are made anew this often at most: a filter looks at many rows.
+/// The shortest time between two counts: a filter may examine many rows.
 const ANEW: std::time::Duration = std::time::Duration::from_secs(1);
 /// Cells of a count.
 const COUNT: u16 = 22;
@@ -60,18 +60,18 @@ struct Row {
 pub struct Views {
     rows: Vec<Row>,
     chosen: usize,
-    /// The present view as it would be saved, if it can be.
+    /// The current view in the form in which it would be saved; `None` if it is not a list.
     present: Option<SavedView>,
     /// The saved view that goes if `x` is pressed again.
     goes: Option<String>,
-    /// What was just refused.
+    /// The reason for the last refusal.
     complaint: Option<&'static str>,
     /// The publication that was counted, and when.
     counted: (u64, At),
 }
 
 impl Views {
-    /// All views, the present one lit if it is among them.
+    /// The menu of all views, with the current one selected.
     pub fn new(ctx: &Context, present: &dyn Screen) -> Self {
         let views = VIEWS.iter().map(|(key, action)| What::View(*key, *action));
         let saved = ctx.preferences.views.iter().map(|saved| What::Saved(saved.clone()));
@@ -107,7 +107,7 @@ impl Views {
         }
     }
 
-    /// Takes in what has changed; true if it looks different.
+    /// Applies changes; true if the display changes.
     pub fn refresh(&mut self, ctx: &Context) -> bool {
         let (rev, at) = self.counted;
         if rev == ctx.snapshot.rev || ctx.now.since(at) < ANEW {
@@ -135,19 +135,19 @@ impl Views {
                 Some(present) => {
                     return Pressed::Closes(vec![Step::SaveView(Box::new(present))]);
                 }
-                None => self.complaint = Some("this is no list: only lists are saved as views"),
+                None => self.complaint = Some("this is not a list: only lists can be saved as views"),
             },
             (KeyCode::Char('x') | KeyCode::Delete, false) => {
                 match self.rows.get(self.chosen).map(|row| &row.what) {
                     Some(What::Saved(saved)) if !saved.kept => {
-                        self.complaint = Some("it stands in the configuration, and is deleted there");
+                        self.complaint = Some("it is defined in the configuration; delete it there");
                     }
                     Some(What::Saved(saved)) if goes.as_ref() == Some(&saved.name) => {
                         let change = Change::Forget(saved.name.clone());
                         return Pressed::Closes(vec![Step::Cmd(Cmd::Views(change))]);
                     }
                     Some(What::Saved(saved)) => self.goes = Some(saved.name.clone()),
-                    _ => self.complaint = Some("only saved views are deleted"),
+                    _ => self.complaint = Some("only saved views can be deleted"),
                 }
             }
             _ => {
@@ -174,7 +174,7 @@ impl Views {
         let screen = layout::screen(ctx);
         let rows = u16::try_from(self.rows.len()).unwrap_or(u16::MAX);
         let saved = self.rows.iter().any(|row| matches!(row.what, What::Saved(_)));
-        // Saved views stand apart by a line.
+        // Saved views are separated by an empty line.
         let height = rows.saturating_add(2 + u16::from(saved)).min(screen.height.saturating_sub(1));
         let area = layout::card(ctx, if saved { 76 } else { 56 }, height);
         canvas.clear(area);
@@ -242,7 +242,7 @@ impl Views {
     }
 }
 
-/// How much there is to see in a view.
+/// The number of items in a view, in words.
 fn of_view(ctx: &Context, action: Action) -> String {
     let snapshot = &ctx.snapshot;
     let agents = || snapshot.agents.iter().map(|(_, agent)| agent);
@@ -256,7 +256,7 @@ fn of_view(ctx: &Context, action: Action) -> String {
             format!("{} need you", agents().map(|agent| agent.counts.need_you).sum::<u32>())
         }
         Action::ViewProblems => format!("{} open", snapshot.open_problems().count()),
-        Action::ViewNow => "what callers feel".into(),
+        Action::ViewNow => "results as callers see them".into(),
         Action::ViewMetrics => format!("last {}", ctx.window.word(&ctx.clocks)),
         Action::ViewPulse => "agents over time".into(),
         Action::ViewWire => "what was sent and received".into(),
@@ -267,9 +267,9 @@ fn of_view(ctx: &Context, action: Action) -> String {
                 failing => format!("{failing} of {} failing", snapshot.sources.len()),
             }
         }
-        Action::ViewCandidates => "named by cards of others".into(),
+        Action::ViewCandidates => "named by other agents' cards".into(),
         Action::Group => "the fleet, by version, region, label".into(),
-        Action::ViewMessages => format!("{} told", ctx.messages.len()),
+        Action::ViewMessages => format!("{} shown", ctx.messages.len()),
         _ => "every key".into(),
     }
 }

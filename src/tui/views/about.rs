@@ -33,7 +33,7 @@ pub fn state_line(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent) -> Vec<Span
     line
 }
 
-/// Why an agent is as it is, and what to do, where there is something to say.
+/// The cause of an agent's state and the next step, if there is anything to say.
 pub fn cause_lines(agent: &Agent, width: usize) -> Lines {
     let mut lines = Vec::new();
     if let Some(cause) = &agent.cause {
@@ -55,14 +55,14 @@ fn joined(words: &[Untrusted]) -> String {
     words.iter().map(|word| word.line().into_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// How it is called: `JSONRPC 1.0 at http://…`
+/// The interface that is called: `JSONRPC 1.0 at http://…`
 pub fn calls(agent: &Agent) -> String {
     match (&agent.interface, &agent.card) {
         (Some(interface), _) => {
             let settled = if agent.confirmed_dialect.is_some() { ", as a call has shown" } else { "" };
             format!("{} {} at {}{settled}", interface.binding, interface.dialect, interface.url)
         }
-        (None, Some(card)) => format!("nothing that we speak: it offers {}", card.offers_in_words()),
+        (None, Some(card)) => format!("none that we speak: it offers {}", card.offers_in_words()),
         (None, None) => "not known yet: its card was never read".into(),
     }
 }
@@ -86,7 +86,7 @@ pub fn counts(agent: &Agent) -> Vec<Span> {
     line
 }
 
-/// How long it was well: by hour, day and week, and the last hour minute by minute.
+/// Uptime by hour, day and week, and minute by minute for the last hour.
 pub fn uptime(ctx: &Context, facts: &[JournalEntry]) -> Lines {
     let now = ctx.now;
     let stretches = uptime::health_spans(facts, now);
@@ -95,7 +95,7 @@ pub fn uptime(ctx: &Context, facts: &[JournalEntry]) -> Lines {
     for (window, word) in [(hour, "1 h"), (hour * 24, "24 h"), (hour * 24 * 7, "7 d")] {
         let share = uptime::uptime(&stretches, now, window);
         let (text, role) = match share.per_mille() {
-            None => ("nobody watched".to_owned(), Role::Doubt),
+            None => ("not watched".to_owned(), Role::Doubt),
             Some(1000) => ("100 %".to_owned(), Role::Ok),
             Some(share) => {
                 let role = if share >= 990 { Role::Warn } else { Role::Bad };
@@ -107,10 +107,7 @@ pub fn uptime(ctx: &Context, facts: &[JournalEntry]) -> Lines {
     }
     let known = stretches.iter().filter(|stretch| stretch.condition != Condition::Unknown);
     let watched: Duration = known.map(|stretch| stretch.until.since(stretch.from)).sum();
-    shares.push(span(
-        format!("of the time that was watched, {} in all", format::duration(watched)),
-        Role::Quiet,
-    ));
+    shares.push(span(format!("of the watched time, {} in all", format::duration(watched)), Role::Quiet));
     let ascii = ctx.theme.is_ascii();
     let cells = uptime::cells(&stretches, now, hour, 60).into_iter().map(|was| match (was, ascii) {
         (Condition::Unknown, _) => span(" ", Role::Doubt),
@@ -137,7 +134,7 @@ pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) ->
         let why = agent.breaker.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         let what = match agent.breaker.position {
             BreakerState::Open => "open: nothing is sent",
-            BreakerState::HalfOpen => "half-open: one sending is tried",
+            BreakerState::HalfOpen => "half-open: one task is tried",
             BreakerState::Closed => "closed",
         };
         let words = format!("{what}{by} {}{why}", canvas.since(agent.breaker.since));
@@ -162,7 +159,7 @@ pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) ->
     lines
 }
 
-/// The few lines about a group below the fleet's table: who runs which version, and how each of them is.
+/// The lines about a group below the fleet's table: its versions, and the health of the agents of each.
 pub fn group(canvas: &Canvas<'_>, ctx: &Context, group: &Group, width: usize, height: usize) -> Lines {
     let agents = &ctx.snapshot.agents;
     let mut versions: Vec<_> = group.versions.iter().collect();
@@ -176,7 +173,7 @@ pub fn group(canvas: &Canvas<'_>, ctx: &Context, group: &Group, width: usize, he
     let words = format!("{}{more}", words.collect::<Vec<_>>().join(" · "));
     let mut lines =
         wrapped(if versions.len() == 1 { "version" } else { "versions" }, &words, Role::Plain, width);
-    // Only as many as there is room for: a group may have a thousand.
+    // Only as many as fit: a group may have a thousand members.
     for (at, key) in group.members.iter().take(height).enumerate() {
         let Some(agent) = agents.get(*key) else { continue };
         let label = states::agent(agent, ctx.glyphs());
@@ -206,10 +203,10 @@ pub fn group(canvas: &Canvas<'_>, ctx: &Context, group: &Group, width: usize, he
 /// `14 control sequences shown, none obeyed`
 pub fn sanitised(count: u32) -> String {
     let word = if count == 1 { "control sequence" } else { "control sequences" };
-    format!("{} {word} shown, none obeyed", format::count(count as usize))
+    format!("{} {word} shown, none executed", format::count(count as usize))
 }
 
-/// Everything that the card says, readable, and what we know beside it.
+/// The whole card in readable form, with what Quarterdeck adds to it.
 pub fn card(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> Lines {
     let mut lines = vec![labelled("state", state_line(canvas, ctx, agent))];
     lines.extend(cause_lines(agent, width));
@@ -220,7 +217,7 @@ pub fn card(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> 
     let named = match (agent.sources.is_empty(), agent.listed) {
         (false, _) => agent.sources.join(", "),
         (true, true) => agent.spec.source.as_str().into(),
-        (true, false) => "nobody any more".into(),
+        (true, false) => "nothing any more".into(),
     };
     lines.extend(wrapped("named by", &named, Role::Plain, width));
     if !agent.spec.labels.is_empty() {
@@ -241,7 +238,7 @@ pub fn card(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> 
     if agent.violations > 0 || agent.sanitised > 0 {
         let mut words = Vec::new();
         if agent.violations > 0 {
-            words.push(span(format!("{} times against the protocol", agent.violations), Role::Warn));
+            words.push(span(format!("{} protocol violations", agent.violations), Role::Warn));
         }
         if agent.sanitised > 0 {
             let gap = if words.is_empty() { "" } else { " · " };
@@ -272,7 +269,7 @@ fn card_lines(
         "card",
         vec![
             span(name, Role::Title),
-            span(format!("   as it is since {}", canvas.since(agent.card_since)), Role::Quiet),
+            span(format!("   unchanged since {}", canvas.since(agent.card_since)), Role::Quiet),
         ],
     ));
     let mut text = |label: &str, text: &Untrusted| {
@@ -315,7 +312,7 @@ fn card_lines(
     security(card, width, lines);
     if !card.faults.is_empty() {
         lines.push(Vec::new());
-        lines.push(vec![span("what is wrong with its card", Role::Title)]);
+        lines.push(vec![span("faults of its card", Role::Title)]);
         for fault in &card.faults {
             lines.extend(wrapped("", &fault.line(), Role::Warn, width));
         }
@@ -372,7 +369,7 @@ fn security(card: &Card, width: usize, lines: &mut Lines) {
     }
 }
 
-/// What an agent offers to do, at length.
+/// The agent's skills in full.
 pub fn skills(ctx: &Context, agent: &Agent, width: usize) -> Lines {
     let Some(card) = &agent.card else {
         return vec![vec![span(never_read(ctx), Role::Doubt)]];
@@ -404,7 +401,7 @@ pub fn skills(ctx: &Context, agent: &Agent, width: usize) -> Lines {
     lines
 }
 
-/// Said where there is no card to show.
+/// Shown instead of a card that was never read.
 pub fn never_read(ctx: &Context) -> String {
-    format!("Its card was never read; {} asks for it now.", ctx.key(Action::Check))
+    format!("Its card was never read; {} reads it now.", ctx.key(Action::Check))
 }

@@ -1,4 +1,4 @@
-//! The page of an agent: its card, readable and raw, its skills, its tasks, and what happened to it.
+//! The page of an agent: its card, readable and raw, its skills, its tasks, and its history.
 
 use ratatui::layout::Rect;
 
@@ -25,7 +25,7 @@ use crate::tui::widgets::sorted::Sorted;
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
-/// What is shown of it.
+/// The tabs of the page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Tab {
     Card,
@@ -62,7 +62,7 @@ pub struct AgentView {
     tab: Tab,
     list: Listing<TaskRows>,
     text: TextState,
-    /// What happened to it.
+    /// The agent's facts.
     facts: FactCache,
     /// The card as text, for the card that it was made from.
     raw: (u64, Vec<Vec<Span>>),
@@ -95,7 +95,7 @@ impl AgentView {
         self
     }
 
-    /// The same with what happened to it open.
+    /// Opens the page at the agent's history.
     #[must_use]
     pub fn history(mut self) -> Self {
         self.tab = Tab::History;
@@ -190,7 +190,7 @@ impl Screen for AgentView {
                 ctx,
                 inside(area),
                 false,
-                &["This agent is not known any more.", &format!("{} goes back.", ctx.key(Action::Back))],
+                &["This agent is no longer known.", &format!("{} goes back.", ctx.key(Action::Back))],
             );
         };
         let label = states::agent(agent, ctx.glyphs());

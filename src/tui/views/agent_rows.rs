@@ -74,7 +74,7 @@ impl Filtered for Seen<'_> {
     }
 }
 
-/// `1.0 JSONRPC`, or what it offers that we do not speak.
+/// `1.0 JSONRPC`, or the offered protocols if none is supported.
 pub(super) fn speaks(agent: &Agent) -> String {
     match (&agent.interface, &agent.card) {
         (Some(interface), _) => format!("{} {}", interface.dialect, interface.binding.line()),
@@ -83,7 +83,7 @@ pub(super) fn speaks(agent: &Agent) -> String {
     }
 }
 
-/// True if an agent is here and passes what is asked for.
+/// True if an agent is listed and passes the filter.
 pub(super) fn passes(agent: &Agent, order: &Order) -> bool {
     let here = agent.listed || agent.counts.live > 0;
     let faulty = !matches!(agent.health, Health::Up) || agent.counts.doubtful > 0;
@@ -103,7 +103,7 @@ impl AgentRows {
             AgentColumn::Failed => number(counts.failed),
             AgentColumn::Doubt => number(counts.doubtful),
             AgentColumn::Breaker => SortKey::Pair(agent.breaker.position as i64, -i64::from(agent.order)),
-            // What is shown is an age: the youngest has the least.
+            // The column shows an age: the youngest has the smallest value.
             AgentColumn::LastSign => SortKey::Number(-agent.last_seen.micros()),
             AgentColumn::Skills => lower(skills(agent)),
             AgentColumn::Version => lower(version(agent)),
@@ -127,7 +127,7 @@ fn version(agent: &Agent) -> String {
     agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default()
 }
 
-/// True for who answers now, whatever it says.
+/// True if the agent currently answers.
 pub(super) fn shows_signs(health: Health) -> bool {
     matches!(health, Health::Up | Health::Degraded | Health::LoginNeeded | Health::NotSpoken)
 }

@@ -1,4 +1,4 @@
-//! Agents that the cards of other agents name. They are only listed, and not contacted until an operator adds one.
+//! Agents named by other agents' cards. They are only listed, and not contacted until an operator adds one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,7 +60,7 @@ fn named_by(snapshot: &Snapshot, candidate: &Candidate) -> String {
 }
 
 impl CandidateRows {
-    /// Takes in what has changed; true if others are offered than before.
+    /// Applies changes; true if the candidates changed.
     fn sync(&mut self, snapshot: &Snapshot) -> bool {
         let mut new = false;
         match snapshot.changes_since(self.rev).filter(|_| self.rev > 0) {
@@ -109,7 +109,7 @@ impl Rows for CandidateRows {
         Box::new(self.rows.keys().copied())
     }
 
-    // Whatever changes who is offered has the list read anew.
+    // Every change of the candidates reads the list again.
     fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
 
     fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
@@ -150,7 +150,7 @@ pub struct CandidatesView {
 }
 
 impl CandidatesView {
-    /// By URL.
+    /// The list, sorted by URL.
     pub fn new() -> Self {
         Self { list: Listing::new(CandidateRows::default(), CandidateColumn::Url) }
     }

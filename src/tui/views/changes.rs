@@ -1,4 +1,4 @@
-//! What changed in the fleet and around it: cards, health, breakers, operators, sources, traffic. Newest first.
+//! Changes in and around the fleet: cards, health, breakers, operators, sources, traffic. Newest first.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
-/// What changed, each under its place.
+/// Changes by position.
 #[derive(Clone, Debug, Default)]
 pub struct ChangeRows(Arc<Vec<Change>>);
 
@@ -118,11 +118,11 @@ impl Rows for ChangeRows {
 #[derive(Debug)]
 pub struct ChangesView {
     list: Listing<ChangeRows>,
-    /// What happened to the fleet as a whole.
+    /// Facts of the whole fleet.
     facts: FactCache,
-    /// Around what, beside now.
+    /// The point in time that the changes are shown around; `None` for the window.
     around: Option<At>,
-    /// What the rows were made of.
+    /// The inputs that the rows were built from.
     of: Option<(u64, u64, At)>,
 }
 
@@ -137,7 +137,7 @@ impl ChangesView {
         }
     }
 
-    /// From and until: the window, and two hours before what it is about.
+    /// The displayed period: the window, or the two hours before `around`.
     fn stretch(&self, ctx: &Context) -> (At, At) {
         let parts = ctx.window.parts(ctx.now);
         let from = parts.from.begins();
@@ -182,7 +182,7 @@ impl Screen for ChangesView {
                 inside(area),
                 filtered,
                 &[
-                    "Nothing is known to have changed in this window.",
+                    "No change is known in this window.",
                     &format!("{} chooses another one.", ctx.key(Action::Time)),
                 ],
             );

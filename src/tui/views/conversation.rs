@@ -1,4 +1,4 @@
-//! The messages of a job in lines: who said what, and when.
+//! The messages of a job as lines, with their senders and times.
 
 use unicode_width::UnicodeWidthStr;
 
@@ -44,7 +44,7 @@ pub fn part_lines(part: &Part, width: usize, role: Role, lines: &mut Vec<Vec<Spa
     }
 }
 
-/// From this width on, words stand beside who said them, behind so many cells.
+/// From this width on, text is shown beside its sender, at this column.
 const BESIDE: usize = 70;
 const NAMES: usize = 26;
 
@@ -52,7 +52,7 @@ fn beside_head(head: Vec<Span>, words: Vec<Vec<Span>>, lines: &mut Vec<Vec<Span>
     let used = usize::from(cells(&head));
     let mut head = head;
     if used >= NAMES {
-        // A name that is too long has a line of its own.
+        // A sender's name that is too long gets its own line.
         lines.push(std::mem::take(&mut head));
     }
     for mut words in words {

@@ -36,12 +36,12 @@ fn one(text: impl Into<String>, role: Role) -> Vec<Span> {
     vec![span(text, role)]
 }
 
-/// A fact of an agent; `actor` is empty if the engine acted by itself.
+/// Describes a fact of an agent; `actor` is empty if the engine acted on its own.
 pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
     match fact {
         AgentFact::Listed { spec, .. } => one(format!("listed in the {}", spec.source.as_str()), Role::Plain),
         AgentFact::Relisted { .. } => one("listed again, or with other settings", Role::Plain),
-        AgentFact::Sourced { sources } if sources.is_empty() => one("nobody names it any more", Role::Warn),
+        AgentFact::Sourced { sources } if sources.is_empty() => one("nothing names it any more", Role::Warn),
         AgentFact::Sourced { sources } => one(format!("named by {}", sources.join(", ")), Role::Plain),
         AgentFact::Added => one(format!("added to the fleet for good by {}", actor.line()), Role::Plain),
         AgentFact::Removed => one(format!("removed from the fleet by {}", actor.line()), Role::Warn),
@@ -58,7 +58,7 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
         AgentFact::CertificateSeen { until: None } => one("it is called without TLS", Role::Plain),
         AgentFact::ServerSeen { server } => {
             let said = server.as_ref().map_or_else(|| "nothing".into(), |text| text.line().into_string());
-            one(format!("its server says {said} of itself"), Role::Quiet)
+            one(format!("its server identifies itself as {said}"), Role::Quiet)
         }
         AgentFact::CardChanged { words } => one(format!("card changed: {}", words.line()), Role::Warn),
         AgentFact::InterfaceChosen { interface: Some(interface) } => {
@@ -68,7 +68,7 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
             one("it offers no interface that we speak", Role::Doubt)
         }
         AgentFact::DialectConfirmed { dialect } => {
-            one(format!("a call has shown that it speaks {dialect}"), Role::Plain)
+            one(format!("a call confirmed that it speaks {dialect}"), Role::Plain)
         }
         AgentFact::StreamingRefused { cause } => {
             one(format!("it refuses to stream, so its tasks are polled: {cause}"), Role::Warn)
@@ -89,9 +89,9 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
         AgentFact::BreakerMoved { position, cause, forced } => {
             use crate::domain::agent::breaker::BreakerState;
             let (words, role) = match position {
-                BreakerState::Closed => ("breaker closed: everything is let through", Role::Ok),
+                BreakerState::Closed => ("breaker closed: everything is sent", Role::Ok),
                 BreakerState::Open => ("breaker open: nothing is sent", Role::Warn),
-                BreakerState::HalfOpen => ("breaker half-open: one sending is tried", Role::Warn),
+                BreakerState::HalfOpen => ("breaker half-open: one task is tried", Role::Warn),
             };
             let by = forced.as_ref().map(|by| format!(", by {}", by.line())).unwrap_or_default();
             let mut line = one(format!("{words}{by}"), role);
@@ -106,7 +106,7 @@ fn interface_words(interface: &Interface) -> String {
     format!("called by {} {} at {}", interface.binding.line(), interface.dialect, interface.url.line())
 }
 
-/// A line of a job's timeline; none where the timeline says it by its frame.
+/// Describes a line of a job's timeline; `None` if the frame of the timeline already shows it.
 pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
     match &line.fact {
         JobFact::Opened { origin, caller, .. } => {
@@ -115,7 +115,7 @@ pub fn of_job(line: &Line, glyphs: &'static Glyphs) -> Option<Vec<Span>> {
                 (Origin::Sent, Some(from)) => one(format!("taken from {from}"), Role::Plain),
                 (Origin::Sent, None) => one("taken", Role::Plain),
                 (Origin::Found, Some(from)) => one(format!("found; {from} sent it"), Role::Plain),
-                (Origin::Found, None) => one("found; nobody says who sent it", Role::Doubt),
+                (Origin::Found, None) => one("found; its sender is unknown", Role::Doubt),
             })
         }
         JobFact::Attempt(_, fact) => of_attempt(fact, line, glyphs),
@@ -143,7 +143,7 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             line
         }
         AttemptFact::ClaimSeen { says: Some(says), via, .. } => {
-            one(format!("{} says {}; what had ended stays ended", via.as_str(), says.word()), Role::Warn)
+            one(format!("{} reports {}; the first end counts", via.as_str(), says.word()), Role::Warn)
         }
         AttemptFact::ClaimSeen { says: None, via, .. } => {
             one(format!("{} agrees again", via.as_str()), Role::Plain)
@@ -167,40 +167,39 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
                 if times > 1 { format!(", {} chunks", format::count(times as usize)) } else { String::new() };
             one(format!("{name} {word}{chunks}"), Role::Plain)
         }
-        AttemptFact::GapOpened { cause, .. } => one(
-            format!("{0}{0}{0} nobody tells us anything{1}", glyphs.gap, because(cause.as_deref())),
-            Role::Doubt,
-        ),
+        AttemptFact::GapOpened { cause, .. } => {
+            one(format!("{0}{0}{0} no updates{1}", glyphs.gap, because(cause.as_deref())), Role::Doubt)
+        }
         AttemptFact::GapClosed { via, changed, .. } => {
             let compared = if *changed { "something had changed" } else { "nothing was missed" };
-            one(format!("{0}{0}{0} known again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
+            one(format!("{0}{0}{0} updated again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
         }
         AttemptFact::VerdictChanged { verdict, .. } => return Some(verdict_words(*verdict, glyphs)),
         AttemptFact::CancelMoved { mark, cause, .. } => {
             let (text, role) = match mark {
                 CancelMark::Asked => ("cancel: asked", Role::Warn),
                 CancelMark::Agreed => ("cancel: the agent agreed", Role::Warn),
-                CancelMark::Verified => ("cancel: seen ended", Role::Plain),
-                CancelMark::Refused => ("cancel: refused, the task goes on", Role::Warn),
-                CancelMark::Unconfirmed => ("cancel: unconfirmed, we go on asking", Role::Warn),
+                CancelMark::Verified => ("cancel: task ended", Role::Plain),
+                CancelMark::Refused => ("cancel: refused, the task continues", Role::Warn),
+                CancelMark::Unconfirmed => ("cancel: unconfirmed, still checking", Role::Warn),
             };
             one(format!("{text}{}", because(cause.as_deref())), role)
         }
         AttemptFact::CancelWithdrawn { .. } => {
-            one("cancel: not asked, the journal could not be written".to_owned(), Role::Warn)
+            one("cancel: not requested, the journal could not be written".to_owned(), Role::Warn)
         }
         AttemptFact::CancelIgnored { events, .. } => {
-            one(format!("agreed, but still talking: {events} events since"), Role::Bad)
+            one(format!("agreed, but still active: {events} events since"), Role::Bad)
         }
         AttemptFact::AnswerMoved { phase, cause, message, .. } => {
             let words = quoted(&message.headline(80), 80);
             let (text, role) = match phase {
                 Phase::Planned | Phase::Sending => (format!("answered {words}"), Role::Plain),
                 Phase::Accepted | Phase::Answered => ("the agent has the answer".to_owned(), Role::Plain),
-                Phase::Uncertain => ("nobody can tell whether the answer arrived".to_owned(), Role::You),
+                Phase::Uncertain => ("it is unknown whether the answer arrived".to_owned(), Role::You),
                 Phase::Refused => ("the answer was refused".to_owned(), Role::Bad),
-                Phase::Unsent => ("the answer never left".to_owned(), Role::Warn),
-                Phase::PresumedLost => ("the answer is taken as lost".to_owned(), Role::Doubt),
+                Phase::Unsent => ("the answer was not sent".to_owned(), Role::Warn),
+                Phase::PresumedLost => ("the answer is presumed lost".to_owned(), Role::Doubt),
             };
             one(format!("{text}{}", because(cause.as_deref())), role)
         }
@@ -209,7 +208,7 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             one(format!("{by}: {}", quoted(why, 200)), Role::Plain)
         }
         AttemptFact::ViolationObserved { violation, .. } => {
-            one(format!("against the protocol: it {violation}"), Role::Warn)
+            one(format!("protocol violation: it {violation}"), Role::Warn)
         }
         AttemptFact::Planned { .. } | AttemptFact::Settled => return None,
     };
@@ -227,9 +226,9 @@ fn phase_words(phase: Phase, cause: Option<&Cause>, glyphs: &'static Glyphs) -> 
         Phase::Accepted => ("accepted".to_owned(), Role::Plain),
         Phase::Answered => (format!("{} answered with a message and no task", glyphs.completed), Role::Ok),
         Phase::Refused => (format!("{} refused", glyphs.rejected), Role::Bad),
-        Phase::Unsent => (format!("{} never left", glyphs.rejected), Role::Warn),
-        Phase::Uncertain => (format!("{} nobody can tell whether it arrived", glyphs.uncertain), Role::You),
-        Phase::PresumedLost => (format!("{} taken as lost", glyphs.lost), Role::Doubt),
+        Phase::Unsent => (format!("{} was not sent", glyphs.rejected), Role::Warn),
+        Phase::Uncertain => (format!("{} it is unknown whether it arrived", glyphs.uncertain), Role::You),
+        Phase::PresumedLost => (format!("{} presumed lost", glyphs.lost), Role::Doubt),
     };
     one(format!("{text}{}", because(cause)), role)
 }
@@ -237,11 +236,11 @@ fn phase_words(phase: Phase, cause: Option<&Cause>, glyphs: &'static Glyphs) -> 
 fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span> {
     let text = match verdict {
         None => return one("no longer in doubt", Role::Plain),
-        Some(Verdict::Silent) => "silent: no event for far longer than is usual",
-        Some(Verdict::Unheard) => "unheard: its stream is open, and nothing ever came on it",
-        Some(Verdict::Stuck) => "stuck: no event for many times what is usual there",
-        Some(Verdict::Looping) => "looping: it says the same again and again",
-        Some(Verdict::Stalled) => "stalled: its stream was cut, and the agent's answer has not changed since",
+        Some(Verdict::Silent) => "silent: no event for far longer than usual",
+        Some(Verdict::Unheard) => "unheard: its stream is open, but nothing ever arrived on it",
+        Some(Verdict::Stuck) => "stuck: no event for many times the usual pause",
+        Some(Verdict::Looping) => "looping: it repeats the same status",
+        Some(Verdict::Stalled) => "stalled: its stream was cut, and its reported state has not changed since",
         Some(Verdict::Stale) => "stale: its agent has not answered since",
         Some(Verdict::Conflict) => "disputed: two sources of one agent disagree",
         Some(Verdict::Lost) => {

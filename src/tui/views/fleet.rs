@@ -40,7 +40,7 @@ pub struct FleetView {
 }
 
 impl FleetView {
-    /// The worst first.
+    /// The fleet, worst agents first.
     pub fn new() -> Self {
         let newest = u32::try_from(LARGE).ok();
         let work = TaskRows { newest, ..TaskRows::default() };
@@ -64,7 +64,7 @@ impl FleetView {
         self.list.rebuild();
     }
 
-    /// Brings the groups in line with what has changed, before the rows are.
+    /// Updates the groups before the rows.
     fn sync(&mut self, snapshot: &Snapshot) {
         let order = self.list.order();
         let groups = &mut self.list.source.groups;
@@ -81,7 +81,7 @@ impl FleetView {
         }
     }
 
-    /// Unfolds the group under the cursor, or folds the one in which it is. False if there is none.
+    /// Unfolds or folds the group under the cursor, or the group of the agent under it. False if there is none.
     fn fold(&mut self, open: bool) -> bool {
         let groups = &self.list.source.groups;
         let number = match self.list.target() {
@@ -107,7 +107,7 @@ impl FleetView {
         let rows = u16::try_from(self.list.rows.len()).unwrap_or(u16::MAX).saturating_add(1);
         let about = if inner.height >= 30 { 9 } else { 7 };
         let work = if inner.height >= 24 { (inner.height / 4).clamp(5, 12) } else { 0 };
-        // What a short list does not need is given to the tasks below.
+        // Lines that a short list does not need go to the tasks below.
         let list = rows.max(6).min(inner.height - about - work);
         let rest = inner.height - list - about;
         let about = Rect { y: inner.y + list, height: if work > 0 { about } else { about + rest }, ..inner };
@@ -130,9 +130,9 @@ impl Default for FleetView {
     }
 }
 
-/// From this width on there is room for how agents did; below it nobody asks.
+/// From this width on, metrics of agents are shown; below it they are not queried.
 const MEASURED: u16 = 140;
-/// It is read so often.
+/// The interval between two reads.
 const EVERY: Duration = Duration::from_secs(5);
 
 impl Screen for FleetView {
@@ -192,7 +192,7 @@ impl Screen for FleetView {
                     "No agents yet.",
                     "Name some on the command line: quarterdeck http://127.0.0.1:9101",
                     "or in the configuration, as [[fleet.NAME.agents]]; quarterdeck config example shows how.",
-                    "quarterdeck demo brings a fleet of its own.",
+                    "quarterdeck demo starts a demo fleet.",
                 ],
             );
             return;
@@ -225,7 +225,7 @@ impl Screen for FleetView {
             canvas.rule(whole, below.y, Joint::Middle, &[span("its tasks", Role::Title)], &facts);
             let pane = Rect { y: below.y + 1, height: below.height - 1, ..below };
             if self.work.rows.is_empty() {
-                let none = format!("None lately. {} sends one.", ctx.key(Action::New));
+                let none = format!("No recent tasks. {} sends one.", ctx.key(Action::New));
                 canvas.put(pane.x + 2, pane.y, &none, Role::Doubt, pane.width - 2);
             } else {
                 self.work.draw_plain(canvas, pane, ctx);

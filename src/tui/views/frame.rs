@@ -1,4 +1,4 @@
-//! What all views have in common: the frame around them, and what a list shows while it is empty.
+//! Parts that all views share: the frame, and the text of an empty list.
 
 use ratatui::layout::Rect;
 
@@ -31,7 +31,7 @@ pub fn with_scratch<T>(ctx: &Context, draw: impl FnOnce(&Canvas<'_>) -> T) -> T 
     draw(&Canvas::new(&mut buffer, &ctx.theme, &ctx.clocks, ctx.now))
 }
 
-/// Says why a list is empty, and what to press.
+/// Shows why a list is empty, and what to press.
 pub fn empty(canvas: &mut Canvas<'_>, ctx: &Context, area: Rect, filtered: bool, why: &[&str]) {
     let clears = format!("{} clears it.", ctx.key(Action::Back));
     let filtered_words = ["Nothing here passes the filter.", clears.as_str()];

@@ -19,7 +19,7 @@ use crate::tui::widgets::text;
 use crate::tui::{format, states};
 
 impl AgentRows {
-    /// What a group is ordered by.
+    /// The sort key of a group.
     pub(super) fn sort_of_group(snapshot: &Snapshot, group: &Group, by: AgentColumn) -> SortKey {
         let order = i64::from(group.orders.first().copied().unwrap_or(0));
         let number = |count: u32| SortKey::Pair(i64::from(count), -order);
@@ -48,7 +48,7 @@ impl AgentRows {
         }
     }
 
-    /// A group as it is drawn.
+    /// The row of a group.
     pub(super) fn row_of_group(&self, canvas: &Canvas<'_>, ctx: &Context, of: u32) -> Row {
         let Some(group) = self.groups.get(of) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
@@ -122,7 +122,7 @@ impl AgentRows {
     }
 }
 
-/// A group and everybody in it, as far as there is room.
+/// The details of a group and its members, as far as they fit.
 pub(super) fn draw_group(canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context, group: &Group) {
     let whole = Rect { x: area.x, width: area.width, ..pane };
     let title = [span(group.title(&ctx.snapshot).line().into_string(), Role::Title)];

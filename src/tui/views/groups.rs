@@ -1,5 +1,4 @@
-//! Groups of agents that can be folded: which agent is in which group, and the totals of each, kept up to date from
-//! what changes.
+//! Groups of agents that can be folded: the members and totals of each, updated incrementally.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +17,7 @@ use crate::tui::views::listing::Order;
 pub enum Key {
     /// A group.
     Group(u32),
-    /// An agent, alone or in an open group.
+    /// An agent, ungrouped or in an open group.
     Agent(AgentKey),
 }
 
@@ -32,14 +31,14 @@ impl Key {
     }
 }
 
-/// What the members of a group have in common.
+/// The value that the members of a group share.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Value {
-    /// They are replicas.
+    /// The key of replicas.
     ReplicaKey(ReplicaKey),
-    /// The same is said of them.
+    /// The same value in cards or labels.
     Said(Untrusted),
-    /// Nobody says.
+    /// No value.
     Nobody,
 }
 
@@ -93,7 +92,7 @@ impl<T: Ord + Clone> Tally<T> {
     }
 }
 
-/// What an agent adds to its group.
+/// The contribution of an agent to its group.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Share {
     counts: Counts,
@@ -111,19 +110,19 @@ pub struct Group {
     value: Value,
     /// Its agents that are shown.
     pub members: BTreeSet<AgentKey>,
-    /// Their tasks together.
+    /// The sum of their task counts.
     pub counts: Counts,
     /// How they are, as places in [`Health::ALL`].
     pub ranks: Tally<u8>,
-    /// When they last showed a sign of life before they went away.
+    /// Their last activity before they went down.
     pub seen: Tally<At>,
-    /// Their places.
+    /// Their positions in the configured order.
     pub orders: Tally<u32>,
-    /// What they run.
+    /// Their versions.
     pub versions: Tally<Untrusted>,
-    /// What they speak.
+    /// Their protocols.
     pub speaks: Tally<String>,
-    /// Where their breakers stand.
+    /// The states of their breakers.
     pub breakers: Tally<BreakerState>,
 }
 
@@ -142,7 +141,7 @@ impl Group {
         }
     }
 
-    /// What it is called.
+    /// The title.
     pub fn title(&self, snapshot: &Snapshot) -> Untrusted {
         match &self.value {
             Value::Said(text) => text.clone(),
@@ -198,19 +197,19 @@ fn parts(counts: Counts) -> [u32; 6] {
     [live, need_you, completed, failed, stopped, doubtful]
 }
 
-/// Every agent that is shown, in its group.
+/// Every displayed agent, in its group.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
     by: GroupBy,
-    /// The order for which they were made, and the publication that they know.
+    /// The order and the snapshot revision that they were built for.
     built: Option<Order>,
     rev: u64,
     numbers: BTreeMap<Value, u32>,
     rows: BTreeMap<u32, Group>,
     of: BTreeMap<AgentKey, (u32, Share)>,
-    /// Every agent that passes what is asked for, in a group or not.
+    /// Every agent that passes the filter, grouped or not.
     shown: BTreeSet<AgentKey>,
-    /// What is unfolded; it stays so when a group goes and comes back.
+    /// The unfolded groups; kept while a group is temporarily gone.
     open: BTreeSet<Value>,
     next: u32,
     /// Rows that the last changes are about.
@@ -220,7 +219,7 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// What they are by.
+    /// The grouping.
     pub fn by(&self) -> &GroupBy {
         &self.by
     }
@@ -245,7 +244,7 @@ impl Groups {
         self.rows.iter().filter(|(_, group)| self.folds(group)).map(|(number, _)| *number)
     }
 
-    /// True for a group that has a row of its own: one replica stands alone.
+    /// True for a group with a row of its own; a single replica has none.
     pub fn folds(&self, group: &Group) -> bool {
         group.members.len() > usize::from(matches!(group.value, Value::ReplicaKey(_)))
     }
@@ -266,7 +265,7 @@ impl Groups {
         }
     }
 
-    /// The group whose row an agent stands under, or would if it were open.
+    /// The group of an agent, open or not.
     pub fn of(&self, key: AgentKey) -> Option<(u32, &Group)> {
         let (number, _) = self.of.get(&key)?;
         let group = self.rows.get(number)?;
@@ -278,7 +277,7 @@ impl Groups {
         self.touched.iter().copied()
     }
 
-    /// Takes in what has changed. `shows` says who is shown, `speaks` what an agent speaks.
+    /// Applies changes. `shows` decides which agents are displayed, `speaks` returns an agent's protocols.
     pub fn sync(
         &mut self,
         snapshot: &Snapshot,
@@ -351,7 +350,7 @@ impl Groups {
         self.touched.extend(groups.map(Key::Group));
     }
 
-    /// Whoever stands under a row that moves, moves with it; and whoever is left alone stands by itself.
+    /// Agents under a group's row move with it, and an agent left alone becomes ungrouped.
     fn touch_members(&mut self) {
         let mut moved = Vec::new();
         for row in &self.touched {
@@ -365,7 +364,7 @@ impl Groups {
         self.touched.extend(moved);
     }
 
-    /// Under what an agent falls; none if it stands alone whatever it says.
+    /// The group value of an agent; `None` if it is always ungrouped.
     fn value(&self, agent: &Agent) -> Option<Value> {
         match &self.by {
             GroupBy::None => None,

@@ -27,7 +27,7 @@ pub struct HelpView {
     state: TextState,
 }
 
-/// Marks, and what they mean.
+/// Symbols and their meanings.
 const MARKS: &str = "agents: ● up  ◐ degraded  ✖ down  ○ not seen yet  ◌ stale  ◆ login needed  ⊘ not spoken. \
 tasks: … queued or submitted  ▸ working  ◆ needs you  ✓ completed  ✗ failed  ■ canceled  ⊘ rejected  \
 ◌ silent, stalled or stale  ? uncertain  ∅ lost by its agent. gaps: ╌ nobody told us anything.";
@@ -75,9 +75,9 @@ impl HelpView {
     }
 }
 
-/// What keys mean over a view.
+/// Keys in cards and in the composer.
 pub const IN_CARDS: &[(&str, &str)] = &[
-    ("y  esc", "do it; leave it. enter presses the lit button, and \"leave it\" is lit."),
+    ("y  esc", "do it; leave it. enter presses the highlighted button, and \"leave it\" is lit."),
     ("j k  1…9", "choose."),
     ("number, enter", "for two tasks or more: type how many, then enter; in production with a reason."),
     ("ctrl-s  alt-enter", "composer: send."),

@@ -52,7 +52,7 @@ impl Filtered for Seen<'_> {
     }
 }
 
-/// What is wanted of a person.
+/// The kind of action that an attempt needs from an operator.
 fn wanted(attempt: &Attempt) -> &'static str {
     match attempt.task.as_ref().map(|task| &task.state) {
         Some(TaskState::AuthRequired) => "login",
@@ -66,9 +66,9 @@ fn question(attempt: &Attempt) -> String {
     match &attempt.task {
         Some(task) => match &task.note {
             Some(note) => note.line().into_string(),
-            None => "it says nothing about what it needs".into(),
+            None => "it does not say what it needs".into(),
         },
-        None => "did it arrive? Send it once more with the same id, or take it as lost".into(),
+        None => "did it arrive? Send it again with the same id, or presume it lost".into(),
     }
 }
 
@@ -114,7 +114,7 @@ impl Rows for WaitingRows {
             WaitingColumn::Question => text("question"),
             WaitingColumn::Agent => text("agent"),
             WaitingColumn::Job => text("job"),
-            // What is shown is how long it waits.
+            // The column shows the waiting time.
             WaitingColumn::Waits => SortKey::Pair(-waits_since(attempt).micros(), -i64::from(key.0)),
         }
     }
@@ -159,7 +159,7 @@ pub struct InboxView {
 }
 
 impl InboxView {
-    /// The oldest first.
+    /// The inbox, oldest first.
     pub fn new() -> Self {
         Self {
             list: Listing::new(WaitingRows, WaitingColumn::Waits),
@@ -180,7 +180,7 @@ impl InboxView {
         self.followed.of(ctx.snapshot.job_of(attempt)?.id)
     }
 
-    /// The list, the conversation, what it accepts, what an answer does.
+    /// The areas of the list, the conversation, the accepted answers, and the effect of an answer.
     fn parts(&self, area: Rect) -> (Rect, Option<Rect>, Option<Rect>) {
         let inner = inside(area);
         if !self.list.state.details || inner.height < 12 || self.list.rows.is_empty() {
@@ -229,28 +229,28 @@ impl Default for InboxView {
     }
 }
 
-/// Said wherever a question is answered whose last answer nobody has confirmed.
+/// Shown with a question whose last answer is unconfirmed.
 pub const MAY_HAVE_ARRIVED: &str = "the last answer may have arrived; this is another";
 
-/// True if an answer was sent and nobody can tell whether it arrived.
+/// True if an answer was sent and may not have arrived.
 pub fn uncertain_answer(attempt: &Attempt) -> bool {
     attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Uncertain)
 }
 
-/// What it accepts, in lines.
+/// The accepted answers, as lines.
 fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, width: usize) -> about::Lines {
     if attempt.task.is_none() {
         return vec![
             vec![
                 span(ctx.key(Action::Again), Role::Key),
                 span(
-                    "  send it once more with the same message id: agents that know ids drop a second one",
+                    "  send it again with the same message id: agents that check ids drop the duplicate",
                     Role::Plain,
                 ),
             ],
             vec![
                 span(ctx.key(Action::Again), Role::Key),
-                span("  or take it as lost: nothing is sent, the job is over", Role::Plain),
+                span("  or presume it lost: nothing is sent, the job ends", Role::Plain),
             ],
         ];
     }
@@ -290,8 +290,8 @@ fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, wid
 fn when_answered(ctx: &Context, attempt: &Attempt) -> about::Lines {
     let mut lines = Vec::new();
     let Some(task) = &attempt.task else { return lines };
-    lines.push(vec![span("it goes on as the same task, same context", Role::Plain)]);
-    lines.push(vec![span(format!("said as {}", ctx.info.operator), Role::Plain)]);
+    lines.push(vec![span("continues the same task, in the same context", Role::Plain)]);
+    lines.push(vec![span(format!("sent as {}", ctx.info.operator), Role::Plain)]);
     let agent = ctx.snapshot.agents.get(attempt.agent).map(command::reference).unwrap_or_default();
     let copy = ctx.key(Action::Copy);
     let text = format!("{copy} a copies: quarterdeck send -a {agent} --task-id {} …", task.id.short());
@@ -335,8 +335,8 @@ impl Screen for InboxView {
                 list,
                 !self.list.state.look.filter.is_empty(),
                 &[
-                    "Nobody waits for you.",
-                    "What agents ask, and sendings that may not have arrived, appear here by themselves.",
+                    "Nothing needs you.",
+                    "Agents' questions, and messages that may not have arrived, appear here automatically.",
                 ],
             );
         }
@@ -364,7 +364,7 @@ impl Screen for InboxView {
         }
         if let Some(pane) = foot {
             let whole = Rect { x: area.x, width: area.width, ..pane };
-            let facts = [span("its words are quoted, never obeyed", Role::Quiet)];
+            let facts = [span("its text is quoted, never executed", Role::Quiet)];
             let inner = Rect {
                 x: pane.x + 1,
                 y: pane.y + 1,

@@ -1,4 +1,4 @@
-//! A table of rows of the snapshot: kept in order from what changes, drawn as far as it is seen.
+//! A table of rows of the snapshot: sorted incrementally, drawn as far as it is visible.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -29,17 +29,17 @@ static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0)
 pub struct Order {
     /// The column that rows are sorted by, by its number.
     pub by: usize,
-    /// Sorted the other way round than the column usually is.
+    /// True if the order is the reverse of the column's default.
     pub reversed: bool,
     /// Rows that do not pass are left out.
     pub filter: Filter,
-    /// Only what is wrong or in doubt.
+    /// Show only faulty or doubtful rows.
     pub faults: bool,
     /// The number of the list: rows that a worker built for one list are not those of another.
     pub list: u64,
 }
 
-/// Where rows come from and what they look like.
+/// The source of rows and their display.
 pub trait Rows: Clone + Debug {
     /// What identifies a row.
     type Key: Copy + Ord + Hash + Debug;
@@ -47,7 +47,7 @@ pub trait Rows: Clone + Debug {
     /// Which list they are.
     const KIND: ListKind;
 
-    /// There may be so many rows that a worker thread must sort them.
+    /// True if there may be so many rows that a worker thread must sort them.
     const MANY: bool = false;
 
     /// Its columns.
@@ -81,12 +81,12 @@ pub trait Rows: Clone + Debug {
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: Self::Key) -> Row;
 }
 
-/// What every list can do, whatever its rows are.
+/// The operations of every list, whatever its rows.
 pub trait List {
-    /// Which list it is.
+    /// The kind of list.
     fn kind(&self) -> ListKind;
 
-    /// What it shows, and in which order.
+    /// The display settings.
     fn look(&self) -> &Look;
 
     /// The same, to change it.
@@ -137,7 +137,7 @@ pub trait List {
         }
     }
 
-    /// The list as it is shown now, to be saved; its name is the one that it was saved under, if it was.
+    /// The current settings as a saved view, under its name if it has one.
     fn as_saved(&self, ctx: &Context) -> SavedView {
         let look = self.look();
         let before = look.saved.as_ref().filter(|saved| saved.kept);
@@ -149,7 +149,7 @@ pub trait List {
         SavedView { name, of: self.kind(), look: now, kept: true }
     }
 
-    /// Its title: what it is, and what it was saved as.
+    /// The title, with the name of the saved view.
     fn title(&self) -> Vec<Span> {
         let mut title = vec![span(self.kind().word(), Role::Title)];
         if let Some(saved) = &self.look().saved {
@@ -219,9 +219,9 @@ pub struct Listing<R: Rows> {
     pub rows: Sorted<R::Key>,
     /// The cursor and how it is shown.
     pub state: ListState<R::Key>,
-    /// What `rows` was built for; none: not yet.
+    /// The order that `rows` was built for; `None` before the first build.
     built: Option<Order>,
-    /// The publication that `rows` knows.
+    /// The snapshot revision of `rows`.
     rev: u64,
     /// The order that a worker builds, and whether it was handed over.
     asked: Option<(Order, bool)>,
@@ -243,7 +243,7 @@ impl<R: Rows> Listing<R> {
         }
     }
 
-    /// The order that is wanted now.
+    /// The current order.
     pub fn order(&self) -> Order {
         Order {
             by: self.state.look.sort,
@@ -259,12 +259,12 @@ impl<R: Rows> Listing<R> {
         self.built = None;
     }
 
-    /// True while a worker builds what was asked for last.
+    /// True while a worker builds the requested order.
     pub fn is_building(&self) -> bool {
         self.asked.is_some()
     }
 
-    /// What a worker should build, once.
+    /// The order that a worker should build; returned once.
     pub fn work(&mut self) -> Option<Order> {
         match &mut self.asked {
             Some((order, handed_over)) if !*handed_over => {
@@ -275,7 +275,7 @@ impl<R: Rows> Listing<R> {
         }
     }
 
-    /// Takes what a worker has built, if it is still wanted; leaves what was there before.
+    /// Takes rows that a worker has built, if they are still needed; returns the previous ones for disposal.
     pub fn built(&mut self, order: &Order, rev: u64, rows: &mut Sorted<R::Key>) {
         if self.asked.as_ref().is_some_and(|(asked, _)| asked == order) {
             self.asked = None;
@@ -285,7 +285,7 @@ impl<R: Rows> Listing<R> {
         }
     }
 
-    /// Takes what has changed in the snapshot; true if a visible row or the number of rows has. `lines` rows fit.
+    /// Applies changes of the snapshot; true if a visible row or the number of rows changed. `lines` is the height.
     pub fn refresh(&mut self, snapshot: &Snapshot, lines: usize) -> bool {
         let before = self.rows.len();
         self.refresh_window(snapshot, lines) || self.rows.len() != before
@@ -351,7 +351,7 @@ impl<R: Rows> Listing<R> {
         touched
     }
 
-    /// What stands at the right of its title: a count, then what is marked, filtered and new.
+    /// The text at the right of the title: a count, then marks, filter and new rows.
     pub fn facts(&self, ctx: &Context, count: String) -> Vec<Span> {
         let (state, look) = (&self.state, &self.state.look);
         let mut facts = vec![span(count, Role::Plain)];
@@ -373,12 +373,12 @@ impl<R: Rows> Listing<R> {
         facts
     }
 
-    /// The row that is meant: the one under the cursor, else the first.
+    /// The row under the cursor, else the first.
     pub fn target(&self) -> Option<R::Key> {
         self.state.target(&self.rows)
     }
 
-    /// Does what moves, marks and shows rows; false if it is something else.
+    /// Handles actions that move, mark or show rows; false for other actions.
     pub fn act(&mut self, action: Action, lines: usize) -> bool {
         let half = isize::try_from(lines / 2).unwrap_or(1).max(1);
         match action {
@@ -391,7 +391,7 @@ impl<R: Rows> Listing<R> {
             Action::Wide => self.state.look.wide = !self.state.look.wide,
             Action::Details => self.state.details = !self.state.details,
             Action::Faults => self.state.look.faults = !self.state.look.faults,
-            // While a worker sorts, the rows that are shown are not those of the order that was asked for.
+            // While a worker sorts, the displayed rows are still in the previous order.
             Action::Mark | Action::MarkAll | Action::MarkTo if self.is_building() => {}
             Action::Mark => {
                 self.state.mark(&self.rows);
@@ -438,5 +438,5 @@ impl<R: Rows> Listing<R> {
     }
 }
 
-/// A table in the clipboard has at most so many rows.
+/// The maximum number of rows of a table in the clipboard.
 const TABLE: usize = 1000;

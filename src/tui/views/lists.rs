@@ -29,7 +29,7 @@ impl ListKind {
         }
     }
 
-    /// The column that it is sorted by when it is opened, by its number.
+    /// The number of the default sort column.
     pub fn usual_sort(self) -> usize {
         let view = self.view();
         view.screen().list().map_or(0, |list| list.look().sort)
@@ -54,7 +54,7 @@ impl ListKind {
 }
 
 impl Columns {
-    /// The names of the columns that a list shows unless its view says otherwise.
+    /// The default columns of a list, by name.
     pub fn names(&self, list: ListKind) -> Vec<String> {
         let shown = self.of(list, list.columns(), &Look::new(list.usual_sort()));
         shown.into_iter().map(|at| list.columns()[at].word()).collect()
@@ -62,7 +62,7 @@ impl Columns {
 }
 
 impl SavedView {
-    /// The name of the column that it is sorted by.
+    /// The name of the sort column.
     pub fn sort(&self) -> String {
         self.of.columns().get(self.look.sort).map(Column::word).unwrap_or_default()
     }
@@ -80,7 +80,7 @@ impl SavedView {
     }
 }
 
-/// How many rows a saved view shows, of the newest if there are very many; `None` if that is not known here.
+/// The number of rows that a saved view shows, counted over the newest if there are very many; `None` if unknown.
 pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
     fn count<R: Rows>(source: &R, snapshot: &Snapshot, order: &Order) -> usize {
         source.keys(snapshot).filter(|key| source.shows(snapshot, *key, order)).count()
@@ -102,7 +102,7 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
         ListKind::Inbox => count(&inbox::WaitingRows, snapshot, &order),
         ListKind::Problems => count(&problem_rows::ProblemRows::default(), snapshot, &order),
         ListKind::Sources => count(&sources::SourceRows, snapshot, &order),
-        // Their rows are read only while somebody looks at them.
+        // Their rows are read only while their view is shown.
         ListKind::Wire
         | ListKind::Now
         | ListKind::Metrics

@@ -21,7 +21,7 @@ pub struct MessagesView {
 }
 
 impl MessagesView {
-    /// The newest first.
+    /// The messages, newest first.
     pub fn new() -> Self {
         Self::default()
     }
@@ -64,7 +64,7 @@ impl Screen for MessagesView {
                 ctx,
                 inside(area),
                 false,
-                &["Nothing was told yet.", &format!("{} goes back.", ctx.key(Action::Back))],
+                &["No messages yet.", &format!("{} goes back.", ctx.key(Action::Back))],
             );
         }
         let pane = Self::pane(area);

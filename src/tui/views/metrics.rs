@@ -31,11 +31,11 @@ use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::spark;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
-/// Metrics are read so often while they are looked at.
+/// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_secs(1);
 /// Cells of the trend.
 const TREND: u16 = 30;
-/// So many are compared in one chart.
+/// The maximum number of groups compared in one chart.
 const COMPARED: usize = 4;
 /// The lines of a chart, in the order of those that are compared.
 const LINES: [Role; COMPARED] = [Role::Accent, Role::You, Role::Ok, Role::Warn];
@@ -44,7 +44,7 @@ const LINES: [Role; COMPARED] = [Role::Accent, Role::You, Role::Ok, Role::Warn];
 #[derive(Clone, Debug)]
 pub struct GroupRows {
     groups: Arc<Vec<Group>>,
-    /// How fast what may fail is used up, where there is an objective.
+    /// Burn rates, for groups with an objective.
     burns: Arc<Vec<Option<BurnRate>>>,
     /// Minutes of a part.
     step: u32,
@@ -62,7 +62,7 @@ impl Filtered for Seen<'_> {
     }
 }
 
-/// The objective of each group, as it stands: of those that name it alone.
+/// The burn rate of each group's objective; only objectives for exactly that group count.
 fn burns(ctx: &Context, groups: &Groups) -> Vec<Option<BurnRate>> {
     let now = Minute::of(ctx.now);
     let name = |series: &Series| {
@@ -119,7 +119,7 @@ pub fn percentile(histogram: &Histogram, percent: u8) -> String {
     histogram.percentile(percent).map_or_else(|| "–".into(), format::measured)
 }
 
-/// How well a share is: one that is lower than before is more than doubtful.
+/// The role for a success rate, by its size and its change against the baseline.
 pub fn ok_role(tally: &Tally) -> Role {
     match tally.ok_per_mille() {
         None => Role::Quiet,
@@ -129,7 +129,7 @@ pub fn ok_role(tally: &Tally) -> Role {
     }
 }
 
-/// `41.2`: how many ended a minute, of the minutes in which somebody looked.
+/// `41.2`: tasks ended per minute, over the minutes with data.
 pub fn a_minute(group: &Group, step: u32) -> String {
     let seen = group.parts.iter().filter(|part| part.seen).count() as u64 * u64::from(step);
     let tenths = (u64::from(group.total.ended()) * 10).div_ceil(seen.max(1));
@@ -262,7 +262,7 @@ impl Rows for GroupRows {
     }
 }
 
-/// What a chart shows.
+/// The value in a chart.
 #[derive(Clone, Copy)]
 enum Shown {
     Tasks,
@@ -292,7 +292,7 @@ impl Shown {
     /// The lowest and highest of the axis.
     fn bounds(self, most: f64, least: f64) -> [f64; 2] {
         match self {
-            // What happens near a hundred is what one wants to see.
+            // Near 100 % small differences matter.
             Self::Ok => [(least / 10.0).floor().clamp(0.0, 9.0) * 10.0, 100.0],
             Self::Tasks | Self::P95 => [0.0, if most > 0.0 { most * 1.05 } else { 1.0 }],
         }
@@ -312,7 +312,7 @@ impl Shown {
 pub struct MetricsView {
     groups: Groups,
     list: Listing<GroupRows>,
-    /// Which chart is shown where there is room for one.
+    /// The chart that is shown where only one fits.
     chart: usize,
 }
 
@@ -327,14 +327,14 @@ impl MetricsView {
         }
     }
 
-    /// The same, told apart by something else.
+    /// Groups by another dimension.
     #[must_use]
     pub fn by(mut self, by: Dimension) -> Self {
         self.groups = Groups::new(by);
         self
     }
 
-    /// Groups the agents by what their cards and labels say.
+    /// Groups the agents by a property from cards and labels.
     pub fn group(&mut self, by: replicas::GroupBy) {
         self.groups = Groups::new(Split::Fleet(by));
         self.list.state.selected = None;
@@ -364,7 +364,7 @@ impl MetricsView {
         usize::from(self.parts(area).0.height.saturating_sub(1))
     }
 
-    /// What is compared: what is marked, and what is under the cursor.
+    /// The compared groups: the marked ones and the one under the cursor.
     fn compared(&self) -> Vec<&Group> {
         let here = self.list.target();
         let marked = self.list.state.marks.iter().copied().filter(|key| Some(*key) != here);
@@ -496,7 +496,7 @@ impl Screen for MetricsView {
                 filtered,
                 &[
                     "Nothing was measured in this window.",
-                    "t chooses another one; tasks and calls are counted from the first moment on.",
+                    "t chooses another one; tasks and calls are counted from the start.",
                 ],
             );
         }

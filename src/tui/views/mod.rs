@@ -44,7 +44,7 @@ use super::screen::Screen;
 
 macro_rules! views {
     ($($name:ident $word:literal $type:ty),* $(,)?) => {
-        /// A view, with where somebody is in it.
+        /// A view with its cursor and settings.
         #[derive(Debug)]
         pub enum View {
             $(#[doc = stringify!($name)] $name(Box<$type>),)*
@@ -54,7 +54,7 @@ macro_rules! views {
             /// The names of all views.
             pub const WORDS: &'static [&'static str] = &[$($word),*];
 
-            /// What it can do.
+            /// The view's interface.
             pub fn screen(&self) -> &dyn Screen {
                 match self { $(Self::$name(view) => view.as_ref(),)* }
             }
@@ -93,7 +93,7 @@ views! {
 }
 
 impl View {
-    /// The view that an action goes to, as it is opened first.
+    /// The view that an action opens, in its initial state.
     pub fn of(action: Action) -> Option<Self> {
         Some(match action {
             Action::ViewNow => now::NowView::new().into(),

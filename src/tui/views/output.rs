@@ -13,7 +13,7 @@ pub(super) enum Stage {
     Growing,
     /// The agent closed it, or completed its task.
     Done,
-    /// Its task ended otherwise or is lost, so that it is unknown whether it is complete.
+    /// Its task ended in another state or was lost, so it is unknown whether the output is complete.
     Over,
 }
 

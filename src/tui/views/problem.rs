@@ -1,4 +1,4 @@
-//! The details of a problem: what was seen, its cause, whom it hits, its evidence, and what happened around it.
+//! The details of a problem: evidence, cause, impact, and the events around it.
 
 use std::time::Duration;
 
@@ -19,19 +19,19 @@ use crate::tui::widgets::canvas::{Canvas, Span, span};
 const EVIDENCE: usize = 50;
 /// Agents that are named where there are many.
 const NAMED: usize = 3;
-/// What happened so long before a problem may have to do with it.
+/// Events within this time before a problem may be related to it.
 pub(super) const BEFORE: Duration = Duration::from_secs(600);
 
-/// What a problem means, as it was found out last: that takes a walk over many tasks, and is not done for each frame.
+/// The analysis of a problem. It walks over many tasks, so it is not repeated for each frame.
 #[derive(PartialEq, Eq, Debug)]
 pub struct Known {
-    /// Of which problem.
+    /// The problem.
     pub key: ProblemKey,
     hits: Impact,
     cause: Cause,
     why: Vec<String>,
     not_hit: Vec<AgentKey>,
-    /// What shows it.
+    /// The evidence.
     pub evidence: Vec<Item>,
     /// The same in words.
     pub shown: about::Lines,
@@ -42,16 +42,16 @@ pub struct Known {
 pub enum Item {
     /// A task, or a sending.
     Attempt(AttemptKey),
-    /// An agent that is hit.
+    /// An affected agent.
     Agent(AgentKey),
-    /// What an agent's card changed, on its page.
+    /// The changes of an agent's card, on its page.
     Card(AgentKey),
-    /// What was on the wire with an agent.
+    /// The frames of an agent.
     Wire(AgentKey),
 }
 
 impl Known {
-    /// Finds out.
+    /// Analyses a problem.
     pub fn of(ctx: &Context, key: ProblemKey, problem: &Problem) -> Self {
         let snapshot: &Snapshot = &ctx.snapshot;
         let hits = diagnosis::impact_of(snapshot, key, problem);
@@ -214,7 +214,7 @@ fn item(ctx: &Context, item: Item) -> Vec<Span> {
     }
 }
 
-/// What happened around a problem, in order; `None` until the facts of the fleet and of its agent have been read.
+/// Events around a problem, in order; `None` until the facts of the fleet and of its agent have been read.
 pub fn log<'f>(
     ctx: &Context,
     problem: &Problem,
@@ -229,7 +229,7 @@ pub fn log<'f>(
     let near = |fact: &&JournalEntry| fact.at >= from && until.is_none_or(|until| fact.at <= until);
     let mut entries: Vec<(&JournalEntry, Vec<Span>)> = Vec::new();
     for fact in fleet {
-        // What is said of the problem itself is told whenever it was.
+        // Facts of the problem itself are always included.
         let about = of_fleet(ctx, problem, fact, near(&fact));
         entries.extend(about.map(|words| (fact, words)));
     }
@@ -245,12 +245,12 @@ pub fn log<'f>(
         })
         .collect();
     if fleet.first().is_some_and(|first| first.at > problem.since) {
-        lines.insert(0, vec![span("what happened earlier is in the journal alone", Role::Doubt)]);
+        lines.insert(0, vec![span("earlier events are only in the journal", Role::Doubt)]);
     }
     Some(lines)
 }
 
-/// Of an agent: what may have caused a problem or ended it.
+/// Facts of an agent that may have caused or ended a problem.
 fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
     let fact = entry.fact.of_agent()?;
     match fact {
@@ -283,10 +283,10 @@ fn of_fleet(ctx: &Context, problem: &Problem, entry: &JournalEntry, near: bool) 
             Some(vec![span("over", Role::Ok)])
         }
         FleetFact::ProblemCleared { number, into: Some(into) } if *number == own => {
-            plain(format!("told by p-{into} from here on"))
+            plain(format!("reported by p-{into} from here on"))
         }
         FleetFact::ProblemCleared { number, into: Some(into) } if *into == own => {
-            plain(format!("p-{number} is a part of this"))
+            plain(format!("p-{number} is part of this"))
         }
         FleetFact::ProblemTaken { number } if *number == own => plain(format!("taken by {}", by.line())),
         FleetFact::ProblemGivenBack { number } if *number == own => {
@@ -301,8 +301,8 @@ fn of_fleet(ctx: &Context, problem: &Problem, entry: &JournalEntry, near: bool) 
             None => plain("the mute has ended".into()),
         },
         FleetFact::ProblemPosted { number, event, failed } if *number == own => Some(match failed {
-            None => vec![span(format!("the webhook was told: {}", event.as_str()), Role::Plain)],
-            Some(why) => vec![span(format!("the webhook was not told: {}", why.line()), Role::Warn)],
+            None => vec![span(format!("posted to the webhook: {}", event.as_str()), Role::Plain)],
+            Some(why) => vec![span(format!("not posted to the webhook: {}", why.line()), Role::Warn)],
         }),
         FleetFact::NoteMade { problem: on, agent: of, text, .. } => {
             let ours = *on == Some(own) || (on.is_none() && of.is_some() && *of == agent && near);
@@ -314,8 +314,8 @@ fn of_fleet(ctx: &Context, problem: &Problem, entry: &JournalEntry, near: bool) 
         FleetFact::ProblemRaised { number, kind, agent: Some(of), .. } if near && agent == Some(*of) => {
             plain(format!("p-{number} {} raised", kind.as_str()))
         }
-        FleetFact::WatchStarted if near => Some(vec![span("the engine began to watch", Role::Doubt)]),
-        FleetFact::WatchPaused { .. } if near => Some(vec![span("nobody watched until here", Role::Doubt)]),
+        FleetFact::WatchStarted if near => Some(vec![span("the engine began watching", Role::Doubt)]),
+        FleetFact::WatchPaused { .. } if near => Some(vec![span("not watched until here", Role::Doubt)]),
         FleetFact::JournalGap { .. } if near => Some(vec![span("facts before this are lost", Role::Doubt)]),
         _ => None,
     }
@@ -326,14 +326,14 @@ pub fn clears(problem: &Problem) -> String {
     if problem.cleared.is_some() { "it is over".into() } else { format!("clears {}", problem.kind.clears()) }
 }
 
-/// True if the tasks of a problem are what its keys act on.
+/// True if the keys act on the problem's tasks.
 pub fn is_of_tasks(problem: &Problem) -> bool {
     Kind::OF_TASKS.contains(&problem.kind)
 }
 
-/// What a person can do, with the key that does it as it is bound.
+/// The next step, with the bound key.
 pub fn next_step(ctx: &Context, problem: &Problem) -> String {
-    // What the core says has the usual key in front.
+    // The core's text starts with the default key.
     let next = problem.next.line();
     match next.strip_prefix("r: ") {
         Some(rest) => format!("{}: {rest}", ctx.key(Action::Again)),

@@ -21,7 +21,7 @@ use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 /// Problems: the open ones, and those that were over lately.
 #[derive(Clone, Debug, Default)]
 pub struct ProblemRows {
-    /// Whom each of them hits, as it was counted last.
+    /// The impact of each problem, from the last count.
     pub hits: Arc<BTreeMap<ProblemKey, Impact>>,
 }
 
@@ -110,7 +110,7 @@ impl Rows for ProblemRows {
                 SortKey::Number(i64::from(self.hits.get(&key).map_or(0, |hits| hits.jobs)))
             }
             ProblemColumn::Began => SortKey::Number(problem.since.micros()),
-            // What is shown is an age: the youngest has the least.
+            // The column shows an age: the youngest has the smallest value.
             ProblemColumn::Age => SortKey::Pair(-problem.since.micros(), -i64::from(problem.number)),
             ProblemColumn::Id => SortKey::Number(i64::from(problem.number)),
             ProblemColumn::Owner => {
@@ -153,7 +153,7 @@ impl Rows for ProblemRows {
     }
 }
 
-/// Who attends to it.
+/// The operator who took it.
 fn owner(problem: &Problem) -> Span {
     match &problem.taken {
         Some(taken) => span(taken.by.line().into_string(), Role::Plain),

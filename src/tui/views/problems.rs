@@ -29,9 +29,9 @@ use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
-/// What is counted over many tasks is counted anew so often at most.
+/// The shortest time between two counts over many tasks.
 const ANEW: Duration = Duration::from_secs(1);
-/// From this width on evidence and log stand side by side.
+/// From this width on, evidence and log are shown side by side.
 const WIDE: u16 = 100;
 
 /// A part of the screen.
@@ -69,11 +69,11 @@ pub struct ProblemsView {
     /// The line under the cursor in the evidence.
     item: usize,
     log: TextState,
-    /// What the selected problem means.
+    /// The analysis of the selected problem.
     known: Option<Known>,
-    /// What happened around it, and what that was made from.
+    /// The log, with the inputs it was built from.
     log_lines: Option<ProblemLog>,
-    /// What happened to the fleet as a whole, and to the selected problem's agent.
+    /// Facts of the whole fleet.
     fleet_facts: FactCache,
     agent_facts: FactCache,
     /// Facts of the selected problem's agent so far.
@@ -83,7 +83,7 @@ pub struct ProblemsView {
 }
 
 impl ProblemsView {
-    /// What hurts now first.
+    /// Open problems, worst first.
     pub fn new() -> Self {
         Self {
             list: Listing::new(ProblemRows::default(), ProblemColumn::State),
@@ -121,7 +121,7 @@ impl ProblemsView {
         let below = (inner.height * 2 / 3).clamp(8, 40);
         let list = Rect { height: inner.height - below, ..inner };
         let whole = Rect { x: area.x, width: area.width, y: list.bottom(), height: below };
-        // What does not fit beside each other is one after the other, under `tab`.
+        // Panes that do not fit side by side are shown one at a time, under `tab`.
         let lower = if below < 14 { 0 } else { (below * 2 / 5).max(5) };
         let about = Rect { height: below - lower, ..whole };
         let rest = Rect { y: about.bottom(), height: lower, ..whole };
@@ -169,13 +169,13 @@ impl ProblemsView {
         }
     }
 
-    /// Counts and reads anew what is old; true if something that is seen has changed.
+    /// Updates outdated counts and data; true if the display changes.
     fn find_out(&mut self, ctx: &Context) -> bool {
         let now = (ctx.snapshot.rev, ctx.now);
         let selected = self.selected(ctx);
         let other = self.known.as_ref().map(|known| known.key) != selected.map(|(key, _)| key);
         let old = self.counted.is_none_or(|(rev, at)| {
-            // A screen that is held still is not older than what it shows.
+            // A held screen is not older than what it shows.
             rev != now.0 && ctx.now.since(at) >= ANEW
         });
         let mut news = false;
@@ -242,7 +242,7 @@ impl ProblemsView {
         }
     }
 
-    /// What `enter` opens.
+    /// The destination of `enter`.
     fn opened(&self, ctx: &Context) -> Option<Destination> {
         if self.pane == Pane::Evidence {
             return match *self.items().get(self.item)? {
@@ -312,7 +312,7 @@ impl ProblemsView {
                 }
             }
             if count == 0 {
-                canvas.put(area.x, area.y, "nothing that could be opened", Role::Doubt, area.width);
+                canvas.put(area.x, area.y, "nothing to open", Role::Doubt, area.width);
             }
         }
         if let Some(pane) = parts.log {
@@ -366,7 +366,7 @@ impl Screen for ProblemsView {
         let muted = ctx.snapshot.open_problems().filter(|(_, problem)| problem.muted.is_some()).count();
         let open = not_over - muted;
         let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
-        let first = format!("{open} open{muted} · {over} over lately");
+        let first = format!("{open} open{muted} · {over} cleared lately");
         canvas.rule(area, area.y, Joint::Top, &self.list.title(), &self.list.facts(ctx, first));
         let parts = self.parts(area);
         if self.list.rows.is_empty() {
@@ -377,8 +377,8 @@ impl Screen for ProblemsView {
                 parts.list,
                 filtered,
                 &[
-                    "No problem is known.",
-                    "What goes wrong with agents, tasks or this console appears here by itself, with the next step.",
+                    "No problems are known.",
+                    "Problems of agents, tasks or this console appear here automatically, with the next step.",
                 ],
             );
         }

@@ -1,5 +1,5 @@
-//! The pulse: agents over time as a heat map. Each cell says how far the agent was from its own baseline; it can be read
-//! from across a room.
+//! The pulse: a heat map of the agents over time. Each cell shows how far the agent deviated from its own baseline,
+//! readable from a distance.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,9 +28,9 @@ use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
-/// Metrics are read so often while they are looked at.
+/// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_secs(2);
-/// Cells of what stands behind a row.
+/// The width of the text after a row's cells.
 const FACTS: u16 = 13;
 
 /// The agents of a window, the worst first.
@@ -121,7 +121,7 @@ impl Rows for PulseRows {
     }
 }
 
-/// The mark of a cell, and what it means.
+/// The symbol and role of a cell.
 pub fn mark(heat: Heat, ascii: bool) -> (char, Role) {
     let (unicode, plain, role) = match heat {
         Heat::Unwatched => (' ', ' ', Role::Quiet),
@@ -134,7 +134,7 @@ pub fn mark(heat: Heat, ascii: bool) -> (char, Role) {
     (if ascii { plain } else { unicode }, role)
 }
 
-/// What stands behind a row: what is wrong now, or that nothing is.
+/// The text after a row: its current fault, or that there is none.
 pub fn now(ctx: &Context, group: &Group) -> Span {
     let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
     if let Some(agent) = agent.filter(|agent| !matches!(agent.health, Health::Up | Health::Degraded)) {
@@ -145,7 +145,7 @@ pub fn now(ctx: &Context, group: &Group) -> Span {
     let (ended, bad) =
         last.iter().fold((0, 0), |(ended, bad), part| (ended + part.tally.ended(), bad + part.tally.bad()));
     match group.lately() {
-        Heat::Unwatched => span("nobody looked", Role::Doubt),
+        Heat::Unwatched => span("not watched", Role::Doubt),
         Heat::Usual => span("as usual", Role::Quiet),
         _ if bad > 0 => {
             let role = if bad * 5 > ended { Role::Bad } else { Role::Warn };
@@ -159,13 +159,13 @@ pub fn now(ctx: &Context, group: &Group) -> Span {
     }
 }
 
-/// Draws the cells of a group, each as wide and high as there is room for.
+/// Draws the cells of a group, as large as the area allows.
 pub fn draw_cells(canvas: &mut Canvas<'_>, area: Rect, group: &Group) {
     let heat = &group.heat;
     let count = u16::try_from(heat.len()).unwrap_or(u16::MAX).max(1);
     let wide = (area.width / count).max(1);
     let ascii = canvas.theme.is_ascii();
-    // Where there is no room for all, the oldest go.
+    // If not all fit, the oldest are dropped.
     let skip = usize::from(count.saturating_sub(area.width / wide));
     for (at, heat) in heat.iter().skip(skip).enumerate() {
         let (glyph, role) = mark(*heat, ascii);
@@ -185,7 +185,7 @@ pub struct PulseView {
 }
 
 impl PulseView {
-    /// The worst first.
+    /// The agents, worst first.
     pub fn new() -> Self {
         Self {
             groups: Groups::new(Dimension::Agent),
@@ -239,7 +239,7 @@ impl Screen for PulseView {
         let inner = inside(area);
         if self.list.rows.is_empty() {
             let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
-            return empty(canvas, ctx, inner, filtered, &["Nobody has looked at an agent in this window."]);
+            return empty(canvas, ctx, inner, filtered, &["No agent was watched in this window."]);
         }
         let names = self.list.rows.iter().filter_map(|key| self.list.source.group(key));
         let name = names.map(|group| group.name.chars().count()).max().unwrap_or(0);

@@ -38,7 +38,7 @@ pub struct RawView {
     state: TextState,
 }
 
-/// JSON over several lines; what is no JSON stays as it is.
+/// JSON on several lines; other text is unchanged.
 pub fn pretty(text: &Untrusted) -> Vec<Vec<Span>> {
     let block = crate::protocol::json::indented(text).unwrap_or_else(|| text.clone()).block();
     block.lines().map(json_line).collect()

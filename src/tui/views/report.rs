@@ -12,7 +12,7 @@ use crate::tui::views::problem;
 use crate::tui::views::problem::Known;
 use crate::tui::widgets::canvas::Canvas;
 
-/// Words of a line are not broken: whoever reads it has another width.
+/// Lines are not wrapped: the reader's width is unknown.
 const WIDTH: usize = usize::MAX / 2;
 /// Changes before the problem that are listed.
 const CHANGES: usize = 12;
@@ -35,8 +35,8 @@ pub fn of(ctx: &Context, key: ProblemKey, screen: &dyn Screen) -> String {
         timestamp::format_at(row.since),
         ctx.info.fleet,
     );
-    section(&mut out, "What it is", &with_scratch(ctx, explain));
-    section(&mut out, "What shows it", &known.shown);
+    section(&mut out, "Description", &with_scratch(ctx, explain));
+    section(&mut out, "Evidence", &known.shown);
     let facts = screen.facts(Owner::Fleet).unwrap_or_default();
     let before = changes::changes(&ctx.snapshot, facts, row.since - problem::BEFORE, row.since);
     let before = before.iter().take(CHANGES).rev();
@@ -44,7 +44,7 @@ pub fn of(ctx: &Context, key: ProblemKey, screen: &dyn Screen) -> String {
     lines(&mut out, "What changed before it began", &words.collect::<Vec<_>>());
     match problem::log(ctx, row, |owner| screen.facts(owner)) {
         Some(log) => section(&mut out, "What happened and who did what", &log),
-        None => out.push_str("\nWhat happened around it was not read: it is on the problem's page.\n"),
+        None => out.push_str("\nIts log was not read; the problem's page shows it.\n"),
     }
     out.push_str(&format!("\nSee it: `quarterdeck{} open p-{}`\n", ctx.info.flags, row.number));
     out
@@ -56,7 +56,7 @@ fn section(out: &mut String, title: &str, entries: &Lines) {
     lines(out, title, &entries);
 }
 
-/// Every line is indented: Markdown shows it as it is, whatever is in it.
+/// Every line is indented, so that Markdown shows it verbatim.
 fn lines(out: &mut String, title: &str, entries: &[String]) {
     out.push_str(&format!("\n## {title}\n\n"));
     if entries.is_empty() {

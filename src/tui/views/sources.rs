@@ -107,11 +107,11 @@ impl Rows for SourceRows {
             SourceColumn::Source => text(name(row)),
             SourceColumn::Kind => text(row.spec.kind.as_str().into()),
             SourceColumn::Where => text(place(row)),
-            // What is shown is an age: the youngest has the least.
+            // The column shows an age: the youngest has the smallest value.
             SourceColumn::Since => SortKey::Number(-row.since.micros()),
             SourceColumn::Agents => SortKey::Number(i64::from(row.agents)),
             SourceColumn::LastError => text(error(row)),
-            // What fails first, then in the order configured.
+            // Failing sources first, then in configured order.
             SourceColumn::State => SortKey::Pair(-(row.health as i64), i64::from(key.0)),
         }
     }
@@ -150,7 +150,7 @@ pub struct SourcesView {
 }
 
 impl SourcesView {
-    /// What cannot be read first.
+    /// The sources, failing ones first.
     pub fn new() -> Self {
         Self { list: Listing::new(SourceRows, SourceColumn::State) }
     }
@@ -202,11 +202,11 @@ fn explain(canvas: &Canvas<'_>, ctx: &Context, row: &SourceRow, width: usize) ->
         width,
     ));
     let agents = match (row.health, row.agents) {
-        (SourceHealth::Unknown, _) => "it has told nothing yet".to_owned(),
+        (SourceHealth::Unknown, _) => "it has reported nothing yet".to_owned(),
         (SourceHealth::Working, 1) => "it names 1".to_owned(),
         (SourceHealth::Working, count) => format!("it names {count}"),
-        (SourceHealth::Failing, 0) => "it never named one".to_owned(),
-        (SourceHealth::Failing, count) => format!("{count}, as it told before; they stay"),
+        (SourceHealth::Failing, 0) => "it never reported an agent".to_owned(),
+        (SourceHealth::Failing, count) => format!("{count}, as last reported; they stay"),
     };
     lines.extend(about::wrapped("AGENTS", &agents, Role::Plain, width));
     if let Some(cause) = &row.cause {
@@ -243,7 +243,7 @@ impl Screen for SourcesView {
                 filtered,
                 &[
                     "No source of agents is configured.",
-                    "Agents come from the configuration and the command line alone. [[fleet.NAME.sources]] names a folder of cards, a URL, an ARD manifest, a registry, a Kubernetes cluster or SRV records; quarterdeck config example shows each.",
+                    "Agents come only from the configuration and the command line. [[fleet.NAME.sources]] names a folder of cards, a URL, an ARD manifest, a registry, a Kubernetes cluster or SRV records; quarterdeck config example shows each.",
                 ],
             );
         }
@@ -273,7 +273,7 @@ impl Screen for SourcesView {
         match action {
             Action::Open => {
                 let row = self.selected(ctx)?;
-                // A filter has no spaces: the first word of a name is what it can say of it.
+                // A filter cannot contain spaces, so it uses the first word of the name.
                 let name = name(row);
                 let word = name.split_whitespace().next().unwrap_or_default();
                 let page = Destination::Fleet(format!("source={word}"));

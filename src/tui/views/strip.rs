@@ -16,14 +16,14 @@ use crate::tui::theme::Role;
 use crate::tui::views::timeline::{attempts, ended, precise};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 
-/// Who had the time.
+/// The holder of a time span.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Had {
     /// The agent.
     Agent,
-    /// Nobody tells.
+    /// Unknown.
     Nobody,
-    /// A person.
+    /// An operator.
     You,
 }
 
@@ -126,7 +126,7 @@ pub fn lines(ctx: &Context, job: &Job, children: &[JobKey]) -> u16 {
     u16::try_from((job.attempts.len() + delegated).clamp(1, 6)).unwrap_or(6)
 }
 
-/// Who had which share of the time, the largest first.
+/// The share of the time per holder, largest first.
 pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob) -> Vec<Span> {
     let mut had: BTreeMap<(u8, String), Duration> = BTreeMap::new();
     let mut all = Duration::ZERO;
@@ -139,7 +139,7 @@ pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob) -> Vec<Span> {
             all += took;
             let who = match stretch.had {
                 Had::Agent => (0, name.clone()),
-                Had::Nobody => (1, "nobody says".to_owned()),
+                Had::Nobody => (1, "unknown".to_owned()),
                 Had::You => (2, "a person".to_owned()),
             };
             *had.entry(who).or_default() += took;
@@ -180,7 +180,7 @@ pub fn draw(
         u16::try_from(part).unwrap_or(room).min(room.saturating_sub(1))
     };
     if bars.iter().any(|bar| bar.end.as_ref().is_some_and(|mark| mark.text == ctx.glyphs().working)) {
-        // A bar that goes on is drawn anew each second.
+        // A running bar is redrawn each second.
         let _ticks = canvas.age(begun);
     }
     for (line, bar) in bars.iter().take(usize::from(area.height)).enumerate() {

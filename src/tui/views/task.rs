@@ -49,7 +49,7 @@ pub struct TaskView {
     id: JobId,
     followed: FollowedJob,
     focus: Pane,
-    /// The pane at the right: outputs or messages; none: whichever there is.
+    /// The pane at the right, outputs or messages; `None` selects the one with content.
     beside: Option<Pane>,
     /// The line under the cursor in the timeline; none: the end is followed.
     line: Option<usize>,
@@ -59,7 +59,7 @@ pub struct TaskView {
     output_text: TextState,
     messages_text: TextState,
     children: Vec<JobKey>,
-    /// Tasks of the job itself, of which others may be children.
+    /// Tasks of the job itself, whose children are searched for.
     own_tasks: usize,
     rev: u64,
     seen_seq: u64,
@@ -98,7 +98,7 @@ impl TaskView {
         timeline::attempts(ctx, job).last()
     }
 
-    /// Tasks that this job has handed on to others.
+    /// Tasks that this job delegated to other agents.
     fn find_children(&mut self, ctx: &Context) -> bool {
         let snapshot = &ctx.snapshot;
         let Some(job) = self.job(ctx) else { return false };
@@ -133,7 +133,7 @@ impl TaskView {
         changed
     }
 
-    /// What is shown at the right.
+    /// The content of the right pane.
     fn right(&self) -> Pane {
         let has_output =
             self.followed.of(self.id).is_some_and(|followed| !followed.detail.outputs.is_empty());
@@ -334,7 +334,7 @@ impl TaskView {
         text::draw(canvas, body, &lines, state);
     }
 
-    /// The title of the pane at the right, and what stands at its end.
+    /// The title of the right pane, and the text at its end.
     fn right_title(&self, ctx: &Context) -> (Vec<Span>, bool) {
         let pane = self.right();
         let role = if self.focus == Pane::Timeline { Role::Quiet } else { Role::Title };
@@ -359,7 +359,7 @@ struct Parts {
 }
 
 impl TaskView {
-    /// The panes, where there is room for one alone.
+    /// The tabs, where only one pane fits.
     fn tabs(&self) -> Vec<Span> {
         let mut tabs = Vec::new();
         for (pane, word) in
@@ -417,7 +417,7 @@ impl Screen for TaskView {
                 inside(area),
                 false,
                 &[
-                    "This task is not known any more: ended work is kept for a while, then removed.",
+                    "This task is no longer known: ended tasks are kept for a while, then removed.",
                     "esc goes back.",
                 ],
             );
@@ -549,7 +549,7 @@ impl Screen for TaskView {
     fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)> {
         let attempt = self.latest(ctx).map(|(_, attempt)| attempt);
         let mut keys = Vec::new();
-        // What can be done here comes first.
+        // Possible actions come first.
         if attempt.is_some_and(|attempt| attempt.phase == crate::domain::job::Phase::Uncertain) {
             keys.push((Action::Again, "again, or lost"));
         } else if attempt.is_some_and(Attempt::needs_you) {
@@ -660,7 +660,7 @@ impl TaskView {
             add(format!("skill {}", skill.line()), Role::Plain);
         }
         if let Some(parent) = &job.parent {
-            add(format!("handed on by task {}", parent.short()), Role::Plain);
+            add(format!("delegated by task {}", parent.short()), Role::Plain);
         }
         if let Some(doubt) = doubt(attempt) {
             add(doubt, Role::Warn);

@@ -1,4 +1,4 @@
-//! Tasks as rows of a table, and what is to be said about one of them.
+//! Tasks as rows of a table, and the explanation of a single task.
 
 use crate::domain::id::{AgentKey, AttemptKey, ContextId};
 use crate::domain::job::task::{TaskState, Verdict};
@@ -25,16 +25,16 @@ pub struct TaskRows {
     pub agent: Option<AgentKey>,
     /// Only of this conversation.
     pub context: Option<ContextId>,
-    /// Of what wants nobody's attention only among so many rows, for panes that show a few.
+    /// Limits rows that need no attention to this many of the newest, for panes that show a few; `None` for all.
     pub newest: Option<u32>,
 }
 
-/// What a worker needs to build an order beside the screen's work.
+/// The inputs of a worker that builds an order.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// Which tasks.
+    /// The tasks.
     pub source: TaskRows,
-    /// In which order.
+    /// The order.
     pub order: Order,
 }
 
@@ -80,7 +80,7 @@ fn micros(at: crate::domain::time::At) -> i64 {
     at.micros()
 }
 
-/// What needs a person first, then what is in doubt, then what runs, then what has ended.
+/// Tasks that need an operator first, then uncertain, then running, then ended ones.
 fn state_rank(attempt: &Attempt) -> i64 {
     if attempt.needs_you() {
         0
@@ -96,7 +96,7 @@ fn state_rank(attempt: &Attempt) -> i64 {
 }
 
 impl TaskRows {
-    /// Rows before this one are shown only if they want attention.
+    /// Rows older than this one are shown only if they need attention.
     fn oldest(&self, snapshot: &Snapshot) -> AttemptKey {
         AttemptKey(self.newest.map_or(0, |newest| snapshot.attempts.end().saturating_sub(newest)))
     }
@@ -130,7 +130,7 @@ impl Rows for TaskRows {
 
     fn as_filter(&self, snapshot: &Snapshot) -> String {
         let agent = self.agent.and_then(|key| snapshot.agents.get(key)).map(|agent| agent.name.line());
-        // A filter has no spaces: the first word of a name is what it can say of it.
+        // A filter cannot contain spaces, so it uses the first word of the name.
         let agent = agent.as_ref().and_then(|name| name.split_whitespace().next());
         let agent = agent.map(|name| format!("agent={name}"));
         let context = self.context.as_ref().map(|context| format!("context={context}"));
@@ -191,7 +191,7 @@ impl Rows for TaskRows {
                 text(snapshot.agents.get(attempt.agent).map(|agent| agent.name.line().into_string()))
             }
             TaskColumn::State => SortKey::Pair(state_rank(attempt), -micros(attempt.created)),
-            // What is shown is an age: the youngest has the least.
+            // The column shows an age: the youngest has the smallest value.
             TaskColumn::LastSign => {
                 SortKey::Number(attempt.task.as_ref().map_or(0, |task| -micros(task.last_activity)))
             }
@@ -264,7 +264,7 @@ impl Rows for TaskRows {
     }
 }
 
-/// What is to be said about an attempt: its words, its doubts, the next step.
+/// Explains an attempt: its status text, its doubts, the next step.
 pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usize) -> about::Lines {
     let label = states::attempt(attempt, ctx.glyphs());
     let mut lines = Vec::new();
@@ -310,28 +310,30 @@ fn ids(attempt: &Attempt, job: Option<&crate::domain::job::Job>) -> Vec<Span> {
     vec![span(text, Role::Quiet)]
 }
 
-/// Why the agent's word alone is not believed.
+/// The reason why the agent's report alone is not trusted.
 pub fn doubt(attempt: &Attempt) -> Option<String> {
     let task = attempt.task.as_ref()?;
     let says = task.says.as_ref().unwrap_or(&task.state).word();
     Some(match task.verdict? {
-        Verdict::Silent => format!("it says {says}, and no event has come for far longer than is usual"),
-        Verdict::Unheard => format!("it says {says}, and nothing ever came on its stream"),
-        Verdict::Stuck => format!("it says {says}, and no event has come for many times what is usual there"),
-        Verdict::Looping => format!("{says}, and it says the same again and again"),
-        Verdict::Stalled => format!("stream cut, agent says {says}; its answer has not changed since"),
-        Verdict::Stale => format!("its agent has not answered since; {says} is what it said last"),
-        Verdict::Conflict => format!("{}, and its agent still says {says}", task.state.word()),
+        Verdict::Silent => format!("reported as {says}, but no event has arrived for far longer than usual"),
+        Verdict::Unheard => format!("reported as {says}, but nothing ever arrived on its stream"),
+        Verdict::Stuck => {
+            format!("reported as {says}, but no event has arrived for many times the usual pause")
+        }
+        Verdict::Looping => format!("{says}, and it keeps repeating the same status"),
+        Verdict::Stalled => format!("stream cut, agent reports {says}; no change since"),
+        Verdict::Stale => format!("its agent has not answered since; last reported as {says}"),
+        Verdict::Conflict => format!("{}, but its agent still reports {says}", task.state.word()),
         Verdict::Lost => "its agent came back and no longer knows it".into(),
     })
 }
 
-/// What a person can do about an attempt, if anything.
+/// The next step for an operator; `None` if there is none.
 pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
     let key = |action| ctx.key(action);
     if attempt.phase == Phase::Uncertain {
         let again = key(Action::Again);
-        return Some(format!("{again}: send it once more with the same id, or take it as lost"));
+        return Some(format!("{again}: send it again with the same id, or presume it lost"));
     }
     if let Some(cause) = attempt.cause.as_ref().filter(|_| attempt.task.is_none()) {
         return Some(cause.next_step().to_owned());
@@ -340,7 +342,7 @@ pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
     if attempt.needs_you() {
         return Some(match task.state {
             TaskState::AuthRequired => {
-                format!("sign in where it says, then {}: tell it", key(Action::Answer))
+                format!("sign in where it says, then {} to tell it", key(Action::Answer))
             }
             _ => format!("{}: answer it", key(Action::Answer)),
         });
@@ -348,16 +350,14 @@ pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
     match task.verdict? {
         Verdict::Silent | Verdict::Unheard | Verdict::Stuck | Verdict::Looping | Verdict::Stalled => {
             Some(format!(
-                "{}: ask it now; {}: end it; {}: send a copy",
+                "{}: read it now; {}: cancel it; {}: send a copy",
                 key(Action::Check),
                 key(Action::Cancel),
                 key(Action::EditCopy)
             ))
         }
-        Verdict::Stale => Some("it is asked again as soon as its agent answers".into()),
-        Verdict::Conflict => {
-            Some(format!("{}: what it sent; the wire view has both answers", key(Action::Raw)))
-        }
+        Verdict::Stale => Some("it is read again as soon as its agent answers".into()),
+        Verdict::Conflict => Some(format!("{}: raw data; the wire view has both answers", key(Action::Raw))),
         Verdict::Lost => {
             Some(format!("{}: send a copy; the agent drops tasks when it restarts", key(Action::EditCopy)))
         }

@@ -50,7 +50,7 @@ impl TasksView {
         Self { list: Listing::new(rows, TaskColumn::Age), agent_name: name }
     }
 
-    /// Shows what a filter lets through.
+    /// Applies a filter.
     #[must_use]
     pub fn filtered(mut self, text: &str) -> Self {
         self.list.state.look.filter = Filter::parse(text);

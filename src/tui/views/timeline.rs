@@ -24,9 +24,9 @@ pub struct TimelineLine {
     pub at: Option<At>,
     /// When the line before it happened.
     pub before: Option<At>,
-    /// What happened.
+    /// The description of the event.
     pub words: Vec<Span>,
-    /// The attempt whose first line it is.
+    /// The attempt that begins at this line.
     pub begins: Option<AttemptId>,
     /// The job that `enter` opens.
     pub leads: Option<JobKey>,
@@ -163,7 +163,7 @@ fn push_child(ctx: &Context, lines: &mut Vec<TimelineLine>, before: &mut Option<
     let label = states::attempt(attempt, glyphs);
     let task = attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
     let words = vec![
-        span(format!("{} handed on to {name}{task}  ", glyphs.child), Role::Plain),
+        span(format!("{} delegated to {name}{task}  ", glyphs.child), Role::Plain),
         span(format!("{} {}", label.mark, label.word), label.role),
     ];
     lines.push(TimelineLine {
@@ -215,10 +215,10 @@ fn now(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> Vec<Span> {
     };
     let mut words = vec![span(format!("now  {} {}", label.mark, label.word), label.role)];
     if let Some(gap) = task.gap_since {
-        let text = format!("  {0}{0}{0} nobody tells us anything for {1}", ctx.glyphs().gap, canvas.age(gap));
+        let text = format!("  {0}{0}{0} no updates for {1}", ctx.glyphs().gap, canvas.age(gap));
         words.push(span(text, Role::Doubt));
     } else if !attempt.needs_you() {
-        words.push(span(format!("  last sign {} ago", canvas.age(task.last_activity)), Role::Quiet));
+        words.push(span(format!("  last activity {} ago", canvas.age(task.last_activity)), Role::Quiet));
     }
     words
 }

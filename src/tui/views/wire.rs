@@ -28,10 +28,10 @@ use crate::tui::widgets::table::{self, Column, Cursor, Row, Shown, TableColumn, 
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
-/// Names a frame.
+/// Identifies a frame.
 type Key = (AgentKey, u64);
 
-/// It is read this often while it is looked at.
+/// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_millis(500);
 
 columns! {
@@ -92,12 +92,12 @@ pub struct WireView {
     state: ListState<Key>,
     /// The count when it was drawn last.
     seen: u64,
-    /// What `rows` was built for.
+    /// The inputs that `rows` was built from.
     built: Option<(u64, Filter, usize, bool)>,
 }
 
 impl WireView {
-    /// What was on the wire, of one agent or of all.
+    /// The frames of one agent or of all.
     pub fn new(agent: Option<AgentKey>) -> Self {
         Self {
             agent,
@@ -171,7 +171,7 @@ impl WireView {
     }
 }
 
-/// An event is told by its data, everything else by its head.
+/// An event is summarized by its data, other frames by their head.
 fn headline(frame: &Frame) -> String {
     if frame.kind == Kind::Event {
         return frame.text.shortened(400).line().into_string();
@@ -313,9 +313,9 @@ impl Screen for WireView {
                 list,
                 !self.state.look.filter.is_empty(),
                 &[
-                    "Nothing was on the wire yet.",
+                    "Nothing was sent or received yet.",
                     &format!(
-                        "The last 128 frames of each agent are kept while this program runs; {} on an agent makes some.",
+                        "The last 128 frames of each agent are kept while this program runs; {} on an agent checks it.",
                         ctx.key(Action::Check)
                     ),
                 ],

@@ -1,4 +1,5 @@
-//! Drawing into the cells of the screen: text by role, frames with titles, and when what was drawn is out of date.
+//! Drawing into the screen's cells: text by role, frames with titles, and the time at which the drawing becomes
+//! outdated.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -26,11 +27,11 @@ pub struct Canvas<'a> {
     pub now: At,
     next: Cell<Option<Duration>>,
     typing: Cell<Option<(u16, u16)>>,
-    /// Every text that was put, if that is recorded.
+    /// Every text drawn, if recording is on.
     recorded: Option<Vec<Put>>,
 }
 
-/// A text as it was put, for whoever checks a layout.
+/// A drawn text, for tests of the layout.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Put {
     /// The column of its first cell.
@@ -43,7 +44,7 @@ pub struct Put {
     pub text: String,
     /// The text was longer than its cells.
     pub is_cut: bool,
-    /// What stood in those cells before.
+    /// The previous text of those cells.
     pub before: String,
 }
 
@@ -52,7 +53,7 @@ pub struct Put {
 pub struct Span {
     /// Printable text.
     pub text: String,
-    /// What it means.
+    /// Its meaning.
     pub role: Role,
 }
 
@@ -87,7 +88,7 @@ impl<'a> Canvas<'a> {
         Self { buffer, theme, clocks, now, next: Cell::new(None), typing: Cell::new(None), recorded: None }
     }
 
-    /// Records every text that is put from now on.
+    /// Records every text drawn from now on.
     pub fn record(&mut self) {
         self.recorded = Some(Vec::new());
     }
@@ -111,14 +112,14 @@ impl<'a> Canvas<'a> {
         self.next.set(Some(self.next.get().map_or(left, |next| next.min(left))));
     }
 
-    /// An age that goes on.
+    /// An age that is updated every second.
     pub fn age(&self, since: At) -> String {
         let (text, left) = format::age(self.now, since);
         self.true_for(left);
         text
     }
 
-    /// An age by its largest unit, for what stands still most of the time.
+    /// An age by its largest unit, for ages that rarely change.
     pub fn coarse_age(&self, since: At) -> String {
         let (text, left) = format::coarse_age(self.now, since);
         self.true_for(left);
@@ -130,7 +131,7 @@ impl<'a> Canvas<'a> {
         format!("{}  {}", self.clocks.second(at, self.now), self.coarse_age(at))
     }
 
-    /// Where the terminal's cursor stands, while something is typed.
+    /// The position of the terminal's cursor while the operator types.
     pub fn typing(&self) -> Option<(u16, u16)> {
         self.typing.get()
     }
@@ -198,7 +199,7 @@ impl<'a> Canvas<'a> {
         if self.theme.is_ascii() { cut.replace('…', ".") } else { cut }
     }
 
-    /// Puts pieces one behind the other; returns the cells used.
+    /// Draws pieces in a row; returns the cells used.
     pub fn put_spans(&mut self, x: u16, y: u16, spans: &[Span], most: u16) -> u16 {
         let mut used = 0;
         for span in spans {
@@ -216,7 +217,7 @@ impl<'a> Canvas<'a> {
         self.put(right.saturating_sub(wide), y, text, role, wide)
     }
 
-    /// Changes how cells look, whatever stands in them.
+    /// Changes the style of cells, not their text.
     pub fn tint(&mut self, area: Rect, role: Role) {
         let style = self.style(role);
         self.buffer.set_style(area.intersection(self.buffer.area), style);
@@ -235,7 +236,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Replaces what a terminal could obey or hide in cells that a library drew.
+    /// Replaces control and hidden characters in cells that a library drew.
     pub fn disarm(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
@@ -248,7 +249,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Replaces what a library drew by what any terminal shows.
+    /// Replaces characters that a library drew with ASCII.
     pub fn ascii_only(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
@@ -268,7 +269,7 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Strikes cells through: what cannot be done here.
+    /// Strikes through cells of unavailable actions.
     pub fn strike(&mut self, area: Rect) {
         let style = Style::new().add_modifier(ratatui::style::Modifier::CROSSED_OUT);
         self.buffer.set_style(area.intersection(self.buffer.area), style);
@@ -392,7 +393,7 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// Marks of our own in ASCII; letters of other scripts become `?`.
+/// Our symbols in ASCII; letters of other scripts become `?`.
 fn to_ascii(text: &str) -> String {
     text.chars()
         .map(|c| match c {

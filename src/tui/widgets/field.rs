@@ -4,7 +4,7 @@ use crossterm::event::KeyCode;
 
 use crate::tui::keymap::Chord;
 
-/// A line that is being typed.
+/// An editable line.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Field {
     text: String,
@@ -19,7 +19,7 @@ impl Field {
         Self { cursor: text.len(), text }
     }
 
-    /// What was typed.
+    /// The text.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -40,7 +40,7 @@ impl Field {
         self.cursor += clean.len();
     }
 
-    /// Replaces everything.
+    /// Replaces the text.
     pub fn set(&mut self, text: impl Into<String>) {
         *self = Self::new(text);
     }

@@ -1,5 +1,4 @@
-//! What a filter means: words that must be there, `!` for those that must not, `~` for near ones,
-//! `key=value` for one column.
+//! Filters: words that must occur, `!` for those that must not, `~` for similar ones, `key=value` for one column.
 
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
@@ -30,13 +29,13 @@ pub trait Filtered {
 }
 
 impl Filter {
-    /// Reads what was typed; every text is a filter.
+    /// Parses a filter; every text is valid.
     pub fn parse(text: &str) -> Self {
         let terms = text.split_whitespace().filter_map(term).collect();
         Self { text: text.trim().to_owned(), terms }
     }
 
-    /// As it was typed.
+    /// The text as typed.
     pub fn text(&self) -> &str {
         &self.text
     }

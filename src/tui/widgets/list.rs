@@ -6,14 +6,14 @@ use std::hash::Hash;
 use crate::tui::saved_view::Look;
 use crate::tui::widgets::sorted::Sorted;
 
-/// Where somebody is in a list, and how it is shown.
+/// The position and display settings of a list.
 #[derive(Clone, Debug)]
 pub struct ListState<K> {
     /// The row under the cursor; none: the top is followed, nothing is selected yet.
     pub selected: Option<K>,
     /// The line of the cursor, from the top of the list.
     pub line: usize,
-    /// What is shown, and in which order.
+    /// The display settings.
     pub look: Look,
     /// The selected row is explained below.
     pub details: bool,
@@ -65,8 +65,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         (window, Some(at))
     }
 
-    /// Notes what is on the screen, after rows or sizes have changed. A row that went is replaced by
-    /// its neighbour.
+    /// Updates the position after rows or sizes have changed. A removed row is replaced by its neighbour.
     pub fn refresh(&mut self, rows: &Sorted<K>, height: usize) {
         if let Some(selected) = self.selected
             && !rows.contains(selected)
@@ -102,7 +101,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         &self.seen
     }
 
-    /// The row that is meant: the one under the cursor, else the first.
+    /// The row under the cursor, else the first.
     pub fn target(&self, rows: &Sorted<K>) -> Option<K> {
         self.selected.or_else(|| rows.iter().next())
     }
@@ -111,7 +110,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
     pub fn go(&mut self, rows: &Sorted<K>, by: isize, height: usize) {
         self.new_above = 0;
         let Some(selected) = self.selected else {
-            // What was followed is held from now on, and moved from.
+            // A followed row becomes the fixed starting point of the movement.
             self.selected = rows.iter().next();
             self.line = 0;
             if by > 0 && self.selected.is_some() {
@@ -146,7 +145,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         self.new_above = 0;
     }
 
-    /// To the bottom.
+    /// Moves to the last row.
     pub fn last(&mut self, rows: &Sorted<K>, height: usize) {
         self.selected = rows.iter_back().next();
         self.line = height.saturating_sub(1);
@@ -177,7 +176,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         self.last_mark = Some(key);
     }
 
-    /// Marks all that is shown, or takes all marks away.
+    /// Marks all displayed rows, or clears all marks.
     pub fn mark_all(&mut self, rows: &Sorted<K>) {
         if !rows.is_empty() && rows.iter().all(|key| self.marks.contains(&key)) {
             self.marks.clear();

@@ -1,4 +1,4 @@
-//! Widgets: what views and overlays are made of.
+//! Widgets of views and overlays.
 
 pub mod canvas;
 pub mod field;

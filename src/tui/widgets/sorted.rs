@@ -6,7 +6,7 @@ use std::ops::Bound;
 
 use hashbrown::HashMap;
 
-/// What a row is ordered by.
+/// A sort key.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum SortKey {
     /// By a number.
@@ -15,7 +15,7 @@ pub enum SortKey {
     Text(Box<str>),
     /// By a number, then by another.
     Pair(i64, i64),
-    /// By what it stands under, which one that is, whether it is the head or stands under it, and then by itself.
+    /// By the group, its identity, whether the row is the group's head or a member, and then by the row's own key.
     Under(Box<(SortKey, i64, bool, SortKey)>),
 }
 
@@ -114,7 +114,7 @@ impl<K: Copy + Ord + Hash> Sorted<K> {
         }
     }
 
-    /// True if a row stands above another.
+    /// True if a row is above another.
     pub fn is_above(&self, one: K, other: K) -> bool {
         match (self.of.get(&one), self.of.get(&other)) {
             (Some(a), Some(b)) => ((a, one) < (b, other)) != self.descending,

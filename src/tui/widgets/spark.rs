@@ -4,7 +4,7 @@
 const BARS: [char; 9] = ['·', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const ASCII: [char; 9] = ['.', '_', '_', '-', '-', '=', '=', '#', '#'];
 
-/// A bar for each value against the highest of them, or `least` if that is more; where nobody looked it is empty.
+/// A bar for each value, relative to the highest or to `least` if that is higher; empty where there is no data.
 pub fn bars(values: &[Option<u64>], least: u64, ascii: bool) -> String {
     let most = values.iter().flatten().copied().max().unwrap_or(0).max(least).max(1);
     let marks = if ascii { ASCII } else { BARS };

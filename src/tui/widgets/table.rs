@@ -13,33 +13,33 @@ pub struct Column {
     pub name: &'static str,
     /// The letter that sorts by it.
     pub sort: Option<char>,
-    /// Cells at least.
+    /// The minimum width in cells.
     pub least: u16,
     /// Cells that it should have before columns that are worth less than this get any.
     pub preferred: u16,
-    /// A share of what is left; none: exactly `least`.
+    /// The share of the remaining width; 0 for exactly `least`.
     pub share: u16,
-    /// The higher, the longer it stays when there is no room.
+    /// The priority when space is short; the highest is kept longest.
     pub keep: u8,
-    /// Numbers stand at the right.
+    /// True for numbers, which are aligned right.
     pub right: bool,
-    /// Shown only when all columns are asked for.
+    /// True if the column is shown only in wide mode.
     pub wide: bool,
     /// The highest value comes first when the list is sorted by it.
     pub highest_first: bool,
 }
 
-/// The columns of a list as an enum, whose variants stand in the order of the table. `columns!` declares one.
+/// The columns of a list as an enum, with variants in table order. `columns!` declares one.
 pub trait TableColumn: Copy + Eq + std::fmt::Debug + 'static {
     /// All columns, in the order of the table.
     const ALL: &'static [Self];
-    /// What each of them looks like, in the same order.
+    /// The columns' properties, in the same order.
     const COLUMNS: &'static [Column];
 
     /// Its place in the table, from 0.
     fn number(self) -> usize;
 
-    /// The column at a place; the first one if there is none.
+    /// The column at a position; the first if there is none.
     fn at(number: usize) -> Self {
         Self::ALL.get(number).copied().unwrap_or(Self::ALL[0])
     }
@@ -50,7 +50,7 @@ pub trait TableColumn: Copy + Eq + std::fmt::Debug + 'static {
     }
 }
 
-/// Declares the columns of a list: each variant with what it looks like.
+/// Declares the columns of a list: each variant with its properties.
 macro_rules! columns {
     ($(#[$about:meta])* $vis:vis enum $name:ident { $($variant:ident = $column:expr,)* }) => {
         $(#[$about])*
@@ -76,7 +76,7 @@ pub const fn fixed(name: &'static str, sort: char, least: u16, keep: u8) -> Colu
     share(name, sort, least, 0, keep)
 }
 
-/// A column that takes a share of what is left.
+/// A column with a share of the remaining width.
 pub const fn share(name: &'static str, sort: char, least: u16, share: u16, keep: u8) -> Column {
     Column {
         name,
@@ -103,7 +103,7 @@ impl Column {
         Self { right: true, ..self }
     }
 
-    /// The same, with so many cells before luxuries are shown.
+    /// Sets the width needed before optional columns are shown.
     #[must_use]
     pub const fn prefers(self, cells: u16) -> Self {
         Self { preferred: cells, ..self }
@@ -121,7 +121,7 @@ impl Column {
         Self { sort: None, ..self }
     }
 
-    /// The same, shown only when all columns are asked for.
+    /// Restricts the column to wide mode.
     #[must_use]
     pub const fn wide(self) -> Self {
         Self { wide: true, ..self }
@@ -144,7 +144,7 @@ pub struct Row {
 pub struct Sort {
     /// The column, by its number.
     pub by: usize,
-    /// Turned round.
+    /// Reversed.
     pub reversed: bool,
 }
 
@@ -153,24 +153,24 @@ pub struct Sort {
 pub enum Cursor {
     /// On a line.
     On(usize),
-    /// The top is followed; the first row is what is meant.
+    /// At the top, following new rows; the first row is the target.
     Follows,
-    /// Nowhere.
+    /// No cursor.
     None,
 }
 
 /// Cells before the first column: the cursor, the mark, and a space after each.
 const MARGIN: u16 = 4;
 
-/// Columns worth this or less come only once the others have what they want.
+/// Columns of this priority or lower are added only after the others have their width.
 const LUXURY: u8 = 3;
 
-/// What is shown of a table, and how.
+/// The display settings of a table.
 #[derive(Clone, Debug)]
 pub struct Shown {
     /// The columns by their number, in order.
     pub columns: Vec<usize>,
-    /// All columns were asked for.
+    /// True in wide mode.
     pub wide: bool,
     /// How rows are sorted.
     pub sort: Sort,
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(names(30, false), [("TASK", 5), ("JOB", 20)]);
         assert_eq!(names(10, false), [("TASK", 5)]);
         assert_eq!(names(60, true).len(), 5);
-        // Another order is another order; what is worth little still goes first.
+        // A changed column order does not change which columns are dropped first.
         let turned: Vec<_> = fit(&columns, &[3, 4, 0], 43, false).into_iter().map(|(at, _)| at).collect();
         assert_eq!(turned, [3, 4, 0]);
         let narrow: Vec<_> = fit(&columns, &[3, 4, 0], 22, false).into_iter().map(|(at, _)| at).collect();

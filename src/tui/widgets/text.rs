@@ -8,7 +8,7 @@ use crate::tui::actions::Action;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Span};
 
-/// Where somebody is in a text.
+/// The position in a text.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TextState {
     /// The first line shown.
@@ -17,7 +17,7 @@ pub struct TextState {
     pub left: usize,
     /// The end is followed.
     pub follow: bool,
-    /// What is searched for.
+    /// The search text.
     pub search: String,
 }
 
@@ -38,11 +38,11 @@ impl TextState {
         let last = lines.saturating_sub(height);
         let top = self.first_line(lines, height).saturating_add_signed(by).min(last);
         self.top = top;
-        // At the end it is followed again only when asked for.
+        // At the end, following is resumed only on request.
         self.follow &= by > 0 && top == last;
     }
 
-    /// To the beginning.
+    /// Moves to the beginning.
     pub fn first(&mut self) {
         self.top = 0;
         self.follow = false;
@@ -53,7 +53,7 @@ impl TextState {
         self.follow = true;
     }
 
-    /// To the next or the previous line that holds what is searched for.
+    /// Moves to the next or previous line that contains the search text.
     pub fn find(&mut self, lines: &[Vec<Span>], forward: bool, height: usize) -> bool {
         if self.search.is_empty() || lines.is_empty() {
             return false;
@@ -78,7 +78,7 @@ impl TextState {
 }
 
 impl TextState {
-    /// Does what moves in a text; false if it is something else.
+    /// Handles actions that move in a text; false for other actions.
     pub fn act(&mut self, action: Action, lines: &[Vec<Span>], height: usize) -> bool {
         let half = isize::try_from(height / 2).unwrap_or(1).max(1);
         let page = isize::try_from(height).unwrap_or(1).max(1);
@@ -164,7 +164,7 @@ pub fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// One walk over the line, however long it is: agents send lines of megabytes.
+/// One pass over the line, however long it is: agents send lines of megabytes.
 fn wrap_line(line: &str, width: usize, lines: &mut Vec<String>) {
     let (mut start, mut used, mut space) = (0, 0, None);
     for (at, c) in line.char_indices() {

@@ -51,7 +51,7 @@ fn letters_open_cards_and_cards_act() {
         check(&format!("2 / \"88213\" enter {letter}"), &[]);
         check(&format!("3 {letter} esc"), &[]);
     }
-    check("2 / \"88213\" enter x y", &["cancel: cancel of d47f asked"]);
+    check("2 / \"88213\" enter x y", &["cancel: cancel of d47f requested"]);
     check(
         "2 / \"88213\" enter x esc y y",
         &[
@@ -67,7 +67,7 @@ fn letters_open_cards_and_cards_act() {
     );
     // "Leave it" is lit; the lit button is pressed by enter.
     check("2 / \"88213\" enter x enter", &[]);
-    check("2 / \"88213\" enter x tab enter", &["cancel: cancel of d47f asked"]);
+    check("2 / \"88213\" enter x tab enter", &["cancel: cancel of d47f requested"]);
     check(
         "2 / \"88213\" enter x c",
         &[
@@ -77,8 +77,8 @@ fn letters_open_cards_and_cards_act() {
     // What does not fit opens nothing.
     check("2 / \"88201\" enter x y", &[]);
     check("2 / \"88190\" enter r y", &[]);
-    check("2 / \"88190\" enter r 1 y", &["resend: the sending is sent once more"]);
-    check("2 / \"88190\" enter r 2 y", &["lost: the sending is taken as lost"]);
+    check("2 / \"88190\" enter r 1 y", &["resend: the message is sent again"]);
+    check("2 / \"88190\" enter r 2 y", &["lost: the message is presumed lost"]);
     check("3 a 1 y", &["answer 2 parts: ed09 answered"]);
     check("3 a y", &[]);
     check("3 a w \"no,_ask_mia\" ctrl-s", &["answer 1 parts: answered refund-desk"]);
@@ -110,7 +110,7 @@ fn production_wants_a_number_and_a_reason() {
     check(&format!("{two} enter"), &[]);
     check(&format!("{two} \"2\" enter"), &[]);
     check(&format!("{two} \"3\" tab \"why\" enter"), &[]);
-    let both = ["cancel: cancel of d47f asked (rules)", "cancel: cancel of 6a88 asked (rules)"];
+    let both = ["cancel: cancel of d47f requested (rules)", "cancel: cancel of 6a88 requested (rules)"];
     check(&format!("{two} \"2\" tab \"rules\" enter"), &both);
     let mut staging =
         Console::with(120, 40, quarterdeck::tui::context::Info { protect: false, ..info() }, mono());
@@ -179,7 +179,7 @@ fn what_has_ended_meanwhile_is_not_acted_on() {
     console.screen();
     console.wait(0.3).press("y");
     assert_eq!(wishes(&console), [""; 0]);
-    assert!(console.screen().contains("there is nothing left to do it to"), "{}", console.screen());
+    assert!(console.screen().contains("nothing is left that it applies to"), "{}", console.screen());
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn pasted_text_is_text() {
     console.press("2");
     console.tell([Msg::Paste("x\ny\n:q\n".into())]);
     assert_eq!(wishes(&console), [""; 0]);
-    assert!(console.last_line().contains("pasted text does nothing here"));
+    assert!(console.last_line().contains("pasted text is not used here"));
     console.press(":");
     console.tell([Msg::Paste("q\n".into())]);
     assert_eq!(wishes(&console), [""; 0], "a pasted end of line runs nothing");
@@ -343,7 +343,7 @@ fn an_answer_never_goes_to_another_question() {
     console.wait(0.9).press("1");
     console.wait(0.9).press("y");
     assert_eq!(wishes(&console), [""; 0], "{}", console.screen());
-    assert!(console.screen().contains("it asks something else now"), "{}", console.screen());
+    assert!(console.screen().contains("its question has changed"), "{}", console.screen());
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn a_failing_source_is_found_from_its_problem() {
     console.press("4 / \"platform\" enter enter");
     let screen = console.screen();
     assert!(screen.contains("┌ sources ─") && screen.contains("├ platform ─"), "{screen}");
-    assert!(screen.contains("5, as it told before; they stay"), "{screen}");
+    assert!(screen.contains("5, as last reported; they stay"), "{screen}");
     console.press("enter");
     let screen = console.screen();
     assert!(screen.contains("┌ fleet ─") && screen.contains("filter source=platform"), "{screen}");
@@ -468,7 +468,7 @@ fn a_presentation_is_advanced_only_where_there_is_one() {
         let mut console = super::Console::with(120, 120, Info { presenter, ..info() }, mono());
         console.press("?");
         let (help, presented) = (console.screen(), presenter.is_some());
-        assert_eq!(help.contains("the next beat of the story"), presented, "{help}");
+        assert_eq!(help.contains("the next step of the story"), presented, "{help}");
         console.press("esc : \"beat\"");
         let palette = console.screen();
         assert_eq!(palette.contains("next-beat"), presented, "{palette}");

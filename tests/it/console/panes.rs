@@ -49,7 +49,7 @@ fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
     console.publish();
     let screen = console.screen();
     for words in
-        ["the webhook was not told: no answer in 10 s", "taken by mia␛[2J", "mia: \"its owner is on it\""]
+        ["not posted to the webhook: no answer in 10 s", "taken by mia␛[2J", "mia: \"its owner is on it\""]
     {
         assert!(screen.contains(words), "{words}\n{screen}");
     }
@@ -97,7 +97,7 @@ fn a_problem_is_written_down_as_a_report_and_rows_as_a_table() {
     let (name, text) = saved(&console).expect("a report is saved");
     assert!(name.starts_with("p-") && name.ends_with(".md"), "{name}");
     for heading in
-        ["What it is", "What shows it", "What changed before it began", "What happened and who did what"]
+        ["Description", "Evidence", "What changed before it began", "What happened and who did what"]
     {
         assert!(text.contains(&format!("\n## {heading}\n")), "{heading}\n{text}");
     }

@@ -109,7 +109,7 @@ fn no_hint_names_a_key_that_is_another_one_now() {
     }
     let mut console = console();
     console.press("2 / \"88190\" enter");
-    assert!(console.screen().contains("f6: send it once more"), "{}", console.screen());
+    assert!(console.screen().contains("f6: send it again"), "{}", console.screen());
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn the_menu_of_views_saves_and_deletes() {
     assert!(menu.contains("stuck") && menu.contains("tasks · is=live · configuration"), "{menu}");
     // What stands in the configuration is deleted there.
     console.press("end x");
-    assert!(console.screen().contains("it stands in the configuration"), "{}", console.screen());
+    assert!(console.screen().contains("it is defined in the configuration"), "{}", console.screen());
     console.press("ctrl-s \"stuck\" enter");
     assert!(console.last_line().contains("save this view as: stuck"), "{}", console.last_line());
     assert!(console.asked.is_empty(), "{:?}", console.asked);
@@ -206,7 +206,7 @@ fn the_tasks_of_an_agent_are_saved_as_a_filter() {
     assert_eq!(kept.summary(), "tasks · agent=cashier-1");
     // A page is no list.
     console.press("2 enter v ctrl-s");
-    assert!(console.screen().contains("only lists are saved"), "{}", console.screen());
+    assert!(console.screen().contains("only lists can be saved"), "{}", console.screen());
 }
 
 #[test]

@@ -467,7 +467,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         Kind::HostileText,
         Some(hostile),
         None,
-        "sent control sequences; shown as text, none obeyed",
+        "sent control sequences; they are shown as plain text",
     );
     s.problem(
         20.0,

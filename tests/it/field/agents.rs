@@ -307,7 +307,7 @@ const AGENTS: &[AgentRow] = &[
             ("", CARD) => card_1_0(asked.url),
             _ => page(404, "<!DOCTYPE html><h1>Not Found</h1>"),
         },
-        told: "NotSpoken, its interface answers no A2A: HTTP 404 with an HTML page at {url}",
+        told: "NotSpoken, its interface does not answer in A2A: HTTP 404 with an HTML page at {url}",
     },
     AgentRow {
         name: "an artifact in several pieces of one id",

@@ -1,4 +1,4 @@
-//! What is wrong with an agent itself.
+//! Findings about a single agent.
 
 use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::{Agent, Health};
@@ -31,8 +31,7 @@ pub(super) const KINDS: &[Kind] = &[
     Kind::HostileText,
 ];
 
-/// What is wrong with an agent, or nothing to say: while what we know of it is old, nothing is raised and
-/// nothing clears.
+/// Findings about an agent; `None` while its state is stale, so that nothing is raised or cleared.
 pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
     let mut found = Vec::new();
     let Some(agent) = turn.state().agent(key).filter(|agent| agent.listed) else { return Some(found) };
@@ -40,7 +39,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         return None;
     }
     let live = turn.live.agents.get(&key);
-    // Who cannot be reached with most of its host or source is told there.
+    // An agent that is unreachable along with most of its host or source is reported in that problem.
     found.extend(health(agent).filter(|finding| {
         !matches!(finding.kind, Kind::AgentDown | Kind::AgentFrozen)
             || groups::covering_problem(turn, key).is_none()
@@ -91,15 +90,15 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
         let times = if agent.violations == 1 { "once" } else { "more than once" };
         found.push(Finding {
             kind: Kind::ProtocolBroken,
-            text: format!("did what the protocol does not allow, {times}"),
-            next: "see its tasks' stories and the wire view; tell its owner".into(),
+            text: format!("violated the protocol, {times}"),
+            next: "see its tasks' timelines and the wire view; report it to its owner".into(),
         });
     }
     if agent.sanitised > 0 {
         found.push(Finding {
             kind: Kind::HostileText,
-            text: "sent control sequences; shown as text, none obeyed".into(),
-            next: "see the wire view; tell its owner, or stop using it".into(),
+            text: "sent control sequences; they are shown as plain text".into(),
+            next: "see the wire view; report it to its owner, or stop using it".into(),
         });
     }
     Some(found)
@@ -120,7 +119,7 @@ fn health(agent: &Agent) -> Option<Finding> {
     let mut text = match kind {
         Kind::AgentDown => format!("is down: {why}"),
         Kind::AgentFrozen => format!("is frozen: {why}"),
-        Kind::LoginNeeded => format!("needs a login: {why}"),
+        Kind::LoginNeeded => format!("re{}", why.trim_start_matches("it re")),
         Kind::NotSpoken | Kind::CertificateBroken => why,
         _ => format!("is degraded: {why}"),
     };
@@ -142,7 +141,7 @@ pub(super) fn unreachable(cause: &Cause) -> Kind {
     }
 }
 
-/// What its calls, its tasks and its clock have shown.
+/// Findings from its calls, its tasks and its clock.
 fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> Vec<Finding> {
     let mut found = Vec::new();
     let rules = &turn.rules.problems;
@@ -160,7 +159,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             found.push(Finding {
                 kind: Kind::SkillFailing,
                 text: format!(
-                    "fails {share} of its last tasks of skill {}; its others go well",
+                    "fails {share} of its last tasks of skill {}; its other skills work",
                     skill.line()
                 ),
                 next: "see its failed tasks; send that skill's work elsewhere".into(),
@@ -172,9 +171,12 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
         }
     }
     if let (true, Some(finding)) = (agent.breaker.position != BreakerState::Closed, found.first_mut()) {
-        // One cause, one row: the breaker is what we do about it.
-        let words =
-            if agent.breaker.position == BreakerState::Open { "nothing is sent" } else { "one is tried" };
+        // One cause, one row: the breaker is our reaction to it.
+        let words = if agent.breaker.position == BreakerState::Open {
+            "nothing is sent"
+        } else {
+            "one task is tried"
+        };
         finding.text.push_str(&format!("; breaker {}: {words}", agent.breaker.position.as_str()));
     } else if agent.breaker.position != BreakerState::Closed {
         let why = match (&agent.breaker.forced, &agent.breaker.cause) {
@@ -187,7 +189,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             if agent.breaker.position == BreakerState::Open { "nothing" } else { "one task as a trial" };
         found.push(Finding {
             kind: Kind::BreakerOpen,
-            text: format!("is given {given}: its breaker is {}, {why}", agent.breaker.position.as_str()),
+            text: format!("receives {given}: its breaker is {}, {why}", agent.breaker.position.as_str()),
             next: "look at its failed calls; `quarterdeck breaker NAME close` closes it".into(),
         });
     }
@@ -195,7 +197,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
     if flips >= rules.flaps || (flips > 0 && open(Kind::AgentFlapping)) {
         found.push(Finding {
             kind: Kind::AgentFlapping,
-            text: "goes away and comes back again and again".into(),
+            text: "keeps going down and coming back".into(),
             next: "look at its restarts and its memory; its timeline is on its page".into(),
         });
     }
@@ -207,13 +209,13 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             // In whole agents, so that not each task is news; the view counts the places.
             let more = match more.div_ceil(limit.max(1)) {
                 0 => String::new(),
-                1 => "; one more like it would do".to_owned(),
-                agents => format!("; {agents} more like it would do"),
+                1 => "; one more agent like it would be enough".to_owned(),
+                agents => format!("; {agents} more agents like it would be enough"),
             };
             found.push(Finding {
                 kind: Kind::OverCapacity,
-                text: format!("has more to do than the {limit} tasks that it takes at once{more}"),
-                next: "send less there, or start another one like it".into(),
+                text: format!("has more than the {limit} tasks that it accepts at once{more}"),
+                next: "send it less work, or start another replica".into(),
             });
         }
     }
@@ -244,7 +246,7 @@ fn failing_words(cause: &Cause, live: &AgentLive) -> String {
     format!("fails {share} of its tasks{said}")
 }
 
-/// When an agent's problems may change by themselves.
+/// The time at which an agent's problems may change without an event.
 pub(super) fn due(turn: &Turn, key: AgentKey) -> Option<At> {
     let (changed, _) = turn.state().agent(key)?.card_change.as_ref()?;
     let over = *changed + turn.rules.problems.card_news;

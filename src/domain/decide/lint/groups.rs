@@ -1,8 +1,8 @@
 //! One host or one source behind many agents that cannot be reached: one problem, not one for each.
 //!
-//! The rule: so many of its listed agents, and such a share of them, are down, whatever the reason but a broken
-//! certificate. It is over when half as many, or half that share, are. A source is blamed only where its agents are
-//! on several hosts; otherwise the host is.
+//! A group problem is raised when enough of its listed agents, by number and share, are down for any reason except a
+//! broken certificate. It clears when half as many, or half that share, are down. A source is blamed only if its agents
+//! are on several hosts; otherwise the host is.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::domain::decide::turn::Turn;
 use crate::domain::id::{AgentKey, SourceKey};
 use crate::domain::problem::{Kind, Problem, Subject};
 
-/// What agents have in common.
+/// The property shared by a group of agents.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(in crate::domain) enum GroupKey {
     /// The host in their URLs.
     Host(Arc<str>),
-    /// Who names them.
+    /// The source that names them.
     Source(SourceKey),
 }
 
@@ -29,30 +29,30 @@ pub(in crate::domain) enum GroupKey {
 pub(in crate::domain) struct Group {
     listed: BTreeSet<AgentKey>,
     down: BTreeSet<AgentKey>,
-    /// The open problem that tells them.
+    /// The open problem of the group.
     raised: Option<Subject>,
 }
 
-/// What an operator set for an agent, and who names it.
+/// An agent's settings and everything that names it.
 type Named = (Arc<AgentSpec>, Arc<[Arc<str>]>);
 
-/// Where an agent stands in its groups, as it was when it was last looked at.
+/// The groups of an agent, as of its last check.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct GroupMembership {
-    /// What it was made from.
+    /// The inputs that `common` was derived from.
     of: Option<Named>,
     common: Vec<GroupKey>,
     down: bool,
 }
 
-/// Notes where an agent belongs and whether it is down; raises and clears what that changes.
+/// Updates the groups of an agent; raises and clears what that changes.
 pub(super) fn place(turn: &mut Turn, key: AgentKey) {
     let Some(agent) = turn.state().agent(key) else { return };
     if agent.listed && agent.health == Health::Stale {
         return;
     }
     let down = agent.listed && is_down(agent);
-    let live = turn.live.agents.get(&key).map(|live| &live.place);
+    let live = turn.live.agents.get(&key).map(|live| &live.membership);
     let same = |place: &&GroupMembership| {
         let same =
             |(spec, sources): &Named| Arc::ptr_eq(spec, &agent.spec) && Arc::ptr_eq(sources, &agent.sources);
@@ -65,7 +65,7 @@ pub(super) fn place(turn: &mut Turn, key: AgentKey) {
     let common = if agent.listed { common_of(turn, agent) } else { Vec::new() };
     let of = Some((agent.spec.clone(), agent.sources.clone()));
     let before = std::mem::replace(
-        &mut turn.agent_live(key).place,
+        &mut turn.agent_live(key).membership,
         GroupMembership { of, common: common.clone(), down },
     );
     let mut all: BTreeSet<GroupKey> = before.common.into_iter().collect();
@@ -97,7 +97,7 @@ fn common_of(turn: &Turn, agent: &Agent) -> Vec<GroupKey> {
     std::iter::once(GroupKey::Host(host_of(&agent.spec.url).into())).chain(sources).collect()
 }
 
-/// Raises or clears what a group has become.
+/// Raises or clears the problem of a group.
 fn judge(turn: &mut Turn, one: &GroupKey) {
     let Some(group) = turn.live.groups.get(one) else { return };
     let rules = &turn.rules.problems;
@@ -117,15 +117,15 @@ fn judge(turn: &mut Turn, one: &GroupKey) {
         GroupKey::Host(host) => (
             Kind::HostDown,
             format!("host {host}: {agents}"),
-            "look at the host and at the way to it; each agent is asked again by itself",
+            "check the host and the network path to it; its agents are probed again automatically",
         ),
         GroupKey::Source(key) => {
             let name = turn.state().sources().get(*key).map(|row| row.spec.name.clone());
-            let name = name.unwrap_or_else(|| "that is gone".into());
+            let name = name.unwrap_or_else(|| "(removed)".into());
             (
                 Kind::SourceDown,
                 format!("source {name}: {agents}"),
-                "look at what the source and its agents run on; each agent is asked again by itself",
+                "check the platform of the source and its agents; the agents are probed again automatically",
             )
         }
     };
@@ -145,7 +145,7 @@ fn judge(turn: &mut Turn, one: &GroupKey) {
     if let Some(group) = turn.live.groups.get_mut(one) {
         group.raised = bad.then_some(subject);
     }
-    // Whoever was told by itself is told by the group from here on, and the other way round.
+    // Agents reported individually are now reported by the group, or the reverse.
     if bad != known.is_some() {
         let down = turn.live.groups.get(one).map(|group| group.down.clone()).unwrap_or_default();
         for agent in down {
@@ -158,7 +158,7 @@ fn judge(turn: &mut Turn, one: &GroupKey) {
 fn is_to_blame(turn: &Turn, one: &GroupKey, down: &BTreeSet<AgentKey>) -> bool {
     let GroupKey::Source(_) = one else { return true };
     let hosts = down.iter().filter_map(|key| {
-        let place = &turn.live.agents.get(key)?.place;
+        let place = &turn.live.agents.get(key)?.membership;
         place.common.iter().find(|common| matches!(common, GroupKey::Host(_)))
     });
     let mut hosts = hosts;
@@ -166,9 +166,9 @@ fn is_to_blame(turn: &Turn, one: &GroupKey, down: &BTreeSet<AgentKey>) -> bool {
     hosts.any(|host| Some(host) != first)
 }
 
-/// The open problem that tells an agent with others of its kind.
+/// The open group problem that covers an agent.
 pub(super) fn covering_problem<'t>(turn: &'t Turn<'_>, key: AgentKey) -> Option<&'t Problem> {
-    let place = &turn.live.agents.get(&key)?.place;
+    let place = &turn.live.agents.get(&key)?.membership;
     if !place.down {
         return None;
     }
@@ -193,7 +193,7 @@ pub(super) fn resume(turn: &mut Turn) {
         })
         .map(|(_, problem)| (problem.kind, problem.subject))
         .collect();
-    // What was raised stays so while its agents are put in one by one.
+    // Open problems stay open while their agents are added one by one.
     let agents: Vec<_> = turn.state().agents().iter().map(|(key, agent)| (key, agent.clone())).collect();
     for (key, agent) in agents.iter().filter(|(_, agent)| agent.listed) {
         let common = common_of(turn, agent);
@@ -204,7 +204,7 @@ pub(super) fn resume(turn: &mut Turn) {
             put(&mut group.down, *key, down);
         }
         let of = Some((agent.spec.clone(), agent.sources.clone()));
-        turn.agent_live(*key).place = GroupMembership { of, common, down };
+        turn.agent_live(*key).membership = GroupMembership { of, common, down };
     }
     for (_, subject) in &open {
         let one = match subject {

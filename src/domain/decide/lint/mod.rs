@@ -1,7 +1,8 @@
-//! Lints over what a step has touched: each finds one kind of fault and says it in words.
+//! Lints over everything that a step has touched: each detects one kind of fault and describes it.
 
 mod agent;
 pub(in crate::domain) mod groups;
+pub(in crate::domain) mod names;
 pub(super) mod objectives;
 mod tasks;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use crate::domain::id::{AgentKey, AttemptKey, SourceKey};
 use crate::domain::problem::{Kind, Subject};
 use crate::domain::text::Untrusted;
 
-/// What a lint found, in words.
+/// A fault found by a lint, described.
 struct Finding {
     kind: Kind,
     text: String,
@@ -65,7 +66,7 @@ fn about_console(turn: &mut Turn) {
         Some(why) => Some(Finding {
             kind: Kind::JournalUnsaved,
             text: format!("the journal cannot be written: {why}"),
-            next: "free the disk or unlock the file; acting is refused until then".into(),
+            next: "free disk space or unlock the file; actions are refused until then".into(),
         }),
         None => settles.then(|| Finding {
             kind: Kind::JournalUnsaved,
@@ -76,7 +77,7 @@ fn about_console(turn: &mut Turn) {
     let unposted = turn.live.unposted.as_ref().map(|why| Finding {
         kind: Kind::WebhookFailing,
         text: format!("problems cannot be posted: {why}"),
-        next: "look at the webhook, or correct notify.webhook; nobody is called meanwhile".into(),
+        next: "check the webhook, or correct notify.webhook; nobody is notified meanwhile".into(),
     });
     let kinds = [Kind::JournalUnsaved, Kind::WebhookFailing];
     reconcile(turn, Subject::Console, &kinds, unsaved.into_iter().chain(unposted).collect());
@@ -84,6 +85,7 @@ fn about_console(turn: &mut Turn) {
 
 fn about_agent(turn: &mut Turn, key: AgentKey) {
     groups::place(turn, key);
+    names::look(turn, key);
     about_one(turn, key);
 }
 
@@ -117,10 +119,10 @@ pub(super) fn forget(turn: &mut Turn, attempts: &[AttemptKey]) {
     }
 }
 
-/// After a start: what the journal holds of problems is brought in line with what its rows say.
+/// After a start: brings the stored problems in line with the rows.
 pub(super) fn resume(turn: &mut Turn) {
     let agents: Vec<_> = turn.state().agents().iter().map(|(key, _)| key).collect();
-    // An earlier build told each task by itself: of several open ones of a kind, one goes on.
+    // An earlier version reported each task separately: of several open problems of a kind, one stays open.
     let double: Vec<_> = turn
         .state()
         .problems()
@@ -134,6 +136,7 @@ pub(super) fn resume(turn: &mut Turn) {
         clear(turn, number, None);
     }
     groups::resume(turn);
+    names::resume(turn);
     objectives::resume(turn);
     let replica_key: Vec<_> =
         turn.state().replicas().groups().map(|(replica_key, _)| replica_key.clone()).collect();
@@ -158,11 +161,11 @@ fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
     Some(Finding {
         kind: Kind::SourceFailing,
         text: format!("source {} cannot be read{why}", row.spec.name),
-        next: cause.map_or("look at the source", |cause| cause.next_step_of_source()).into(),
+        next: cause.map_or("check the source", |cause| cause.next_step_of_source()).into(),
     })
 }
 
-/// Brings the open problems of a subject in line with what was found.
+/// Brings the open problems of a subject in line with the findings.
 fn reconcile(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>) {
     // Nearly every step finds nothing where nothing was.
     if found.is_empty() && turn.state().raises_nothing() {

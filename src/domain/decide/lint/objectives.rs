@@ -1,4 +1,4 @@
-//! Objectives that are missed: how fast what may fail is used up.
+//! Missed objectives: the burn rate of the error budget.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::domain::metrics::{Minute, Series};
 use crate::domain::problem::{Kind, Subject};
 use crate::domain::text::Untrusted;
 
-/// Objectives are looked at so often.
+/// The interval between two checks of the objectives.
 const EVERY: Duration = Duration::from_secs(15);
 
 /// Begins to look, and ends the problems of objectives that are no longer configured.
@@ -45,7 +45,8 @@ pub(in crate::domain::decide) fn look(turn: &mut Turn) {
         let found = missed.then(|| Finding {
             kind: Kind::ObjectiveMissed,
             text: words(&objective, &standing),
-            next: "see what the failed have in common, and what changed before, on the first screen".into(),
+            next: "see on the first screen what the failed tasks have in common and what changed before"
+                .into(),
         });
         reconcile(turn, subject, &[Kind::ObjectiveMissed], found.into_iter().collect());
     }
@@ -56,7 +57,7 @@ fn name_of<'t>(turn: &'t Turn<'_>, agent: AgentId) -> Option<&'t Untrusted> {
     turn.state().agent(key).map(|agent| &agent.name)
 }
 
-/// `skill charge: 92.1 % of 124 ended well in the last hour, not 99.5 %`. Rounded, so that it is reworded seldom.
+/// `skill charge: 92 % succeeded in the last minutes …`. Rounded, so that the text rarely changes.
 fn words(objective: &Objective, standing: &ObjectiveStatus) -> String {
     let share = |share: u32| format!("{}.{}", share / 10, share % 10);
     let mut parts = Vec::new();
@@ -64,7 +65,7 @@ fn words(objective: &Objective, standing: &ObjectiveStatus) -> String {
         let percent =
             |tally: &crate::domain::metrics::Tally| tally.ok_per_mille().map_or(0, |share| share / 10);
         parts.push(format!(
-            "{} % end well in the last minutes and {} % in the last hour, not {} %",
+            "{} % succeeded in the last minutes and {} % in the last hour; the objective is {} %",
             percent(&standing.minutes),
             percent(&standing.hour),
             share(ok)
@@ -74,7 +75,7 @@ fn words(objective: &Objective, standing: &ObjectiveStatus) -> String {
         let over =
             |tally: &crate::domain::metrics::Tally| tally.took.over(limit) * 100 / tally.took.count().max(1);
         parts.push(format!(
-            "{} % take longer than {} s in the last minutes and {} % in the last hour, not 5 %",
+            "{} % took longer than {} s in the last minutes and {} % in the last hour; the objective is 5 %",
             over(&standing.minutes),
             limit.as_secs_f64(),
             over(&standing.hour)

@@ -1,4 +1,4 @@
-//! What is wrong with the tasks of an agent: one problem for all that have the same.
+//! Findings about the tasks of an agent: one problem for all tasks with the same fault.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::job::Attempt;
 use crate::domain::problem::{Kind, Subject};
 
-/// Notes to which problems an attempt belongs now; tells which of them changed.
+/// Updates the problems that an attempt belongs to, and adds the changed ones to `changed`.
 pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let agent = attempt.agent;
     let mut now: Vec<Kind> = Vec::new();
-    // Nearly all attempts are well.
+    // Nearly all attempts have no fault.
     if attempt.is_doubtful() || attempt.task.as_ref().is_some_and(|task| task.cancel.is_some()) {
         now.extend(Kind::OF_TASKS.iter().copied().filter(|kind| kind.is_about(attempt)));
     }
@@ -71,53 +71,54 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
         Kind::SendUncertain => {
             let why = first.cause.as_deref().map_or_else(String::new, |cause| format!(": {cause}"));
             (
-                format!("may or may not have taken {whom}{why}"),
-                "r: send it again with the same id, or take it as lost",
+                format!("may or may not have received {whom}{why}"),
+                "r: send it again with the same id, or presume it lost",
             )
         }
         Kind::TaskLost => (
             format!("no longer knows {whom}"),
-            "it was lost when its agent restarted; send it again if it is still wanted",
+            "its agent lost it in a restart; send it again if it is still needed",
         ),
         Kind::TaskStalled => (
-            format!("cut the stream of {whom} and still says {says}"),
-            "look at the agent; cancel the task or wait",
+            format!("cut the stream of {whom} and still reports {says}"),
+            "check the agent; cancel the task or wait",
         ),
         Kind::TaskSilent => (
-            format!("says {says} and sends nothing about {whom}"),
-            "look at the agent; cancel the task or wait",
+            format!("reports {says} but sends no events for {whom}"),
+            "check the agent; cancel the task or wait",
         ),
         Kind::StreamSilent => (
-            format!("opened the stream of {whom}, and nothing ever came on it"),
-            "look at the agent, and at proxies that hold events back; cancel the task or wait",
+            format!("opened the stream of {whom} but never sent anything on it"),
+            "check the agent and any proxy that buffers events; cancel the task or wait",
         ),
         Kind::TaskStuck => (
-            format!("says {says} and tells nothing about {whom} for many times what is usual"),
-            "look at the agent; cancel the task or wait",
+            format!("reports {says} but has sent no events for {whom} for many times the usual pause"),
+            "check the agent; cancel the task or wait",
         ),
         Kind::TaskLooping => (
-            format!("says the same about {whom} again and again"),
-            "look at its story; cancel the task if it goes round in circles",
+            format!("keeps repeating the same status of {whom}"),
+            "see its timeline; cancel the task if it makes no progress",
         ),
         Kind::TaskConflict => (
-            format!("ended {whom} as {state}, and also says {says}"),
-            "believe neither before you have looked at its result",
+            format!("ended {whom} as {state} but also reports {says}"),
+            "trust neither until you have checked its result",
         ),
-        Kind::CancelIgnored => {
-            (format!("agreed to end {whom} and goes on"), "stop the agent itself; its yes is worth nothing")
-        }
+        Kind::CancelIgnored => (
+            format!("agreed to cancel {whom} but keeps working"),
+            "stop the agent itself; it does not act on cancels",
+        ),
         Kind::CancelRefused => {
             let watch = members.first().and_then(|key| turn.live.watches.get(key));
             let cause = watch.and_then(|watch| watch.cancel_refused.as_ref());
             let why = cause.map_or_else(String::new, |(_, cause)| format!(": {cause}"));
             (
-                format!("refused to cancel {whom}, which goes on{why}"),
-                "wait for its end, or stop the agent itself; canceling again asks once more",
+                format!("refused to cancel {whom}, which keeps working{why}"),
+                "wait until it ends, or stop the agent itself; cancel again to ask once more",
             )
         }
         Kind::CancelUnconfirmed => (
-            format!("did not confirm the end of {whom}"),
-            "it is asked again until it is known; look at the agent",
+            format!("did not confirm the cancel of {whom}"),
+            "its task is read again until it has ended; check the agent",
         ),
         _ => return None,
     };

@@ -1,5 +1,5 @@
-//! What raises each kind of problem, and what clears it. The tables of breakers, cancels, watching and health have
-//! the kinds that begin there.
+//! Conditions that raise and clear each kind of problem. The tables for breakers, cancels, watching and health cover
+//! the kinds raised there.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use crate::domain::input::{Input, Post, Rules};
 use crate::domain::job::task::TaskState::{Completed, Failed};
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::Kind::{
-    self, AgentDown, AgentFlapping, AgentVersionMixed, AgentVersionOld, CardChanged, CertificateEnds,
-    ClockSkew, HostDown, HostileText, JournalUnsaved, ObjectiveMissed, OverCapacity, ProtocolBroken,
-    SourceDown, SourceFailing, WebhookFailing,
+    self, AgentDown, AgentFlapping, AgentNameConfusable, AgentVersionMixed, AgentVersionOld, CardChanged,
+    CertificateEnds, ClockSkew, HostDown, HostileText, JournalUnsaved, ObjectiveMissed, OverCapacity,
+    ProtocolBroken, SourceDown, SourceFailing, WebhookFailing,
 };
 use crate::domain::time::At;
 
@@ -158,6 +158,71 @@ fn versions_are_compared_with_the_minimum_and_with_those_of_replicas() {
             ("both are newer, and differ", run(&["1.6", "1.7"]), 1, &[AgentVersionMixed]),
         ],
     );
+}
+
+/// The row's name, the agents at first, those configured next (none: no change), and the expected problems.
+type NameRow = (&'static str, Vec<&'static str>, Vec<&'static str>, Vec<(usize, &'static str)>);
+
+#[test]
+fn a_name_that_looks_like_an_older_one_is_reported_until_one_of_the_two_leaves() {
+    let named =
+        |name: &str, port: u16| AgentSpec { name: Some(name.into()), ..spec(&format!("http://h:{port}/")) };
+    let fleet = |names: &[&str]| -> Vec<AgentSpec> {
+        (1..).zip(names).map(|(port, name)| named(name, port)).collect()
+    };
+    // "b\u{430}nk" has a Cyrillic letter.
+    let rows: Vec<NameRow> = vec![
+        ("other names", vec!["bank", "tank"], vec![], vec![]),
+        (
+            "one imitates",
+            vec!["bank", "b\u{430}nk"],
+            vec![],
+            vec![(1, "\"bank\" at http://h:1/: U+0430 instead of U+0061")],
+        ),
+        (
+            "another case",
+            vec!["bank", "Bank"],
+            vec![],
+            vec![(1, "\"bank\" at http://h:1/: U+0042 instead of U+0062")],
+        ),
+        (
+            "two imitate the first",
+            vec!["bank", "b\u{430}nk", "BANK"],
+            vec![],
+            vec![
+                (1, "\"bank\" at http://h:1/: U+0430 instead of U+0061"),
+                (2, "\"bank\" at http://h:1/: U+0042 instead of U+0062"),
+            ],
+        ),
+        ("the newer one leaves", vec!["bank", "b\u{430}nk"], vec!["bank"], vec![]),
+        ("the older one leaves", vec!["bank", "b\u{430}nk"], vec!["tank", "b\u{430}nk"], vec![]),
+        (
+            "the oldest of three leaves",
+            vec!["bank", "b\u{430}nk", "BANK"],
+            vec!["tank", "b\u{430}nk", "BANK"],
+            vec![(2, "\"b\u{430}nk\" at http://h:2/: U+0042 instead of U+0062")],
+        ),
+        ("one comes later", vec!["bank"], vec!["bank", "b\u{430}nk"], vec![(1, "U+0430 instead of U+0061")]),
+    ];
+    for (name, names, then, expected) in rows {
+        let mut members = Fleet::of(fleet(&names), rules());
+        if !then.is_empty() {
+            members.configure(fleet(&then));
+        }
+        let found = members.texts_of(AgentNameConfusable);
+        assert_eq!(found.len(), expected.len(), "{name}: {found:?}");
+        for ((agent, text), (expected_agent, words)) in found.iter().zip(&expected) {
+            assert!(agent == expected_agent && text.contains(words), "{name}: {found:?}");
+        }
+    }
+    let many = (0..30).map(|number| named(&variant(number), number + 1)).collect();
+    assert_eq!(Fleet::of(many, rules()).texts_of(AgentNameConfusable).len(), 20, "only so many are reported");
+}
+
+/// One of the 32 ways to write `abcde` in small and capital letters.
+fn variant(number: u16) -> String {
+    let letter = |(bit, c): (u16, char)| if number >> bit & 1 == 1 { c.to_ascii_uppercase() } else { c };
+    (0..).zip("abcde".chars()).map(letter).collect()
 }
 
 fn down(agents: std::ops::Range<usize>) -> Script {

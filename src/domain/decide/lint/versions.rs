@@ -1,4 +1,4 @@
-//! What is wrong with the versions that agents run.
+//! Findings about the versions that agents run.
 
 use std::collections::BTreeSet;
 
@@ -10,14 +10,13 @@ use crate::domain::decide::turn::Turn;
 use crate::domain::id::AgentKey;
 use crate::domain::problem::{Kind, Subject};
 
-/// So many versions are named, and so many agents of each.
+/// The maximum numbers of versions, and of agents of each, named in a text.
 const VERSIONS: usize = 4;
 const NAMES: usize = 3;
 /// Versions and names are cut to this many characters in the words of a problem.
 const CHARS: usize = 40;
 
-/// Whether an agent runs what the operator wants to see at least. While what we know of it is old, nothing is raised
-/// and nothing clears.
+/// Checks an agent's version against the configured minimum. While its state is stale, nothing is raised or cleared.
 pub(super) fn old(turn: &mut Turn, key: AgentKey) {
     let Some(agent) = turn.state().agent(key) else { return };
     if agent.listed && agent.health == Health::Stale {
@@ -28,14 +27,14 @@ pub(super) fn old(turn: &mut Turn, key: AgentKey) {
         let runs = agent.card.as_ref().map(|card| card.version.shortened(CHARS).line().into_string());
         Finding {
             kind: Kind::AgentVersionOld,
-            text: format!("runs {}, and {} is wanted at least", runs.unwrap_or_default(), minimum.version),
-            next: "bring it up to that version, or change minimum_version in the configuration".into(),
+            text: format!("runs {} but needs at least {}", runs.unwrap_or_default(), minimum.version),
+            next: "update it to that version, or change minimum_version in the configuration".into(),
         }
     });
     reconcile(turn, Subject::Agent(key), &[Kind::AgentVersionOld], found.into_iter().collect());
 }
 
-/// Whether replicas run several versions: one problem for all of them, told of the first.
+/// Checks whether replicas run several versions: one problem for all of them, attached to the first.
 pub(super) fn mixed(turn: &mut Turn, touched: &[ReplicaKey]) {
     if touched.is_empty() {
         return;
@@ -44,7 +43,7 @@ pub(super) fn mixed(turn: &mut Turn, touched: &[ReplicaKey]) {
     let first = |group: &Group| group.members().first().copied().filter(|_| group.versions().len() > 1);
     let mut about: BTreeSet<AgentKey> =
         touched.iter().filter_map(|replica_key| first(state.replicas().group(replica_key)?)).collect();
-    // Whoever was the first before may have left, or may run among others.
+    // The previous first replica may have left, or belong to another group.
     about.extend(state.raised_of(Kind::AgentVersionMixed).filter_map(|subject| match subject {
         Subject::Agent(key) => Some(key),
         Subject::Console | Subject::Source(_) | Subject::Host(_) | Subject::Objective(_) => None,
@@ -54,7 +53,7 @@ pub(super) fn mixed(turn: &mut Turn, touched: &[ReplicaKey]) {
         let found = group.map(|group| Finding {
             kind: Kind::AgentVersionMixed,
             text: words(turn, group),
-            next: "end the rollout, or take it back; `:group version` shows who runs what".into(),
+            next: "finish the rollout or roll it back; `:group version` shows which agent runs what".into(),
         });
         reconcile(turn, Subject::Agent(key), &[Kind::AgentVersionMixed], found.into_iter().collect());
     }

@@ -1,5 +1,5 @@
-//! What probably causes a problem. The rules are read from the first to the last; the first that fits is told, with how
-//! certain it is. docs/problems.md has them in words.
+//! The probable cause of a problem. The rules are applied in order; the first that matches determines the cause and its
+//! certainty. docs/problems.md lists them.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 
-/// A change so shortly before is probably the cause; so long before, perhaps.
+/// A change at most this long before is probably the cause; up to `EARLIER`, perhaps.
 const SHORTLY: Duration = Duration::from_secs(600);
 const EARLIER: Duration = Duration::from_secs(3600);
-/// What is noticed within this of each other happened at once.
+/// Events within this time of each other count as simultaneous.
 const AT_ONCE: Duration = Duration::from_secs(60);
-/// So many failed tasks must agree before they say something together.
+/// The number of failed tasks that must agree.
 const AGREE: u32 = 5;
 
 /// How certain a cause is.
@@ -24,11 +24,11 @@ const AGREE: u32 = 5;
 pub enum Certainty {
     /// Nothing points at a cause.
     Unknown,
-    /// It fits, and so would others.
+    /// It fits, and so do other causes.
     Perhaps,
-    /// It fits better than anything else that is known.
+    /// It fits better than any other known cause.
     Probably,
-    /// It cannot be otherwise by what was seen.
+    /// The observations allow no other cause.
     Surely,
 }
 
@@ -44,12 +44,12 @@ impl Certainty {
     }
 }
 
-/// What causes a problem.
+/// The cause of a problem.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Cause {
-    /// How certain it is.
+    /// The certainty.
     pub certainty: Certainty,
-    /// In words.
+    /// The description.
     pub words: String,
     /// The problem that this one comes from.
     pub problem: Option<u32>,
@@ -60,7 +60,7 @@ impl Cause {
         Self { certainty, words: words.into(), problem: None }
     }
 
-    /// `probably its new version: …`; what is unknown says so.
+    /// `probably its new version: …`, or `unknown: …`.
     pub fn sentence(&self) -> String {
         match self.certainty {
             Certainty::Unknown => format!("unknown: {}", self.words),
@@ -69,7 +69,7 @@ impl Cause {
     }
 }
 
-/// What causes a problem.
+/// Determines the cause of a problem.
 pub fn cause(snapshot: &Snapshot, problem: &Problem, hits: &Impact) -> Cause {
     let agent = problem.subject.one().and_then(|key| snapshot.agents.get(key));
     by_its_agent(snapshot, problem)
@@ -78,7 +78,7 @@ pub fn cause(snapshot: &Snapshot, problem: &Problem, hits: &Impact) -> Cause {
         .or_else(|| by_health(problem, agent?))
         .or_else(|| by_load(problem, agent?))
         .or_else(|| by_what_failed(problem, hits))
-        .unwrap_or_else(|| Cause::new(Certainty::Unknown, "nothing that is known points at one"))
+        .unwrap_or_else(|| Cause::new(Certainty::Unknown, "nothing known points to a cause"))
 }
 
 /// Tasks of an agent that cannot be worked with are its own problem, not theirs.
@@ -96,19 +96,19 @@ fn by_its_agent(snapshot: &Snapshot, problem: &Problem) -> Option<Cause> {
         if other.since <= problem.since + AT_ONCE { Certainty::Surely } else { Certainty::Probably };
     let what = match other.kind {
         Kind::HostDown => "its host",
-        Kind::SourceDown => "what its source runs on",
+        Kind::SourceDown => "the platform of its source",
         _ => "the agent",
     };
     let words = format!("{what}, p-{}: {}", other.number, other.text.shortened(160).line());
     Some(Cause { problem: Some(other.number), ..Cause::new(certainty, words) })
 }
 
-/// Kinds that say their cause.
+/// Kinds that imply their cause.
 fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Option<Cause> {
     use Certainty::{Perhaps, Probably, Surely};
     Some(match problem.kind {
         Kind::HostDown | Kind::SourceDown => {
-            let what = if problem.kind == Kind::HostDown { "the host" } else { "what the source runs on" };
+            let what = if problem.kind == Kind::HostDown { "the host" } else { "the platform of the source" };
             let agents = agents_of(snapshot, problem);
             let since = agents.iter().filter_map(|key| snapshot.agents.get(*key)).map(|agent| agent.since);
             let (first, last) = since.fold((None, At::ZERO), |(first, last): (Option<At>, At), at| {
@@ -116,9 +116,12 @@ fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Opt
             });
             let took = last.since(first.unwrap_or(last));
             if took <= AT_ONCE {
-                Cause::new(Probably, format!("{what}, or the way to it: all went within {}", told(took)))
+                Cause::new(
+                    Probably,
+                    format!("{what}, or the network path to it: all went down within {}", told(took)),
+                )
             } else {
-                Cause::new(Perhaps, format!("{what}: they went one after the other, over {}", told(took)))
+                Cause::new(Perhaps, format!("{what}: they went down one after another, over {}", told(took)))
             }
         }
         Kind::BreakerOpen => {
@@ -135,32 +138,46 @@ fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Opt
             let agents = more.div_ceil(takes.max(1));
             let like = if agents == 1 { "1 more agent like it" } else { "more agents like it" };
             let like = if agents > 1 { format!("{agents} {like}") } else { like.to_owned() };
-            let enough =
-                if more == 0 { String::new() } else { format!(": {more} more places would do, {like}") };
-            Cause::new(Surely, format!("more work than it takes, {live} of {takes}{enough}"))
+            let enough = if more == 0 {
+                String::new()
+            } else {
+                format!(": {more} more slots would be enough, {like}")
+            };
+            Cause::new(Surely, format!("more work than it accepts, {live} of {takes}{enough}"))
         }
         Kind::LoginNeeded | Kind::CertificateBroken | Kind::NotSpoken => {
             Cause::new(Surely, agent?.cause.as_ref()?.to_string())
         }
-        Kind::CertificateEnds => Cause::new(Surely, "its certificate, that nobody has renewed"),
-        Kind::CardChanged => Cause::new(Surely, "its owner, who gave it another card"),
-        Kind::ClockSkew => Cause::new(Probably, "its clock, that nobody sets: others agree with ours"),
+        Kind::CertificateEnds => Cause::new(Surely, "its certificate, which nobody has renewed"),
+        Kind::CardChanged => Cause::new(Surely, "its owner, who changed the card"),
+        Kind::ClockSkew => Cause::new(
+            Probably,
+            "its clock, which is not synchronized: those of other agents agree with ours",
+        ),
+        Kind::AgentNameConfusable if agent?.spec.name.is_some() => {
+            Cause::new(Surely, "its name in the configuration")
+        }
+        Kind::AgentNameConfusable => Cause::new(Surely, "the name in its card, which its publisher chose"),
         Kind::SourceFailing => {
             let Subject::Source(key) = problem.subject else { return None };
             Cause::new(Surely, snapshot.sources.get(key)?.cause.as_ref()?.to_string())
         }
-        Kind::JournalUnsaved => Cause::new(Surely, "the disk or the file: what it said is in the text"),
-        Kind::WebhookFailing => Cause::new(Surely, "the webhook: what it said is in the text"),
-        Kind::TaskLost => Cause::new(Probably, "a restart of the agent: it came back and knows no such task"),
-        Kind::CancelIgnored => Cause::new(Surely, "the agent: it said yes and went on"),
-        Kind::TaskConflict => Cause::new(Surely, "the agent: its stream and its store say different things"),
-        Kind::ProtocolBroken | Kind::HostileText => Cause::new(Surely, "the agent, or what it passes on"),
-        Kind::StreamSilent => Cause::new(Perhaps, "a proxy that holds events back, or the agent"),
+        Kind::JournalUnsaved => Cause::new(Surely, "the disk or the file; its error is in the text"),
+        Kind::WebhookFailing => Cause::new(Surely, "the webhook; its error is in the text"),
+        Kind::TaskLost => {
+            Cause::new(Probably, "a restart of the agent: it came back and no longer knows the task")
+        }
+        Kind::CancelIgnored => Cause::new(Surely, "the agent: it agreed and kept working"),
+        Kind::TaskConflict => Cause::new(Surely, "the agent: its stream and its store disagree"),
+        Kind::ProtocolBroken | Kind::HostileText => {
+            Cause::new(Surely, "the agent, or content that it passes on")
+        }
+        Kind::StreamSilent => Cause::new(Perhaps, "a proxy that buffers events, or the agent"),
         _ => return None,
     })
 }
 
-/// What was changed shortly before is the first suspect.
+/// A recent change of the card is the first suspect.
 fn by_change(problem: &Problem, agent: &Agent) -> Option<Cause> {
     let (at, words) = agent.card_change.as_ref()?;
     let before = problem.since.since(*at);
@@ -177,7 +194,7 @@ fn by_change(problem: &Problem, agent: &Agent) -> Option<Cause> {
     ))
 }
 
-/// Why it cannot be reached, as far as that is known.
+/// The reason why the agent cannot be reached.
 fn by_health(problem: &Problem, agent: &Agent) -> Option<Cause> {
     use Certainty::{Perhaps, Probably, Surely};
     if !matches!(
@@ -191,15 +208,15 @@ fn by_health(problem: &Problem, agent: &Agent) -> Option<Cause> {
         why => why,
     };
     Some(match why {
-        Why::Refused => Cause::new(Probably, "its process: the host answers, and nothing listens there"),
+        Why::Refused => {
+            Cause::new(Probably, "its process: the host answers, but nothing listens on the port")
+        }
         Why::Reset => {
-            Cause::new(Probably, "its process, or a proxy before it: connections are closed at once")
+            Cause::new(Probably, "its process, or a proxy in front of it: connections are closed at once")
         }
-        Why::TimedOut(_) => {
-            Cause::new(Perhaps, "its process hangs, or packets are lost on the way: nobody says")
-        }
-        Why::Dns(_) => Cause::new(Surely, "its host name, that does not resolve"),
-        Why::Unreachable(_) => Cause::new(Probably, "the network: it says that there is no way"),
+        Why::TimedOut(_) => Cause::new(Perhaps, "its process hangs, or packets are lost on the way"),
+        Why::Dns(_) => Cause::new(Surely, "its host name, which does not resolve"),
+        Why::Unreachable(_) => Cause::new(Probably, "the network: it reports no route"),
         Why::StaleCard(why) => Cause::new(Surely, format!("its card: {why}")),
         _ => return None,
     })
@@ -209,11 +226,11 @@ fn by_load(problem: &Problem, agent: &Agent) -> Option<Cause> {
     let slow =
         matches!(problem.kind, Kind::AgentSlow | Kind::TaskSilent | Kind::TaskStuck | Kind::TaskStalled);
     let (live, takes) = (agent.counts.live, agent.spec.capacity.filter(|_| slow)?);
-    let words = format!("too much work: {live} tasks, and it takes {takes} at once");
+    let words = format!("too much work: {live} tasks, but it accepts {takes} at once");
     (live > takes).then(|| Cause::new(Certainty::Probably, words))
 }
 
-/// What the failed ones have in common.
+/// Attributes shared by the failed tasks.
 fn by_what_failed(problem: &Problem, hits: &Impact) -> Option<Cause> {
     let failing = matches!(problem.kind, Kind::AgentFailing | Kind::SkillFailing);
     if !failing || hits.failed < AGREE {
@@ -224,15 +241,15 @@ fn by_what_failed(problem: &Problem, hits: &Impact) -> Option<Cause> {
         _ => None,
     };
     if let Some(error) = all(&hits.errors) {
-        let words = format!("one fault: all {} said \"{}\"", hits.failed, error.shortened(120).line());
+        let words = format!("one fault: all {} reported \"{}\"", hits.failed, error.shortened(120).line());
         return Some(Cause::new(Certainty::Perhaps, words));
     }
     let caller = all(&hits.callers)?;
-    let words = format!("what {} sends: all that failed came from there", caller.shortened(60).line());
+    let words = format!("what {} sends: all failed tasks came from it", caller.shortened(60).line());
     Some(Cause::new(Certainty::Perhaps, words))
 }
 
-/// What the machinery does about it by itself, or why it does nothing.
+/// The automatic reaction to the problem, or the reason for none.
 pub fn why(snapshot: &Snapshot, problem: &Problem) -> Vec<String> {
     let mut lines = Vec::new();
     let agent = problem.subject.one().and_then(|key| snapshot.agents.get(key));
@@ -241,41 +258,45 @@ pub fn why(snapshot: &Snapshot, problem: &Problem) -> Vec<String> {
         let held = breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
         match breaker.position {
             BreakerState::Open => lines.push(format!("breaker open{held}: nothing is sent to it")),
-            BreakerState::HalfOpen => lines.push(format!("breaker half-open{held}: one sending is tried")),
+            BreakerState::HalfOpen => lines.push(format!("breaker half-open{held}: one task is tried")),
             BreakerState::Closed if breaker.forced.is_some() => {
-                lines.push(format!("breaker closed{held}: everything is sent, whatever fails"));
+                lines.push(format!("breaker closed{held}: everything is sent, even if it fails"));
             }
             BreakerState::Closed if matches!(problem.kind, Kind::AgentFailing | Kind::SkillFailing) => {
-                lines.push("breaker closed: too small a share fails to open it".into());
+                lines.push("breaker closed: too few tasks fail to open it".into());
             }
             BreakerState::Closed => {}
         }
     }
     let does = match problem.kind {
         Kind::AgentDown | Kind::AgentFrozen | Kind::HostDown | Kind::SourceDown => {
-            "asked again at each probe; its tasks are read as soon as it answers; nothing is sent meanwhile"
+            "probed again at every interval; its tasks are read as soon as it answers; nothing is sent meanwhile"
         }
-        Kind::CertificateBroken | Kind::LoginNeeded => "asked again at each probe; nothing is sent meanwhile",
+        Kind::CertificateBroken | Kind::LoginNeeded => {
+            "probed again at every interval; nothing is sent meanwhile"
+        }
         Kind::AgentSlow | Kind::AgentDegraded
             if agent.is_some_and(|agent| agent.health == Health::Degraded) =>
         {
-            "it goes on being given work: degraded is not down"
+            "it still receives work: degraded is not down"
         }
-        Kind::SendUncertain => "not sent again by itself: the work might be done twice",
-        Kind::TaskLost => "not sent again by itself: what it had done already is not known",
-        Kind::TaskStalled => "its agent is asked again, more and more rarely, every 30 s at least",
+        Kind::SendUncertain => "not sent again automatically: the work might be done twice",
+        Kind::TaskLost => "not sent again automatically: it is unknown what was already done",
+        Kind::TaskStalled => "its agent is asked again with growing pauses, at least every 30 s",
         Kind::TaskSilent | Kind::TaskStuck | Kind::StreamSilent => {
-            "its agent is asked as well; what runs is not cancelled by itself"
+            "its agent is asked as well; a running task is never cancelled automatically"
         }
-        Kind::TaskLooping => "it is watched on; what runs is not cancelled by itself",
+        Kind::TaskLooping => "it is still watched; a running task is never cancelled automatically",
         Kind::CancelIgnored | Kind::CancelUnconfirmed => {
-            "asked again, once a minute at least, until it has ended"
+            "asked again at least once a minute until it has ended"
         }
-        Kind::CancelRefused => "it is watched on; the agent is not asked to cancel it again",
-        Kind::TaskConflict => "what had ended stays ended; what is claimed is shown beside it",
-        Kind::SourceFailing => "read again by itself; whom it named stays meanwhile",
-        Kind::WebhookFailing => "each post is tried three times, the next one anew",
-        Kind::JournalUnsaved => "written again by itself as soon as it can be; acting is refused until then",
+        Kind::TaskConflict => "the first end counts; the other claim is shown beside it",
+        Kind::SourceFailing => "read again automatically; the agents that it named stay meanwhile",
+        Kind::WebhookFailing => "each post is tried three times; the next post starts afresh",
+        Kind::JournalUnsaved => {
+            "written again automatically as soon as possible; actions are refused meanwhile"
+        }
+        Kind::CancelRefused => "the task is still watched; the agent is not asked to cancel it again",
         Kind::OverCapacity => "nothing is held back: callers decide where they send",
         _ => "",
     };
@@ -283,7 +304,7 @@ pub fn why(snapshot: &Snapshot, problem: &Problem) -> Vec<String> {
         lines.push(does.into());
     }
     if problem.muted.is_some() {
-        lines.push("muted: nobody is called because of it".into());
+        lines.push("muted: nobody is notified of it".into());
     }
     lines
 }

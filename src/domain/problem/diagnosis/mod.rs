@@ -1,7 +1,7 @@
-//! What a problem means: whom it hits, what was seen of it, and what probably causes it.
+//! The diagnosis of a problem: its impact, its evidence, and its probable cause.
 //!
-//! Read from a snapshot alone, so that the console, the commands and the handover say the same, and the same each
-//! time. No call looks at more than `NEWEST` tasks: what there is beyond them is said to be "at least".
+//! Computed only from a snapshot, so that the console, the commands and the handover agree. At most `NEWEST` tasks are
+//! examined; if there are more, the counts are "at least".
 
 mod cause;
 
@@ -18,9 +18,9 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// So many of the newest tasks, and so many live ones, are looked at.
+/// The maximum number of newest tasks, and of live tasks, that are examined.
 pub const NEWEST: usize = 20_000;
-/// Callers, skills and errors that are told by name.
+/// The number of callers, skills and errors listed by name.
 const NAMED: usize = 5;
 /// Names and error texts that are counted apart; agents choose them, so there may be any number.
 const COUNTED: usize = 200;
@@ -28,24 +28,24 @@ const COUNTED: usize = 200;
 /// Something, and how often.
 pub type Count = (Untrusted, u32);
 
-/// Whom a problem hits.
+/// The impact of a problem.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Impact {
     /// Jobs that it has hit or puts at risk.
     pub jobs: u32,
     /// Tasks that failed since it began, or raised it: see [`counted_from`].
     pub failed: u32,
-    /// Tasks that ended since then, well or not.
+    /// The number of tasks that ended since then.
     pub ended: u32,
     /// Tasks that are running there now.
     pub at_risk: u32,
     /// Agents, where there are several.
     pub agents: u32,
-    /// Who sent those jobs, most first.
+    /// Callers of those jobs, most frequent first.
     pub callers: Vec<Count>,
     /// For which skills, most first.
     pub skills: Vec<Count>,
-    /// What the failed ones said, most first.
+    /// Error texts of failed tasks, most frequent first.
     pub errors: Vec<Count>,
     /// There are more tasks than were looked at.
     pub at_least: bool,
@@ -101,7 +101,7 @@ impl Counting {
     }
 }
 
-/// What raised a problem of failures failed before it.
+/// Failures that raised a problem happened up to this long before it.
 const BEFORE: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// From when on tasks count: since the problem began, and where failures raised it, those ten minutes too.
@@ -114,9 +114,9 @@ pub fn counted_from(problem: &Problem) -> At {
     }
 }
 
-/// True if what agents do hits somebody while this lasts; the others are good to know.
+/// True if the problem harms work while it lasts; others are informative.
 fn hurts(kind: Kind) -> bool {
-    kind.severity() > Severity::Info && kind != Kind::CertificateEnds
+    kind.severity() > Severity::Info && !matches!(kind, Kind::CertificateEnds | Kind::AgentNameConfusable)
 }
 
 /// The agents that a problem is about now.
@@ -139,13 +139,13 @@ pub fn agents_of(snapshot: &Snapshot, problem: &Problem) -> Vec<AgentKey> {
     }
 }
 
-/// Whom each of these problems hits. All are counted in one walk.
+/// The impact of each of these problems, counted in one pass.
 pub fn impacts<'s>(
     snapshot: &'s Snapshot,
     problems: impl Iterator<Item = (ProblemKey, &'s Problem)>,
 ) -> BTreeMap<ProblemKey, Impact> {
     let mut all: BTreeMap<ProblemKey, Counting> = BTreeMap::new();
-    // Problems that count what ended, by agent.
+    // Problems whose impact counts ended tasks, by agent.
     let mut by_agent: BTreeMap<AgentKey, Vec<(ProblemKey, &Problem)>> = BTreeMap::new();
     let mut budget = NEWEST;
     for (key, problem) in problems {
@@ -160,7 +160,7 @@ pub fn impacts<'s>(
             if !of_tasks {
                 by_agent.entry(agent).or_default().push((key, problem));
             }
-            // What is over hits nobody now.
+            // A cleared problem affects no running task.
             let live = snapshot.attention.of(agent).take(if problem.cleared.is_some() { 0 } else { budget });
             for attempt in live.filter_map(|key| snapshot.attempts.get(key)) {
                 budget -= 1;
@@ -207,7 +207,7 @@ pub fn impacts<'s>(
         .collect()
 }
 
-/// Whom one problem hits.
+/// The impact of one problem.
 pub fn impact_of(snapshot: &Snapshot, key: ProblemKey, problem: &Problem) -> Impact {
     impacts(snapshot, std::iter::once((key, problem))).remove(&key).unwrap_or_default()
 }
@@ -223,17 +223,17 @@ impl Impact {
     }
 }
 
-/// Whom a problem hits, in a few words.
+/// The impact of a problem, in a few words.
 pub fn impact_in_words(snapshot: &Snapshot, problem: &Problem, hits: &Impact) -> String {
     let nobody = if problem.cleared.is_some() { "nobody any more" } else { "nobody now" };
     match problem.subject {
-        Subject::Console if problem.kind == Kind::WebhookFailing => "whoever should be called".into(),
-        Subject::Console => "everything that acts".into(),
-        Subject::Objective(_) => "whoever asks for it".into(),
+        Subject::Console if problem.kind == Kind::WebhookFailing => "operators who should be notified".into(),
+        Subject::Console => "every action".into(),
+        Subject::Objective(_) => "its callers".into(),
         Subject::Source(key) if problem.kind == Kind::SourceFailing => {
             match snapshot.sources.get(key).map(|source| source.agents) {
-                Some(agents) if agents > 0 => format!("{agents} agents, as it told before"),
-                _ => "nobody known".into(),
+                Some(agents) if agents > 0 => format!("{agents} agents, as it last reported"),
+                _ => "no known agent".into(),
             }
         }
         _ if Kind::OF_TASKS.contains(&problem.kind) => match hits.jobs {

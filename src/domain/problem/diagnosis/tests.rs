@@ -168,7 +168,7 @@ fn tasks_of_a_dead_agent_are_its_problem() {
         number
     });
     // Another agent's death explains nothing.
-    check("unknown: nothing that is known points at one", |told, agent| {
+    check("unknown: nothing known points to a cause", |told, agent| {
         let other = told.agent("h", None);
         told.raise(100, Kind::AgentDown, Some(other));
         told.raise(100, Kind::SendUncertain, Some(agent))
@@ -182,7 +182,7 @@ fn what_was_changed_shortly_before_is_the_first_suspect() {
         (400, "probably its new version: 10 min before, its card changed: version 2.4.0 → 2.4.1"),
         (399, "perhaps its new version: 10 min before, its card changed: version 2.4.0 → 2.4.1"),
         // What came after is no cause.
-        (1001, "unknown: nothing that is known points at one"),
+        (1001, "unknown: nothing known points to a cause"),
     ] {
         check(expected, |told, agent| {
             told.changes_card(changed, agent, "version 2.4.0 → 2.4.1");
@@ -197,7 +197,7 @@ fn what_was_changed_shortly_before_is_the_first_suspect() {
             told.raise(1000, Kind::AgentDown, Some(agent))
         },
     );
-    check("unknown: nothing that is known points at one", |told, agent| {
+    check("unknown: nothing known points to a cause", |told, agent| {
         told.changes_card(10, agent, "version 1 → 2");
         told.raise(4000, Kind::AgentFailing, Some(agent))
     });
@@ -206,16 +206,16 @@ fn what_was_changed_shortly_before_is_the_first_suspect() {
 #[test]
 fn why_an_agent_cannot_be_reached_is_more_or_less_certain() {
     for (why, expected) in [
-        (Why::Refused, "probably its process: the host answers, and nothing listens there"),
+        (Why::Refused, "probably its process: the host answers, but nothing listens on the port"),
         (
             Why::Interface(Box::new(Why::Refused)),
-            "probably its process: the host answers, and nothing listens there",
+            "probably its process: the host answers, but nothing listens on the port",
         ),
         (
             Why::TimedOut(std::time::Duration::from_secs(5)),
-            "perhaps its process hangs, or packets are lost on the way: nobody says",
+            "perhaps its process hangs, or packets are lost on the way",
         ),
-        (Why::Dns("h".into()), "surely its host name, that does not resolve"),
+        (Why::Dns("h".into()), "surely its host name, which does not resolve"),
     ] {
         check(expected, |told, agent| {
             told.health(100, agent, Health::Down, Some(why));
@@ -227,8 +227,8 @@ fn why_an_agent_cannot_be_reached_is_more_or_less_certain() {
 #[test]
 fn many_agents_of_one_host_at_once_are_the_host() {
     for (apart, expected) in [
-        (1, "probably the host, or the way to it: all went within 5 s"),
-        (30, "perhaps the host: they went one after the other, over 2 min"),
+        (1, "probably the host, or the network path to it: all went down within 5 s"),
+        (30, "perhaps the host: they went down one after another, over 2 min"),
     ] {
         check(expected, |told, agent| {
             told.health(100, agent, Health::Down, Some(Why::Refused));
@@ -260,8 +260,11 @@ fn kinds_that_say_their_cause_say_it() {
         told.raise(100, Kind::BreakerOpen, Some(agent))
     });
     for (tasks, expected) in [
-        (5, "surely more work than it takes, 5 of 4: 1 more places would do, 1 more agent like it"),
-        (11, "surely more work than it takes, 11 of 4: 7 more places would do, 2 more agents like it"),
+        (5, "surely more work than it accepts, 5 of 4: 1 more slots would be enough, 1 more agent like it"),
+        (
+            11,
+            "surely more work than it accepts, 11 of 4: 7 more slots would be enough, 2 more agents like it",
+        ),
     ] {
         check(expected, |told, agent| {
             for _ in 0..tasks {
@@ -270,7 +273,7 @@ fn kinds_that_say_their_cause_say_it() {
             told.raise(100, Kind::OverCapacity, Some(agent))
         });
     }
-    check("probably too much work: 5 tasks, and it takes 4 at once", |told, agent| {
+    check("probably too much work: 5 tasks, but it accepts 4 at once", |told, agent| {
         for _ in 0..5 {
             told.job(50, agent, "shop", Ends::Never);
         }
@@ -290,16 +293,16 @@ fn what_the_failed_have_in_common_is_a_guess() {
         }
     };
     check(
-        "perhaps one fault: all 5 said \"no rule\"",
+        "perhaps one fault: all 5 reported \"no rule\"",
         failing(&[("a", "no rule"), ("b", "no rule"), ("a", "no rule"), ("c", "no rule"), ("a", "no rule")]),
     );
     check(
-        "perhaps what shop sends: all that failed came from there",
+        "perhaps what shop sends: all failed tasks came from it",
         failing(&[("shop", "1"), ("shop", "2"), ("shop", "3"), ("shop", "4"), ("shop", "5")]),
     );
-    check("unknown: nothing that is known points at one", failing(&[("shop", "1"), ("shop", "1")]));
+    check("unknown: nothing known points to a cause", failing(&[("shop", "1"), ("shop", "1")]));
     check(
-        "unknown: nothing that is known points at one",
+        "unknown: nothing known points to a cause",
         failing(&[("a", "1"), ("b", "2"), ("a", "3"), ("b", "4"), ("a", "5")]),
     );
 }

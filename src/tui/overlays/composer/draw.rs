@@ -15,10 +15,10 @@ use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 use crate::tui::widgets::text::wrap;
 use crate::tui::{command, layout, states};
 
-/// The inside of the card, and how far it is drawn.
+/// The inner area of the card and the drawing position.
 struct Pen {
     inner: Rect,
-    /// Where the values stand, and how wide they may be.
+    /// The column and width of the values.
     x: u16,
     room: u16,
     y: u16,
@@ -53,7 +53,7 @@ impl Composer {
         let (w, h) = ctx.size;
         let border = if ctx.info.protect { Role::Bad } else { Role::Title };
         let width = WIDTH.min(w);
-        // The message has room for what is written, and some more.
+        // Height of the message field: the written lines and a margin.
         let written = u16::try_from(self.message.lines().len()).unwrap_or(u16::MAX).clamp(6, 24);
         let offered = if self.at == At::To { u16::try_from(OFFERED).unwrap_or(5) } else { 0 };
         let height = written.saturating_add(offered) + 16;
@@ -95,7 +95,7 @@ impl Composer {
             For::Answer { key, .. } => self.draw_question(canvas, &mut pen, ctx, key),
             For::New => self.draw_to(canvas, &mut pen, ctx),
         }
-        // What stands below the message needs so many lines.
+        // Lines needed below the message.
         let happen = self.what_will_happen(ctx);
         let commands = self.command_lines(ctx, usize::from(inner.width));
         let small = inner.height < 18;
@@ -112,7 +112,7 @@ impl Composer {
         Self::draw_foot(canvas, &mut pen, area, border, happen, commands);
     }
 
-    /// The agent of a new task, with what it could be while it is typed.
+    /// The agent of a new task, with completions while it is typed.
     fn draw_to(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context) {
         let here = self.at == At::To;
         pen.field(canvas, self.to.text(), self.to.before_cursor(), here);
@@ -134,7 +134,7 @@ impl Composer {
         }
     }
 
-    /// Whom an answer goes to, and what was asked.
+    /// The recipient and question of an answer.
     fn draw_question(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context, key: AttemptKey) {
         let row = ctx.latest.attempts.get(key);
         let (name, task) = row.map_or_else(Default::default, |row| {
@@ -154,13 +154,13 @@ impl Composer {
         }
     }
 
-    /// What goes beside the message.
+    /// The fields beside the message.
     fn draw_beside(&self, canvas: &mut Canvas<'_>, pen: &mut Pen, ctx: &Context, data_lines: u16) {
         pen.label(canvas, "Data", self.at == At::Data);
         if self.at == At::Data || !self.data.is_empty() {
             pen.text(canvas, &self.data, data_lines);
         } else {
-            canvas.put(pen.x, pen.y, "JSON, if the agent takes any", Role::Quiet, pen.room);
+            canvas.put(pen.x, pen.y, "JSON, if the agent accepts any", Role::Quiet, pen.room);
             pen.y += data_lines;
         }
         let here = self.at == At::Metadata;
@@ -176,7 +176,7 @@ impl Composer {
             let (new, join) = if *joins { (Role::Quiet, Role::Accent) } else { (Role::Accent, Role::Quiet) };
             let mark = |on: bool| if on { ctx.glyphs().marked } else { " " };
             let used = canvas.put(pen.x, pen.y, &format!("{} new ", mark(!*joins)), new, pen.room);
-            let text = format!("{} goes on in {} ", mark(*joins), context.text().line().fit(24));
+            let text = format!("{} continues in {} ", mark(*joins), context.text().line().fit(24));
             canvas.put(pen.x + used + 2, pen.y, &text, join, pen.room.saturating_sub(used + 2));
             pen.y += 1;
         }

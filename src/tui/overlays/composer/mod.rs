@@ -45,7 +45,7 @@ pub struct Composer {
     to: Field,
     /// The agent that was chosen, under the name that it had then.
     picked: Option<(AgentId, String)>,
-    /// What an answer answers: since when it is asked.
+    /// The time of the question that is answered; `None` for other messages.
     asked: Option<crate::domain::time::At>,
     offered: Vec<AgentKey>,
     chosen: usize,
@@ -58,7 +58,7 @@ pub struct Composer {
     earlier: Vec<Draft>,
     earlier_at: Option<usize>,
     complaint: Option<String>,
-    /// Said once; the same key again does it anyway.
+    /// True once a warning was shown; the same key then sends anyway.
     warned: bool,
     is_draft: bool,
     seen_state: String,
@@ -110,7 +110,7 @@ impl Composer {
         composer
     }
 
-    /// The cursor is seen in the field that has the focus alone.
+    /// Shows the cursor only in the focused field.
     fn light(&mut self, ctx: &Context) {
         let plain = ctx.theme.style(Role::Plain);
         let lit = plain.add_modifier(ratatui::style::Modifier::REVERSED);
@@ -120,7 +120,7 @@ impl Composer {
         }
     }
 
-    /// What was written so far.
+    /// The message as written so far.
     pub fn draft(&self) -> Draft {
         Draft {
             purpose: self.purpose.clone(),
@@ -133,7 +133,7 @@ impl Composer {
         }
     }
 
-    /// Takes in what has changed; true if it looks different.
+    /// Applies changes; true if the display changes.
     pub fn refresh(&mut self, ctx: &Context) -> bool {
         let state = match (&self.purpose, self.agent(ctx)) {
             (For::Answer { key, attempt }, _) => {
@@ -166,20 +166,20 @@ impl Composer {
         self.picked.as_ref().filter(|(_, name)| name == self.to.text()).map(|(id, _)| *id)
     }
 
-    /// Holds on to the agent whose name stands there.
+    /// Selects the agent whose name is in the field.
     fn pick(&mut self, ctx: &Context) {
         let found = self.agent(ctx).map(|(_, agent)| agent.id);
         self.picked = found.map(|id| (id, self.to.text().to_owned()));
     }
 
-    /// Since when the question is asked that an answer would go to.
+    /// The time of the current question of the task.
     fn asked_now(&self, ctx: &Context) -> Option<crate::domain::time::At> {
         let For::Answer { key, attempt } = self.purpose else { return None };
         let row = ctx.latest.attempts.get(key).filter(|row| row.id == attempt)?;
         row.task.as_ref().filter(|_| row.needs_you()).map(|task| task.state_since)
     }
 
-    /// Agents whose name, skill or tag is near to what was typed.
+    /// Lists agents whose name, skill or tag is similar to what was typed.
     fn offer(&mut self, ctx: &Context) {
         let typed = self.to.text().trim().to_owned();
         let mut matcher = Matcher::new(Config::DEFAULT);
@@ -239,7 +239,7 @@ impl Composer {
         self.at = fields[(here + by) % fields.len()];
     }
 
-    /// The first field is completed when it is left.
+    /// Completes the first field when the focus leaves it.
     fn take_offer(&mut self, ctx: &Context) {
         if self.agent(ctx).is_none()
             && let Some(agent) = self.offered.get(self.chosen).and_then(|key| ctx.latest.agents.get(*key))
@@ -292,7 +292,7 @@ impl Composer {
             At::To => match chord.code {
                 KeyCode::Down => self.chosen = (self.chosen + 1).min(self.offered.len().saturating_sub(1)),
                 KeyCode::Up => self.chosen = self.chosen.saturating_sub(1),
-                // What was typed in full is meant, whatever is near to it.
+                // An exact name takes precedence over similar ones.
                 KeyCode::Enter => self.step(1, ctx),
                 _ => {
                     if self.to.key(chord) {
@@ -324,7 +324,7 @@ impl Composer {
 
     fn show_earlier(&mut self, ctx: &Context) {
         if self.earlier.is_empty() {
-            self.complaint = Some("nothing was written earlier".into());
+            self.complaint = Some("there is no earlier message".into());
             return;
         }
         let at = self.earlier_at.unwrap_or(self.earlier.len());
@@ -362,7 +362,7 @@ impl Composer {
         }
     }
 
-    /// Takes what an editor wrote.
+    /// Takes the text from an editor.
     pub fn edited(&mut self, text: &str, ctx: &Context) {
         let text = text.trim_end_matches('\n');
         match self.at {
@@ -398,7 +398,7 @@ impl Composer {
         }
         match serde_json::from_str::<serde_json::Value>(text) {
             Ok(serde_json::Value::Object(_)) => Ok(Some(Json::new(text))),
-            Ok(_) => Err("Metadata is no JSON object; for example {\"type\":\"charge\"}".into()),
+            Ok(_) => Err("Metadata is not a JSON object; for example {\"type\":\"charge\"}".into()),
             Err(error) => Err(format!("Metadata is not JSON: {error}")),
         }
     }
@@ -411,7 +411,7 @@ impl Composer {
         if let For::Answer { key, attempt } = self.purpose {
             let row = ctx.latest.attempts.get(key).filter(|row| row.id == attempt);
             if !row.is_some_and(crate::domain::job::Attempt::needs_you) {
-                return Err(format!("it asks nothing any more: {}", self.seen_state));
+                return Err(format!("it no longer has a question: {}", self.seen_state));
             }
             return Ok(Intent::Answer { attempt, parts, metadata });
         }
@@ -443,7 +443,7 @@ impl Composer {
             && !self.warned
         {
             self.warned = true;
-            self.complaint = Some(format!("{doubt}; ctrl-s again sends it all the same"));
+            self.complaint = Some(format!("{doubt}; ctrl-s again sends it anyway"));
             return Pressed::Stays(Vec::new());
         }
         let name = self.agent(ctx).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
@@ -454,10 +454,10 @@ impl Composer {
         Pressed::Closes(vec![Step::Sent(Box::new(self.draft())), Step::Cmd(Cmd::Submit(intent, words))])
     }
 
-    /// What speaks against sending it so.
+    /// The reason not to send the message as it is; `None` if there is none.
     fn doubt(&self, ctx: &Context) -> Option<String> {
         if self.asked.is_some() && self.asked_now(ctx) != self.asked {
-            return Some("it asks something else than when you began".into());
+            return Some("its question has changed since you began".into());
         }
         if let For::Answer { key, .. } = self.purpose
             && ctx.latest.attempts.get(key).is_some_and(inbox::uncertain_answer)
@@ -488,7 +488,7 @@ impl Composer {
         match self.agent(ctx) {
             None if self.to.text().trim().is_empty() => lines.push(("Choose an agent.".into(), Role::Doubt)),
             None => {
-                lines.push(("No agent is called so; enter takes the one that is lit.".into(), Role::Warn));
+                lines.push(("No agent has this name; enter takes the highlighted one.".into(), Role::Warn));
             }
             Some((_, agent)) => {
                 let name = agent.name.line();
@@ -503,14 +503,16 @@ impl Composer {
                         );
                         lines.push((text, Role::Plain));
                     }
-                    (None, None) => lines.push((format!("{name} offers nothing that we speak."), Role::Warn)),
+                    (None, None) => {
+                        lines.push((format!("{name} offers no protocol that we speak."), Role::Warn));
+                    }
                 }
             }
         }
         let what = if self.purpose == For::New {
-            "One task, nothing is cancelled."
+            "Creates one task; cancels nothing."
         } else {
-            "The same task goes on, in the same context."
+            "Continues the same task, in the same context."
         };
         let production = if ctx.info.protect { ", PRODUCTION" } else { "" };
         lines.push((

@@ -15,7 +15,7 @@ use crate::tui::views::problem_rows::headline;
 use crate::tui::views::pulse::{draw_cells, now};
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
 
-/// Where each pane is, its title line included; none where there is no room or nothing to say.
+/// The area of each pane, with its title line; `None` where there is no room or no content.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Parts {
     pub impact: Option<Rect>,
@@ -41,11 +41,11 @@ impl Parts {
     }
 }
 
-/// What stands behind the cells of an agent.
+/// The width of the text after an agent's cells.
 const FACTS: u16 = 13;
 
 impl NowView {
-    /// The panes of an area: what hurts gets its room first, what is live gets what is left.
+    /// The panes of an area: problems get their room first, live tasks get the rest.
     pub(super) fn parts(&self, area: Rect) -> Parts {
         let whole = Rect { x: area.x, width: area.width, ..area };
         let height = area.height;
@@ -64,7 +64,7 @@ impl NowView {
                 part
             })
         };
-        // What is live is never without a line of its own.
+        // Live tasks always get at least one line.
         let least_live = 4;
         left = left.saturating_sub(least_live);
         let problems =
@@ -133,7 +133,7 @@ impl NowView {
         let title = [
             span("now", Role::Title),
             span(" ── ", Role::Quiet),
-            self.title(Pane::Impact, format!("what callers feel, by {by}")),
+            self.title(Pane::Impact, format!("results by {by}")),
         ];
         canvas.rule(area, area.y, Joint::Top, &title, &facts);
         let inner = Rect {
@@ -152,7 +152,7 @@ impl NowView {
                     "No agents yet.",
                     "Name some on the command line: quarterdeck http://127.0.0.1:9101",
                     "or in the configuration, as [[fleet.NAME.agents]]; quarterdeck config example shows how.",
-                    "quarterdeck demo brings a fleet of its own.",
+                    "quarterdeck demo starts a demo fleet.",
                 ],
             );
         }
@@ -200,7 +200,7 @@ impl NowView {
         canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         if self.lead.changes.is_empty() {
-            let text = "nothing that is known, in two hours before";
+            let text = "no known change in the two hours before";
             canvas.put(pane.x + 2, pane.y + 1, text, Role::Doubt, pane.width.saturating_sub(3));
         }
         let skip = (self.change + 1).saturating_sub(lines);
@@ -225,7 +225,7 @@ impl NowView {
 
     fn draw_common(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let common = &self.lead.common;
-        let title = [self.title(Pane::Comparison, "what the failed have in common".to_owned())];
+        let title = [self.title(Pane::Comparison, "what failed tasks have in common".to_owned())];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         let room = pane.width.saturating_sub(3);
@@ -245,7 +245,7 @@ impl NowView {
         let shown = lines.saturating_sub(1).max(1);
         let skip = (self.alike + 1).saturating_sub(shown);
         if common.shared.is_empty() {
-            canvas.put(pane.x + 2, pane.y + 2, "nothing that the others have not too", Role::Doubt, room);
+            canvas.put(pane.x + 2, pane.y + 2, "nothing that sets them apart", Role::Doubt, room);
         }
         for (at, found) in common.shared.iter().enumerate().skip(skip).take(shown) {
             let y = pane.y + 2 + u16::try_from(at - skip).unwrap_or(0);
@@ -297,7 +297,7 @@ impl NowView {
             keys.push(span(format!(" {words}"), Role::Plain));
         };
         match &problem.taken {
-            None => offer(Action::Answer, "take it, so that everybody sees it"),
+            None => offer(Action::Answer, "take it, so that others see it"),
             Some(taken) => offer(Action::Undo, &format!("give it back ({} has it)", taken.by.line())),
         }
         if let Some(agent) = agent {
@@ -350,7 +350,7 @@ impl NowView {
 
     fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let title = [self.title(Pane::Live, "live".to_owned())];
-        let facts = [span("needs you first, then doubt", Role::Quiet)];
+        let facts = [span("needs you first, then doubtful", Role::Quiet)];
         canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
         let table = below(pane);
         if self.live.rows.is_empty() {
@@ -366,7 +366,7 @@ impl NowView {
     }
 }
 
-/// What is below a pane's title line, between its sides.
+/// The area below a pane's title line.
 fn below(pane: Rect) -> Rect {
     Rect {
         x: pane.x + 1,

@@ -32,7 +32,7 @@ impl FieldCache {
             self.0.retain(|job, _| wanted.contains(job));
         }
         self.0.extend(fields);
-        // A job that was read without finding any is not asked for again.
+        // A job without any is not read again.
         if let Query::Fields { jobs } = &ask.query {
             for job in jobs.iter() {
                 self.0.entry(*job).or_default();

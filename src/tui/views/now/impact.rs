@@ -1,4 +1,4 @@
-//! The impact on callers: how well the tasks of each skill or caller went lately, compared with the baseline.
+//! The impact on callers: recent results of each skill or caller, compared with the baseline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
-/// Lately is so many minutes, where parts are minutes.
+/// The number of recent minutes, if the parts of the window are minutes.
 pub const LATELY: usize = 5;
-/// Cells of what failed over time.
+/// Width of the failures over time, in cells.
 const TREND: u16 = 30;
 
-/// Tasks of a group that run where it is not well, and those that wait for a person.
+/// Tasks of a group that run on unhealthy agents, and those that need an operator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hurt {
-    /// On agents that are not well, or in doubt.
+    /// On unhealthy agents, or in an uncertain state.
     pub at_risk: u32,
     /// For an answer, a login or a decision.
     pub need_you: u32,
@@ -55,7 +55,7 @@ impl Filtered for Seen<'_> {
     }
 }
 
-/// What happened in the last minutes; in the last part, where parts are longer.
+/// Results of the last minutes, or of the last part if parts are longer.
 pub fn lately(group: &Group, step: u32) -> Tally {
     let parts = if step == 1 { LATELY } else { 1 };
     let mut tally = Tally::default();
@@ -79,13 +79,13 @@ impl ImpactRows {
         self.groups.get(usize::try_from(key).ok()?)
     }
 
-    /// Whom it hurts.
+    /// The affected tasks of a group.
     pub fn hurt(&self, key: u32) -> Hurt {
         usize::try_from(key).ok().and_then(|at| self.hurt.get(at)).copied().unwrap_or_default()
     }
 }
 
-/// What runs where it is not well, by skill or caller.
+/// Running tasks on unhealthy agents, by skill or caller.
 pub fn hurt(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Hurt> {
     let mut all: BTreeMap<DimensionValue, Hurt> = BTreeMap::new();
     for (key, agent) in snapshot.agents.iter() {
@@ -107,7 +107,7 @@ pub fn hurt(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Hurt
 }
 
 columns! {
-    /// The columns of what callers feel.
+    /// The columns of the impact table.
     pub enum ImpactColumn {
         DimensionValue = share("WHO", 'W', 12, 3, 9),
         Ok = fixed("OK %", 'O', 5, 8).right().highest_first(),
@@ -156,7 +156,7 @@ impl Rows for ImpactRows {
             ImpactColumn::Failed => SortKey::Number(i64::from(group.total.bad())),
             ImpactColumn::AtRisk => SortKey::Number(i64::from(hurt.at_risk)),
             ImpactColumn::NeedYou => SortKey::Number(i64::from(hurt.need_you)),
-            // What hurts now, then what could, then what is asked for most.
+            // Current harm first, then risk, then volume.
             ImpactColumn::Ok | ImpactColumn::Previous | ImpactColumn::P95Previous | ImpactColumn::Trend => {
                 SortKey::Pair(
                     bad * 10_000 + i64::from(hurt.at_risk + hurt.need_you).min(9_999),

@@ -1,4 +1,4 @@
-//! Where to look first: what changed before a problem began, and what the failed tasks have in common.
+//! The pane on causes: changes before a problem began, and what the failed tasks have in common.
 
 use std::collections::BTreeMap;
 
@@ -18,15 +18,15 @@ use crate::tui::format;
 use crate::tui::metrics::Group;
 use crate::tui::views::now::fields::FieldCache;
 
-/// What changed so long before something began may have to do with it.
+/// Changes within this time before an event may be related to it.
 const BEFORE: std::time::Duration = std::time::Duration::from_secs(2 * 3600);
 /// Jobs of each side that are compared, and attempts that are looked at to find them.
 const CASES: usize = 400;
 const LOOKED_AT: usize = 20_000;
-/// Values in attributes are kept so long.
+/// The maximum length of attribute values, in characters.
 const VALUE: usize = 60;
 
-/// What changed: first what came before `began`, the nearest first, then what came after it.
+/// Changes: first those before `began`, latest first, then those after it.
 pub fn what_changed(
     ctx: &Context,
     facts: &[JournalEntry],
@@ -35,7 +35,7 @@ pub fn what_changed(
 ) -> Vec<Change> {
     let began = problem.map_or(ctx.now, |problem| problem.since);
     let mut all = changes(&ctx.snapshot, facts, began - BEFORE, ctx.now);
-    // That an agent went down is the problem itself, not what came before it.
+    // The agent's own failure is the problem itself, not a change before it.
     all.retain(|change| {
         let itself = problem.is_some_and(|problem| problem.agent.is_some() && problem.agent == change.agent);
         !(itself && change.kind == ChangeKind::Health && change.at == began)
@@ -49,7 +49,7 @@ pub fn what_changed(
     all
 }
 
-/// A skill or a caller that asks for twice as much as before, or for nothing any more.
+/// Skills or callers whose traffic doubled or stopped.
 fn traffic(ctx: &Context, groups: &[Group]) -> Vec<Change> {
     let parts = ctx.window.parts(ctx.now);
     let mut all = Vec::new();
@@ -83,7 +83,7 @@ pub fn distance(change: &Change, began: At) -> String {
     format!("{text} {word}")
 }
 
-/// Jobs of the window that ended, well or badly, newest first: those of a skill or caller, or of all.
+/// Ended jobs of the window, newest first, of a skill or caller or of all.
 pub fn ended(ctx: &Context, who: Option<(Dimension, &DimensionValue)>) -> Vec<(AttemptKey, bool)> {
     let snapshot = &ctx.snapshot;
     let from = ctx.window.parts(ctx.now).from.begins();
@@ -91,7 +91,7 @@ pub fn ended(ctx: &Context, who: Option<(Dimension, &DimensionValue)>) -> Vec<(A
     let mut all = Vec::new();
     for (key, attempt) in snapshot.attempts.iter().rev().take(LOOKED_AT) {
         let Some((at, bad)) = end(attempt) else { continue };
-        // Of what was found when it had ended already nobody knows when.
+        // The end of a task that had already ended when it was found is unknown.
         if at < from || (attempt.message_id.is_none() && attempt.created == at) {
             continue;
         }
@@ -131,7 +131,7 @@ fn end(attempt: &Attempt) -> Option<(At, bool)> {
     }
 }
 
-/// What they have in common, as far as their messages have been read.
+/// Shared attributes, as far as the messages have been read.
 pub fn in_common(snapshot: &Snapshot, ended: &[(AttemptKey, bool)], fields: &FieldCache) -> Comparison {
     let cases: Vec<Case> = ended
         .iter()
@@ -165,7 +165,7 @@ pub fn in_common(snapshot: &Snapshot, ended: &[(AttemptKey, bool)], fields: &Fie
     Comparison::of(&cases)
 }
 
-/// What the failed say of why, the most frequent first.
+/// Error texts of failed tasks, most frequent first.
 pub fn errors(snapshot: &Snapshot, ended: &[(AttemptKey, bool)]) -> Vec<(String, u32)> {
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for (key, _) in ended.iter().filter(|(_, failed)| *failed) {

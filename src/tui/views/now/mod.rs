@@ -37,7 +37,7 @@ use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows};
 use crate::tui::views::pulse::{PulseColumn, PulseRows};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows};
 
-/// Metrics are read this often while it is shown.
+/// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_secs(5);
 /// Jobs whose messages are read at most, to compare their fields.
 const READ: usize = 400;
@@ -58,20 +58,20 @@ impl Pane {
         [Self::Impact, Self::Problems, Self::Changes, Self::Comparison, Self::Agents, Self::Live];
 }
 
-/// What is shown about the selected row. It is made again when what it is made of has changed.
+/// The panes about the selected row, rebuilt when their inputs change.
 #[derive(Debug, Default)]
 struct Lead {
     began: At,
     changes: Vec<Change>,
     common: Comparison,
     errors: Vec<(String, u32)>,
-    /// What probably causes the problem, and how certain that is.
+    /// The probable cause with its certainty.
     cause: Option<String>,
     /// Jobs whose messages are compared.
     jobs: Arc<[JobId]>,
 }
 
-/// What [`Lead`] is made of: counts of the metrics, the row, the problem, and how many facts and fields were read.
+/// The inputs of [`Lead`]: counts of the metrics, the row, the problem, and the numbers of facts and fields read.
 type LeadOf = ((u64, u64, u64), Option<DimensionValue>, Option<ProblemKey>, u64, usize);
 
 /// The view.
@@ -84,15 +84,15 @@ pub struct NowView {
     pulse: Listing<PulseRows>,
     live: Listing<TaskRows>,
     lead: Lead,
-    /// What `lead` was made of.
+    /// The inputs that `lead` was built from.
     of: Option<LeadOf>,
-    /// What happened to the fleet as a whole.
+    /// Facts of the whole fleet.
     facts: FactCache,
-    /// What the compared jobs began with.
+    /// Fields of the compared jobs' first messages.
     fields: FieldCache,
     pane: Pane,
     change: usize,
-    /// The row under the cursor in what the failed have in common.
+    /// The selected row among the shared attributes.
     alike: usize,
 }
 
@@ -101,7 +101,7 @@ impl NowView {
     pub fn new() -> Self {
         let newest = u32::try_from(LARGE).ok();
         let mut problems = Listing::new(ProblemRows::default(), ProblemColumn::State);
-        // Problems that are over or muted are shown by the view of problems alone.
+        // Only the view of problems shows cleared or muted problems.
         problems.state.look.faults = true;
         Self {
             groups: Groups::new(Dimension::Skill),
@@ -120,7 +120,7 @@ impl NowView {
         }
     }
 
-    /// What the rows are grouped by.
+    /// The dimension of the rows.
     fn by(&self) -> Dimension {
         if *self.groups.by() == Split::Series(Dimension::Caller) {
             Dimension::Caller
@@ -139,8 +139,8 @@ impl NowView {
         self.selected().and_then(|key| self.groups.value_of(key))
     }
 
-    /// The problem that the panes are about: the one under the cursor, or the worst that hits the skill or caller of the
-    /// selected row. While no row is selected and none is hit, it is the worst of all.
+    /// The problem of the panes: the one under the cursor, else the worst that affects the selected skill or caller. If
+    /// no row is selected and none is affected, the worst of all.
     fn problem<'s>(&self, ctx: &'s Context) -> Option<(ProblemKey, &'s Problem)> {
         let hits_it = match self.value_of().filter(|_| self.pane != Pane::Problems) {
             Some(DimensionValue::Named(Some(name))) => {
@@ -160,7 +160,7 @@ impl NowView {
         counts.iter().any(|(hit, _)| hit == name)
     }
 
-    /// Takes what the metrics have read since; true if there was something.
+    /// Takes new metrics; true if there were any.
     fn refresh_metrics(&mut self, ctx: &Context) -> bool {
         let mut visible = false;
         if self.groups.refresh(ctx) {
@@ -188,10 +188,10 @@ impl NowView {
         visible
     }
 
-    /// Makes the lead again if the row or what it is made of has changed.
+    /// Rebuilds the panes if the row or another input changed.
     fn refresh_problems_pane(&mut self, ctx: &Context) -> bool {
         let problem = self.problem(ctx);
-        // Calls alone do not change it, so that an idle fleet is not analysed again and again.
+        // Calls alone do not change it, so an idle fleet is not analysed repeatedly.
         let work: u64 =
             self.groups.all().iter().map(|group| u64::from(group.total.begun + group.total.ended())).sum();
         let minute = u64::from(Minute::of(ctx.now).0);
