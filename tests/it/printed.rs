@@ -79,7 +79,7 @@ async fn no_card_is_read_from_what_is_no_file_of_its_size() {
         ("/dev/zero".into(), 2, "is no regular file"),
         ("/tmp".into(), 2, "is no regular file"),
         (format!("file://{}", path("fifo")), 3, "it is no regular file"),
-        (path("large.json"), 3, "larger than the 4 MiB"),
+        (path("large.json"), 3, "(4 MiB) are read"),
     ] {
         let (ended, _, told) = desk.run(&["card", "get", "-a", &file]).await;
         assert_eq!(ended, Some(code), "{file}: {told}");
