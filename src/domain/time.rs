@@ -60,6 +60,7 @@ pub struct PeerTime(pub i64);
 
 impl PeerTime {
     /// The time this much earlier, at least the lowest one that there is.
+    #[must_use]
     pub fn before(self, by: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }

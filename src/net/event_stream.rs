@@ -43,7 +43,7 @@ impl EventReader {
     /// event is useful or only keeps the connection open. False once the stream has ended.
     ///
     /// There is no limit on silence here: some servers send nothing between events for minutes. Pieces and lines
-    /// without an event are counted, as is everything below them ([`Frames`]).
+    /// without an event are counted, as is everything below them (`net/frames.rs`).
     ///
     /// # Errors
     /// The connection broke, or a limit was passed.

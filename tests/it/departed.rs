@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use quarterdeck::domain::agent::card::Card;
 use quarterdeck::domain::effect::Order;
 use quarterdeck::domain::fact::{AgentFact, Fact, JobFact, Owner};
@@ -84,7 +86,7 @@ fn an_agent_that_left_is_forgotten_once_nothing_of_it_is_kept() {
         rig.pass(5 * HOUR);
         assert!(rig.agent(URL).is_some_and(|agent| agent.listed), "{what}: it is named");
         rig.report(SOURCE, Vec::new());
-        rig.pass(HOUR - Duration::from_secs(1));
+        rig.pass(Duration::from_secs(3599));
         assert!(rig.agent(URL).is_some_and(|agent| !agent.listed), "{what}: within the hour");
         rig.restart();
         rig.report(SOURCE, Vec::new());
@@ -184,7 +186,7 @@ fn ended_jobs(count: u32, rig: &Scripted) -> Rows {
         context: None,
         parent: None,
         created: rig.now - Duration::from_secs(u64::from(count - n)),
-        attempts: Default::default(),
+        attempts: SmallVec::default(),
         message: None,
     });
     Rows { jobs: jobs.map(|job| (job, Vec::new())).collect(), ..Rows::default() }

@@ -101,6 +101,8 @@ mod tests {
 
     /// A page: how many tasks, whether another follows, the total, and how many cannot be read.
     type Row = (usize, bool, Option<u64>, u32);
+    /// Lists one after the other, each with the state that it asks for, and what is then left out.
+    type Case<'a> = (&'a [(&'a Option<TaskState>, &'a [Row])], Option<&'a str>);
 
     fn page((tasks, more, total, unread): Row) -> Page {
         let task = TaskReport {
@@ -119,7 +121,7 @@ mod tests {
     #[test]
     fn what_a_list_leaves_out_is_told_until_it_is_complete() {
         let (all, failed) = (None, Some(TaskState::Failed));
-        let rows: &[(&[(&Option<TaskState>, &[Row])], Option<&str>)] = &[
+        let rows: &[Case<'_>] = &[
             (&[(&all, &[(2, false, None, 0)])], None),
             (&[(&all, &[(2, false, Some(2), 0)])], None),
             (&[(&all, &[(2, false, Some(5), 0)])], Some("says it has 5 tasks and lists 2")),

@@ -269,7 +269,7 @@ impl World {
             }
             // It changed nothing: what a later act began with was there before it too.
             (Err(_), Some(PendingAct { intent, before, after })) => {
-                self.hand_on(&intent, &before, &after);
+                self.hand_on(&intent, before.as_ref(), after.as_ref());
             }
             _ => {}
         }
@@ -277,10 +277,10 @@ impl World {
 
     /// The next act on the same thing that still waits began with what this one had made, and goes back to what was
     /// there before it. False if there is no such act.
-    fn hand_on(&mut self, intent: &Intent, before: &Option<Mark>, after: &Option<Mark>) -> bool {
+    fn hand_on(&mut self, intent: &Intent, before: Option<&Mark>, after: Option<&Mark>) -> bool {
         let mut later = self.disk.acts.values_mut().filter(|act| same_subject(&act.intent, intent));
         let Some(later) = later.next() else { return false };
-        later.before = before.clone().filter(|_| later.before == *after);
+        later.before = before.cloned().filter(|_| later.before.as_ref() == after);
         true
     }
 
@@ -288,7 +288,7 @@ impl World {
     fn check_refused(&mut self, ticket: u64) {
         let Some(PendingAct { intent, before, after }) = self.disk.acts.remove(&ticket) else { return };
         // A later act on the same thing hides it, until that one is refused too.
-        if self.hand_on(&intent, &before, &after) {
+        if self.hand_on(&intent, before.as_ref(), after.as_ref()) {
             return;
         }
         let now = mark(self.core.state(), &intent);

@@ -19,7 +19,7 @@ use quarterdeck::domain::call::{
 };
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
-use quarterdeck::domain::effect::{Effect, Order};
+use quarterdeck::domain::effect::{Effect, ListQuery, Order};
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, JournalEntry, Owner};
 use quarterdeck::domain::fleet::source::{
     DiscoveredAgent, SourceHealth, SourceKind, SourceReport, SourceSpec,
@@ -407,29 +407,7 @@ impl World {
                 }
                 None => self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound)),
             },
-            Order::List { query, .. } => {
-                if self.agents[index].is_0_3 {
-                    return self.fail(call, Sent::Maybe, rpc(ErrorName::MethodNotFound));
-                }
-                if let Some(cause) = lost_back {
-                    return self.fail(call, Sent::Maybe, cause);
-                }
-                let tasks = self.agents[index]
-                    .tasks
-                    .iter()
-                    .filter(|(_, toy)| query.state.as_ref().is_none_or(|state| *state == toy.state))
-                    .map(|(id, toy)| {
-                        let mut report = report(id, toy);
-                        report.artifacts = None;
-                        if !query.history {
-                            report.history.clear();
-                        }
-                        report
-                    })
-                    .collect();
-                let value = Page { tasks, ..Page::default() };
-                self.answer(call.0, Outcome::List(Ok(Answered { value, took })));
-            }
+            Order::List { query, .. } => self.list(index, call, &query, lost_back),
             Order::Subscribe { task, .. } => {
                 let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
                     return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
@@ -450,29 +428,57 @@ impl World {
                     self.stream_event(stream, StreamEvent::Task(Box::new(told)));
                 }
             }
-            Order::Cancel { task, .. } => {
-                let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
-                    return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
-                };
-                if toy.state.is_terminal() {
-                    return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotCancelable));
-                }
-                // One in four agrees and goes on.
-                if toy.script % 4 != 0 {
-                    toy.state = TaskState::Canceled;
-                }
-                let told = report(&task.raw(), toy);
-                if toy.state.is_terminal() {
-                    self.tell(index, &task.raw(), status_of(&told));
-                    self.end_streams(index, &task.raw());
-                }
-                if let Some(cause) = lost_back {
-                    self.fail(call, Sent::Maybe, cause);
-                } else {
-                    self.answer(call.0, Outcome::Cancel(Ok(Answered { value: Box::new(told), took })));
-                }
-            }
+            Order::Cancel { task, .. } => self.cancel(index, call, &task, lost_back),
             Order::Close { .. } | Order::Notify(_) => {}
+        }
+    }
+
+    fn list(&mut self, index: usize, call: (CallId, CallKind), query: &ListQuery, lost_back: Option<Cause>) {
+        let took = Duration::from_millis(3);
+        if self.agents[index].is_0_3 {
+            return self.fail(call, Sent::Maybe, rpc(ErrorName::MethodNotFound));
+        }
+        if let Some(cause) = lost_back {
+            return self.fail(call, Sent::Maybe, cause);
+        }
+        let tasks = self.agents[index]
+            .tasks
+            .iter()
+            .filter(|(_, toy)| query.state.as_ref().is_none_or(|state| *state == toy.state))
+            .map(|(id, toy)| {
+                let mut report = report(id, toy);
+                report.artifacts = None;
+                if !query.history {
+                    report.history.clear();
+                }
+                report
+            })
+            .collect();
+        let value = Page { tasks, ..Page::default() };
+        self.answer(call.0, Outcome::List(Ok(Answered { value, took })));
+    }
+
+    fn cancel(&mut self, index: usize, call: (CallId, CallKind), task: &TaskId, lost_back: Option<Cause>) {
+        let took = Duration::from_millis(3);
+        let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else {
+            return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotFound));
+        };
+        if toy.state.is_terminal() {
+            return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotCancelable));
+        }
+        // One in four agrees and goes on.
+        if toy.script % 4 != 0 {
+            toy.state = TaskState::Canceled;
+        }
+        let told = report(&task.raw(), toy);
+        if toy.state.is_terminal() {
+            self.tell(index, &task.raw(), status_of(&told));
+            self.end_streams(index, &task.raw());
+        }
+        if let Some(cause) = lost_back {
+            self.fail(call, Sent::Maybe, cause);
+        } else {
+            self.answer(call.0, Outcome::Cancel(Ok(Answered { value: Box::new(told), took })));
         }
     }
 
@@ -994,6 +1000,27 @@ impl World {
         }
     }
 
+    /// The facts of an owner are numbered without a gap, and no message is in them twice.
+    fn check_journal(&self) {
+        let mut seqs: BTreeMap<Owner, u64> = BTreeMap::new();
+        for fact in &self.journal {
+            // What a recovered disk holds goes on from rows.
+            let first = if self.disk.recovered.is_some() { fact.seq } else { 1 };
+            let next = seqs.insert(fact.owner(), fact.seq).map_or(first, |seq| seq + 1);
+            assert_eq!(fact.seq, next, "facts of {:?} have a gap", fact.owner());
+        }
+        let mut said = BTreeSet::new();
+        for fact in &self.journal {
+            if let Some((attempt, AttemptFact::MessageSeen { message, .. })) = fact.fact.of_attempt() {
+                assert!(
+                    said.insert((attempt, message.id.clone())),
+                    "{:?} is told twice: {fact:?}",
+                    message.id
+                );
+            }
+        }
+    }
+
     /// After the storm: nothing is lost, nothing is between two states, and we believe what is true.
     fn check_rest(&self) {
         self.check_replicas();
@@ -1018,23 +1045,7 @@ impl World {
             };
             assert_eq!(rows(state), rows(&replayed), "replaying the journal gives another state");
         }
-        let mut seqs: BTreeMap<Owner, u64> = BTreeMap::new();
-        for fact in &self.journal {
-            // What a recovered disk holds goes on from rows.
-            let first = if self.disk.recovered.is_some() { fact.seq } else { 1 };
-            let next = seqs.insert(fact.owner(), fact.seq).map_or(first, |seq| seq + 1);
-            assert_eq!(fact.seq, next, "facts of {:?} have a gap", fact.owner());
-        }
-        let mut said = BTreeSet::new();
-        for fact in &self.journal {
-            if let Some((attempt, AttemptFact::MessageSeen { message, .. })) = fact.fact.of_attempt() {
-                assert!(
-                    said.insert((attempt, message.id.clone())),
-                    "{:?} is told twice: {fact:?}",
-                    message.id
-                );
-            }
-        }
+        self.check_journal();
         for (key, agent) in state.agents().iter() {
             assert_eq!(agent.listed, index_of(agent) < AGENTS, "{} is named or not", agent.name);
             let is_kept = agent.operator_at.is_some()
