@@ -156,10 +156,10 @@ fn wait_for_hangup() -> bool {
             watched.push(PollFd::new(&stdin, PollFlags::empty()));
         }
         let polled = poll(&mut watched, Some(&TERMINAL_CHECK));
-        let told = watched.iter().fold(PollFlags::empty(), |all, fd| all | fd.revents());
+        let events = watched.iter().fold(PollFlags::empty(), |all, fd| all | fd.revents());
         match polled {
-            Ok(_) if told.intersects(PollFlags::HUP | PollFlags::ERR) => return true,
-            Ok(_) if told.contains(PollFlags::NVAL) => return false,
+            Ok(_) if events.intersects(PollFlags::HUP | PollFlags::ERR) => return true,
+            Ok(_) if events.contains(PollFlags::NVAL) => return false,
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(_) => return false,
         }

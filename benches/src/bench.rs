@@ -3,6 +3,7 @@
 mod built;
 mod constant;
 mod crowd;
+mod fixture;
 mod frame;
 mod frames;
 mod hostile;
@@ -15,7 +16,6 @@ mod pty;
 mod screen;
 mod secure;
 mod start;
-mod fixture;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use quarterdeck::demo::{Fleet, Scenario};
 
 use crate::built;
-use crate::measure::{Fault, Part, memory, tell, tell_ratio, ticks};
+use crate::measure::{Fault, Part, memory, print_figure, print_ratio, ticks};
 
 const AGENTS: usize = 200;
 /// Ended tasks that each agent has: an hour at the rate of the callers, 36,000 for all of them.
@@ -30,9 +30,13 @@ pub fn run(minutes: f64) -> Result<(), Fault> {
     println!("P13 constant work: {AGENTS} agents, 600 tasks a minute, {minutes} minutes each");
     let empty = watch(&program, 0, minutes)?;
     let full = watch(&program, PAST, minutes)?;
-    tell("processor time a minute, no task before", &format!("{empty:.2} s"), "");
-    tell(&format!("the same after {} ended tasks", PAST * AGENTS as u64), &format!("{full:.2} s"), "");
-    tell_ratio("ratio", full / empty, "must 1.2, aim 1.05");
+    print_figure("processor time a minute, no task before", &format!("{empty:.2} s"), "");
+    print_figure(
+        &format!("the same after {} ended tasks", PAST * AGENTS as u64),
+        &format!("{full:.2} s"),
+        "",
+    );
+    print_ratio("ratio", full / empty, "must 1.2, aim 1.05");
     Ok(())
 }
 
@@ -72,7 +76,7 @@ fn watch(program: &Path, past: u64, minutes: f64) -> Result<f64, Fault> {
         std::thread::sleep(Duration::from_secs_f64(share * 60.0));
         let spent = (ticks(pid)? - before) * TICK;
         let kept = memory(pid, "VmRSS").ok_or("the engine has ended")? / 1024.0;
-        tell(
+        print_figure(
             &format!("minute {minute}, {past} tasks an agent before"),
             &format!("{:.2} s", spent / share),
             &format!("{kept:.0} MB"),

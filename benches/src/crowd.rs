@@ -12,7 +12,7 @@ use quarterdeck::demo::{Fleet, Scenario};
 use serde_json::Value;
 
 use crate::built;
-use crate::measure::{Fault, Part, median, memory, tell};
+use crate::measure::{Fault, Part, median, memory, print_figure};
 use crate::pty::Pty;
 
 const AGENTS: usize = 1000;
@@ -42,9 +42,9 @@ pub fn run() -> Result<(), Fault> {
     println!("P7 fleet: {FORTY} agents, {BLACK_HOLES} of them answer nothing, {} s", WATCHED.as_secs());
     let well = probes(&program, 0)?;
     let beside = probes(&program, BLACK_HOLES)?;
-    tell("p99 of the answers of the well, alone", &format!("{:.1} ms", well * 1e3), "");
-    tell("the same beside the others", &format!("{:.1} ms", beside * 1e3), "");
-    tell("it rises by", &format!("{:.1} ms", (beside - well) * 1e3), "must 50 ms");
+    print_figure("p99 of the answers of the well, alone", &format!("{:.1} ms", well * 1e3), "");
+    print_figure("the same beside the others", &format!("{:.1} ms", beside * 1e3), "");
+    print_figure("it rises by", &format!("{:.1} ms", (beside - well) * 1e3), "must 50 ms");
     Ok(())
 }
 
@@ -98,7 +98,7 @@ fn thousand(program: &Path) -> Result<(), Fault> {
         }
         std::thread::sleep(Duration::from_millis(200));
     }
-    tell("all agents are up after", &format!("{:.1} s", begun.elapsed().as_secs_f64()), "");
+    print_figure("all agents are up after", &format!("{:.1} s", begun.elapsed().as_secs_f64()), "");
     std::thread::sleep(SETTLING);
     let mut waits = Vec::new();
     for _ in 0..ROUNDS {
@@ -108,12 +108,12 @@ fn thousand(program: &Path) -> Result<(), Fault> {
         }
     }
     let slowest = waits.iter().copied().fold(0.0, f64::max);
-    tell("a key is answered, median", &format!("{:.0} ms", median(waits)), "");
-    tell("the slowest", &format!("{slowest:.0} ms"), "must 100 ms");
-    let kept = memory(pty.pid(), "VmRSS").ok_or("no memory is told")? / 1024.0;
-    let most = memory(pty.pid(), "VmHWM").ok_or("no memory is told")? / 1024.0;
-    tell("memory, now and at most", &format!("{kept:.0} MB, {most:.0} MB"), "must 400 MB");
-    tell("the first line", pty.screen().lines().next().unwrap_or_default().trim(), "");
+    print_figure("a key is answered, median", &format!("{:.0} ms", median(waits)), "");
+    print_figure("the slowest", &format!("{slowest:.0} ms"), "must 100 ms");
+    let kept = memory(pty.pid(), "VmRSS").ok_or("no memory is reported")? / 1024.0;
+    let most = memory(pty.pid(), "VmHWM").ok_or("no memory is reported")? / 1024.0;
+    print_figure("memory, now and at most", &format!("{kept:.0} MB, {most:.0} MB"), "must 400 MB");
+    print_figure("the first line", pty.screen().lines().next().unwrap_or_default().trim(), "");
     Ok(())
 }
 
@@ -131,10 +131,10 @@ fn probes(program: &Path, holes: usize) -> Result<f64, Fault> {
     let words = ["--config", &config, "--data-dir", &data];
     let _serve = Part(Command::new(program).arg("serve").args(words).spawn()?);
     std::thread::sleep(WATCHED);
-    let told =
+    let output =
         Command::new(program).args(["metrics", "-o", "json", "--window", "5m"]).args(words).output()?;
-    let told: Value = serde_json::from_slice(&told.stdout)?;
-    let rows = told["metrics"].as_array().ok_or("no metrics are told")?;
+    let json: Value = serde_json::from_slice(&output.stdout)?;
+    let rows = json["metrics"].as_array().ok_or("no metrics are reported")?;
     let mut answers: Vec<f64> = rows.iter().filter_map(|row| row["now"]["answer"]["p99"].as_f64()).collect();
     answers.sort_by(f64::total_cmp);
     answers.truncate(well);

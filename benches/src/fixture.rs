@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use quarterdeck::domain::agent::card::{Card, Dialect, Interface};
 use quarterdeck::domain::agent::{AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
-use quarterdeck::domain::agent::card::{Card, Dialect, Interface};
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
-use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::job::message::{Hints, Message, Part, Role};
-use quarterdeck::domain::state::State;
 use quarterdeck::domain::job::task::{TaskState, Via};
+use quarterdeck::domain::job::{Origin, Phase};
+use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ pub const FACTS_OF_A_JOB: usize = 10;
 const STEP: Duration = Duration::from_millis(2);
 
 /// The fleet so far.
-pub struct Told {
+pub struct FleetFixture {
     /// What the facts have led to.
     pub state: State,
     /// The moment of the last fact.
@@ -32,22 +32,22 @@ pub struct Told {
     seqs: BTreeMap<Owner, u64>,
 }
 
-impl Told {
+impl FleetFixture {
     /// The agents, and no jobs; time begins so that `jobs` jobs end now. Their facts go to `keep` too.
     pub fn agents(jobs: u64, keep: &mut impl FnMut(JournalEntry)) -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = At::from_micros(i64::try_from(wall.as_micros()).unwrap_or(i64::MAX));
         let now = now - STEP * u32::try_from(jobs).unwrap_or(u32::MAX);
-        let mut told = Self { state: State::default(), now, seqs: BTreeMap::new() };
-        told.tell(Fact::Fleet(FleetFact::WatchStarted), keep);
+        let mut fixture = Self { state: State::default(), now, seqs: BTreeMap::new() };
+        fixture.add_fact(Fact::Fleet(FleetFact::WatchStarted), keep);
         for number in 0..AGENTS {
-            told.agent(number, keep);
+            fixture.agent(number, keep);
         }
-        told
+        fixture
     }
 
     /// One more fact.
-    pub fn tell(&mut self, fact: Fact, keep: &mut impl FnMut(JournalEntry)) {
+    pub fn add_fact(&mut self, fact: Fact, keep: &mut impl FnMut(JournalEntry)) {
         let seq = self.seqs.entry(fact.owner()).or_default();
         *seq += 1;
         let entry = JournalEntry { at: self.now, seq: *seq, actor: None, fact };
@@ -77,10 +77,22 @@ impl Told {
         };
         let order = u32::try_from(number).unwrap_or(0);
         let last_seen = self.now;
-        self.tell(Fact::Agent(agent, AgentFact::Listed { spec: Arc::new(spec), order, name: name.as_str().into() }), keep);
-        self.tell(Fact::Agent(agent, AgentFact::CardSeen { card: Arc::new(card), reported: false }), keep);
-        self.tell(Fact::Agent(agent, AgentFact::InterfaceChosen { interface: Some(Arc::new(interface)) }), keep);
-        self.tell(Fact::Agent(agent, AgentFact::HealthChanged { health: Health::Up, cause: None, last_seen }), keep);
+        self.add_fact(
+            Fact::Agent(agent, AgentFact::Listed { spec: Arc::new(spec), order, name: name.as_str().into() }),
+            keep,
+        );
+        self.add_fact(
+            Fact::Agent(agent, AgentFact::CardSeen { card: Arc::new(card), reported: false }),
+            keep,
+        );
+        self.add_fact(
+            Fact::Agent(agent, AgentFact::InterfaceChosen { interface: Some(Arc::new(interface)) }),
+            keep,
+        );
+        self.add_fact(
+            Fact::Agent(agent, AgentFact::HealthChanged { health: Health::Up, cause: None, last_seen }),
+            keep,
+        );
     }
 
     /// A job from its beginning; an ended one to its end, too.
@@ -88,51 +100,90 @@ impl Told {
         self.now = self.now + STEP;
         let (job, attempt, via) = (job_id(number), attempt_id(number), Via::Send);
         let asked = message(number * 2, Role::User, &format!("summarise document {number} for the report"));
-        self.tell(Fact::Job(job, JobFact::Opened {
-                origin: Origin::Sent,
-                title: asked.headline(80),
-                caller: Some("bench".into()),
-                skill: None,
-                context: None,
-                parent: None,
-                message: Some(asked.clone()),
-            }), keep);
+        self.add_fact(
+            Fact::Job(
+                job,
+                JobFact::Opened {
+                    origin: Origin::Sent,
+                    title: asked.headline(80),
+                    caller: Some("bench".into()),
+                    skill: None,
+                    context: None,
+                    parent: None,
+                    message: Some(asked.clone()),
+                },
+            ),
+            keep,
+        );
         let agent = agent_id(number % AGENTS);
-        self.tell(Fact::attempt(job, attempt, AttemptFact::Planned { agent, message_id: Some(asked.id.clone()) }), keep);
-        self.tell(Fact::attempt(job, attempt, AttemptFact::Moved { phase: Phase::Sending, cause: None }), keep);
+        self.add_fact(
+            Fact::attempt(job, attempt, AttemptFact::Planned { agent, message_id: Some(asked.id.clone()) }),
+            keep,
+        );
+        self.add_fact(
+            Fact::attempt(job, attempt, AttemptFact::Moved { phase: Phase::Sending, cause: None }),
+            keep,
+        );
         let task = TaskId::from(uuid(3, number).to_string().as_str());
         let context = Some(ContextId::from(uuid(4, number / 8).to_string().as_str()));
         let state = TaskState::Submitted;
-        self.tell(Fact::attempt(job, attempt, AttemptFact::TaskSeen { task, context, state, peer_time: None, via, raw: None }), keep);
+        self.add_fact(
+            Fact::attempt(
+                job,
+                attempt,
+                AttemptFact::TaskSeen { task, context, state, peer_time: None, via, raw: None },
+            ),
+            keep,
+        );
         self.moved(job, attempt, TaskState::Working, keep);
         self.says(number, keep);
         for (text, append) in [("# Report\n\n", false), ("It rose by a tenth, and fell by a fifth.\n", true)]
         {
             let parts = Arc::new(vec![Part::text(text)]);
             let (artifact, name) = ("report".into(), Some("report.md".into()));
-            self.tell(Fact::attempt(job, attempt, AttemptFact::ArtifactSeen { artifact, name, append, parts, last: append }), keep);
+            self.add_fact(
+                Fact::attempt(
+                    job,
+                    attempt,
+                    AttemptFact::ArtifactSeen { artifact, name, append, parts, last: append },
+                ),
+                keep,
+            );
         }
         if ended {
             let failed = number.is_multiple_of(10);
             let state = if failed { TaskState::Failed } else { TaskState::Completed };
             self.moved(job, attempt, state, keep);
-            self.tell(Fact::attempt(job, attempt, AttemptFact::Settled), keep);
+            self.add_fact(Fact::attempt(job, attempt, AttemptFact::Settled), keep);
             // Nothing more is told of it.
             self.seqs.remove(&Owner::Job(job));
         }
     }
 
-    fn moved(&mut self, job: JobId, attempt: AttemptId, state: TaskState, keep: &mut impl FnMut(JournalEntry)) {
+    fn moved(
+        &mut self,
+        job: JobId,
+        attempt: AttemptId,
+        state: TaskState,
+        keep: &mut impl FnMut(JournalEntry),
+    ) {
         let fact =
             AttemptFact::StateSeen { state, context: None, peer_time: None, via: Via::Send, raw: None };
-        self.tell(Fact::attempt(job, attempt, fact), keep);
+        self.add_fact(Fact::attempt(job, attempt, fact), keep);
     }
 
     /// The agent of a job says something.
     pub fn says(&mut self, number: u64, keep: &mut impl FnMut(JournalEntry)) {
         let count = self.seqs.get(&Owner::Job(job_id(number))).copied().unwrap_or(0);
         let message = message(number * 2 + 1, Role::Agent, &format!("{count} pages of {number} are read"));
-        self.tell(Fact::attempt(job_id(number), attempt_id(number), AttemptFact::MessageSeen { message, status: true }), keep);
+        self.add_fact(
+            Fact::attempt(
+                job_id(number),
+                attempt_id(number),
+                AttemptFact::MessageSeen { message, status: true },
+            ),
+            keep,
+        );
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::state::snapshot::Snapshot;
-use quarterdeck::tui::msg::{Msg};
+use quarterdeck::tui::msg::Msg;
 use ratatui::backend::CrosstermBackend;
 use ratatui::layout::Rect;
 use ratatui::{Terminal, TerminalOptions, Viewport};
 
-use crate::measure::{Fault, median, tell, tell_ratio};
+use crate::fixture::{FleetFixture, job_id};
+use crate::measure::{Fault, median, print_figure, print_ratio};
 use crate::screen::{Screen, Sink};
-use crate::fixture::{Told, job_id};
 
 const SIZE: (u16, u16) = (200, 60);
 /// Frames measured of each view, alternating with empty draws.
@@ -52,20 +52,24 @@ pub fn run() -> Result<(), Fault> {
         let [few_draw, many_draw, empty, few_update, many_update] = times.map(median);
         let (few_frame, many_frame) = (few_draw + few_update, many_draw + many_update);
         println!("{view}");
-        tell("empty ratatui draw", &format!("{empty:.0} us"), "");
+        print_figure("empty ratatui draw", &format!("{empty:.0} us"), "");
         for (count, update, draw) in [(FEW, few_update, few_draw), (MANY, many_update, many_draw)] {
-            tell(&format!("{count} tasks: update + draw"), &format!("{update:.0} + {draw:.0} us"), "");
+            print_figure(
+                &format!("{count} tasks: update + draw"),
+                &format!("{update:.0} + {draw:.0} us"),
+                "",
+            );
         }
-        tell(
+        print_figure(
             &format!("{MANY} tasks: opening the view"),
             &format!("{:.1} ms", opened.as_secs_f64() * 1e3),
             "",
         );
-        tell_ratio("frame / empty draw", many_frame.max(few_frame) / empty, "must 8, aim 5");
-        tell_ratio("a million tasks / a hundred", many_frame / few_frame, "must 1.2");
-        tell_ratio("a million tasks / a hundred, the draw alone", many_draw / few_draw, "");
+        print_ratio("frame / empty draw", many_frame.max(few_frame) / empty, "must 8, aim 5");
+        print_ratio("a million tasks / a hundred", many_frame / few_frame, "must 1.2");
+        print_ratio("a million tasks / a hundred, the draw alone", many_draw / few_draw, "");
         let (drawings, bytes) = many.unseen()?;
-        tell("100 unseen changes: drawings, bytes", &format!("{drawings}, {bytes}"), "must 0, 0");
+        print_figure("100 unseen changes: drawings, bytes", &format!("{drawings}, {bytes}"), "must 0, 0");
     }
     Ok(())
 }
@@ -89,7 +93,7 @@ impl Empty {
 
 /// A console on a told fleet.
 struct Fleet {
-    told: Told,
+    fixture: FleetFixture,
     snapshot: Snapshot,
     screen: Screen,
     jobs: u64,
@@ -101,21 +105,21 @@ impl Fleet {
     fn of(jobs: u64) -> Result<Self, Fault> {
         let job = (jobs - 1) / LIVE * LIVE;
         let mut story: Vec<Arc<JournalEntry>> = Vec::new();
-        let mut told = Told::agents(jobs, &mut |_| {});
+        let mut fixture = FleetFixture::agents(jobs, &mut |_| {});
         for number in 0..jobs {
-            told.job(number, !number.is_multiple_of(LIVE), &mut |fact| {
+            fixture.job(number, !number.is_multiple_of(LIVE), &mut |fact| {
                 if number == job {
                     story.push(Arc::new(fact));
                 }
             });
         }
-        let mut snapshot = Snapshot::starting(told.now);
-        snapshot.publish(&told.state, told.now, told.state.clone().take_changes());
-        told.state.take_changes();
+        let mut snapshot = Snapshot::starting(fixture.now);
+        snapshot.publish(&fixture.state, fixture.now, fixture.state.clone().take_changes());
+        fixture.state.take_changes();
         let mut screen = Screen::new(Arc::new(snapshot.clone()), SIZE);
         screen.story = story;
         screen.draw()?;
-        Ok(Self { told, snapshot, screen, jobs, job })
+        Ok(Self { fixture, snapshot, screen, jobs, job })
     }
 
     /// Opens one of the views and draws it.
@@ -136,11 +140,11 @@ impl Fleet {
 
     /// Publishes what a job's agent says after a while.
     fn says(&mut self, job: u64, after: Duration) -> (Arc<Snapshot>, Option<Arc<JournalEntry>>) {
-        self.told.now = self.told.now + after;
+        self.fixture.now = self.fixture.now + after;
         let mut said = None;
-        self.told.says(job, &mut |fact| said = Some(Arc::new(fact)));
-        let changed = self.told.state.take_changes();
-        self.snapshot.publish(&self.told.state, self.told.now, changed);
+        self.fixture.says(job, &mut |fact| said = Some(Arc::new(fact)));
+        let changed = self.fixture.state.take_changes();
+        self.snapshot.publish(&self.fixture.state, self.fixture.now, changed);
         (Arc::new(self.snapshot.clone()), said)
     }
 
@@ -150,7 +154,7 @@ impl Fleet {
         let begun = Instant::now();
         self.screen.take(snapshot);
         if let Some(fact) = fact {
-            self.screen.tell(Msg::Fact(job_id(self.job), fact));
+            self.screen.send(Msg::Fact(job_id(self.job), fact));
         }
         let taken = begun.elapsed();
         self.screen.draw()?;

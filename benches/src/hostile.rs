@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::built;
-use crate::measure::{Fault, Part, median, memory, tell};
+use crate::measure::{Fault, Part, median, memory, print_figure};
 use crate::pty::Pty;
 
 const AGENTS: usize = 80;
@@ -44,18 +44,22 @@ pub fn run(minutes: f64, program: Option<&str>) -> Result<(), Fault> {
     let alone = watch(&released, program, 0, 0.5)?;
     let beside = watch(&released, program, AGENTS, minutes)?;
     let slowest = |run: &Run| run.waits.iter().copied().fold(0.0, f64::max);
-    tell("memory at most, beside the good agent alone", &format!("{:.0} MB", alone.most), "");
-    tell(
+    print_figure("memory at most, beside the good agent alone", &format!("{:.0} MB", alone.most), "");
+    print_figure(
         "memory at most, beside the hostile ones",
         &format!("{:.0} MB", beside.most),
         "must 300 MB, aim 150 MB",
     );
-    tell("a key is answered, median", &format!("{:.0} ms", median(beside.waits.clone())), "");
-    tell("the slowest", &format!("{:.0} ms", slowest(&beside)), "must 100 ms");
-    tell("events of a task of the good agent, alone", &format!("{:.0}", median(alone.events)), "");
-    tell("the same beside the hostile ones", &format!("{:.0}", median(beside.events)), "must be as many");
-    tell("its first event after, alone", &format!("{:.0} ms", median(alone.first)), "");
-    tell("the same beside the hostile ones", &format!("{:.0} ms", median(beside.first)), "");
+    print_figure("a key is answered, median", &format!("{:.0} ms", median(beside.waits.clone())), "");
+    print_figure("the slowest", &format!("{:.0} ms", slowest(&beside)), "must 100 ms");
+    print_figure("events of a task of the good agent, alone", &format!("{:.0}", median(alone.events)), "");
+    print_figure(
+        "the same beside the hostile ones",
+        &format!("{:.0}", median(beside.events)),
+        "must be as many",
+    );
+    print_figure("its first event after, alone", &format!("{:.0} ms", median(alone.first)), "");
+    print_figure("the same beside the hostile ones", &format!("{:.0} ms", median(beside.first)), "");
     Ok(())
 }
 
@@ -101,7 +105,7 @@ fn watch(released: &Path, program: &Path, agents: usize, minutes: f64) -> Result
         }
         run.most = memory(pty.pid(), "VmHWM").ok_or("the console has ended")? / 1024.0;
     }
-    tell("the first line", pty.screen().lines().next().unwrap_or_default().trim(), "");
+    print_figure("the first line", pty.screen().lines().next().unwrap_or_default().trim(), "");
     Ok(run)
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::built;
-use crate::measure::{Fault, Part, memory, tell, ticks};
+use crate::measure::{Fault, Part, memory, print_figure, ticks};
 use crate::pty::Pty;
 
 const AGENTS: usize = 40;
@@ -49,9 +49,9 @@ pub fn run() -> Result<(), Fault> {
     std::thread::sleep(WATCHED);
     let (spent, (bytes_now, drawings_now)) = (ticks(pty.pid())? - spent, pty.written(DRAWS));
     let share = spent * TICK / WATCHED.as_secs_f64() * 100.0;
-    tell("CPU share of one core", &format!("{share:.2} %"), "must 0.3 %, aim 0.1 %");
-    tell("drawings", &(drawings_now - drawings).to_string(), "must 60");
-    tell("bytes written to the terminal", &(bytes_now - bytes).to_string(), "");
-    tell("memory", &format!("{:.0} kB", memory(pty.pid(), "VmRSS").unwrap_or(f64::NAN)), "");
+    print_figure("CPU share of one core", &format!("{share:.2} %"), "must 0.3 %, aim 0.1 %");
+    print_figure("drawings", &(drawings_now - drawings).to_string(), "must 60");
+    print_figure("bytes written to the terminal", &(bytes_now - bytes).to_string(), "");
+    print_figure("memory", &format!("{:.0} kB", memory(pty.pid(), "VmRSS").unwrap_or(f64::NAN)), "");
     Ok(())
 }

@@ -18,7 +18,7 @@ use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::json;
 
 use crate::frames::{self, EVENTS, FEW_EVENTS, IDLE, SHORT, STREAMS};
-use crate::measure::{Fault, Part, cpu, figures, median, memory, paired, stay_on, tell, tell_ratio};
+use crate::measure::{Fault, Part, cpu, figures, median, memory, paired, print_figure, print_ratio, stay_on};
 use crate::screen::Screen;
 
 /// Agents that the streams are shared out to.
@@ -57,18 +57,18 @@ pub fn run() -> Result<(), Fault> {
         ["ours, whole pipeline", "ours, with a screen", "a2a-client-lf, decode only"].iter().enumerate()
     {
         let [cost, rate, highest] = [0, 1, 2].map(|at| median(column(kind, at)));
-        tell(&format!("{name}: CPU per event"), &format!("{cost:.0} ns"), "");
-        tell(&format!("{name}: events per second"), &format!("{rate:.0}"), "");
-        tell(&format!("{name}: highest memory"), &format!("{highest:.0} kB"), "");
+        print_figure(&format!("{name}: CPU per event"), &format!("{cost:.0} ns"), "");
+        print_figure(&format!("{name}: events per second"), &format!("{rate:.0}"), "");
+        print_figure(&format!("{name}: highest memory"), &format!("{highest:.0} kB"), "");
     }
-    tell("frames drawn per second", &format!("{:.1}", median(column(1, 3))), "");
-    tell_ratio(
+    print_figure("frames drawn per second", &format!("{:.1}", median(column(1, 3))), "");
+    print_ratio(
         "CPU per event, ours / reference",
         paired(&column(0, 0), &column(2, 0)),
         "must 0.65, aim 0.45",
     );
-    tell_ratio("rate, with a screen / without", paired(&column(1, 1), &column(0, 1)), "must 0.90");
-    tell_ratio("CPU per event, without a screen / with", paired(&column(0, 0), &column(1, 0)), "");
+    print_ratio("rate, with a screen / without", paired(&column(1, 1), &column(0, 1)), "must 0.90");
+    print_ratio("CPU per event, without a screen / with", paired(&column(0, 0), &column(1, 0)), "");
     Ok(())
 }
 
@@ -127,16 +127,20 @@ pub fn run_sdks(folder: &str) -> Result<(), Fault> {
         }
         let [ours, js, python] = rounds;
         for (name, all) in [("ours", &ours), ("JavaScript SDK", &js), ("Python SDK", &python)] {
-            tell(&format!("{name}: CPU per event"), &format!("{:.0} ns", median(all.iter().copied())), "");
+            print_figure(
+                &format!("{name}: CPU per event"),
+                &format!("{:.0} ns", median(all.iter().copied())),
+                "",
+            );
         }
-        tell_ratio("CPU per event, JavaScript / ours", paired(&js, &ours), "must 5, aim 8");
+        print_ratio("CPU per event, JavaScript / ours", paired(&js, &ours), "must 5, aim 8");
         if let Length::Long = length {
             // As the limits were taken: V8 not yet warm, the other clients with longer streams.
             let ratio = paired(&short_js, &ours);
-            tell_ratio("CPU per event, JavaScript short / ours long", ratio, "must 5, aim 8");
+            print_ratio("CPU per event, JavaScript short / ours long", ratio, "must 5, aim 8");
         }
         short_js = js;
-        tell_ratio("CPU per event, Python / ours", paired(&python, &ours), "must 45, aim 60");
+        print_ratio("CPU per event, Python / ours", paired(&python, &ours), "must 45, aim 60");
     }
     Ok(())
 }

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quarterdeck::domain::state::snapshot::Snapshot;
+use quarterdeck::tui::cmd::Cmd;
 use quarterdeck::tui::keymap::Chord;
-use quarterdeck::tui::cmd::{Cmd};
-use quarterdeck::tui::msg::{Msg};
+use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::update::update;
 use quarterdeck::tui::views::task_rows::Work;
 
-use crate::measure::{Fault, median, tell, tell_ratio};
+use crate::fixture::FleetFixture;
+use crate::measure::{Fault, median, print_figure, print_ratio};
 use crate::screen::Screen;
-use crate::fixture::Told;
 
 const SIZE: (u16, u16) = (200, 60);
 const TASKS: u64 = 1_000_000;
@@ -25,13 +25,13 @@ const ROUNDS: usize = 15;
 /// Runs the row.
 pub fn run() -> Result<(), Fault> {
     println!("P4 lists: {TASKS} tasks, {CHANGES} changes, {ROUNDS} rounds, medians");
-    let mut told = Told::agents(TASKS, &mut |_| {});
+    let mut fixture = FleetFixture::agents(TASKS, &mut |_| {});
     for number in 0..TASKS {
-        told.job(number, !number.is_multiple_of(LIVE), &mut |_| {});
+        fixture.job(number, !number.is_multiple_of(LIVE), &mut |_| {});
     }
-    let mut snapshot = Snapshot::starting(told.now);
-    snapshot.publish(&told.state, told.now, told.state.clone().take_changes());
-    told.state.take_changes();
+    let mut snapshot = Snapshot::starting(fixture.now);
+    snapshot.publish(&fixture.state, fixture.now, fixture.state.clone().take_changes());
+    fixture.state.take_changes();
     let mut screen = Screen::new(Arc::new(snapshot.clone()), SIZE);
     screen.press("2")?;
     screen.draw()?;
@@ -39,13 +39,13 @@ pub fn run() -> Result<(), Fault> {
     let work = index(&mut screen, "S")?.ok_or("the list is not sorted by a worker")?;
     let (mut changes, mut sorts) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS as u64 {
-        told.now = told.now + Duration::from_millis(33);
+        fixture.now = fixture.now + Duration::from_millis(33);
         for change in 0..CHANGES {
             let number = (round * 7919 + change * (TASKS / CHANGES)) % TASKS / LIVE * LIVE;
-            told.says(number, &mut |_| {});
+            fixture.says(number, &mut |_| {});
         }
-        let changed = told.state.take_changes();
-        snapshot.publish(&told.state, told.now, changed);
+        let changed = fixture.state.take_changes();
+        snapshot.publish(&fixture.state, fixture.now, changed);
         let next = Arc::new(snapshot.clone());
         let begun = Instant::now();
         screen.take(next);
@@ -57,9 +57,9 @@ pub fn run() -> Result<(), Fault> {
         drop(rows);
     }
     let (change, sort) = (median(changes), median(sorts));
-    tell("a full sort", &format!("{sort:.0} ms"), "");
-    tell("the changes and the first page", &format!("{change:.2} ms"), "");
-    tell_ratio("changes / full sort", change / sort, "must 0.02, aim 0.01");
+    print_figure("a full sort", &format!("{sort:.0} ms"), "");
+    print_figure("the changes and the first page", &format!("{change:.2} ms"), "");
+    print_ratio("changes / full sort", change / sort, "must 0.02, aim 0.01");
     let mut slowest: (f64, &str) = (0.0, "");
     for key in ["A", "A", "E", "J", "F", "L", "S", "z", "z", "w", "w", "j", "G", "home", "pgdn"] {
         let begun = Instant::now();
@@ -81,7 +81,11 @@ pub fn run() -> Result<(), Fault> {
         }
         finish(&mut screen, work, &snapshot);
     }
-    tell("the key that waited longest", &format!("{:.1} ms ({})", slowest.0, slowest.1), "must 16 ms");
+    print_figure(
+        "the key that waited longest",
+        &format!("{:.1} ms ({})", slowest.0, slowest.1),
+        "must 16 ms",
+    );
     Ok(())
 }
 
@@ -102,6 +106,6 @@ fn finish(screen: &mut Screen, work: Option<Work>, snapshot: &Snapshot) {
         let Some(rows) = std::thread::scope(|scope| scope.spawn(|| work.build(snapshot)).join()).ok() else {
             return;
         };
-        screen.tell(Msg::Indexed(work.order, snapshot.rev, rows));
+        screen.send(Msg::Indexed(work.order, snapshot.rev, rows));
     }
 }

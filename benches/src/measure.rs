@@ -81,13 +81,13 @@ pub fn figures(words: &[&str]) -> Result<Vec<f64>, Fault> {
 }
 
 /// One line: what, its figure, and beside a goal the goal.
-pub fn tell(what: &str, figure: &str, goal: &str) {
+pub fn print_figure(what: &str, figure: &str, goal: &str) {
     println!("  {what:<46} {figure:>16}  {goal}");
 }
 
 /// The line of a ratio.
-pub fn tell_ratio(what: &str, ratio: f64, goal: &str) {
+pub fn print_ratio(what: &str, ratio: f64, goal: &str) {
     // Two digits that count.
     let digits = if ratio < 0.1 { 4 } else { 2 };
-    tell(what, &format!("{ratio:.digits$}"), goal);
+    print_figure(what, &format!("{ratio:.digits$}"), goal);
 }

@@ -9,9 +9,9 @@ use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Options};
 
+use crate::fixture::FleetFixture;
 use crate::ingest::{Length, agents_up, scratch, spec, task_for, until};
-use crate::measure::{Fault, Part, figures, memory, tell};
-use crate::fixture::Told;
+use crate::measure::{Fault, Part, figures, memory, print_figure};
 
 /// Streams over HTTP/1.1 that are watched at once; a process may have no more files without asking.
 const HTTP1: usize = 800;
@@ -42,14 +42,14 @@ pub fn run() -> Result<(), Fault> {
         let few = figures(&["memory-streams", &origin, ca, &FEW.to_string()])?[0];
         let many = figures(&["memory-streams", &origin, ca, &streams.to_string()])?[0];
         let each = (many - few) / (streams - FEW) as f64;
-        tell(&format!("an idle watched stream over {version}"), &format!("{each:.1} kB"), must);
+        print_figure(&format!("an idle watched stream over {version}"), &format!("{each:.1} kB"), must);
     }
-    let told = figures(&["memory-tasks", &TASKS.to_string()])?;
-    let (whole, text) = (told[0], told[1]);
+    let measured = figures(&["memory-tasks", &TASKS.to_string()])?;
+    let (whole, text) = (measured[0], measured[1]);
     let each = (whole * 1024.0 - text) / TASKS as f64;
-    tell("a finished task, beside its text", &format!("{each:.0} bytes"), "must 512");
-    tell("its text", &format!("{:.0} bytes", text / TASKS as f64), "");
-    tell(&format!("{TASKS} finished tasks"), &format!("{:.0} MB", whole / 1024.0), "must 600 MB");
+    print_figure("a finished task, beside its text", &format!("{each:.0} bytes"), "must 512");
+    print_figure("its text", &format!("{:.0} bytes", text / TASKS as f64), "");
+    print_figure(&format!("{TASKS} finished tasks"), &format!("{:.0} MB", whole / 1024.0), "must 600 MB");
     Ok(())
 }
 
@@ -88,7 +88,7 @@ pub fn streams(origin: &str, ca: &str, count: usize) -> Result<(), Fault> {
             })
             .await?;
         }
-        println!("{}", memory(std::process::id(), "VmRSS").ok_or("no memory is told")?);
+        println!("{}", memory(std::process::id(), "VmRSS").ok_or("no memory is reported")?);
         engine.stop().await;
         Ok(())
     })
@@ -96,17 +96,17 @@ pub fn streams(origin: &str, ca: &str, count: usize) -> Result<(), Fault> {
 
 /// Holds so many finished tasks, and prints how much memory that takes in kB, and how many bytes their texts have.
 pub fn tasks(count: u64) -> Result<(), Fault> {
-    let before = memory(std::process::id(), "VmRSS").ok_or("no memory is told")?;
-    let mut told = Told::agents(count, &mut |_| {});
+    let before = memory(std::process::id(), "VmRSS").ok_or("no memory is reported")?;
+    let mut fixture = FleetFixture::agents(count, &mut |_| {});
     for number in 0..count {
-        told.job(number, true, &mut |_| {});
-        told.state.take_changes();
+        fixture.job(number, true, &mut |_| {});
+        fixture.state.take_changes();
     }
     // As an engine has it: the state, and the publication that shares it.
-    let mut snapshot = Snapshot::starting(told.now);
-    snapshot.publish(&told.state, told.now, Vec::new());
+    let mut snapshot = Snapshot::starting(fixture.now);
+    snapshot.publish(&fixture.state, fixture.now, Vec::new());
     let snapshot = Arc::new(snapshot);
-    let held = memory(std::process::id(), "VmRSS").ok_or("no memory is told")? - before;
+    let held = memory(std::process::id(), "VmRSS").ok_or("no memory is reported")? - before;
     let texts: usize = snapshot
         .attempts
         .iter()

@@ -9,12 +9,12 @@ use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::id::JobId;
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::domain::time::At;
+use quarterdeck::tui::cmd::Cmd;
+use quarterdeck::tui::context::{Context, Info};
 use quarterdeck::tui::format::Clocks;
 use quarterdeck::tui::keymap::Chord;
-use quarterdeck::tui::cmd::{Cmd};
-use quarterdeck::tui::context::{Info, Context};
-use quarterdeck::tui::model::{Model};
-use quarterdeck::tui::msg::{Msg};
+use quarterdeck::tui::model::Model;
+use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::render::render;
 use quarterdeck::tui::theme::{Depth, Theme};
 use quarterdeck::tui::update::update;
@@ -101,18 +101,18 @@ impl Screen {
     /// The engine has published.
     pub fn take(&mut self, snapshot: Arc<Snapshot>) {
         self.now = self.now.max(snapshot.at);
-        self.tell(Msg::Snapshot(snapshot));
+        self.send(Msg::Snapshot(snapshot));
     }
 
     /// A key.
     pub fn press(&mut self, key: &str) -> Result<(), Fault> {
         let chord = Chord::parse(key).ok_or_else(|| format!("{key} is no key"))?;
-        self.tell(Msg::Key(chord));
+        self.send(Msg::Key(chord));
         Ok(())
     }
 
     /// Something happens; what it leads to outside is done at once.
-    pub fn tell(&mut self, msg: Msg) {
+    pub fn send(&mut self, msg: Msg) {
         let mut cmds = update(&mut self.model, self.now, [msg]);
         while !cmds.is_empty() {
             let answers: Vec<Msg> = cmds.into_iter().filter_map(|cmd| self.answer(cmd)).collect();
@@ -131,12 +131,12 @@ impl Screen {
                 std::thread::spawn(|| drop(waste));
                 None
             }
-            Cmd::Follow(Some(job)) => Some(self.told(job)),
+            Cmd::Follow(Some(job)) => Some(self.story(job)),
             _ => None,
         }
     }
 
-    fn told(&self, job: JobId) -> Msg {
+    fn story(&self, job: JobId) -> Msg {
         let last = self.story.last().map_or(0, |fact| fact.seq);
         Msg::Job(job, self.story.clone(), last)
     }

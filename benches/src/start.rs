@@ -9,9 +9,9 @@ use quarterdeck::store::record::AttemptRow;
 use quarterdeck::store::{Batch, Writer, make_dir};
 
 use crate::built;
-use crate::measure::{Fault, median, memory, paired, tell, tell_ratio};
+use crate::fixture::{AGENTS, FACTS_OF_A_JOB, FleetFixture};
+use crate::measure::{Fault, median, memory, paired, print_figure, print_ratio};
 use crate::pty::Pty;
-use crate::fixture::{AGENTS, FACTS_OF_A_JOB, Told};
 
 const ROUNDS: usize = 15;
 /// Starts on the large journal.
@@ -48,13 +48,13 @@ pub fn run() -> Result<(), Fault> {
         }
     }
     let [first, ready, memory_of_empty, frame, memory] = figures;
-    tell("empty: first frame", &format!("{:.1} ms", median(first.clone())), "");
-    tell("empty: client built, fresh journal open", &format!("{:.1} ms", median(ready.clone())), "");
-    tell("empty: memory", &format!("{:.0} kB", median(memory_of_empty)), "");
-    tell("ours, fresh journal: first frame", &format!("{:.1} ms", median(frame.clone())), "");
-    tell_ratio("ours / empty, first frame", paired(&frame, &first), "must 2, aim 1.5");
-    tell_ratio("ours / empty, both with a fresh journal", paired(&frame, &ready), "");
-    tell("ours: memory before TLS", &format!("{:.0} kB", median(memory)), "must 16384");
+    print_figure("empty: first frame", &format!("{:.1} ms", median(first.clone())), "");
+    print_figure("empty: client built, fresh journal open", &format!("{:.1} ms", median(ready.clone())), "");
+    print_figure("empty: memory", &format!("{:.0} kB", median(memory_of_empty)), "");
+    print_figure("ours, fresh journal: first frame", &format!("{:.1} ms", median(frame.clone())), "");
+    print_ratio("ours / empty, first frame", paired(&frame, &first), "must 2, aim 1.5");
+    print_ratio("ours / empty, both with a fresh journal", paired(&frame, &ready), "");
+    print_figure("ours: memory before TLS", &format!("{:.0} kB", median(memory)), "must 16384");
     let dir = tempfile::tempdir()?;
     journal(&dir.path().join("data"))?;
     let mut large: [Vec<f64>; 2] = Default::default();
@@ -64,8 +64,12 @@ pub fn run() -> Result<(), Fault> {
         large[1].push(memory);
     }
     let [frame, memory] = large.map(median);
-    tell(&format!("ours, {FACTS} journaled facts: first frame"), &format!("{frame:.0} ms"), "must 300");
-    tell(&format!("ours, {FACTS} journaled facts: memory"), &format!("{memory:.0} kB"), "");
+    print_figure(
+        &format!("ours, {FACTS} journaled facts: first frame"),
+        &format!("{frame:.0} ms"),
+        "must 300",
+    );
+    print_figure(&format!("ours, {FACTS} journaled facts: memory"), &format!("{memory:.0} kB"), "");
     Ok(())
 }
 
@@ -84,11 +88,11 @@ pub fn run_handler(program: &str) -> Result<(), Fault> {
         }
     }
     let [frame, memory, first, memory_of_handler] = figures;
-    tell("ours: first frame", &format!("{:.1} ms", median(frame.clone())), "");
-    tell("ours: memory", &format!("{:.0} kB", median(memory)), "");
-    tell("a2a-handler: first frame", &format!("{:.0} ms", median(first.clone())), "");
-    tell("a2a-handler: memory", &format!("{:.0} kB", median(memory_of_handler)), "");
-    tell_ratio("first frame, a2a-handler / ours", paired(&first, &frame), "must 50");
+    print_figure("ours: first frame", &format!("{:.1} ms", median(frame.clone())), "");
+    print_figure("ours: memory", &format!("{:.0} kB", median(memory)), "");
+    print_figure("a2a-handler: first frame", &format!("{:.0} ms", median(first.clone())), "");
+    print_figure("a2a-handler: memory", &format!("{:.0} kB", median(memory_of_handler)), "");
+    print_ratio("first frame, a2a-handler / ours", paired(&first, &frame), "must 50");
     Ok(())
 }
 
@@ -117,21 +121,21 @@ fn journal(dir: &Path) -> Result<(), Fault> {
     let writer = Writer::open(dir, false, |_| {})?;
     let jobs = (FACTS / FACTS_OF_A_JOB) as u64;
     let mut facts = Vec::new();
-    let mut told = Told::agents(jobs, &mut |fact| facts.push(fact));
+    let mut fixture = FleetFixture::agents(jobs, &mut |fact| facts.push(fact));
     for number in 0..jobs {
-        told.job(number, true, &mut |fact| facts.push(fact));
+        fixture.job(number, true, &mut |fact| facts.push(fact));
         if (number + 1).is_multiple_of(BATCH) {
-            let changed = told.state.take_changes();
-            let mut batch = rows(&told.state, changed);
+            let changed = fixture.state.take_changes();
+            let mut batch = rows(&fixture.state, changed);
             batch.number = number / BATCH + 1;
             batch.facts = std::mem::take(&mut facts).into();
-            batch.alive = told.now;
+            batch.alive = fixture.now;
             if writer.hand_over(batch).is_err() {
                 return Err("the journal was not written".into());
             }
         }
     }
-    assert_eq!(told.state.agents().len() as u64, AGENTS);
+    assert_eq!(fixture.state.agents().len() as u64, AGENTS);
     Ok(())
 }
 

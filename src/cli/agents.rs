@@ -36,7 +36,7 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
         let listed = snapshot.agents.iter().filter(|(_, agent)| agent.listed);
         // All at once: each is confirmed after a commit to the journal.
         let checks = listed.map(|(_, agent)| session.handle.submit(Intent::CheckAgent { agent: agent.id }));
-        let _told_by_the_state = join_all(checks).await;
+        let _shown_by_the_state = join_all(checks).await;
     }
     let keys: Vec<_> = shown(&snapshot, &args.urls).iter().map(|(key, _)| *key).collect();
     out.progress("probing…");

@@ -19,7 +19,7 @@ use crate::tui::caption::{Caption, Cue, Presenter};
 use crate::tui::context::Info;
 use crate::tui::format::Clocks;
 use crate::tui::preferences::{Preferences, Shelf};
-use crate::tui::run::{Commentary, Left, Start, run, until_opened};
+use crate::tui::run::{Commentary, ConsoleEnd, Start, run, until_opened};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
 
@@ -45,7 +45,7 @@ pub(super) async fn open(
     loop {
         let setup = Arc::new(Setup::load(&global)?);
         let log = super::log_to_file(&setup.dir, global.debug);
-        let look = Look::of(&setup);
+        let look = Appearance::of(&setup);
         let fleet = Untrusted::from(setup.name.as_str()).line();
         let mut terminal = look.terminal(&fleet).map_err(no_terminal)?;
         let opened = until_opened(
@@ -81,7 +81,7 @@ pub(super) async fn open(
         let start = look.start(&session, info);
         let start = Start { greeting: greeting.take().or(start.greeting), place: place.take(), ..start };
         let left = run(terminal, start).await.map_err(no_terminal)?;
-        if left == Left::Gone {
+        if left == ConsoleEnd::Gone {
             // Agents that were named to the engine that has ended stay in this console.
             let snapshot = session.handle.snapshot();
             let rows = snapshot.agents.iter().filter(|(_, agent)| agent.listed);
@@ -91,13 +91,13 @@ pub(super) async fn open(
         session.close(false).await;
         drop(log);
         match left {
-            Left::Switch(name) => {
+            ConsoleEnd::Switch(name) => {
                 global.fleet = Some(name);
                 // A folder named by hand belongs to the fleet that was left.
                 global.data_dir = None;
                 urls.clear();
             }
-            Left::Gone if joined => {
+            ConsoleEnd::Gone if joined => {
                 greeting =
                     Some("the engine that this console had joined has ended; it is run from here now".into());
             }
@@ -161,7 +161,7 @@ pub(super) async fn demo(
             tokio::spawn(async move { fleet.call(super::demo::ROUND).await }).abort_handle()
         });
         let commentary = Some(commentary(&story));
-        let look = Look::of(&setup);
+        let look = Appearance::of(&setup);
         let terminal = look.terminal(&setup.name).map_err(no_terminal)?;
         let left = run(terminal, Start { commentary, ..look.start(&session, info) }).await;
         let left = left.map_err(no_terminal);
@@ -183,22 +183,22 @@ pub(super) async fn demo(
 
 /// The story of the embedded fleet as a commentary of the console.
 fn commentary(story: &Story) -> Commentary {
-    let caption = |told: &crate::demo::Caption| Caption {
-        text: told.text.clone(),
-        tour: told.tour.clone(),
-        second: told.second,
-        waits: told.waits,
+    let caption = |demo: &crate::demo::Caption| Caption {
+        text: demo.text.clone(),
+        tour: demo.tour.clone(),
+        second: demo.second,
+        waits: demo.waits,
     };
-    let mut told = story.captions.clone();
-    let (captions, shown) = watch::channel(caption(&told.borrow_and_update()));
+    let mut updates = story.captions.clone();
+    let (captions, shown) = watch::channel(caption(&updates.borrow_and_update()));
     tokio::spawn(async move {
         // Ends with the story, or once the console is closed.
         loop {
             tokio::select! {
-                changed = told.changed() => if changed.is_err() { break },
+                changed = updates.changed() => if changed.is_err() { break },
                 () = captions.closed() => break,
             }
-            captions.send_replace(caption(&told.borrow_and_update()));
+            captions.send_replace(caption(&updates.borrow_and_update()));
         }
     });
     let (cues, mut pressed) = mpsc::channel(CUES);
@@ -213,12 +213,12 @@ fn commentary(story: &Story) -> Commentary {
 
 /// Opens a fleet on a thread of its own: reading a large journal takes its time, and the screen has none.
 async fn opened(setup: Arc<Setup>, urls: Vec<String>) -> Result<Session, Failure> {
-    let (told, opened) = tokio::sync::oneshot::channel();
+    let (sender, opened) = tokio::sync::oneshot::channel();
     let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new().name("opening".into()).spawn(move || {
         let session = runtime.block_on(Session::open(&setup, &urls, &Login::default(), true));
         // If the operator left before it was opened, it commits and ends on its own.
-        let _somebody_left = told.send(session);
+        let _somebody_left = sender.send(session);
     });
     if let Err(error) = thread {
         return Err(Failure::internal(format!("no thread can be started: {error}")));
@@ -227,7 +227,7 @@ async fn opened(setup: Arc<Setup>, urls: Vec<String>) -> Result<Session, Failure
 }
 
 /// How this console looks.
-struct Look {
+struct Appearance {
     theme: Theme,
     clocks: Clocks,
     mouse: bool,
@@ -237,7 +237,7 @@ struct Look {
     complaint: Option<String>,
 }
 
-impl Look {
+impl Appearance {
     fn of(setup: &Setup) -> Self {
         let look = &setup.config.console;
         let mut preferences = super::preferences::of(&setup.config.preferences);
@@ -277,18 +277,18 @@ impl Look {
     }
 }
 
-fn ended(left: Left, out: &mut Printer) -> Result<ExitCode, Failure> {
+fn ended(left: ConsoleEnd, out: &mut Printer) -> Result<ExitCode, Failure> {
     match left {
-        Left::Quit(words) => {
+        ConsoleEnd::Quit(words) => {
             if !words.is_empty() {
                 out.warn(words);
             }
             Ok(ExitCode::SUCCESS)
         }
-        Left::Signal(number) => Ok(ExitCode::from(u8::try_from(128 + number).unwrap_or(129))),
-        Left::Gone => Err(Failure::internal("the engine has ended by a fault of its own")
+        ConsoleEnd::Signal(number) => Ok(ExitCode::from(u8::try_from(128 + number).unwrap_or(129))),
+        ConsoleEnd::Gone => Err(Failure::internal("the engine has ended by a fault of its own")
             .hint("start again: nothing that was decided is lost; --debug writes down what happens")),
-        Left::Switch(_) => Ok(ExitCode::SUCCESS),
+        ConsoleEnd::Switch(_) => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::args::{Global, Handover, Login, Note};
 use super::output::{Failure, Printer};
-use super::problems::{all_hits, entry};
+use super::problems::{all_impacts, entry};
 use super::session::{Session, Setup, stored, stored_facts};
 use super::task::as_of;
 use super::uncertain::attempt_named;
@@ -84,15 +84,15 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
     let from = snapshot.at - args.since;
     let facts: Vec<&JournalEntry> = facts.iter().filter(|fact| fact.at >= from).collect();
     if out.is_json() {
-        let hits = all_hits(&snapshot);
+        let impacts = all_impacts(&snapshot);
         let open: Vec<Value> =
-            ordered(&snapshot).iter().map(|problem| entry(&snapshot, problem, &hits)).collect();
+            ordered(&snapshot).iter().map(|problem| entry(&snapshot, problem, &impacts)).collect();
         let cleared: Vec<Value> = snapshot
             .problems
             .iter()
             .filter(|(_, problem)| problem.cleared.is_some_and(|at| at >= from))
             .map(|(_, problem)| {
-                let mut entry = entry(&snapshot, problem, &hits);
+                let mut entry = entry(&snapshot, problem, &impacts);
                 entry["cleared"] = json!(problem.cleared.map(timestamp::format_at));
                 entry
             })
@@ -153,7 +153,7 @@ fn report(
     if open.is_empty() {
         lines.push(indented("none"));
     }
-    let hits = all_hits(snapshot);
+    let impacts = all_impacts(snapshot);
     for problem in open {
         let id = problem.number;
         lines.push(indented(&format!(
@@ -167,9 +167,9 @@ fn report(
             problem.next.line()
         )));
         let nobody = Impact::default();
-        let hits = hits.get(&id).unwrap_or(&nobody);
-        let mut whom = diagnosis::impact_in_words(snapshot, problem, hits);
-        for (what, counts) in [("callers", &hits.callers), ("skills", &hits.skills)] {
+        let impact = impacts.get(&id).unwrap_or(&nobody);
+        let mut whom = diagnosis::impact_in_words(snapshot, problem, impact);
+        for (what, counts) in [("callers", &impact.callers), ("skills", &impact.skills)] {
             let named = counts.iter().map(|(name, count)| format!("{} {count}", name.shortened(40).line()));
             let named: Vec<String> = named.collect();
             if !named.is_empty() {
@@ -177,7 +177,7 @@ fn report(
             }
         }
         lines.push(indented(&format!("  hits {whom}")));
-        lines.push(indented(&format!("  cause: {}", diagnosis::cause(snapshot, problem, hits).sentence())));
+        lines.push(indented(&format!("  cause: {}", diagnosis::cause(snapshot, problem, impact).sentence())));
         if let Some(taken) = &problem.taken {
             lines.push(indented(&format!(
                 "  taken by {} at {}",

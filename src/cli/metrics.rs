@@ -59,13 +59,13 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
     rows.retain(|(name, ..)| args.name.as_ref().is_none_or(|wanted| wanted == name));
     rows.sort_by(|a, b| (b.1.ended(), &a.0).cmp(&(a.1.ended(), &b.0)));
     if out.is_json() {
-        let told = |(name, now, was): &(String, Tally, Tally)| json!({ by.word(): name, "now": entry(now), "was": entry(was) });
+        let row_json = |(name, now, was): &(String, Tally, Tally)| json!({ by.word(): name, "now": entry(now), "was": entry(was) });
         out.document(&json!({
             "by": by.word(),
             "from": timestamp::format_at(from.begins()),
             "until": timestamp::format_at(snapshot.at),
             "wasFrom": timestamp::format_at(from.before(before).begins()),
-            "metrics": rows.iter().map(told).collect::<Vec<Value>>(),
+            "metrics": rows.iter().map(row_json).collect::<Vec<Value>>(),
         }));
     } else if rows.is_empty() {
         out.warn("nothing was measured in this window");
@@ -119,14 +119,14 @@ async fn read(
     from: Minute,
     until: Minute,
 ) -> Result<Block, Failure> {
-    let stretch = MinuteRange::whole(from, until);
+    let range = MinuteRange::whole(from, until);
     let blocks = match session {
-        Some(session) => match session.handle.query(Query::Metrics(stretch)).await {
+        Some(session) => match session.handle.query(Query::Metrics(range)).await {
             Ok(Answer::Metrics(blocks)) => blocks,
             Ok(_) => Vec::new(),
             Err(error) => return Err(Failure::new(1, "QUARTERDECK_ERR_STORE", error.to_string())),
         },
-        None => stored_metrics(setup, stretch)?,
+        None => stored_metrics(setup, range)?,
     };
     let mut all = Block::default();
     for (_, block) in &blocks {

@@ -44,7 +44,7 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    tell_panics_safely();
+    report_panics_safely();
     if let Err(error) = listening {
         Printer::new(Output::Text).warn(format!("signals are not listened for: {error}"));
     }
@@ -185,7 +185,7 @@ fn faults() -> std::sync::MutexGuard<'static, Vec<String>> {
 
 /// A fault of our own gives the terminal back first, and its words are made safe: they may quote an agent.
 /// A fault beside the screen's own thread leaves the screen standing.
-fn tell_panics_safely() {
+fn report_panics_safely() {
     std::panic::set_hook(Box::new(|panic| {
         let words = panic.payload_as_str().unwrap_or("without words");
         let place =

@@ -8,13 +8,13 @@ use crate::config::{Fault, Faults};
 use crate::tui::preferences::{Change, Preferences, Shelf};
 use crate::tui::preferences_file::{WrittenView, columns, keys, views};
 use crate::tui::saved_view::SavedView;
-use crate::tui::written::{Wish, Word, Wrong};
+use crate::tui::written::{NamedWords, Word, Wrong};
 
 fn word(word: &file::Word) -> Word<'_> {
     Word { text: &word.text, line: word.line }
 }
 
-fn wishes(listed: &[NamedList]) -> Vec<Wish<'_>> {
+fn named(listed: &[NamedList]) -> Vec<NamedWords<'_>> {
     listed.iter().map(|listed| (word(&listed.name), listed.words.iter().map(word).collect())).collect()
 }
 
@@ -35,8 +35,8 @@ fn fault(wrong: Wrong) -> Fault {
 }
 
 fn judged(preferences: &file::Preferences) -> (Preferences, Vec<Wrong>) {
-    let (keys, mut wrong) = keys(&wishes(&preferences.keys));
-    let (columns, mut of_columns) = columns(&wishes(&preferences.columns));
+    let (keys, mut wrong) = keys(&named(&preferences.keys));
+    let (columns, mut of_columns) = columns(&named(&preferences.columns));
     let all: Vec<WrittenView<'_>> = preferences.views.iter().map(written).collect();
     let (views, mut of_views) = views(&all, &[], false);
     wrong.append(&mut of_columns);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn saved_views_are_found_again_and_nothing_else_is_written_over() {
+    fn saved_views_are_read_back_and_nothing_else_is_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("views.toml");
         let ours = SavedView { kept: false, ..SavedView::clone(&named("ours")) };

@@ -43,8 +43,8 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
         .collect();
     open.sort_by_key(|problem| (std::cmp::Reverse(problem.kind.severity()), problem.since));
     if out.is_json() {
-        let hits = all_hits(&snapshot);
-        let rows: Vec<Value> = open.iter().map(|problem| entry(&snapshot, problem, &hits)).collect();
+        let impacts = all_impacts(&snapshot);
+        let rows: Vec<Value> = open.iter().map(|problem| entry(&snapshot, problem, &impacts)).collect();
         out.document(&json!({ "problems": rows }));
     } else if open.is_empty() {
         out.warn("no problem is known");
@@ -103,7 +103,7 @@ async fn on_problem(setup: &Setup, act: ProblemsCommand, out: &mut Printer) -> R
         let row = snapshot.problems.iter().find(|(_, problem)| problem.number == number);
         match (out.is_json(), row) {
             (true, Some((_, problem))) => {
-                out.document(&entry(&snapshot, problem, &all_hits(&snapshot)));
+                out.document(&entry(&snapshot, problem, &all_impacts(&snapshot)));
             }
             _ => out.warn(format!("p-{number} {words}")),
         }
@@ -113,10 +113,11 @@ async fn on_problem(setup: &Setup, act: ProblemsCommand, out: &mut Printer) -> R
 }
 
 /// The impact of each problem, by number.
-pub(super) fn all_hits(snapshot: &Snapshot) -> BTreeMap<u32, Impact> {
-    let hits = diagnosis::impacts(snapshot, snapshot.problems.iter());
-    let numbered = |(key, hits)| snapshot.problems.get(key).map(|problem: &Problem| (problem.number, hits));
-    hits.into_iter().filter_map(numbered).collect()
+pub(super) fn all_impacts(snapshot: &Snapshot) -> BTreeMap<u32, Impact> {
+    let impacts = diagnosis::impacts(snapshot, snapshot.problems.iter());
+    let numbered =
+        |(key, impact)| snapshot.problems.get(key).map(|problem: &Problem| (problem.number, impact));
+    impacts.into_iter().filter_map(numbered).collect()
 }
 
 /// `{"shop-web": 48, "shop-app": 12}`
@@ -128,10 +129,10 @@ fn counts(all: &[Count]) -> Value {
     json!(counts)
 }
 
-pub(super) fn entry(snapshot: &Snapshot, problem: &Problem, hits: &BTreeMap<u32, Impact>) -> Value {
+pub(super) fn entry(snapshot: &Snapshot, problem: &Problem, impacts: &BTreeMap<u32, Impact>) -> Value {
     let nobody = Impact::default();
-    let hits = hits.get(&problem.number).unwrap_or(&nobody);
-    let cause = diagnosis::cause(snapshot, problem, hits);
+    let impact = impacts.get(&problem.number).unwrap_or(&nobody);
+    let cause = diagnosis::cause(snapshot, problem, impact);
     let agent = problem.agent.and_then(|key| snapshot.agents.get(key));
     json!({
         "id": format!("p-{}", problem.number),
@@ -147,15 +148,15 @@ pub(super) fn entry(snapshot: &Snapshot, problem: &Problem, hits: &BTreeMap<u32,
         "text": problem.text.line().into_string(),
         "next": problem.next.line().into_string(),
         "hits": {
-            "jobs": hits.jobs,
-            "failed": hits.failed,
-            "of": hits.ended,
-            "at_risk": hits.at_risk,
-            "agents": hits.agents,
-            "at_least": hits.at_least,
-            "callers": counts(&hits.callers),
-            "skills": counts(&hits.skills),
-            "errors": counts(&hits.errors),
+            "jobs": impact.jobs,
+            "failed": impact.failed,
+            "of": impact.ended,
+            "at_risk": impact.at_risk,
+            "agents": impact.agents,
+            "at_least": impact.at_least,
+            "callers": counts(&impact.callers),
+            "skills": counts(&impact.skills),
+            "errors": counts(&impact.errors),
         },
         "cause": {
             "certainty": cause.certainty.as_str(),

@@ -133,11 +133,11 @@ pub fn add_outputs(task: &mut Value, kept: Value) -> Vec<String> {
     let mut added = Vec::new();
     let Value::Array(kept) = kept else { return added };
     let Some(task) = task.as_object_mut() else { return added };
-    let told = task.entry("artifacts").or_insert_with(|| Value::Array(Vec::new()));
-    if !told.is_array() {
-        *told = Value::Array(Vec::new());
+    let artifacts = task.entry("artifacts").or_insert_with(|| Value::Array(Vec::new()));
+    if !artifacts.is_array() {
+        *artifacts = Value::Array(Vec::new());
     }
-    let Some(told) = told.as_array_mut() else { return added };
+    let Some(artifacts) = artifacts.as_array_mut() else { return added };
     let is_empty = |artifact: &Value| artifact["parts"].as_array().is_none_or(Vec::is_empty);
     for artifact in kept {
         if is_empty(&artifact) {
@@ -145,10 +145,10 @@ pub fn add_outputs(task: &mut Value, kept: Value) -> Vec<String> {
         }
         let name = if artifact["name"].is_string() { &artifact["name"] } else { &artifact["artifactId"] };
         let name = name.as_str().unwrap_or_default().to_owned();
-        match told.iter_mut().find(|one| one["artifactId"] == artifact["artifactId"]) {
+        match artifacts.iter_mut().find(|one| one["artifactId"] == artifact["artifactId"]) {
             Some(one) if is_empty(one) => *one = artifact,
             Some(_) => continue,
-            None => told.push(artifact),
+            None => artifacts.push(artifact),
         }
         added.push(name);
     }
@@ -315,10 +315,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outputs_that_the_agent_tells_no_more_are_added() {
+    fn outputs_missing_from_the_last_report_are_added() {
         let artifact = |id: &str, text: &str| json!({ "artifactId": id, "parts": [{ "text": text }] });
         let empty = json!({ "artifactId": "a", "parts": [] });
-        for (told, kept, shown, added) in [
+        for (before, kept, shown, added) in [
             (json!(null), json!([artifact("a", "kept")]), json!([artifact("a", "kept")]), vec!["a"]),
             (json!([]), json!([artifact("a", "kept")]), json!([artifact("a", "kept")]), vec!["a"]),
             (json!([empty]), json!([artifact("a", "kept")]), json!([artifact("a", "kept")]), vec!["a"]),
@@ -336,7 +336,7 @@ mod tests {
             ),
             (json!([artifact("a", "now")]), json!(null), json!([artifact("a", "now")]), vec![]),
         ] {
-            let mut task = json!({ "id": "t", "artifacts": told });
+            let mut task = json!({ "id": "t", "artifacts": before });
             assert_eq!(add_outputs(&mut task, kept), added, "{task}");
             assert_eq!(task["artifacts"], shown);
         }

@@ -41,7 +41,7 @@ impl PreparedRegistry {
         let address = setup.config.registry.listen?;
         let (roll, ready) = if lasting {
             match ready(setup, address).await {
-                Ok(ready) => (ready.registry.told(), Ok(ready)),
+                Ok(ready) => (ready.registry.registered(), Ok(ready)),
                 Err(failure) => {
                     let cause = Cause::NotServed(failure.message.clone());
                     (watch::channel(Err(cause)).1, Err(failure))

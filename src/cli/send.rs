@@ -481,11 +481,11 @@ impl WatchedTask {
                 out.warn(format!("stalled: its stream was cut, and the agent says {}", task.state.word()));
             }
             Some(Verdict::Conflict) => {
-                let told = task.state.word();
-                out.warn(match &task.says {
-                    Some(says) => format!("its stream told {told}, the agent still says {}", says.word()),
-                    None => format!("its stream told {told}, which the agent has contradicted"),
-                });
+                let answer = match &task.says {
+                    Some(says) => format!("the agent still says {}", says.word()),
+                    None => "which the agent has contradicted".into(),
+                };
+                out.warn(format!("its stream reported {}, {answer}", task.state.word()));
             }
             Some(Verdict::Lost) => out.warn("its agent no longer knows the task"),
             _ => {}

@@ -530,9 +530,9 @@ pub fn stored_facts(setup: &Setup, owner: Owner, limit: usize) -> Result<Vec<Jou
 ///
 /// # Errors
 /// The journal cannot be read.
-pub fn stored_metrics(setup: &Setup, stretch: MinuteRange) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
+pub fn stored_metrics(setup: &Setup, range: MinuteRange) -> Result<Vec<(Minute, Arc<Block>)>, Failure> {
     let reader = Reader::open(&setup.dir).map_err(|error| store_failure(&error))?;
-    let blocks = reader.map(|reader| reader.metrics(stretch)).transpose();
+    let blocks = reader.map(|reader| reader.metrics(range)).transpose();
     let blocks = blocks.map_err(|error| store_failure(&error))?.unwrap_or_default();
     Ok(blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block))).collect())
 }
@@ -543,9 +543,9 @@ pub async fn probed(handle: &Handle, keys: Option<&[AgentKey]>, limit: Duration)
     let mut snapshots = handle.watch();
     let settled = snapshots.wait_for(|snapshot| {
         // The full set of agents is known once every source has reported.
-        let all_told =
+        let each_read =
             keys.is_some() || snapshot.sources.iter().all(|(_, row)| row.health != SourceHealth::Unknown);
-        all_told
+        each_read
             && snapshot
                 .agents
                 .iter()

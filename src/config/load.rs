@@ -143,8 +143,8 @@ pub(super) fn read<'t, T>(
         Ok(table) => what(&mut reader, table.get_ref()),
         Err(error) => {
             let line = error.span().map_or(1, |span| reader.line(span.start));
-            let told = error.message().lines().collect::<Vec<_>>().join(" ");
-            reader.faults.push(Fault { line, key: String::new(), what: told });
+            let message = error.message().lines().collect::<Vec<_>>().join(" ");
+            reader.faults.push(Fault { line, key: String::new(), what: message });
             what(&mut reader, &DeTable::new())
         }
     };
@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_told_at_once_with_its_line() {
+    fn all_faults_are_reported_at_once_with_their_lines() {
         faults(
             "operator = 3.5\nthem = 1\n[console]\ntheme = \"pink\"\nmouse = \"yes\"\n[watch]\nsilent_after = \"soon\"\nprobes_per_host = 0\n",
             &[
@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_set_is_in_effect_and_says_where_it_came_from() {
+    fn settings_take_effect_and_name_their_origin() {
         let text = "default_fleet = \"prod\"\n[fleet.prod]\nprotect = true\nca = \"ca.pem\"\n[[fleet.prod.agents]]\nname = \"a\"\nurl = \"localhost:9101\"\nbearer = \"env:TOKEN\"\nresubscribe = true\nlabels = { region = \"eu\" }\n";
         let config = load_text(text, Path::new("/etc/q.toml")).unwrap();
         let fleet = &config.fleets["prod"];

@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_is_read_back() {
+    fn saved_preferences_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("deep/views.toml");
         assert_eq!(kept_views(&file), Ok(Vec::new()));

@@ -162,14 +162,14 @@ mod tests {
             ("cmd:echo a", None),
         ] {
             let Ok(secret) = text.parse::<SecretRef>();
-            let told = secret.length_fault();
-            assert_eq!(told.is_some(), fault.is_some(), "{text:.40}");
-            assert!(told.unwrap_or_default().contains(fault.unwrap_or_default()));
+            let reported = secret.length_fault();
+            assert_eq!(reported.is_some(), fault.is_some(), "{text:.40}");
+            assert!(reported.unwrap_or_default().contains(fault.unwrap_or_default()));
         }
     }
 
     #[test]
-    fn references_are_read_and_values_never_shown() {
+    fn references_are_resolved_and_values_are_never_shown() {
         for (text, shown) in [
             ("env:TOKEN", "env:TOKEN"),
             ("file:/run/secret", "file:/run/secret"),

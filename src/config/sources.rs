@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_of_sources_have_lines_and_words() {
+    fn faults_of_sources_name_their_lines_and_reasons() {
         faults("", &[(2, "sources.at: is missing"), (2, "sources.kind: is missing")]);
         faults("kind = \"pth\"\nat = \"x\"", &[(3, "did you mean path?")]);
         faults("kind = \"own registry\"\nat = \"x\"", &[(3, "write one of path, url")]);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_in_effect_and_shown() {
+    fn sources_take_effect_and_are_shown() {
         let text = table(
             "kind = \"path\"\nat = \"cards\"\nlabels = { region = \"eu\" }\n[[fleet.x.sources]]\nkind = \"path\"\nat = \"cards\"\n\
              [[fleet.x.sources]]\nkind = \"kubernetes\"\nat = \"in-cluster\"\nport = 8080\n\

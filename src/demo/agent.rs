@@ -170,10 +170,10 @@ impl Agent {
     fn list(&self, id: &str, query: &ListQuery, size: usize) -> Answer {
         let fits = |report: &TaskReport| {
             let ListQuery { state, context, after, .. } = query;
-            let told = report.status.timestamp;
+            let timestamp = report.status.timestamp;
             state.as_ref().is_none_or(|state| *state == report.status.state)
                 && context.as_ref().is_none_or(|context| report.context.as_ref() == Some(context))
-                && after.is_none_or(|after| told.is_none_or(|time| time > after))
+                && after.is_none_or(|after| timestamp.is_none_or(|time| time > after))
         };
         let from = query.page.as_ref().and_then(|page| page.raw().parse().ok()).unwrap_or(0usize);
         let size = size.clamp(1, 100);

@@ -36,7 +36,7 @@ pub struct Scenario {
     #[serde(default)]
     pub beats: Vec<Beat>,
     /// Work that arrives forever after the story.
-    pub calm: Option<Calm>,
+    pub calm: Option<BackgroundWork>,
 }
 
 fn default_seed() -> u64 {
@@ -185,13 +185,13 @@ pub enum Act {
 /// Work that keeps arriving after the story.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Calm {
+pub struct BackgroundWork {
     /// From when on, in seconds.
     pub from: f64,
     /// Seconds between two jobs.
     pub every: f64,
     /// The jobs, in turn; `{name}` is replaced with a traveller.
-    pub jobs: Vec<CalmJob>,
+    pub jobs: Vec<BackgroundJob>,
     /// The travellers.
     pub names: Vec<String>,
 }
@@ -199,7 +199,7 @@ pub struct Calm {
 /// A recurring job.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct CalmJob {
+pub struct BackgroundJob {
     /// The recipient.
     pub to: String,
     /// The message.
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn built_in_scenarios_are_sound() {
+    fn built_in_scenarios_are_valid() {
         for (name, _) in BUILT_IN {
             let scenario = Scenario::load(name).unwrap();
             assert!(!scenario.agents.is_empty(), "{name}");
@@ -322,7 +322,7 @@ mod tests {
 
     /// However many agents there are, one is good, and all names differ.
     #[test]
-    fn hostile_behaviours_are_dealt_out() {
+    fn any_number_of_agents_is_given_all_hostile_behaviours() {
         for count in [0, 1, 5, 80, 1000] {
             let agents = Scenario::load("hostile").unwrap().dealt_out(count).unwrap().agents;
             assert_eq!(agents.len(), count + 1);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::ABILITIES;
 use super::fleet::Fleet;
-use super::scenario::{Act, Beat, Calm, JobPart, Scenario};
+use super::scenario::{Act, BackgroundWork, Beat, JobPart, Scenario};
 use crate::domain::id::{AttemptId, Rng};
 use crate::domain::intent::{Intent, Receipt, Send};
 use crate::domain::job::message::Part;
@@ -57,7 +57,8 @@ impl Drop for Story {
 impl Story {
     /// Starts a scenario on an engine that watches the fleet.
     pub fn begin(scenario: Scenario, fleet: Arc<Fleet>, handle: Handle, options: StoryOptions) -> Self {
-        let (captions, told) = watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
+        let (captions, state) =
+            watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
         let (presenter, keys) = mpsc::channel(8);
         let teller = Teller {
             fleet,
@@ -70,13 +71,13 @@ impl Story {
             story: 0.0,
             resumed: Instant::now(),
         };
-        let task = tokio::spawn(teller.tell(scenario)).abort_handle();
-        Self { captions: told, presenter, task }
+        let task = tokio::spawn(teller.run(scenario)).abort_handle();
+        Self { captions: state, presenter, task }
     }
 }
 
 /// The events of one second.
-enum Moment {
+enum StoryEvent {
     Job(JobPart),
     Beat(Beat),
     Rule(Beat),
@@ -108,20 +109,20 @@ impl Teller {
         }
     }
 
-    async fn tell(mut self, scenario: Scenario) {
+    async fn run(mut self, scenario: Scenario) {
         let Scenario { jobs, beats, calm, .. } = scenario;
         let able = |beat: &Beat| beat.needs.iter().all(|need| ABILITIES.contains(&need.as_str()));
-        let mut moments: Vec<(f64, Moment)> = Vec::new();
+        let mut moments: Vec<(f64, StoryEvent)> = Vec::new();
         if !self.options.no_work {
-            moments.extend(jobs.into_iter().map(|job| (job.at, Moment::Job(job))));
+            moments.extend(jobs.into_iter().map(|job| (job.at, StoryEvent::Job(job))));
         }
         for beat in beats.into_iter().filter(able) {
             match beat.by_rule_after {
                 Some(after) => {
-                    moments.push((beat.at + after, Moment::Rule(beat.clone())));
-                    moments.push((beat.at, Moment::Beat(Beat { act: None, ..beat })));
+                    moments.push((beat.at + after, StoryEvent::Rule(beat.clone())));
+                    moments.push((beat.at, StoryEvent::Beat(Beat { act: None, ..beat })));
                 }
-                None => moments.push((beat.at, Moment::Beat(beat))),
+                None => moments.push((beat.at, StoryEvent::Beat(beat))),
             }
         }
         moments.sort_by(|(a, _), (b, _)| a.total_cmp(b));
@@ -151,12 +152,12 @@ impl Teller {
             }
             self.captions.send_modify(|caption| caption.second = Some(whole(*second)));
             match moment {
-                Moment::Job(job) => self.send(job.clone()).await,
-                Moment::Beat(beat) => {
+                StoryEvent::Job(job) => self.send(job.clone()).await,
+                StoryEvent::Beat(beat) => {
                     if self.options.stage && beat.caption.is_some() && !self.wait_for_presenter().await {
                         // Once more from the beat before.
                         let earlier = moments[..index].iter().rposition(
-                            |(_, moment)| matches!(moment, Moment::Beat(beat) if beat.caption.is_some()),
+                            |(_, moment)| matches!(moment, StoryEvent::Beat(beat) if beat.caption.is_some()),
                         );
                         index = earlier.unwrap_or(0);
                         self.story = moments[index].0;
@@ -166,7 +167,7 @@ impl Teller {
                     self.show(beat);
                     self.act(beat).await;
                 }
-                Moment::Rule(beat) => {
+                StoryEvent::Rule(beat) => {
                     if self.act(beat).await {
                         self.captions.send_modify(|caption| caption.text.push_str(" (by rule)"));
                     }
@@ -259,7 +260,7 @@ impl Teller {
     }
 
     /// A calm fleet, a new traveller every few seconds.
-    async fn calm(mut self, calm: Calm) {
+    async fn calm(mut self, calm: BackgroundWork) {
         self.until(calm.from).await;
         let mut number: usize = 0;
         loop {

@@ -63,7 +63,7 @@ impl Work {
     }
 
     /// Sends a status with a message; `number` makes the message's id.
-    pub fn tell(&self, state: TaskState, words: &str, number: u64) {
+    pub fn send_status(&self, state: TaskState, words: &str, number: u64) {
         let said = self.agent.says(words, Some(&self.task), &self.message.id, number);
         self.agent.tasks.status(&self.task, state, Some(said), self.agent.now());
     }
@@ -117,13 +117,13 @@ impl Work {
         }
         self.delegate();
         for number in 0..steps {
-            self.tell(TaskState::Working, &self.saying(number), number);
+            self.send_status(TaskState::Working, &self.saying(number), number);
             if !self.wait(step).await {
                 return;
             }
         }
         if self.write(step).await {
-            self.tell(TaskState::Completed, "done", 1000);
+            self.send_status(TaskState::Completed, "done", 1000);
         }
     }
 
@@ -147,11 +147,11 @@ impl Work {
         if !self.wait(0.6).await {
             return;
         }
-        self.tell(TaskState::Working, &self.saying(0), 0);
+        self.send_status(TaskState::Working, &self.saying(0), 0);
         let takes = self.takes();
         if self.wait(takes).await {
             let why = self.agent.part.result.clone().unwrap_or_else(|| "no such fare any more".into());
-            self.tell(TaskState::Failed, &why, 1);
+            self.send_status(TaskState::Failed, &why, 1);
         }
     }
 
@@ -161,7 +161,7 @@ impl Work {
         const AT_ONCE: u32 = 2;
         let agent = self.agent.clone();
         if agent.endless.fetch_add(1, Ordering::Relaxed) < AT_ONCE {
-            self.tell(TaskState::Working, &self.saying(0), 0);
+            self.send_status(TaskState::Working, &self.saying(0), 0);
             let mut number = 0;
             while self.wait(seconds).await {
                 step(self, number);

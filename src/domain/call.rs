@@ -246,11 +246,11 @@ impl Outcome {
     /// not stay open.
     #[must_use]
     pub fn of(self, asked: CallKind) -> Self {
-        let told = self.kind();
-        if told == asked {
+        let answered = self.kind();
+        if answered == asked {
             return self;
         }
-        let cause = format!("{} got an outcome of {}", asked.method(), told.method());
+        let cause = format!("{} got an outcome of {}", asked.method(), answered.method());
         asked.failed(Failure { sent: Sent::Maybe, cause: Cause::Malformed(cause.into()) })
     }
 
@@ -272,10 +272,10 @@ impl Outcome {
 }
 
 /// Why a task that answers `method` is no answer, unless it is the one that was asked for.
-pub fn foreign_task(method: &str, asked: &TaskId, told: &TaskId) -> Option<Cause> {
+pub fn foreign_task(method: &str, asked: &TaskId, answered: &TaskId) -> Option<Cause> {
     let name = |task: &TaskId| task.text().shortened(40).line().into_string();
-    let words = || format!("{method} of task {} was answered with task {}", name(asked), name(told));
-    (asked != told).then(|| Cause::Malformed(words().into()))
+    let words = || format!("{method} of task {} was answered with task {}", name(asked), name(answered));
+    (asked != answered).then(|| Cause::Malformed(words().into()))
 }
 
 fn took<T>(answer: &Answer<T>) -> Option<Duration> {

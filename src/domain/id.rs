@@ -283,7 +283,7 @@ mod tests {
 
     /// An id chosen by an agent is returned exactly, however it is stored.
     #[test]
-    fn an_agents_id_is_what_it_wrote() {
+    fn ids_of_agents_are_kept_verbatim() {
         let usual = "0197a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
         let kept_short = |text: &str| matches!(TaskId::from(text).0, PeerId::Uuid(_));
         assert!(kept_short(usual));
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_come_from_the_seed_alone() {
+    fn generated_ids_depend_only_on_the_seed() {
         let at = At::from_micros(1_795_000_000_000_000);
         let (mut one, mut two) = (Rng::new(7), Rng::new(7));
         let id = one.uuid(at);

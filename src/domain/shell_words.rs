@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_survive_the_shell() {
+    fn quoted_words_survive_the_shell() {
         for (word, shown) in [
             ("plain-1.2/x", "plain-1.2/x"),
             ("http://127.0.0.1:9101/a", "http://127.0.0.1:9101/a"),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_looks_like_a_flag_is_none() {
+    fn words_that_look_like_flags_are_not_flags() {
         assert_eq!(positional("-rf"), "-- -rf");
         assert_eq!(positional("id"), "id");
         assert_eq!(flag("-a", "-x"), " -a=-x");

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_text_is_shown_and_not_obeyed() {
+    fn hostile_text_is_shown_and_controls_nothing() {
         check("plain", Shape::Line, "plain", 0);
         check("\u{1b}[2J\u{1b}[H", Shape::Line, "␛[2J␛[H", 2);
         check("\u{1b}]52;c;aGk=\u{7}", Shape::Line, "␛]52;c;aGk=␇", 2);

@@ -255,22 +255,22 @@ async fn ask<T: Send + 'static>(
     let Decoded { value, room, deviations, .. } =
         document::decode(interface.dialect, line, request.method(), text, read).await;
     // A list and a check belong to no attempt that could record them; reading a task will.
-    let told = match request {
+    let kind = match request {
         Request::List(_) => None,
         Request::Get(task) => (task.raw() != net::NOBODYS_TASK).then_some(CallKind::Get),
         Request::Send { .. } => Some(CallKind::Send),
         Request::Cancel(_) => Some(CallKind::Cancel),
         Request::Subscribe(_) => Some(CallKind::Subscribe),
     };
-    if let Some(kind) = told {
-        tell(&tools.lane, call, kind, &deviations).await;
+    if let Some(kind) = kind {
+        report_deviations(&tools.lane, call, kind, &deviations).await;
     }
     (answered_with(value, took), room)
 }
 
 /// Reports deviations that the agent was not seen to make before.
-async fn tell(lane: &Lane, call: CallId, kind: CallKind, deviations: &Deviations) {
-    for outcome in lane.untold(kind, deviations) {
+async fn report_deviations(lane: &Lane, call: CallId, kind: CallKind, deviations: &Deviations) {
+    for outcome in lane.new_deviations(kind, deviations) {
         lane.send(call, outcome).await;
     }
 }
@@ -327,10 +327,10 @@ async fn send_streaming(
         Ok((Opened::Document(text), took, server)) => {
             failpoint::reach("before-answer");
             let stream = Stream { call, kind: StreamKind::Send, took, server };
-            let text = stream.tell_whole(tools, codec, text).await?;
+            let text = stream.send_document(tools, codec, text).await?;
             let Decoded { value, room, deviations, .. } =
                 document::decode(interface.dialect, line, request.method(), text, document::send).await;
-            tell(&tools.lane, call, CallKind::Send, &deviations).await;
+            report_deviations(&tools.lane, call, CallKind::Send, &deviations).await;
             (answered_with(value, took), room)
         }
         Err(failure) => {
@@ -361,13 +361,13 @@ async fn subscribe(
         }
         Ok((Opened::Document(text), took, server)) => {
             let stream = Stream { call, kind: StreamKind::Subscribe, took, server };
-            let text = stream.tell_whole(tools, codec, text).await?;
+            let text = stream.send_document(tools, codec, text).await?;
             let Decoded { value, room, deviations, .. } =
                 document::decode(interface.dialect, line, request.method(), text, document::task).await;
-            tell(&tools.lane, call, CallKind::Subscribe, &deviations).await;
+            report_deviations(&tools.lane, call, CallKind::Subscribe, &deviations).await;
             match value {
                 Ok(report) => {
-                    stream.tell_task(tools, report, room).await;
+                    stream.send_task(tools, report, room).await;
                     return None;
                 }
                 Err(cause) => Failure { sent: Sent::Maybe, cause },
@@ -390,31 +390,36 @@ struct Stream {
 
 impl Stream {
     /// Reports that the answer has begun. False once the loop has ended.
-    async fn tell_opened(&self, lane: &Lane) -> bool {
+    async fn send_opened(&self, lane: &Lane) -> bool {
         let Self { call, kind, took, ref server } = *self;
-        lane.send(call, kind.told(StreamOutcome::Opened { took, server: server.clone() })).await
+        lane.send(call, kind.outcome(StreamOutcome::Opened { took, server: server.clone() })).await
     }
 
     /// Reports a document that is a whole stream under another content type. Returns the text if it is not.
-    async fn tell_whole(&self, tools: &EffectContext, codec: &'static dyn Codec, text: Text) -> Option<Text> {
+    async fn send_document(
+        &self,
+        tools: &EffectContext,
+        codec: &'static dyn Codec,
+        text: Text,
+    ) -> Option<Text> {
         let mut deviations = Deviations::default();
-        let Some(told) = task_stream::of_document(codec, self.kind, &text, &mut deviations) else {
+        let Some(outcomes) = task_stream::of_document(codec, self.kind, &text, &mut deviations) else {
             return Some(text);
         };
-        tell(&tools.lane, self.call, self.kind.call(), &deviations).await;
-        self.tell_opened(&tools.lane).await;
-        for outcome in told {
+        report_deviations(&tools.lane, self.call, self.kind.call(), &deviations).await;
+        self.send_opened(&tools.lane).await;
+        for outcome in outcomes {
             tools.lane.send(self.call, outcome).await;
         }
         None
     }
 
     /// Reports a task sent as a document: a stream that ends with its first event.
-    async fn tell_task(&self, tools: &EffectContext, report: Box<TaskReport>, room: Option<Room>) {
-        self.tell_opened(&tools.lane).await;
+    async fn send_task(&self, tools: &EffectContext, report: Box<TaskReport>, room: Option<Room>) {
+        self.send_opened(&tools.lane).await;
         let events = StreamOutcome::Events(vec![StreamEvent::Task(report)]);
-        tools.lane.send_holding(self.call, self.kind.told(events), room.into()).await;
-        tools.lane.send(self.call, self.kind.told(StreamOutcome::Ended(Ok(())))).await;
+        tools.lane.send_holding(self.call, self.kind.outcome(events), room.into()).await;
+        tools.lane.send(self.call, self.kind.outcome(StreamOutcome::Ended(Ok(())))).await;
     }
 
     /// Reports that the stream is open and returns it for reading.
@@ -425,7 +430,7 @@ impl Stream {
         reader: net::EventReader,
     ) -> Option<Box<TaskStream>> {
         let (call, kind) = (self.call, self.kind);
-        let goes_on = self.tell_opened(&tools.lane).await;
+        let goes_on = self.send_opened(&tools.lane).await;
         let (lane, events) = (tools.lane.clone(), tools.events.clone());
         goes_on.then(|| Box::new(TaskStream::new(reader, codec, call, lane, events, kind)))
     }

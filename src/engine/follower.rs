@@ -26,7 +26,7 @@ impl Follower {
     }
 
     /// Sends a fact. False if it is too far behind or has gone; then it is let go.
-    pub fn tell(&mut self, fact: &Arc<JournalEntry>) -> bool {
+    pub fn send(&mut self, fact: &Arc<JournalEntry>) -> bool {
         let untaken = self.facts.max_capacity() - self.facts.capacity();
         while self.sizes.len() > untaken {
             self.bytes -= self.sizes.pop_front().unwrap_or_default();
@@ -66,16 +66,16 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_is_let_go_once_it_is_too_many_bytes_behind() {
+    fn a_follower_that_is_too_many_bytes_behind_is_dropped() {
         let (mut follower, mut more) = Follower::new();
         let half = chunk(FOLLOW_BYTES / 2);
-        assert!(follower.tell(&half) && follower.tell(&half));
-        assert!(!follower.tell(&chunk(1)), "it has taken nothing");
+        assert!(follower.send(&half) && follower.send(&half));
+        assert!(!follower.send(&chunk(1)), "it has taken nothing");
         // What it takes makes room.
         assert!(more.try_recv().is_ok());
-        assert!(follower.tell(&half));
+        assert!(follower.send(&half));
         // One fact is never too large for a follower that is up to date.
         while more.try_recv().is_ok() {}
-        assert!(follower.tell(&chunk(FOLLOW_BYTES * 2)));
+        assert!(follower.send(&chunk(FOLLOW_BYTES * 2)));
     }
 }

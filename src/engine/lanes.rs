@@ -77,12 +77,16 @@ struct AgentLane {
     /// The rest of the agent's last large page of tasks.
     pages: Pages,
     /// Deviations that have been reported since the engine began.
-    told: Mutex<BTreeSet<Untrusted>>,
+    reported: Mutex<BTreeSet<Untrusted>>,
 }
 
 impl AgentLane {
     fn new() -> Self {
-        Self { credits: Arc::new(Semaphore::new(CREDITS)), pages: Pages::default(), told: Mutex::default() }
+        Self {
+            credits: Arc::new(Semaphore::new(CREDITS)),
+            pages: Pages::default(),
+            reported: Mutex::default(),
+        }
     }
 }
 
@@ -94,12 +98,13 @@ impl Lane {
 
     /// The deviations, in the answer to a call of `kind`, that were not reported before. Each is reported once, as a
     /// stream would repeat it with every event.
-    pub fn untold(&self, kind: CallKind, deviations: &Deviations) -> Vec<Outcome> {
+    pub fn new_deviations(&self, kind: CallKind, deviations: &Deviations) -> Vec<Outcome> {
         if deviations.is_empty() {
             return Vec::new();
         }
-        let mut told = self.agent.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = deviations.iter().filter(|what| told.len() < DEVIATIONS && told.insert((*what).clone()));
+        let mut reported = self.agent.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh =
+            deviations.iter().filter(|what| reported.len() < DEVIATIONS && reported.insert((*what).clone()));
         let violation =
             |what: &Untrusted| Outcome::Violation(kind, ProtocolViolation::Deviation(what.clone()));
         fresh.map(violation).collect()

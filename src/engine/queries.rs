@@ -36,7 +36,7 @@ impl Runner {
                     let _the_surface_has_gone = reply.send(facts);
                 });
             }
-            Query::Metrics(stretch) => self.on_metrics(stretch, reply),
+            Query::Metrics(range) => self.on_metrics(range, reply),
             Query::Fields { jobs } => {
                 let pending: Vec<(JobId, Vec<JournalEntry>)> =
                     jobs.iter().take(FIELDS_OF).map(|job| (*job, self.pending(Owner::Job(*job)))).collect();
@@ -61,8 +61,8 @@ impl Runner {
     }
 
     /// The last hour is in memory, everything before it in the journal.
-    fn on_metrics(&self, stretch: MinuteRange, reply: oneshot::Sender<Result<Answer, QueryError>>) {
-        let MinuteRange { from, until, step } = stretch;
+    fn on_metrics(&self, range: MinuteRange, reply: oneshot::Sender<Result<Answer, QueryError>>) {
+        let MinuteRange { from, until, step } = range;
         let metrics = self.core.metrics().clone();
         let kept = metrics.minutes().next().map_or(until, |(minute, _)| minute).min(until);
         let reader = self.reader.clone().filter(|_| from < kept);
@@ -75,13 +75,13 @@ impl Runner {
         tokio::task::spawn_blocking(move || {
             let old = reader.as_ref().map_or(Ok(Vec::new()), |reader| {
                 let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                reader.metrics(MinuteRange { until: kept, ..stretch })
+                reader.metrics(MinuteRange { until: kept, ..range })
             });
             let answer = match old {
                 Ok(old) => {
                     let mut blocks: BTreeMap<Minute, Block> = old.into_iter().collect();
                     for (minute, block) in metrics.from(from).filter(|(minute, _)| *minute < until) {
-                        blocks.entry(stretch.begins(minute)).or_default().merge(block);
+                        blocks.entry(range.begins(minute)).or_default().merge(block);
                     }
                     let blocks = blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block)));
                     Ok(Answer::Metrics(blocks.collect()))

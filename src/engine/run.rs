@@ -64,7 +64,7 @@ pub(super) struct LoopChannels {
     requests: mpsc::Receiver<Request>,
     control: mpsc::Receiver<Observed>,
     done: mpsc::Receiver<Done>,
-    told: mpsc::Receiver<SourceUpdate>,
+    source_updates: mpsc::Receiver<SourceUpdate>,
     posted: mpsc::Receiver<Post>,
 }
 
@@ -159,12 +159,12 @@ impl Runner {
         let (publish, snapshots) = watch::channel(first);
         let handle = Handle::new(sender, snapshots);
         let source_specs = sources.iter().map(|source| source.spec()).collect();
-        let (tells, told) = mpsc::channel(NEWS);
-        let running = discovery::start(sources, &tells, &net);
-        let (tells_posted, posted) = mpsc::channel(NEWS);
+        let (sources_sender, source_updates) = mpsc::channel(NEWS);
+        let running = discovery::start(sources, &sources_sender, &net);
+        let (posted_sender, posted) = mpsc::channel(NEWS);
         let notifier = webhook.map(|webhook| {
             let line = net.tap().line_of_webhook(&webhook.url);
-            Notifier::start(webhook, net.clone(), line, tells_posted)
+            Notifier::start(webhook, net.clone(), line, posted_sender)
         });
         let mut runner = Self {
             core,
@@ -200,7 +200,7 @@ impl Runner {
             _counted: EngineCount::new(),
         };
         runner.begin(loaded.alive, source_specs, specs);
-        Ok((runner, LoopChannels { handle, net, requests, control, done, told, posted }))
+        Ok((runner, LoopChannels { handle, net, requests, control, done, source_updates, posted }))
     }
 
     /// The engine's time never runs backwards, also where readers saw things in another order.
@@ -247,7 +247,7 @@ impl Runner {
                 && let Some(followers) = self.followers.get_mut(&job)
             {
                 let fact = Arc::new(fact.clone());
-                followers.retain_mut(|follower| follower.tell(&fact));
+                followers.retain_mut(|follower| follower.send(&fact));
                 if followers.is_empty() {
                     self.followers.remove(&job);
                 }
@@ -304,7 +304,9 @@ impl Runner {
 
     /// Runs until it is stopped, or until no handle is left.
     pub async fn run(mut self, ends: LoopChannels, mut stop: oneshot::Receiver<()>) -> Stopped {
-        let LoopChannels { handle, mut requests, mut control, mut done, mut told, mut posted, .. } = ends;
+        let LoopChannels {
+            handle, mut requests, mut control, mut done, mut source_updates, mut posted, ..
+        } = ends;
         // The last handle outside ends the loop.
         drop(handle);
         let mut beat = tokio::time::interval(BEAT);
@@ -340,7 +342,7 @@ impl Runner {
                     Some(request) => self.on_request(request),
                     None => break,
                 },
-                Some((source, news)) = told.recv() => {
+                Some((source, news)) = source_updates.recv() => {
                     let at = self.at(self.clock.now());
                     self.step(at, Input::Discovered { source, news });
                 }
@@ -650,7 +652,7 @@ mod tests {
 
     /// A full turn leaves outcomes behind; deadlines are processed up to the last one taken, and none early.
     #[tokio::test]
-    async fn a_full_turn_keeps_the_deadlines_before_it() {
+    async fn a_full_turn_runs_the_deadlines_before_its_last_input() {
         let (mut runner, _ends) = runner();
         runner.keep_deadlines(runner.clock.now());
         let due = runner.core.deadline().unwrap();
@@ -668,7 +670,7 @@ mod tests {
 
     /// Agents that never pause fill every turn; the screen and the clock have theirs all the same.
     #[tokio::test(start_paused = true)]
-    async fn snapshots_and_beats_have_their_turn_in_a_flood() {
+    async fn snapshots_and_heartbeats_are_not_starved_by_a_flood() {
         let (runner, ends) = runner();
         let (clock, begun) = (runner.clock.clone(), runner.clock.now());
         let (events, flood) = (runner.events.clone(), runner.lanes.flood());

@@ -136,16 +136,16 @@ impl StreamKind {
     }
 
     /// Wraps a stream's outcome as one of the call.
-    pub fn told(self, told: StreamOutcome) -> Outcome {
+    pub fn outcome(self, outcome: StreamOutcome) -> Outcome {
         match self {
-            Self::Send => Outcome::Send(SendOutcome::Stream(told)),
-            Self::Subscribe => Outcome::Subscribe(SubscribeOutcome::Stream(told)),
+            Self::Send => Outcome::Send(SendOutcome::Stream(outcome)),
+            Self::Subscribe => Outcome::Subscribe(SubscribeOutcome::Stream(outcome)),
         }
     }
 
     fn ended(self, end: End) -> Outcome {
         match end {
-            End::Stream(how) => self.told(StreamOutcome::Ended(how)),
+            End::Stream(how) => self.outcome(StreamOutcome::Ended(how)),
             End::Call(failure) => self.call().failed(failure),
         }
     }
@@ -260,7 +260,7 @@ impl StreamState {
     }
 
     fn flush(&mut self, last: bool) {
-        let gathered = self.gathered.take(last).map(|told| self.kind.told(told));
+        let gathered = self.gathered.take(last).map(|outcome| self.kind.outcome(outcome));
         self.out.extend(gathered);
     }
 
@@ -394,7 +394,7 @@ impl TaskStream {
             }
             // Deviations come before the events in the timeline.
             let deviations = std::mem::take(&mut self.reading.deviations);
-            for outcome in self.lane.untold(kind.call(), &deviations) {
+            for outcome in self.lane.new_deviations(kind.call(), &deviations) {
                 if !self.lane.send(self.call, outcome).await {
                     return;
                 }
@@ -423,7 +423,7 @@ impl TaskStream {
         self.reader.ended(&match &end {
             End::Stream(Ok(())) => "the stream ended".to_owned(),
             End::Stream(Err(cause)) => format!("the stream was cut: {cause}"),
-            End::Call(failure) => format!("the stream told an error: {}", failure.cause),
+            End::Call(failure) => format!("the stream reported an error: {}", failure.cause),
         });
         self.lane.send(self.call, kind.ended(end)).await;
     }
@@ -448,7 +448,7 @@ mod tests {
     }
 
     /// The outcomes sent to the core, one per line: `a+text` a chunk, `a.text` a last one, `STATE words`.
-    fn told(outcomes: Vec<Outcome>) -> Vec<String> {
+    fn shown(outcomes: Vec<Outcome>) -> Vec<String> {
         let text = |parts: &[Part]| match parts {
             [Part { content: Content::Text(text), .. }] => text.raw().to_owned(),
             other => format!("{other:?}"),
@@ -481,13 +481,13 @@ mod tests {
             reading.event("", event);
         }
         let out = std::mem::take(&mut reading.out);
-        assert_eq!(told(out), at_once, "at once: {events:#?}");
+        assert_eq!(shown(out), at_once, "at once: {events:#?}");
         reading.flush(false);
-        assert_eq!(told(reading.out), at_last, "at last: {events:#?}");
+        assert_eq!(shown(reading.out), at_last, "at last: {events:#?}");
     }
 
     #[test]
-    fn chunks_and_words_are_gathered_in_their_order() {
+    fn chunks_and_messages_are_batched_in_order() {
         let [one, two] = ["a", "b"].map(|artifact| move |text: &str| chunk(artifact, text, false));
         // Chunks of one output are one chunk, escapes or not, whatever was learnt before.
         check(&[one("x"), one(r#"\"y\"\n"#), one("z"), one("")], &[], &["a+x\"y\"\nz"]);
@@ -512,7 +512,7 @@ mod tests {
             let mut reading = StreamState::new(crate::protocol::codec(Dialect::V1_0), StreamKind::Send);
             reading.event("", &one("1"));
             reading.event("", &bad);
-            told(reading.out)
+            shown(reading.out)
         };
         assert!(
             matches!(out.as_slice(), [first, second] if first == "a+1" && second.starts_with("Violation(Send, Unreadable"))
@@ -521,7 +521,7 @@ mod tests {
 
     /// Many small events do not make one input that keeps everybody waiting.
     #[test]
-    fn what_is_gathered_is_bounded_by_number_too() {
+    fn batches_are_bounded_by_number_too() {
         let codec = crate::protocol::codec(Dialect::V1_0);
         let mut reading = StreamState::new(codec, StreamKind::Send);
         for _ in 0..2_000 {

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_within_an_address_is_looked_at_too() {
+    fn an_address_embedded_in_another_is_checked_too() {
         for v4 in BLOCKED_V4
             .iter()
             .map(|(block, _)| *block)

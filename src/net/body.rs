@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
-use super::budget::{Budget, For, LOOK, Room};
+use super::budget::{Budget, LOOK, Room, RoomPurpose};
 use super::coding::{Coding, coding, gunzip};
 use super::redact::{Redacted, Redactor};
 use super::{cause, http1, http2};
@@ -200,7 +200,7 @@ impl<'b> Reading<'b> {
     async fn take_room(&mut self, bytes: usize) {
         if self.room.is_none() {
             self.waits = true;
-            self.room = Some(self.budget.room(For::Answer, self.url, bytes).await);
+            self.room = Some(self.budget.room(RoomPurpose::Answer, self.url, bytes).await);
             self.waits = false;
             self.bytes.reserve_exact(limits::RESERVED.saturating_sub(self.bytes.len()));
         }

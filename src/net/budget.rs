@@ -23,12 +23,12 @@ pub(super) const LOOK: Duration = Duration::from_millis(500);
 
 /// The user of room. An agent's streams do not wait for its large answers, nor the reverse.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum For {
+pub(super) enum RoomPurpose {
     Answer,
     Event,
 }
 
-type Origins = BTreeMap<(For, String), Arc<Semaphore>>;
+type Origins = BTreeMap<(RoomPurpose, String), Arc<Semaphore>>;
 
 /// Hands out room. A clone shares it.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Budget {
     }
 
     /// Waits for this many bytes of room, at most [`limits::LARGE_IN_FLIGHT`].
-    pub async fn room(&self, what: For, url: &Url, bytes: usize) -> Room {
+    pub async fn room(&self, what: RoomPurpose, url: &Url, bytes: usize) -> Room {
         let _waits = Waits::new(&self.waiting);
         let origin = self.origin(what, url).acquire_owned().await.ok();
         let units = bytes.min(limits::LARGE_IN_FLIGHT).div_ceil(UNIT);
@@ -65,7 +65,7 @@ impl Budget {
         Room { since: Instant::now(), waiting: self.waiting.clone(), _origin: origin, _bytes: bytes }
     }
 
-    fn origin(&self, what: For, url: &Url) -> Arc<Semaphore> {
+    fn origin(&self, what: RoomPurpose, url: &Url) -> Arc<Semaphore> {
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
         // An origin without other references has no room and requests none.
         origins.retain(|_, one| Arc::strong_count(one) > 1);
@@ -119,15 +119,21 @@ mod tests {
 
     /// Large requests are served before later small ones; of one origin, one at a time.
     #[tokio::test]
-    async fn room_is_given_in_order_and_to_one_of_an_origin() {
+    async fn memory_is_granted_in_order_and_to_one_call_of_an_origin() {
         let budget = Budget::new();
-        let first = budget.room(For::Answer, &url("a"), ALL / 2).now_or_never().unwrap();
-        assert!(budget.room(For::Answer, &url("a"), UNIT).now_or_never().is_none(), "a has room already");
-        assert!(budget.room(For::Event, &url("a"), UNIT).now_or_never().is_some(), "its streams go on");
+        let first = budget.room(RoomPurpose::Answer, &url("a"), ALL / 2).now_or_never().unwrap();
+        assert!(
+            budget.room(RoomPurpose::Answer, &url("a"), UNIT).now_or_never().is_none(),
+            "a has room already"
+        );
+        assert!(
+            budget.room(RoomPurpose::Event, &url("a"), UNIT).now_or_never().is_some(),
+            "its streams go on"
+        );
         let (b, c) = (url("b"), url("c"));
-        let mut large = Box::pin(budget.room(For::Answer, &b, ALL));
+        let mut large = Box::pin(budget.room(RoomPurpose::Answer, &b, ALL));
         assert!(large.as_mut().now_or_never().is_none());
-        let mut small = Box::pin(budget.room(For::Answer, &c, UNIT));
+        let mut small = Box::pin(budget.room(RoomPurpose::Answer, &c, UNIT));
         assert!(small.as_mut().now_or_never().is_none(), "it came later");
         drop(first);
         let large = large.now_or_never().unwrap();
@@ -138,13 +144,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_answer_gives_way_once_others_wait() {
+    async fn a_slow_answer_is_ended_once_others_wait() {
         let budget = Budget::new();
-        let slow = budget.room(For::Answer, &url("slow"), ALL).await;
+        let slow = budget.room(RoomPurpose::Answer, &url("slow"), ALL).await;
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(slow.check(), Ok(()), "nobody waits");
         let other = url("other");
-        let mut waits = Box::pin(budget.room(For::Answer, &other, ALL));
+        let mut waits = Box::pin(budget.room(RoomPurpose::Answer, &other, ALL));
         assert!(waits.as_mut().now_or_never().is_none());
         assert_eq!(slow.check(), Err(Cause::Limit(Limit::TooSlow)));
         drop(waits);

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cards_are_looked_for_where_they_usually_are() {
+    fn cards_are_searched_in_the_usual_places() {
         let places = |url| card_places(url).iter().map(Url::to_string).collect::<Vec<_>>();
         assert_eq!(
             places("h:9101"),

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_socket_says_is_told_in_words_of_the_field() {
+    fn socket_errors_are_mapped_to_causes() {
         let limit = Duration::from_secs(30);
         let kind = |kind| of(&io::Error::from(kind), limit);
         assert_eq!(kind(io::ErrorKind::ConnectionRefused), Cause::Refused);
@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(kind(io::ErrorKind::TimedOut), Cause::TimedOut(limit));
         assert_eq!(kind(io::ErrorKind::HostUnreachable), Cause::Unreachable("host unreachable".into()));
         assert_eq!(kind(io::ErrorKind::StorageFull), Cause::Unreachable("no storage space".into()));
-        let told = of_reading(kind(io::ErrorKind::TimedOut));
-        assert_eq!(told, Cause::Unreachable("it vanished without a word".into()));
+        let cause = of_reading(kind(io::ErrorKind::TimedOut));
+        assert_eq!(cause, Cause::Unreachable("it vanished without a word".into()));
         let host = || "nowhere".to_owned();
         assert_eq!(of(&UnknownHost(host()), limit), Cause::Dns("nowhere".into()));
         assert_eq!(of(&io::Error::other(BlockedHost(host())), limit), Cause::Blocked("nowhere".into()));

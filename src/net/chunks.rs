@@ -118,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn chunks_are_read_and_what_is_none_is_refused() {
-        for (bytes, told) in [
+    fn chunked_bodies_are_read_and_malformed_ones_refused() {
+        for (bytes, expected) in [
             ("5\r\nhello\r\n0\r\n\r\n", Some(("hello", true))),
             ("5;name=\"a b\"\r\nhello\r\n00\r\nx: y\r\n\r\nwhat comes after it", Some(("hello", true))),
             ("5 \nhello\n0\n\n", Some(("hello", true))),
@@ -131,8 +131,8 @@ mod tests {
             ("5\r\nhello5\r\n", None),
             ("data: x\n\n", None),
         ] {
-            let told = told.map(|(body, over)| (body.as_bytes().to_vec(), over));
-            assert_eq!(read(&[bytes.as_bytes()]).ok(), told, "{bytes:?}");
+            let expected = expected.map(|(body, over)| (body.as_bytes().to_vec(), over));
+            assert_eq!(read(&[bytes.as_bytes()]).ok(), expected, "{bytes:?}");
         }
         let long = format!("5;{}", "x".repeat(CHUNK_EXTENSIONS + 2));
         assert_eq!(read(&[long.as_bytes()]), Err(Cause::Limit(Limit::Headers)));
@@ -143,7 +143,7 @@ mod tests {
     proptest! {
         /// A body is the same however it is chunked and split into pieces, and no input panics.
         #[test]
-        fn pieces_make_no_difference(
+        fn any_split_of_the_bytes_gives_the_same_body(
             parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..40), 0..8),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
             noise in prop::collection::vec(any::<u8>(), 0..40),

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_never_runs_backwards() {
+    fn the_clock_never_runs_backwards() {
         let clock = Clock::start();
         let later = clock.now() + Duration::from_secs(3600);
         let after = Clock::start_after(later);

@@ -27,8 +27,8 @@ fn codings(headers: &HeaderMap) -> Vec<String> {
 
 fn compressed(codings: &[String]) -> Cause {
     let codings = codings.join(", ");
-    let told = format!("it is compressed ({codings}), though a plain answer was asked for");
-    Cause::Malformed(Untrusted::from(told))
+    let message = format!("it is compressed ({codings}), though a plain answer was asked for");
+    Cause::Malformed(Untrusted::from(message))
 }
 
 /// A stream is not compressed.
@@ -123,18 +123,18 @@ mod tests {
             }
             assert_eq!(plain(&headers).is_ok(), is_plain, "{codings:?}");
             match (document(&headers, bytes.to_vec(), Size::Answer).await, expected) {
-                (Ok(told), Ok(text)) => assert_eq!(told, text, "{codings:?}"),
+                (Ok(decoded), Ok(text)) => assert_eq!(decoded, text, "{codings:?}"),
                 (Err(cause), Err(says)) => {
                     assert!(cause.to_string().starts_with(&says), "{codings:?}: {cause}");
                 }
-                (told, _) => panic!("{codings:?}: {told:?}"),
+                (decoded, _) => panic!("{codings:?}: {decoded:?}"),
             }
         }
     }
 
     /// The limit of a document applies to its unpacked and to its packed size.
     #[tokio::test]
-    async fn a_document_is_held_to_its_limit_also_when_it_is_packed() {
+    async fn the_limit_of_a_document_holds_for_its_decompressed_size() {
         for (size, most, limit) in
             [(Size::Card, limits::CARD, Limit::Card), (Size::Answer, limits::BODY, Limit::Body)]
         {
@@ -144,14 +144,14 @@ mod tests {
             let bomb = packed(&text);
             assert!(bomb.len() < most / 100);
             let fits = packed(&text[..most - bomb.len()]);
-            for (headers, bytes, told) in [
+            for (headers, bytes, length) in [
                 (&gzip, bomb.clone(), Err(Cause::Limit(limit))),
                 (&gzip, packed(&text[..most]), Err(Cause::Limit(limit))),
                 (&gzip, fits, Ok(most - bomb.len())),
                 (&HeaderMap::new(), text[..most].to_vec(), Ok(most)),
                 (&HeaderMap::new(), text.clone(), Err(Cause::Limit(limit))),
             ] {
-                assert_eq!(document(headers, bytes, size).await.map(|text| text.len()), told, "{size:?}");
+                assert_eq!(document(headers, bytes, size).await.map(|text| text.len()), length, "{size:?}");
             }
         }
     }

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_needs_a_login_or_a_proxy_is_not_for_it() {
+    fn urls_that_need_a_login_or_a_proxy_are_not_connected_to_directly() {
         let proxies = Matcher::builder().http("http://proxy:1/").https("http://proxy:1/").no("near").build();
         let connector = Connector::with_proxies(proxies);
         for (url, reaches) in [
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_could_not_connect_was_not_sent() {
+    async fn a_failed_connection_means_nothing_was_sent() {
         let connector = Connector::new();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let closed = format!("http://{}/", listener.local_addr().unwrap());
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn tls_that_is_never_agreed_takes_no_longer_than_a_connection_may() {
+    async fn a_stalled_tls_handshake_ends_at_the_connection_timeout() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
         let connector = Connector::new();

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::body::{Body, with_room};
-use super::budget::{Budget, For, Room};
+use super::budget::{Budget, Room, RoomPurpose};
 use super::frames::Frames;
 use super::redact::Redacted;
 use super::tap::{Kind, TapHandle};
@@ -52,7 +52,7 @@ impl EventReader {
         mut take: impl FnMut(Redacted<'_>, Redacted<'_>) -> bool,
     ) -> Result<bool, Cause> {
         if self.guard.pending() > limits::SMALL && self.room.is_none() {
-            self.room = Some(self.budget.room(For::Event, &self.url, limits::EVENT).await);
+            self.room = Some(self.budget.room(RoomPurpose::Event, &self.url, limits::EVENT).await);
             self.guard.reserve();
         }
         let (guard, line) = (&mut self.guard, &self.line);
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_brings_no_event_is_counted_and_what_does_is_not() {
+    async fn only_bytes_without_an_event_are_counted() {
         let flood = || Err(Cause::Limit(Limit::Frames));
         for (what, pieces, expected) in [
             ("comments at once", vec![":\n".repeat(20_000)], (0, flood())),

@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn ten_thousand_frames_in_ten_seconds_are_too_many_unless_something_comes_of_them() {
+    async fn ten_thousand_frames_in_ten_seconds_are_too_many_unless_they_bring_events() {
         let flood = Err(Cause::Limit(Limit::Frames));
         // Frames at a time, repetitions, milliseconds between, and an event after every n-th.
         for (more, times, pause, event, expected) in [
@@ -176,9 +176,9 @@ mod tests {
             (1, 100, 1_000, 0, Ok(())),
         ] {
             let frames = Frames::default();
-            let mut told = Ok(());
+            let mut counted = Ok(());
             for time in 1..=times {
-                told = told.and_then(|()| frames.count(more));
+                counted = counted.and_then(|()| frames.count(more));
                 if event > 0 && time % event == 0 {
                     frames.progress();
                 }
@@ -186,12 +186,12 @@ mod tests {
                     tokio::time::advance(Duration::from_millis(pause)).await;
                 }
             }
-            assert_eq!(told, expected, "{more} {times} {pause} {event}");
+            assert_eq!(counted, expected, "{more} {times} {pause} {event}");
         }
     }
 
     #[test]
-    fn frames_are_counted_however_they_are_cut() {
+    fn frames_are_counted_for_any_split_of_the_bytes() {
         let mut bytes = Vec::new();
         for length in [0u8, 1, 9, 200, 0, 0, 4] {
             bytes.extend([0, 0, length, 8, 0, 0, 0, 0, 0]);

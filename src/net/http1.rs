@@ -269,8 +269,8 @@ mod tests {
     }
 
     #[test]
-    fn a_body_ends_where_the_head_says() {
-        for (lines, told) in [
+    fn the_head_determines_where_a_body_ends() {
+        for (lines, expected) in [
             ("", Ok("Close")),
             ("content-length: 12\r\n", Ok("Length")),
             ("Content-Length: 12\r\ncontent-length: 12, 12\r\n", Ok("Length")),
@@ -286,10 +286,13 @@ mod tests {
             ("no colon\r\n", Err("invalid header name")),
         ] {
             let shown = framed("HTTP/1.1 200 OK", lines);
-            match told {
+            match expected {
                 Ok(kind) => assert_eq!(shown.as_deref(), Ok(kind), "{lines:?}"),
                 Err(words) => {
-                    assert!(shown.as_ref().is_err_and(|told| told.contains(words)), "{lines:?}: {shown:?}");
+                    assert!(
+                        shown.as_ref().is_err_and(|message| message.contains(words)),
+                        "{lines:?}: {shown:?}"
+                    );
                 }
             }
         }
@@ -302,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_written_for_its_own_host_and_as_configured() {
+    fn a_request_has_its_own_host_and_the_configured_headers() {
         let url = Url::parse("http://[::1]:8080/a%20b/?q=1#never").unwrap();
         let written = |headers: &[(&'static str, &'static str)]| {
             let headers = headers
@@ -326,7 +329,7 @@ mod tests {
     }
 
     /// The result of an answer written in these pieces, after which the connection is closed.
-    async fn told(pieces: Vec<Vec<u8>>) -> Result<(u16, String), (Sent, Cause)> {
+    async fn exchange(pieces: Vec<Vec<u8>>) -> Result<(u16, String), (Sent, Cause)> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let server = tokio::spawn(async move {
@@ -370,7 +373,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_are_read_however_they_come() {
+    async fn answers_are_read_for_any_split_of_the_bytes() {
         let whole = |text: &str| vec![text.as_bytes().to_vec()];
         let bytes = |text: &str| text.bytes().map(|byte| vec![byte]).collect::<Vec<_>>();
         let chunked =
@@ -394,9 +397,9 @@ mod tests {
             (whole(&long), maybe(Cause::Limit(Limit::Headers))),
         ] {
             let shown = String::from_utf8_lossy(&pieces.concat()).chars().take(80).collect::<String>();
-            assert_eq!(told(pieces).await, expected, "{shown:?}");
+            assert_eq!(exchange(pieces).await, expected, "{shown:?}");
         }
-        let told = told(whole("SSH-2.0-OpenSSH_9.9\r\n")).await;
-        assert!(matches!(told, Err((Sent::Maybe, Cause::Malformed(_)))), "{told:?}");
+        let exchange = exchange(whole("SSH-2.0-OpenSSH_9.9\r\n")).await;
+        assert!(matches!(exchange, Err((Sent::Maybe, Cause::Malformed(_)))), "{exchange:?}");
     }
 }

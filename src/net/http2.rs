@@ -294,7 +294,7 @@ pub(super) async fn send(
     ask.written.store(true, Ordering::Relaxed);
     if !ask.body.is_empty() {
         // If it fails, the answer shows why.
-        let _told = out.send_data(ask.body.clone(), true);
+        let _sent = out.send_data(ask.body.clone(), true);
     }
     let failed = |error: h2::Error| {
         // RFC 9113, sections 6.8 and 8.7: neither was looked at. A connection that goes away ends those with an
@@ -480,7 +480,7 @@ mod tests {
     }
 
     /// The result of a small request.
-    async fn told<S: Future<Output = ()> + Send + 'static>(
+    async fn exchange<S: Future<Output = ()> + Send + 'static>(
         serve: impl Fn(usize, Serving) -> S + Send + 'static,
         headers: &[(&'static str, &'static str)],
     ) -> Result<String, Failure> {
@@ -505,23 +505,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_for_its_own_host_and_as_configured() {
+    async fn a_request_has_its_own_authority_and_the_configured_headers() {
         let echo = |_, connection| {
             answered(connection, |request, mut respond| async move {
                 let (head, _) = request.into_parts();
                 let names = ["user-agent", "accept-encoding", "content-length", "connection", "te", "x-own"];
-                let told =
+                let values =
                     names.map(|name| head.headers.get(name).map_or("-", |value| value.to_str().unwrap()));
                 let at = head.uri.authority().map_or("-", |at| at.host()).to_owned();
                 let path = head.uri.path_and_query().map_or("-", |path| path.as_str()).to_owned();
-                let text = format!("{} {at} {path} {}", head.method, told.join(" "));
+                let text = format!("{} {at} {path} {}", head.method, values.join(" "));
                 let mut out = respond.send_response(self::head(&[]), false).unwrap();
                 out.send_data(text.into(), true).unwrap();
             })
         };
         let us = super::super::AGENT;
         assert_eq!(
-            told(echo, &[("x-own", "1")]).await,
+            exchange(echo, &[("x-own", "1")]).await,
             Ok(format!("200 POST 127.0.0.1 /a?b=c {us} identity 2 - - 1"))
         );
         let own = [
@@ -532,12 +532,12 @@ mod tests {
             ("te", "gzip"),
             ("x-own", "1"),
         ];
-        assert_eq!(told(echo, &own).await, Ok("200 POST inner /a?b=c me identity 2 - - -".into()));
+        assert_eq!(exchange(echo, &own).await, Ok("200 POST inner /a?b=c me identity 2 - - -".into()));
     }
 
     /// More than any window holds, both ways.
     #[tokio::test]
-    async fn what_is_long_is_read_as_it_comes() {
+    async fn bodies_larger_than_the_window_are_sent_and_read() {
         let long = Bytes::from("long ".repeat(4 * WINDOW as usize / 5));
         let echo = |_, connection| {
             answered(connection, |request, mut respond| async move {
@@ -553,12 +553,12 @@ mod tests {
             })
         };
         let rig = Rig::new(Trust::Anybody, echo).await;
-        let told = read(rig.ask(&[], &long).await.unwrap()).await.unwrap();
-        assert_eq!(told.len(), "200 ".len() + long.len());
+        let answer = read(rig.ask(&[], &long).await.unwrap()).await.unwrap();
+        assert_eq!(answer.len(), "200 ".len() + long.len());
     }
 
     #[tokio::test]
-    async fn what_was_not_looked_at_is_sent_on_another_connection() {
+    async fn a_request_that_was_not_processed_is_sent_on_another_connection() {
         let served = |refuses: usize| {
             Rig::new(Trust::Anybody, move |number, connection| {
                 answered(connection, move |_, mut respond| async move {
@@ -605,7 +605,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_goes_away_keeps_its_streams_and_gets_no_more() {
+    async fn after_goaway_a_connection_keeps_its_streams_and_gets_no_new_ones() {
         let rig = Rig::new(Trust::Anybody, |number, mut connection: Serving| async move {
             let mut open = Vec::new();
             while let Some(Ok((_, mut respond))) = connection.accept().await {
@@ -636,12 +636,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_breaks_keeps_its_cause() {
+    async fn a_broken_answer_keeps_its_cause() {
         let maybe = |cause| Err(Failure { sent: Sent::Maybe, cause });
         let reset = |_, connection| {
             answered(connection, |_, mut respond| async move { respond.send_reset(Reason::INTERNAL_ERROR) })
         };
-        assert_eq!(told(reset, &[]).await, maybe(Cause::Reset));
+        assert_eq!(exchange(reset, &[]).await, maybe(Cause::Reset));
         let cut = |_, connection| {
             answered(connection, |_, mut respond| async move {
                 let mut out = respond.send_response(head(&[]), false).unwrap();
@@ -649,17 +649,17 @@ mod tests {
                 out.send_reset(Reason::CANCEL);
             })
         };
-        assert_eq!(told(cut, &[]).await, maybe(Cause::Reset));
+        assert_eq!(exchange(cut, &[]).await, maybe(Cause::Reset));
         let gone = |_, mut connection: Serving| async move {
             let _asked = connection.accept().await;
         };
-        assert_eq!(told(gone, &[]).await, maybe(Cause::Reset));
+        assert_eq!(exchange(gone, &[]).await, maybe(Cause::Reset));
         let many = |_, connection| {
             answered(connection, |_, mut respond| async move {
                 respond.send_response(head(&[("a", "b"); HEADERS + 1]), true).unwrap();
             })
         };
-        assert_eq!(told(many, &[]).await, maybe(Cause::Limit(Limit::Headers)));
+        assert_eq!(exchange(many, &[]).await, maybe(Cause::Limit(Limit::Headers)));
     }
 
     #[test]
@@ -674,7 +674,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_certificate_of_nobody_known_is_not_believed() {
+    async fn a_certificate_of_an_unknown_authority_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let ca = dir.path().join("ca.pem");
         let other = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

@@ -142,7 +142,7 @@ impl Probes {
 
     /// The places to look at for a card this time. Each but the first takes a turn of its own, which those that come
     /// after it wait for.
-    pub fn places(&self, url: &str, mut places: Vec<Url>) -> Places {
+    pub fn places(&self, url: &str, mut places: Vec<Url>) -> CardPlaces {
         let known = self.paces().cards.get(url).cloned().unwrap_or_default();
         let first = known.place.min(places.len().saturating_sub(1));
         if known.is_only() {
@@ -153,7 +153,7 @@ impl Probes {
             left[..=first].rotate_right(1);
         }
         left.reverse();
-        Places {
+        CardPlaces {
             probes: self.clone(),
             url: url.to_owned(),
             left,
@@ -167,7 +167,7 @@ impl Probes {
 
 /// The places of a card in turn, with the result of the last one.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct CardPlaces {
     probes: Probes,
     url: String,
     /// The next is the last.
@@ -179,7 +179,7 @@ pub(super) struct Places {
     is_failing: bool,
 }
 
-impl Places {
+impl CardPlaces {
     /// The last failure of all places, while only one of them is tried.
     pub fn known_failure(&self) -> Option<Failure> {
         self.known.failure.clone().filter(|_| self.known.is_only())
@@ -198,7 +198,7 @@ impl Places {
     }
 }
 
-impl Iterator for Places {
+impl Iterator for CardPlaces {
     type Item = Url;
 
     fn next(&mut self) -> Option<Url> {
@@ -220,7 +220,7 @@ impl Iterator for Places {
     }
 }
 
-impl Drop for Places {
+impl Drop for CardPlaces {
     fn drop(&mut self) {
         if let Some(asked) = self.asked {
             let place = if self.known.is_only() { self.first } else { asked };
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn probes_of_one_host_and_of_all_are_spread() {
+    async fn probes_are_spread_per_host_and_overall() {
         let probes = Probes::default();
         let one_host =
             times(&probes, (0..300).map(|port| format!("http://h.example:{}/", port + 1)), false).await;
@@ -300,7 +300,7 @@ mod tests {
 
     /// Each of them asks for its card at four places, as it has none.
     #[tokio::test(start_paused = true)]
-    async fn a_search_for_a_card_takes_as_many_turns_as_it_asks() {
+    async fn a_search_for_a_card_counts_each_of_its_requests() {
         let probes = Probes::default();
         let begun = Instant::now();
         let searches: Vec<_> = (0..300)
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_usual_fleet_never_waits() {
+    async fn probes_of_a_fleet_of_usual_size_never_wait() {
         let probes = Probes::default();
         for _round in 0..3 {
             for url in [|n| format!("http://127.0.0.1:{}/", n + 1), |n| format!("http://h{n}.example/agent")]
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn other_places_of_a_card_are_looked_at_every_ten_minutes() {
+    async fn other_places_of_a_card_are_searched_every_ten_minutes() {
         let probes = Probes::default();
         let all: Vec<Url> = (0..4).map(|n| Url::parse(&format!("http://h/{n}")).unwrap()).collect();
         // The places tried if none of these has the card.

@@ -595,7 +595,7 @@ mod tests {
 
     /// No answer: a written request may have arrived, one that waits for a connection has not.
     #[tokio::test]
-    async fn what_ran_out_of_time_before_it_was_written_was_not_sent() {
+    async fn a_timeout_before_the_request_was_written_means_nothing_was_sent() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let redactor = Redactor::default();

@@ -349,7 +349,7 @@ mod tests {
     use crate::config::secret::shown_url;
 
     #[test]
-    fn of_a_webhook_only_the_origin_is_kept() {
+    fn only_the_origin_of_a_webhook_is_recorded() {
         for (url, shown) in [
             ("https://hooks.example/services/T0/B0/x?key=y", "https://hooks.example/[redacted]"),
             ("https://hooks.example:8443?key=y", "https://hooks.example:8443/[redacted]"),
@@ -379,8 +379,8 @@ mod tests {
                 line.keep(Kind::Event, &format!("e{number}"), &"ä".repeat(bytes / 2));
             }
             let frames = tap.frames(Some(agent));
-            let told = (tap.count(Some(agent)), tap.count(None), frames.len());
-            assert_eq!(told, (before + count, before + count, expected));
+            let counted = (tap.count(Some(agent)), tap.count(None), frames.len());
+            assert_eq!(counted, (before + count, before + count, expected));
             let (_, last) = frames.last().unwrap();
             assert_eq!((last.number, last.call, last.bytes), (before + count, 7, bytes));
             assert_eq!(last.head.raw(), format!("e{}", count - 1));

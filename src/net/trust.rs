@@ -167,10 +167,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_of_authorities_that_holds_none_says_so() {
+    fn a_file_of_authorities_without_certificates_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ca.pem");
-        let told = |text: Option<&str>| {
+        let message = |text: Option<&str>| {
             if let Some(text) = text {
                 std::fs::write(&path, text).unwrap();
             }
@@ -182,8 +182,8 @@ mod tests {
             (Some("no certificate"), "ca FILE: holds no certificate"),
             (Some("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n"), "base64"),
         ] {
-            let told = told(text);
-            assert!(told.contains(says), "{told:?}");
+            let message = message(text);
+            assert!(message.contains(says), "{message:?}");
         }
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_a_card_names_is_read_wherever_it_says_it() {
+    fn agents_named_by_a_card_are_read_from_all_places() {
         check(r#"{"peers":["http://H:80/"]}"#, &[("", "http://h")]);
         check(
             r#"{"capabilities":{"extensions":[{"uri":"x","params":{"delegations":[{"name":"ledger","url":"https://l.example/.well-known/agent-card.json"}]}}]}}"#,
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_url_names_nobody() {
+    fn only_a_plain_url_names_an_agent() {
         for url in [
             "file:///etc/passwd",
             "javascript:alert(1)",
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn region_and_framework_are_read_where_they_are_said() {
+    fn region_and_framework_are_read_from_all_places() {
         let card = r#"{"capabilities":{"extensions":[{"uri":"x","params":{"region":"eu"}}]},"metadata":{"framework":"adk"}}"#;
         let (region, framework) = traits(&Object::parse(card).unwrap());
         assert_eq!((region, framework), (Some("eu".into()), Some("adk".into())));

@@ -452,12 +452,12 @@ mod tests {
     fn check(text: &str, agents: &[&str], links: &[Link], broken: &[&str]) {
         let base = Url::parse("https://list.example/x/all.json").unwrap();
         let catalog = read(text, Some(&base)).unwrap_or_else(|cause| panic!("{text}: {cause}"));
-        let told: Vec<String> = catalog
+        let found: Vec<String> = catalog
             .agents
             .iter()
             .map(|found| format!("{}{}", found.url, if found.card.is_some() { " +" } else { "" }))
             .collect();
-        assert_eq!(told, agents, "{text}");
+        assert_eq!(found, agents, "{text}");
         assert_eq!(catalog.links, links, "{text}");
         assert_eq!(catalog.broken.count(), broken.len(), "{text}: {:?}", catalog.broken);
         let said = catalog.broken.cause().map(|cause| cause.to_string()).unwrap_or_default();
@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn one_broken_entry_spoils_no_other() {
+    fn one_broken_entry_does_not_affect_others() {
         check(
             r#"["http://a",7,{"name":"x"},"ftp://b",{"card":{"name":"y"}},{"skills":[]},"http://c"]"#,
             &["http://a/", "http://c/"],
@@ -590,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_refused_whole() {
+    fn a_document_that_is_not_a_list_is_refused() {
         for text in ["", "x", "7", "{}", r#"{"agents":7}"#, "[1", r#"{"hello":"world"}"#] {
             assert!(read(text, None).is_err(), "{text}");
         }

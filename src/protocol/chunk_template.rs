@@ -58,7 +58,7 @@ mod tests {
 
     /// For every change of one byte: what the template accepts as a chunk is that chunk.
     #[test]
-    fn a_shape_takes_only_what_its_codec_reads_the_same() {
+    fn a_template_accepts_only_chunks_that_its_codec_reads_the_same() {
         for (dialect, text) in [
             (
                 Dialect::V1_0,

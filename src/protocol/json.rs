@@ -547,7 +547,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn indenting_changes_nothing_but_space() {
+    fn indenting_changes_only_whitespace() {
         let json = r#"{"a":[1.0,{"b":"x, \"y\": {\\"} ],"a":{},"c":[ ],"d":1e400}"#;
         let shown = "{\n  \"a\": [\n    1.0,\n    {\n      \"b\": \"x, \\\"y\\\": {\\\\\"\n    }\n  ],\n  \
                      \"a\": {},\n  \"c\": [],\n  \"d\": 1e400\n}";
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_members_are_survived() {
+    fn odd_members_are_tolerated() {
         let object = Object::parse(
             r#"{"s":"a\ud800b","n":7,"f":2.0,"b":true,"x":null,"l":["a",1,{"k":2},null],"o":{"deep":[1]},"s":"second"}"#,
         )

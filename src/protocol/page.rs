@@ -124,16 +124,16 @@ mod tests {
         let mut page = Page::new(text).unwrap();
         assert_eq!((page.left_out, page.next()), (left_out, Some("n".into())));
         let mut number = 0;
-        let mut told = Vec::new();
+        let mut lengths = Vec::new();
         while !page.is_empty() {
             let slice = page.slice(codec);
             for task in &slice {
                 assert_eq!(&*task.id.raw(), format!("t{number}"));
                 number += 1;
             }
-            told.push(slice.len());
+            lengths.push(slice.len());
         }
-        assert_eq!(told, slices);
+        assert_eq!(lengths, slices);
     }
 
     #[test]

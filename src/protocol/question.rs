@@ -67,7 +67,7 @@ mod tests {
     use crate::domain::job::message::{Hints, Role};
 
     #[test]
-    fn choices_are_read_from_two_customs() {
+    fn choices_are_read_from_two_conventions() {
         for (data, expected) in [
             (
                 r#"{"decision":["approve","decline"]}"#,
@@ -93,14 +93,14 @@ mod tests {
                 hints: Hints::default(),
             };
             let read = choices(&message);
-            let told: Vec<_> = read
+            let found: Vec<_> = read
                 .iter()
                 .map(|choice| {
                     let Content::Data(json) = &choice.parts[1].content else { panic!("no data") };
                     (choice.label.raw(), json.raw())
                 })
                 .collect();
-            assert_eq!(told, expected, "{data}");
+            assert_eq!(found, expected, "{data}");
         }
     }
 }

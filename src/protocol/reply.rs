@@ -78,12 +78,12 @@ pub fn page(codec: &dyn Codec, method: &str, body: &str, deviations: &mut Deviat
 }
 
 fn mismatch(method: &str, reply: &Reply) -> Cause {
-    let told = match reply {
+    let answered = match reply {
         Reply::Task(_) => "a task",
         Reply::Message(_) => "a message",
         Reply::Page { .. } => "a page of tasks",
     };
-    malformed(format!("{method} was answered with {told}"))
+    malformed(format!("{method} was answered with {answered}"))
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
 
     /// The decoded `result` for each request: in the order send, stream, get, cancel, subscribe, list.
     #[track_caller]
-    fn check(dialect: Dialect, result: &str, told: [&str; 6]) {
+    fn check(dialect: Dialect, result: &str, expected: [&str; 6]) {
         let codec = crate::protocol::codec(dialect);
         let body = jsonrpc::result("1", result);
         let task = TaskId::from("t");
@@ -124,7 +124,7 @@ mod tests {
             Request::Subscribe(&task),
             Request::List(&query),
         ];
-        for (request, told) in requests.iter().zip(told) {
+        for (request, expected) in requests.iter().zip(expected) {
             let (method, deviations) = (request.method(), &mut Deviations::default());
             let outcome = match request {
                 Request::Send { .. } => send(codec, method, &body, deviations).map(|reply| match reply {
@@ -142,14 +142,14 @@ mod tests {
                 Err(other) => format!("{other:?}"),
             };
             assert!(
-                outcome == told || outcome.starts_with(told),
-                "{dialect} {result}: {outcome}, not {told}"
+                outcome == expected || outcome.starts_with(expected),
+                "{dialect} {result}: {outcome}, not {expected}"
             );
         }
     }
 
     #[test]
-    fn an_answer_is_read_for_what_was_asked() {
+    fn an_answer_must_fit_its_request() {
         let by = |what: &'static str| {
             ["SendMessage", "SendStreamingMessage", "GetTask", "CancelTask", "SubscribeToTask", "ListTasks"]
                 .map(|method| format!("{method} was answered with {what}"))
@@ -170,8 +170,8 @@ mod tests {
                 ["message", "message", &message[2], &message[3], &message[4], &message[5]],
             ),
         ];
-        for (dialect, result, told) in rows {
-            check(dialect, result, told);
+        for (dialect, result, expected) in rows {
+            check(dialect, result, expected);
         }
         for dialect in [Dialect::V1_0, Dialect::V0_3] {
             let neither = "neither a task nor a message";

@@ -263,10 +263,10 @@ pub(super) mod tests {
     pub const CHANGES: [&[u8]; 13] =
         [b"", b"\"", b"\\", b" ", b"x", b"0", b"{", b"}", b"[", b",", b":", b"\n", b"\xc3\xa9"];
 
-    type Long = fn(&str, &mut Deviations) -> Result<Event<'static>, crate::domain::cause::Cause>;
+    type FullDecoder = fn(&str, &mut Deviations) -> Result<Event<'static>, crate::domain::cause::Cause>;
 
     /// The fast path and the full decoder agree, for the text and for every change of one byte in it.
-    pub fn check(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: Long) {
+    pub fn check(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: FullDecoder) {
         assert!(quick(text).is_some(), "the quick way does not know {text}");
         let bytes = text.as_bytes();
         for at in 0..bytes.len() {
@@ -278,17 +278,17 @@ pub(super) mod tests {
         same(text, quick, long);
     }
 
-    fn same(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: Long) {
+    fn same(text: &str, quick: fn(&str) -> Option<Event<'_>>, long: FullDecoder) {
         let Some(quick) = quick(text) else { return };
         let mut deviations = Deviations::default();
         let long = long(text, &mut deviations)
             .unwrap_or_else(|cause| panic!("only the quick way reads {text}: {cause}"));
         assert!(deviations.is_empty(), "the quick way notes nothing of {text}: {deviations:?}");
-        assert_eq!(told(quick), told(long), "{text}");
+        assert_eq!(shown(quick), shown(long), "{text}");
     }
 
     /// A chunk in normal form. A name or a context may be present; neither changes an append.
-    fn told(event: Event<'_>) -> String {
+    fn shown(event: Event<'_>) -> String {
         let event = match event {
             Event::Chunk { task, artifact, text, last } => StreamEvent::Artifact {
                 task: (!task.is_empty()).then(|| (*task).into()),

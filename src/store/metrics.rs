@@ -229,13 +229,13 @@ fn rows(
 }
 
 /// The metrics of a range, one block for each of its parts.
-pub(super) fn read(connection: &Connection, stretch: MinuteRange) -> rusqlite::Result<Vec<(Minute, Block)>> {
-    let MinuteRange { from, until, step } = stretch;
+pub(super) fn read(connection: &Connection, range: MinuteRange) -> rusqlite::Result<Vec<(Minute, Block)>> {
+    let MinuteRange { from, until, step } = range;
     let series = series(connection)?;
     let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();
     let mut add = |rows: Vec<(u32, Numbered)>| {
         for (minute, tallies) in rows {
-            let block = blocks.entry(stretch.begins(Minute(minute))).or_default();
+            let block = blocks.entry(range.begins(Minute(minute))).or_default();
             for (number, tally) in tallies {
                 if let Some(series) = series.get(&number) {
                     block.tally(series.clone()).merge(&tally);
@@ -281,7 +281,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(numbers in prop::collection::btree_map(any::<u32>(), 0u32..100_000, 0..20)) {
+        fn blocks_are_read_back_as_they_were_written(numbers in prop::collection::btree_map(any::<u32>(), 0u32..100_000, 0..20)) {
             let tallies: Vec<(u32, Tally)> = numbers.iter().map(|(number, n)| (*number, tally(*n))).collect();
             let bytes = put_numbered(tallies.iter().map(|(number, tally)| (*number, tally)));
             prop_assert_eq!(get(&bytes), Some(tallies));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_older_than_thirty_days_goes() {
+    fn metrics_older_than_thirty_days_are_removed() {
         let mut connection = Connection::open_in_memory().unwrap();
         super::super::migrate::migrate(&mut connection, std::path::Path::new("memory")).unwrap();
         let mut numbers = Numbers::default();

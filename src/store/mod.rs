@@ -178,10 +178,10 @@ mod tests {
             let reader = Reader::open(dir.path())?;
             reader.map_or(Ok(()), |reader| reader.load().map(|_| ()))
         });
-        for told in [reader, writer.expect_err(what).to_string()] {
-            assert!(told.contains("journal.db is damaged: ") && told.contains(expected), "{what}: {told}");
+        for error in [reader, writer.expect_err(what).to_string()] {
+            assert!(error.contains("journal.db is damaged: ") && error.contains(expected), "{what}: {error}");
             let next = format!("Restore the folder {} from a backup, or move it", dir.path().display());
-            assert!(told.contains(&next), "{what}: {told}");
+            assert!(error.contains(&next), "{what}: {error}");
         }
         assert!(std::fs::read(&journal).unwrap() == before, "{what}: it was changed");
     }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_journal_tells_how_to_go_on() {
+    fn the_error_for_a_damaged_journal_names_the_next_step() {
         let overwrite = |at, bytes: &'static [u8]| {
             move |journal: &Path| writable(journal).write_all_at(bytes, at).unwrap()
         };
@@ -222,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_journal_is_told_and_a_new_folder_is_new() {
+    fn a_newer_journal_is_refused_and_a_new_folder_is_empty() {
         let dir = used();
         Connection::open(journal_path(dir.path())).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        for told in
+        for error in
             [Reader::open(dir.path()).unwrap_err(), Writer::open(dir.path(), false, |_| {}).unwrap_err()]
         {
-            assert!(told.to_string().contains("written by a newer quarterdeck (schema 99"), "{told}");
+            assert!(error.to_string().contains("written by a newer quarterdeck (schema 99"), "{error}");
         }
         let dir = tempfile::tempdir().unwrap();
         assert!(Reader::open(dir.path()).unwrap().is_none());

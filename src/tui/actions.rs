@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_action_has_words_and_a_way_to_it() {
+    fn every_action_has_a_description_and_can_be_reached() {
         for action in Action::ALL {
             assert!(action.doc().ends_with('.') && !action.short().is_empty(), "{}", action.word());
             let by_palette = !action.word().is_empty();

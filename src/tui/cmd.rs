@@ -23,7 +23,7 @@ pub enum Cmd {
     /// Sort rows on a worker thread.
     Index(Work, Arc<Snapshot>),
     /// Drop a large value on a worker thread: freeing a million rows takes longer than a key may wait.
-    Drop(Waste),
+    Drop(Discarded),
     /// Save or delete a view.
     Views(Change),
     /// Copy a text to the clipboard.
@@ -50,7 +50,7 @@ pub enum Cmd {
 
 /// A large value that is no longer needed.
 #[derive(Clone, Debug)]
-pub enum Waste {
+pub enum Discarded {
     /// An order of rows.
     Rows(Sorted<AttemptKey>),
     /// A snapshot that a newer one has replaced.

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_understood() {
+    fn commands_are_parsed() {
         for (text, asked) in [
             (":q", Asked::Quit),
             ("fleet prod-eu", Asked::Fleet("prod-eu".into())),

@@ -4,7 +4,7 @@ use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId};
 
 /// The purpose of a message.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum For {
+pub enum Purpose {
     /// A new job.
     New,
     /// An answer to a task that needs one.
@@ -20,7 +20,7 @@ pub enum For {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Draft {
     /// What the message is for.
-    pub purpose: For,
+    pub purpose: Purpose,
     /// The name of the agent that it goes to.
     pub to: String,
     /// The agent that was chosen under that name: another agent may take the name meanwhile.
@@ -39,7 +39,7 @@ impl Draft {
     /// A new job for the agent of this name.
     pub fn new(to: String) -> Self {
         Self {
-            purpose: For::New,
+            purpose: Purpose::New,
             to,
             agent: None,
             message: String::new(),

@@ -229,16 +229,16 @@ mod tests {
     }
 
     #[test]
-    fn ages_say_when_they_become_old() {
+    fn ages_give_the_time_until_they_change() {
         let since = At::from_micros(1_000_000_000);
         for (millis, text, next) in [(400, "0s", 600), (59_900, "59s", 100), (3_600_000, "1h00m", 60_000)] {
-            let (told, left) = age(since + Duration::from_millis(millis), since);
-            assert_eq!((told.as_str(), left), (text, Duration::from_millis(next)));
+            let (shown, left) = age(since + Duration::from_millis(millis), since);
+            assert_eq!((shown.as_str(), left), (text, Duration::from_millis(next)));
         }
     }
 
     #[test]
-    fn clocks_name_the_day_when_it_is_another() {
+    fn times_of_another_day_name_the_day() {
         let clocks = Clocks::new("UTC");
         let now = At::from_micros(1_795_316_657_000_000);
         assert_eq!(clocks.minute(now).0, "03:04Z");

@@ -91,14 +91,14 @@ fn read(stopped: &AtomicBool, sender: &mpsc::Sender<io::Result<Event>>) -> io::R
     while !stopped.load(Ordering::SeqCst) {
         let mut waiting = [PollFd::new(&tty, PollFlags::IN)];
         let polled = poll(&mut waiting, Some(&LOOK_TIMESPEC));
-        let told = waiting[0].revents();
+        let events = waiting[0].revents();
         match polled {
-            Ok(_) if told.intersects(PollFlags::HUP | PollFlags::ERR) => return Ok(()),
+            Ok(_) if events.intersects(PollFlags::HUP | PollFlags::ERR) => return Ok(()),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
         // Events that crossterm has read ahead, and changes of size, are there without input.
-        let mut wait = if told.is_empty() { Duration::ZERO } else { LOOK };
+        let mut wait = if events.is_empty() { Duration::ZERO } else { LOOK };
         loop {
             let event = match crossterm::event::poll(wait) {
                 Ok(false) => break,

@@ -3,7 +3,7 @@
 use crate::domain::text::{Untrusted, nearest};
 use crate::tui::actions::Action;
 use crate::tui::keymap::Chord;
-use crate::tui::written::{Wish, Wrong};
+use crate::tui::written::{NamedWords, Wrong};
 
 /// Keys handled by cards: an action that opens a card must not use them, or pressing its key twice would confirm the
 /// card.
@@ -71,11 +71,11 @@ impl From<Chord> for Key {
 impl Keys {
     /// The default bindings with the configured changes, and all errors in those. `sorts` returns the column that a
     /// letter sorts by, if any.
-    pub fn with(wishes: &[Wish<'_>], sorts: impl Fn(char) -> Option<String>) -> (Self, Vec<Wrong>) {
+    pub fn with(named: &[NamedWords<'_>], sorts: impl Fn(char) -> Option<String>) -> (Self, Vec<Wrong>) {
         let mut keys = Self::default();
         let mut wrong = Vec::new();
         let mut lines: Vec<Option<usize>> = vec![None; Action::ALL.len()];
-        for (name, words) in wishes {
+        for (name, words) in named {
             let fault = |what: String| Wrong::new(name.line, format!("keys.{}", name.text), what);
             let Some(action) = Action::named(name.text) else {
                 let known: Vec<&str> = Action::ALL.iter().map(|action| action.word()).collect();

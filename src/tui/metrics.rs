@@ -235,6 +235,6 @@ fn words(ctx: &Context, by: &Split, name: &DimensionValue) -> String {
                 .map_or_else(|| "(an agent that was removed)".into(), |agent| agent.name.line().into_string())
         }
         DimensionValue::Named(Some(words)) => words.line().into_string(),
-        DimensionValue::Named(None) => format!("(no {} told)", by.word()),
+        DimensionValue::Named(None) => format!("(no {} given)", by.word()),
     }
 }

@@ -27,7 +27,7 @@ pub struct MetricsCache {
     /// Queries waiting for an answer.
     under_way: Vec<MinuteRange>,
     /// Queries that failed; they are not asked again.
-    untold: Vec<MinuteRange>,
+    failed_queries: Vec<MinuteRange>,
     /// When the last minutes were read.
     read: At,
 }
@@ -60,7 +60,7 @@ impl MetricsCache {
         let known = |query: &MinuteRange| {
             self.past.as_ref().is_some_and(|(of, _)| of == query)
                 || self.previous.as_ref().is_some_and(|(of, _)| of == query)
-                || self.untold.contains(query)
+                || self.failed_queries.contains(query)
         };
         wanted.retain(|query| !self.under_way.contains(query) && !known(query));
         self.under_way.extend(&wanted);
@@ -104,8 +104,8 @@ impl MetricsCache {
     pub fn failed(&mut self, query: MinuteRange) {
         self.under_way.retain(|asked| *asked != query);
         if !query.is_open() {
-            self.untold.truncate(1);
-            self.untold.insert(0, query);
+            self.failed_queries.truncate(1);
+            self.failed_queries.insert(0, query);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::domain::text::Untrusted;
 use crate::tui::actions::Action;
 use crate::tui::cmd::Cmd;
 use crate::tui::destination::{Destination, Target};
-use crate::tui::draft::{Draft, For};
+use crate::tui::draft::{Draft, Purpose};
 use crate::tui::model::Model;
 use crate::tui::navigation::{self, go_to};
 use crate::tui::overlays::card::{About, Card};
@@ -60,7 +60,7 @@ fn compose(model: &mut Model, draft: Draft, is_draft: bool) {
     model.overlays.push(Overlay::Composer(Box::new(composer)));
 }
 
-fn take_draft(model: &mut Model, purpose: &For) -> Option<Draft> {
+fn take_draft(model: &mut Model, purpose: &Purpose) -> Option<Draft> {
     let at = model.drafts.iter().position(|draft| draft.purpose == *purpose)?;
     Some(model.drafts.remove(at))
 }
@@ -70,7 +70,7 @@ fn target(model: &Model) -> Target {
 }
 
 pub(super) fn new_task(model: &mut Model) {
-    if let Some(draft) = take_draft(model, &For::New) {
+    if let Some(draft) = take_draft(model, &Purpose::New) {
         return compose(model, draft, true);
     }
     let target = target(model);
@@ -257,7 +257,7 @@ pub(super) fn answer(model: &mut Model) {
 
 pub(super) fn answer_in_words(model: &mut Model, key: AttemptKey) {
     let Some(attempt) = model.context.latest.attempts.get(key) else { return };
-    let purpose = For::Answer { key, attempt: attempt.id };
+    let purpose = Purpose::Answer { key, attempt: attempt.id };
     let agent = model.context.latest.agents.get(attempt.agent);
     let to = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
     match take_draft(model, &purpose) {

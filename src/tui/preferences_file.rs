@@ -10,7 +10,7 @@ use super::keys::Keys;
 use super::preferences::Columns;
 use super::saved_view::{ListKind, Look, SavedView};
 use super::widgets::filter::Filter;
-use super::written::{Wish, Word, Wrong};
+use super::written::{NamedWords, Word, Wrong};
 use crate::domain::text::Untrusted;
 
 /// A saved view as a file has it.
@@ -33,8 +33,8 @@ pub struct WrittenView<'w> {
 }
 
 /// The bindings in `[keys]`, and the errors.
-pub fn keys(wishes: &[Wish<'_>]) -> (Keys, Vec<Wrong>) {
-    Keys::with(wishes, |letter| {
+pub fn keys(named: &[NamedWords<'_>]) -> (Keys, Vec<Wrong>) {
+    Keys::with(named, |letter| {
         ListKind::ALL.into_iter().find_map(|list| {
             let column = list.columns().iter().find(|column| column.sort == Some(letter))?;
             Some(format!("{} by {}", list.word(), column.word()))
@@ -43,9 +43,9 @@ pub fn keys(wishes: &[Wish<'_>]) -> (Keys, Vec<Wrong>) {
 }
 
 /// The columns in `[columns]`, and the errors.
-pub fn columns(wishes: &[Wish<'_>]) -> (Columns, Vec<Wrong>) {
+pub fn columns(named: &[NamedWords<'_>]) -> (Columns, Vec<Wrong>) {
     let (mut columns, mut wrong) = (Columns::default(), Vec::new());
-    for (name, words) in wishes {
+    for (name, words) in named {
         let key = format!("columns.{}", name.text);
         match list_named(*name, &key) {
             Err(what) => wrong.push(what),
@@ -174,7 +174,7 @@ mod tests {
 
     /// Wishes as a file would have them, one a line.
     fn with(text: &str) -> (Keys, Vec<String>) {
-        let wishes: Vec<Wish<'_>> = text
+        let named: Vec<NamedWords<'_>> = text
             .lines()
             .enumerate()
             .map(|(at, line)| {
@@ -182,7 +182,7 @@ mod tests {
                 (words.next().unwrap(), words.collect())
             })
             .collect();
-        let (keys, wrong) = super::keys(&wishes);
+        let (keys, wrong) = super::keys(&named);
         (keys, wrong.iter().map(|wrong| format!("{}: {}: {}", wrong.line, wrong.key, wrong.what)).collect())
     }
 
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_bound_otherwise_is_so_everywhere() {
+    fn rebound_keys_apply_everywhere() {
         let (keys, wrong) = with("down alt-j down\nup alt-k up\ncancel k\nhelp f2\nwire f9 W");
         assert_eq!(wrong, ["5: keys.wire: W sorts inbox by waits; write another one"]);
         let (keys, wrong) = (keys, wrong.len());
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_do_harm_is_refused_with_the_next_step() {
+    fn harmful_preferences_are_refused_with_the_next_step() {
         for (text, expected) in [
             (
                 "cancle k",

@@ -79,7 +79,7 @@ pub struct Commentary {
 
 /// How a console ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Left {
+pub enum ConsoleEnd {
     /// The operator left; the text says what continues.
     Quit(String),
     /// The operator switched to another fleet.
@@ -100,7 +100,7 @@ pub async fn until_opened<T>(
     fleet: &str,
     theme: &Theme,
     clocks: &Clocks,
-) -> io::Result<Result<T, Left>> {
+) -> io::Result<Result<T, ConsoleEnd>> {
     let mut shutdown = std::pin::pin!(shutdown::requested());
     let draw = |terminal: &mut Terminal| {
         terminal.draw(|buffer| {
@@ -114,7 +114,7 @@ pub async fn until_opened<T>(
     let ended = loop {
         tokio::select! {
             biased;
-            reason = &mut shutdown => break Err(Left::Signal(reason.signal())),
+            reason = &mut shutdown => break Err(ConsoleEnd::Signal(reason.signal())),
             opened = &mut opened => break Ok(opened),
             event = input.next() => match event {
                 Some(Ok(Event::Resize(width, height))) => {
@@ -124,11 +124,11 @@ pub async fn until_opened<T>(
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
                     let control = key.modifiers.contains(KeyModifiers::CONTROL);
                     if matches!((key.code, control), (KeyCode::Char('q'), false) | (KeyCode::Char('c'), true)) {
-                        break Err(Left::Quit(String::new()));
+                        break Err(ConsoleEnd::Quit(String::new()));
                     }
                 }
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => break Err(Left::Signal(1)),
+                Some(Err(_)) | None => break Err(ConsoleEnd::Signal(1)),
             },
         }
     };
@@ -139,8 +139,8 @@ pub async fn until_opened<T>(
 ///
 /// # Errors
 /// The terminal cannot be written to.
-pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
-    let (news, told) = mpsc::channel(NEWS);
+pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<ConsoleEnd> {
+    let (news, messages) = mpsc::channel(NEWS);
     let snapshot = start.handle.snapshot();
     let base = (Instant::now(), snapshot.at);
     let mut context = Context::new(snapshot, start.info, start.theme, start.clocks, terminal.size(), base.1);
@@ -152,15 +152,15 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<Left> {
     if let Some(place) = start.place {
         crate::tui::navigation::go_to_reference(&mut model, &place);
     }
-    let (captions, cues) = start.commentary.map(|told| (told.captions, told.cues)).unzip();
+    let (captions, cues) = start.commentary.map(|commentary| (commentary.captions, commentary.cues)).unzip();
     let mut console = Console { handle: start.handle, news, cues, shelf: start.shelf, follows: None, base };
-    let left = console.run(&mut terminal, &mut model, told, captions).await;
+    let left = console.run(&mut terminal, &mut model, messages, captions).await;
     if let Some(follows) = console.follows {
         follows.abort();
     }
     drop(terminal);
     // A closed terminal is not an error, and there is nothing to print to.
-    Ok(left.unwrap_or(Left::Signal(1)))
+    Ok(left.unwrap_or(ConsoleEnd::Signal(1)))
 }
 
 struct Console {
@@ -191,7 +191,7 @@ impl Drawing {
 }
 
 /// The reason why the loop woke up.
-enum Woken {
+enum WakeReason {
     Input(Option<io::Result<Event>>),
     Snapshot(bool),
     News(Msg),
@@ -214,9 +214,9 @@ impl Console {
         &mut self,
         terminal: &mut Terminal,
         model: &mut Model,
-        mut told: mpsc::Receiver<Msg>,
+        mut messages: mpsc::Receiver<Msg>,
         mut captions: Option<watch::Receiver<Caption>>,
-    ) -> io::Result<Left> {
+    ) -> io::Result<ConsoleEnd> {
         let mut input = Input::start();
         let mut shutdown = std::pin::pin!(shutdown::requested());
         let mut snapshots = self.handle.watch();
@@ -229,8 +229,8 @@ impl Console {
         loop {
             for cmd in std::mem::take(&mut cmds) {
                 match cmd {
-                    Cmd::Quit => return Ok(Left::Quit(card::leaving(&model.context).join(" "))),
-                    Cmd::Switch(name) => return Ok(Left::Switch(name)),
+                    Cmd::Quit => return Ok(ConsoleEnd::Quit(card::leaving(&model.context).join(" "))),
+                    Cmd::Switch(name) => return Ok(ConsoleEnd::Switch(name)),
                     Cmd::Edit(text) => {
                         input.stop().await;
                         terminal.leave();
@@ -239,7 +239,7 @@ impl Console {
                         let edited = edit(&text).await;
                         shutdown::ignore_interrupts(false);
                         if let Some(reason) = shutdown::reason() {
-                            return Ok(Left::Signal(reason.signal()));
+                            return Ok(ConsoleEnd::Signal(reason.signal()));
                         }
                         terminal.come_back()?;
                         input = Input::start();
@@ -284,16 +284,16 @@ impl Console {
             let wakes = self.wakes(model, &drawing);
             let woken = tokio::select! {
                 biased;
-                reason = &mut shutdown => return Ok(Left::Signal(reason.signal())),
-                event = input.next() => Woken::Input(event),
-                Some(msg) = told.recv() => Woken::News(msg),
-                changed = snapshots.changed() => Woken::Snapshot(changed.is_ok()),
-                Ok(()) = changed(&mut captions) => Woken::Caption,
-                () = tokio::time::sleep_until(wakes) => Woken::Clock,
+                reason = &mut shutdown => return Ok(ConsoleEnd::Signal(reason.signal())),
+                event = input.next() => WakeReason::Input(event),
+                Some(msg) = messages.recv() => WakeReason::News(msg),
+                changed = snapshots.changed() => WakeReason::Snapshot(changed.is_ok()),
+                Ok(()) = changed(&mut captions) => WakeReason::Caption,
+                () = tokio::time::sleep_until(wakes) => WakeReason::Clock,
             };
             let mut msgs = Vec::new();
             match woken {
-                Woken::Input(Some(Ok(event))) => {
+                WakeReason::Input(Some(Ok(event))) => {
                     if matches!(event, Event::Key(_) | Event::Mouse(_)) {
                         drawing.key = Some(Instant::now());
                     }
@@ -302,27 +302,27 @@ impl Console {
                     }
                     msgs.extend(input_msg(event));
                 }
-                Woken::Input(_) => return Ok(Left::Signal(1)),
-                Woken::News(msg) => {
+                WakeReason::Input(_) => return Ok(ConsoleEnd::Signal(1)),
+                WakeReason::News(msg) => {
                     msgs.push(msg);
                     while msgs.len() < BATCH
-                        && let Ok(msg) = told.try_recv()
+                        && let Ok(msg) = messages.try_recv()
                     {
                         msgs.push(msg);
                     }
                 }
-                Woken::Snapshot(true) => {
+                WakeReason::Snapshot(true) => {
                     let snapshot = snapshots.borrow_and_update().clone();
                     self.set_clock(&snapshot);
                     msgs.push(Msg::Snapshot(snapshot));
                 }
-                Woken::Snapshot(false) => return Ok(Left::Gone),
-                Woken::Caption => {
+                WakeReason::Snapshot(false) => return Ok(ConsoleEnd::Gone),
+                WakeReason::Caption => {
                     if let Some(captions) = &mut captions {
                         msgs.push(Msg::Caption(captions.borrow_and_update().clone()));
                     }
                 }
-                Woken::Clock => {
+                WakeReason::Clock => {
                     if drawing.stale.is_some_and(|stale| stale <= Instant::now()) {
                         msgs.push(Msg::Due);
                     }
@@ -505,13 +505,13 @@ async fn edit(text: &str) -> Result<String, String> {
     let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
     let path =
         std::env::temp_dir().join(format!("quarterdeck-{}-{}.md", std::process::id(), uuid::Uuid::now_v7()));
-    let told = |error: io::Error| format!("{}: {error}", path.display());
+    let with_path = |error: io::Error| format!("{}: {error}", path.display());
     let write = || -> io::Result<()> {
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o600).open(&path)?;
         io::Write::write_all(&mut file, text.as_bytes())
     };
-    write().map_err(told)?;
+    write().map_err(with_path)?;
     // As with git, the variable may contain arguments.
     let child = tokio::process::Command::new("sh")
         .arg("-c")
@@ -533,7 +533,7 @@ async fn edit(text: &str) -> Result<String, String> {
     let _it_may_be_gone = std::fs::remove_file(&path);
     match status {
         Ok(status) if status.success() => {
-            let text = read.map_err(told)?;
+            let text = read.map_err(with_path)?;
             Ok(text.strip_suffix('\n').map_or_else(|| text.clone(), str::to_owned))
         }
         Ok(status) => Err(format!("{editor} ended with {status}; nothing was taken")),

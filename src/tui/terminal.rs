@@ -202,18 +202,21 @@ impl Drop for Terminal {
 /// # Errors
 /// The terminal is gone.
 pub fn size() -> io::Result<(u16, u16)> {
-    let told = rustix::termios::tcgetwinsize(io::stdout())?;
+    let window = rustix::termios::tcgetwinsize(io::stdout())?;
     let set = |name: &str| std::env::var(name).ok();
-    Ok(size_of((told.ws_col, told.ws_row), set("COLUMNS").as_deref(), set("LINES").as_deref()))
+    Ok(size_of((window.ws_col, window.ws_row), set("COLUMNS").as_deref(), set("LINES").as_deref()))
 }
 
-fn size_of(told: (u16, u16), columns: Option<&str>, lines: Option<&str>) -> (u16, u16) {
-    let side = |told: u16, set: Option<&str>, usual: u16, largest: u16| {
+fn size_of(reported: (u16, u16), columns: Option<&str>, lines: Option<&str>) -> (u16, u16) {
+    let side = |reported: u16, set: Option<&str>, usual: u16, largest: u16| {
         let set = set.and_then(|set| set.trim().parse().ok());
-        let known = Some(told).filter(|told| *told > 0).or(set).filter(|known| *known > 0);
+        let known = Some(reported).filter(|reported| *reported > 0).or(set).filter(|known| *known > 0);
         known.unwrap_or(usual).min(largest)
     };
-    (side(told.0, columns, USUAL_SIZE.0, LARGEST_SIZE.0), side(told.1, lines, USUAL_SIZE.1, LARGEST_SIZE.1))
+    (
+        side(reported.0, columns, USUAL_SIZE.0, LARGEST_SIZE.0),
+        side(reported.1, lines, USUAL_SIZE.1, LARGEST_SIZE.1),
+    )
 }
 
 /// Gives the terminal back before a forced end, also when it takes no more output.
@@ -256,8 +259,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_terminal_that_does_not_tell_its_size_has_one() {
-        for (told, columns, lines, size) in [
+    fn a_terminal_that_does_not_report_its_size_gets_one() {
+        for (reported, columns, lines, size) in [
             ((120, 40), Some("80"), Some("24"), (120, 40)),
             ((0, 0), None, None, (80, 24)),
             ((0, 0), Some("132"), Some("50"), (132, 50)),
@@ -266,7 +269,7 @@ mod tests {
             ((u16::MAX, u16::MAX), None, None, (1000, 500)),
             ((0, 0), Some("99999"), Some("60000"), (80, 500)),
         ] {
-            assert_eq!(size_of(told, columns, lines), size, "{told:?} {columns:?} {lines:?}");
+            assert_eq!(size_of(reported, columns, lines), size, "{reported:?} {columns:?} {lines:?}");
         }
     }
 }

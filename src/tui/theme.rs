@@ -44,7 +44,7 @@ pub struct Theme {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-struct Look {
+struct RoleStyle {
     fg: Option<String>,
     bg: Option<String>,
     ansi: Option<String>,
@@ -57,18 +57,18 @@ struct Look {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Looks {
-    plain: Look,
-    ok: Look,
-    warn: Look,
-    bad: Look,
-    you: Look,
-    doubt: Look,
-    accent: Look,
-    quiet: Look,
-    title: Look,
-    key: Look,
-    caption: Look,
+struct RoleStyles {
+    plain: RoleStyle,
+    ok: RoleStyle,
+    warn: RoleStyle,
+    bad: RoleStyle,
+    you: RoleStyle,
+    doubt: RoleStyle,
+    accent: RoleStyle,
+    quiet: RoleStyle,
+    title: RoleStyle,
+    key: RoleStyle,
+    caption: RoleStyle,
 }
 
 /// What the terminal can show.
@@ -101,7 +101,7 @@ impl Theme {
             ("light", _) => include_str!("../../assets/themes/light.toml"),
             _ => include_str!("../../assets/themes/dark.toml"),
         };
-        let looks: Result<Looks, _> = toml::from_str(text);
+        let looks: Result<RoleStyles, _> = toml::from_str(text);
         let styles = looks.map_or([Style::new(); 11], |looks| {
             [
                 looks.plain,
@@ -138,7 +138,7 @@ impl Theme {
     }
 }
 
-fn style(look: &Look, depth: Depth) -> Style {
+fn style(look: &RoleStyle, depth: Depth) -> Style {
     let mut style = Style::new();
     let (fg, bg) = match depth {
         Depth::True => (look.fg.as_ref(), look.bg.as_ref()),

@@ -6,7 +6,7 @@ use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
 use crate::tui::actions::Action;
 use crate::tui::caption::Cue;
-use crate::tui::cmd::{Cmd, Waste};
+use crate::tui::cmd::{Cmd, Discarded};
 use crate::tui::commands::Asked;
 use crate::tui::destination::Destination;
 use crate::tui::keymap::Chord;
@@ -57,7 +57,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
             let old = std::mem::replace(&mut model.context.latest, snapshot);
             // Freeing the rows that only the old snapshot held takes too long here if they are many.
             if changed.as_ref().is_none_or(|rows| rows.len() > MANY) {
-                cmds.push(Cmd::Drop(Waste::Snapshot(old)));
+                cmds.push(Cmd::Drop(Discarded::Snapshot(old)));
             }
             ring(model, changed.as_deref(), cmds);
             model.context.note_failures(&changed.unwrap_or_default());
@@ -90,7 +90,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
             for view in others.chain([&mut model.view]) {
                 view.screen_mut().indexed(&order, rev, &mut rows);
             }
-            cmds.push(Cmd::Drop(Waste::Rows(rows)));
+            cmds.push(Cmd::Drop(Discarded::Rows(rows)));
             model.dirty = true;
         }
         Msg::Edited(text) => {

@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_few_and_stand_still() {
+    fn the_parts_of_a_window_are_few_and_keep_their_bounds() {
         let now = At::from_micros(29_000_123 * 60_000_000 + 7);
         for (_, words, minutes) in Window::CHOICES {
             let parts = Window::last(minutes).parts(now);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_is_understood() {
+    fn typed_windows_are_parsed() {
         let clocks = Clocks::new("UTC");
         let now = At::from_micros(29_000_123 * 60_000_000);
         assert_eq!(Window::parse("6h", &clocks, now), Ok(Window::last(360)));

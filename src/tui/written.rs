@@ -12,7 +12,7 @@ pub struct Word<'w> {
 }
 
 /// A name, and the words that the file gives it.
-pub type Wish<'w> = (Word<'w>, Vec<Word<'w>>);
+pub type NamedWords<'w> = (Word<'w>, Vec<Word<'w>>);
 
 /// An error in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -211,7 +211,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 #[test]
-fn nothing_uses_what_it_must_not() {
+fn modules_use_only_what_they_may() {
     let mut faults = Vec::new();
     for rule in RULES {
         let mut files = Vec::new();
@@ -233,7 +233,7 @@ fn nothing_uses_what_it_must_not() {
 }
 
 #[test]
-fn raw_bytes_of_agents_stay_where_they_may() {
+fn raw_text_of_agents_is_used_only_where_allowed() {
     let mut files = Vec::new();
     sources(&src(), &mut files);
     let mut faults = Vec::new();
@@ -254,7 +254,7 @@ fn raw_bytes_of_agents_stay_where_they_may() {
 }
 
 #[test]
-fn files_can_be_read_whole_and_say_what_they_are() {
+fn files_are_short_and_begin_with_a_module_doc() {
     let mut files = Vec::new();
     sources(&src(), &mut files);
     let mut faults = Vec::new();
@@ -492,7 +492,7 @@ fn no_files_of_the_console_import_each_other() {
 }
 
 #[test]
-fn what_the_readme_says_of_keys_is_what_they_do() {
+fn keys_in_the_readme_do_what_it_says() {
     use quarterdeck::tui::actions::Action;
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let mut table = String::from("| key | does |\n|---|---|\n");

@@ -65,12 +65,12 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
     ]);
     let agents = desk.json(&["agents"]).await;
     let rows = agents["agents"].as_array().unwrap();
-    let told: Vec<_> = rows
+    let states: Vec<_> = rows
         .iter()
         .map(|row| (row["name"].as_str(), row["state"].as_str(), row["dialect"].as_str()))
         .collect();
     assert_eq!(
-        told,
+        states,
         [
             (Some("steady"), Some("up"), Some("1.0")),
             (Some("old"), Some("up"), Some("0.3")),
@@ -119,18 +119,18 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
 
 /// What was measured adds up whichever way it is split.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_measured_is_told_by_agent_skill_and_caller() {
+async fn metrics_are_listed_by_agent_skill_and_caller() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("words", Behaviour::MessageOnly)]);
     for _ in 0..3 {
         desk.json(&["send", "-a", "steady", "do it"]).await;
     }
     for by in ["agent", "skill", "caller"] {
-        let told = desk.json(&["metrics", "--by", by]).await;
-        assert_eq!(told["by"], by);
-        let rows = told["metrics"].as_array().unwrap();
+        let json = desk.json(&["metrics", "--by", by]).await;
+        assert_eq!(json["by"], by);
+        let rows = json["metrics"].as_array().unwrap();
         let sum = |key: &str| rows.iter().map(|row| row["now"][key].as_u64().unwrap()).sum::<u64>();
-        assert_eq!((sum("begun"), sum("ok"), sum("failed")), (3, 3, 0), "{told}");
-        assert!(rows.iter().all(|row| row["was"]["begun"] == 0), "{told}");
+        assert_eq!((sum("begun"), sum("ok"), sum("failed")), (3, 3, 0), "{json}");
+        assert!(rows.iter().all(|row| row["was"]["begun"] == 0), "{json}");
     }
     let alone = desk.json(&["metrics", "steady", "--window", "5m"]).await;
     let row = &alone["metrics"][0];
@@ -148,7 +148,7 @@ async fn what_was_measured_is_told_by_agent_skill_and_caller() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn streams_are_json_lines_that_end_with_the_end() {
+async fn streams_are_json_lines_and_the_last_one_is_the_end() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("words", Behaviour::MessageOnly)]);
     let output = desk.run(&["send", "-a", &desk.url("steady"), "--stream", "-o", "json", "do it"]).await;
     let lines: Vec<Value> =
@@ -215,7 +215,7 @@ async fn a_cancel_that_is_ignored_is_a_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interrupt_tells_how_to_go_on() {
+async fn an_interrupt_prints_how_to_continue() {
     let desk = Desk::new(vec![quarterdeck::demo::AgentPart {
         takes: [300.0, 300.0],
         ..part("slow", Behaviour::Steady)
@@ -234,9 +234,9 @@ async fn an_interrupt_tells_how_to_go_on() {
     let pid = rustix::process::Pid::from_raw(i32::try_from(send.id().unwrap()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ended = send.wait_with_output().await.unwrap();
-    let told = String::from_utf8_lossy(&ended.stderr);
-    assert_eq!(ended.status.code(), Some(130), "{told}");
-    assert!(told.contains(&format!("task {id} is")) && told.contains("task cancel"), "{told}");
+    let stderr = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(130), "{stderr}");
+    assert!(stderr.contains(&format!("task {id} is")) && stderr.contains("task cancel"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -276,7 +276,7 @@ async fn one_engine_serves_all_commands() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_a_card_names_is_offered_added_for_good_and_removed() {
+async fn agents_named_by_a_card_are_offered_added_and_removed() {
     let stranger = "http://127.0.0.1:9";
     let mut known = part("steady", Behaviour::Steady);
     known.peers = vec![stranger.to_owned()];
@@ -306,8 +306,11 @@ async fn a_card_is_shown_and_validated() {
     std::fs::write(&file, r#"{"name":"half","url":"http://127.0.0.1:1/","skills":[{"id":"a"}]}"#).unwrap();
     let output = desk.run(&["card", "get", "-a", file.to_str().unwrap(), "--validate"]).await;
     assert_eq!(output.status.code(), Some(1));
-    let told = text(&output.stderr);
-    assert!(told.contains("protocolVersion: missing") && told.contains("skills[0].name: missing"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("protocolVersion: missing") && stderr.contains("skills[0].name: missing"),
+        "{stderr}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -325,14 +328,17 @@ async fn the_configuration_is_shown_and_checked() {
         .unwrap();
     let output = desk.run(&["config", "check"]).await;
     assert_eq!(output.status.code(), Some(2));
-    let told = text(&output.stderr);
-    assert!(told.contains("config.toml:1: them: is no setting") && told.contains("config.toml:3:"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("config.toml:1: them: is no setting") && stderr.contains("config.toml:3:"),
+        "{stderr}"
+    );
 }
 
 /// Uncommenting every line of the example gives a configuration without a fault, and every key at
 /// its default; it can be started with, and all of it is shown.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_example_configuration_is_true() {
+async fn the_example_configuration_shows_the_defaults() {
     let example = quarterdeck::config::EXAMPLE;
     let is_setting = |line: &str| {
         let rest = line.trim_start_matches('#');
@@ -368,9 +374,9 @@ async fn the_example_configuration_is_true() {
     assert_eq!(full.fleets["default"].probe_interval, quarterdeck::config::Fleet::default().probe_interval);
     for source in &full.fleets["default"].sources {
         let usual = quarterdeck::config::AgentSource::new(source.kind, source.at.as_str());
-        let told = (source.every, &source.selector, &source.port, &source.namespace, source.scheme);
+        let options = (source.every, &source.selector, &source.port, &source.namespace, source.scheme);
         let default = (usual.every, &usual.selector, &usual.port, &usual.namespace, usual.scheme);
-        assert_eq!(told, default, "{}", source.name);
+        assert_eq!(options, default, "{}", source.name);
     }
     let desk = Desk::new(Vec::new());
     // What is at home here must not be touched by a test.
@@ -378,11 +384,11 @@ async fn the_example_configuration_is_true() {
     std::fs::write(desk.dir.path().join("config.toml"), uncommented.replace("~/.", &format!("{home}/.")))
         .unwrap();
     let shown = desk.run(&["config", "show"]).await;
-    let told = text(&shown.stdout);
+    let stdout = text(&shown.stdout);
     for part in
         ["fleet.default.sources.kind", "registry (file, line", "_a2a._tcp.example.com", "env:REGISTRY_TOKEN"]
     {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(stdout.contains(part), "{part}: {stdout}");
     }
     let output = desk.run(&["agents", "--timeout", "1s"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -390,7 +396,7 @@ async fn the_example_configuration_is_true() {
 
 /// Faults of keys, columns and views stand with all others, each with its line; what is right is listed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_columns_and_views_are_judged_with_their_lines() {
+async fn faults_of_keys_columns_and_views_name_their_lines() {
     let desk = Desk::new(Vec::new());
     let file = desk.dir.path().join("config.toml");
     std::fs::write(
@@ -401,7 +407,7 @@ async fn keys_columns_and_views_are_judged_with_their_lines() {
     .unwrap();
     let output = desk.run(&["config", "check"]).await;
     assert_eq!(output.status.code(), Some(2));
-    let told = text(&output.stderr);
+    let stderr = text(&output.stderr);
     for part in [
         "config.toml:1: them: is no setting",
         "config.toml:3: keys.cancle: is not an action; did you mean cancel?",
@@ -410,7 +416,7 @@ async fn keys_columns_and_views_are_judged_with_their_lines() {
         "config.toml:8: view.name: tasks is a command already",
         "config.toml:13: view.sort: fleet has no column age; there are agent, state,",
     ] {
-        assert!(told.contains(part), "{part}: {told}");
+        assert!(stderr.contains(part), "{part}: {stderr}");
     }
     std::fs::write(&file, "[keys]\ncancel = \"k\"\nup = \"up\"\nmute = []\n").unwrap();
     let shown = desk.json(&["config", "keys"]).await;
@@ -421,8 +427,8 @@ async fn keys_columns_and_views_are_judged_with_their_lines() {
     assert_eq!(of("cancel")["keys"], serde_json::json!(["k"]));
     assert_eq!(of("cancel")["source"], "configuration");
     assert_eq!(of("down")["source"], "default");
-    let told = text(&desk.run(&["config", "keys"]).await.stdout);
-    assert!(told.lines().any(|line| line.starts_with("mute") && line.contains(":mute")), "{told}");
+    let stdout = text(&desk.run(&["config", "keys"]).await.stdout);
+    assert!(stdout.lines().any(|line| line.starts_with("mute") && line.contains(":mute")), "{stdout}");
 }
 
 /// What is sent is read from regular files of a bounded size; the error names the file, its size and the limit.
@@ -451,8 +457,8 @@ async fn files_that_are_sent_are_bounded() {
         (&["--file", &*largest, "--file", &*largest], "as JSON, and at most 32 MiB can be sent"),
     ] {
         let output = desk.run(&[&["send", "-a", "steady"], args].concat()).await;
-        let told = text(&output.stderr);
-        assert!(output.status.code() == Some(2) && told.contains(expected), "{args:?}: {told}");
+        let stderr = text(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains(expected), "{args:?}: {stderr}");
     }
 }
 
@@ -467,9 +473,9 @@ async fn agents_of_sources_are_listed() {
                   [[fleet.default.sources]]\nkind = \"path\"\nat = \"nowhere\"\nname = \"lost\"\n";
     std::fs::write(desk.dir.path().join("config.toml"), config).unwrap();
     let output = desk.run(&["agents", "-o", "json"]).await;
-    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(told["agents"].as_array().map(Vec::len), Some(1), "{told}");
-    assert_eq!((&told["agents"][0]["name"], &told["agents"][0]["state"]), (&json!("found"), &json!("up")));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["agents"].as_array().map(Vec::len), Some(1), "{json}");
+    assert_eq!((&json["agents"][0]["name"], &json["agents"][0]["state"]), (&json!("found"), &json!("up")));
     let warned = text(&output.stderr);
     assert!(warned.contains("source lost cannot be read: ") && warned.contains("nowhere"), "{warned}");
 }
@@ -519,7 +525,7 @@ fn shell_words(command: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_console_offers_as_a_command_is_one() {
+fn commands_offered_by_the_console_are_valid() {
     use clap::Parser;
     use quarterdeck::cli::args::Cli;
     use quarterdeck::domain::agent::breaker::BreakerState;
@@ -585,7 +591,7 @@ fn what_the_console_offers_as_a_command_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shift_hands_over_what_it_took_muted_and_noted() {
+async fn a_handover_lists_what_was_taken_muted_and_noted() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("gone", Behaviour::Steady)]);
     desk.fleet.kill("gone");
     desk.json(&["agents"]).await;
@@ -617,8 +623,8 @@ async fn a_shift_hands_over_what_it_took_muted_and_noted() {
         "noted on steady: looks fine".to_owned(),
     ];
     assert_eq!(log.len(), expected.len(), "{log:?}");
-    for (told, expected) in log.iter().zip(&expected) {
-        assert!(told.starts_with(expected.as_str()), "{told:?} is not {expected:?}");
+    for (line, expected) in log.iter().zip(&expected) {
+        assert!(line.starts_with(expected.as_str()), "{line:?} is not {expected:?}");
     }
     let report = text(&desk.run(&["handover"]).await.stdout);
     assert!(report.contains("being moved") && report.contains("## Acts and notes"), "{report}");
@@ -669,7 +675,7 @@ fn schema(name: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_printed_is_what_the_schemas_say() {
+async fn printed_json_matches_the_schemas() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("asks", Behaviour::NeedsInput)]);
     fits(&schema("agents"), &desk.json(&["agents"]).await, "agents");
     let sent = desk.json(&["send", "-a", "asks", "refund 412 EUR"]).await;
@@ -690,11 +696,11 @@ async fn what_is_printed_is_what_the_schemas_say() {
 fn every_kind_of_problem_is_explained() {
     use quarterdeck::domain::problem::Kind;
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/problems.md");
-    let told = std::fs::read_to_string(path).unwrap();
+    let docs = std::fs::read_to_string(path).unwrap();
     let mut table = String::from("| kind | severity | means | clears |\n|---|---|---|---|\n");
     for kind in Kind::ALL {
         let (word, severity) = (kind.as_str(), kind.severity().as_str());
         table.push_str(&format!("| `{word}` | {severity} | {} | {} |\n", kind.meaning(), kind.clears()));
     }
-    assert!(told.contains(&table), "the table of docs/problems.md must be:\n{table}");
+    assert!(docs.contains(&table), "the table of docs/problems.md must be:\n{table}");
 }

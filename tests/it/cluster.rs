@@ -116,19 +116,19 @@ impl Server {
         let version = inside.version.to_string();
         let key = (kind, name.to_owned());
         let before = inside.objects.get(&key).cloned();
-        let (what, mut told) = match (before, object) {
+        let (what, mut sent) = match (before, object) {
             (None, None) => return,
             (Some(before), None) => ("DELETED", before),
             (None, Some(object)) => ("ADDED", object),
             (Some(_), Some(object)) => ("MODIFIED", object),
         };
-        told["metadata"]["resourceVersion"] = json!(version);
+        sent["metadata"]["resourceVersion"] = json!(version);
         match what {
             "DELETED" => inside.objects.remove(&key),
-            _ => inside.objects.insert(key, told.clone()),
+            _ => inside.objects.insert(key, sent.clone()),
         };
         drop(inside);
-        self.tell(kind, json!({"type": what, "object": told}));
+        self.send_event(kind, json!({"type": what, "object": sent}));
     }
 
     /// Changes what is there without a word to anybody.
@@ -142,7 +142,7 @@ impl Server {
         };
     }
 
-    fn tell(&self, kind: &str, event: Value) {
+    fn send_event(&self, kind: &str, event: Value) {
         let line = format!("{event}\n");
         let mut inside = self.inside.lock().unwrap();
         inside.watches.retain(|(of, watch)| {
@@ -278,7 +278,7 @@ async fn a_cluster_names_agents() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_watch_goes_on_where_it_was() {
+async fn a_watch_resumes_where_it_was() {
     let (_fleet, [a, b]) = two();
     let (authority, dir) = (Authority::new(), tempfile::tempdir().unwrap());
     let server = Server::open(&authority).await;
@@ -308,7 +308,7 @@ async fn a_watch_goes_on_where_it_was() {
     assert!(server.asked().iter().all(|(_, login)| login.as_deref() == Some("Bearer k8s-t0ken-s3cret")));
 
     // A bookmark says where the watch is; a cut one goes on from there, and is no failure.
-    server.tell(
+    server.send_event(
         "pods",
         json!({"type": "BOOKMARK", "object": {
         "kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": "4711"}}}),
@@ -326,7 +326,7 @@ async fn a_watch_goes_on_where_it_was() {
     // The server has forgotten: all is listed again, and what went unseen is known.
     server.put_silently("pods", "a", None);
     server.put_silently("pods", "b", Some(pod("b", &b)));
-    server.tell("pods", json!({"type": "ERROR", "object": status(410, "Expired")}));
+    server.send_event("pods", json!({"type": "ERROR", "object": status(410, "Expired")}));
     fleet_is(&handle, "the list after 410", &[&b], SourceHealth::Working).await;
     assert!(handle.snapshot().problems.is_empty(), "nor is that");
 
@@ -346,7 +346,7 @@ async fn a_watch_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_cluster_refuses_is_told() {
+async fn a_refusal_of_the_cluster_is_reported() {
     let (_fleet, [a, _]) = two();
     let (authority, dir) = (Authority::new(), tempfile::tempdir().unwrap());
     let server = Server::open(&authority).await;
@@ -357,9 +357,9 @@ async fn what_a_cluster_refuses_is_told() {
     let engine_one = engine(Vec::new(), vec![source()], None);
     let handle = engine_one.handle();
     fleet_is(&handle, "Services alone", &[&a], SourceHealth::Failing).await;
-    let told = the_source(&handle.snapshot()).unwrap().cause.clone().unwrap().to_string();
-    assert!(told.contains("pods: ") && told.contains("the test says 403"), "{told}");
-    assert!(!told.contains("s3cret"), "{told}");
+    let cause = the_source(&handle.snapshot()).unwrap().cause.clone().unwrap().to_string();
+    assert!(cause.contains("pods: ") && cause.contains("the test says 403"), "{cause}");
+    assert!(!cause.contains("s3cret"), "{cause}");
     server.refuse(&["pods"], None);
     fleet_is(&handle, "both", &[&a], SourceHealth::Working).await;
     engine_one.stop().await;

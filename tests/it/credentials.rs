@@ -153,9 +153,9 @@ impl Desk {
 
     async fn agent(&self, variables: &[(&str, &str)]) -> Value {
         let output = self.run(&["agents", "-o", "json"], variables).await;
-        let told: Value = serde_json::from_slice(&output.stdout)
+        let json: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-        told["agents"][0].clone()
+        json["agents"][0].clone()
     }
 }
 
@@ -222,8 +222,8 @@ async fn a_tls_failure_keeps_its_cause() {
         std::fs::write(&config, text).unwrap();
         let agent = desk.agent(&[]).await;
         assert_eq!(agent["state"], state, "{what}: {agent}");
-        let told = agent["reason"].as_str().unwrap_or_default();
-        assert!(told.contains(reason), "{what}: {told:?}");
+        let shown = agent["reason"].as_str().unwrap_or_default();
+        assert!(shown.contains(reason), "{what}: {shown:?}");
     }
 }
 
@@ -249,8 +249,8 @@ async fn a_certificate_that_ends_soon_is_a_problem_before_it_has_ended() {
         let problems = desk.run(&["problems", "-o", "json"], &[]).await;
         let problems: Value = serde_json::from_slice(&problems.stdout).unwrap();
         let open = problems["problems"].as_array().unwrap();
-        let told: Vec<_> = open.iter().filter_map(|problem| problem["kind"].as_str()).collect();
-        assert_eq!(told, kinds, "{problems}");
+        let found: Vec<_> = open.iter().filter_map(|problem| problem["kind"].as_str()).collect();
+        assert_eq!(found, kinds, "{problems}");
     }
 }
 
@@ -311,7 +311,7 @@ async fn credentials_stay_with_their_origin() {
 const CANARY: &str = "canary-5f3e9a7c1b2d";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_is_found_nowhere() {
+async fn a_secret_appears_nowhere() {
     let echo = |login: Option<&str>| format!("you are {}", login.unwrap_or("nobody"));
     let stand = Stand::open(None, move |own, path, login, body| {
         if path.ends_with(".json") {
@@ -367,9 +367,9 @@ async fn a_secret_is_found_nowhere() {
     let output = desk
         .run(&["send", "-a", &stand.url, "--bearer", CANARY, "well"], &[("QUARTERDECK_LOG", "trace")])
         .await;
-    let told =
+    let message =
         String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("holds the secret itself") && !told.contains(CANARY), "{told}");
+    assert!(message.contains("holds the secret itself") && !message.contains(CANARY), "{message}");
     search(desk.dir.path(), CANARY);
     crate::console::pty::shows_no_secret(desk.dir.path(), CANARY);
     search(desk.dir.path(), CANARY);

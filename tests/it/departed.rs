@@ -236,7 +236,7 @@ fn a_step_forgets_a_bounded_number_of_jobs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engine_forgets_an_agent_everywhere() {
     let dir = tempfile::tempdir().unwrap();
-    let (tell, roll) = tokio::sync::watch::channel::<RegisteredAgents>(Ok(Vec::new()));
+    let (sender, roll) = tokio::sync::watch::channel::<RegisteredAgents>(Ok(Vec::new()));
     let start = |roll| {
         let rules = Rules { keep_departed: Duration::from_millis(300), ..rules() };
         let sources: Vec<Box<dyn quarterdeck::engine::discovery::Discover>> =
@@ -267,7 +267,7 @@ async fn an_engine_forgets_an_agent_everywhere() {
             ..DiscoveredAgent::at(format!("http://127.0.0.1:1/{n}"))
         }
     };
-    tell.send(Ok(vec![found(1), found(2)])).unwrap();
+    sender.send(Ok(vec![found(1), found(2)])).unwrap();
     let id = until(&console, "both agents", |snapshot| {
         let mut listed = snapshot.agents.iter().map(|(_, agent)| agent).filter(|agent| agent.card.is_some());
         (snapshot.agents.len() == 2)
@@ -282,7 +282,7 @@ async fn an_engine_forgets_an_agent_everywhere() {
         }
         (agents, reader.facts(Owner::Agent(id), usize::MAX).unwrap().len())
     };
-    tell.send(Ok(vec![found(2)])).unwrap();
+    sender.send(Ok(vec![found(2)])).unwrap();
     for handle in [&handle, &console] {
         let gone = |snapshot: &quarterdeck::domain::state::snapshot::Snapshot| {
             snapshot.agents.iter().all(|(_, agent)| agent.id != id).then_some(())
@@ -294,7 +294,7 @@ async fn an_engine_forgets_an_agent_everywhere() {
     engine.stop().await;
     let (agents, facts) = written();
     assert_eq!((agents.len(), facts), (1, 0), "its row, its card and its facts are gone");
-    let (_tell, roll) = tokio::sync::watch::channel::<RegisteredAgents>(Ok(vec![found(1), found(2)]));
+    let (_sender, roll) = tokio::sync::watch::channel::<RegisteredAgents>(Ok(vec![found(1), found(2)]));
     let engine = start(roll);
     until(&engine.handle(), "both agents again", |snapshot| {
         let listed = snapshot.agents.iter().filter(|(_, agent)| agent.listed).count();

@@ -223,11 +223,11 @@ pub(crate) async fn fleet_is(
 }
 
 /// A source is filled, changed, broken, mended and emptied; `None` breaks it.
-pub(crate) async fn lives(source: AgentSource, mut tell: impl FnMut(Option<&[&str]>)) {
+pub(crate) async fn lives(source: AgentSource, mut list: impl FnMut(Option<&[&str]>)) {
     let (_fleet, urls) = two();
     let [a, b] = [urls[0].as_str(), urls[1].as_str()];
     let (name, kind) = (source.name.clone(), source.kind);
-    tell(Some(&[a]));
+    list(Some(&[a]));
     let engine = engine(Vec::new(), vec![source], None);
     let handle = engine.handle();
     let say = |step: &str| format!("{kind:?} {step}");
@@ -235,16 +235,16 @@ pub(crate) async fn lives(source: AgentSource, mut tell: impl FnMut(Option<&[&st
     let named =
         listed(&handle.snapshot(), a).unwrap().sources.iter().map(|s| s.to_string()).collect::<Vec<_>>();
     assert_eq!(named, [name]);
-    tell(Some(&[a, b]));
+    list(Some(&[a, b]));
     fleet_is(&handle, &say("names two"), &[a, b], SourceHealth::Working).await;
-    tell(Some(&[b]));
+    list(Some(&[b]));
     fleet_is(&handle, &say("names the other"), &[b], SourceHealth::Working).await;
-    tell(None);
+    list(None);
     fleet_is(&handle, &say("fails"), &[b], SourceHealth::Failing).await;
-    tell(Some(&[a, b]));
+    list(Some(&[a, b]));
     let again = fleet_is(&handle, &say("is mended"), &[a, b], SourceHealth::Working).await;
     assert_eq!(again[0], first[0], "{kind:?}: who comes back is who it was");
-    tell(Some(&[]));
+    list(Some(&[]));
     fleet_is(&handle, &say("is empty"), &[], SourceHealth::Working).await;
     engine.stop().await;
 }
@@ -291,7 +291,7 @@ async fn a_url_names_agents() {
 
 /// A broken file of a folder is named; the others, and whom it named before, stay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broken_file_takes_nobody_away() {
+async fn a_broken_file_removes_no_agent() {
     let (_fleet, [a, b]) = two();
     let dir = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
@@ -311,7 +311,7 @@ async fn a_broken_file_takes_nobody_away() {
 
 /// A card that a source has is shown before its agent ever answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_told_card_counts_until_the_agent_answers() {
+async fn a_reported_card_counts_until_the_agent_answers() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("card.json");
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -334,7 +334,7 @@ async fn a_told_card_counts_until_the_agent_answers() {
 
 /// Whom the configuration and two sources name is one agent, as long as one of them names it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_names_are_one_agent_and_its_history_stays() {
+async fn an_agent_with_several_names_is_one_and_keeps_its_history() {
     let (fleet, [a, b]) = two();
     let stage = Stage::open().await;
     let dir = tempfile::tempdir().unwrap();
@@ -422,8 +422,8 @@ async fn hostile_lists_are_refused() {
         stage.answer("GET /l", status, headers, text);
         until(&handle, why, |snapshot| {
             let row = the_source(snapshot)?;
-            let told = row.cause.as_ref()?.to_string();
-            (row.health == SourceHealth::Failing && told.contains(why)).then_some(())
+            let cause = row.cause.as_ref()?.to_string();
+            (row.health == SourceHealth::Failing && cause.contains(why)).then_some(())
         })
         .await;
         assert!(listed(&handle.snapshot(), &a).is_some(), "{why}: it stays");
@@ -442,7 +442,7 @@ async fn hostile_lists_are_refused() {
 
 /// Credentials go to the origin of the source alone, and an unchanged list is not sent twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_source_logs_in_where_it_belongs() {
+async fn credentials_of_a_source_go_only_to_its_origin() {
     let (_fleet, [a, _]) = two();
     let stage = Stage::open().await;
     stage.set("GET /l", json!([a]).to_string());
@@ -457,8 +457,8 @@ async fn a_source_logs_in_where_it_belongs() {
     let asked = stage.asked();
     assert!(asked.iter().all(|(_, login, _)| login.as_deref() == Some("Bearer t0p-s3cret")), "{asked:?}");
     let answer = handle.query(quarterdeck::engine::Query::Wire { agent: None, known: 0 }).await;
-    let told = format!("{answer:?}");
-    assert!(told.contains("GET") && !told.contains("t0p-s3cret"), "{told}");
+    let debug = format!("{answer:?}");
+    assert!(debug.contains("GET") && !debug.contains("t0p-s3cret"), "{debug}");
     engine.stop().await;
 }
 
@@ -547,8 +547,8 @@ async fn a_manifest_leads_to_catalogs_and_registries() {
     other.set("POST /api/v1/search p 2", json!({ "results": [], "pageToken": "p 2" }).to_string());
     other.remove("GET /more.json");
     until(&handle, "what is broken", |snapshot| {
-        let told = the_source(snapshot)?.cause.as_ref()?.to_string();
-        (told.contains("/more.json") && told.contains("go round")).then_some(())
+        let cause = the_source(snapshot)?.cause.as_ref()?.to_string();
+        (cause.contains("/more.json") && cause.contains("go round")).then_some(())
     })
     .await;
     assert!(listed(&handle.snapshot(), &a).is_some() && listed(&handle.snapshot(), &b).is_some());

@@ -67,7 +67,7 @@ async fn a_page_of_too_many_tasks_is_taken_in_part() {
 
 /// Of outputs without end as many are taken as one task may have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn outputs_without_end_end_at_the_limit() {
+async fn endless_outputs_end_at_the_limit() {
     let fleet = fleet(vec![part("heap", Behaviour::EndlessArtifacts)]);
     let engine = engine(&fleet, None);
     let handle = engine.handle();
@@ -87,7 +87,7 @@ async fn outputs_without_end_end_at_the_limit() {
 
 /// The headless demo names the behaviour of each agent: one good agent and as many hostile ones as are asked for.
 #[test]
-fn hostile_agents_are_dealt_out_by_the_command() {
+fn the_demo_command_starts_the_requested_number_of_hostile_agents() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_quarterdeck"))
         .args(["demo", "--headless", "--scenario", "hostile", "--agents", "30", "--no-work"])
         .stdout(Stdio::piped())

@@ -211,7 +211,7 @@ fn engine(agent: &Agent, authority: &Authority) -> (Engine, tempfile::TempDir) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_streams_than_a_connection_takes_hold_nothing_up() {
+async fn more_streams_than_a_connection_takes_block_nothing() {
     let authority = Authority::new();
     for (http2, connections, most) in [(None, 10, 1), (Some(4), 3, 4), (Some(1), 10, 1), (Some(1000), 1, 10)]
     {
@@ -227,8 +227,8 @@ async fn more_streams_than_a_connection_takes_hold_nothing_up() {
         let canceled = |task: &Task| (task.state == TaskState::Canceled).then_some(());
         until(&handle, "a cancel beside them", |snapshot| canceled(task_of(snapshot, first)?)).await;
         let seen = |count: &AtomicUsize| count.load(Ordering::SeqCst);
-        let told = (seen(&agent.seen.streams), seen(&agent.seen.connections), seen(&agent.seen.most));
-        assert_eq!(told, (TASKS, connections, most), "{http2:?}");
+        let counts = (seen(&agent.seen.streams), seen(&agent.seen.connections), seen(&agent.seen.most));
+        assert_eq!(counts, (TASKS, connections, most), "{http2:?}");
         engine.stop().await;
     }
 }

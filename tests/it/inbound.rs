@@ -73,7 +73,7 @@ fn hello() -> Route {
 const HELLO: &str = "GET /hello HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn headers_that_trickle_in_end_at_a_deadline_and_one_address_does_not_take_every_place() {
+async fn slow_headers_end_at_a_deadline_and_one_address_cannot_take_all_connections() {
     let head = Duration::from_millis(700);
     let limits = Limits { per_loopback: 4, head, ..Limits::default() };
     let listener = Listener::new(limits, vec![hello()]);
@@ -93,19 +93,19 @@ async fn headers_that_trickle_in_end_at_a_deadline_and_one_address_does_not_take
             }
         });
     }
-    let told = soon("a refusal", async {
+    let answer = soon("a refusal", async {
         loop {
-            let told = listener.ask("").await;
-            if !told.is_empty() {
-                return told;
+            let answer = listener.ask("").await;
+            if !answer.is_empty() {
+                return answer;
             }
         }
     });
-    let told = told.await;
-    assert_eq!(status(&told), 429, "{told}");
+    let answer = answer.await;
+    assert_eq!(status(&answer), 429, "{answer}");
     assert!(
-        told.contains("retry-after: 1") && told.contains("too many connections from this address"),
-        "{told}"
+        answer.contains("retry-after: 1") && answer.contains("too many connections from this address"),
+        "{answer}"
     );
     while soon("the end of slow headers", slow.join_next()).await.is_some() {}
     assert!(begun.elapsed() >= head, "not before the deadline");
@@ -346,7 +346,7 @@ fn controlled(name: &str, behaviour: Behaviour) -> (tempfile::TempDir, Engine, L
 const OUR_HELLO: &str = "{\"hello\":{\"version\":1}}\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hello_of_another_version_is_refused_with_words() {
+async fn a_hello_of_another_version_is_refused_with_a_reason() {
     let (_dir, engine, listening, _fleet) = controlled("steady", Behaviour::Steady);
     for (first, why) in [
         ("{\"hello\":{\"version\":0}}", "this engine speaks version 1 of the control protocol, not 0"),
@@ -356,12 +356,12 @@ async fn a_hello_of_another_version_is_refused_with_words() {
     ] {
         let mut socket = UnixStream::connect(listening.path()).await.unwrap();
         socket.write_all(format!("{first}\n{{\"id\":1}}\n").as_bytes()).await.unwrap();
-        let mut told = Vec::new();
-        let _it_may_be_reset = soon("the end of a refused client", socket.read_to_end(&mut told)).await;
-        let told = String::from_utf8(told).unwrap();
-        let lines: Vec<&str> = told.lines().collect();
-        assert!(lines.len() == 2 && lines[0].contains("\"hello\""), "{first}: {told}");
-        assert!(lines[1].contains("\"refused\"") && lines[1].contains(why), "{first}: {told}");
+        let mut reply = Vec::new();
+        let _it_may_be_reset = soon("the end of a refused client", socket.read_to_end(&mut reply)).await;
+        let reply = String::from_utf8(reply).unwrap();
+        let lines: Vec<&str> = reply.lines().collect();
+        assert!(lines.len() == 2 && lines[0].contains("\"hello\""), "{first}: {reply}");
+        assert!(lines[1].contains("\"refused\"") && lines[1].contains(why), "{first}: {reply}");
     }
     let joined = join(listening.path(), Tasks::All).await;
     assert!(joined.is_ok());
@@ -445,7 +445,7 @@ fn mode(path: impl AsRef<Path>) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_control_socket_is_its_users_alone_whatever_the_umask() {
+async fn the_control_socket_is_private_whatever_the_umask() {
     for umask in ["000", "022", "077"] {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
@@ -456,7 +456,7 @@ async fn the_control_socket_is_its_users_alone_whatever_the_umask() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_folder_of_short_socket_paths_is_its_users_own_and_no_link() {
+async fn the_folder_of_short_socket_paths_is_private_and_not_a_link() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("d".repeat(100));
     let short = dir.path().join(format!("quarterdeck-{}", rustix::process::geteuid().as_raw()));
@@ -470,19 +470,19 @@ async fn the_folder_of_short_socket_paths_is_its_users_own_and_no_link() {
     std::fs::create_dir(&elsewhere).unwrap();
     std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o700)).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &short).unwrap();
-    let told = serve("022", &data, dir.path()).await.unwrap_err();
-    assert!(told.contains(&format!("{} is not a folder of this user", short.display())), "{told}");
+    let error = serve("022", &data, dir.path()).await.unwrap_err();
+    assert!(error.contains(&format!("{} is not a folder of this user", short.display())), "{error}");
     assert!(std::fs::read_dir(&elsewhere).unwrap().next().is_none());
     std::fs::remove_file(&short).unwrap();
     std::fs::create_dir(&short).unwrap();
     std::fs::set_permissions(&short, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let told = serve("022", &data, dir.path()).await.unwrap_err();
-    assert!(told.contains("is open to others; run chmod 700"), "{told}");
+    let error = serve("022", &data, dir.path()).await.unwrap_err();
+    assert!(error.contains("is open to others; run chmod 700"), "{error}");
 }
 
 /// Needs root, to become another user, and python3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_said_to_a_socket_of_another_user() {
+async fn nothing_is_sent_to_a_socket_of_another_user() {
     if !rustix::process::geteuid().is_root() {
         println!("skipped: nobody but root can play another user");
         return;
@@ -505,9 +505,9 @@ async fn nothing_is_said_to_a_socket_of_another_user() {
     };
     let mut lines = BufReader::new(fake.stdout.take().unwrap()).lines();
     assert_eq!(soon("the fake engine", lines.next_line()).await.unwrap().unwrap(), "ready");
-    let told = join(&socket, Tasks::All).await.unwrap_err();
-    assert!(matches!(told, JoinError::OtherUser(_)), "{told}");
-    assert!(told.to_string().contains("a process of another user, and nothing was sent to it"), "{told}");
+    let error = join(&socket, Tasks::All).await.unwrap_err();
+    assert!(matches!(error, JoinError::OtherUser(_)), "{error}");
+    assert!(error.to_string().contains("a process of another user, and nothing was sent to it"), "{error}");
     assert!(!quarterdeck::engine::handle::remote::ask_to_hand_over(&socket).await);
     for _ in 0..2 {
         assert_eq!(soon("what it heard", lines.next_line()).await.unwrap().unwrap(), "b''");

@@ -80,9 +80,9 @@ impl Desk {
             .output()
             .await
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
-        (output.status.code().unwrap_or(-1), value, told)
+        (output.status.code().unwrap_or(-1), value, stderr)
     }
 }
 
@@ -99,16 +99,16 @@ fn outcome(value: &Value) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn agents_of_the_sdks_do_what_they_are_told() {
+async fn tasks_of_agents_built_with_the_sdks_run_and_can_be_canceled() {
     let Some(agents) = Agents::start() else { return };
     let desk = Desk(tempfile::tempdir().unwrap());
     let urls: Vec<String> = (0..AGENTS.len()).map(|at| agents.url(at)).collect();
     let mut args = vec!["agents"];
     args.extend(urls.iter().map(String::as_str));
-    let (code, told, words) = desk.run(&args).await;
-    assert_eq!(code, 0, "{words}");
+    let (code, json, stderr) = desk.run(&args).await;
+    assert_eq!(code, 0, "{stderr}");
     for (at, (name, state, dialect)) in AGENTS.iter().enumerate() {
-        let row = &told["agents"][at];
+        let row = &json["agents"][at];
         assert_eq!(row["state"], *state, "{name}: {row}");
         assert_eq!(row["dialect"].as_str().unwrap_or_default(), *dialect, "{name}: {row}");
         assert_eq!(row["reason"].is_string(), *state == "not-spoken", "{name}: {row}");
@@ -124,25 +124,25 @@ async fn agents_of_the_sdks_do_what_they_are_told() {
         ("crash", ["failed", "submitted, stalled", "failed", "failed, conflict"]),
     ] {
         for (at, expected) in [1, 2, 5, 6].into_iter().zip(ends) {
-            let (code, told, words) = desk.run(&["send", "-a", &agents.url(at), word]).await;
+            let (code, json, stderr) = desk.run(&["send", "-a", &agents.url(at), word]).await;
             assert_eq!(
-                (code, outcome(&told).as_str()),
+                (code, outcome(&json).as_str()),
                 (0, expected),
-                "{word} on {}: {told} {words}",
+                "{word} on {}: {json} {stderr}",
                 AGENTS[at].0
             );
         }
     }
     for at in [1, 2, 5, 6] {
         let url = agents.url(at);
-        let (_, told, words) = desk.run(&["send", "-a", &url, "--async", "slow"]).await;
-        let id = told["task"]["id"].as_str().unwrap_or_else(|| panic!("{told} {words}")).to_owned();
-        let (code, told, words) = desk.run(&["task", "cancel", "-a", &url, &id]).await;
-        assert_eq!(code, 0, "{}: {told} {words}", AGENTS[at].0);
-        let state = told["status"]["state"].as_str().or(told["task"]["status"]["state"].as_str());
-        assert_eq!(state, Some("TASK_STATE_CANCELED"), "{}: {told}", AGENTS[at].0);
+        let (_, json, stderr) = desk.run(&["send", "-a", &url, "--async", "slow"]).await;
+        let id = json["task"]["id"].as_str().unwrap_or_else(|| panic!("{json} {stderr}")).to_owned();
+        let (code, json, stderr) = desk.run(&["task", "cancel", "-a", &url, &id]).await;
+        assert_eq!(code, 0, "{}: {json} {stderr}", AGENTS[at].0);
+        let state = json["status"]["state"].as_str().or(json["task"]["status"]["state"].as_str());
+        assert_eq!(state, Some("TASK_STATE_CANCELED"), "{}: {json}", AGENTS[at].0);
     }
-    looks_cost_the_same_whatever_the_agent_keeps().await;
+    listings_cost_the_same_however_many_tasks_an_sdk_agent_keeps().await;
 }
 
 /// An agent of the Python SDK that has this many ended tasks, until it is dropped.
@@ -197,7 +197,7 @@ impl Keeper {
     }
 }
 
-async fn looks_cost_the_same_whatever_the_agent_keeps() {
+async fn listings_cost_the_same_however_many_tasks_an_sdk_agent_keeps() {
     let (few, many) = (Keeper::start(30).await, Keeper::start(5_000).await);
     let dir = tempfile::tempdir().unwrap();
     let _engine = binary()

@@ -174,12 +174,12 @@ fn measure(usual: usize) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_random_it_loses_nothing_and_doubles_nothing() {
+async fn a_kill_at_a_random_moment_loses_and_duplicates_nothing() {
     kills(&[None], measure(3) * 4).await;
 }
 
 #[cfg(feature = "failpoints")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_at_every_point_it_loses_nothing_and_doubles_nothing() {
+async fn a_kill_at_every_failpoint_loses_and_duplicates_nothing() {
     kills(&quarterdeck::failpoint::POINTS.map(Some), measure(2)).await;
 }

@@ -189,7 +189,7 @@ impl World {
 }
 
 #[test]
-fn a_look_costs_the_same_whatever_the_agent_keeps() {
+fn a_listing_costs_the_same_however_many_tasks_the_agent_keeps() {
     for lists in [Lists::NewestFirst, Lists::SubmittedLast, Lists::Timeless, Lists::ByCreation] {
         let costs: Vec<_> = [50, 1_000]
             .into_iter()
@@ -207,7 +207,7 @@ fn a_look_costs_the_same_whatever_the_agent_keeps() {
 }
 
 #[test]
-fn tasks_that_others_send_are_found_however_the_agent_lists_them() {
+fn tasks_of_other_clients_are_found_in_any_order_of_the_list() {
     // Seconds at most until a task that goes on is found, and one that begins and ends between two looks. An idle
     // agent is looked at with each probe, a busy one every five seconds.
     for (lists, going_on, ended) in [
@@ -239,7 +239,7 @@ fn tasks_that_others_send_are_found_however_the_agent_lists_them() {
 }
 
 #[test]
-fn many_new_tasks_between_two_looks_are_all_found() {
+fn many_new_tasks_between_two_listings_are_all_found() {
     for lists in [Lists::NewestFirst, Lists::SubmittedLast, Lists::Timeless, Lists::ByCreation] {
         for many in [19, 20, 21, 150, 900] {
             let mut world = World::begin(lists, 100);
@@ -257,7 +257,7 @@ fn many_new_tasks_between_two_looks_are_all_found() {
 }
 
 #[test]
-fn a_list_in_another_order_is_found_out_and_read_whole() {
+fn a_list_in_another_order_is_detected_and_read_completely() {
     // An agent lists by creation: a task that ends below twenty newer ones shows up in no look for the newest.
     let mut world = World::begin(Lists::ByCreation, 0);
     world.add("long", TaskState::Working);
@@ -273,7 +273,7 @@ fn a_list_in_another_order_is_found_out_and_read_whole() {
 }
 
 #[test]
-fn what_was_forgotten_does_not_come_back_from_a_listing() {
+fn forgotten_tasks_do_not_come_back_from_a_listing() {
     let rules = Rules::default();
     let mut world = World::begin(Lists::NewestFirst, 30);
     assert_eq!(world.core.core.state().jobs().iter().count(), 30);

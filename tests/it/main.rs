@@ -3,7 +3,7 @@
     clippy::print_stdout,
     clippy::format_collect,
     clippy::type_complexity,
-    reason = "what is measured is told"
+    reason = "what is measured is printed"
 )]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by them")]
 #![allow(

@@ -36,7 +36,7 @@ async fn ended(handle: &Handle, agent: &str) -> TaskState {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_happened_is_counted_and_survives_a_restart() {
+async fn metrics_are_counted_and_survive_a_restart() {
     let fleet = fleet(vec![part("good", Behaviour::Steady), part("bad", Behaviour::Failing)]);
     let dir = tempfile::tempdir().unwrap();
     let first = engine(&fleet, Some(dir.path()));

@@ -124,7 +124,7 @@ fn down(snapshot: &Snapshot, name: &str) -> Option<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_raised_and_over_is_posted_with_the_way_there() {
+async fn raised_and_cleared_problems_are_posted_with_the_command_that_opens_them() {
     let inbox = Inbox::open().await;
     let fleet = two();
     let engine = engine(&fleet, None, &inbox.url);
@@ -154,7 +154,7 @@ async fn what_is_raised_and_over_is_posted_with_the_way_there() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_news_is_posted_once_whatever_the_webhook_answers() {
+async fn each_notification_is_posted_once_whatever_the_webhook_answers() {
     let long = "x".repeat(8 * 1024 * 1024);
     for (what, status, location, body, fails) in [
         ("a long answer", 200, None, long.as_str(), false),
@@ -225,7 +225,7 @@ async fn a_problem_that_clears_while_it_is_muted_is_not_posted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_journal_did_not_keep_is_posted_once_it_can_be_written() {
+async fn a_notification_waits_until_the_journal_can_be_written() {
     let (inbox, dir) = (Inbox::open().await, tempfile::tempdir().unwrap());
     let fleet = two();
     let engine = engine(&fleet, Some(dir.path()), &inbox.url);
@@ -255,7 +255,7 @@ async fn what_the_journal_did_not_keep_is_posted_once_it_can_be_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_engine_did_not_post_is_posted_once_by_the_next() {
+async fn notifications_of_a_killed_engine_are_posted_once_by_the_next() {
     let (inbox, dir) = (Inbox::open().await, tempfile::tempdir().unwrap());
     let fleet = two();
     let config = kill::configure(dir.path(), &fleet);

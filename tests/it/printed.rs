@@ -38,37 +38,37 @@ impl Desk {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_without_a_task_tells_what_we_know_as_a_task_does() {
+async fn a_message_answer_carries_the_same_metadata_as_a_task() {
     let desk = Desk::new();
     for args in [
         &["send", "-a", "words", "-o", "json", "which way?"][..],
         &["send", "-a", "words", "--stream", "-o", "json", "which way?"],
     ] {
-        let (code, told, error) = desk.run(args).await;
-        assert_eq!(code, Some(0), "{error}");
-        let value: Value = serde_json::from_str(&told).unwrap();
+        let (code, stdout, stderr) = desk.run(args).await;
+        assert_eq!(code, Some(0), "{stderr}");
+        let value: Value = serde_json::from_str(&stdout).unwrap();
         let ours = &value["message"]["metadata"]["quarterdeck"];
-        assert_eq!(ours["agent"], "words", "{args:?}: {told}");
-        assert!(ours["job"].is_string() && ours["attempt"].is_string(), "{args:?}: {told}");
+        assert_eq!(ours["agent"], "words", "{args:?}: {stdout}");
+        assert!(ours["job"].is_string() && ours["attempt"].is_string(), "{args:?}: {stdout}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hints_can_be_typed_as_they_are() {
+async fn commands_in_hints_can_be_run_as_printed() {
     let desk = Desk::new();
     let url = desk.fleet.list().into_iter().find(|agent| agent.name == "slow").unwrap().url;
     for agent in ["slow", &url] {
-        let (code, _, told) = desk.run(&["send", "-a", agent, "--timeout", "200ms", "drive"]).await;
-        assert_eq!(code, Some(5), "{told}");
-        assert!(told.contains(&format!("task get --wait -a {agent} ")), "{told}");
-        assert!(told.contains(" --config ") && told.contains(" --data-dir "), "{told}");
+        let (code, _, stderr) = desk.run(&["send", "-a", agent, "--timeout", "200ms", "drive"]).await;
+        assert_eq!(code, Some(5), "{stderr}");
+        assert!(stderr.contains(&format!("task get --wait -a {agent} ")), "{stderr}");
+        assert!(stderr.contains(" --config ") && stderr.contains(" --data-dir "), "{stderr}");
     }
-    let (_, _, told) = desk.run(&["send", "-a", "asks", "refund 412 EUR"]).await;
-    assert!(told.contains(" send -a asks --task-id="), "{told}");
+    let (_, _, stderr) = desk.run(&["send", "-a", "asks", "refund 412 EUR"]).await;
+    assert!(stderr.contains(" send -a asks --task-id="), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_card_is_read_from_what_is_no_file_of_its_size() {
+async fn cards_are_read_only_from_regular_files_of_bounded_size() {
     let desk = Desk::new();
     let path = |name: &str| desk.dir.path().join(name).display().to_string();
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
@@ -81,8 +81,8 @@ async fn no_card_is_read_from_what_is_no_file_of_its_size() {
         (format!("file://{}", path("fifo")), 3, "it is no regular file"),
         (path("large.json"), 3, "(4 MiB) are read"),
     ] {
-        let (ended, _, told) = desk.run(&["card", "get", "-a", &file]).await;
-        assert_eq!(ended, Some(code), "{file}: {told}");
-        assert!(told.contains(why), "{file}: {told}");
+        let (ended, _, stderr) = desk.run(&["card", "get", "-a", &file]).await;
+        assert_eq!(ended, Some(code), "{file}: {stderr}");
+        assert!(stderr.contains(why), "{file}: {stderr}");
     }
 }

@@ -63,11 +63,11 @@ impl Recording {
         self.head.contains("text/event-stream")
     }
 
-    fn tell(&self, out: &mut String) {
+    fn render(&self, out: &mut String) {
         let codec = codec(self.dialect());
         if self.name.starts_with("card-") {
             let text = String::from_utf8_lossy(&self.body);
-            let told = match card::decode(&text) {
+            let rendered = match card::decode(&text) {
                 Ok(card) => {
                     let schemes: Vec<_> =
                         card.security.iter().map(|s| format!("{} {}", s.name, s.kind)).collect();
@@ -76,17 +76,22 @@ impl Recording {
                 }
                 Err(cause) => format!("no card: {cause}"),
             };
-            let _infallible = writeln!(out, "{}: {told}", self.name);
+            let _infallible = writeln!(out, "{}: {rendered}", self.name);
             return;
         }
         if !self.is_stream() {
             let mut deviations = Deviations::default();
-            let told = match codec.decode_reply(&String::from_utf8_lossy(&self.body), &mut deviations) {
-                Ok(reply) => tell_reply(&reply),
-                Err(cause) => tell_cause(&cause),
+            let rendered = match codec.decode_reply(&String::from_utf8_lossy(&self.body), &mut deviations) {
+                Ok(reply) => render_reply(&reply),
+                Err(cause) => render_cause(&cause),
             };
-            let _infallible =
-                writeln!(out, "{} {}: {told}{}", self.dialect(), self.name, tell_deviations(&deviations));
+            let _infallible = writeln!(
+                out,
+                "{} {}: {rendered}{}",
+                self.dialect(),
+                self.name,
+                render_deviations(&deviations)
+            );
             return;
         }
         let _infallible = writeln!(out, "{} {}:", self.dialect(), self.name);
@@ -94,20 +99,20 @@ impl Recording {
         let mut lines: Vec<(String, u32)> = Vec::new();
         for data in events(&self.body) {
             let mut deviations = Deviations::default();
-            let told = match codec.decode_event(&data, &mut deviations) {
+            let rendered = match codec.decode_event(&data, &mut deviations) {
                 Ok(Event::Chunk { artifact, last, .. }) => {
                     format!("chunk of {artifact}{}", if last { ", last" } else { "" })
                 }
-                Ok(Event::Full(event)) => tell_event(&event),
-                Ok(Event::Error(cause)) => format!("error in the stream: {}", tell_cause(&cause)),
-                Err(cause) => format!("unreadable: {}", tell_cause(&cause)),
-            } + &tell_deviations(&deviations);
-            if told == last.0 && !lines.is_empty() {
+                Ok(Event::Full(event)) => render_event(&event),
+                Ok(Event::Error(cause)) => format!("error in the stream: {}", render_cause(&cause)),
+                Err(cause) => format!("unreadable: {}", render_cause(&cause)),
+            } + &render_deviations(&deviations);
+            if rendered == last.0 && !lines.is_empty() {
                 lines.last_mut().unwrap().1 += 1;
             } else {
-                lines.push((told.clone(), 1));
+                lines.push((rendered.clone(), 1));
             }
-            last.0 = told;
+            last.0 = rendered;
         }
         for (line, times) in lines {
             let times = if times > 1 { format!(" ×{times}") } else { String::new() };
@@ -195,12 +200,12 @@ fn normalise(value: &mut Value) {
     }
 }
 
-fn tell_reply(reply: &Reply) -> String {
+fn render_reply(reply: &Reply) -> String {
     match reply {
-        Reply::Task(task) => tell_task(task),
-        Reply::Message(message) => tell_message(message),
+        Reply::Task(task) => render_task(task),
+        Reply::Message(message) => render_message(message),
         Reply::Page { tasks, next, total, unread } => {
-            let tasks: Vec<_> = tasks.iter().map(tell_task).collect();
+            let tasks: Vec<_> = tasks.iter().map(render_task).collect();
             let of = total.map_or_else(String::new, |total| format!(" of {total}"));
             let unread = if *unread > 0 { format!(", {unread} unread") } else { String::new() };
             let more = if next.is_some() { "more" } else { "no more" };
@@ -209,12 +214,12 @@ fn tell_reply(reply: &Reply) -> String {
     }
 }
 
-fn tell_deviations(deviations: &Deviations) -> String {
+fn render_deviations(deviations: &Deviations) -> String {
     deviations.iter().map(|what| format!("; wrote {what}")).collect()
 }
 
-fn tell_task(task: &TaskReport) -> String {
-    let artifacts: Vec<_> = task.artifacts.iter().flatten().map(tell_artifact).collect();
+fn render_task(task: &TaskReport) -> String {
+    let artifacts: Vec<_> = task.artifacts.iter().flatten().map(render_artifact).collect();
     let note = task.status.message.as_ref().map(|message| format!(" {:?}", message.headline(40).raw()));
     let timed = if task.status.timestamp.is_some() { "" } else { ", no time" };
     let context = if task.context.is_some() { "" } else { ", no context" };
@@ -226,16 +231,16 @@ fn tell_task(task: &TaskReport) -> String {
     )
 }
 
-fn tell_message(message: &Message) -> String {
+fn render_message(message: &Message) -> String {
     format!("message of {:?} {:?}", message.role, message.headline(40).raw())
 }
 
-fn tell_artifact(artifact: &Artifact) -> String {
-    let parts: Vec<_> = artifact.parts.iter().map(tell_part).collect();
+fn render_artifact(artifact: &Artifact) -> String {
+    let parts: Vec<_> = artifact.parts.iter().map(render_part).collect();
     format!("{} of {}", artifact.id, parts.join("+"))
 }
 
-fn tell_part(part: &Part) -> &'static str {
+fn render_part(part: &Part) -> &'static str {
     match part.content {
         Content::Text(_) => "text",
         Content::Raw(_) => "bytes",
@@ -245,23 +250,23 @@ fn tell_part(part: &Part) -> &'static str {
     }
 }
 
-fn tell_event(event: &StreamEvent) -> String {
+fn render_event(event: &StreamEvent) -> String {
     match event {
-        StreamEvent::Task(task) => tell_task(task),
-        StreamEvent::Message(message) => tell_message(message),
+        StreamEvent::Task(task) => render_task(task),
+        StreamEvent::Message(message) => render_message(message),
         StreamEvent::Status { status, .. } => {
             let said = status.message.as_ref().map(|message| format!(" {:?}", message.headline(40).raw()));
             format!("status {}{}", status.state.word(), said.unwrap_or_default())
         }
         StreamEvent::Artifact { artifact, append, last, .. } => {
             let how = if *append { "appended" } else { "begun" };
-            format!("artifact {how}: {}{}", tell_artifact(artifact), if *last { ", last" } else { "" })
+            format!("artifact {how}: {}{}", render_artifact(artifact), if *last { ", last" } else { "" })
         }
         StreamEvent::Unknown(json) => format!("unknown {:?}", json.0),
     }
 }
 
-fn tell_cause(cause: &Cause) -> String {
+fn render_cause(cause: &Cause) -> String {
     match cause {
         Cause::Rpc(error) => error.to_string(),
         other => other.to_string(),
@@ -270,13 +275,13 @@ fn tell_cause(cause: &Cause) -> String {
 
 #[track_caller]
 fn check(server: &str) {
-    let mut told = String::new();
+    let mut rendered = String::new();
     for recording in recordings(server) {
-        recording.tell(&mut told);
+        recording.render(&mut rendered);
         recording.check_round_trip();
     }
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
-        insta::assert_snapshot!(server, told);
+        insta::assert_snapshot!(server, rendered);
     });
 }
 

@@ -86,8 +86,8 @@ impl Desk {
 
     pub(crate) async fn json(&self, args: &[&str]) -> Value {
         let output = self.run(&[args, &["-o", "json"]].concat()).await;
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
-        serde_json::from_str(&told).unwrap_or_else(|_| panic!("{args:?}: {told}"))
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{args:?}: {stdout}"))
     }
 
     /// Sends bytes as they are and reads the answer.
@@ -130,12 +130,12 @@ impl Desk {
     async fn until_agents(&self, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let until = tokio::time::Instant::now() + LONG;
         loop {
-            let told = self.json(&["agents"]).await;
-            let rows = told["agents"].as_array().unwrap().clone();
+            let json = self.json(&["agents"]).await;
+            let rows = json["agents"].as_array().unwrap().clone();
             if fits(&rows) {
                 return rows;
             }
-            assert!(tokio::time::Instant::now() < until, "never {what}: {told}");
+            assert!(tokio::time::Instant::now() < until, "never {what}: {json}");
         }
     }
 }
@@ -146,9 +146,9 @@ async fn a_registered_agent_is_in_the_fleet_and_leaves_with_its_history() {
     let url = fleet.list()[0].url.clone();
     let mut desk = Desk::new("").await;
     let labels = json!({"team": "night", "sh\u{1b}ift": "la\u{202e}te"});
-    let told =
+    let registration =
         json!({"cardUrl": url, "max_concurrent_tasks": 3, "health_check_interval": 1, "labels": labels});
-    let id = desk.register(&told).await;
+    let id = desk.register(&registration).await;
     assert_eq!(uuid::Uuid::parse_str(&id).unwrap().get_version_num(), 7);
     let rows = desk.until_agents("up", |rows| rows.len() == 1 && rows[0]["state"] == "up").await;
     assert_eq!((rows[0]["name"].as_str(), rows[0]["url"].as_str()), (Some("steady"), Some(&*url)));
@@ -165,7 +165,7 @@ async fn a_registered_agent_is_in_the_fleet_and_leaves_with_its_history() {
     desk.end(rustix::process::Signal::TERM).await;
     desk.until_agents("known without a registry", |rows| rows.len() == 1 && rows[0]["state"] == "up").await;
     desk.start().await;
-    assert_eq!(desk.register(&told).await, id);
+    assert_eq!(desk.register(&registration).await, id);
     desk.until_agents("up again", |rows| rows.len() == 1 && rows[0]["state"] == "up").await;
 
     assert_eq!(desk.ask("DELETE", &format!("/agents/{id}"), "").await.status, 204);
@@ -215,11 +215,11 @@ fn engine(roll: tokio::sync::watch::Receiver<RegisteredAgents>) -> Engine {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_an_agent_tells_of_itself_reaches_the_fleet() {
+async fn the_data_of_a_registration_reaches_the_fleet() {
     let clock = Clock::start();
     let store = Arc::new(MemoryStore::default());
     let registry = Registry::open(store, Duration::from_secs(60), Time::new(move || clock.now())).unwrap();
-    let engine = engine(registry.told());
+    let engine = engine(registry.registered());
     let handle = engine.handle();
     let bound = quarterdeck::serve::http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let serving = quarterdeck::serve::registry::serve(bound, registry.clone(), &handle, None).unwrap();
@@ -254,9 +254,9 @@ async fn a_registry_that_is_not_served_is_a_problem() {
             snapshot.open_problems().map(|(_, problem)| problem).find(|p| p.kind == Kind::SourceFailing)?;
         Some(format!("{} → {}", problem.text, problem.next))
     });
-    let told = problem.await;
-    assert!(told.contains("registry") && told.contains("127.0.0.1:8080 is in use"), "{told}");
-    assert!(told.contains("→ free the address, or set registry.listen to another one"), "{told}");
+    let message = problem.await;
+    assert!(message.contains("registry") && message.contains("127.0.0.1:8080 is in use"), "{message}");
+    assert!(message.contains("→ free the address, or set registry.listen to another one"), "{message}");
     engine.stop().await;
 }
 
@@ -279,7 +279,7 @@ async fn a_kill_loses_no_registration() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_may_write_and_where_it_may_listen() {
+async fn writers_and_listen_addresses_are_restricted() {
     let desk = Desk::new("token = \"env:REGISTRY_TEST_TOKEN\"").await;
     let body = r#"{"cardUrl":"http://127.0.0.1:1"}"#;
     let refused = desk.ask("POST", "/agents", body).await;
@@ -320,23 +320,26 @@ async fn who_may_write_and_where_it_may_listen() {
         let output = command.output().await.unwrap();
         (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    let (exit, told) = check("[registry]\nlisten = \"0.0.0.0:0\"\n".into(), &["config", "check"]).await;
-    assert!(exit == 2 && told.contains(":2: registry.listen: others reach this address"), "{exit} {told}");
+    let (exit, stderr) = check("[registry]\nlisten = \"0.0.0.0:0\"\n".into(), &["config", "check"]).await;
+    assert!(
+        exit == 2 && stderr.contains(":2: registry.listen: others reach this address"),
+        "{exit} {stderr}"
+    );
     let taken = format!("[registry]\nlisten = \"{}\"\n", open.address);
-    let (exit, told) = check(taken, &["serve"]).await;
-    assert!(exit == 1 && told.contains(&format!("{} is in use", open.address)), "{exit} {told}");
-    assert!(told.contains("→ free the address, or set registry.listen to another one"), "{told}");
-    let (exit, told) =
+    let (exit, stderr) = check(taken, &["serve"]).await;
+    assert!(exit == 1 && stderr.contains(&format!("{} is in use", open.address)), "{exit} {stderr}");
+    assert!(stderr.contains("→ free the address, or set registry.listen to another one"), "{stderr}");
+    let (exit, stderr) =
         check("[registry]\nlisten = \"127.0.0.1:0\"\ntoken = \"file:/nowhere/token\"\n".into(), &["serve"])
             .await;
     assert!(
-        exit == 4 && told.contains("registry.token cannot be read: file:/nowhere/token"),
-        "{exit} {told}"
+        exit == 4 && stderr.contains("registry.token cannot be read: file:/nowhere/token"),
+        "{exit} {stderr}"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hostile_and_wrong_requests_are_refused_with_words() {
+async fn hostile_and_malformed_requests_are_refused_with_a_reason() {
     let desk = Desk::new("").await;
     let deep = format!("{{\"card\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     let large = format!("{{\"cardUrl\":\"http://h/{}\"}}", "a".repeat(900_000));
@@ -476,8 +479,8 @@ fn parse_metrics(text: &str) -> Vec<(String, u64)> {
     let mut kind = String::new();
     let mut samples = Vec::new();
     for line in text.lines() {
-        if let Some(told) = line.strip_prefix("# TYPE ") {
-            let (name, word) = told.split_once(' ').unwrap();
+        if let Some(metric) = line.strip_prefix("# TYPE ") {
+            let (name, word) = metric.split_once(' ').unwrap();
             assert!(matches!(word, "counter" | "gauge"), "{line}");
             name.clone_into(&mut kind);
         } else if !line.starts_with("# HELP ") {
@@ -525,10 +528,10 @@ async fn the_examples_of_the_page_run_as_they_are() {
         command.env("QUARTERDECK_REGISTRY", format!("http://{}", desk.address));
         command.env("QUARTERDECK_REGISTRY_TOKEN", "s3cret");
         let output = tokio::time::timeout(Duration::from_secs(60), command.output()).await.unwrap().unwrap();
-        let told = String::from_utf8_lossy(&output.stdout).into_owned();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let wrong = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{language}: {told}{wrong}");
-        assert!(told.contains("127.0.0.1:910"), "{language} finds the agent: {told}{wrong}");
+        assert!(output.status.success(), "{language}: {stdout}{wrong}");
+        assert!(stdout.contains("127.0.0.1:910"), "{language} finds the agent: {stdout}{wrong}");
         assert_eq!(desk.ask("GET", "/health", "").await.json()["agents"], 0, "{language} lets it leave");
     }
     let metrics = parse_metrics(&desk.ask("GET", "/metrics", "").await.body);

@@ -207,7 +207,7 @@ fn candidates(small: &Small) -> Vec<String> {
 }
 
 #[test]
-fn who_is_named_by_a_card_is_offered_and_stays_once_it_was_added() {
+fn an_agent_named_by_a_card_is_offered_and_stays_once_added() {
     let mut small = Small::new(&[SAME; 2], Vec::new());
     small.peers = vec!["http://cashier-1", "http://cashier-7", "http://bank"];
     small.runs(0, "2.5.0");
@@ -244,7 +244,7 @@ fn who_is_named_by_a_card_is_offered_and_stays_once_it_was_added() {
 const SAME: (&str, &str) = ("2.4.0", "charge");
 
 #[test]
-fn who_fails_what_its_replicas_do_well_is_given_nothing_and_tried_again() {
+fn an_agent_that_fails_where_its_replicas_succeed_is_ejected_and_tried_again() {
     let mut small = Small::new(&[SAME; 4], Vec::new());
     for index in 1..4 {
         small.work(index, 19);
@@ -258,8 +258,8 @@ fn who_fails_what_its_replicas_do_well_is_given_nothing_and_tried_again() {
     let words = "it failed 5 of 13 tasks; its 3 replicas failed 0 of 57";
     assert_eq!(small.breaker(0), (BreakerState::Open, words.to_owned()));
     assert!(small.closed(1..4));
-    let told = small.problems(Kind::BreakerOpen);
-    assert!(matches!(told.as_slice(), [(0, text)] if text.contains(words)), "{told:?}");
+    let open = small.problems(Kind::BreakerOpen);
+    assert!(matches!(open.as_slice(), [(0, text)] if text.contains(words)), "{open:?}");
     // It is tried again by the half-open way; a task that goes well closes the breaker.
     small.wait(Duration::from_secs(31));
     assert_eq!(small.breaker(0).0, BreakerState::HalfOpen);
@@ -273,7 +273,7 @@ fn who_fails_what_its_replicas_do_well_is_given_nothing_and_tried_again() {
 }
 
 #[test]
-fn nobody_is_ejected_for_what_all_do_alike() {
+fn no_replica_is_ejected_if_all_fail_alike() {
     let mut small = Small::new(&[SAME; 3], Vec::new());
     small.failing.extend([0, 1, 2]);
     // Seven of fifteen each: bad, but none is worse than the others.
@@ -289,7 +289,7 @@ fn nobody_is_ejected_for_what_all_do_alike() {
 }
 
 #[test]
-fn half_of_a_group_goes_on_whatever_it_does() {
+fn at_least_half_of_a_group_keeps_receiving_tasks() {
     let mut small = Small::new(&[SAME; 5], Vec::new());
     for index in 0..5 {
         small.work(index, 10);
@@ -304,7 +304,7 @@ fn half_of_a_group_goes_on_whatever_it_does() {
 }
 
 #[test]
-fn who_refuses_the_calls_that_its_replicas_answer_is_given_nothing() {
+fn an_agent_that_refuses_calls_its_replicas_answer_is_ejected() {
     let mut small = Small::new(&[SAME; 2], Vec::new());
     small.work(1, 12);
     small.work(0, 8);
@@ -319,7 +319,7 @@ fn who_refuses_the_calls_that_its_replicas_answer_is_given_nothing() {
 }
 
 #[test]
-fn who_has_other_skills_is_compared_with_nobody() {
+fn an_agent_with_other_skills_is_not_compared() {
     let mut small = Small::new(&[SAME, ("2.4.0", "refund"), ("2.4.0", "refund")], Vec::new());
     small.work(1, 19);
     small.work(2, 19);
@@ -330,7 +330,7 @@ fn who_has_other_skills_is_compared_with_nobody() {
 }
 
 #[test]
-fn two_versions_at_once_are_told_until_there_is_one() {
+fn mixed_versions_are_reported_until_only_one_is_left() {
     let mut small = Small::new(&[SAME; 3], Vec::new());
     assert_eq!(small.problems(Kind::AgentVersionMixed), []);
     small.runs(1, "2.4.1");
@@ -349,7 +349,7 @@ fn two_versions_at_once_are_told_until_there_is_one() {
 }
 
 #[test]
-fn a_version_below_the_minimum_is_told_until_it_is_reached() {
+fn a_version_below_the_minimum_is_reported_until_it_is_raised() {
     let minimum = |agent: Option<&str>, skill: Option<&str>, version: &str| Minimum {
         agent: agent.map(Into::into),
         skill: skill.map(Into::into),

@@ -39,7 +39,7 @@ fn name_of(kind: SourceKind) -> &'static str {
     if kind == SourceKind::Own { OWN_REGISTRY } else { kind.as_str() }
 }
 
-fn told(card: &str) -> Vec<DiscoveredAgent> {
+fn reported(card: &str) -> Vec<DiscoveredAgent> {
     vec![DiscoveredAgent { card: Some(card_at(card)), ..DiscoveredAgent::at(BANK) }]
 }
 
@@ -78,18 +78,18 @@ fn no_kind_of_source_decides_where_the_work_of_a_configured_agent_goes() {
             for source_first in [false, true] {
                 let mut world = start(answer);
                 if source_first {
-                    world.report(name_of(kind), told(EVIL));
+                    world.report(name_of(kind), reported(EVIL));
                     world.pass(Duration::from_mins(1));
                 }
                 world.configure(&[BANK]);
-                world.report(name_of(kind), told(EVIL));
+                world.report(name_of(kind), reported(EVIL));
                 world.pass(Duration::from_mins(1));
                 assert_eq!(interface(&world), None, "{kind:?}, source first: {source_first}");
                 assert_eq!(world.agent(BANK).unwrap().health, Health::NotSpoken);
                 work_goes_to(&mut world, None);
                 world.restart();
                 world.configure(&[BANK]);
-                world.report(name_of(kind), told(EVIL));
+                world.report(name_of(kind), reported(EVIL));
                 world.pass(Duration::from_mins(1));
                 work_goes_to(&mut world, None);
             }
@@ -102,7 +102,7 @@ fn a_served_card_is_never_replaced_by_a_reported_one_even_after_a_restart() {
     for answer in [NO_CARD, BROKEN] {
         let mut world = start(OWN);
         world.configure(&[BANK]);
-        world.report(OWN_REGISTRY, told(EVIL));
+        world.report(OWN_REGISTRY, reported(EVIL));
         world.pass(Duration::from_mins(1));
         work_goes_to(&mut world, Some(BANK));
         world.script(script(answer));
@@ -110,7 +110,7 @@ fn a_served_card_is_never_replaced_by_a_reported_one_even_after_a_restart() {
         work_goes_to(&mut world, Some(BANK));
         world.restart();
         world.configure(&[BANK]);
-        world.report(OWN_REGISTRY, told(EVIL));
+        world.report(OWN_REGISTRY, reported(EVIL));
         world.pass(Duration::from_mins(1));
         assert_eq!(world.agent(BANK).unwrap().card, Some(card_at(BANK)));
         work_goes_to(&mut world, Some(BANK));
@@ -119,13 +119,13 @@ fn a_served_card_is_never_replaced_by_a_reported_one_even_after_a_restart() {
 
 /// Nobody but sources named it, yet what it served stands as long as it stays.
 #[test]
-fn a_card_that_a_discovered_agent_served_stands_too() {
+fn a_card_served_by_a_discovered_agent_is_not_replaced_either() {
     let mut world = start(OWN);
     world.report("url", vec![DiscoveredAgent::at(BANK)]);
     world.pass(Duration::from_mins(1));
     world.script(script(NO_CARD));
     world.restart();
-    world.report(OWN_REGISTRY, told(EVIL));
+    world.report(OWN_REGISTRY, reported(EVIL));
     world.pass(Duration::from_mins(1));
     assert_eq!(interface(&world).as_deref(), Some(BANK));
 }
@@ -135,18 +135,18 @@ fn a_reported_card_serves_an_agent_that_has_none() {
     // At its own origin for one that the operator named, after a restart too.
     let mut world = start(NO_CARD);
     world.configure(&[BANK]);
-    world.report("url", told("http://bank:1/a2a"));
+    world.report("url", reported("http://bank:1/a2a"));
     world.pass(Duration::from_mins(1));
     work_goes_to(&mut world, Some("http://bank:1/a2a"));
     world.restart();
     world.configure(&[BANK]);
-    world.report("url", told("http://bank:1/v2"));
+    world.report("url", reported("http://bank:1/v2"));
     world.pass(Duration::from_mins(1));
     work_goes_to(&mut world, Some("http://bank:1/v2"));
 
     // Anywhere for one that only the source named, until the operator names it too.
     let mut world = start(NO_CARD);
-    world.report("url", told("http://elsewhere:3/"));
+    world.report("url", reported("http://elsewhere:3/"));
     world.pass(Duration::from_mins(1));
     assert_eq!(interface(&world).as_deref(), Some("http://elsewhere:3/"));
     world.feed(Input::Intent {
@@ -159,13 +159,13 @@ fn a_reported_card_serves_an_agent_that_has_none() {
 
 /// The registration of an agent that left says nothing about whom the same URL belongs to next.
 #[test]
-fn who_comes_to_the_url_of_an_agent_that_left_starts_anew() {
+fn an_agent_at_the_url_of_a_departed_one_starts_anew() {
     let mut world = start(OWN);
     world.report("url", vec![DiscoveredAgent::at(BANK)]);
     world.pass(Duration::from_mins(1));
     world.report("url", Vec::new());
     world.script(script(NO_CARD));
-    world.report("url", told("http://elsewhere:3/"));
+    world.report("url", reported("http://elsewhere:3/"));
     world.pass(Duration::from_mins(1));
     assert_eq!(interface(&world).as_deref(), Some("http://elsewhere:3/"));
 }

@@ -43,7 +43,7 @@ fn every_unit(text: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_secret_that_comes_back_in_disguise_is_found_nowhere() {
+async fn an_encoded_secret_in_an_answer_appears_nowhere() {
     let stand = Stand::open(None, move |own, path, _, body| {
         if path.ends_with(".json") {
             return ok(card(own, "echoes").replace(r#""streaming":false"#, r#""streaming":true"#));
@@ -132,15 +132,15 @@ async fn a_secret_that_is_too_short_to_be_redacted_is_refused_before_anything_is
         let desk = Desk::new(&config(bearer));
         let args = [vec!["send", "-a", "strict", "do it"], flags].concat();
         let output = desk.run(&args, &[("SHORT", "abcde"), ("LONG", "long-enough")]).await;
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.contains(place) && told.contains("is shorter than 6 bytes"), "{told}");
-        assert!(!told.contains("abc"), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(place) && stderr.contains("is shorter than 6 bytes"), "{stderr}");
+        assert!(!stderr.contains("abc"), "{stderr}");
     }
     // What only a command knows is refused as soon as it is read.
     let desk = Desk::new(&config("cmd:echo abc"));
     let output = desk.run(&["agents", "-o", "json"], &[]).await;
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("is shorter than 6 bytes"), "{told}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("is shorter than 6 bytes"), "{stdout}");
     assert_eq!(stand.asked().len(), 0, "{:?}", stand.asked());
 }

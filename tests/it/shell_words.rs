@@ -175,7 +175,7 @@ fn every_shell_reads_a_quoted_word_as_it_is() {
 }
 
 #[test]
-fn what_is_copied_controls_no_terminal() {
+fn copied_text_controls_no_terminal() {
     for word in words() {
         let copied = quoted(&word);
         let odd = copied.chars().find(|c| c.is_control() && *c != '\n');

@@ -240,7 +240,7 @@ fn signals_end_every_verb_at_any_moment() {
 
 /// Whoever has joined a console whose terminal is closed goes on with an engine of their own.
 #[test]
-fn a_closed_terminal_gives_the_engine_to_whoever_has_joined() {
+fn a_closed_terminal_hands_the_engine_to_a_joined_console() {
     let desk = Desk::new();
     let mut first = Terminal::run(&desk.args(&[]), true);
     let data = desk.dir.path().join("data");
@@ -270,15 +270,15 @@ fn an_output_that_nobody_reads_ends_the_verb_as_a_closed_pipe() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let ended = desk.output(verb, writer);
-        let told = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(141), "{verb:?}: {told}");
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(141), "{verb:?}: {stderr}");
         desk.assert_free(&format!("{verb:?}"));
     }
     if let Ok(full) = File::options().write(true).open("/dev/full") {
         let ended = desk.output(&["agents"], full);
-        let told = String::from_utf8_lossy(&ended.stderr);
-        assert_eq!(ended.status.code(), Some(1), "{told}");
-        assert!(told.contains("the output cannot be written"), "{told}");
+        let stderr = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("the output cannot be written"), "{stderr}");
     }
 }
 

@@ -120,7 +120,7 @@ proptest! {
 
     /// Line feeds only, no mark, valid UTF-8, no lone CR: there `eventsource-stream` is right.
     #[test]
-    fn it_agrees_with_the_oracle(lines in prop::collection::vec("(data:|data: |event: |id: |: |retry: )?[ -~é]{0,12}", 0..30)) {
+    fn the_parser_agrees_with_the_oracle(lines in prop::collection::vec("(data:|data: |event: |id: |: |retry: )?[ -~é]{0,12}", 0..30)) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         prop_assert_eq!(guarded(&[text.as_bytes()]).unwrap(), oracle(&text));
     }

@@ -51,15 +51,15 @@ pub(crate) fn rows_of(state: &State) -> Batch {
 }
 
 /// Rows without the keys of one process, in one order.
-fn told(state: &State) -> Vec<String> {
+fn stored(state: &State) -> Vec<String> {
     let rows = rows_of(state);
-    let mut told: Vec<String> = rows.agents.iter().map(Record::put).collect();
-    told.extend(rows.jobs.iter().map(Record::put));
-    told.extend(rows.attempts.iter().map(Record::put));
-    told.extend(rows.problems.iter().map(Record::put));
-    told.extend(rows.sources.iter().map(|(_, source)| source.put()));
-    told.sort();
-    told
+    let mut stored: Vec<String> = rows.agents.iter().map(Record::put).collect();
+    stored.extend(rows.jobs.iter().map(Record::put));
+    stored.extend(rows.attempts.iter().map(Record::put));
+    stored.extend(rows.problems.iter().map(Record::put));
+    stored.extend(rows.sources.iter().map(|(_, source)| source.put()));
+    stored.sort();
+    stored
 }
 
 fn open(dir: &Path) -> (Writer, Receiver<Done>) {
@@ -74,7 +74,7 @@ fn commit(writer: &Writer, done: &Receiver<Done>, batch: Batch) {
 }
 
 #[test]
-fn what_storms_leave_behind_is_written_and_read_back() {
+fn states_after_storms_are_written_and_read_back() {
     for seed in [1, 7, 23] {
         let mut world = World::new(seed);
         world.run();
@@ -94,7 +94,7 @@ fn what_storms_leave_behind_is_written_and_read_back() {
         let loaded = reader.load().unwrap();
         assert_eq!(loaded.alive, Some(At::from_micros(77)));
         let restored = State::restore(loaded.rows, 7);
-        assert_eq!(told(&restored), told(state), "seed {seed}");
+        assert_eq!(stored(&restored), stored(state), "seed {seed}");
         assert_eq!(restored.next_problem(), state.next_problem());
         for owner in reader.owners().unwrap() {
             let of_owner: Vec<_> = facts.iter().filter(|fact| fact.owner() == owner).cloned().collect();
@@ -208,7 +208,7 @@ fn a_replaced_output_begins_again() {
 }
 
 #[test]
-fn a_locked_file_is_told_and_survived() {
+fn a_locked_journal_is_reported_and_written_later() {
     let dir = tempfile::tempdir().unwrap();
     let mut story = Story::new(3);
     let (writer, done) = open(dir.path());
@@ -220,7 +220,9 @@ fn a_locked_file_is_told_and_survived() {
         .hand_over(Batch { number: 5, facts: vec![lost].into(), agents: vec![agent], ..Batch::default() })
         .unwrap();
     let wait = Duration::from_secs(20);
-    let Ok(Done::Failed { number: 5, why }) = done.recv_timeout(wait) else { panic!("not told") };
+    let Ok(Done::Failed { number: 5, why }) = done.recv_timeout(wait) else {
+        panic!("no failure is reported")
+    };
     assert!(why.to_string().contains("locked"), "{why}");
     other.execute_batch("ROLLBACK").unwrap();
     assert!(matches!(done.recv_timeout(wait), Ok(Done::Recovered { facts: 1 })));
@@ -229,7 +231,7 @@ fn a_locked_file_is_told_and_survived() {
 }
 
 #[test]
-fn a_full_disk_is_told_and_nothing_is_half_written() {
+fn a_full_disk_is_reported_and_no_batch_is_half_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut story = Story::new(4);
     // The same as a full disk to SQLite: no page more.
@@ -241,7 +243,9 @@ fn a_full_disk_is_told_and_nothing_is_half_written() {
     writer
         .hand_over(Batch { number: 1, facts: vec![fact].into(), agents: vec![agent(1)], ..Batch::default() })
         .unwrap();
-    let Ok(Done::Failed { why, .. }) = done.recv_timeout(Duration::from_secs(20)) else { panic!("not told") };
+    let Ok(Done::Failed { why, .. }) = done.recv_timeout(Duration::from_secs(20)) else {
+        panic!("no failure is reported")
+    };
     assert!(why.to_string().contains("full"), "{why}");
     journal.execute_batch("DROP TRIGGER full").unwrap();
     assert!(matches!(done.recv_timeout(Duration::from_secs(20)), Ok(Done::Recovered { .. })));
@@ -262,7 +266,7 @@ fn a_newer_schema_is_refused() {
 }
 
 #[test]
-fn nobody_else_can_read_it() {
+fn stored_files_are_readable_only_by_their_owner() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("a/b");
@@ -434,8 +438,8 @@ fn write_the_fixture_of_a_release() {
     for seed in 0..60 {
         let mut world = World::new(seed);
         world.run();
-        let (told, state) = world.outcome();
-        happened.extend(told.iter().cloned());
+        let (facts, state) = world.outcome();
+        happened.extend(facts.iter().cloned());
         states.push(state.clone());
     }
     let number = 3;

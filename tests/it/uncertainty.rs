@@ -99,7 +99,7 @@ impl Rig {
             }
             Order::Send { .. } => {
                 self.tasks += 1;
-                let stream = |told| Outcome::Send(SendOutcome::Stream(told));
+                let stream = |outcome| Outcome::Send(SendOutcome::Stream(outcome));
                 self.streams.push((call, stream));
                 let task = StreamEvent::Task(Box::new(report(self.tasks)));
                 vec![
@@ -108,7 +108,7 @@ impl Rig {
                 ]
             }
             Order::Subscribe { .. } => {
-                let stream = |told| Outcome::Subscribe(SubscribeOutcome::Stream(told));
+                let stream = |outcome| Outcome::Subscribe(SubscribeOutcome::Stream(outcome));
                 self.streams.push((call, stream));
                 let mut answer = vec![stream(StreamOutcome::Opened { took, server })];
                 if self.snapshots {
@@ -230,7 +230,7 @@ fn a_task_is_silent_until_something_is_usual_and_stuck_from_then_on() {
 }
 
 #[test]
-fn the_same_words_again_and_again_are_a_loop_and_other_words_end_it() {
+fn repeated_status_texts_are_a_loop_and_another_text_ends_it() {
     let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds { loops: 6, ..ProblemThresholds::default() });
     rig.send();
     // Signs of life say nothing, and other words each time are none of the same.
@@ -263,7 +263,7 @@ fn the_same_words_again_and_again_are_a_loop_and_other_words_end_it() {
 }
 
 #[test]
-fn a_stream_on_which_nothing_ever_came_is_told_as_that() {
+fn a_stream_without_any_event_is_reported_as_silent() {
     let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
     rig.send();
     // The engine is another one from here on: it knows the task, and subscribes anew.
@@ -345,7 +345,7 @@ fn agents_of_one_source_that_go_together_are_one_problem() {
 
 /// One skill that fails is told as that, and the agent is not; once it goes well again it is over.
 #[test]
-fn one_skill_that_fails_beside_others_that_go_well_is_told_as_that() {
+fn one_failing_skill_among_good_ones_is_reported_as_such() {
     let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
     let mut number = 0;
     let mut round = |rig: &mut Rig, bad: TaskState| {

@@ -60,7 +60,7 @@ fn a_steady_agent_completes() {
 }
 
 #[test]
-fn a_stream_cut_in_an_event_is_taken_up_again() {
+fn a_stream_cut_within_an_event_is_resumed() {
     check(Behaviour::DropsMidEvent, false, "work", |a| ends(a, TaskState::Completed, None));
     // The embedded 0.3 agent is known to be safe to resubscribe to.
     check(Behaviour::DropsMidEvent, true, "work", |a| ends(a, TaskState::Completed, None));
@@ -73,7 +73,7 @@ fn a_message_without_a_task_answers_the_job() {
 }
 
 #[test]
-fn a_silent_agent_is_called_silent() {
+fn a_silent_agent_is_reported_as_silent() {
     check(Behaviour::Silent, false, "work", |a| {
         a.task.as_ref().is_some_and(|t| t.state == TaskState::Working && t.verdict == Some(Verdict::Silent))
     });
@@ -90,7 +90,7 @@ fn a_stream_and_a_store_that_disagree_are_both_shown() {
 }
 
 #[test]
-fn a_huge_output_is_taken_whole() {
+fn a_huge_output_is_kept_completely() {
     check(Behaviour::Huge, false, "work", |a| {
         ends(a, TaskState::Completed, None) && a.task.as_ref().is_some_and(|t| t.bytes > 40_000_000)
     });
@@ -129,7 +129,7 @@ async fn a_question_is_answered_and_the_task_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cancel_is_verified_or_called_ignored() {
+async fn a_cancel_is_verified_or_reported_as_ignored() {
     let fleet = fleet(vec![part("good", Behaviour::Silent), part("deaf", Behaviour::IgnoresCancel)]);
     let engine = engine(&fleet, None);
     let handle = engine.handle();
@@ -213,7 +213,7 @@ async fn an_agent_that_forgets_has_lost_its_tasks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_others_send_is_found_and_followed() {
+async fn tasks_of_other_clients_are_found_and_followed() {
     let mut caller = part("caller", Behaviour::Steady);
     caller.delegates = vec![quarterdeck::demo::scenario::Delegation {
         to: "worker".into(),
@@ -241,7 +241,7 @@ async fn what_others_send_is_found_and_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everything_is_where_it_was_after_a_restart() {
+async fn the_state_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let fleet = fleet(vec![part("one", Behaviour::Silent), part("two", Behaviour::Steady)]);
     let first = engine(&fleet, Some(dir.path()));
@@ -346,7 +346,7 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_somebody_does_from_a_joined_console_is_told_as_theirs() {
+async fn actions_from_a_joined_console_are_attributed_to_their_operator() {
     let fleet = fleet(vec![part("silent", Behaviour::Silent)]);
     let engine = engine_with(&fleet, None, rules());
     let dir = tempfile::tempdir().unwrap();
@@ -383,7 +383,7 @@ async fn what_somebody_does_from_a_joined_console_is_told_as_theirs() {
 
 /// A command that looks at no task that is over is not sent a hundred thousand of them; what changes it sees whole.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_for_open_tasks_gets_those_and_what_changes() {
+async fn a_client_that_joins_for_open_tasks_gets_those_and_changes() {
     let fleet = fleet(vec![part("steady", Behaviour::Steady), part("silent", Behaviour::Silent)]);
     let engine = engine_with(&fleet, None, rules());
     let own = engine.handle();
@@ -419,10 +419,14 @@ async fn who_asks_for_open_tasks_gets_those_and_what_changes() {
     pruned.jobs.remove(job);
     for which in [Tasks::All, Tasks::Open] {
         let mut deltas = Deltas::new(which);
-        for is_told in [false, true] {
+        for is_reported in [false, true] {
             let news = deltas.next(&pruned, None);
             let is = |changed| news.contains(&changed);
-            assert_eq!((is(Changed::Attempt(key)), is(Changed::Job(job))), (is_told, is_told), "{which:?}");
+            assert_eq!(
+                (is(Changed::Attempt(key)), is(Changed::Job(job))),
+                (is_reported, is_reported),
+                "{which:?}"
+            );
         }
     }
     let (job, new) = send(&few, "steady", "more").await;
@@ -449,7 +453,7 @@ impl WrongShapes {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let own = url.clone();
         let server = tokio::spawn(async move {
-            let (mut told_wrong, mut reads) = (0, 0);
+            let (mut lies, mut reads) = (0, 0);
             while let Ok((mut connection, _)) = listener.accept().await {
                 let mut bytes = Vec::new();
                 let request = loop {
@@ -473,11 +477,8 @@ impl WrongShapes {
                 let task = format!(r#"{{"id":"t","status":{{"state":"TASK_STATE_{state}"}}}}"#);
                 let result = if request.starts_with("GET") {
                     None
-                } else if is(wrong.0)
-                    && !request.contains(quarterdeck::net::NOBODYS_TASK)
-                    && told_wrong < wrong.1
-                {
-                    told_wrong += 1;
+                } else if is(wrong.0) && !request.contains(quarterdeck::net::NOBODYS_TASK) && lies < wrong.1 {
+                    lies += 1;
                     Some(wrong.2.to_owned())
                 } else if is("ListTasks") {
                     Some(r#"{"tasks":[]}"#.to_owned())

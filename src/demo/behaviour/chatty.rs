@@ -1,13 +1,13 @@
 //! `chatty`: streams its result at eighty words a second.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::work::Work;
 use crate::domain::job::task::TaskState;
 
 pub(super) struct Chatty;
 
 impl OnWire for Chatty {
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(stream_words(work))
     }
 }
@@ -16,7 +16,7 @@ async fn stream_words(work: &mut Work) {
     if !work.wait(0.3).await {
         return;
     }
-    work.tell(TaskState::Working, &work.saying(0), 0);
+    work.send_status(TaskState::Working, &work.saying(0), 0);
     let takes = work.takes();
     let result = work.agent.result(&work.message);
     let words: Vec<&str> = result.split_inclusive(' ').collect();
@@ -30,5 +30,5 @@ async fn stream_words(work: &mut Work) {
             return;
         }
     }
-    work.tell(TaskState::Completed, "done", 1000);
+    work.send_status(TaskState::Completed, "done", 1000);
 }

@@ -1,13 +1,13 @@
 //! `drops-mid-event`: cuts its streams in the middle of an event and keeps working.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::work::Work;
 use crate::domain::job::task::TaskState;
 
 pub(super) struct DropsMidEvent;
 
 impl OnWire for DropsMidEvent {
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(drop_streams(work))
     }
 
@@ -22,7 +22,7 @@ async fn drop_streams(work: &mut Work) {
         return;
     }
     for number in 0..3 {
-        work.tell(TaskState::Working, &work.saying(number), number);
+        work.send_status(TaskState::Working, &work.saying(number), number);
         if !work.wait(takes / 8.0).await {
             return;
         }
@@ -31,8 +31,8 @@ async fn drop_streams(work: &mut Work) {
     if !work.wait(takes / 4.0).await {
         return;
     }
-    work.tell(TaskState::Working, &work.saying(3), 3);
+    work.send_status(TaskState::Working, &work.saying(3), 3);
     if work.wait(takes / 4.0).await && work.write(takes / 8.0).await {
-        work.tell(TaskState::Completed, "done", 1000);
+        work.send_status(TaskState::Completed, "done", 1000);
     }
 }

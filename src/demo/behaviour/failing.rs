@@ -1,12 +1,12 @@
 //! `failing`: fails every second task, by chance, with a clear error.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::work::Work;
 
 pub(super) struct Failing;
 
 impl OnWire for Failing {
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(async move {
             if work.seed.below(2) == 0 {
                 work.fail().await;

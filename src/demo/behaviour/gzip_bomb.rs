@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::agent::Agent;
 use crate::demo::answer::Answer;
 use crate::protocol::Incoming;
@@ -13,7 +13,12 @@ use crate::protocol::Incoming;
 pub(super) struct GzipBomb;
 
 impl OnWire for GzipBomb {
-    fn answer<'a>(&'a self, _: &'a Agent, id: &'a str, _: &'a Incoming) -> Doing<'a, Option<Answer>> {
+    fn answer<'a>(
+        &'a self,
+        _: &'a Agent,
+        id: &'a str,
+        _: &'a Incoming,
+    ) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"task":{{"id":""#);
             Some(Answer::Gzip(bomb(&head)))

@@ -1,7 +1,7 @@
 //! `hostile`: attacks the terminal. Its card, messages and outputs clear screens, forge prompts, hide and reverse words
 //! and grab the clipboard; every second task also sends one line of 10 MB.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::agent::Agent;
 use crate::demo::answer::Answer;
 use crate::demo::work::Work;
@@ -23,7 +23,7 @@ impl OnWire for Hostile {
         Answer::Document(protocol::card::encode(&card))
     }
 
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(attack(work))
     }
 }
@@ -33,7 +33,7 @@ async fn attack(work: &mut Work) {
         return;
     }
     for (number, words) in MESSAGES.iter().enumerate() {
-        work.tell(TaskState::Working, words, number as u64);
+        work.send_status(TaskState::Working, words, number as u64);
         if !work.wait(0.3).await {
             return;
         }
@@ -53,7 +53,7 @@ async fn attack(work: &mut Work) {
             return;
         }
     }
-    work.tell(TaskState::Completed, "\u{1b}]0;owned\u{7}thank you", 1000);
+    work.send_status(TaskState::Completed, "\u{1b}]0;owned\u{7}thank you", 1000);
 }
 
 /// Its messages, one status after the other.

@@ -1,6 +1,6 @@
 //! `huge`: streams one output of 40 MB in pieces of 256 KiB.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::work::Work;
 use crate::domain::job::task::TaskState;
 
@@ -10,7 +10,7 @@ const ALL: usize = 40 * 1024 * 1024;
 pub(super) struct Huge;
 
 impl OnWire for Huge {
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(stream_output(work))
     }
 }
@@ -19,7 +19,7 @@ async fn stream_output(work: &mut Work) {
     if !work.wait(0.4).await {
         return;
     }
-    work.tell(TaskState::Working, &work.saying(0), 0);
+    work.send_status(TaskState::Working, &work.saying(0), 0);
     let name = work.output();
     let line = "| platform | stairs | lift | café | exit to the lake | \n";
     let piece = line.repeat(PIECE / line.len());
@@ -30,5 +30,5 @@ async fn stream_output(work: &mut Work) {
             return;
         }
     }
-    work.tell(TaskState::Completed, "done", 1000);
+    work.send_status(TaskState::Completed, "done", 1000);
 }

@@ -5,7 +5,7 @@ use std::iter;
 
 use bytes::Bytes;
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::agent::Agent;
 use crate::demo::answer::Answer;
 use crate::domain::job::message::text_hash;
@@ -23,7 +23,7 @@ impl OnWire for HugePage {
         agent: &'a Agent,
         id: &'a str,
         request: &'a Incoming,
-    ) -> Doing<'a, Option<Answer>> {
+    ) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let Incoming::List(..) = request else { return None };
             let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tasks":["#);

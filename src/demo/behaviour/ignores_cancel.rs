@@ -1,13 +1,13 @@
 //! `ignores-cancel`: agrees to a cancel and keeps working working.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::work::Work;
 use crate::domain::job::task::TaskState;
 
 pub(super) struct IgnoresCancel;
 
 impl OnWire for IgnoresCancel {
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(go_on(work))
     }
 
@@ -24,10 +24,10 @@ async fn go_on(work: &mut Work) {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few dozen steps")]
     let steps = (takes / 0.7) as u64;
     for number in 0..steps {
-        work.tell(TaskState::Working, &work.saying(number), number);
+        work.send_status(TaskState::Working, &work.saying(number), number);
         if !work.wait(0.7).await {
             return;
         }
     }
-    work.tell(TaskState::Completed, "arrived", 1000);
+    work.send_status(TaskState::Completed, "arrived", 1000);
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::agent::Agent;
 use crate::demo::answer::Answer;
 use crate::demo::tasks::Frame;
@@ -19,7 +19,7 @@ impl OnWire for MessageOnly {
         agent: &'a Agent,
         id: &'a str,
         request: &'a Incoming,
-    ) -> Doing<'a, Option<Answer>> {
+    ) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let Incoming::Send { message, stream, .. } = request else { return None };
             if message.task.is_some() {

@@ -33,7 +33,7 @@ use super::work::Work;
 use crate::protocol::{self, Incoming};
 
 /// Something that a behaviour does and that takes time.
-pub(super) type Doing<'a, T> = futures_util::future::BoxFuture<'a, T>;
+pub(super) type BehaviourFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
 
 /// An agent's conduct on the wire. What a behaviour does not override is done correctly.
 pub(super) trait OnWire: Sync {
@@ -48,12 +48,12 @@ pub(super) trait OnWire: Sync {
         _agent: &'a Agent,
         _id: &'a str,
         _request: &'a Incoming,
-    ) -> Doing<'a, Option<Answer>> {
+    ) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async { None })
     }
 
     /// Works on a task, up to its end if it has one.
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(work.steady(3))
     }
 

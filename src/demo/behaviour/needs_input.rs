@@ -1,6 +1,6 @@
 //! `needs-input`: asks before it refunds more than 300 EUR; otherwise it works like `steady`.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::work::Work;
 use crate::domain::job::message::{Content, Json, Message, Part};
 use crate::domain::job::task::TaskState;
@@ -8,7 +8,7 @@ use crate::domain::job::task::TaskState;
 pub(super) struct NeedsInput;
 
 impl OnWire for NeedsInput {
-    fn work<'a>(&'a self, work: &'a mut Work) -> Doing<'a, ()> {
+    fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(async move {
             match amount_in(&work.message) {
                 ..=300 => work.steady(2).await,
@@ -23,7 +23,7 @@ async fn ask(work: &mut Work, amount: u64) {
         return;
     }
     for number in 0..2 {
-        work.tell(TaskState::Working, &work.saying(number), number);
+        work.send_status(TaskState::Working, &work.saying(number), number);
         if !work.wait(0.8).await {
             return;
         }
@@ -45,12 +45,12 @@ async fn ask(work: &mut Work, amount: u64) {
         return;
     }
     if declined {
-        work.tell(TaskState::Rejected, "declined, nothing was refunded", 3);
+        work.send_status(TaskState::Rejected, "declined, nothing was refunded", 3);
         return;
     }
-    work.tell(TaskState::Working, "paying it back", 3);
+    work.send_status(TaskState::Working, "paying it back", 3);
     if work.wait(1.5).await && work.write(0.5).await {
-        work.tell(TaskState::Completed, "refunded", 4);
+        work.send_status(TaskState::Completed, "refunded", 4);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `wrong-shapes`: answers with an object of the wrong kind: a send with a page of tasks, a cancel with another
 //! task, `GetTask` with a message, `ListTasks` and a subscription with a task.
 
-use super::{Doing, OnWire};
+use super::{BehaviourFuture, OnWire};
 use crate::demo::agent::Agent;
 use crate::demo::answer::Answer;
 use crate::domain::id::{MessageId, TaskId};
@@ -17,7 +17,7 @@ impl OnWire for WrongShapes {
         agent: &'a Agent,
         id: &'a str,
         request: &'a Incoming,
-    ) -> Doing<'a, Option<Answer>> {
+    ) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let reply = match request {
                 Incoming::Send { message, .. } => {

@@ -24,14 +24,14 @@ pub struct Candidate {
 #[derive(Clone, Debug, Default)]
 pub struct Candidates {
     /// The peers named by each agent's card.
-    said: BTreeMap<AgentKey, Said>,
+    references: BTreeMap<AgentKey, References>,
     named: BTreeMap<Arc<str>, BTreeMap<AgentKey, Option<Untrusted>>>,
     /// Where the agents of the fleet are.
     known: BTreeMap<String, BTreeSet<AgentKey>>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-struct Said {
+struct References {
     peers: Vec<Peer>,
     urls: BTreeSet<String>,
 }
@@ -53,15 +53,15 @@ impl Candidates {
             // An interface that the agent itself offers is this agent, not another one.
             let offers = card.map_or(&[][..], |card| &card.offers).iter();
             let urls = offers.map(|offer| normalise_url(offer.url.raw()));
-            Said {
+            References {
                 peers: card.map(|card| card.peers.clone()).unwrap_or_default(),
                 urls: urls.chain([normalise_url(&agent.spec.url)]).collect(),
             }
         });
-        if self.said.get(&key) == now.as_ref() {
+        if self.references.get(&key) == now.as_ref() {
             return false;
         }
-        if let Some(before) = self.said.remove(&key) {
+        if let Some(before) = self.references.remove(&key) {
             for peer in &before.peers {
                 if let Some(by) = self.named.get_mut(&peer.url) {
                     by.remove(&key);
@@ -86,7 +86,7 @@ impl Candidates {
             for url in &now.urls {
                 self.known.entry(url.clone()).or_default().insert(key);
             }
-            self.said.insert(key, now);
+            self.references.insert(key, now);
         }
         true
     }

@@ -5,11 +5,11 @@ use crate::domain::text::Untrusted;
 
 /// `version 2.4.0 → 2.4.1; skills + refund, - pay; streaming off`. Empty if no parsed member differs.
 pub fn words(before: &Card, after: &Card) -> String {
-    let mut told = Vec::new();
+    let mut changes = Vec::new();
     let quoted = |text: &Untrusted| text.shortened(40).line().into_string();
     let mut changed = |name: &str, before: &Untrusted, after: &Untrusted| {
         if before != after {
-            told.push(format!("{name} {} → {}", quoted(before), quoted(after)));
+            changes.push(format!("{name} {} → {}", quoted(before), quoted(after)));
         }
     };
     let none = Untrusted::from("none");
@@ -25,16 +25,16 @@ pub fn words(before: &Card, after: &Card) -> String {
             })
             .collect::<Vec<_>>()
     };
-    told.extend(list("interfaces", &offers(before), &offers(after)));
+    changes.extend(list("interfaces", &offers(before), &offers(after)));
     let skills = |card: &Card| card.skills.iter().map(|skill| skill.id.raw().to_owned()).collect::<Vec<_>>();
-    told.extend(list("skills", &skills(before), &skills(after)));
+    changes.extend(list("skills", &skills(before), &skills(after)));
     let reworded = after
         .skills
         .iter()
         .filter(|skill| before.skills.iter().any(|known| known.id == skill.id && known != *skill));
     let reworded: Vec<_> = reworded.map(|skill| quoted(&skill.id)).collect();
     if !reworded.is_empty() {
-        told.push(format!("skills reworded: {}", reworded.join(", ")));
+        changes.push(format!("skills reworded: {}", reworded.join(", ")));
     }
     for (name, before, after) in [
         ("streaming", before.streaming, after.streaming),
@@ -42,22 +42,22 @@ pub fn words(before: &Card, after: &Card) -> String {
         ("extended card", before.extended_card, after.extended_card),
     ] {
         if before != after {
-            told.push(format!("{name} {}", if after { "on" } else { "off" }));
+            changes.push(format!("{name} {}", if after { "on" } else { "off" }));
         }
     }
     let words = |texts: &[Untrusted]| texts.iter().map(|text| text.raw().to_owned()).collect::<Vec<_>>();
-    told.extend(list("input modes", &words(&before.input_modes), &words(&after.input_modes)));
-    told.extend(list("output modes", &words(&before.output_modes), &words(&after.output_modes)));
-    told.extend(list("extensions", &words(&before.extensions), &words(&after.extensions)));
+    changes.extend(list("input modes", &words(&before.input_modes), &words(&after.input_modes)));
+    changes.extend(list("output modes", &words(&before.output_modes), &words(&after.output_modes)));
+    changes.extend(list("extensions", &words(&before.extensions), &words(&after.extensions)));
     let security =
         |card: &Card| card.security.iter().map(|scheme| scheme.kind.raw().to_owned()).collect::<Vec<_>>();
-    told.extend(list("security", &security(before), &security(after)));
+    changes.extend(list("security", &security(before), &security(after)));
     let required = (&before.required_security, &after.required_security);
-    told.extend(list("required login", &words(required.0), &words(required.1)));
+    changes.extend(list("required login", &words(required.0), &words(required.1)));
     if before.description != after.description {
-        told.push("description reworded".into());
+        changes.push("description reworded".into());
     }
-    told.join("; ")
+    changes.join("; ")
 }
 
 /// `skills + refund, - pay`
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_said_and_nothing_else() {
+    fn only_differences_of_cards_are_listed() {
         for (before, after, expected) in [
             (card("2.4.0", &["pay"]), card("2.4.0", &["pay"]), ""),
             (card("2.4.0", &["pay"]), card("2.4.1", &["pay"]), "version 2.4.0 → 2.4.1"),

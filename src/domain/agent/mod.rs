@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_is_what_the_http_client_takes_for_one() {
+    fn origins_are_those_of_the_http_client() {
         for (one, other, same) in [
             ("http://bank:1/a", "HTTP://Bank:1/b?c", true),
             ("http://bank", "http://bank:80/", true),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn spellings_of_one_url_are_one_agent() {
+    fn different_spellings_of_a_url_name_one_agent() {
         for (url, expected) in [
             ("http://Agents.Example:80/", "http://agents.example"),
             ("agents.example", "http://agents.example"),

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_grouped_by_is_read_as_it_is_written() {
+    fn ways_to_group_are_parsed_as_they_are_written() {
         for words in ["replicas", "provider", "version", "region", "framework", "label team", "none"] {
             assert_eq!(GroupBy::parse(words).map(|by| by.words()).as_deref(), Some(words));
         }

@@ -64,7 +64,7 @@ pub fn health_spans(facts: &[JournalEntry], now: At) -> Vec<HealthSpan> {
             _ => {}
         }
     }
-    all.retain(|stretch| stretch.until > stretch.from);
+    all.retain(|span| span.until > span.from);
     all
 }
 
@@ -93,10 +93,10 @@ impl Uptime {
 pub fn uptime(health_spans: &[HealthSpan], now: At, window: Duration) -> Uptime {
     let begin = now - window;
     let mut uptime = Uptime::default();
-    for stretch in health_spans {
-        let time = stretch.until.since(stretch.from.max(begin));
-        match stretch.condition {
-            _ if stretch.until <= begin => {}
+    for span in health_spans {
+        let time = span.until.since(span.from.max(begin));
+        match span.condition {
+            _ if span.until <= begin => {}
             Condition::Up | Condition::Degraded => uptime.up += time,
             Condition::Down => uptime.down += time,
             Condition::Unknown => {}
@@ -112,13 +112,8 @@ pub fn cells(health_spans: &[HealthSpan], now: At, window: Duration, cells: u32)
         .map(|index| {
             let from = now - part * (cells - index);
             let until = from + part;
-            let touches = |stretch: &&HealthSpan| stretch.from < until && stretch.until > from;
-            health_spans
-                .iter()
-                .filter(touches)
-                .map(|stretch| stretch.condition)
-                .max()
-                .unwrap_or(Condition::Unknown)
+            let touches = |span: &&HealthSpan| span.from < until && span.until > from;
+            health_spans.iter().filter(touches).map(|span| span.condition).max().unwrap_or(Condition::Unknown)
         })
         .collect()
 }
@@ -134,9 +129,9 @@ mod tests {
     }
 
     /// Health changes with the second at which they began; a stale one also has the second of the last observation.
-    fn life(told: &[(u64, Health, u64)]) -> Vec<JournalEntry> {
+    fn life(observed: &[(u64, Health, u64)]) -> Vec<JournalEntry> {
         let agent = AgentId(Rng::new(1).uuid(at(0)));
-        let facts = told.iter().zip(1..).map(|((second, health, seen), seq)| {
+        let facts = observed.iter().zip(1..).map(|((second, health, seen), seq)| {
             let fact = AgentFact::HealthChanged { health: *health, cause: None, last_seen: at(*seen) };
             JournalEntry { at: at(*second), seq, actor: None, fact: Fact::Agent(agent, fact) }
         });
@@ -144,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_watched_counts() {
+    fn uptime_counts_only_watched_time() {
         use Health::{Degraded, Down, Stale, Up};
         let hour = Duration::from_secs(3600);
-        for (told, now, expected) in [
+        for (observed, now, expected) in [
             (vec![(0, Up, 0)], 100, Some(1000)),
             (vec![(0, Up, 0), (90, Down, 90)], 100, Some(900)),
             (vec![(0, Up, 0), (50, Degraded, 50)], 100, Some(1000)),
@@ -161,13 +156,13 @@ mod tests {
             // Entries older than the window do not count.
             (vec![(0, Down, 0), (100, Up, 0)], 100 + 3600, Some(1000)),
         ] {
-            let health_spans = health_spans(&life(&told), at(now));
-            assert_eq!(uptime(&health_spans, at(now), hour).per_mille(), expected, "{told:?}");
+            let health_spans = health_spans(&life(&observed), at(now));
+            assert_eq!(uptime(&health_spans, at(now), hour).per_mille(), expected, "{observed:?}");
         }
     }
 
     #[test]
-    fn a_cell_shows_the_worst_of_its_time() {
+    fn a_cell_shows_the_worst_condition_of_its_time() {
         use Health::{Down, Up};
         let health_spans = health_spans(&life(&[(20, Up, 0), (61, Down, 0), (62, Up, 0)]), at(100));
         let shown = cells(&health_spans, at(100), Duration::from_secs(100), 5);

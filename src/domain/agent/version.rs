@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newer_is_newer_however_it_is_written() {
+    fn versions_are_compared_in_any_notation() {
         let ascending = [
             ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0"]
                 .as_slice(),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_stands_for_any_letters() {
+    fn a_star_matches_any_characters() {
         for (pattern, text, expected) in [
             ("cashier*", "cashier-2", true),
             ("cashier*", "cashier", true),

@@ -84,7 +84,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
                 state.changes.push(Changed::Source(key));
             }
         }
-        FleetFact::SourceTold { name, health, cause, agents } => {
+        FleetFact::SourceReported { name, health, cause, agents } => {
             if let Some(key) = state.source_key(name)
                 && let Some(row) = state.sources.get_mut(key)
             {

@@ -50,7 +50,7 @@ impl Baselines {
 
 /// An update of a task arrived: the time since the last one is a pause, unless the task waited for an operator or was
 /// not watched.
-pub(super) fn heard(turn: &mut Turn, key: AttemptKey) {
+pub(super) fn update_seen(turn: &mut Turn, key: AttemptKey) {
     let at = turn.at;
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(task) = attempt.task.as_ref() else { return };
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_usual_needs_enough_tasks_and_follows_the_last() {
+    fn a_baseline_needs_enough_tasks_and_follows_the_latest() {
         let seconds = Duration::from_secs;
         for (pauses, least, expected) in [
             (vec![], 1, None),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn many_skills_share_one_usual_time() {
+    fn skills_beyond_the_limit_share_one_baseline() {
         let mut usuals = Baselines::default();
         for number in 0..200 {
             usuals.see(Some(format!("s{number}").into()), Duration::from_secs(2));

@@ -39,7 +39,7 @@ fn calls(answered: u64, failed: u64) -> Script {
 }
 
 #[test]
-fn failed_calls_open_it_by_number_and_share_within_the_window() {
+fn failed_calls_open_a_breaker_by_number_and_share_within_the_window() {
     let spread = |step: u64| [vec![(0, FAULTY)], every(100_000, step, 5, &SEND)].concat();
     check(
         &rules(),
@@ -58,7 +58,7 @@ fn failed_calls_open_it_by_number_and_share_within_the_window() {
 }
 
 #[test]
-fn failed_tasks_open_it_by_number_and_share() {
+fn failed_tasks_open_a_breaker_by_number_and_share() {
     let ended = |good: u64, bad: u64| {
         [tasks(0, 0, 100, good, "a", &Completed), tasks(0, 10_000, 100, bad, "a", &Failed)].concat()
     };
@@ -81,7 +81,7 @@ fn failed_tasks_open_it_by_number_and_share() {
 }
 
 #[test]
-fn it_is_tried_again_after_a_wait_that_doubles() {
+fn an_open_breaker_is_tried_again_after_a_doubling_wait() {
     // It opens at 110.4 s.
     let opened = 110_400;
     let trial = |at: u64| vec![(at, SEND)];
@@ -122,7 +122,7 @@ fn it_is_tried_again_after_a_wait_that_doubles() {
 }
 
 #[test]
-fn a_trial_of_an_agent_that_fails_its_tasks_is_over_with_its_task() {
+fn a_trial_of_an_agent_that_fails_tasks_ends_with_its_task() {
     let failed = tasks(0, 0, 0, 8, "a", &Failed);
     let trial = |then: Script| [failed.clone(), vec![(30_000, SEND)], then].concat();
     let ends = |state| vec![(40_000, Event::Ends(0, state))];
@@ -160,7 +160,7 @@ fn an_open_breaker_refuses_sends_and_says_why() {
 }
 
 #[test]
-fn an_operator_holds_it_whatever_calls_show() {
+fn a_breaker_held_by_an_operator_ignores_the_results_of_calls() {
     let by_hand = |to| vec![(0, Event::Breaker(0, to))];
     let hour = 3_600_000;
     check(
@@ -199,7 +199,7 @@ fn compared(own: (u64, u64), others: (u64, u64), replicas: usize) -> Script {
 }
 
 #[test]
-fn an_outlier_is_ejected_by_number_volume_and_distance_to_its_replicas() {
+fn an_outlier_is_ejected_by_number_volume_and_difference_from_its_replicas() {
     let down = |agent: usize| vec![(0, Event::Conduct(agent, Conduct::Refuses)), (0, Event::Probe(agent))];
     check(
         &rules(),

@@ -24,7 +24,7 @@ fn cancel(on_cancel: OnCancel, then: &[(u64, Event)]) -> Script {
 }
 
 #[test]
-fn a_cancel_is_believed_only_when_the_task_is_seen_ended() {
+fn a_cancel_is_confirmed_only_once_the_task_is_seen_to_have_ended() {
     let says = |at| (at, Event::Says(0, "still here"));
     let ends = |at, state| (at, Event::Ends(0, state));
     let ends_unseen = |at| (at, Event::EndsSilently(0, TaskState::Canceled));
@@ -103,7 +103,7 @@ fn a_cancel_is_believed_only_when_the_task_is_seen_ended() {
 }
 
 #[test]
-fn a_task_that_was_agreed_to_end_is_read_less_and_less_often() {
+fn a_task_whose_cancel_was_accepted_is_read_at_growing_intervals() {
     let mut fleet = fleet();
     fleet.play(&cancel(OnCancel::Agrees, &[]), 200_000);
     let reads: Vec<u64> = fleet.calls("get").into_iter().map(|at| (at - 10_000) / 1000).collect();
@@ -112,7 +112,7 @@ fn a_task_that_was_agreed_to_end_is_read_less_and_less_often() {
 }
 
 #[test]
-fn a_cancel_that_makes_no_sense_is_refused() {
+fn a_cancel_of_a_task_that_cannot_be_canceled_is_refused() {
     for (script, word) in [
         (cancel(OnCancel::NoAnswer, &[(11_000, Event::Cancel(0))]), "already in progress"),
         (
@@ -127,7 +127,7 @@ fn a_cancel_that_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn a_cancel_that_nobody_confirmed_is_sent_again_when_its_agent_is_back() {
+fn an_unconfirmed_cancel_is_sent_again_when_its_agent_is_back() {
     let mut fleet = fleet();
     let script = cancel(
         OnCancel::Agrees,

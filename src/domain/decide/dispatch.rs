@@ -564,7 +564,7 @@ pub(super) fn finish_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, caus
     let said = message.clone();
     turn.attempt_fact(key, AttemptFact::AnswerMoved { message, phase, cause });
     if phase == Phase::Accepted {
-        observe::said(turn, key, said);
+        observe::message_arrived(turn, key, said);
     }
 }
 

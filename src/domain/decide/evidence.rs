@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_failed_tasks_make_an_agent_failing_and_eight_good_ones_end_it() {
+    fn eight_failed_tasks_make_an_agent_failing_and_eight_completed_ones_end_it() {
         for (tasks, expected) in [
             ("fffffff", None),
             ("ffffffff", Some((8, 8))),
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skill_fails_only_while_the_others_go_well() {
+    fn a_skill_is_failing_only_while_other_skills_succeed() {
         for (tasks, expected) in [
             ("bbbAAAA", None),
             ("bbbAAAAA", Some("a 5/5")),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn two_slow_calls_within_two_minutes_are_slow_and_one_is_an_accident() {
+    fn two_slow_calls_within_two_minutes_make_an_agent_slow_and_one_does_not() {
         let quick = |from: u64, to: u64| (from..to).step_by(15).map(|second| (second, 5)).collect::<Vec<_>>();
         for (calls, expected) in [
             (vec![(0, 5000), (30, 5000), (60, 5000)], false),
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_wrong_only_if_every_look_says_so() {
+    fn a_clock_is_wrong_only_if_all_samples_say_so() {
         for (seen, already, expected) in [
             (vec![40_000, 41_000], false, None),
             (vec![40_000, 41_000, 42_000], false, Some(41_000)),

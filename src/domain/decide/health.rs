@@ -535,8 +535,8 @@ pub(super) fn task_ended(
 }
 
 /// What an agent's clock said about something that happened just now.
-pub(super) fn clock_told(turn: &mut Turn, key: AgentKey, told: crate::domain::time::PeerTime) {
-    let ahead = (told.0 - turn.at.micros()) / 1000;
+pub(super) fn clock_seen(turn: &mut Turn, key: AgentKey, reported: crate::domain::time::PeerTime) {
+    let ahead = (reported.0 - turn.at.micros()) / 1000;
     turn.agent_live(key).evidence.clock(ahead);
 }
 

@@ -33,7 +33,7 @@ fn probed(conduct: Conduct) -> Script {
 }
 
 #[test]
-fn a_probe_that_fails_is_repeated_or_believed_by_its_cause() {
+fn a_failed_probe_is_repeated_or_believed_depending_on_its_cause() {
     let back = |at: u64| [probed(Conduct::Refuses), vec![(at, Event::Conduct(0, Conduct::Works))]].concat();
     let busy = [vec![(0, Event::Input(Input::Busy(true)))], probed(Conduct::Hangs)].concat();
     let again = |conduct, at: u64| {
@@ -55,7 +55,7 @@ fn a_probe_that_fails_is_repeated_or_believed_by_its_cause() {
 }
 
 #[test]
-fn a_card_that_was_never_readable_offers_nothing() {
+fn an_agent_whose_card_was_never_readable_offers_no_interface() {
     let mut fleet = Fleet::new(1, rules());
     fleet.play(&[], 0);
     let spec = crate::domain::decide::testing::spec("http://host-9:80/");
@@ -115,7 +115,7 @@ fn slow_calls_make_an_agent_slow_until_two_minutes_were_fast() {
 }
 
 #[test]
-fn tasks_and_skills_that_fail_are_reported_by_number_and_share() {
+fn failing_agents_and_skills_are_reported_by_number_and_share_of_failed_tasks() {
     let ended = |good: u64, bad: u64, then: u64| {
         [
             tasks(0, 0, 100, good, "b", &Completed),

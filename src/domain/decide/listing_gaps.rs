@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_list_leaves_out_is_told_until_it_is_complete() {
+    fn gaps_of_a_list_are_reported_until_it_is_complete() {
         let (all, failed) = (None, Some(TaskState::Failed));
         let rows: &[Case<'_>] = &[
             (&[(&all, &[(2, false, None, 0)])], None),
@@ -157,7 +157,7 @@ mod tests {
                 Some("says it has 5 tasks and lists 2"),
             ),
         ];
-        for (lists, told) in rows {
+        for (lists, expected) in rows {
             let mut gaps = ListingGaps::default();
             for (state, pages) in *lists {
                 for (number, row) in pages.iter().enumerate() {
@@ -166,7 +166,7 @@ mod tests {
                     gaps.read(&query, &page(*row));
                 }
             }
-            assert_eq!(gaps.words().as_deref(), *told, "{lists:?}");
+            assert_eq!(gaps.words().as_deref(), *expected, "{lists:?}");
         }
     }
 }

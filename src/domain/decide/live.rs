@@ -308,13 +308,13 @@ pub(in crate::domain) struct Watch {
     /// The last event or change.
     pub last_activity: At,
     /// True once an event arrived on its stream.
-    pub heard: bool,
+    pub has_event: bool,
     /// True if it waited for an operator at its last update.
     pub waited: bool,
     /// The longest time between two updates so far.
     pub longest: Duration,
     /// The hash of its last status text, and the number of repeats since.
-    pub said: (Option<u64>, u32),
+    pub status_repeats: (Option<u64>, u32),
     /// Messages and chunks of outputs that were dropped because the task is over its limits.
     pub dropped: u64,
     pub missing: u8,

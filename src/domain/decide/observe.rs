@@ -86,7 +86,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
             );
         }
     }
-    watch::heard(turn, key, snapshot);
+    watch::event_seen(turn, key, snapshot);
 }
 
 /// A task id as it appears in a message to the user.
@@ -104,12 +104,12 @@ fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
     });
     match words {
         None if same_state => {}
-        words if !same_state || turn.watch(key).said.0 != words => something_new(turn, key, words),
+        words if !same_state || turn.watch(key).status_repeats.0 != words => something_new(turn, key, words),
         _ => {
             let most = turn.rules.problems.loops;
             let watch = turn.watch(key);
-            watch.said.1 = watch.said.1.saturating_add(1);
-            if watch.said.1 + 1 >= most && !over {
+            watch.status_repeats.1 = watch.status_repeats.1.saturating_add(1);
+            if watch.status_repeats.1 + 1 >= most && !over {
                 crate::domain::decide::doubt(turn, key, Some(Verdict::Looping));
             }
         }
@@ -117,7 +117,7 @@ fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
 }
 
 fn something_new(turn: &mut Turn, key: AttemptKey, words: Option<u64>) {
-    turn.watch(key).said = (words, 0);
+    turn.watch(key).status_repeats = (words, 0);
     let verdict = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()?.verdict);
     if verdict == Some(Verdict::Looping) {
         crate::domain::decide::doubt(turn, key, None);
@@ -221,8 +221,8 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
         }
     }
     let TaskReport { status: now, context, raw, .. } = report;
-    let told = ReportedState { status: now, context, raw, via, issued, is_event: false };
-    status(turn, key, told);
+    let reported = ReportedState { status: now, context, raw, via, issued, is_event: false };
+    status(turn, key, reported);
     turn.out.facts.len() > facts
 }
 
@@ -277,7 +277,7 @@ fn place_of(turn: &Turn, key: AttemptKey, message: &Message) -> u32 {
 }
 
 /// Records our own message, once it is known to have arrived.
-pub(super) fn said(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
+pub(super) fn message_arrived(turn: &mut Turn, key: AttemptKey, message: Arc<Message>) {
     if !is_known(turn, key, &message, 0) {
         turn.attempt_fact(key, AttemptFact::MessageSeen { message, status: false });
     }
@@ -306,12 +306,12 @@ fn drop_beyond(turn: &mut Turn, key: AttemptKey, count: usize) {
     *dropped += count as u64;
     let now = *dropped;
     if now.checked_ilog10() > before.checked_ilog10() {
-        let told = format!(
+        let message = format!(
             "its task is over the limit of {} artifacts, {} messages and 1 GiB; dropped so far: {now}",
             limits::ARTIFACTS,
             limits::MESSAGES,
         );
-        unreadable(turn, key, told.into());
+        unreadable(turn, key, message.into());
     }
 }
 
@@ -347,8 +347,8 @@ pub(super) struct ReportedState {
 }
 
 /// Records a state with its message.
-fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
-    let ReportedState { status, context, raw, via, issued, is_event } = told;
+fn status(turn: &mut Turn, key: AttemptKey, reported: ReportedState) {
+    let ReportedState { status, context, raw, via, issued, is_event } = reported;
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let Status { state, message: said, timestamp } = status;
     let streamed = is_streamed(via);
@@ -390,10 +390,10 @@ fn status(turn: &mut Turn, key: AttemptKey, told: ReportedState) {
     let new = state.clone();
     turn.attempt_fact(key, AttemptFact::StateSeen { state: new, context, peer_time: timestamp, via, raw });
     if streamed
-        && let Some(told) = timestamp
+        && let Some(reported) = timestamp
         && let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent)
     {
-        crate::domain::decide::health::clock_told(turn, agent, told);
+        crate::domain::decide::health::clock_seen(turn, agent, reported);
     }
     ended_as(turn, key, &state, said.as_ref());
     if crate::domain::decide::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
@@ -511,7 +511,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_beyond_the_limits_of_a_task_is_not_taken() {
+    fn content_beyond_the_limits_of_a_task_is_dropped() {
         let output = |id: &str, bytes: usize| Artifact {
             id: id.into(),
             name: None,
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_new_end_of_a_snapshot_is_taken() {
+    fn only_the_new_end_of_a_snapshot_is_appended() {
         let meta = |text: &str| ArtifactMeta {
             id: "a".into(),
             name: None,

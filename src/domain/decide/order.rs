@@ -20,7 +20,7 @@ pub(super) fn reported_end(turn: &mut Turn, key: AttemptKey) {
     let at = turn.at;
     let watch = turn.watch(key);
     if let Some(stream) = watch.stream
-        && watch.reported_end.is_none_or(|(told, _)| told != stream)
+        && watch.reported_end.is_none_or(|(ended, _)| ended != stream)
     {
         watch.reported_end = Some((stream, at));
     }
@@ -29,7 +29,7 @@ pub(super) fn reported_end(turn: &mut Turn, key: AttemptKey) {
 /// True if the stream that reports a state has already reported the end.
 pub(super) fn contradicts_itself(turn: &mut Turn, key: AttemptKey) -> bool {
     let watch = turn.watch(key);
-    watch.reported_end.is_some_and(|(told, _)| watch.stream == Some(told))
+    watch.reported_end.is_some_and(|(ended, _)| watch.stream == Some(ended))
 }
 
 /// True if more may come on the stream of a task that has ended. Then its timer is set to when nothing is waited
@@ -42,7 +42,7 @@ pub(super) fn waits_for_stream(turn: &mut Turn, key: AttemptKey) -> bool {
     let watch = turn.watch(key);
     let Some(stream) = watch.stream.filter(|_| ended && !settled) else { return false };
     let until = match watch.reported_end {
-        Some((told, at)) if told == stream => at + AFTER_END,
+        Some((ended, at)) if ended == stream => at + AFTER_END,
         _ => (since.max(watch.last_activity) + AFTER_END).min(since + LATE_STREAM),
     };
     if turn.at >= until {

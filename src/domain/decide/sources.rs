@@ -82,7 +82,7 @@ fn note(
     };
     let agents = agents.unwrap_or(row.agents);
     if row.health != health || row.cause != cause || row.agents != agents {
-        turn.fleet_fact(FleetFact::SourceTold { name: source.clone(), health, cause, agents });
+        turn.fleet_fact(FleetFact::SourceReported { name: source.clone(), health, cause, agents });
     }
 }
 

@@ -257,8 +257,8 @@ impl Fleet {
                 self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(events)) });
             }
             Event::Clock(agent, ahead) => {
-                let told = PeerTime(self.now.micros() + ahead * 1000);
-                self.status(agent, TaskState::InputRequired, "", Some(told));
+                let reported = PeerTime(self.now.micros() + ahead * 1000);
+                self.status(agent, TaskState::InputRequired, "", Some(reported));
                 self.status(agent, TaskState::Working, "", None);
             }
             Event::Ends(agent, state) => {
@@ -269,7 +269,7 @@ impl Fleet {
             Event::EndsOldest(agent) => {
                 let (call, task, stream) = self.agents[agent].streams.remove(0);
                 self.states.insert(task_id(task), TaskState::Completed);
-                self.tell((call, stream), TaskState::Completed, "", None);
+                self.send_status((call, stream), TaskState::Completed, "", None);
             }
             Event::EndsSilently(agent, state) => {
                 self.states.insert(task_id(self.agents[agent].task), state);
@@ -301,10 +301,10 @@ impl Fleet {
 
     fn status(&mut self, agent: usize, state: TaskState, words: &str, timestamp: Option<PeerTime>) {
         let (call, _, stream) = *self.agents[agent].streams.last().expect("an open stream");
-        self.tell((call, stream), state, words, timestamp);
+        self.send_status((call, stream), state, words, timestamp);
     }
 
-    fn tell(
+    fn send_status(
         &mut self,
         (call, stream): (CallId, Stream),
         state: TaskState,
@@ -387,9 +387,9 @@ impl Fleet {
                 let stream: Stream = if matches!(order, Order::Send { .. }) {
                     self.tasks += 1;
                     self.agents[agent].task = self.tasks;
-                    |told| Outcome::Send(SendOutcome::Stream(told))
+                    |outcome| Outcome::Send(SendOutcome::Stream(outcome))
                 } else {
-                    |told| Outcome::Subscribe(SubscribeOutcome::Stream(told))
+                    |outcome| Outcome::Subscribe(SubscribeOutcome::Stream(outcome))
                 };
                 let task = self.agents[agent].task;
                 self.agents[agent].streams.push((call, task, stream));

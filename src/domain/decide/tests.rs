@@ -60,7 +60,7 @@ impl Rig {
         let card = Arc::new(Card { name: "toy".into(), offers: vec![offer], ..Card::empty() });
         let card = Some(FetchedCard { card, url: "http://toy".into(), etag: None });
         let value = Probed { card, server: ServerTraits::default() };
-        self.tell(Outcome::Probe(Ok(Answered { value, took: TOOK })));
+        self.answer(Outcome::Probe(Ok(Answered { value, took: TOOK })));
     }
 
     fn feed(&mut self, input: Input) {
@@ -80,7 +80,7 @@ impl Rig {
 
     /// An outcome of the oldest open call of its kind.
     #[track_caller]
-    fn tell(&mut self, outcome: Outcome) {
+    fn answer(&mut self, outcome: Outcome) {
         let at = self.open.iter().position(|(_, kind)| *kind == outcome.kind());
         let at = at.unwrap_or_else(|| panic!("no call is open for {outcome:?}: {:?}", self.open));
         let (call, _) = if outcome.is_last() { self.open.remove(at) } else { self.open[at] };
@@ -91,8 +91,8 @@ impl Rig {
     fn settle(&mut self) {
         for _ in 0..20 {
             match self.open.iter().map(|(_, kind)| *kind).find(|kind| is_upkeep(*kind)) {
-                Some(CallKind::Check) => self.tell(CallKind::Check.failed(rpc(ErrorName::TaskNotFound))),
-                Some(_) => self.tell(Outcome::List(Ok(Answered { value: Page::default(), took: TOOK }))),
+                Some(CallKind::Check) => self.answer(CallKind::Check.failed(rpc(ErrorName::TaskNotFound))),
+                Some(_) => self.answer(Outcome::List(Ok(Answered { value: Page::default(), took: TOOK }))),
                 None => return,
             }
         }
@@ -193,7 +193,7 @@ fn message() -> Answered<Box<Message>> {
 
 #[test]
 fn each_outcome_of_a_send_ends_it() {
-    let stream = |told| Outcome::Send(SendOutcome::Stream(told));
+    let stream = |outcome| Outcome::Send(SendOutcome::Stream(outcome));
     let send = Outcome::Send;
     let rows: [(Outcome, &str); 9] = [
         (send(SendOutcome::Task(report(TaskState::Working))), "accepted; "),
@@ -213,22 +213,22 @@ fn each_outcome_of_a_send_ends_it() {
     for (outcome, shows) in rows {
         let mut rig = Rig::new();
         rig.send();
-        rig.tell(outcome.clone());
+        rig.answer(outcome.clone());
         assert_eq!(rig.shows(), shows, "{outcome:?}");
     }
 }
 
 #[test]
-fn a_message_that_was_sent_again_and_not_taken_is_uncertain_again() {
+fn a_resend_without_an_answer_is_uncertain_again() {
     for again in [unsent(), rpc(ErrorName::InvalidParams), reset()] {
         let mut rig = Rig::new();
         rig.send();
-        rig.tell(Outcome::Send(SendOutcome::Failed(reset())));
+        rig.answer(Outcome::Send(SendOutcome::Failed(reset())));
         rig.probed();
         rig.settle();
         let attempt = rig.attempt().1.id;
         rig.intent(Intent::Resend { attempt, why: None });
-        rig.tell(Outcome::Send(SendOutcome::Failed(again.clone())));
+        rig.answer(Outcome::Send(SendOutcome::Failed(again.clone())));
         let (_, attempt) = rig.attempt();
         assert_eq!(attempt.phase.as_str(), "uncertain", "{again:?}");
         assert_eq!(attempt.cause.as_deref(), Some(&again.cause));
@@ -236,7 +236,7 @@ fn a_message_that_was_sent_again_and_not_taken_is_uncertain_again() {
 }
 
 #[test]
-fn a_cancel_is_looked_at_whatever_its_outcome() {
+fn the_task_is_read_after_every_outcome_of_a_cancel() {
     let cancel = |answer| Outcome::Cancel(answer);
     let rows: [(Outcome, &str); 5] = [
         (cancel(Ok(report(TaskState::Canceled))), "accepted, Agreed; GetTask"),
@@ -248,15 +248,15 @@ fn a_cancel_is_looked_at_whatever_its_outcome() {
     for (outcome, shows) in rows {
         let mut rig = Rig::new();
         rig.send();
-        rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+        rig.answer(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
         let attempt = rig.attempt().1.id;
         rig.intent(Intent::Cancel { attempt, why: Some("enough".into()) });
         assert_eq!(rig.shows(), "accepted, Asked; CancelTask");
-        rig.tell(outcome.clone());
+        rig.answer(outcome.clone());
         assert_eq!(rig.shows(), shows, "{outcome:?}");
         // What cannot be read ends no polling: the task is read again and again.
         for _ in 0..3 {
-            rig.tell(Outcome::Get(Err(malformed())));
+            rig.answer(Outcome::Get(Err(malformed())));
             rig.pass(Duration::from_secs(20));
             assert!(rig.shows().contains("GetTask"), "{outcome:?}: {}", rig.shows());
         }
@@ -264,13 +264,13 @@ fn a_cancel_is_looked_at_whatever_its_outcome() {
 }
 
 #[test]
-fn a_task_that_was_not_asked_for_is_no_answer() {
+fn an_answer_with_another_task_is_malformed() {
     let other = |state| {
         let Answered { value, took } = report(state);
         Answered { value: Box::new(TaskReport { id: "another".into(), ..*value }), took }
     };
-    let snapshot = |told: Answered<Box<TaskReport>>| {
-        let events = vec![StreamEvent::Task(told.value)];
+    let snapshot = |answered: Answered<Box<TaskReport>>| {
+        let events = vec![StreamEvent::Task(answered.value)];
         Outcome::Send(SendOutcome::Stream(StreamOutcome::Events(events)))
     };
     let answers = [
@@ -283,10 +283,10 @@ fn a_task_that_was_not_asked_for_is_no_answer() {
         rig.send();
         if answer.stream().is_some() {
             let opened = StreamOutcome::Opened { took: TOOK, server: ServerTraits::default() };
-            rig.tell(Outcome::Send(SendOutcome::Stream(opened)));
-            rig.tell(snapshot(report(TaskState::Working)));
+            rig.answer(Outcome::Send(SendOutcome::Stream(opened)));
+            rig.answer(snapshot(report(TaskState::Working)));
         } else {
-            rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+            rig.answer(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
             rig.pass(Duration::from_secs(5));
         }
         if cancels {
@@ -298,33 +298,33 @@ fn a_task_that_was_not_asked_for_is_no_answer() {
             u64::from(violations) + u64::from(rig.core.metrics().since(Minute(0), |_| true).calls_failed)
         };
         let before = failures(&rig);
-        rig.tell(answer.clone());
+        rig.answer(answer.clone());
         let task = rig.attempt().1.task.as_ref().unwrap();
         assert_eq!(task.state, TaskState::Working, "{answer:?}");
         assert_eq!(task.cancel, cancels.then_some(CancelMark::Unconfirmed), "{answer:?}");
         assert_eq!(failures(&rig) - before, 1, "{answer:?}");
     }
-    let (asked, told) = ("the-one-that-was-asked-for".into(), "another".into());
-    let words = crate::domain::call::foreign_task("GetTask", &asked, &told).unwrap().to_string();
+    let (asked, other) = ("the-one-that-was-asked-for".into(), "another".into());
+    let words = crate::domain::call::foreign_task("GetTask", &asked, &other).unwrap().to_string();
     assert!(words.contains("the-one-that-was-asked-for") && words.contains("another"), "{words}");
 }
 
 #[test]
-fn a_malformed_answer_is_a_failed_call_in_the_metrics() {
+fn a_malformed_answer_counts_as_a_failed_call() {
     for (answer, failed) in [(Ok(report(TaskState::Working)), 0), (Err(malformed()), 1)] {
         let mut rig = Rig::new();
         rig.send();
-        rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+        rig.answer(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
         let count = |rig: &Rig| rig.core.metrics().since(Minute(0), |_| true).calls_failed;
         let before = count(&rig);
         rig.pass(Duration::from_secs(5));
-        rig.tell(Outcome::Get(answer.clone()));
+        rig.answer(Outcome::Get(answer.clone()));
         assert_eq!(count(&rig) - before, failed, "{answer:?}");
     }
 }
 
 #[test]
-fn a_refused_intent_leaves_nothing() {
+fn a_refused_intent_changes_nothing() {
     let mut rig = Rig::new();
     rig.send();
     let attempt = rig.attempt().1.id;
@@ -339,7 +339,7 @@ fn a_refused_intent_leaves_nothing() {
         rig.intent(intent.clone());
         assert!(rig.refused.is_some(), "{intent:?}");
     }
-    rig.tell(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+    rig.answer(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
     // Its card offers nothing that we speak from now on: it cannot be asked to cancel.
     let agent = rig.core.state().agents().iter().next().unwrap().1.id;
     rig.intent(Intent::CheckAgent { agent });
@@ -349,7 +349,7 @@ fn a_refused_intent_leaves_nothing() {
         etag: None,
     });
     let value = Probed { card, server: ServerTraits::default() };
-    rig.tell(Outcome::Probe(Ok(Answered { value, took: TOOK })));
+    rig.answer(Outcome::Probe(Ok(Answered { value, took: TOOK })));
     rig.intent(Intent::Cancel { attempt, why: why() });
     assert!(rig.refused.is_some());
     assert_eq!(rig.attempt().1.task.as_ref().unwrap().cancel, None);

@@ -50,7 +50,7 @@ pub(in crate::domain) struct Touched {
     pub sources: Vec<SourceKey>,
     /// Agents whose version may be judged otherwise than before, and the replicas among which they are or were.
     pub versions: Vec<AgentKey>,
-    pub replica_key: Vec<ReplicaKey>,
+    pub replica_keys: Vec<ReplicaKey>,
     pub console: bool,
 }
 
@@ -63,8 +63,8 @@ impl Touched {
         self.attempts.dedup();
         self.versions.sort_unstable();
         self.versions.dedup();
-        self.replica_key.sort_unstable();
-        self.replica_key.dedup();
+        self.replica_keys.sort_unstable();
+        self.replica_keys.dedup();
     }
 
     pub(in crate::domain) fn clear(&mut self) {
@@ -72,7 +72,7 @@ impl Touched {
         self.attempts.clear();
         self.sources.clear();
         self.versions.clear();
-        self.replica_key.clear();
+        self.replica_keys.clear();
         self.console = false;
     }
 }
@@ -151,7 +151,7 @@ impl Turn<'_> {
         }
         if about_version && !healthy {
             let after = self.state().agent(key).and_then(|agent| agent.replica_key.clone());
-            self.touched.replica_key.extend(before.into_iter().chain(after));
+            self.touched.replica_keys.extend(before.into_iter().chain(after));
         }
     }
 

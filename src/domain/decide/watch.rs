@@ -46,16 +46,16 @@ fn task<'t>(turn: &'t Turn<'_>, key: AttemptKey) -> Option<&'t Task> {
 }
 
 /// An event of a task arrived on its stream. A snapshot alone does not show that the stream is alive.
-pub(super) fn heard(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
+pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     let at = turn.at;
     let Some(now) = task(turn, key) else { return };
     let (over, verdict, gap) = (now.is_over(), now.verdict, now.gap_since.is_some());
     let agreed = now.cancel.is_some_and(|mark| matches!(mark, CancelMark::Agreed | CancelMark::Unconfirmed));
-    baseline::heard(turn, key);
+    baseline::update_seen(turn, key);
     let watch = turn.watch(key);
     let before = std::mem::replace(&mut watch.last_activity, at);
     let streams = watch.stream.is_some();
-    watch.heard = true;
+    watch.has_event = true;
     watch.cut = None;
     watch.tries = 0;
     if !snapshot {
@@ -137,7 +137,7 @@ fn subscribed(turn: &mut Turn, key: AttemptKey, event: StreamEvent) {
             observe::report(turn, key, *report, Via::Subscribe, turn.at);
             let changed = turn.out.facts.len() > facts;
             close_gap(turn, key, Via::Subscribe, changed);
-            heard(turn, key, true);
+            event_seen(turn, key, true);
         }
         event => observe::event(turn, key, event, Via::Subscribe),
     }
@@ -216,9 +216,9 @@ pub(super) fn got(
             reported(turn, key, *answered.value, Via::Get, issued);
             cancel::still_runs(turn, key, issued);
             // No open call reports on an answer that an earlier process sent.
-            let untold = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
+            let unanswered = dispatch::answer_is_open(turn, key) && !dispatch::answer_has_call(turn, key);
             // The read may have been requested before the answer was sent; read again.
-            if why == GetReason::Answer || (untold && !again) {
+            if why == GetReason::Answer || (unanswered && !again) {
                 answer_seen(turn, key);
             }
         }
@@ -241,7 +241,7 @@ pub(super) fn reported(turn: &mut Turn, key: AttemptKey, report: TaskReport, via
     let changed = observe::report(turn, key, report, via, issued);
     let at = turn.at;
     if changed {
-        baseline::heard(turn, key);
+        baseline::update_seen(turn, key);
         let watch = turn.watch(key);
         watch.last_activity = at;
         watch.tries = 0;
@@ -517,7 +517,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     let watch = turn.watch(key);
     let (quiet, limit, verdict) = match (watch.stream, watch.cut, usual) {
         (None, Some(cut), _) => (at.since(watch.last_activity.max(cut)), stalled_after, Verdict::Stalled),
-        (Some(_), ..) if !watch.heard => (at.since(watch.last_activity), silent_after, Verdict::Unheard),
+        (Some(_), ..) if !watch.has_event => (at.since(watch.last_activity), silent_after, Verdict::Unheard),
         (_, _, Some(usual)) => (at.since(watch.last_activity), usual, Verdict::Stuck),
         (Some(_), _, None) => (at.since(watch.last_activity), silent_after, Verdict::Silent),
         (None, None, None) => return,

@@ -52,10 +52,10 @@ fn a_task_that_sends_nothing_is_silent_after_thirty_seconds() {
 
 /// What a task may bring counts over all its streams; what is beyond is told at the 1st, the 10th and the 100th.
 #[test]
-fn a_task_brings_no_more_than_its_limits_over_all_its_streams() {
+fn the_limits_of_a_task_hold_across_all_its_streams() {
     let most = u32::try_from(limits::ARTIFACTS).unwrap();
     let brings = |at: u64, numbers| (at, Event::Brings(0, numbers));
-    for (name, script, artifacts, told) in [
+    for (name, script, artifacts, violations) in [
         ("as many as it may", task(&[brings(1000, 0..most)]), most, 0),
         ("one more", task(&[brings(1000, 0..most + 1)]), most, 1),
         ("known ones again", task(&[brings(1000, 0..most), brings(2000, 0..most)]), most, 0),
@@ -69,12 +69,12 @@ fn a_task_brings_no_more_than_its_limits_over_all_its_streams() {
         let mut fleet = fleet();
         fleet.play(&script, 21_000);
         let seen = fleet.newest(0).task.as_ref().map(|task| u32::from(task.artifacts));
-        assert_eq!((seen, fleet.agent(0).violations), (Some(artifacts), told), "{name}");
+        assert_eq!((seen, fleet.agent(0).violations), (Some(artifacts), violations), "{name}");
     }
 }
 
 #[test]
-fn a_task_is_stuck_once_a_usual_pause_is_known() {
+fn a_task_is_stuck_only_once_a_usual_pause_is_known() {
     // Each task pauses for 10 s at most.
     let usual = |tasks: u64| -> Script {
         (0..tasks)
@@ -101,7 +101,7 @@ fn a_task_is_stuck_once_a_usual_pause_is_known() {
 }
 
 #[test]
-fn the_same_words_twenty_times_are_a_loop() {
+fn the_same_status_text_twenty_times_is_a_loop() {
     let same = |times: u64| [task(&[]), every(100, 100, times, &Event::Says(0, "searching"))].concat();
     let then = |more: &[(u64, Event)]| [same(20), more.to_vec()].concat();
     check(vec![
@@ -114,7 +114,7 @@ fn the_same_words_twenty_times_are_a_loop() {
 }
 
 #[test]
-fn a_cut_stream_is_read_and_opened_again() {
+fn the_task_of_a_cut_stream_is_read_and_subscribed_to_again() {
     let mut fleet = fleet();
     fleet.play(&task(&[(5000, Event::Cut(0))]), 6000);
     assert_eq!((fleet.calls("get"), fleet.calls("subscribe")), (vec![5000], vec![5000]));
@@ -133,7 +133,7 @@ fn a_cut_stream_is_read_and_opened_again() {
 }
 
 #[test]
-fn a_task_that_can_only_be_read_is_read_less_and_less_often() {
+fn a_task_without_a_stream_is_read_at_growing_intervals() {
     let mut fleet = fleet();
     fleet.play(&[(0, Event::NoSubscriptions(0)), (0, Event::Send(0, "a")), (1, Event::Cut(0))], 14_000);
     // The waits are 2 s, 3 s and 4.5 s, each varied by up to a fifth. The first read follows the cut.
@@ -146,7 +146,7 @@ fn a_task_that_can_only_be_read_is_read_less_and_less_often() {
 }
 
 #[test]
-fn a_loss_and_a_conflict_are_believed_at_the_second_look() {
+fn a_lost_task_and_a_conflict_are_confirmed_by_a_second_read() {
     let forgets = task(&[(1000, Event::Conduct(0, Conduct::Forgets)), (1000, Event::Read(0))]);
     let knows = (1999, Event::Conduct(0, Conduct::Works));
     let disagrees = task(&[(1000, Event::EndsOnStreamOnly(0, Completed))]);

@@ -162,7 +162,7 @@ pub enum FleetFact {
         name: Arc<str>,
     },
     /// A source of agents works better or worse than before, or names more or fewer agents.
-    SourceTold {
+    SourceReported {
         /// Its configured name.
         name: Arc<str>,
         /// Whether it can be read.

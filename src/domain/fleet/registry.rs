@@ -95,14 +95,14 @@ pub fn parse_id(text: &str) -> Option<RegistrationId> {
 
 /// The fleet's view of a registered agent.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ObservedAgent {
     /// The health.
     pub health: Health,
     /// Its card as the agent itself answers it, if it has.
     pub card: Option<Arc<Card>>,
 }
 
-impl Seen {
+impl ObservedAgent {
     /// The effective card: the one the agent served, else the registered one.
     pub fn card_of<'s>(&'s self, entry: &'s Entry) -> Option<&'s Card> {
         self.card.as_deref().or(entry.card.as_deref())
@@ -182,7 +182,12 @@ pub fn words(text: &str) -> Vec<String> {
 
 impl Search {
     /// The match from 1 to 100; `None` if there is none, or once `stop` is true.
-    pub fn score(&self, registration: &Registration, seen: &Seen, stop: &dyn Fn() -> bool) -> Option<u32> {
+    pub fn score(
+        &self,
+        registration: &Registration,
+        seen: &ObservedAgent,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<u32> {
         let fits = |filter: &Filter| {
             let mut values = filter.any_of.iter().take_while(|_| !stop());
             values.any(|value| fits(&filter.field, value, registration, seen))
@@ -221,7 +226,7 @@ impl Search {
     }
 }
 
-fn fits(field: &Field, value: &str, registration: &Registration, seen: &Seen) -> bool {
+fn fits(field: &Field, value: &str, registration: &Registration, seen: &ObservedAgent) -> bool {
     let entry = &registration.entry;
     let card = seen.card_of(entry);
     let value = value.to_lowercase();
@@ -247,7 +252,7 @@ fn fits(field: &Field, value: &str, registration: &Registration, seen: &Seen) ->
 }
 
 /// The searched texts by weight.
-fn places<'r>(registration: &'r Registration, seen: &'r Seen) -> [Vec<&'r str>; 3] {
+fn places<'r>(registration: &'r Registration, seen: &'r ObservedAgent) -> [Vec<&'r str>; 3] {
     let entry = &*registration.entry;
     let [mut names, mut skills, mut texts] = [Vec::new(), Vec::new(), Vec::new()];
     skills.extend(entry.capabilities.iter().map(start));
@@ -358,9 +363,9 @@ mod tests {
     }
 
     #[test]
-    fn a_search_finds_what_fits_and_ranks_it() {
+    fn a_search_finds_matches_and_ranks_them() {
         let agent = registration(7, "Babel", "translate-text", &["language", "Übersetzung"]);
-        let seen = Seen { health: Health::Up, card: None };
+        let seen = ObservedAgent { health: Health::Up, card: None };
         let check = |text: &str, filters: &[(Field, &[&str])], expected: Option<u32>| {
             let filters = filters.iter().map(|(field, any_of)| Filter {
                 field: field.clone(),
@@ -390,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_join_without_gap_or_repeat() {
+    fn pages_have_no_gaps_and_no_repeats() {
         let rows = || -> Vec<_> {
             let id = |n: u32| RegistrationId(uuid::Uuid::from_u128(u128::from(n)));
             (0..25u32).map(|n| (n % 3, id(n), n)).collect()
@@ -412,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_is_where_the_agent_says() {
+    fn the_url_of_a_card_follows_from_the_registered_url() {
         for (url, expected) in [
             ("http://h:1", "http://h:1/.well-known/agent-card.json"),
             ("http://h:1/a/", "http://h:1/a/.well-known/agent-card.json"),

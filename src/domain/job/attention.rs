@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clone_keeps_what_it_saw() {
+    fn a_clone_does_not_see_later_changes() {
         let (one, two) = (AgentKey(1), AgentKey(2));
         let mut all = Attention::default();
         all.put(one, AttemptKey(7), true);

@@ -116,16 +116,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_quantile_is_near_what_was_seen(mut all in prop::collection::vec(0u64..1 << 45, 1..200), percent in 1u8..=100) {
-            let told = of(&all).percentile(percent).unwrap().as_micros();
+        fn a_quantile_is_close_to_the_exact_value(mut all in prop::collection::vec(0u64..1 << 45, 1..200), percent in 1u8..=100) {
+            let estimate = of(&all).percentile(percent).unwrap().as_micros();
             all.sort_unstable();
             let rank = (all.len() * usize::from(percent)).div_ceil(100).max(1);
             let exact = u128::from(all[rank - 1]);
-            prop_assert!(told.abs_diff(exact) * 1000 <= exact * 32 + 1000, "{told} for {exact}");
+            prop_assert!(estimate.abs_diff(exact) * 1000 <= exact * 32 + 1000, "{estimate} for {exact}");
         }
 
         #[test]
-        fn adding_up_is_seeing_both(a in prop::collection::vec(0u64..1 << 45, 0..50), b in prop::collection::vec(0u64..1 << 45, 0..50)) {
+        fn a_merged_histogram_equals_one_of_all_values(a in prop::collection::vec(0u64..1 << 45, 0..50), b in prop::collection::vec(0u64..1 << 45, 0..50)) {
             let mut merged = of(&a);
             merged.merge(&of(&b));
             prop_assert_eq!(merged, of(&[a, b].concat()));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn of_nothing_there_is_no_quantile() {
+    fn an_empty_histogram_has_no_quantile() {
         assert_eq!(Histogram::default().percentile(95), None);
         assert_eq!(of(&[u64::MAX]).count(), 1, "the longest there is");
         assert!(of(&[u64::MAX]).percentile(50).unwrap() > Duration::from_secs(1));

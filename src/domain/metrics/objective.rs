@@ -93,8 +93,8 @@ impl ObjectiveStatus {
 impl Objective {
     /// True if a series counts; `name` returns the name of its agent.
     pub fn covers<'n>(&self, series: &Series, name: impl Fn(&Series) -> Option<&'n Untrusted>) -> bool {
-        let is = |wanted: &Option<Arc<str>>, told: Option<&Untrusted>| {
-            wanted.as_ref().is_none_or(|wanted| told.is_some_and(|told| told.raw() == &**wanted))
+        let is = |wanted: &Option<Arc<str>>, reported: Option<&Untrusted>| {
+            wanted.as_ref().is_none_or(|wanted| reported.is_some_and(|reported| reported.raw() == &**wanted))
         };
         is(&self.skill, series.skill.as_ref())
             && is(&self.caller, series.caller.as_ref())
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn both_stretches_must_burn() {
+    fn an_objective_is_missed_only_if_both_windows_exceed_the_burn_rate() {
         for (bad_minutes, failed, ok, missed) in [
             (0, 0, 995, false),
             // One bad minute of an hour: 5 of 50, and 5 of 600, where half a per cent may.
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_missed_is_met_once_the_last_minutes_are_well() {
+    fn an_objective_is_met_again_once_the_short_window_recovers() {
         let burn = |hour, minutes| BurnRate { hour, minutes, known: true };
         assert!(burn(100, 30).is_missed(true));
         assert!(!burn(100, 30).is_missed(false));
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn it_counts_what_it_names() {
+    fn an_objective_counts_only_the_tasks_it_names() {
         let (metrics, now, series) = metrics(60, 10, 0);
         let other = Objective { skill: Some("refund".into()), ..objective(Some(900), None) };
         assert!(!other.standing(&metrics, now, |_| None).ok.known);

@@ -89,12 +89,12 @@ impl Comparison {
         }
         // The next obvious suspect is listed even if it is no lead.
         let suspects = ["agent", "caller", "skill"];
-        let told = |common: &Self, key: &str| {
+        let is_listed = |common: &Self, key: &str| {
             common.shared.iter().any(|shared| shared.attributes.iter().any(|(of, _)| of.raw() == key))
         };
         for key in suspects {
             let top = leads.iter().filter(|((of, _), _)| of.raw() == key).max_by_key(|(_, (bad, _))| *bad);
-            if let Some((attribute, (bad, good))) = top.filter(|_| !told(&common, key)) {
+            if let Some((attribute, (bad, good))) = top.filter(|_| !is_listed(&common, key)) {
                 common.shared.push(SharedAttribute {
                     attributes: vec![(*attribute).clone()],
                     failed: *bad,
@@ -135,13 +135,13 @@ impl Comparison {
 mod tests {
     use super::*;
 
-    type Told<'a> = (bool, usize, &'a [(&'a str, &'a str)]);
+    type Group<'a> = (bool, usize, &'a [(&'a str, &'a str)]);
 
-    fn cases(told: &[Told<'_>]) -> Vec<Case> {
+    fn cases(groups: &[Group<'_>]) -> Vec<Case> {
         let attributes = |pairs: &[(&str, &str)]| -> Vec<(Untrusted, Untrusted)> {
             pairs.iter().map(|(key, value)| (Untrusted::from(*key), Untrusted::from(*value))).collect()
         };
-        let many = told.iter().flat_map(|(failed, count, pairs)| {
+        let many = groups.iter().flat_map(|(failed, count, pairs)| {
             std::iter::repeat_n(Case { failed: *failed, attributes: attributes(pairs) }, *count)
         });
         many.collect()
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_the_failed_apart_is_told_with_counts() {
+    fn attributes_of_failed_jobs_are_listed_with_counts() {
         // As in the night when discounts met a new version.
         let night = cases(&[
             (true, 57, &[("agent", "cashier-2"), ("discount", "yes"), ("caller", "shop-web")]),
@@ -180,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn little_says_nothing() {
-        for (told, expected) in [
+    fn too_few_jobs_give_no_lead() {
+        for (cases, expected) in [
             (cases(&[(true, 1, &[("agent", "a")]), (false, 50, &[("agent", "b")])]), vec![]),
             (cases(&[(true, 10, &[]), (false, 10, &[])]), vec![]),
             (
@@ -189,7 +189,7 @@ mod tests {
                 vec!["skill s 10/90 as usual"],
             ),
         ] {
-            assert_eq!(words(&Comparison::of(&told)), expected);
+            assert_eq!(words(&Comparison::of(&cases)), expected);
         }
         // Every job has an order number of its own.
         let ids: Vec<Case> = (0..600)

@@ -66,7 +66,7 @@ mod tests {
 
     /// Like a map: the last key of a name wins, and removing a replaced key removes no other.
     #[test]
-    fn it_finds_what_a_map_finds() {
+    fn an_index_agrees_with_a_map() {
         let mut rows: Vec<String> = Vec::new();
         let mut index = Index::new(7);
         for number in 0..1000_usize {

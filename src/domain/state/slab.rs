@@ -197,7 +197,7 @@ mod tests {
     use crate::domain::id::{AgentKey, JobKey};
 
     #[test]
-    fn a_clone_keeps_what_it_saw() {
+    fn a_clone_does_not_see_later_changes() {
         let mut slab: Slab<JobKey, u32> = Slab::default();
         let keys: Vec<_> = (0..200).map(|n| slab.insert(n)).collect();
         let before = slab.clone();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn it_grows_over_limbs_and_is_mirrored() {
+    fn a_slab_grows_and_its_mirror_follows() {
         let many = u32::try_from(CHUNK * BRANCH * (LIMB + 1) + 5).unwrap();
         let mut slab: Slab<AgentKey, u32> = Slab::default();
         let mut mirror: Slab<AgentKey, u32> = Slab::default();

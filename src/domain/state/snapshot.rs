@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_told_once_or_a_rebuild_is_asked_for() {
+    fn changes_are_published_once_or_a_rebuild_is_requested() {
         let mut snapshot = Snapshot::default();
         let state = State::default();
         let agent = |n| Changed::Agent(AgentKey(n));

@@ -61,12 +61,12 @@ impl Read for Reader {
             seen: BTreeSet::new(),
             reading: ReadResult::default(),
             known: &self.known,
-            told: Known::new(),
+            fetched: Known::new(),
         };
         let firsts = walk.begin(way, &self.at).await?;
         walk.follow(way, firsts).await;
-        let Walk { reading, told, .. } = walk;
-        self.known = told;
+        let Walk { reading, fetched, .. } = walk;
+        self.known = fetched;
         Ok(Some(reading))
     }
 }
@@ -79,7 +79,7 @@ struct Walk<'k> {
     reading: ReadResult,
     /// The contents of the previous reading, and of this one.
     known: &'k Known,
-    told: Known,
+    fetched: Known,
 }
 
 impl Walk<'_> {
@@ -155,11 +155,11 @@ impl Walk<'_> {
                 self.reading.broken.add(&shown(to), why);
                 continue;
             }
-            let told = match &link {
+            let catalog = match &link {
                 Link::Registry(at) => self.registry(way, at).await,
                 _ => self.linked(way, to).await,
             };
-            if let Some(catalog) = told {
+            if let Some(catalog) = catalog {
                 self.take(catalog, depth, &mut open);
             }
         }
@@ -167,28 +167,28 @@ impl Walk<'_> {
 
     /// A linked document. If it is unreadable, its previous content is used: its agents must not leave because of that.
     async fn linked(&mut self, way: &Fetcher, url: &str) -> Option<Catalog> {
-        let told = self.manifest(way, url).await.map(|(_, catalog)| catalog);
-        self.remembered(url, told)
+        let result = self.manifest(way, url).await.map(|(_, catalog)| catalog);
+        self.remembered(url, result)
     }
 
     async fn registry(&mut self, way: &Fetcher, at: &str) -> Option<Catalog> {
         self.documents += 1;
         let mut reading = ReadResult::default();
-        let told = registry::search(way, at, &mut reading).await;
-        let told =
-            told.map(|()| Catalog { agents: reading.agents, broken: reading.broken, ..Catalog::default() });
-        self.remembered(at, told)
+        let result = registry::search(way, at, &mut reading).await;
+        let result =
+            result.map(|()| Catalog { agents: reading.agents, broken: reading.broken, ..Catalog::default() });
+        self.remembered(at, result)
     }
 
-    fn remembered(&mut self, url: &str, told: Result<Catalog, Cause>) -> Option<Catalog> {
-        let catalog = match told {
+    fn remembered(&mut self, url: &str, result: Result<Catalog, Cause>) -> Option<Catalog> {
+        let catalog = match result {
             Ok(catalog) => catalog,
             Err(cause) => {
                 self.reading.broken.add(&shown(url), cause);
                 Catalog { broken: Broken::default(), ..self.known.get(url)?.clone() }
             }
         };
-        self.told.insert(url.to_owned(), catalog.clone());
+        self.fetched.insert(url.to_owned(), catalog.clone());
         Some(catalog)
     }
 
@@ -288,7 +288,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_tell_where_their_manifest_is() {
+    fn pages_link_to_their_manifest() {
         for (page, links) in [
             (r#"<html><head><link rel="ard" href="/a.json"></head>"#, vec!["/a.json"]),
             (

@@ -179,8 +179,8 @@ struct Kind {
 
 impl Kind {
     /// Applies an update; true if the agents may have changed.
-    fn take(&mut self, told: WatchUpdate) -> bool {
-        match told {
+    fn take(&mut self, update: WatchUpdate) -> bool {
+        match update {
             WatchUpdate::Init => self.listing = Some(BTreeMap::new()),
             WatchUpdate::Has(key, found) => {
                 let objects = self.listing.as_mut().unwrap_or(&mut self.agents);
@@ -221,12 +221,12 @@ const NAMES: [&str; 2] = ["services", "pods"];
 
 /// Watches until the engine has ended.
 async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller: ChangeReporter) {
-    let (tells, mut told) = mpsc::channel(QUEUE);
+    let (sender, mut updates) = mpsc::channel(QUEUE);
     let mut watches = JoinSet::new();
     let services: Api<Service> = api(client, config);
-    watches.spawn(watch(SERVICES, services, config.clone(), service, tells.clone()));
+    watches.spawn(watch(SERVICES, services, config.clone(), service, sender.clone()));
     let pods: Api<Pod> = api(client, config);
-    watches.spawn(watch(PODS, pods, config.clone(), pod, tells));
+    watches.spawn(watch(PODS, pods, config.clone(), pod, sender));
     let mut kinds = [Kind::default(), Kind::default()];
     // The latest time at which changes are reported.
     let mut due: Option<Instant> = None;
@@ -234,7 +234,7 @@ async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller
     let mut silent = true;
     loop {
         tokio::select! {
-            one = told.recv() => {
+            one = updates.recv() => {
                 let Some((kind, one)) = one else { return };
                 if kinds[kind].take(one) {
                     due.get_or_insert_with(|| Instant::now() + TOGETHER);
@@ -308,7 +308,7 @@ async fn watch<K>(
         let mut events = watcher(api.clone(), wanted).default_backoff().boxed();
         let mut cuts = 0;
         while let Some(event) = events.next().await {
-            let told = match event {
+            let update = match event {
                 Ok(event) => {
                     cuts = 0;
                     pause = Duration::from_secs(1);
@@ -337,7 +337,7 @@ async fn watch<K>(
                     break;
                 }
             };
-            if to.send((kind, told)).await.is_err() {
+            if to.send((kind, update)).await.is_err() {
                 return;
             }
         }
@@ -452,7 +452,7 @@ mod tests {
     use crate::config::Scheme;
 
     #[test]
-    fn the_port_is_the_one_that_is_meant() {
+    fn the_port_is_selected_by_name_number_or_convention() {
         let port = |name, number, protocol| Port { name, number, protocol };
         let ports = [
             port(Some("metrics"), 9090, None),
@@ -468,8 +468,8 @@ mod tests {
             (Some("7777"), Scheme::Auto, Some("http://h:7777")),
             (Some("grpc"), Scheme::Auto, None),
         ] {
-            let told = chosen(&ports, wanted).map(|(port, called)| url_of("h", port, called, scheme));
-            assert_eq!(told.as_deref(), url, "{wanted:?}");
+            let found = chosen(&ports, wanted).map(|(port, called)| url_of("h", port, called, scheme));
+            assert_eq!(found.as_deref(), url, "{wanted:?}");
         }
         assert!(chosen(&[], None).is_none());
         assert_eq!(url_of("fd00::1", 80, None, Scheme::Auto), "http://[fd00::1]:80");

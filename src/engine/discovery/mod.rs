@@ -43,17 +43,17 @@ pub struct SourceSender {
 impl SourceSender {
     /// Reports all agents that the source names now; missing ones have left it. False if the engine has ended.
     pub async fn found(&self, agents: Vec<DiscoveredAgent>) -> bool {
-        self.tell(SourceReport::Agents(agents)).await
+        self.send(SourceReport::Agents(agents)).await
     }
 
     /// The same, but a part of it cannot be used. False if the engine has ended.
     pub async fn found_partly(&self, agents: Vec<DiscoveredAgent>, cause: Cause) -> bool {
-        self.tell(SourceReport::Partly(agents, Arc::new(cause))).await
+        self.send(SourceReport::Partly(agents, Arc::new(cause))).await
     }
 
     /// Reports that the source cannot be read; its previous agents stay. False if the engine has ended.
     pub async fn failed(&self, cause: Cause) -> bool {
-        self.tell(SourceReport::Failed(Arc::new(cause))).await
+        self.send(SourceReport::Failed(Arc::new(cause))).await
     }
 
     /// The tap for the source's requests and answers.
@@ -61,7 +61,7 @@ impl SourceSender {
         &self.line
     }
 
-    async fn tell(&self, news: SourceReport) -> bool {
+    async fn send(&self, news: SourceReport) -> bool {
         self.to.send((self.source.clone(), news)).await.is_ok()
     }
 }

@@ -36,8 +36,8 @@ impl Discover for OwnRegistry {
         let mut roll = self.roll;
         Box::pin(async move {
             loop {
-                let told = roll.borrow_and_update().clone();
-                let heard = match told {
+                let registered = roll.borrow_and_update().clone();
+                let heard = match registered {
                     Ok(agents) => report.found(agents).await,
                     Err(cause) => report.failed(cause).await,
                 };

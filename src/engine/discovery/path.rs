@@ -57,7 +57,7 @@ const FILE: Duration = Duration::from_secs(5);
 /// The maximum number of files in blocked reading threads; beyond it the source is reported as unreadable.
 const STUCK: usize = 8;
 
-type Known = BTreeMap<PathBuf, Seen>;
+type Known = BTreeMap<PathBuf, CachedFile>;
 
 /// Reads a file: its agents, or why it has none, and the version that was read.
 type ReadFile = fn(&Path) -> (Option<Version>, Result<Catalog, String>);
@@ -69,13 +69,13 @@ struct Watch {
     /// A file must be read within this.
     limit: Duration,
     known: Arc<Mutex<Known>>,
-    under_way: Option<Look>,
+    under_way: Option<FolderRead>,
     /// Files that took too long, and the looks that are still reading them.
-    stuck: BTreeMap<PathBuf, Look>,
+    stuck: BTreeMap<PathBuf, FolderRead>,
 }
 
 /// One look at the folder.
-struct Look {
+struct FolderRead {
     task: JoinHandle<Result<ReadResult, Cause>>,
     shared: Arc<Shared>,
 }
@@ -99,7 +99,7 @@ impl Watch {
         Self { at, read_file, limit: FILE, known, under_way: None, stuck: BTreeMap::new() }
     }
 
-    fn look(&self) -> Look {
+    fn look(&self) -> FolderRead {
         let shared = Arc::<Shared>::default();
         let folder = Folder {
             at: self.at.clone(),
@@ -108,11 +108,11 @@ impl Watch {
             skipped: self.stuck.keys().cloned().collect(),
             shared: shared.clone(),
         };
-        Look { task: tokio::task::spawn_blocking(move || folder.look()), shared }
+        FolderRead { task: tokio::task::spawn_blocking(move || folder.look()), shared }
     }
 
     /// Waits for the check, or abandons it if one file takes too long; returns that file or the result.
-    async fn looked(look: &mut Look, limit: Duration) -> Result<Result<ReadResult, Cause>, PathBuf> {
+    async fn looked(look: &mut FolderRead, limit: Duration) -> Result<Result<ReadResult, Cause>, PathBuf> {
         loop {
             let current = locked(&look.shared.current).clone();
             // Between files there is nothing to abandon; the next file has the full time.
@@ -186,7 +186,7 @@ impl Version {
 }
 
 /// A file as last read.
-struct Seen {
+struct CachedFile {
     version: Version,
     /// It was still the same a look later: clocks of file systems are coarse, and a file may change twice
     /// within their tick.
@@ -263,7 +263,7 @@ impl Folder {
         match read {
             Ok(list) => {
                 let (agents, broken) = (list.agents, list.broken);
-                known.insert(path.to_owned(), Seen { version, settled, agents, broken });
+                known.insert(path.to_owned(), CachedFile { version, settled, agents, broken });
             }
             Err(why) => broken(path, &mut known, Some((version, settled)), &why),
         }
@@ -292,7 +292,7 @@ fn cards_in(folder: &Path, broken: &mut Broken) -> io::Result<Vec<PathBuf>> {
 }
 
 fn broken(path: &Path, known: &mut Known, version: Option<(Version, bool)>, why: &str) {
-    let seen = known.entry(path.to_owned()).or_insert_with(|| Seen {
+    let seen = known.entry(path.to_owned()).or_insert_with(|| CachedFile {
         version: Version { size: 0, modified: (0, 0), changed: (0, 0), inode: 0 },
         settled: false,
         agents: Vec::new(),
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_that_is_never_read_to_its_end_stops_no_other() {
+    async fn an_endless_file_does_not_block_other_files() {
         let dir = tempfile::tempdir().unwrap();
         let card = |name: &str| {
             let card = format!(
@@ -391,8 +391,11 @@ mod tests {
         for _again in 0..2 {
             let reading = watch.read(&way).await.unwrap().unwrap();
             assert_eq!(named(&reading), ["http://a/", "http://z/"]);
-            let told = reading.broken.cause().map(|cause| cause.to_string()).unwrap_or_default();
-            assert!(told.contains("slow.json") && told.contains("was not read within 0.5 s"), "{told}");
+            let message = reading.broken.cause().map(|cause| cause.to_string()).unwrap_or_default();
+            assert!(
+                message.contains("slow.json") && message.contains("was not read within 0.5 s"),
+                "{message}"
+            );
         }
         *locked(&GATE.0) = true;
         GATE.1.notify_all();
@@ -429,10 +432,10 @@ mod tests {
             ("loop.json", Some("ymbolic link")),
         ] {
             let (_, read) = read_file(&at(name));
-            let told = read.err().unwrap_or_default();
+            let message = read.err().unwrap_or_default();
             assert!(
-                told.contains(fault.unwrap_or_default()) && told.is_empty() == fault.is_none(),
-                "{name}: {told}"
+                message.contains(fault.unwrap_or_default()) && message.is_empty() == fault.is_none(),
+                "{name}: {message}"
             );
         }
     }

@@ -79,7 +79,7 @@ impl ChangeReporter {
         let ReadResult { agents, broken, .. } = reading;
         let agents = merged(agents, &self.labels);
         let cause = broken.cause();
-        self.tell(match cause {
+        self.send(match cause {
             None => SourceReport::Agents(agents),
             Some(cause) => SourceReport::Partly(agents, Arc::new(cause)),
         })
@@ -88,15 +88,15 @@ impl ChangeReporter {
 
     /// It cannot be read. False if the engine has ended.
     pub(super) async fn failed(&mut self, cause: Cause) -> bool {
-        self.tell(SourceReport::Failed(Arc::new(cause))).await
+        self.send(SourceReport::Failed(Arc::new(cause))).await
     }
 
-    async fn tell(&mut self, news: SourceReport) -> bool {
+    async fn send(&mut self, news: SourceReport) -> bool {
         if self.last.as_ref() == Some(&news) {
             return !self.report.to.is_closed();
         }
         self.last = Some(news.clone());
-        self.report.tell(news).await
+        self.report.send(news).await
     }
 }
 
@@ -105,7 +105,7 @@ fn merged(agents: Vec<DiscoveredAgent>, own: &[(Arc<str>, Arc<str>)]) -> Vec<Dis
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut merged: Vec<DiscoveredAgent> = Vec::new();
     for mut found in agents {
-        let told = std::mem::replace(&mut found.labels, own.to_vec());
+        let reported = std::mem::replace(&mut found.labels, own.to_vec());
         let place = match places.entry(normalise_url(&found.url)) {
             Entry::Occupied(place) => *place.get(),
             Entry::Vacant(_) if merged.len() >= MOST => continue,
@@ -119,7 +119,7 @@ fn merged(agents: Vec<DiscoveredAgent>, own: &[(Arc<str>, Arc<str>)]) -> Vec<Dis
         one.card = one.card.take().or(found.card);
         one.capacity = one.capacity.or(found.capacity);
         one.probe_interval = one.probe_interval.or(found.probe_interval);
-        for (name, value) in told {
+        for (name, value) in reported {
             if !one.labels.iter().any(|(known, _)| *known == name) {
                 one.labels.push((name, value));
             }
@@ -200,7 +200,7 @@ mod tests {
     use crate::domain::fleet::source::SourceKind;
 
     #[test]
-    fn a_source_is_read_in_time_and_not_in_step() {
+    fn reads_of_a_source_are_regular_but_not_synchronised() {
         let config = AgentSource::new(SourceKind::Url, "http://h");
         let mut pace = PollPacer::new(&config);
         let waits: Vec<Duration> = (0..50).map(|_| pace.next()).collect();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_is_named_twice_is_one() {
+    fn an_agent_that_is_listed_twice_is_merged_into_one() {
         let label = |text: &str| -> (Arc<str>, Arc<str>) {
             let (name, value) = text.split_once('=').unwrap();
             (name.into(), value.into())
@@ -224,13 +224,13 @@ mod tests {
             found("http://h:2", &[]),
         ];
         let merged = merged(agents, &[label("region=eu")]);
-        let told: Vec<String> = merged
+        let shown: Vec<String> = merged
             .iter()
             .map(|one| {
                 let labels: Vec<_> = one.labels.iter().map(|(n, v)| format!("{n}={v}")).collect();
                 format!("{} {}", one.url, labels.join(" "))
             })
             .collect();
-        assert_eq!(told, ["http://h:1/ region=eu tags=a zone=1", "http://h:2 region=eu"]);
+        assert_eq!(shown, ["http://h:1/ region=eu tags=a zone=1", "http://h:2 region=eu"]);
     }
 }

@@ -114,14 +114,17 @@ async fn take(way: &Fetcher, at: &str, list: Catalog, reading: &mut ReadResult) 
         let Link::Entry(identifier) = link else { continue };
         reading.single += 1;
         if reading.single > SINGLE {
-            reading.broken.add(&shown(&identifier), format!("more than {SINGLE} entries told by name alone"));
+            reading
+                .broken
+                .add(&shown(&identifier), format!("more than {SINGLE} entries given by name alone"));
             continue;
         }
         let id: String = url::form_urlencoded::byte_serialize(identifier.as_bytes()).collect();
         // A path has no `+` for a space.
         let url = format!("{}/agents/{}", base(at).trim_end_matches("/search"), id.replace('+', "%20"));
-        let told = way.get(&url, None).await;
-        match told.and_then(|document| catalog::read(&document.text.unwrap_or_default(), Some(&document.url)))
+        let fetched = way.get(&url, None).await;
+        match fetched
+            .and_then(|document| catalog::read(&document.text.unwrap_or_default(), Some(&document.url)))
         {
             Ok(entry) => {
                 reading.agents.extend(entry.agents);

@@ -245,7 +245,7 @@ mod tests {
 
     /// A request that arrived as the engine ended stays in its queue: the caller still gets an error.
     #[tokio::test]
-    async fn nobody_waits_for_an_engine_that_has_ended() {
+    async fn requests_to_an_ended_engine_do_not_wait() {
         let (requests, _left_in_the_queue) = mpsc::channel(4);
         let (publish, snapshots) = watch::channel(Arc::default());
         let handle = Handle::new(requests, snapshots);

@@ -98,7 +98,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
         changed: Vec::new(),
         publish,
         receipts: HashMap::new(),
-        told: Vec::new(),
+        results: Vec::new(),
         server_rev: 0,
         answers: HashMap::new(),
         follows: HashMap::new(),
@@ -161,7 +161,7 @@ struct Mirror {
     publish: watch::Sender<Arc<Snapshot>>,
     receipts: Receipts,
     /// Receipts that wait for their rows.
-    told: Vec<Update>,
+    results: Vec<Update>,
     /// The server's revision.
     server_rev: u64,
     answers: Answers,
@@ -236,8 +236,8 @@ impl Mirror {
                 None => Err(Refusal::get(object.raw("refusal")?)?),
             };
             let rev = object.raw("rev").and_then(u64::get).unwrap_or(0);
-            self.told.push((rev, self.receipts.remove(&id)?, result));
-            self.tell_receipts();
+            self.results.push((rev, self.receipts.remove(&id)?, result));
+            self.deliver_results();
         } else if let Some(raw) = object.raw("answer") {
             let _the_surface_has_gone = self.answers.remove(&id)?.send(Ok(Answer::get(raw)?));
         } else if let Some(raw) = object.raw("error") {
@@ -254,11 +254,11 @@ impl Mirror {
     }
 
     /// Receipts are delivered once the rows they refer to have arrived.
-    fn tell_receipts(&mut self) {
+    fn deliver_results(&mut self) {
         let rev = self.server_rev;
         let (now, later): (Vec<Update>, Vec<Update>) =
-            std::mem::take(&mut self.told).into_iter().partition(|(needs, ..)| *needs <= rev);
-        self.told = later;
+            std::mem::take(&mut self.results).into_iter().partition(|(needs, ..)| *needs <= rev);
+        self.results = later;
         for (_, reply, result) in now {
             let _the_surface_has_gone = reply.send(result);
         }
@@ -388,7 +388,7 @@ impl Mirror {
         snapshot.push_batch(changed);
         self.publish.send_replace(Arc::new(snapshot.clone()));
         self.server_rev = member(published, "rev")?;
-        self.tell_receipts();
+        self.deliver_results();
         Some(())
     }
 }

@@ -444,7 +444,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_over_the_socket_comes_back() {
+    fn messages_of_the_socket_are_read_as_they_were_written() {
         let mut seed = crate::domain::id::Rng::new(1);
         let at = crate::domain::time::At::ZERO;
         let (agent, attempt, job) = (AgentId(seed.uuid(at)), AttemptId(seed.uuid(at)), JobId(seed.uuid(at)));
@@ -508,6 +508,6 @@ mod tests {
         block.tally(Series::of_agent(agent)).answer.add(std::time::Duration::from_millis(3));
         let blocks = vec![(Minute(7), Arc::new(block.clone())), (Minute(9), Arc::new(block))];
         let answer = Answer::get(&Answer::Metrics(blocks.clone()).put());
-        assert!(matches!(answer, Some(Answer::Metrics(told)) if told == blocks));
+        assert!(matches!(answer, Some(Answer::Metrics(read)) if read == blocks));
     }
 }

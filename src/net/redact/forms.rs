@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_has_the_forms_that_encoders_make_of_it() {
+    fn all_encoded_forms_of_a_secret_are_known() {
         let secret = "sk-CANARY+9f8e/7d6c==\"q";
         let known: Vec<_> = forms(secret).into_iter().map(|form| form.text).collect();
         for form in [

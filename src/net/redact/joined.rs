@@ -28,8 +28,8 @@ pub(super) struct Tails(BTreeMap<(AttemptKey, String), Tail>);
 #[derive(Clone, Default)]
 struct Tail {
     text: String,
-    /// So many bytes of it were told.
-    told: usize,
+    /// How many bytes of it were released, in bytes from its begin.
+    released: usize,
     /// The task that the chunk named.
     task: Option<TaskId>,
 }
@@ -37,7 +37,7 @@ struct Tail {
 impl std::fmt::Debug for Tail {
     // It may be all of a secret but a byte.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tail").field("told", &self.told).finish_non_exhaustive()
+        f.debug_struct("Tail").field("released", &self.released).finish_non_exhaustive()
     }
 }
 
@@ -101,16 +101,16 @@ impl Tails {
         &mut self,
         needles: &Needles,
         attempt: Option<AttemptKey>,
-        told: &mut StreamOutcome,
+        outcome: &mut StreamOutcome,
     ) -> Option<StreamOutcome> {
-        match told {
+        match outcome {
             StreamOutcome::Opened { .. } => None,
             StreamOutcome::Events(events) => {
-                let mut told = Vec::with_capacity(events.len());
+                let mut joined = Vec::with_capacity(events.len());
                 for event in std::mem::take(events) {
-                    self.event(needles, attempt, event, &mut told);
+                    self.event(needles, attempt, event, &mut joined);
                 }
-                *events = told;
+                *events = joined;
                 None
             }
             StreamOutcome::Ended(_) => {
@@ -126,7 +126,7 @@ impl Tails {
         needles: &Needles,
         attempt: Option<AttemptKey>,
         mut event: StreamEvent,
-        told: &mut Vec<StreamEvent>,
+        out: &mut Vec<StreamEvent>,
     ) {
         match &mut event {
             StreamEvent::Artifact { task, artifact, append, last, .. } => {
@@ -137,14 +137,14 @@ impl Tails {
                     join_parts(needles, &mut message.parts);
                 }
                 if status.state.is_terminal() || status.state.is_interrupted() {
-                    self.release(attempt, told);
+                    self.release(attempt, out);
                 }
             }
             StreamEvent::Task(report) => self.report(needles, attempt, report),
             StreamEvent::Message(message) => join_parts(needles, &mut message.parts),
             StreamEvent::Unknown(_) => {}
         }
-        told.push(event);
+        out.push(event);
     }
 
     fn chunk(
@@ -160,7 +160,7 @@ impl Tails {
         let key = (attempt, artifact.id.raw().to_owned());
         let before = self.0.remove(&key).filter(|_| append).unwrap_or_default();
         let ends = if last || artifact.parts.last().is_some_and(|part| part.as_text().is_none()) {
-            Ends::Told
+            Ends::Released
         } else if self.has_room() {
             Ends::Held
         } else {
@@ -175,7 +175,7 @@ impl Tails {
             join_parts(needles, &mut message.parts);
         }
         for artifact in report.artifacts.iter_mut().flatten() {
-            let tail = splice(needles, Tail::default(), &mut artifact.parts, Ends::Told);
+            let tail = splice(needles, Tail::default(), &mut artifact.parts, Ends::Released);
             if let Some(attempt) = attempt {
                 let key = (attempt, artifact.id.raw().to_owned());
                 self.0.remove(&key);
@@ -185,11 +185,11 @@ impl Tails {
     }
 
     /// Tells what was held back of this attempt's outputs.
-    fn release(&mut self, attempt: Option<AttemptKey>, told: &mut Vec<StreamEvent>) {
+    fn release(&mut self, attempt: Option<AttemptKey>, out: &mut Vec<StreamEvent>) {
         let Some(attempt) = attempt else { return };
         let from = (attempt, String::new());
         for ((_, artifact), tail) in self.0.range_mut(from..).take_while(|((of, _), _)| *of == attempt) {
-            let held = &tail.text[tail.told..];
+            let held = &tail.text[tail.released..];
             if held.is_empty() {
                 continue;
             }
@@ -201,16 +201,16 @@ impl Tails {
                 metadata: None,
             };
             let task = tail.task.clone();
-            told.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last: false });
-            tail.told = tail.text.len();
+            out.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last: false });
+            tail.released = tail.text.len();
         }
     }
 
     /// True if one more end can be held back.
     fn has_room(&mut self) -> bool {
         if self.0.len() >= TAILS {
-            let told = self.0.iter().find(|(_, tail)| tail.told == tail.text.len());
-            if let Some(key) = told.map(|(key, _)| key.clone()) {
+            let released = self.0.iter().find(|(_, tail)| tail.released == tail.text.len());
+            if let Some(key) = released.map(|(key, _)| key.clone()) {
                 self.0.remove(&key);
             }
         }
@@ -227,14 +227,14 @@ impl Tails {
 /// What becomes of an end that begins a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
-    Told,
+    Released,
     Held,
     TakenOut,
 }
 
 fn join_parts(needles: &Needles, parts: &mut [Part]) {
     if parts.iter().filter(|part| part.as_text().is_some()).count() > 1 {
-        splice(needles, Tail::default(), parts, Ends::Told);
+        splice(needles, Tail::default(), parts, Ends::Released);
     }
 }
 
@@ -263,9 +263,9 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
     let searched = hits.last().map_or(0, |hit| hit.end);
     let tail = searched + needles.tail(&joined.as_bytes()[searched..]);
     // What was told cannot be held back any more.
-    let held = tail.max(before.told);
+    let held = tail.max(before.released);
     let until = match ends {
-        Ends::Told => joined.len(),
+        Ends::Released => joined.len(),
         Ends::Held => held,
         Ends::TakenOut => {
             if held < joined.len() {
@@ -275,8 +275,8 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
         }
     };
     let tail = if ends == Ends::TakenOut { joined.len() } else { tail };
-    if !hits.is_empty() || before.told < before.text.len() || until < joined.len() {
-        let mut start = before.told;
+    if !hits.is_empty() || before.released < before.text.len() || until < joined.len() {
+        let mut start = before.released;
         let mut end = before.text.len();
         for text in &mut texts {
             end += text.len();
@@ -284,7 +284,7 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
             start = end.min(until);
         }
     }
-    Tail { told: until - tail, text: joined[tail..].to_owned(), task: before.task }
+    Tail { released: until - tail, text: joined[tail..].to_owned(), task: before.task }
 }
 
 /// What stands between these places, with a mark where a hit begins. A hit that began before has its mark there,

@@ -24,7 +24,7 @@ fn knows(secrets: &[&str]) -> Redactor {
 }
 
 #[test]
-fn known_secrets_are_taken_out() {
+fn known_secrets_are_redacted() {
     let redactor =
         knows(&["sk-canary-1", "sk-canary-1-long", "with \"quote\"", "abc", "nabcdef", "12345678"]);
     for (text, expected) in [
@@ -53,7 +53,7 @@ fn known_secrets_are_taken_out() {
 
 /// A long text is searched in windows, and is redacted as if it were searched at once, wherever its windows end.
 #[test]
-fn secrets_in_long_texts_are_taken_out_wherever_windows_end() {
+fn secrets_in_long_texts_are_redacted_across_window_boundaries() {
     let redactor = knows(&["sk-canary-1", "sk-canary-1-long", "12345678"]);
     for (inner, expected) in [
         (r#""sk-canary-1-long""#, r#""[redacted]""#),
@@ -80,7 +80,7 @@ fn secrets_in_long_texts_are_taken_out_wherever_windows_end() {
 }
 
 #[test]
-fn encoded_secrets_are_taken_out_and_base64_stays_decodable() {
+fn encoded_secrets_are_redacted_and_base64_stays_decodable() {
     let secret = "sk-CANARY+9f8e/7d6c==";
     let redactor = knows(&[secret]);
     for before in ["", "a", "ab", "user:"] {
@@ -88,9 +88,9 @@ fn encoded_secrets_are_taken_out_and_base64_stays_decodable() {
             let encoded = engine.encode(format!("{before}{secret} and more"));
             // As PHP writes it.
             for text in [encoded.clone(), encoded.replace('/', "\\/")] {
-                let told = redactor.redact(&text);
-                assert!(told.contains("redacted"), "{told}");
-                let decoded = String::from_utf8_lossy(&engine.decode(&*told).unwrap()).into_owned();
+                let joined = redactor.redact(&text);
+                assert!(joined.contains("redacted"), "{joined}");
+                let decoded = String::from_utf8_lossy(&engine.decode(&*joined).unwrap()).into_owned();
                 assert!(decoded.starts_with(before) && decoded.ends_with(" and more"), "{decoded}");
             }
         }
@@ -100,7 +100,7 @@ fn encoded_secrets_are_taken_out_and_base64_stays_decodable() {
 }
 
 #[test]
-fn a_header_is_known_by_its_parts() {
+fn the_parts_of_a_secret_header_are_redacted_too() {
     let redactor = Redactor::default();
     redactor.learn_header(&Secret::new(format!("Basic {}", STANDARD.encode("operator:pass-word-7"))));
     redactor.learn_header(&Secret::new("Token tok-12345"));
@@ -116,7 +116,7 @@ fn a_header_is_known_by_its_parts() {
 }
 
 #[test]
-fn who_knows_nothing_changes_nothing_and_what_is_common_is_known_by_all() {
+fn a_redactor_without_secrets_changes_nothing_and_children_share_those_of_their_parent() {
     let common = Redactor::default();
     let (one, two) = (common.child(), common.child());
     assert!(one.prepared().is_none());
@@ -142,10 +142,10 @@ fn event(artifact: &str, parts: &[String], append: bool, last: bool) -> String {
 }
 
 /// What is told of events, in order: what comes in is redacted, decoded and joined as the engine does it.
-fn told(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> Vec<StreamEvent> {
+fn joined(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> Vec<StreamEvent> {
     let mut out = Vec::new();
-    let mut take = |told| {
-        let outcome = Outcome::Subscribe(SubscribeOutcome::Stream(told));
+    let mut take = |outcome| {
+        let outcome = Outcome::Subscribe(SubscribeOutcome::Stream(outcome));
         let (before, after) = redactor.join(attempt, outcome);
         for outcome in before.into_iter().chain([after]) {
             if let Outcome::Subscribe(SubscribeOutcome::Stream(StreamOutcome::Events(events))) = outcome {
@@ -197,7 +197,7 @@ fn text_of(events: &[StreamEvent], wanted: &str) -> String {
 }
 
 #[test]
-fn a_secret_in_pieces_is_taken_out_and_what_only_begins_one_is_told_in_the_end() {
+fn a_secret_split_over_events_is_redacted_and_a_partial_match_is_released_at_the_end() {
     let redactor = knows(&["sk-canary-1"]);
     let one = |text: &str| event("a", &[text.to_owned()], true, false);
     let status = |state: &str| {
@@ -223,12 +223,12 @@ fn a_secret_in_pieces_is_taken_out_and_what_only_begins_one_is_told_in_the_end()
         // Parts of one chunk.
         (vec![event("a", &["sk-".into(), "can".into(), "ary-1 y".into()], false, false)], "[redacted] y"),
     ]) {
-        let told = told(&redactor, attempt(number), &events);
-        assert_eq!(text_of(&told, "a"), expected, "{events:#?}");
+        let joined = joined(&redactor, attempt(number), &events);
+        assert_eq!(text_of(&joined, "a"), expected, "{events:#?}");
     }
     // Another stream of the same attempt goes on where the first was cut.
-    let first = told(&redactor, attempt(90), &[one("x sk-can")]);
-    let second = told(&redactor, attempt(90), &[one("ary-1 y")]);
+    let first = joined(&redactor, attempt(90), &[one("x sk-can")]);
+    let second = joined(&redactor, attempt(90), &[one("ary-1 y")]);
     assert_eq!(text_of(&first, "a") + &text_of(&second, "a"), "x sk-can y");
     // A stream that was closed tells no end. What it held back comes out before the next one fails to open.
     let kept = || Some(AttemptKey(92));
@@ -255,21 +255,21 @@ fn a_secret_in_pieces_is_taken_out_and_what_only_begins_one_is_told_in_the_end()
     assert_eq!((text_of(&held, "a"), after), ("s".to_owned(), failed()));
     assert_eq!(redactor.join(kept(), failed()), (None, failed()));
     // What is held back waits for nothing longer than the state.
-    let events = told(&redactor, attempt(91), &[one("it is"), status("COMPLETED")]);
+    let events = joined(&redactor, attempt(91), &[one("it is"), status("COMPLETED")]);
     let order: Vec<_> = events.iter().map(|event| matches!(event, StreamEvent::Artifact { .. })).collect();
     assert_eq!((order, text_of(&events[..2], "a")), (vec![true, true, false], "it is".to_owned()));
 }
 
 #[test]
-fn so_many_ends_are_remembered_and_no_secret_slips_through_the_rest() {
+fn the_number_of_held_back_ends_is_bounded_and_no_secret_slips_through() {
     let redactor = knows(&["sk-canary-1"]);
     let attempt = Some(AttemptKey(1));
     let chunk = |number: usize, text: &str| event(&format!("a{number}"), &[text.to_owned()], true, false);
     let mut events: Vec<String> = (0..400).map(|number| chunk(number, "sk-can")).collect();
     events.extend((0..400).map(|number| chunk(number, "ary-1")));
-    let told = told(&redactor, attempt, &events);
+    let joined = joined(&redactor, attempt, &events);
     for number in 0..400 {
-        let text = text_of(&told, &format!("a{number}"));
+        let text = text_of(&joined, &format!("a{number}"));
         assert!(text == MARK || text == format!("{MARK}ary-1"), "{number}: {text}");
     }
 }
@@ -361,7 +361,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1500, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_form_of_a_secret_comes_out_however_it_is_escaped_and_cut(
+    fn no_form_of_a_secret_survives_any_escaping_and_splitting(
         secret in secret(),
         pieces in prop::collection::vec((0u8..16, "[a-j0-9 é😀]{0,6}"), 0..6),
         ways in prop::collection::vec(any::<u8>(), 1..40),
@@ -381,14 +381,14 @@ proptest! {
                 .collect();
             events.push(event("a", &parts, !events.is_empty(), last && rest.is_empty()));
         }
-        let told = told(&redactor, Some(AttemptKey(7)), &events);
-        let told_text = text_of(&told, "a");
+        let joined = joined(&redactor, Some(AttemptKey(7)), &events);
+        let joined_text = text_of(&joined, "a");
         for form in forms::forms(&secret) {
-            prop_assert!(!told_text.contains(&form.text), "{} in {told_text}", form.text);
+            prop_assert!(!joined_text.contains(&form.text), "{} in {joined_text}", form.text);
         }
         // Nothing but the forms is changed.
         if pieces.iter().all(|(kind, _)| !(4..=7).contains(kind)) {
-            prop_assert_eq!(&told_text, &text.replace(&secret, MARK));
+            prop_assert_eq!(&joined_text, &text.replace(&secret, MARK));
         }
         // The same in one piece, in a body that is kept as it came.
         let whole: String = text.chars().zip(ways.iter().cycle()).map(|(c, way)| escaped(c, *way)).collect();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{CAPABILITIES, TEXT_CHARS, VALUE_CHARS};
-use crate::domain::fleet::registry::{CARD_TYPE, Cursor, IDENTIFIER, Registration, Seen};
+use crate::domain::fleet::registry::{CARD_TYPE, Cursor, IDENTIFIER, ObservedAgent, Registration};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Writer, array, escaped, string};
 use crate::protocol::timestamp::format_at;
@@ -12,7 +12,7 @@ use crate::protocol::timestamp::format_at;
 const REGISTRY_TYPE: &str = "application/ai-registry+json";
 
 /// An agent as an entry of a catalog; a search adds its score and where it was found.
-pub fn entry(registration: &Registration, seen: &Seen, found: Option<(u32, &str)>) -> String {
+pub fn entry(registration: &Registration, seen: &ObservedAgent, found: Option<(u32, &str)>) -> String {
     let entry = &registration.entry;
     let card = seen.card_of(entry);
     let texts = |items: &[Untrusted]| array(items.iter().map(|text| string(text.raw())));
@@ -68,7 +68,7 @@ fn some_of<'t>(texts: impl Iterator<Item = &'t Untrusted>) -> Vec<Untrusted> {
     some
 }
 
-fn metadata(registration: &Registration, seen: &Seen) -> String {
+fn metadata(registration: &Registration, seen: &ObservedAgent) -> String {
     let entry = &registration.entry;
     let mut labels = Writer::new();
     for (name, value) in &entry.labels {
@@ -163,7 +163,7 @@ mod tests {
             registered_at: crate::domain::time::At::ZERO,
             lease_until: crate::domain::time::At::ZERO,
         };
-        let seen = Seen { health: crate::domain::agent::Health::Up, card: Some(Arc::new(live)) };
+        let seen = ObservedAgent { health: crate::domain::agent::Health::Up, card: Some(Arc::new(live)) };
         let entry = entry(&registration, &seen, Some((7, "http://r")));
         assert!(entry.len() < 10_000, "{} bytes", entry.len());
         let read: serde_json::Value = serde_json::from_str(&entry).unwrap();

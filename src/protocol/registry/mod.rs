@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn what_agents_tell_is_bounded_and_sanitised() {
+    fn registrations_are_bounded_and_sanitised() {
         let entry = registration(
             r#"{"cardUrl":"http://h","labels":{"te\u001bam":"a\u202eb","n":7},"max_concurrent_tasks":4,
                 "health_check_interval":"1ms","capabilities":{"streaming":true,"other":false}}"#,

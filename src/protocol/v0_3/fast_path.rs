@@ -35,7 +35,7 @@ mod tests {
     use crate::protocol::v0_3::decode::any_event;
 
     #[test]
-    fn quick_chunks_are_what_they_are_the_long_way() {
+    fn the_fast_path_reads_chunks_as_the_full_decoder_does() {
         for text in [
             r#"{"jsonrpc":"2.0","id":"1","result":{"kind":"artifact-update","taskId":"t","contextId":"c","artifact":{"artifactId":"a","name":"n","parts":[{"kind":"text","text":"a \"b\"\n"}]},"append":true,"lastChunk":true}}"#,
             r#"{"result":{"append":true,"artifact":{"parts":[{"text":"","kind":"text"}],"artifactId":"a"},"taskId":"t","kind":"artifact-update"},"id":17,"jsonrpc":"2.0"}"#,

@@ -111,7 +111,7 @@ mod tests {
     use crate::protocol::v1_0::decode::any_event;
 
     #[test]
-    fn quick_events_are_what_they_are_the_long_way() {
+    fn the_fast_path_reads_events_as_the_full_decoder_does() {
         for text in [
             r#"{"jsonrpc":"2.0","id":"1","result":{"artifactUpdate":{"taskId":"t","contextId":"c","artifact":{"artifactId":"a","name":"n","parts":[{"text":"a \"b\"\n\u00e9"}]},"append":true,"lastChunk":false}}}"#,
             r#"{"result":{"artifactUpdate":{"append":true,"artifact":{"parts":[{"text":""}],"artifactId":"a"},"taskId":"t"}},"id":17,"jsonrpc":"2.0"}"#,

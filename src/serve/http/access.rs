@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_off_loopback_is_read_by_whoever_reaches_it() {
+    fn a_listener_off_loopback_is_readable_by_everyone_and_writable_with_a_token() {
         for at in [LAN, EVERYWHERE] {
             for host in ["10.0.0.1:8080", "registry.internal:8080", "registry"] {
                 check(at, AWAY, &[("host", host)], [Ok(()), Err(Refused::Token)]);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_whole_or_wrong() {
+    fn a_token_must_match_completely() {
         let sent = |value: &'static str| [("authorization", value), ("origin", "https://a"), ("via", "x")];
         for at in [WITH_TOKEN, LAN] {
             check(at, AWAY, &sent("bearer s3"), [Ok(()); 2]);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_names_one_host() {
+    fn a_request_must_name_exactly_one_host() {
         for (version, uri, hosts, expected) in [
             (Version::HTTP_11, "/", &["a"][..], Ok(Some("a"))),
             (Version::HTTP_11, "/", &[], Err("the request has no Host header")),

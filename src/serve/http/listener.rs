@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::access::Access;
 use super::connection;
-use super::places::{Full, Places};
+use super::connection_slots::{ConnectionSlots, NoSlot};
 use super::route::{Reply, Route, Router};
 use super::stats::Stats;
 use super::{Limits, route};
@@ -98,7 +98,7 @@ fn within_open_files(limits: Limits) -> Limits {
 }
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    let places = Places::new(&shared.limits);
+    let connection_slots = ConnectionSlots::new(&shared.limits);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -110,7 +110,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
-        let place = match places.take(peer.ip()) {
+        let place = match connection_slots.take(peer.ip()) {
             Ok(place) => place,
             Err(full) => {
                 turn_away(&socket, full);
@@ -129,10 +129,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while connections.join_next().await.is_some() {}
 }
 
-fn turn_away(socket: &TcpStream, full: Full) {
+fn turn_away(socket: &TcpStream, full: NoSlot) {
     let (status, message) = match full {
-        Full::Total => (StatusCode::SERVICE_UNAVAILABLE, "too many connections are open"),
-        Full::Address => {
+        NoSlot::Total => (StatusCode::SERVICE_UNAVAILABLE, "too many connections are open"),
+        NoSlot::Address => {
             (StatusCode::TOO_MANY_REQUESTS, "too many connections from this address are open; reuse them")
         }
     };

@@ -6,8 +6,8 @@
 
 mod access;
 mod connection;
+mod connection_slots;
 mod listener;
-mod places;
 mod route;
 mod stats;
 

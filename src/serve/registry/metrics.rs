@@ -72,14 +72,14 @@ mod tests {
         stats.count("/agents", "POST", 201);
         stats.count("/agents", "POST", 201);
         let numbers = Numbers { agents: BTreeMap::from([("up", 2), ("down", 1)]), ..Numbers::default() };
-        let told = text(&numbers, &stats);
+        let page = text(&numbers, &stats);
         for line in [
             "quarterdeck_registry_agents{state=\"up\"} 2",
             "quarterdeck_registry_leases_expired_total 0",
             "quarterdeck_registry_requests_total{route=\"/agents\",method=\"POST\",status=\"201\"} 2",
         ] {
-            assert!(told.lines().any(|other| other == line), "{told}");
+            assert!(page.lines().any(|other| other == line), "{page}");
         }
-        assert!(told.ends_with('\n'));
+        assert!(page.ends_with('\n'));
     }
 }

@@ -58,7 +58,7 @@ impl fmt::Debug for Time {
 
 /// Why a registration was not taken.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum RegistrationError {
     /// The maximum number of registrations is reached.
     Full,
     /// The store cannot be used.
@@ -67,13 +67,13 @@ pub enum Trouble {
     Broken,
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for RegistrationError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for RegistrationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => write!(f, "{MOST} agents are registered already"),
@@ -140,7 +140,7 @@ struct Shared {
     /// True if the engine has not been informed yet.
     dirty: AtomicBool,
     changed: Notify,
-    told: watch::Sender<RegisteredAgents>,
+    registered: watch::Sender<RegisteredAgents>,
     expired: AtomicU64,
     new: AtomicU64,
     renewed: AtomicU64,
@@ -155,7 +155,7 @@ impl Registry {
         let now = (time.0)();
         store.grace(now + lease)?;
         let rows: BTreeMap<_, _> = store.list()?.into_iter().map(|row| (row.id, row)).collect();
-        let told = watch::Sender::new(Ok(found(&rows)));
+        let registered = watch::Sender::new(Ok(found(&rows)));
         let seed = RandomState::new().hash_one(now.micros());
         Ok(Self {
             shared: Arc::new(Shared {
@@ -167,7 +167,7 @@ impl Registry {
                 ids: Mutex::new((Rng::new(seed), now)),
                 dirty: AtomicBool::new(false),
                 changed: Notify::new(),
-                told,
+                registered,
                 expired: AtomicU64::new(0),
                 new: AtomicU64::new(0),
                 renewed: AtomicU64::new(0),
@@ -176,8 +176,8 @@ impl Registry {
     }
 
     /// All agents whose lease is alive, each time that changes.
-    pub fn told(&self) -> watch::Receiver<RegisteredAgents> {
-        self.shared.told.subscribe()
+    pub fn registered(&self) -> watch::Receiver<RegisteredAgents> {
+        self.shared.registered.subscribe()
     }
 
     /// The lease duration.
@@ -189,7 +189,7 @@ impl Registry {
     ///
     /// # Errors
     /// Why it was not taken.
-    pub async fn register(&self, entry: Entry) -> Result<Registration, Trouble> {
+    pub async fn register(&self, entry: Entry) -> Result<Registration, RegistrationError> {
         self.on_store(move |shared| {
             let entry = Arc::new(entry);
             let full = {
@@ -197,7 +197,7 @@ impl Registry {
                 rows.len() >= MOST && !rows.values().any(|row| row.entry.key() == entry.key())
             };
             if full {
-                return Err(Trouble::Full);
+                return Err(RegistrationError::Full);
             }
             let now = shared.now();
             let id = shared.next_id(now);
@@ -217,7 +217,7 @@ impl Registry {
     ///
     /// # Errors
     /// The store cannot be used.
-    pub async fn heartbeat(&self, id: RegistrationId) -> Result<bool, Trouble> {
+    pub async fn heartbeat(&self, id: RegistrationId) -> Result<bool, RegistrationError> {
         self.on_store(move |shared| {
             let until = shared.now() + shared.lease;
             let known = shared.store.heartbeat(id, until)?;
@@ -233,7 +233,7 @@ impl Registry {
     ///
     /// # Errors
     /// The store cannot be used.
-    pub async fn deregister(&self, id: RegistrationId) -> Result<bool, Trouble> {
+    pub async fn deregister(&self, id: RegistrationId) -> Result<bool, RegistrationError> {
         self.on_store(move |shared| {
             let known = shared.store.deregister(id)?;
             if shared.rows().remove(&id).is_some() {
@@ -267,15 +267,15 @@ impl Registry {
     /// Runs blocking disk work off the serving threads. Once begun it is completed, even if the client has left.
     async fn on_store<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Shared) -> Result<T, Trouble> + Send + 'static,
-    ) -> Result<T, Trouble> {
-        let turn = self.shared.turn.clone().acquire_owned().await.map_err(|_| Trouble::Broken)?;
+        work: impl FnOnce(&Shared) -> Result<T, RegistrationError> + Send + 'static,
+    ) -> Result<T, RegistrationError> {
+        let turn = self.shared.turn.clone().acquire_owned().await.map_err(|_| RegistrationError::Broken)?;
         let shared = self.shared.clone();
         let done = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             work(&shared)
         });
-        done.await.unwrap_or(Err(Trouble::Broken))
+        done.await.unwrap_or(Err(RegistrationError::Broken))
     }
 
     /// Expires leases and reports changes to the engine, until it is dropped.
@@ -294,7 +294,7 @@ impl Registry {
             }
             if self.shared.dirty.swap(false, Ordering::AcqRel) {
                 let found = found(&self.shared.rows());
-                self.shared.told.send_modify(|roll| *roll = Ok(found));
+                self.shared.registered.send_modify(|roll| *roll = Ok(found));
             }
             let next = self.next_end().map_or(BEAT, |end| end.since(self.shared.now()).min(BEAT));
             tokio::select! {
@@ -334,7 +334,7 @@ impl Shared {
         self.changed.notify_one();
     }
 
-    fn end_leases(&self, now: At, slept: bool) -> Result<(), Trouble> {
+    fn end_leases(&self, now: At, slept: bool) -> Result<(), RegistrationError> {
         if slept {
             let until = now + self.lease;
             self.store.grace(until)?;
@@ -368,7 +368,7 @@ mod tests {
         registration(&format!(r#"{{"cardUrl":"{url}"}}"#)).unwrap()
     }
 
-    async fn told(roll: &mut watch::Receiver<RegisteredAgents>, expected: &[&str]) {
+    async fn wait_until(roll: &mut watch::Receiver<RegisteredAgents>, expected: &[&str]) {
         let named = |roll: &RegisteredAgents| -> Vec<String> {
             roll.iter().flatten().map(|found| found.url.to_string()).collect()
         };
@@ -387,23 +387,23 @@ mod tests {
     async fn leases_end_by_themselves_and_heartbeats_renew_them() {
         let registry = paused(Arc::default());
         let keeping = tokio::spawn(registry.clone().keep());
-        let mut roll = registry.told();
+        let mut roll = registry.registered();
         let kept = registry.register(entry("http://a")).await.unwrap();
         registry.register(entry("http://b")).await.unwrap();
-        told(&mut roll, &["http://a", "http://b"]).await;
+        wait_until(&mut roll, &["http://a", "http://b"]).await;
         tokio::time::sleep(Duration::from_secs(6)).await;
         assert!(registry.heartbeat(kept.id).await.unwrap());
-        told(&mut roll, &["http://a"]).await;
+        wait_until(&mut roll, &["http://a"]).await;
         assert_eq!(registry.register(entry("http://a/")).await.unwrap().id, kept.id);
-        told(&mut roll, &["http://a/"]).await;
-        told(&mut roll, &[]).await;
+        wait_until(&mut roll, &["http://a/"]).await;
+        wait_until(&mut roll, &[]).await;
         assert_eq!(registry.shared.expired.load(Ordering::Relaxed), 2);
         assert!(!registry.heartbeat(kept.id).await.unwrap());
         keeping.abort();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_start_and_a_sleep_begin_every_lease_anew() {
+    async fn a_start_and_a_sleep_renew_every_lease() {
         let store = Arc::new(MemoryStore::default());
         let registry = paused(store.clone());
         let row = registry.register(entry("http://a")).await.unwrap();

@@ -10,9 +10,9 @@ use http::{Method, StatusCode};
 use tokio::sync::{Semaphore, watch};
 
 use super::metrics::{self, Numbers};
-use super::{Registry, Trouble};
+use super::{RegistrationError, Registry};
 use crate::domain::agent::{Health, normalise_url};
-use crate::domain::fleet::registry::{Page, Registration, Search, Seen, page, parse_id};
+use crate::domain::fleet::registry::{ObservedAgent, Page, Registration, Search, page, parse_id};
 use crate::domain::id::RegistrationId;
 use crate::domain::state::snapshot::Snapshot;
 use crate::protocol::registry as wire;
@@ -71,18 +71,18 @@ fn unknown_agent() -> Reply {
     )
 }
 
-impl From<Trouble> for Reply {
-    fn from(trouble: Trouble) -> Self {
+impl From<RegistrationError> for Reply {
+    fn from(trouble: RegistrationError) -> Self {
         tracing::warn!("the registry could not answer a request: {trouble}");
         let (code, hint) = match &trouble {
-            Trouble::Full => ("QUARTERDECK_ERR_FULL", "deregister agents that are no longer there"),
-            Trouble::Store(_) | Trouble::Broken => {
+            RegistrationError::Full => ("QUARTERDECK_ERR_FULL", "deregister agents that are no longer there"),
+            RegistrationError::Store(_) | RegistrationError::Broken => {
                 ("QUARTERDECK_ERR_STORE", "check the disk of the machine that serves the registry; try again")
             }
         };
         // File names are not sent to other machines.
         let message = match &trouble {
-            Trouble::Store(_) => "the registry cannot write to its store now".to_owned(),
+            RegistrationError::Store(_) => "the registry cannot write to its store now".to_owned(),
             other => other.to_string(),
         };
         Self::error(StatusCode::SERVICE_UNAVAILABLE, code, &message, Some(hint))
@@ -90,7 +90,7 @@ impl From<Trouble> for Reply {
 }
 
 /// The fleet's view of agents, by normalised URL.
-type Index = BTreeMap<String, Seen>;
+type Index = BTreeMap<String, ObservedAgent>;
 
 /// The state behind the handlers.
 #[derive(Debug)]
@@ -125,12 +125,14 @@ impl Api {
         cancelled: Cancelled,
         work: impl FnOnce(&Self, &Cancelled) -> Reply + Send + 'static,
     ) -> Reply {
-        let Ok(permit) = self.readers.clone().acquire_owned().await else { return Trouble::Broken.into() };
+        let Ok(permit) = self.readers.clone().acquire_owned().await else {
+            return RegistrationError::Broken.into();
+        };
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             work(&self, &cancelled)
         });
-        done.await.unwrap_or_else(|_| Trouble::Broken.into())
+        done.await.unwrap_or_else(|_| RegistrationError::Broken.into())
     }
 
     async fn register(self: Arc<Self>, call: Call) -> Reply {
@@ -210,7 +212,7 @@ impl Api {
         &self,
         search: &Search,
         cancelled: &Cancelled,
-    ) -> Vec<(u32, RegistrationId, (Registration, Seen))> {
+    ) -> Vec<(u32, RegistrationId, (Registration, ObservedAgent))> {
         let index = self.index();
         let stop = || cancelled.is_set();
         let fits = |row: Registration| {
@@ -274,8 +276,10 @@ impl Api {
             return index.clone();
         }
         let listed = snapshot.agents.iter().map(|(_, agent)| agent).filter(|agent| agent.listed);
-        let known =
-            |agent: &crate::domain::agent::Agent| Seen { health: agent.health, card: agent.card.clone() };
+        let known = |agent: &crate::domain::agent::Agent| ObservedAgent {
+            health: agent.health,
+            card: agent.card.clone(),
+        };
         let index: Index = listed.map(|agent| (normalise_url(&agent.spec.url), known(agent))).collect();
         let index = Arc::new(index);
         *kept = Some((snapshot.rev, index.clone()));
@@ -311,8 +315,8 @@ fn id(call: &Call) -> Option<RegistrationId> {
     parse_id(&text.replace("%3A", ":").replace("%3a", ":"))
 }
 
-fn seen(index: &Index, row: &Registration) -> Seen {
-    index.get(&row.entry.key()).cloned().unwrap_or(Seen { health: Health::Unknown, card: None })
+fn seen(index: &Index, row: &Registration) -> ObservedAgent {
+    index.get(&row.entry.key()).cloned().unwrap_or(ObservedAgent { health: Health::Unknown, card: None })
 }
 
 fn list_page(query: Option<&str>) -> Result<Page, wire::Fault> {

@@ -74,7 +74,7 @@ bodies!(FleetFact {
     ProblemForgotten = "problem_forgotten" { number },
     SourceListed = "source_listed" { spec },
     SourceUnlisted = "source_unlisted" { name },
-    SourceTold = "source_told" { name, health, cause, agents },
+    SourceReported = "source_told" { name, health, cause, agents },
 });
 
 bodies!(AgentFact {

@@ -115,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn every_store_keeps_the_same_promises() {
+    fn all_stores_keep_the_same_promises() {
         check(&MemoryStore::default());
         let dir = tempfile::tempdir().unwrap();
         check(&SqliteStore::open(dir.path(), false).unwrap());
     }
 
     #[test]
-    fn what_is_registered_survives_and_a_newer_file_is_refused() {
+    fn registrations_survive_a_restart_and_a_newer_file_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let at = At::from_micros(1_795_000_000_000_000);
         let store = SqliteStore::open(dir.path(), false).unwrap();

@@ -192,7 +192,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.sender = None;
         if let Some(thread) = self.thread.take() {
-            let _a_panic_there_was_told_there = thread.join();
+            let _a_panic_was_reported_there = thread.join();
         }
     }
 }

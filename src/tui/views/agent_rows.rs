@@ -29,9 +29,9 @@ pub struct AgentRows {
     pub metrics: AgentMetrics,
 }
 
-struct Seen<'s>(&'s Agent);
+struct FilterRow<'s>(&'s Agent);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         ["agent", "state", "speaks", "url", "skill", "label", "says"]
             .iter()
@@ -87,7 +87,7 @@ pub(super) fn speaks(agent: &Agent) -> String {
 pub(super) fn passes(agent: &Agent, order: &Order) -> bool {
     let here = agent.listed || agent.counts.live > 0;
     let faulty = !matches!(agent.health, Health::Up) || agent.counts.doubtful > 0;
-    here && (!order.faults || faulty) && order.filter.passes(&Seen(agent))
+    here && (!order.faults || faulty) && order.filter.passes(&FilterRow(agent))
 }
 
 impl AgentRows {

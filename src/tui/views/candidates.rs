@@ -33,9 +33,9 @@ pub struct CandidateRows {
     rev: u64,
 }
 
-struct Seen<'s>(&'s Candidate, String);
+struct FilterRow<'s>(&'s Candidate, String);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         ["url", "name", "by"].iter().filter_map(|key| self.value(key)).collect()
     }
@@ -114,7 +114,7 @@ impl Rows for CandidateRows {
 
     fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
         let Some(row) = self.rows.get(&key) else { return false };
-        order.filter.passes(&Seen(row, named_by(snapshot, row)))
+        order.filter.passes(&FilterRow(row, named_by(snapshot, row)))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: u32, by: CandidateColumn) -> SortKey {

@@ -30,16 +30,16 @@ use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 #[derive(Clone, Debug, Default)]
 pub struct ChangeRows(Arc<Vec<Change>>);
 
-struct Seen<'s>(&'s Snapshot, &'s Change);
+struct FilterRow<'s>(&'s Snapshot, &'s Change);
 
-impl Seen<'_> {
+impl FilterRow<'_> {
     fn agent(&self) -> Option<String> {
         let agent = self.0.agents.get(self.1.agent?)?;
         Some(agent.name.line().into_string())
     }
 }
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         vec![self.1.kind.as_str().to_owned(), self.1.words.line().into_string()]
     }
@@ -83,7 +83,7 @@ impl Rows for ChangeRows {
     fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
 
     fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
-        self.change(key).is_some_and(|change| order.filter.passes(&Seen(snapshot, change)))
+        self.change(key).is_some_and(|change| order.filter.passes(&FilterRow(snapshot, change)))
     }
 
     fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ChangeColumn) -> SortKey {

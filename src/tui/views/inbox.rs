@@ -33,9 +33,9 @@ use crate::tui::{command, states};
 #[derive(Clone, Debug)]
 pub struct WaitingRows;
 
-struct Seen<'s>(&'s Snapshot, &'s Attempt);
+struct FilterRow<'s>(&'s Snapshot, &'s Attempt);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         ["wants", "question", "agent", "job"].iter().filter_map(|key| self.value(key)).collect()
     }
@@ -102,12 +102,13 @@ impl Rows for WaitingRows {
 
     fn shows(&self, snapshot: &Snapshot, key: AttemptKey, order: &Order) -> bool {
         let attempt = snapshot.attempts.get(key);
-        attempt.is_some_and(|attempt| attempt.needs_you() && order.filter.passes(&Seen(snapshot, attempt)))
+        attempt
+            .is_some_and(|attempt| attempt.needs_you() && order.filter.passes(&FilterRow(snapshot, attempt)))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: AttemptKey, by: WaitingColumn) -> SortKey {
         let Some(attempt) = snapshot.attempts.get(key) else { return SortKey::Number(0) };
-        let seen = Seen(snapshot, attempt);
+        let seen = FilterRow(snapshot, attempt);
         let text = |key: &str| SortKey::Text(seen.value(key).unwrap_or_default().to_lowercase().into());
         match by {
             WaitingColumn::Wants => text("wants"),
@@ -124,7 +125,7 @@ impl Rows for WaitingRows {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
         let label = states::attempt(attempt, ctx.glyphs());
-        let seen = Seen(&ctx.snapshot, attempt);
+        let seen = FilterRow(&ctx.snapshot, attempt);
         let plain = |key: &str| span(seen.value(key).unwrap_or_default(), Role::Plain);
         Row {
             mark: span(label.mark, Role::You),

@@ -50,9 +50,9 @@ pub struct GroupRows {
     step: u32,
 }
 
-struct Seen<'s>(&'s Group);
+struct FilterRow<'s>(&'s Group);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         vec![self.0.name.clone()]
     }
@@ -179,7 +179,7 @@ impl Rows for GroupRows {
     fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
         self.group(key).is_some_and(|group| {
             let something = !group.total.is_empty() || group.previous.ended() > 0;
-            something && (!order.faults || group.total.bad() > 0) && order.filter.passes(&Seen(group))
+            something && (!order.faults || group.total.bad() > 0) && order.filter.passes(&FilterRow(group))
         })
     }
 

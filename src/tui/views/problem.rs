@@ -27,7 +27,7 @@ pub(super) const BEFORE: Duration = Duration::from_secs(600);
 pub struct Known {
     /// The problem.
     pub key: ProblemKey,
-    hits: Impact,
+    impact: Impact,
     cause: Cause,
     why: Vec<String>,
     not_hit: Vec<AgentKey>,
@@ -54,7 +54,7 @@ impl Known {
     /// Analyses a problem.
     pub fn of(ctx: &Context, key: ProblemKey, problem: &Problem) -> Self {
         let snapshot: &Snapshot = &ctx.snapshot;
-        let hits = diagnosis::impact_of(snapshot, key, problem);
+        let impact = diagnosis::impact_of(snapshot, key, problem);
         let agent = problem.subject.one();
         let changed = agent.filter(|key| {
             let change = snapshot.agents.get(*key).and_then(|agent| agent.card_change.as_ref());
@@ -71,10 +71,10 @@ impl Known {
         evidence.extend(agent.map(Item::Wire));
         Self {
             key,
-            cause: diagnosis::cause(snapshot, problem, &hits),
+            cause: diagnosis::cause(snapshot, problem, &impact),
             why: diagnosis::why(snapshot, problem),
             not_hit: diagnosis::not_hit(snapshot, problem),
-            hits,
+            impact,
             shown: evidence.iter().map(|one| item(ctx, *one)).collect(),
             evidence,
         }
@@ -96,7 +96,7 @@ fn by_name(counts: &[Count]) -> String {
 fn seen(ctx: &Context, problem: &Problem, known: &Known, headline: &str, width: usize) -> about::Lines {
     let snapshot = &ctx.snapshot;
     let mut lines = about::wrapped("SEEN", headline, Role::Plain, width);
-    let Impact { failed, ended, errors: said, at_least, .. } = &known.hits;
+    let Impact { failed, ended, errors: said, at_least, .. } = &known.impact;
     if *ended > 0 {
         let since = ctx.clocks.second(diagnosis::counted_from(problem), ctx.now);
         let least = if *at_least { "at least " } else { "" };
@@ -134,9 +134,9 @@ pub fn explain(
     let mut lines = seen(ctx, problem, known, headline, width);
     let role = if known.cause.certainty == Certainty::Unknown { Role::Doubt } else { Role::Plain };
     lines.extend(about::wrapped("CAUSE", &known.cause.sentence(), role, width));
-    let words = diagnosis::impact_in_words(&ctx.snapshot, problem, &known.hits);
+    let words = diagnosis::impact_in_words(&ctx.snapshot, problem, &known.impact);
     lines.extend(about::wrapped("HITS", &words, Role::Plain, width));
-    for (what, counts) in [("callers", &known.hits.callers), ("skills", &known.hits.skills)] {
+    for (what, counts) in [("callers", &known.impact.callers), ("skills", &known.impact.skills)] {
         if !counts.is_empty() {
             lines.extend(about::wrapped("", &format!("{what}  {}", by_name(counts)), Role::Plain, width));
         }

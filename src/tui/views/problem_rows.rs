@@ -22,19 +22,19 @@ use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 #[derive(Clone, Debug, Default)]
 pub struct ProblemRows {
     /// The impact of each problem, from the last count.
-    pub hits: Arc<BTreeMap<ProblemKey, Impact>>,
+    pub impacts: Arc<BTreeMap<ProblemKey, Impact>>,
 }
 
 impl ProblemRows {
-    fn hits(&self, snapshot: &Snapshot, key: ProblemKey, problem: &Problem) -> String {
+    fn impact_words(&self, snapshot: &Snapshot, key: ProblemKey, problem: &Problem) -> String {
         let usual = Impact::default();
-        diagnosis::impact_in_words(snapshot, problem, self.hits.get(&key).unwrap_or(&usual))
+        diagnosis::impact_in_words(snapshot, problem, self.impacts.get(&key).unwrap_or(&usual))
     }
 }
 
-struct Seen<'s>(&'s Snapshot, &'s Problem);
+struct FilterRow<'s>(&'s Snapshot, &'s Problem);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         vec![headline(self.0, self.1), self.1.kind.as_str().into(), format!("p-{}", self.1.number)]
     }
@@ -98,7 +98,7 @@ impl Rows for ProblemRows {
     fn shows(&self, snapshot: &Snapshot, key: ProblemKey, order: &Order) -> bool {
         let Some(problem) = snapshot.problems.get(key) else { return false };
         (!order.faults || (problem.cleared.is_none() && problem.muted.is_none()))
-            && order.filter.passes(&Seen(snapshot, problem))
+            && order.filter.passes(&FilterRow(snapshot, problem))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: ProblemKey, by: ProblemColumn) -> SortKey {
@@ -107,7 +107,7 @@ impl Rows for ProblemRows {
         match by {
             ProblemColumn::Problem => text(headline(snapshot, problem)),
             ProblemColumn::Impact => {
-                SortKey::Number(i64::from(self.hits.get(&key).map_or(0, |hits| hits.jobs)))
+                SortKey::Number(i64::from(self.impacts.get(&key).map_or(0, |impact| impact.jobs)))
             }
             ProblemColumn::Began => SortKey::Number(problem.since.micros()),
             // The column shows an age: the youngest has the smallest value.
@@ -143,7 +143,7 @@ impl Rows for ProblemRows {
                 ProblemColumn::Problem => span(headline(&ctx.snapshot, problem), plain),
                 ProblemColumn::Began => span(ctx.clocks.second(problem.since, ctx.now), plain),
                 ProblemColumn::Age => span(canvas.coarse_age(problem.since), plain),
-                ProblemColumn::Impact => span(self.hits(&ctx.snapshot, key, problem), plain),
+                ProblemColumn::Impact => span(self.impact_words(&ctx.snapshot, key, problem), plain),
                 ProblemColumn::Owner => owner(problem),
                 ProblemColumn::State => span(problem.state(), plain),
                 ProblemColumn::Id => span(format!("p-{}", problem.number), Role::Quiet),

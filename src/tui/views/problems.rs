@@ -184,9 +184,9 @@ impl ProblemsView {
                 (self.about, self.item, self.log) = (TextState::default(), 0, TextState::following());
             }
             if old {
-                let hits = diagnosis::impacts(&ctx.snapshot, ctx.snapshot.problems.iter());
-                news |= hits != *self.list.source.hits;
-                self.list.source.hits = Arc::new(hits);
+                let impacts = diagnosis::impacts(&ctx.snapshot, ctx.snapshot.problems.iter());
+                news |= impacts != *self.list.source.impacts;
+                self.list.source.impacts = Arc::new(impacts);
                 self.counted = Some(now);
             }
             let known = self.selected(ctx).map(|(key, problem)| Known::of(ctx, key, problem));

@@ -37,9 +37,9 @@ const FACTS: u16 = 13;
 #[derive(Clone, Debug, Default)]
 pub struct PulseRows(Arc<Vec<Group>>);
 
-struct Seen<'s>(&'s Group);
+struct FilterRow<'s>(&'s Group);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         vec![self.0.name.clone()]
     }
@@ -88,7 +88,7 @@ impl Rows for PulseRows {
         let listed = group.agent.and_then(|key| snapshot.agents.get(key)).is_some_and(|agent| agent.listed);
         listed
             && (!order.faults || group.badness().0 > Heat::Usual as u32)
-            && order.filter.passes(&Seen(group))
+            && order.filter.passes(&FilterRow(group))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: u32, by: PulseColumn) -> SortKey {

@@ -30,9 +30,9 @@ use crate::tui::{format, states};
 #[derive(Clone, Debug)]
 pub struct SourceRows;
 
-struct Seen<'s>(&'s SourceRow);
+struct FilterRow<'s>(&'s SourceRow);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         ["name", "kind", "at", "state", "error"].iter().filter_map(|key| self.value(key)).collect()
     }
@@ -97,7 +97,7 @@ impl Rows for SourceRows {
 
     fn shows(&self, snapshot: &Snapshot, key: SourceKey, order: &Order) -> bool {
         let Some(row) = snapshot.sources.get(key) else { return false };
-        (!order.faults || row.health != SourceHealth::Working) && order.filter.passes(&Seen(row))
+        (!order.faults || row.health != SourceHealth::Working) && order.filter.passes(&FilterRow(row))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: SourceKey, by: SourceColumn) -> SortKey {

@@ -18,7 +18,7 @@ use crate::tui::widgets::canvas::{Canvas, Span, span};
 
 /// The holder of a time span.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Had {
+enum Holder {
     /// The agent.
     Agent,
     /// Unknown.
@@ -29,20 +29,20 @@ enum Had {
 
 /// A stretch of an attempt's time.
 #[derive(Clone, Copy, Debug)]
-struct Stretch {
+struct Period {
     from: At,
     until: At,
-    had: Had,
+    holder: Holder,
 }
 
 /// The stretches of an attempt, without holes.
-fn stretches(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> Vec<Stretch> {
+fn periods(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> Vec<Period> {
     let mut all = Vec::new();
     let (mut from, mut asks, mut gap) = (begun, false, false);
-    let had = |asks: bool, gap: bool| match (gap, asks) {
-        (true, _) => Had::Nobody,
-        (false, true) => Had::You,
-        (false, false) => Had::Agent,
+    let holder = |asks: bool, gap: bool| match (gap, asks) {
+        (true, _) => Holder::Nobody,
+        (false, true) => Holder::You,
+        (false, false) => Holder::Agent,
     };
     for line in &followed.detail.timeline {
         let Some((_, fact)) = line.fact.of_attempt().filter(|(of, _)| *of == attempt) else { continue };
@@ -59,11 +59,11 @@ fn stretches(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> 
         let at = if let AttemptFact::GapOpened { since, .. } = fact { *since } else { line.at };
         if (now_asks, now_gap) != (asks, gap) {
             let at = at.max(from).min(end);
-            all.push(Stretch { from, until: at, had: had(asks, gap) });
+            all.push(Period { from, until: at, holder: holder(asks, gap) });
             (from, asks, gap) = (at, now_asks, now_gap);
         }
     }
-    all.push(Stretch { from, until: end.max(from), had: had(asks, gap) });
+    all.push(Period { from, until: end.max(from), holder: holder(asks, gap) });
     all
 }
 
@@ -71,7 +71,7 @@ fn stretches(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> 
 struct Bar {
     label: String,
     took: String,
-    stretches: Vec<Stretch>,
+    periods: Vec<Period>,
     end: Option<Span>,
     delegated: bool,
 }
@@ -90,7 +90,7 @@ fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -
         all.push(Bar {
             label: format!("{} {}", attempt.number, name(attempt.agent)),
             took: precise(until.since(attempt.created)),
-            stretches: stretches(followed, attempt.id, attempt.created, until),
+            periods: periods(followed, attempt.id, attempt.created, until),
             end: Some(if end.is_some() {
                 span(label.mark, label.role)
             } else {
@@ -108,7 +108,7 @@ fn bars(ctx: &Context, job: &Job, followed: &FollowedJob, children: &[JobKey]) -
         all.push(Bar {
             label: format!("  {}", name(attempt.agent)),
             took: precise(until.since(attempt.created)),
-            stretches: vec![Stretch { from: attempt.created, until, had: Had::Agent }],
+            periods: vec![Period { from: attempt.created, until, holder: Holder::Agent }],
             end: Some(if end.is_some() {
                 span(label.mark, label.role)
             } else {
@@ -128,27 +128,27 @@ pub fn lines(ctx: &Context, job: &Job, children: &[JobKey]) -> u16 {
 
 /// The share of the time per holder, largest first.
 pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob) -> Vec<Span> {
-    let mut had: BTreeMap<(u8, String), Duration> = BTreeMap::new();
+    let mut holder: BTreeMap<(u8, String), Duration> = BTreeMap::new();
     let mut all = Duration::ZERO;
     for (_, attempt) in attempts(ctx, job) {
         let agent = ctx.snapshot.agents.get(attempt.agent);
         let name = agent.map(|agent| agent.name.line().into_string()).unwrap_or_default();
         let end = ended(attempt).unwrap_or(ctx.now);
-        for stretch in stretches(followed, attempt.id, attempt.created, end) {
-            let took = stretch.until.since(stretch.from);
+        for period in periods(followed, attempt.id, attempt.created, end) {
+            let took = period.until.since(period.from);
             all += took;
-            let who = match stretch.had {
-                Had::Agent => (0, name.clone()),
-                Had::Nobody => (1, "unknown".to_owned()),
-                Had::You => (2, "a person".to_owned()),
+            let who = match period.holder {
+                Holder::Agent => (0, name.clone()),
+                Holder::Nobody => (1, "unknown".to_owned()),
+                Holder::You => (2, "a person".to_owned()),
             };
-            *had.entry(who).or_default() += took;
+            *holder.entry(who).or_default() += took;
         }
     }
-    let mut had: Vec<_> = had.into_iter().filter(|(_, took)| !took.is_zero()).collect();
-    had.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+    let mut holder: Vec<_> = holder.into_iter().filter(|(_, took)| !took.is_zero()).collect();
+    holder.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
     let mut line = Vec::new();
-    for ((kind, name), took) in had {
+    for ((kind, name), took) in holder {
         if !line.is_empty() {
             line.push(span(" · ", Role::Quiet));
         }
@@ -169,7 +169,7 @@ pub fn draw(
     children: &[JobKey],
 ) {
     let bars = bars(ctx, job, followed, children);
-    let end = bars.iter().flat_map(|bar| &bar.stretches).map(|stretch| stretch.until).max();
+    let end = bars.iter().flat_map(|bar| &bar.periods).map(|period| period.until).max();
     let (Some(end), true) = (end, area.width > 40) else { return };
     let begun = job.created;
     let whole = u128::from(u64::try_from(end.since(begun).as_micros()).unwrap_or(u64::MAX)).max(1);
@@ -187,19 +187,19 @@ pub fn draw(
         let y = area.y + u16::try_from(line).unwrap_or(0);
         canvas.put(area.x, y, &bar.label, if bar.delegated { Role::Quiet } else { Role::Plain }, label - 1);
         let left = area.x + label;
-        for stretch in &bar.stretches {
+        for period in &bar.periods {
             let glyphs = ctx.glyphs();
-            let (mark, role) = match stretch.had {
-                Had::Agent if bar.delegated => (glyphs.beside, Role::Plain),
-                Had::Agent => (glyphs.bar, Role::Plain),
-                Had::Nobody => (glyphs.gap, Role::Doubt),
-                Had::You => (glyphs.beside, Role::You),
+            let (mark, role) = match period.holder {
+                Holder::Agent if bar.delegated => (glyphs.beside, Role::Plain),
+                Holder::Agent => (glyphs.bar, Role::Plain),
+                Holder::Nobody => (glyphs.gap, Role::Doubt),
+                Holder::You => (glyphs.beside, Role::You),
             };
-            for x in column(stretch.from)..=column(stretch.until) {
+            for x in column(period.from)..=column(period.until) {
                 canvas.put(left + x, y, mark, role, 1);
             }
         }
-        if let (Some(mark), Some(last)) = (&bar.end, bar.stretches.last()) {
+        if let (Some(mark), Some(last)) = (&bar.end, bar.periods.last()) {
             canvas.put(left + column(last.until), y, &mark.text, mark.role, 1);
         }
         canvas.put_right(area.right(), y, &bar.took, Role::Plain, took);

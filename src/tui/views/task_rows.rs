@@ -45,9 +45,9 @@ impl Work {
     }
 }
 
-struct Seen<'s>(&'s Snapshot, &'s Attempt);
+struct FilterRow<'s>(&'s Snapshot, &'s Attempt);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         ["task", "job", "agent", "state", "from", "note", "context"]
             .iter()
@@ -177,7 +177,7 @@ impl Rows for TaskRows {
                 return false;
             }
         }
-        (!order.faults || states::is_fault(attempt)) && order.filter.passes(&Seen(snapshot, attempt))
+        (!order.faults || states::is_fault(attempt)) && order.filter.passes(&FilterRow(snapshot, attempt))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: AttemptKey, by: TaskColumn) -> SortKey {

@@ -45,9 +45,9 @@ columns! {
     }
 }
 
-struct Seen<'s>(&'s Context, AgentKey, &'s Frame);
+struct FilterRow<'s>(&'s Context, AgentKey, &'s Frame);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         vec![self.2.head.line().into_string(), agent_name(self.0, self.1), self.2.text.line().into_string()]
     }
@@ -271,7 +271,7 @@ impl Screen for WireView {
             let passing = self
                 .frames
                 .iter()
-                .filter(|(agent, frame)| look.filter.passes(&Seen(ctx, *agent, frame)))
+                .filter(|(agent, frame)| look.filter.passes(&FilterRow(ctx, *agent, frame)))
                 .map(|(agent, frame)| (order(*agent, frame), (*agent, frame.number)));
             let before = self.rows.len();
             let rows =

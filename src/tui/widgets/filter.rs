@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_mean_what_they_say() {
+    fn filters_match_what_they_name() {
         for (text, passes) in [
             ("", true),
             ("order", true),

@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn marks_reach_from_here_to_there() {
+    fn marking_a_range_marks_every_row_in_it() {
         let mut list: ListState<u32> = ListState::new(0);
         let sorted = rows(&[1, 2, 3, 4, 5]);
         list.go(&sorted, 1, 5);

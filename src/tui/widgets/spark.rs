@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bars_are_told_by_height() {
+    fn the_height_of_a_bar_shows_its_value() {
         let values = [None, Some(0), Some(1), Some(50), Some(100)];
         assert_eq!(bars(&values, 0, false), " ·▁▄█");
         assert_eq!(bars(&values, 800, false), " ·▁▁▁", "little of much");
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_added_up() {
+    fn values_that_do_not_fit_are_added_up() {
         let values: Vec<Option<u64>> = vec![Some(1), None, Some(2), Some(3), Some(4)];
         assert_eq!(fold(&values, 10), values);
         assert_eq!(fold(&values, 3), [Some(1), Some(2), Some(7)]);

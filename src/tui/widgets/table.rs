@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_go_by_what_they_are_worth() {
+    fn the_least_important_columns_are_left_out_first() {
         let columns = [
             fixed("TASK", 'T', 5, 9),
             share("JOB", 'J', 10, 2, 8),

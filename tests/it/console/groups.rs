@@ -28,7 +28,7 @@ fn card(console: &mut Console, place: usize, name: &str, version: &str) {
     let known = rows[place].card.clone().unwrap();
     let provider = Some("Cashiers".into());
     let card = Card { name: name.into(), version: version.into(), provider, ..(*known).clone() };
-    console.scene.tell(
+    console.scene.add_fact(
         NOW,
         Fact::Agent(rows[place].id, AgentFact::CardSeen { card: Arc::new(card), reported: false }),
     );
@@ -82,7 +82,7 @@ fn a_group_keeps_up_with_its_members() {
         last_seen: super::scene::at(NOW),
     };
     let agent = id(&console, 4);
-    console.scene.tell(NOW, Fact::Agent(agent, down));
+    console.scene.add_fact(NOW, Fact::Agent(agent, down));
     console.publish();
     let screen = console.screen();
     assert!(screen.contains("1/3 down"), "{screen}");
@@ -95,7 +95,7 @@ fn a_group_keeps_up_with_its_members() {
         cause: Some(Arc::new(outlier)),
         forced: None,
     };
-    console.scene.tell(NOW, Fact::Agent(agent, moved));
+    console.scene.add_fact(NOW, Fact::Agent(agent, moved));
     console.publish();
     console.press("home");
     let screen = console.screen();
@@ -114,7 +114,7 @@ fn a_group_keeps_up_with_its_members() {
 }
 
 #[test]
-fn the_fleet_is_grouped_by_what_is_asked_for() {
+fn the_fleet_is_grouped_as_requested() {
     let mut console = replicas(120, 40);
     console.press(": \"group_version\" enter");
     let mut by = rows(&mut console);
@@ -139,7 +139,7 @@ fn the_fleet_is_grouped_by_what_is_asked_for() {
 }
 
 #[test]
-fn whatever_is_folded_every_agent_is_under_one_row() {
+fn every_agent_is_under_one_row_whatever_is_folded() {
     let mut console = replicas(200, 60);
     for sort in ["S", "A", "L"] {
         for keys in [sort, sort] {

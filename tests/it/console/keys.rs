@@ -104,7 +104,7 @@ fn a_message_is_written_and_sent() {
 }
 
 #[test]
-fn production_wants_a_number_and_a_reason() {
+fn actions_in_production_require_a_number_and_a_reason() {
     let two = "2 / \"charge\" enter * x";
     check(&format!("{two} y"), &[]);
     check(&format!("{two} enter"), &[]);
@@ -125,19 +125,19 @@ fn mono() -> Theme {
 }
 
 #[test]
-fn a_card_hears_nothing_before_it_was_seen() {
+fn a_card_ignores_keys_until_it_has_been_drawn() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter");
     let key = |c| Msg::Key(Chord::char(c));
     // Typed ahead, before anything was drawn.
-    console.tell([key('x'), key('y')]);
+    console.send([key('x'), key('y')]);
     assert_eq!(wishes(&console), [""; 0]);
     // Seen, but only just.
     console.screen();
-    console.wait(0.2).tell([key('y')]);
+    console.wait(0.2).send([key('y')]);
     assert_eq!(wishes(&console), [""; 0]);
     // It may be held: only a press after a pause is meant for the card.
-    console.wait(0.9).tell([key('y')]);
+    console.wait(0.9).send([key('y')]);
     assert_eq!(wishes(&console).len(), 1);
 }
 
@@ -146,31 +146,31 @@ fn a_held_key_does_not_repeat_into_a_card() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x");
     for _ in 0..40 {
-        console.wait(0.03).tell([Msg::Key(Chord::char('y'))]);
+        console.wait(0.03).send([Msg::Key(Chord::char('y'))]);
         console.screen();
     }
     assert_eq!(wishes(&console), [""; 0]);
     // It was let go, and is pressed again.
-    console.wait(0.9).tell([Msg::Key(Chord::char('y'))]);
+    console.wait(0.9).send([Msg::Key(Chord::char('y'))]);
     assert_eq!(wishes(&console).len(), 1);
 }
 
 #[test]
-fn a_card_asks_anew_when_its_task_changes() {
+fn a_card_asks_again_when_its_task_changes() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x").wait(0.5);
     let working = console.cast.working;
     console.scene.state(253.0, working, TaskState::InputRequired);
     console.publish();
-    console.tell([Msg::Key(Chord::char('y'))]);
+    console.send([Msg::Key(Chord::char('y'))]);
     assert_eq!(wishes(&console), [""; 0], "it acts on what nobody has read");
     assert!(console.screen().contains("needs an answer now. Look again."), "{}", console.screen());
-    console.wait(0.9).tell([Msg::Key(Chord::char('y'))]);
+    console.wait(0.9).send([Msg::Key(Chord::char('y'))]);
     assert_eq!(wishes(&console).len(), 1);
 }
 
 #[test]
-fn what_has_ended_meanwhile_is_not_acted_on() {
+fn no_action_is_taken_on_a_task_that_has_ended_meanwhile() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x").wait(0.5);
     let working = console.cast.working;
@@ -186,14 +186,14 @@ fn what_has_ended_meanwhile_is_not_acted_on() {
 fn pasted_text_is_text() {
     let mut console = Console::new(120, 40);
     console.press("2");
-    console.tell([Msg::Paste("x\ny\n:q\n".into())]);
+    console.send([Msg::Paste("x\ny\n:q\n".into())]);
     assert_eq!(wishes(&console), [""; 0]);
     assert!(console.last_line().contains("pasted text is not used here"));
     console.press(":");
-    console.tell([Msg::Paste("q\n".into())]);
+    console.send([Msg::Paste("q\n".into())]);
     assert_eq!(wishes(&console), [""; 0], "a pasted end of line runs nothing");
     console.press("esc 2 n \"cashier-1\" tab");
-    console.tell([Msg::Paste("one\ntwo \u{1b}[2J".into())]);
+    console.send([Msg::Paste("one\ntwo \u{1b}[2J".into())]);
     console.press("ctrl-x");
     assert_eq!(
         wishes(&console),
@@ -202,7 +202,7 @@ fn pasted_text_is_text() {
 }
 
 #[test]
-fn read_only_acts_on_nothing_and_says_so() {
+fn read_only_mode_refuses_every_action() {
     let mut console =
         Console::with(120, 40, quarterdeck::tui::context::Info { read_only: true, ..info() }, mono());
     console.press("2 / \"88213\" enter");
@@ -215,7 +215,7 @@ fn read_only_acts_on_nothing_and_says_so() {
 }
 
 #[test]
-fn esc_takes_back_one_thing_a_press() {
+fn each_press_of_esc_undoes_one_step() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88\" enter j space z");
     let title = |console: &mut Console| console.screen().lines().nth(1).unwrap_or_default().to_owned();
@@ -235,13 +235,13 @@ fn esc_takes_back_one_thing_a_press() {
 }
 
 #[test]
-fn a_held_screen_stands_still_and_counts() {
+fn a_held_screen_does_not_change_and_counts_updates() {
     let mut console = Console::new(120, 40);
     console.press("2 p");
     let before = console.screen();
     let body = |screen: &str| screen.lines().skip(1).take(30).collect::<Vec<_>>().join("\n");
     let ended = console.cast.ended;
-    console.scene.tell(253.0, Fact::attempt(ended.job, ended.attempt, AttemptFact::Settled));
+    console.scene.add_fact(253.0, Fact::attempt(ended.job, ended.attempt, AttemptFact::Settled));
     console.wait(10.0).publish();
     let after = console.screen();
     assert_eq!(body(&before), body(&after));
@@ -251,7 +251,7 @@ fn a_held_screen_stands_still_and_counts() {
 }
 
 #[test]
-fn ids_names_and_links_lead_there() {
+fn ids_names_and_links_can_be_followed() {
     let uncertain = Console::new(120, 40).cast.uncertain;
     for (typed, seen) in [
         ("p-2".to_owned(), "p-2 task-lost"),
@@ -262,7 +262,7 @@ fn ids_names_and_links_lead_there() {
     ] {
         let mut console = Console::new(120, 40);
         console.press(":");
-        console.tell([Msg::Paste(typed.clone())]);
+        console.send([Msg::Paste(typed.clone())]);
         console.press("enter");
         assert!(console.screen().contains(seen), "{typed}\n{}", console.screen());
     }
@@ -293,38 +293,38 @@ fn the_mouse_selects_scrolls_and_opens_and_never_acts() {
         u16::try_from(at).unwrap()
     };
     let y = row(&mut console, "charge order 88201");
-    console.tell([Msg::Mouse(Mouse::Click, 30, y)]);
+    console.send([Msg::Mouse(Mouse::Click, 30, y)]);
     assert!(console.screen().lines().nth(usize::from(y)).unwrap().contains('▌'));
-    console.tell([Msg::Mouse(Mouse::Click, 30, y)]);
+    console.send([Msg::Mouse(Mouse::Click, 30, y)]);
     assert!(console.screen().contains("tasks › 64f3 charge order 88201"), "{}", console.screen());
     console.press("esc");
-    console.tell([Msg::Mouse(Mouse::Menu, 30, y)]);
+    console.send([Msg::Mouse(Mouse::Menu, 30, y)]);
     assert!(console.screen().contains("go to"));
     // Over a card the mouse does nothing.
     console.press("esc / \"88213\" enter x");
     let before = console.screen();
     for mouse in [Mouse::Click, Mouse::Menu, Mouse::Up, Mouse::Down] {
-        console.tell([Msg::Mouse(mouse, 60, 20)]);
+        console.send([Msg::Mouse(mouse, 60, 20)]);
     }
     assert_eq!(before, console.screen());
     console.press("esc esc 2");
-    console.tell([Msg::Mouse(Mouse::Down, 30, 10), Msg::Mouse(Mouse::Up, 30, 10)]);
+    console.send([Msg::Mouse(Mouse::Down, 30, 10), Msg::Mouse(Mouse::Up, 30, 10)]);
     assert_eq!(wishes(&console), [""; 0]);
     // Outside of the list, and outside of the screen.
     for (x, y) in [(0, 0), (119, 39), (400, 400)] {
-        console.tell([Msg::Mouse(Mouse::Click, x, y)]);
+        console.send([Msg::Mouse(Mouse::Click, x, y)]);
     }
 }
 
 #[test]
-fn a_key_that_repeats_as_late_as_keyboards_do_is_still_held() {
+fn a_key_that_repeats_after_the_delay_of_a_keyboard_is_still_held() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x");
     // Pressed at once and held: keyboards wait before they repeat.
-    console.wait(0.1).tell([Msg::Key(Chord::char('y'))]);
-    console.wait(0.6).tell([Msg::Key(Chord::char('y'))]);
+    console.wait(0.1).send([Msg::Key(Chord::char('y'))]);
+    console.wait(0.6).send([Msg::Key(Chord::char('y'))]);
     for _ in 0..20 {
-        console.wait(0.03).tell([Msg::Key(Chord::char('y'))]);
+        console.wait(0.03).send([Msg::Key(Chord::char('y'))]);
     }
     assert_eq!(wishes(&console), [""; 0]);
 }
@@ -347,7 +347,7 @@ fn an_answer_never_goes_to_another_question() {
 }
 
 #[test]
-fn what_was_parked_for_help_does_not_come_back_by_surprise() {
+fn a_dialog_left_for_help_does_not_come_back_elsewhere() {
     let mut console = Console::new(120, 40);
     console.press("2 / \"88213\" enter x").wait(0.5);
     console.press("f1 2 ? esc").wait(0.9);
@@ -359,14 +359,14 @@ fn what_was_parked_for_help_does_not_come_back_by_surprise() {
 }
 
 #[test]
-fn every_key_is_safe_on_every_view_with_nothing_in_it() {
+fn every_key_is_safe_on_every_empty_view() {
     use quarterdeck::tui::actions::Action;
     for view in
         ["1", "2", "3", "4", "v w", "v m", "?", "1 enter", "1 enter i", "2 enter", "2 enter i", "2 enter tab"]
     {
         let empty = Console::empty(80, 24);
-        let told = Console::new(80, 24);
-        for mut console in [empty, told] {
+        let populated = Console::new(80, 24);
+        for mut console in [empty, populated] {
             console.press(view);
             console.press("/ \"x\" enter");
             for key in Action::ALL.iter().flat_map(|action| action.keys()) {
@@ -381,7 +381,7 @@ fn every_key_is_safe_on_every_view_with_nothing_in_it() {
 }
 
 #[test]
-fn a_name_that_was_typed_in_full_is_meant() {
+fn a_name_that_was_typed_in_full_wins() {
     let mut console = Console::new(120, 40);
     // ledger-1 is down, and others are near to it.
     console.press("2 n \"ledger-1\" enter \"post_it\" ctrl-s").wait(0.9);
@@ -390,7 +390,7 @@ fn a_name_that_was_typed_in_full_is_meant() {
 }
 
 #[test]
-fn an_answer_that_may_have_arrived_is_not_repeated_without_a_word() {
+fn an_answer_that_may_have_arrived_is_not_sent_again_without_confirmation() {
     use quarterdeck::domain::job::Phase;
     use quarterdeck::tui::views::inbox::MAY_HAVE_ARRIVED;
     let mut console = Console::new(120, 40);
@@ -402,7 +402,7 @@ fn an_answer_that_may_have_arrived_is_not_repeated_without_a_word() {
     });
     for phase in [Phase::Planned, Phase::Sending, Phase::Uncertain] {
         let fact = AttemptFact::AnswerMoved { message: answer.clone().unwrap(), phase, cause: None };
-        console.scene.tell(253.0, Fact::attempt(asking.job, asking.attempt, fact));
+        console.scene.add_fact(253.0, Fact::attempt(asking.job, asking.attempt, fact));
     }
     console.wait(2.0).publish();
     console.press("3");
@@ -434,7 +434,7 @@ fn a_long_question_can_be_read_in_the_inbox() {
 #[test]
 fn a_failing_source_is_found_from_its_problem() {
     let mut console = Console::new(120, 40);
-    console.scene.tell(
+    console.scene.add_fact(
         251.0,
         Fact::Fleet(FleetFact::ProblemRaised {
             number: 9,

@@ -68,7 +68,7 @@ impl Console {
         let theme = Theme::load("dark", Depth::None, false);
         let context = Context::new(snapshot, info(), theme, Clocks::new("UTC"), (width, height), console.now);
         console.model = Model::new(context, true);
-        console.tell([]);
+        console.send([]);
         console
     }
 
@@ -78,12 +78,12 @@ impl Console {
         let now = later(0.0);
         let context = Context::new(snapshot.clone(), info, theme, Clocks::new("UTC"), (width, height), now);
         let mut console = Self { model: Model::new(context, true), scene, cast, asked: Vec::new(), now };
-        console.tell([Msg::Snapshot(snapshot)]);
+        console.send([Msg::Snapshot(snapshot)]);
         console
     }
 
     /// Something happens; questions are answered at once, everything else is kept.
-    pub(crate) fn tell(&mut self, msgs: impl IntoIterator<Item = Msg>) {
+    pub(crate) fn send(&mut self, msgs: impl IntoIterator<Item = Msg>) {
         let mut cmds = update(&mut self.model, self.now, msgs);
         while !cmds.is_empty() {
             let mut answers = Vec::new();
@@ -136,7 +136,7 @@ impl Console {
     pub(crate) fn publish(&mut self) {
         let seconds = self.now.since(scene::at(0.0)).as_secs_f64();
         let snapshot = self.scene.publish(seconds);
-        self.tell([Msg::Snapshot(snapshot)]);
+        self.send([Msg::Snapshot(snapshot)]);
     }
 
     /// Draws, and notes that it was seen.
@@ -144,7 +144,7 @@ impl Console {
         let (width, height) = self.model.context.size;
         let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
         render(&self.model, &mut buffer);
-        self.tell([Msg::Shown]);
+        self.send([Msg::Shown]);
         let line = |y| {
             let mut line = String::new();
             let mut skip = 0;
@@ -167,11 +167,11 @@ impl Console {
         for key in keys.split(' ') {
             if let Some(text) = key.strip_prefix('"') {
                 for c in text.trim_end_matches('"').replace('_', " ").chars() {
-                    self.tell([Msg::Key(Chord::char(c))]);
+                    self.send([Msg::Key(Chord::char(c))]);
                 }
             } else {
                 let chord = named(key).unwrap_or_else(|| panic!("{key} is no key"));
-                self.tell([Msg::Key(chord)]);
+                self.send([Msg::Key(chord)]);
             }
             self.screen();
         }
@@ -181,7 +181,7 @@ impl Console {
     /// Time passes.
     pub(crate) fn wait(&mut self, seconds: f64) -> &mut Self {
         self.now = self.now + std::time::Duration::from_secs_f64(seconds);
-        self.tell([]);
+        self.send([]);
         self
     }
 

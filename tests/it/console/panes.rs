@@ -43,7 +43,7 @@ fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
     for (seconds, by, fact) in
         [(253.0, None, posted), (254.0, Some("mia\u{1b}[2J"), taken), (255.0, Some("mia"), noted)]
     {
-        console.scene.tell_by(seconds, by, Fact::Fleet(fact));
+        console.scene.add_fact_by(seconds, by, Fact::Fleet(fact));
     }
     console.wait(5.0);
     console.publish();
@@ -84,7 +84,7 @@ fn a_problem_is_written_down_as_a_report_and_rows_as_a_table() {
     let text = "<img src=x onerror=y>\n# over\u{202e}".into();
     let (problem, agent, attempt) = (Some(2), None, None);
     let noted = FleetFact::NoteMade { problem, agent, attempt, text };
-    console.scene.tell_by(254.0, Some("mia"), Fact::Fleet(noted));
+    console.scene.add_fact_by(254.0, Some("mia"), Fact::Fleet(noted));
     console.wait(5.0);
     console.publish();
     console.press("4 tab tab enter esc s");

@@ -8,7 +8,7 @@ use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::preferences::{Change, Columns, Preferences};
 use quarterdeck::tui::preferences_file::{self, WrittenView, views};
 use quarterdeck::tui::saved_view::SavedView;
-use quarterdeck::tui::written::{Wish, Word, Wrong};
+use quarterdeck::tui::written::{NamedWords, Word, Wrong};
 
 use super::Console;
 
@@ -17,7 +17,7 @@ fn word(text: &str) -> Word<'_> {
 }
 
 /// `cancel k, up up`, as a file has it.
-fn wishes(text: &str) -> Vec<Wish<'_>> {
+fn wishes(text: &str) -> Vec<NamedWords<'_>> {
     text.split(", ")
         .map(|line| {
             let mut words = line.split(' ').map(word);
@@ -65,7 +65,7 @@ fn heads(console: &mut Console) -> String {
 }
 
 #[test]
-fn what_is_bound_otherwise_is_shown_and_done_so() {
+fn rebound_keys_are_shown_and_work() {
     let mut console = console(120, 40, "cancel k, up up, help f2, new-task alt-n, leave ctrl-q", "");
     console.press("2 / \"88213\" enter k");
     assert!(console.screen().contains("cancel"), "{}", console.screen());
@@ -97,7 +97,7 @@ fn what_is_bound_otherwise_is_shown_and_done_so() {
 }
 
 #[test]
-fn no_hint_names_a_key_that_is_another_one_now() {
+fn no_hint_names_a_key_that_was_rebound() {
     let console =
         || console(120, 40, "again f6, answer f7, check-now f8, cancel f9, edit-copy f10, undo f11", "");
     for keys in ["2 / \"88190\"", "3", "4", "2 enter", "1", "?"] {
@@ -113,7 +113,7 @@ fn no_hint_names_a_key_that_is_another_one_now() {
 }
 
 #[test]
-fn columns_are_those_that_were_chosen_in_their_order() {
+fn columns_are_shown_as_chosen_and_in_that_order() {
     let mut console = console(120, 40, "", "fleet state agent url, tasks state job");
     assert!(heads(&mut console).starts_with("STATE↑ AGENT URL"), "{}", heads(&mut console));
     console.press("2");
@@ -182,7 +182,7 @@ fn the_menu_of_views_saves_and_deletes() {
         of_file.chain(kept.iter().cloned()).collect()
     };
     let all = saved(&console, std::slice::from_ref(&kept));
-    console.tell([Msg::Views(Change::Keep(kept.clone()), Ok(all))]);
+    console.send([Msg::Views(Change::Keep(kept.clone()), Ok(all))]);
     assert!(console.screen().contains("┌ tasks › mine"), "{}", console.screen());
     console.press("1 : \"mine\" enter");
     assert!(console.screen().contains("┌ tasks › mine"), "{}", console.screen());
@@ -191,10 +191,10 @@ fn the_menu_of_views_saves_and_deletes() {
     assert!(console.screen().contains("x again deletes mine") && console.asked.is_empty());
     console.press("x");
     assert!(matches!(console.asked.pop(), Some(Cmd::Views(Change::Forget(name))) if name == "mine"));
-    console.tell([Msg::Views(Change::Forget("mine".into()), Err("views.toml: no room".into()))]);
+    console.send([Msg::Views(Change::Forget("mine".into()), Err("views.toml: no room".into()))]);
     assert!(console.last_line().contains("not done: views.toml: no room"), "{}", console.last_line());
     let all = saved(&console, &[]);
-    console.tell([Msg::Views(Change::Forget("mine".into()), Ok(all))]);
+    console.send([Msg::Views(Change::Forget("mine".into()), Ok(all))]);
     assert!(console.screen().contains("┌ tasks ─"), "{}", console.screen());
 }
 

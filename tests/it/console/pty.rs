@@ -34,12 +34,12 @@ impl Terminal {
 
     /// Runs it in a terminal that tells one size and shows another.
     pub(crate) fn run_at(
-        told: (u16, u16),
+        reported: (u16, u16),
         (width, height): (u16, u16),
         args: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
-        let size = PtySize { rows: told.1, cols: told.0, pixel_width: 0, pixel_height: 0 };
+        let size = PtySize { rows: reported.1, cols: reported.0, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_quarterdeck"));
         command.args(args);
@@ -185,7 +185,7 @@ pub(crate) fn assert_restored(written: &str) {
 }
 
 #[test]
-fn it_takes_the_screen_and_gives_it_back() {
+fn the_console_takes_the_screen_and_restores_it() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), old_part("old", Behaviour::Steady)]);
     let mut terminal = desk.open((100, 30), &[]);
     terminal.shows("● 2 up");
@@ -225,7 +225,7 @@ fn a_second_console_joins_the_first_and_goes_on_without_it() {
 }
 
 #[test]
-fn whoever_waits_for_the_journal_sees_that_and_can_leave() {
+fn a_console_that_waits_for_the_journal_says_so_and_can_be_quit() {
     use rustix::process::Signal;
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
     let data = desk.dir.path().join("data");
@@ -267,18 +267,18 @@ fn signals_restore_the_terminal() {
 
 #[cfg(feature = "failpoints")]
 #[test]
-fn a_panic_restores_the_terminal_and_is_told() {
+fn a_panic_restores_the_terminal_and_is_reported() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
     let mut terminal = desk.open((80, 24), &[("QUARTERDECK_PANIC_AT", "draw:3")]);
     let (code, written) = terminal.ends();
     assert_ne!(code, 0);
     assert_restored(&written);
-    let told = written.rsplit("\u{1b}[?1049l").next().unwrap_or_default();
-    assert!(told.contains("a fault in quarterdeck itself") && !told.contains("\u{1b}[2J"), "{told}");
+    let after = written.rsplit("\u{1b}[?1049l").next().unwrap_or_default();
+    assert!(after.contains("a fault in quarterdeck itself") && !after.contains("\u{1b}[2J"), "{after}");
 }
 
 #[test]
-fn it_follows_the_size_of_the_terminal() {
+fn the_console_follows_the_size_of_the_terminal() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
     let terminal = desk.open((120, 40), &[]);
     terminal.shows("● 1 up");
@@ -327,7 +327,7 @@ fn an_editor_gets_every_key_and_its_text_comes_back() {
 }
 
 #[test]
-fn without_colours_none_is_written() {
+fn no_colour_is_written_when_colours_are_off() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
     let mut terminal = desk.open((80, 24), &[("NO_COLOR", "1")]);
     terminal.shows("● 1 up");
@@ -344,18 +344,18 @@ fn without_colours_none_is_written() {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_works() {
+fn without_a_terminal_the_console_names_commands_that_work() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
     for verb in [None, Some("demo")] {
         let output = desk.without_terminal(verb);
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.contains("needs a terminal") && told.contains("quarterdeck agents"), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("needs a terminal") && stderr.contains("quarterdeck agents"), "{stderr}");
     }
     let output = desk.without_terminal(Some("agnets"));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2));
-    assert!(told.contains("did you mean `quarterdeck agents`"), "{told}");
+    assert!(stderr.contains("did you mean `quarterdeck agents`"), "{stderr}");
 }
 
 /// Everything that the program writes is one of its own sequences, or harmless.

@@ -55,7 +55,7 @@ impl Scene {
             seqs: BTreeMap::new(),
             next: 0,
         };
-        scene.tell(0.0, Fact::Fleet(FleetFact::WatchStarted));
+        scene.add_fact(0.0, Fact::Fleet(FleetFact::WatchStarted));
         scene
     }
 
@@ -66,11 +66,11 @@ impl Scene {
         Uuid::from_u128(spread)
     }
 
-    pub(crate) fn tell(&mut self, seconds: f64, fact: Fact) {
-        self.tell_by(seconds, None, fact);
+    pub(crate) fn add_fact(&mut self, seconds: f64, fact: Fact) {
+        self.add_fact_by(seconds, None, fact);
     }
 
-    pub(crate) fn tell_by(&mut self, seconds: f64, actor: Option<&str>, fact: Fact) {
+    pub(crate) fn add_fact_by(&mut self, seconds: f64, actor: Option<&str>, fact: Fact) {
         let seq = self.seqs.entry(fact.owner()).or_default();
         *seq += 1;
         let entry = JournalEntry { at: at(seconds), seq: *seq, actor: actor.map(Into::into), fact };
@@ -112,20 +112,29 @@ impl Scene {
             probe_interval: None,
         };
         let order = u32::try_from(number).unwrap();
-        self.tell(0.1, Fact::Agent(id, AgentFact::Listed { spec: Arc::new(spec), order, name: name.into() }));
-        self.tell(0.1, Fact::Agent(id, AgentFact::Sourced { sources: vec![Source::Config.as_str().into()] }));
+        self.add_fact(
+            0.1,
+            Fact::Agent(id, AgentFact::Listed { spec: Arc::new(spec), order, name: name.into() }),
+        );
+        self.add_fact(
+            0.1,
+            Fact::Agent(id, AgentFact::Sourced { sources: vec![Source::Config.as_str().into()] }),
+        );
         if health != Health::Unknown {
             let card = card(name, &url, dialect);
             let interface =
                 Interface { dialect, binding: "JSONRPC".into(), url: url.as_str().into(), tenant: None };
-            self.tell(0.2, Fact::Agent(id, AgentFact::CardSeen { card: Arc::new(card), reported: false }));
+            self.add_fact(
+                0.2,
+                Fact::Agent(id, AgentFact::CardSeen { card: Arc::new(card), reported: false }),
+            );
             if health != Health::NotSpoken {
-                self.tell(
+                self.add_fact(
                     0.2,
                     Fact::Agent(id, AgentFact::InterfaceChosen { interface: Some(Arc::new(interface)) }),
                 );
             }
-            self.tell(
+            self.add_fact(
                 0.3,
                 Fact::Agent(
                     id,
@@ -135,7 +144,7 @@ impl Scene {
         }
         if !matches!(health, Health::Up | Health::Unknown) {
             let cause = cause.map(Arc::new);
-            self.tell(
+            self.add_fact(
                 100.0,
                 Fact::Agent(id, AgentFact::HealthChanged { health, cause, last_seen: at(90.0) }),
             );
@@ -147,7 +156,7 @@ impl Scene {
         let (job, attempt) = (JobId(self.uuid()), AttemptId(self.uuid()));
         let message_id = MessageId::from(self.uuid().to_string().as_str());
         let message = self.said(Role::User, vec![Part::text(words)]);
-        self.tell(
+        self.add_fact(
             seconds,
             Fact::Job(
                 job,
@@ -162,7 +171,7 @@ impl Scene {
                 },
             ),
         );
-        self.tell(
+        self.add_fact(
             seconds,
             Fact::attempt(job, attempt, AttemptFact::Planned { agent, message_id: Some(message_id) }),
         );
@@ -192,7 +201,7 @@ impl Scene {
         cause: Option<Cause>,
     ) {
         let cause = cause.map(Arc::new);
-        self.tell(seconds, Fact::attempt(job, attempt, AttemptFact::Moved { phase, cause }));
+        self.add_fact(seconds, Fact::attempt(job, attempt, AttemptFact::Moved { phase, cause }));
     }
 
     /// The agent made a task of it.
@@ -207,7 +216,7 @@ impl Scene {
             r#"{{"id":"{}","status":{{"state":"TASK_STATE_SUBMITTED"}},"kind":"task"}}"#,
             &*task.raw()
         );
-        self.tell(
+        self.add_fact(
             seconds,
             Fact::attempt(
                 sent.job,
@@ -226,7 +235,7 @@ impl Scene {
 
     pub(crate) fn state(&mut self, seconds: f64, sent: Sent, state: TaskState) {
         let attempt = sent.attempt;
-        self.tell(
+        self.add_fact(
             seconds,
             Fact::attempt(
                 sent.job,
@@ -238,14 +247,17 @@ impl Scene {
 
     pub(crate) fn says(&mut self, seconds: f64, sent: Sent, parts: Vec<Part>) {
         let message = self.said(Role::Agent, parts);
-        self.tell(
+        self.add_fact(
             seconds,
             Fact::attempt(sent.job, sent.attempt, AttemptFact::MessageSeen { message, status: true }),
         );
     }
 
     pub(crate) fn verdict(&mut self, seconds: f64, sent: Sent, verdict: Option<Verdict>) {
-        self.tell(seconds, Fact::attempt(sent.job, sent.attempt, AttemptFact::VerdictChanged { verdict }));
+        self.add_fact(
+            seconds,
+            Fact::attempt(sent.job, sent.attempt, AttemptFact::VerdictChanged { verdict }),
+        );
     }
 
     fn problem(
@@ -257,7 +269,7 @@ impl Scene {
         sent: Option<Sent>,
         text: &str,
     ) {
-        self.tell(
+        self.add_fact(
             seconds,
             Fact::Fleet(FleetFact::ProblemRaised {
                 number,
@@ -336,7 +348,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     s.accepted(140.123, working);
     s.state(140.302, working, TaskState::Working);
     s.says(141.0, working, vec![Part::text("the basket is read")]);
-    s.tell(
+    s.add_fact(
         143.5,
         Fact::attempt(
             working.job,
@@ -344,7 +356,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
             AttemptFact::GapOpened { since: at(143.5), cause: Some(Arc::new(Cause::Reset)) },
         ),
     );
-    s.tell(
+    s.add_fact(
         144.9,
         Fact::attempt(working.job, working.attempt, AttemptFact::GapClosed { via: Via::Get, changed: false }),
     );
@@ -353,7 +365,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         (151.2, "oak desk   1   412.00\n", true),
         (249.0, "lamp       2    58.00\n", true),
     ] {
-        s.tell(
+        s.add_fact(
             seconds,
             Fact::attempt(
                 working.job,
@@ -399,7 +411,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         if mark == CancelMark::Verified {
             s.state(186.0, canceled, TaskState::Canceled);
         }
-        s.tell(
+        s.add_fact(
             seconds,
             Fact::attempt(canceled.job, canceled.attempt, AttemptFact::CancelMoved { mark, cause: None }),
         );
@@ -429,17 +441,20 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
     );
     s.state(230.6, forged, TaskState::Working);
 
-    for (name, kind, at, told) in [
+    for (name, kind, at, reported) in [
         ("cards", SourceKind::Path, "/etc/quarterdeck/cards", Some((SourceHealth::Working, 3))),
         ("platform", SourceKind::Registry, "https://registry.example.com", Some((SourceHealth::Failing, 5))),
         ("ard:shop.example", SourceKind::Ard, "shop.example", None),
     ] {
         let spec = SourceSpec { name: name.into(), kind, at: at.into() };
-        s.tell(0.1, Fact::Fleet(FleetFact::SourceListed { spec }));
-        if let Some((health, agents)) = told {
+        s.add_fact(0.1, Fact::Fleet(FleetFact::SourceListed { spec }));
+        if let Some((health, agents)) = reported {
             let busy = Cause::Status { status: 503, says: "out of order\u{1b}[2J until six".into() };
             let cause = (health == SourceHealth::Failing).then(|| Arc::new(busy));
-            s.tell(96.0, Fact::Fleet(FleetFact::SourceTold { name: name.into(), health, cause, agents }));
+            s.add_fact(
+                96.0,
+                Fact::Fleet(FleetFact::SourceReported { name: name.into(), health, cause, agents }),
+            );
         }
     }
 
@@ -477,7 +492,7 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         None,
         "is degraded: 3 of its last 20 calls failed",
     );
-    s.tell(50.0, Fact::Fleet(FleetFact::ProblemCleared { number: 6, into: None }));
+    s.add_fact(50.0, Fact::Fleet(FleetFact::ProblemCleared { number: 6, into: None }));
     (scene, Cast { cashier, working, asking, uncertain, ended })
 }
 

@@ -75,7 +75,7 @@ fn faults(buffer: &Buffer, puts: &[Put]) -> Vec<String> {
 }
 
 #[test]
-fn what_does_not_fit_is_found() {
+fn the_check_of_sizes_finds_what_does_not_fit() {
     use quarterdeck::domain::time::At;
     use quarterdeck::tui::format::Clocks;
     use quarterdeck::tui::theme::{Depth, Role, Theme};

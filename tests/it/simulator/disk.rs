@@ -57,7 +57,7 @@ pub(super) struct Disk {
     tickets: u64,
     acts: BTreeMap<u64, PendingAct>,
     /// Acts that were told as done, and what they had made of their subject.
-    told: Vec<(Intent, Mark)>,
+    done: Vec<(Intent, Mark)>,
 }
 
 impl Disk {
@@ -71,7 +71,7 @@ impl Disk {
             recovered: None,
             tickets: 0,
             acts: BTreeMap::new(),
-            told: Vec::new(),
+            done: Vec::new(),
         }
     }
 
@@ -229,10 +229,10 @@ impl World {
     }
 
     /// What was told as done, and was so until the crash, is so after it.
-    pub(super) fn check_told(&self, after: &State) {
-        for (intent, told) in &self.disk.told {
-            if mark(self.core.state(), intent).as_ref() == Some(told) {
-                assert_eq!(mark(after, intent).as_ref(), Some(told), "{intent:?} was told as done");
+    pub(super) fn check_done(&self, after: &State) {
+        for (intent, done) in &self.disk.done {
+            if mark(self.core.state(), intent).as_ref() == Some(done) {
+                assert_eq!(mark(after, intent).as_ref(), Some(done), "{intent:?} was told as done");
             }
         }
     }
@@ -240,7 +240,7 @@ impl World {
     pub(super) fn submit(&mut self, intent: Intent) {
         self.disk.tickets += 1;
         let ticket = self.disk.tickets;
-        self.disk.told.retain(|(told, _)| !same_subject(told, &intent));
+        self.disk.done.retain(|(done, _)| !same_subject(done, &intent));
         let before = mark(self.core.state(), &intent);
         self.disk.acts.insert(ticket, PendingAct { intent: intent.clone(), before, after: None });
         self.feed(Input::Intent { ticket, intent, by: None });
@@ -261,7 +261,7 @@ impl World {
                 let newer = self.disk.acts.values().any(|act| same_subject(&act.intent, &intent));
                 let after = after.or_else(|| mark(self.core.state(), &intent));
                 if let Some(after) = after.filter(|_| !newer) {
-                    self.disk.told.push((intent, after));
+                    self.disk.done.push((intent, after));
                 }
             }
             (Err(Refusal::Cause(cause)), _) if matches!(*cause, Cause::Unsaved(_)) => {

@@ -263,7 +263,7 @@ impl World {
             }
         }
         let state = self.replayed();
-        self.check_told(&state);
+        self.check_done(&state);
         let fresh = self.seed.next();
         self.core = Core::new(state, Self::rules(), fresh);
         self.boot(until);
@@ -378,9 +378,9 @@ impl World {
         let took = Duration::from_millis(3);
         if let Order::Get { task, .. } | Order::Cancel { task, .. } = &effect.order
             && self.mischief(20)
-            && let Some(told) = self.foreign(index, &task.raw())
+            && let Some(other) = self.foreign(index, &task.raw())
         {
-            let answer = Ok(Answered { value: Box::new(told), took });
+            let answer = Ok(Answered { value: Box::new(other), took });
             let is_get = matches!(effect.order, Order::Get { .. });
             let outcome = if is_get { Outcome::Get(answer) } else { Outcome::Cancel(answer) };
             return self.answer(call.0, outcome);
@@ -423,9 +423,9 @@ impl World {
                 let snapshot = StreamEvent::Task(Box::new(report(&task.raw(), toy)));
                 self.stream_event(stream, snapshot);
                 if self.mischief(20)
-                    && let Some(told) = self.foreign(index, &task.raw())
+                    && let Some(other) = self.foreign(index, &task.raw())
                 {
-                    self.stream_event(stream, StreamEvent::Task(Box::new(told)));
+                    self.stream_event(stream, StreamEvent::Task(Box::new(other)));
                 }
             }
             Order::Cancel { task, .. } => self.cancel(index, call, &task, lost_back),
@@ -470,24 +470,24 @@ impl World {
         if toy.script % 4 != 0 {
             toy.state = TaskState::Canceled;
         }
-        let told = report(&task.raw(), toy);
+        let reported = report(&task.raw(), toy);
         if toy.state.is_terminal() {
-            self.tell(index, &task.raw(), status_of(&told));
+            self.send_event(index, &task.raw(), status_of(&reported));
             self.end_streams(index, &task.raw());
         }
         if let Some(cause) = lost_back {
             self.fail(call, Sent::Maybe, cause);
         } else {
-            self.answer(call.0, Outcome::Cancel(Ok(Answered { value: Box::new(told), took })));
+            self.answer(call.0, Outcome::Cancel(Ok(Answered { value: Box::new(reported), took })));
         }
     }
 
     /// A task with another id than the one that is asked for, which has ended.
     fn foreign(&self, index: usize, asked: &str) -> Option<TaskReport> {
         let toy = self.agents[index].tasks.get(asked)?;
-        let mut told = report("another", toy);
-        told.status.state = TaskState::Completed;
-        Some(told)
+        let mut other = report("another", toy);
+        other.status.state = TaskState::Completed;
+        Some(other)
     }
 
     /// What an answer of a random shape comes to, unless it happens to answer what was asked. It is read as it would be
@@ -505,15 +505,15 @@ impl World {
             "[]",
         ];
         let result = shapes[self.seed.below(shapes.len() as u64) as usize];
-        let told = jsonrpc::result("1", result);
+        let result = jsonrpc::result("1", result);
         let deviations = &mut Deviations::default();
         let method = order.kind()?.method();
         match order {
-            Order::Send { .. } => reply::send(codec, method, &told, deviations).err(),
+            Order::Send { .. } => reply::send(codec, method, &result, deviations).err(),
             Order::Check { .. } | Order::Get { .. } | Order::Cancel { .. } | Order::Subscribe { .. } => {
-                reply::task(codec, method, &told, deviations).err()
+                reply::task(codec, method, &result, deviations).err()
             }
-            Order::List { .. } => reply::page(codec, method, &told, deviations).err(),
+            Order::List { .. } => reply::page(codec, method, &result, deviations).err(),
             Order::Probe { .. } | Order::Close { .. } | Order::Notify(_) => None,
         }
     }
@@ -545,11 +545,11 @@ impl World {
             let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else { return };
             toy.said.push(message.clone());
             toy.state = TaskState::Working;
-            let told = report(&task.raw(), toy);
+            let reported = report(&task.raw(), toy);
             let life = self.agents[index].life;
             let wait = self.millis(10, 2000);
             self.at(wait, Happening::Work { agent: index, task: task.raw().to_owned(), step: 4, life });
-            return self.reply_to_send(index, call, &task.raw(), told, stream, lost_back, took);
+            return self.reply_to_send(index, call, &task.raw(), reported, stream, lost_back, took);
         }
         let script = self.seed.next();
         if script.is_multiple_of(11) {
@@ -573,12 +573,12 @@ impl World {
             script,
             streams: Vec::new(),
         };
-        let told = report(&id, &toy);
+        let reported = report(&id, &toy);
         let life = self.agents[index].life;
         self.agents[index].tasks.insert(id.clone(), toy);
         let wait = self.millis(10, 3000);
         self.at(wait, Happening::Work { agent: index, task: id.clone(), step: 0, life });
-        self.reply_to_send(index, call, &id, told, stream, lost_back, took);
+        self.reply_to_send(index, call, &id, reported, stream, lost_back, took);
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call of a toy")]
@@ -587,7 +587,7 @@ impl World {
         index: usize,
         call: CallId,
         id: &str,
-        told: TaskReport,
+        reported: TaskReport,
         stream: bool,
         lost_back: Option<Cause>,
         took: Duration,
@@ -599,18 +599,18 @@ impl World {
             if let Some(toy) = self.agents[index].tasks.get_mut(id) {
                 toy.streams.push((call, sending));
             }
-            self.stream_event((call, sending), StreamEvent::Task(Box::new(told)));
+            self.stream_event((call, sending), StreamEvent::Task(Box::new(reported)));
         } else {
-            let answered = Answered { value: Box::new(told), took };
+            let answered = Answered { value: Box::new(reported), took };
             self.answer(call, Outcome::Send(SendOutcome::Task(answered)));
         }
     }
 
     /// Events of one stream keep their order, as TCP keeps it.
-    fn stream_event(&mut self, (call, told): Stream, event: StreamEvent) {
+    fn stream_event(&mut self, (call, wrap): Stream, event: StreamEvent) {
         // Now and then a reader hands over several at once.
         let events = if self.mischief(40) { vec![event.clone(), event] } else { vec![event] };
-        let outcome = told(StreamOutcome::Events(events));
+        let outcome = wrap(StreamOutcome::Events(events));
         self.at(
             Duration::from_millis(20),
             Happening::Input(Input::Outcome { call, outcome: outcome.clone() }),
@@ -620,15 +620,15 @@ impl World {
         }
     }
 
-    fn tell(&mut self, index: usize, id: &str, event: StreamEvent) {
+    fn send_event(&mut self, index: usize, id: &str, event: StreamEvent) {
         let streams = self.agents[index].tasks.get(id).map(|toy| toy.streams.clone()).unwrap_or_default();
-        for (call, told) in streams {
+        for (call, wrap) in streams {
             if self.mischief(30) {
                 self.drop_stream(index, id, call);
-                let cut = told(StreamOutcome::Ended(Err(Cause::Reset)));
+                let cut = wrap(StreamOutcome::Ended(Err(Cause::Reset)));
                 self.at(Duration::from_millis(20), Happening::Input(Input::Outcome { call, outcome: cut }));
             } else {
-                self.stream_event((call, told), event.clone());
+                self.stream_event((call, wrap), event.clone());
             }
         }
     }
@@ -645,8 +645,8 @@ impl World {
             .get_mut(id)
             .map(|toy| std::mem::take(&mut toy.streams))
             .unwrap_or_default();
-        for (call, told) in streams {
-            let ended = Input::Outcome { call, outcome: told(StreamOutcome::Ended(Ok(()))) };
+        for (call, wrap) in streams {
+            let ended = Input::Outcome { call, outcome: wrap(StreamOutcome::Ended(Ok(()))) };
             self.at(Duration::from_millis(25), Happening::Input(ended));
         }
     }
@@ -697,7 +697,7 @@ impl World {
             }
         };
         let ends = toy.state.is_terminal() || toy.state.is_interrupted();
-        self.tell(index, id, event);
+        self.send_event(index, id, event);
         if ends {
             self.end_streams(index, id);
         }
@@ -725,8 +725,8 @@ impl World {
             agent.life += 1;
             let streams: Vec<_> =
                 agent.tasks.values_mut().flat_map(|toy| std::mem::take(&mut toy.streams)).collect();
-            for (call, told) in streams {
-                let cut = Input::Outcome { call, outcome: told(StreamOutcome::Ended(Err(Cause::Reset))) };
+            for (call, wrap) in streams {
+                let cut = Input::Outcome { call, outcome: wrap(StreamOutcome::Ended(Err(Cause::Reset))) };
                 self.at(Duration::from_millis(25), Happening::Input(cut));
             }
         }
@@ -1094,10 +1094,10 @@ impl World {
             match toy.tasks.get(&*task.id.raw()) {
                 Some(truth) => {
                     // What only a stream told that we did not have, nobody can know.
-                    let untold =
+                    let unknowable =
                         toy.lies && truth.state == TaskState::Completed && task.state == TaskState::Working;
                     assert!(
-                        task.state == truth.state || task.verdict.is_some() || untold,
+                        task.state == truth.state || task.verdict.is_some() || unknowable,
                         "{key:?}: we say {:?}, its agent says {:?}: {attempt:?}",
                         task.state,
                         truth.state
@@ -1123,12 +1123,12 @@ fn index_of(agent: &Agent) -> usize {
     url.rsplit_once('-').and_then(|(_, place)| place.parse().ok()).expect("the URL of a toy")
 }
 
-fn sending(told: StreamOutcome) -> Outcome {
-    Outcome::Send(SendOutcome::Stream(told))
+fn sending(outcome: StreamOutcome) -> Outcome {
+    Outcome::Send(SendOutcome::Stream(outcome))
 }
 
-fn subscribed(told: StreamOutcome) -> Outcome {
-    Outcome::Subscribe(SubscribeOutcome::Stream(told))
+fn subscribed(outcome: StreamOutcome) -> Outcome {
+    Outcome::Subscribe(SubscribeOutcome::Stream(outcome))
 }
 
 fn rpc(name: ErrorName) -> Cause {
@@ -1201,21 +1201,21 @@ fn storms(quarter: u64) {
 }
 
 #[test]
-fn storms_lose_nothing_and_double_nothing_1() {
+fn storms_lose_and_duplicate_nothing_1() {
     storms(0);
 }
 
 #[test]
-fn storms_lose_nothing_and_double_nothing_2() {
+fn storms_lose_and_duplicate_nothing_2() {
     storms(1);
 }
 
 #[test]
-fn storms_lose_nothing_and_double_nothing_3() {
+fn storms_lose_and_duplicate_nothing_3() {
     storms(2);
 }
 
 #[test]
-fn storms_lose_nothing_and_double_nothing_4() {
+fn storms_lose_and_duplicate_nothing_4() {
     storms(3);
 }

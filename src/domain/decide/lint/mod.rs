@@ -47,7 +47,7 @@ pub(super) fn run(turn: &mut Turn) {
     for key in &touched.versions {
         versions::old(turn, *key);
     }
-    versions::mixed(turn, &touched.replica_key);
+    versions::mixed(turn, &touched.replica_keys);
     for key in &touched.sources {
         let found = about_source(turn, *key);
         reconcile(turn, Subject::Source(*key), &[Kind::SourceFailing], found.into_iter().collect());
@@ -138,9 +138,8 @@ pub(super) fn resume(turn: &mut Turn) {
     groups::resume(turn);
     names::resume(turn);
     objectives::resume(turn);
-    let replica_key: Vec<_> =
-        turn.state().replicas().groups().map(|(replica_key, _)| replica_key.clone()).collect();
-    versions::mixed(turn, &replica_key);
+    let replica_keys: Vec<_> = turn.state().replicas().groups().map(|(key, _)| key.clone()).collect();
+    versions::mixed(turn, &replica_keys);
     for agent in agents {
         let attention: Vec<_> = turn.state().attention().of(agent).collect();
         let mut changed: BTreeSet<_> =

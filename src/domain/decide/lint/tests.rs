@@ -99,7 +99,7 @@ fn a_changed_card_is_news_for_an_hour() {
 
 #[test]
 fn a_clock_is_wrong_from_thirty_seconds_and_right_again_from_fifteen() {
-    let told = |skews: &[i64]| -> Script {
+    let clocks = |skews: &[i64]| -> Script {
         let of = |(number, ahead): (u64, &i64)| (1 + number, Event::Clock(0, *ahead));
         [vec![(0, Event::Send(0, "a"))], (0..).zip(skews).map(of).collect()].concat()
     };
@@ -107,13 +107,13 @@ fn a_clock_is_wrong_from_thirty_seconds_and_right_again_from_fifteen() {
         one,
         &[ClockSkew],
         vec![
-            ("twice", told(&[30_001; 2]), 9, &[]),
-            ("three times", told(&[30_001; 3]), 9, &[ClockSkew]),
-            ("exactly thirty seconds", told(&[30_000; 3]), 9, &[]),
-            ("behind ours", told(&[-30_001; 3]), 9, &[ClockSkew]),
-            ("now ahead, now behind", told(&[30_001, -30_001, 30_001]), 9, &[]),
-            ("more than half of it", told(&[30_001, 30_001, 30_001, 15_001]), 9, &[ClockSkew]),
-            ("half of it", told(&[30_001, 30_001, 30_001, 15_000]), 9, &[]),
+            ("twice", clocks(&[30_001; 2]), 9, &[]),
+            ("three times", clocks(&[30_001; 3]), 9, &[ClockSkew]),
+            ("exactly thirty seconds", clocks(&[30_000; 3]), 9, &[]),
+            ("behind ours", clocks(&[-30_001; 3]), 9, &[ClockSkew]),
+            ("now ahead, now behind", clocks(&[30_001, -30_001, 30_001]), 9, &[]),
+            ("more than half of it", clocks(&[30_001, 30_001, 30_001, 15_001]), 9, &[ClockSkew]),
+            ("half of it", clocks(&[30_001, 30_001, 30_001, 15_000]), 9, &[]),
         ],
     );
 }
@@ -279,7 +279,7 @@ fn agents_of_a_source_are_one_problem_only_on_several_hosts() {
 }
 
 #[test]
-fn what_the_console_cannot_do_is_a_problem_until_it_can() {
+fn failures_of_the_console_itself_are_problems_until_they_end() {
     let input = |input: Input| (1, Event::Input(input));
     let failed = || input(Input::JournalFailed("no space".into()));
     let again = || (60_000, failed().1);
@@ -292,12 +292,12 @@ fn what_the_console_cannot_do_is_a_problem_until_it_can() {
             failed: why.map(Into::into),
         }))
     };
-    let told = |news| input(Input::Discovered { source: "shop".into(), news });
+    let report = |news| input(Input::Discovered { source: "shop".into(), news });
     let source = || {
         let spec = SourceSpec { name: "shop".into(), kind: SourceKind::Kubernetes, at: "shop".into() };
         input(Input::Sources(vec![spec]))
     };
-    let unread = || told(SourceReport::Failed(Arc::new(Cause::Refused)));
+    let unread = || report(SourceReport::Failed(Arc::new(Cause::Refused)));
     check(
         one,
         &[JournalUnsaved, WebhookFailing, SourceFailing],
@@ -317,7 +317,7 @@ fn what_the_console_cannot_do_is_a_problem_until_it_can() {
             ("a source cannot be read", vec![source(), unread()], 1, &[SourceFailing]),
             (
                 "a source can be read again",
-                vec![source(), unread(), told(SourceReport::Agents(vec![]))],
+                vec![source(), unread(), report(SourceReport::Agents(vec![]))],
                 1,
                 &[],
             ),
@@ -326,7 +326,7 @@ fn what_the_console_cannot_do_is_a_problem_until_it_can() {
 }
 
 #[test]
-fn what_the_protocol_forbids_stays_reported() {
+fn protocol_violations_stay_reported() {
     let sent = |event| vec![(0, Event::Send(0, "a")), (1, event)];
     let hostile = sent(Event::Says(0, "\u{1b}[2J"));
     let twice = [sent(Event::Ends(0, Completed)), vec![(2, Event::Ends(0, Failed))]].concat();
@@ -342,7 +342,7 @@ fn what_the_protocol_forbids_stays_reported() {
 }
 
 #[test]
-fn an_objective_is_missed_by_the_hour_and_by_the_last_minutes() {
+fn an_objective_is_missed_if_the_hour_and_the_last_minutes_miss_it() {
     let objective = Objective { skill: None, caller: None, agent: None, ok: Some(900), p95: None };
     let breaker = crate::domain::agent::breaker::BreakerRules { enabled: false, ..Default::default() };
     let rules = Rules { objectives: vec![objective], breaker, ..rules() };

@@ -63,7 +63,7 @@ pub(super) fn mixed(turn: &mut Turn, touched: &[ReplicaKey]) {
 fn words(turn: &Turn, group: &Group) -> String {
     let mut versions: Vec<_> = group.versions().iter().collect();
     versions.sort_by(|(a, _), (b, _)| version::newest_first(a, b));
-    let told = versions.iter().take(VERSIONS).map(|(version, members)| {
+    let listed = versions.iter().take(VERSIONS).map(|(version, members)| {
         let version = version.shortened(CHARS).line().into_string();
         let version = if version.is_empty() { "none".to_owned() } else { version };
         let rows = members.iter().take(NAMES).filter_map(|key| turn.state().agent(*key));
@@ -74,9 +74,9 @@ fn words(turn: &Turn, group: &Group) -> String {
         }
         format!("{version} ({names})")
     });
-    let mut told = told.collect::<Vec<_>>().join(", ");
+    let mut listed = listed.collect::<Vec<_>>().join(", ");
     if versions.len() > VERSIONS {
-        told.push_str(&format!(" and {} more", versions.len() - VERSIONS));
+        listed.push_str(&format!(" and {} more", versions.len() - VERSIONS));
     }
-    format!("and its replicas run {} versions: {told}", versions.len())
+    format!("and its replicas run {} versions: {listed}", versions.len())
 }

@@ -70,14 +70,14 @@ impl Cause {
 }
 
 /// Determines the cause of a problem.
-pub fn cause(snapshot: &Snapshot, problem: &Problem, hits: &Impact) -> Cause {
+pub fn cause(snapshot: &Snapshot, problem: &Problem, impact: &Impact) -> Cause {
     let agent = problem.subject.one().and_then(|key| snapshot.agents.get(key));
     by_its_agent(snapshot, problem)
         .or_else(|| by_kind(snapshot, problem, agent))
         .or_else(|| by_change(problem, agent?))
         .or_else(|| by_health(problem, agent?))
         .or_else(|| by_load(problem, agent?))
-        .or_else(|| by_what_failed(problem, hits))
+        .or_else(|| by_what_failed(problem, impact))
         .unwrap_or_else(|| Cause::new(Certainty::Unknown, "nothing known points to a cause"))
 }
 
@@ -118,10 +118,13 @@ fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Opt
             if took <= AT_ONCE {
                 Cause::new(
                     Probably,
-                    format!("{what}, or the network path to it: all went down within {}", told(took)),
+                    format!("{what}, or the network path to it: all went down within {}", rounded(took)),
                 )
             } else {
-                Cause::new(Perhaps, format!("{what}: they went down one after another, over {}", told(took)))
+                Cause::new(
+                    Perhaps,
+                    format!("{what}: they went down one after another, over {}", rounded(took)),
+                )
             }
         }
         Kind::BreakerOpen => {
@@ -141,7 +144,8 @@ fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Opt
             let enough = if more == 0 {
                 String::new()
             } else {
-                format!(": {more} more slots would be enough, {like}")
+                let slots = if more == 1 { "slot" } else { "slots" };
+                format!(": {more} more {slots} would be enough, {like}")
             };
             Cause::new(Surely, format!("more work than it accepts, {live} of {takes}{enough}"))
         }
@@ -190,7 +194,7 @@ fn by_change(problem: &Problem, agent: &Agent) -> Option<Cause> {
         if words.contains_ignore_case("version") { "its new version" } else { "what its owner changed" };
     Some(Cause::new(
         certainty,
-        format!("{version}: {} before, its card changed: {}", told(before), words.line()),
+        format!("{version}: {} before, its card changed: {}", rounded(before), words.line()),
     ))
 }
 
@@ -231,20 +235,20 @@ fn by_load(problem: &Problem, agent: &Agent) -> Option<Cause> {
 }
 
 /// Attributes shared by the failed tasks.
-fn by_what_failed(problem: &Problem, hits: &Impact) -> Option<Cause> {
+fn by_what_failed(problem: &Problem, impact: &Impact) -> Option<Cause> {
     let failing = matches!(problem.kind, Kind::AgentFailing | Kind::SkillFailing);
-    if !failing || hits.failed < AGREE {
+    if !failing || impact.failed < AGREE {
         return None;
     }
     let all = |counts: &[crate::domain::problem::diagnosis::Count]| match counts {
-        [(what, count)] if *count >= hits.failed => Some(what.clone()),
+        [(what, count)] if *count >= impact.failed => Some(what.clone()),
         _ => None,
     };
-    if let Some(error) = all(&hits.errors) {
-        let words = format!("one fault: all {} reported \"{}\"", hits.failed, error.shortened(120).line());
+    if let Some(error) = all(&impact.errors) {
+        let words = format!("one fault: all {} reported \"{}\"", impact.failed, error.shortened(120).line());
         return Some(Cause::new(Certainty::Perhaps, words));
     }
-    let caller = all(&hits.callers)?;
+    let caller = all(&impact.callers)?;
     let words = format!("what {} sends: all failed tasks came from it", caller.shortened(60).line());
     Some(Cause::new(Certainty::Perhaps, words))
 }
@@ -310,7 +314,7 @@ pub fn why(snapshot: &Snapshot, problem: &Problem) -> Vec<String> {
 }
 
 /// `12 s`, `4 min`, `2 h`
-fn told(time: Duration) -> String {
+fn rounded(time: Duration) -> String {
     match time.as_secs() {
         seconds @ ..120 => format!("{seconds} s"),
         seconds @ ..7200 => format!("{} min", seconds / 60),

@@ -76,7 +76,7 @@ impl Tally {
 
 #[derive(Default)]
 struct Counting {
-    hits: Impact,
+    impact: Impact,
     callers: Tally,
     skills: Tally,
     errors: Tally,
@@ -84,7 +84,7 @@ struct Counting {
 
 impl Counting {
     fn job(&mut self, snapshot: &Snapshot, attempt: &Attempt) {
-        self.hits.jobs += 1;
+        self.impact.jobs += 1;
         if let Some(job) = snapshot.job_of(attempt) {
             self.callers.add(job.caller.as_ref());
             self.skills.add(job.skill.as_ref());
@@ -96,7 +96,7 @@ impl Counting {
             callers: self.callers.most(),
             skills: self.skills.most(),
             errors: self.errors.most(),
-            ..self.hits
+            ..self.impact
         }
     }
 }
@@ -155,7 +155,7 @@ pub fn impacts<'s>(
         }
         let of_tasks = Kind::OF_TASKS.contains(&problem.kind);
         let agents = agents_of(snapshot, problem);
-        counting.hits.agents = u32::try_from(agents.len()).unwrap_or(u32::MAX);
+        counting.impact.agents = u32::try_from(agents.len()).unwrap_or(u32::MAX);
         for agent in agents {
             if !of_tasks {
                 by_agent.entry(agent).or_default().push((key, problem));
@@ -168,14 +168,14 @@ pub fn impacts<'s>(
                     counting.job(snapshot, attempt);
                 }
                 if attempt.is_live() && (!of_tasks || problem.kind.is_about(attempt)) {
-                    counting.hits.at_risk += 1;
+                    counting.impact.at_risk += 1;
                     if !of_tasks {
                         counting.job(snapshot, attempt);
                     }
                 }
             }
         }
-        counting.hits.at_least = budget == 0;
+        counting.impact.at_least = budget == 0;
     }
     let partly = snapshot.attempts.len() > NEWEST;
     if !by_agent.is_empty() {
@@ -190,9 +190,9 @@ pub fn impacts<'s>(
                 let counts = task.state_since >= counted_from(problem)
                     && problem.cleared.is_none_or(|cleared| task.state_since <= cleared);
                 let Some(counting) = all.get_mut(key).filter(|_| counts) else { continue };
-                counting.hits.ended += 1;
+                counting.impact.ended += 1;
                 if task.state == TaskState::Failed {
-                    counting.hits.failed += 1;
+                    counting.impact.failed += 1;
                     counting.errors.add(task.note.as_ref());
                     counting.job(snapshot, attempt);
                 }
@@ -201,7 +201,7 @@ pub fn impacts<'s>(
     }
     all.into_iter()
         .map(|(key, mut counting)| {
-            counting.hits.at_least |= partly && !counting.hits.at_least && counting.hits.failed > 0;
+            counting.impact.at_least |= partly && !counting.impact.at_least && counting.impact.failed > 0;
             (key, counting.done())
         })
         .collect()
@@ -224,7 +224,7 @@ impl Impact {
 }
 
 /// The impact of a problem, in a few words.
-pub fn impact_in_words(snapshot: &Snapshot, problem: &Problem, hits: &Impact) -> String {
+pub fn impact_in_words(snapshot: &Snapshot, problem: &Problem, impact: &Impact) -> String {
     let nobody = if problem.cleared.is_some() { "nobody any more" } else { "nobody now" };
     match problem.subject {
         Subject::Console if problem.kind == Kind::WebhookFailing => "operators who should be notified".into(),
@@ -236,7 +236,7 @@ pub fn impact_in_words(snapshot: &Snapshot, problem: &Problem, hits: &Impact) ->
                 _ => "no known agent".into(),
             }
         }
-        _ if Kind::OF_TASKS.contains(&problem.kind) => match hits.jobs {
+        _ if Kind::OF_TASKS.contains(&problem.kind) => match impact.jobs {
             0 => nobody.into(),
             1 => evidence(snapshot, problem, 1)
                 .first()
@@ -245,10 +245,10 @@ pub fn impact_in_words(snapshot: &Snapshot, problem: &Problem, hits: &Impact) ->
             jobs => format!("{jobs} tasks"),
         },
         Subject::Host(_) | Subject::Source(_) => {
-            let rest = hits.short().map(|short| format!(", {short}")).unwrap_or_default();
-            format!("{} agents{rest}", hits.agents)
+            let rest = impact.short().map(|short| format!(", {short}")).unwrap_or_default();
+            format!("{} agents{rest}", impact.agents)
         }
-        Subject::Agent(_) => hits.short().unwrap_or_else(|| nobody.into()),
+        Subject::Agent(_) => impact.short().unwrap_or_else(|| nobody.into()),
     }
 }
 

@@ -35,18 +35,18 @@ fn fails(words: &str) -> Ends<'_> {
 }
 
 #[derive(Default)]
-struct Told {
+struct Fleet {
     state: State,
     next: u128,
 }
 
-impl Told {
+impl Fleet {
     fn id(&mut self) -> Uuid {
         self.next += 1;
         Uuid::from_u128(self.next)
     }
 
-    fn tell(&mut self, second: u64, fact: Fact) {
+    fn add_fact(&mut self, second: u64, fact: Fact) {
         apply(&mut self.state, &JournalEntry { at: at(second), seq: 1, actor: None, fact });
     }
 
@@ -63,14 +63,14 @@ impl Told {
             probe_interval: None,
         };
         let name = format!("a{}", self.next).into();
-        self.tell(0, Fact::Agent(id, AgentFact::Listed { spec: Arc::new(spec), order: 0, name }));
+        self.add_fact(0, Fact::Agent(id, AgentFact::Listed { spec: Arc::new(spec), order: 0, name }));
         id
     }
 
     fn health(&mut self, second: u64, agent: AgentId, health: Health, cause: Option<Why>) {
         let cause = cause.map(Arc::new);
         let fact = AgentFact::HealthChanged { health, cause, last_seen: at(second) };
-        self.tell(second, Fact::Agent(agent, fact));
+        self.add_fact(second, Fact::Agent(agent, fact));
     }
 
     /// A job of a caller for a skill; it ends, well or with words, or runs on.
@@ -86,17 +86,17 @@ impl Told {
             parent: None,
             message: None,
         };
-        self.tell(second, Fact::Job(job, opened));
-        self.tell(second, fact(AttemptFact::Planned { agent, message_id: None }));
+        self.add_fact(second, Fact::Job(job, opened));
+        self.add_fact(second, fact(AttemptFact::Planned { agent, message_id: None }));
         let state = TaskState::Working;
         let task = format!("t{}", self.next).as_str().into();
         let (via, peer_time, context, raw) = (Via::Send, None, None, None);
-        self.tell(second, fact(AttemptFact::TaskSeen { task, context, state, peer_time, via, raw }));
+        self.add_fact(second, fact(AttemptFact::TaskSeen { task, context, state, peer_time, via, raw }));
         if ends != Ends::Never {
             let how = if let Ends::Failed(words) = ends { Some(words) } else { None };
             let state = if how.is_some() { TaskState::Failed } else { TaskState::Completed };
             let (context, raw) = (None, None);
-            self.tell(second, fact(AttemptFact::StateSeen { state, context, peer_time, via, raw }));
+            self.add_fact(second, fact(AttemptFact::StateSeen { state, context, peer_time, via, raw }));
             if let Some(words) = how {
                 let message = Message {
                     id: words.into(),
@@ -109,9 +109,9 @@ impl Told {
                     hints: Hints::default(),
                 };
                 let message = Arc::new(message);
-                self.tell(second, fact(AttemptFact::MessageSeen { message, status: true }));
+                self.add_fact(second, fact(AttemptFact::MessageSeen { message, status: true }));
             }
-            self.tell(second, fact(AttemptFact::Settled));
+            self.add_fact(second, fact(AttemptFact::Settled));
         }
         attempt
     }
@@ -121,12 +121,12 @@ impl Told {
         let (attempt, source) = (None, None);
         let (text, next) = (kind.as_str().into(), "look".into());
         let fact = FleetFact::ProblemRaised { number, kind, agent, attempt, source, text, next };
-        self.tell(second, Fact::Fleet(fact));
+        self.add_fact(second, Fact::Fleet(fact));
         number
     }
 
     fn changes_card(&mut self, second: u64, agent: AgentId, words: &str) {
-        self.tell(second, Fact::Agent(agent, AgentFact::CardChanged { words: words.into() }));
+        self.add_fact(second, Fact::Agent(agent, AgentFact::CardChanged { words: words.into() }));
     }
 
     fn snapshot(&self) -> Snapshot {
@@ -140,43 +140,43 @@ fn found(snapshot: &Snapshot, number: u32) -> (ProblemKey, &Problem) {
     snapshot.problems.iter().find(|(_, problem)| problem.number == number).unwrap()
 }
 
-/// What is known is told by `tell`, which gives the number of the problem.
+/// What is known is told by `build`, which gives the number of the problem.
 #[track_caller]
-fn check(expected: &str, tell: impl FnOnce(&mut Told, AgentId) -> u32) {
-    let mut told = Told::default();
-    let agent = told.agent("h", Some(4));
-    let number = tell(&mut told, agent);
-    let snapshot = told.snapshot();
+fn check(expected: &str, build: impl FnOnce(&mut Fleet, AgentId) -> u32) {
+    let mut fleet = Fleet::default();
+    let agent = fleet.agent("h", Some(4));
+    let number = build(&mut fleet, agent);
+    let snapshot = fleet.snapshot();
     let (key, problem) = found(&snapshot, number);
     let said = cause(&snapshot, problem, &impact_of(&snapshot, key, problem)).sentence();
     assert_eq!(said, expected);
 }
 
 #[test]
-fn tasks_of_a_dead_agent_are_its_problem() {
+fn problems_of_tasks_of_a_dead_agent_are_caused_by_the_agent() {
     for (died, certainty) in [(90, "surely"), (150, "surely"), (400, "probably")] {
-        check(&format!("{certainty} the agent, p-2: agent-down"), |told, agent| {
-            let number = told.raise(100, Kind::SendUncertain, Some(agent));
-            told.raise(died, Kind::AgentDown, Some(agent));
+        check(&format!("{certainty} the agent, p-2: agent-down"), |fleet, agent| {
+            let number = fleet.raise(100, Kind::SendUncertain, Some(agent));
+            fleet.raise(died, Kind::AgentDown, Some(agent));
             number
         });
     }
-    check("surely its host, p-2: host-down", |told, agent| {
-        let number = told.raise(100, Kind::TaskStalled, Some(agent));
-        told.health(100, agent, Health::Down, Some(Why::Refused));
-        told.raise(101, Kind::HostDown, Some(agent));
+    check("surely its host, p-2: host-down", |fleet, agent| {
+        let number = fleet.raise(100, Kind::TaskStalled, Some(agent));
+        fleet.health(100, agent, Health::Down, Some(Why::Refused));
+        fleet.raise(101, Kind::HostDown, Some(agent));
         number
     });
     // Another agent's death explains nothing.
-    check("unknown: nothing known points to a cause", |told, agent| {
-        let other = told.agent("h", None);
-        told.raise(100, Kind::AgentDown, Some(other));
-        told.raise(100, Kind::SendUncertain, Some(agent))
+    check("unknown: nothing known points to a cause", |fleet, agent| {
+        let other = fleet.agent("h", None);
+        fleet.raise(100, Kind::AgentDown, Some(other));
+        fleet.raise(100, Kind::SendUncertain, Some(agent))
     });
 }
 
 #[test]
-fn what_was_changed_shortly_before_is_the_first_suspect() {
+fn a_change_shortly_before_is_the_first_suspect() {
     for (changed, expected) in [
         (988, "probably its new version: 12 s before, its card changed: version 2.4.0 → 2.4.1"),
         (400, "probably its new version: 10 min before, its card changed: version 2.4.0 → 2.4.1"),
@@ -184,27 +184,27 @@ fn what_was_changed_shortly_before_is_the_first_suspect() {
         // What came after is no cause.
         (1001, "unknown: nothing known points to a cause"),
     ] {
-        check(expected, |told, agent| {
-            told.changes_card(changed, agent, "version 2.4.0 → 2.4.1");
-            told.raise(1000, Kind::AgentFailing, Some(agent))
+        check(expected, |fleet, agent| {
+            fleet.changes_card(changed, agent, "version 2.4.0 → 2.4.1");
+            fleet.raise(1000, Kind::AgentFailing, Some(agent))
         });
     }
     check(
         "probably what its owner changed: 5 s before, its card changed: skills: + refund",
-        |told, agent| {
-            told.changes_card(995, agent, "skills: + refund");
-            told.health(1000, agent, Health::Down, Some(Why::Refused));
-            told.raise(1000, Kind::AgentDown, Some(agent))
+        |fleet, agent| {
+            fleet.changes_card(995, agent, "skills: + refund");
+            fleet.health(1000, agent, Health::Down, Some(Why::Refused));
+            fleet.raise(1000, Kind::AgentDown, Some(agent))
         },
     );
-    check("unknown: nothing known points to a cause", |told, agent| {
-        told.changes_card(10, agent, "version 1 → 2");
-        told.raise(4000, Kind::AgentFailing, Some(agent))
+    check("unknown: nothing known points to a cause", |fleet, agent| {
+        fleet.changes_card(10, agent, "version 1 → 2");
+        fleet.raise(4000, Kind::AgentFailing, Some(agent))
     });
 }
 
 #[test]
-fn why_an_agent_cannot_be_reached_is_more_or_less_certain() {
+fn causes_of_unreachable_agents_differ_in_certainty() {
     for (why, expected) in [
         (Why::Refused, "probably its process: the host answers, but nothing listens on the port"),
         (
@@ -217,77 +217,77 @@ fn why_an_agent_cannot_be_reached_is_more_or_less_certain() {
         ),
         (Why::Dns("h".into()), "surely its host name, which does not resolve"),
     ] {
-        check(expected, |told, agent| {
-            told.health(100, agent, Health::Down, Some(why));
-            told.raise(100, Kind::AgentDown, Some(agent))
+        check(expected, |fleet, agent| {
+            fleet.health(100, agent, Health::Down, Some(why));
+            fleet.raise(100, Kind::AgentDown, Some(agent))
         });
     }
 }
 
 #[test]
-fn many_agents_of_one_host_at_once_are_the_host() {
+fn agents_of_one_host_that_fail_together_point_to_the_host() {
     for (apart, expected) in [
         (1, "probably the host, or the network path to it: all went down within 5 s"),
         (30, "perhaps the host: they went down one after another, over 2 min"),
     ] {
-        check(expected, |told, agent| {
-            told.health(100, agent, Health::Down, Some(Why::Refused));
+        check(expected, |fleet, agent| {
+            fleet.health(100, agent, Health::Down, Some(Why::Refused));
             for number in 1..=5 {
-                let other = told.agent("h", None);
-                told.health(100 + number * apart, other, Health::Down, Some(Why::Refused));
+                let other = fleet.agent("h", None);
+                fleet.health(100 + number * apart, other, Health::Down, Some(Why::Refused));
             }
             // Neither another host nor one that is well.
-            let other = told.agent("i", None);
-            told.health(900, other, Health::Down, Some(Why::Refused));
-            told.agent("h", None);
-            told.raise(106, Kind::HostDown, Some(agent))
+            let other = fleet.agent("i", None);
+            fleet.health(900, other, Health::Down, Some(Why::Refused));
+            fleet.agent("h", None);
+            fleet.raise(106, Kind::HostDown, Some(agent))
         });
     }
 }
 
 #[test]
-fn kinds_that_say_their_cause_say_it() {
-    check("surely its failures: 8 of its last 20 tasks failed", |told, agent| {
+fn some_kinds_of_problems_name_their_cause() {
+    check("surely its failures: 8 of its last 20 tasks failed", |fleet, agent| {
         let cause = Some(Arc::new(Why::TasksFailing { failed: 8, of: 20 }));
         let fact = AgentFact::BreakerMoved { position: BreakerState::Open, cause, forced: None };
-        told.tell(100, Fact::Agent(agent, fact));
-        told.raise(100, Kind::BreakerOpen, Some(agent))
+        fleet.add_fact(100, Fact::Agent(agent, fact));
+        fleet.raise(100, Kind::BreakerOpen, Some(agent))
     });
-    check("surely sam, who holds it open", |told, agent| {
+    check("surely sam, who holds it open", |fleet, agent| {
         let fact =
             AgentFact::BreakerMoved { position: BreakerState::Open, cause: None, forced: Some("sam".into()) };
-        told.tell(100, Fact::Agent(agent, fact));
-        told.raise(100, Kind::BreakerOpen, Some(agent))
+        fleet.add_fact(100, Fact::Agent(agent, fact));
+        fleet.raise(100, Kind::BreakerOpen, Some(agent))
     });
     for (tasks, expected) in [
-        (5, "surely more work than it accepts, 5 of 4: 1 more slots would be enough, 1 more agent like it"),
+        (5, "surely more work than it accepts, 5 of 4: 1 more slot would be enough, 1 more agent like it"),
         (
             11,
             "surely more work than it accepts, 11 of 4: 7 more slots would be enough, 2 more agents like it",
         ),
     ] {
-        check(expected, |told, agent| {
+        check(expected, |fleet, agent| {
             for _ in 0..tasks {
-                told.job(50, agent, "shop", Ends::Never);
+                fleet.job(50, agent, "shop", Ends::Never);
             }
-            told.raise(100, Kind::OverCapacity, Some(agent))
+            fleet.raise(100, Kind::OverCapacity, Some(agent))
         });
     }
-    check("probably too much work: 5 tasks, but it accepts 4 at once", |told, agent| {
+    check("probably too much work: 5 tasks, but it accepts 4 at once", |fleet, agent| {
         for _ in 0..5 {
-            told.job(50, agent, "shop", Ends::Never);
+            fleet.job(50, agent, "shop", Ends::Never);
         }
-        told.raise(100, Kind::AgentSlow, Some(agent))
+        fleet.raise(100, Kind::AgentSlow, Some(agent))
     });
 }
 
 #[test]
-fn what_the_failed_have_in_common_is_a_guess() {
+fn an_attribute_shared_by_failed_tasks_is_only_a_possible_cause() {
     let failing = |texts: &'static [(&'static str, &'static str)]| {
-        move |told: &mut Told, agent: AgentId| {
-            let number = told.raise(100, Kind::AgentFailing, Some(agent));
+        move |fleet: &mut Fleet, agent: AgentId| {
+            let number = fleet.raise(100, Kind::AgentFailing, Some(agent));
             for (caller, words) in texts {
-                told.job(150, agent, caller, fails(words));
+                fleet.job(150, agent, caller, fails(words));
             }
             number
         }
@@ -308,11 +308,11 @@ fn what_the_failed_have_in_common_is_a_guess() {
 }
 
 #[test]
-fn whom_it_hits_is_counted_since_it_began() {
-    let mut told = Told::default();
-    let (agent, other) = (told.agent("h", None), told.agent("h", None));
-    told.job(50, agent, "old", fails("before"));
-    let number = told.raise(1000, Kind::AgentFailing, Some(agent));
+fn impact_is_counted_from_the_start_of_the_problem() {
+    let mut fleet = Fleet::default();
+    let (agent, other) = (fleet.agent("h", None), fleet.agent("h", None));
+    fleet.job(50, agent, "old", fails("before"));
+    let number = fleet.raise(1000, Kind::AgentFailing, Some(agent));
     for (caller, ends) in [
         ("shop-web", fails("no rule")),
         ("shop-web", fails("no rule")),
@@ -320,29 +320,29 @@ fn whom_it_hits_is_counted_since_it_began() {
         ("shop-app", Ends::Well),
         ("shop-app", Ends::Never),
     ] {
-        told.job(1050, agent, caller, ends);
-        told.job(1050, other, "elsewhere", ends);
+        fleet.job(1050, agent, caller, ends);
+        fleet.job(1050, other, "elsewhere", ends);
     }
-    let snapshot = told.snapshot();
+    let snapshot = fleet.snapshot();
     let (key, problem) = found(&snapshot, number);
-    let hits = impact_of(&snapshot, key, problem);
+    let impact = impact_of(&snapshot, key, problem);
     let words = |counts: &[Count]| counts.iter().map(|(what, n)| format!("{what} {n}")).collect::<Vec<_>>();
-    assert_eq!((hits.jobs, hits.failed, hits.ended, hits.at_risk, hits.agents), (4, 3, 4, 1, 1));
-    assert_eq!(words(&hits.callers), ["shop-app 2", "shop-web 2"]);
-    assert_eq!(words(&hits.skills), ["charge 4"]);
-    assert_eq!(words(&hits.errors), ["no rule 2", "no answer 1"]);
-    assert_eq!(impact_in_words(&snapshot, problem, &hits), "3 failed, 1 at risk");
-    assert!(!hits.at_least);
+    assert_eq!((impact.jobs, impact.failed, impact.ended, impact.at_risk, impact.agents), (4, 3, 4, 1, 1));
+    assert_eq!(words(&impact.callers), ["shop-app 2", "shop-web 2"]);
+    assert_eq!(words(&impact.skills), ["charge 4"]);
+    assert_eq!(words(&impact.errors), ["no rule 2", "no answer 1"]);
+    assert_eq!(impact_in_words(&snapshot, problem, &impact), "3 failed, 1 at risk");
+    assert!(!impact.at_least);
 }
 
 #[test]
-fn a_problem_of_tasks_hits_those_tasks() {
-    let mut told = Told::default();
-    let agent = told.agent("h", None);
-    let silent = told.job(50, agent, "shop", Ends::Never);
-    told.job(50, agent, "other", Ends::Never);
-    let key = told.state.attempt_key(silent).and_then(|key| told.state.attempt(key)).unwrap().job;
-    let job = told.state.jobs().get(key).unwrap().id;
+fn the_impact_of_a_problem_of_tasks_is_those_tasks() {
+    let mut fleet = Fleet::default();
+    let agent = fleet.agent("h", None);
+    let silent = fleet.job(50, agent, "shop", Ends::Never);
+    fleet.job(50, agent, "other", Ends::Never);
+    let key = fleet.state.attempt_key(silent).and_then(|key| fleet.state.attempt(key)).unwrap().job;
+    let job = fleet.state.jobs().get(key).unwrap().id;
     for (verdict, kind) in [
         (Verdict::Silent, Kind::TaskSilent),
         (Verdict::Unheard, Kind::StreamSilent),
@@ -350,13 +350,13 @@ fn a_problem_of_tasks_hits_those_tasks() {
         (Verdict::Looping, Kind::TaskLooping),
     ] {
         let verdict = Some(verdict);
-        told.tell(90, Fact::attempt(job, silent, AttemptFact::VerdictChanged { verdict }));
-        let number = told.raise(100, kind, Some(agent));
-        let snapshot = told.snapshot();
+        fleet.add_fact(90, Fact::attempt(job, silent, AttemptFact::VerdictChanged { verdict }));
+        let number = fleet.raise(100, kind, Some(agent));
+        let snapshot = fleet.snapshot();
         let (key, problem) = found(&snapshot, number);
-        let hits = impact_of(&snapshot, key, problem);
-        assert_eq!((hits.jobs, hits.at_risk, hits.failed), (1, 1, 0), "{kind:?}");
-        assert_eq!(impact_in_words(&snapshot, problem, &hits), "work");
+        let impact = impact_of(&snapshot, key, problem);
+        assert_eq!((impact.jobs, impact.at_risk, impact.failed), (1, 1, 0), "{kind:?}");
+        assert_eq!(impact_in_words(&snapshot, problem, &impact), "work");
         assert_eq!(evidence(&snapshot, problem, 9).len(), 1);
     }
 }

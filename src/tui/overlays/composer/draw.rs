@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::domain::agent::Agent;
 use crate::domain::id::AttemptKey;
 use crate::tui::context::Context;
-use crate::tui::draft::For;
+use crate::tui::draft::Purpose;
 use crate::tui::overlays::composer::{At, Composer, LABEL, OFFERED, WIDTH};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
@@ -59,7 +59,7 @@ impl Composer {
         let height = written.saturating_add(offered) + 16;
         let area = layout::card(ctx, width, h.saturating_sub(2).min(height));
         canvas.clear(area);
-        let title = if self.purpose == For::New { "new task" } else { "answer" };
+        let title = if self.purpose == Purpose::New { "new task" } else { "answer" };
         let facts: Vec<Span> =
             if self.is_draft { vec![span("draft, kept", Role::Quiet)] } else { Vec::new() };
         canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(title, Role::Title)], &facts);
@@ -92,8 +92,8 @@ impl Composer {
         let mut pen = Pen { inner, x, room: inner.width.saturating_sub(LABEL), y: inner.y };
         pen.label(canvas, "To", self.at == At::To);
         match self.purpose {
-            For::Answer { key, .. } => self.draw_question(canvas, &mut pen, ctx, key),
-            For::New => self.draw_to(canvas, &mut pen, ctx),
+            Purpose::Answer { key, .. } => self.draw_question(canvas, &mut pen, ctx, key),
+            Purpose::New => self.draw_to(canvas, &mut pen, ctx),
         }
         // Lines needed below the message.
         let happen = self.what_will_happen(ctx);

@@ -15,7 +15,7 @@ use crate::domain::job::message::{Content, Json, Part};
 use crate::domain::text::Untrusted;
 use crate::tui::cmd::Cmd;
 use crate::tui::context::Context;
-use crate::tui::draft::{Draft, For};
+use crate::tui::draft::{Draft, Purpose};
 use crate::tui::keymap::Chord;
 use crate::tui::states;
 use crate::tui::step::{Pressed, Step};
@@ -41,7 +41,7 @@ enum At {
 /// The composer.
 #[derive(Debug)]
 pub struct Composer {
-    purpose: For,
+    purpose: Purpose,
     to: Field,
     /// The agent that was chosen, under the name that it had then.
     picked: Option<(AgentId, String)>,
@@ -136,12 +136,12 @@ impl Composer {
     /// Applies changes; true if the display changes.
     pub fn refresh(&mut self, ctx: &Context) -> bool {
         let state = match (&self.purpose, self.agent(ctx)) {
-            (For::Answer { key, attempt }, _) => {
+            (Purpose::Answer { key, attempt }, _) => {
                 let row = ctx.latest.attempts.get(*key).filter(|row| row.id == *attempt);
                 row.map_or_else(|| "gone".into(), |row| states::attempt(row, ctx.glyphs()).word)
             }
-            (For::New, Some((_, agent))) => states::agent(agent, ctx.glyphs()).word,
-            (For::New, None) => String::new(),
+            (Purpose::New, Some((_, agent))) => states::agent(agent, ctx.glyphs()).word,
+            (Purpose::New, None) => String::new(),
         };
         let news = state != self.seen_state;
         self.seen_state = state;
@@ -149,7 +149,7 @@ impl Composer {
     }
 
     fn agent<'s>(&self, ctx: &'s Context) -> Option<(AgentKey, &'s Agent)> {
-        if let For::Answer { key, .. } = self.purpose {
+        if let Purpose::Answer { key, .. } = self.purpose {
             let agent = ctx.latest.attempts.get(key)?.agent;
             return Some((agent, ctx.latest.agents.get(agent)?));
         }
@@ -174,7 +174,7 @@ impl Composer {
 
     /// The time of the current question of the task.
     fn asked_now(&self, ctx: &Context) -> Option<crate::domain::time::At> {
-        let For::Answer { key, attempt } = self.purpose else { return None };
+        let Purpose::Answer { key, attempt } = self.purpose else { return None };
         let row = ctx.latest.attempts.get(key).filter(|row| row.id == attempt)?;
         row.task.as_ref().filter(|_| row.needs_you()).map(|task| task.state_since)
     }
@@ -221,7 +221,7 @@ impl Composer {
 
     fn fields(&self) -> Vec<At> {
         let mut fields = vec![At::Message, At::Data, At::Metadata];
-        if self.purpose == For::New {
+        if self.purpose == Purpose::New {
             fields.insert(0, At::To);
             if self.context.is_some() {
                 fields.push(At::Context);
@@ -334,7 +334,7 @@ impl Composer {
         self.message = area_of(&draft.message);
         self.data = area_of(&draft.data);
         self.metadata = Field::new(draft.metadata);
-        if self.purpose == For::New && draft.purpose == For::New {
+        if self.purpose == Purpose::New && draft.purpose == Purpose::New {
             self.to = Field::new(draft.to);
             self.offer(ctx);
         }
@@ -408,7 +408,7 @@ impl Composer {
         if parts.is_empty() {
             return Err("there is nothing to send yet: write a message, or data".into());
         }
-        if let For::Answer { key, attempt } = self.purpose {
+        if let Purpose::Answer { key, attempt } = self.purpose {
             let row = ctx.latest.attempts.get(key).filter(|row| row.id == attempt);
             if !row.is_some_and(crate::domain::job::Attempt::needs_you) {
                 return Err(format!("it no longer has a question: {}", self.seen_state));
@@ -448,8 +448,8 @@ impl Composer {
         }
         let name = self.agent(ctx).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
         let words = match self.purpose {
-            For::New => format!("sent to {name}"),
-            For::Answer { .. } => format!("answered {name}"),
+            Purpose::New => format!("sent to {name}"),
+            Purpose::Answer { .. } => format!("answered {name}"),
         };
         Pressed::Closes(vec![Step::Sent(Box::new(self.draft())), Step::Cmd(Cmd::Submit(intent, words))])
     }
@@ -459,7 +459,7 @@ impl Composer {
         if self.asked.is_some() && self.asked_now(ctx) != self.asked {
             return Some("its question has changed since you began".into());
         }
-        if let For::Answer { key, .. } = self.purpose
+        if let Purpose::Answer { key, .. } = self.purpose
             && ctx.latest.attempts.get(key).is_some_and(inbox::uncertain_answer)
         {
             return Some(inbox::MAY_HAVE_ARRIVED.into());
@@ -509,7 +509,7 @@ impl Composer {
                 }
             }
         }
-        let what = if self.purpose == For::New {
+        let what = if self.purpose == Purpose::New {
             "Creates one task; cancels nothing."
         } else {
             "Continues the same task, in the same context."

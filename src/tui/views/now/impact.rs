@@ -28,7 +28,7 @@ const TREND: u16 = 30;
 
 /// Tasks of a group that run on unhealthy agents, and those that need an operator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Hurt {
+pub struct GroupRisk {
     /// On unhealthy agents, or in an uncertain state.
     pub at_risk: u32,
     /// For an answer, a login or a decision.
@@ -39,13 +39,13 @@ pub struct Hurt {
 #[derive(Clone, Debug, Default)]
 pub struct ImpactRows {
     pub groups: Arc<Vec<Group>>,
-    pub hurt: Arc<Vec<Hurt>>,
+    pub risk: Arc<Vec<GroupRisk>>,
     pub step: u32,
 }
 
-struct Seen<'s>(&'s Group);
+struct FilterRow<'s>(&'s Group);
 
-impl Filtered for Seen<'_> {
+impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
         vec![self.0.name.clone()]
     }
@@ -64,13 +64,13 @@ pub fn lately(group: &Group, step: u32) -> Tally {
 }
 
 /// True if a row is worth more than a glance.
-pub fn is_unusual(group: &Group, hurt: Hurt, step: u32) -> bool {
+pub fn is_unusual(group: &Group, risk: GroupRisk, step: u32) -> bool {
     let now = lately(group, step);
     let slower = match (now.took.percentile(95), group.previous.took.percentile(95)) {
         (Some(now), Some(previous)) => now > previous * 2 && now > Duration::from_millis(500),
         _ => false,
     };
-    now.bad() > 0 || slower || hurt != Hurt::default()
+    now.bad() > 0 || slower || risk != GroupRisk::default()
 }
 
 impl ImpactRows {
@@ -80,14 +80,14 @@ impl ImpactRows {
     }
 
     /// The affected tasks of a group.
-    pub fn hurt(&self, key: u32) -> Hurt {
-        usize::try_from(key).ok().and_then(|at| self.hurt.get(at)).copied().unwrap_or_default()
+    pub fn risk(&self, key: u32) -> GroupRisk {
+        usize::try_from(key).ok().and_then(|at| self.risk.get(at)).copied().unwrap_or_default()
     }
 }
 
 /// Running tasks on unhealthy agents, by skill or caller.
-pub fn hurt(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Hurt> {
-    let mut all: BTreeMap<DimensionValue, Hurt> = BTreeMap::new();
+pub fn risk(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, GroupRisk> {
+    let mut all: BTreeMap<DimensionValue, GroupRisk> = BTreeMap::new();
     for (key, agent) in snapshot.agents.iter() {
         let risky = agent.health != Health::Up || agent.breaker.position != BreakerState::Closed;
         for attempt in snapshot.attention.of(key).filter_map(|key| snapshot.attempts.get(key)) {
@@ -98,9 +98,9 @@ pub fn hurt(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, Hurt
             }
             let Some(job) = snapshot.job_of(attempt) else { continue };
             let name = if by == Dimension::Caller { &job.caller } else { &job.skill };
-            let hurt = all.entry(DimensionValue::Named(name.clone())).or_default();
-            hurt.at_risk += u32::from(at_risk);
-            hurt.need_you += u32::from(need_you);
+            let risk = all.entry(DimensionValue::Named(name.clone())).or_default();
+            risk.at_risk += u32::from(at_risk);
+            risk.need_you += u32::from(need_you);
         }
     }
     all
@@ -137,16 +137,16 @@ impl Rows for ImpactRows {
 
     fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
         self.group(key).is_some_and(|group| {
-            let hurt = self.hurt(key);
-            let something = group.total.begun + group.total.ended() > 0 || hurt != Hurt::default();
-            let wanted = !order.faults || is_unusual(group, hurt, self.step);
-            something && wanted && order.filter.passes(&Seen(group))
+            let risk = self.risk(key);
+            let something = group.total.begun + group.total.ended() > 0 || risk != GroupRisk::default();
+            let wanted = !order.faults || is_unusual(group, risk, self.step);
+            something && wanted && order.filter.passes(&FilterRow(group))
         })
     }
 
     fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ImpactColumn) -> SortKey {
         let Some(group) = self.group(key) else { return SortKey::Number(0) };
-        let (now, hurt) = (lately(group, self.step), self.hurt(key));
+        let (now, risk) = (lately(group, self.step), self.risk(key));
         let p95 = now.took.percentile(95).map_or(-1, |time| i64::try_from(time.as_micros()).unwrap_or(0));
         let bad = 1000 - now.ok_per_mille().map_or(1000, i64::from);
         match by {
@@ -154,12 +154,12 @@ impl Rows for ImpactRows {
             ImpactColumn::P95 => SortKey::Number(p95),
             ImpactColumn::Tasks => SortKey::Number(i64::from(group.total.ended())),
             ImpactColumn::Failed => SortKey::Number(i64::from(group.total.bad())),
-            ImpactColumn::AtRisk => SortKey::Number(i64::from(hurt.at_risk)),
-            ImpactColumn::NeedYou => SortKey::Number(i64::from(hurt.need_you)),
+            ImpactColumn::AtRisk => SortKey::Number(i64::from(risk.at_risk)),
+            ImpactColumn::NeedYou => SortKey::Number(i64::from(risk.need_you)),
             // Current harm first, then risk, then volume.
             ImpactColumn::Ok | ImpactColumn::Previous | ImpactColumn::P95Previous | ImpactColumn::Trend => {
                 SortKey::Pair(
-                    bad * 10_000 + i64::from(hurt.at_risk + hurt.need_you).min(9_999),
+                    bad * 10_000 + i64::from(risk.at_risk + risk.need_you).min(9_999),
                     i64::from(group.total.ended()),
                 )
             }
@@ -170,12 +170,12 @@ impl Rows for ImpactRows {
         let Some(group) = self.group(key) else {
             return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
         };
-        let (now, previous, hurt) = (lately(group, self.step), &group.previous, self.hurt(key));
+        let (now, previous, risk) = (lately(group, self.step), &group.previous, self.risk(key));
         let glyphs = ctx.glyphs();
         let mark = match ok_role(&now) {
             Role::Bad => span(glyphs.down, Role::Bad),
             Role::Warn => span(glyphs.degraded, Role::Warn),
-            _ if is_unusual(group, hurt, self.step) && hurt.need_you == 0 => {
+            _ if is_unusual(group, risk, self.step) && risk.need_you == 0 => {
                 span(glyphs.degraded, Role::Warn)
             }
             _ => span(glyphs.up, Role::Ok),
@@ -184,7 +184,7 @@ impl Rows for ImpactRows {
         let count = |count: u32, role| {
             if count == 0 { quiet("·".into()) } else { span(format::count(count as usize), role) }
         };
-        let slow = is_unusual(group, Hurt::default(), self.step) && now.bad() == 0;
+        let slow = is_unusual(group, GroupRisk::default(), self.step) && now.bad() == 0;
         let failed: Vec<Option<u64>> =
             group.parts.iter().map(|part| part.seen.then(|| u64::from(part.tally.bad()))).collect();
         let role = if group.total.bad() > 0 { Role::Bad } else { Role::Quiet };
@@ -201,8 +201,8 @@ impl Rows for ImpactRows {
                 ImpactColumn::P95Previous => quiet(percentile(&previous.took, 95)),
                 ImpactColumn::Tasks => span(a_minute(group, self.step), Role::Plain),
                 ImpactColumn::Failed => count(group.total.bad(), Role::Bad),
-                ImpactColumn::AtRisk => count(hurt.at_risk, Role::Warn),
-                ImpactColumn::NeedYou => count(hurt.need_you, Role::You),
+                ImpactColumn::AtRisk => count(risk.at_risk, Role::Warn),
+                ImpactColumn::NeedYou => count(risk.need_you, Role::You),
                 ImpactColumn::Trend => over_time.clone(),
             }),
             marked: false,

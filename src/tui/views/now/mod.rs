@@ -31,7 +31,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::views::listing::{LARGE, List, Listing};
 use crate::tui::views::now::fields::FieldCache;
-use crate::tui::views::now::impact::Hurt;
+use crate::tui::views::now::impact::GroupRisk;
 pub use crate::tui::views::now::impact::{ImpactColumn, ImpactRows};
 use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows};
 use crate::tui::views::pulse::{PulseColumn, PulseRows};
@@ -155,8 +155,8 @@ impl NowView {
 
     /// True if a problem hits the skill or caller of this name.
     fn is_hit(&self, problem: ProblemKey, name: &Untrusted) -> bool {
-        let Some(hits) = self.problems.source.hits.get(&problem) else { return false };
-        let counts = if self.by() == Dimension::Caller { &hits.callers } else { &hits.skills };
+        let Some(impact) = self.problems.source.impacts.get(&problem) else { return false };
+        let counts = if self.by() == Dimension::Caller { &impact.callers } else { &impact.skills };
         counts.iter().any(|(hit, _)| hit == name)
     }
 
@@ -164,19 +164,19 @@ impl NowView {
     fn refresh_metrics(&mut self, ctx: &Context) -> bool {
         let mut visible = false;
         if self.groups.refresh(ctx) {
-            let hurt = impact::hurt(&ctx.snapshot, self.by());
-            for who in hurt.keys() {
+            let risk = impact::risk(&ctx.snapshot, self.by());
+            for who in risk.keys() {
                 self.groups.add(ctx, who);
             }
             let all = self.groups.all().clone();
             let keys = 0..u32::try_from(all.len()).unwrap_or(0);
-            let hurt: Vec<Hurt> = keys
+            let risk: Vec<GroupRisk> = keys
                 .map(|key| {
-                    self.groups.value_of(key).and_then(|who| hurt.get(&who)).copied().unwrap_or_default()
+                    self.groups.value_of(key).and_then(|who| risk.get(&who)).copied().unwrap_or_default()
                 })
                 .collect();
             let step = ctx.window.parts(ctx.now).step;
-            self.impact.source = ImpactRows { groups: all, hurt: Arc::new(hurt), step };
+            self.impact.source = ImpactRows { groups: all, risk: Arc::new(risk), step };
             self.impact.rebuild();
             visible = true;
         }
@@ -214,11 +214,11 @@ impl NowView {
             Some(ctx.snapshot.job_of(attempt)?.id)
         };
         let open = ctx.snapshot.open_problems();
-        self.problems.source.hits = Arc::new(diagnosis::impacts(&ctx.snapshot, open));
+        self.problems.source.impacts = Arc::new(diagnosis::impacts(&ctx.snapshot, open));
         let cause = problem.map(|(key, problem)| {
             let usual = diagnosis::Impact::default();
-            let hits = self.problems.source.hits.get(&key).unwrap_or(&usual);
-            diagnosis::cause(&ctx.snapshot, problem, hits).sentence()
+            let impact = self.problems.source.impacts.get(&key).unwrap_or(&usual);
+            diagnosis::cause(&ctx.snapshot, problem, impact).sentence()
         });
         let facts = self.facts.of(Owner::Fleet).unwrap_or_default();
         self.lead = Lead {

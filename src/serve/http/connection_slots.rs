@@ -8,7 +8,7 @@ use super::Limits;
 
 /// The connections that are open.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct ConnectionSlots {
     total: usize,
     per_address: usize,
     per_loopback: usize,
@@ -23,21 +23,21 @@ struct Open {
 
 /// The right to one connection, given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionSlot {
+    slots: Arc<ConnectionSlots>,
     address: IpAddr,
 }
 
 /// Why a connection is not served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Full {
+pub(super) enum NoSlot {
     /// The listener has reached its limit.
     Total,
     /// This address has as many as one address may have.
     Address,
 }
 
-impl Places {
+impl ConnectionSlots {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             total: limits.connections,
@@ -51,26 +51,26 @@ impl Places {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Place, Full> {
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<ConnectionSlot, NoSlot> {
         let address = group(peer);
         let most = if address.is_loopback() { self.per_loopback } else { self.per_address };
         let mut open = self.open();
         if open.total >= self.total {
-            return Err(Full::Total);
+            return Err(NoSlot::Total);
         }
         let count = open.by_address.entry(address).or_default();
         if *count >= most {
-            return Err(Full::Address);
+            return Err(NoSlot::Address);
         }
         *count += 1;
         open.total += 1;
-        Ok(Place { places: self.clone(), address })
+        Ok(ConnectionSlot { slots: self.clone(), address })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        let mut open = self.places.open();
+        let mut open = self.slots.open();
         open.total = open.total.saturating_sub(1);
         if let Some(count) = open.by_address.get_mut(&self.address) {
             *count = count.saturating_sub(1);
@@ -96,21 +96,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_cannot_take_every_place() {
+    fn one_address_cannot_take_all_connections() {
         let limits = Limits { connections: 6, per_address: 2, per_loopback: 3, ..Limits::default() };
-        let places = Places::new(&limits);
-        let take = |ip: &str| places.take(ip.parse().unwrap());
+        let slots = ConnectionSlots::new(&limits);
+        let take = |ip: &str| slots.take(ip.parse().unwrap());
         let mut held = Vec::new();
         for (ip, expected) in [
             ("10.0.0.1", None),
             ("::ffff:10.0.0.1", None),
-            ("10.0.0.1", Some(Full::Address)),
+            ("10.0.0.1", Some(NoSlot::Address)),
             ("127.0.0.1", None),
             ("::1", None),
             ("127.0.0.2", None),
-            ("127.0.0.3", Some(Full::Address)),
+            ("127.0.0.3", Some(NoSlot::Address)),
             ("2001:db8::1", None),
-            ("10.0.0.2", Some(Full::Total)),
+            ("10.0.0.2", Some(NoSlot::Total)),
         ] {
             let taken = take(ip);
             assert_eq!(taken.as_ref().err().copied(), expected, "{ip}");
@@ -120,12 +120,12 @@ mod tests {
         let again = take("10.0.0.1").unwrap();
         drop((held, again));
         {
-            let open = places.open();
+            let open = slots.open();
             assert_eq!((open.total, open.by_address.len()), (0, 0));
         }
         let first = take("2001:db8::1").unwrap();
         let second = take("2001:db8::2").unwrap();
-        assert_eq!(take("2001:db8::3").unwrap_err(), Full::Address);
+        assert_eq!(take("2001:db8::3").unwrap_err(), NoSlot::Address);
         drop((first, second));
     }
 
