@@ -13,6 +13,8 @@ use crate::config::units;
 #[derive(Parser, Debug)]
 #[command(name = "quarterdeck", version, disable_version_flag = true, max_term_width = 100)]
 #[command(subcommand_negates_reqs = true)]
+// URLs before a command are none of its own.
+#[command(override_usage = "quarterdeck [OPTIONS] [URL]...\n       quarterdeck [OPTIONS] <COMMAND>")]
 #[command(
     after_help = "`quarterdeck demo` runs the console on an embedded fleet. Exit codes: 0 success, whatever the agent \
 decided; 1 general error; 2 usage error; 3 agent unreachable; 4 login needed; 5 timeout."

@@ -19,7 +19,7 @@ pub(super) async fn run(global: &Global, args: Card, out: &mut Printer) -> Resul
     let Some(card) = &agent.card else {
         let failure = agent.cause.as_deref().map_or_else(
             || Failure::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", "there is no card"),
-            Failure::from_cause,
+            |cause| Failure::from_call(&agent, cause),
         );
         session.close(false).await;
         return Err(failure);

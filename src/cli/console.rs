@@ -313,6 +313,10 @@ fn no_verb(word: &str) -> Result<(), Failure> {
     }
     let cli = Cli::command();
     let verbs: Vec<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    if verbs.contains(&word) {
+        return Err(Failure::usage(format!("the command {word} comes after a URL"))
+            .hint(format!("write the command first: `quarterdeck {word} --help` shows what it accepts")));
+    }
     let failure = Failure::usage(format!("there is no verb {word:?}, and it is no URL"));
     Err(match nearest(word, &verbs) {
         Some(verb) => failure.hint(format!("did you mean `quarterdeck {verb}`?")),

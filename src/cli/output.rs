@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::args::Output;
+use crate::domain::agent::Agent;
 use crate::domain::cause::{Cause, RpcError};
 use crate::domain::intent::Refusal;
 use crate::domain::text::Untrusted;
@@ -73,11 +74,10 @@ impl Failure {
             | Cause::Tls(_)
             | Cause::Blocked(_)
             | Cause::RedirectRefused(_) => (3, "A2ACLI_ERR_UNREACHABLE"),
-            Cause::Status { .. } => (3, "A2ACLI_ERR_CARD_NOT_FOUND"),
+            Cause::Status { .. } | Cause::NoA2a(_) => (3, "A2ACLI_ERR_UNREACHABLE"),
             Cause::Malformed(_) | Cause::Limit(_) | Cause::NotSpoken(_) | Cause::Source(_) => {
                 (1, "A2ACLI_ERR_CARD_INVALID")
             }
-            Cause::NoA2a(_) => (3, "A2ACLI_ERR_UNREACHABLE"),
             Cause::StaleCard(inner) => return Self::from_cause(inner),
             Cause::Unsaved(_) => (1, "QUARTERDECK_ERR_UNSAVED"),
             Cause::NotServed(_) => (1, "QUARTERDECK_ERR_LISTEN"),
@@ -91,6 +91,28 @@ impl Failure {
             | Cause::Slow { .. } => (1, "A2ACLI_ERR_INTERNAL"),
         };
         Self::new(exit, code, message).hint(cause.next_step())
+    }
+
+    /// From why a call to an agent failed, with the agent's name and, for an HTTP status, the URL that was called.
+    pub fn from_call(agent: &Agent, cause: &Cause) -> Self {
+        let failure = match (cause, &agent.interface) {
+            (Cause::Status { status: 404, .. }, None) => {
+                let message = format!("no card was found at {}: {cause}", agent.spec.url);
+                Self::new(3, "A2ACLI_ERR_CARD_NOT_FOUND", message).hint(cause.next_step())
+            }
+            (Cause::Status { status: 408 | 425 | 429 | 500.., .. }, Some(interface)) => {
+                let failure = Self::from_cause(cause);
+                Self { message: format!("{} ({})", failure.message, interface.url).into(), ..failure }
+            }
+            (Cause::Status { .. }, Some(interface)) => {
+                Self::from_cause(&cause.without_a2a(interface.url.raw()))
+            }
+            _ => Self::from_cause(cause),
+        };
+        if failure.a2a_code.is_some() {
+            return failure;
+        }
+        Self { message: format!("{}: {}", agent.name, failure.message).into(), ..failure }
     }
 
     /// From an error that the agent answered with: its own name, unchanged.

@@ -14,7 +14,6 @@ use super::args::{Global, Send as Args, Target};
 use super::output::{Failure, Printer};
 use super::protocol_json;
 use super::session::{AgentReference, Session, Setup, find_agent, resolve_reference};
-use crate::domain::cause::Cause;
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, TaskId};
 use crate::domain::intent::{self, Intent, Receipt};
@@ -25,7 +24,6 @@ use crate::domain::job::{Attempt, Phase};
 use crate::domain::limits;
 use crate::domain::shell_words::{flag, positional, quoted};
 use crate::domain::state::snapshot::Snapshot;
-use crate::domain::text::Untrusted;
 use crate::engine::handle::wire::Tasks;
 use crate::engine::{Answer, Query, QueryError};
 use crate::net::regular_file;
@@ -509,26 +507,14 @@ impl WatchedTask {
     }
 
     fn not_taken(snapshot: &Snapshot, attempt: &Attempt) -> Failure {
-        let agent =
-            snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
-        match attempt.cause.as_deref() {
-            // The card was found: its interface has answered so.
-            Some(cause @ Cause::Status { .. }) if attempt.phase == Phase::Refused => {
-                let interface = snapshot.agents.get(attempt.agent).and_then(|agent| agent.interface.clone());
-                let at = interface.map(|interface| format!(" at {}", interface.url)).unwrap_or_default();
-                let next = "look whether this URL of its card answers A2A; `quarterdeck card` shows the card";
-                Failure::new(3, "A2ACLI_ERR_UNREACHABLE", format!("{agent}: {cause}{at}")).hint(next)
+        let agent = snapshot.agents.get(attempt.agent);
+        match (&attempt.cause, agent) {
+            (Some(cause), Some(agent)) => Failure::from_call(agent, cause),
+            (Some(cause), None) => Failure::from_cause(cause),
+            (None, _) => {
+                let name = agent.map(|agent| agent.name.to_string()).unwrap_or_default();
+                Failure::internal(format!("{name} did not take it"))
             }
-            Some(cause) => {
-                let failure = Failure::from_cause(cause);
-                let message = if failure.a2a_code.is_some() {
-                    failure.message.clone()
-                } else {
-                    Untrusted::from(format!("{agent}: {}", failure.message))
-                };
-                Failure { message, ..failure }
-            }
-            None => Failure::internal(format!("{agent} did not take it")),
         }
     }
 

@@ -117,7 +117,7 @@ async fn get(
                 out.warn(format!("{cause}; this is what was known last"));
                 print_known(&session, &snapshot, attempt, out).await
             }
-            _ => Err(Failure::from_cause(&cause)),
+            _ => Err(call_failed(&snapshot, agent, &cause)),
         },
         Err(QueryError::Unknown) => {
             let cause = key.and_then(|key| snapshot.agents.get(key)).and_then(|row| row.cause.clone());
@@ -126,7 +126,7 @@ async fn get(
                     out.warn(format!("{cause}; this is what was known last"));
                     print_known(&session, &snapshot, attempt, out).await
                 }
-                (None, Some(cause)) => Err(Failure::from_cause(&cause)),
+                (None, Some(cause)) => Err(call_failed(&snapshot, agent, &cause)),
                 (_, None) => Err(Failure::internal("the agent is not known yet")),
             }
         }
@@ -134,6 +134,13 @@ async fn get(
     };
     session.close(false).await;
     result
+}
+
+fn call_failed(snapshot: &Snapshot, agent: AgentId, cause: &Cause) -> Failure {
+    match snapshot.agents.iter().find(|(_, row)| row.id == agent) {
+        Some((_, row)) => Failure::from_call(row, cause),
+        None => Failure::from_cause(cause),
+    }
 }
 
 /// The outputs of a task that we have kept, as 1.0 writes them.
@@ -290,7 +297,7 @@ async fn list(
                 && let Some(cause) = row.cause.clone()
             {
                 session.close(false).await;
-                return Err(Failure::from_cause(&cause));
+                return Err(Failure::from_call(row, &cause));
             }
             (snapshot, Some(session), Some(agent))
         }
@@ -429,10 +436,10 @@ async fn adopt(
     let row = key.and_then(|key| session.handle.snapshot().agents.get(key).cloned());
     if let Some(row) = row
         && row.interface.is_none()
-        && let Some(cause) = row.cause
+        && let Some(cause) = &row.cause
     {
         session.close(false).await;
-        return Err(Failure::from_cause(&cause));
+        return Err(Failure::from_call(&row, cause));
     }
     // A task that does not exist must not be watched forever.
     let known = find_task(&session.handle.snapshot(), Some(agent), &task.raw()).is_some();
@@ -440,8 +447,9 @@ async fn adopt(
         && let Err(QueryError::Failed(cause)) =
             session.handle.query(Query::ReadTask { agent, task: task.clone() }).await
     {
+        let failure = call_failed(&session.handle.snapshot(), agent, &cause);
         session.close(false).await;
-        return Err(Failure::from_cause(&cause));
+        return Err(failure);
     }
     let receipt = session.handle.submit(Intent::Adopt { agent, task }).await;
     match receipt {

@@ -215,6 +215,18 @@ impl Cause {
         matches!(self, Self::Status { status: 400..500, says } if says.raw().trim_start().starts_with('<'))
     }
 
+    /// The cause [`Self::NoA2a`] if this was the answer of the interface at `url`.
+    #[must_use]
+    pub fn without_a2a(&self, url: &str) -> Self {
+        let answer = match self {
+            Self::Status { status, .. } if self.is_web_page() => format!("HTTP {status} with an HTML page"),
+            Self::Status { status, says } if says.is_empty() => format!("HTTP {status}"),
+            Self::Status { status, says } => format!("HTTP {status} ({})", says.shortened(60)),
+            cause => cause.to_string(),
+        };
+        Self::NoA2a(format!("{answer} at {url}").into())
+    }
+
     /// The next step for the operator.
     pub fn next_step(&self) -> &'static str {
         match self {
@@ -233,6 +245,9 @@ impl Cause {
             Self::Tls(TlsFault::Other(_)) => "check the TLS settings of the agent",
             Self::Login { had_credentials: true, .. } => "the credentials were refused: renew them",
             Self::Login { .. } => "configure `bearer` or `headers` for this agent",
+            Self::Status { status: 404 | 405 | 410, .. } => {
+                "check the URL: correct it in the configuration if the agent is elsewhere"
+            }
             Self::Status { .. } => "check the agent's log",
             Self::Malformed(_) => "see the agent's answer in the wire view",
             Self::Limit(Limit::InFlight) => {

@@ -273,3 +273,49 @@ impl Lanes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::domain::cause::Cause;
+    use crate::domain::job::message::Json;
+
+    fn is_sent(sending: Pin<&mut impl Future<Output = bool>>) -> bool {
+        sending.poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(true)
+    }
+
+    /// An outcome without content, and one with this many bytes.
+    fn outcome(bytes: usize) -> Outcome {
+        if bytes == 0 {
+            return CallKind::Check.unsent(Cause::Stopping);
+        }
+        let events = vec![StreamEvent::Unknown(Json::new("x".repeat(bytes)))];
+        Outcome::Send(SendOutcome::Stream(StreamOutcome::Events(events)))
+    }
+
+    #[test]
+    fn an_agent_that_sends_much_waits_and_delays_no_other() {
+        // Bytes of each outcome, and how many of them the loop need not have taken.
+        for (bytes, at_once) in
+            [(0, CREDITS), (BYTES_A_CREDIT * 4, CREDITS / 4), (BYTES_A_CREDIT * CREDITS, 1)]
+        {
+            let (lanes, mut taken) = Lanes::new(Arc::new(Clock::start()));
+            let lane = |agent| lanes.of(AgentKey(agent), Redactor::default(), None);
+            let (busy, other) = (lane(0), lane(1));
+            for nth in 0..at_once {
+                assert!(is_sent(pin!(busy.send(CallId(1), outcome(bytes)))), "{bytes} bytes, {nth}");
+            }
+            let mut waits = pin!(busy.send(CallId(1), outcome(bytes)));
+            assert!(!is_sent(waits.as_mut()), "{bytes} bytes: one more does not wait");
+            assert!(
+                is_sent(pin!(other.send(CallId(2), outcome(bytes)))),
+                "{bytes} bytes: another agent waits"
+            );
+            drop(taken.try_recv());
+            assert!(is_sent(waits.as_mut()), "{bytes} bytes: it still waits");
+        }
+    }
+}

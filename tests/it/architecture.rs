@@ -277,6 +277,32 @@ fn files_are_short_and_begin_with_a_module_doc() {
 }
 
 /// Every view of the table has snapshots of its own: `screen-fleet`, or `screen-agent-card`.
+/// What SECURITY.md promises is held by the tests that it names.
+#[test]
+fn every_test_that_a_promise_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    sources(&root.join("tests/it"), &mut files);
+    let text = std::fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let named: BTreeSet<&str> = text.split('`').filter(|word| word.contains("::")).collect();
+    assert!(named.len() > 40, "{named:?}");
+    let exists = |name: &str| {
+        let path: Vec<&str> = name.split("::").filter(|part| *part != "tests").collect();
+        let Some((test, module)) = path.split_last() else { return false };
+        let module = module.join("/");
+        let is_there = |file: &PathBuf| {
+            let place = file.with_extension("").to_string_lossy().into_owned();
+            let place = place.strip_suffix("/mod").or(place.strip_suffix("/tests")).unwrap_or(&place);
+            place.ends_with(&format!("/{module}"))
+                && std::fs::read_to_string(file).unwrap().contains(&format!("fn {test}("))
+        };
+        files.iter().any(is_there)
+    };
+    let missing: Vec<_> = named.into_iter().filter(|name| !exists(name)).collect();
+    assert!(missing.is_empty(), "no such tests: {missing:#?}");
+}
+
 #[test]
 fn every_view_has_a_picture() {
     use quarterdeck::tui::views::View;

@@ -524,6 +524,39 @@ fn shell_words(command: &str) -> Vec<String> {
     words
 }
 
+/// A card chooses the URL of its interface, and may not draw a credential there.
+#[test]
+fn a_copied_curl_names_a_credential_for_the_configured_origin_alone() {
+    use quarterdeck::domain::agent::card::Interface;
+    use quarterdeck::domain::agent::{Agent, Source};
+    use quarterdeck::tui::command;
+    let (mut scene, cast) = crate::console::three_in_the_morning();
+    let snapshot = scene.publish(252.0);
+    let attempt = crate::support::attempt_of(&snapshot, cast.working.attempt).unwrap();
+    let agent = snapshot.agents.get(attempt.agent).unwrap();
+    let card = r#"{"name":"n","url":"http://h/","securitySchemes":{"b":{"type":"http","scheme":"bearer"}},"security":[{"b":[]}]}"#;
+    let card = std::sync::Arc::new(quarterdeck::protocol::card::decode(card).unwrap());
+    assert!(!card.required_security.is_empty());
+    for (source, interface, names_it) in [
+        (Source::Config, "http://h:1/rpc", true),
+        (Source::Config, "http://h:2/rpc", false),
+        (Source::Config, "https://h:1/rpc", false),
+        (Source::Config, "http://h:1@evil.example/rpc", false),
+        (Source::Discovery, "http://h:1/rpc", false),
+    ] {
+        let mut agent: Agent = agent.clone();
+        let spec = std::sync::Arc::make_mut(&mut agent.spec);
+        (spec.url, spec.source) = ("http://h:1/a".into(), source);
+        agent.card = Some(card.clone());
+        let old = agent.interface.take().unwrap();
+        agent.interface = Some(std::sync::Arc::new(Interface { url: interface.into(), ..(*old).clone() }));
+        let curl = command::curl(&agent, Some(attempt)).unwrap();
+        assert!(curl.command.contains(interface), "{curl:?}");
+        assert_eq!(curl.command.contains("$TOKEN"), names_it, "{interface}: {curl:?}");
+        assert_eq!(curl.is_without_credential, !names_it, "{interface}: {curl:?}");
+    }
+}
+
 #[test]
 fn commands_offered_by_the_console_are_valid() {
     use clap::Parser;

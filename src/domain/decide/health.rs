@@ -277,13 +277,7 @@ fn is_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) -> bool {
 fn speaks_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) {
     let interface = turn.state().agent(key).and_then(|agent| agent.interface.clone());
     let url = interface.map_or_else(|| Untrusted::from(""), |interface| interface.url.clone());
-    let answer = match cause {
-        Cause::Status { status, .. } if cause.is_web_page() => format!("HTTP {status} with an HTML page"),
-        Cause::Status { status, says } if says.is_empty() => format!("HTTP {status}"),
-        Cause::Status { status, says } => format!("HTTP {status} ({})", says.shortened(60)),
-        cause => cause.to_string(),
-    };
-    let cause = Arc::new(Cause::NoA2a(format!("{answer} at {}", url.raw()).into()));
+    let cause = Arc::new(cause.without_a2a(url.raw()));
     let live = turn.agent_live(key);
     live.interface_fault = Some(cause.clone());
     live.reached = false;

@@ -1,5 +1,8 @@
 //! What comes of sending a message to agents as they are.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use quarterdeck::domain::agent::{AgentSpec, Health, Source};
 use quarterdeck::domain::id::{AgentId, AttemptId, JobId};
 use quarterdeck::domain::job::message::Role;
@@ -13,18 +16,26 @@ use crate::credentials::{Answer, Stand, ok};
 use crate::support::{LONG, agent_of, attempt_of, engine_on, known, rules, send};
 
 /// A request to an agent.
-struct Asked<'a> {
+pub(super) struct Asked<'a> {
     /// Where the agent is, without a slash at its end.
-    url: &'a str,
-    path: &'a str,
+    pub url: &'a str,
+    pub path: &'a str,
     /// The JSON-RPC method; empty for a GET.
-    method: &'a str,
+    pub method: &'a str,
     /// The JSON-RPC id.
     id: &'a Value,
+    pub params: &'a Value,
+    /// Number of earlier requests by method.
+    earlier: &'a HashMap<String, usize>,
 }
 
 impl Asked<'_> {
-    fn answer(&self, result: Value) -> Answer {
+    /// Number of earlier requests with this method.
+    pub(super) fn earlier(&self, method: &str) -> usize {
+        self.earlier.get(method).copied().unwrap_or_default()
+    }
+
+    pub(super) fn answer(&self, result: Value) -> Answer {
         ok(self.envelope(result))
     }
 
@@ -36,7 +47,7 @@ impl Asked<'_> {
         format!("data: {}\n\n", self.envelope(result))
     }
 
-    fn error(&self, code: i32) -> Answer {
+    pub(super) fn error(&self, code: i32) -> Answer {
         ok(json!({"jsonrpc": "2.0", "id": self.id, "error": {"code": code, "message": "no"}}).to_string())
     }
 }
@@ -49,7 +60,7 @@ struct AgentRow {
     told: &'static str,
 }
 
-fn page(status: u16, text: &str) -> Answer {
+pub(super) fn page(status: u16, text: &str) -> Answer {
     (status, vec![("content-type", "text/html".into())], text.to_owned())
 }
 
@@ -62,11 +73,17 @@ fn stream_as(kind: &str, body: String) -> Answer {
 }
 
 /// A card of 1.0 that streams and whose interface is at this URL.
-fn card_1_0(url: &str) -> Answer {
+pub(super) fn card_1_0(url: &str) -> Answer {
     ok(crate::discovery::card("field", url).to_string())
 }
 
-fn card_0_3(url: &str, version: &str, streaming: bool) -> Answer {
+fn card_without_version(url: &str) -> Answer {
+    let mut card = crate::discovery::card("field", url);
+    card["supportedInterfaces"][0].as_object_mut().unwrap().remove("protocolVersion");
+    ok(card.to_string())
+}
+
+pub(super) fn card_0_3(url: &str, version: &str, streaming: bool) -> Answer {
     ok(json!({
         "name": "field", "description": "d", "version": "1", "url": url, "protocolVersion": version,
         "capabilities": {"streaming": streaming}, "defaultInputModes": [], "defaultOutputModes": [], "skills": []
@@ -74,10 +91,10 @@ fn card_0_3(url: &str, version: &str, streaming: bool) -> Answer {
     .to_string())
 }
 
-const CARD: &str = "/.well-known/agent-card.json";
+pub(super) const CARD: &str = "/.well-known/agent-card.json";
 const OLD_CARD: &str = "/.well-known/agent.json";
 
-fn task_1_0(state: &str) -> Value {
+pub(super) fn task_1_0(state: &str) -> Value {
     json!({
         "id": "t", "contextId": "c", "status": {"state": state},
         "artifacts": [{"artifactId": "o", "parts": [{"text": "words"}]}]
@@ -302,6 +319,65 @@ const AGENTS: &[AgentRow] = &[
         told: "completed: words",
     },
     AgentRow {
+        name: "the stream ends properly while the task works, as by a proxy's time limit",
+        answers: |asked| match asked.method {
+            "" => card_1_0(asked.url),
+            "SendStreamingMessage" | "SubscribeToTask" => stream(asked.event(
+                json!({"task": {"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}}}),
+            )),
+            "GetTask" if asked.earlier("GetTask") > 4 => asked.answer(task_1_0("TASK_STATE_COMPLETED")),
+            "GetTask" => {
+                asked.answer(json!({"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_WORKING"}}))
+            }
+            _ => asked.error(-32601),
+        },
+        told: "completed: words",
+    },
+    AgentRow {
+        name: "the answer is in the message of the status alone",
+        answers: |asked| {
+            let said = json!({"messageId": "m", "role": "ROLE_AGENT", "parts": [{"text": "words"}]});
+            let task = json!({"id": "t", "contextId": "c",
+                "status": {"state": "TASK_STATE_COMPLETED", "message": said}});
+            match asked.method {
+                "" => card_1_0(asked.url),
+                "SendStreamingMessage" => asked.answer(json!({"task": task})),
+                "GetTask" => asked.answer(task),
+                _ => asked.error(-32601),
+            }
+        },
+        told: "completed: words",
+    },
+    AgentRow {
+        name: "401 with an error of JSON-RPC that is called task not found",
+        answers: |asked| match asked.method {
+            "" => card_1_0(asked.url),
+            _ => {
+                let error = json!({"code": -32001, "message": "Missing Authentication Token"});
+                (401, Vec::new(), json!({"jsonrpc": "2.0", "error": error, "id": "null"}).to_string())
+            }
+        },
+        told: "LoginNeeded, it requires a login (401)",
+    },
+    AgentRow {
+        name: "an interface without a version that speaks 1.0",
+        answers: |asked| match asked.path {
+            CARD => card_without_version(asked.url),
+            _ => streams_1_0(asked, "text/event-stream", || {
+                asked.event(json!({"task": task_1_0("TASK_STATE_COMPLETED")}))
+            }),
+        },
+        told: "completed: words",
+    },
+    AgentRow {
+        name: "an interface without a version that speaks 0.3",
+        answers: |asked| match asked.path {
+            CARD => card_without_version(asked.url),
+            _ => rpc_0_3(asked),
+        },
+        told: "completed: words",
+    },
+    AgentRow {
         name: "the interface of the card is a web server's page",
         answers: |asked| match (asked.method, asked.path) {
             ("", CARD) => card_1_0(asked.url),
@@ -377,14 +453,29 @@ fn told_health(snapshot: &Snapshot, agent: AgentId) -> Option<String> {
     })
 }
 
-async fn check(row: &AgentRow) {
-    let answers = row.answers;
-    let stand = Stand::open(None, move |url, path, _, body| {
+/// An agent that answers so.
+pub(super) async fn stand(answers: fn(&Asked<'_>) -> Answer) -> Stand {
+    let counted = Mutex::new(HashMap::new());
+    Stand::open(None, move |url, path, _, body| {
         let request: Value = serde_json::from_str(body).unwrap_or_default();
         let method = request["method"].as_str().unwrap_or_default();
-        answers(&Asked { url, path, method, id: &request["id"] })
+        let mut counted = counted.lock().unwrap();
+        let answer = answers(&Asked {
+            url,
+            path,
+            method,
+            id: &request["id"],
+            params: &request["params"],
+            earlier: &counted,
+        });
+        *counted.entry(method.to_owned()).or_default() += 1;
+        answer
     })
-    .await;
+    .await
+}
+
+async fn check(row: &AgentRow) {
+    let stand = stand(row.answers).await;
     let spec = AgentSpec {
         name: Some("field".into()),
         url: stand.url.as_str().into(),

@@ -1,11 +1,12 @@
 //! What agents, gateways and registries do in the field, and what is to be made of it.
 //!
 //! Each module has a table: what one answer or event says (`said`), what a card says (`cards`), what comes of
-//! sending "hello" to an agent that behaves in a certain way (`agents`), what lists of agents name (`lists`). A
-//! new case is a new row.
+//! sending "hello" to an agent that behaves in a certain way (`agents`), what commands print (`commands`), what
+//! lists of agents name (`lists`). A new case is a new row.
 
 mod agents;
 mod cards;
+mod commands;
 mod lists;
 mod said;
 
