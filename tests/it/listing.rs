@@ -13,6 +13,7 @@ use quarterdeck::domain::id::TaskId;
 use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::job::message::Hints;
 use quarterdeck::domain::job::task::{Status, TaskReport, TaskState};
+use quarterdeck::domain::text::Untrusted;
 use quarterdeck::domain::time::{At, PeerTime};
 
 use crate::scripted::{Scripted, TOOK, card_at, page, served};
@@ -36,7 +37,12 @@ enum Lists {
     OldestFirst,
     /// Newest first and all of them, whatever the size of the page.
     AllAtOnce,
+    /// Oldest first and all of them, which the engine hands out in slices, each once.
+    OldestInSlices,
 }
+
+/// Tasks in a slice of a page that is too large to be decoded at once.
+const SLICE: usize = 50;
 
 #[derive(Clone)]
 struct Toy {
@@ -49,9 +55,12 @@ struct Toy {
 struct Agent {
     lists: Lists,
     tasks: Vec<Toy>,
-    /// Listings asked for, and the tasks that they brought.
+    /// Listings asked for, the tasks that they brought, and those of them with messages.
     calls: usize,
     brought: usize,
+    with_messages: usize,
+    /// The only token that leads to another slice.
+    slice: Option<Untrusted>,
 }
 
 impl Agent {
@@ -77,7 +86,7 @@ impl Agent {
         let mut found: Vec<&Toy> = self.tasks.iter().collect();
         match self.lists {
             Lists::ByCreation => found.sort_by_key(|toy| std::cmp::Reverse(toy.created)),
-            Lists::OldestFirst => found.sort_by_key(|toy| (toy.changed, toy.created)),
+            Lists::OldestFirst | Lists::OldestInSlices => found.sort_by_key(|toy| (toy.changed, toy.created)),
             _ => found.sort_by_key(|toy| std::cmp::Reverse((toy.changed, toy.created))),
         }
         if self.lists == Lists::SubmittedLast {
@@ -89,13 +98,25 @@ impl Agent {
                 && query.after.is_none_or(|after| report.status.timestamp.is_some_and(|time| time > after))
         };
         let from: usize = query.page.as_ref().map_or(0, |page| page.raw().parse().unwrap());
-        let size =
-            if self.lists == Lists::AllAtOnce { 1_000_000 } else { usize::from(query.size.unwrap_or(100)) };
+        let size = match self.lists {
+            Lists::AllAtOnce => 1_000_000,
+            Lists::OldestInSlices => SLICE,
+            _ => usize::from(query.size.unwrap_or(100)),
+        };
         let found: Vec<_> = found.into_iter().filter(fits).map(|toy| self.report(toy)).collect();
         let next = (from + size < found.len()).then(|| (from + size).to_string());
         let tasks: Vec<_> = found.into_iter().skip(from).take(size).collect();
         self.calls += 1;
         self.brought += tasks.len();
+        self.with_messages += if query.history { tasks.len() } else { 0 };
+        if self.lists == Lists::OldestInSlices {
+            let is_kept = query.page == self.slice || query.page.is_none();
+            self.slice = next.as_deref().map(Untrusted::from);
+            if !is_kept {
+                let cause = Cause::Malformed("this slice is gone".into());
+                return CallKind::List.failed(Failure { sent: Sent::Maybe, cause });
+            }
+        }
         page(tasks, next.as_deref())
     }
 }
@@ -108,7 +129,14 @@ struct World {
 impl World {
     /// An agent with tasks that ended within the last day, met for the first time.
     fn begin(lists: Lists, ended: usize) -> Self {
-        let agent = Rc::new(RefCell::new(Agent { lists, tasks: Vec::new(), calls: 0, brought: 0 }));
+        let agent = Rc::new(RefCell::new(Agent {
+            lists,
+            tasks: Vec::new(),
+            calls: 0,
+            brought: 0,
+            with_messages: 0,
+            slice: None,
+        }));
         let answers = Rc::clone(&agent);
         let core = Scripted::new(Rules::default(), move |order| match order {
             Order::Probe { url, .. } => {
@@ -207,6 +235,34 @@ fn a_listing_costs_the_same_however_many_tasks_the_agent_keeps() {
 }
 
 #[test]
+fn messages_are_asked_for_of_new_tasks_alone() {
+    for lists in [Lists::NewestFirst, Lists::SubmittedLast, Lists::Timeless, Lists::ByCreation] {
+        let mut world = World::begin(lists, 300);
+        let before = world.agent.borrow().with_messages;
+        for number in 0..6 {
+            world.add(&format!("new-{number}"), TaskState::Completed);
+            world.core.pass(20 * SECOND);
+        }
+        assert_eq!(world.agent.borrow().with_messages - before, 6, "{lists:?}");
+    }
+}
+
+#[test]
+fn an_idle_agent_whose_list_fits_on_a_page_is_asked_once_a_look() {
+    let [none, page, more] = [0, 20, 21].map(|ended| {
+        let mut world = World::begin(Lists::NewestFirst, ended);
+        world.minute();
+        (0..5).map(|_| world.minute().0).sum::<usize>()
+    });
+    // A probe every thirty seconds, and a look with each.
+    let looks = 9..=11;
+    assert!(
+        looks.contains(&none) && looks.contains(&page) && looks.contains(&(more / 2)),
+        "{none} {page} {more}"
+    );
+}
+
+#[test]
 fn tasks_of_other_clients_are_found_in_any_order_of_the_list() {
     // Seconds at most until a task that goes on is found, and one that begins and ends between two looks. An idle
     // agent is looked at with each probe, a busy one every five seconds.
@@ -217,6 +273,7 @@ fn tasks_of_other_clients_are_found_in_any_order_of_the_list() {
         (Lists::ByCreation, 40, 6),
         (Lists::AllAtOnce, 40, 6),
         (Lists::OldestFirst, 40, 600),
+        (Lists::OldestInSlices, 40, 600),
     ] {
         for before in [0, 300] {
             let mut world = World::begin(lists, before);

@@ -28,6 +28,9 @@ pub(super) fn take_listed(
         if with_history {
             explain(turn, key, &report);
         }
+        if is_settled_as(turn, key, &report) {
+            return false;
+        }
         // A listing leaves outputs out, and may leave messages out: they are no news.
         let report = TaskReport { artifacts: None, history: Vec::new(), ..report };
         watch::reported(turn, key, report, Via::List, issued);
@@ -40,6 +43,18 @@ pub(super) fn take_listed(
     }
     open(turn, agent, report, issued);
     true
+}
+
+/// True if nothing more is expected of the task, and the agent reports what is known: most of what looks show.
+fn is_settled_as(turn: &Turn, key: AttemptKey, report: &TaskReport) -> bool {
+    let Some(attempt) = turn.state().attempt(key).filter(|attempt| attempt.progress.is_none()) else {
+        return false;
+    };
+    attempt.task.as_ref().is_some_and(|task| {
+        let no_doubt =
+            task.settled && task.verdict.is_none() && task.says.is_none() && task.gap_since.is_none();
+        no_doubt && task.state == report.status.state && task.peer_time == report.status.timestamp
+    })
 }
 
 /// The sending of ours that this task came of.

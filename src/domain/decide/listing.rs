@@ -82,7 +82,7 @@ pub(super) fn look(turn: &mut Turn, agent: AgentKey) {
         return;
     }
     let listing = &mut live.listing;
-    (listing.pages, listing.newest, listing.last) = (0, None, None);
+    (listing.pages, listing.newest, listing.last, listing.page_end) = (0, None, None, None);
     if !listing.adopted {
         listing.adopted = true;
         listing.budget = AT_FIRST;
@@ -114,9 +114,9 @@ pub(super) fn look(turn: &mut Turn, agent: AgentKey) {
     }
 }
 
-/// The first page of a look.
+/// The first page of a look. Messages are asked for only once it shows a task that is new, as they are most of a page.
 fn order_page(turn: &mut Turn, agent: AgentKey, why: ListReason, state: Option<TaskState>) {
-    let history = turn.agent_live(agent).listing.busy || turn.state().wants_messages(agent);
+    let history = turn.state().wants_messages(agent);
     order_list(turn, agent, why, ListQuery { state, history, size: Some(NEWEST), ..ListQuery::default() });
 }
 
@@ -150,12 +150,17 @@ fn adopt_next(turn: &mut Turn, agent: AgentKey) {
 
 /// The next look comes soon while there is something to see, else with the probe.
 fn schedule(turn: &mut Turn, agent: AgentKey) {
-    let at = turn.at;
+    if is_busy(turn, agent) {
+        let due = turn.at + BUSY;
+        turn.set_timer(Timer::List(agent), due);
+    }
+}
+
+/// True while tasks of the agent run, and for a minute after the last change.
+fn is_busy(turn: &mut Turn, agent: AgentKey) -> bool {
     let live_tasks = turn.state().agent(agent).is_some_and(|agent| agent.counts.live > 0);
     let changed = turn.agent_live(agent).listing.changed;
-    if live_tasks || at.since(changed) < BUSY_FOR {
-        turn.set_timer(Timer::List(agent), at + BUSY);
-    }
+    live_tasks || turn.at.since(changed) < BUSY_FOR
 }
 
 /// A job was sent to the agent, or one was found: looks become quick.
@@ -248,16 +253,17 @@ fn looked(
     let is_news = |turn: &mut Turn, report: &TaskReport| {
         is_unknown(turn, report) && is_adopted(&turn.agent_live(agent).listing, &why, report, at)
     };
-    let news = tasks.iter().filter(|report| is_news(turn, report)).count();
-    if news > 0 && !query.history {
-        // Without its messages, a new task may be one of ours whose stream has not reported yet.
-        turn.agent_live(agent).listing.busy = true;
-        return order_list(turn, agent, why, ListQuery { history: true, ..query });
-    }
+    let news = tasks.iter().rposition(|report| is_news(turn, report)).map_or(0, |last| last + 1);
     let end = tasks.last().is_some_and(|report| {
         let listed_until = turn.agent_live(agent).listing.listed_until;
         is_news(turn, report) || listed_until < report.status.timestamp && why == ListReason::Newest
     });
+    if news > 0 && !query.history {
+        // Without its messages, a new task may be one of ours whose stream has not reported yet.
+        return with_messages(turn, agent, why, query, news, end);
+    }
+    // A page that was asked for again ends with what is new; whether the page that it is part of does was seen before.
+    let end = turn.agent_live(agent).listing.page_end.take().unwrap_or(end);
     let disordered = query.state.is_none() && is_disordered(turn, agent, &why, &tasks);
     let facts = turn.out.facts.len();
     for report in tasks {
@@ -270,7 +276,6 @@ fn looked(
     if changed {
         listing.changed = at;
     }
-    listing.busy = news > 0;
     listing.pages += 1;
     if disordered && !listing.unordered {
         listing.unordered = true;
@@ -282,13 +287,15 @@ fn looked(
     let cut = listing.pages >= limit;
     match next {
         Some(page) if more && !cut => {
-            order_list(turn, agent, why, ListQuery { page: Some(page), ..query });
+            let size = if why == ListReason::Whole { None } else { Some(NEWEST) };
+            order_list(turn, agent, why, ListQuery { page: Some(page), size, ..query });
         }
         next => {
             if why == ListReason::Newest && more && next.is_some() {
                 // More has changed than a look reads.
                 listing.whole = At::ZERO;
             }
+            let was_all = next.is_none() && query.state.is_none();
             if why != ListReason::InState && listing.newest > listing.listed_until {
                 listing.listed_until = listing.newest;
                 listing.listed_at = at;
@@ -296,9 +303,33 @@ fn looked(
             if why == ListReason::Whole {
                 listing.whole_until = listing.listed_until;
             }
+            if was_all && !is_busy(turn, agent) && turn.agent_live(agent).listing_gaps.words().is_none() {
+                // Those submitted were on it. A busy agent is asked for them anyway: what it costs stays the same
+                // when it has more tasks than fit on a page.
+                turn.agent_live(agent).listing.states.clear();
+            }
             look_next(turn, agent);
         }
     }
+}
+
+/// Asks again for what a page without messages showed, with them: for the first `news` tasks of the first page, and
+/// from the beginning if a later page showed something new, as the token that led to it may be used up.
+fn with_messages(
+    turn: &mut Turn,
+    agent: AgentKey,
+    why: ListReason,
+    query: ListQuery,
+    news: usize,
+    end: bool,
+) {
+    let listing = &mut turn.agent_live(agent).listing;
+    let first = query.page.is_none();
+    (listing.pages, listing.last) = (0, None);
+    listing.page_end = (first && why != ListReason::Whole).then_some(end);
+    let size =
+        if first { query.size.map(|size| size.min(u16::try_from(news).unwrap_or(size))) } else { query.size };
+    order_list(turn, agent, why, ListQuery { history: true, page: None, size, ..query });
 }
 
 /// True if a task that is not known yet is to be followed. One that has ended and is older than the last look was

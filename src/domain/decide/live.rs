@@ -266,8 +266,6 @@ pub(in crate::domain) struct Listing {
     pub budget: u32,
     /// When a listing last showed something new.
     pub changed: At,
-    /// The last page showed tasks that were new.
-    pub busy: bool,
     /// It does not list newest first.
     pub unordered: bool,
     /// When the whole list was last read; zero if it is due.
@@ -284,6 +282,8 @@ pub(in crate::domain) struct Listing {
     pub newest: Option<PeerTime>,
     /// The last time on its last page.
     pub last: Option<PeerTime>,
+    /// A part of its first page was asked for again: whether the end of that page was new.
+    pub page_end: Option<bool>,
 }
 
 /// The watch of a task.
