@@ -30,7 +30,8 @@ fn main() -> ExitCode {
         ["p2"] => memory::run(),
         ["p3"] => frame::run(),
         ["p4"] => lists::run(),
-        ["p5"] => start::run(),
+        ["p5"] => start::run(None),
+        ["p5", program] => start::run(Some(*program)),
         ["p5-handler", program] => start::run_handler(program),
         ["p7"] => crowd::run(),
         ["crowd-fleet", agents, past, round] => crowd_fleet(agents, past, round),
@@ -54,10 +55,10 @@ fn main() -> ExitCode {
         ["ingest-ours-short", port] => ingest::ours(port, Length::Short, false),
         ["ingest-screen", port] => ingest::ours(port, Length::Long, true),
         ["ingest-reference", port] => ingest::reference(port),
-        _ => {
-            Err("write one of p1, p1-sdks FOLDER, p2, p3, p4, p5, p5-handler PROGRAM, p6, p7, p12, p13"
-                .into())
-        }
+        _ => Err(
+            "write one of p1, p1-sdks FOLDER, p2, p3, p4, p5 [PROGRAM], p5-handler PROGRAM, p6, p7, p12, p13"
+                .into(),
+        ),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

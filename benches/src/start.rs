@@ -29,39 +29,47 @@ const REST: Duration = Duration::from_millis(700);
 /// One agent that nobody reaches, without TLS.
 const CONFIG: &str = "[[fleet.default.agents]]\nurl = \"http://127.0.0.1:9\"\n";
 
-/// Runs the row.
-pub fn run() -> Result<(), Fault> {
+/// Runs the row; `other` is another build of ours to be compared, in the same rounds.
+pub fn run(other: Option<&str>) -> Result<(), Fault> {
     let (ours, empty) = (built::quarterdeck()?, built::empty()?);
     println!("P5 start to the first frame in a terminal of 200x60: {ROUNDS} rounds, medians");
-    let mut figures: [Vec<f64>; 5] = Default::default();
+    let mut of_empty: [Vec<f64>; 3] = Default::default();
+    let (mut of_ours, mut of_other) = (Starts::default(), Starts::default());
     for _ in 0..ROUNDS {
         let dir = tempfile::tempdir()?;
         let journal = dir.path().join("empty.db").display().to_string();
         let pty = Pty::start(&empty, &[&journal])?;
         let (first, ready) = (pty.until("FIRST")?, pty.until("READY")?);
-        let memory_of_empty = resting(&pty);
+        let round = [ms(first), ms(ready), resting(&pty).all];
         drop(pty);
-        let (frame, memory) = start(&ours, dir.path())?;
-        let round = [ms(first), ms(ready), memory_of_empty, frame, memory];
-        for (all, figure) in figures.iter_mut().zip(round) {
+        for (all, figure) in of_empty.iter_mut().zip(round) {
             all.push(figure);
         }
+        of_ours.start(&ours, dir.path())?;
+        if let Some(other) = other {
+            of_other.start(Path::new(other), tempfile::tempdir()?.path())?;
+        }
     }
-    let [first, ready, memory_of_empty, frame, memory] = figures;
+    let [first, ready, memory] = of_empty;
     print_figure("empty: first frame", &format!("{:.1} ms", median(first.clone())), "");
     print_figure("empty: client built, fresh journal open", &format!("{:.1} ms", median(ready.clone())), "");
-    print_figure("empty: memory", &format!("{:.0} kB", median(memory_of_empty)), "");
-    print_figure("ours, fresh journal: first frame", &format!("{:.1} ms", median(frame.clone())), "");
-    print_ratio("ours / empty, first frame", paired(&frame, &first), "must 2, aim 1.5");
-    print_ratio("ours / empty, both with a fresh journal", paired(&frame, &ready), "");
-    print_figure("ours: memory before TLS", &format!("{:.0} kB", median(memory)), "must 16384");
+    print_figure("empty: memory", &format!("{:.0} kB", median(memory)), "");
+    of_ours.print("ours");
+    print_ratio("ours / empty, first frame", paired(&of_ours.frame, &first), "must 1.5");
+    print_ratio("ours / empty, both with a fresh journal", paired(&of_ours.frame, &ready), "");
+    if other.is_some() {
+        of_other.print("other build");
+        print_ratio("ours / other build, first frame", paired(&of_ours.frame, &of_other.frame), "");
+        let more = median(of_ours.own) - median(of_other.own);
+        print_figure("ours more than other build: own memory", &format!("{more:.0} kB"), "must 1024");
+    }
     let dir = tempfile::tempdir()?;
     journal(&dir.path().join("data"))?;
     let mut large: [Vec<f64>; 2] = Default::default();
     for _ in 0..LARGE_ROUNDS {
         let (frame, memory) = start(&ours, dir.path())?;
         large[0].push(frame);
-        large[1].push(memory);
+        large[1].push(memory.all);
     }
     let [frame, memory] = large.map(median);
     print_figure(
@@ -83,7 +91,8 @@ pub fn run_handler(program: &str) -> Result<(), Fault> {
         let (frame, memory_of_ours) = start(&ours, dir.path())?;
         let pty = Pty::start(Path::new(program), &["tui"])?;
         let first = ms(pty.until(HANDLER_DRAWN)?);
-        for (all, figure) in figures.iter_mut().zip([frame, memory_of_ours, first, resting(&pty)]) {
+        let round = [frame, memory_of_ours.all, first, resting(&pty).all];
+        for (all, figure) in figures.iter_mut().zip(round) {
             all.push(figure);
         }
     }
@@ -100,13 +109,49 @@ fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn resting(pty: &Pty) -> f64 {
+/// Starts of one program: times to the first frame, and memory then.
+#[derive(Default)]
+struct Starts {
+    frame: Vec<f64>,
+    /// Heap and stacks.
+    own: Vec<f64>,
+    /// Pages of the program and its libraries that were read in, which the system may take back.
+    code: Vec<f64>,
+}
+
+impl Starts {
+    fn start(&mut self, program: &Path, dir: &Path) -> Result<(), Fault> {
+        let (frame, memory) = start(program, dir)?;
+        self.frame.push(frame);
+        self.own.push(memory.own);
+        self.code.push(memory.all - memory.own);
+        Ok(())
+    }
+
+    fn print(&self, name: &str) {
+        let (frame, own, code) =
+            (median(self.frame.clone()), median(self.own.clone()), median(self.code.clone()));
+        print_figure(&format!("{name}, fresh journal: first frame"), &format!("{frame:.1} ms"), "");
+        print_figure(&format!("{name}: own memory before TLS"), &format!("{own:.0} kB"), "");
+        print_figure(&format!("{name}: pages of code"), &format!("{code:.0} kB"), "");
+    }
+}
+
+/// Memory of a process in kB.
+struct Memory {
+    all: f64,
+    /// Without pages of files.
+    own: f64,
+}
+
+fn resting(pty: &Pty) -> Memory {
     std::thread::sleep(REST);
-    memory(pty.pid(), "VmRSS").unwrap_or(f64::NAN)
+    let line = |name| memory(pty.pid(), name).unwrap_or(f64::NAN);
+    Memory { all: line("VmRSS"), own: line("RssAnon") }
 }
 
 /// Starts ours on the data in a folder: the time to its first frame, and its memory then.
-fn start(program: &Path, dir: &Path) -> Result<(f64, f64), Fault> {
+fn start(program: &Path, dir: &Path) -> Result<(f64, Memory), Fault> {
     let config = dir.join("config.toml");
     std::fs::write(&config, CONFIG)?;
     let (config, data) = (config.display().to_string(), dir.join("data").display().to_string());

@@ -15,10 +15,10 @@ use crate::config::nearest;
 use crate::demo::{Fleet, Scenario, Story, StoryOptions};
 use crate::domain::agent::Source;
 use crate::domain::text::Untrusted;
-use crate::tui::caption::{Caption, Cue, Presenter};
+use crate::tui::caption::{Caption, Presenter, PresenterCommand};
 use crate::tui::context::Info;
 use crate::tui::format::Clocks;
-use crate::tui::preferences::{Preferences, Shelf};
+use crate::tui::preferences::{Preferences, PreferencesStore};
 use crate::tui::run::{Commentary, ConsoleEnd, Start, run, until_opened};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
@@ -45,15 +45,15 @@ pub(super) async fn open(
     loop {
         let setup = Arc::new(Setup::load(&global)?);
         let log = super::log_to_file(&setup.dir, global.debug);
-        let look = Appearance::of(&setup);
+        let settings = Appearance::of(&setup);
         let fleet = Untrusted::from(setup.name.as_str()).line();
-        let mut terminal = look.terminal(&fleet).map_err(no_terminal)?;
+        let mut terminal = settings.terminal(&fleet).map_err(no_terminal)?;
         let opened = until_opened(
             opened(setup.clone(), urls.clone()),
             &mut terminal,
             &fleet,
-            &look.theme,
-            &look.clocks,
+            &settings.theme,
+            &settings.clocks,
         );
         let session = match opened.await.map_err(no_terminal)? {
             Ok(session) => session?,
@@ -78,7 +78,7 @@ pub(super) async fn open(
         if let Some(Err(failure)) = session.registry() {
             greeting = Some(failure.message.line().into_string());
         }
-        let start = look.start(&session, info);
+        let start = settings.start(&session, info);
         let start = Start { greeting: greeting.take().or(start.greeting), place: place.take(), ..start };
         let left = run(terminal, start).await.map_err(no_terminal)?;
         if left == ConsoleEnd::Gone {
@@ -161,9 +161,9 @@ pub(super) async fn demo(
             tokio::spawn(async move { fleet.call(super::demo::ROUND).await }).abort_handle()
         });
         let commentary = Some(commentary(&story));
-        let look = Appearance::of(&setup);
-        let terminal = look.terminal(&setup.name).map_err(no_terminal)?;
-        let left = run(terminal, Start { commentary, ..look.start(&session, info) }).await;
+        let settings = Appearance::of(&setup);
+        let terminal = settings.terminal(&setup.name).map_err(no_terminal)?;
+        let left = run(terminal, Start { commentary, ..settings.start(&session, info) }).await;
         let left = left.map_err(no_terminal);
         drop(story);
         if let Some(calls) = calls {
@@ -205,7 +205,7 @@ fn commentary(story: &Story) -> Commentary {
     let presenter = story.presenter.clone();
     tokio::spawn(async move {
         while let Some(cue) = pressed.recv().await {
-            let _dropped_while_full = presenter.try_send(cue == Cue::Next);
+            let _dropped_while_full = presenter.try_send(cue == PresenterCommand::Next);
         }
     });
     Commentary { captions: shown, cues }
@@ -232,28 +232,28 @@ struct Appearance {
     clocks: Clocks,
     mouse: bool,
     preferences: Preferences,
-    shelf: Arc<dyn Shelf>,
+    store: Arc<dyn PreferencesStore>,
     /// Why views that were saved are not there.
     complaint: Option<String>,
 }
 
 impl Appearance {
     fn of(setup: &Setup) -> Self {
-        let look = &setup.config.console;
+        let settings = &setup.config.console;
         let mut preferences = super::preferences::of(&setup.config.preferences);
-        let shelf = super::preferences::File::new(setup.dir.join("views.toml"), preferences.views.clone());
+        let store = super::preferences::File::new(setup.dir.join("views.toml"), preferences.views.clone());
         let mut complaint = None;
-        match shelf.read() {
+        match store.read() {
             Ok(views) => preferences.views = views,
             Err(why) => complaint = Some(format!("saved views are not shown: {why}")),
         }
         Self {
             preferences,
-            shelf: Arc::new(shelf),
+            store: Arc::new(store),
             complaint,
-            theme: Theme::load(&look.theme, Depth::detect(), look.ascii || !speaks_unicode()),
-            clocks: Clocks::new(&look.zone),
-            mouse: look.mouse,
+            theme: Theme::load(&settings.theme, Depth::detect(), settings.ascii || !speaks_unicode()),
+            clocks: Clocks::new(&settings.zone),
+            mouse: settings.mouse,
         }
     }
 
@@ -272,7 +272,7 @@ impl Appearance {
             greeting: self.complaint,
             place: None,
             preferences: self.preferences,
-            shelf: self.shelf,
+            store: self.store,
         }
     }
 }

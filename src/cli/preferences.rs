@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::preferences::{self as file, NamedList, View};
 use crate::config::{Fault, Faults};
-use crate::tui::preferences::{Change, Preferences, Shelf};
+use crate::tui::preferences::{Change, Preferences, PreferencesStore};
 use crate::tui::preferences_file::{WrittenView, columns, keys, views};
 use crate::tui::saved_view::SavedView;
-use crate::tui::written::{NamedWords, Word, Wrong};
+use crate::tui::written::{FileError, NamedWords, Word};
 
 fn word(word: &file::Word) -> Word<'_> {
     Word { text: &word.text, line: word.line }
@@ -30,11 +30,11 @@ fn written(view: &View) -> WrittenView<'_> {
     }
 }
 
-fn fault(wrong: Wrong) -> Fault {
+fn fault(wrong: FileError) -> Fault {
     Fault { line: wrong.line, key: wrong.key, what: wrong.what }
 }
 
-fn judged(preferences: &file::Preferences) -> (Preferences, Vec<Wrong>) {
+fn judged(preferences: &file::Preferences) -> (Preferences, Vec<FileError>) {
     let (keys, mut wrong) = keys(&named(&preferences.keys));
     let (columns, mut of_columns) = columns(&named(&preferences.columns));
     let all: Vec<WrittenView<'_>> = preferences.views.iter().map(written).collect();
@@ -70,7 +70,7 @@ impl File {
     }
 }
 
-impl Shelf for File {
+impl PreferencesStore for File {
     fn read(&self) -> Result<Vec<Arc<SavedView>>, String> {
         let kept = file::kept_views(&self.path).map_err(|faults| faults.to_string())?;
         let kept: Vec<WrittenView<'_>> = kept.iter().map(written).collect();
@@ -101,7 +101,7 @@ impl Shelf for File {
 
 fn as_written(view: &SavedView) -> View {
     let word = |text: String| file::Word { text, line: 0 };
-    let filter = view.look.filter.text();
+    let filter = view.settings.filter.text();
     View {
         name: word(view.name.clone()),
         of: word(view.of.word().to_owned()),
@@ -109,7 +109,7 @@ fn as_written(view: &SavedView) -> View {
         sort: Some(word(view.sort())),
         descending: Some(view.descending()),
         columns: view.columns().map(|columns| columns.into_iter().map(word).collect()),
-        faults: view.look.faults,
+        faults: view.settings.faults,
     }
 }
 
@@ -138,22 +138,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("views.toml");
         let ours = SavedView { kept: false, ..SavedView::clone(&named("ours")) };
-        let shelf = File::new(path.clone(), vec![Arc::new(ours)]);
+        let store = File::new(path.clone(), vec![Arc::new(ours)]);
         let names = |views: Vec<Arc<SavedView>>| -> Vec<String> {
             views.iter().map(|view| view.name.clone()).collect()
         };
-        assert_eq!(shelf.read().map(names), Ok(vec!["ours".to_owned()]));
-        shelf.change(Change::Keep(named("stuck"))).unwrap();
+        assert_eq!(store.read().map(names), Ok(vec!["ours".to_owned()]));
+        store.change(Change::Keep(named("stuck"))).unwrap();
         // Another console on the same data.
         let other = File::new(path.clone(), Vec::new());
         assert_eq!(other.read(), Ok(vec![named("stuck")]));
         other.change(Change::Keep(named("more"))).unwrap();
-        let left = shelf.change(Change::Forget("stuck".into()));
+        let left = store.change(Change::Forget("stuck".into()));
         assert_eq!(left.map(names), Ok(vec!["ours".into(), "more".into()]));
         // Invalid views written by hand are kept unchanged.
         let text = "[[view]]\nname = \"mine\"\nof = \"tusks\"\n";
         std::fs::write(&path, text).unwrap();
-        let why = shelf.change(Change::Keep(named("stuck"))).unwrap_err();
+        let why = store.change(Change::Keep(named("stuck"))).unwrap_err();
         assert!(why.contains("views.toml:3: view.of: there is no list tusks"), "{why}");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }

@@ -170,7 +170,7 @@ fn print_read(
     let mut value: Value = serde_json::from_str(json.raw()).unwrap_or(Value::Null);
     // Some agents send an output only once, in the stream, and never return it with the task.
     for name in protocol_json::add_outputs(&mut value, kept) {
-        out.warn(format!("output {name} is what was received before: its agent no longer tells it"));
+        out.warn(format!("output {name} is what was received before: its agent no longer lists it"));
     }
     if let (Some(limit), Some(messages)) = (history, value.get_mut("history").and_then(Value::as_array_mut)) {
         let cut = messages.len().saturating_sub(limit);

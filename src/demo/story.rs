@@ -60,7 +60,7 @@ impl Story {
         let (captions, state) =
             watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
         let (presenter, keys) = mpsc::channel(8);
-        let teller = Teller {
+        let teller = Narrator {
             fleet,
             handle,
             captions,
@@ -83,7 +83,7 @@ enum StoryEvent {
     Rule(Beat),
 }
 
-struct Teller {
+struct Narrator {
     fleet: Arc<Fleet>,
     handle: Handle,
     captions: watch::Sender<Caption>,
@@ -97,7 +97,7 @@ struct Teller {
     resumed: Instant,
 }
 
-impl Teller {
+impl Narrator {
     fn second(&self) -> f64 {
         self.story + self.resumed.elapsed().as_secs_f64() * self.options.speed
     }

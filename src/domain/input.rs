@@ -74,7 +74,7 @@ pub enum Input {
     /// Whether this machine delays the engine: slow answers may then be our own fault.
     Busy(bool),
     /// A problem was posted to the webhook, or could not be.
-    Posted(Post),
+    Posted(PostResult),
     /// How much the store holds, in bytes, for retention.
     StoreSize(u64),
     /// The deadline has come.
@@ -83,7 +83,7 @@ pub enum Input {
 
 /// The result of a post to the webhook.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Post {
+pub struct PostResult {
     /// The problem's number, the N of `p-N`.
     pub number: u32,
     /// The event that it reports.

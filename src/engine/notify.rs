@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use crate::config::Credentials;
 use crate::domain::cause::Cause;
 use crate::domain::effect::Notification;
-use crate::domain::input::Post;
+use crate::domain::input::PostResult;
 use crate::domain::limits;
 use crate::domain::problem::NotificationEvent;
 use crate::domain::text::Untrusted;
@@ -52,13 +52,13 @@ struct Message {
 pub(super) struct Notifier {
     webhook: Webhook,
     to: mpsc::Sender<Message>,
-    results: mpsc::Sender<Post>,
+    results: mpsc::Sender<PostResult>,
     _posting: tokio::task::JoinSet<()>,
 }
 
 impl Notifier {
     /// Begins. The result of each post is sent to `results`.
-    pub fn start(webhook: Webhook, net: Net, line: TapHandle, results: mpsc::Sender<Post>) -> Self {
+    pub fn start(webhook: Webhook, net: Net, line: TapHandle, results: mpsc::Sender<PostResult>) -> Self {
         let (to, posts) = mpsc::channel(limits::NOTIFICATIONS);
         let mut posting = tokio::task::JoinSet::new();
         posting.spawn(post_all(webhook.clone(), net, line, posts, results.clone()));
@@ -72,7 +72,7 @@ impl Notifier {
         if self.to.try_send(Message { number, event, body }).is_err() {
             // The core orders no more than the lane holds, so only a lane that has ended refuses one.
             let failed = Some(Untrusted::from("posting has stopped; restart to post again"));
-            if self.results.try_send(Post { number, event, failed }).is_err() {
+            if self.results.try_send(PostResult { number, event, failed }).is_err() {
                 tracing::error!(number, event = event.as_str(), "a notification could not be posted");
             }
         }
@@ -110,7 +110,7 @@ async fn post_all(
     net: Net,
     line: TapHandle,
     mut posts: mpsc::Receiver<Message>,
-    results: mpsc::Sender<Post>,
+    results: mpsc::Sender<PostResult>,
 ) {
     let origin = parse_url(&webhook.url);
     let grant = origin
@@ -127,7 +127,7 @@ async fn post_all(
     while let Some(Message { number, event, body }) = posts.recv().await {
         let result = post(&net, &access, &line, &webhook.url, body).await;
         let failed = result.err().map(|cause| Untrusted::from(line.clean(&cause.to_string())));
-        if results.send(Post { number, event, failed }).await.is_err() {
+        if results.send(PostResult { number, event, failed }).await.is_err() {
             return;
         }
     }

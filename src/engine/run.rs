@@ -26,7 +26,7 @@ use crate::domain::core::{Core, Out};
 use crate::domain::fact::{AgentFact, Fact, JobFact, JournalEntry, Owner};
 use crate::domain::fleet::source::SourceSpec;
 use crate::domain::id::{AgentKey, CallId, JobId};
-use crate::domain::input::{Input, Post, Reply};
+use crate::domain::input::{Input, PostResult, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::metrics::{Block, Minute};
 use crate::domain::state::snapshot::Snapshot;
@@ -65,7 +65,7 @@ pub(super) struct LoopChannels {
     control: mpsc::Receiver<Observed>,
     done: mpsc::Receiver<Done>,
     source_updates: mpsc::Receiver<SourceUpdate>,
-    posted: mpsc::Receiver<Post>,
+    posted: mpsc::Receiver<PostResult>,
 }
 
 /// A time in which the journal cannot be written.

@@ -26,7 +26,7 @@ pub struct Presenter {
 
 /// Commands to the presentation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Cue {
+pub enum PresenterCommand {
     /// Advance to the next step.
     Next,
     /// Return to the previous step and repeat it.

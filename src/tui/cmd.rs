@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::caption::Cue;
+use super::caption::PresenterCommand;
 use super::preferences::Change;
 use super::views::task_rows::Work;
 use super::widgets::sorted::Sorted;
@@ -45,7 +45,7 @@ pub enum Cmd {
     /// Go to another fleet of the configuration.
     Switch(String),
     /// Advance or repeat the presentation.
-    Present(Cue),
+    Present(PresenterCommand),
 }
 
 /// A large value that is no longer needed.

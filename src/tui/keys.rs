@@ -3,7 +3,7 @@
 use crate::domain::text::{Untrusted, nearest};
 use crate::tui::actions::Action;
 use crate::tui::keymap::Chord;
-use crate::tui::written::{NamedWords, Wrong};
+use crate::tui::written::{FileError, NamedWords};
 
 /// Keys handled by cards: an action that opens a card must not use them, or pressing its key twice would confirm the
 /// card.
@@ -71,12 +71,12 @@ impl From<Chord> for Key {
 impl Keys {
     /// The default bindings with the configured changes, and all errors in those. `sorts` returns the column that a
     /// letter sorts by, if any.
-    pub fn with(named: &[NamedWords<'_>], sorts: impl Fn(char) -> Option<String>) -> (Self, Vec<Wrong>) {
+    pub fn with(named: &[NamedWords<'_>], sorts: impl Fn(char) -> Option<String>) -> (Self, Vec<FileError>) {
         let mut keys = Self::default();
         let mut wrong = Vec::new();
         let mut lines: Vec<Option<usize>> = vec![None; Action::ALL.len()];
         for (name, words) in named {
-            let fault = |what: String| Wrong::new(name.line, format!("keys.{}", name.text), what);
+            let fault = |what: String| FileError::new(name.line, format!("keys.{}", name.text), what);
             let Some(action) = Action::named(name.text) else {
                 let known: Vec<&str> = Action::ALL.iter().map(|action| action.word()).collect();
                 let near = nearest(name.text, &known).map(|near| format!("did you mean {near}? "));
@@ -87,7 +87,7 @@ impl Keys {
             lines[action as usize] = Some(name.line);
             let mut bound: Vec<Key> = Vec::new();
             for word in words {
-                let at = |what: String| Wrong::new(word.line, format!("keys.{}", name.text), what);
+                let at = |what: String| FileError::new(word.line, format!("keys.{}", name.text), what);
                 match Chord::read(word.text) {
                     Err(what) => wrong.push(at(Untrusted::from(what).line().into_string())),
                     Ok(chord) if bound.iter().any(|key| key.chord == chord) => {
@@ -114,7 +114,7 @@ impl Keys {
     }
 
     /// One key for two actions in the same place.
-    fn clashes(&self, lines: &[Option<usize>], wrong: &mut Vec<Wrong>) {
+    fn clashes(&self, lines: &[Option<usize>], wrong: &mut Vec<FileError>) {
         for (at, one) in Action::ALL.iter().enumerate() {
             for other in &Action::ALL[at + 1..] {
                 // Both may share the key: one works in texts, the other elsewhere.
@@ -142,14 +142,14 @@ impl Keys {
                         with.word(),
                         rest.join(", ")
                     );
-                    wrong.push(Wrong::new(line, format!("keys.{}", of.word()), what));
+                    wrong.push(FileError::new(line, format!("keys.{}", of.word()), what));
                 }
             }
         }
     }
 
     /// Actions that cannot be without a key where they are needed.
-    fn missing(&self, lines: &[Option<usize>], wrong: &mut Vec<Wrong>) {
+    fn missing(&self, lines: &[Option<usize>], wrong: &mut Vec<FileError>) {
         for action in Action::ALL {
             let Some(why) = action.needs_a_key() else { continue };
             let usual: Vec<String> = action.keys().iter().map(|key| format!("{key:?}")).collect();
@@ -161,13 +161,13 @@ impl Keys {
             };
             let line = lines[*action as usize].or_else(|| lines.iter().flatten().max().copied()).unwrap_or(1);
             if self.of[*action as usize].is_empty() {
-                wrong.push(Wrong::new(line, name, format!("has no key, and {why}; write [{usual}]")));
+                wrong.push(FileError::new(line, name, format!("has no key, and {why}; write [{usual}]")));
             } else if !has(false) || !has(true) {
                 let what = format!("has no key of its own in texts, and {why}; write [{usual}]");
-                wrong.push(Wrong::new(line, name, what));
+                wrong.push(FileError::new(line, name, what));
             } else if *action == Action::Interrupt && self.while_typing(*action).is_none() {
                 let what = format!("its keys are text while something is typed, and {why}; add {usual}");
-                wrong.push(Wrong::new(line, name, what));
+                wrong.push(FileError::new(line, name, what));
             }
         }
     }

@@ -84,7 +84,7 @@ pub(super) fn last_view(model: &mut Model) {
 
 /// The saved view that a view began as, if it did.
 pub(super) fn of(view: &View) -> Option<&Arc<SavedView>> {
-    view.screen().list()?.look().saved.as_ref()
+    view.screen().list()?.settings().saved.as_ref()
 }
 
 /// Opens a saved view, in its last state if it is in the history.
@@ -145,9 +145,9 @@ pub(super) fn on_changed(model: &mut Model, change: &Change, result: Result<Vec<
         Change::Keep(view) => {
             if let Some(list) = model.view.screen_mut().list_mut()
                 && list.kind() == view.of
-                && list.look().filter == view.look.filter
+                && list.settings().filter == view.settings.filter
             {
-                list.look_mut().saved = Some(view.clone());
+                list.settings_mut().saved = Some(view.clone());
             }
             model.say(Role::Ok, format!("saved; :{} opens it", view.name));
         }
@@ -156,7 +156,7 @@ pub(super) fn on_changed(model: &mut Model, change: &Change, result: Result<Vec<
                 if of(view).is_some_and(|saved| saved.name == *name)
                     && let Some(list) = view.screen_mut().list_mut()
                 {
-                    list.look_mut().saved = None;
+                    list.settings_mut().saved = None;
                 }
             }
             model.say(Role::Ok, format!("{name} is deleted"));

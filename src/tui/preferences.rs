@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::keys::Keys;
-use super::saved_view::{ListKind, Look, SavedView};
+use super::saved_view::{ListKind, ListSettings, SavedView};
 use super::widgets::table::Column;
 
 /// Which columns each list shows, in which order.
@@ -18,9 +18,9 @@ impl Columns {
     }
 
     /// The columns of a list in display order, by number; `all` are the available ones.
-    pub fn of(&self, list: ListKind, all: &[Column], look: &Look) -> Vec<usize> {
-        let chosen = look.columns.as_ref().or_else(|| self.0.get(&list));
-        match (chosen, look.wide) {
+    pub fn of(&self, list: ListKind, all: &[Column], settings: &ListSettings) -> Vec<usize> {
+        let chosen = settings.columns.as_ref().or_else(|| self.0.get(&list));
+        match (chosen, settings.wide) {
             (Some(chosen), false) => chosen.clone(),
             // Configured columns keep their position, and the others follow.
             (Some(chosen), true) => {
@@ -42,7 +42,7 @@ pub enum Change {
 }
 
 /// Where saved views are kept. Reading and writing may block.
-pub trait Shelf: std::fmt::Debug + Send + Sync {
+pub trait PreferencesStore: std::fmt::Debug + Send + Sync {
     /// All saved views, those of the configuration first.
     ///
     /// # Errors

@@ -8,9 +8,9 @@ use super::actions::Action;
 use super::commands;
 use super::keys::Keys;
 use super::preferences::Columns;
-use super::saved_view::{ListKind, Look, SavedView};
+use super::saved_view::{ListKind, ListSettings, SavedView};
 use super::widgets::filter::Filter;
-use super::written::{NamedWords, Word, Wrong};
+use super::written::{FileError, NamedWords, Word};
 use crate::domain::text::Untrusted;
 
 /// A saved view as a file has it.
@@ -33,7 +33,7 @@ pub struct WrittenView<'w> {
 }
 
 /// The bindings in `[keys]`, and the errors.
-pub fn keys(named: &[NamedWords<'_>]) -> (Keys, Vec<Wrong>) {
+pub fn keys(named: &[NamedWords<'_>]) -> (Keys, Vec<FileError>) {
     Keys::with(named, |letter| {
         ListKind::ALL.into_iter().find_map(|list| {
             let column = list.columns().iter().find(|column| column.sort == Some(letter))?;
@@ -43,7 +43,7 @@ pub fn keys(named: &[NamedWords<'_>]) -> (Keys, Vec<Wrong>) {
 }
 
 /// The columns in `[columns]`, and the errors.
-pub fn columns(named: &[NamedWords<'_>]) -> (Columns, Vec<Wrong>) {
+pub fn columns(named: &[NamedWords<'_>]) -> (Columns, Vec<FileError>) {
     let (mut columns, mut wrong) = (Columns::default(), Vec::new());
     for (name, words) in named {
         let key = format!("columns.{}", name.text);
@@ -58,36 +58,36 @@ pub fn columns(named: &[NamedWords<'_>]) -> (Columns, Vec<Wrong>) {
     (columns, wrong)
 }
 
-fn list_named(word: Word<'_>, key: &str) -> Result<ListKind, Wrong> {
+fn list_named(word: Word<'_>, key: &str) -> Result<ListKind, FileError> {
     let known = ListKind::ALL.map(ListKind::word);
     ListKind::ALL.into_iter().find(|list| list.word() == word.text).ok_or_else(|| {
         let name = Untrusted::from(word.text).line();
-        Wrong::new(word.line, key, format!("there is no list {name}; there are {}", known.join(", ")))
+        FileError::new(word.line, key, format!("there is no list {name}; there are {}", known.join(", ")))
     })
 }
 
-fn column(list: ListKind, word: Word<'_>, key: &str) -> Result<usize, Wrong> {
+fn column(list: ListKind, word: Word<'_>, key: &str) -> Result<usize, FileError> {
     let known: Vec<String> = list.columns().iter().map(|column| column.word()).collect();
     known.iter().position(|name| name == word.text).ok_or_else(|| {
         let name = Untrusted::from(word.text).line();
         let what = format!("{} has no column {name}; there are {}", list.word(), known.join(", "));
-        Wrong::new(word.line, key, what)
+        FileError::new(word.line, key, what)
     })
 }
 
-fn chosen(list: ListKind, words: &[Word<'_>], line: usize, key: &str) -> Result<Vec<usize>, Vec<Wrong>> {
+fn chosen(list: ListKind, words: &[Word<'_>], line: usize, key: &str) -> Result<Vec<usize>, Vec<FileError>> {
     let (mut chosen, mut wrong) = (Vec::new(), Vec::new());
     for word in words {
         match column(list, *word, key) {
             Ok(at) if chosen.contains(&at) => {
-                wrong.push(Wrong::new(word.line, key, format!("names {} twice", word.text)));
+                wrong.push(FileError::new(word.line, key, format!("names {} twice", word.text)));
             }
             Ok(at) => chosen.push(at),
             Err(what) => wrong.push(what),
         }
     }
     if words.is_empty() {
-        wrong.push(Wrong::new(line, key, "names no column; leave it out to see the usual ones"));
+        wrong.push(FileError::new(line, key, "names no column; leave it out to see the usual ones"));
     }
     if wrong.is_empty() { Ok(chosen) } else { Err(wrong) }
 }
@@ -112,22 +112,22 @@ pub fn views(
     written: &[WrittenView<'_>],
     before: &[Arc<SavedView>],
     kept: bool,
-) -> (Vec<Arc<SavedView>>, Vec<Wrong>) {
-    let (mut views, mut wrong): (Vec<Arc<SavedView>>, Vec<Wrong>) = (Vec::new(), Vec::new());
+) -> (Vec<Arc<SavedView>>, Vec<FileError>) {
+    let (mut views, mut wrong): (Vec<Arc<SavedView>>, Vec<FileError>) = (Vec::new(), Vec::new());
     for view in written {
         let line = view.name.line;
         if let Some(what) = unfit_name(view.name.text) {
-            wrong.push(Wrong::new(line, "view.name", what));
+            wrong.push(FileError::new(line, "view.name", what));
             continue;
         }
         if before.iter().chain(&views).any(|other| other.name == view.name.text) {
             let what = format!("there is a view {} before it; choose another name", view.name.text);
-            wrong.push(Wrong::new(line, "view.name", what));
+            wrong.push(FileError::new(line, "view.name", what));
             continue;
         }
-        match look(view) {
-            Ok((of, look)) => {
-                views.push(Arc::new(SavedView { name: view.name.text.to_owned(), of, look, kept }));
+        match settings(view) {
+            Ok((of, settings)) => {
+                views.push(Arc::new(SavedView { name: view.name.text.to_owned(), of, settings, kept }));
             }
             Err(mut what) => wrong.append(&mut what),
         }
@@ -135,7 +135,7 @@ pub fn views(
     (views, wrong)
 }
 
-fn look(view: &WrittenView<'_>) -> Result<(ListKind, Look), Vec<Wrong>> {
+fn settings(view: &WrittenView<'_>) -> Result<(ListKind, ListSettings), Vec<FileError>> {
     let of = list_named(view.of, "view.of").map_err(|what| vec![what])?;
     let mut wrong = Vec::new();
     let mut sort = of.usual_sort();
@@ -159,7 +159,7 @@ fn look(view: &WrittenView<'_>) -> Result<(ListKind, Look), Vec<Wrong>> {
     let highest = of.columns()[sort].highest_first;
     let reversed = view.descending.is_some_and(|descending| descending != highest);
     let filter = Filter::parse(view.filter.unwrap_or_default());
-    Ok((of, Look { filter, faults: view.faults, reversed, columns, ..Look::new(sort) }))
+    Ok((of, ListSettings { filter, faults: view.faults, reversed, columns, ..ListSettings::new(sort) }))
 }
 
 #[cfg(test)]

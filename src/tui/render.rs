@@ -12,7 +12,7 @@ use crate::tui::layout::LEAST;
 use crate::tui::model::Model;
 use crate::tui::overlays::Overlay;
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, Put, span};
+use crate::tui::widgets::canvas::{Canvas, DrawnText, Edge, span};
 use crate::tui::widgets::text::wrap;
 use crate::tui::{header, layout};
 
@@ -33,7 +33,7 @@ pub fn render(model: &Model, buffer: &mut Buffer) -> Drawn {
 }
 
 /// Draws everything, and returns every text in the order in which it was put, so that a layout can be checked.
-pub fn render_recorded(model: &Model, buffer: &mut Buffer) -> Vec<Put> {
+pub fn render_recorded(model: &Model, buffer: &mut Buffer) -> Vec<DrawnText> {
     let ctx = &model.context;
     let mut canvas = Canvas::new(buffer, &ctx.theme, &ctx.clocks, ctx.now);
     canvas.record();
@@ -118,7 +118,7 @@ fn caption(canvas: &mut Canvas<'_>, model: &Model) {
 fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     let ctx = &model.context;
     let y = area.bottom() - 1;
-    canvas.rule(area, y, Joint::Bottom, &[], &[]);
+    canvas.rule(area, y, Edge::Bottom, &[], &[]);
     if let Some(overlay) = model.overlays.last() {
         let words = overlay.keys(ctx);
         if !words.is_empty() {
@@ -167,6 +167,6 @@ fn toast(canvas: &mut Canvas<'_>, area: Rect, y: u16, text: &str, role: Role) {
     let lines = wrap(text, room);
     let first = lines.first().map_or("", String::as_str);
     let more = if lines.len() > 1 { format!(" {}", canvas.theme.glyphs.ellipsis) } else { String::new() };
-    let joint = if y + 1 == area.bottom() { Joint::Bottom } else { Joint::Middle };
+    let joint = if y + 1 == area.bottom() { Edge::Bottom } else { Edge::Middle };
     canvas.rule(area, y, joint, &[span(format!("{first}{more}"), role)], &[]);
 }

@@ -16,7 +16,7 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::time::At;
 use crate::engine::Handle;
 use crate::shutdown;
-use crate::tui::caption::{Caption, Cue};
+use crate::tui::caption::{Caption, PresenterCommand};
 use crate::tui::cmd::Cmd;
 use crate::tui::context::{Context, Info};
 use crate::tui::format::Clocks;
@@ -26,7 +26,7 @@ use crate::tui::model::Model;
 use crate::tui::msg::{Mouse, Msg};
 use crate::tui::opening;
 use crate::tui::overlays::card;
-use crate::tui::preferences::{Preferences, Shelf};
+use crate::tui::preferences::{Preferences, PreferencesStore};
 use crate::tui::render::{Drawn, render};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Role, Theme};
@@ -65,7 +65,7 @@ pub struct Start {
     /// Keys, columns and saved views.
     pub preferences: Preferences,
     /// Where views are saved.
-    pub shelf: Arc<dyn Shelf>,
+    pub store: Arc<dyn PreferencesStore>,
 }
 
 /// The captions of a presentation, and the way to advance it.
@@ -74,7 +74,7 @@ pub struct Commentary {
     /// The current caption.
     pub captions: watch::Receiver<Caption>,
     /// Takes cues; a cue is dropped while the channel is full.
-    pub cues: mpsc::Sender<Cue>,
+    pub cues: mpsc::Sender<PresenterCommand>,
 }
 
 /// How a console ended.
@@ -153,7 +153,7 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<ConsoleEnd>
         crate::tui::navigation::go_to_reference(&mut model, &place);
     }
     let (captions, cues) = start.commentary.map(|commentary| (commentary.captions, commentary.cues)).unzip();
-    let mut console = Console { handle: start.handle, news, cues, shelf: start.shelf, follows: None, base };
+    let mut console = Console { handle: start.handle, news, cues, store: start.store, follows: None, base };
     let left = console.run(&mut terminal, &mut model, messages, captions).await;
     if let Some(follows) = console.follows {
         follows.abort();
@@ -166,8 +166,8 @@ pub async fn run(mut terminal: Terminal, start: Start) -> io::Result<ConsoleEnd>
 struct Console {
     handle: Handle,
     news: mpsc::Sender<Msg>,
-    cues: Option<mpsc::Sender<Cue>>,
-    shelf: Arc<dyn Shelf>,
+    cues: Option<mpsc::Sender<PresenterCommand>>,
+    store: Arc<dyn PreferencesStore>,
     follows: Option<AbortHandle>,
     /// The engine's clock: a local instant and the engine's time at it.
     base: (Instant, At),
@@ -406,9 +406,9 @@ impl Console {
             }
             Cmd::Drop(waste) => drop(tokio::task::spawn_blocking(move || drop(waste))),
             Cmd::Views(change) => {
-                let shelf = self.shelf.clone();
+                let store = self.store.clone();
                 tokio::task::spawn_blocking(move || {
-                    let views = shelf.change(change.clone());
+                    let views = store.change(change.clone());
                     let _the_screen_has_gone = news.blocking_send(Msg::Views(change, views));
                 });
             }

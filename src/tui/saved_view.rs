@@ -67,7 +67,7 @@ impl ListKind {
 
 /// The display settings of a list: filter and order.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Look {
+pub struct ListSettings {
     /// Rows that do not pass are left out.
     pub filter: Filter,
     /// Show only faulty or doubtful rows.
@@ -84,7 +84,7 @@ pub struct Look {
     pub saved: Option<Arc<SavedView>>,
 }
 
-impl Look {
+impl ListSettings {
     /// Everything, sorted by a column.
     pub fn new(sort: usize) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Look {
 
     /// A list as it was saved.
     pub fn of(saved: Arc<SavedView>) -> Self {
-        Self { saved: Some(saved.clone()), ..saved.look.clone() }
+        Self { saved: Some(saved.clone()), ..saved.settings.clone() }
     }
 
     /// True if something is left out.
@@ -118,7 +118,7 @@ impl Look {
     /// if nothing was cleared.
     pub fn clear_one(&mut self) -> bool {
         let (filter, faults) = match &self.saved {
-            Some(saved) => (saved.look.filter.clone(), saved.look.faults),
+            Some(saved) => (saved.settings.filter.clone(), saved.settings.faults),
             None => (Filter::default(), false),
         };
         if self.filter != filter {
@@ -140,7 +140,7 @@ pub struct SavedView {
     /// The list that it shows.
     pub of: ListKind,
     /// How the list is shown.
-    pub look: Look,
+    pub settings: ListSettings,
     /// True if the console saved it and may change or delete it; false if it is defined in the configuration.
     pub kept: bool,
 }
@@ -149,10 +149,10 @@ impl SavedView {
     /// A short summary of its settings.
     pub fn summary(&self) -> String {
         let mut words = vec![self.of.word().to_owned()];
-        if !self.look.filter.is_empty() {
-            words.push(self.look.filter.text().to_owned());
+        if !self.settings.filter.is_empty() {
+            words.push(self.settings.filter.text().to_owned());
         }
-        if self.look.faults {
+        if self.settings.faults {
             words.push("faults only".into());
         }
         words.join(" · ")

@@ -80,13 +80,13 @@ pub trait Screen {
 
     /// The text of the filter or search; `None` if the view cannot be searched.
     fn searched(&self) -> Option<String> {
-        self.list().map(|list| list.look().filter.text().to_owned())
+        self.list().map(|list| list.settings().filter.text().to_owned())
     }
 
     /// Filters or searches.
     fn search(&mut self, text: &str, _ctx: &Context, _area: Rect) {
         if let Some(list) = self.list_mut() {
-            list.look_mut().filter = Filter::parse(text);
+            list.settings_mut().filter = Filter::parse(text);
         }
     }
 

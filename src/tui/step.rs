@@ -44,7 +44,7 @@ pub enum Step {
 
 /// The effect of a key on an overlay.
 #[derive(Debug)]
-pub enum Pressed {
+pub enum KeyOutcome {
     /// It stays open.
     Stays(Vec<Step>),
     /// It closes.

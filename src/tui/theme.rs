@@ -116,7 +116,7 @@ impl Theme {
                 looks.key,
                 looks.caption,
             ]
-            .map(|look| style(&look, depth))
+            .map(|settings| style(&settings, depth))
         });
         let name = if depth == Depth::None { "mono" } else { name };
         Self { name: name.to_owned(), styles, depth, glyphs: if ascii { &ASCII } else { &UNICODE } }
@@ -138,11 +138,11 @@ impl Theme {
     }
 }
 
-fn style(look: &RoleStyle, depth: Depth) -> Style {
+fn style(settings: &RoleStyle, depth: Depth) -> Style {
     let mut style = Style::new();
     let (fg, bg) = match depth {
-        Depth::True => (look.fg.as_ref(), look.bg.as_ref()),
-        Depth::Sixteen => (look.ansi.as_ref(), look.ansi_bg.as_ref()),
+        Depth::True => (settings.fg.as_ref(), settings.bg.as_ref()),
+        Depth::Sixteen => (settings.ansi.as_ref(), settings.ansi_bg.as_ref()),
         Depth::None => (None, None),
     };
     let color = |text: &String| if text == "default" { None } else { text.parse::<Color>().ok() };
@@ -153,10 +153,10 @@ fn style(look: &RoleStyle, depth: Depth) -> Style {
         style = style.bg(color);
     }
     for (on, modifier) in [
-        (look.bold, Modifier::BOLD),
-        (look.dim, Modifier::DIM),
-        (look.reverse, Modifier::REVERSED),
-        (look.underline, Modifier::UNDERLINED),
+        (settings.bold, Modifier::BOLD),
+        (settings.dim, Modifier::DIM),
+        (settings.reverse, Modifier::REVERSED),
+        (settings.underline, Modifier::UNDERLINED),
     ] {
         if on {
             style = style.add_modifier(modifier);

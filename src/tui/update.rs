@@ -5,7 +5,7 @@ use crate::domain::state::Changed;
 use crate::domain::time::At;
 use crate::engine::{Answer, Query, QueryError};
 use crate::tui::actions::Action;
-use crate::tui::caption::Cue;
+use crate::tui::caption::PresenterCommand;
 use crate::tui::cmd::{Cmd, Discarded};
 use crate::tui::commands::Asked;
 use crate::tui::destination::Destination;
@@ -18,7 +18,7 @@ use crate::tui::overlays::prompt::{Prompt, Words};
 use crate::tui::overlays::views::Views;
 use crate::tui::overlays::{Overlay, copy, go};
 use crate::tui::queries::{Refresh, Subscription};
-use crate::tui::step::{Pressed, Step};
+use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::{Role, Theme};
 use crate::tui::views::problem_rows::headline;
 use crate::tui::views::{View, help};
@@ -339,13 +339,13 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
     if let Some(mut overlay) = model.overlays.pop() {
         let is_card = matches!(overlay, Overlay::Card(_));
         match overlay.key(chord, at, &model.context) {
-            Pressed::Stays(steps) => {
+            KeyOutcome::Stays(steps) => {
                 model.overlays.push(overlay);
                 for step in steps {
                     do_step(model, step, cmds);
                 }
             }
-            Pressed::Closes(steps) => {
+            KeyOutcome::Closes(steps) => {
                 if is_card && steps.iter().any(|step| matches!(step, Step::Cmd(Cmd::Submit(..)))) {
                     model.view.screen_mut().unmark();
                 }
@@ -353,11 +353,11 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
                     do_step(model, step, cmds);
                 }
             }
-            Pressed::Searches(text) => {
+            KeyOutcome::Searches(text) => {
                 model.overlays.push(overlay);
                 do_step(model, Step::Search(text), cmds);
             }
-            Pressed::Keeps => {
+            KeyOutcome::Keeps => {
                 if let Overlay::Composer(composer) = overlay
                     && model.keep_draft(composer.draft())
                 {
@@ -551,8 +551,8 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
             navigation::open(model, help::HelpView::new(&model.context, of, keys).into());
         }
         Action::Redraw => cmds.push(Cmd::Redraw),
-        Action::NextBeat if model.context.offers(action) => cmds.push(Cmd::Present(Cue::Next)),
-        Action::BeatAgain if model.context.offers(action) => cmds.push(Cmd::Present(Cue::Again)),
+        Action::NextBeat if model.context.offers(action) => cmds.push(Cmd::Present(PresenterCommand::Next)),
+        Action::BeatAgain if model.context.offers(action) => cmds.push(Cmd::Present(PresenterCommand::Again)),
         _ => {
             let (key, help) = (model.context.key(action), model.context.key(Action::Help));
             let text = format!("{key} means nothing here; {help} shows every key");

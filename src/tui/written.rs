@@ -16,7 +16,7 @@ pub type NamedWords<'w> = (Word<'w>, Vec<Word<'w>>);
 
 /// An error in a file.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Wrong {
+pub struct FileError {
     /// The line, from 1.
     pub line: usize,
     /// The key, from the top of the file, such as `keys.cancel`.
@@ -25,7 +25,7 @@ pub struct Wrong {
     pub what: String,
 }
 
-impl Wrong {
+impl FileError {
     /// A fault at a line, about a key.
     pub fn new(line: usize, key: impl AsRef<str>, what: impl Into<String>) -> Self {
         // The key may be any text.

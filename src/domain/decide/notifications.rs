@@ -12,7 +12,7 @@ use crate::domain::decide::turn::Turn;
 use crate::domain::effect::{Notification, Order};
 use crate::domain::fact::FleetFact;
 use crate::domain::id::CallId;
-use crate::domain::input::Post;
+use crate::domain::input::PostResult;
 use crate::domain::limits;
 use crate::domain::problem::{Kind, NotificationEvent, Problem};
 
@@ -39,7 +39,7 @@ fn add(turn: &mut Turn, number: u32, event: NotificationEvent, into: Option<u32>
     if turn.live.notifications.len() >= limits::NOTIFICATIONS {
         let why =
             format!("{} notifications were already waiting; this one was dropped", limits::NOTIFICATIONS);
-        return posted(turn, Post { number, event, failed: Some(why.into()) });
+        return posted(turn, PostResult { number, event, failed: Some(why.into()) });
     }
     turn.fleet_fact(FleetFact::NotificationDue { number, event, into });
     turn.live.notifications.insert((number, event), None);
@@ -94,8 +94,8 @@ pub(super) fn withheld(turn: &mut Turn, call: CallId) {
 }
 
 /// A problem was posted, or could not be.
-pub(super) fn posted(turn: &mut Turn, post: Post) {
-    let Post { number, event, failed } = post;
+pub(super) fn posted(turn: &mut Turn, post: PostResult) {
+    let PostResult { number, event, failed } = post;
     turn.touched.console = true;
     turn.live.unposted.clone_from(&failed);
     turn.live.notifications.remove(&(number, event));

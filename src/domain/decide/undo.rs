@@ -245,7 +245,7 @@ mod tests {
     use crate::domain::agent::{AgentSpec, Source};
     use crate::domain::core::{Core, Out};
     use crate::domain::id::AgentId;
-    use crate::domain::input::{Input, Post, Rules};
+    use crate::domain::input::{Input, PostResult, Rules};
     use crate::domain::problem::{NotificationEvent, ProblemAct};
     use crate::domain::state::State;
     use crate::domain::text::Untrusted;
@@ -273,7 +273,11 @@ mod tests {
         step(&mut core, Input::Configured(vec![spec]));
         step(
             &mut core,
-            Input::Posted(Post { number: 1, event: NotificationEvent::Raised, failed: Some("no".into()) }),
+            Input::Posted(PostResult {
+                number: 1,
+                event: NotificationEvent::Raised,
+                failed: Some("no".into()),
+            }),
         );
         let intents = [
             Intent::AddAgent { url: KEPT.into(), by: "sam".into() },

@@ -41,7 +41,7 @@ pub struct Comparison {
 }
 
 /// An attribute, with the numbers of failed and completed jobs that have it.
-type Suspect<'a> = (&'a Attribute, (u32, u32));
+type AttributeCounts<'a> = (&'a Attribute, (u32, u32));
 
 /// The minimum number of failures.
 const LEAST: u32 = 2;
@@ -113,7 +113,7 @@ impl Comparison {
     }
 
     /// The two best leads combined, if fewer completed jobs have both than either.
-    fn both_at_once(&self, cases: &[Case], found: &[&Suspect<'_>]) -> Option<SharedAttribute> {
+    fn both_at_once(&self, cases: &[Case], found: &[&AttributeCounts<'_>]) -> Option<SharedAttribute> {
         let [(first, first_counts), (second, second_counts), ..] = found else { return None };
         let has = |case: &&Case| case.attributes.contains(first) && case.attributes.contains(second);
         let count = |failed: bool| {

@@ -122,7 +122,7 @@ impl BufferPool {
 
 /// The facts of one owner that are not in the journal yet.
 #[derive(Debug)]
-struct Bundle {
+struct OwnerFacts {
     text: String,
     /// Where the body of the first fact begins.
     first: usize,
@@ -182,7 +182,7 @@ pub(super) struct FactWriter<'t> {
     file: &'t Path,
     blobs: &'t Blobs,
     outputs: &'t mut Outputs,
-    bundles: BTreeMap<Owner, Bundle>,
+    bundles: BTreeMap<Owner, OwnerFacts>,
     growing: BTreeMap<i64, Append>,
     spare: &'t mut BufferPool,
 }
@@ -201,7 +201,7 @@ impl<'t> FactWriter<'t> {
 
     pub fn add(&mut self, entry: &JournalEntry) -> Result<(), StoreError> {
         let filed = self.file(entry)?;
-        let bundle = self.bundles.entry(entry.owner()).or_insert_with(|| Bundle {
+        let bundle = self.bundles.entry(entry.owner()).or_insert_with(|| OwnerFacts {
             text: self.spare.take(),
             first: 0,
             count: 0,
@@ -240,7 +240,7 @@ impl<'t> FactWriter<'t> {
         Ok(())
     }
 
-    fn insert(&mut self, owner: Owner, mut bundle: Bundle) -> Result<(), StoreError> {
+    fn insert(&mut self, owner: Owner, mut bundle: OwnerFacts) -> Result<(), StoreError> {
         let body = if bundle.count == 1 {
             &bundle.text[bundle.first..bundle.text.len() - 1]
         } else {

@@ -18,10 +18,10 @@ use crate::tui::cmd::Cmd;
 use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
 use crate::tui::keys::Keys;
-use crate::tui::step::{Pressed, Step};
+use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::Role;
 use crate::tui::views::inbox::{MAY_HAVE_ARRIVED, uncertain_answer};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::field::Field;
 use crate::tui::widgets::text::wrap;
 use crate::tui::{command, layout, states};
@@ -226,15 +226,15 @@ impl Card {
     }
 
     /// Takes a key.
-    pub fn key(&mut self, chord: Chord, at: At, ctx: &Context) -> Pressed {
+    pub fn key(&mut self, chord: Chord, at: At, ctx: &Context) -> KeyOutcome {
         // Leaving is always safe and never ignored.
         if chord.code == KeyCode::Esc {
-            return Pressed::Closes(Vec::new());
+            return KeyOutcome::Closes(Vec::new());
         }
         let held = self.unheard.is_some_and(|(key, last)| key == chord && at.since(last) < HELD);
         if held || self.quiet_until.is_none_or(|until| at < until) {
             self.unheard = Some((chord, at));
-            return Pressed::Stays(Vec::new());
+            return KeyOutcome::Stays(Vec::new());
         }
         self.unheard = None;
         self.complaint = None;
@@ -243,50 +243,50 @@ impl Card {
         }
         match chord.code {
             KeyCode::Char('y') if !chord.ctrl => self.act(ctx),
-            KeyCode::Char('q') if matches!(self.about, About::Quit) => Pressed::Closes(Vec::new()),
+            KeyCode::Char('q') if matches!(self.about, About::Quit) => KeyOutcome::Closes(Vec::new()),
             KeyCode::Char('c') if !chord.ctrl => {
                 let command = self.commands(ctx, 100).join("\n");
                 if command.is_empty() {
-                    Pressed::Stays(Vec::new())
+                    KeyOutcome::Stays(Vec::new())
                 } else {
-                    Pressed::Stays(vec![Step::Cmd(Cmd::Copy(command))])
+                    KeyOutcome::Stays(vec![Step::Cmd(Cmd::Copy(command))])
                 }
             }
             KeyCode::Char('w') if matches!(self.about, About::Answer(_)) => match self.subjects.first() {
-                Some(subject) => Pressed::Closes(vec![Step::AnswerInWords(subject.key)]),
-                None => Pressed::Closes(Vec::new()),
+                Some(subject) => KeyOutcome::Closes(vec![Step::AnswerInWords(subject.key)]),
+                None => KeyOutcome::Closes(Vec::new()),
             },
             KeyCode::Char(digit @ '1'..='9') if !chord.ctrl => {
                 let at = usize::try_from(u32::from(digit) - u32::from('1')).unwrap_or(0);
                 if at < self.choices().len() {
                     self.choice = Some(at);
                 }
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Char('j') | KeyCode::Down if !self.choices().is_empty() => {
                 let next = self.choice.map_or(0, |at| at + 1);
                 self.choice = Some(next.min(self.choices().len() - 1));
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Char('k') | KeyCode::Up if !self.choices().is_empty() => {
                 self.choice = Some(self.choice.map_or(0, |at| at.saturating_sub(1)));
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Tab | KeyCode::BackTab | KeyCode::Left | KeyCode::Right => {
                 self.lit = !self.lit;
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Enter if self.lit => self.act(ctx),
-            KeyCode::Enter => Pressed::Closes(Vec::new()),
-            _ => Pressed::Stays(Vec::new()),
+            KeyCode::Enter => KeyOutcome::Closes(Vec::new()),
+            _ => KeyOutcome::Stays(Vec::new()),
         }
     }
 
-    fn bulk_key(&mut self, chord: Chord, ctx: &Context) -> Pressed {
+    fn bulk_key(&mut self, chord: Chord, ctx: &Context) -> KeyOutcome {
         match chord.code {
             KeyCode::Tab | KeyCode::BackTab | KeyCode::Down | KeyCode::Up => {
                 self.typing = if self.typing == Typing::Number { Typing::Why } else { Typing::Number };
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             KeyCode::Enter => {
                 let ready = self.ready(ctx).len();
@@ -298,7 +298,7 @@ impl Card {
                 } else {
                     return self.act(ctx);
                 }
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             _ => {
                 if self.typing == Typing::Why {
@@ -313,7 +313,7 @@ impl Card {
                         _ => {}
                     }
                 }
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
         }
     }
@@ -348,19 +348,19 @@ impl Card {
         })
     }
 
-    fn act(&mut self, ctx: &Context) -> Pressed {
+    fn act(&mut self, ctx: &Context) -> KeyOutcome {
         if matches!(self.about, About::Quit) {
-            return Pressed::Closes(vec![Step::Cmd(Cmd::Quit)]);
+            return KeyOutcome::Closes(vec![Step::Cmd(Cmd::Quit)]);
         }
         if matches!(self.about, About::Answer(_)) && self.changed.is_some() {
             // The choices belong to an earlier question.
             let answer = ctx.key(Action::Answer);
             self.complaint = Some(format!("its question has changed: esc, then {answer}"));
-            return Pressed::Stays(Vec::new());
+            return KeyOutcome::Stays(Vec::new());
         }
         if !self.choices().is_empty() && self.choice.is_none() {
             self.complaint = Some("choose first".into());
-            return Pressed::Stays(Vec::new());
+            return KeyOutcome::Stays(Vec::new());
         }
         let ready = self.ready(ctx);
         let steps: Vec<Step> = ready
@@ -373,9 +373,9 @@ impl Card {
             .collect();
         if steps.is_empty() {
             self.complaint = Some("nothing is left that it applies to".into());
-            return Pressed::Stays(Vec::new());
+            return KeyOutcome::Stays(Vec::new());
         }
-        Pressed::Closes(steps)
+        KeyOutcome::Closes(steps)
     }
 
     fn words(&self, id: &str) -> String {
@@ -460,7 +460,7 @@ impl Card {
             let gap = if facts.is_empty() { "" } else { " · " };
             facts.push(span(format!("{gap}PRODUCTION"), Role::Bad));
         }
-        canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(self.title(), Role::Title)], &facts);
+        canvas.heavy_rule(area, area.y, Edge::Top, border, &[span(self.title(), Role::Title)], &facts);
         let bottom = area.bottom() - 1;
         canvas.heavy_sides(area, area.y + 1, bottom, border);
         for (at, line) in body.iter().enumerate() {
@@ -470,7 +470,7 @@ impl Card {
             }
             match line {
                 Line::Rule(title) => {
-                    canvas.heavy_rule(area, y, Joint::Middle, border, &[span(*title, Role::Quiet)], &[]);
+                    canvas.heavy_rule(area, y, Edge::Middle, border, &[span(*title, Role::Quiet)], &[]);
                 }
                 Line::Text(spans) => {
                     canvas.put_spans(area.x + 2, y, spans, area.width.saturating_sub(4));
@@ -492,7 +492,7 @@ impl Card {
                 }
             }
         }
-        canvas.heavy_rule(area, bottom, Joint::Bottom, border, &self.buttons(ctx), &[]);
+        canvas.heavy_rule(area, bottom, Edge::Bottom, border, &self.buttons(ctx), &[]);
     }
 
     fn buttons(&self, ctx: &Context) -> Vec<Span> {

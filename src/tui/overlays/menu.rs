@@ -7,34 +7,34 @@ use unicode_width::UnicodeWidthStr;
 use crate::tui::context::Context;
 use crate::tui::keymap::Chord;
 use crate::tui::layout;
-use crate::tui::step::Pressed;
+use crate::tui::step::KeyOutcome;
 pub use crate::tui::step::{Line, Menu};
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, span};
 
 impl Menu {
     /// Takes a key.
-    pub fn key(&mut self, chord: Chord) -> Pressed {
+    pub fn key(&mut self, chord: Chord) -> KeyOutcome {
         let at = match chord.code {
-            KeyCode::Esc => return Pressed::Closes(Vec::new()),
+            KeyCode::Esc => return KeyOutcome::Closes(Vec::new()),
             KeyCode::Down => {
                 self.chosen = (self.chosen + 1).min(self.lines.len().saturating_sub(1));
-                return Pressed::Stays(Vec::new());
+                return KeyOutcome::Stays(Vec::new());
             }
             KeyCode::Up => {
                 self.chosen = self.chosen.saturating_sub(1);
-                return Pressed::Stays(Vec::new());
+                return KeyOutcome::Stays(Vec::new());
             }
             KeyCode::Enter => self.chosen,
             _ => match chord.typed().and_then(|c| self.lines.iter().position(|line| line.key == c)) {
                 Some(at) => at,
-                None => return Pressed::Stays(Vec::new()),
+                None => return KeyOutcome::Stays(Vec::new()),
             },
         };
         if at >= self.lines.len() {
-            return Pressed::Closes(Vec::new());
+            return KeyOutcome::Closes(Vec::new());
         }
-        Pressed::Closes(vec![self.lines.swap_remove(at).step])
+        KeyOutcome::Closes(vec![self.lines.swap_remove(at).step])
     }
 
     /// Draws it.
@@ -47,7 +47,7 @@ impl Menu {
         let area = layout::card(ctx, u16::try_from(width).unwrap_or(60).min(76), height);
         canvas.clear(area);
         let facts = [span(self.facts.clone(), Role::Quiet)];
-        canvas.heavy_rule(area, area.y, Joint::Top, Role::Title, &[span(self.title, Role::Title)], &facts);
+        canvas.heavy_rule(area, area.y, Edge::Top, Role::Title, &[span(self.title, Role::Title)], &facts);
         let bottom = area.bottom() - 1;
         canvas.heavy_sides(area, area.y + 1, bottom, Role::Title);
         let at = u16::try_from(label).unwrap_or(20) + 7;
@@ -63,6 +63,6 @@ impl Menu {
                 canvas.tint(Rect::new(area.x + 1, y, area.width - 2, 1), Role::Accent);
             }
         }
-        canvas.heavy_rule(area, bottom, Joint::Bottom, Role::Title, &[span("esc", Role::Key)], &[]);
+        canvas.heavy_rule(area, bottom, Edge::Bottom, Role::Title, &[span("esc", Role::Key)], &[]);
     }
 }

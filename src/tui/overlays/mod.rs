@@ -10,7 +10,7 @@ pub mod service;
 pub mod time;
 pub mod views;
 
-use super::step::Pressed;
+use super::step::KeyOutcome;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
@@ -34,7 +34,7 @@ pub enum Overlay {
 
 impl Overlay {
     /// Takes a key.
-    pub fn key(&mut self, chord: Chord, at: At, ctx: &Context) -> Pressed {
+    pub fn key(&mut self, chord: Chord, at: At, ctx: &Context) -> KeyOutcome {
         match self {
             Self::Prompt(prompt) => prompt.key(chord, ctx),
             Self::Menu(menu) => menu.key(chord),

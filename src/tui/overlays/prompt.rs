@@ -20,9 +20,9 @@ use crate::tui::overlays::copy;
 use crate::tui::preferences::Change;
 use crate::tui::preferences_file::unfit_name;
 use crate::tui::saved_view::SavedView;
-use crate::tui::step::{Pressed, Step};
+use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::field::Field;
 use crate::tui::{commands, layout};
 
@@ -174,26 +174,26 @@ impl Prompt {
         }
     }
 
-    fn changed(&mut self, ctx: &Context) -> Pressed {
+    fn changed(&mut self, ctx: &Context) -> KeyOutcome {
         match self.kind {
             Kind::Command => {
                 self.entries = commands::complete(ctx, self.field.text(), LINES);
                 self.chosen = None;
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
-            Kind::Search(_) => Pressed::Searches(self.field.text().to_owned()),
-            Kind::Words(_) => Pressed::Stays(Vec::new()),
+            Kind::Search(_) => KeyOutcome::Searches(self.field.text().to_owned()),
+            Kind::Words(_) => KeyOutcome::Stays(Vec::new()),
         }
     }
 
     /// Takes a key; every printable one is text.
-    pub fn key(&mut self, chord: Chord, ctx: &Context) -> Pressed {
+    pub fn key(&mut self, chord: Chord, ctx: &Context) -> KeyOutcome {
         match (chord.code, chord.ctrl) {
             (KeyCode::Esc, _) => match &self.kind {
-                Kind::Command | Kind::Words(_) => Pressed::Closes(Vec::new()),
-                Kind::Search(before) => Pressed::Closes(vec![Step::Search(before.clone())]),
+                Kind::Command | Kind::Words(_) => KeyOutcome::Closes(Vec::new()),
+                Kind::Search(before) => KeyOutcome::Closes(vec![Step::Search(before.clone())]),
             },
-            (KeyCode::Backspace, false) if self.field.text().is_empty() => Pressed::Closes(Vec::new()),
+            (KeyCode::Backspace, false) if self.field.text().is_empty() => KeyOutcome::Closes(Vec::new()),
             (KeyCode::Enter, _) => match &self.kind {
                 Kind::Command => {
                     let entry = self.chosen.and_then(|at| self.entries.get(at));
@@ -208,24 +208,24 @@ impl Prompt {
                         return self.changed(ctx);
                     }
                     if words.trim().is_empty() {
-                        return Pressed::Closes(Vec::new());
+                        return KeyOutcome::Closes(Vec::new());
                     }
-                    Pressed::Closes(vec![Step::Command(words)])
+                    KeyOutcome::Closes(vec![Step::Command(words)])
                 }
-                Kind::Search(_) => Pressed::Closes(Vec::new()),
+                Kind::Search(_) => KeyOutcome::Closes(Vec::new()),
                 Kind::Words(words) => match self.done(words, ctx) {
-                    Ok(cmd) => Pressed::Closes(vec![Step::Cmd(cmd)]),
-                    Err(missing) => Pressed::Stays(vec![Step::Say(Role::Warn, missing)]),
+                    Ok(cmd) => KeyOutcome::Closes(vec![Step::Cmd(cmd)]),
+                    Err(missing) => KeyOutcome::Stays(vec![Step::Say(Role::Warn, missing)]),
                 },
             },
             (KeyCode::Down, _) | (KeyCode::Char('n'), true) if !self.entries.is_empty() => {
                 let next = self.chosen.map_or(0, |at| at + 1);
                 self.chosen = Some(next.min(self.entries.len() - 1));
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             (KeyCode::Up, _) | (KeyCode::Char('p'), true) if !self.entries.is_empty() => {
                 self.chosen = self.chosen.and_then(|at| at.checked_sub(1));
-                Pressed::Stays(Vec::new())
+                KeyOutcome::Stays(Vec::new())
             }
             (KeyCode::Tab, _) if !self.entries.is_empty() => {
                 let entry = &self.entries[self.chosen.unwrap_or(0)];
@@ -238,7 +238,7 @@ impl Prompt {
                 if self.field.key(chord) {
                     self.changed(ctx)
                 } else {
-                    Pressed::Stays(Vec::new())
+                    KeyOutcome::Stays(Vec::new())
                 }
             }
         }
@@ -313,7 +313,7 @@ impl Prompt {
         let rows = u16::try_from(self.entries.len()).unwrap_or(0).min(screen.height.saturating_sub(5));
         let area = Rect::new(0, y.saturating_sub(rows + 1), screen.width.min(100), rows + 1);
         canvas.clear(area);
-        canvas.rule(area, area.y, Joint::Top, &[span("commands", Role::Title)], &[]);
+        canvas.rule(area, area.y, Edge::Top, &[span("commands", Role::Title)], &[]);
         canvas.sides(area, area.y + 1, area.bottom());
         for (at, entry) in self.entries.iter().take(usize::from(rows)).enumerate() {
             let y = area.y + 1 + u16::try_from(at).unwrap_or(0);

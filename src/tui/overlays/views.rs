@@ -15,10 +15,10 @@ use crate::tui::keymap::Chord;
 use crate::tui::preferences::Change;
 use crate::tui::saved_view::SavedView;
 use crate::tui::screen::Screen;
-use crate::tui::step::{Pressed, Step};
+use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::Role;
 use crate::tui::views::lists::counted;
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::{format, layout};
 
 /// The shortest time between two counts: a filter may examine many rows.
@@ -85,7 +85,7 @@ impl Views {
             complaint: None,
             counted: (0, At::ZERO),
         };
-        let here = list.and_then(|list| list.look().saved.clone());
+        let here = list.and_then(|list| list.settings().saved.clone());
         let word = present.word();
         let is_here = |row: &Row| match (&row.what, &here) {
             (What::Saved(saved), Some(here)) => saved.name == here.name,
@@ -118,12 +118,12 @@ impl Views {
     }
 
     /// Takes a key.
-    pub fn key(&mut self, chord: Chord) -> Pressed {
+    pub fn key(&mut self, chord: Chord) -> KeyOutcome {
         let goes = self.goes.take();
         self.complaint = None;
         match (chord.code, chord.ctrl) {
             (KeyCode::Esc, _) if goes.is_some() => {}
-            (KeyCode::Esc, _) => return Pressed::Closes(Vec::new()),
+            (KeyCode::Esc, _) => return KeyOutcome::Closes(Vec::new()),
             (KeyCode::Down | KeyCode::Char('j'), false) => {
                 self.chosen = (self.chosen + 1).min(self.rows.len().saturating_sub(1));
             }
@@ -133,7 +133,7 @@ impl Views {
             (KeyCode::Enter, _) => return self.open(self.chosen),
             (KeyCode::Char('s'), true) => match self.present.take() {
                 Some(present) => {
-                    return Pressed::Closes(vec![Step::SaveView(Box::new(present))]);
+                    return KeyOutcome::Closes(vec![Step::SaveView(Box::new(present))]);
                 }
                 None => self.complaint = Some("this is not a list: only lists can be saved as views"),
             },
@@ -144,7 +144,7 @@ impl Views {
                     }
                     Some(What::Saved(saved)) if goes.as_ref() == Some(&saved.name) => {
                         let change = Change::Forget(saved.name.clone());
-                        return Pressed::Closes(vec![Step::Cmd(Cmd::Views(change))]);
+                        return KeyOutcome::Closes(vec![Step::Cmd(Cmd::Views(change))]);
                     }
                     Some(What::Saved(saved)) => self.goes = Some(saved.name.clone()),
                     _ => self.complaint = Some("only saved views can be deleted"),
@@ -158,11 +158,11 @@ impl Views {
                 }
             }
         }
-        Pressed::Stays(Vec::new())
+        KeyOutcome::Stays(Vec::new())
     }
 
-    fn open(&self, at: usize) -> Pressed {
-        Pressed::Closes(match self.rows.get(at).map(|row| &row.what) {
+    fn open(&self, at: usize) -> KeyOutcome {
+        KeyOutcome::Closes(match self.rows.get(at).map(|row| &row.what) {
             Some(What::View(_, action)) => vec![Step::Act(*action)],
             Some(What::Saved(saved)) => vec![Step::Command(saved.name.clone())],
             None => Vec::new(),
@@ -178,7 +178,7 @@ impl Views {
         let height = rows.saturating_add(2 + u16::from(saved)).min(screen.height.saturating_sub(1));
         let area = layout::card(ctx, if saved { 76 } else { 56 }, height);
         canvas.clear(area);
-        canvas.heavy_rule(area, area.y, Joint::Top, Role::Title, &[span("views", Role::Title)], &[]);
+        canvas.heavy_rule(area, area.y, Edge::Top, Role::Title, &[span("views", Role::Title)], &[]);
         let bottom = area.bottom().saturating_sub(1);
         canvas.heavy_sides(area, area.y + 1, bottom, Role::Title);
         let lines: Vec<Option<usize>> = (0..self.rows.len())
@@ -208,7 +208,7 @@ impl Views {
                     .collect()
             }
         };
-        canvas.heavy_rule(area, bottom, Joint::Bottom, Role::Title, &foot, &[]);
+        canvas.heavy_rule(area, bottom, Edge::Bottom, Role::Title, &foot, &[]);
     }
 
     fn row(&self, canvas: &mut Canvas<'_>, area: Rect, y: u16, row: &Row) {

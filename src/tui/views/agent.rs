@@ -19,7 +19,7 @@ use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows, Work};
 use crate::tui::views::{about, facts};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::sorted::Sorted;
 use crate::tui::widgets::text;
@@ -184,7 +184,7 @@ impl Screen for AgentView {
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let Some(agent) = self.agent(ctx) else {
-            canvas.rule(area, area.y, Joint::Top, &[span("agent", Role::Title)], &[]);
+            canvas.rule(area, area.y, Edge::Top, &[span("agent", Role::Title)], &[]);
             return empty(
                 canvas,
                 ctx,
@@ -199,7 +199,7 @@ impl Screen for AgentView {
         if self.tab == Tab::Tasks {
             facts = self.list.facts(ctx, format!("{} {}", label.mark, label.word));
         }
-        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let inner = inside(area);
         let mut x = inner.x + 1;
         for tab in Tab::ALL {
@@ -210,7 +210,7 @@ impl Screen for AgentView {
         if self.tab == Tab::Tasks {
             let pane = Self::pane(area);
             if self.list.rows.is_empty() {
-                let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+                let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
                 empty(
                     canvas,
                     ctx,
@@ -330,12 +330,12 @@ impl Screen for AgentView {
 
     fn searched(&self) -> Option<String> {
         let searched = || self.text.search.clone();
-        Some(self.list().map_or_else(searched, |list| list.look().filter.text().to_owned()))
+        Some(self.list().map_or_else(searched, |list| list.settings().filter.text().to_owned()))
     }
 
     fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
         if let Some(list) = self.list_mut() {
-            list.look_mut().filter = Filter::parse(text);
+            list.settings_mut().filter = Filter::parse(text);
             return;
         }
         let pane = Self::text_pane(area);

@@ -19,7 +19,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, share};
@@ -181,9 +181,9 @@ impl Screen for CandidatesView {
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let count = self.list.source.rows.len();
         let facts = self.list.facts(ctx, format!("{count} named by cards, none of them asked"));
-        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
+        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty();
+            let filtered = !self.list.state.settings.filter.is_empty();
             return empty(
                 canvas,
                 ctx,

@@ -21,7 +21,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
@@ -173,9 +173,9 @@ impl Screen for ChangesView {
         let (from, _) = self.stretch(ctx);
         let first = format!("{} since {}", self.list.rows.len(), ctx.clocks.second(from, ctx.now));
         let facts = self.list.facts(ctx, first);
-        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
+        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty();
+            let filtered = !self.list.state.settings.filter.is_empty();
             return empty(
                 canvas,
                 ctx,

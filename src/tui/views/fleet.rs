@@ -25,7 +25,7 @@ use crate::tui::views::group_rows::draw_group;
 use crate::tui::views::groups::{Group, Key};
 use crate::tui::views::listing::{LARGE, List, Listing};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::table::TableColumn;
 use crate::tui::widgets::text;
@@ -54,7 +54,7 @@ impl FleetView {
     /// The same, only those that pass a filter.
     #[must_use]
     pub fn filtered(mut self, filter: &str) -> Self {
-        self.list.state.look.filter = Filter::parse(filter);
+        self.list.state.settings.filter = Filter::parse(filter);
         self
     }
 
@@ -179,10 +179,10 @@ impl Screen for FleetView {
         };
         let mut title = self.list.title();
         title.push(span(by, Role::Quiet));
-        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let (list, about_area, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             empty(
                 canvas,
                 ctx,
@@ -209,7 +209,7 @@ impl Screen for FleetView {
             let version =
                 agent.card.as_ref().map(|card| span(card.version.line().into_string(), Role::Quiet));
             let facts: Vec<Span> = version.into_iter().collect();
-            canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+            canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
             let pane = Rect {
                 x: pane.x + 1,
                 y: pane.y + 1,
@@ -222,7 +222,7 @@ impl Screen for FleetView {
         if let (Some(below), Some(_)) = (below, agent) {
             let whole = Rect { x: area.x, width: area.width, ..below };
             let facts = [span("needs you first, then doubtful, then running", Role::Quiet)];
-            canvas.rule(whole, below.y, Joint::Middle, &[span("its tasks", Role::Title)], &facts);
+            canvas.rule(whole, below.y, Edge::Middle, &[span("its tasks", Role::Title)], &facts);
             let pane = Rect { y: below.y + 1, height: below.height - 1, ..below };
             if self.work.rows.is_empty() {
                 let none = format!("No recent tasks. {} sends one.", ctx.key(Action::New));
@@ -302,7 +302,7 @@ impl Screen for FleetView {
     }
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
-        let measured = ctx.size.0 >= MEASURED || self.list.state.look.wide;
+        let measured = ctx.size.0 >= MEASURED || self.list.state.settings.wide;
         measured.then_some(Subscription::Metrics(EVERY)).into_iter().collect()
     }
 

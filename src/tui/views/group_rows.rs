@@ -12,7 +12,7 @@ use crate::tui::context::Context;
 use crate::tui::theme::Role;
 use crate::tui::views::about;
 use crate::tui::views::agent_rows::{AgentColumn, AgentRows, lower, number, shows_signs, skills};
-use crate::tui::widgets::canvas::{Canvas, Joint, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, span};
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn};
 use crate::tui::widgets::text;
@@ -127,7 +127,7 @@ pub(super) fn draw_group(canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &
     let whole = Rect { x: area.x, width: area.width, ..pane };
     let title = [span(group.title(&ctx.snapshot).line().into_string(), Role::Title)];
     let facts = [span(format!("{} agents", format::count(group.members.len())), Role::Quiet)];
-    canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+    canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
     let inner =
         Rect { x: pane.x + 1, y: pane.y + 1, width: pane.width.saturating_sub(2), height: pane.height - 1 };
     let lines = about::group(canvas, ctx, group, usize::from(inner.width), usize::from(inner.height));

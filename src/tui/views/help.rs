@@ -11,7 +11,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::inside;
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::{TextState, wrap};
 
@@ -30,7 +30,7 @@ pub struct HelpView {
 /// Symbols and their meanings.
 const MARKS: &str = "agents: ● up  ◐ degraded  ✖ down  ○ not seen yet  ◌ stale  ◆ login needed  ⊘ not spoken. \
 tasks: … queued or submitted  ▸ working  ◆ needs you  ✓ completed  ✗ failed  ■ canceled  ⊘ rejected  \
-◌ silent, stalled or stale  ? uncertain  ∅ lost by its agent. gaps: ╌ nobody told us anything.";
+◌ silent, stalled or stale  ? uncertain  ∅ lost by its agent. gaps: ╌ nothing was received.";
 
 impl HelpView {
     /// Help for a view.
@@ -108,7 +108,7 @@ impl Screen for HelpView {
         let acts = acts.map(|action| self.keys.hint(action)).join(" ");
         let facts = format!("lower case looks or opens · shift sorts · {acts} act, through a card");
         let facts = [span(facts, Role::Quiet)];
-        canvas.rule(area, area.y, Joint::Top, &[span("help", Role::Title)], &facts);
+        canvas.rule(area, area.y, Edge::Top, &[span("help", Role::Title)], &facts);
         let pane = Self::pane(area);
         text::draw(canvas, pane, &self.lines(usize::from(pane.width)), &self.state);
     }

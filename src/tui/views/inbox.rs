@@ -21,7 +21,7 @@ use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::views::{about, conversation};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
@@ -258,7 +258,7 @@ fn accepts(ctx: &Context, attempt: &Attempt, followed: Option<&FollowedJob>, wid
     let answer = ctx.key(Action::Answer);
     if attempt.task.as_ref().is_some_and(|task| task.state == TaskState::AuthRequired) {
         return vec![vec![span(
-            format!("a login, out of band: sign in where it says, then {answer} tells it"),
+            format!("a login, out of band: sign in where it says, then {answer} confirms it"),
             Role::Plain,
         )]];
     }
@@ -323,18 +323,18 @@ impl Screen for InboxView {
         let count = self.list.rows.len();
         let word = if count == 1 { "needs you" } else { "need you" };
         let by_age = count > 1
-            && self.list.state.look.sort == WaitingColumn::Waits.number()
-            && !self.list.state.look.reversed;
+            && self.list.state.settings.sort == WaitingColumn::Waits.number()
+            && !self.list.state.settings.reversed;
         let order = if by_age { " · oldest first" } else { "" };
         let facts = self.list.facts(ctx, format!("{count} {word}{order}"));
-        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
+        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let (list, conversation, foot) = self.parts(area);
         if self.list.rows.is_empty() {
             return empty(
                 canvas,
                 ctx,
                 list,
-                !self.list.state.look.filter.is_empty(),
+                !self.list.state.settings.filter.is_empty(),
                 &[
                     "Nothing needs you.",
                     "Agents' questions, and messages that may not have arrived, appear here automatically.",
@@ -353,7 +353,7 @@ impl Screen for InboxView {
             let title = [span(format!("{name} asks{task}"), role)];
             let facts =
                 [span(format!("asked {}", ctx.clocks.second(waits_since(attempt), ctx.now)), Role::Quiet)];
-            canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+            canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
             let inner = Rect {
                 x: pane.x + 1,
                 y: pane.y + 1,
@@ -376,7 +376,7 @@ impl Screen for InboxView {
             let left = if wide { inner.width / 2 } else { inner.width };
             let accepts_rule =
                 if wide { Rect { width: inner.x + left + 1 - area.x, ..whole } } else { whole };
-            canvas.rule(accepts_rule, pane.y, Joint::Middle, &[span("it accepts", Role::Title)], &facts);
+            canvas.rule(accepts_rule, pane.y, Edge::Middle, &[span("it accepts", Role::Title)], &facts);
             let lines = accepts(ctx, attempt, self.selected_job(ctx), usize::from(left));
             text::draw(canvas, Rect { width: left, ..inner }, &lines, &TextState::default());
             let after = when_answered(ctx, attempt);
@@ -385,7 +385,7 @@ impl Screen for InboxView {
                 canvas.rule(
                     Rect { x, width: area.right() - x, ..whole },
                     pane.y,
-                    Joint::Middle,
+                    Edge::Middle,
                     &[span("when you answer", Role::Title)],
                     &[],
                 );

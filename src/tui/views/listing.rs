@@ -9,7 +9,7 @@ use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
-use crate::tui::saved_view::{ListKind, Look, SavedView};
+use crate::tui::saved_view::{ListKind, ListSettings, SavedView};
 use crate::tui::theme::Role;
 use crate::tui::views::frame::with_scratch;
 use crate::tui::widgets::canvas::{Canvas, Span, span};
@@ -87,10 +87,10 @@ pub trait List {
     fn kind(&self) -> ListKind;
 
     /// The display settings.
-    fn look(&self) -> &Look;
+    fn settings(&self) -> &ListSettings;
 
     /// The same, to change it.
-    fn look_mut(&mut self) -> &mut Look;
+    fn settings_mut(&mut self) -> &mut ListSettings;
 
     /// Every column that it has.
     fn columns(&self) -> &'static [Column];
@@ -119,40 +119,46 @@ pub trait List {
     fn sort(&mut self, letter: char) -> bool {
         let column = self.columns().iter().position(|column| column.sort == Some(letter));
         if let Some(column) = column {
-            self.look_mut().sort_by(column);
+            self.settings_mut().sort_by(column);
         }
         column.is_some()
     }
 
     /// Which columns are drawn, and how.
     fn shown(&self, ctx: &Context, cursor: Cursor) -> Shown {
-        let (all, look) = (self.columns(), self.look());
-        let highest_first = all.get(look.sort).is_some_and(|column| column.highest_first);
-        let turned = highest_first == look.reversed;
+        let (all, settings) = (self.columns(), self.settings());
+        let highest_first = all.get(settings.sort).is_some_and(|column| column.highest_first);
+        let turned = highest_first == settings.reversed;
         Shown {
-            columns: ctx.preferences.columns.of(self.kind(), all, look),
-            wide: look.wide,
-            sort: Sort { by: look.sort, reversed: turned },
+            columns: ctx.preferences.columns.of(self.kind(), all, settings),
+            wide: settings.wide,
+            sort: Sort { by: settings.sort, reversed: turned },
             cursor,
         }
     }
 
     /// The current settings as a saved view, under its name if it has one.
     fn as_saved(&self, ctx: &Context) -> SavedView {
-        let look = self.look();
-        let before = look.saved.as_ref().filter(|saved| saved.kept);
-        let filter = format!("{} {}", self.as_filter(&ctx.snapshot), look.filter.text());
-        let chosen = look.columns.is_some() || look.wide;
-        let columns = chosen.then(|| ctx.preferences.columns.of(self.kind(), self.columns(), look));
-        let now = Look { filter: Filter::parse(&filter), wide: false, columns, saved: None, ..look.clone() };
+        let settings = self.settings();
+        let before = settings.saved.as_ref().filter(|saved| saved.kept);
+        let filter = format!("{} {}", self.as_filter(&ctx.snapshot), settings.filter.text());
+        let chosen = settings.columns.is_some() || settings.wide;
+        let columns = chosen.then(|| ctx.preferences.columns.of(self.kind(), self.columns(), settings));
+        let now = ListSettings {
+            filter: Filter::parse(&filter),
+            wide: false,
+            columns,
+            saved: None,
+            ..settings.clone()
+        };
         let name = before.map(|saved| saved.name.clone()).unwrap_or_default();
-        SavedView { name, of: self.kind(), look: now, kept: true }
+        SavedView { name, of: self.kind(), settings: now, kept: true }
     }
 
     /// The title, with the name of the saved view.
     fn title(&self) -> Vec<Span> {
         let mut title = vec![span(self.kind().word(), Role::Title)];
-        if let Some(saved) = &self.look().saved {
+        if let Some(saved) = &self.settings().saved {
             title.push(span(format!(" › {}", saved.name), Role::Title));
         }
         title
@@ -164,12 +170,12 @@ impl<R: Rows> List for Listing<R> {
         R::KIND
     }
 
-    fn look(&self) -> &Look {
-        &self.state.look
+    fn settings(&self) -> &ListSettings {
+        &self.state.settings
     }
 
-    fn look_mut(&mut self) -> &mut Look {
-        &mut self.state.look
+    fn settings_mut(&mut self) -> &mut ListSettings {
+        &mut self.state.settings
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -246,10 +252,10 @@ impl<R: Rows> Listing<R> {
     /// The current order.
     pub fn order(&self) -> Order {
         Order {
-            by: self.state.look.sort,
-            reversed: self.state.look.reversed,
-            filter: self.state.look.filter.clone(),
-            faults: self.state.look.faults,
+            by: self.state.settings.sort,
+            reversed: self.state.settings.reversed,
+            filter: self.state.settings.filter.clone(),
+            faults: self.state.settings.faults,
             list: self.number,
         }
     }
@@ -353,7 +359,7 @@ impl<R: Rows> Listing<R> {
 
     /// The text at the right of the title: a count, then marks, filter and new rows.
     pub fn facts(&self, ctx: &Context, count: String) -> Vec<Span> {
-        let (state, look) = (&self.state, &self.state.look);
+        let (state, settings) = (&self.state, &self.state.settings);
         let mut facts = vec![span(count, Role::Plain)];
         if self.is_building() {
             facts.push(span(" · sorting", Role::Doubt));
@@ -361,11 +367,11 @@ impl<R: Rows> Listing<R> {
         if !state.marks.is_empty() {
             facts.push(span(format!(" · {} marked", state.marks.len()), Role::You));
         }
-        if look.faults {
+        if settings.faults {
             facts.push(span(" · faults only", Role::You));
         }
-        if !look.filter.is_empty() {
-            facts.push(span(format!(" · filter {}", look.filter.text()), Role::You));
+        if !settings.filter.is_empty() {
+            facts.push(span(format!(" · filter {}", settings.filter.text()), Role::You));
         }
         if state.new_above > 0 {
             facts.push(span(format!(" · {} {} new", ctx.glyphs().more, state.new_above), Role::You));
@@ -388,9 +394,9 @@ impl<R: Rows> Listing<R> {
             Action::HalfUp => self.state.go(&self.rows, -half, lines),
             Action::First => self.state.first(),
             Action::Last => self.state.last(&self.rows, lines),
-            Action::Wide => self.state.look.wide = !self.state.look.wide,
+            Action::Wide => self.state.settings.wide = !self.state.settings.wide,
             Action::Details => self.state.details = !self.state.details,
-            Action::Faults => self.state.look.faults = !self.state.look.faults,
+            Action::Faults => self.state.settings.faults = !self.state.settings.faults,
             // While a worker sorts, the displayed rows are still in the previous order.
             Action::Mark | Action::MarkAll | Action::MarkTo if self.is_building() => {}
             Action::Mark => {
@@ -407,7 +413,7 @@ impl<R: Rows> Listing<R> {
     /// Clears one thing: marks, then the filter, then the filter of faults. False if there was nothing.
     pub fn clear_one(&mut self) -> bool {
         if self.state.marks.is_empty() {
-            return self.state.look.clear_one();
+            return self.state.settings.clear_one();
         }
         self.state.marks.clear();
         true

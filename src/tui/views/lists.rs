@@ -8,7 +8,7 @@ use super::{
 };
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::preferences::Columns;
-use crate::tui::saved_view::{ListKind, Look, SavedView};
+use crate::tui::saved_view::{ListKind, ListSettings, SavedView};
 use crate::tui::widgets::table::{Column, TableColumn};
 
 impl ListKind {
@@ -32,7 +32,7 @@ impl ListKind {
     /// The number of the default sort column.
     pub fn usual_sort(self) -> usize {
         let view = self.view();
-        view.screen().list().map_or(0, |list| list.look().sort)
+        view.screen().list().map_or(0, |list| list.settings().sort)
     }
 
     /// Its view, of everything.
@@ -56,7 +56,7 @@ impl ListKind {
 impl Columns {
     /// The default columns of a list, by name.
     pub fn names(&self, list: ListKind) -> Vec<String> {
-        let shown = self.of(list, list.columns(), &Look::new(list.usual_sort()));
+        let shown = self.of(list, list.columns(), &ListSettings::new(list.usual_sort()));
         shown.into_iter().map(|at| list.columns()[at].word()).collect()
     }
 }
@@ -64,18 +64,19 @@ impl Columns {
 impl SavedView {
     /// The name of the sort column.
     pub fn sort(&self) -> String {
-        self.of.columns().get(self.look.sort).map(Column::word).unwrap_or_default()
+        self.of.columns().get(self.settings.sort).map(Column::word).unwrap_or_default()
     }
 
     /// True if the highest value comes first.
     pub fn descending(&self) -> bool {
-        let highest_first = self.of.columns().get(self.look.sort).is_some_and(|column| column.highest_first);
-        highest_first != self.look.reversed
+        let highest_first =
+            self.of.columns().get(self.settings.sort).is_some_and(|column| column.highest_first);
+        highest_first != self.settings.reversed
     }
 
     /// The names of its columns; `None` shows those of the preferences.
     pub fn columns(&self) -> Option<Vec<String>> {
-        let chosen = self.look.columns.as_ref()?;
+        let chosen = self.settings.columns.as_ref()?;
         Some(chosen.iter().map(|at| self.of.columns()[*at].word()).collect())
     }
 }
@@ -85,12 +86,12 @@ pub fn counted(snapshot: &Snapshot, saved: &SavedView) -> Option<usize> {
     fn count<R: Rows>(source: &R, snapshot: &Snapshot, order: &Order) -> usize {
         source.keys(snapshot).filter(|key| source.shows(snapshot, *key, order)).count()
     }
-    let look = &saved.look;
+    let settings = &saved.settings;
     let order = Order {
-        by: look.sort,
-        reversed: look.reversed,
-        filter: look.filter.clone(),
-        faults: look.faults,
+        by: settings.sort,
+        reversed: settings.reversed,
+        filter: settings.filter.clone(),
+        faults: settings.faults,
         list: 0,
     };
     Some(match saved.of {

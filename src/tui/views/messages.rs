@@ -9,7 +9,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside, with_scratch};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
@@ -56,8 +56,8 @@ impl Screen for MessagesView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
-        let facts = [span(format!("{} told", ctx.messages.len()), Role::Quiet)];
-        canvas.rule(area, area.y, Joint::Top, &[span("messages", Role::Title)], &facts);
+        let facts = [span(format!("{} since the start", ctx.messages.len()), Role::Quiet)];
+        canvas.rule(area, area.y, Edge::Top, &[span("messages", Role::Title)], &facts);
         if ctx.messages.is_empty() {
             return empty(
                 canvas,

@@ -25,7 +25,7 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::spark;
@@ -383,7 +383,7 @@ impl MetricsView {
             title.push(span(group.name.clone(), role));
         }
         let facts = [span("space compares", Role::Quiet)];
-        canvas.rule(whole, pane.y, Joint::Middle, &title, &facts);
+        canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
         let pane = Rect { y: pane.y + 1, height: pane.height - 1, ..pane };
         let many = u16::try_from(usize::from(pane.width / 40).clamp(1, 3)).unwrap_or(1);
         let wide = pane.width / many;
@@ -485,10 +485,10 @@ impl Screen for MetricsView {
             ctx.baseline.word()
         );
         let facts = self.list.facts(ctx, first);
-        canvas.rule(area, area.y, Joint::Top, &[span("metrics", Role::Title)], &facts);
+        canvas.rule(area, area.y, Edge::Top, &[span("metrics", Role::Title)], &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             return empty(
                 canvas,
                 ctx,

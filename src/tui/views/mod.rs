@@ -39,7 +39,7 @@ use std::sync::Arc;
 use super::actions::Action;
 use super::context::Context;
 use super::destination::Destination;
-use super::saved_view::{Look, SavedView};
+use super::saved_view::{ListSettings, SavedView};
 use super::screen::Screen;
 
 macro_rules! views {
@@ -142,7 +142,7 @@ impl View {
     pub fn saved(saved: &Arc<SavedView>) -> Self {
         let mut view = saved.of.view();
         if let Some(list) = view.screen_mut().list_mut() {
-            *list.look_mut() = Look::of(saved.clone());
+            *list.settings_mut() = ListSettings::of(saved.clone());
         }
         view
     }

@@ -24,7 +24,7 @@ use crate::tui::views::listing::{List, Listing};
 use crate::tui::views::problem;
 use crate::tui::views::problem::{Item, Known};
 use crate::tui::views::problem_rows::{ProblemColumn, ProblemRows, agent_name, headline};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span, width};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span, width};
 use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
@@ -285,7 +285,7 @@ impl ProblemsView {
         if let Some(pane) = parts.about {
             let name = title(Pane::About, format!("p-{} {}", problem.number, problem.kind.as_str()));
             let facts = [span(format!("began {}", canvas.since(problem.since)), Role::Quiet)];
-            canvas.rule(pane, pane.y, Joint::Middle, &name, &facts);
+            canvas.rule(pane, pane.y, Edge::Middle, &name, &facts);
             let area = inner(pane);
             let lines = self.about_lines(canvas, ctx, usize::from(area.width));
             text::draw(canvas, area, &lines, &self.about);
@@ -293,7 +293,7 @@ impl ProblemsView {
         if let (Some(evidence), Some(log)) = (parts.evidence, parts.log) {
             // Side by side: one line over both, and one between them.
             let both = Rect { width: evidence.width + log.width, ..evidence };
-            canvas.rule(both, both.y, Joint::Middle, &[], &[]);
+            canvas.rule(both, both.y, Edge::Middle, &[], &[]);
             canvas.divider(log.x, both.y, both.bottom());
         }
         if let Some(pane) = parts.evidence {
@@ -328,7 +328,7 @@ impl ProblemsView {
 /// The title line of a lower pane: the whole line, or its part of one that two share.
 fn head(canvas: &mut Canvas<'_>, pane: Rect, shares: bool, title: &[Span], facts: &[Span]) {
     if !shares {
-        return canvas.rule(pane, pane.y, Joint::Middle, title, facts);
+        return canvas.rule(pane, pane.y, Edge::Middle, title, facts);
     }
     let room = pane.width.saturating_sub(5);
     let used = width(title);
@@ -367,10 +367,10 @@ impl Screen for ProblemsView {
         let open = not_over - muted;
         let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
         let first = format!("{open} open{muted} · {over} cleared lately");
-        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &self.list.facts(ctx, first));
+        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, first));
         let parts = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             return empty(
                 canvas,
                 ctx,
@@ -518,7 +518,7 @@ impl Screen for ProblemsView {
         Some(match self.pane {
             Pane::About => self.about.search.clone(),
             Pane::Log => self.log.search.clone(),
-            Pane::List | Pane::Evidence => self.list.state.look.filter.text().to_owned(),
+            Pane::List | Pane::Evidence => self.list.state.settings.filter.text().to_owned(),
         })
     }
 
@@ -535,7 +535,7 @@ impl Screen for ProblemsView {
                 let lines = self.log_lines();
                 self.log.look_for(text, &lines, height(parts.log));
             }
-            Pane::List | Pane::Evidence => self.list.state.look.filter = Filter::parse(text),
+            Pane::List | Pane::Evidence => self.list.state.settings.filter = Filter::parse(text),
         }
     }
 

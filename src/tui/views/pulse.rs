@@ -23,7 +23,7 @@ use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::views::metrics::percentile;
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
@@ -235,10 +235,10 @@ impl Screen for PulseView {
         };
         let first = format!("last {} · each cell {each}", ctx.window.word(&ctx.clocks));
         let facts = self.list.facts(ctx, first);
-        canvas.rule(area, area.y, Joint::Top, &[span("pulse", Role::Title)], &facts);
+        canvas.rule(area, area.y, Edge::Top, &[span("pulse", Role::Title)], &facts);
         let inner = inside(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             return empty(canvas, ctx, inner, filtered, &["No agent was watched in this window."]);
         }
         let names = self.list.rows.iter().filter_map(|key| self.list.source.group(key));

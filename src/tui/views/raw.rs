@@ -13,7 +13,7 @@ use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::inside;
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
@@ -118,7 +118,7 @@ impl Screen for RawView {
                 span(format!("search {} · ", Untrusted::from(self.state.search.as_str()).line()), Role::You),
             );
         }
-        canvas.rule(area, area.y, Joint::Top, &[span(self.title.clone(), Role::Title)], &facts);
+        canvas.rule(area, area.y, Edge::Top, &[span(self.title.clone(), Role::Title)], &facts);
         text::draw(canvas, pane, &self.lines, &self.state);
     }
 

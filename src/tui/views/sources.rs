@@ -18,7 +18,7 @@ use crate::tui::theme::Role;
 use crate::tui::views::about;
 use crate::tui::views::frame::{empty, inside, labelled};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
@@ -232,10 +232,10 @@ impl Screen for SourcesView {
         let failing = ctx.snapshot.sources.iter().filter(|(_, row)| failing(row)).count();
         let first = format!("{count} configured · {failing} failing");
         let facts = self.list.facts(ctx, first);
-        canvas.rule(area, area.y, Joint::Top, &self.list.title(), &facts);
+        canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             return empty(
                 canvas,
                 ctx,
@@ -250,7 +250,7 @@ impl Screen for SourcesView {
         self.list.draw(canvas, list, ctx);
         if let (Some(pane), Some(row)) = (below, self.selected(ctx)) {
             let whole = Rect { x: area.x, width: area.width, ..pane };
-            canvas.rule(whole, pane.y, Joint::Middle, &[span(name(row), Role::Title)], &[]);
+            canvas.rule(whole, pane.y, Edge::Middle, &[span(name(row), Role::Title)], &[]);
             let inner = Rect {
                 x: pane.x + 1,
                 y: pane.y + 1,

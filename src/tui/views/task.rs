@@ -23,7 +23,7 @@ use crate::tui::views::frame::{empty, inside, with_scratch};
 use crate::tui::views::output::{Stage, output_lines, size_words};
 use crate::tui::views::timeline::TimelineLine;
 use crate::tui::views::{conversation, strip, timeline};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
 use crate::tui::widgets::text::TextState;
 
@@ -410,7 +410,7 @@ impl Screen for TaskView {
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let (Some(job), Some((_, attempt))) = (self.job(ctx), self.latest(ctx)) else {
-            canvas.rule(area, area.y, Joint::Top, &[span("task", Role::Title)], &[]);
+            canvas.rule(area, area.y, Edge::Top, &[span("task", Role::Title)], &[]);
             return empty(
                 canvas,
                 ctx,
@@ -434,7 +434,7 @@ impl Screen for TaskView {
         if job.attempts.len() > 1 {
             facts.push(span(format!(" · attempt {} of {}", attempt.number, job.attempts.len()), Role::Plain));
         }
-        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let parts = self.parts(area, ctx);
         Self::draw_head(canvas, parts.head, ctx, job, attempt);
         let y = parts.head.bottom();
@@ -445,22 +445,22 @@ impl Screen for TaskView {
             (Some(left), Some(right)) => {
                 let left_rule = Rect { x: area.x, width: left.width + 2, ..left };
                 let right_rule = Rect { x: right.x - 1, width: right.width + 2, ..right };
-                canvas.rule(right_rule, y, Joint::Middle, &right_title, &[]);
-                canvas.rule(left_rule, y, Joint::Middle, &[span("timeline", timeline_role)], &[]);
+                canvas.rule(right_rule, y, Edge::Middle, &right_title, &[]);
+                canvas.rule(left_rule, y, Edge::Middle, &[span("timeline", timeline_role)], &[]);
                 let bottom = parts.below.map_or(area.bottom(), |below| below.y);
                 canvas.divider(right.x - 1, y, bottom);
                 self.draw_timeline(canvas, left, ctx);
                 self.draw_right(canvas, right, ctx);
             }
             (Some(left), None) => {
-                canvas.rule(area, y, Joint::Middle, &self.tabs(), &[]);
+                canvas.rule(area, y, Edge::Middle, &self.tabs(), &[]);
                 self.draw_timeline(canvas, left, ctx);
             }
             (None, Some(right)) => {
                 if self.full {
-                    canvas.rule(area, y, Joint::Middle, &right_title, &follows);
+                    canvas.rule(area, y, Edge::Middle, &right_title, &follows);
                 } else {
-                    canvas.rule(area, y, Joint::Middle, &self.tabs(), &right_title);
+                    canvas.rule(area, y, Edge::Middle, &self.tabs(), &right_title);
                 }
                 self.draw_right(canvas, right, ctx);
             }

@@ -342,7 +342,7 @@ pub fn next_step(ctx: &Context, attempt: &Attempt) -> Option<String> {
     if attempt.needs_you() {
         return Some(match task.state {
             TaskState::AuthRequired => {
-                format!("sign in where it says, then {} to tell it", key(Action::Answer))
+                format!("sign in where it says, then {} to confirm", key(Action::Answer))
             }
             _ => format!("{}: answer it", key(Action::Answer)),
         });

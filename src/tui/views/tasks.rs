@@ -14,7 +14,7 @@ use crate::tui::theme::Role;
 use crate::tui::views::frame::inside;
 use crate::tui::views::listing::{List, Listing, Order};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows, Work, explain};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::sorted::Sorted;
 use crate::tui::widgets::text;
@@ -34,7 +34,7 @@ impl TasksView {
 
     /// True if it is about all tasks.
     pub fn is_all(&self) -> bool {
-        self.list.source == TaskRows::default() && self.list.state.look.saved.is_none()
+        self.list.source == TaskRows::default() && self.list.state.settings.saved.is_none()
     }
 
     /// The tasks of one conversation.
@@ -53,7 +53,7 @@ impl TasksView {
     /// Applies a filter.
     #[must_use]
     pub fn filtered(mut self, text: &str) -> Self {
-        self.list.state.look.filter = Filter::parse(text);
+        self.list.state.settings.filter = Filter::parse(text);
         self
     }
 
@@ -101,15 +101,16 @@ impl Screen for TasksView {
         let live: u32 = ctx.snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
         let whole = self.list.source.agent.is_none() && self.list.source.context.is_none();
         let shown = format::count(self.list.rows.len());
-        let first = if whole && self.list.state.look.filter.is_empty() && !self.list.state.look.faults {
+        let first = if whole && self.list.state.settings.filter.is_empty() && !self.list.state.settings.faults
+        {
             format!("{} live of {shown}", format::count(live as usize))
         } else {
             format!("{shown} of {}", format::count(ctx.snapshot.attempts.len()))
         };
-        canvas.rule(area, area.y, Joint::Top, &title, &self.list.facts(ctx, first));
+        canvas.rule(area, area.y, Edge::Top, &title, &self.list.facts(ctx, first));
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.look.filter.is_empty() || self.list.state.look.faults;
+            let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             empty(
                 canvas,
                 ctx,
@@ -131,7 +132,7 @@ impl Screen for TasksView {
             let attempt = self.list.target().and_then(|key| ctx.snapshot.attempts.get(key));
             let title = attempt.and_then(|attempt| attempt.task.as_ref()).map(|task| task.id.short());
             let title: Vec<Span> = title.map(|id| span(id, Role::Title)).into_iter().collect();
-            canvas.rule(whole, below.y, Joint::Middle, &title, &[]);
+            canvas.rule(whole, below.y, Edge::Middle, &title, &[]);
             if let Some(attempt) = attempt {
                 let pane = Rect {
                     x: below.x + 1,

@@ -13,14 +13,14 @@ use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::format;
 use crate::tui::queries::{Ask, Refresh, Subscription};
-use crate::tui::saved_view::{ListKind, Look};
+use crate::tui::saved_view::{ListKind, ListSettings};
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::List;
 use crate::tui::views::raw;
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::list::ListState;
 use crate::tui::widgets::sorted::{SortKey, Sorted};
@@ -212,12 +212,12 @@ impl List for WireView {
         ListKind::Wire
     }
 
-    fn look(&self) -> &Look {
-        &self.state.look
+    fn settings(&self) -> &ListSettings {
+        &self.state.settings
     }
 
-    fn look_mut(&mut self) -> &mut Look {
-        &mut self.state.look
+    fn settings_mut(&mut self) -> &mut ListSettings {
+        &mut self.state.settings
     }
 
     fn columns(&self) -> &'static [Column] {
@@ -254,11 +254,11 @@ impl Screen for WireView {
     }
 
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
-        let look = &self.state.look;
-        let wanted = (self.count, look.filter.clone(), look.sort, look.reversed);
+        let settings = &self.state.settings;
+        let wanted = (self.count, settings.filter.clone(), settings.sort, settings.reversed);
         let mut visible = false;
         if self.built.as_ref() != Some(&wanted) {
-            let by = FrameColumn::at(look.sort);
+            let by = FrameColumn::at(settings.sort);
             let order = |agent: AgentKey, frame: &Frame| match by {
                 FrameColumn::Time => {
                     SortKey::Pair(frame.at.micros(), i64::try_from(frame.number).unwrap_or(0))
@@ -271,11 +271,11 @@ impl Screen for WireView {
             let passing = self
                 .frames
                 .iter()
-                .filter(|(agent, frame)| look.filter.passes(&FilterRow(ctx, *agent, frame)))
+                .filter(|(agent, frame)| settings.filter.passes(&FilterRow(ctx, *agent, frame)))
                 .map(|(agent, frame)| (order(*agent, frame), (*agent, frame.number)));
             let before = self.rows.len();
             let rows =
-                Sorted::build(passing, FrameColumn::COLUMNS[by.number()].highest_first != look.reversed);
+                Sorted::build(passing, FrameColumn::COLUMNS[by.number()].highest_first != settings.reversed);
             let new: Vec<Key> = rows.iter().filter(|key| !self.rows.contains(*key)).collect();
             self.rows = rows;
             if before > 0 {
@@ -298,20 +298,20 @@ impl Screen for WireView {
         }
         let mut facts =
             vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
-        if !self.state.look.filter.is_empty() {
-            facts.push(span(format!(" · filter {}", self.state.look.filter.text()), Role::You));
+        if !self.state.settings.filter.is_empty() {
+            facts.push(span(format!(" · filter {}", self.state.settings.filter.text()), Role::You));
         }
         if self.state.new_above > 0 {
             facts.push(span(format!(" · {} {} new", ctx.glyphs().more, self.state.new_above), Role::You));
         }
-        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let (list, below) = self.parts(area);
         if self.rows.is_empty() {
             return empty(
                 canvas,
                 ctx,
                 list,
-                !self.state.look.filter.is_empty(),
+                !self.state.settings.filter.is_empty(),
                 &[
                     "Nothing was sent or received yet.",
                     &format!(
@@ -330,7 +330,7 @@ impl Screen for WireView {
             let whole_rule = Rect { x: area.x, width: area.width, ..pane };
             let title = [span(format!("{} {}", agent_name(ctx, agent), word(frame.kind)), Role::Title)];
             let facts = [span(ctx.clocks.precise(frame.at), Role::Quiet)];
-            canvas.rule(whole_rule, pane.y, Joint::Middle, &title, &facts);
+            canvas.rule(whole_rule, pane.y, Edge::Middle, &title, &facts);
             let inner = Rect {
                 x: pane.x + 1,
                 y: pane.y + 1,
@@ -360,8 +360,8 @@ impl Screen for WireView {
                 let page = Destination::RawText { title, lines: whole(frame), target };
                 return Some(vec![Step::Open(Box::new(page))]);
             }
-            Action::Wide => self.state.look.wide = !self.state.look.wide,
-            Action::Back => return self.state.look.clear_one().then(Vec::new),
+            Action::Wide => self.state.settings.wide = !self.state.settings.wide,
+            Action::Back => return self.state.settings.clear_one().then(Vec::new),
             _ => return None,
         }
         Some(Vec::new())

@@ -28,12 +28,12 @@ pub struct Canvas<'a> {
     next: Cell<Option<Duration>>,
     typing: Cell<Option<(u16, u16)>>,
     /// Every text drawn, if recording is on.
-    recorded: Option<Vec<Put>>,
+    recorded: Option<Vec<DrawnText>>,
 }
 
 /// A drawn text, for tests of the layout.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Put {
+pub struct DrawnText {
     /// The column of its first cell.
     pub x: u16,
     /// The row.
@@ -73,7 +73,7 @@ fn cells(number: usize) -> u16 {
 
 /// How the top line of a pane joins what is above it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Joint {
+pub enum Edge {
     /// The top of a frame.
     Top,
     /// A line across a frame.
@@ -94,7 +94,7 @@ impl<'a> Canvas<'a> {
     }
 
     /// The texts that were put, in order; empty unless they are recorded.
-    pub fn into_recorded(self) -> Vec<Put> {
+    pub fn into_recorded(self) -> Vec<DrawnText> {
         self.recorded.unwrap_or_default()
     }
 
@@ -190,7 +190,7 @@ impl<'a> Canvas<'a> {
         let width = cells(text.width()).min(most);
         let before = (x..x + width).map(|x| self.buffer[(x, y)].symbol()).collect();
         let is_cut = text.width() > usize::from(most);
-        let put = Put { x, y, width, text: text.to_owned(), is_cut, before };
+        let put = DrawnText { x, y, width, text: text.to_owned(), is_cut, before };
         self.recorded.iter_mut().for_each(|recorded| recorded.push(put.clone()));
     }
 
@@ -283,19 +283,19 @@ impl<'a> Canvas<'a> {
     }
 
     /// A line of a frame with a title at the left and facts at the right.
-    pub fn rule(&mut self, area: Rect, y: u16, joint: Joint, title: &[Span], facts: &[Span]) {
+    pub fn rule(&mut self, area: Rect, y: u16, joint: Edge, title: &[Span], facts: &[Span]) {
         let glyphs = self.theme.glyphs;
         let (left, right) = match joint {
-            Joint::Top => (glyphs.top_left, glyphs.top_right),
-            Joint::Middle => (glyphs.tee_left, glyphs.tee_right),
-            Joint::Bottom => (glyphs.bottom_left, glyphs.bottom_right),
+            Edge::Top => (glyphs.top_left, glyphs.top_right),
+            Edge::Middle => (glyphs.tee_left, glyphs.tee_right),
+            Edge::Bottom => (glyphs.bottom_left, glyphs.bottom_right),
         };
         self.line(area, y, (left, glyphs.horizontal, right), Role::Quiet, title, facts);
     }
 
     /// A line across a frame that meets the line between two panes above it.
     pub fn rule_across(&mut self, area: Rect, y: u16, title: &[Span], facts: &[Span], right: Option<Rect>) {
-        self.rule(area, y, Joint::Middle, title, facts);
+        self.rule(area, y, Edge::Middle, title, facts);
         if let Some(right) = right.filter(|right| right.x > area.x + 1) {
             let x = right.x - 1;
             let glyphs = self.theme.glyphs;
@@ -311,16 +311,16 @@ impl<'a> Canvas<'a> {
         &mut self,
         area: Rect,
         y: u16,
-        joint: Joint,
+        joint: Edge,
         role: Role,
         title: &[Span],
         facts: &[Span],
     ) {
         let glyphs = self.theme.glyphs;
         let (left, middle, right) = match joint {
-            Joint::Top => (glyphs.heavy_top_left, glyphs.heavy_horizontal, glyphs.heavy_top_right),
-            Joint::Middle => (glyphs.heavy_tee_left, glyphs.horizontal, glyphs.heavy_tee_right),
-            Joint::Bottom => (glyphs.heavy_bottom_left, glyphs.heavy_horizontal, glyphs.heavy_bottom_right),
+            Edge::Top => (glyphs.heavy_top_left, glyphs.heavy_horizontal, glyphs.heavy_top_right),
+            Edge::Middle => (glyphs.heavy_tee_left, glyphs.horizontal, glyphs.heavy_tee_right),
+            Edge::Bottom => (glyphs.heavy_bottom_left, glyphs.heavy_horizontal, glyphs.heavy_bottom_right),
         };
         self.line(area, y, (left, middle, right), role, title, facts);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::hash::Hash;
 
-use crate::tui::saved_view::Look;
+use crate::tui::saved_view::ListSettings;
 use crate::tui::widgets::sorted::Sorted;
 
 /// The position and display settings of a list.
@@ -14,7 +14,7 @@ pub struct ListState<K> {
     /// The line of the cursor, from the top of the list.
     pub line: usize,
     /// The display settings.
-    pub look: Look,
+    pub settings: ListSettings,
     /// The selected row is explained below.
     pub details: bool,
     /// Marked rows; marks survive filters.
@@ -32,7 +32,7 @@ impl<K: Copy + Ord + Hash> ListState<K> {
         Self {
             selected: None,
             line: 0,
-            look: Look::new(sort),
+            settings: ListSettings::new(sort),
             details: true,
             marks: BTreeSet::new(),
             last_mark: None,

@@ -462,7 +462,7 @@ fn a_failing_source_is_found_from_its_problem() {
 /// The keys of a presentation are shown and do something only where somebody presents.
 #[test]
 fn a_presentation_is_advanced_only_where_there_is_one() {
-    use quarterdeck::tui::caption::{Cue, Presenter};
+    use quarterdeck::tui::caption::{Presenter, PresenterCommand};
     use quarterdeck::tui::context::Info;
     for presenter in [None, Some(Presenter::default())] {
         let mut console = super::Console::with(120, 120, Info { presenter, ..info() }, mono());
@@ -479,6 +479,9 @@ fn a_presentation_is_advanced_only_where_there_is_one() {
                 cues.push(*cue);
             }
         }
-        assert_eq!(cues, if presented { vec![Cue::Next, Cue::Again] } else { Vec::new() });
+        assert_eq!(
+            cues,
+            if presented { vec![PresenterCommand::Next, PresenterCommand::Again] } else { Vec::new() }
+        );
     }
 }

@@ -8,7 +8,7 @@ use quarterdeck::tui::msg::Msg;
 use quarterdeck::tui::preferences::{Change, Columns, Preferences};
 use quarterdeck::tui::preferences_file::{self, WrittenView, views};
 use quarterdeck::tui::saved_view::SavedView;
-use quarterdeck::tui::written::{NamedWords, Word, Wrong};
+use quarterdeck::tui::written::{FileError, NamedWords, Word};
 
 use super::Console;
 
@@ -26,7 +26,7 @@ fn wishes(text: &str) -> Vec<NamedWords<'_>> {
         .collect()
 }
 
-fn right<T>((got, wrong): (T, Vec<Wrong>)) -> T {
+fn right<T>((got, wrong): (T, Vec<FileError>)) -> T {
     assert_eq!(wrong, []);
     got
 }

@@ -3,7 +3,7 @@
 
 use quarterdeck::tui::render::render_recorded;
 use quarterdeck::tui::views::View;
-use quarterdeck::tui::widgets::canvas::Put;
+use quarterdeck::tui::widgets::canvas::DrawnText;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
@@ -35,7 +35,7 @@ const OPENED: [(&str, &str); 16] = [
 const KNOWN: &[(&str, u16, &str, &str)] = &[];
 
 /// What is wrong with a screen as it is drawn.
-fn faults(buffer: &Buffer, puts: &[Put]) -> Vec<String> {
+fn faults(buffer: &Buffer, puts: &[DrawnText]) -> Vec<String> {
     let mut faults = Vec::new();
     let area = buffer.area;
     let symbol = |x: u16, y: u16| buffer[(x, y)].symbol();
@@ -79,7 +79,7 @@ fn the_check_of_sizes_finds_what_does_not_fit() {
     use quarterdeck::domain::time::At;
     use quarterdeck::tui::format::Clocks;
     use quarterdeck::tui::theme::{Depth, Role, Theme};
-    use quarterdeck::tui::widgets::canvas::{Canvas, Joint};
+    use quarterdeck::tui::widgets::canvas::{Canvas, Edge};
     let (theme, clocks) = (Theme::load("dark", Depth::None, false), Clocks::new("UTC"));
     // Texts with their column and their cells, on one line inside a frame of 20 cells.
     for (texts, expected) in [
@@ -95,9 +95,9 @@ fn the_check_of_sizes_finds_what_does_not_fit() {
         let area = buffer.area;
         let mut canvas = Canvas::new(&mut buffer, &theme, &clocks, At::ZERO);
         canvas.record();
-        canvas.rule(area, 1, Joint::Top, &[], &[]);
+        canvas.rule(area, 1, Edge::Top, &[], &[]);
         canvas.sides(area, 2, 3);
-        canvas.rule(area, 3, Joint::Bottom, &[], &[]);
+        canvas.rule(area, 3, Edge::Bottom, &[], &[]);
         for (x, text, most) in &texts {
             canvas.put(*x, 2, text, Role::Plain, *most);
         }

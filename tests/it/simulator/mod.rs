@@ -25,7 +25,7 @@ use quarterdeck::domain::fleet::source::{
     DiscoveredAgent, SourceHealth, SourceKind, SourceReport, SourceSpec,
 };
 use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Rng, TaskId};
-use quarterdeck::domain::input::{Input, Post, Reply, Rules, ServerTraits};
+use quarterdeck::domain::input::{Input, PostResult, Reply, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Receipt, Send};
 use quarterdeck::domain::job::Phase;
 use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
@@ -336,7 +336,7 @@ impl World {
         if let Order::Notify(notification) = &effect.order {
             let (number, event) = (notification.problem.number, notification.event);
             let failed = self.mischief(4).then(|| "no answer".into());
-            return self.at(wait, Happening::Input(Input::Posted(Post { number, event, failed })));
+            return self.at(wait, Happening::Input(Input::Posted(PostResult { number, event, failed })));
         }
         let agent = effect.to.agent().and_then(|key| self.core.state().agent(key)).map(index_of);
         if let Some(agent) = agent {

@@ -9,7 +9,7 @@ use crate::domain::agent::version::Minimum;
 use crate::domain::cause::Cause;
 use crate::domain::decide::testing::{Conduct, Event, Fleet, every, spec, tasks};
 use crate::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceReport, SourceSpec};
-use crate::domain::input::{Input, Post, Rules};
+use crate::domain::input::{Input, PostResult, Rules};
 use crate::domain::job::task::TaskState::{Completed, Failed};
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::Kind::{
@@ -286,7 +286,7 @@ fn failures_of_the_console_itself_are_problems_until_they_end() {
     let retried = |at| (at, Event::Input(Input::JournalRetried { from: At::ZERO, facts: 0 }));
     let recovered = |at| (at, Event::Input(Input::JournalRecovered));
     let posted = |why: Option<&str>| {
-        input(Input::Posted(Post {
+        input(Input::Posted(PostResult {
             number: 1,
             event: crate::domain::problem::NotificationEvent::Raised,
             failed: why.map(Into::into),

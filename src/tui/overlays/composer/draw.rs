@@ -11,7 +11,7 @@ use crate::tui::context::Context;
 use crate::tui::draft::Purpose;
 use crate::tui::overlays::composer::{At, Composer, LABEL, OFFERED, WIDTH};
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text::wrap;
 use crate::tui::{command, layout, states};
 
@@ -62,7 +62,7 @@ impl Composer {
         let title = if self.purpose == Purpose::New { "new task" } else { "answer" };
         let facts: Vec<Span> =
             if self.is_draft { vec![span("draft, kept", Role::Quiet)] } else { Vec::new() };
-        canvas.heavy_rule(area, area.y, Joint::Top, border, &[span(title, Role::Title)], &facts);
+        canvas.heavy_rule(area, area.y, Edge::Top, border, &[span(title, Role::Title)], &facts);
         let bottom = area.bottom() - 1;
         canvas.heavy_sides(area, area.y + 1, bottom, border);
         let inner = Rect {
@@ -84,7 +84,7 @@ impl Composer {
             span("esc", Role::Key),
             span(" close", Role::Plain),
         ];
-        canvas.heavy_rule(area, bottom, Joint::Bottom, border, &keys, &[]);
+        canvas.heavy_rule(area, bottom, Edge::Bottom, border, &keys, &[]);
     }
 
     fn draw_fields(&self, canvas: &mut Canvas<'_>, inner: Rect, ctx: &Context, area: Rect, border: Role) {
@@ -199,7 +199,7 @@ impl Composer {
         let (inner, bottom) = (pen.inner, pen.inner.bottom());
         if pen.y < bottom {
             let title = [span("what will happen", Role::Quiet)];
-            canvas.heavy_rule(area, pen.y, Joint::Middle, border, &title, &[]);
+            canvas.heavy_rule(area, pen.y, Edge::Middle, border, &title, &[]);
             pen.y += 1;
         }
         for (text, role) in happen {
@@ -208,7 +208,7 @@ impl Composer {
         }
         if !commands.is_empty() && pen.y + 1 < bottom {
             let title = [span("the same as a command", Role::Quiet)];
-            canvas.heavy_rule(area, pen.y, Joint::Middle, border, &title, &[]);
+            canvas.heavy_rule(area, pen.y, Edge::Middle, border, &title, &[]);
             for (y, line) in (pen.y + 1..bottom).zip(commands) {
                 canvas.put(inner.x, y, &line, Role::Quiet, inner.width);
             }

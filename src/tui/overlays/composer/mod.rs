@@ -18,7 +18,7 @@ use crate::tui::context::Context;
 use crate::tui::draft::{Draft, Purpose};
 use crate::tui::keymap::Chord;
 use crate::tui::states;
-use crate::tui::step::{Pressed, Step};
+use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::Role;
 use crate::tui::views::inbox;
 use crate::tui::widgets::field::Field;
@@ -250,13 +250,13 @@ impl Composer {
     }
 
     /// Takes a key; every printable one is text.
-    pub fn key(&mut self, chord: Chord, ctx: &Context) -> Pressed {
+    pub fn key(&mut self, chord: Chord, ctx: &Context) -> KeyOutcome {
         let pressed = self.pressed(chord, ctx);
         self.light(ctx);
         pressed
     }
 
-    fn pressed(&mut self, chord: Chord, ctx: &Context) -> Pressed {
+    fn pressed(&mut self, chord: Chord, ctx: &Context) -> KeyOutcome {
         let sends =
             (chord.ctrl && chord.code == KeyCode::Char('s')) || (chord.alt && chord.code == KeyCode::Enter);
         if !sends {
@@ -265,26 +265,26 @@ impl Composer {
         self.complaint = self.complaint.take().filter(|_| sends);
         match (chord.code, chord.ctrl) {
             _ if sends => return self.send(ctx),
-            (KeyCode::Esc, _) => return Pressed::Keeps,
+            (KeyCode::Esc, _) => return KeyOutcome::Keeps,
             (KeyCode::Char('x'), true) => {
                 let text = match self.at {
                     At::Data => written(&self.data),
                     At::Metadata => self.metadata.text().to_owned(),
                     At::To | At::Message | At::Context => written(&self.message),
                 };
-                return Pressed::Stays(vec![Step::Cmd(Cmd::Edit(text))]);
+                return KeyOutcome::Stays(vec![Step::Cmd(Cmd::Edit(text))]);
             }
             (KeyCode::Char('r'), true) => {
                 self.show_earlier(ctx);
-                return Pressed::Stays(Vec::new());
+                return KeyOutcome::Stays(Vec::new());
             }
             (KeyCode::Tab, _) => {
                 self.step(1, ctx);
-                return Pressed::Stays(Vec::new());
+                return KeyOutcome::Stays(Vec::new());
             }
             (KeyCode::BackTab, _) => {
                 self.step(self.fields().len() - 1, ctx);
-                return Pressed::Stays(Vec::new());
+                return KeyOutcome::Stays(Vec::new());
             }
             _ => {}
         }
@@ -319,7 +319,7 @@ impl Composer {
                 }
             }
         }
-        Pressed::Stays(Vec::new())
+        KeyOutcome::Stays(Vec::new())
     }
 
     fn show_earlier(&mut self, ctx: &Context) {
@@ -431,12 +431,12 @@ impl Composer {
         })))
     }
 
-    fn send(&mut self, ctx: &Context) -> Pressed {
+    fn send(&mut self, ctx: &Context) -> KeyOutcome {
         let intent = match self.intent(ctx) {
             Ok(intent) => intent,
             Err(complaint) => {
                 self.complaint = Some(complaint);
-                return Pressed::Stays(Vec::new());
+                return KeyOutcome::Stays(Vec::new());
             }
         };
         if let Some(doubt) = self.doubt(ctx)
@@ -444,14 +444,14 @@ impl Composer {
         {
             self.warned = true;
             self.complaint = Some(format!("{doubt}; ctrl-s again sends it anyway"));
-            return Pressed::Stays(Vec::new());
+            return KeyOutcome::Stays(Vec::new());
         }
         let name = self.agent(ctx).map(|(_, agent)| agent.name.line().into_string()).unwrap_or_default();
         let words = match self.purpose {
             Purpose::New => format!("sent to {name}"),
             Purpose::Answer { .. } => format!("answered {name}"),
         };
-        Pressed::Closes(vec![Step::Sent(Box::new(self.draft())), Step::Cmd(Cmd::Submit(intent, words))])
+        KeyOutcome::Closes(vec![Step::Sent(Box::new(self.draft())), Step::Cmd(Cmd::Submit(intent, words))])
     }
 
     /// The reason not to send the message as it is; `None` if there is none.

@@ -13,7 +13,7 @@ use crate::tui::views::now::{NowView, Pane, lead};
 use crate::tui::views::problem::next_step;
 use crate::tui::views::problem_rows::headline;
 use crate::tui::views::pulse::{draw_cells, now};
-use crate::tui::widgets::canvas::{Canvas, Joint, Span, span};
+use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 
 /// The area of each pane, with its title line; `None` where there is no room or no content.
 #[derive(Clone, Copy, Debug, Default)]
@@ -135,7 +135,7 @@ impl NowView {
             span(" ── ", Role::Quiet),
             self.title(Pane::Impact, format!("results by {by}")),
         ];
-        canvas.rule(area, area.y, Joint::Top, &title, &facts);
+        canvas.rule(area, area.y, Edge::Top, &title, &facts);
         let inner = Rect {
             x: pane.x + 1,
             y: pane.y + 1,
@@ -180,12 +180,12 @@ impl NowView {
                 let key = ctx.key(Action::Changes);
                 words = format!("{words} · {} changes in 2h, {key} shows them", self.lead.changes.len());
             }
-            canvas.rule(pane, pane.y, Joint::Middle, &[span(words, Role::Ok)], &[]);
+            canvas.rule(pane, pane.y, Edge::Middle, &[span(words, Role::Ok)], &[]);
             return;
         }
         let words = if count == 1 { "1 open".to_owned() } else { format!("{count} open") };
         let title = [self.title(Pane::Problems, "problems".to_owned())];
-        canvas.rule(pane, pane.y, Joint::Middle, &title, &[span(words, Role::Quiet)]);
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &[span(words, Role::Quiet)]);
         let table = below(pane);
         if self.pane == Pane::Problems {
             self.problems.draw(canvas, table, ctx);
@@ -197,7 +197,7 @@ impl NowView {
     fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let began = ctx.clocks.second(self.lead.began, ctx.now);
         let title = [self.title(Pane::Changes, format!("what changed before {began}"))];
-        canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         if self.lead.changes.is_empty() {
             let text = "no known change in the two hours before";
@@ -226,7 +226,7 @@ impl NowView {
     fn draw_common(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let common = &self.lead.common;
         let title = [self.title(Pane::Comparison, "what failed tasks have in common".to_owned())];
-        canvas.rule(pane, pane.y, Joint::Middle, &title, &[]);
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         let room = pane.width.saturating_sub(3);
         if common.failed == 0 {
@@ -281,7 +281,7 @@ impl NowView {
         let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
         let title = [span(format!("next: {}", headline(&ctx.snapshot, problem)), Role::Plain)];
         let facts = [span("enter evidence", Role::Quiet)];
-        canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &facts);
         let room = pane.width.saturating_sub(4);
         if let Some(cause) = &self.lead.cause {
             canvas.put(pane.x + 2, pane.y + 1, &format!("cause: {cause}"), Role::Plain, room);
@@ -315,7 +315,7 @@ impl NowView {
         canvas.rule(
             pane,
             pane.y,
-            Joint::Middle,
+            Edge::Middle,
             &title,
             &[span(format!("last {window} · :pulse"), Role::Quiet)],
         );
@@ -351,7 +351,7 @@ impl NowView {
     fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let title = [self.title(Pane::Live, "live".to_owned())];
         let facts = [span("needs you first, then doubtful", Role::Quiet)];
-        canvas.rule(pane, pane.y, Joint::Middle, &title, &facts);
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &facts);
         let table = below(pane);
         if self.live.rows.is_empty() {
             let since = ctx.snapshot.watching_since;

@@ -60,7 +60,7 @@ impl Pane {
 
 /// The panes about the selected row, rebuilt when their inputs change.
 #[derive(Debug, Default)]
-struct Lead {
+struct DetailPanes {
     began: At,
     changes: Vec<Change>,
     common: Comparison,
@@ -71,8 +71,8 @@ struct Lead {
     jobs: Arc<[JobId]>,
 }
 
-/// The inputs of [`Lead`]: counts of the metrics, the row, the problem, and the numbers of facts and fields read.
-type LeadOf = ((u64, u64, u64), Option<DimensionValue>, Option<ProblemKey>, u64, usize);
+/// The inputs of [`DetailPanes`]: counts of the metrics, the row, the problem, and the numbers of facts and fields read.
+type DetailInputs = ((u64, u64, u64), Option<DimensionValue>, Option<ProblemKey>, u64, usize);
 
 /// The view.
 #[derive(Debug)]
@@ -83,9 +83,9 @@ pub struct NowView {
     agents: Groups,
     pulse: Listing<PulseRows>,
     live: Listing<TaskRows>,
-    lead: Lead,
+    lead: DetailPanes,
     /// The inputs that `lead` was built from.
-    of: Option<LeadOf>,
+    of: Option<DetailInputs>,
     /// Facts of the whole fleet.
     facts: FactCache,
     /// Fields of the compared jobs' first messages.
@@ -102,7 +102,7 @@ impl NowView {
         let newest = u32::try_from(LARGE).ok();
         let mut problems = Listing::new(ProblemRows::default(), ProblemColumn::State);
         // Only the view of problems shows cleared or muted problems.
-        problems.state.look.faults = true;
+        problems.state.settings.faults = true;
         Self {
             groups: Groups::new(Dimension::Skill),
             impact: Listing::new(ImpactRows::default(), ImpactColumn::Ok),
@@ -110,7 +110,7 @@ impl NowView {
             agents: Groups::new(Dimension::Agent),
             pulse: Listing::new(PulseRows::default(), PulseColumn::Heat),
             live: Listing::new(TaskRows { newest, ..TaskRows::default() }, TaskColumn::State),
-            lead: Lead::default(),
+            lead: DetailPanes::default(),
             of: None,
             facts: FactCache::default(),
             fields: FieldCache::default(),
@@ -221,7 +221,7 @@ impl NowView {
             diagnosis::cause(&ctx.snapshot, problem, impact).sentence()
         });
         let facts = self.facts.of(Owner::Fleet).unwrap_or_default();
-        self.lead = Lead {
+        self.lead = DetailPanes {
             cause,
             began,
             changes: lead::what_changed(ctx, facts, problem.map(|(_, problem)| problem), self.groups.all()),
