@@ -17,7 +17,9 @@ use crate::domain::problem::Problem;
 use crate::domain::problem::diagnosis::{self, Impact};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 use crate::engine::{Answer, Query};
+use crate::net::clock::Clock;
 use crate::protocol::timestamp;
 
 /// Facts of the watch that are read back at most.
@@ -81,7 +83,9 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
             (snapshot.into(), stored_facts(&setup, Owner::Fleet, FACTS)?)
         }
     };
-    let from = snapshot.at - args.since;
+    // Of a folder that no engine has used, there is nothing until now.
+    let until = if snapshot.at == At::ZERO { Clock::start().now() } else { snapshot.at };
+    let from = until - args.since;
     let facts: Vec<&JournalEntry> = facts.iter().filter(|fact| fact.at >= from).collect();
     if out.is_json() {
         let impacts = all_impacts(&snapshot);
@@ -105,11 +109,11 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
             })
             .collect();
         out.document(&json!({
-            "since": timestamp::format_at(from), "until": timestamp::format_at(snapshot.at),
+            "since": timestamp::format_at(from), "until": timestamp::format_at(until),
             "open": open, "cleared": cleared, "log": log,
         }));
     } else {
-        for line in report(&setup.name, &snapshot, &facts, from) {
+        for line in report(&setup.name, &snapshot, &facts, (from, until)) {
             out.row(&Untrusted::from(line.as_str()).line());
         }
     }
@@ -136,15 +140,10 @@ fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
 
 /// The report as Markdown. Text from agents and people is only in indented lines, which Markdown shows verbatim: no
 /// link, picture or HTML in it takes effect.
-fn report(
-    fleet: &str,
-    snapshot: &Snapshot,
-    facts: &[&JournalEntry],
-    from: crate::domain::time::At,
-) -> Vec<String> {
+fn report(fleet: &str, snapshot: &Snapshot, facts: &[&JournalEntry], (from, until): (At, At)) -> Vec<String> {
     let mut lines = vec![
         format!("# Handover of {}", Untrusted::from(fleet).line()),
-        format!("{} to {}", timestamp::format_at(from), timestamp::format_at(snapshot.at)),
+        format!("{} to {}", timestamp::format_at(from), timestamp::format_at(until)),
         String::new(),
         "## Open problems".into(),
         String::new(),

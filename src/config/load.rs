@@ -163,6 +163,10 @@ pub(super) struct Reader<'a> {
     pub(super) settings: Vec<Setting>,
 }
 
+/// The keys of a fleet.
+const FLEET: &[&str] =
+    &["protect", "data_dir", "probe_interval", "ca", "agents", "logins", "sources", "objectives"];
+
 /// The tables and keys of the file.
 const TOP: &[&str] = &[
     "default_fleet",
@@ -261,9 +265,13 @@ impl<'a> Reader<'a> {
         for key in table.keys() {
             let name = key.get_ref();
             if !known.contains(&name.as_ref()) {
-                let near =
-                    nearest(name, known).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                self.fault(key.span().start, &join(path, name), format!("is no setting{near}"));
+                let what = if path.is_empty() && FLEET.contains(&name.as_ref()) {
+                    format!("belongs to a fleet; write fleet.default.{name}")
+                } else {
+                    let near = nearest(name, known).map(|near| format!("; did you mean {near}?"));
+                    format!("is no setting{}", near.unwrap_or_default())
+                };
+                self.fault(key.span().start, &join(path, name), what);
             }
         }
     }
@@ -398,11 +406,7 @@ impl<'a> Reader<'a> {
     }
 
     fn fleet(&mut self, table: &DeTable<'a>, path: &str) -> Fleet {
-        self.only(
-            table,
-            path,
-            &["protect", "data_dir", "probe_interval", "ca", "agents", "logins", "sources", "objectives"],
-        );
+        self.only(table, path, FLEET);
         let interval = Fleet::default().probe_interval;
         let show = |time: &Duration| units::show_duration(*time);
         let fleet = Fleet {
@@ -627,6 +631,10 @@ mod tests {
                 (7, "watch.silent_after: not a duration"),
                 (8, "watch.probes_per_host: \"0\" is no number from 1 to 200"),
             ],
+        );
+        faults(
+            "[[agents]]\nurl = \"http://x\"\n",
+            &[(1, "agents: belongs to a fleet; write fleet.default.agents")],
         );
         faults(
             "[fleet.prod]\nprotekt = true\n[[fleet.prod.agents]]\nname = \"a\"\n[[fleet.prod.agents]]\nurl = \"ftp://x\"\nbearer = \"sk-1\"\n[[fleet.prod.agents]]\nurl = \"http://x\"\ndialect = \"0.2\"\nheaders = { \"x-api-key\" = \"v\", \"bad name\" = \"env:X\" }\n",

@@ -50,6 +50,8 @@ pub enum Limit {
     SseEvent,
     /// An agent card, 4 MiB.
     Card,
+    /// Cards over 16 KiB of all agents that only sources name, 256 MiB.
+    LargeCards,
     /// A JSON body, 64 MiB.
     Body,
     /// Large answers of all agents together, 64 MiB: an answer waited for room until its time was up.
@@ -253,6 +255,7 @@ impl Cause {
             Self::Limit(Limit::InFlight) => {
                 "try again later; the wire view shows which agents send large answers now"
             }
+            Self::Limit(Limit::LargeCards) => "make its card smaller, or name the agent in the configuration",
             Self::Limit(_) => "make the agent send less; this limit cannot be changed",
             Self::RedirectRefused(_) => "configure the agent with the URL that it redirects to",
             Self::Blocked(_) => {
@@ -311,6 +314,9 @@ impl fmt::Display for Cause {
             Self::Limit(Limit::InFlight) => f.write_str(
                 "there was no room for its large answer: those of all agents share 64 MiB at a time",
             ),
+            Self::Limit(Limit::LargeCards) => f.write_str(
+                "there is no room for its large card: those of all agents that only sources name share 256 MiB",
+            ),
             Self::Limit(limit) => write!(f, "its answer exceeds the limit for {limit}"),
             Self::RedirectRefused(to) => write!(f, "it redirects to another origin, {}", to.shortened(120)),
             Self::Blocked(host) => write!(f, "its card names an address that must not be contacted: {host}"),
@@ -362,6 +368,7 @@ impl fmt::Display for Limit {
             Self::Depth => "JSON nesting depth (128)",
             Self::Headers => "response headers (100)",
             Self::Redirects => "redirects (5)",
+            Self::LargeCards => "large cards of agents that only sources name (256 MiB together)",
             Self::Frames => "frames without an event (10,000 in 10 s)",
         })
     }

@@ -41,6 +41,16 @@ pub const CLEARED_PROBLEMS: usize = 20_000;
 pub const DEPARTED_AGENTS: usize = 20_000;
 /// And their cards.
 pub const DEPARTED_CARDS: u64 = 64 * 1024 * 1024;
+/// Cards up to this size of agents that only sources name are always taken.
+pub const SMALL_CARD: u64 = 16 * 1024;
+/// Larger ones of all these agents together.
+pub const LARGE_CARDS: u64 = 256 * 1024 * 1024;
+/// Facts of one agent that the journal keeps, in bytes. Of more, the oldest are removed, but for acts of operators.
+pub const HISTORY: u64 = 4 * 1024 * 1024;
+/// And by rows, each of which holds the facts of one commit.
+pub const HISTORY_ROWS: u32 = 20_000;
+/// Facts of the fleet that the journal keeps, in as many times the bytes and rows of an agent.
+pub const FLEET_HISTORY: u32 = 16;
 /// Redirects that are followed, by number.
 pub const REDIRECTS: usize = 5;
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use quarterdeck::domain::agent::card::Card;
+use quarterdeck::domain::cause::{Cause, Limit};
 use quarterdeck::domain::effect::Order;
 use quarterdeck::domain::fact::{AgentFact, Fact, JobFact, Owner};
 use quarterdeck::domain::fleet::source::{DiscoveredAgent, SourceKind, SourceSpec};
@@ -16,6 +17,7 @@ use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::job::{Job, Origin};
 use quarterdeck::domain::limits;
 use quarterdeck::domain::state::{Rows, State};
+use quarterdeck::domain::text::Untrusted;
 use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::discovery::own::{OwnRegistry, RegisteredAgents};
 use quarterdeck::engine::handle::remote::join;
@@ -121,6 +123,39 @@ fn an_agent_that_left_is_forgotten_after_its_tasks_and_problems() {
         rig.pass(3 * DAY);
         assert!(rig.agent(URL).is_none(), "with a task: {with_task}");
     }
+}
+
+/// Agents that only a source names serve the largest cards: their room is shared, and who finds none says so.
+#[test]
+fn large_cards_of_agents_that_only_sources_name_share_their_room() {
+    let raw = Untrusted::from("x".repeat(limits::CARD - 1024));
+    let mut rig = rig(Rules::default(), move |order| match order {
+        Order::Probe { url, .. } => {
+            Some(served(Arc::new(Card { raw: Some(raw.clone()), ..(*card_at(url)).clone() }), url))
+        }
+        _ => None,
+    });
+    let urls: Vec<_> = (0..70).map(|n| format!("http://h{n}.example/")).collect();
+    let found =
+        |urls: &[String]| urls.iter().map(|url| DiscoveredAgent::at(url.as_str())).collect::<Vec<_>>();
+    rig.report(SOURCE, found(&urls));
+    rig.pass(Duration::from_secs(60));
+    let with_card = |rig: &Scripted| {
+        let agents = rig.core.state().agents().iter();
+        agents.filter(|(_, agent)| agent.listed && agent.card.is_some()).count() as u64
+    };
+    let room = limits::LARGE_CARDS / limits::CARD as u64;
+    assert_eq!(with_card(&rig), room);
+    let without = rig.core.state().agents().iter().find(|(_, agent)| agent.card.is_none()).unwrap().1;
+    let (refused, cause) = (without.spec.url.to_string(), without.cause.clone());
+    assert_eq!(cause.as_deref(), Some(&Cause::Limit(Limit::LargeCards)));
+    // The operator names one: its card is taken. Others leave: their room is free.
+    rig.configure(&[&refused]);
+    rig.pass(Duration::from_secs(60));
+    assert_eq!(with_card(&rig), room + 1);
+    rig.report(SOURCE, found(&urls[10..]));
+    rig.pass(Duration::from_secs(60));
+    assert_eq!(with_card(&rig), 60);
 }
 
 /// Three times four thousand agents come with large cards and go again.

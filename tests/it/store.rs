@@ -8,6 +8,7 @@ use std::time::Duration;
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::id::{AgentId, AttemptId, JobId, Rng};
 use quarterdeck::domain::job::message::{Content, Part};
+use quarterdeck::domain::limits;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
 use quarterdeck::store::record::{AttemptRow, BodyKind, ProblemRow, Record, upcast};
@@ -101,6 +102,33 @@ fn states_after_storms_are_written_and_read_back() {
             assert_eq!(reader.facts(owner, usize::MAX).unwrap(), of_owner);
         }
     }
+}
+
+/// An agent changes its card with each probe for a day, while operators act and another one's job goes on.
+#[test]
+fn the_history_of_an_agent_is_bounded_and_keeps_the_acts_of_operators() {
+    let dir = tempfile::tempdir().unwrap();
+    let (writer, done) = open(dir.path());
+    let mut story = Story::new(1);
+    let agent = AgentId(Rng::new(2).uuid(At::ZERO));
+    let words = "x".repeat(64 * 1024);
+    let (all, every) = (400, 100);
+    for seq in 1..=all {
+        let changed = |actor, fact| JournalEntry { at: At::from_micros(1), seq, actor, fact };
+        let actor = (seq % every == 1).then(|| "sam".into());
+        let card =
+            changed(actor, Fact::Agent(agent, AgentFact::CardChanged { words: words.as_str().into() }));
+        let facts = vec![card, story.chunk(true, vec![Part::text("piece")])];
+        commit(&writer, &done, Batch { facts: facts.into(), ..Batch::default() });
+    }
+    let reader = Reader::open(dir.path()).unwrap().unwrap();
+    let kept = reader.facts(Owner::Agent(agent), usize::MAX).unwrap();
+    let bytes: u64 = kept.iter().map(|fact| fact.body().len() as u64).sum();
+    assert!(bytes < limits::HISTORY + limits::HISTORY / 4 + 4 * 64 * 1024 + 1024, "{bytes}");
+    assert_eq!(kept.last().map(|fact| fact.seq), Some(all));
+    let acts: Vec<_> = kept.iter().filter(|fact| fact.actor.is_some()).map(|fact| fact.seq).collect();
+    assert_eq!(acts, [1, 101, 201, 301]);
+    assert_eq!(reader.facts(Owner::Job(story.job), usize::MAX).unwrap().len() as u64, all);
 }
 
 struct Story {

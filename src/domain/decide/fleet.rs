@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::domain::agent::card::{Card, Dialect, Interface, Offer};
 use crate::domain::agent::card_diff;
-use crate::domain::agent::{AgentSpec, Source, is_same_origin, normalise_url};
+use crate::domain::agent::{Agent, AgentSpec, Source, is_same_origin, normalise_url};
 use crate::domain::decide::breaker;
 use crate::domain::decide::health;
 use crate::domain::decide::live::Timer;
@@ -342,6 +342,12 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
         rename_all(turn);
     }
     choose(turn, key, card_url);
+}
+
+/// True unless only sources name the agent, and the large cards of such agents already take what they may.
+pub(super) fn has_room_for_card(turn: &Turn, key: AgentKey, card: &Card) -> bool {
+    let is_own = turn.state().agent(key).is_some_and(Agent::is_named_by_operator);
+    is_own || turn.state().sourced_cards().fits(key, card)
 }
 
 fn sanitised_in(card: &Card) -> u32 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::agent::{Health, Source};
 use crate::domain::call::{Answer, Outcome, Probed, StreamOutcome};
-use crate::domain::cause::{Cause, ErrorName, Failure};
+use crate::domain::cause::{Cause, ErrorName, Failure, Limit};
 use crate::domain::decide::breaker;
 use crate::domain::decide::dispatch;
 use crate::domain::decide::fleet;
@@ -85,8 +85,11 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
             {
                 turn.agent_fact(key, AgentFact::ServerSeen { server: server.software });
             }
-            let live = turn.agent_live(key);
             if let Some(fetched) = card {
+                if !fleet::has_room_for_card(turn, key, &fetched.card) {
+                    return probe_failed(turn, key, Cause::Limit(Limit::LargeCards));
+                }
+                let live = turn.agent_live(key);
                 live.etag.clone_from(&fetched.etag);
                 fleet::take_card(turn, key, fetched.card, &fetched.url, CardFrom::Agent);
             }

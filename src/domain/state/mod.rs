@@ -6,6 +6,7 @@ pub(in crate::domain) mod departed;
 pub(in crate::domain) mod index;
 pub mod slab;
 pub mod snapshot;
+pub(in crate::domain) mod sourced_cards;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::state::departed::Departed;
 use crate::domain::state::index::Index;
 use crate::domain::state::slab::Slab;
+use crate::domain::state::sourced_cards::SourcedCards;
 use crate::domain::time::At;
 
 /// One row that changed.
@@ -78,6 +80,7 @@ pub struct State {
     /// How many attempts and problems of an agent are kept; no entry is none.
     kept: BTreeMap<AgentKey, u32>,
     departed: Departed,
+    sourced_cards: SourcedCards,
     /// Jobs of which no attempt goes on, by the second in which they were created: see [`second`].
     ended: BTreeSet<(u32, JobKey)>,
     /// Problems that are over, by when they cleared.
@@ -234,6 +237,10 @@ impl State {
     }
 
     /// The agents that have left and wait to be forgotten.
+    pub(in crate::domain) fn sourced_cards(&self) -> &SourcedCards {
+        &self.sourced_cards
+    }
+
     pub(in crate::domain) fn departed(&self) -> &Departed {
         &self.departed
     }
@@ -384,9 +391,10 @@ impl State {
         }
     }
 
-    /// Notes whether an agent waits to be forgotten.
+    /// Notes whether an agent waits to be forgotten, and what its card takes.
     pub(super) fn place_departed(&mut self, key: AgentKey) {
         self.departed.place(key, self.agents.get(key), self.kept.contains_key(&key));
+        self.sourced_cards.place(key, self.agents.get(key));
     }
 
     /// Notes who names an agent.

@@ -278,7 +278,7 @@ fn summary(login: &Login, kinds: &[Kind; 2]) -> Option<Result<ReadResult, Cause>
         return broken.cause().map(Err);
     }
     let agents = kinds.iter().flat_map(|kind| kind.agents.values().flatten().cloned()).collect();
-    Some(Ok(ReadResult { agents, broken, single: 0 }))
+    Some(Ok(ReadResult { agents, broken, ..ReadResult::default() }))
 }
 
 fn api<K>(client: &Client, config: &AgentSource) -> Api<K>

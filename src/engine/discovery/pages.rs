@@ -7,6 +7,7 @@ use url::Url;
 use super::poll::ReadResult;
 use crate::domain::cause::Cause;
 use crate::domain::job::message::text_hash;
+use crate::net::BODY;
 use crate::net::credentials::parse_url;
 use crate::protocol::catalog::{Catalog, MOST};
 
@@ -95,6 +96,10 @@ impl Pages {
         self.count += 1;
         if self.count == 1 {
             return Ok(true);
+        }
+        if reading.bytes > BODY {
+            reading.broken.add(&self.first, "more than 64 MiB; the rest is not read");
+            return Ok(false);
         }
         let Some(next) = &self.next else {
             let missing = self.total.unwrap_or_default().saturating_sub(self.read);

@@ -30,6 +30,8 @@ pub(super) struct ReadResult {
     pub broken: Broken,
     /// The number of entries that were requested individually.
     pub single: usize,
+    /// Bytes of all its documents so far.
+    pub bytes: usize,
 }
 
 /// A source that is read repeatedly.

@@ -7,7 +7,7 @@ use crate::config::AgentSource;
 use crate::domain::cause::Cause;
 use crate::domain::fleet::source::SourceSpec;
 use crate::domain::text::Untrusted;
-use crate::net::Net;
+use crate::net::{BODY, Net};
 use crate::protocol::catalog::{self, Catalog, Link};
 use crate::protocol::json::{Writer, array, string};
 
@@ -76,6 +76,7 @@ async fn list(way: &Fetcher, at: &str, reading: &mut ReadResult) -> Result<(), C
         let document = way.get(&pages.url(), None).await?;
         let text = document.text.unwrap_or_default();
         let list = catalog::read(&text, Some(&document.url))?;
+        reading.bytes += text.len();
         pages.took(&list, &text);
         take(way, at, list, reading).await?;
     }
@@ -100,6 +101,7 @@ pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) ->
         let document = way.post(&url, question).await?;
         let text = document.text.unwrap_or_default();
         let list = catalog::read(&text, Some(&document.url))?;
+        reading.bytes += text.len();
         pages.took(&list, &text);
         take(way, at, list, reading).await?;
     }
@@ -122,10 +124,16 @@ async fn take(way: &Fetcher, at: &str, list: Catalog, reading: &mut ReadResult) 
         let id: String = url::form_urlencoded::byte_serialize(identifier.as_bytes()).collect();
         // A path has no `+` for a space.
         let url = format!("{}/agents/{}", base(at).trim_end_matches("/search"), id.replace('+', "%20"));
+        if reading.bytes > BODY {
+            // The next page says so.
+            return Ok(());
+        }
         let fetched = way.get(&url, None).await;
-        match fetched
-            .and_then(|document| catalog::read(&document.text.unwrap_or_default(), Some(&document.url)))
-        {
+        match fetched.and_then(|document| {
+            let text = document.text.unwrap_or_default();
+            reading.bytes += text.len();
+            catalog::read(&text, Some(&document.url))
+        }) {
             Ok(entry) => {
                 reading.agents.extend(entry.agents);
                 reading.broken.join(&shown(&identifier), entry.broken);

@@ -55,6 +55,7 @@ impl Read for Reader {
                 return Ok(None);
             };
             let list = catalog::read(&text, Some(&document.url))?;
+            reading.bytes += text.len();
             pages.took(&list, &text);
             reading.agents.extend(list.agents);
             reading.broken.join("", list.broken);

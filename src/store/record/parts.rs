@@ -43,7 +43,7 @@ words! {
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
         SseLine = "sse line", SseEvent = "sse event", Card = "card", Body = "body", InFlight = "in flight",
-        TooSlow = "too slow", Depth = "depth", Headers = "headers", Redirects = "redirects", Frames = "frames",
+        TooSlow = "too slow", Depth = "depth", Headers = "headers", Redirects = "redirects", Frames = "frames", LargeCards = "large cards",
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::history::Histories;
 use crate::domain::fact::{AttemptFact, Fact, JournalEntry, Owner};
 use crate::domain::id::{AttemptId, JobId};
 use crate::domain::job::message::{Content, Part};
@@ -182,6 +183,7 @@ pub(super) struct FactWriter<'t> {
     file: &'t Path,
     blobs: &'t Blobs,
     outputs: &'t mut Outputs,
+    histories: &'t mut Histories,
     bundles: BTreeMap<Owner, OwnerFacts>,
     growing: BTreeMap<i64, Append>,
     spare: &'t mut BufferPool,
@@ -192,11 +194,11 @@ impl<'t> FactWriter<'t> {
         transaction: &'t Transaction<'t>,
         file: &'t Path,
         blobs: &'t Blobs,
-        outputs: &'t mut Outputs,
+        (outputs, histories): (&'t mut Outputs, &'t mut Histories),
         spare: &'t mut BufferPool,
     ) -> Self {
         let (bundles, growing) = (BTreeMap::new(), BTreeMap::new());
-        Self { transaction, file, blobs, outputs, bundles, growing, spare }
+        Self { transaction, file, blobs, outputs, histories, bundles, growing, spare }
     }
 
     pub fn add(&mut self, entry: &JournalEntry) -> Result<(), StoreError> {
@@ -254,6 +256,7 @@ impl<'t> FactWriter<'t> {
                 statement.execute(params![owner_key(owner), seq, bundle.at, bundle.kind, VERSION, body])
             })
             .map_err(sql(self.file))?;
+        self.histories.add(owner, body.len());
         self.spare.give_back(bundle.text);
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The writer: a thread that commits batches.
 
 mod facts;
+mod history;
 mod rows;
 
 pub(super) use facts::{bodies, owner_key};
@@ -28,6 +29,7 @@ use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 use crate::failpoint;
 use facts::{BufferPool, FactWriter, Outputs};
+use history::Histories;
 use rows::{forget_agent, forget_job, seal_outputs, write_rows};
 
 /// After a failure the writer tries again this often.
@@ -160,6 +162,7 @@ impl Writer {
             blobs: Blobs::new(dir),
             outputs: Outputs::default(),
             spare: BufferPool::default(),
+            histories: Histories::default(),
             numbers: Numbers::default(),
             failing: None,
             commits: 0,
@@ -216,6 +219,7 @@ struct Committer {
     blobs: Blobs,
     outputs: Outputs,
     spare: BufferPool,
+    histories: Histories,
     numbers: Numbers,
     failing: Option<Backlog>,
     commits: u32,
@@ -302,12 +306,12 @@ impl Committer {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let Self { connection, file, blobs, outputs, spare, numbers, .. } = self;
+        let Self { connection, file, blobs, outputs, spare, histories, numbers, .. } = self;
         let fault = sql(file);
         failpoint::reach("before-commit");
         let transaction = connection.transaction().map_err(&fault)?;
         let mut settled = BTreeSet::new();
-        let mut facts = FactWriter::new(&transaction, file, blobs, outputs, spare);
+        let mut facts = FactWriter::new(&transaction, file, blobs, (outputs, histories), spare);
         for entry in batch.facts.iter() {
             facts.add(entry)?;
             if let Some((attempt, AttemptFact::Settled)) = entry.fact.of_attempt() {
@@ -315,6 +319,7 @@ impl Committer {
             }
         }
         facts.end()?;
+        histories.trim(&transaction).map_err(&fault)?;
         write_rows(&transaction, batch).map_err(&fault)?;
         metrics::write(&transaction, numbers, &batch.minutes).map_err(&fault)?;
         for job in &batch.gone_jobs {

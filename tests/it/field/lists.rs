@@ -51,6 +51,26 @@ async fn a_list_at_a_url_is_read_page_by_page() {
     }
 }
 
+/// A list without end, in large pages, is read up to a limit; what was read counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_too_large_is_read_in_part() {
+    let (_fleet, [a, _]) = two();
+    let stage = Stage::open().await;
+    let filler = "x".repeat(8 << 20);
+    let page = |at: usize| {
+        json!({"agents": if at == 0 { vec![&a] } else { Vec::new() }, "filler": filler, "nextPageToken": (at + 1).to_string()}).to_string()
+    };
+    stage.set("GET /l", page(0));
+    for at in 1..20 {
+        stage.set(&format!("GET /l?pageToken={at}"), page(at));
+    }
+    let engine = engine(Vec::new(), vec![source(SourceKind::Url, format!("{}/l", stage.url))], None);
+    let handle = engine.handle();
+    complaint(&handle, "the limit", "more than 64 MiB; the rest is not read").await;
+    fleet_is(&handle, "what it has", &[&a], SourceHealth::Failing).await;
+    engine.stop().await;
+}
+
 /// A gateway registers cards under a name of its own, among entries that are broken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_card_is_found_in_its_entry_by_what_it_is() {
