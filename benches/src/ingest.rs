@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::{join_all, try_join_all};
+use quarterdeck::config::Credentials;
+use quarterdeck::config::secret::{Secret, SecretRef};
 use quarterdeck::domain::agent::{AgentSpec, Health, Source};
 use quarterdeck::domain::id::AgentId;
 use quarterdeck::domain::input::Rules;
@@ -174,14 +176,15 @@ pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
     runtime.block_on(async {
         let dir = tempfile::tempdir_in(scratch())?;
+        let specs: Vec<_> = (0..AGENTS).map(|agent| spec(&loopback(port), length, agent)).collect();
         let engine = Engine::start(Options {
             dir: Some(dir.path().join("data")),
             power_loss_safe: false,
             rules: Rules::default(),
-            specs: (0..AGENTS).map(|agent| spec(&loopback(port), length, agent)).collect(),
+            access: credentials(&specs),
+            specs,
             sources: Vec::new(),
             webhook: None,
-            access: CredentialBook::default(),
             seed: Some(7),
             lock: None,
         })?;
@@ -212,6 +215,17 @@ pub fn ours(port: &str, length: Length, with_screen: bool) -> Result<(), Fault> 
         print(length, cpu().saturating_sub(spent), began.elapsed(), screen.map_or(0, |screen| screen.frames));
         Ok(())
     })
+}
+
+/// A bearer of 40 bytes for each agent, so that the search for it in what they send is measured too.
+fn credentials(specs: &[AgentSpec]) -> CredentialBook {
+    let mut book = CredentialBook::default();
+    for spec in specs {
+        let bearer = Secret::new("q7Rf2xW9-measured-with-a-token-of-forty!");
+        let credentials = Credentials { bearer: Some(SecretRef::Literal(bearer)), ..Credentials::default() };
+        book.add_credentials(&spec.url, &spec.url, credentials, None);
+    }
+    book
 }
 
 /// Draws whenever something that is seen has changed, thirty times a second at most, as the console does.

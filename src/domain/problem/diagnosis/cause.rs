@@ -297,9 +297,7 @@ pub fn why(snapshot: &Snapshot, problem: &Problem) -> Vec<String> {
         Kind::TaskConflict => "the first end counts; the other claim is shown beside it",
         Kind::SourceFailing => "read again automatically; the agents that it named stay meanwhile",
         Kind::WebhookFailing => "each post is tried three times; the next post starts afresh",
-        Kind::JournalUnsaved => {
-            "written again automatically as soon as possible; actions are refused meanwhile"
-        }
+        Kind::JournalUnsaved => "retried automatically; actions are refused as long as it cannot be written",
         Kind::CancelRefused => "the task is still watched; the agent is not asked to cancel it again",
         Kind::OverCapacity => "nothing is held back: callers decide where they send",
         _ => "",
