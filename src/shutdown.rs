@@ -127,7 +127,7 @@ pub fn ignore_interrupts(ignored: bool) {
     INTERRUPTS_IGNORED.store(ignored, Ordering::SeqCst);
 }
 
-/// Asks the process to end once the terminal is closed, also where no SIGHUP tells it. Later calls do nothing.
+/// Asks the process to end once the terminal is closed, even if no SIGHUP is sent. Later calls do nothing.
 ///
 /// # Errors
 /// No thread can be started.

@@ -462,7 +462,7 @@ pub enum AgentReference {
 /// Resolves `-a`: a name in the fleet first, then an agent of the running engine, then a direct URL or file.
 ///
 /// # Errors
-/// It is none of them; near names are told.
+/// It is none of them; the error lists similar names.
 pub async fn resolve_reference(setup: &Setup, reference: &str) -> Result<AgentReference, Failure> {
     let configured: Vec<&str> = setup.fleet.agents.iter().filter_map(|agent| agent.name.as_deref()).collect();
     if configured.contains(&reference) {

@@ -113,7 +113,7 @@ pub enum Cause {
     NotSpoken(Untrusted),
     /// The journal cannot be written, so no work that must not be lost is started.
     Unsaved(Untrusted),
-    /// The engine was told to stop.
+    /// The engine is stopping.
     Stopping,
     /// The credential could not be read; the text says which one and why, never its value.
     Credential(Untrusted),

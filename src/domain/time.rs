@@ -54,7 +54,7 @@ impl Sub<Duration> for At {
 
 /// A time reported by a peer, in microseconds since the Unix epoch.
 ///
-/// Only for showing and for telling the skew between two clocks: a peer's clock may be anything.
+/// Only for display and for measuring the skew between two clocks: a peer's clock may show anything.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PeerTime(pub i64);
 

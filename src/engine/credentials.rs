@@ -29,14 +29,14 @@ pub struct CredentialBook {
 struct Entry {
     ca: Option<PathBuf>,
     grant: Option<Arc<ScopedCredentials>>,
-    /// A key whose header the agent's card names.
+    /// An API key, which is sent in the header that the agent's card specifies.
     api_key: Option<SecretRef>,
-    /// The origin for the credentials, if it is not the URL's: a card may be a file.
+    /// The origin to which credentials are sent, if it is not that of the URL: a card may be a file.
     origin: Option<Url>,
 }
 
 impl CredentialBook {
-    /// From a fleet's configuration.
+    /// The credentials in a fleet's configuration.
     pub fn of_fleet(fleet: &config::Fleet) -> Self {
         let mut book = Self { ca: fleet.ca.clone(), ..Self::default() };
         for agent in &fleet.agents {
@@ -78,27 +78,27 @@ impl CredentialBook {
         self.by_url.insert(normalise_url(url), Entry { ca, grant, api_key, origin });
     }
 
-    /// Certificates are not verified. The caller has warned.
+    /// Turns off the verification of certificates. The caller has issued a warning.
     pub fn set_insecure(&mut self) {
         self.insecure = true;
     }
 
-    /// A file of authorities for agents that have none of their own.
+    /// Sets a file of authorities for agents that have none of their own.
     pub fn set_ca(&mut self, ca: PathBuf) {
         self.ca = Some(ca);
     }
 
-    /// Headers for every request to an agent's own origin.
+    /// Adds a header to every request to an agent's own origin.
     pub fn add_parameter(&mut self, name: HeaderName, value: HeaderValue) {
         self.parameters.push((name, value));
     }
 
-    /// The access to an agent. Its card names the header of an API key.
+    /// The access to an agent. Its card specifies the header for an API key.
     pub fn access(&self, spec: &AgentSpec, card: Option<&Card>) -> Access {
         let by_name = spec.name.as_deref().and_then(|name| self.by_name.get(name));
         let entry = by_name.or_else(|| self.by_url.get(&normalise_url(&spec.url)));
         let own = entry.and_then(|entry| entry.grant.clone());
-        // An agent reported by a source was not named by the operator: the address policy applies to it.
+        // An agent that only a source reports was not listed by the operator, so the address policy applies to it.
         let named = spec.source != Source::Discovery;
         let origin =
             parse_url(&spec.url).filter(|_| named).or_else(|| entry.and_then(|entry| entry.origin.clone()));

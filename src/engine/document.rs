@@ -15,7 +15,7 @@ use crate::protocol::{self, Codec, Deviations};
 /// A document that was decoded.
 #[derive(Debug)]
 pub(super) struct Decoded<T> {
-    /// The content, or why it is no answer to its call.
+    /// The content, or why the document does not answer its call.
     pub value: Result<T, Cause>,
     /// The room of a large one, until the loop has taken it.
     pub room: Option<Room>,
@@ -25,8 +25,8 @@ pub(super) struct Decoded<T> {
     left_out: Option<String>,
 }
 
-/// Decodes a document with `read`, which gets the codec, the method, the text and its room. A large document is decoded
-/// on a thread of its own, where it delays nothing else.
+/// Decodes a document with `read`, which receives the codec, the method, the text and its room. A large document is
+/// decoded on a separate thread, where it delays nothing else.
 pub(super) async fn decode<T: Send + 'static>(
     dialect: Dialect,
     line: &TapHandle,
@@ -112,12 +112,12 @@ pub(super) fn page(
     }
 }
 
-/// Cuts a report to what one task may bring, as the core compares every artifact with those that it knows. Returns how
-/// many artifacts and messages were dropped. One more than the limit is left of each, so that the core notices that the
-/// task is over its limits.
+/// Cuts a report to the limits of one task, because the core compares every artifact with those that it knows. Returns
+/// how many artifacts and messages were dropped. One more than the limit is kept of each, so that the core notices that
+/// the task is over its limits.
 pub(super) fn cut(report: &mut TaskReport) -> usize {
     let mut dropped = report.history.len().saturating_sub(limits::MESSAGES + 1);
-    // The newest messages say how the task is now.
+    // The newest messages describe the current state of the task.
     report.history.drain(..dropped);
     if let Some(artifacts) = &mut report.artifacts {
         dropped += artifacts.len().saturating_sub(limits::ARTIFACTS + 1);

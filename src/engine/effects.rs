@@ -1,7 +1,8 @@
-//! Carrying out effects, for an agent or by the shell itself. Each ends in exactly one last outcome, even if it panics.
+//! Carries out effects: calls to agents, and what the shell does itself. Each call ends with exactly one last outcome,
+//! even if it panics.
 //!
-//! Thousands of streams are read at once, so an exchange, which is large, is boxed only while it runs, and the rest
-//! stays small.
+//! Thousands of streams are read at once. An exchange is large, so it is boxed only while it runs, and what remains for
+//! a stream is small.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -77,9 +78,9 @@ struct EffectContext {
     net: Net,
     access: Arc<Access>,
     lane: Lane,
-    /// Bounds cards and reads; sends never wait here.
+    /// Limits concurrent cards and reads; sends never wait here.
     reads: Arc<Semaphore>,
-    /// Bounds listings.
+    /// Limits concurrent listings.
     lists: Arc<Semaphore>,
     /// Counts events of streams.
     events: Arc<std::sync::atomic::AtomicU64>,
@@ -112,13 +113,13 @@ fn call_agent(
 
 /// Reports that a call panicked.
 async fn failed(lane: Lane, call: CallId, kind: CallKind, panic: Box<dyn Any + Send>) {
-    let words = panic
+    let message = panic
         .downcast_ref::<&str>()
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    tracing::error!(call = call.0, %words, "a call panicked");
-    let cause = Cause::Malformed(format!("the console failed while reading it: {words}").into());
+    tracing::error!(call = call.0, %message, "a call panicked");
+    let cause = Cause::Malformed(format!("the console failed while reading it: {message}").into());
     lane.send(call, kind.failed(Failure { sent: Sent::Maybe, cause })).await;
 }
 
@@ -240,7 +241,7 @@ async fn ask<T: Send + 'static>(
 ) -> (Answer<T>, Option<Room>) {
     let codec = protocol::codec(interface.dialect);
     let body = encode(interface, call, request);
-    // A message may be answered when the work is done.
+    // A message may be answered only when the work is done.
     let connection = if matches!(request, Request::Send { .. }) {
         ConnectionUse::Dedicated
     } else {
@@ -254,7 +255,7 @@ async fn ask<T: Send + 'static>(
     };
     let Decoded { value, room, deviations, .. } =
         document::decode(interface.dialect, line, request.method(), text, read).await;
-    // A list and a check belong to no attempt that could record them; reading a task will.
+    // A listing and a check belong to no attempt that could record deviations; a read of a task does.
     let kind = match request {
         Request::List(_) => None,
         Request::Get(task) => (task.raw() != net::NOBODYS_TASK).then_some(CallKind::Get),
@@ -268,7 +269,7 @@ async fn ask<T: Send + 'static>(
     (answered_with(value, took), room)
 }
 
-/// Reports deviations that the agent was not seen to make before.
+/// Reports deviations that the agent has not shown before.
 async fn report_deviations(lane: &Lane, call: CallId, kind: CallKind, deviations: &Deviations) {
     for outcome in lane.new_deviations(kind, deviations) {
         lane.send(call, outcome).await;

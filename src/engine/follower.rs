@@ -1,4 +1,4 @@
-//! Who follows a job, and how much of what it was sent it has not taken yet.
+//! A follower of a job, with a bound on what it has not received yet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,33 +9,33 @@ use super::gate::carried;
 use super::{FOLLOW, FOLLOW_BYTES};
 use crate::domain::fact::{Fact, JobFact, JournalEntry};
 
-/// Where the facts of a job go.
+/// Receives the facts of a job.
 #[derive(Debug)]
 pub(super) struct Follower {
     facts: mpsc::Sender<Arc<JournalEntry>>,
-    /// Bytes of content of the facts that it may not have taken yet, oldest first, and their sum.
+    /// The sizes of the facts in the channel, oldest first, and their sum.
     sizes: VecDeque<usize>,
     bytes: usize,
 }
 
 impl Follower {
-    /// A follower, and what it reads.
+    /// A follower, and the channel that it reads.
     pub fn new() -> (Self, mpsc::Receiver<Arc<JournalEntry>>) {
         let (facts, more) = mpsc::channel(FOLLOW);
         (Self { facts, sizes: VecDeque::new(), bytes: 0 }, more)
     }
 
-    /// Sends a fact. False if it is too far behind or has gone; then it is let go.
+    /// Sends a fact. False if the follower is too far behind or has gone, and is to be dropped.
     pub fn send(&mut self, fact: &Arc<JournalEntry>) -> bool {
-        let untaken = self.facts.max_capacity() - self.facts.capacity();
-        while self.sizes.len() > untaken {
+        let unread = self.facts.max_capacity() - self.facts.capacity();
+        while self.sizes.len() > unread {
             self.bytes -= self.sizes.pop_front().unwrap_or_default();
         }
         let size = match &fact.fact {
             Fact::Job(_, JobFact::Attempt(_, fact)) => carried(fact),
             Fact::Fleet(_) | Fact::Agent(..) | Fact::Job(..) => 0,
         };
-        if untaken > 0 && self.bytes + size > FOLLOW_BYTES {
+        if unread > 0 && self.bytes + size > FOLLOW_BYTES {
             return false;
         }
         self.sizes.push_back(size);
@@ -70,11 +70,11 @@ mod tests {
         let (mut follower, mut more) = Follower::new();
         let half = chunk(FOLLOW_BYTES / 2);
         assert!(follower.send(&half) && follower.send(&half));
-        assert!(!follower.send(&chunk(1)), "it has taken nothing");
-        // What it takes makes room.
+        assert!(!follower.send(&chunk(1)), "it has read nothing");
+        // Reading a fact makes room.
         assert!(more.try_recv().is_ok());
         assert!(follower.send(&half));
-        // One fact is never too large for a follower that is up to date.
+        // A single fact is never too large for a follower that is up to date.
         while more.try_recv().is_ok() {}
         assert!(follower.send(&chunk(FOLLOW_BYTES * 2)));
     }

@@ -1,4 +1,4 @@
-//! The durability gate: facts that must not be lost are durable before anything acts on them or replies.
+//! The durability gate: facts that must not be lost are durable before anything acts on them or confirms them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::domain::time::At;
 use crate::store::record::{AttemptRow, ProblemRow};
 use crate::store::{Batch, Done, Writer};
 
-/// The longest delay of commits that nothing waits for: a busy stream then costs a row per interval, not one per event.
-/// A send, a cancel, an answer or a reply never waits for it.
+/// The longest delay of commits that nothing waits for, so that a busy stream costs a row per interval and not one per
+/// event. A send, a cancel, an answer or a reply is never delayed by it.
 const APART: Duration = Duration::from_millis(50);
-/// Facts that may wait for the disk before agents are slowed down.
+/// The number of facts that may wait for the disk before agents are slowed down.
 const MOST_FACTS: usize = 16_384;
-/// And bytes of content in them. As many again may be with the writer.
+/// The bytes of content in them. The writer may hold as many again.
 const MOST_BYTES: usize = 8 << 20;
 
 /// Effects and replies that wait for a commit.
@@ -48,9 +48,9 @@ pub(super) struct Gate {
     minutes: Vec<(Minute, Arc<Block>)>,
     effects: Vec<Effect>,
     replies: Vec<Reply>,
-    /// The batch at the writer, with its facts, until it is durable.
+    /// The batch that the writer holds, with its facts, until it is durable.
     committing: Option<(u64, Arc<Vec<JournalEntry>>)>,
-    /// When the last batch was handed over.
+    /// The time at which the last batch was handed over.
     last: At,
     waiting: VecDeque<Waiting>,
     beat: bool,
@@ -65,7 +65,7 @@ pub(super) struct Released {
 }
 
 impl Gate {
-    /// A gate before a journal; without one nothing is held back, and nothing is kept.
+    /// A gate in front of a journal. Without a journal nothing is held back, and nothing is kept.
     pub fn new(writer: Option<Writer>) -> Self {
         Self {
             writer,
@@ -120,7 +120,7 @@ impl Gate {
         let (gated, free): (Vec<Effect>, Vec<Effect>) =
             effects.drain(..).partition(|effect: &Effect| effect.order.is_gated());
         self.effects.extend(gated);
-        // A reply speaks of the facts of its step, and of those before.
+        // A reply depends on the facts of its step and on earlier ones.
         if self.facts.is_empty() && self.committing.is_none() {
             return Released { effects: free, replies: std::mem::take(replies) };
         }
@@ -147,7 +147,7 @@ impl Gate {
         self.facts.len() > MOST_FACTS || self.bytes > MOST_BYTES
     }
 
-    /// From now on nothing waits longer than the disk takes.
+    /// From now on, batches are due at once.
     pub fn end_soon(&mut self, minutes: Vec<(Minute, Arc<Block>)>) {
         self.beat(minutes);
         self.ending = true;
@@ -193,7 +193,7 @@ impl Gate {
         writer.hand_over(batch).err().map(|why| Done::Failed { number, why })
     }
 
-    /// The writer has ended without a word about the batch it had: that batch is not durable.
+    /// The writer has ended without a result for the batch that it held: that batch is not durable.
     pub fn abandoned(&self) -> Option<Done> {
         let why = Untrusted::from("the journal's writer has stopped; restart to write again");
         self.committing.as_ref().map(|(number, _)| Done::Failed { number: *number, why })
@@ -214,7 +214,7 @@ impl Gate {
         released
     }
 
-    /// Facts of an owner that a reader of the journal may not see yet.
+    /// The facts of an owner that a reader of the journal may not see yet.
     pub fn uncommitted(&self, owner: Owner) -> Vec<JournalEntry> {
         let committing = self.committing.iter().flat_map(|(_, facts)| facts.iter());
         committing.chain(&self.facts).filter(|fact| fact.owner() == owner).cloned().collect()
@@ -239,7 +239,7 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
         match *changed {
             Changed::Agent(key) => batch.agents.extend(state.agent(key).cloned()),
             Changed::Job(key) => batch.jobs.extend(state.jobs().get(key).cloned()),
-            // The attempt that the fact is about has it in its row.
+            // The row of the attempt includes it.
             Changed::Timeline(_) => {}
             Changed::Attempt(key) => {
                 if let Some(attempt) = state.attempt(key)
@@ -270,7 +270,7 @@ fn rows(state: &State, changed: &BTreeSet<Changed>) -> Batch {
     batch
 }
 
-/// Bytes of content that a fact brings, beside what every fact takes.
+/// The bytes of content in a fact, not counting what every fact takes.
 pub(super) fn carried(fact: &AttemptFact) -> usize {
     match fact {
         AttemptFact::ArtifactSeen { parts, .. } => {

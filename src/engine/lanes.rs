@@ -1,4 +1,4 @@
-//! The control lane: bounded, and fair to every agent.
+//! The control lane, which is bounded and fair to every agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -19,12 +19,11 @@ use crate::net::clock::Clock;
 use crate::net::{Redactor, Room};
 use crate::protocol::Deviations;
 
-/// The maximum number of different deviations reported per agent; an agent that invents more adds no information.
+/// The maximum number of different deviations reported per agent. More of them would add no information.
 const DEVIATIONS: usize = 32;
 
-/// Bytes of content for which an outcome takes one credit; one that has more takes more, up to all of them. So what
-/// waits for the loop is bounded by its size too: 256 KiB an agent, or one outcome that has room in the budget of large
-/// answers.
+/// The bytes of content per credit. A larger outcome takes more credits, up to all of them, so that the size of what
+/// waits for the loop is bounded too: 256 KiB per agent, or one outcome that has room in the budget of large answers.
 const BYTES_A_CREDIT: usize = limits::SMALL / CREDITS;
 
 /// The resources that an outcome returns once the loop has taken it.
@@ -49,7 +48,7 @@ impl From<Option<Room>> for Held {
 
 /// An outcome on its way to the loop. Its credits return when it is dropped.
 ///
-/// Only a [`Lane`] makes one, after it has redacted the secrets that the pieces of the outcome make together.
+/// Only a [`Lane`] creates one, after it has redacted the secrets that are split over the pieces of the outcome.
 #[derive(Debug)]
 pub(super) struct Observed {
     pub at: At,
@@ -59,14 +58,14 @@ pub(super) struct Observed {
     _held: Held,
 }
 
-/// Where outcomes of one agent's calls go in.
+/// The sending end for the outcomes of one call.
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     sender: mpsc::Sender<Observed>,
     agent: Arc<AgentLane>,
     clock: Arc<Clock>,
     redactor: Redactor,
-    /// The attempt that the call is for.
+    /// The attempt that the call belongs to.
     attempt: Option<AttemptKey>,
 }
 
@@ -96,8 +95,8 @@ impl Lane {
         &self.agent.pages
     }
 
-    /// The deviations, in the answer to a call of `kind`, that were not reported before. Each is reported once, as a
-    /// stream would repeat it with every event.
+    /// The deviations, in the answer to a call of `kind`, that were not reported before. Each is reported only once,
+    /// because a stream would repeat it with every event.
     pub fn new_deviations(&self, kind: CallKind, deviations: &Deviations) -> Vec<Outcome> {
         if deviations.is_empty() {
             return Vec::new();
@@ -110,8 +109,8 @@ impl Lane {
         fresh.map(violation).collect()
     }
 
-    /// Sends an outcome, at once if possible, else as soon as the agent has a credit and the lane has room; dropping
-    /// the future loses the outcome. False once the loop has ended.
+    /// Sends an outcome, at once if possible, otherwise as soon as the agent has a credit and the lane has room. If the
+    /// future is dropped, the outcome is lost. False once the loop has ended.
     pub fn send(&self, call: CallId, outcome: Outcome) -> impl Future<Output = bool> + Send {
         self.send_holding(call, outcome, Held::default())
     }
@@ -178,7 +177,7 @@ impl Lane {
 /// Waits until there is room. False once the loop has ended.
 type Waiting<'l> = Pin<Box<dyn Future<Output = bool> + Send + 'l>>;
 
-/// Credits that an outcome takes.
+/// The number of credits that an outcome takes.
 fn weight(outcome: &Outcome) -> u32 {
     let bytes = match outcome {
         Outcome::Send(SendOutcome::Stream(StreamOutcome::Events(events)))
@@ -203,18 +202,20 @@ fn bytes_of_event(event: &StreamEvent) -> usize {
     match event {
         StreamEvent::Task(report) => bytes_of_task(report),
         StreamEvent::Message(message) => bytes_of(&message.parts),
-        StreamEvent::Status { status, .. } => status.message.as_ref().map_or(0, |said| bytes_of(&said.parts)),
+        StreamEvent::Status { status, .. } => {
+            status.message.as_ref().map_or(0, |message| bytes_of(&message.parts))
+        }
         StreamEvent::Artifact { artifact, .. } => bytes_of(&artifact.parts),
         StreamEvent::Unknown(json) => json.raw().len(),
     }
 }
 
 fn bytes_of_task(report: &TaskReport) -> usize {
-    let said = |message: &Message| bytes_of(&message.parts);
+    let size = |message: &Message| bytes_of(&message.parts);
     let artifacts = report.artifacts.iter().flatten().map(|artifact| bytes_of(&artifact.parts));
     artifacts.sum::<usize>()
-        + report.history.iter().map(said).sum::<usize>()
-        + report.status.message.as_ref().map_or(0, said)
+        + report.history.iter().map(size).sum::<usize>()
+        + report.status.message.as_ref().map_or(0, size)
 }
 
 /// The lanes of all agents.
@@ -231,13 +232,13 @@ impl Lanes {
         self.agents.lock().unwrap_or_else(PoisonError::into_inner).remove(&agent);
     }
 
-    /// The lanes, and the end that the loop reads.
+    /// The lanes, and the receiving end for the loop.
     pub fn new(clock: Arc<Clock>) -> (Self, mpsc::Receiver<Observed>) {
         let (sender, receiver) = mpsc::channel(CONTROL);
         (Self { sender, agents: Mutex::default(), clock }, receiver)
     }
 
-    /// The lane of a call to an agent; `attempt`: the attempt that the call is for.
+    /// The lane of a call to an agent. `attempt` is the attempt that the call belongs to.
     pub fn of(&self, agent: AgentKey, redactor: Redactor, attempt: Option<AttemptKey>) -> Lane {
         let mut all = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
         let agent = all.entry(agent).or_insert_with(|| Arc::new(AgentLane::new())).clone();
@@ -259,7 +260,7 @@ impl Lanes {
         }
     }
 
-    /// Keeps the lane full of such outcomes, past all credits, until the loop has ended.
+    /// Keeps the lane full of such outcomes, regardless of credits, until the loop has ended.
     pub fn flood(&self) -> impl Future<Output = ()> + Send + use<> {
         let lanes = Self { sender: self.sender.clone(), agents: Mutex::default(), clock: self.clock.clone() };
         async move {
@@ -298,7 +299,7 @@ mod tests {
 
     #[test]
     fn an_agent_that_sends_much_waits_and_delays_no_other() {
-        // Bytes of each outcome, and how many of them the loop need not have taken.
+        // The bytes of each outcome, and how many outcomes are sent before the loop takes any.
         for (bytes, at_once) in
             [(0, CREDITS), (BYTES_A_CREDIT * 4, CREDITS / 4), (BYTES_A_CREDIT * CREDITS, 1)]
         {

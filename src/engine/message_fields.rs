@@ -5,12 +5,12 @@ use crate::domain::job::message::{Content, Json, Message, Role};
 use crate::domain::text::Untrusted;
 use crate::protocol::json::{Object, text_of};
 
-/// Fields of one job, and how long their names and values may be.
+/// The maximum number of fields of one job, and the maximum length of their names and values.
 const MOST: usize = 32;
 const NAME: usize = 40;
 const VALUE: usize = 60;
 
-/// The fields of the message that a job began with, of its first facts.
+/// The fields of the first message of a job, from the job's first facts.
 pub(super) fn of_job(facts: &[JournalEntry]) -> Vec<(Untrusted, Untrusted)> {
     let message = facts.iter().find_map(|entry| match &entry.fact {
         Fact::Job(_, JobFact::Opened { message: Some(message), .. }) => Some(message),

@@ -21,19 +21,19 @@ mod task_stream;
 pub use handle::{Answer, Follow, Handle, Query, QueryError};
 pub use start::{Engine, Options, Stopped, all_ended};
 
-/// The bound of the lane of requests. When it is full, the client waits, and shows it.
+/// The bound of the lane of requests. When it is full, the client waits and shows that it does.
 const REQUESTS: usize = 64;
-/// The bound of the control lane. Full: readers of streams wait, and TCP pushes back on their agents.
+/// The bound of the control lane. When it is full, readers of streams wait, and TCP slows their agents down.
 const CONTROL: usize = 4096;
 /// The bound of one agent's outcomes in the control lane; its readers wait, other agents are unaffected.
 const CREDITS: usize = 64;
 /// The bound of unread facts per follower of a job. When it is full, the follower is dropped and follows again.
 const FOLLOW: usize = 4096;
-/// And bytes of their content.
+/// The bound of the bytes of their content.
 const FOLLOW_BYTES: usize = 8 * 1024 * 1024;
-/// News of sources of agents that wait for the loop. Full: the source waits.
+/// The bound of updates of sources that wait for the loop. When it is full, the source waits.
 const NEWS: usize = 16;
-/// Cards and reads under way at once.
+/// The number of cards and tasks that are read at once.
 const READS: usize = 512;
 /// The number of listings in progress at once, until the loop has taken their results: a page has a hundred tasks.
 const LISTS: usize = 64;

@@ -1,7 +1,7 @@
 //! Posts notifications about problems to a webhook.
 //!
-//! The core decides what is posted, and that at most [`limits::NOTIFICATIONS`] wait. A post is tried three times,
-//! unless the webhook's answer is final; then it has failed, and the core raises `webhook-failing`.
+//! The core decides what is posted, and lets at most [`limits::NOTIFICATIONS`] wait. A post is tried three times,
+//! unless the webhook's answer is final. After that it has failed, and the core raises `webhook-failing`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::net::{Access, Net};
 use crate::protocol::json::Writer;
 use crate::protocol::timestamp;
 
-/// One post must be answered within this.
+/// The time within which a post must be answered.
 const POST: Duration = Duration::from_secs(10);
 /// The waits between the tries of one post.
 const AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
@@ -57,7 +57,7 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    /// Begins. The result of each post is sent to `results`.
+    /// Starts posting. The result of each post is sent to `results`.
     pub fn start(webhook: Webhook, net: Net, line: TapHandle, results: mpsc::Sender<PostResult>) -> Self {
         let (to, posts) = mpsc::channel(limits::NOTIFICATIONS);
         let mut posting = tokio::task::JoinSet::new();
@@ -65,12 +65,12 @@ impl Notifier {
         Self { webhook, to, results, _posting: posting }
     }
 
-    /// Takes a notification that was ordered.
+    /// Queues a notification that the core ordered.
     pub fn post(&self, notification: &Notification) {
         let (number, event) = (notification.problem.number, notification.event);
         let body = self.body(notification);
         if self.to.try_send(Message { number, event, body }).is_err() {
-            // The core orders no more than the lane holds, so only a lane that has ended refuses one.
+            // The core never orders more posts than the lane can hold, so this fails only if the lane has ended.
             let failed = Some(Untrusted::from("posting has stopped; restart to post again"));
             if self.results.try_send(PostResult { number, event, failed }).is_err() {
                 tracing::error!(number, event = event.as_str(), "a notification could not be posted");
@@ -146,7 +146,7 @@ async fn post(net: &Net, access: &Access, line: &TapHandle, url: &str, body: Str
     }
 }
 
-/// True if another try may go better: nothing was answered, or a fault of the moment.
+/// True if another try may succeed: there was no answer, or the fault may be temporary.
 fn may_pass(cause: &Cause) -> bool {
     match cause {
         Cause::Status { status, .. } => *status >= 500 || matches!(status, 408 | 425 | 429),

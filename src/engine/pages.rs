@@ -1,7 +1,8 @@
-//! Large pages of tasks on their way to the loop, a slice at a time.
+//! Hands large pages of tasks to the loop one slice at a time.
 //!
-//! The core reads a large page as if it were several pages: it gets the first tasks and a token for the next page, and
-//! requests that. Tokens made here are answered from the rest of the page, without the agent.
+//! The core reads a large page as if it were several pages: it receives the first tasks and a token for the next page,
+//! and requests that. Requests with a token that was created here are answered from the rest of the page, without the
+//! agent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -15,10 +16,10 @@ use crate::protocol::page::Page;
 
 /// How long the rest of a page is kept for the core's next request.
 const KEPT: Duration = Duration::from_secs(10);
-/// How tokens begin that were made here.
+/// The prefix of tokens that were created here.
 const TOKEN: &str = "quarterdeck-slice-";
 
-/// The rest of the last large page of one agent. A clone shares it.
+/// The rest of the last large page of one agent. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pages(Arc<Mutex<Kept>>);
 
@@ -33,19 +34,19 @@ struct Kept {
 struct Rest {
     token: Untrusted,
     page: Page,
-    /// The room of a page while it is large.
+    /// The room of the rest while it is large.
     room: Option<Room>,
 }
 
 impl Pages {
-    /// Hands out the first slice of a page.
+    /// Returns the first slice of a page.
     pub fn begin(&self, page: Page, room: Option<Room>, codec: &dyn Codec) -> call::Page {
         // A small rest needs no room.
         let room = room.filter(|_| page.len() > limits::SMALL);
         self.slice(page, room, codec)
     }
 
-    /// True if a token was made here.
+    /// True if a token was created here.
     pub fn made(token: Option<&Untrusted>) -> bool {
         token.is_some_and(|token| token.raw().starts_with(TOKEN))
     }

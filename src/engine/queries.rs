@@ -1,4 +1,4 @@
-//! Queries: answered beside the loop, from the journal and from what is not in it yet.
+//! Answers queries outside the loop, from the journal and from facts that are not in it yet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,7 +122,7 @@ impl Runner {
         });
     }
 
-    /// Facts that a reader of the journal may not see.
+    /// Facts that a reader of the journal may not see yet.
     fn pending(&self, owner: Owner) -> Vec<JournalEntry> {
         if self.gate.is_durable() {
             self.gate.uncommitted(owner)
@@ -151,7 +151,7 @@ impl Runner {
     }
 }
 
-/// The first facts of a job are looked at for its message.
+/// How many of the first facts of a job are searched for its message.
 const FIRST: usize = 16;
 /// The maximum number of jobs whose fields are read at once.
 const FIELDS_OF: usize = 1000;
@@ -179,7 +179,7 @@ fn read_fields(
     Ok(all)
 }
 
-/// Facts of the journal, then those that it does not hold yet, each once.
+/// The facts in the journal, then those that it does not contain yet, without duplicates.
 fn read_facts(
     reader: Option<&std::sync::Mutex<Reader>>,
     owner: Owner,

@@ -1,4 +1,4 @@
-//! The loop: one task owns the core; inputs come in by lanes, facts and effects go out.
+//! The loop: one task owns the core. It receives inputs from lanes, and hands on facts and effects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -39,19 +39,19 @@ use crate::net::{Access, Net, Redactor};
 use crate::store::lock::Lock;
 use crate::store::{Done, Reader, StoreError, Writer};
 
-/// Snapshots are published at most this often.
+/// The shortest interval between published snapshots.
 const PUBLISH: Duration = Duration::from_millis(33);
-/// The loop looks at the clock at least this often.
+/// The longest interval between looks at the clock.
 const BEAT: Duration = Duration::from_secs(2);
 /// A heartbeat this late means that nothing was watched: the machine slept, or the process was stopped.
 const PAUSE: Duration = Duration::from_secs(8);
 /// A deadline this late means that the machine is overloaded.
 const LATE: Duration = Duration::from_millis(250);
-/// And the time after it during which that still counts.
+/// The time after it during which the machine still counts as overloaded.
 const CALM: Duration = Duration::from_secs(5);
 /// The interval at which the journal records that the engine is alive.
 const ALIVE: Duration = Duration::from_secs(10);
-/// The maximum number of inputs, or the maximum time, of one turn; then everything else gets its turn.
+/// The maximum number of inputs and the maximum duration of one turn, after which everything else gets its turn.
 const TURN_INPUTS: usize = 256;
 const TURN: Duration = Duration::from_millis(5);
 /// The time at the end during which messages in progress may still be answered.
@@ -68,14 +68,15 @@ pub(super) struct LoopChannels {
     posted: mpsc::Receiver<PostResult>,
 }
 
-/// A time in which the journal cannot be written.
+/// A period in which the journal cannot be written.
 #[derive(Debug)]
 struct Unsaved {
-    /// Its first failure.
+    /// The time of the first failure.
     from: At,
-    /// Facts that are lost.
+    /// The number of facts that are lost.
     facts: u64,
-    /// Once this batch is durable it is over: it holds the fact that says so. `None` before the rows were written.
+    /// The batch with the fact that ends this period: once it is durable, the period is over. `None` until the rows
+    /// were written.
     proof: Option<u64>,
 }
 
@@ -88,16 +89,16 @@ pub(super) struct Runner {
     pub(super) reads: Arc<Semaphore>,
     pub(super) lists: Arc<Semaphore>,
     book: CredentialBook,
-    /// How each agent is reached, as long as its settings and its card are the same.
+    /// How each agent is reached; an entry is valid as long as the agent's settings and card are the same.
     access: HashMap<AgentKey, (Arc<AgentSpec>, u64, Arc<Access>)>,
-    /// Tasks of open calls, to close streams.
+    /// The tasks of open calls, for closing streams.
     pub(super) calls: HashMap<CallId, AbortHandle>,
-    /// Sendings that have not been answered at all.
+    /// Sends that have not been answered at all.
     pub(super) sends: BTreeSet<CallId>,
     tickets: BTreeMap<u64, oneshot::Sender<Result<Receipt, Refusal>>>,
     next_ticket: u64,
     pub(super) followers: BTreeMap<JobId, Vec<Follower>>,
-    /// Facts of an engine that keeps nothing.
+    /// The facts of an engine without a journal.
     pub(super) memory: BTreeMap<Owner, Vec<JournalEntry>>,
     pub(super) reader: Option<Arc<std::sync::Mutex<Reader>>>,
     publish: watch::Sender<Arc<Snapshot>>,
@@ -105,16 +106,16 @@ pub(super) struct Runner {
     published: Option<Instant>,
     pub(super) events: Arc<AtomicU64>,
     last_events: (Instant, u64),
-    /// When this machine last let the loop wait, as long as the core believes it to be busy.
+    /// The last time the machine delayed the loop, as long as the core considers the machine busy.
     busy: Option<Instant>,
-    /// The time in which the journal cannot be written; `None` while it can.
+    /// The current period in which the journal cannot be written; `None` while it can.
     unsaved: Option<Unsaved>,
     last_at: At,
-    /// Minutes before this one are with the journal.
+    /// Minutes before this one were handed to the journal.
     measured_until: Minute,
     /// Rows that changed since the last publication.
     changed: Vec<Changed>,
-    /// Empty between two steps; what it has allocated serves again.
+    /// Empty between two steps; kept to reuse its buffers.
     out: Out,
     lock: Option<Lock>,
     pub(super) notifier: Option<Notifier>,
@@ -137,7 +138,7 @@ impl Runner {
         let (mut reader, mut writer, mut loaded) = (None, None, None);
         if let Some(dir) = &dir {
             crate::store::make_dir(dir)?;
-            // The only sender; its receiver ends with the loop, and then no caller is left.
+            // The only sender. Its receiver ends with the loop, and no caller is left then.
             writer = Some(Writer::open(dir, power_loss_safe, move |done| {
                 let _the_loop_has_ended = journal.blocking_send(done);
             })?);
@@ -203,7 +204,7 @@ impl Runner {
         Ok((runner, LoopChannels { handle, net, requests, control, done, source_updates, posted }))
     }
 
-    /// The engine's time never runs backwards, also where readers saw things in another order.
+    /// The time of an input. The engine's time never runs backwards, even if readers observed things in another order.
     fn at(&mut self, observed: At) -> At {
         self.last_at = self.last_at.max(observed);
         self.last_at
@@ -227,7 +228,7 @@ impl Runner {
         self.take(out);
     }
 
-    /// Takes the decisions of a step, and keeps the buffers.
+    /// Hands on the decisions of a step, and keeps the buffers.
     fn take(&mut self, mut out: Out) {
         let Out { facts, effects, replies } = &mut out;
         let before = self.changed.len();
@@ -269,7 +270,7 @@ impl Runner {
     }
 
     fn release(&mut self, released: Released) {
-        // The rows that a receipt refers to are in the snapshot by then.
+        // The rows that a receipt refers to must be in the snapshot before the receipt is sent.
         if self.dirty && !released.replies.is_empty() {
             self.publish_now();
         }
@@ -307,7 +308,7 @@ impl Runner {
         let LoopChannels {
             handle, mut requests, mut control, mut done, mut source_updates, mut posted, ..
         } = ends;
-        // The last handle outside ends the loop.
+        // With its own handle dropped, the loop ends when the last handle outside is gone.
         drop(handle);
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -388,7 +389,7 @@ impl Runner {
         self.end(&mut control, &mut done).await
     }
 
-    /// Answers that are under way may come, then everything is committed and every call is closed.
+    /// Waits a moment for pending answers, then commits everything and closes every call.
     async fn end(
         mut self,
         control: &mut mpsc::Receiver<Observed>,
@@ -437,7 +438,7 @@ impl Runner {
                 }
             }
         }
-        // The writer ends with its last batch; that takes as long as the disk takes.
+        // The writer ends after its last batch, however long the disk takes.
         let Self { mut gate, lock, _counted, .. } = self;
         let closed = tokio::task::spawn_blocking(move || gate.close());
         drop(tokio::time::timeout(LAST_ANSWERS * 3, closed).await);
@@ -466,7 +467,7 @@ impl Runner {
         self.step(at, Input::Deadline);
     }
 
-    /// Some time after the last late deadline, slowness counts as an agent's own again.
+    /// Some time after the last late deadline, slow answers are attributed to the agents again.
     fn calm_down(&mut self) {
         if self.busy.is_some_and(|since| since.elapsed() > CALM) {
             self.busy = None;
@@ -485,7 +486,7 @@ impl Runner {
             self.on_outcome(observed);
         }
         let all_were_taken = inputs.is_empty() && !was_full;
-        // If agents never pause, deadlines get their turn here, but none that is later than the waiting outcomes.
+        // If agents never pause, deadlines are processed here, but none that is later than the waiting outcomes.
         let by = if all_were_taken { self.clock.now() } else { self.last_at };
         self.keep_deadlines(by);
         let took = begun.elapsed();
@@ -569,7 +570,7 @@ impl Runner {
         }
     }
 
-    /// The writer has ended by a panic: everything that waits for it fails, as do all later commits.
+    /// The writer has panicked: everything that waits for it fails, as do all later commits.
     fn on_writer_gone(&mut self) {
         if let Some(failed) = self.gate.abandoned() {
             self.on_done(failed);
@@ -656,7 +657,7 @@ mod tests {
         let (mut runner, _ends) = runner();
         runner.keep_deadlines(runner.clock.now());
         let due = runner.core.deadline().unwrap();
-        // The machine is late: the deadline has passed, and earlier outcomes still wait.
+        // The machine is late: the deadline has passed while earlier outcomes are still waiting.
         runner.clock = Arc::new(Clock::start_after(due + Duration::from_secs(60)));
         let mut turn_at = |at: At| {
             runner.turn(&mut (0..TURN_INPUTS).map(|_| Lanes::unasked(at)).collect());
@@ -668,7 +669,7 @@ mod tests {
         assert!(turn_at(later) > later, "what was due waits for agents to pause");
     }
 
-    /// Agents that never pause fill every turn; the screen and the clock have theirs all the same.
+    /// Agents that never pause fill every turn; the screen and the clock get theirs nevertheless.
     #[tokio::test(start_paused = true)]
     async fn snapshots_and_heartbeats_are_not_starved_by_a_flood() {
         let (runner, ends) = runner();

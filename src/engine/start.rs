@@ -1,4 +1,4 @@
-//! Starting and ending an engine.
+//! Starts and stops an engine.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::store::lock::Lock;
 /// The configuration of an engine.
 #[derive(Debug)]
 pub struct Options {
-    /// Where its data is; without it nothing is kept.
+    /// The data folder; without one, nothing is kept.
     pub dir: Option<PathBuf>,
     /// Survive a power loss too.
     pub power_loss_safe: bool,
@@ -31,11 +31,11 @@ pub struct Options {
     pub sources: Vec<Box<dyn Discover>>,
     /// Where problems are posted.
     pub webhook: Option<Webhook>,
-    /// How they are reached.
+    /// The credentials and trust of the agents.
     pub access: CredentialBook,
     /// Fixes ids and jitter, for tests and the demo.
     pub seed: Option<u64>,
-    /// The lock of the data folder; freed when everything is committed.
+    /// The lock of the data folder; released when everything is committed.
     pub lock: Option<Lock>,
 }
 
@@ -99,7 +99,7 @@ impl Engine {
         Ok(Self { handle, stop: Some(stop), task, net })
     }
 
-    /// A way to it.
+    /// A handle to it.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
@@ -109,7 +109,7 @@ impl Engine {
         &self.net
     }
 
-    /// Ends it: answers that are under way may still come, then everything is committed.
+    /// Stops it: waits a moment for pending answers, then everything is committed.
     pub async fn stop(mut self) -> Stopped {
         if let Some(stop) = self.stop.take() {
             let _it_has_ended_by_itself = stop.send(());

@@ -1,7 +1,7 @@
-//! Reading a task's stream: decoded, with chunks of text gathered before they reach the core.
+//! Reads and decodes a task's stream, and gathers chunks of text before they reach the core.
 //!
 //! Chunks of one output, and status texts of a working task, are gathered in order for 50 ms or up to 64 KiB; any other
-//! event is sent at once, after them. So a thousand words per second cost the core twenty inputs.
+//! event is sent at once, after them. A thousand words per second thus cost the core twenty inputs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,19 +24,19 @@ use crate::protocol::json::{Object, is_document};
 use crate::protocol::sse::{self, Guard};
 use crate::protocol::{Codec, Deviations, Event};
 
-/// Chunks and words are gathered for this long.
+/// Chunks and status texts are gathered for this long.
 const GATHER: Duration = Duration::from_millis(50);
 /// Or until they are this long.
 const GATHERED: usize = 64 * 1024;
-/// The size that an event counts beside its text, so that not too many small ones are gathered.
+/// What an event counts in addition to its text, so that not too many small ones are gathered.
 const EVENT: usize = 256;
-/// The first event must come within this: a server exists that sends headers and then nothing.
+/// The time within which the first event must come: some servers send headers and then nothing.
 const FIRST: Duration = Duration::from_secs(60);
 
 /// Events not sent yet: chunks of one output, and status texts between them.
 #[derive(Debug, Default)]
 struct Coalesced {
-    /// Whose chunks of which output.
+    /// The task and the output of the chunk.
     task: String,
     artifact: String,
     text: String,
@@ -102,7 +102,7 @@ impl Coalesced {
     }
 }
 
-/// How much a gathered event holds, roughly.
+/// The approximate size of a gathered event.
 fn size(event: &StreamEvent) -> usize {
     match event {
         StreamEvent::Status { raw, .. } => raw.as_ref().map_or(GATHERED, |raw| EVENT + 2 * raw.raw().len()),
@@ -113,7 +113,7 @@ fn size(event: &StreamEvent) -> usize {
 /// How a stream ended.
 #[derive(Debug)]
 enum End {
-    /// It was closed, or cut.
+    /// It was closed or cut.
     Stream(Result<(), Cause>),
     /// Its first event was an error: the answer to the request.
     Call(Failure),
@@ -156,7 +156,7 @@ impl StreamKind {
 struct StreamState {
     codec: &'static dyn Codec,
     kind: StreamKind,
-    /// The envelope of chunks of the output that was gathered last.
+    /// The shape of the chunks of the output that was gathered last.
     shape: Shape,
     gathered: Coalesced,
     /// The last state in the stream.
@@ -183,7 +183,7 @@ impl StreamState {
         }
     }
 
-    /// Takes an event in. False if it only keeps the connection open.
+    /// Processes an event. False if it only keeps the connection open.
     fn event(&mut self, name: &str, data: &str) -> bool {
         if self.ended.is_some() || is_keep_alive(name, data) {
             return false;
@@ -211,10 +211,10 @@ impl StreamState {
             }
             Ok(Event::Full(mut event)) => {
                 if let StreamEvent::Task(report) = &mut event {
-                    // The core tells that the task is over its limits.
+                    // What is left is enough for the core to report that the task is over its limits.
                     document::cut(report);
                 }
-                let waits = self.is_words(&event);
+                let waits = self.is_status_text(&event);
                 self.gathered.event(event);
                 if !waits || self.gathered.bytes >= GATHERED {
                     self.flush(false);
@@ -222,7 +222,7 @@ impl StreamState {
             }
             Ok(Event::Error(cause)) => {
                 self.flush(false);
-                // Before any event it is the answer to the request; later it ends the stream.
+                // As the first event it is the answer to the request; later it ends the stream.
                 self.ended = Some(if self.seen {
                     End::Stream(Err(cause))
                 } else {
@@ -245,8 +245,8 @@ impl StreamState {
         }
     }
 
-    /// True if an event says something in a state that the stream has told before: nothing is decided on it.
-    fn is_words(&mut self, event: &StreamEvent) -> bool {
+    /// True if an event only adds a status text to a state that the stream has already reported, so that it can wait.
+    fn is_status_text(&mut self, event: &StreamEvent) -> bool {
         let state = match event {
             StreamEvent::Status { status, .. } => &status.state,
             StreamEvent::Task(report) => &report.status.state,
@@ -269,14 +269,14 @@ impl StreamState {
     }
 }
 
-/// True for words that servers send to keep a connection open.
+/// True for a word that servers send to keep a connection open.
 fn is_ping_word(word: &str) -> bool {
-    let words = ["ping", "pong", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
-    words.iter().any(|known| word.eq_ignore_ascii_case(known))
+    let known = ["ping", "pong", "heartbeat", "keepalive", "keep-alive", "keep_alive"];
+    known.iter().any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// True for an event that keeps a connection open, or ends a stream in the manner of language models: without content,
-/// or with non-object data under its own event name. An error is never one.
+/// True for an event that keeps a connection open, or that ends a stream as language models do: without content, or
+/// with non-object data under its own event name. An error is never one.
 fn is_keep_alive(name: &str, data: &str) -> bool {
     let data = data.trim();
     if data.starts_with('{') {
@@ -286,7 +286,8 @@ fn is_keep_alive(name: &str, data: &str) -> bool {
     named || data.is_empty() || matches!(data, "[DONE]" | "null") || is_ping_word(data)
 }
 
-/// True for an object that keeps a connection open and is no A2A event: it is named or typed so, or is empty.
+/// True for an object that keeps a connection open and is not an A2A event: its name or type shows that, or it is
+/// empty.
 fn is_ping(name: &str, data: &str) -> bool {
     let Ok(object) = Object::parse_lenient(data) else { return false };
     let says_nothing = object.members().next().is_none();
@@ -295,8 +296,8 @@ fn is_ping(name: &str, data: &str) -> bool {
     says_nothing || is_ping_word(name) || called()
 }
 
-/// The outcomes of a document that is a whole stream: events, or JSON documents in lines; the last outcome ends the
-/// call. `None` if it is anything else.
+/// The outcomes of a document that is a whole stream: events, or one JSON document per line. The last outcome ends the
+/// call. `None` if the document is anything else.
 pub(super) fn of_document(
     codec: &'static dyn Codec,
     kind: StreamKind,
@@ -309,7 +310,7 @@ pub(super) fn of_document(
     let mut reading = StreamState::new(codec, kind);
     let mut events = 0u32;
     let mut take = |event: sse::Event<'_>| {
-        // A page may contain anything; text other than JSON objects is not a stream.
+        // A web page may contain anything; text without JSON objects is not a stream.
         events += u32::from(event.data.trim_start().starts_with('{'));
         reading.event(&event.name, &event.data);
     };
@@ -337,7 +338,7 @@ pub(super) struct TaskStream {
 }
 
 impl TaskStream {
-    /// A stream of which nothing has been read. It answers a call of `kind`.
+    /// A stream of which nothing has been read yet. It answers a call of `kind`.
     pub fn new(
         reader: EventReader,
         codec: &'static dyn Codec,
@@ -354,7 +355,7 @@ impl TaskStream {
         let kind = self.reading.kind;
         let first_by = Instant::now() + FIRST;
         let mut answered = false;
-        // The gathered events are due later each time; the timer is moved only when it fires too early.
+        // Each gathered batch is due later than the one before; the timer is moved only when it fires too early.
         let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
         let end = loop {
             // A flood that is never idle must not block other tasks.
@@ -392,14 +393,14 @@ impl TaskStream {
             if ended.is_some() {
                 self.reading.flush(false);
             }
-            // Deviations come before the events in the timeline.
+            // In the timeline, deviations come before the events.
             let deviations = std::mem::take(&mut self.reading.deviations);
             for outcome in self.lane.new_deviations(kind.call(), &deviations) {
                 if !self.lane.send(self.call, outcome).await {
                     return;
                 }
             }
-            // The room of a large event goes with the last outcome that may hold a part of it.
+            // The room of a large event is held until the last outcome that may contain a part of it.
             let mut room = self.reader.take_room();
             let out = std::mem::take(&mut self.reading.out);
             let last = out.len().saturating_sub(1);
@@ -441,13 +442,13 @@ mod tests {
         )
     }
 
-    fn status(state: &str, words: &str) -> String {
+    fn status(state: &str, text: &str) -> String {
         format!(
-            r#"{{"jsonrpc":"2.0","id":1,"result":{{"statusUpdate":{{"taskId":"t","status":{{"state":"TASK_STATE_{state}","message":{{"messageId":"m","role":"ROLE_AGENT","parts":[{{"text":"{words}"}}]}}}}}}}}}}"#
+            r#"{{"jsonrpc":"2.0","id":1,"result":{{"statusUpdate":{{"taskId":"t","status":{{"state":"TASK_STATE_{state}","message":{{"messageId":"m","role":"ROLE_AGENT","parts":[{{"text":"{text}"}}]}}}}}}}}}}"#
         )
     }
 
-    /// The outcomes sent to the core, one per line: `a+text` a chunk, `a.text` a last one, `STATE words`.
+    /// The outcomes sent to the core: `a+text` for a chunk, `a.text` for a last one, `STATE text` for a status.
     fn shown(outcomes: Vec<Outcome>) -> Vec<String> {
         let text = |parts: &[Part]| match parts {
             [Part { content: Content::Text(text), .. }] => text.raw().to_owned(),
@@ -459,8 +460,8 @@ mod tests {
                 format!("{}{mark}{}", artifact.id, text(&artifact.parts))
             }
             StreamEvent::Status { status, .. } => {
-                let words = status.message.as_ref().map(|said| text(&said.parts)).unwrap_or_default();
-                format!("{} {words}", status.state.word())
+                let message = status.message.as_ref().map(|message| text(&message.parts)).unwrap_or_default();
+                format!("{} {message}", status.state.word())
             }
             other => format!("{other:?}"),
         };
@@ -492,14 +493,14 @@ mod tests {
         // Chunks of one output are one chunk, escapes or not, whatever was learnt before.
         check(&[one("x"), one(r#"\"y\"\n"#), one("z"), one("")], &[], &["a+x\"y\"\nz"]);
         check(&[one(r"\t"), one("x"), one("x")], &[], &["a+\txx"]);
-        // Another output is another chunk, and the template learnt from the first does not apply to it.
+        // Another output is another chunk, and the shape learnt from the first does not apply to it.
         check(&[one("1"), two("2"), two("3"), one("4")], &[], &["a+1 | b+23 | a+4"]);
         check(&[one("1"), two(r"\n"), two("3"), one("4")], &[], &["a+1 | b+\n3 | a+4"]);
-        // The last chunk does not wait, also without words of its own.
+        // The last chunk does not wait, even if it has no text.
         check(&[one("1"), chunk("a", "", true), two("2")], &["a.1"], &["b+2"]);
         check(&[chunk("a", "", true)], &["a."], &[]);
         // A state is sent at once, after the gathered events; texts in the same state wait with the chunks.
-        let (works, asks) = (|words| status("WORKING", words), |words| status("INPUT_REQUIRED", words));
+        let (works, asks) = (|text| status("WORKING", text), |text| status("INPUT_REQUIRED", text));
         check(
             &[works("go"), one("1"), works("on"), one("2"), asks("where?"), asks("where?"), one("3")],
             &["working go", "a+1 | working on | a+2 | needs an answer where?", "needs an answer where?"],
@@ -519,7 +520,7 @@ mod tests {
         );
     }
 
-    /// Many small events do not make one input that keeps everybody waiting.
+    /// Many small events are not gathered into one input that would delay everything else.
     #[test]
     fn batches_are_bounded_by_number_too() {
         let codec = crate::protocol::codec(Dialect::V1_0);

@@ -288,9 +288,9 @@ mod tests {
             let shown = framed("HTTP/1.1 200 OK", lines);
             match expected {
                 Ok(kind) => assert_eq!(shown.as_deref(), Ok(kind), "{lines:?}"),
-                Err(words) => {
+                Err(part) => {
                     assert!(
-                        shown.as_ref().is_err_and(|message| message.contains(words)),
+                        shown.as_ref().is_err_and(|message| message.contains(part)),
                         "{lines:?}: {shown:?}"
                     );
                 }

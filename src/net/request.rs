@@ -48,8 +48,8 @@ pub struct Net {
 
 /// The server's self-reported software, shortened for display.
 fn software(headers: &HeaderMap, redactor: &Redactor) -> Option<Untrusted> {
-    let said = headers.get("x-powered-by").or_else(|| headers.get(http::header::SERVER))?;
-    let text = String::from_utf8_lossy(said.as_bytes());
+    let header = headers.get("x-powered-by").or_else(|| headers.get(http::header::SERVER))?;
+    let text = String::from_utf8_lossy(header.as_bytes());
     let text = Untrusted::from(&*redactor.redact(&text)).headline(80);
     (!text.is_empty()).then_some(text)
 }

@@ -90,7 +90,7 @@ struct FrameMeta {
 #[derive(Default)]
 struct Ring {
     frames: VecDeque<FrameMeta>,
-    words: VecDeque<u8>,
+    texts: VecDeque<u8>,
     /// Frames that were ever kept.
     count: u64,
 }
@@ -98,25 +98,25 @@ struct Ring {
 impl Ring {
     fn forget_oldest(&mut self) {
         if let Some(old) = self.frames.pop_front() {
-            self.words.drain(..old.head + old.text);
+            self.texts.drain(..old.head + old.text);
         }
     }
 
     fn keep(&mut self, kept: FrameMeta, head: &str, text: &str, most: usize) {
         let more = head.len() + text.len();
-        while self.frames.len() >= FRAMES || (self.words.len() + more > most && !self.frames.is_empty()) {
+        while self.frames.len() >= FRAMES || (self.texts.len() + more > most && !self.frames.is_empty()) {
             self.forget_oldest();
         }
-        let wanted = self.words.len() + more;
-        if wanted > self.words.capacity() {
+        let wanted = self.texts.len() + more;
+        if wanted > self.texts.capacity() {
             // Doubled, but never to more than it may hold.
             let room = (2 * wanted).min(most).max(wanted);
-            self.words.reserve_exact(room - self.words.len());
-        } else if self.words.capacity() > 2 * most.max(wanted) {
-            self.words.shrink_to(most.max(wanted));
+            self.texts.reserve_exact(room - self.texts.len());
+        } else if self.texts.capacity() > 2 * most.max(wanted) {
+            self.texts.shrink_to(most.max(wanted));
         }
-        self.words.extend(head.as_bytes());
-        self.words.extend(text.as_bytes());
+        self.texts.extend(head.as_bytes());
+        self.texts.extend(text.as_bytes());
         self.frames.push_back(kept);
         self.count += 1;
     }
@@ -124,10 +124,10 @@ impl Ring {
     /// The newest frames, oldest first.
     fn newest(&mut self, most: usize) -> Vec<Frame> {
         let skipped = self.frames.len().saturating_sub(most);
-        let mut words = &*self.words.make_contiguous();
+        let mut unread = &*self.texts.make_contiguous();
         let mut next = |bytes: usize| {
-            let (these, rest) = words.split_at(bytes);
-            words = rest;
+            let (these, rest) = unread.split_at(bytes);
+            unread = rest;
             these
         };
         let mut frames = Vec::with_capacity(self.frames.len() - skipped);
@@ -135,7 +135,7 @@ impl Ring {
         for (number, kept) in (oldest..).zip(&self.frames) {
             let (head, text) = (next(kept.head), next(kept.text));
             if number >= oldest + skipped as u64 {
-                let untrusted = |words| Untrusted::from(String::from_utf8_lossy(words).into_owned());
+                let untrusted = |bytes| Untrusted::from(String::from_utf8_lossy(bytes).into_owned());
                 frames.push(Frame {
                     number,
                     at: kept.at,
@@ -308,15 +308,15 @@ impl TapHandle {
     }
 
     /// The text without secrets of this handle.
-    pub fn clean(&self, words: &str) -> String {
-        let words = self.redactor.redact(words);
+    pub fn clean(&self, text: &str) -> String {
+        let text = self.redactor.redact(text);
         match &self.hides {
-            Some(part) => words.replace(&**part, HIDDEN),
-            None => words.into_owned(),
+            Some(part) => text.replace(&**part, HIDDEN),
+            None => text.into_owned(),
         }
     }
 
-    /// Keeps a frame whose words are redacted already.
+    /// Keeps a frame whose text is already redacted.
     pub(super) fn keep_clean(&self, kind: Kind, head: &str, text: &str) {
         self.keep_frame(kind, head, text, text.len());
     }

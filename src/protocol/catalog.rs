@@ -278,7 +278,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A search may name an entry without telling more of it.
+    /// A search may return only the identifier of an entry.
     fn identified(&mut self, object: &Object<'_>) -> Result<(), String> {
         let identifier = object.filled("identifier").filter(|id| id.len() <= URL);
         let identifier = identifier.ok_or("has neither url nor data")?;

@@ -1,4 +1,4 @@
-//! The command line: shapes, exit codes, errors with a next step, help.
+//! The command line: the shapes of results, exit codes, errors with a next step, help.
 
 use std::path::Path;
 use std::process::Output;
@@ -117,7 +117,7 @@ async fn results_have_the_shapes_that_scripts_rely_on() {
     assert_eq!(desk.fleet.received().1, 0);
 }
 
-/// What was measured adds up whichever way it is split.
+/// Metrics add up to the same totals however they are grouped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metrics_are_listed_by_agent_skill_and_caller() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady), part("words", Behaviour::MessageOnly)]);
@@ -253,7 +253,7 @@ async fn one_engine_serves_all_commands() {
     assert!(Path::new(socket["socket"].as_str().unwrap()).exists());
     let (exit, code) = desk.error(&["serve"]).await;
     assert_eq!((exit, code.as_str()), (1, "QUARTERDECK_ERR_RUNNING"));
-    // By name, and by the URL of an agent that the running engine has.
+    // By name, and by the URL of an agent of the running engine.
     let by_name = desk.json(&["send", "-a", "steady", "one"]).await;
     let by_url = desk.json(&["send", "-a", &format!("{}/", desk.url("steady")), "two"]).await;
     let list = desk.json(&["task", "list"]).await;
@@ -335,8 +335,8 @@ async fn the_configuration_is_shown_and_checked() {
     );
 }
 
-/// Uncommenting every line of the example gives a configuration without a fault, and every key at
-/// its default; it can be started with, and all of it is shown.
+/// With every line uncommented, the example is a configuration without faults and with every key at its default; the
+/// program starts with it and shows all of it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_example_configuration_shows_the_defaults() {
     let example = quarterdeck::config::EXAMPLE;
@@ -353,7 +353,7 @@ async fn the_example_configuration_shows_the_defaults() {
     let empty = quarterdeck::config::load_text("", Path::new("config.toml")).unwrap();
     for setting in &empty.settings {
         let same = full.settings.iter().find(|other| other.key == setting.key);
-        // The user's own name cannot stand in an example.
+        // The user's own name cannot be in an example.
         if setting.key != "operator" {
             assert_eq!(same.map(|same| &same.value), Some(&setting.value), "{}", setting.key);
         }
@@ -379,7 +379,7 @@ async fn the_example_configuration_shows_the_defaults() {
         assert_eq!(options, default, "{}", source.name);
     }
     let desk = Desk::new(Vec::new());
-    // What is at home here must not be touched by a test.
+    // A test must not touch the user's own home folder.
     let home = desk.dir.path().display().to_string();
     std::fs::write(desk.dir.path().join("config.toml"), uncommented.replace("~/.", &format!("{home}/.")))
         .unwrap();
@@ -394,7 +394,8 @@ async fn the_example_configuration_shows_the_defaults() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
-/// Faults of keys, columns and views stand with all others, each with its line; what is right is listed.
+/// Faults in keys, columns and views are listed together with all others, each with its line, and with the valid
+/// values.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn faults_of_keys_columns_and_views_name_their_lines() {
     let desk = Desk::new(Vec::new());
@@ -431,7 +432,7 @@ async fn faults_of_keys_columns_and_views_name_their_lines() {
     assert!(stdout.lines().any(|line| line.starts_with("mute") && line.contains(":mute")), "{stdout}");
 }
 
-/// What is sent is read from regular files of a bounded size; the error names the file, its size and the limit.
+/// Files that are sent must be regular files of a bounded size; the error contains the file, its size and the limit.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_that_are_sent_are_bounded() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
@@ -462,7 +463,7 @@ async fn files_that_are_sent_are_bounded() {
     }
 }
 
-/// A command waits until each source has told whom it names, and tells which cannot be read.
+/// A command waits until each source has reported its agents, and reports sources that cannot be read.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn agents_of_sources_are_listed() {
     let desk = Desk::new(vec![part("found", Behaviour::Steady)]);
@@ -480,7 +481,7 @@ async fn agents_of_sources_are_listed() {
     assert!(warned.contains("source lost cannot be read: ") && warned.contains("nowhere"), "{warned}");
 }
 
-/// Help is part of the interface: every verb's is looked at.
+/// Help is part of the interface: that of every verb is compared.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn help_is_what_it_was() {
     let verbs: [&[&str]; 14] = [
@@ -524,7 +525,7 @@ fn shell_words(command: &str) -> Vec<String> {
     words
 }
 
-/// A card chooses the URL of its interface, and may not draw a credential there.
+/// A card chooses the URL of its interface, but must not attract a credential to it.
 #[test]
 fn a_copied_curl_names_a_credential_for_the_configured_origin_alone() {
     use quarterdeck::domain::agent::card::Interface;
@@ -661,7 +662,7 @@ async fn a_handover_lists_what_was_taken_muted_and_noted() {
     }
     let report = text(&desk.run(&["handover"]).await.stdout);
     assert!(report.contains("being moved") && report.contains("## Acts and notes"), "{report}");
-    // What somebody said is alive in no Markdown: it stands in indented blocks alone.
+    // Texts of others must not act as Markdown, so they are only in indented blocks.
     for line in report.lines().skip(2).filter(|line| !line.is_empty() && !line.starts_with("## ")) {
         assert!(line.starts_with("    "), "{line:?} in {report}");
     }
@@ -669,7 +670,7 @@ async fn a_handover_lists_what_was_taken_muted_and_noted() {
     assert_eq!(desk.json(&["problems", "give-back", &id]).await["state"], "open");
 }
 
-/// The schemas of `docs/` name what is printed, all of it and nothing else.
+/// The schemas in `docs/` describe everything that is printed, and nothing else.
 fn fits(schema: &Value, value: &Value, place: &str) {
     let kinds: Vec<&str> = match &schema["type"] {
         Value::String(kind) => vec![kind],

@@ -1,5 +1,5 @@
-//! A Kubernetes API server as far as lists and watches go, over TLS. No real one was run: its answers are
-//! written as one writes them.
+//! The source for Kubernetes, with a fake API server that supports lists and watches over TLS. Its answers are written
+//! after the documentation; no real server was run.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -30,15 +30,15 @@ use crate::support::until;
 type Body = UnsyncBoxBody<Bytes, io::Error>;
 type Line = Result<Frame<Bytes>, io::Error>;
 
-/// What the server has, and who watches it.
+/// The objects of the server, and its watchers.
 #[derive(Default)]
 struct Inside {
     objects: BTreeMap<(&'static str, String), Value>,
     version: u64,
-    /// It answers with this instead: for all, or for one kind.
+    /// Statuses that it answers with instead: for all kinds, or for one.
     refuses: BTreeMap<&'static str, u16>,
     watches: Vec<(&'static str, mpsc::Sender<Line>)>,
-    /// Path with query, and login, of every request.
+    /// The path with query, and the login, of every request.
     asked: Vec<(String, Option<String>)>,
 }
 
@@ -109,7 +109,7 @@ impl Server {
         document(200, &list)
     }
 
-    /// Makes an object, changes it or takes it away, and tells those who watch.
+    /// Creates, changes or removes an object, and notifies the watchers.
     fn put(&self, kind: &'static str, name: &str, object: Option<Value>) {
         let mut inside = self.inside.lock().unwrap();
         inside.version += 1;
@@ -131,7 +131,7 @@ impl Server {
         self.send_event(kind, json!({"type": what, "object": sent}));
     }
 
-    /// Changes what is there without a word to anybody.
+    /// Changes an object without notifying the watchers.
     fn put_silently(&self, kind: &'static str, name: &str, object: Option<Value>) {
         let mut inside = self.inside.lock().unwrap();
         inside.version += 100;
@@ -150,7 +150,7 @@ impl Server {
         });
     }
 
-    /// Cuts every watch in the middle of its body.
+    /// Cuts off every watch in the middle of its body.
     fn cut(&self) {
         let watches = std::mem::take(&mut self.inside.lock().unwrap().watches);
         for (_, watch) in watches {
@@ -172,7 +172,7 @@ impl Server {
         self.inside.lock().unwrap().asked.clone()
     }
 
-    /// Waits until something was asked, after so many requests.
+    /// Waits for a request that contains all parts, after this many requests.
     async fn asked_for(&self, after: usize, parts: &[&str]) {
         let asked = || {
             let asked = self.asked();
@@ -185,7 +185,7 @@ impl Server {
         }
     }
 
-    /// A kubeconfig for it; the authority is trusted if it is named.
+    /// A kubeconfig for it, which trusts the authority if there is one.
     fn kubeconfig(&self, dir: &Path, authority: Option<&Authority>) -> String {
         let mut cluster = json!({"server": format!("https://localhost:{}", self.port)});
         if let Some(authority) = authority {
@@ -199,7 +199,7 @@ impl Server {
             "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}]
         });
         let file = dir.join("kubeconfig");
-        // JSON is YAML.
+        // JSON is valid YAML.
         std::fs::write(&file, config.to_string()).unwrap();
         file.display().to_string()
     }
@@ -224,7 +224,7 @@ fn place(url: &str) -> (String, u16) {
     (host.to_owned(), port.parse().unwrap())
 }
 
-/// A Pod as an API server writes it, of which only what counts is here.
+/// A Pod as an API server writes it, reduced to the relevant members.
 fn pod(name: &str, url: &str) -> Value {
     let (host, port) = place(url);
     json!({
@@ -307,7 +307,7 @@ async fn a_watch_resumes_where_it_was() {
     server.asked_for(0, &["/pods", "watch=true"]).await;
     assert!(server.asked().iter().all(|(_, login)| login.as_deref() == Some("Bearer k8s-t0ken-s3cret")));
 
-    // A bookmark says where the watch is; a cut one goes on from there, and is no failure.
+    // A watch that is cut off resumes at the last bookmark, and does not count as a failure.
     server.send_event(
         "pods",
         json!({"type": "BOOKMARK", "object": {
@@ -323,14 +323,14 @@ async fn a_watch_resumes_where_it_was() {
     fleet_is(&handle, "the Service has gone", &[&a], SourceHealth::Working).await;
     assert!(handle.snapshot().problems.is_empty(), "a cut is no problem");
 
-    // The server has forgotten: all is listed again, and what went unseen is known.
+    // The server no longer has that version: everything is listed again, including what was missed.
     server.put_silently("pods", "a", None);
     server.put_silently("pods", "b", Some(pod("b", &b)));
     server.send_event("pods", json!({"type": "ERROR", "object": status(410, "Expired")}));
     fleet_is(&handle, "the list after 410", &[&b], SourceHealth::Working).await;
     assert!(handle.snapshot().problems.is_empty(), "nor is that");
 
-    // A Pod that ends, or begins to, is no agent.
+    // A Pod that has ended or is ending is not an agent.
     let mut ending = pod("b", &b);
     ending["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
     server.asked_for(asked, &["/pods", "watch=true"]).await;
@@ -364,7 +364,7 @@ async fn a_refusal_of_the_cluster_is_reported() {
     fleet_is(&handle, "both", &[&a], SourceHealth::Working).await;
     engine_one.stop().await;
 
-    // What fails before it ever told anything takes nobody away, and names nobody either.
+    // A watch that fails before its first list neither removes nor adds agents.
     server.refuse(&["pods"], Some(500));
     let engine_two = engine(Vec::new(), vec![source()], None);
     fleet_is(&engine_two.handle(), "half a cluster", &[], SourceHealth::Failing).await;

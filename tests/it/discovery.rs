@@ -1,4 +1,4 @@
-//! Sources of agents: filled and emptied while an engine runs.
+//! Sources of agents, which are filled and emptied while an engine runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,14 +26,14 @@ use tokio::net::TcpListener;
 
 use crate::support::{fleet, part, rules, send, task_of, until};
 
-/// The registry of PyPI, as a process of its own.
+/// A registry from PyPI in a separate process.
 struct RealRegistry {
     process: tokio::process::Child,
     url: String,
 }
 
 impl RealRegistry {
-    /// Starts it, or says why not.
+    /// Starts it, or prints why it cannot be started.
     async fn start() -> Option<Self> {
         if std::env::var_os("QUARTERDECK_INTEROP").is_none() {
             println!("skipped: QUARTERDECK_INTEROP=1 starts the registry a2a-registry of PyPI");
@@ -51,7 +51,7 @@ impl RealRegistry {
             .unwrap();
         let url = format!("http://127.0.0.1:{port}");
         let begun = tokio::time::Instant::now();
-        // What is missing is installed first.
+        // Missing packages are installed first.
         while begun.elapsed() < Duration::from_secs(300) {
             let ended = process.try_wait().unwrap();
             assert!(ended.is_none(), "tests/interop/registry ended, {ended:?}; run it by hand to see why");
@@ -71,15 +71,15 @@ async fn curl(args: &[&str], url: &str) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-/// Sources are read so often here.
+/// The interval at which sources are read in tests.
 pub(crate) const EVERY: Duration = Duration::from_millis(150);
 
-/// What was asked of a stage: method and path, login, body.
+/// The requests to a stage: method and path, login, body.
 type Asked = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
 type Pages = Arc<Mutex<BTreeMap<String, (u16, Vec<(&'static str, String)>, String)>>>;
 
-/// A server whose pages a test changes while it is read. A page is `GET /path`, or `POST /path TOKEN` for
-/// the page of a search that a token continues.
+/// A server whose pages a test changes while it is read. The key of a page is `GET /path`, or `POST /path TOKEN` for
+/// the page of a search with that token.
 pub(crate) struct Stage {
     pub(crate) url: String,
     pages: Pages,
@@ -148,7 +148,7 @@ async fn respond(
     Ok(response.body(Full::new(Bytes::from(if same { String::new() } else { text }))).unwrap())
 }
 
-/// A source that is read often.
+/// A source that is read at short intervals.
 pub(crate) fn source(kind: SourceKind, at: impl Into<String>) -> AgentSource {
     AgentSource { every: EVERY, ..AgentSource::new(kind, at) }
 }
@@ -169,7 +169,7 @@ pub(crate) fn engine(specs: Vec<AgentSpec>, sources: Vec<AgentSource>, dir: Opti
     .unwrap()
 }
 
-/// Two agents that can be named.
+/// Two agents that sources can list.
 pub(crate) fn two() -> (Fleet, [String; 2]) {
     let fleet = fleet(vec![part("one", Behaviour::Steady), part("two", Behaviour::Steady)]);
     let urls: Vec<String> = fleet.specs().iter().map(|spec| spec.url.to_string()).collect();
@@ -197,7 +197,7 @@ pub(crate) fn the_source(snapshot: &Snapshot) -> Option<&SourceRow> {
     snapshot.sources.iter().map(|(_, row)| row).next()
 }
 
-/// Waits until exactly these agents are there and up, and the source is well or not.
+/// Waits until exactly these agents are listed and up, and the source has this health.
 pub(crate) async fn fleet_is(
     handle: &Handle,
     what: &str,
@@ -222,7 +222,7 @@ pub(crate) async fn fleet_is(
     .await
 }
 
-/// A source is filled, changed, broken, mended and emptied; `None` breaks it.
+/// Fills, changes, breaks, repairs and empties a source; `None` breaks it.
 pub(crate) async fn lives(source: AgentSource, mut list: impl FnMut(Option<&[&str]>)) {
     let (_fleet, urls) = two();
     let [a, b] = [urls[0].as_str(), urls[1].as_str()];
@@ -267,7 +267,7 @@ async fn a_watched_folder_of_cards_names_agents() {
     lives(source(SourceKind::Path, folder.display().to_string()), |urls| {
         let _it_may_not_be_there = std::fs::remove_dir_all(&folder);
         let Some(urls) = urls else { return };
-        // It appears whole, as a deployment does it.
+        // It is replaced atomically, as in a deployment.
         let new = dir.path().join("new");
         std::fs::create_dir(&new).unwrap();
         for (at, url) in urls.iter().enumerate() {
@@ -289,7 +289,7 @@ async fn a_url_names_agents() {
     .await;
 }
 
-/// A broken file of a folder is named; the others, and whom it named before, stay.
+/// A broken file in a folder is reported; the other files and the agents that it had before stay.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_file_removes_no_agent() {
     let (_fleet, [a, b]) = two();
@@ -309,7 +309,7 @@ async fn a_broken_file_removes_no_agent() {
     engine.stop().await;
 }
 
-/// A card that a source has is shown before its agent ever answered.
+/// A card from a source is shown before its agent has ever answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reported_card_counts_until_the_agent_answers() {
     let dir = tempfile::tempdir().unwrap();
@@ -332,7 +332,7 @@ async fn a_reported_card_counts_until_the_agent_answers() {
     engine.stop().await;
 }
 
-/// Whom the configuration and two sources name is one agent, as long as one of them names it.
+/// An agent that the configuration and two sources list is one agent, as long as any of them lists it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_with_several_names_is_one_and_keeps_its_history() {
     let (fleet, [a, b]) = two();
@@ -383,7 +383,7 @@ async fn an_agent_with_several_names_is_one_and_keeps_its_history() {
     assert!(task_of(&handle.snapshot(), attempt).is_some(), "its history stays");
     engine_one.stop().await;
 
-    // A new start without the configured agent: the sources alone name it, and it is still the same.
+    // After a restart without the configured agent, only the sources list it, and it is still the same agent.
     stage.set("GET /l", json!([a, b]).to_string());
     let engine_two = engine(Vec::new(), sources(), Some(data.path()));
     let handle = engine_two.handle();
@@ -393,7 +393,7 @@ async fn an_agent_with_several_names_is_one_and_keeps_its_history() {
     engine_two.stop().await;
 }
 
-/// What a hostile list does: it fails with its cause, and takes nobody away.
+/// A hostile list fails with its cause and removes no agents.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hostile_lists_are_refused() {
     let (_fleet, [a, _]) = two();
@@ -428,7 +428,7 @@ async fn hostile_lists_are_refused() {
         .await;
         assert!(listed(&handle.snapshot(), &a).is_some(), "{why}: it stays");
     }
-    // An address of the local link is listed, and never called.
+    // A link-local address is listed but never called.
     stage.set("GET /l", json!([a, "http://169.254.169.254/"]).to_string());
     let cause = until(&handle, "the blocked agent", |snapshot| {
         listed(snapshot, "http://169.254.169.254").and_then(|agent| agent.cause.clone())
@@ -440,7 +440,7 @@ async fn hostile_lists_are_refused() {
     engine.stop().await;
 }
 
-/// Credentials go to the origin of the source alone, and an unchanged list is not sent twice.
+/// Credentials are sent only to the origin of the source, and an unchanged list is not sent twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn credentials_of_a_source_go_only_to_its_origin() {
     let (_fleet, [a, _]) = two();
@@ -475,7 +475,7 @@ fn manifest(urls: &[&str]) -> String {
     json!({ "entries": entries }).to_string()
 }
 
-/// Wherever a domain publishes its manifest.
+/// A manifest is found wherever a domain may publish it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_manifest_names_agents() {
     let stage = Stage::open().await;
@@ -501,7 +501,7 @@ async fn a_manifest_names_agents() {
     }
 }
 
-/// A manifest leads to other catalogs and to registries, on other hosts too, which are told no secret.
+/// A manifest leads to other catalogs and to registries, also on other hosts, to which no secret is sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_manifest_leads_to_catalogs_and_registries() {
     let (_fleet, [a, b]) = two();
@@ -543,7 +543,7 @@ async fn a_manifest_leads_to_catalogs_and_registries() {
     assert_eq!(question["query"]["filter"]["type"][0], "application/a2a-agent-card+json");
     assert_eq!((&question["federation"], &question["pageSize"]), (&json!("none"), &json!(100)));
 
-    // What it leads to and cannot be read is named; the rest stays. A circle of pages ends.
+    // Linked documents that cannot be read are reported; the rest stays. A cycle of pages ends.
     other.set("POST /api/v1/search p 2", json!({ "results": [], "pageToken": "p 2" }).to_string());
     other.remove("GET /more.json");
     until(&handle, "what is broken", |snapshot| {
@@ -552,7 +552,7 @@ async fn a_manifest_leads_to_catalogs_and_registries() {
     })
     .await;
     assert!(listed(&handle.snapshot(), &a).is_some() && listed(&handle.snapshot(), &b).is_some());
-    // Catalogs in catalogs are followed to a depth, and so many that one reading ends.
+    // Nested catalogs are followed up to a limit, so that a reading ends.
     for at in 0..80 {
         let next = leads("application/ai-catalog+json", format!("{}/c{}.json", stage.url, at + 1));
         stage.set(&format!("GET /c{at}.json"), json!({ "entries": [next] }).to_string());
@@ -585,7 +585,7 @@ async fn a_registry_names_agents() {
     })
     .await;
     stage.remove("GET /agents");
-    // It lists nothing, so it is searched as ARD says, in pages.
+    // It offers no list, so it is searched as ARD specifies, with pages.
     lives(source(SourceKind::Registry, stage.url.clone()), |urls| {
         let Some(urls) = urls else { return stage.answer("POST /search", 503, Vec::new(), "busy") };
         let mut page = "POST /search".to_owned();
@@ -597,7 +597,7 @@ async fn a_registry_names_agents() {
         stage.set(&page, "{\"results\":[]}");
     })
     .await;
-    // The optional list of ARD, in pages too.
+    // The optional list of ARD, also with pages.
     stage.remove("POST /search");
     let (_fleet, [a, b]) = two();
     stage
@@ -608,7 +608,7 @@ async fn a_registry_names_agents() {
     engine.stop().await;
 }
 
-/// The registry that people run: agents are registered, found, and gone when it forgets them or is gone.
+/// A registry that people really use: agents are registered, found and unregistered, and stay when the registry is gone.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_registry_of_pypi_names_agents() {
     let Some(mut registry) = RealRegistry::start().await else { return };

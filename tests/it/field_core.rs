@@ -1,4 +1,4 @@
-//! The core alone, on a clock of its own: what reads and streams tell of one task in an order of their own.
+//! Tests of the core alone, with a controlled clock: reads and streams report one task in any order.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,21 +26,21 @@ use quarterdeck::domain::time::At;
 const URL: &str = "http://h:1/";
 const TOOK: Duration = Duration::from_millis(3);
 
-fn sending(told: StreamOutcome) -> Outcome {
-    Outcome::Send(SendOutcome::Stream(told))
+fn sending(outcome: StreamOutcome) -> Outcome {
+    Outcome::Send(SendOutcome::Stream(outcome))
 }
 
-fn subscribed(told: StreamOutcome) -> Outcome {
-    Outcome::Subscribe(SubscribeOutcome::Stream(told))
+fn subscribed(outcome: StreamOutcome) -> Outcome {
+    Outcome::Subscribe(SubscribeOutcome::Stream(outcome))
 }
 
-/// One agent, whose answers to reads are what the test says, and a clock that goes when the test says so.
+/// A core with one agent, whose answers and clock the test controls.
 struct Rig {
     core: Core,
     now: At,
-    /// What `GetTask` and `ListTasks` tell; none: the task is unknown.
+    /// What `GetTask` and `ListTasks` return; `None` if the task is unknown.
     stored: Option<TaskReport>,
-    /// The stream that was opened last, and how it tells.
+    /// The stream that was opened last, and how its outcomes are wrapped.
     stream: Option<(CallId, fn(StreamOutcome) -> Outcome)>,
     /// The id of our message, once it was sent.
     sent: Option<MessageId>,
@@ -69,7 +69,7 @@ impl Rig {
         self.pass(1.0);
     }
 
-    /// The process ends, and another one goes on with what was kept.
+    /// Ends the process and starts another one from the stored state.
     fn restart(&mut self) {
         self.core = Core::new(self.core.state().clone(), Rules::default(), 8);
         self.stream = None;
@@ -144,68 +144,68 @@ impl Rig {
         self.feed(Input::Intent { ticket: 0, intent: Intent::Send(Box::new(send)), by: None });
     }
 
-    /// What the agent's store says from now on. It knows our message.
+    /// Sets what the agent's store reports from now on. Its history contains our message.
     fn store(&mut self, state: TaskState, texts: &[&str]) {
-        let ours = Message { id: self.sent.clone().unwrap(), role: Role::User, ..words("", "work") };
+        let ours = Message { id: self.sent.clone().unwrap(), role: Role::User, ..message("", "work") };
         let artifacts = texts.iter().map(|text| artifact(text)).collect();
         self.stored = Some(TaskReport { history: vec![ours], artifacts: Some(artifacts), ..report(state) });
     }
 
-    fn tells(&mut self, event: StreamEvent) {
+    fn emit(&mut self, event: StreamEvent) {
         let (call, stream) = self.stream.unwrap();
         self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(vec![event])) });
     }
 
-    fn tells_task(&mut self, state: TaskState) {
-        self.tells(StreamEvent::Task(Box::new(report(state))));
+    fn emit_task(&mut self, state: TaskState) {
+        self.emit(StreamEvent::Task(Box::new(report(state))));
     }
 
-    fn tells_state(&mut self, state: TaskState) {
-        self.tells_words(state, None);
+    fn emit_state(&mut self, state: TaskState) {
+        self.emit_status(state, None);
     }
 
-    fn tells_words(&mut self, state: TaskState, message: Option<Message>) {
+    fn emit_status(&mut self, state: TaskState, message: Option<Message>) {
         let status = Status { state, message, timestamp: None };
-        self.tells(StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None });
+        self.emit(StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None });
     }
 
-    fn tells_output(&mut self, text: &str, append: bool) {
+    fn emit_output(&mut self, text: &str, append: bool) {
         let artifact = artifact(text);
-        self.tells(StreamEvent::Artifact { task: None, context: None, artifact, append, last: false });
+        self.emit(StreamEvent::Artifact { task: None, context: None, artifact, append, last: false });
     }
 
-    fn ends(&mut self) {
+    fn end_stream(&mut self) {
         let (call, stream) = self.stream.take().unwrap();
         self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Ended(Ok(()))) });
     }
 
-    /// State, doubt, words and outputs of the only task, and `!` for each violation.
-    fn told(&self) -> String {
+    /// State, doubt, messages and outputs of the only task, and `!` for each violation.
+    fn summary(&self) -> String {
         let state = self.core.state();
-        let mut told = Vec::new();
+        let mut tasks = Vec::new();
         for (_, attempt) in state.attempts().iter() {
             let Some(task) = &attempt.task else { continue };
-            let mut words = task.state.word();
+            let mut task_text = task.state.word();
             if !task.settled {
-                words.push_str(", not settled");
+                task_text.push_str(", not settled");
             }
             if let Some(verdict) = task.verdict {
-                words.push_str(&format!(", {}", verdict.as_str()));
+                task_text.push_str(&format!(", {}", verdict.as_str()));
             }
-            told.push(words);
+            tasks.push(task_text);
         }
         let mut detail = Detail::default();
         self.facts.iter().for_each(|fact| detail.apply(fact));
         let text = |parts: &[Part]| -> String {
             parts.iter().filter_map(Part::as_text).map(|text| text.raw().to_owned()).collect()
         };
-        let messages = detail.messages.iter().filter(|said| said.message.role == Role::Agent);
+        let messages = detail.messages.iter().filter(|entry| entry.message.role == Role::Agent);
         let content: Vec<String> = messages
-            .map(|said| text(&said.message.parts))
+            .map(|entry| text(&entry.message.parts))
             .chain(detail.outputs.iter().map(|output| format!("[{}]", text(&output.parts))))
             .collect();
         let violations = state.agents().iter().next().unwrap().1.violations;
-        format!("{}: {}{}", told.join(" + "), content.join(" | "), "!".repeat(violations as usize))
+        format!("{}: {}{}", tasks.join(" + "), content.join(" | "), "!".repeat(violations as usize))
     }
 }
 
@@ -226,7 +226,7 @@ fn artifact(text: &str) -> Artifact {
     Artifact { id: "o".into(), name: None, description: None, parts: vec![Part::text(text)], metadata: None }
 }
 
-fn words(id: &str, text: &str) -> Message {
+fn message(id: &str, text: &str) -> Message {
     Message {
         id: id.into(),
         role: Role::Agent,
@@ -239,176 +239,176 @@ fn words(id: &str, text: &str) -> Message {
     }
 }
 
-/// What an agent tells, and what is made of it.
+/// What an agent reports, and the summary that is expected.
 struct Row {
     name: &'static str,
-    tells: fn(&mut Rig),
-    told: &'static str,
+    run: fn(&mut Rig),
+    expected: &'static str,
 }
 
 const ROWS: &[Row] = &[
     Row {
-        name: "a stream that a proxy holds back contradicts no read that overtook it",
-        tells: |rig| {
+        name: "a stream delayed by a proxy does not contradict a read that overtook it",
+        run: |rig| {
             rig.send();
             rig.store(Completed, &["all"]);
             rig.pass(8.0);
             for state in [Submitted, Working, Completed] {
-                rig.tells_task(state);
+                rig.emit_task(state);
             }
-            rig.ends();
+            rig.end_stream();
             rig.pass(5.0);
             rig.restart();
             rig.pass(10.0);
         },
-        told: "completed: [all]",
+        expected: "completed: [all]",
     },
     Row {
-        name: "one stream that goes on after the end that it told is a conflict",
-        tells: |rig| {
+        name: "a stream that goes on after it reported the end is a conflict",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             rig.store(Working, &[]);
-            rig.tells_state(Completed);
-            rig.tells_state(Working);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.emit_state(Working);
+            rig.end_stream();
             rig.pass(5.0);
         },
-        told: "completed, conflict: !",
+        expected: "completed, conflict: !",
     },
     Row {
-        name: "a store that never tells the end is a conflict",
-        tells: |rig| {
+        name: "a store that never reports the end is a conflict",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             rig.store(Working, &[]);
-            rig.tells_state(Completed);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.end_stream();
             rig.pass(5.0);
         },
-        told: "completed, conflict: ",
+        expected: "completed, conflict: ",
     },
     Row {
-        name: "a store that lags behind its stream for a moment is none",
-        tells: |rig| {
+        name: "a store that lags briefly behind its stream is no conflict",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             rig.store(Working, &[]);
-            rig.tells_state(Completed);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.end_stream();
             rig.store(Completed, &[]);
             rig.pass(5.0);
         },
-        told: "completed: ",
+        expected: "completed: ",
     },
     Row {
-        name: "a conflict ends when the store says the same at last",
-        tells: |rig| {
+        name: "a conflict ends when the store finally agrees",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             rig.store(Working, &[]);
-            rig.tells_state(Completed);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.end_stream();
             rig.pass(5.0);
             rig.store(Completed, &[]);
             rig.pass(60.0);
         },
-        told: "completed: ",
+        expected: "completed: ",
     },
     Row {
-        name: "a read that is behind a stream takes nothing away",
-        tells: |rig| {
+        name: "a read that lags behind a stream removes nothing",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
-            rig.tells_output("Hello", false);
-            rig.tells_output(" world", true);
+            rig.emit_task(Working);
+            rig.emit_output("Hello", false);
+            rig.emit_output(" world", true);
             rig.store(Working, &["Hello"]);
             rig.pass(40.0);
-            rig.tells_output("!", true);
+            rig.emit_output("!", true);
             rig.store(Completed, &["Hello world!"]);
-            rig.tells_state(Completed);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.end_stream();
             rig.pass(5.0);
         },
-        told: "completed: [Hello world!]",
+        expected: "completed: [Hello world!]",
     },
     Row {
-        name: "what comes behind the end is taken in until the stream ends",
-        tells: |rig| {
+        name: "what comes after the end is accepted until the stream ends",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             rig.store(Completed, &[]);
-            rig.tells_state(Completed);
+            rig.emit_state(Completed);
             rig.pass(0.5);
             let artifacts = Some(vec![artifact("late")]);
-            let last = TaskReport { history: vec![words("m", "bye")], artifacts, ..report(Completed) };
-            rig.tells(StreamEvent::Task(Box::new(last)));
-            rig.tells_output(" words", true);
+            let last = TaskReport { history: vec![message("m", "bye")], artifacts, ..report(Completed) };
+            rig.emit(StreamEvent::Task(Box::new(last)));
+            rig.emit_output(" words", true);
             rig.pass(0.2);
-            rig.ends();
+            rig.end_stream();
             rig.pass(1.0);
         },
-        told: "completed: bye | [late words]",
+        expected: "completed: bye | [late words]",
     },
     Row {
-        name: "a stream that stays open behind the end is not waited for without end",
-        tells: |rig| {
+        name: "the wait for a stream that stays open after the end is bounded",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             rig.store(Completed, &["all"]);
-            rig.tells_state(Completed);
+            rig.emit_state(Completed);
             rig.pass(2.5);
         },
-        told: "completed: [all]",
+        expected: "completed: [all]",
     },
     Row {
-        name: "parts of one output in a snapshot are joined, an update without append replaces",
-        tells: |rig| {
+        name: "parts of one output in a snapshot are joined, and an update without append replaces",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
-            rig.tells_output("Hello", false);
-            rig.tells_output("Hi", false);
+            rig.emit_task(Working);
+            rig.emit_output("Hello", false);
+            rig.emit_output("Hi", false);
             rig.store(Completed, &["Hi", " there"]);
-            rig.tells_state(Completed);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.end_stream();
             rig.pass(5.0);
         },
-        told: "completed: [Hi there]",
+        expected: "completed: [Hi there]",
     },
     Row {
-        name: "other words under one id are other words, and more words go on",
-        tells: |rig| {
+        name: "another text with the same id is another message, and a longer text continues it",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             rig.store(Completed, &[]);
             for text in ["Hel", "lo ", "lo there", "lo there"] {
-                rig.tells_words(Working, Some(words("m", text)));
-                rig.tells_task(Working);
+                rig.emit_status(Working, Some(message("m", text)));
+                rig.emit_task(Working);
             }
-            rig.tells_state(Completed);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.end_stream();
             rig.pass(5.0);
         },
-        told: "completed: Hel | lo there",
+        expected: "completed: Hel | lo there",
     },
     Row {
-        name: "words without ids are told apart by content and place",
-        tells: |rig| {
+        name: "messages without ids are distinguished by content and place",
+        run: |rig| {
             rig.send();
-            rig.tells_task(Working);
+            rig.emit_task(Working);
             for text in ["the ", "end ", "the ", "the "] {
-                rig.tells_words(Working, Some(words("", text)));
+                rig.emit_status(Working, Some(message("", text)));
             }
             rig.store(Completed, &[]);
             if let Some(stored) = &mut rig.stored {
-                stored.history.extend(["the ", "end ", "the ", "new"].map(|text| words("", text)));
-                stored.status.message = Some(words("", "new"));
+                stored.history.extend(["the ", "end ", "the ", "new"].map(|text| message("", text)));
+                stored.status.message = Some(message("", "new"));
             }
-            rig.tells_state(Completed);
-            rig.ends();
+            rig.emit_state(Completed);
+            rig.end_stream();
             rig.pass(60.0);
         },
-        told: "completed: the  | end  | the  | new",
+        expected: "completed: the  | end  | the  | new",
     },
 ];
 
@@ -417,10 +417,10 @@ fn reads_and_streams_have_no_common_order() {
     let mut wrong = Vec::new();
     for row in ROWS {
         let mut rig = Rig::new();
-        (row.tells)(&mut rig);
-        let told = rig.told();
-        if told != row.told {
-            wrong.push(format!("{}:\n  {told:?} is not\n  {:?}", row.name, row.told));
+        (row.run)(&mut rig);
+        let summary = rig.summary();
+        if summary != row.expected {
+            wrong.push(format!("{}:\n  {summary:?} is not\n  {:?}", row.name, row.expected));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -1,4 +1,4 @@
-//! A journal that cannot be written: what acts is refused and leaves nothing behind, and no agent is blamed for it.
+//! A journal that cannot be written: acts are refused and leave nothing behind, and no agent is blamed.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,16 +20,16 @@ use quarterdeck::store::journal_path;
 
 use crate::support::{LONG, agent_of, attempt_of, engine_on, fleet, known, part, rules, send, until};
 
-/// A disk that can be made full, and have room again.
+/// A disk that can be filled and freed.
 enum Disk {
-    /// SQLite is told that there is no room.
+    /// A trigger makes SQLite report that there is no room.
     Trigger(tempfile::TempDir),
     /// A file system of three megabytes, unmounted when it is dropped.
     Small(PathBuf),
 }
 
 impl Disk {
-    /// A real small disk where file systems can be mounted, as by root on Linux.
+    /// A real small disk, where file systems can be mounted, for example as root on Linux.
     fn small() -> Option<Self> {
         let dir = tempfile::tempdir().unwrap().keep();
         let mounted = std::process::Command::new("mount")
@@ -68,7 +68,7 @@ impl Disk {
                 )
                 .unwrap(),
             Self::Small(dir) => {
-                // Until not a byte more goes in.
+                // Until not one more byte fits.
                 let mut file = std::fs::File::create(dir.join("ballast")).unwrap();
                 let block = vec![1_u8; 4096];
                 while std::io::Write::write_all(&mut file, &block).is_ok() {}
@@ -93,12 +93,12 @@ impl Drop for Disk {
     }
 }
 
-/// What the acts are about.
+/// The subjects of the acts.
 struct Scene {
     one: AgentId,
-    /// A task that runs.
+    /// A task that is working.
     running: AttemptId,
-    /// A task that asks.
+    /// A task that needs an answer.
     asking: AttemptId,
     /// The number of an open problem.
     problem: u32,
@@ -106,10 +106,10 @@ struct Scene {
     added: AgentId,
 }
 
-/// What an act must not have changed.
+/// Checks that an act has changed nothing.
 type Unchanged = fn(&Scene, &Snapshot) -> bool;
 
-/// Every act, and what is as before when it was refused.
+/// Every act, and a check that it has changed nothing when it was refused.
 fn acts(scene: &Scene) -> Vec<(&'static str, Intent, Unchanged)> {
     let by = || "mia".into();
     let text = |text: &str| vec![Part::text(text)];
@@ -248,7 +248,7 @@ async fn check(disk: Disk) {
         assert_eq!(agent.health, Health::Up, "{}: {:?}", agent.name, agent.cause);
         assert_eq!(agent.breaker.position, BreakerState::Closed);
     }
-    // What is confirmed after that stays.
+    // Acts that are confirmed after that are kept.
     let note =
         Intent::Note { problem: None, agent: None, attempt: None, by: "mia".into(), text: "kept".into() };
     handle.submit(note).await.unwrap();
@@ -279,7 +279,7 @@ async fn a_full_disk_refuses_acts_and_loses_none_that_was_confirmed() {
     }
 }
 
-/// A disk that takes rows but no facts cannot keep a journal: nothing says meanwhile that it can.
+/// A disk that accepts rows but no facts cannot keep a journal, and must not be reported as recovered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_journal_without_room_for_facts_stays_unsaved() {
     let disk = Disk::Trigger(tempfile::tempdir().unwrap());

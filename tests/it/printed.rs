@@ -1,4 +1,4 @@
-//! What commands print about a sending, and what they tell to type next.
+//! What commands print about a sent message, and the commands that they suggest next.
 
 use std::time::Duration;
 

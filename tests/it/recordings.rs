@@ -1,7 +1,7 @@
 //! Golden tests over bytes recorded from servers of four SDK generations.
 //!
-//! Each recording is decoded the way the program decodes it, told in a line an event, and encoded
-//! again: what comes out must be what came in, but for what the dialect lets servers leave out.
+//! Each recording is decoded the way the program decodes it, rendered with one line per event, and encoded again. The
+//! result must equal the recording, apart from what the dialect allows servers to leave out.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ impl Recording {
         }
     }
 
-    /// Whatever decodes must encode to what it was.
+    /// What can be decoded must be encoded to the same JSON.
     fn check_round_trip(&self) {
         let codec = codec(self.dialect());
         if self.name.starts_with("card-") {
@@ -166,17 +166,17 @@ fn encode_reply(codec: &dyn Codec, reply: &Reply, original: &Value) -> String {
     }
 }
 
-/// What servers may write or leave out without a difference in meaning.
+/// Removes what servers may write or leave out without a difference in meaning.
 fn normalise(value: &mut Value) {
     match value {
         Value::Object(map) => {
-            // The page size that was asked for, and figures of the whole list.
+            // The requested page size, and totals of the whole list.
             map.remove("pageSize");
             map.remove("totalSize");
             // One SDK leaves `kind` out on some tasks; `final` follows from the state.
             map.remove("kind");
             map.remove("final");
-            // 0.1 said `type` for `kind`.
+            // 0.1 used `type` for `kind`.
             map.remove("type");
             for (key, member) in map.iter_mut() {
                 if key == "timestamp" {
@@ -255,8 +255,8 @@ fn render_event(event: &StreamEvent) -> String {
         StreamEvent::Task(task) => render_task(task),
         StreamEvent::Message(message) => render_message(message),
         StreamEvent::Status { status, .. } => {
-            let said = status.message.as_ref().map(|message| format!(" {:?}", message.headline(40).raw()));
-            format!("status {}{}", status.state.word(), said.unwrap_or_default())
+            let note = status.message.as_ref().map(|message| format!(" {:?}", message.headline(40).raw()));
+            format!("status {}{}", status.state.word(), note.unwrap_or_default())
         }
         StreamEvent::Artifact { artifact, append, last, .. } => {
             let how = if *append { "appended" } else { "begun" };

@@ -1,4 +1,4 @@
-//! A secret that a peer sends back escaped, encoded or in pieces is found nowhere.
+//! A secret that a peer sends back escaped, encoded or in pieces appears nowhere.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::credentials::{Answer, Desk, Stand, card, ok, search};
 
-/// With characters that .NET and PHP escape by default.
+/// A secret with characters that .NET and PHP escape by default.
 const SECRET: &str = "sk-CANARY+9f8e/7d6c==q";
 
-/// The text of an artifact, as JSON that is written by hand.
+/// An answer with an artifact of this text, as JSON that is written by hand.
 fn answered(id: &Value, text: &str) -> String {
     let status = format!(
         r#"{{"state":"TASK_STATE_COMPLETED","message":{{"messageId":"m","role":"ROLE_AGENT","parts":[{{"text":"{text}"}}]}}}}"#
@@ -22,7 +22,7 @@ fn answered(id: &Value, text: &str) -> String {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"task":{task}}}}}"#)
 }
 
-/// A stream that brings these pieces of one output, each as a chunk.
+/// A stream with these pieces of one output, each as a chunk.
 fn streamed(id: &Value, pieces: &[&str]) -> Answer {
     let mut text = String::new();
     let mut event = |result: Value| {
@@ -104,7 +104,7 @@ async fn an_encoded_secret_in_an_answer_appears_nowhere() {
         }
     }
     assert!(shown.contains("invalid token [redacted]"), "{shown}");
-    // What is told of a stream as it comes; the report of the whole task replaces it in what is told in the end.
+    // This is printed as the stream comes in; the final result contains the report of the whole task instead.
     assert!(
         shown.contains(r#"{"text":"so it is "}"#) && shown.contains(r#"{"text":"[redacted], is it"}"#),
         "{shown}"
@@ -137,7 +137,7 @@ async fn a_secret_that_is_too_short_to_be_redacted_is_refused_before_anything_is
         assert!(stderr.contains(place) && stderr.contains("is shorter than 6 bytes"), "{stderr}");
         assert!(!stderr.contains("abc"), "{stderr}");
     }
-    // What only a command knows is refused as soon as it is read.
+    // A secret that a command prints is refused as soon as it is read.
     let desk = Desk::new(&config("cmd:echo abc"));
     let output = desk.run(&["agents", "-o", "json"], &[]).await;
     let stdout = String::from_utf8_lossy(&output.stdout);

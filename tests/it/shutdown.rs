@@ -1,5 +1,5 @@
-//! The end of the process: its terminal is closed or a signal comes, at any moment; and an output that cannot
-//! be written. Moments are counted from the start of the process.
+//! The end of the process: its terminal is closed or a signal comes, at any moment; and output that cannot be written.
+//! Moments are measured from the start of the process.
 #![cfg(target_os = "linux")]
 
 use std::fs::File;
@@ -19,9 +19,9 @@ use crate::console::pty::assert_restored;
 use crate::kill::{binary, configure};
 use crate::support::{LONG, fleet, part};
 
-/// The promise: the process is gone within this time.
+/// The documented limit: the process is gone within this time.
 const PROMISED: Duration = Duration::from_secs(2);
-/// Ticks of processor time, of 10 ms each, that dying may take: far less than a loop that spins for 2 s.
+/// The processor time that ending may take, in ticks of 10 ms: far less than a loop that spins for 2 s.
 const TICKS: u64 = 60;
 const MOMENTS: [u64; 7] = [0, 10, 30, 50, 100, 300, 900];
 
@@ -43,7 +43,7 @@ impl Terminal {
         let size = rustix::termios::Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         rustix::termios::tcsetwinsize(&slave, size).unwrap();
         let script = if ignores_hangup { "trap '' HUP; exec \"$@\"" } else { "exec \"$@\"" };
-        // The terminal controls the program, as a terminal does, so that closing it sends SIGHUP.
+        // It becomes the controlling terminal of the program, so that closing it sends SIGHUP.
         let mut command = Command::new("setsid");
         command.args(["--ctty", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_quarterdeck")]).args(args);
         command.current_dir(std::env::temp_dir()).env("TERM", "xterm-256color");
@@ -54,7 +54,7 @@ impl Terminal {
         Self { child: command.spawn().unwrap(), master, written: Vec::new() }
     }
 
-    /// Reads what is written until a moment, until nobody writes any more, or until something is seen.
+    /// Reads output until a moment, until the output ends, or until something is seen.
     fn read_until(&mut self, end: Instant, seen: impl Fn(&[u8]) -> bool) {
         let mut buffer = [0; 4096];
         loop {
@@ -90,20 +90,20 @@ impl Drop for Terminal {
     }
 }
 
-/// The state of a process and its processor time in ticks; none without /proc.
+/// The state of a process and its processor time in ticks; `None` without /proc.
 fn state(pid: Pid) -> Option<(char, u64)> {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     Some((fields[0].chars().next()?, fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?))
 }
 
-/// The exit code as a shell tells it.
+/// The exit code as a shell reports it.
 fn code(status: ExitStatus) -> i32 {
     status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
 }
 
-/// Lets something happen to the program; it must be gone within the promised time, and dying must cost little.
-/// `None` closes the terminal.
+/// Sends a signal to the program, or closes the terminal if it is `None`. The program must end within the documented
+/// time and with little processor time.
 #[track_caller]
 fn ends(mut terminal: Terminal, signal: Option<Signal>, what: &str) -> (i32, String) {
     let pid = terminal.pid();
@@ -111,7 +111,7 @@ fn ends(mut terminal: Terminal, signal: Option<Signal>, what: &str) -> (i32, Str
     let end = Instant::now() + PROMISED;
     match signal {
         Some(signal) => rustix::process::kill_process(pid, signal).unwrap(),
-        // Another descriptor takes the place of the master, which is closed by that.
+        // The master is replaced by another descriptor, which closes it.
         None => terminal.master = File::open("/dev/null").unwrap().into(),
     }
     let is_dead = || state(pid).is_none_or(|(state, _)| state == 'Z');
@@ -154,13 +154,13 @@ impl Desk {
         let mut command = binary();
         command.args(self.args(args)).stdout(stdout);
         let ended = self.runtime.block_on(async {
-            // `output` would take the standard output for itself.
+            // `output` would replace the standard output.
             tokio::time::timeout(LONG, command.spawn().unwrap().wait_with_output()).await
         });
         ended.unwrap_or_else(|_| panic!("{args:?} does not end")).unwrap()
     }
 
-    /// The words of a command on the desk's fleet.
+    /// The arguments of a command on the desk's fleet.
     fn args(&self, verb: &[&str]) -> Vec<String> {
         let path = |name: &str| self.dir.path().join(name).display().to_string();
         let mut args = vec!["--config".to_owned(), path("config.toml"), "--data-dir".into(), path("data")];
@@ -174,7 +174,7 @@ impl Desk {
         sent["task"]["id"].as_str().unwrap().to_owned()
     }
 
-    /// The data folder is free again: whoever comes next starts an engine on it.
+    /// Checks that the data folder is free again: the next command starts an engine on it.
     #[track_caller]
     fn assert_free(&self, what: &str) {
         let data = self.dir.path().join("data");
@@ -192,7 +192,7 @@ fn words(words: &[&str]) -> Vec<String> {
 #[test]
 fn a_closed_terminal_ends_the_console_at_any_moment() {
     let desk = Desk::new();
-    // The demo keeps its data to itself, in a folder of its own.
+    // The demo has its own data folder.
     for args in [desk.args(&[]), words(&["demo"])] {
         for ignores_hangup in [false, true] {
             for moment in MOMENTS {
@@ -226,7 +226,7 @@ fn signals_end_every_verb_at_any_moment() {
                 let mut terminal = Terminal::run(args, false);
                 terminal.read_for(Duration::from_millis(moment));
                 let (code, written) = ends(terminal, Some(signal), &what);
-                // Only the console never ends by having done its job.
+                // Only the console never ends on its own.
                 let is_console = at == 0 || at == 5;
                 assert!(code == 128 + number || code == 0 && !is_console, "{what}: {code}\n{written}");
                 if written.contains("\u{1b}[?1049h") {
@@ -238,7 +238,7 @@ fn signals_end_every_verb_at_any_moment() {
     }
 }
 
-/// Whoever has joined a console whose terminal is closed goes on with an engine of their own.
+/// A console that has joined another one, whose terminal is closed, goes on with its own engine.
 #[test]
 fn a_closed_terminal_hands_the_engine_to_a_joined_console() {
     let desk = Desk::new();

@@ -1,4 +1,4 @@
-//! The journal: what is written comes back, large outputs are files, trouble is told and survived.
+//! The journal: what is written can be read back, large outputs are files, faults are reported and survived.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use quarterdeck::store::{Batch, Done, Reader, StoreError, Writer, journal_path, 
 
 use crate::simulator::World;
 
-/// Everything that a state holds, as rows for one batch.
+/// All rows of a state in one batch.
 pub(crate) fn rows_of(state: &State) -> Batch {
     let agent_id = |key| state.agent(key).map(|agent| agent.id);
     Batch {
@@ -51,7 +51,7 @@ pub(crate) fn rows_of(state: &State) -> Batch {
     }
 }
 
-/// Rows without the keys of one process, in one order.
+/// Rows without the keys of the process, in a fixed order.
 fn stored(state: &State) -> Vec<String> {
     let rows = rows_of(state);
     let mut stored: Vec<String> = rows.agents.iter().map(Record::put).collect();
@@ -175,7 +175,7 @@ fn large_outputs_are_files_by_content() {
     for half in facts.chunks(7) {
         commit(&writer, &done, Batch { facts: half.to_vec().into(), ..Batch::default() });
     }
-    // Another process goes on with it.
+    // Another process continues with it.
     drop((writer, done));
     let (writer, done) = open(dir.path());
     let more =
@@ -199,7 +199,7 @@ fn large_outputs_are_files_by_content() {
     let named: Vec<_> = walk(&dir.path().join("blobs"));
     assert_eq!(named.len(), 1);
     assert_eq!(named[0].len(), 64, "named by its SHA-256: {named:?}");
-    // Retention takes the file with the job.
+    // Retention removes the file together with the job.
     commit(&writer, &done, Batch { gone_jobs: vec![job], ..Batch::default() });
     assert!(walk(&dir.path().join("blobs")).is_empty());
     assert!(reader.facts(Owner::Job(job), usize::MAX).unwrap().is_empty());
@@ -262,7 +262,7 @@ fn a_locked_journal_is_reported_and_written_later() {
 fn a_full_disk_is_reported_and_no_batch_is_half_written() {
     let dir = tempfile::tempdir().unwrap();
     let mut story = Story::new(4);
-    // The same as a full disk to SQLite: no page more.
+    // For SQLite this is the same as a full disk: no more pages can be added.
     drop(open(dir.path()));
     let journal = rusqlite::Connection::open(journal_path(dir.path())).unwrap();
     journal.execute_batch("CREATE TRIGGER full BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'database or disk is full'); END").unwrap();
@@ -349,7 +349,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
     }
 }
 
-/// A stored body, read as a fact of the one owner to whom it can belong.
+/// A stored body, read as a fact of the only owner that it can belong to.
 fn entry_of(body: &str) -> Option<JournalEntry> {
     let id = Rng::new(8).uuid(At::ZERO);
     let owners = [Owner::Fleet, Owner::Agent(AgentId(id)), Owner::Job(JobId(id))];
@@ -359,17 +359,17 @@ fn entry_of(body: &str) -> Option<JournalEntry> {
     entries.pop()
 }
 
-/// Bodies of released versions that are written otherwise today: the kind, the body as it was stored, and as it is
-/// written now. Whatever is not listed must come back as it was.
+/// Bodies of released versions that are written differently today: the kind, the stored body, and the body as it is
+/// written now. All others must be written back unchanged.
 const REWRITTEN: &[(BodyKind, &str, &str)] = &[];
 
-/// Members of released versions that are not kept any more, on purpose.
+/// Members of released versions that are dropped on purpose.
 const DROPPED: &[(BodyKind, &str)] = &[
-    // A problem of tasks is about all tasks of its agent that have it; they are found by their rows.
+    // A problem of tasks concerns all tasks of its agent that have it; they are found by their rows.
     (BodyKind::Problem, "attempt"),
 ];
 
-/// What a journal holds.
+/// The kinds of bodies in a journal.
 const KINDS: [BodyKind; 6] =
     [BodyKind::Fact, BodyKind::Agent, BodyKind::Job, BodyKind::Attempt, BodyKind::Problem, BodyKind::Source];
 
@@ -387,8 +387,8 @@ fn rewritten(kind: BodyKind, version: i64, body: &str) -> Option<String> {
     }
 }
 
-/// Where what is written now differs from what was stored. A member that a later version added is written as empty
-/// or zero, as nothing was stored for it.
+/// The first difference between the stored body and the body as it is written now. A member that a later version added
+/// is written as empty or zero, because nothing was stored for it.
 fn difference(stored: &serde_json::Value, now: &serde_json::Value, at: &str) -> Option<String> {
     use serde_json::Value;
     let says_nothing = |value: &Value| match value {
@@ -419,8 +419,8 @@ fn difference(stored: &serde_json::Value, now: &serde_json::Value, at: &str) -> 
     }
 }
 
-/// A journal of each released version, as it was written then, still reads, and no member of it is lost: what was read
-/// is written as it was. The order of members means nothing in JSON and may change.
+/// A journal of each released version can still be read without losing any member: what was read is written back
+/// unchanged. The order of members has no meaning in JSON and may change.
 #[test]
 fn journals_of_released_versions_are_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/store");

@@ -1,4 +1,5 @@
-//! The core alone, on a toy world and a clock of its own: what tells nothing, or nothing new, and many agents at once.
+//! Tests of the core alone, with toy agents and a controlled clock: streams that report nothing, or nothing new, and
+//! problems of many agents at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,11 +26,11 @@ use quarterdeck::domain::problem::thresholds::ProblemThresholds;
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
 
-/// Agents that do what a test says, and a clock that goes when it says so.
+/// A core with agents whose answers and clock the test controls.
 struct Rig {
     core: Core,
     now: At,
-    /// Those that refuse connections.
+    /// Agents that refuse connections.
     dead: Vec<AgentKey>,
     /// The open streams, newest last.
     streams: Vec<(CallId, fn(StreamOutcome) -> Outcome)>,
@@ -37,7 +38,7 @@ struct Rig {
     /// Tasks that have ended, and how.
     ended: BTreeMap<String, TaskState>,
     facts: Vec<Fact>,
-    /// Subscriptions begin with the task, as the protocol has it.
+    /// True if subscriptions begin with the task, as the protocol requires.
     snapshots: bool,
 }
 
@@ -133,7 +134,7 @@ impl Rig {
         }
     }
 
-    /// Time passes, second by second.
+    /// Lets time pass.
     fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds * 4 {
             self.now = self.now + Duration::from_millis(250);
@@ -155,20 +156,20 @@ impl Rig {
         self.feed(Input::Intent { ticket: 0, intent: Intent::Send(Box::new(send)), by: None });
     }
 
-    /// The agent tells something on its newest stream.
-    fn tells(&mut self, event: StreamEvent) {
+    /// The agent sends an event on its newest stream.
+    fn emit(&mut self, event: StreamEvent) {
         let (call, stream) = *self.streams.last().unwrap();
         self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(vec![event])) });
     }
 
-    fn says(&mut self, state: TaskState, words: &str, number: u32) {
+    fn emit_status(&mut self, state: TaskState, text: &str, number: u32) {
         if state.is_terminal() {
             self.ended.insert(format!("t{}", self.tasks), state.clone());
         }
-        let message = (!words.is_empty()).then(|| Message {
+        let message = (!text.is_empty()).then(|| Message {
             id: format!("m{}-{number}", self.tasks).as_str().into(),
             role: Role::Agent,
-            parts: vec![Part::text(words)],
+            parts: vec![Part::text(text)],
             context: None,
             task: None,
             metadata: None,
@@ -176,10 +177,10 @@ impl Rig {
             hints: Hints::default(),
         });
         let status = Status { state, message, timestamp: None };
-        self.tells(StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None });
+        self.emit(StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None });
     }
 
-    /// The kinds of open problems, each once for each subject.
+    /// The kinds of open problems, one for each subject.
     fn problems(&self) -> Vec<Kind> {
         let open = self.core.state().problems().iter().filter(|(_, problem)| problem.cleared.is_none());
         let mut kinds: Vec<Kind> = open.map(|(_, problem)| problem.kind).collect();
@@ -202,30 +203,30 @@ fn report(number: u32) -> TaskReport {
 }
 
 #[test]
-fn a_task_is_silent_until_something_is_usual_and_stuck_from_then_on() {
+fn a_quiet_task_is_silent_until_its_usual_pause_is_known_and_stuck_after_that() {
     let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
     rig.send();
     rig.pass(29);
     assert_eq!(rig.problems(), []);
     rig.pass(3);
     assert_eq!(rig.problems(), [Kind::TaskSilent]);
-    rig.says(TaskState::Working, "again", 1);
+    rig.emit_status(TaskState::Working, "again", 1);
     assert_eq!(rig.problems(), []);
-    rig.says(TaskState::Completed, "", 2);
-    // Each thinks for twenty seconds: that is usual, and silence is not.
+    rig.emit_status(TaskState::Completed, "", 2);
+    // Each task pauses for twenty seconds, which becomes the usual pause.
     for number in 0..6 {
         rig.send();
         rig.pass(20);
-        rig.says(TaskState::Working, "half", number);
+        rig.emit_status(TaskState::Working, "half", number);
         rig.pass(20);
-        rig.says(TaskState::Completed, "", number);
+        rig.emit_status(TaskState::Completed, "", number);
     }
     rig.send();
     rig.pass(60);
     assert_eq!(rig.problems(), [], "twenty seconds are usual");
     rig.pass(80);
     assert_eq!(rig.problems(), [Kind::TaskStuck]);
-    rig.says(TaskState::Working, "at last", 9);
+    rig.emit_status(TaskState::Working, "at last", 9);
     assert_eq!(rig.problems(), []);
 }
 
@@ -233,17 +234,17 @@ fn a_task_is_silent_until_something_is_usual_and_stuck_from_then_on() {
 fn repeated_status_texts_are_a_loop_and_another_text_ends_it() {
     let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds { loops: 6, ..ProblemThresholds::default() });
     rig.send();
-    // Signs of life say nothing, and other words each time are none of the same.
+    // Signs of life without text do not count, nor do texts that differ each time.
     for number in 0..20 {
-        rig.says(TaskState::Working, "", number);
-        rig.says(TaskState::Working, &format!("step {number}"), number);
+        rig.emit_status(TaskState::Working, "", number);
+        rig.emit_status(TaskState::Working, &format!("step {number}"), number);
     }
     assert_eq!(rig.problems(), []);
     for number in 20..25 {
-        rig.says(TaskState::Working, "searching", number);
+        rig.emit_status(TaskState::Working, "searching", number);
     }
     assert_eq!(rig.problems(), []);
-    rig.says(TaskState::Working, "searching", 25);
+    rig.emit_status(TaskState::Working, "searching", 25);
     assert_eq!(rig.problems(), [Kind::TaskLooping]);
     let artifact = Artifact {
         id: "a".into(),
@@ -252,13 +253,13 @@ fn repeated_status_texts_are_a_loop_and_another_text_ends_it() {
         parts: vec![Part::text("found")],
         metadata: None,
     };
-    rig.tells(StreamEvent::Artifact { task: None, context: None, artifact, append: false, last: false });
+    rig.emit(StreamEvent::Artifact { task: None, context: None, artifact, append: false, last: false });
     assert_eq!(rig.problems(), []);
     for number in 30..36 {
-        rig.says(TaskState::Working, "searching", number);
+        rig.emit_status(TaskState::Working, "searching", number);
     }
     assert_eq!(rig.problems(), [Kind::TaskLooping]);
-    rig.says(TaskState::Completed, "done", 40);
+    rig.emit_status(TaskState::Completed, "done", 40);
     assert_eq!(rig.problems(), []);
 }
 
@@ -266,7 +267,7 @@ fn repeated_status_texts_are_a_loop_and_another_text_ends_it() {
 fn a_stream_without_any_event_is_reported_as_silent() {
     let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
     rig.send();
-    // The engine is another one from here on: it knows the task, and subscribes anew.
+    // From here on it is another engine, which knows the task and subscribes again.
     let state = rig.core.state().clone();
     rig.core = Core::new(state, Rules::default(), 8);
     rig.streams.clear();
@@ -278,12 +279,12 @@ fn a_stream_without_any_event_is_reported_as_silent() {
     assert_eq!(rig.problems(), []);
     rig.pass(20);
     assert_eq!(rig.problems(), [Kind::StreamSilent]);
-    rig.says(TaskState::Working, "here", 1);
+    rig.emit_status(TaskState::Working, "here", 1);
     assert_eq!(rig.problems(), []);
 }
 
 #[test]
-fn agents_of_one_host_that_go_together_are_one_problem() {
+fn agents_of_one_host_that_fail_together_are_one_problem() {
     let urls = ["http://h:1/", "http://h:2/", "http://h:3/", "http://h:4/", "http://h:5/", "http://h:6/"];
     let all: Vec<&str> = urls.into_iter().chain(["http://i:1/"]).collect();
     let mut rig = Rig::new(&all, ProblemThresholds::default());
@@ -291,7 +292,7 @@ fn agents_of_one_host_that_go_together_are_one_problem() {
     rig.dead = keys[..3].to_vec();
     rig.pass(60);
     assert_eq!(rig.problems(), [Kind::AgentDown; 3]);
-    // The agent of another host is told by itself.
+    // The agent of another host is reported separately.
     rig.dead = keys[..5].iter().chain(&keys[6..]).copied().collect();
     rig.pass(60);
     assert_eq!(rig.problems(), [Kind::AgentDown, Kind::HostDown]);
@@ -301,8 +302,8 @@ fn agents_of_one_host_that_go_together_are_one_problem() {
         .facts
         .iter()
         .filter(|fact| matches!(fact, Fact::Fleet(FleetFact::ProblemCleared { into: Some(into), .. }) if *into == number));
-    assert!(merged.count() >= 3, "what was told by itself says of what it is a part");
-    // After a start it is still one.
+    assert!(merged.count() >= 3, "problems that were reported separately refer to the group");
+    // After a restart it is still one problem.
     let state = rig.core.state().clone();
     rig.core = Core::new(state, Rules::default(), 8);
     let mut out = Out::default();
@@ -310,7 +311,7 @@ fn agents_of_one_host_that_go_together_are_one_problem() {
     rig.feed(Input::Configured(all.iter().map(|url| Agent::at(*url).spec(Source::Config)).collect()));
     rig.pass(60);
     assert_eq!(rig.problems(), [Kind::AgentDown, Kind::HostDown]);
-    // Who is not back with the others is told by itself again.
+    // Agents that do not come back with the others are reported separately again.
     rig.dead = keys[..2].to_vec();
     rig.pass(90);
     assert_eq!(rig.problems(), [Kind::AgentDown; 2]);
@@ -319,9 +320,9 @@ fn agents_of_one_host_that_go_together_are_one_problem() {
     assert_eq!(rig.problems(), []);
 }
 
-/// Even where each is on a host of its own.
+/// The agents are grouped even if each is on a different host.
 #[test]
-fn agents_of_one_source_that_go_together_are_one_problem() {
+fn agents_of_one_source_that_fail_together_are_one_problem() {
     let mut rig = Rig::new(&["http://z:1/"], ProblemThresholds::default());
     let source = SourceSpec { name: "shop".into(), kind: SourceKind::Kubernetes, at: "shop".into() };
     rig.feed(Input::Sources(vec![source]));
@@ -330,7 +331,7 @@ fn agents_of_one_source_that_go_together_are_one_problem() {
     rig.pass(60);
     assert_eq!(rig.problems(), []);
     let keys: Vec<AgentKey> = rig.core.state().agents().iter().map(|(key, _)| key).collect();
-    // The one that stands in the configuration is none of the source's.
+    // The agent in the configuration does not belong to the source.
     rig.dead = keys.clone();
     rig.pass(60);
     assert_eq!(rig.problems(), [Kind::AgentDown, Kind::SourceDown]);
@@ -343,16 +344,16 @@ fn agents_of_one_source_that_go_together_are_one_problem() {
     assert_eq!(rig.problems(), []);
 }
 
-/// One skill that fails is told as that, and the agent is not; once it goes well again it is over.
+/// If one skill fails, the skill is reported and not the agent; the problem ends once the skill works again.
 #[test]
-fn one_failing_skill_among_good_ones_is_reported_as_such() {
+fn one_failing_skill_among_good_ones_is_reported_as_a_skill() {
     let mut rig = Rig::new(&["http://h:1/"], ProblemThresholds::default());
     let mut number = 0;
     let mut round = |rig: &mut Rig, bad: TaskState| {
         for (skill, state) in [("sum", TaskState::Completed), ("draw", bad), ("add", TaskState::Completed)] {
             number += 1;
             rig.send_for(skill);
-            rig.says(state, "", number);
+            rig.emit_status(state, "", number);
             rig.pass(2);
         }
     };

@@ -1,4 +1,4 @@
-//! The engine on real sockets: each way in which agents behave, and what it must be called.
+//! The engine on real sockets: each behaviour of agents, and how it must be reported.
 
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::agent::Health;
@@ -19,7 +19,7 @@ use crate::support::{
     agent_of, attempt_of, engine, engine_with, fleet, old_part, part, rules, send, task_of, until,
 };
 
-/// What a task must come to.
+/// Checks the result of a task.
 #[track_caller]
 fn check(
     behaviour: Behaviour,
@@ -62,7 +62,7 @@ fn a_steady_agent_completes() {
 #[test]
 fn a_stream_cut_within_an_event_is_resumed() {
     check(Behaviour::DropsMidEvent, false, "work", |a| ends(a, TaskState::Completed, None));
-    // The embedded 0.3 agent is known to be safe to resubscribe to.
+    // It is known that the embedded 0.3 agent can be resubscribed to safely.
     check(Behaviour::DropsMidEvent, true, "work", |a| ends(a, TaskState::Completed, None));
 }
 
@@ -272,7 +272,7 @@ async fn the_state_survives_a_restart() {
     second.stop().await;
 }
 
-/// A process of its own that can be stopped like a machine that hangs.
+/// A separate process that can be stopped, like a machine that hangs.
 struct Process {
     child: tokio::process::Child,
     urls: Vec<String>,
@@ -335,7 +335,7 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
     until(&handle, "it down", |snapshot| (frozen(snapshot)? == Health::Down).then_some(())).await;
     let took = stopped.elapsed();
     assert!(took < rules().probe_interval + std::time::Duration::from_secs(10), "it took {took:?}");
-    // Nobody else is delayed by it.
+    // The other agent is not delayed by it.
     until(&handle, "the other's work", |snapshot| {
         task_of(snapshot, attempt).filter(|task| task.state == TaskState::Completed).map(|_| ())
     })
@@ -381,7 +381,7 @@ async fn actions_from_a_joined_console_are_attributed_to_their_operator() {
     engine.stop().await;
 }
 
-/// A command that looks at no task that is over is not sent a hundred thousand of them; what changes it sees whole.
+/// A client that needs no ended tasks does not receive a hundred thousand of them, but it receives every change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_joins_for_open_tasks_gets_those_and_changes() {
     let fleet = fleet(vec![part("steady", Behaviour::Steady), part("silent", Behaviour::Silent)]);
@@ -404,7 +404,7 @@ async fn a_client_that_joins_for_open_tasks_gets_those_and_changes() {
     };
     assert_eq!((known(&all), known(&few)), ([true, true], [false, true]));
     assert_eq!((all.snapshot().agents.len(), few.snapshot().agents.len()), (2, 2));
-    // A client that was slow is told everything anew: what it has may be over meanwhile.
+    // A client that was slow receives everything again, because tasks that it has may be over in the meantime.
     let mut deltas = Deltas::new(Tasks::Open);
     let key = own.snapshot().attempts.iter().find(|(_, row)| row.id == open).unwrap().0;
     assert!(deltas.next(&own.snapshot(), None).contains(&Changed::Attempt(key)));
@@ -412,8 +412,8 @@ async fn a_client_that_joins_for_open_tasks_gets_those_and_changes() {
     until(&own, "the end", |snapshot| task_of(snapshot, open)?.state.is_terminal().then_some(())).await;
     assert!(deltas.next(&own.snapshot(), None).contains(&Changed::Attempt(key)));
     let news = deltas.next(&own.snapshot(), Some(vec![Changed::Attempt(key)]));
-    assert_eq!(news, [Changed::Attempt(key)], "of what it has, what changed");
-    // And what it has may be gone; who has nothing yet is not told of that.
+    assert_eq!(news, [Changed::Attempt(key)], "changes to rows that it has");
+    // Rows that it has may be gone; a client that has nothing yet is not notified of that.
     let mut pruned = (*own.snapshot()).clone();
     let job = pruned.attempts.remove(key).unwrap().job;
     pruned.jobs.remove(job);
@@ -439,14 +439,14 @@ async fn a_client_that_joins_for_open_tasks_gets_those_and_changes() {
     engine.stop().await;
 }
 
-/// An agent of 1.0 whose answers to some methods are of the wrong shape. A task works until it was read once.
+/// An agent of 1.0 whose answers to some methods have the wrong shape. A task works until it has been read once.
 struct WrongShapes {
     url: String,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl WrongShapes {
-    /// `wrong`: the method, how many of its answers are wrong, and the `result` that they carry.
+    /// `wrong` is the method, how many of its answers are wrong, and their `result`.
     async fn start(wrong: (&'static str, u32, &'static str)) -> Self {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -471,7 +471,7 @@ impl WrongShapes {
                     }
                 };
                 let is = |method: &str| request.contains(&format!("\"{method}\""));
-                // A cancel that nobody confirms needs a task that goes on.
+                // A cancel that is never confirmed needs a task that goes on.
                 let working = if wrong.0 == "CancelTask" { u32::MAX } else { 1 };
                 let state = if reads < working { "WORKING" } else { "COMPLETED" };
                 let task = format!(r#"{{"id":"t","status":{{"state":"TASK_STATE_{state}"}}}}"#);
@@ -507,7 +507,8 @@ impl WrongShapes {
     }
 }
 
-/// What becomes of a sending to such an agent; where it makes a task, a cancel is asked for too if `cancels`.
+/// Checks the result of sending to such an agent. If the agent creates a task and `cancels` is set, a cancel is
+/// requested too.
 async fn check_shape(
     wrong: (&'static str, u32, &'static str),
     cancels: bool,

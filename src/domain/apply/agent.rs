@@ -94,7 +94,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         AgentFact::TextSanitised { count } => {
             edit(state, id, seq, |agent| agent.sanitised = agent.sanitised.saturating_add(*count));
         }
-        // The sources tell what these lead to.
+        // The consequences of these are in the facts about sources.
         AgentFact::Added | AgentFact::Removed => {
             edit(state, id, seq, |agent| agent.operator_at = Some(at));
         }

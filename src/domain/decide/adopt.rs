@@ -1,4 +1,5 @@
-//! Tasks that are found: on first contact, by later listings, by an operator's word, or by our own message.
+//! Tasks that are found: on first contact, in later listings, by an id that an operator gives, or by our own message in
+//! their history.
 
 use crate::domain::decide::dispatch;
 use crate::domain::decide::lint;
@@ -16,7 +17,7 @@ use crate::domain::job::task::{TaskReport, TaskState, Via};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// Takes a task of a listing; true if it was new.
+/// Processes a task of a listing. True if it was new.
 pub(super) fn take_listed(
     turn: &mut Turn,
     agent: AgentKey,
@@ -31,7 +32,7 @@ pub(super) fn take_listed(
         if is_settled_as(turn, key, &report) {
             return false;
         }
-        // A listing leaves outputs out, and may leave messages out: they are no news.
+        // A listing has no outputs and possibly no messages; what it lacks must not be taken for a change.
         let report = TaskReport { artifacts: None, history: Vec::new(), ..report };
         watch::reported(turn, key, report, Via::List, issued);
         return false;
@@ -45,7 +46,8 @@ pub(super) fn take_listed(
     true
 }
 
-/// True if nothing more is expected of the task, and the agent reports what is known: most of what looks show.
+/// True if nothing more is expected of the task and the agent reports what is already known, which is the case for most
+/// tasks of a listing.
 fn is_settled_as(turn: &Turn, key: AttemptKey, report: &TaskReport) -> bool {
     let Some(attempt) = turn.state().attempt(key).filter(|attempt| attempt.progress.is_none()) else {
         return false;
@@ -57,13 +59,13 @@ fn is_settled_as(turn: &Turn, key: AttemptKey, report: &TaskReport) -> bool {
     })
 }
 
-/// The sending of ours that this task came of.
+/// The attempt of ours that started this task.
 pub(super) fn wanted_by(turn: &Turn, agent: AgentKey, report: &TaskReport) -> Option<AttemptKey> {
-    let said = report.history.iter().chain(report.status.message.iter());
-    said.into_iter().find_map(|message| turn.state().attempt_wanting(agent, &message.id))
+    let mut messages = report.history.iter().chain(report.status.message.iter());
+    messages.find_map(|message| turn.state().attempt_wanting(agent, &message.id))
 }
 
-/// An implicit job of one attempt, for a task that somebody else sent.
+/// Opens an implicit job with one attempt for a task that somebody else sent.
 fn open(turn: &mut Turn, agent: AgentKey, report: TaskReport, issued: At) {
     let Some(row) = turn.state().agent(agent) else { return };
     let agent_id = row.id;
@@ -87,14 +89,14 @@ fn open(turn: &mut Turn, agent: AgentKey, report: TaskReport, issued: At) {
     let ended = report.status.state.is_terminal();
     observe::report(turn, key, TaskReport { artifacts: None, ..report }, Via::List, issued);
     if ended {
-        // Its outputs are fetched when somebody opens it.
+        // Its outputs are fetched when an operator opens it.
         turn.attempt_fact(key, AttemptFact::Settled);
     } else {
         watch::go_on(turn, key);
     }
 }
 
-/// What a report tells about who wanted what.
+/// What a report reveals about who requested the task and why.
 struct About {
     title: Untrusted,
     hints: Hints,
@@ -105,7 +107,7 @@ impl About {
         let first = report.history.iter().find(|message| message.role == Role::User);
         let title =
             first.map_or_else(|| Untrusted::from(""), |message| message.headline(dispatch::TITLE_CHARS));
-        let said = |pick: fn(&Hints) -> Option<Untrusted>| {
+        let hint = |pick: fn(&Hints) -> Option<Untrusted>| {
             first.and_then(|message| pick(&message.hints)).or_else(|| pick(&report.hints))
         };
         let referenced = |message: &Message| message.references.first().cloned();
@@ -114,15 +116,15 @@ impl About {
         Self {
             title,
             hints: Hints {
-                caller: said(|hints| hints.caller.clone()),
-                skill: said(|hints| hints.skill.clone()),
+                caller: hint(|hints| hints.caller.clone()),
+                skill: hint(|hints| hints.skill.clone()),
                 parent: parent.or_else(|| first.and_then(referenced)),
             },
         }
     }
 }
 
-/// A found job whose first message was not known yet.
+/// Completes a found job whose first message was not known yet.
 pub(super) fn explain(turn: &mut Turn, key: AttemptKey, report: &TaskReport) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(job) = turn.state().job_of(attempt) else { return };
@@ -145,7 +147,7 @@ pub(super) fn explain(turn: &mut Turn, key: AttemptKey, report: &TaskReport) {
     );
 }
 
-/// A found attempt turns out to be a sending of ours: the implicit job goes.
+/// A found attempt turns out to be one of ours: its implicit job is removed.
 pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(job) = turn.state().job_of(attempt).filter(|job| job.origin == Origin::Found) else { return };
@@ -172,7 +174,7 @@ pub(super) fn yield_to_own(turn: &mut Turn, key: AttemptKey) {
     turn.job_fact(id, JobFact::Forgotten);
 }
 
-/// Follows a task that an operator names.
+/// Follows a task whose id an operator gives.
 pub(super) fn adopt_by_id(turn: &mut Turn, agent: AgentId, task: &TaskId) -> Result<Receipt, Refusal> {
     let key = turn.state().agent_key(agent).ok_or_else(|| unknown("agent"))?;
     let (job, attempt) = if let Some(known) = turn.state().attempt_of_task(key, task) {

@@ -1,4 +1,4 @@
-//! Cancels: requesting one, the agent's agreement, and the verified end are separate steps.
+//! Cancels tasks. The request, the agent's agreement, and the verified end are separate steps.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::domain::job::task::{CancelMark, TaskReport};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// The time an agent has to stop sending after it agreed, and the time between two alarms.
+/// The time that an agent has to stop sending after it agreed, and the time between two alarms.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// After its answer, its task has this long to end before the cancel is called unconfirmed, or refused.
+/// If the task does not end within this time after the agent's answer, the cancel is unconfirmed or refused.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(10);
-/// `GetTask` follows after 1, 2, 4 … 60 seconds.
+/// The longest wait between reads of the task, which follow after 1, 2, 4 … 60 seconds.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Requests the cancel of a task.
@@ -93,7 +93,7 @@ pub(super) fn answered(turn: &mut Turn, key: AttemptKey, answer: Answer<Box<Task
                 return;
             }
             if is_refusal(&failure.cause) {
-                // Most tasks that cannot be canceled have just ended: a read decides which it is.
+                // Most tasks that cannot be canceled have just ended: a read decides whether this one has.
                 turn.watch(key).cancel_refused = Some((at, Arc::new(failure.cause)));
             } else if !is_forgotten(&failure.cause) {
                 mark(turn, key, CancelMark::Unconfirmed, Some(Arc::new(failure.cause)));
@@ -118,7 +118,7 @@ fn is_forgotten(cause: &Cause) -> bool {
     matches!(cause, Cause::Rpc(error) if error.name == ErrorName::TaskNotFound)
 }
 
-/// Sets the timer to the next `GetTask`, or to the moment at which the cancel becomes unconfirmed if that is sooner.
+/// Sets the timer to the next `GetTask`, or to when the cancel becomes unconfirmed or refused, if that is sooner.
 fn look_again(turn: &mut Turn, key: AttemptKey, wait: Duration) {
     let next = turn.at + wait;
     let watch = turn.watch(key);
@@ -132,14 +132,16 @@ fn answered_at(watch: &Watch) -> Option<At> {
     watch.agreed.or(watch.cancel_refused.as_ref().map(|(at, _)| *at))
 }
 
-/// A read that was asked for at `issued` shows a task that goes on: a cancel that was refused before then is refused.
+/// A read that was requested at `issued` shows that the task goes on: if the agent refused the cancel before then, the
+/// refusal is final.
 pub(super) fn still_runs(turn: &mut Turn, key: AttemptKey, issued: At) {
     if turn.watch(key).cancel_refused.as_ref().is_some_and(|(at, _)| *at <= issued) {
         refused(turn, key);
     }
 }
 
-/// The agent refused to cancel a task that goes on. It is not asked again unless an operator does.
+/// Records that the agent refused to cancel a task that goes on. The request is not repeated unless an operator does
+/// it.
 fn refused(turn: &mut Turn, key: AttemptKey) {
     let is_over =
         turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(Task::is_over);
@@ -180,14 +182,14 @@ pub(super) fn look(turn: &mut Turn, key: AttemptKey) {
     look_again(turn, key, Duration::from_secs(1 << tries.min(6)).min(LONGEST));
 }
 
-/// The task was seen ended: by its stream, or by `GetTask`, never by the answer to the cancel alone.
+/// The end of the task was seen in its stream or with `GetTask`; the answer to the cancel alone does not count.
 pub(super) fn verified(turn: &mut Turn, key: AttemptKey) {
     mark(turn, key, CancelMark::Verified, None);
     turn.clear_timer(Timer::Cancel(key));
     turn.watch(key).agreed = None;
 }
 
-/// An event came although the agent had agreed to stop.
+/// The agent sent an event although it had agreed to stop.
 pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
     let at = turn.at;
     let watch = turn.watch(key);
@@ -200,7 +202,7 @@ pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// The agent is back: an unconfirmed cancel is requested again; cancels are idempotent.
+/// The agent is back: a cancel without a verified end is requested again, as cancels are idempotent.
 pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let open = matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed));
@@ -214,7 +216,7 @@ pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
             mark(turn, key, CancelMark::Asked, None);
             call(turn, key, agent, order);
         }
-        // Whether the task ends is looked at all the same.
+        // The task is read all the same, to see whether it ends.
         Ok(_) | Err(_) => turn.set_timer_by(Timer::Cancel(key), turn.at + Duration::from_secs(1)),
     }
 }

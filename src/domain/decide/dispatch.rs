@@ -1,4 +1,5 @@
-//! Sending: from the wish through the gate to what became of it. Nothing is sent twice by itself.
+//! Sends messages, from the intent through the gate to the outcome. No message is sent twice unless an operator wants
+//! it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,13 +30,13 @@ use crate::domain::text::Untrusted;
 
 /// Titles of jobs are cut to this many characters.
 pub(super) const TITLE_CHARS: usize = 80;
-/// A sending that may have arrived is looked for this often, so long after each other.
+/// How often a message that may have arrived is looked for, and the wait between these lookups.
 const LOOKUPS: u8 = 2;
 const LOOKUP_WAIT: Duration = Duration::from_secs(1);
-/// What is said of an agent that is not listed.
+/// The reason shown for an agent that is not listed.
 const LEFT: &str = "the agent is no longer part of the fleet";
 
-/// Takes a new job: it is durable before a byte leaves.
+/// Accepts a new job, which is durable before a byte of it is sent.
 pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     let key = turn.state().agent_key(send.agent).ok_or_else(|| unknown("agent"))?;
     if send.parts.is_empty() {
@@ -83,8 +84,8 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     Ok(Receipt::Taken { job, attempt })
 }
 
-/// Whether a message for an agent can be begun, and the words for why not. Nobody looks at an agent that has left the
-/// fleet, so what was planned for it would never go on.
+/// Whether a message can be sent to an agent, or the reason why not. An agent that has left the fleet is not probed any
+/// more, so a message planned for it would never be sent.
 fn takes_messages(turn: &Turn, agent: AgentKey) -> Result<(), Refusal> {
     if turn.state().agent(agent).is_none_or(|agent| !agent.listed) {
         return Err(not_now(format!("{LEFT}: add it again before you send to it")));
@@ -92,12 +93,12 @@ fn takes_messages(turn: &Turn, agent: AgentKey) -> Result<(), Refusal> {
     breaker::lets_through(turn, agent)
 }
 
-/// An agent has left the fleet: what was planned for it ends.
+/// An agent has left the fleet: the attempts planned for it end.
 pub(super) fn agent_left(turn: &mut Turn, agent: AgentKey) {
     give_up(turn, agent, &Arc::new(Cause::Unsupported(LEFT.into())));
 }
 
-/// Sends a planned attempt if its agent takes work; else a fresh probe decides.
+/// Sends a planned attempt if its agent takes work; otherwise a new probe decides.
 fn begin(turn: &mut Turn, key: AttemptKey) {
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
     let reachable = turn.agent_live(agent).reached
@@ -105,7 +106,7 @@ fn begin(turn: &mut Turn, key: AttemptKey) {
     if reachable { transmit(turn, key) } else { health::probe(turn, agent) }
 }
 
-/// Orders the sending. From here on it may have arrived, whatever happens to us.
+/// Orders the send. From here on the message may have arrived, even if this process crashes.
 fn transmit(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let agent = attempt.agent;
@@ -131,12 +132,12 @@ fn order(turn: &mut Turn, agent: AgentKey, interface: Arc<Interface>, send: Send
     }
 }
 
-/// The agent answers: planned attempts leave.
+/// The agent answers: planned attempts are sent.
 pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
     for key in planned(turn, agent) {
         match breaker::lets_through(turn, agent) {
             Ok(()) => transmit(turn, key),
-            // It opened while this one waited for its agent.
+            // The breaker opened while this attempt waited for its agent.
             Err(refusal) => {
                 let cause = Arc::new(Cause::Breaker(Untrusted::from(refusal.to_string())));
                 not_taken(turn, key, Phase::Unsent, cause);
@@ -145,13 +146,13 @@ pub(super) fn send_planned(turn: &mut Turn, agent: AgentKey) {
     }
 }
 
-/// The agent cannot take work: planned attempts end as unsent, with its cause.
+/// The agent cannot take work: planned attempts end as unsent, with the cause of its health.
 pub(super) fn give_up_planned(turn: &mut Turn, agent: AgentKey) {
     let cause = turn.state().agent(agent).and_then(|agent| agent.cause.clone());
     if let Some(cause) = &cause {
         give_up(turn, agent, cause);
     }
-    // What was on its way when we stopped, or when the agent vanished, can no longer be looked up.
+    // What was being sent when an earlier process stopped, or when the agent vanished, cannot be looked up now.
     for key in sending_without_call(turn, agent) {
         uncertain(turn, key, cause.clone());
     }
@@ -171,8 +172,8 @@ pub(super) fn give_up_one(turn: &mut Turn, key: AttemptKey, cause: &Arc<Cause>) 
     }
 }
 
-/// The agent did not take a sending: it is unsent or refused. That says nothing of an earlier sending of the same
-/// message, so one that was sent again is uncertain again.
+/// The agent did not take the message: the attempt is unsent or refused. If the same message was sent before, it may
+/// have arrived then; the attempt becomes uncertain again.
 fn not_taken(turn: &mut Turn, key: AttemptKey, phase: Phase, cause: Arc<Cause>) {
     let sent_before = turn.state().attempt(key).is_some_and(|attempt| attempt.may_have_arrived);
     let phase = if sent_before { Phase::Uncertain } else { phase };
@@ -186,7 +187,7 @@ fn planned(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
         .collect()
 }
 
-/// Attempts that may have been sent, and that no call of this process will tell about.
+/// Attempts that may have been sent, and whose outcome no call of this process will report.
 pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptKey> {
     let is_sending =
         |key: &AttemptKey| turn.state().attempt(*key).is_some_and(|row| row.phase == Phase::Sending);
@@ -201,7 +202,7 @@ pub(super) fn sending_without_call(turn: &Turn, agent: AgentKey) -> Vec<AttemptK
     open.filter(|key| is_sending(key) && !has_call(key)).collect()
 }
 
-/// What came of a sending.
+/// Handles an outcome of a send.
 pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCall, outcome: SendOutcome) {
     let key = send.attempt;
     match outcome {
@@ -223,7 +224,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             took_hold(turn, agent, &send);
             accepted_answer(turn, &send);
             observe::answer(turn, key, *answered.value);
-            // The task that was answered goes on, and its stream was closed for the answer's own.
+            // The task goes on, but its stream was closed when the answer was sent.
             watch::read(turn, key, GetReason::Reconcile);
         }
         SendOutcome::Stream(StreamOutcome::Ended(how)) => {
@@ -234,7 +235,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
             let known = turn.state().attempt(key).is_some_and(|attempt| attempt.phase != Phase::Sending);
             if known || send.answer {
                 if send.answer && answer_is_open(turn, key) {
-                    // It ended before an event of its own: the task tells whether it arrived.
+                    // The stream ended without an event: a read of the task shows whether the answer arrived.
                     return watch::read(turn, key, GetReason::Answer);
                 }
                 watch::stream_ended(turn, key, how.err().map(Arc::new));
@@ -248,7 +249,7 @@ pub(super) fn sent(turn: &mut Turn, agent: AgentKey, call: CallId, send: SendCal
     }
 }
 
-/// A call has worked in the dialect that was tried: it is remembered.
+/// A send has succeeded: the dialect and the kind of call that worked are remembered.
 fn took_hold(turn: &mut Turn, agent: AgentKey, send: &SendCall) {
     streaming::remember_refusal(turn, agent, send);
     if send.fallback.is_none() {
@@ -271,7 +272,7 @@ fn other_dialect(dialect: Dialect) -> Dialect {
     }
 }
 
-/// The interface for the one try with the other dialect, if it is still allowed.
+/// The interface for the single try with the other dialect, if that try is still allowed.
 pub(super) fn fallback_interface(turn: &mut Turn, agent: AgentKey, cause: &Cause) -> Option<Arc<Interface>> {
     if !is_about_dialect(cause) {
         return None;
@@ -293,7 +294,7 @@ fn is_about_dialect(cause: &Cause) -> bool {
         if matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound))
 }
 
-/// The interface that a send was made with.
+/// The interface that was used for a send.
 fn current_interface(turn: &Turn, agent: AgentKey, send: &SendCall) -> Option<Arc<Interface>> {
     let interface = turn.state().agent(agent)?.interface.as_ref()?;
     if send.fallback.is_none() {
@@ -323,7 +324,7 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
         let fallback = Some(first.unwrap_or_else(|| Arc::new(failure.cause)));
         return order(turn, agent, interface, SendCall { stream, fallback, stream_refused: None, ..send });
     }
-    // The first refusal is the one that speaks about the dialect of the card.
+    // If both dialects were refused, the first refusal is about the dialect in the card.
     let cause = match (&send.fallback, &failure.cause) {
         (Some(first), last) if is_about_dialect(last) => first.clone(),
         _ => Arc::new(failure.cause),
@@ -331,7 +332,7 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
     if send.answer {
         return answer_failed(turn, &send, failure.sent, cause);
     }
-    // A listing has shown its task meanwhile: it is watched like any other.
+    // A listing has shown its task in the meantime: it is watched like any other.
     if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_some()) {
         return watch::go_on(turn, key);
     }
@@ -344,18 +345,18 @@ fn failed(turn: &mut Turn, agent: AgentKey, send: SendCall, failure: Failure) {
     may_have_arrived(turn, agent, key, (*cause).clone());
 }
 
-/// True if the answer means that the agent did not take it.
+/// True if the answer means that the agent did not take the message.
 fn is_refusal(cause: &Cause) -> bool {
     match cause {
         Cause::Rpc(_) | Cause::Login { .. } | Cause::RedirectRefused(_) => true,
         Cause::Limit(crate::domain::cause::Limit::Redirects) => true,
-        // A gateway may answer 500, 502 or 504 for work that goes on behind it.
+        // A gateway may answer 500, 502 or 504 while the work goes on behind it.
         Cause::Status { status, .. } => *status < 500 || matches!(status, 501 | 503),
         _ => false,
     }
 }
 
-/// Nobody can tell yet whether it arrived: look for our message, if the agent can list its tasks.
+/// It is not known yet whether the message arrived: looks for it if the agent can list its tasks.
 fn may_have_arrived(turn: &mut Turn, agent: AgentKey, key: AttemptKey, cause: Cause) {
     if cause.is_transport() || !can_look_up(turn, agent) {
         uncertain(turn, key, Some(Arc::new(cause)));
@@ -378,7 +379,7 @@ fn can_look_up(turn: &mut Turn, agent: AgentKey) -> bool {
     lists && !turn.agent_live(agent).listing.unsupported
 }
 
-/// Asks the agent's listing for a message of ours that may have arrived.
+/// Looks for a message of ours that may have arrived in the agent's listing.
 pub(super) fn lookup(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     if attempt.task.is_some() || !matches!(attempt.phase, Phase::Sending | Phase::Uncertain) {
@@ -405,7 +406,7 @@ pub(super) fn not_found(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// After a start or a return: every sending that may have arrived is looked for.
+/// After a start, or when the agent is back: looks for every message that may have arrived.
 pub(super) fn look_up_all(turn: &mut Turn, agent: AgentKey) {
     let doubtful: Vec<_> = turn
         .state()
@@ -447,7 +448,7 @@ fn begin_again(turn: &mut Turn, key: AttemptKey) {
     begin(turn, key);
 }
 
-/// Takes an uncertain attempt as lost: a person's decision.
+/// Takes an uncertain attempt as lost, which only an operator can decide.
 pub(super) fn presume_lost(
     turn: &mut Turn,
     attempt: AttemptId,
@@ -465,7 +466,7 @@ pub(super) fn presume_lost(
     Ok(Receipt::Done)
 }
 
-// Answers to a task that needs one
+// Answers to tasks that need one
 
 /// Answers a task: the same task, the same context.
 pub(super) fn answer(
@@ -490,7 +491,7 @@ pub(super) fn answer(
         )));
     }
     if !task.state.is_interrupted() {
-        // Measured: one SDK then runs the work twice at once, another queues it unseen.
+        // Observed: one SDK then runs the work twice in parallel, another silently queues the message.
         return Err(not_now(format!(
             "task {} is {}: it has no question",
             task.id.short(),
@@ -515,8 +516,8 @@ pub(super) fn answer(
         references: Vec::new(),
         hints: Hints::default(),
     });
-    let said = message.clone();
-    turn.attempt_fact(key, AttemptFact::AnswerMoved { message: said, phase: Phase::Sending, cause: None });
+    let answer = message.clone();
+    turn.attempt_fact(key, AttemptFact::AnswerMoved { message: answer, phase: Phase::Sending, cause: None });
     let stream = turn.state().agent(agent).is_some_and(crate::domain::agent::Agent::streams);
     if let Some(stream) = turn.watch(key).stream.take() {
         turn.close(stream);
@@ -530,7 +531,7 @@ pub(super) fn answer_is_open(turn: &Turn, key: AttemptKey) -> bool {
     answer.is_some_and(|answer| matches!(answer.phase, Phase::Sending | Phase::Uncertain))
 }
 
-/// True if a call of this process carries an answer, and will tell what became of it.
+/// True if a call of this process sends the answer of the task, and will report the outcome.
 pub(super) fn answer_has_call(turn: &Turn, key: AttemptKey) -> bool {
     let Some(attempt) = turn.state().attempt(key) else { return false };
     attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Sending)
@@ -541,7 +542,7 @@ pub(super) fn answer_has_call(turn: &Turn, key: AttemptKey) -> bool {
             .any(|(_, pending)| matches!(&pending.call, PendingCall::Send(send) if send.answer))
 }
 
-/// After a start: whether an answer that an earlier process was sending has arrived, nobody knows.
+/// After a start: an answer that an earlier process was sending becomes uncertain.
 pub(super) fn doubt_answers(turn: &mut Turn, agent: AgentKey) {
     for key in turn.state().open_attempts(agent) {
         let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
@@ -557,14 +558,14 @@ fn accepted_answer(turn: &mut Turn, send: &SendCall) {
     }
 }
 
-/// Records what became of the answer that is on its way.
+/// Records the outcome of the answer that is being sent.
 pub(super) fn finish_answer(turn: &mut Turn, key: AttemptKey, phase: Phase, cause: Option<Arc<Cause>>) {
     let answer = turn.state().attempt(key).and_then(|attempt| attempt.answer.as_ref());
     let Some(message) = answer.map(|answer| answer.message.clone()) else { return };
-    let said = message.clone();
+    let answer = message.clone();
     turn.attempt_fact(key, AttemptFact::AnswerMoved { message, phase, cause });
     if phase == Phase::Accepted {
-        observe::message_arrived(turn, key, said);
+        observe::message_arrived(turn, key, answer);
     }
 }
 

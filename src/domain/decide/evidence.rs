@@ -157,10 +157,10 @@ impl Evidence {
     }
 
     /// Records the end of a task.
-    pub fn task(&mut self, at: At, failed: bool, skill: Option<Untrusted>, words: Option<Untrusted>) {
+    pub fn task(&mut self, at: At, failed: bool, skill: Option<Untrusted>, text: Option<Untrusted>) {
         push(&mut self.tasks, TASKS_KEPT, (at, failed, skill));
         if failed {
-            self.last_failure = words;
+            self.last_failure = text;
         }
     }
 

@@ -1,4 +1,4 @@
-//! How agents are: probes, the evidence of every call, and what a change of health sets off.
+//! The health of agents: probes, the evidence of every call, and the consequences of a change.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,20 +22,21 @@ use crate::domain::job::task::TaskState;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// Refused or reset probes in a row until an agent is down, and the waits between them.
+/// An agent is down after this many refused or reset probes in a row; and the waits between them.
 const STRIKES: u8 = 3;
 const STRIKE_WAITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
-/// A probe is answered within this, or the agent is silent. One whose every call takes five seconds is slow.
+/// An agent that does not answer a probe within this time is silent. It is longer than five seconds, so that an agent
+/// whose calls all take that long counts as slow instead.
 const PROBE: Duration = Duration::from_secs(6);
 /// An agent that is known to be slow is given more time.
 const SLOW_PROBE: Duration = Duration::from_secs(15);
-/// How long a probe may take, with something for a machine that is busy: what is told of the interval holds with it.
+/// How long a probe may take on a busy machine. The documented bound on detecting silence includes it.
 const PROBE_TAKES: Duration = Duration::from_millis(6500);
 /// The shortest interval between probes that a source can ask for.
 const SOURCE_INTERVAL: Duration = Duration::from_secs(5);
-/// What a silent agent is given beyond 1.2 of its intervals, until it is called frozen (docs/health.md).
+/// A silent agent is reported as frozen at most this long after 1.2 of its intervals (docs/health.md).
 const SILENCE: Duration = Duration::from_secs(5);
-/// So many ended tasks are read again after a start, to know how each agent has done.
+/// How many ended tasks are evaluated after a start, to learn how well each agent did before.
 const REMEMBERED: usize = 50_000;
 
 /// Probes an agent now, unless a probe is under way.
@@ -62,7 +63,7 @@ fn probe_in(turn: &mut Turn, key: AgentKey, wait: Duration) {
     turn.set_timer(Timer::Probe(key), at);
 }
 
-/// What came of a probe.
+/// Handles the result of a probe.
 pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
     turn.agent_live(key).probe = None;
     if turn.state().agent(key).is_none_or(|agent| !agent.listed) {
@@ -98,7 +99,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
         Err(Failure { cause: Cause::Status { status: 404, .. }, .. })
             if sources::has_reported_card(turn, key) =>
         {
-            // It serves no card, and never has; a source reports one.
+            // It has never served a card, but a source reports one.
             it_answers(turn, key);
             sources::take_reported_card(turn, key);
             on_first_answer(turn, key);
@@ -107,7 +108,7 @@ pub(super) fn probed(turn: &mut Turn, key: AgentKey, answer: Answer<Probed>) {
     }
 }
 
-/// The agent answered a probe in a way that can be worked with.
+/// The agent gave a usable answer to a probe.
 fn it_answers<'t>(turn: &'t mut Turn, key: AgentKey) -> &'t mut AgentLive {
     let at = turn.at;
     let live = turn.agent_live(key);
@@ -127,7 +128,7 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
             let strikes = live.failed_probes;
             if strikes < STRIKES && turn.health(key) != Health::Down {
                 if turn.health(key) == Health::Unknown {
-                    // Somebody who just typed this URL is told at once.
+                    // An operator who has just entered this URL sees the cause at once.
                     dispatch::give_up(turn, key, &cause);
                 }
                 return probe_in(turn, key, STRIKE_WAITS[usize::from(strikes - 1)]);
@@ -155,10 +156,10 @@ fn probe_failed(turn: &mut Turn, key: AgentKey, cause: Cause) {
         }
         Cause::Stopping => {}
         Cause::TimedOut(_) if turn.live.busy && turn.health(key) != Health::Down => {
-            // It may have answered, and we had no time to listen.
+            // It may have answered, and this machine was too busy to notice.
             probe_in(turn, key, STRIKE_WAITS[0]);
         }
-        // Silence and broken TLS do not mend within seconds.
+        // Silence and broken TLS do not go away within seconds.
         _ => go_down(turn, key, cause),
     }
 }
@@ -177,7 +178,7 @@ fn go_down(turn: &mut Turn, key: AgentKey, cause: Arc<Cause>) {
     }
 }
 
-/// Between two probes of an agent: its own, or its fleet's.
+/// The interval between probes of an agent: its own, or that of the fleet.
 fn interval(turn: &Turn, key: AgentKey) -> Duration {
     let Some(agent) = turn.state().agent(key) else { return turn.rules.probe_interval };
     match agent.spec.probe_interval {
@@ -187,20 +188,20 @@ fn interval(turn: &Turn, key: AgentKey) -> Duration {
     }
 }
 
-/// The interval that a source asks for, but no shorter than [`SOURCE_INTERVAL`] or the interval of the fleet,
-/// whichever is shorter: a registration must not turn this console against a host.
+/// The interval that a source asks for, but not shorter than [`SOURCE_INTERVAL`] or the interval of the fleet,
+/// whichever is shorter: a registration must not make this console flood a host.
 pub(super) fn source_interval(turn: &Turn, asked: Duration) -> Duration {
     asked.max(SOURCE_INTERVAL.min(turn.rules.probe_interval))
 }
 
-/// How long until the next probe: the interval give or take a fifth, but so that a probe that is never
-/// answered ends within what is promised of silence.
+/// The time until the next probe: the interval, plus or minus a fifth, but short enough that a probe that is never
+/// answered still ends within the documented time for detecting silence.
 fn spaced(turn: &mut Turn, interval: Duration) -> Duration {
     let promised = (interval * 6 / 5 + SILENCE).saturating_sub(PROBE_TAKES);
     turn.jittered(interval).min(promised.max(interval / 4))
 }
 
-/// Asks the interface whether it answers, unless it has just shown that it does.
+/// Checks whether the interface answers, unless a check is under way.
 pub(super) fn check(turn: &mut Turn, key: AgentKey) {
     let Some(agent) = turn.state().agent(key).filter(|agent| agent.listed) else { return };
     let Some(interface) = agent.interface.clone() else { return };
@@ -212,7 +213,7 @@ pub(super) fn check(turn: &mut Turn, key: AgentKey) {
     turn.agent_live(key).check = Some(call);
 }
 
-/// The card has answered: the interface is asked too, if nothing else has lately.
+/// The card was served: the interface is checked too, unless it has recently answered another call.
 fn check_with_probe(turn: &mut Turn, key: AgentKey) {
     let half = interval(turn, key) / 2;
     let at = turn.at;
@@ -223,7 +224,7 @@ fn check_with_probe(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-/// What came of asking the interface.
+/// Handles the result of a check of the interface.
 pub(super) fn checked(turn: &mut Turn, key: AgentKey, answer: Answer<()>) {
     turn.agent_live(key).check = None;
     if turn.state().agent(key).is_none_or(|agent| !agent.listed) {
@@ -239,7 +240,7 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, answer: Answer<()>) {
         || live.interface_fault.is_some()
         || (turn.health(key) == Health::Down && !awaited)
     {
-        // The card does not answer either, or this is known.
+        // The card is not served either, or the fault is already known.
         return;
     }
     let live = turn.agent_live(key);
@@ -247,7 +248,7 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, answer: Answer<()>) {
     let strikes = live.failed_checks;
     let enough = match cause {
         Cause::Refused | Cause::Reset | Cause::Dns(_) | Cause::Unreachable(_) => STRIKES,
-        // One answer that is lost on its way says nothing of an agent whose card answers.
+        // A single lost answer proves nothing if the card is still served.
         Cause::TimedOut(_) | Cause::Status { .. } | Cause::Malformed(_) => STRIKES - 1,
         _ => 1,
     };
@@ -264,8 +265,8 @@ pub(super) fn checked(turn: &mut Turn, key: AgentKey, answer: Answer<()>) {
     go_down(turn, key, cause);
 }
 
-/// True if the answer to a check is none of A2A. One that has answered in A2A before may answer a question for an
-/// unknown task in a way of its own; a page for people is no such answer.
+/// True if the answer to a check is not A2A. An agent that has answered in A2A before may have its own way of answering
+/// a request for an unknown task; a web page is no such answer.
 fn is_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) -> bool {
     match cause {
         Cause::Status { status: 408 | 425 | 429, .. } => false,
@@ -276,7 +277,7 @@ fn is_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) -> bool {
     }
 }
 
-/// Its card answers, and something that is no A2A answers at the interface that the card names.
+/// The card is served, but what answers at the interface in the card does not speak A2A.
 fn speaks_no_a2a(turn: &mut Turn, key: AgentKey, cause: &Cause) {
     let interface = turn.state().agent(key).and_then(|agent| agent.interface.clone());
     let url = interface.map_or_else(|| Untrusted::from(""), |interface| interface.url.clone());
@@ -299,7 +300,7 @@ fn interface_answered(turn: &mut Turn, key: AgentKey, awaited: bool) {
     }
 }
 
-/// Its card has answered. Who was not up before is up only once the interface has answered too.
+/// The card was served. An agent that was not up before is up only once its interface has answered too.
 fn on_first_answer(turn: &mut Turn, key: AgentKey) {
     let known = turn.health(key).takes_work() || turn.health(key) == Health::LoginNeeded;
     let speaks = turn.state().agent(key).is_some_and(|agent| agent.interface.is_some());
@@ -310,7 +311,7 @@ fn on_first_answer(turn: &mut Turn, key: AgentKey) {
     check(turn, key);
 }
 
-/// Judges an agent that answers, and does what waited for it.
+/// Judges an agent that answers, and starts what has been waiting for it.
 fn on_answering(turn: &mut Turn, key: AgentKey) {
     let was = turn.health(key);
     if turn.agent_live(key).interface_fault.is_some() {
@@ -325,7 +326,7 @@ fn on_answering(turn: &mut Turn, key: AgentKey) {
         return dispatch::give_up_planned(turn, key);
     }
     judge(turn, key);
-    // One that wanted a login from the start is watched from its first answer on.
+    // An agent that has required a login from the start is watched from its first answer on.
     let watched = turn.agent_live(key).watched;
     if !watched || !matches!(was, Health::Up | Health::Degraded | Health::LoginNeeded) {
         watch::regain_sight(turn, key);
@@ -335,7 +336,7 @@ fn on_answering(turn: &mut Turn, key: AgentKey) {
     check_with_probe(turn, key);
 }
 
-/// Up, degraded or wanting a login, by the evidence so far.
+/// Decides from the evidence so far whether an agent is up, degraded or requires a login.
 fn judge(turn: &mut Turn, key: AgentKey) {
     let at = turn.at;
     turn.touched.agents.push(key);
@@ -351,7 +352,7 @@ fn judge(turn: &mut Turn, key: AgentKey) {
     } else {
         (Health::Up, None)
     };
-    // The figures of a slow agent change with every call; only the word is news.
+    // The figures of a slow agent change with every call; only a change of the kind of cause is recorded.
     let same_kind = |a: &Option<Arc<Cause>>, b: &Option<Arc<Cause>>| match (a.as_deref(), b.as_deref()) {
         (Some(a), Some(b)) => std::mem::discriminant(a) == std::mem::discriminant(b),
         (a, b) => a.is_none() && b.is_none(),
@@ -380,7 +381,7 @@ fn change(turn: &mut Turn, key: AgentKey, health: Health, cause: Option<Arc<Caus
     turn.agent_fact(key, AgentFact::HealthChanged { health, cause, last_seen });
 }
 
-/// Takes the evidence of a call: passive, beside the probes.
+/// Takes the evidence that a call provides, in addition to the probes.
 pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     let key = pending.agent;
     let at = turn.at;
@@ -398,9 +399,9 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
         Some(StreamOutcome::Ended(_)) | None => {}
     }
     let took = outcome.took();
-    // While this machine is too busy, how long anything takes says nothing about an agent.
+    // While this machine is too busy, durations say nothing about an agent.
     let busy = turn.live.busy;
-    // How long a sending takes is the work's time, not the call's.
+    // How long a send takes depends on the work, not on the connection.
     let is_quick = matches!(
         pending.call,
         PendingCall::Probe | PendingCall::Check | PendingCall::Get(..) | PendingCall::List(..)
@@ -439,7 +440,7 @@ pub(super) fn note_call(turn: &mut Turn, pending: &Pending, outcome: &Outcome) {
     note_failure(turn, pending, cause);
 }
 
-/// What the cause of a failed call shows.
+/// Evaluates the cause of a failed call.
 fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
     let (key, at) = (pending.agent, turn.at);
     match cause {
@@ -450,7 +451,7 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
         | Cause::Unreachable(_)
         | Cause::Tls(_) => {
             note_outcome(turn, key, false);
-            // A connection that fails under a call is a suspicion; the probe tells, and of the interface a check.
+            // A failed connection is only a suspicion; a probe and a check of the interface decide.
             if turn.health(key) != Health::Down {
                 probe(turn, key);
                 if !matches!(pending.call, PendingCall::Check) {
@@ -477,7 +478,7 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
             if !matches!(error.name, ErrorName::VersionNotSupported | ErrorName::MethodNotFound) {
                 live.proven = true;
             }
-            // Whoever is answered by A2A is let in.
+            // An answer in A2A shows that the login was accepted.
             let had_login = live.login.take().is_some();
             note_outcome(turn, key, error.name != ErrorName::Internal);
             if had_login {
@@ -494,7 +495,7 @@ fn note_failure(turn: &mut Turn, pending: &Pending, cause: &Cause) {
     }
 }
 
-/// A call reached the interface: evidence for its breaker, and what a trial may have waited for.
+/// A call reached the interface: this is evidence for its breaker, and may end a trial.
 fn served(turn: &mut Turn, pending: &Pending, failed: Option<&Cause>) {
     let (key, at) = (pending.agent, turn.at);
     turn.agent_live(key).evidence.served(at, failed.is_none());
@@ -512,18 +513,18 @@ fn note_outcome(turn: &mut Turn, key: AgentKey, ok: bool) {
     }
 }
 
-/// A task of an agent ended while we watched, or a message answered it.
+/// A task of an agent ended while it was watched, or the agent answered with a message.
 pub(super) fn task_ended(
     turn: &mut Turn,
     key: AgentKey,
     attempt: AttemptKey,
     failed: bool,
-    words: Option<Untrusted>,
+    text: Option<Untrusted>,
 ) {
     let at = turn.at;
     let row = turn.state().attempt(attempt);
     let skill = row.and_then(|row| turn.state().job_of(row)).and_then(|job| job.skill.clone());
-    turn.agent_live(key).evidence.task(at, failed, skill, words);
+    turn.agent_live(key).evidence.task(at, failed, skill, text);
     breaker::task_ended(turn, key, attempt, failed);
     breaker::look(turn, key);
     if turn.health(key).takes_work() {
@@ -531,18 +532,18 @@ pub(super) fn task_ended(
     }
 }
 
-/// What an agent's clock said about something that happened just now.
+/// Compares an agent's clock with ours, by its time of something that happened just now.
 pub(super) fn clock_seen(turn: &mut Turn, key: AgentKey, reported: crate::domain::time::PeerTime) {
     let ahead = (reported.0 - turn.at.micros()) / 1000;
     turn.agent_live(key).evidence.clock(ahead);
 }
 
-/// After a start: how the agents' last tasks ended.
+/// After a start, takes the ends of the agents' last tasks as evidence.
 pub(super) fn remember_tasks(turn: &mut Turn) {
     let mut ended = Vec::new();
     for (_, attempt) in turn.state().attempts().iter().rev().take(REMEMBERED) {
         let Some(task) = &attempt.task else { continue };
-        // What had ended when it was found says nothing of the time that we watched.
+        // A task that had already ended when it was found says nothing about the time since.
         let counts = matches!(task.state, TaskState::Completed | TaskState::Failed);
         if counts && task.state_since > attempt.created {
             let failed = task.state == TaskState::Failed;
@@ -551,7 +552,7 @@ pub(super) fn remember_tasks(turn: &mut Turn) {
         }
     }
     ended.sort_by_key(|(at, agent, ..)| (*at, *agent));
-    for (at, agent, failed, skill, words) in ended {
-        turn.agent_live(agent).evidence.task(at, failed, skill, words);
+    for (at, agent, failed, skill, text) in ended {
+        turn.agent_live(agent).evidence.task(at, failed, skill, text);
     }
 }

@@ -133,9 +133,9 @@ mod tests {
                 Some("says it has 5 tasks and lists 2"),
             ),
             (&[(&all, &[(2, true, Some(5), 0), (3, false, None, 0)])], None),
-            // Tasks have gone meanwhile.
+            // Tasks were removed in the meantime.
             (&[(&all, &[(2, true, Some(5), 0), (1, false, Some(3), 0)])], None),
-            // What cannot be read is told at once, and is not missing too.
+            // Tasks that cannot be read are reported at once, and are not counted as missing too.
             (&[(&all, &[(2, true, Some(9), 1)])], Some("lists 1 task that cannot be read")),
             (&[(&all, &[(2, false, Some(5), 3)])], Some("lists 3 tasks that cannot be read")),
             (

@@ -188,7 +188,7 @@ pub(in crate::domain) enum ListReason {
     Whole,
     /// Our message, that may have arrived.
     Lookup(AttemptKey),
-    /// To compare with the end that a stream told, without its large outputs.
+    /// To compare with the end that a stream reported, without fetching large outputs.
     Confirm(AttemptKey),
 }
 

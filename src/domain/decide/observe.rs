@@ -20,7 +20,8 @@ use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
-/// An event of a stream. It belongs to the stream's task, whatever id it carries; a snapshot of another task is none.
+/// Processes an event of a stream. It belongs to the stream's task, whatever id it carries, unless it is a snapshot of
+/// another task.
 pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: Via) {
     let snapshot = matches!(event, StreamEvent::Task(_));
     match event {
@@ -30,7 +31,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
                 .filter(|task| task.id != report.id)
                 .map(|task| (name_of(&task.id), name_of(&report.id)));
             match foreign {
-                // A snapshot is all of a task: what it says of another one is nothing of this one.
+                // A snapshot is a complete task: the snapshot of another task contains nothing about this one.
                 Some((ours, other)) => {
                     unreadable(
                         turn,
@@ -53,7 +54,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
         StreamEvent::Status { task, context, status, metadata: _, raw } => {
             foreign_id(turn, key, task.as_ref());
             if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
-                // Some servers do not begin with the task.
+                // Some servers do not send the task first.
                 let Some(id) = task else { return };
                 bind(turn, key, &id, context.clone(), &status, via, raw.clone());
             }
@@ -94,17 +95,17 @@ fn name_of(task: &TaskId) -> String {
     task.text().shortened(40).line().into_string()
 }
 
-/// The same status text repeated is a loop. A status without text is a sign of life, not news.
+/// Looks for loops: the same status text again and again. A status without text is a sign of life, but nothing new.
 fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let (same_state, over) = (task.state == status.state, task.is_over());
-    let words = status.message.iter().flat_map(|said| &said.parts).filter_map(Part::as_text);
-    let words = words.fold(None, |all: Option<u64>, text| {
+    let texts = status.message.iter().flat_map(|message| &message.parts).filter_map(Part::as_text);
+    let hash = texts.fold(None, |all: Option<u64>, text| {
         Some(all.unwrap_or_default().rotate_left(7) ^ text_hash(text.raw()))
     });
-    match words {
+    match hash {
         None if same_state => {}
-        words if !same_state || turn.watch(key).status_repeats.0 != words => something_new(turn, key, words),
+        hash if !same_state || turn.watch(key).status_repeats.0 != hash => something_new(turn, key, hash),
         _ => {
             let most = turn.rules.problems.loops;
             let watch = turn.watch(key);
@@ -116,8 +117,8 @@ fn repeats(turn: &mut Turn, key: AttemptKey, status: &Status) {
     }
 }
 
-fn something_new(turn: &mut Turn, key: AttemptKey, words: Option<u64>) {
-    turn.watch(key).status_repeats = (words, 0);
+fn something_new(turn: &mut Turn, key: AttemptKey, text: Option<u64>) {
+    turn.watch(key).status_repeats = (text, 0);
     let verdict = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()?.verdict);
     if verdict == Some(Verdict::Looping) {
         crate::domain::decide::doubt(turn, key, None);
@@ -134,7 +135,7 @@ fn foreign_id(turn: &mut Turn, key: AttemptKey, claimed: Option<&TaskId>) {
     }
 }
 
-/// Something that the protocol does not allow, in the answer to a call about an attempt.
+/// Records something that the protocol does not allow, in the answer to a call about an attempt.
 pub(super) fn odd(turn: &mut Turn, call: &PendingCall, violation: ProtocolViolation) {
     let key = match call {
         PendingCall::Send(send) => send.attempt,
@@ -148,20 +149,20 @@ fn violation(turn: &mut Turn, key: AttemptKey, violation: ProtocolViolation) {
     turn.attempt_fact(key, AttemptFact::ViolationObserved { violation });
 }
 
-/// An event that could not be read.
+/// Records an event that could not be read.
 fn unreadable(turn: &mut Turn, key: AttemptKey, why: Untrusted) {
     violation(turn, key, ProtocolViolation::Unreadable(why));
 }
 
-/// The agent answered with a message and made no task: the job is answered.
-pub(super) fn answer(turn: &mut Turn, key: AttemptKey, said: Message) {
+/// The agent answered with a message and created no task: the job is answered.
+pub(super) fn answer(turn: &mut Turn, key: AttemptKey, message: Message) {
     if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none() && !attempt.phase.is_over()) {
         turn.attempt_fact(key, AttemptFact::Moved { phase: Phase::Answered, cause: None });
         if let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) {
             crate::domain::decide::health::task_ended(turn, agent, key, false, None);
         }
     }
-    message(turn, key, said, false);
+    self::message(turn, key, message, false);
 }
 
 /// Gives an attempt its task.
@@ -191,18 +192,19 @@ fn bind(
     turn.clear_timer(crate::domain::decide::live::Timer::Lookup(key));
 }
 
-/// A task that ended is evidence of how its agent does.
-fn ended_as(turn: &mut Turn, key: AttemptKey, state: &TaskState, said: Option<&Message>) {
+/// Records the end of a task as evidence for the health of its agent.
+fn ended_as(turn: &mut Turn, key: AttemptKey, state: &TaskState, message: Option<&Message>) {
     let failed = match state {
         TaskState::Completed => false,
         TaskState::Failed => true,
         _ => return,
     };
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
-    crate::domain::decide::health::task_ended(turn, agent, key, failed, said.map(|said| said.headline(200)));
+    let text = message.map(|message| message.headline(200));
+    crate::domain::decide::health::task_ended(turn, agent, key, failed, text);
 }
 
-/// A whole task as an agent reported it; `issued` is the time of the request. True if something was new.
+/// Processes a report of a whole task; `issued` is the time of the request. True if something was new.
 pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: Via, issued: At) -> bool {
     let facts = turn.out.facts.len();
     let Some(attempt) = turn.state().attempt(key) else { return false };
@@ -226,8 +228,8 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
     turn.out.facts.len() > facts
 }
 
-/// Records unknown messages of a history. Only the last ones are remembered, so once there were more, a known one shows
-/// that all before it are old.
+/// Records unknown messages of a history. Only the last ones are remembered, so once there have been more of them, a
+/// known message shows that all messages before it are old.
 fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
     let mut places: BTreeMap<u64, u32> = BTreeMap::new();
     let history: Vec<_> = history
@@ -246,18 +248,18 @@ fn history(turn: &mut Turn, key: AttemptKey, history: Vec<Message>) {
         .and_then(|known| history.iter().rposition(|(message, place)| known.has(message, *place)));
     let room = known.map_or(limits::MESSAGES, room_for_messages);
     let history = history.into_iter().skip(last_known.map_or(0, |at| at + 1));
-    let fresh: Vec<_> = history.filter(|(said, place)| !is_known(turn, key, said, *place)).collect();
-    // Of too many, the newest say how the task is now.
+    let fresh: Vec<_> = history.filter(|(message, place)| !is_known(turn, key, message, *place)).collect();
+    // If there are too many, the newest are kept: they describe the current state of the task.
     let beyond = fresh.len().saturating_sub(room);
     drop_beyond(turn, key, beyond);
-    for (said, place) in fresh.into_iter().skip(beyond) {
-        if !is_known(turn, key, &said, place) {
-            record_message(turn, key, said, false);
+    for (message, place) in fresh.into_iter().skip(beyond) {
+        if !is_known(turn, key, &message, place) {
+            record_message(turn, key, message, false);
         }
     }
 }
 
-/// True if a message is in the timeline already, or nothing more of its task is expected.
+/// True if a message is already in the timeline, or if nothing more is expected of its task.
 fn is_known(turn: &Turn, key: AttemptKey, message: &Message, place: u32) -> bool {
     turn.state().attempt(key).is_some_and(|attempt| match &attempt.progress {
         Some(progress) => progress.has(message, place),
@@ -265,7 +267,8 @@ fn is_known(turn: &Turn, key: AttemptKey, message: &Message, place: u32) -> bool
     })
 }
 
-/// A message without an id: the same text as the last one is a repetition, the same as an earlier one is a new message.
+/// The place of a message that may have no id: the same text as the last message is a repetition, the same text as an
+/// earlier message is a new one.
 fn place_of(turn: &Turn, key: AttemptKey, message: &Message) -> u32 {
     let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
     let Some(progress) = progress else { return 0 };
@@ -299,7 +302,7 @@ fn room_for_messages(progress: &Arc<Progress>) -> usize {
     limits::MESSAGES.saturating_sub(progress.messages_total as usize)
 }
 
-/// Counts what is dropped of a task that is over its limits, and tells it at the 1st, the 10th, the 100th and so on.
+/// Counts what is dropped of a task that is over its limits. The 1st, the 10th, the 100th drop and so on are recorded.
 fn drop_beyond(turn: &mut Turn, key: AttemptKey, count: usize) {
     let dropped = &mut turn.watch(key).dropped;
     let before = *dropped;
@@ -350,7 +353,7 @@ pub(super) struct ReportedState {
 fn status(turn: &mut Turn, key: AttemptKey, reported: ReportedState) {
     let ReportedState { status, context, raw, via, issued, is_event } = reported;
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
-    let Status { state, message: said, timestamp } = status;
+    let Status { state, message, timestamp } = status;
     let streamed = is_streamed(via);
     let context = context.filter(|_| task.context.is_none());
     if streamed && state.is_terminal() {
@@ -361,8 +364,8 @@ fn status(turn: &mut Turn, key: AttemptKey, reported: ReportedState) {
         if task.says.is_some() && via == Via::Get {
             turn.attempt_fact(key, AttemptFact::ClaimSeen { says: None, via });
         }
-        if let Some(said) = said {
-            status_words(turn, key, said, is_event);
+        if let Some(message) = message {
+            status_message(turn, key, message, is_event);
         }
         return;
     }
@@ -395,14 +398,14 @@ fn status(turn: &mut Turn, key: AttemptKey, reported: ReportedState) {
     {
         crate::domain::decide::health::clock_seen(turn, agent, reported);
     }
-    ended_as(turn, key, &state, said.as_ref());
+    ended_as(turn, key, &state, message.as_ref());
     if crate::domain::decide::dispatch::answer_is_open(turn, key) && !state.is_interrupted() {
         crate::domain::decide::dispatch::finish_answer(turn, key, Phase::Accepted, None);
     }
     if state.is_terminal()
         && task.cancel.is_some_and(|mark| match mark {
             CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed => true,
-            // A task that was not to be canceled has ended by itself.
+            // The agent had refused to cancel, so the task may have ended on its own.
             CancelMark::Refused => state == TaskState::Canceled,
             CancelMark::Verified => false,
         })
@@ -410,15 +413,15 @@ fn status(turn: &mut Turn, key: AttemptKey, reported: ReportedState) {
     {
         cancel::verified(turn, key);
     }
-    if let Some(said) = said {
-        status_words(turn, key, said, is_event);
+    if let Some(message) = message {
+        status_message(turn, key, message, is_event);
     }
 }
 
-/// Records the message of a status. A report of the whole task repeats earlier ones.
-fn status_words(turn: &mut Turn, key: AttemptKey, said: Message, is_event: bool) {
-    if is_event || !is_known(turn, key, &said, 0) {
-        message(turn, key, said, true);
+/// Records the message of a status. A report of the whole task repeats earlier messages.
+fn status_message(turn: &mut Turn, key: AttemptKey, message: Message, is_event: bool) {
+    if is_event || !is_known(turn, key, &message, 0) {
+        self::message(turn, key, message, true);
     }
 }
 
@@ -426,7 +429,7 @@ fn status_words(turn: &mut Turn, key: AttemptKey, said: Message, is_event: bool)
 fn chunk(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bool, last: bool) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     if attempt.progress.is_none() && attempt.task.as_ref().is_some_and(|task| task.settled) {
-        // A late stream repeats in chunks what was already read as a whole.
+        // A late stream repeats in chunks an output that was already read as a whole.
         return;
     }
     let mut outputs = attempt.progress.iter().flat_map(|progress| &progress.artifacts);
@@ -456,7 +459,7 @@ fn put_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, append: bo
     note_sanitised(turn, key, sanitised);
 }
 
-/// True if the task has reached its limits, so that no more of this artifact is taken.
+/// True if the task has reached its limits, so that no more of this artifact is accepted.
 fn is_beyond(progress: Option<&Progress>, artifact: &Artifact) -> bool {
     let Some(progress) = progress else { return false };
     let bytes: u64 = artifact.parts.iter().map(|part| part.len() as u64).sum();
@@ -465,7 +468,7 @@ fn is_beyond(progress: Option<&Progress>, artifact: &Artifact) -> bool {
         || (progress.artifacts.len() >= limits::ARTIFACTS && is_new())
 }
 
-/// Records an output from a report of the whole task: only its new part.
+/// Records the new part of an output from a report of the whole task.
 fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, may_lag: bool) {
     let progress = turn.state().attempt(key).and_then(|attempt| attempt.progress.as_ref());
     let known = progress.and_then(|progress| progress.artifacts.iter().find(|meta| meta.id == artifact.id));
@@ -483,7 +486,7 @@ fn whole_artifact(turn: &mut Turn, key: AttemptKey, artifact: Artifact, may_lag:
     }
 }
 
-/// The part of the text beyond `known`, if it begins with that.
+/// The part of an output that follows the known one, if it begins with the known one.
 fn suffix(meta: &ArtifactMeta, parts: &[Part]) -> Option<Vec<Part>> {
     let mut left = usize::try_from(meta.print.bytes).ok()?;
     let mut print = Fingerprint::default();
@@ -519,7 +522,7 @@ mod tests {
             parts: vec![Part::text("x".repeat(bytes))],
             metadata: None,
         };
-        let brought = |artifacts: usize, content: u64| Progress {
+        let progress = |artifacts: usize, content: u64| Progress {
             artifacts: (0..artifacts)
                 .map(|number| ArtifactMeta {
                     id: format!("a{number}").as_str().into(),
@@ -532,11 +535,11 @@ mod tests {
             ..Progress::default()
         };
         for (progress, artifact, expected) in [
-            (brought(limits::ARTIFACTS - 1, 0), output("new", 1), false),
-            (brought(limits::ARTIFACTS, 0), output("new", 1), true),
-            (brought(limits::ARTIFACTS, 0), output("a7", 1), false),
-            (brought(1, limits::CONTENT - 5), output("a0", 5), false),
-            (brought(1, limits::CONTENT - 5), output("a0", 6), true),
+            (progress(limits::ARTIFACTS - 1, 0), output("new", 1), false),
+            (progress(limits::ARTIFACTS, 0), output("new", 1), true),
+            (progress(limits::ARTIFACTS, 0), output("a7", 1), false),
+            (progress(1, limits::CONTENT - 5), output("a0", 5), false),
+            (progress(1, limits::CONTENT - 5), output("a0", 6), true),
         ] {
             assert_eq!(is_beyond(Some(&progress), &artifact), expected, "{} of {progress:?}", artifact.id);
         }

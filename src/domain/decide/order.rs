@@ -1,7 +1,7 @@
-//! Two connections that report the same task have no common order.
+//! Reports of the same task over two connections have no common order.
 //!
-//! A proxy may delay a stream while a read shows the end, and a store may lag behind its streams. So a late report of
-//! one connection does not contradict what it could not know.
+//! A proxy may delay a stream while a read already shows the end, and a store may lag behind the streams. A late report
+//! over one connection is therefore not a contradiction of what was reported over the other.
 
 use std::time::Duration;
 
@@ -26,14 +26,14 @@ pub(super) fn reported_end(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// True if the stream that reports a state has already reported the end.
+/// True if the open stream, which reports another state now, has already reported the end.
 pub(super) fn contradicts_itself(turn: &mut Turn, key: AttemptKey) -> bool {
     let watch = turn.watch(key);
     watch.reported_end.is_some_and(|(ended, _)| watch.stream == Some(ended))
 }
 
-/// True if more may come on the stream of a task that has ended. Then its timer is set to when nothing is waited
-/// for any more; the end of the stream is the usual end of this wait.
+/// True if more events may come on the stream of a task that has ended. The timer of the task is then set to the end of
+/// this wait, although the stream usually ends earlier.
 pub(super) fn waits_for_stream(turn: &mut Turn, key: AttemptKey) -> bool {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else {
         return false;

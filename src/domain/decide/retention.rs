@@ -1,12 +1,12 @@
-//! Retention: ended jobs, cleared problems and departed agents are kept for a while, everything else always.
+//! Retention: ended jobs, cleared problems and departed agents are kept for a while, everything else forever.
 //!
-//! A step forgets a bounded number of rows; a timer brings the next step, so no turn is long however much is due.
-//! What is due is found at the front of indexes that facts keep up, never by a search.
+//! A step removes a bounded number of rows, and a timer starts the next step, so that no turn is long however much is
+//! due. What is due is at the front of indexes that are updated with the facts; nothing is searched.
 //!
-//! A departed agent is one that neither the configuration nor a source names any more. It is kept as long as tasks or
-//! problems of it are kept. After that, an agent that an operator has acted on is kept as long as a job, and one that
-//! only sources ever named for an hour (`keep_departed`). Anybody who may register can name new agents at any rate, so
-//! the latter are also bounded by number and size.
+//! A departed agent is one that neither the configuration nor a source lists any more. It is kept as long as any of its
+//! tasks or problems. After that, an agent on which an operator has acted is kept as long as a job, and one that was
+//! only ever reported by sources is kept for an hour (`keep_departed`). As anybody with access to a registry can
+//! register new agents at any rate, the number and size of the latter are bounded too.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,10 +25,10 @@ use crate::domain::time::At;
 pub(super) const EVERY: Duration = Duration::from_secs(3600);
 /// The maximum number of rows of a kind that are removed in one step, to bound its duration.
 const AT_ONCE: usize = 500;
-/// Between two steps that forget.
+/// The pause between two steps.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The store holds so many bytes. If these are too many, the oldest twentieth of the ended jobs is forgotten.
+/// Handles a new size of the store. If it is too large, the oldest twentieth of the ended jobs is forgotten.
 pub(super) fn on_store_size(turn: &mut Turn, bytes: u64) {
     if bytes > turn.rules.keep_bytes {
         turn.live.to_forget = turn.state().ended_count().div_ceil(20);
@@ -36,7 +36,7 @@ pub(super) fn on_store_size(turn: &mut Turn, bytes: u64) {
     forget_some(turn);
 }
 
-/// Forgets what is due, as much of it as one step may.
+/// Forgets what is due, up to the limit of one step.
 pub(super) fn forget_some(turn: &mut Turn) {
     let mut left = forget_jobs(turn);
     left |= forget_abandoned(turn);
@@ -75,7 +75,7 @@ fn forget_jobs(turn: &mut Turn) -> bool {
     true
 }
 
-/// Forgets a job with everything that is under way for it.
+/// Forgets a job, and ends everything that is in progress for it.
 fn forget_job(turn: &mut Turn, job: JobId) {
     let row = turn.state().job_key(job).and_then(|key| turn.state().jobs().get(key));
     let attempts = row.map(|job| job.attempts.clone()).unwrap_or_default();
@@ -86,8 +86,8 @@ fn forget_job(turn: &mut Turn, job: JobId) {
     turn.job_fact(job, JobFact::Forgotten);
 }
 
-/// Nobody asks a departed agent how its tasks go on, so these never end. They are forgotten as if they had ended when
-/// it left. True if more may be due than one step may look at.
+/// Forgets open tasks of departed agents. Such tasks are not watched and would never end, so they are treated as if
+/// they had ended when the agent left. True if more may be due than one step may check.
 fn forget_abandoned(turn: &mut Turn) -> bool {
     let cutoff = turn.at - turn.rules.keep;
     let agents: Vec<_> = turn.state().departed().abandoning(cutoff).take(AT_ONCE).collect();
@@ -124,7 +124,7 @@ fn forget_problems(turn: &mut Turn) -> bool {
     true
 }
 
-/// The departed agent that is forgotten next, and when.
+/// The departed agent that is due next, and when.
 fn departed(turn: &Turn) -> Option<(At, AgentKey)> {
     let departed = turn.state().departed();
     let too_many =
@@ -137,7 +137,7 @@ fn departed(turn: &Turn) -> Option<(At, AgentKey)> {
     stranger.into_iter().chain(acquainted).min()
 }
 
-/// Forgets an agent with everything that is under way there.
+/// Forgets an agent, and ends everything that is in progress there.
 fn forget_agent(turn: &mut Turn, key: AgentKey) {
     let calls: Vec<_> = turn.live.calls.of_agent(key).collect();
     for call in calls {

@@ -1,7 +1,7 @@
-//! Reports of sources: which agents join, stay and leave.
+//! Processes the reports of sources: decides which agents join, stay and leave.
 //!
-//! An agent belongs to the fleet as long as something names it: the configuration, the command line, or a source. Each
-//! report of a source is complete; a source that cannot be read removes no agents.
+//! An agent belongs to the fleet as long as the configuration, the command line or a source lists it. Each report of a
+//! source is complete; a source that cannot be read removes no agents.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::domain::id::AgentKey;
 /// The maximum number of agents per source.
 const MOST: usize = 20_000;
 
-/// Applies the configured sources; a removed source no longer names its agents.
+/// Applies the configured sources; a source that was removed no longer lists its agents.
 pub(super) fn configure(turn: &mut Turn, specs: Vec<SourceSpec>) {
     let gone: Vec<_> = turn
         .state()
@@ -86,7 +86,7 @@ fn note(
     }
 }
 
-/// Brings the agents of a source in line with its report.
+/// Updates the agents of a source to match its report.
 fn named(turn: &mut Turn, source: &Arc<str>, found: Vec<DiscoveredAgent>) {
     let mut seen = BTreeSet::new();
     // A source is as untrusted as an agent: an entry without a plain URL is ignored.
@@ -154,14 +154,14 @@ fn update(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
     }
 }
 
-/// Keeps the card that a source reports, and uses it if it counts.
+/// Stores the card that a source reports, and uses it if it is accepted.
 fn apply_reported_card(turn: &mut Turn, key: AgentKey, found: &DiscoveredAgent) {
     turn.agent_live(key).reported_card.clone_from(&found.card);
     take_reported_card(turn, key);
 }
 
-/// True if a source reports a card that counts: the agent has never served one itself, and if the operator named the
-/// agent, the card offers an interface at the origin that the operator gave.
+/// True if a source reports a card that is accepted: the agent has never served one itself, and if the operator listed
+/// the agent, the card offers an interface at the origin that the operator gave.
 pub(super) fn has_reported_card(turn: &mut Turn, key: AgentKey) -> bool {
     reported_card(turn, key).is_some()
 }
@@ -173,7 +173,7 @@ fn reported_card(turn: &mut Turn, key: AgentKey) -> Option<Arc<Card>> {
     (!agent.is_named_by_operator() || offered()).then_some(card)
 }
 
-/// Uses the card that a source reports, if it counts.
+/// Uses the card that a source reports, if it is accepted.
 pub(super) fn take_reported_card(turn: &mut Turn, key: AgentKey) {
     let Some(card) = reported_card(turn, key) else { return };
     if let Some(url) = turn.state().agent(key).map(|agent| agent.spec.url.clone()) {
@@ -181,13 +181,13 @@ pub(super) fn take_reported_card(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-/// A URL that any screen and any command line can show.
+/// True for a URL that any screen and any command line can show.
 pub(super) fn is_plain(url: &str) -> bool {
     let known = ["http://", "https://", "file://"].iter().any(|scheme| url.starts_with(scheme));
     known && url.len() <= 2048 && url.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Notes that a source names an agent.
+/// Records that a source lists an agent.
 pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
     let Some(agent) = turn.state().agent(key) else { return };
     if agent.sources.contains(source) {
@@ -197,7 +197,7 @@ pub(super) fn name(turn: &mut Turn, key: AgentKey, source: &Arc<str>) {
     source_fact(turn, key, sources);
 }
 
-/// Records which sources name an agent. Whether the operator is one of them decides how far a reported card is trusted.
+/// Records which sources list an agent. Whether the operator is one of them decides how far a reported card is trusted.
 fn source_fact(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
     let before = turn.state().agent(key).is_some_and(Agent::is_named_by_operator);
     turn.agent_fact(key, AgentFact::Sourced { sources });
@@ -207,14 +207,14 @@ fn source_fact(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
     }
 }
 
-/// A source no longer names an agent; an agent that nothing names leaves the fleet.
+/// A source no longer lists an agent. An agent that has no sources left leaves the fleet.
 pub(super) fn remove_source(turn: &mut Turn, key: AgentKey, source: &str) {
     let Some(agent) = turn.state().agent(key) else { return };
     let left = agent.sources.iter().filter(|name| &***name != source).cloned().collect();
     set_sources(turn, key, left);
 }
 
-/// Records whether the configuration, the command line and the demo name an agent.
+/// Records whether the configuration, the command line or the demo lists an agent.
 pub(super) fn set_manual_source(turn: &mut Turn, key: AgentKey, by: Option<Source>) {
     let Some(agent) = turn.state().agent(key) else { return };
     let by_hand = |name: &Arc<str>| BY_HAND.iter().any(|source| source.as_str() == &**name);
@@ -239,7 +239,7 @@ fn set_sources(turn: &mut Turn, key: AgentKey, sources: Vec<Arc<str>>) {
         source_fact(turn, key, sources);
     }
     if leaves {
-        // It is no longer watched. If it is named again, its next answer restores its tasks.
+        // It is no longer watched. If it is listed again, its next answer restores its tasks.
         if matches!(turn.health(key), Health::Up | Health::Degraded | Health::LoginNeeded) {
             let last_seen = turn.at;
             turn.agent_fact(key, AgentFact::HealthChanged { health: Health::Stale, cause: None, last_seen });

@@ -1,4 +1,4 @@
-//! Agents whose card offers streaming and that refuse to stream.
+//! Agents that refuse to stream although their card offers it.
 
 use crate::domain::cause::{Cause, ErrorName, Failure};
 use crate::domain::decide::live::SendCall;
@@ -6,8 +6,8 @@ use crate::domain::decide::turn::Turn;
 use crate::domain::fact::AgentFact;
 use crate::domain::id::AgentKey;
 
-/// True if the agent did not run a streaming send because it does not stream: the plain call may work. No such
-/// answer comes from an agent that took the message, so sending it again cannot double it.
+/// True if the agent rejected a streaming send because it does not stream: the plain call may work. An agent that took
+/// the message does not answer like this, so that sending the message again cannot duplicate it.
 pub(super) fn is_refused(send: &SendCall, failure: &Failure) -> bool {
     if !send.stream || send.stream_refused.is_some() {
         return false;

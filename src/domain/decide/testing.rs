@@ -25,7 +25,7 @@ use crate::domain::state::State;
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
-/// How a stream tells: as a sending or as a subscription.
+/// Wraps the outcomes of a stream as those of a send or of a subscription.
 type Stream = fn(StreamOutcome) -> Outcome;
 
 /// How an agent treats calls.
@@ -119,7 +119,7 @@ struct Scripted {
     latency: Duration,
     version: &'static str,
     certificate_until: Option<At>,
-    /// The open streams, their tasks, and how they tell; newest last.
+    /// The open streams, their tasks, and how their outcomes are wrapped; newest last.
     streams: Vec<(CallId, u32, Stream)>,
     /// The number of its newest task.
     task: u32,

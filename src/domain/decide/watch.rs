@@ -1,7 +1,7 @@
-//! Watching tasks: streams, polls, gaps, and the doubts that come with them.
+//! Watches tasks by streams and polls, and records gaps and doubts.
 //!
 //! The end of a stream is not the end of its task, and watching must not change the task: with 0.3, a second
-//! subscription is made only where the server is known to be safe.
+//! subscription is made only if the server is known to handle it safely.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,11 +34,11 @@ const POLL_FIRST: Duration = Duration::from_secs(2);
 const POLL_LAST: Duration = Duration::from_secs(30);
 /// Resubscribing begins at half a second and slows down to thirty seconds.
 const RESUBSCRIBE_FIRST: Duration = Duration::from_millis(500);
-/// Streams of tasks that are not ours, for each agent.
+/// The maximum number of streams per agent for tasks that are not ours.
 const FOREIGN_STREAMS: u16 = 32;
-/// A second look before a disagreement or a loss is believed: stores lag behind their streams.
+/// The wait before a second look. A disagreement or a loss is believed only then: stores lag behind their streams.
 const SECOND_LOOK: Duration = Duration::from_secs(1);
-/// Outputs above this are not fetched again only to compare states.
+/// Outputs larger than this are not fetched again only to compare states.
 const LARGE: u64 = 1 << 20;
 
 fn task<'t>(turn: &'t Turn<'_>, key: AttemptKey) -> Option<&'t Task> {
@@ -116,7 +116,7 @@ pub(super) fn on_stream(turn: &mut Turn, key: AttemptKey, call: CallId, outcome:
                 turn.watch(key).poll_only = true;
             }
             if failure.cause.is_transport() {
-                // An agent that is back before it was called down does not report that it was away.
+                // If the agent is back before it was considered down, nothing else would start the next attempt.
                 if task(turn, key).is_some_and(|task| !task.settled) && !turn.timer_is_set(Timer::Watch(key))
                 {
                     later(turn, key);
@@ -157,7 +157,7 @@ fn release(turn: &mut Turn, key: AttemptKey, call: CallId) {
     }
 }
 
-/// A stream ended. The agent is asked whether the task ended.
+/// A stream ended. The agent is asked whether the task has ended too.
 pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<Cause>>) {
     let at = turn.at;
     let Some(now) = task(turn, key) else { return };
@@ -170,7 +170,7 @@ pub(super) fn stream_ended(turn: &mut Turn, key: AttemptKey, cause: Option<Arc<C
     let interrupted = now.state.is_interrupted();
     let gap = now.gap_since.is_some();
     if !interrupted {
-        // SDKs close streams at a question; during work it counts as a cut.
+        // SDKs close streams when the task needs an answer; while it works, the end counts as a cut.
         let watch = turn.watch(key);
         watch.cut.get_or_insert(at);
         let since = watch.last_activity;
@@ -279,7 +279,7 @@ fn close_gap(turn: &mut Turn, key: AttemptKey, via: Via, changed: bool) {
     }
 }
 
-/// The task has ended by its stream: is its agent of the same opinion?
+/// The stream reported the end of the task: asks the agent to confirm it.
 fn confirm(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let Some(now) = attempt.task.as_ref() else { return };
@@ -302,7 +302,7 @@ fn confirm(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// Compares an ended task with what its agent reports now. A terminal state stays; both are shown.
+/// Compares an ended task with what its agent reports now. A terminal state stays; both states are shown.
 pub(super) fn compare(turn: &mut Turn, key: AttemptKey, says: TaskState, via: Via, issued: At) {
     let Some(now) = task(turn, key) else { return };
     if now.state == says {
@@ -417,7 +417,7 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
         return turn.set_timer_by(Timer::Watch(key), due);
     }
     if !ours && listed {
-        // The listing shows it every five seconds, unless it is too far down.
+        // The listing shows it every five seconds, unless it is too far down in the list.
         quiet_by(turn, key);
         let due = turn.at + POLL_LAST;
         return turn.set_timer_by(Timer::Watch(key), due);
@@ -428,7 +428,7 @@ pub(super) fn go_on(turn: &mut Turn, key: AttemptKey) {
     }
 }
 
-/// A task that is only read or listed can be stuck too.
+/// Sets the timer for silence: a task that is only read or listed can be stuck too.
 fn quiet_by(turn: &mut Turn, key: AttemptKey) {
     let waits = task(turn, key).is_none_or(|task| task.state.is_interrupted());
     if !waits && !turn.timer_is_set(Timer::Quiet(key)) {
@@ -457,7 +457,7 @@ fn subscribe(
     }
 }
 
-/// Reads again after a while that grows.
+/// Reads again after a delay that grows with each try.
 fn later(turn: &mut Turn, key: AttemptKey) {
     let watch = turn.watch(key);
     let tries = watch.tries;
@@ -467,7 +467,7 @@ fn later(turn: &mut Turn, key: AttemptKey) {
     turn.set_timer(Timer::Watch(key), due);
 }
 
-/// `first`, half as much again for each try, up to thirty seconds.
+/// `first`, multiplied by 1.5 for each try, up to thirty seconds.
 fn grown(first: Duration, tries: u32) -> Duration {
     let mut wait = first;
     for _ in 0..tries.min(16) {
@@ -498,7 +498,7 @@ pub(super) fn due(turn: &mut Turn, key: AttemptKey) {
     read(turn, key, GetReason::Reconcile);
 }
 
-/// Looks whether a task that should be talking has become silent or stalled.
+/// Checks whether a task that should be sending events has become silent or stalled.
 pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     let Some(attempt) = turn.state().attempt(key) else { return };
     let agent = attempt.agent;
@@ -511,8 +511,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     if !turn.agent_live(agent).reached {
         return;
     }
-    // Where a usual pause is known, it is the measure: an agent that thinks for minutes is not silent after half a
-    // minute.
+    // If the usual pause is known, it decides: an agent that thinks for minutes is not silent after half a minute.
     let usual = baseline::limit(turn, key);
     let watch = turn.watch(key);
     let (quiet, limit, verdict) = match (watch.stream, watch.cut, usual) {
@@ -532,7 +531,7 @@ pub(super) fn look_for_quiet(turn: &mut Turn, key: AttemptKey) {
     read(turn, key, GetReason::Reconcile);
 }
 
-/// The agent is gone or was not watched: the state of its tasks is stale.
+/// The agent is gone or is not watched: the state of its tasks is stale.
 pub(super) fn lose_sight(turn: &mut Turn, agent: AgentKey, since: At, cause: Option<Arc<Cause>>) {
     turn.agent_live(agent).watched = false;
     for key in turn.state().open_attempts(agent) {
@@ -612,7 +611,7 @@ pub(super) fn check(turn: &mut Turn, attempt: AttemptId) -> Result<Receipt, Refu
     Ok(Receipt::Done)
 }
 
-/// An attempt is about to be removed: what is under way for it ends.
+/// An attempt is about to be removed: its calls and timers end.
 pub(super) fn forget(turn: &mut Turn, key: AttemptKey) {
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
     if turn.live.watches.remove(&key).is_some_and(|watch| watch.foreign_slot) {
@@ -639,7 +638,7 @@ pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
         turn.live.watches.get(&key).is_some_and(|watch| {
             watch.stream.is_none() && watch.get.is_none() && watch.cancel_call.is_none()
         });
-    // A disagreement is looked at once more.
+    // A set timer means that a disagreement will be looked at once more.
     let idle = idle && !turn.timer_is_set(Timer::Watch(key));
     if over && idle {
         turn.live.watches.remove(&key);

@@ -50,7 +50,7 @@ fn a_task_that_sends_nothing_is_silent_after_thirty_seconds() {
     ]);
 }
 
-/// What a task may bring counts over all its streams; what is beyond is told at the 1st, the 10th and the 100th.
+/// The limits of a task apply to all its streams together; the 1st, the 10th and the 100th drop are recorded.
 #[test]
 fn the_limits_of_a_task_hold_across_all_its_streams() {
     let most = u32::try_from(limits::ARTIFACTS).unwrap();
@@ -150,7 +150,7 @@ fn a_lost_task_and_a_conflict_are_confirmed_by_a_second_read() {
     let forgets = task(&[(1000, Event::Conduct(0, Conduct::Forgets)), (1000, Event::Read(0))]);
     let knows = (1999, Event::Conduct(0, Conduct::Works));
     let disagrees = task(&[(1000, Event::EndsOnStreamOnly(0, Completed))]);
-    // The end is read once the stream has had two seconds to tell more.
+    // The end is confirmed by a read once the stream has had two seconds for more events.
     let agrees = (3999, Event::EndsSilently(0, Completed));
     check(vec![
         ("not known once", forgets.clone(), 1999, &[]),

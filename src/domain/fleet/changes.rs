@@ -61,9 +61,9 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
     let mut all = Vec::new();
     for (key, agent) in snapshot.agents.iter().filter(|(_, agent)| agent.listed) {
         let name = agent.name.line();
-        let mut push = |at: At, kind: ChangeKind, words: String| {
+        let mut push = |at: At, kind: ChangeKind, text: String| {
             if within(at) {
-                all.push(Change { at, kind, agent: Some(key), words: Untrusted::from(words) });
+                all.push(Change { at, kind, agent: Some(key), words: Untrusted::from(text) });
             }
         };
         if let Some((at, words)) = &agent.card_change {
@@ -79,8 +79,8 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
             Health::LoginNeeded => Some(format!("{name} requires a login")),
             Health::NotSpoken | Health::Unknown | Health::Stale => None,
         };
-        if let Some(words) = health {
-            push(agent.since, ChangeKind::Health, words);
+        if let Some(text) = health {
+            push(agent.since, ChangeKind::Health, text);
         }
         let breaker = &agent.breaker;
         let by = breaker.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
@@ -111,11 +111,11 @@ fn of_fleet(snapshot: &Snapshot, entry: &JournalEntry) -> Option<Change> {
         let agent = key.and_then(|key| snapshot.agents.get(key));
         agent.map_or_else(|| "an agent that was removed".to_owned(), |agent| agent.name.line().into_string())
     };
-    let (kind, agent, words) = match fact {
+    let (kind, agent, text) = match fact {
         FleetFact::Acted { act, agent, .. } => {
             let agent = key(*agent);
-            let words = format!("{} {} a task of {}", by.line(), act.as_str(), name(agent));
-            (ChangeKind::Act, agent, words)
+            let text = format!("{} {} a task of {}", by.line(), act.as_str(), name(agent));
+            (ChangeKind::Act, agent, text)
         }
         FleetFact::ProblemMuted { number, why, .. } => {
             (ChangeKind::Act, None, format!("{} muted p-{number}: {}", by.line(), why.line()))
@@ -142,5 +142,5 @@ fn of_fleet(snapshot: &Snapshot, entry: &JournalEntry) -> Option<Change> {
         }
         _ => return None,
     };
-    Some(Change { at: entry.at, kind, agent, words: Untrusted::from(words) })
+    Some(Change { at: entry.at, kind, agent, words: Untrusted::from(text) })
 }

@@ -148,20 +148,21 @@ impl Detail {
     }
 
     fn say(&mut self, at: At, attempt: Option<AttemptId>, message: &Arc<Message>) {
-        let by_caller = |said: &ConversationMessage| said.message.role == Role::User && !message.has_no_id();
-        let same_id = |said: &&mut ConversationMessage| said.message.id == message.id;
+        let by_caller =
+            |entry: &ConversationMessage| entry.message.role == Role::User && !message.has_no_id();
+        let same_id = |entry: &&mut ConversationMessage| entry.message.id == message.id;
         // Identical messages without ids were numbered before they were recorded.
-        for said in self.messages.iter_mut().filter(same_id).filter(|_| !message.has_no_id()) {
-            if by_caller(said) || said.message.parts == message.parts {
+        for entry in self.messages.iter_mut().filter(same_id).filter(|_| !message.has_no_id()) {
+            if by_caller(entry) || entry.message.parts == message.parts {
                 return;
             }
-            if message.continues(&said.message) {
-                said.message = message.clone();
+            if message.continues(&entry.message) {
+                entry.message = message.clone();
                 return;
             }
         }
         self.messages.push_back(ConversationMessage { at, attempt, message: message.clone() });
-        let bytes = |said: &ConversationMessage| said.message.parts.iter().map(Part::len).sum::<usize>();
+        let bytes = |entry: &ConversationMessage| entry.message.parts.iter().map(Part::len).sum::<usize>();
         let mut all: usize = self.messages.iter().map(bytes).sum();
         // The first message says what the job is about.
         while self.messages.len() > 2 && (self.messages.len() > MESSAGES || all > MESSAGE_BYTES) {

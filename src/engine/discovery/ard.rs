@@ -17,7 +17,7 @@ use crate::protocol::catalog::{self, Broken, Catalog, DEPTH, Link, MOST};
 
 /// The maximum number of documents and registries per reading.
 const DOCUMENTS: usize = 64;
-/// The manifest link is searched only in the beginning of a page.
+/// The manifest link is only searched for in the beginning of a page.
 const HEAD: usize = 256 * 1024;
 
 /// The source.
@@ -83,7 +83,7 @@ struct Walk<'k> {
 }
 
 impl Walk<'_> {
-    /// The manifests of a domain: the first place that has one, as the specification orders them.
+    /// The manifests of a domain, from the first place that has one in the order of the specification.
     async fn begin(&mut self, way: &Fetcher, at: &str) -> Result<Vec<(Url, Catalog)>, Cause> {
         let given = parse_url(at).ok_or_else(|| Cause::Source(format!("{at:?} is no URL").into()))?;
         let names_a_document = std::path::Path::new(given.path())
@@ -119,7 +119,7 @@ impl Walk<'_> {
             return Ok(found);
         }
         match self.reading.broken.cause() {
-            // It was linked, so the domain does have a manifest.
+            // A link led to it, so the domain does have a manifest.
             Some(cause) => Err(cause),
             None => match self.manifest(way, &place("/.well-known/ai-catalog.json")).await {
                 Ok(found) => Ok(vec![found]),
@@ -134,7 +134,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads linked documents, nearest first. Unreadable ones are named.
+    /// Reads linked documents, nearest first. Unreadable ones are reported.
     async fn follow(&mut self, way: &Fetcher, firsts: Vec<(Url, Catalog)>) {
         let mut open: VecDeque<(usize, Link)> = VecDeque::new();
         for (url, catalog) in firsts {
@@ -261,7 +261,7 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
         let after = after.trim_start();
         let (value, left) = match after.chars().next() {
             Some(quote @ ('"' | '\'')) => after[1..].split_once(quote).unwrap_or((&after[1..], "")),
-            // Unquoted, it ends at a space, or where the tag closes itself.
+            // Without quotes it ends at a space or at the end of a self-closing tag.
             _ => after.split_once(char::is_whitespace).unwrap_or((after.trim_end_matches('/'), "")),
         };
         if word.eq_ignore_ascii_case(name) {
@@ -272,7 +272,7 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
     None
 }
 
-/// Where `Agentmap: URL` of a robots.txt leads.
+/// The targets of `Agentmap: URL` lines in a robots.txt.
 fn links_of_robots(robots: &str) -> Vec<String> {
     let head = &robots[..robots.floor_char_boundary(HEAD)];
     let lines = head.lines().filter_map(|line| line.split_once(':'));

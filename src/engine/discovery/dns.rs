@@ -1,4 +1,4 @@
-//! SRV records: `_a2a._tcp.example.com` names hosts and ports of agents, and how long that holds.
+//! SRV records: `_a2a._tcp.example.com` has the hosts and ports of agents, and how long they are valid.
 
 use std::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::domain::fleet::source::{DiscoveredAgent, SourceSpec};
 use crate::domain::text::Untrusted;
 use crate::net::Net;
 
-/// The longest TTL of a record that is honoured.
+/// The longest TTL of a record that is respected.
 const LONGEST: Duration = Duration::from_secs(300);
-/// One question, with its repetition, takes no longer.
+/// The time limit of one query, including its retry.
 const QUESTION: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -40,13 +40,13 @@ impl Discover for Records {
 
     fn run(self: Box<Self>, report: SourceSender, _net: Net) -> Running {
         Box::pin(async move {
-            let mut teller = ChangeReporter::new(report, &self.config);
+            let mut reporter = ChangeReporter::new(report, &self.config);
             loop {
                 let asked = tokio::time::timeout(ANSWER, ask(&self.config)).await;
                 let (goes_on, lives) = match asked {
-                    Err(_) => (teller.failed(Cause::TimedOut(ANSWER)).await, Duration::ZERO),
-                    Ok(Err(cause)) => (teller.failed(cause).await, Duration::ZERO),
-                    Ok(Ok((reading, lives))) => (teller.found(reading).await, lives),
+                    Err(_) => (reporter.failed(Cause::TimedOut(ANSWER)).await, Duration::ZERO),
+                    Ok(Err(cause)) => (reporter.failed(cause).await, Duration::ZERO),
+                    Ok(Ok((reading, lives))) => (reporter.found(reading).await, lives),
                 };
                 if !goes_on {
                     return;
@@ -57,8 +57,8 @@ impl Discover for Records {
     }
 }
 
-/// The agents that records name now, and how long that holds. The system's settings are read each time: they
-/// change when a laptop moves.
+/// The agents in the current records, and how long these are valid. The system's settings are read each time, because
+/// they change when a laptop moves.
 async fn ask(config: &AgentSource) -> Result<(ReadResult, Duration), Cause> {
     let fault =
         |error: &dyn std::fmt::Display| Cause::Source(Untrusted::from(format!("{}: {error}", config.at)));
@@ -66,7 +66,7 @@ async fn ask(config: &AgentSource) -> Result<(ReadResult, Duration), Cause> {
     let answer = match resolver.lookup(format!("{}.", config.at), RecordType::SRV).await {
         Ok(answer) => answer,
         Err(error) if error.is_nx_domain() => return Err(fault(&"there is no such name")),
-        // The name exists without such a record: no agents.
+        // The name exists but has no such record: there are no agents.
         Err(error) if error.is_no_records_found() => return Ok((ReadResult::default(), Duration::ZERO)),
         Err(error) => return Err(fault(&error)),
     };
@@ -77,7 +77,7 @@ async fn ask(config: &AgentSource) -> Result<(ReadResult, Duration), Cause> {
         lives = lives.min(Duration::from_secs(u64::from(record.ttl)));
         let host = srv.target.to_ascii();
         let host = host.trim_end_matches('.');
-        // A single dot means that there is none (RFC 2782).
+        // A single dot means that there is no agent (RFC 2782).
         if host.is_empty() {
             continue;
         }
@@ -108,7 +108,7 @@ fn resolver(config: &AgentSource) -> Result<TokioResolver, hickory_resolver::net
         }
     };
     let options = builder.options_mut();
-    // We remember for ourselves how long an answer holds.
+    // The source itself keeps track of how long an answer is valid.
     options.cache_size = 0;
     options.timeout = QUESTION;
     options.attempts = 2;

@@ -1,8 +1,8 @@
 //! Services and Pods of a Kubernetes cluster, by their labels: listed once, then watched.
 //!
-//! The watch resumes where it was cut, lists again if the server no longer has that version (410 Gone), and uses
-//! bookmarks meanwhile. Needs `list` and `watch` on the watched kinds; if only one kind is permitted, that one is used
-//! and the other is reported.
+//! A watch that was cut off resumes at the same version, or lists again if the server no longer has that version (410
+//! Gone); bookmarks keep the version recent. Needs `list` and `watch` on the watched kinds; if only one kind is
+//! permitted, that one is used and the other is reported.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -34,7 +34,7 @@ use crate::domain::text::Untrusted;
 use crate::net::{BODY, Net, Redactor};
 use crate::protocol::catalog::{Broken, MOST, label};
 
-/// The cluster must have been listed within this, or it counts as failing.
+/// A cluster that was not listed within this time counts as failing.
 const FIRST: Duration = Duration::from_secs(60);
 /// Seconds after which a silent watch is restarted.
 const WATCH: u32 = 120;
@@ -71,7 +71,7 @@ impl Discover for Cluster {
     fn run(self: Box<Self>, report: SourceSender, _net: Net) -> Running {
         Box::pin(async move {
             let redactor = report.line().redactor().clone();
-            let mut teller = ChangeReporter::new(report, &self.config);
+            let mut reporter = ChangeReporter::new(report, &self.config);
             let mut pause = Duration::from_secs(1);
             loop {
                 let connected = tokio::time::timeout(FIRST, connect(self.config.clone(), &redactor)).await;
@@ -79,10 +79,10 @@ impl Discover for Cluster {
                     Err(_) => Cause::TimedOut(FIRST),
                     Ok(Err(why)) => Cause::Source(Untrusted::from(&*redactor.redact(&why))),
                     Ok(Ok((client, login))) => {
-                        return follow(&self.config, &client, &login, teller).await;
+                        return follow(&self.config, &client, &login, reporter).await;
                     }
                 };
-                if !teller.failed(cause).await {
+                if !reporter.failed(cause).await {
                     return;
                 }
                 tokio::time::sleep(pause).await;
@@ -110,14 +110,14 @@ impl Login {
         }
     }
 
-    /// Words of the server, or of the client about it, without these secrets.
-    fn redact(&self, words: &str) -> String {
+    /// A text from the server, or from the client about it, without these secrets.
+    fn redact(&self, text: &str) -> String {
         self.learn();
-        self.redactor.redact(words).into_owned()
+        self.redactor.redact(text).into_owned()
     }
 }
 
-/// A client of the cluster. What a kubeconfig runs to log in may take its time, so it is not done here.
+/// A client of the cluster. The login command of a kubeconfig may take long, so it runs on another thread.
 async fn connect(config: AgentSource, redactor: &Redactor) -> Result<(Client, Login), String> {
     let at = config.at.clone();
     let mut cluster = match at.as_str() {
@@ -139,7 +139,7 @@ async fn connect(config: AgentSource, redactor: &Redactor) -> Result<(Client, Lo
     login.learn();
     cluster.connect_timeout = Some(crate::net::CONNECT);
     cluster.read_timeout = Some(Duration::from_secs(u64::from(WATCH) + 10));
-    // The login may run a command, which blocks.
+    // The login may run a command, which would block this thread.
     let build = tokio::task::spawn_blocking(move || {
         let builder = kube::client::ClientBuilder::try_from(cluster).map_err(|error| error.to_string())?;
         let bounded =
@@ -153,15 +153,15 @@ async fn connect(config: AgentSource, redactor: &Redactor) -> Result<(Client, Lo
 
 /// An update of one of the two watches.
 enum WatchUpdate {
-    /// It starts listing again.
+    /// The watch starts listing again.
     Init,
-    /// An object with its agent; `None` if it is not an agent now.
+    /// An object with its agent; `None` if the object is currently not an agent.
     Has(String, Box<Option<DiscoveredAgent>>),
-    /// All has been listed.
+    /// Everything has been listed.
     Done,
     /// An object is gone.
     Gone(String),
-    /// It cannot be listed or watched, and why; true if we may not.
+    /// Why objects cannot be listed or watched; true if we are not permitted to.
     Fault(String, bool),
 }
 
@@ -172,7 +172,7 @@ struct Kind {
     listing: Option<BTreeMap<String, Option<DiscoveredAgent>>>,
     ready: bool,
     fault: Option<String>,
-    /// True if we may not see this kind: agents of the other kind are reported without it.
+    /// True if we are not permitted to see this kind; agents of the other kind are then reported alone.
     denied: bool,
     full: bool,
 }
@@ -220,7 +220,7 @@ const PODS: usize = 1;
 const NAMES: [&str; 2] = ["services", "pods"];
 
 /// Watches until the engine has ended.
-async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller: ChangeReporter) {
+async fn follow(config: &AgentSource, client: &Client, login: &Login, mut reporter: ChangeReporter) {
     let (sender, mut updates) = mpsc::channel(QUEUE);
     let mut watches = JoinSet::new();
     let services: Api<Service> = api(client, config);
@@ -242,10 +242,10 @@ async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller
             }
             () = async { tokio::time::sleep_until(due.unwrap_or(first)).await }, if due.is_some() || silent => {
                 let goes_on = match summary(login, &kinds) {
-                    Some(Ok(reading)) => teller.found(reading).await,
-                    Some(Err(cause)) => teller.failed(cause).await,
-                    None if due.is_none() => teller.failed(Cause::TimedOut(FIRST)).await,
-                    // One kind has not been listed yet: reporting half would remove the other agents.
+                    Some(Ok(reading)) => reporter.found(reading).await,
+                    Some(Err(cause)) => reporter.failed(cause).await,
+                    None if due.is_none() => reporter.failed(Cause::TimedOut(FIRST)).await,
+                    // One kind has not been listed yet; a report of only the other would remove agents.
                     None => { due = None; continue }
                 };
                 if !goes_on {
@@ -257,7 +257,7 @@ async fn follow(config: &AgentSource, client: &Client, login: &Login, mut teller
     }
 }
 
-/// What both watches say together; none while one of them has said nothing.
+/// The combined result of both watches; `None` while one of them has no result yet.
 fn summary(login: &Login, kinds: &[Kind; 2]) -> Option<Result<ReadResult, Cause>> {
     if kinds.iter().any(|kind| !kind.ready && kind.fault.is_none()) {
         return None;
@@ -271,8 +271,8 @@ fn summary(login: &Login, kinds: &[Kind; 2]) -> Option<Result<ReadResult, Cause>
             broken.add(name, format!("more than {MOST}; the rest is not looked at"));
         }
     }
-    // Objects seen by a watch that now fails stay. A watch that never saw any may have had others before this start,
-    // unless it is not permitted to see them.
+    // Objects seen by a watch that now fails stay. A watch that has not seen any yet may have reported some before this
+    // start, unless it is not permitted to see them.
     let blind = |kind: &Kind| !kind.ready && !kind.denied;
     if kinds.iter().any(blind) || !kinds.iter().any(|kind| kind.ready) {
         return broken.cause().map(Err);
@@ -323,17 +323,17 @@ async fn watch<K>(
                 }
                 // The client lists again on its own.
                 Err(watcher::Error::WatchError(status)) if status.code == 410 => continue,
-                // Connections are cut regularly; the watch resumes.
+                // Connections are cut off regularly; the watch resumes.
                 Err(watcher::Error::WatchFailed(_)) if cuts < CUTS => {
                     cuts += 1;
                     continue;
                 }
                 Err(error) => {
-                    let fault = WatchUpdate::Fault(words(&error), is_denied(&error));
+                    let fault = WatchUpdate::Fault(describe(&error), is_denied(&error));
                     if to.send((kind, fault)).await.is_err() {
                         return;
                     }
-                    // A resumed watch reports nothing; a new one lists, and so shows that it works.
+                    // A resumed watch reports nothing; a new one lists, which shows that it works.
                     break;
                 }
             };
@@ -353,8 +353,8 @@ fn is_denied(error: &watcher::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
-/// An error with its sources: the outermost alone only says that it failed.
-fn words(error: &dyn std::error::Error) -> String {
+/// An error with its sources; the outermost alone only states that something failed.
+fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
     while let Some(error) = below {
@@ -371,14 +371,14 @@ fn key(object: &impl ResourceExt) -> String {
     format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// A port as a Service or a container names it.
+/// A port of a Service or a container.
 struct Port<'p> {
     name: Option<&'p str>,
     number: i32,
     protocol: Option<&'p str>,
 }
 
-/// The port: by its configured name or number, else the one named as for agents, else the first.
+/// The port with the configured name or number, otherwise one with a usual name for agents, otherwise the first.
 fn chosen<'p>(ports: &'p [Port<'p>], wanted: Option<&str>) -> Option<(u16, Option<&'p str>)> {
     let called = |name: &str| ports.iter().find(|port| port.name == Some(name));
     let port = match wanted {
@@ -412,7 +412,7 @@ fn service(service: &Service, config: &AgentSource) -> Option<DiscoveredAgent> {
         })
         .collect();
     let (port, called) = chosen(&ports, config.port.as_deref())?;
-    // From outside, the address of a load balancer is the one that leads in.
+    // From outside the cluster, only the address of a load balancer can be reached.
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let outside = balancer
         .and_then(|balancer| balancer.ingress.as_ref()?.first())

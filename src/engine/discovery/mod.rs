@@ -41,12 +41,12 @@ pub struct SourceSender {
 }
 
 impl SourceSender {
-    /// Reports all agents that the source names now; missing ones have left it. False if the engine has ended.
+    /// Reports all agents that the source lists now; missing ones have left it. False if the engine has ended.
     pub async fn found(&self, agents: Vec<DiscoveredAgent>) -> bool {
         self.send(SourceReport::Agents(agents)).await
     }
 
-    /// The same, but a part of it cannot be used. False if the engine has ended.
+    /// The same, but part of the source cannot be used. False if the engine has ended.
     pub async fn found_partly(&self, agents: Vec<DiscoveredAgent>, cause: Cause) -> bool {
         self.send(SourceReport::Partly(agents, Arc::new(cause))).await
     }
@@ -97,7 +97,7 @@ fn of_config(source: AgentSource) -> Box<dyn Discover> {
         SourceKind::Kubernetes => Box::new(kubernetes::Cluster::new(source)),
         #[cfg(feature = "dns")]
         SourceKind::Dns => Box::new(dns::Records::new(source)),
-        // Built without it, or not to be configured.
+        // The binary was built without it, or it cannot be configured.
         _ => Box::new(UnsupportedSource(source)),
     }
 }
@@ -126,8 +126,9 @@ impl Discover for UnsupportedSource {
     fn run(self: Box<Self>, report: SourceSender, _net: Net) -> Running {
         Box::pin(async move {
             let kind = self.0.kind.as_str();
-            let words = format!("this quarterdeck was built without {kind}; build it with --features {kind}");
-            report.failed(Cause::Source(words.into())).await;
+            let message =
+                format!("this quarterdeck was built without {kind}; build it with --features {kind}");
+            report.failed(Cause::Source(message.into())).await;
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::net::Net;
 /// Its name among the sources.
 pub const NAME: &str = crate::domain::fleet::source::OWN_REGISTRY;
 
-/// All registered agents, or why there can be none.
+/// All registered agents, or why none can be registered.
 pub type RegisteredAgents = Result<Vec<DiscoveredAgent>, Cause>;
 
 /// Reports the agents of this process's registry to the engine.

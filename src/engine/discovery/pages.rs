@@ -1,4 +1,4 @@
-//! Lists of agents that come in pages: by a token, or by `limit` and `offset`.
+//! Lists of agents with pages, which are requested by a token or by `limit` and `offset`.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ enum Next {
     Offset { offset: u64, limit: u64 },
 }
 
-/// Goes through pages, and ends where they go round or never end.
+/// Goes through the pages of a list, and stops if they repeat or do not end.
 pub(super) struct Pages {
     first: String,
     next: Option<Next>,
@@ -36,7 +36,7 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// At the first page, which is at this URL.
+    /// Starts with the first page, which is at this URL.
     pub fn new(first: String) -> Self {
         Self {
             first,
@@ -91,7 +91,7 @@ impl Pages {
         };
     }
 
-    /// True if another page is to be requested. Entries that the list announces but does not contain are reported.
+    /// True if another page is to be requested. Entries that the list's total includes but no page has are reported.
     pub fn goes_on(&mut self, reading: &mut ReadResult) -> Result<bool, Cause> {
         self.count += 1;
         if self.count == 1 {
@@ -122,7 +122,7 @@ impl Pages {
     }
 }
 
-/// A URL with these parameters, each in the place of one that it has already.
+/// A URL with these parameters, which replace those that it already has.
 fn with(url: &str, parameters: &[(&str, &str)]) -> String {
     let Some(mut url) = parse_url(url) else { return url.to_owned() };
     let is_set = |name: &str| parameters.iter().any(|(set, _)| *set == name);

@@ -52,7 +52,7 @@ impl Discover for Files {
     }
 }
 
-/// A file must be read within this.
+/// The time within which a file must be read.
 const FILE: Duration = Duration::from_secs(5);
 /// The maximum number of files in blocked reading threads; beyond it the source is reported as unreadable.
 const STUCK: usize = 8;
@@ -62,19 +62,19 @@ type Known = BTreeMap<PathBuf, CachedFile>;
 /// Reads a file: its agents, or why it has none, and the version that was read.
 type ReadFile = fn(&Path) -> (Option<Version>, Result<Catalog, String>);
 
-/// A look is taken beside the runtime, and no second one while a file system does not answer the first.
+/// Checks of the folder run outside the runtime, and only one at a time while the file system does not answer.
 struct Watch {
     at: PathBuf,
     read_file: ReadFile,
-    /// A file must be read within this.
+    /// The time within which a file must be read.
     limit: Duration,
     known: Arc<Mutex<Known>>,
     under_way: Option<FolderRead>,
-    /// Files that took too long, and the looks that are still reading them.
+    /// Files that took too long, and the checks that are still reading them.
     stuck: BTreeMap<PathBuf, FolderRead>,
 }
 
-/// One look at the folder.
+/// One check of the folder.
 struct FolderRead {
     task: JoinHandle<Result<ReadResult, Cause>>,
     shared: Arc<Shared>,
@@ -115,7 +115,7 @@ impl Watch {
     async fn looked(look: &mut FolderRead, limit: Duration) -> Result<Result<ReadResult, Cause>, PathBuf> {
         loop {
             let current = locked(&look.shared.current).clone();
-            // Between files there is nothing to abandon; the next file has the full time.
+            // Between files there is nothing to abandon; the next file gets the full time.
             let until = current.as_ref().map_or_else(Instant::now, |(_, since)| *since) + limit;
             tokio::select! {
                 looked = &mut look.task => {
@@ -179,7 +179,7 @@ struct Version {
 
 impl Version {
     fn of(file: &Metadata) -> Self {
-        // The time of change of the entry moves even where a copy keeps that of the contents.
+        // The inode's change time is updated even if a copy preserves the modification time.
         let (modified, changed) = ((file.mtime(), file.mtime_nsec()), (file.ctime(), file.ctime_nsec()));
         Self { size: file.len(), modified, changed, inode: file.ino() }
     }
@@ -188,8 +188,8 @@ impl Version {
 /// A file as last read.
 struct CachedFile {
     version: Version,
-    /// It was still the same a look later: clocks of file systems are coarse, and a file may change twice
-    /// within their tick.
+    /// True if it was still the same at the next check: clocks of file systems are coarse, and a file may change twice
+    /// within a tick.
     settled: bool,
     agents: Vec<DiscoveredAgent>,
     broken: Broken,
@@ -239,7 +239,7 @@ impl Folder {
     fn read(&self, path: &Path) {
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
-            // It went away since the folder was listed.
+            // It was removed after the folder was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 locked(&self.known).remove(path);
                 return;
@@ -255,7 +255,7 @@ impl Folder {
         // The opened file may differ from the one that was checked.
         let version = opened.unwrap_or(version);
         let mut known = locked(&self.known);
-        // The waiter has given up, and the file will be read again.
+        // The waiter has given up; the file will be read again.
         if self.shared.abandoned.load(Ordering::Relaxed) {
             return;
         }
@@ -270,7 +270,7 @@ impl Folder {
     }
 }
 
-/// The files of a folder whose names end in `.json`, in order; hidden ones are those that are being written.
+/// The files of a folder whose names end in `.json`, in order. Hidden files are still being written and are skipped.
 fn cards_in(folder: &Path, broken: &mut Broken) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -308,8 +308,8 @@ fn broken(path: &Path, known: &mut Known, version: Option<(Version, bool)>, why:
 const NO_FILE: &str = "is no regular file";
 
 fn read_file(path: &Path) -> (Option<Version>, Result<Catalog, String>) {
-    // Neither opening nor reading waits for another process, whatever the file has become since it was checked. Links
-    // are followed: Kubernetes volumes use them.
+    // Neither opening nor reading may wait for another process, whatever the file has become since it was checked.
+    // Links are followed, as Kubernetes volumes use them.
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let opened = OpenOptions::new().read(true).custom_flags(flags).open(path);
@@ -355,7 +355,7 @@ mod tests {
         Fetcher::new(&AgentSource::new(SourceKind::Path, "x"), &report, net)
     }
 
-    /// Gates for tests: files with this word are read to their end only once the gate is open.
+    /// A gate for tests: a file with this word is read to its end only once the gate is open.
     static GATE: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
 
     fn read_slowly(path: &Path) -> (Option<Version>, Result<Catalog, String>) {

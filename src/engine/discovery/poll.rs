@@ -1,4 +1,4 @@
-//! Common parts of sources that are read repeatedly: the pace, the last report, and the tap.
+//! Common parts of sources that are read repeatedly: the intervals, the last report, and the tap.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,9 +16,9 @@ use crate::net::credentials::{Scope, ScopedCredentials, parse_url};
 use crate::net::{Access, Document, Net};
 use crate::protocol::catalog::{Broken, MOST};
 
-/// One document must be there within this.
+/// The time limit for fetching one document.
 const DOCUMENT: Duration = Duration::from_secs(10);
-/// All that one reading takes must be there within this.
+/// The time limit for one complete reading.
 const READING: Duration = Duration::from_secs(60);
 
 /// The result of one reading.
@@ -36,7 +36,7 @@ pub(super) struct ReadResult {
 
 /// A source that is read repeatedly.
 pub(super) trait Read: Send {
-    /// Reads it; `None`: nothing has changed since the last reading.
+    /// Reads it. `None` if nothing has changed since the last reading.
     fn read(&mut self, way: &Fetcher) -> impl Future<Output = Result<Option<ReadResult>, Cause>> + Send;
 }
 
@@ -44,15 +44,15 @@ pub(super) trait Read: Send {
 pub(super) async fn poll(mut source: impl Read, config: &AgentSource, report: SourceSender, net: Net) {
     let way = Fetcher::new(config, &report, net);
     let mut pace = PollPacer::new(config);
-    let mut teller = ChangeReporter::new(report, config);
+    let mut reporter = ChangeReporter::new(report, config);
     let mut good = None;
     loop {
         let goes_on = match tokio::time::timeout(READING, source.read(&way)).await {
-            Err(_) => teller.failed(Cause::TimedOut(READING)).await,
-            Ok(Err(cause)) => teller.failed(cause).await,
+            Err(_) => reporter.failed(Cause::TimedOut(READING)).await,
+            Ok(Err(cause)) => reporter.failed(cause).await,
             Ok(Ok(reading)) => {
                 good = reading.or(good);
-                teller.found(good.clone().unwrap_or_default()).await
+                reporter.found(good.clone().unwrap_or_default()).await
             }
         };
         if !goes_on {
@@ -62,7 +62,7 @@ pub(super) async fn poll(mut source: impl Read, config: &AgentSource, report: So
     }
 }
 
-/// Reports changes, and nothing twice.
+/// Reports changes, but nothing twice.
 #[derive(Debug)]
 pub(super) struct ChangeReporter {
     report: SourceSender,
@@ -76,7 +76,7 @@ impl ChangeReporter {
         Self { report, labels: labels.collect(), last: None }
     }
 
-    /// All that the source names now. False if the engine has ended.
+    /// Reports all agents that the source lists now. False if the engine has ended.
     pub(super) async fn found(&mut self, reading: ReadResult) -> bool {
         let ReadResult { agents, broken, .. } = reading;
         let agents = merged(agents, &self.labels);
@@ -88,7 +88,7 @@ impl ChangeReporter {
         .await
     }
 
-    /// It cannot be read. False if the engine has ended.
+    /// Reports that the source cannot be read. False if the engine has ended.
     pub(super) async fn failed(&mut self, cause: Cause) -> bool {
         self.send(SourceReport::Failed(Arc::new(cause))).await
     }
@@ -102,7 +102,7 @@ impl ChangeReporter {
     }
 }
 
-/// Each agent once, with the source's own labels first: they are the operator's.
+/// The agents without duplicates. The labels that the operator configured for the source come first.
 fn merged(agents: Vec<DiscoveredAgent>, own: &[(Arc<str>, Arc<str>)]) -> Vec<DiscoveredAgent> {
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     let mut merged: Vec<DiscoveredAgent> = Vec::new();
@@ -130,8 +130,8 @@ fn merged(agents: Vec<DiscoveredAgent>, own: &[(Arc<str>, Arc<str>)]) -> Vec<Dis
     merged
 }
 
-/// Waits between readings, a random bit less than the configured time, so that changes are reported in time, and many
-/// sources, or many consoles on one registry, do not ask in step.
+/// The waits between readings. Each is shorter than the configured interval by a random amount, so that changes are
+/// reported in time, and many sources, or many consoles on one registry, do not send their requests in step.
 #[derive(Debug)]
 pub(super) struct PollPacer {
     every: Duration,
@@ -160,7 +160,7 @@ impl PollPacer {
     }
 }
 
-/// Fetches a source's documents: its credentials go to its own origin, none to others.
+/// Fetches a source's documents. Its credentials are sent only to its own origin.
 #[derive(Debug)]
 pub(super) struct Fetcher {
     net: Net,

@@ -1,4 +1,4 @@
-//! A registry as a source: `GET /agents` as most of them offer it, else `POST /search` of ARD.
+//! A registry as a source: `GET /agents`, which most registries offer, otherwise `POST /search` of ARD.
 
 use super::pages::Pages;
 use super::poll::{Fetcher, Read, ReadResult, poll};
@@ -13,7 +13,7 @@ use crate::protocol::json::{Writer, array, string};
 
 /// The maximum number of entries requested individually from a registry.
 const SINGLE: usize = 256;
-/// Entries of a page; ARD allows no more.
+/// The number of entries per page; ARD allows no more.
 const PAGE: i64 = 100;
 
 /// The source.
@@ -53,7 +53,7 @@ impl Read for Reader {
                 reading = ReadResult::default();
                 match search(way, &self.at, &mut reading).await {
                     Ok(()) => {}
-                    // It offers neither: the error of the first request is more specific.
+                    // The registry offers neither: the error of the first request is more specific.
                     Err(other) if offers_no_list(&other) => return Err(cause),
                     Err(other) => return Err(other),
                 }
@@ -64,7 +64,7 @@ impl Read for Reader {
     }
 }
 
-/// True if the endpoint is not offered, or is something else.
+/// True if the endpoint does not exist, or is something else.
 fn offers_no_list(cause: &Cause) -> bool {
     matches!(cause, Cause::Status { status: 400 | 404 | 405 | 410 | 422 | 501, .. } | Cause::Source(_))
 }
@@ -91,7 +91,7 @@ pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) ->
         let kinds = array([string("application/a2a-agent-card+json")]);
         let filter = Writer::new().raw("type", &kinds).end();
         let query = Writer::new().text("text", "agent").raw("filter", &filter).end();
-        // Agents of other registries are skipped: those can be configured as sources of their own.
+        // Agents of other registries are not requested: those registries can be configured as sources of their own.
         let question = Writer::new()
             .raw("query", &query)
             .text("federation", "none")
@@ -108,7 +108,7 @@ pub(super) async fn search(way: &Fetcher, at: &str, reading: &mut ReadResult) ->
     Ok(())
 }
 
-/// Processes a page, and requests the entries of which it gives only the identifier.
+/// Processes a page, and requests the entries of which it contains only the identifier.
 async fn take(way: &Fetcher, at: &str, list: Catalog, reading: &mut ReadResult) -> Result<(), Cause> {
     reading.agents.extend(list.agents);
     reading.broken.join("", list.broken);
@@ -122,7 +122,7 @@ async fn take(way: &Fetcher, at: &str, list: Catalog, reading: &mut ReadResult) 
             continue;
         }
         let id: String = url::form_urlencoded::byte_serialize(identifier.as_bytes()).collect();
-        // A path has no `+` for a space.
+        // In a path, `+` does not stand for a space.
         let url = format!("{}/agents/{}", base(at).trim_end_matches("/search"), id.replace('+', "%20"));
         if reading.bytes > BODY {
             // The next page says so.

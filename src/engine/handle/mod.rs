@@ -1,4 +1,4 @@
-//! Handles of readers and clients: the same for an engine in this process and for one behind a socket.
+//! Handles for readers and clients, which work the same for an engine in this process and for one behind a socket.
 
 pub mod remote;
 pub mod wire;
@@ -19,12 +19,12 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::net::tap::Frame;
 
-/// A way to an engine. A clone is the same way.
+/// A connection to an engine. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Handle {
     requests: mpsc::Sender<Request>,
     snapshots: watch::Receiver<Arc<Snapshot>>,
-    /// The operator that acts through it; `None` for the engine's own.
+    /// The operator that acts through it; `None` for the engine itself.
     by: Option<Untrusted>,
 }
 
@@ -35,7 +35,7 @@ pub enum Request {
     Submit {
         /// The intent.
         intent: Intent,
-        /// The operator; `None` for the engine's own.
+        /// The operator; `None` for the engine itself.
         by: Option<Untrusted>,
         /// Where the receipt goes.
         reply: oneshot::Sender<Result<Receipt, Refusal>>,
@@ -47,7 +47,7 @@ pub enum Request {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<Answer, QueryError>>,
     },
-    /// A job's timeline from its beginning, then as it grows.
+    /// Requests a job's timeline from its beginning, and then each new entry.
     Follow {
         /// The job.
         job: JobId,
@@ -66,7 +66,7 @@ pub enum Query {
         /// The maximum number of facts.
         limit: usize,
     },
-    /// Every output of an attempt, whole.
+    /// Every output of an attempt in full.
     Outputs {
         /// Its job.
         job: JobId,
@@ -80,14 +80,14 @@ pub enum Query {
         /// Answer only if there are more frames than this.
         known: u64,
     },
-    /// Metrics of a range, one block for each of its parts.
+    /// The metrics of a range, one block for each step.
     Metrics(MinuteRange),
-    /// The fields of the messages that jobs began with: metadata, and scalars of data parts.
+    /// The fields of the first messages of jobs: metadata, and scalars of data parts.
     Fields {
         /// The jobs.
         jobs: Arc<[JobId]>,
     },
-    /// A task as its agent reports it now. It is not stored.
+    /// The current report of a task by its agent, which is not stored.
     ReadTask {
         /// The agent.
         agent: AgentId,
@@ -101,15 +101,15 @@ pub enum Query {
 pub enum Answer {
     /// The answer to [`Query::Facts`].
     Facts(Vec<JournalEntry>),
-    /// To [`Query::Outputs`]: id, name, parts.
+    /// The answer to [`Query::Outputs`]: id, name, parts.
     Outputs(Vec<(Untrusted, Option<Untrusted>, Vec<Part>)>),
-    /// The answer to [`Query::Wire`]: the number of frames ever, and the stored ones, if there are new ones.
+    /// The answer to [`Query::Wire`]: the number of frames so far, and the stored ones if there are new ones.
     Wire(u64, Option<Vec<(AgentKey, Frame)>>),
-    /// To [`Query::Metrics`]: the blocks in which something happened, in order, each with its first minute.
+    /// The answer to [`Query::Metrics`]: the blocks that are not empty, in order, each with its first minute.
     Metrics(Vec<(Minute, Arc<Block>)>),
-    /// To [`Query::Fields`]: names and values, of those jobs that have some.
+    /// The answer to [`Query::Fields`]: names and values, for each job that has any.
     Fields(Vec<(JobId, Vec<Attribute>)>),
-    /// To [`Query::ReadTask`]: the task as A2A 1.0 writes it.
+    /// The answer to [`Query::ReadTask`]: the task in the JSON of A2A 1.0.
     Task(Json),
 }
 
@@ -118,9 +118,9 @@ pub enum Answer {
 pub enum QueryError {
     /// It does not exist.
     Unknown,
-    /// The journal cannot be read, and why.
+    /// Why the journal cannot be read.
     Unreadable(Untrusted),
-    /// The agent could not be asked, and why.
+    /// Why the agent gave no answer.
     Failed(Arc<Cause>),
     /// The engine has ended.
     Gone,
@@ -143,7 +143,7 @@ impl std::fmt::Display for QueryError {
 pub struct Follow {
     /// The facts so far, in order.
     pub facts: Vec<Arc<JournalEntry>>,
-    /// The number of the job's last fact when this began; some before it may be lost with a full disk.
+    /// The number of the job's last fact when this began. Earlier facts may be missing if the disk was full.
     pub until: u64,
     /// The continuation; it may repeat facts that are already known by their numbers.
     pub more: mpsc::Receiver<Arc<JournalEntry>>,
@@ -161,7 +161,7 @@ impl Follow {
 }
 
 impl Handle {
-    /// A handle from its two ends.
+    /// A handle from its two channels.
     pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
         Self { requests, snapshots, by: None }
     }
@@ -193,8 +193,8 @@ impl Handle {
         self.requests.closed().await;
     }
 
-    /// Waits for a reply. An engine that ends may leave the request in its queue, and the reply with it; the end of its
-    /// snapshots shows that.
+    /// Waits for a reply. An engine that ends may leave the request unanswered in its queue; the end of its snapshots
+    /// shows that.
     async fn reply<T>(&self, mut reply: oneshot::Receiver<T>) -> Option<T> {
         let mut snapshots = self.snapshots.clone();
         tokio::select! {
@@ -207,7 +207,7 @@ impl Handle {
     /// Submits an intent. The reply is sent once it is durable.
     ///
     /// # Errors
-    /// Why it was not taken; nothing was begun then, unless it is [`Refusal::Unanswered`].
+    /// Why it was not accepted. Nothing was started then, unless it is [`Refusal::Unanswered`].
     pub async fn submit(&self, intent: Intent) -> Result<Receipt, Refusal> {
         let (reply, receipt) = oneshot::channel();
         let sent = self.requests.send(Request::Submit { intent, by: self.by.clone(), reply }).await;

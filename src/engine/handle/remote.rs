@@ -1,4 +1,4 @@
-//! A handle to an engine behind a socket: the same rows, mirrored.
+//! A handle to an engine behind a socket, with a mirror of the engine's rows.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::engine::{FOLLOW, REQUESTS};
 use crate::protocol::json::{Object, Writer, elements};
 use crate::store::record::{AttemptRow, ProblemRow, Record, member, put_member};
 
-/// The engine must answer the hello within this.
+/// The time within which the engine must answer the hello.
 const HELLO: Duration = Duration::from_secs(5);
 
 /// Why an engine could not be joined.
@@ -35,7 +35,7 @@ pub enum JoinError {
     Version(u32),
     /// A process of another user listens there.
     OtherUser(PathBuf),
-    /// It refuses this client, and why.
+    /// It refuses this client, with a reason.
     Refused(Untrusted),
     /// Something else answered, or nothing.
     Strange(String),
@@ -66,7 +66,7 @@ impl std::fmt::Display for JoinError {
 /// Joins the engine that listens on a socket. The handle is gone when the connection is.
 ///
 /// # Errors
-/// Nobody listens, or it cannot be understood.
+/// Nobody listens, or the answer cannot be understood.
 pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinError> {
     let stream = connect(socket).await?;
     let strange = |why: &str| JoinError::Strange(why.to_owned());
@@ -75,8 +75,8 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     let greeting = Writer::new().raw("hello", &Hello { version: VERSION, ..Hello::default() }.put()).end();
     let watch = Writer::new().flag("watch", true).raw("tasks", &tasks.put()).flag("keeps_cards", true).end();
     let greeting = format!("{greeting}\n{watch}\n");
-    // An engine that refuses this client may have closed already; the reason is in what it sent.
-    let _it_may_have_closed = write.write_all(greeting.as_bytes()).await;
+    // An engine that refuses this client may have closed the connection already; the reason is in what it sent.
+    let _may_be_closed = write.write_all(greeting.as_bytes()).await;
     let line = tokio::time::timeout(HELLO, lines.next_line())
         .await
         .map_err(|_| strange("it says nothing"))?
@@ -106,7 +106,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     };
     let mut first = snapshots.clone();
     tokio::spawn(mirror.run(lines, write, to_send));
-    // The first snapshot must be there before it is read.
+    // The caller may read a snapshot at once, so the first one must have arrived.
     let seen = tokio::time::timeout(HELLO * 6, first.wait_for(|snapshot| snapshot.rev > 0)).await;
     if !matches!(seen, Ok(Ok(_))) {
         return Err(strange("it sends no rows"));
@@ -114,7 +114,7 @@ pub async fn join(socket: &Path, tasks: Tasks) -> Result<(Handle, Hello), JoinEr
     Ok((Handle::new(requests, snapshots), hello))
 }
 
-/// Connects to a socket, if the listening process has the same user: no other process may read the requests.
+/// Connects to a socket if the listening process belongs to the same user: no other process may read the requests.
 async fn connect(socket: &Path) -> Result<UnixStream, JoinError> {
     let stream = UnixStream::connect(socket).await.map_err(|_| JoinError::Absent)?;
     match stream.peer_cred() {
@@ -160,7 +160,7 @@ struct Mirror {
     changed: Vec<Changed>,
     publish: watch::Sender<Arc<Snapshot>>,
     receipts: Receipts,
-    /// Receipts that wait for their rows.
+    /// Receipts that wait for the rows that they refer to.
     results: Vec<Update>,
     /// The server's revision.
     server_rev: u64,
@@ -286,13 +286,13 @@ impl Mirror {
         Some(())
     }
 
-    /// Rows as they are now; `null` for those that are gone. They become visible when they are published.
+    /// Applies changed rows, where `null` stands for a removed one. They become visible when they are published.
     fn rows(&mut self, rows: &Object<'_>) -> Option<()> {
         let snapshot = &mut self.snapshot;
         for raw in rows.list("agents") {
             let (key, row) = keyed(raw)?;
             self.changed.push(Changed::Agent(AgentKey(key)));
-            // Counts are sent beside the row, as they are no durable state.
+            // Counts are sent in addition to the row because they are not durable state.
             let object = Object::parse(row).ok();
             let counts = object.as_ref().and_then(|object| object.object("counts"));
             let same_card = object.as_ref().is_some_and(|object| object.flag("same_card"));

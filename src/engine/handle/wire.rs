@@ -1,4 +1,4 @@
-//! The words that go over the socket: one JSON object a line.
+//! The protocol of the socket: one JSON object per line.
 //!
 //! ```text
 //! client                                   server
@@ -32,7 +32,7 @@ use crate::protocol::json::{Object, Writer, array, elements};
 use crate::store::metrics;
 use crate::store::record::{Record, member, put_member, record, words};
 
-/// The version of these words. Another one is refused in the hello.
+/// The version of the protocol. Another version is refused in the hello.
 pub const VERSION: u32 = 1;
 
 /// The tasks that a client wants: a fleet may have had a hundred thousand.
@@ -41,7 +41,7 @@ pub enum Tasks {
     /// All known tasks.
     #[default]
     All,
-    /// Those that are live, in doubt or wait for a person, and whatever changes from then on.
+    /// Tasks that are live, in doubt or waiting for a person, and every task that changes from then on.
     Open,
 }
 
@@ -353,7 +353,7 @@ impl Record for Answer {
     }
 }
 
-/// Series once, then each minute as the store writes it, in base64.
+/// The series once, then each minute as the store writes it, in base64.
 fn put_metrics(blocks: &[(Minute, Arc<Block>)]) -> String {
     let mut numbers = BTreeMap::new();
     let mut series = Vec::new();
@@ -421,17 +421,17 @@ impl Record for QueryError {
 /// A server's description of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Hello {
-    /// The version of the words.
+    /// The version of the protocol.
     pub version: u32,
     /// Its process id.
     pub pid: u32,
     /// True if it runs until it is stopped.
     pub lasting: bool,
-    /// Which fleet it watches.
+    /// The fleet that it watches.
     pub fleet: Untrusted,
-    /// The fleet is protected.
+    /// True if the fleet is protected.
     pub protect: bool,
-    /// Nothing may be done through it.
+    /// True if it accepts no intents.
     pub read_only: bool,
 }
 

@@ -12,18 +12,18 @@ use crate::config::secret::SHORTEST;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Form {
     pub text: String,
-    /// It is a piece of base64 text, which must stay decodable.
+    /// The form is part of a base64 text, which must stay decodable.
     pub base64: bool,
 }
 
-/// What JSON encoders escape beside what they must: nothing, `/` (PHP), HTML and `+` (.NET, Go).
+/// What JSON encoders escape beyond what they must: nothing, `/` (PHP), HTML and `+` (.NET, Go).
 const JSON_ESCAPED: [&str; 3] = ["", "/", "&'+<>`"];
 
-/// What URL encoders keep beside letters and digits: RFC 3986, JavaScript's `encodeURIComponent`, Python's `quote`,
-/// JavaScript's `encodeURI`, and HTML forms.
+/// What URL encoders leave as it is besides letters and digits: RFC 3986, JavaScript's `encodeURIComponent`, Python's
+/// `quote`, JavaScript's `encodeURI`, and HTML forms.
 const URL_KEPT: [&str; 5] = ["-_.~", "-_.!~*'()", "/-_.~", ";,/?:@&=+$-_.!~*'()#", "*-._"];
 
-/// Every form of a secret, each once, the secret itself first.
+/// Every form of a secret without duplicates, the secret itself first.
 pub(super) fn forms(secret: &str) -> Vec<Form> {
     let mut forms: Vec<Form> = Vec::new();
     let mut add = |text: String, base64: bool| {
@@ -90,8 +90,8 @@ fn url_encoded(secret: &str, kept: &str, upper: bool) -> String {
     out
 }
 
-/// What the base64 of any text holds that has the secret at a place of this remainder by three: the characters that
-/// depend on nothing but the secret.
+/// The base64 characters that depend on nothing but the secret. They are part of the encoding of every text that has
+/// the secret at a byte position congruent to `offset` modulo three.
 fn base64_at(engine: &GeneralPurpose, secret: &str, offset: usize) -> String {
     let mut bytes = vec![0; offset];
     bytes.extend_from_slice(secret.as_bytes());
@@ -124,7 +124,7 @@ mod tests {
             assert!(known.iter().any(|known| known == form), "{form}: {known:#?}");
         }
         assert!(forms("two words").iter().any(|form| form.text == "two+words"));
-        // A plain word is itself, and its base64.
+        // The forms of a plain word are the word itself and its base64.
         assert_eq!(forms("canary").iter().filter(|form| !form.base64).count(), 1);
     }
 

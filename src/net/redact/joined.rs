@@ -1,8 +1,9 @@
-//! Secrets in pieces: over the parts of one message, or over the chunks of one output.
+//! Secrets that are split over the parts of one message, or over the chunks of one output.
 //!
-//! Each piece is harmless, and what reads them joins them. The end of a chunk that begins a secret is therefore held
-//! back until the next chunk of its output shows whether it goes on. It is told when the output, the task or the
-//! stream ends, or the task waits for somebody; and it stays known after that, as another stream may go on with it.
+//! Each piece alone is harmless, but readers join them. If the end of a chunk matches the beginning of a secret, it is
+//! therefore held back until the next chunk of the output shows whether the secret goes on. It is released when the
+//! output, the task or the stream ends, or when the task waits for somebody. It is remembered after that, because
+//! another stream may continue it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,34 +17,35 @@ use crate::domain::job::message::{Artifact, Content, Part};
 use crate::domain::job::task::{StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 
-/// So many outputs of one agent have an end that is remembered. Of more, ends that were told are forgotten; and if
-/// none was, what begins a secret is taken out instead of held back.
+/// The number of outputs of one agent whose ends are remembered. If there are more, ends that were released are
+/// forgotten first. If none was released, the beginning of a secret is removed instead of held back.
 const TAILS: usize = 256;
 
-/// The ends of outputs that begin a secret, by attempt and id of the output.
+/// The ends of outputs that match the beginning of a secret, by attempt and id of the output.
 #[derive(Debug, Default)]
 pub(super) struct Tails(BTreeMap<(AttemptKey, String), Tail>);
 
-/// The end of an output. It begins a secret, unless it is empty.
+/// The end of an output. Unless it is empty, it matches the beginning of a secret.
 #[derive(Clone, Default)]
 struct Tail {
     text: String,
-    /// How many bytes of it were released, in bytes from its begin.
+    /// How many bytes of `text`, from its beginning, were released.
     released: usize,
-    /// The task that the chunk named.
+    /// The task that the chunk referred to.
     task: Option<TaskId>,
 }
 
 impl std::fmt::Debug for Tail {
-    // It may be all of a secret but a byte.
+    // The text is left out: it may be all of a secret but its last byte.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tail").field("released", &self.released).finish_non_exhaustive()
     }
 }
 
 impl Redactor {
-    /// What may be told of an outcome, without secrets that its parts, or its chunks and those before, make together.
-    /// The first is what was held back until now, and comes before the second. `attempt`: which one the call is for.
+    /// Removes secrets that are split over the parts of an outcome, or over its chunks and earlier ones. The first
+    /// outcome that is returned is what was held back until now, and must be delivered before the second, which is the
+    /// outcome itself. `attempt` is the attempt that the call belongs to.
     pub fn join(&self, attempt: Option<AttemptKey>, mut outcome: Outcome) -> (Option<Outcome>, Outcome) {
         let Some(prepared) = self.prepared() else { return (None, outcome) };
         let needles = &prepared.needles;
@@ -68,14 +70,14 @@ impl Redactor {
                     tails.report(needles, None, task);
                 }
             }
-            // A stream that was closed told no end. If no other follows it, what was held back comes out here.
+            // A stream that was closed reported no end. If no other stream follows, what it held back is released here.
             Outcome::Subscribe(SubscribeOutcome::Failed(_)) => {
                 let mut held = Vec::new();
                 tails.release(attempt, &mut held);
                 let held = (!held.is_empty()).then_some(StreamOutcome::Events(held));
                 return (held.map(|held| Outcome::Subscribe(SubscribeOutcome::Stream(held))), outcome);
             }
-            // What they hold is of one piece.
+            // Their texts are never split.
             Outcome::Probe(_)
             | Outcome::Check(_)
             | Outcome::Send(SendOutcome::Failed(_))
@@ -87,7 +89,7 @@ impl Redactor {
         (None, outcome)
     }
 
-    /// The same for a task that somebody wants to see.
+    /// The same for a task that is only displayed.
     pub fn join_report(&self, report: &mut TaskReport) {
         if let Some(prepared) = self.prepared() {
             Tails::default().report(&prepared.needles, None, report);
@@ -96,7 +98,8 @@ impl Redactor {
 }
 
 impl Tails {
-    /// Takes in what a stream told. At its end gives what was held back until then, which comes before the end.
+    /// Processes an outcome of a stream. At the end of the stream, returns what was held back, which must be delivered
+    /// before the end.
     fn stream(
         &mut self,
         needles: &Needles,
@@ -184,7 +187,7 @@ impl Tails {
         }
     }
 
-    /// Tells what was held back of this attempt's outputs.
+    /// Appends what was held back of this attempt's outputs to `out`.
     fn release(&mut self, attempt: Option<AttemptKey>, out: &mut Vec<StreamEvent>) {
         let Some(attempt) = attempt else { return };
         let from = (attempt, String::new());
@@ -206,7 +209,7 @@ impl Tails {
         }
     }
 
-    /// True if one more end can be held back.
+    /// True if there is room to hold back one more end.
     fn has_room(&mut self) -> bool {
         if self.0.len() >= TAILS {
             let released = self.0.iter().find(|(_, tail)| tail.released == tail.text.len());
@@ -224,7 +227,7 @@ impl Tails {
     }
 }
 
-/// What becomes of an end that begins a secret.
+/// What is done with an end that matches the beginning of a secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ends {
     Released,
@@ -238,7 +241,7 @@ fn join_parts(needles: &Needles, parts: &mut [Part]) {
     }
 }
 
-/// Takes out of the texts of `parts` what is a secret behind the end `before`, and gives the end that they have now.
+/// Removes secrets from the texts of `parts`, including those that began in the end `before`, and returns the new end.
 fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Tail {
     let mut texts: Vec<&mut Untrusted> = parts
         .iter_mut()
@@ -248,7 +251,7 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
         })
         .collect();
     let Some(first) = texts.first() else { return before };
-    // Nearly always there is one text, and nothing before it: then nothing is copied.
+    // Usually there is one text and nothing before it; nothing is copied then.
     let first = Untrusted::clone(first);
     let joined = if texts.len() == 1 && before.text.is_empty() {
         Cow::Borrowed(first.raw())
@@ -262,7 +265,7 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
     let mut hits = needles.find(joined.as_bytes());
     let searched = hits.last().map_or(0, |hit| hit.end);
     let tail = searched + needles.tail(&joined.as_bytes()[searched..]);
-    // What was told cannot be held back any more.
+    // What was released cannot be held back any more.
     let held = tail.max(before.released);
     let until = match ends {
         Ends::Released => joined.len(),
@@ -287,8 +290,8 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
     Tail { released: until - tail, text: joined[tail..].to_owned(), task: before.task }
 }
 
-/// What stands between these places, with a mark where a hit begins. A hit that began before has its mark there,
-/// unless that was told already.
+/// The text from `start` to `end`, with a mark where a hit begins. The mark of a hit that began earlier is in an
+/// earlier piece, unless that piece was released before the hit was known.
 fn piece(joined: &str, hits: &[Hit], start: usize, end: usize) -> String {
     let mut out = String::with_capacity(end.saturating_sub(start));
     let mut done = start;

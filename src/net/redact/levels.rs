@@ -1,49 +1,49 @@
-//! A text with its escapes undone level by level, a window at a time.
+//! Unescapes a text level by level, one window at a time.
 //!
-//! A peer may send a secret in JSON within a string of JSON. Each level of such strings is read from the level below it
-//! in windows, so that a search at every level needs memory for a few windows and not for copies of the whole text.
+//! A peer may send a secret in JSON that is nested in a JSON string. Each level of nesting is read from the level below
+//! it in windows, so that a search at every level needs memory for a few windows and not for copies of the whole text.
 
 use memchr::memchr;
 use smallvec::{SmallVec, smallvec};
 
-/// Bytes that are read from the level below at a time.
+/// The number of bytes that are read from the level below at a time.
 const STEP: usize = 16 * 1024;
-/// The longest escape, which is a pair of surrogates.
+/// The length of the longest escape, a surrogate pair.
 const ESCAPE: usize = 12;
 
-/// A part of a level.
+/// A section of one level of the text.
 #[derive(Default)]
 pub(super) struct Window {
     pub bytes: Vec<u8>,
-    /// Where each byte begins and ends in the text.
+    /// For each byte, where its source begins and ends in the original text.
     pub places: Vec<(usize, usize)>,
     /// The level ends with this window.
     pub is_last: bool,
 }
 
 impl Window {
-    /// Forgets the first `count` bytes.
+    /// Drops the first `count` bytes.
     pub fn forget(&mut self, count: usize) {
         self.bytes.drain(..count);
         self.places.drain(..count);
     }
 }
 
-/// What a window is filled from.
+/// The source that fills a window.
 pub(super) enum Level<'t> {
-    /// The text itself, and how much of it was read.
+    /// The original text, and how many bytes of it were read.
     Text(&'t [u8], usize),
-    /// The level below, and what is left of its last window.
+    /// The level below, and the unread rest of its last window.
     Unescaped(Box<Level<'t>>, Window),
 }
 
 impl<'t> Level<'t> {
-    /// The text with its escapes undone `levels` times.
+    /// The text, unescaped `levels` times.
     pub fn new(text: &'t [u8], levels: usize) -> Self {
         (0..levels).fold(Self::Text(text, 0), |below, _| Self::Unescaped(Box::new(below), Window::default()))
     }
 
-    /// Adds more bytes to the end of a window that is not the last one.
+    /// Appends more bytes to a window that is not the last one.
     pub fn fill(&mut self, window: &mut Window) {
         match self {
             Self::Text(text, read) => {
@@ -72,15 +72,15 @@ impl<'t> Level<'t> {
     }
 }
 
-/// True if `is_match` is true of a window of the text with its escapes undone, up to `levels` times. Windows overlap by
-/// `overlap` bytes at least.
+/// True if `is_match` accepts any window of the text after it was unescaped once, twice, or up to `levels` times.
+/// Windows overlap by at least `overlap` bytes.
 pub(super) fn any_window(
     text: &[u8],
     levels: usize,
     overlap: usize,
     is_match: impl Fn(&[u8]) -> bool,
 ) -> bool {
-    // The bytes of each level, and how many of them the next level has read.
+    // The bytes of each level, and how many of them were already passed to the next level.
     let mut windows: SmallVec<[(Vec<u8>, usize); 4]> = smallvec![(Vec::new(), 0); levels];
     let mut at = 0;
     while at < text.len() {
@@ -102,7 +102,7 @@ pub(super) fn any_window(
             } else {
                 let unread = &bytes[*read..];
                 if is_last && *read == 0 && memchr(b'\\', unread).is_none() {
-                    // The levels above say the same.
+                    // Without escapes, the levels above are the same text.
                     return false;
                 }
                 fresh = Vec::with_capacity(unread.len());
@@ -116,14 +116,14 @@ pub(super) fn any_window(
     false
 }
 
-/// An escape that begins before this place is in the window as a whole.
+/// An escape that begins before this position is completely in the window.
 fn whole_escapes(window: &[u8], is_last: bool) -> usize {
     if is_last { window.len() } else { window.len().saturating_sub(ESCAPE - 1) }
 }
 
-/// Undoes the escapes of JSON strings that begin before `until`, and returns how many bytes of the text that took.
-/// `place` is given where results stood, as a range, and how many bytes they have now; bytes that are no escapes are
-/// given one by one.
+/// Undoes the JSON escapes that begin before `until`, and returns how many bytes of the text were consumed. `place` is
+/// called with the source range of each result and the number of bytes written for it; bytes that are not part of an
+/// escape are passed one by one.
 fn unescape(
     text: &[u8],
     until: usize,
@@ -150,7 +150,8 @@ fn unescape(
     at
 }
 
-/// What an escape means, and its length. What is no escape is the backslash that it begins with.
+/// The character that an escape stands for, and the length of the escape. An invalid escape is taken as a plain
+/// backslash.
 pub(super) fn escape(text: &[u8]) -> (char, usize) {
     let unit = |at: usize| {
         let digits = text.get(at..at + 6).filter(|digits| digits.starts_with(b"\\u"))?;

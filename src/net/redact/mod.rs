@@ -1,13 +1,13 @@
-//! Secrets are taken out of everything that agents send, before it is decoded, kept, shown or logged.
+//! Removes secrets from everything that agents send, before it is decoded, kept, shown or logged.
 //!
-//! A peer may send a secret back as it is, escaped as JSON allows, URL-encoded or in base64, whole or in pieces. So
-//! two things are searched. Every text that comes in is searched with its escapes undone ([`Redactor::redact`]):
-//! what is decoded from it, the raw JSON that is kept beside it and the frames of the wire view are without secrets
-//! alike. And what the core is told is searched once more with the parts of a message, and the chunks of an output,
-//! joined ([`Redactor::join`]).
+//! A peer may send a secret back as it is, escaped as JSON allows, URL-encoded or in base64, whole or in pieces.
+//! Secrets are therefore searched for twice. Every text that comes in is searched with its escapes undone
+//! ([`Redactor::redact`]), so that neither what is decoded from it, nor the raw JSON that is kept with it, nor the
+//! frames of the wire view contain a secret. Outcomes are searched again before the core receives them, with the parts
+//! of a message and the chunks of an output joined ([`Redactor::join`]).
 //!
-//! Each agent has a [`Redactor`] of its own, which knows what was sent to it. Nothing is searched for an agent without
-//! secrets.
+//! Each agent has its own [`Redactor`], which knows the secrets that were sent to that agent. If there are none,
+//! nothing is searched.
 
 mod forms;
 mod joined;
@@ -28,48 +28,48 @@ use crate::config::secret::{SHORTEST, Secret};
 use joined::Tails;
 use needles::Needles;
 
-/// So many secrets of one agent are known; of more, the oldest are forgotten. Tokens that are renewed every hour
-/// would grow without end otherwise.
+/// The number of secrets that are remembered for one agent. If there are more, the oldest are forgotten: with tokens
+/// that are renewed every hour, the list would grow without end otherwise.
 const SECRETS: usize = 64;
 
-/// Knows the secrets that were sent to one agent. A clone knows the same.
+/// Knows the secrets that were sent to one agent. Clones share them.
 #[derive(Clone, Default)]
 pub struct Redactor(Arc<Known>);
 
 #[derive(Default)]
 struct Known {
-    /// Knows what is secret for everybody.
+    /// Knows the secrets that are common to all agents.
     common: Option<Redactor>,
     secrets: Mutex<Vec<Secret>>,
-    /// How often a secret was learnt; 0 if there is none.
+    /// How many secrets were learnt so far; 0 if there is none.
     version: AtomicU64,
     prepared: ArcSwapOption<Prepared>,
     tails: Mutex<Tails>,
 }
 
-/// The search for the secrets of these versions: own, and common.
+/// A prepared search, and the versions of the own and the common secrets that it covers.
 struct Prepared {
     versions: (u64, u64),
     needles: Needles,
 }
 
-/// Text of a peer without the secrets that were sent to it. Only a [`Redactor`] makes it, and nothing else of a peer's
-/// body leaves `net`.
+/// Text of a peer without the secrets that were sent to it. Only a [`Redactor`] creates it, and no part of a peer's
+/// body leaves `net` in any other form.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Redacted<'t>(Cow<'t, str>);
 
 impl Redacted<'_> {
-    /// The same, kept.
+    /// The same text, owned.
     pub fn into_owned(self) -> Redacted<'static> {
         Redacted(Cow::Owned(self.0.into_owned()))
     }
 
-    /// The text itself, for what decodes it.
+    /// The text itself, for decoders.
     pub fn into_string(self) -> String {
         self.0.into_owned()
     }
 
-    /// Its beginning, of at most so many bytes.
+    /// Its beginning, at most `most` bytes long.
     #[must_use]
     pub fn beginning(self, most: usize) -> Redacted<'static> {
         let mut text = self.0.into_owned();
@@ -87,7 +87,7 @@ impl Deref for Redacted<'_> {
 }
 
 impl Redactor {
-    /// One that knows what `self` knows, now and later, and has secrets of its own beside it.
+    /// A redactor that knows what `self` knows, now and later, and has secrets of its own in addition.
     #[must_use]
     pub fn child(&self) -> Self {
         Self(Arc::new(Known { common: Some(self.clone()), ..Known::default() }))
@@ -110,8 +110,8 @@ impl Redactor {
         self.0.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Learns the value of a header. What follows a scheme (`Bearer`, `Basic`) is a secret by itself, and so is the
-    /// password in a Basic login.
+    /// Learns the value of a header. What follows a scheme (`Bearer`, `Basic`) is also a secret of its own, and so is
+    /// the password in a Basic login.
     pub fn learn_header(&self, value: &Secret) {
         self.learn(value);
         let Some((scheme, rest)) = value.expose().trim().split_once(' ') else { return };
@@ -127,7 +127,7 @@ impl Redactor {
         }
     }
 
-    /// The search for what is known now; `None` if that is nothing.
+    /// The search for all secrets known now; `None` if there are none.
     fn prepared(&self) -> Option<Arc<Prepared>> {
         let known = &*self.0;
         let common = known.common.as_ref();
@@ -150,7 +150,7 @@ impl Redactor {
         Some(prepared)
     }
 
-    /// The text without any known secret, however JSON escapes it.
+    /// The text without any known secret, in whatever way it is escaped in JSON.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         match self.prepared() {
             Some(prepared) => prepared.needles.redact(text),
@@ -158,12 +158,12 @@ impl Redactor {
         }
     }
 
-    /// The same, of a text that is a peer's.
+    /// The same for a text that came from a peer.
     pub fn redacted<'t>(&self, text: &'t str) -> Redacted<'t> {
         Redacted(self.redact(text))
     }
 
-    /// The same; a text without secrets is not copied.
+    /// The same for an owned text, which is not copied if it contains no secret.
     pub fn redacted_owned(&self, text: String) -> Redacted<'static> {
         let redacted = match self.redact(&text) {
             Cow::Owned(redacted) => Some(redacted),

@@ -1,4 +1,4 @@
-//! Finding every form of some secrets in a text, also where the text is escaped once more.
+//! Finds every form of a set of secrets in a text, also where the text is escaped once more.
 
 use std::borrow::Cow;
 
@@ -9,23 +9,23 @@ use super::levels::{Level, Window, any_window, escape};
 use crate::config::secret::Secret;
 use crate::domain::limits;
 
-/// What stands where a secret stood.
+/// Replaces a secret.
 pub(super) const MARK: &str = "[redacted]";
 
-/// What stands where base64 of a secret stood, repeated to its length, so that the rest can still be decoded.
+/// Replaces base64 of a secret; repeated to the same length, so that the rest can still be decoded.
 const BASE64_MARK: &str = "redacted";
 
-/// JSON within a string of JSON within a string of JSON is still looked into.
+/// How many levels of JSON strings are searched: JSON in a string of JSON in a string of JSON still is.
 const LEVELS: usize = 3;
 
-/// All forms of some secrets.
+/// All forms of a set of secrets.
 #[derive(Debug)]
 pub(super) struct Needles {
-    /// `None`: there are more or longer secrets than can be searched for; then nothing passes.
+    /// `None` if the secrets are too many or too long to be searched for. Every text is replaced as a whole then.
     automaton: Option<AhoCorasick>,
     forms: Vec<Needle>,
     longest: usize,
-    /// Bytes that a form begins with.
+    /// For each byte, whether a form begins with it.
     first: [bool; 256],
 }
 
@@ -40,9 +40,9 @@ struct Needle {
 pub(super) struct Hit {
     pub start: usize,
     pub end: usize,
-    /// The length of the base64 that it is.
+    /// If the form is base64, its length.
     base64: Option<usize>,
-    /// It is a value of JSON that is no string: its mark needs quotes.
+    /// The hit is a JSON value that is not a string, so that its mark needs quotes.
     bare: bool,
 }
 
@@ -88,7 +88,7 @@ impl Needles {
         Self { automaton, forms: needles, longest, first }
     }
 
-    /// Every form as it stands there, in order and apart.
+    /// Every form that is in the text without further escaping, in order and without overlaps.
     pub fn find(&self, text: &[u8]) -> Vec<Hit> {
         let Some(automaton) = &self.automaton else { return vec![Hit::plain(0, text.len())] };
         let found = automaton.find_iter(text).map(|found| {
@@ -98,7 +98,8 @@ impl Needles {
         found.collect()
     }
 
-    /// Where the longest end of the text begins that begins a form: its length if there is none.
+    /// The position of the longest suffix of the text that is the beginning of a form; the length of the text if there
+    /// is none.
     pub fn tail(&self, text: &[u8]) -> usize {
         let from = text.len().saturating_sub(self.longest.saturating_sub(1));
         let begins = |at: &usize| {
@@ -109,7 +110,7 @@ impl Needles {
         (from..text.len()).find(begins).unwrap_or(text.len())
     }
 
-    /// The text without any form of a secret, however JSON escapes it.
+    /// The text without any form of a secret, in whatever way it is escaped in JSON.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let Some(automaton) = &self.automaton else { return Cow::Borrowed(MARK) };
         if !automaton.is_match(text) && !self.is_within_escapes(automaton, text.as_bytes()) {
@@ -119,7 +120,7 @@ impl Needles {
         let mut values = is_json(text).then(|| Values::new(text.as_bytes()));
         let mut clean = Clean::new(text);
         loop {
-            // The hits of all levels by their place in the text.
+            // Takes the hits of all levels in the order of their positions in the text.
             let first = levels.iter_mut().filter_map(|level| {
                 let hit = level.peek()?;
                 Some(((hit.start, hit.end), level))
@@ -137,15 +138,15 @@ impl Needles {
         clean.end().map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
-    /// True if a form is there once escapes are undone.
+    /// True if the text contains a form once its escapes are undone.
     fn is_within_escapes(&self, automaton: &AhoCorasick, text: &[u8]) -> bool {
         memchr::memchr(b'\\', text).is_some()
             && any_window(text, LEVELS, self.longest.saturating_sub(1), |window| automaton.is_match(window))
     }
 
-    /// The search at each level of escapes, beginning with the text itself.
+    /// A search for each level of escaping, beginning with the text itself.
     fn searches<'n>(&'n self, automaton: &'n AhoCorasick, text: &'n str) -> impl Iterator<Item = Search<'n>> {
-        // Without a backslash every level is the text.
+        // Without a backslash, all levels are the same text.
         let levels = if memchr::memchr(b'\\', text.as_bytes()).is_some() { LEVELS } else { 0 };
         (0..=levels).map(move |level| Search {
             needles: self,
@@ -157,13 +158,13 @@ impl Needles {
     }
 }
 
-/// The forms at one level of escapes, in order and apart, by their places in the text itself.
+/// The forms at one level of escaping, in order and without overlaps, with their positions in the original text.
 struct Search<'n> {
     needles: &'n Needles,
     automaton: &'n AhoCorasick,
     level: Level<'n>,
     window: Window,
-    /// What of the window was not searched yet.
+    /// Where the part of the window begins that was not searched yet.
     from: usize,
 }
 
@@ -173,7 +174,8 @@ impl Iterator for Search<'_> {
     fn next(&mut self) -> Option<Hit> {
         loop {
             let bytes = &self.window.bytes;
-            // A form that begins before this place is found as in the whole level: the longest is in the window.
+            // Even the longest form that begins before this position is completely in the window, so that the match
+            // found there is the one that a search of the whole level would find.
             let sure = if self.window.is_last {
                 bytes.len()
             } else {
@@ -202,13 +204,13 @@ impl Iterator for Search<'_> {
     }
 }
 
-/// A text that is written with marks where hits are, which come in order.
+/// Writes a text with its hits replaced by marks. Hits must be passed in order.
 struct Clean<'t> {
     text: &'t str,
     /// `None` until there is a hit.
     out: Option<String>,
     done: usize,
-    /// The last hit, which the next ones may overlap.
+    /// The last hit, which is not written yet because the next ones may overlap it.
     last: Option<Hit>,
 }
 
@@ -217,7 +219,7 @@ impl<'t> Clean<'t> {
         Self { text, out: None, done: 0, last: None }
     }
 
-    /// Takes a hit. Overlapping hits become one.
+    /// Adds a hit. Overlapping hits are merged.
     fn take(&mut self, hit: Hit) {
         match &mut self.last {
             Some(last) if hit.start < last.end => {
@@ -244,7 +246,7 @@ impl<'t> Clean<'t> {
         }
     }
 
-    /// The text with its marks; `None` if it is as it was.
+    /// The text with its marks; `None` if there was no hit.
     fn end(mut self) -> Option<String> {
         self.put_last();
         let mut out = self.out?;
@@ -253,14 +255,15 @@ impl<'t> Clean<'t> {
     }
 }
 
-/// What hits mean in JSON. Inside a string they are what they are, unless they begin or end within an escape, which
-/// says something else. A number is hit as a whole. What crosses the end of a string is no value.
+/// Interprets hits in JSON. A hit within a string counts, unless it begins or ends within an escape, which stands for
+/// other characters. A hit in a number covers the whole number. A hit that crosses the end of a string is not a value
+/// and is ignored.
 struct Values<'t> {
     json: &'t [u8],
-    /// The JSON is read up to here.
+    /// The position up to which the JSON was scanned.
     at: usize,
     in_string: bool,
-    /// Where the last number ends that was hit.
+    /// The end of the last number that was hit.
     number_end: usize,
 }
 
@@ -269,7 +272,7 @@ impl<'t> Values<'t> {
         Self { json, at: 0, in_string: false, number_end: 0 }
     }
 
-    /// What a hit becomes; hits come in order.
+    /// The hit as it applies to the JSON value that it is in, if it does. Hits must be passed in order.
     fn within(&mut self, mut hit: Hit) -> Option<Hit> {
         let json = self.json;
         while self.at < hit.start {
@@ -296,12 +299,12 @@ impl<'t> Values<'t> {
     }
 }
 
-/// True for a text that may be JSON.
+/// True if the text may be JSON.
 fn is_json(text: &str) -> bool {
     matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"'))
 }
 
-/// The length of what stands there: an escape, or a byte; and whether a string begins or ends with it.
+/// The length of the escape or byte at this position. Updates `in_string` if a string begins or ends there.
 fn step(json: &[u8], at: usize, in_string: &mut bool) -> usize {
     match json[at] {
         b'\\' if *in_string => escape(&json[at..]).1,

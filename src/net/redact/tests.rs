@@ -1,4 +1,4 @@
-//! Whatever a peer does with a secret, it does not come out; and nothing else is changed.
+//! No secret gets through, whatever a peer does with it; and nothing else is changed.
 
 use std::time::Duration;
 
@@ -33,25 +33,25 @@ fn known_secrets_are_redacted() {
         ("sk-canary-1-long", "[redacted]"),
         (r#"{"echo":"with \"quote\""}"#, r#"{"echo":"[redacted]"}"#),
         ("abc", "abc"),
-        // As .NET, PHP and Python escape; in a key; and in JSON that is a string itself.
+        // Escaped as .NET, PHP and Python do; in a key; and in JSON that is in a string itself.
         (r#"{"a":"sk\u002Dcanary\u002d1"}"#, r#"{"a":"[redacted]"}"#),
         (r#"{"sk-c\u0061nary-1":1}"#, r#"{"[redacted]":1}"#),
         (r#"{"a":"{\"b\":\"\\u0073k-canary-1\"}"}"#, r#"{"a":"{\"b\":\"[redacted]\"}"}"#),
         (r#"{"a":"x\\sk-canary-1\n"}"#, r#"{"a":"x\\[redacted]\n"}"#),
-        // What only looks like one between an escape and its letter is none.
+        // Text that looks like a secret only because an escape is cut in two is none.
         (r#"{"a":"\nabcdef"}"#, r#"{"a":"\nabcdef"}"#),
         (r#"{"a":"\\nabcdef"}"#, r#"{"a":"\\[redacted]"}"#),
-        // A number stays a value, and quotes of JSON are no quotes of a text.
+        // A number stays a value, and quotes of the JSON syntax are not part of a text.
         (r#"{"a":12345678,"b":-123456789.5}"#, r#"{"a":"[redacted]","b":"[redacted]"}"#),
         (r#"["with ","quote",""]"#, r#"["with ","quote",""]"#),
-        // Halves of pairs and broken escapes hide nothing.
+        // Lone surrogates and broken escapes hide nothing.
         (r#"{"a":"\ud83dsk-canary-1\u00"}"#, r#"{"a":"\ud83d[redacted]\u00"}"#),
     ] {
         assert_eq!(redactor.redact(text), expected);
     }
 }
 
-/// A long text is searched in windows, and is redacted as if it were searched at once, wherever its windows end.
+/// A long text is searched in windows, and the result is the same as of a single search, wherever the windows end.
 #[test]
 fn secrets_in_long_texts_are_redacted_across_window_boundaries() {
     let redactor = knows(&["sk-canary-1", "sk-canary-1-long", "12345678"]);
@@ -73,7 +73,7 @@ fn secrets_in_long_texts_are_redacted_across_window_boundaries() {
             }
         }
     }
-    // Levels shift their windows against each other.
+    // With escapes, the windows of the levels end at different positions.
     let escapes = r"\u00e9\n".repeat(8000);
     let text = format!(r#"["{escapes}\u0073k-canary-1","{escapes}"]"#);
     assert!(redactor.redact(&text) == text.replace(r"\u0073k-canary-1", MARK));
@@ -86,7 +86,7 @@ fn encoded_secrets_are_redacted_and_base64_stays_decodable() {
     for before in ["", "a", "ab", "user:"] {
         for engine in [&STANDARD, &URL_SAFE_NO_PAD] {
             let encoded = engine.encode(format!("{before}{secret} and more"));
-            // As PHP writes it.
+            // Plain, and as PHP writes it.
             for text in [encoded.clone(), encoded.replace('/', "\\/")] {
                 let joined = redactor.redact(&text);
                 assert!(joined.contains("redacted"), "{joined}");
@@ -125,14 +125,14 @@ fn a_redactor_without_secrets_changes_nothing_and_children_share_those_of_their_
     let text = "sk-of-one sk-of-all";
     assert_eq!(one.redact(text), "[redacted] [redacted]");
     assert_eq!(two.redact(text), "sk-of-one [redacted]");
-    // Renewed secrets do not pile up.
+    // Renewed secrets do not accumulate.
     for number in 0..SECRETS {
         one.learn(&Secret::new(format!("sk-renewed-{number}")));
     }
     assert_eq!(one.redact("sk-of-one sk-renewed-63"), "sk-of-one [redacted]");
 }
 
-/// The data of one event that brings these parts.
+/// The data of one artifact event with these parts.
 fn event(artifact: &str, parts: &[String], append: bool, last: bool) -> String {
     let parts: Vec<_> = parts.iter().map(|part| format!(r#"{{"text":"{part}"}}"#)).collect();
     format!(
@@ -141,7 +141,7 @@ fn event(artifact: &str, parts: &[String], append: bool, last: bool) -> String {
     )
 }
 
-/// What is told of events, in order: what comes in is redacted, decoded and joined as the engine does it.
+/// The events that the core receives, in order: the data is redacted, decoded and joined as the engine does it.
 fn joined(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> Vec<StreamEvent> {
     let mut out = Vec::new();
     let mut take = |outcome| {
@@ -211,26 +211,26 @@ fn a_secret_split_over_events_is_redacted_and_a_partial_match_is_released_at_the
         (vec![one("it is"), one(" so")], "it is so"),
         (vec![one("it is")], "it is"),
         (vec![one("sk-"), one("sk-canary-"), one("1")], "sk-[redacted]"),
-        // Another output between them makes no difference, nor does an agent that names another task.
+        // A chunk of another output in between makes no difference, nor does a different task id.
         (vec![one("sk-can"), event("b", &["ary-1".into()], true, false), one("ary-1")], "[redacted]"),
         (vec![one("sk-can"), one("ary-1").replace(r#""taskId":"t""#, r#""taskId":"u""#)], "[redacted]"),
-        // What was told as the task waits for an answer is not told again.
+        // What was released because the task waits for an answer is not released again.
         (vec![one("sk-can"), status("INPUT_REQUIRED"), one("ary-1!")], "sk-can!"),
         (vec![one("sk-can"), status("WORKING"), one("ary-1!")], "[redacted]!"),
-        // A last chunk and a replaced output hold nothing back.
+        // Nothing is held back of a last chunk, nor of an output that is replaced.
         (vec![one("x"), event("a", &["sk-can".into()], true, true), one("ary-1!")], "xsk-can!"),
         (vec![one("sk-can"), event("a", &["ary-1".into()], false, false)], "ary-1"),
-        // Parts of one chunk.
+        // The parts of one chunk are joined.
         (vec![event("a", &["sk-".into(), "can".into(), "ary-1 y".into()], false, false)], "[redacted] y"),
     ]) {
         let joined = joined(&redactor, attempt(number), &events);
         assert_eq!(text_of(&joined, "a"), expected, "{events:#?}");
     }
-    // Another stream of the same attempt goes on where the first was cut.
+    // Another stream of the same attempt continues where the first was cut off.
     let first = joined(&redactor, attempt(90), &[one("x sk-can")]);
     let second = joined(&redactor, attempt(90), &[one("ary-1 y")]);
     assert_eq!(text_of(&first, "a") + &text_of(&second, "a"), "x sk-can y");
-    // A stream that was closed tells no end. What it held back comes out before the next one fails to open.
+    // A stream that was closed reports no end. What it held back is released before the failure to open the next one.
     let kept = || Some(AttemptKey(92));
     let chunk = StreamEvent::Artifact {
         task: None,
@@ -254,7 +254,7 @@ fn a_secret_split_over_events_is_redacted_and_a_partial_match_is_released_at_the
     };
     assert_eq!((text_of(&held, "a"), after), ("s".to_owned(), failed()));
     assert_eq!(redactor.join(kept(), failed()), (None, failed()));
-    // What is held back waits for nothing longer than the state.
+    // What is held back is released before the final state.
     let events = joined(&redactor, attempt(91), &[one("it is"), status("COMPLETED")]);
     let order: Vec<_> = events.iter().map(|event| matches!(event, StreamEvent::Artifact { .. })).collect();
     assert_eq!((order, text_of(&events[..2], "a")), (vec![true, true, false], "it is".to_owned()));
@@ -285,7 +285,7 @@ fn parts_of_messages_and_tasks_are_joined() {
     let text = |parts: &[Part]| {
         parts.iter().filter_map(Part::as_text).map(|text| text.raw().to_owned()).collect::<String>()
     };
-    let said = |message: &Message| text(&message.parts);
+    let text_of_message = |message: &Message| text(&message.parts);
     for result in [
         format!(r#"{{"task":{task}}}"#),
         format!(r#"{{"message":{message}}}"#),
@@ -303,9 +303,9 @@ fn parts_of_messages_and_tasks_are_joined() {
             }
         };
         let texts = match redactor.join(None, outcome).1 {
-            Outcome::Send(SendOutcome::Message(message)) => vec![said(&message.value)],
-            Outcome::Send(SendOutcome::Task(task)) => texts(&task.value, said, text),
-            Outcome::List(Ok(page)) => texts(&page.value.tasks[0], said, text),
+            Outcome::Send(SendOutcome::Message(message)) => vec![text_of_message(&message.value)],
+            Outcome::Send(SendOutcome::Task(task)) => texts(&task.value, text_of_message, text),
+            Outcome::List(Ok(page)) => texts(&page.value.tasks[0], text_of_message, text),
             other => panic!("{other:?}"),
         };
         assert!(texts.iter().all(|text| text == "x [redacted] y"), "{texts:?}");
@@ -314,14 +314,14 @@ fn parts_of_messages_and_tasks_are_joined() {
 
 fn texts(
     task: &crate::domain::job::task::TaskReport,
-    said: impl Fn(&Message) -> String,
+    text_of_message: impl Fn(&Message) -> String,
     text: impl Fn(&[Part]) -> String,
 ) -> Vec<String> {
-    let messages = task.status.message.iter().chain(&task.history).map(said);
+    let messages = task.status.message.iter().chain(&task.history).map(text_of_message);
     messages.chain(task.artifacts.iter().flatten().map(|artifact| text(&artifact.parts))).collect()
 }
 
-/// A character as one of the ways of JSON writes it.
+/// A character in one of the ways that JSON can write it.
 fn escaped(c: char, way: u8) -> String {
     let units = |upper: bool| {
         c.encode_utf16(&mut [0; 2])
@@ -339,9 +339,9 @@ fn escaped(c: char, way: u8) -> String {
     }
 }
 
-/// A secret begins with a letter that is nowhere else, so that there is one way to take it out. It holds neither `[`
-/// nor `r`: the marks begin with these, and would complete a secret that ends so if all the rest of it stood before
-/// the mark.
+/// A secret begins with a letter that occurs nowhere else, so that there is only one way to remove it. It contains
+/// neither `[` nor `r`: the marks begin with these, and a secret that ends with one would be completed by a mark that
+/// follows the rest of it.
 fn secret() -> impl Strategy<Value = String> {
     r"K[!-JL-Z\-jl-qs-~]{5,40}"
 }
@@ -370,7 +370,7 @@ proptest! {
     ) {
         let redactor = knows(&[&secret]);
         let text: String = pieces.iter().map(|(kind, filler)| piece(&secret, *kind, filler)).collect();
-        // Cut into chunks, and these into parts, in any way.
+        // Cut into chunks, and these into parts, at arbitrary places.
         let mut rest: Vec<char> = text.chars().collect();
         let (mut events, mut escapes) = (Vec::new(), ways.iter().cycle());
         let mut cuts_again = cuts.iter().cycle();
@@ -386,19 +386,19 @@ proptest! {
         for form in forms::forms(&secret) {
             prop_assert!(!joined_text.contains(&form.text), "{} in {joined_text}", form.text);
         }
-        // Nothing but the forms is changed.
+        // Nothing else is changed.
         if pieces.iter().all(|(kind, _)| !(4..=7).contains(kind)) {
             prop_assert_eq!(&joined_text, &text.replace(&secret, MARK));
         }
-        // The same in one piece, in a body that is kept as it came.
+        // The same in one piece, in a body that is kept as it was received.
         let whole: String = text.chars().zip(ways.iter().cycle()).map(|(c, way)| escaped(c, *way)).collect();
         let body = format!(r#"{{"{whole}":["{whole}"]}}"#);
         let clean = redactor.redacted(&body);
         let value: serde_json::Value = serde_json::from_str(&clean).unwrap();
-        let (key, words) = value.as_object().unwrap().iter().next().unwrap();
+        let (key, value) = value.as_object().unwrap().iter().next().unwrap();
         for form in forms::forms(&secret) {
             prop_assert!(!clean.contains(&form.text) || form.text.contains('"'));
-            prop_assert!(!key.contains(&form.text) && !words[0].as_str().unwrap().contains(&form.text));
+            prop_assert!(!key.contains(&form.text) && !value[0].as_str().unwrap().contains(&form.text));
         }
         if !pieces.iter().any(|(kind, _)| (0..=7).contains(kind)) && !text.contains(&secret) {
             prop_assert_eq!(&*clean, &body);

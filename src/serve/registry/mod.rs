@@ -373,7 +373,7 @@ mod tests {
             roll.iter().flatten().map(|found| found.url.to_string()).collect()
         };
         let seen = roll.wait_for(|roll| named(roll) == expected);
-        tokio::time::timeout(Duration::from_secs(3600), seen).await.expect("it is told").unwrap();
+        tokio::time::timeout(Duration::from_secs(3600), seen).await.expect("it is reported").unwrap();
     }
 
     /// A registry on tokio's paused clock, which advances only when everything waits.

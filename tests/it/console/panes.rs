@@ -12,7 +12,7 @@ use quarterdeck::tui::views::task_rows::{TaskColumn, TaskRows};
 
 use super::scene::Scene;
 
-/// What shows a problem is opened from it, and its log tells what people did about it.
+/// The evidence of a problem can be opened from it, and its log shows what people did about it.
 #[test]
 fn the_evidence_of_a_problem_is_opened_and_its_log_goes_on() {
     let mut console = super::Console::new(120, 40);

@@ -32,7 +32,7 @@ impl Terminal {
         Self::run_at(size, size, args, variables)
     }
 
-    /// Runs it in a terminal that tells one size and shows another.
+    /// Runs it in a terminal that reports one size and has another.
     pub(crate) fn run_at(
         reported: (u16, u16),
         (width, height): (u16, u16),

@@ -1,4 +1,4 @@
-//! One fleet at 3 a.m., told as facts: an agent of every health, a task of every state.
+//! One fleet at 3 a.m., built from facts: an agent of every health, a task of every state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub(crate) fn at(seconds: f64) -> At {
     At::from_micros(BEGINNING + (seconds * 1e6) as i64)
 }
 
-/// A fleet that is told fact by fact.
+/// A fleet that is built fact by fact.
 pub(crate) struct Scene {
     pub(crate) state: State,
     pub(crate) facts: Vec<Arc<JournalEntry>>,
@@ -38,7 +38,7 @@ pub(crate) struct Scene {
     next: u128,
 }
 
-/// A job that was sent, with what its facts are told of.
+/// A job that was sent, with the ids that its facts refer to.
 #[derive(Clone, Copy)]
 pub(crate) struct Sent {
     pub(crate) job: JobId,
@@ -509,7 +509,7 @@ pub(crate) fn later(seconds: f64) -> At {
     at(NOW) + Duration::from_secs_f64(seconds)
 }
 
-/// How each agent of a scene did, minute by minute: as usual, but for what the scene tells of its health.
+/// The metrics of each agent of a scene, minute by minute: the usual ones, adjusted to its health in the scene.
 impl Scene {
     pub(crate) fn metrics(&self, stretch: MinuteRange) -> Vec<(Minute, Arc<Block>)> {
         let now = Minute::of(at(0.0)).after(5);

@@ -1,4 +1,4 @@
-//! What comes of sending a message to agents as they are.
+//! The results of sending a message to agents as they behave in the field.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use quarterdeck::engine::Handle;
 use quarterdeck::engine::credentials::CredentialBook;
 use serde_json::{Value, json};
 
-use super::tell_parts;
+use super::describe_parts;
 use crate::credentials::{Answer, Stand, ok};
 use crate::support::{LONG, agent_of, attempt_of, engine_on, known, rules, send};
 
@@ -52,12 +52,12 @@ impl Asked<'_> {
     }
 }
 
-/// An agent, and what comes of sending "hello" to it: the state, the words after a colon, and `!` for each
-/// violation that is noted. One that takes no work tells how it is and why.
+/// An agent, and the expected result of sending "hello" to it: the state, the texts after a colon, and `!` for each
+/// violation that is recorded. If the agent takes no work, its health and the reason are expected instead.
 struct AgentRow {
     name: &'static str,
     answers: fn(&Asked<'_>) -> Answer,
-    told: &'static str,
+    expected: &'static str,
 }
 
 pub(super) fn page(status: u16, text: &str) -> Answer {
@@ -108,7 +108,7 @@ fn task_0_3(state: &str) -> Value {
     })
 }
 
-/// An agent of 1.0 whose stream is this body; its task has completed.
+/// An agent of 1.0 that sends this body as its stream, and whose task has completed.
 fn streams_1_0(asked: &Asked<'_>, kind: &str, body: impl FnOnce() -> String) -> Answer {
     match (asked.method, asked.path) {
         ("", CARD) => card_1_0(asked.url),
@@ -139,7 +139,7 @@ const AGENTS: &[AgentRow] = &[
                 asked.event(json!({"task": task_1_0("TASK_STATE_COMPLETED")}))
             })
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "the card's URL is relative",
@@ -149,7 +149,7 @@ const AGENTS: &[AgentRow] = &[
             (_, "/a2a/rpc") => asked.error(-32001),
             _ => page(404, "Not Found"),
         },
-        told: "answered: words",
+        expected: "answered: words",
     },
     AgentRow {
         name: "403 without a challenge before the card",
@@ -158,7 +158,7 @@ const AGENTS: &[AgentRow] = &[
             ("", _) => (403, Vec::new(), json!({"message": "Missing Authentication Token"}).to_string()),
             _ => rpc_0_3(asked),
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "a server error before the card",
@@ -167,7 +167,7 @@ const AGENTS: &[AgentRow] = &[
             ("", OLD_CARD) => card_0_3(asked.url, "0.3.0", false),
             _ => rpc_0_3(asked),
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "403 everywhere",
@@ -175,7 +175,7 @@ const AGENTS: &[AgentRow] = &[
             CARD => (403, Vec::new(), "no".into()),
             _ => page(404, "Not Found"),
         },
-        told: "LoginNeeded, it requires a login (403)",
+        expected: "LoginNeeded, it requires a login (403)",
     },
     AgentRow {
         name: "401 ends the search",
@@ -183,7 +183,7 @@ const AGENTS: &[AgentRow] = &[
             CARD => (401, Vec::new(), "no".into()),
             _ => card_0_3(asked.url, "0.3.0", false),
         },
-        told: "LoginNeeded, it requires a login (401)",
+        expected: "LoginNeeded, it requires a login (401)",
     },
     AgentRow {
         name: "403 with a challenge ends the search",
@@ -191,7 +191,7 @@ const AGENTS: &[AgentRow] = &[
             CARD => (403, vec![("www-authenticate", "Bearer".into())], "no".into()),
             _ => card_0_3(asked.url, "0.3.0", false),
         },
-        told: "LoginNeeded, it requires a login (403, Bearer)",
+        expected: "LoginNeeded, it requires a login (403, Bearer)",
     },
     AgentRow {
         name: "a version that is not spoken",
@@ -199,7 +199,7 @@ const AGENTS: &[AgentRow] = &[
             ("", OLD_CARD) => card_0_3(asked.url, "0.2.6", false),
             _ => page(404, "Not Found"),
         },
-        told: "NotSpoken, reachable, not spoken: it offers JSONRPC 0.2.6",
+        expected: "NotSpoken, reachable, not spoken: it offers JSONRPC 0.2.6",
     },
     AgentRow {
         name: "0.3's words in 1.0",
@@ -215,7 +215,7 @@ const AGENTS: &[AgentRow] = &[
             _ => streams_1_0(asked, "", String::new),
         }
         },
-        told: "completed: words!!",
+        expected: "completed: words!!",
     },
     AgentRow {
         name: "bare events in 1.0",
@@ -230,14 +230,14 @@ const AGENTS: &[AgentRow] = &[
                     )
             })
         },
-        told: "completed: words!!",
+        expected: "completed: words!!",
     },
     AgentRow {
         name: "the last event has no empty line",
         answers: |asked| {
             streams_1_0(asked, "text/event-stream", || format!("data: {}\n", asked.envelope(message_1_0())))
         },
-        told: "answered: words",
+        expected: "answered: words",
     },
     AgentRow {
         name: "JSON documents in lines",
@@ -249,10 +249,10 @@ const AGENTS: &[AgentRow] = &[
                 format!("{}\n{}", asked.envelope(task), asked.envelope(done))
             })
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
-        name: "JSON documents in lines that are called one document",
+        name: "JSON documents in lines with the content type of a single document",
         answers: |asked| {
             streams_1_0(asked, "application/json", || {
                 let task =
@@ -261,12 +261,12 @@ const AGENTS: &[AgentRow] = &[
                 format!("{}\n{}\n", asked.envelope(task), asked.envelope(done))
             })
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
-        name: "one document in the place of a stream",
+        name: "one document in place of a stream",
         answers: |asked| streams_1_0(asked, "application/json", || asked.envelope(message_1_0())),
-        told: "answered: words",
+        expected: "answered: words",
     },
     AgentRow {
         name: "keep-alives of every kind",
@@ -278,7 +278,7 @@ const AGENTS: &[AgentRow] = &[
                 format!("{pings}id: 7\n{done}{pings}data: [DONE]\n\n")
             })
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "streaming is refused, the plain call is not",
@@ -288,7 +288,7 @@ const AGENTS: &[AgentRow] = &[
             "GetTask" => asked.answer(task_1_0("TASK_STATE_COMPLETED")),
             _ => asked.error(-32004),
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "the streaming method is unknown",
@@ -297,7 +297,7 @@ const AGENTS: &[AgentRow] = &[
             "SendMessage" => asked.answer(message_1_0()),
             _ => asked.error(-32601),
         },
-        told: "answered: words",
+        expected: "answered: words",
     },
     AgentRow {
         name: "streaming is refused by HTTP alone",
@@ -307,7 +307,7 @@ const AGENTS: &[AgentRow] = &[
             "SendMessage" => asked.answer(message_1_0()),
             _ => asked.error(-32001),
         },
-        told: "answered: words",
+        expected: "answered: words",
     },
     AgentRow {
         name: "neither streaming nor the plain call is known in the dialect of the card",
@@ -316,10 +316,10 @@ const AGENTS: &[AgentRow] = &[
             "message/send" | "tasks/get" => asked.answer(task_0_3("completed")),
             _ => asked.error(-32601),
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
-        name: "the stream ends properly while the task works, as by a proxy's time limit",
+        name: "the stream ends properly while the task works, as with a proxy's time limit",
         answers: |asked| match asked.method {
             "" => card_1_0(asked.url),
             "SendStreamingMessage" | "SubscribeToTask" => stream(asked.event(
@@ -331,14 +331,14 @@ const AGENTS: &[AgentRow] = &[
             }
             _ => asked.error(-32601),
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "the answer is in the message of the status alone",
         answers: |asked| {
-            let said = json!({"messageId": "m", "role": "ROLE_AGENT", "parts": [{"text": "words"}]});
+            let message = json!({"messageId": "m", "role": "ROLE_AGENT", "parts": [{"text": "words"}]});
             let task = json!({"id": "t", "contextId": "c",
-                "status": {"state": "TASK_STATE_COMPLETED", "message": said}});
+                "status": {"state": "TASK_STATE_COMPLETED", "message": message}});
             match asked.method {
                 "" => card_1_0(asked.url),
                 "SendStreamingMessage" => asked.answer(json!({"task": task})),
@@ -346,10 +346,10 @@ const AGENTS: &[AgentRow] = &[
                 _ => asked.error(-32601),
             }
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
-        name: "401 with an error of JSON-RPC that is called task not found",
+        name: "401 with a JSON-RPC error whose code means task not found",
         answers: |asked| match asked.method {
             "" => card_1_0(asked.url),
             _ => {
@@ -357,7 +357,7 @@ const AGENTS: &[AgentRow] = &[
                 (401, Vec::new(), json!({"jsonrpc": "2.0", "error": error, "id": "null"}).to_string())
             }
         },
-        told: "LoginNeeded, it requires a login (401)",
+        expected: "LoginNeeded, it requires a login (401)",
     },
     AgentRow {
         name: "an interface without a version that speaks 1.0",
@@ -367,7 +367,7 @@ const AGENTS: &[AgentRow] = &[
                 asked.event(json!({"task": task_1_0("TASK_STATE_COMPLETED")}))
             }),
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "an interface without a version that speaks 0.3",
@@ -375,7 +375,7 @@ const AGENTS: &[AgentRow] = &[
             CARD => card_without_version(asked.url),
             _ => rpc_0_3(asked),
         },
-        told: "completed: words",
+        expected: "completed: words",
     },
     AgentRow {
         name: "the interface of the card is a web server's page",
@@ -383,10 +383,10 @@ const AGENTS: &[AgentRow] = &[
             ("", CARD) => card_1_0(asked.url),
             _ => page(404, "<!DOCTYPE html><h1>Not Found</h1>"),
         },
-        told: "NotSpoken, its interface does not answer in A2A: HTTP 404 with an HTML page at {url}",
+        expected: "NotSpoken, its interface does not answer in A2A: HTTP 404 with an HTML page at {url}",
     },
     AgentRow {
-        name: "an artifact in several pieces of one id",
+        name: "an artifact in several pieces with one id",
         answers: |asked| {
             let piece = |text: &str| json!({"artifactId": "o", "parts": [{"text": text}]});
             let mut task = task_1_0("TASK_STATE_COMPLETED");
@@ -398,14 +398,14 @@ const AGENTS: &[AgentRow] = &[
                 _ => asked.error(-32601),
             }
         },
-        told: "completed: Hello world",
+        expected: "completed: Hello world",
     },
     AgentRow {
         name: "messages of a history without ids",
         answers: |asked| {
-            let said = |text: &str| json!({"role": "ROLE_AGENT", "parts": [{"text": text}]});
+            let message = |text: &str| json!({"role": "ROLE_AGENT", "parts": [{"text": text}]});
             let mut task = task_1_0("TASK_STATE_COMPLETED");
-            task["history"] = json!([said("one"), said("two"), said("two")]);
+            task["history"] = json!([message("one"), message("two"), message("two")]);
             match asked.method {
                 "" => card_1_0(asked.url),
                 "SendStreamingMessage" => stream(asked.event(json!({"task": task}))),
@@ -413,21 +413,21 @@ const AGENTS: &[AgentRow] = &[
                 _ => asked.error(-32601),
             }
         },
-        told: "completed: one | two | two | words",
+        expected: "completed: one | two | two | words",
     },
     AgentRow {
-        name: "an event that is no keep-alive and cannot be read",
+        name: "an event that is not a keep-alive and cannot be read",
         answers: |asked| {
             streams_1_0(asked, "text/event-stream", || {
                 format!("data: oh no\n\n{}", asked.event(json!({"task": task_1_0("TASK_STATE_COMPLETED")})))
             })
         },
-        told: "completed: words!",
+        expected: "completed: words!",
     },
 ];
 
-/// What has come of a sending, as a row tells it.
-async fn told(handle: &Handle, job: JobId, attempt: AttemptId) -> String {
+/// The result of a send, in the format of the rows.
+async fn result(handle: &Handle, job: JobId, attempt: AttemptId) -> String {
     let snapshot = handle.snapshot();
     let Some(of) = attempt_of(&snapshot, attempt) else { return String::new() };
     let state = match &of.task {
@@ -437,15 +437,16 @@ async fn told(handle: &Handle, job: JobId, attempt: AttemptId) -> String {
         None => format!("{:?}", of.phase).to_lowercase(),
     };
     let detail = handle.follow(job).await.unwrap().detail();
-    let messages = detail.messages.iter().filter(|said| said.message.role != Role::User);
-    let texts = messages.map(|said| tell_parts(&said.message.parts));
-    let texts: Vec<_> = texts.chain(detail.outputs.iter().map(|output| tell_parts(&output.parts))).collect();
+    let messages = detail.messages.iter().filter(|entry| entry.message.role != Role::User);
+    let texts = messages.map(|entry| describe_parts(&entry.message.parts));
+    let texts: Vec<_> =
+        texts.chain(detail.outputs.iter().map(|output| describe_parts(&output.parts))).collect();
     let violations = agent_of(&snapshot, "field").map_or(0, |agent| agent.violations);
     format!("{state}: {}{}", texts.join(" | "), "!".repeat(violations as usize))
 }
 
-/// How an agent is that takes no work.
-fn told_health(snapshot: &Snapshot, agent: AgentId) -> Option<String> {
+/// The health of an agent that takes no work, and the reason.
+fn health_without_work(snapshot: &Snapshot, agent: AgentId) -> Option<String> {
     let (_, agent) = snapshot.agents.iter().find(|(_, row)| row.id == agent)?;
     let takes_none = matches!(agent.health, Health::LoginNeeded | Health::NotSpoken | Health::Down);
     takes_none.then(|| {
@@ -453,7 +454,7 @@ fn told_health(snapshot: &Snapshot, agent: AgentId) -> Option<String> {
     })
 }
 
-/// An agent that answers so.
+/// An agent that answers like this.
 pub(super) async fn stand(answers: fn(&Asked<'_>) -> Answer) -> Stand {
     let counted = Mutex::new(HashMap::new());
     Stand::open(None, move |url, path, _, body| {
@@ -486,7 +487,7 @@ async fn check(row: &AgentRow) {
         capacity: None,
         probe_interval: None,
     };
-    let expected = row.told.replace("{url}", &stand.url);
+    let expected = row.expected.replace("{url}", &stand.url);
     let engine = engine_on(vec![spec], CredentialBook::default(), None, rules());
     let handle = engine.handle();
     let agent = known(&handle, "field").await;
@@ -507,8 +508,8 @@ async fn check(row: &AgentRow) {
                 }
             }
             last = match sent {
-                Some((job, attempt)) => told(&handle, job, attempt).await,
-                None => told_health(&snapshots.borrow(), agent).unwrap_or_default(),
+                Some((job, attempt)) => result(&handle, job, attempt).await,
+                None => health_without_work(&snapshots.borrow(), agent).unwrap_or_default(),
             };
             if last != expected {
                 snapshots.changed().await.unwrap();
@@ -522,7 +523,7 @@ async fn check(row: &AgentRow) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn work_is_done_with_agents_as_they_are() {
+async fn agents_in_the_field_do_their_work() {
     for row in AGENTS {
         check(row).await;
     }

@@ -1,9 +1,9 @@
-//! What a card says, in either dialect.
+//! How cards of either dialect are decoded.
 
 use quarterdeck::protocol::card;
 
-/// Members of a card beside the ones that every card has, what it offers at `http://h/.well-known/…`, and
-/// parts of what is told of it: its schemes, and what is wrong with it.
+/// The name of the row, the members of a card in addition to those that every card has, the interfaces that it offers
+/// when it is read from `http://h:1/agents/x/.well-known/…`, and parts of its expected schemes and faults.
 type CardRow = (&'static str, &'static str, &'static str, &'static [&'static str]);
 
 const CARDS: &[CardRow] = &[
@@ -71,7 +71,7 @@ const CARDS: &[CardRow] = &[
 ];
 
 #[test]
-fn what_cards_say_is_understood_in_any_dialect() {
+fn cards_of_either_dialect_are_understood() {
     for (name, members, offers, expected) in CARDS {
         let text = format!(
             r#"{{"name":"n","description":"d","version":"1","capabilities":{{}},"defaultInputModes":[],"defaultOutputModes":[],"skills":[],{members}}}"#
@@ -79,17 +79,20 @@ fn what_cards_say_is_understood_in_any_dialect() {
         let mut card = card::decode(&text).unwrap();
         let place = url::Url::parse("http://h:1/agents/x/.well-known/agent-card.json").unwrap();
         card::resolve(&mut card, &place);
-        let told: Vec<String> = card
+        let offered: Vec<String> = card
             .offers
             .iter()
             .map(|offer| format!("{} {} {}", offer.binding, offer.version.as_ref().unwrap(), offer.url))
             .collect();
-        assert_eq!(told, [*offers], "{name}");
+        assert_eq!(offered, [*offers], "{name}");
         let schemes = card.security.iter().map(|scheme| format!("{} {}", scheme.name, scheme.kind));
-        let told: Vec<String> = schemes.chain(card.faults.iter().map(ToString::to_string)).collect();
-        assert_eq!(told.is_empty(), expected.is_empty(), "{name}: {told:?}");
+        let described: Vec<String> = schemes.chain(card.faults.iter().map(ToString::to_string)).collect();
+        assert_eq!(described.is_empty(), expected.is_empty(), "{name}: {described:?}");
         for part in *expected {
-            assert!(told.iter().any(|line| line.contains(part)), "{name}: nothing of {part:?} in {told:#?}");
+            assert!(
+                described.iter().any(|line| line.contains(part)),
+                "{name}: no {part:?} in {described:#?}"
+            );
         }
     }
 }

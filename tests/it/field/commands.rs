@@ -1,4 +1,4 @@
-//! What commands print about agents as they are, and their exit codes.
+//! What commands print about agents in the field, and their exit codes.
 
 use serde_json::{Value, json};
 
@@ -228,7 +228,7 @@ async fn check(row: &CommandRow) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn commands_tell_what_is_wrong_with_agents_as_they_are() {
+async fn commands_report_what_is_wrong_with_agents_in_the_field() {
     for row in ROWS {
         check(row).await;
     }

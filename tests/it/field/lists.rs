@@ -1,4 +1,4 @@
-//! What lists of agents name, and what they lack.
+//! Which agents are found in lists, and what is reported as missing.
 
 use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind};
 use quarterdeck::engine::Handle;
@@ -7,16 +7,16 @@ use serde_json::{Value, json};
 use crate::discovery::{Stage, card, engine, fleet_is, source, the_source, two};
 use crate::support::until;
 
-/// Waits for what a source says is wrong with it.
+/// Waits until the fault of a source contains `part`, and returns the fault.
 async fn complaint(handle: &Handle, what: &str, part: &'static str) -> String {
     until(handle, what, move |snapshot| {
-        let said = the_source(snapshot)?.cause.as_ref()?.to_string();
-        said.contains(part).then_some(said)
+        let fault = the_source(snapshot)?.cause.as_ref()?.to_string();
+        fault.contains(part).then_some(fault)
     })
     .await
 }
 
-/// A list at a URL may come in pages too, by a token or by an offset; what no page has is told.
+/// A list at a URL may have pages too, by token or by offset; entries that no page has are reported.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_at_a_url_is_read_page_by_page() {
     let (_fleet, [a, b]) = two();
@@ -37,7 +37,7 @@ async fn a_list_at_a_url_is_read_page_by_page() {
     }
     for list in [
         json!({"agents": [a], "totalSize": 3}),
-        // A server that knows no offset answers with the same page.
+        // A server that ignores the offset answers with the same page.
         json!({"agents": [a], "total": 3, "limit": 1}),
     ] {
         let stage = Stage::open().await;
@@ -71,9 +71,9 @@ async fn a_list_that_is_too_large_is_read_in_part() {
     engine.stop().await;
 }
 
-/// A gateway registers cards under a name of its own, among entries that are broken.
+/// A gateway puts cards into a member of its own, among entries that are broken.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_card_is_found_in_its_entry_by_what_it_is() {
+async fn a_card_is_recognised_in_any_member_of_its_entry() {
     let (_fleet, [a, b]) = two();
     let stage = Stage::open().await;
     let row = |name: &str, card: Value| json!({"agent_id": name, "agent_name": name, "agent_card_params": card, "litellm_params": {}, "object_permission": null});
@@ -87,10 +87,10 @@ async fn a_card_is_found_in_its_entry_by_what_it_is() {
     let engine = engine(Vec::new(), vec![source(SourceKind::Url, format!("{}/v1/agents", stage.url))], None);
     let handle = engine.handle();
     fleet_is(&handle, "the cards", &[&a, &b], SourceHealth::Failing).await;
-    let said = complaint(&handle, "the broken entries", "[2]").await;
+    let fault = complaint(&handle, "the broken entries", "[2]").await;
     assert!(
-        said.contains("[2]: neither a URL nor an object") && said.contains("[3]: has no url (lost)"),
-        "{said}"
+        fault.contains("[2]: neither a URL nor an object") && fault.contains("[3]: has no url (lost)"),
+        "{fault}"
     );
     engine.stop().await;
 }

@@ -1,7 +1,7 @@
-//! The disk fails and recovers while the world goes on, and operators act meanwhile.
+//! The disk fails and recovers while the world goes on and operators act.
 //!
-//! A commit that fails does what the engine does then: it withholds what waited for the commit and refuses acts. When
-//! the disk recovers, the rows are durable as they are, and the facts of the time between are lost.
+//! When a commit fails, the simulator does what the engine does: it withholds the effects that waited for the commit
+//! and refuses acts. When the disk recovers, the current rows are durable, and the facts since the failure are lost.
 
 use quarterdeck::domain::agent::Health;
 use quarterdeck::domain::input::Reply;
@@ -23,7 +23,7 @@ pub(super) enum DiskEvent {
     Recovers,
 }
 
-/// An act whose caller waits for its receipt.
+/// An act whose caller waits for a receipt.
 #[derive(Clone, Debug)]
 struct PendingAct {
     intent: Intent,
@@ -31,7 +31,7 @@ struct PendingAct {
     after: Option<Mark>,
 }
 
-/// What an act changes, as far as it is compared.
+/// The part of what an act changes that is compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
 enum Mark {
     Problem(Option<Taken>, Option<Muted>),
@@ -40,23 +40,23 @@ enum Mark {
     Kept(bool),
 }
 
-/// The disk, and what operators were told.
+/// The disk, and what was confirmed to operators.
 pub(super) struct Disk {
     seed: Rng,
-    /// Since when commits fail.
+    /// The time since which commits fail.
     failing: Option<At>,
-    /// They fail until the next crash.
+    /// True if commits fail until the next crash.
     dead: bool,
     /// Facts up to this one were in commits that failed.
     pub(super) failed: usize,
-    /// What was durable when the journal began.
+    /// The durable state at the beginning of the journal.
     pub(super) base: State,
-    /// When the disk recovered last.
+    /// The time of the last recovery.
     pub(super) recovered: Option<At>,
     /// The number of the last ticket.
     tickets: u64,
     acts: BTreeMap<u64, PendingAct>,
-    /// Acts that were told as done, and what they had made of their subject.
+    /// Acts that were confirmed as done, and the state of their subject after them.
     done: Vec<(Intent, Mark)>,
 }
 
@@ -94,7 +94,7 @@ fn same_subject(a: &Intent, b: &Intent) -> bool {
     }
 }
 
-/// What there is to compare; `None` if the subject is gone or has come to its end.
+/// The state of the subject of an intent; `None` if the subject is gone or has ended.
 fn mark(state: &State, intent: &Intent) -> Option<Mark> {
     match intent {
         Intent::OnProblem { number, .. } => {
@@ -118,7 +118,7 @@ fn mark(state: &State, intent: &Intent) -> Option<Mark> {
 }
 
 impl World {
-    /// A world whose disk fails now and then.
+    /// A world with a disk that fails now and then.
     pub(crate) fn with_failing_disk(number: u64) -> Self {
         let mut world = Self::new(number);
         let storm = STORM.as_micros() as u64;
@@ -130,7 +130,7 @@ impl World {
             } else {
                 world.at(at, Happening::Disk(DiskEvent::Fails));
                 world.at(at + lasts, Happening::Disk(DiskEvent::Recovers));
-                // Acts as it fails are those that are withheld.
+                // Acts at the time of the failure are withheld.
                 let acts = at + Duration::from_millis(world.disk.seed.below(20));
                 world.at(acts, Happening::Act);
                 world.at(acts, Happening::Act);
@@ -160,7 +160,7 @@ impl World {
         }
     }
 
-    /// The rows are written as they are; the facts that were not are lost.
+    /// Writes the current rows; the facts that were not written are lost.
     fn recover(&mut self) {
         let Some(from) = self.disk.failing.take() else { return };
         let facts = (self.journal.len() - self.committed) as u64;
@@ -181,7 +181,7 @@ impl World {
         }
     }
 
-    /// A commit up to this fact fails: nothing that waited for it happens.
+    /// Fails a commit up to this fact: nothing that waited for it happens.
     pub(super) fn fail_commit(&mut self, length: usize) {
         if length <= self.committed.max(self.disk.failed) {
             return;
@@ -219,7 +219,7 @@ impl World {
         assert_eq!(health(self.core.state()), before, "agents are judged by our disk");
     }
 
-    /// A process ends: nobody is told any more, and the next one has a disk that works.
+    /// The process ends: pending callers get no reply, and the next process has a working disk.
     pub(super) fn forget_callers(&mut self) {
         self.disk.failing = None;
         self.disk.dead = false;
@@ -228,11 +228,11 @@ impl World {
         self.replies.clear();
     }
 
-    /// What was told as done, and was so until the crash, is so after it.
+    /// Checks that acts which were confirmed as done are still in effect after a crash, if they were before it.
     pub(super) fn check_done(&self, after: &State) {
         for (intent, done) in &self.disk.done {
             if mark(self.core.state(), intent).as_ref() == Some(done) {
-                assert_eq!(mark(after, intent).as_ref(), Some(done), "{intent:?} was told as done");
+                assert_eq!(mark(after, intent).as_ref(), Some(done), "{intent:?} was confirmed as done");
             }
         }
     }
@@ -249,7 +249,7 @@ impl World {
         }
     }
 
-    /// A caller hears what came of an intent.
+    /// Delivers the result of an intent to its caller.
     pub(super) fn answer_caller(&mut self, Reply { ticket, result }: Reply) {
         self.core.act_saved(ticket);
         let act = self.disk.acts.remove(&ticket);
@@ -267,33 +267,33 @@ impl World {
             (Err(Refusal::Cause(cause)), _) if matches!(*cause, Cause::Unsaved(_)) => {
                 assert!(self.disk.fails(), "acts are refused while the disk works");
             }
-            // It changed nothing: what a later act began with was there before it too.
+            // It changed nothing, so a later act began with the state from before this one.
             (Err(_), Some(PendingAct { intent, before, after })) => {
-                self.hand_on(&intent, before.as_ref(), after.as_ref());
+                self.rebase_next(&intent, before.as_ref(), after.as_ref());
             }
             _ => {}
         }
     }
 
-    /// The next act on the same thing that still waits began with what this one had made, and goes back to what was
-    /// there before it. False if there is no such act.
-    fn hand_on(&mut self, intent: &Intent, before: Option<&Mark>, after: Option<&Mark>) -> bool {
+    /// The next pending act on the same subject began with the result of this one. Makes it begin with the state from
+    /// before this one. False if there is no such act.
+    fn rebase_next(&mut self, intent: &Intent, before: Option<&Mark>, after: Option<&Mark>) -> bool {
         let mut later = self.disk.acts.values_mut().filter(|act| same_subject(&act.intent, intent));
         let Some(later) = later.next() else { return false };
         later.before = before.cloned().filter(|_| later.before.as_ref() == after);
         true
     }
 
-    /// What was refused has left nothing behind.
+    /// Checks that a refused act has left nothing behind.
     fn check_refused(&mut self, ticket: u64) {
         let Some(PendingAct { intent, before, after }) = self.disk.acts.remove(&ticket) else { return };
-        // A later act on the same thing hides it, until that one is refused too.
-        if self.hand_on(&intent, before.as_ref(), after.as_ref()) {
+        // A later act on the same subject hides its effect, until that one is refused too.
+        if self.rebase_next(&intent, before.as_ref(), after.as_ref()) {
             return;
         }
         let now = mark(self.core.state(), &intent);
         match (&before, &now) {
-            // A mark that a task had before moves on by itself, and so does a mute that ends.
+            // A task's earlier cancel mark changes on its own, and a mute may end.
             (None | Some(Mark::Cancel(Some(_))), _) | (_, None) => {}
             (Some(Mark::Problem(_, Some(muted))), _) if muted.until <= self.now => {}
             (Some(Mark::Problem(taken, muted)), Some(Mark::Problem(taken_now, muted_now))) => {
@@ -304,7 +304,7 @@ impl World {
         }
     }
 
-    /// An operator acts on what there is, by a name of their own.
+    /// One of two operators acts on a problem or an agent.
     pub(super) fn act(&mut self) {
         let state = self.core.state();
         let problems: Vec<_> =
@@ -314,7 +314,7 @@ impl World {
         let by: Untrusted = ["mia", "sam"][self.disk.seed.below(2) as usize].into();
         let pick = self.disk.seed.below(8);
         if pick < 6 && !problems.is_empty() {
-            // Mostly the first one, so that acts meet.
+            // Mostly the first problem, so that acts on the same subject overlap.
             let place = self.disk.seed.below(2) * self.disk.seed.below(problems.len() as u64);
             let number = problems[place as usize];
             let time = Duration::from_millis(1000 + self.disk.seed.below(60_000));
@@ -348,7 +348,7 @@ impl World {
         self.submit(Intent::Breaker { agent, to, by });
     }
 
-    /// Nothing that was due long ago is still to be posted.
+    /// Checks that no notification which was due long ago is still waiting to be posted.
     pub(super) fn check_posted(&self) {
         let recent = |at: At| self.now.since(at) < Duration::from_mins(1);
         for (_, problem) in self.core.state().problems().iter() {

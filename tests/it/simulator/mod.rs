@@ -1,6 +1,6 @@
-//! A seeded world around the core: toy agents, a network that delays, loses and doubles, and crashes
-//! at every point. Invariants are checked after each step. A failure prints its seed:
-//! `QUARTERDECK_SIM_SEED=N cargo test simulator` runs that one alone.
+//! A seeded world around the core: toy agents, a network that delays, loses and duplicates, and crashes at any point.
+//! Invariants are checked after each step. A failure prints its seed: `QUARTERDECK_SIM_SEED=N cargo test simulator`
+//! runs only that one.
 
 mod disk;
 
@@ -36,11 +36,11 @@ use quarterdeck::domain::time::At;
 use quarterdeck::protocol::{Deviations, codec, jsonrpc, reply};
 
 const AGENTS: usize = 4;
-/// Behind these, so many are named by their source now and then, and by nobody in the end.
+/// The number of additional agents that the source lists now and then, but not at the end.
 const VISITORS: usize = 2;
 const CLUSTER: &str = "cluster";
 const START: i64 = 1_795_000_000_000_000;
-/// Faults stop here; after it the world is quiet and must come to rest.
+/// Faults stop after this time; the world must then come to rest.
 const STORM: Duration = Duration::from_mins(2);
 const END: Duration = Duration::from_mins(20);
 
@@ -52,13 +52,13 @@ enum Happening {
     Commit(usize),
     /// A request reaches an agent.
     Arrive { agent: usize, effect: Effect },
-    /// A task goes on by itself.
+    /// A task makes progress.
     Work { agent: usize, task: String, step: u32, life: u32 },
-    /// An agent dies, or comes back.
+    /// An agent dies or comes back.
     Toggle(usize),
-    /// The process is killed, and another one starts.
+    /// The process is killed and another one starts.
     Crash,
-    /// An operator wants something.
+    /// An operator sends, answers, cancels or decides something.
     Operator,
     /// An operator acts on a problem or an agent.
     Act,
@@ -66,18 +66,18 @@ enum Happening {
     Disk(disk::DiskEvent),
     /// Somebody else sends work to an agent.
     Stranger,
-    /// A source of agents names some of them, or cannot be read.
+    /// The source reports some of the agents, or cannot be read.
     Source,
 }
 
-/// An open stream, and what call its outcomes are of.
+/// The call of an open stream, and how its outcomes are wrapped.
 type Stream = (CallId, fn(StreamOutcome) -> Outcome);
 
 #[derive(Clone, Debug)]
 struct ToyTask {
     state: TaskState,
     message: MessageId,
-    said: Vec<Message>,
+    messages: Vec<Message>,
     text: String,
     script: u64,
     streams: Vec<Stream>,
@@ -86,12 +86,12 @@ struct ToyTask {
 #[derive(Clone, Debug, Default)]
 struct ToyAgent {
     up: bool,
-    /// Counts its deaths, so that work of an earlier life stops.
+    /// The number of its deaths, so that work from an earlier life stops.
     life: u32,
     forgets: bool,
     is_0_3: bool,
     streams: bool,
-    /// Its streams tell the end, its store never does.
+    /// Its streams report the end of tasks, but its store never does.
     lies: bool,
     tasks: BTreeMap<String, ToyTask>,
     received: BTreeMap<MessageId, u32>,
@@ -106,14 +106,14 @@ pub(crate) struct World {
     agents: Vec<ToyAgent>,
     journal: Vec<JournalEntry>,
     committed: usize,
-    /// Gated effects and replies, each with the length of the journal that must be durable first.
+    /// Gated effects, each with the length of the journal that must be durable first.
     gated: Vec<(usize, Effect)>,
-    /// Replies that callers get once the journal is this long.
+    /// Replies, each with the length of the journal that must be durable first.
     replies: Vec<(usize, Reply)>,
     promised: BTreeSet<JobId>,
     resent: BTreeMap<MessageId, u32>,
     disk: disk::Disk,
-    /// How many agents were forgotten.
+    /// The number of agents that were forgotten.
     forgotten: u32,
 }
 
@@ -189,12 +189,12 @@ impl World {
         self.now.since(At::from_micros(START)) < STORM
     }
 
-    /// One in `n` while the storm lasts.
+    /// True once in `n` times while the storm lasts.
     fn mischief(&mut self, n: u64) -> bool {
         self.stormy() && self.seed.below(n) == 0
     }
 
-    /// Replicas are told apart early here, so that storms eject some of them.
+    /// Rules that treat replicas as outliers early, so that storms eject some of them.
     fn rules() -> Rules {
         let breaker = BreakerRules { outlier_failed: 1, outlier_volume: 2, ..BreakerRules::default() };
         let wanted = Minimum { agent: Some("toy*".into()), skill: None, version: "1.1".into() };
@@ -208,7 +208,7 @@ impl World {
     }
 
     fn specs() -> Vec<AgentSpec> {
-        // The last one is known from a source alone.
+        // The last agent is known only from the source.
         (0..AGENTS - 1)
             .map(|n| AgentSpec {
                 name: Some(format!("toy-{n}").into()),
@@ -223,7 +223,7 @@ impl World {
             .collect()
     }
 
-    /// A process starts on what is durable.
+    /// Starts a process on the durable state.
     fn boot(&mut self, watched_until: Option<At>) {
         let mut out = Out::default();
         self.core.resume(self.now, watched_until, &mut out);
@@ -234,7 +234,7 @@ impl World {
     }
 
     fn crash(&mut self) {
-        // What was not committed never happened; what the agents got stays with them.
+        // What was not committed never happened, but the agents keep what they received.
         self.journal.truncate(self.committed);
         self.gated.clear();
         let until = self.journal.last().map(|fact| fact.at).or(self.disk.recovered);
@@ -251,7 +251,7 @@ impl World {
             | Happening::Stranger
             | Happening::Source => true,
         });
-        // Requests that are under way still arrive; their answers find nobody.
+        // Requests in flight still arrive; their answers are lost.
         for what in self.queue.values_mut() {
             if let Happening::Arrive { effect, .. } = what {
                 effect.call = CallId(u64::MAX);
@@ -357,7 +357,7 @@ impl World {
         self.answer(call, kind.failed(Failure { sent, cause }));
     }
 
-    /// A request reaches an agent, or does not.
+    /// A request reaches an agent or is lost.
     fn arrive(&mut self, index: usize, effect: Effect) {
         let Some(kind) = effect.order.kind() else { return };
         let call = (effect.call, kind);
@@ -365,7 +365,7 @@ impl World {
             return self.fail(call, Sent::Not, Cause::Refused);
         }
         if self.mischief(25) {
-            // Lost on the way there.
+            // The request is lost.
             return self.fail(call, Sent::Maybe, Cause::TimedOut(Duration::from_secs(5)));
         }
         let lost_back = if self.mischief(25) {
@@ -466,7 +466,7 @@ impl World {
         if toy.state.is_terminal() {
             return self.fail(call, Sent::Maybe, rpc(ErrorName::TaskNotCancelable));
         }
-        // One in four agrees and goes on.
+        // One in four agents agrees but continues the task.
         if toy.script % 4 != 0 {
             toy.state = TaskState::Canceled;
         }
@@ -482,7 +482,7 @@ impl World {
         }
     }
 
-    /// A task with another id than the one that is asked for, which has ended.
+    /// The report of an ended task with an id other than the requested one.
     fn foreign(&self, index: usize, asked: &str) -> Option<TaskReport> {
         let toy = self.agents[index].tasks.get(asked)?;
         let mut other = report("another", toy);
@@ -490,8 +490,8 @@ impl World {
         Some(other)
     }
 
-    /// What an answer of a random shape comes to, unless it happens to answer what was asked. It is read as it would be
-    /// from the wire.
+    /// The cause of the failure that an answer of a random shape leads to, decoded like an answer from the wire; `None`
+    /// if the shape happens to fit the request.
     fn wrong_shape(&mut self, index: usize, order: &Order) -> Option<Cause> {
         let dialect = if self.agents[index].is_0_3 { Dialect::V0_3 } else { Dialect::V1_0 };
         let codec = codec(dialect);
@@ -533,7 +533,7 @@ impl World {
         assert!(*count <= allowed, "message {} arrived {count} times, {allowed} allowed", message.id);
         let took = Duration::from_millis(3);
         if let Some(task) = &message.task {
-            // What is refused was not taken: it may come again, as when a stream is refused.
+            // A message that is refused was not taken, so it may be sent again, for example without streaming.
             let refused = match self.agents[index].tasks.get(&*task.raw()) {
                 None => Some(ErrorName::TaskNotFound),
                 Some(toy) => toy.state.is_terminal().then_some(ErrorName::UnsupportedOperation),
@@ -543,7 +543,7 @@ impl World {
                 return self.fail(asked, Sent::Maybe, rpc(name));
             }
             let Some(toy) = self.agents[index].tasks.get_mut(&*task.raw()) else { return };
-            toy.said.push(message.clone());
+            toy.messages.push(message.clone());
             toy.state = TaskState::Working;
             let reported = report(&task.raw(), toy);
             let life = self.agents[index].life;
@@ -568,7 +568,7 @@ impl World {
         let toy = ToyTask {
             state: TaskState::Submitted,
             message: message.id.clone(),
-            said: vec![message.clone()],
+            messages: vec![message.clone()],
             text: String::new(),
             script,
             streams: Vec::new(),
@@ -606,9 +606,9 @@ impl World {
         }
     }
 
-    /// Events of one stream keep their order, as TCP keeps it.
+    /// Delivers an event of a stream. Events of one stream keep their order, as with TCP.
     fn stream_event(&mut self, (call, wrap): Stream, event: StreamEvent) {
-        // Now and then a reader hands over several at once.
+        // Sometimes a reader delivers several events at once.
         let events = if self.mischief(40) { vec![event.clone(), event] } else { vec![event] };
         let outcome = wrap(StreamOutcome::Events(events));
         self.at(
@@ -651,7 +651,7 @@ impl World {
         }
     }
 
-    /// A task goes on by itself: a few chunks, then its end by the script.
+    /// A task makes progress: a few chunks, then the end as its script says.
     fn work(&mut self, index: usize, id: &str, step: u32, life: u32) {
         if !self.agents[index].up || self.agents[index].life != life {
             return;
@@ -685,11 +685,11 @@ impl World {
                 };
                 (event, true)
             }
-            4 if script % 5 == 0 && toy.said.len() == 1 => {
+            4 if script % 5 == 0 && toy.messages.len() == 1 => {
                 toy.state = TaskState::InputRequired;
                 (status_of(&report(id, toy)), false)
             }
-            // One in thirteen never ends.
+            // One in thirteen tasks never ends.
             _ if script % 13 == 0 => return,
             _ => {
                 toy.state = if script % 3 == 0 { TaskState::Failed } else { TaskState::Completed };
@@ -792,11 +792,11 @@ impl World {
         }
         self.order += 1;
         let message = MessageId::from(format!("stranger-{}", self.order).as_str());
-        let said = Message { id: message.clone(), role: Role::User, ..words("of somebody else") };
+        let task_message = Message { id: message.clone(), role: Role::User, ..words("of somebody else") };
         let toy = ToyTask {
             state: TaskState::Submitted,
             message,
-            said: vec![said],
+            messages: vec![task_message],
             text: String::new(),
             script: self.seed.next(),
             streams: Vec::new(),
@@ -808,7 +808,7 @@ impl World {
         self.at(wait, Happening::Work { agent: index, task: id, step: 0, life });
     }
 
-    /// A source names the agents that it likes, and in the end all of them.
+    /// The source reports a random selection of agents; at the end of the storm it reports all of them.
     fn source(&mut self) {
         let begins = self.now == At::from_micros(START);
         let news = if !begins && self.mischief(4) {
@@ -832,7 +832,7 @@ impl World {
 
     fn card(&self, index: usize) -> Arc<Card> {
         let version = if self.agents[index].is_0_3 { "0.3" } else { "1.0" };
-        // Each life runs a newer version, and the last one is nobody's replica.
+        // Each life runs a newer version, and the last agent is no replica of another.
         let life = self.agents[index].life;
         let name = if index >= AGENTS - 1 { format!("loner {index}") } else { "toy".into() };
         let peer = |n: usize| Peer { name: None, url: format!("http://toy-{n}").into() };
@@ -852,7 +852,7 @@ impl World {
         })
     }
 
-    /// What happened, in order; and the state that it led to.
+    /// The facts in order, and the final state.
     pub(crate) fn outcome(&self) -> (&[JournalEntry], &State) {
         (&self.journal, self.core.state())
     }
@@ -897,10 +897,10 @@ impl World {
                 }
             }
             steps += 1;
-            // Once the storm is over the world repeats itself.
+            // After the storm little changes, so fewer checks are enough.
             if self.stormy() || steps.is_multiple_of(16) {
                 let unattended = self.core.unattended();
-                assert!(unattended.is_empty(), "nothing brings these further: {unattended:?}");
+                assert!(unattended.is_empty(), "nothing would continue these: {unattended:?}");
             }
             assert!(steps < 200_000, "the world does not come to rest");
             if steps.is_multiple_of(16) {
@@ -911,7 +911,7 @@ impl World {
         self.check_rest();
     }
 
-    /// Facts of an owner are numbered without a gap, and phases only move as they may.
+    /// Checks that phases only change in allowed ways.
     fn check_fact(&self, entry: &JournalEntry) {
         if let Some((attempt, AttemptFact::Moved { phase, .. })) = entry.fact.of_attempt() {
             let before = self.journal.iter().rev().find_map(|entry| {
@@ -932,18 +932,18 @@ impl World {
                 Some(Phase::Uncertain) => {
                     matches!(phase, Phase::Planned | Phase::PresumedLost | Phase::Answered)
                 }
-                // What an operator decided about it was not written, and is taken back.
+                // An operator's decision was not written, and is undone.
                 Some(Phase::Unsent | Phase::PresumedLost) => phase == &Phase::Uncertain && self.disk.fails(),
                 Some(_) => false,
             };
-            // The facts of one step are checked before they join the journal.
+            // The facts of one step are checked before they are added to the journal.
             let same_step =
                 before.is_none() || before == Some(Phase::Planned) || before == Some(Phase::Uncertain);
             assert!(allowed || same_step, "{attempt:?} went from {before:?} to {phase:?}");
         }
     }
 
-    /// What an agent's row counts is what its attempts are.
+    /// Checks that the counts in an agent's row match its attempts.
     fn check_counts(&self) {
         let state = self.core.state();
         for (key, agent) in state.agents().iter() {
@@ -957,12 +957,12 @@ impl World {
                 agent.name
             );
             let wanted = of_agent().filter(|(_, attempt)| attempt.wants_attention()).map(|(key, _)| key);
-            assert!(state.attention().of(key).eq(wanted), "who wants attention of {}", agent.name);
+            assert!(state.attention().of(key).eq(wanted), "attempts of {} that want attention", agent.name);
         }
     }
 
-    /// Who is whose replica is what their rows say, and never is more than half of a group given nothing for doing
-    /// worse than the others.
+    /// Checks that the groups of replicas match the agents' rows, and that never more than half of a group is ejected
+    /// as outliers.
     fn check_replicas(&self) {
         let state = self.core.state();
         let mut members: BTreeMap<&ReplicaKey, BTreeSet<AgentKey>> = BTreeMap::new();
@@ -1000,28 +1000,29 @@ impl World {
         }
     }
 
-    /// The facts of an owner are numbered without a gap, and no message is in them twice.
+    /// Checks that the facts of an owner are numbered without a gap, and that they contain no message twice.
     fn check_journal(&self) {
         let mut seqs: BTreeMap<Owner, u64> = BTreeMap::new();
         for fact in &self.journal {
-            // What a recovered disk holds goes on from rows.
+            // After a recovery, the numbers continue those of the rows.
             let first = if self.disk.recovered.is_some() { fact.seq } else { 1 };
             let next = seqs.insert(fact.owner(), fact.seq).map_or(first, |seq| seq + 1);
             assert_eq!(fact.seq, next, "facts of {:?} have a gap", fact.owner());
         }
-        let mut said = BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for fact in &self.journal {
             if let Some((attempt, AttemptFact::MessageSeen { message, .. })) = fact.fact.of_attempt() {
                 assert!(
-                    said.insert((attempt, message.id.clone())),
-                    "{:?} is told twice: {fact:?}",
+                    seen.insert((attempt, message.id.clone())),
+                    "{:?} is recorded twice: {fact:?}",
                     message.id
                 );
             }
         }
     }
 
-    /// After the storm: nothing is lost, nothing is between two states, and we believe what is true.
+    /// Checks the state after the storm: nothing is lost, nothing is in a transitional state, and what is recorded is
+    /// true.
     fn check_rest(&self) {
         self.check_replicas();
         self.check_posted();
@@ -1047,11 +1048,11 @@ impl World {
         }
         self.check_journal();
         for (key, agent) in state.agents().iter() {
-            assert_eq!(agent.listed, index_of(agent) < AGENTS, "{} is named or not", agent.name);
+            assert_eq!(agent.listed, index_of(agent) < AGENTS, "whether {} is listed", agent.name);
             let is_kept = agent.operator_at.is_some()
                 || state.attempts().iter().any(|(_, attempt)| attempt.agent == key)
                 || state.problems().iter().any(|(_, problem)| problem.subject.agent() == Some(key));
-            assert!(agent.listed || is_kept, "{} left, and nothing of it is kept", agent.name);
+            assert!(agent.listed || is_kept, "{} has left, and no reason keeps it", agent.name);
         }
         assert!(state.sources().iter().all(|(_, row)| row.health == SourceHealth::Working));
         for job in &self.promised {
@@ -1060,52 +1061,52 @@ impl World {
         }
         for (index, toy) in self.agents.iter().enumerate().take(AGENTS).filter(|(_, toy)| !toy.is_0_3) {
             let is_it = |(_, agent): &(AgentKey, &Agent)| index_of(agent) == index;
-            let (key, _) = state.agents().iter().find(is_it).expect("a source names all of them");
+            let (key, _) = state.agents().iter().find(is_it).expect("the source lists all of them");
             for id in toy.tasks.keys() {
                 let found = state.attempt_of_task(key, &TaskId::from(id.as_str())).is_some();
-                assert!(found, "task {id} runs on an agent that lists it, and nobody knows it");
+                assert!(found, "task {id} of an agent that lists its tasks is unknown");
             }
         }
         for (key, attempt) in state.attempts().iter() {
             let agent = state.agent(attempt.agent).expect("an agent with attempts is never forgotten");
-            // Nobody looks at those who have left.
+            // Agents that have left are not watched.
             if !agent.listed {
                 continue;
             }
             let toy = &self.agents[index_of(agent)];
             assert!(
                 !matches!(attempt.phase, Phase::Planned | Phase::Sending),
-                "{key:?} is {:?} for ever: {attempt:?}",
+                "{key:?} stays {:?}: {attempt:?}",
                 attempt.phase
             );
-            let on_its_way = attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Sending);
-            assert!(!on_its_way, "an answer of {key:?} is on its way for ever: {attempt:?}");
+            let unfinished = attempt.answer.as_ref().is_some_and(|answer| answer.phase == Phase::Sending);
+            assert!(!unfinished, "an answer of {key:?} stays unfinished: {attempt:?}");
             let Some(task) = &attempt.task else {
                 if attempt.phase == Phase::Unsent
                     && let Some(message) = &attempt.message_id
                 {
                     assert!(
                         !toy.received.contains_key(message),
-                        "{key:?} is unsent and arrived: {attempt:?}"
+                        "{key:?} is unsent but arrived: {attempt:?}"
                     );
                 }
                 continue;
             };
             match toy.tasks.get(&*task.id.raw()) {
                 Some(truth) => {
-                    // What only a stream told that we did not have, nobody can know.
+                    // An end that was only reported on a stream that was lost cannot be known.
                     let unknowable =
                         toy.lies && truth.state == TaskState::Completed && task.state == TaskState::Working;
                     assert!(
                         task.state == truth.state || task.verdict.is_some() || unknowable,
-                        "{key:?}: we say {:?}, its agent says {:?}: {attempt:?}",
+                        "{key:?}: {:?} is recorded, but the agent has {:?}: {attempt:?}",
                         task.state,
                         truth.state
                     );
-                    // A message that the network doubled may have become two tasks, whose stream and store disagree for
-                    // ever: both claims are shown.
+                    // A message that the network duplicated may have started two tasks, whose stream and store disagree
+                    // forever: both states are shown.
                     if !truth.state.is_terminal() && task.verdict != Some(Verdict::Conflict) {
-                        assert!(!task.settled, "{key:?} is settled and runs: {attempt:?}, {truth:?}");
+                        assert!(!task.settled, "{key:?} is settled but runs: {attempt:?}, {truth:?}");
                     }
                     if attempt.message_id.is_some() {
                         assert_eq!(attempt.message_id.as_ref(), Some(&truth.message));
@@ -1117,7 +1118,7 @@ impl World {
     }
 }
 
-/// The place of an agent among the toys.
+/// The index of an agent among the toys.
 fn index_of(agent: &Agent) -> usize {
     let url = agent.spec.url.trim_end_matches('/');
     url.rsplit_once('-').and_then(|(_, place)| place.parse().ok()).expect("the URL of a toy")
@@ -1161,7 +1162,7 @@ fn report(id: &str, toy: &ToyTask) -> TaskReport {
         context: None,
         status: Status { state: toy.state.clone(), message: None, timestamp: None },
         artifacts: Some(if toy.text.is_empty() { vec![] } else { vec![artifact] }),
-        history: toy.said.clone(),
+        history: toy.messages.clone(),
         metadata: None,
         hints: Hints::default(),
         raw: None,
@@ -1178,7 +1179,8 @@ fn status_of(report: &TaskReport) -> StreamEvent {
     }
 }
 
-/// A quarter of a thousand seeds, or of `QUARTERDECK_SIM_SEEDS`; four tests, so that they share the cores.
+/// Runs a quarter of a thousand seeds, or of `QUARTERDECK_SIM_SEEDS`; there are four tests, so that they run in
+/// parallel.
 fn storms(quarter: u64) {
     if let Ok(seed) = std::env::var("QUARTERDECK_SIM_SEED") {
         World::with_failing_disk(seed.parse().expect("QUARTERDECK_SIM_SEED is a number")).run();

@@ -240,10 +240,9 @@ fn share_words(failed: u32, of: u32) -> String {
 fn failing_words(cause: &Cause, live: &AgentLive) -> String {
     let Cause::TasksFailing { failed, of } = cause else { return String::new() };
     let share = share_words(*failed, *of);
-    let said = live.evidence.last_failure.as_ref().filter(|words| !words.is_empty());
-    let said =
-        said.map(|words| format!(", last with \"{}\"", words.shortened(80).line())).unwrap_or_default();
-    format!("fails {share} of its tasks{said}")
+    let text = live.evidence.last_failure.as_ref().filter(|text| !text.is_empty());
+    let last = text.map(|text| format!(", last with \"{}\"", text.shortened(80).line())).unwrap_or_default();
+    format!("fails {share} of its tasks{last}")
 }
 
 /// The time at which an agent's problems may change without an event.

@@ -99,8 +99,8 @@ fn by_its_agent(snapshot: &Snapshot, problem: &Problem) -> Option<Cause> {
         Kind::SourceDown => "the platform of its source",
         _ => "the agent",
     };
-    let words = format!("{what}, p-{}: {}", other.number, other.text.shortened(160).line());
-    Some(Cause { problem: Some(other.number), ..Cause::new(certainty, words) })
+    let text = format!("{what}, p-{}: {}", other.number, other.text.shortened(160).line());
+    Some(Cause { problem: Some(other.number), ..Cause::new(certainty, text) })
 }
 
 /// Kinds that imply their cause.
@@ -230,8 +230,8 @@ fn by_load(problem: &Problem, agent: &Agent) -> Option<Cause> {
     let slow =
         matches!(problem.kind, Kind::AgentSlow | Kind::TaskSilent | Kind::TaskStuck | Kind::TaskStalled);
     let (live, takes) = (agent.counts.live, agent.spec.capacity.filter(|_| slow)?);
-    let words = format!("too much work: {live} tasks, but it accepts {takes} at once");
-    (live > takes).then(|| Cause::new(Certainty::Probably, words))
+    let text = format!("too much work: {live} tasks, but it accepts {takes} at once");
+    (live > takes).then(|| Cause::new(Certainty::Probably, text))
 }
 
 /// Attributes shared by the failed tasks.
@@ -245,12 +245,12 @@ fn by_what_failed(problem: &Problem, impact: &Impact) -> Option<Cause> {
         _ => None,
     };
     if let Some(error) = all(&impact.errors) {
-        let words = format!("one fault: all {} reported \"{}\"", impact.failed, error.shortened(120).line());
-        return Some(Cause::new(Certainty::Perhaps, words));
+        let text = format!("one fault: all {} reported \"{}\"", impact.failed, error.shortened(120).line());
+        return Some(Cause::new(Certainty::Perhaps, text));
     }
     let caller = all(&impact.callers)?;
-    let words = format!("what {} sends: all failed tasks came from it", caller.shortened(60).line());
-    Some(Cause::new(Certainty::Perhaps, words))
+    let text = format!("what {} sends: all failed tasks came from it", caller.shortened(60).line());
+    Some(Cause::new(Certainty::Perhaps, text))
 }
 
 /// The automatic reaction to the problem, or the reason for none.

@@ -1,4 +1,4 @@
-//! Each rule as a row: what is known, and what is said about it.
+//! Each rule as a row: what is known, and the expected diagnosis.
 
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ fn found(snapshot: &Snapshot, number: u32) -> (ProblemKey, &Problem) {
     snapshot.problems.iter().find(|(_, problem)| problem.number == number).unwrap()
 }
 
-/// What is known is told by `build`, which gives the number of the problem.
+/// `build` sets up the fleet and returns the number of the problem.
 #[track_caller]
 fn check(expected: &str, build: impl FnOnce(&mut Fleet, AgentId) -> u32) {
     let mut fleet = Fleet::default();
@@ -148,8 +148,8 @@ fn check(expected: &str, build: impl FnOnce(&mut Fleet, AgentId) -> u32) {
     let number = build(&mut fleet, agent);
     let snapshot = fleet.snapshot();
     let (key, problem) = found(&snapshot, number);
-    let said = cause(&snapshot, problem, &impact_of(&snapshot, key, problem)).sentence();
-    assert_eq!(said, expected);
+    let sentence = cause(&snapshot, problem, &impact_of(&snapshot, key, problem)).sentence();
+    assert_eq!(sentence, expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What one answer or one event says, in either dialect.
+//! How answers and events of either dialect are decoded.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use quarterdeck::domain::job::message::Message;
 use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport};
 use quarterdeck::protocol::{Deviations, Event, Reply, codec};
 
-use super::tell_parts;
+use super::describe_parts;
 
 /// Whether a text is the answer to a request, or an event of a stream.
 #[derive(Clone, Copy, Debug)]
@@ -16,15 +16,15 @@ enum At {
     Event,
 }
 
-/// The `result` of an answer or an event, what it says, and a part of what is noted about it; nothing is
-/// noted where that is empty.
-type Said = (&'static str, Dialect, At, &'static str, &'static str, &'static str);
+/// The name of the row, the dialect, where the text is from, the `result` of an answer or event, the expected
+/// description, and one of the deviations that are noted; if that is empty, none may be noted.
+type ReplyRow = (&'static str, Dialect, At, &'static str, &'static str, &'static str);
 
 use At::{Event as InEvent, Reply as InReply};
 use Dialect::{V0_3, V1_0};
 
-const SAID: &[Said] = &[
-    // As they should be.
+const REPLIES: &[ReplyRow] = &[
+    // Correct ones.
     (
         "1.0 task",
         V1_0,
@@ -57,7 +57,7 @@ const SAID: &[Said] = &[
         "Agent: a",
         "",
     ),
-    // Words of the other dialect, of protocol buffers, and in any case.
+    // Spellings of the other dialect and of protocol buffers, in upper and lower case.
     (
         "0.3 words in 1.0",
         V1_0,
@@ -106,7 +106,7 @@ const SAID: &[Said] = &[
         "status TASK_STATE_PAUSED",
         "",
     ),
-    // Envelopes, or none.
+    // With and without envelopes.
     (
         "bare status in 1.0",
         V1_0,
@@ -287,27 +287,27 @@ const SAID: &[Said] = &[
     ),
 ];
 
-fn tell_message(message: &Message) -> String {
-    format!("{:?}: {}", message.role, tell_parts(&message.parts))
+fn describe_message(message: &Message) -> String {
+    format!("{:?}: {}", message.role, describe_parts(&message.parts))
 }
 
-fn tell_status(status: &Status) -> String {
-    let said = status.message.as_ref().map(|said| format!("; {}", tell_message(said)));
-    format!("{}{}", status.state.word(), said.unwrap_or_default())
+fn describe_status(status: &Status) -> String {
+    let message = status.message.as_ref().map(|message| format!("; {}", describe_message(message)));
+    format!("{}{}", status.state.word(), message.unwrap_or_default())
 }
 
-fn tell_task(task: &TaskReport) -> String {
-    let mut told = format!("task {} {}", &*task.id.raw(), tell_status(&task.status));
+fn describe_task(task: &TaskReport) -> String {
+    let mut described = format!("task {} {}", &*task.id.raw(), describe_status(&task.status));
     for artifact in task.artifacts.iter().flatten() {
-        let _infallible = write!(told, "; {} {}", artifact.id.raw(), tell_parts(&artifact.parts));
+        let _infallible = write!(described, "; {} {}", artifact.id.raw(), describe_parts(&artifact.parts));
     }
-    told
+    described
 }
 
-fn tell_reply(reply: &Reply) -> String {
+fn describe_reply(reply: &Reply) -> String {
     match reply {
-        Reply::Task(task) => tell_task(task),
-        Reply::Message(message) => tell_message(message),
+        Reply::Task(task) => describe_task(task),
+        Reply::Message(message) => describe_message(message),
         Reply::Page { tasks, next, total, unread } => {
             let more = if next.is_some() { ", more" } else { "" };
             format!("page of {}, {unread} unread, total {total:?}{more}", tasks.len())
@@ -315,14 +315,14 @@ fn tell_reply(reply: &Reply) -> String {
     }
 }
 
-fn tell_event(event: &Event<'_>) -> String {
+fn describe_event(event: &Event<'_>) -> String {
     match event {
         Event::Chunk { artifact, text, last, .. } => {
             format!("artifact {artifact} {} {text}", if *last { "last" } else { "more" })
         }
-        Event::Full(StreamEvent::Task(task)) => tell_task(task),
-        Event::Full(StreamEvent::Message(message)) => tell_message(message),
-        Event::Full(StreamEvent::Status { status, .. }) => format!("status {}", tell_status(status)),
+        Event::Full(StreamEvent::Task(task)) => describe_task(task),
+        Event::Full(StreamEvent::Message(message)) => describe_message(message),
+        Event::Full(StreamEvent::Status { status, .. }) => format!("status {}", describe_status(status)),
         Event::Full(StreamEvent::Artifact { artifact, append, last, .. }) => {
             let how = if *last {
                 "last"
@@ -331,7 +331,7 @@ fn tell_event(event: &Event<'_>) -> String {
             } else {
                 "begins"
             };
-            format!("artifact {} {how} {}", artifact.id.raw(), tell_parts(&artifact.parts))
+            format!("artifact {} {how} {}", artifact.id.raw(), describe_parts(&artifact.parts))
         }
         Event::Full(StreamEvent::Unknown(json)) => format!("unknown {}", json.raw()),
         Event::Error(cause) => cause.to_string(),
@@ -339,29 +339,33 @@ fn tell_event(event: &Event<'_>) -> String {
 }
 
 #[test]
-fn what_agents_say_is_understood_in_any_dialect() {
-    for (name, dialect, at, result, expected, noted) in SAID {
+fn replies_and_events_of_either_dialect_are_understood() {
+    for (name, dialect, at, result, expected, noted) in REPLIES {
         let mut deviations = Deviations::default();
         let text = format!(r#"{{"jsonrpc":"2.0","id":"1","result":{result}}}"#);
-        let told = match at {
-            At::Reply => codec(*dialect).decode_reply(&text, &mut deviations).map(|reply| tell_reply(&reply)),
-            At::Event => codec(*dialect).decode_event(&text, &mut deviations).map(|event| tell_event(&event)),
+        let described = match at {
+            At::Reply => {
+                codec(*dialect).decode_reply(&text, &mut deviations).map(|reply| describe_reply(&reply))
+            }
+            At::Event => {
+                codec(*dialect).decode_event(&text, &mut deviations).map(|event| describe_event(&event))
+            }
         };
-        assert_eq!(told.as_deref(), Ok(*expected), "{name}");
+        assert_eq!(described.as_deref(), Ok(*expected), "{name}");
         let all: Vec<_> = deviations.iter().map(|what| what.raw()).collect();
         assert_eq!(all.is_empty(), noted.is_empty(), "{name}: {all:?}");
         assert!(noted.is_empty() || all.contains(noted), "{name}: {all:?}");
-        // What stands where the envelope of JSON-RPC should be is understood too.
+        // The same without the envelope of JSON-RPC.
         let mut deviations = Deviations::default();
-        let told = match at {
+        let described = match at {
             At::Reply => {
-                codec(*dialect).decode_reply(result, &mut deviations).map(|reply| tell_reply(&reply))
+                codec(*dialect).decode_reply(result, &mut deviations).map(|reply| describe_reply(&reply))
             }
             At::Event => {
-                codec(*dialect).decode_event(result, &mut deviations).map(|event| tell_event(&event))
+                codec(*dialect).decode_event(result, &mut deviations).map(|event| describe_event(&event))
             }
         };
-        assert_eq!(told.as_deref(), Ok(*expected), "{name}, bare");
+        assert_eq!(described.as_deref(), Ok(*expected), "{name}, bare");
         assert!(deviations.iter().any(|what| what.raw().contains("JSON-RPC")), "{name}");
     }
 }
