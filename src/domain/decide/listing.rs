@@ -1,10 +1,10 @@
-//! When an agent's tasks are listed, and how far: everything on first contact, then only what is new.
+//! Lists an agent's tasks: all of them on first contact, and after that only what is new.
 //!
-//! `ListTasks` answers newest first, by the time of the status (specification, section 3.1.4). A look for new tasks
-//! therefore reads a page of the newest and goes on only while the end of a page is new, so that it costs the same
-//! whatever the agent keeps. Two things need more than that: the Python SDK gives new tasks no timestamp and sorts
-//! them last, so that those submitted are asked for apart; and some agents keep another order, which is found out from
-//! their pages, so that the whole list is read every ten minutes.
+//! `ListTasks` returns the newest tasks first, by the time of the status (specification, section 3.1.4). A scan for new
+//! tasks therefore reads a page of the newest and continues only while the last task of a page is new, so that it costs
+//! the same however many tasks the agent keeps. There are two exceptions. The Python SDK gives new tasks no timestamp and
+//! sorts them last, so submitted tasks are requested separately. Some agents list in another order, which shows in their
+//! pages; for them, and to notice them, the whole list is read every ten minutes.
 
 use std::time::Duration;
 
@@ -24,54 +24,54 @@ use crate::domain::job::task::{TaskReport, TaskState, Via};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 
-/// At most so many tasks of one agent are adopted on first contact.
+/// The maximum number of tasks of one agent that are adopted on first contact.
 const AT_FIRST: u32 = 1000;
 /// Ended tasks are adopted on first contact when they are younger than this.
 const ENDED_WITHIN: Duration = Duration::from_secs(24 * 3600);
-/// Looks follow each other so fast while there is something to see.
+/// The interval between scans of a busy agent.
 const BUSY: Duration = Duration::from_secs(5);
-/// And for so long after the last change.
+/// An agent counts as busy for this long after the last change.
 const BUSY_FOR: Duration = Duration::from_secs(60);
 /// How often the whole list is read.
 const WHOLE_EVERY: Duration = Duration::from_secs(600);
-/// Tasks on a page of a look for what is new.
+/// The page size of a scan for new tasks.
 const NEWEST: u16 = 20;
-/// Pages that a look, or a search for one message, reads at most.
+/// The maximum number of pages of a scan, or of a search for one message.
 const PAGES: u32 = 10;
-/// Pages that are read of a whole list at most: 10,000 tasks.
+/// The maximum number of pages of a whole list: 10,000 tasks.
 const WHOLE_PAGES: u32 = 100;
-/// An agent may store a status this long after the time that it gives it, so that a task can turn up below newer ones.
+/// An agent may store a status this long after the time that it gives it, so a task can appear below newer ones.
 const STORED_WITHIN: Duration = Duration::from_secs(60);
-/// Times of one page may differ so much from their order: replicas of an agent have different clocks.
+/// Times within a page may be out of order by this much: replicas of an agent have different clocks.
 const SKEW: Duration = Duration::from_secs(1);
 
 /// Orders a listing.
 pub(super) fn order_list(turn: &mut Turn, agent: AgentKey, why: ListReason, query: ListQuery) {
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
     let Some(interface) = interface else { return };
-    let own = why.is_look();
+    let own = why.is_scan();
     let call = turn.call(agent, PendingCall::List(why, query.clone()), Order::List { interface, query });
     if own {
         turn.agent_live(agent).listing.call = Some(call);
     }
 }
 
-/// A probe was answered: adopt on first contact, else look what is new.
+/// A probe was answered: adopts the agent's tasks on first contact, and scans for new ones after that.
 pub(super) fn with_probe(turn: &mut Turn, agent: AgentKey) {
     if !turn.timer_is_set(Timer::List(agent)) {
-        look(turn, agent);
+        scan(turn, agent);
     }
 }
 
-/// True if changes of the agent's tasks show up in its listing by themselves.
+/// True if scans show the changes of the agent's tasks, so that they need not be polled.
 pub(super) fn shows_changes(turn: &mut Turn, agent: AgentKey) -> bool {
     let lists = turn.state().agent(agent).is_some_and(|agent| agent.can(Ability::ListTasks));
     let listing = &turn.agent_live(agent).listing;
     lists && !listing.unsupported && !listing.unordered
 }
 
-/// Begins a look for what is new.
-pub(super) fn look(turn: &mut Turn, agent: AgentKey) {
+/// Begins a scan for new tasks.
+pub(super) fn scan(turn: &mut Turn, agent: AgentKey) {
     let Some(row) = turn.state().agent(agent) else { return };
     if !row.can(Ability::ListTasks) || !row.listed {
         return;
@@ -86,7 +86,7 @@ pub(super) fn look(turn: &mut Turn, agent: AgentKey) {
     if !listing.adopted {
         listing.adopted = true;
         listing.budget = AT_FIRST;
-        // Last first: what runs is asked for before what has ended.
+        // Popped from the end: running tasks are requested before those that have ended.
         listing.states = vec![
             TaskState::Rejected,
             TaskState::Canceled,
@@ -100,28 +100,29 @@ pub(super) fn look(turn: &mut Turn, agent: AgentKey) {
         return adopt_next(turn, agent);
     }
     if at.since(listing.whole) >= WHOLE_EVERY {
-        // It shows those submitted as well.
+        // It includes the submitted tasks.
         listing.states = Vec::new();
         listing.whole = at;
         order_list(turn, agent, ListReason::Whole, ListQuery::default());
     } else if listing.unordered {
         listing.states =
             vec![TaskState::Submitted, TaskState::AuthRequired, TaskState::InputRequired, TaskState::Working];
-        look_next(turn, agent);
+        scan_next(turn, agent);
     } else {
         listing.states = vec![TaskState::Submitted];
         order_page(turn, agent, ListReason::Newest, None);
     }
 }
 
-/// The first page of a look. Messages are asked for only once it shows a task that is new, as they are most of a page.
+/// Requests the first page of a scan. Messages make up most of a page, so they are requested only after a new task has
+/// shown up.
 fn order_page(turn: &mut Turn, agent: AgentKey, why: ListReason, state: Option<TaskState>) {
     let history = turn.state().wants_messages(agent);
     order_list(turn, agent, why, ListQuery { state, history, size: Some(NEWEST), ..ListQuery::default() });
 }
 
-/// Goes on with the states that are still to be asked for.
-fn look_next(turn: &mut Turn, agent: AgentKey) {
+/// Continues with the states that have not been requested yet.
+fn scan_next(turn: &mut Turn, agent: AgentKey) {
     let listing = &mut turn.agent_live(agent).listing;
     listing.pages = 0;
     match listing.states.pop() {
@@ -148,7 +149,7 @@ fn adopt_next(turn: &mut Turn, agent: AgentKey) {
     order_list(turn, agent, ListReason::Adopt, query);
 }
 
-/// The next look comes soon while there is something to see, else with the probe.
+/// Schedules the next scan: soon if the agent is busy, otherwise it follows the next probe.
 fn schedule(turn: &mut Turn, agent: AgentKey) {
     if is_busy(turn, agent) {
         let due = turn.at + BUSY;
@@ -163,7 +164,7 @@ fn is_busy(turn: &mut Turn, agent: AgentKey) -> bool {
     live_tasks || turn.at.since(changed) < BUSY_FOR
 }
 
-/// A job was sent to the agent, or one was found: looks become quick.
+/// A job was sent to the agent, or one was found: the next scan comes soon.
 pub(super) fn quicken(turn: &mut Turn, agent: AgentKey) {
     let due = turn.at + BUSY;
     let lists = turn.state().agent(agent).is_some_and(|agent| agent.can(Ability::ListTasks));
@@ -183,7 +184,7 @@ pub(super) fn listed(
     issued: At,
     answer: Answer<Page>,
 ) {
-    if why.is_look() {
+    if why.is_scan() {
         turn.agent_live(agent).listing.call = None;
     }
     let page = match answer {
@@ -201,10 +202,10 @@ pub(super) fn listed(
                 None => watch::settle(turn, key),
             }
         }
-        ListReason::Lookup(key) => look_up(turn, agent, key, query, tasks, next, issued),
+        ListReason::Lookup(key) => find_message(turn, agent, key, query, tasks, next, issued),
         ListReason::Adopt => adopted(turn, agent, query, tasks, next, issued),
         ListReason::Newest | ListReason::InState | ListReason::Whole => {
-            looked(turn, agent, why, query, tasks, next, issued);
+            scanned(turn, agent, why, query, tasks, next, issued);
         }
     }
 }
@@ -219,7 +220,7 @@ fn adopted(
 ) {
     let newest = tasks.iter().filter_map(|report| report.status.timestamp).max();
     let listing = &mut turn.agent_live(agent).listing;
-    // What is newer than the first page that had anything may have changed behind it.
+    // Tasks that are newer than the first page with content may have changed while further pages were read.
     listing.whole_until = listing.whole_until.or(newest);
     for report in tasks {
         if turn.agent_live(agent).listing.budget == 0 {
@@ -237,8 +238,8 @@ fn adopted(
     }
 }
 
-/// A page of a look.
-fn looked(
+/// Handles a page of a scan.
+fn scanned(
     turn: &mut Turn,
     agent: AgentKey,
     why: ListReason,
@@ -262,7 +263,7 @@ fn looked(
         // Without its messages, a new task may be one of ours whose stream has not reported yet.
         return with_messages(turn, agent, why, query, news, end);
     }
-    // A page that was asked for again ends with what is new; whether the page that it is part of does was seen before.
+    // A page that was requested again ends with a new task in any case; what counts is the end of the original page.
     let end = turn.agent_live(agent).listing.page_end.take().unwrap_or(end);
     let disordered = query.state.is_none() && is_disordered(turn, agent, &why, &tasks);
     let facts = turn.out.facts.len();
@@ -279,7 +280,7 @@ fn looked(
     listing.pages += 1;
     if disordered && !listing.unordered {
         listing.unordered = true;
-        // What only the listing showed is polled from now on.
+        // Tasks that only scans followed are polled from now on.
         go_on(turn, agent);
     }
     let (limit, more) = if why == ListReason::Whole { (WHOLE_PAGES, true) } else { (PAGES, end) };
@@ -292,7 +293,7 @@ fn looked(
         }
         next => {
             if why == ListReason::Newest && more && next.is_some() {
-                // More has changed than a look reads.
+                // More has changed than a scan reads.
                 listing.whole = At::ZERO;
             }
             let was_all = next.is_none() && query.state.is_none();
@@ -304,17 +305,17 @@ fn looked(
                 listing.whole_until = listing.listed_until;
             }
             if was_all && !is_busy(turn, agent) && turn.agent_live(agent).listing_gaps.words().is_none() {
-                // Those submitted were on it. A busy agent is asked for them anyway: what it costs stays the same
-                // when it has more tasks than fit on a page.
+                // Submitted tasks were in this list. A busy agent is asked for them anyway, so that its cost stays the
+                // same once it has more tasks than fit on a page.
                 turn.agent_live(agent).listing.states.clear();
             }
-            look_next(turn, agent);
+            scan_next(turn, agent);
         }
     }
 }
 
-/// Asks again for what a page without messages showed, with them: for the first `news` tasks of the first page, and
-/// from the beginning if a later page showed something new, as the token that led to it may be used up.
+/// Repeats a request with messages after a page without them showed new tasks: for the first `news` tasks of the first
+/// page, or from the beginning if a later page showed them, as the token that led to it may be used up.
 fn with_messages(
     turn: &mut Turn,
     agent: AgentKey,
@@ -332,22 +333,22 @@ fn with_messages(
     order_list(turn, agent, why, ListQuery { history: true, page: None, size, ..query });
 }
 
-/// True if a task that is not known yet is to be followed. One that has ended and is older than the last look was
-/// left out on first contact, or has been forgotten since.
+/// True if an unknown task is to be followed. An ended task that is older than the last scan was left out on first
+/// contact, or has been forgotten since.
 fn is_adopted(listing: &Listing, why: &ListReason, report: &TaskReport, now: At) -> bool {
     let until = match why {
         ListReason::Whole | ListReason::InState => listing.whole_until,
         _ => listing.listed_until,
     };
-    // Once nothing has changed for longer, what is older was seen, and may have been forgotten since.
+    // If nothing has changed for longer than this, older tasks have been seen, and may have been forgotten since.
     let is_recent = now.since(listing.listed_at) < WHOLE_EVERY + STORED_WITHIN;
     let late = if is_recent { STORED_WITHIN } else { Duration::ZERO };
     let until = until.map_or(PeerTime((now - ENDED_WITHIN).micros()), |until| until.before(late));
     !report.status.state.is_terminal() || report.status.timestamp.is_none_or(|time| time > until)
 }
 
-/// True if a page shows that the agent does not list newest first: a task is newer than one before it, or the whole
-/// list has one that earlier looks should have shown.
+/// True if a page shows that the agent does not list the newest first: a task is newer than the one before it, or the
+/// whole list contains one that earlier scans should have shown.
 fn is_disordered(turn: &mut Turn, agent: AgentKey, why: &ListReason, tasks: &[TaskReport]) -> bool {
     let missed = |turn: &mut Turn, report: &TaskReport, time: PeerTime| {
         let listing = &turn.agent_live(agent).listing;
@@ -363,7 +364,7 @@ fn is_disordered(turn: &mut Turn, agent: AgentKey, why: &ListReason, tasks: &[Ta
         disordered |= listing.last.is_some_and(|last| time.before(SKEW) > last);
         listing.last = Some(time);
         if listing.pages == 0 {
-            // What changes while further pages are read is for the next look.
+            // Changes that happen while further pages are read are left to the next scan.
             listing.newest = listing.newest.max(Some(time));
         }
     }
@@ -380,7 +381,7 @@ fn list_failed(turn: &mut Turn, agent: AgentKey, why: ListReason, cause: &Cause)
         ListReason::Confirm(key) => watch::settle(turn, key),
         ListReason::Lookup(key) => dispatch::not_found(turn, key),
         ListReason::Adopt => {
-            // What cannot be read for one state cannot be read for the others: it is asked again with the next probe.
+            // If one state cannot be listed, neither can the others: the next probe tries again.
             let stops = cause.is_transport() || matches!(cause, Cause::Malformed(_));
             if turn.agent_live(agent).listing.unsupported || stops {
                 turn.agent_live(agent).listing.states.clear();
@@ -395,7 +396,7 @@ fn list_failed(turn: &mut Turn, agent: AgentKey, why: ListReason, cause: &Cause)
         }
     }
     if turn.agent_live(agent).listing.unsupported {
-        // What only the listing showed is polled from now on.
+        // Tasks that only scans followed are polled from now on.
         go_on(turn, agent);
     }
 }
@@ -406,7 +407,7 @@ fn go_on(turn: &mut Turn, agent: AgentKey) {
     }
 }
 
-fn look_up(
+fn find_message(
     turn: &mut Turn,
     agent: AgentKey,
     key: AttemptKey,

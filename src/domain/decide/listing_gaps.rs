@@ -18,7 +18,7 @@ pub(in crate::domain) struct ListingGaps {
     /// By the state that was asked for; `None` is a list of all tasks.
     gaps: Vec<(Option<TaskState>, Gap)>,
     /// The tasks have been listed for the first time since the engine began.
-    pub looked: bool,
+    pub scanned: bool,
 }
 
 /// What one list leaves out.
@@ -81,10 +81,10 @@ impl ListingGaps {
 pub(super) fn read(turn: &mut Turn, agent: AgentKey, why: &ListReason, query: &ListQuery, page: &Page) {
     let gaps = &mut turn.agent_live(agent).listing_gaps;
     match why {
-        // Both look for one task alone, and stop there.
+        // Both search for a single task, and stop once they have found it.
         ListReason::Lookup(_) | ListReason::Confirm(_) => return,
         ListReason::Adopt => {}
-        ListReason::Newest | ListReason::InState | ListReason::Whole => gaps.looked = true,
+        ListReason::Newest | ListReason::InState | ListReason::Whole => gaps.scanned = true,
     }
     let before = gaps.words();
     gaps.read(query, page);

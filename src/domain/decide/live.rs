@@ -182,11 +182,11 @@ pub(in crate::domain) enum ListReason {
     Adopt,
     /// The newest, page by page while the end of a page is new.
     Newest,
-    /// Those in one state, page by page while the end of a page is new.
+    /// Tasks in one state, page by page while the last task of a page is new.
     InState,
     /// Every page.
     Whole,
-    /// Our message, that may have arrived.
+    /// To find a message of ours that may have arrived.
     Lookup(AttemptKey),
     /// To compare with the end that a stream reported, without fetching large outputs.
     Confirm(AttemptKey),
@@ -194,7 +194,7 @@ pub(in crate::domain) enum ListReason {
 
 impl ListReason {
     /// True if it concerns no particular task. An agent has at most one such call open.
-    pub fn is_look(&self) -> bool {
+    pub fn is_scan(&self) -> bool {
         matches!(self, Self::Adopt | Self::Newest | Self::InState | Self::Whole)
     }
 }
@@ -260,29 +260,29 @@ pub(in crate::domain) struct Listing {
     /// It has no `ListTasks`.
     pub unsupported: bool,
     pub adopted: bool,
-    /// States still to be asked for, last first.
+    /// The states that are still to be requested, the last one first.
     pub states: Vec<TaskState>,
-    /// Tasks that may still be adopted.
+    /// The number of tasks that may still be adopted.
     pub budget: u32,
-    /// When a listing last showed something new.
+    /// When a listing last showed a change.
     pub changed: At,
-    /// It does not list newest first.
+    /// The agent does not list the newest tasks first.
     pub unordered: bool,
     /// When the whole list was last read; zero if it is due.
     pub whole: At,
-    /// Everything up to here, by the agent's clock, had been listed when the whole list was last read.
+    /// When the whole list was last read, all tasks up to this time of the agent's clock had been listed.
     pub whole_until: Option<PeerTime>,
-    /// Everything up to here, by the agent's clock, has been listed.
+    /// All tasks up to this time of the agent's clock have been listed.
     pub listed_until: Option<PeerTime>,
-    /// When that last changed.
+    /// When `listed_until` last changed.
     pub listed_at: At,
-    /// Pages that the present look has read.
+    /// The number of pages that the current scan has read.
     pub pages: u32,
-    /// The newest time on its first page.
+    /// The newest time on the first page of the current scan.
     pub newest: Option<PeerTime>,
-    /// The last time on its last page.
+    /// The last time on the page that was read last.
     pub last: Option<PeerTime>,
-    /// A part of its first page was asked for again: whether the end of that page was new.
+    /// If a part of the first page was requested again: whether the last task of the original page was new.
     pub page_end: Option<bool>,
 }
 

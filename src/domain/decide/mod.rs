@@ -306,7 +306,7 @@ fn on_deadline(turn: &mut Turn) {
         turn.clear_timer(timer);
         match timer {
             Timer::Probe(agent) => health::probe(turn, agent),
-            Timer::List(agent) => listing::look(turn, agent),
+            Timer::List(agent) => listing::scan(turn, agent),
             Timer::Watch(attempt) => watch::due(turn, attempt),
             Timer::Quiet(attempt) => watch::look_for_quiet(turn, attempt),
             Timer::Cancel(attempt) => cancel::look(turn, attempt),

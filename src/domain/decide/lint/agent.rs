@@ -76,7 +76,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
     if let Some(live) = live {
         let known = turn.state().raised(Kind::ListIncomplete, Subject::Agent(key));
         let before =
-            || known.filter(|_| !live.listing_gaps.looked).map(|problem| problem.text.line().into_string());
+            || known.filter(|_| !live.listing_gaps.scanned).map(|problem| problem.text.line().into_string());
         if let Some(text) = live.listing_gaps.words().or_else(before) {
             found.push(Finding {
                 kind: Kind::ListIncomplete,
