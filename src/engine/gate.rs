@@ -155,11 +155,11 @@ impl Gate {
 
     /// The time at which the filled batch is due, if there is one and the writer is free.
     pub fn due(&self) -> Option<At> {
-        let nothing = self.facts.is_empty() && self.changed.is_empty() && self.replies.is_empty();
+        let waited_for = !self.effects.is_empty() || !self.replies.is_empty();
+        let nothing = self.facts.is_empty() && self.changed.is_empty() && !waited_for;
         if self.writer.is_none() || self.committing.is_some() || (nothing && !self.beat) {
             return None;
         }
-        let waited_for = !self.effects.is_empty() || !self.replies.is_empty();
         Some(if waited_for || self.ending || self.is_overfull() { At::ZERO } else { self.last + APART })
     }
 
@@ -283,5 +283,55 @@ pub(super) fn carried(fact: &AttemptFact) -> usize {
             raw.raw().len()
         }
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::agent::card::{Dialect, Interface};
+    use crate::domain::effect::{Order, Target};
+    use crate::domain::id::{AgentKey, AttemptKey, CallId};
+
+    fn cancel(number: u64) -> Effect {
+        let interface = Interface {
+            dialect: Dialect::V1_0,
+            binding: "JSONRPC".into(),
+            url: "http://h".into(),
+            tenant: None,
+        };
+        let order =
+            Order::Cancel { attempt: AttemptKey(0), interface: Arc::new(interface), task: "t".into() };
+        Effect { call: CallId(number), to: Target::Agent(AgentKey(0)), order }
+    }
+
+    /// A message that is sent once more, without streaming, needs no fact. It waits for a commit like any other, which
+    /// is due at once, also if another commit was under way.
+    #[test]
+    fn a_gated_effect_without_facts_is_carried_out_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (sender, done) = std::sync::mpsc::channel();
+        let writer = Writer::open(dir.path(), false, move |done| sender.send(done).unwrap()).unwrap();
+        let mut gate = Gate::new(Some(writer));
+        let take = |gate: &mut Gate, number| {
+            let free = gate.take(&mut Vec::new(), &[], &mut vec![cancel(number)], &mut Vec::new());
+            assert!(free.effects.is_empty());
+        };
+        take(&mut gate, 1);
+        for number in 1..=2 {
+            assert_eq!(gate.due(), Some(At::ZERO), "effect {number}");
+            assert!(gate.hand_over(&State::default(), At::from_micros(1)).is_none());
+            if number == 1 {
+                take(&mut gate, 2);
+            }
+            let Ok(Done::Committed { number: batch, .. }) = done.recv_timeout(Duration::from_secs(20)) else {
+                panic!("batch {number} was not written");
+            };
+            let calls: Vec<_> = gate.end(batch).effects.iter().map(|effect| effect.call).collect();
+            assert_eq!(calls, [CallId(number)]);
+        }
+        assert_eq!(gate.due(), None);
     }
 }
