@@ -8,8 +8,8 @@ use quarterdeck::domain::agent::card::{Card, Dialect, Interface};
 use quarterdeck::domain::agent::{AgentSpec, Health, Source};
 use quarterdeck::domain::apply::apply;
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
-use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
-use quarterdeck::domain::job::message::{Hints, Message, Part, Role};
+use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, TaskId};
+use quarterdeck::domain::job::message::{Message, Part, Role};
 use quarterdeck::domain::job::task::{TaskState, Via};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::state::State;
@@ -58,16 +58,7 @@ impl FleetFixture {
     fn agent(&mut self, number: u64, keep: &mut impl FnMut(JournalEntry)) {
         let agent = agent_id(number);
         let (name, url) = (format!("agent-{number:02}"), format!("http://127.0.0.1:9/{number}"));
-        let spec = AgentSpec {
-            name: None,
-            url: url.as_str().into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
-            labels: Vec::new(),
-            capacity: None,
-            probe_interval: None,
-        };
+        let spec = AgentSpec::at(url.as_str(), Source::Config);
         let card = Card { name: name.as_str().into(), streaming: true, ..Card::empty() };
         let interface = Interface {
             dialect: Dialect::V1_0,
@@ -188,16 +179,7 @@ impl FleetFixture {
 }
 
 fn message(number: u64, role: Role, text: &str) -> Arc<Message> {
-    Arc::new(Message {
-        id: MessageId::from(uuid(5, number).to_string().as_str()),
-        role,
-        parts: vec![Part::text(text)],
-        context: None,
-        task: None,
-        metadata: None,
-        references: Vec::new(),
-        hints: Hints::default(),
-    })
+    Arc::new(Message::new(uuid(5, number).to_string().as_str(), role, vec![Part::text(text)]))
 }
 
 /// An id that is the same in each run, and differs in its first letters.

@@ -223,7 +223,7 @@ fn credentials(specs: &[AgentSpec]) -> CredentialBook {
     for spec in specs {
         let bearer = Secret::new("q7Rf2xW9-measured-with-a-token-of-forty!");
         let credentials = Credentials { bearer: Some(SecretRef::Literal(bearer)), ..Credentials::default() };
-        book.add_credentials(&spec.url, &spec.url, credentials, None);
+        book.add_credentials(&spec.url, &spec.url, &credentials, None);
     }
     book
 }
@@ -259,29 +259,11 @@ pub(crate) fn loopback(port: &str) -> String {
 }
 
 pub(crate) fn spec(origin: &str, length: Length, agent: usize) -> AgentSpec {
-    AgentSpec {
-        name: None,
-        url: format!("{origin}{}/{agent}", length.prefix()).into(),
-        source: Source::Config,
-        dialect: None,
-        resubscribe: None,
-        labels: Vec::new(),
-        capacity: None,
-        probe_interval: None,
-    }
+    AgentSpec::at(format!("{origin}{}/{agent}", length.prefix()), Source::Config)
 }
 
 pub(crate) fn task_for(agent: AgentId) -> Intent {
-    Intent::Send(Box::new(Send {
-        agent,
-        parts: vec![Said::text("write the report")],
-        context: None,
-        task: None,
-        metadata: None,
-        skill: None,
-        caller: None,
-        parent: None,
-    }))
+    Intent::Send(Box::new(Send::new(agent, vec![Said::text("write the report")])))
 }
 
 pub(crate) async fn agents_up(handle: &Handle) -> Result<Vec<AgentId>, Fault> {

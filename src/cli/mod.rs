@@ -20,6 +20,7 @@ mod serve;
 mod session;
 mod task;
 mod uncertain;
+mod watched_task;
 
 use std::process::ExitCode;
 use std::time::Duration;

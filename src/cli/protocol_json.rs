@@ -6,7 +6,7 @@ use crate::domain::agent::Agent;
 use crate::domain::cause::Cause;
 use crate::domain::id::AttemptKey;
 use crate::domain::job::detail::Detail;
-use crate::domain::job::message::{Artifact, Content, Hints, Message, Part, Role};
+use crate::domain::job::message::{Artifact, Content, Message, Part, Role};
 use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState, Verdict};
 use crate::domain::job::{Attempt, Job, Phase, Task};
 use crate::domain::state::snapshot::Snapshot;
@@ -29,16 +29,7 @@ fn parsed(json: &str) -> Value {
 
 /// The name of a state in A2A 1.0.
 pub fn state_name(state: &TaskState) -> String {
-    let report = TaskReport {
-        id: "x".into(),
-        context: None,
-        status: Status { state: state.clone(), message: None, timestamp: None },
-        artifacts: None,
-        history: Vec::new(),
-        metadata: None,
-        hints: Hints::default(),
-        raw: None,
-    };
+    let report = TaskReport::new("x", Status::new(state.clone()));
     parsed(&wire().encode_task(&report))["status"]["state"].as_str().unwrap_or_default().to_owned()
 }
 
@@ -90,18 +81,17 @@ fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) 
     let last = history.iter().rev().find(|message| message.role == Role::Agent).cloned();
     let said = last.filter(|message| task.note.is_some() && task.note == Some(message.headline(200)));
     TaskReport {
-        id: task.id.clone(),
         context: task.context.clone(),
-        status: Status {
-            state: task.state.clone(),
-            message: said,
-            timestamp: task.peer_time.or(Some(PeerTime(task.state_since.micros()))),
-        },
         artifacts,
         history,
-        metadata: None,
-        hints: Hints::default(),
-        raw: None,
+        ..TaskReport::new(
+            task.id.clone(),
+            Status {
+                state: task.state.clone(),
+                message: said,
+                timestamp: task.peer_time.or(Some(PeerTime(task.state_since.micros()))),
+            },
+        )
     }
 }
 
@@ -116,13 +106,8 @@ pub fn whole_task(
     outputs: Outputs,
 ) -> Option<Value> {
     let task = attempt.task.as_ref()?;
-    let artifacts = outputs.into_iter().map(|(id, name, parts)| Artifact {
-        id,
-        name,
-        description: None,
-        parts: joined(parts),
-        metadata: None,
-    });
+    let artifacts =
+        outputs.into_iter().map(|(id, name, parts)| Artifact { name, ..Artifact::new(id, joined(parts)) });
     let history = detail.messages.iter().map(|said| (*said.message).clone()).collect();
     let report = report(task, Some(artifacts.collect()), history);
     Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))

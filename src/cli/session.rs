@@ -624,9 +624,9 @@ fn apply_login(access: &mut CredentialBook, login: &Login, urls: &[String]) -> R
     let bearer = read("--bearer", "A2ACLI_BEARER", &login.bearer).transpose()?;
     let api_key = read("--api-key", "A2ACLI_API_KEY", &login.api_key).transpose()?;
     if bearer.is_some() || api_key.is_some() {
+        let credentials = Credentials { bearer, ..Credentials::default() };
         for url in urls {
-            let credentials = Credentials { bearer: bearer.clone(), ..Credentials::default() };
-            access.add_credentials(url, &credential_origin(url), credentials, api_key.clone());
+            access.add_credentials(url, &credential_origin(url), &credentials, api_key.clone());
         }
     }
     for parameter in &login.svc_param {

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::args::{Global, OptionalTarget, Target, Task as Args};
 use super::output::{Failure, Printer, table};
-use super::send::{WatchedTask, find_task, reach};
+use super::send::{find_task, reach};
 use super::session::{Session, Setup, probed, stored};
+use super::watched_task::WatchedTask;
 use super::{protocol_json, uncertain};
 use crate::domain::cause::Cause;
 use crate::domain::fact::{AttemptFact, JobFact};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::answer::{Answer, Encoder};
+use super::behaviour::Asked;
 use super::fault::Fault;
 use super::scenario::AgentPart;
 use super::tasks::{Frame, Tasks};
@@ -14,7 +15,7 @@ use super::work::Work;
 use crate::domain::agent::card::{Ability, Card, Dialect, Offer, Peer, Skill};
 use crate::domain::effect::ListQuery;
 use crate::domain::id::{MessageId, Rng, TaskId};
-use crate::domain::job::message::{Hints, Message, Part, Role, text_hash};
+use crate::domain::job::message::{Message, Part, Role, text_hash};
 use crate::domain::job::task::{StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -139,7 +140,8 @@ impl Agent {
         if self.dialect() == Dialect::V1_0 && version.is_none_or(|version| !version.starts_with("1.")) {
             return Answer::error(&id, -32009, "this agent speaks A2A 1.0");
         }
-        if let Some(answer) = self.part.behaviour.on_wire().answer(self, &id, &request).await {
+        let asked = Asked { agent: self, id: &id, request: &request };
+        if let Some(answer) = self.part.behaviour.on_wire().answer(asked).await {
             return answer;
         }
         match request {
@@ -307,14 +309,9 @@ impl Agent {
     pub fn says(&self, words: &str, task: Option<&TaskId>, about: &MessageId, number: u64) -> Message {
         let hash = text_hash(&format!("{}{}{number}{words}", self.part.name, &*about.raw()));
         Message {
-            id: MessageId::from(format!("{hash:016x}").as_str()),
-            role: Role::Agent,
-            parts: vec![Part::text(words)],
             context: task.and_then(|task| self.tasks.get(task)).and_then(|report| report.context),
             task: task.cloned(),
-            metadata: None,
-            references: Vec::new(),
-            hints: Hints::default(),
+            ..Message::new(format!("{hash:016x}").as_str(), Role::Agent, vec![Part::text(words)])
         }
     }
 

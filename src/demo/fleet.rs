@@ -13,7 +13,6 @@ use super::fault::Fault;
 use super::scenario::Scenario;
 use super::server;
 use crate::domain::agent::{AgentSpec, Source};
-use crate::domain::id::MessageId;
 use crate::domain::job::message::{Hints, Message, Part, Role};
 use crate::net::ConnectionUse;
 use crate::net::clock::Clock;
@@ -233,18 +232,17 @@ async fn deliver(
             let id =
                 crate::domain::job::message::text_hash(&format!("{parent}{}{}", outgoing.to, outgoing.text));
             let message = Message {
-                id: MessageId::from(format!("{}-{id:016x}", outgoing.caller).as_str()),
-                role: Role::User,
-                parts: vec![Part::text(outgoing.text.as_str())],
-                context: None,
-                task: None,
-                metadata: None,
                 references: outgoing.parent.iter().cloned().collect(),
                 hints: Hints {
                     caller: Some(outgoing.caller.as_str().into()),
                     skill: None,
                     parent: outgoing.parent.clone(),
                 },
+                ..Message::new(
+                    format!("{}-{id:016x}", outgoing.caller).as_str(),
+                    Role::User,
+                    vec![Part::text(outgoing.text.as_str())],
+                )
             };
             let body = codec.encode_request("1", None, &Request::Send { message: &message, stream: false });
             let access = Access::open(&url);

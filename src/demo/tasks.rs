@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{mpsc, watch};
 
 use crate::domain::id::{ContextId, MessageId, TaskId};
-use crate::domain::job::message::{Artifact, Message, Part};
+use crate::domain::job::message::{Artifact, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
@@ -112,15 +112,14 @@ impl Tasks {
         let id = TaskId::from(id.as_str());
         let context = message.context.clone().unwrap_or_else(|| ContextId::from(context.as_str()));
         let said = Message { task: Some(id.clone()), context: Some(context.clone()), ..message.clone() };
+        let status = Status { state: TaskState::Submitted, message: None, timestamp: Some(now) };
         let report = TaskReport {
-            id: id.clone(),
             context: Some(context),
-            status: Status { state: TaskState::Submitted, message: None, timestamp: Some(now) },
             artifacts: Some(Vec::new()),
             history: vec![said],
             metadata: message.metadata.clone(),
             hints: message.hints.clone(),
-            raw: None,
+            ..TaskReport::new(id.clone(), status)
         };
         let mut store = self.store();
         store.made += 1;
@@ -163,16 +162,11 @@ impl Tasks {
         const DAY: i64 = 24 * 3600 * 1_000_000;
         self.store().prefilled = usize::try_from(count).unwrap_or(usize::MAX);
         for number in 0..count {
-            let message = Message {
-                id: MessageId::from(format!("before-{number}-{}", id(number)).as_str()),
-                role: crate::domain::job::message::Role::User,
-                parts: vec![Part::text(format!("piece of work of yesterday {}", number + 1))],
-                context: None,
-                task: None,
-                metadata: None,
-                references: Vec::new(),
-                hints: crate::domain::job::message::Hints::default(),
-            };
+            let message = Message::new(
+                format!("before-{number}-{}", id(number)).as_str(),
+                Role::User,
+                vec![Part::text(format!("piece of work of yesterday {}", number + 1))],
+            );
             let (report, _no_work) = self.open(&message, id(number), id(count + number), now);
             let ago = i64::try_from(DAY.unsigned_abs() / (count + 1) * (count - number)).unwrap_or(0);
             let state = if number % 50 == 49 { TaskState::Failed } else { TaskState::Completed };
@@ -213,13 +207,7 @@ impl Tasks {
             stored.report.history.push(message.clone());
         }
         stored.report.status = status.clone();
-        let event = StreamEvent::Status {
-            task: Some(id.clone()),
-            context: stored.report.context.clone(),
-            status,
-            metadata: None,
-            raw: None,
-        };
+        let event = StreamEvent::status(Some(id.clone()), stored.report.context.clone(), status);
         stored.send(&Frame::Event(Arc::new(event)));
         if state.is_terminal() || state.is_interrupted() {
             stored.send(&Frame::End);
@@ -234,13 +222,8 @@ impl Tasks {
     pub fn chunk(&self, id: &TaskId, name: &str, text: &str, append: bool, last: bool) {
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
-        let artifact = Artifact {
-            id: Untrusted::from("out"),
-            name: Some(Untrusted::from(name)),
-            description: None,
-            parts: vec![Part::text(text)],
-            metadata: None,
-        };
+        let artifact =
+            Artifact { name: Some(Untrusted::from(name)), ..Artifact::new("out", vec![Part::text(text)]) };
         let outputs = stored.report.artifacts.get_or_insert_default();
         match outputs.iter_mut().find(|known| known.id == artifact.id) {
             Some(known) if append => known.parts.extend(artifact.parts.iter().cloned()),
@@ -278,11 +261,8 @@ impl Tasks {
             task: Some(id.clone()),
             context: stored.report.context.clone(),
             artifact: Artifact {
-                id: Untrusted::from(output),
                 name: Some(Untrusted::from(name)),
-                description: None,
-                parts: vec![Part::text(text)],
-                metadata: None,
+                ..Artifact::new(output, vec![Part::text(text)])
             },
             append,
             last,
@@ -294,13 +274,11 @@ impl Tasks {
     pub fn cut(&self, id: &TaskId) {
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
-        let half = StreamEvent::Status {
-            task: Some(id.clone()),
-            context: stored.report.context.clone(),
-            status: stored.report.status.clone(),
-            metadata: None,
-            raw: None,
-        };
+        let half = StreamEvent::status(
+            Some(id.clone()),
+            stored.report.context.clone(),
+            stored.report.status.clone(),
+        );
         stored.send(&Frame::Cut(Arc::new(half)));
         stored.watchers.clear();
     }

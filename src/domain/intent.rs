@@ -135,6 +135,22 @@ pub struct Send {
     pub parent: Option<TaskId>,
 }
 
+impl Send {
+    /// A message of these parts and nothing more, in a conversation of its own.
+    pub fn new(agent: AgentId, parts: Vec<Part>) -> Self {
+        Self {
+            agent,
+            parts,
+            context: None,
+            task: None,
+            metadata: None,
+            skill: None,
+            caller: None,
+            parent: None,
+        }
+    }
+}
+
 impl Intent {
     /// True for intents that change something, at an agent or for other operators.
     pub fn acts(&self) -> bool {

@@ -51,9 +51,7 @@ impl CredentialBook {
 
     /// Adds an agent with its credentials.
     pub fn add(&mut self, agent: &config::Agent) {
-        let grant = parse_url(&agent.url)
-            .filter(|_| !agent.credentials.is_empty())
-            .map(|url| Arc::new(ScopedCredentials::new(Scope::Origin(url), agent.credentials.clone())));
+        let grant = ScopedCredentials::of_origin(parse_url(&agent.url), &agent.credentials);
         let entry = Entry { ca: agent.ca.clone(), grant, api_key: None, origin: None };
         if let Some(name) = &agent.name {
             self.by_name.insert(name.clone(), entry.clone());
@@ -66,15 +64,12 @@ impl CredentialBook {
         &mut self,
         url: &str,
         origin: &str,
-        credentials: Credentials,
+        credentials: &Credentials,
         api_key: Option<SecretRef>,
     ) {
         let ca = self.by_url.get(&normalise_url(url)).and_then(|entry| entry.ca.clone());
         let origin = parse_url(origin);
-        let grant = origin
-            .clone()
-            .filter(|_| !credentials.is_empty())
-            .map(|url| Arc::new(ScopedCredentials::new(Scope::Origin(url), credentials)));
+        let grant = ScopedCredentials::of_origin(origin.clone(), credentials);
         self.by_url.insert(normalise_url(url), Entry { ca, grant, api_key, origin });
     }
 

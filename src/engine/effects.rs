@@ -65,7 +65,7 @@ impl Runner {
             lane: self.lanes.of(agent, self.net.tap().redactor(agent), order.attempt()),
             reads: self.reads.clone(),
             lists: self.lists.clone(),
-            events: self.events.clone(),
+            events: self.publisher.events(),
         };
         let task = tokio::spawn(call_agent(tools, agent, call, order));
         self.calls.insert(call, task.abort_handle());

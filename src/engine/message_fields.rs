@@ -60,30 +60,19 @@ fn scalars(json: &Json) -> Vec<(Untrusted, Untrusted)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::id::MessageId;
-    use crate::domain::job::message::{Hints, Part};
+    use crate::domain::job::message::Part;
 
     #[test]
     fn metadata_and_data_are_fields() {
         let part = |content| Part { content, filename: None, media_type: None, metadata: None };
-        let message = Message {
-            id: MessageId::from("m"),
-            role: Role::User,
-            parts: vec![
-                part(Content::Text("free text is none".into())),
-                part(Content::Data(Json::new(
-                    r#"{"country":"DE","amount":470.5,"lines":[1],"discount":true}"#,
-                ))),
-                part(Content::Data(Json::new("[1,2]"))),
-            ],
-            context: None,
-            task: None,
-            metadata: Some(Json::new(
-                r#"{"tenant":"a\u001b","quarterdeck.caller":"shop","skill":"s","none":null}"#,
-            )),
-            references: Vec::new(),
-            hints: Hints::default(),
-        };
+        let parts = vec![
+            part(Content::Text("free text is none".into())),
+            part(Content::Data(Json::new(r#"{"country":"DE","amount":470.5,"lines":[1],"discount":true}"#))),
+            part(Content::Data(Json::new("[1,2]"))),
+        ];
+        let metadata =
+            Json::new(r#"{"tenant":"a\u001b","quarterdeck.caller":"shop","skill":"s","none":null}"#);
+        let message = Message { metadata: Some(metadata), ..Message::new("m", Role::User, parts) };
         let fields: Vec<(String, String)> =
             of_message(&message).iter().map(|(k, v)| (k.raw().to_owned(), v.raw().to_owned())).collect();
         let expected = [("tenant", "a\u{1b}"), ("country", "DE"), ("amount", "470.5"), ("discount", "true")];

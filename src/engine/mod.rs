@@ -2,6 +2,7 @@
 //!
 //! Clients hold a [`Handle`]: submit an intent, read the snapshot, send a query, follow a job.
 
+mod commits;
 pub mod credentials;
 pub mod discovery;
 mod document;
@@ -13,6 +14,7 @@ mod lanes;
 mod message_fields;
 pub mod notify;
 mod pages;
+mod publisher;
 mod queries;
 mod run;
 mod start;

@@ -3,7 +3,6 @@
 //! The core decides what is posted, and lets at most [`limits::NOTIFICATIONS`] wait. A post is tried three times,
 //! unless the webhook's answer is final. After that it has failed, and the core raises `webhook-failing`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -15,7 +14,6 @@ use crate::domain::input::PostResult;
 use crate::domain::limits;
 use crate::domain::problem::NotificationEvent;
 use crate::domain::text::Untrusted;
-use crate::net::credentials::{Scope, ScopedCredentials, parse_url};
 use crate::net::tap::TapHandle;
 use crate::net::{Access, Net};
 use crate::protocol::json::Writer;
@@ -112,18 +110,7 @@ async fn post_all(
     mut posts: mpsc::Receiver<Message>,
     results: mpsc::Sender<PostResult>,
 ) {
-    let origin = parse_url(&webhook.url);
-    let grant = origin
-        .clone()
-        .filter(|_| !webhook.credentials.is_empty())
-        .map(|url| Arc::new(ScopedCredentials::new(Scope::Origin(url), webhook.credentials.clone())));
-    let access = Access {
-        origin,
-        ca: None,
-        insecure: false,
-        grants: grant.into_iter().collect(),
-        parameters: Vec::new(),
-    };
+    let access = Access::of_origin(&webhook.url, &webhook.credentials, None);
     while let Some(Message { number, event, body }) = posts.recv().await {
         let result = post(&net, &access, &line, &webhook.url, body).await;
         let failed = result.err().map(|cause| Untrusted::from(line.clean(&cause.to_string())));

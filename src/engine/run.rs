@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::commits::Unsaved;
 use super::credentials::CredentialBook;
 use super::discovery::{self, SourceUpdate};
 use super::follower::Follower;
@@ -17,11 +17,11 @@ use super::gate::{Gate, Released};
 use super::handle::{Handle, Request};
 use super::lanes::{Lanes, Observed};
 use super::notify::Notifier;
+use super::publisher::Publisher;
 use super::start::{EngineCount, Options, Stopped};
 use super::{LISTS, NEWS, READS, REQUESTS};
 use crate::domain::agent::AgentSpec;
 use crate::domain::call::StreamOutcome;
-use crate::domain::cause::Cause;
 use crate::domain::core::{Core, Out};
 use crate::domain::fact::{AgentFact, Fact, JobFact, JournalEntry, Owner};
 use crate::domain::fleet::source::SourceSpec;
@@ -29,7 +29,6 @@ use crate::domain::id::{AgentKey, CallId, JobId};
 use crate::domain::input::{Input, PostResult, Reply};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::metrics::{Block, Minute};
-use crate::domain::state::snapshot::Snapshot;
 use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
 use crate::failpoint;
@@ -39,8 +38,6 @@ use crate::net::{Access, Net, Redactor};
 use crate::store::lock::Lock;
 use crate::store::{Done, Reader, StoreError, Writer};
 
-/// The shortest interval between published snapshots.
-const PUBLISH: Duration = Duration::from_millis(33);
 /// The longest interval between looks at the clock.
 const BEAT: Duration = Duration::from_secs(2);
 /// A heartbeat this late means that nothing was watched: the machine slept, or the process was stopped.
@@ -68,21 +65,9 @@ pub(super) struct LoopChannels {
     posted: mpsc::Receiver<PostResult>,
 }
 
-/// A period in which the journal cannot be written.
-#[derive(Debug)]
-struct Unsaved {
-    /// The time of the first failure.
-    from: At,
-    /// The number of facts that are lost.
-    facts: u64,
-    /// The batch with the fact that ends this period: once it is durable, the period is over. `None` until the rows
-    /// were written.
-    proof: Option<u64>,
-}
-
 pub(super) struct Runner {
     pub(super) core: Core,
-    clock: Arc<Clock>,
+    pub(super) clock: Arc<Clock>,
     pub(super) gate: Gate,
     pub(super) lanes: Lanes,
     pub(super) net: Net,
@@ -101,20 +86,14 @@ pub(super) struct Runner {
     /// The facts of an engine without a journal.
     pub(super) memory: BTreeMap<Owner, Vec<JournalEntry>>,
     pub(super) reader: Option<Arc<std::sync::Mutex<Reader>>>,
-    publish: watch::Sender<Arc<Snapshot>>,
-    dirty: bool,
-    published: Option<Instant>,
-    pub(super) events: Arc<AtomicU64>,
-    last_events: (Instant, u64),
+    pub(super) publisher: Publisher,
     /// The last time the machine delayed the loop, as long as the core considers the machine busy.
     busy: Option<Instant>,
     /// The current period in which the journal cannot be written; `None` while it can.
-    unsaved: Option<Unsaved>,
+    pub(super) unsaved: Option<Unsaved>,
     last_at: At,
     /// Minutes before this one were handed to the journal.
     measured_until: Minute,
-    /// Rows that changed since the last publication.
-    changed: Vec<Changed>,
     /// Empty between two steps; kept to reuse its buffers.
     out: Out,
     lock: Option<Lock>,
@@ -156,8 +135,7 @@ impl Runner {
         core.remember(loaded.metrics);
         let (lanes, control) = Lanes::new(clock.clone());
         let (sender, requests) = mpsc::channel(REQUESTS);
-        let first = Arc::new(Snapshot::starting(clock.now()));
-        let (publish, snapshots) = watch::channel(first);
+        let (publisher, snapshots) = Publisher::new(clock.now());
         let handle = Handle::new(sender, snapshots);
         let source_specs = sources.iter().map(|source| source.spec()).collect();
         let (sources_sender, source_updates) = mpsc::channel(NEWS);
@@ -184,16 +162,11 @@ impl Runner {
             followers: BTreeMap::new(),
             memory: BTreeMap::new(),
             reader: reader.map(|reader| Arc::new(std::sync::Mutex::new(reader))),
-            publish,
-            dirty: true,
-            published: None,
-            events: Arc::default(),
-            last_events: (Instant::now(), 0),
+            publisher,
             busy: None,
             unsaved: None,
             last_at: At::ZERO,
             measured_until: Minute::of(started),
-            changed: Vec::new(),
             out: Out::default(),
             lock,
             notifier,
@@ -205,7 +178,7 @@ impl Runner {
     }
 
     /// The time of an input. The engine's time never runs backwards, even if readers observed things in another order.
-    fn at(&mut self, observed: At) -> At {
+    pub(super) fn at(&mut self, observed: At) -> At {
         self.last_at = self.last_at.max(observed);
         self.last_at
     }
@@ -222,7 +195,7 @@ impl Runner {
         self.hand_over(at);
     }
 
-    fn step(&mut self, at: At, input: Input) {
+    pub(super) fn step(&mut self, at: At, input: Input) {
         let mut out = std::mem::take(&mut self.out);
         self.core.step(at, input, &mut out);
         self.take(out);
@@ -231,16 +204,14 @@ impl Runner {
     /// Hands on the decisions of a step, and keeps the buffers.
     fn take(&mut self, mut out: Out) {
         let Out { facts, effects, replies } = &mut out;
-        let before = self.changed.len();
-        self.core.move_changes(&mut self.changed);
-        self.dirty |= self.changed.len() > before;
-        for at in before..self.changed.len() {
-            if let Changed::Agent(key) = self.changed[at]
-                && self.core.state().agent(key).is_none()
+        let changed = self.publisher.take_changes(&mut self.core);
+        for change in changed {
+            if let Changed::Agent(key) = change
+                && self.core.state().agent(*key).is_none()
             {
-                self.access.remove(&key);
-                self.lanes.forget(key);
-                self.net.tap().forget(key);
+                self.access.remove(key);
+                self.lanes.forget(*key);
+                self.net.tap().forget(*key);
             }
         }
         for fact in facts.iter() {
@@ -264,14 +235,14 @@ impl Runner {
                 }
             }
         }
-        let released = self.gate.take(facts, &self.changed[before..], effects, replies);
+        let released = self.gate.take(facts, changed, effects, replies);
         self.out = out;
         self.release(released);
     }
 
-    fn release(&mut self, released: Released) {
+    pub(super) fn release(&mut self, released: Released) {
         // The rows that a receipt refers to must be in the snapshot before the receipt is sent.
-        if self.dirty && !released.replies.is_empty() {
+        if self.publisher.is_dirty() && !released.replies.is_empty() {
             self.publish_now();
         }
         for reply in released.replies {
@@ -282,7 +253,7 @@ impl Runner {
         }
     }
 
-    fn reply(&mut self, reply: Reply) {
+    pub(super) fn reply(&mut self, reply: Reply) {
         self.core.act_saved(reply.ticket);
         if let Some(ticket) = self.tickets.remove(&reply.ticket) {
             let _the_surface_has_gone = ticket.send(reply.result);
@@ -321,11 +292,7 @@ impl Runner {
         loop {
             let due = self.core.deadline().into_iter().chain(self.gate.due()).min();
             let deadline = due.map_or(BEAT, |at| self.clock.until(at));
-            let next_publish = match (self.dirty, self.published) {
-                (false, _) => None,
-                (true, None) => Some(Instant::now()),
-                (true, Some(last)) => Some(last + PUBLISH),
-            };
+            let next_publish = self.publisher.due();
             tokio::select! {
                 // The order: cancellation, then the disk, then intents, then the clock and the screen, then agents'
                 // outcomes, then deadlines. An operator never waits behind a busy agent, nor does the screen, and a
@@ -363,7 +330,7 @@ impl Runner {
                         let measured = self.measured();
                         self.gate.beat(measured);
                     }
-                    self.measure_events();
+                    self.publisher.measure_events();
                     self.calm_down();
                     let calls = &mut self.calls;
                     calls.retain(|_, task| !task.is_finished());
@@ -509,74 +476,6 @@ impl Runner {
         }
     }
 
-    fn on_done(&mut self, done: Done) {
-        let now = self.clock.now();
-        let at = self.at(now);
-        match done {
-            Done::Committed { number, size } => {
-                let released = self.gate.end(number);
-                self.release(released);
-                if self
-                    .unsaved
-                    .as_ref()
-                    .and_then(|unsaved| unsaved.proof)
-                    .is_some_and(|proof| proof <= number)
-                {
-                    self.unsaved = None;
-                    self.step(at, Input::JournalRecovered);
-                }
-                if let Some(size) = size {
-                    self.step(at, Input::StoreSize(size));
-                }
-            }
-            Done::Failed { number, why } => {
-                let withheld = self.gate.end(number);
-                self.unsaved.get_or_insert(Unsaved { from: at, facts: 0, proof: None }).proof = None;
-                self.step(at, Input::JournalFailed(why.clone()));
-                for effect in withheld.effects {
-                    let call = effect.call;
-                    let input = match effect.order.kind() {
-                        Some(kind) => {
-                            Input::Outcome { call, outcome: kind.unsent(Cause::Unsaved(why.clone())) }
-                        }
-                        None => Input::Withheld(call),
-                    };
-                    self.step(at, input);
-                }
-                for Reply { ticket, result } in withheld.replies {
-                    let result = if self.core.is_unsaved_act(ticket) {
-                        self.step(at, Input::ActUnsaved { ticket, why: why.clone() });
-                        Err(Refusal::Cause(Arc::new(Cause::Unsaved(why.clone()))))
-                    } else {
-                        // Intents without durable facts need no journal.
-                        result
-                    };
-                    self.reply(Reply { ticket, result });
-                }
-            }
-            Done::Recovered { facts } => {
-                let unsaved = self.unsaved.get_or_insert(Unsaved { from: at, facts: 0, proof: None });
-                unsaved.facts += facts;
-                unsaved.proof = Some(self.gate.filling());
-                let (from, facts) = (unsaved.from, unsaved.facts);
-                self.step(at, Input::JournalRetried { from, facts });
-            }
-        }
-    }
-
-    fn hand_over(&mut self, at: At) {
-        if let Some(failed) = self.gate.hand_over(self.core.state(), at) {
-            self.on_done(failed);
-        }
-    }
-
-    /// The writer has panicked: everything that waits for it fails, as do all later commits.
-    fn on_writer_gone(&mut self) {
-        if let Some(failed) = self.gate.abandoned() {
-            self.on_done(failed);
-        }
-    }
-
     fn on_request(&mut self, request: Request) {
         let now = self.clock.now();
         let at = self.at(now);
@@ -592,31 +491,9 @@ impl Runner {
         }
     }
 
-    fn measure_events(&mut self) {
-        let (since, count) = self.last_events;
-        let now = self.events.load(Ordering::Relaxed);
-        let took = since.elapsed().as_millis().max(1);
-        let rate = u32::try_from(u128::from(now - count) * 1000 / took).unwrap_or(u32::MAX);
-        self.last_events = (Instant::now(), now);
-        if self.publish.borrow().events_per_second != rate {
-            self.publish.send_modify(|snapshot| {
-                let mut next = Snapshot::clone(snapshot);
-                next.events_per_second = rate;
-                *snapshot = Arc::new(next);
-            });
-        }
-    }
-
     fn publish_now(&mut self) {
-        self.dirty = false;
-        self.published = Some(Instant::now());
         let at = self.last_at.max(self.clock.now());
-        let state = self.core.state();
-        let changed = std::mem::take(&mut self.changed);
-        let mut next = Snapshot::clone(&self.publish.borrow());
-        next.unsaved = self.core.is_unsaved();
-        next.publish(state, at, changed);
-        self.publish.send_replace(Arc::new(next));
+        self.publisher.publish(&self.core, at);
     }
 }
 
@@ -629,6 +506,8 @@ async fn more(control: &mut mpsc::Receiver<Observed>, fresh: &mut Vec<Observed>,
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::Ordering;
+
     use super::*;
     use crate::config::Agent;
     use crate::domain::agent::Source;
@@ -674,7 +553,7 @@ mod tests {
     async fn snapshots_and_heartbeats_are_not_starved_by_a_flood() {
         let (runner, ends) = runner();
         let (clock, begun) = (runner.clock.clone(), runner.clock.now());
-        let (events, flood) = (runner.events.clone(), runner.lanes.flood());
+        let (events, flood) = (runner.publisher.events(), runner.lanes.flood());
         let (handle, (stop, stopping)) = (ends.handle.clone(), oneshot::channel());
         let flood = tokio::spawn(flood);
         let running = tokio::spawn(runner.run(ends, stopping));

@@ -83,13 +83,7 @@ impl Coalesced {
         let text = Untrusted::from(self.text.as_str());
         self.text.clear();
         self.text.shrink_to(GATHERED);
-        let artifact = Artifact {
-            id: Untrusted::from(self.artifact.as_str()),
-            name: None,
-            description: None,
-            parts: vec![Part::text(text)],
-            metadata: None,
-        };
+        let artifact = Artifact::new(self.artifact.as_str(), vec![Part::text(text)]);
         let task = (!self.task.is_empty()).then(|| TaskId::from(self.task.as_str()));
         self.events.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last });
     }

@@ -73,6 +73,13 @@ impl Access {
         Self { origin: parse_url(url), ca: None, insecure: false, grants: Vec::new(), parameters: Vec::new() }
     }
 
+    /// Access to what is at a URL itself: its credentials go to its own origin, none to others.
+    pub fn of_origin(url: &str, credentials: &Credentials, ca: Option<PathBuf>) -> Self {
+        let open = Self::open(url);
+        let grants = ScopedCredentials::of_origin(open.origin.clone(), credentials).into_iter().collect();
+        Self { ca, grants, ..open }
+    }
+
     /// True if anything would be sent to the configured origin.
     pub fn has_credentials(&self) -> bool {
         self.origin.as_ref().is_some_and(|origin| self.grants.iter().any(|grant| grant.scope.covers(origin)))
@@ -113,6 +120,12 @@ impl ScopedCredentials {
     /// Credentials that may go to `scope`.
     pub fn new(scope: Scope, credentials: Credentials) -> Self {
         Self { scope, credentials, read: Mutex::new(None) }
+    }
+
+    /// Credentials that may go to one origin, if there are both.
+    pub fn of_origin(origin: Option<Url>, credentials: &Credentials) -> Option<Arc<Self>> {
+        let origin = origin.filter(|_| !credentials.is_empty())?;
+        Some(Arc::new(Self::new(Scope::Origin(origin), credentials.clone())))
     }
 
     async fn headers(&self, redactor: &Redactor) -> Result<HeaderMap, Cause> {

@@ -10,7 +10,7 @@ use super::{Deviations, Event, Reply, jsonrpc, keep_raw, malformed, words};
 use crate::domain::agent::card::Dialect;
 use crate::domain::cause::Cause;
 use crate::domain::id::{MessageId, TaskId};
-use crate::domain::job::message::{Artifact, Content, Hints, Json, Message, Part, Role};
+use crate::domain::job::message::{Artifact, Content, Json, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport};
 use crate::domain::text::Untrusted;
 
@@ -252,16 +252,7 @@ impl Reader<'_> {
     fn bare_words(&mut self, status: &Object<'_>) -> Option<Message> {
         let text = status.filled("message")?;
         self.deviations.note("a text where a message belongs".into());
-        Some(Message {
-            id: MessageId::from(Untrusted::from("")),
-            role: Role::Agent,
-            parts: vec![Part::text(text)],
-            context: None,
-            task: None,
-            metadata: None,
-            references: Vec::new(),
-            hints: Hints::default(),
-        })
+        Some(Message::new("", Role::Agent, vec![Part::text(text)]))
     }
 
     /// A message, also as a server receives it.

@@ -64,7 +64,7 @@ fn listed(value: &Value) -> Option<(String, Vec<Value>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::message::{Hints, Role};
+    use crate::domain::job::message::Role;
 
     #[test]
     fn choices_are_read_from_two_conventions() {
@@ -82,16 +82,7 @@ mod tests {
             (r#"["a","b"]"#, vec![]),
         ] {
             let part = Part { content: Content::Data(Json::new(data)), ..Part::text("") };
-            let message = Message {
-                id: "m".into(),
-                role: Role::Agent,
-                parts: vec![Part::text("which?"), part],
-                context: None,
-                task: None,
-                metadata: None,
-                references: Vec::new(),
-                hints: Hints::default(),
-            };
+            let message = Message::new("m", Role::Agent, vec![Part::text("which?"), part]);
             let read = choices(&message);
             let found: Vec<_> = read
                 .iter()

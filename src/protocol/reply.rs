@@ -92,7 +92,7 @@ mod tests {
     use crate::domain::agent::card::Dialect;
     use crate::domain::effect::ListQuery;
     use crate::domain::id::TaskId;
-    use crate::domain::job::message::{Hints, Part, Role};
+    use crate::domain::job::message::{Part, Role};
     use crate::protocol::Request;
 
     const TASK: &str = r#"{"id":"t","kind":"task","status":{"state":"working"}}"#;
@@ -105,16 +105,7 @@ mod tests {
         let codec = crate::protocol::codec(dialect);
         let body = jsonrpc::result("1", result);
         let task = TaskId::from("t");
-        let message = Message {
-            id: "m".into(),
-            role: Role::User,
-            parts: vec![Part::text("go")],
-            context: None,
-            task: None,
-            metadata: None,
-            references: Vec::new(),
-            hints: Hints::default(),
-        };
+        let message = Message::new("m", Role::User, vec![Part::text("go")]);
         let query = ListQuery::default();
         let requests = [
             Request::Send { message: &message, stream: false },

@@ -293,13 +293,7 @@ pub(super) mod tests {
             Event::Chunk { task, artifact, text, last } => StreamEvent::Artifact {
                 task: (!task.is_empty()).then(|| (*task).into()),
                 context: None,
-                artifact: Artifact {
-                    id: (*artifact).into(),
-                    name: None,
-                    description: None,
-                    parts: vec![Part::text(&*text)],
-                    metadata: None,
-                },
+                artifact: Artifact::new(&*artifact, vec![Part::text(&*text)]),
                 append: true,
                 last,
             },

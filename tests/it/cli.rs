@@ -8,7 +8,7 @@ use quarterdeck::domain::limits;
 use serde_json::{Value, json};
 
 use crate::kill::{binary, configure};
-use crate::support::{fleet, old_part, part};
+use crate::support::{fleet, old_part, part, polled};
 
 struct Desk {
     dir: tempfile::TempDir,
@@ -225,12 +225,11 @@ async fn an_interrupt_prints_how_to_continue() {
     send.arg("--data-dir").arg(desk.dir.path().join("data"));
     let send =
         send.args(["send", "-a", "slow", "drive"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let id = loop {
+    let id = polled(async || {
         let list = desk.json(&["task", "list"]).await;
-        if let Some(id) = list["tasks"][0]["id"].as_str() {
-            break id.to_owned();
-        }
-    };
+        list["tasks"][0]["id"].as_str().map(str::to_owned).ok_or_else(|| list.to_string())
+    })
+    .await;
     let pid = rustix::process::Pid::from_raw(i32::try_from(send.id().unwrap()).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let ended = send.wait_with_output().await.unwrap();
@@ -564,7 +563,7 @@ fn commands_offered_by_the_console_are_valid() {
     use quarterdeck::cli::args::Cli;
     use quarterdeck::domain::agent::breaker::BreakerState;
     use quarterdeck::domain::intent::{Intent, Send};
-    use quarterdeck::domain::job::message::Part;
+    use quarterdeck::domain::job::message::{Json, Part};
     use quarterdeck::domain::problem::ProblemAct;
     use quarterdeck::tui::command;
     let (mut scene, cast) = crate::console::three_in_the_morning();
@@ -573,14 +572,9 @@ fn commands_offered_by_the_console_are_valid() {
     let attempt = cast.working.attempt;
     let send = |parts: Vec<Part>, metadata: Option<&str>| {
         Intent::Send(Box::new(Send {
-            agent: cast.cashier,
-            parts,
             context: Some("c-1".into()),
-            task: None,
-            metadata: metadata.map(|text| quarterdeck::domain::job::message::Json::new(text.to_owned())),
-            skill: None,
-            caller: None,
-            parent: None,
+            metadata: metadata.map(|text| Json::new(text.to_owned())),
+            ..Send::new(cast.cashier, parts)
         }))
     };
     let why = Some(nasty.into());

@@ -18,7 +18,7 @@ use quarterdeck::domain::job::{Job, Origin};
 use quarterdeck::domain::limits;
 use quarterdeck::domain::state::{Rows, State};
 use quarterdeck::domain::text::Untrusted;
-use quarterdeck::engine::credentials::CredentialBook;
+use quarterdeck::engine::discovery::Discover;
 use quarterdeck::engine::discovery::own::{OwnRegistry, RegisteredAgents};
 use quarterdeck::engine::handle::remote::join;
 use quarterdeck::engine::handle::wire::{Hello, Tasks};
@@ -26,7 +26,7 @@ use quarterdeck::engine::{Engine, Options};
 use quarterdeck::store::Reader;
 
 use crate::scripted::{Scripted, card_at, served, status};
-use crate::support::{rules, until};
+use crate::support::{options, rules, until};
 
 const SOURCE: &str = "registry";
 const HOUR: Duration = Duration::from_secs(3600);
@@ -44,7 +44,7 @@ fn rig(
 }
 
 fn forgotten(rig: &Scripted) -> usize {
-    rig.facts.iter().filter(|fact| matches!(fact, Fact::Agent(_, AgentFact::Forgotten))).count()
+    rig.facts.iter().filter(|entry| matches!(entry.fact, Fact::Agent(_, AgentFact::Forgotten))).count()
 }
 
 fn intent(rig: &mut Scripted, intent: Intent) {
@@ -251,8 +251,8 @@ fn a_step_forgets_a_bounded_number_of_jobs() {
             let gone = before - rig.core.state().jobs().len();
             assert!(gone <= 500, "{what}: one step forgot {gone}");
             first = first.or_else(|| {
-                rig.facts.iter().find_map(|fact| match fact {
-                    Fact::Job(id, JobFact::Forgotten) => Some(*id),
+                rig.facts.iter().find_map(|entry| match entry.fact {
+                    Fact::Job(id, JobFact::Forgotten) => Some(id),
                     _ => None,
                 })
             });
@@ -274,21 +274,8 @@ async fn an_engine_forgets_an_agent_everywhere() {
     let (sender, roll) = tokio::sync::watch::channel::<RegisteredAgents>(Ok(Vec::new()));
     let start = |roll| {
         let rules = Rules { keep_departed: Duration::from_millis(300), ..rules() };
-        let sources: Vec<Box<dyn quarterdeck::engine::discovery::Discover>> =
-            vec![Box::new(OwnRegistry::new("127.0.0.1:8080", roll))];
-        let (specs, access) = (Vec::new(), CredentialBook::default());
-        Engine::start(Options {
-            dir: Some(dir.path().to_owned()),
-            power_loss_safe: false,
-            rules,
-            specs,
-            sources,
-            webhook: None,
-            access,
-            seed: Some(7),
-            lock: None,
-        })
-        .unwrap()
+        let sources: Vec<Box<dyn Discover>> = vec![Box::new(OwnRegistry::new("127.0.0.1:8080", roll))];
+        Engine::start(Options { sources, ..options(Vec::new(), Some(dir.path()), rules) }).unwrap()
     };
     let engine = start(roll);
     let handle = engine.handle();

@@ -19,12 +19,11 @@ use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind, SourceRow};
 use quarterdeck::domain::id::AgentId;
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::state::snapshot::Snapshot;
-use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::{Engine, Handle, Options, discovery};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::support::{fleet, part, rules, send, task_of, until};
+use crate::support::{fleet, options, part, rules, send, task_of, until};
 
 /// A registry from PyPI in a separate process.
 struct RealRegistry {
@@ -155,18 +154,8 @@ pub(crate) fn source(kind: SourceKind, at: impl Into<String>) -> AgentSource {
 
 pub(crate) fn engine(specs: Vec<AgentSpec>, sources: Vec<AgentSource>, dir: Option<&Path>) -> Engine {
     let fleet = config::Fleet { sources, ..config::Fleet::default() };
-    Engine::start(Options {
-        dir: dir.map(Path::to_owned),
-        power_loss_safe: false,
-        rules: rules(),
-        specs,
-        sources: discovery::of_fleet(&fleet),
-        webhook: None,
-        access: CredentialBook::default(),
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap()
+    let sources = discovery::of_fleet(&fleet);
+    Engine::start(Options { sources, ..options(specs, dir, rules()) }).unwrap()
 }
 
 /// Two agents that sources can list.

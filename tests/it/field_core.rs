@@ -1,159 +1,79 @@
 //! Tests of the core alone, with a controlled clock: reads and streams report one task in any order.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use quarterdeck::config::Agent;
-use quarterdeck::domain::agent::Source;
-use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer};
-use quarterdeck::domain::call::{
-    Answered, CallKind, Outcome, Page, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
-};
-use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
-use quarterdeck::domain::core::{Core, Out};
-use quarterdeck::domain::effect::Order;
-use quarterdeck::domain::fact::JournalEntry;
-use quarterdeck::domain::id::{CallId, MessageId};
-use quarterdeck::domain::input::{Input, Rules, ServerTraits};
-use quarterdeck::domain::intent::{Intent, Send};
+use quarterdeck::domain::call::Outcome;
+use quarterdeck::domain::effect::{Effect, Order};
+use quarterdeck::domain::id::MessageId;
+use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::job::detail::Detail;
-use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
+use quarterdeck::domain::job::message::{Artifact, Message, Part, Role};
 use quarterdeck::domain::job::task::TaskState::{Completed, Submitted, Working};
 use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
-use quarterdeck::domain::state::State;
-use quarterdeck::domain::time::At;
+
+use crate::scripted::{Agents, OpenStream, Scripted, got, page};
 
 const URL: &str = "http://h:1/";
-const TOOK: Duration = Duration::from_millis(3);
 
-fn sending(outcome: StreamOutcome) -> Outcome {
-    Outcome::Send(SendOutcome::Stream(outcome))
-}
-
-fn subscribed(outcome: StreamOutcome) -> Outcome {
-    Outcome::Subscribe(SubscribeOutcome::Stream(outcome))
-}
-
-/// A core with one agent, whose answers and clock the test controls.
-struct Rig {
-    core: Core,
-    now: At,
+/// One agent, whose answers to reads the test controls.
+#[derive(Default)]
+struct Toy {
     /// What `GetTask` and `ListTasks` return; `None` if the task is unknown.
     stored: Option<TaskReport>,
-    /// The stream that was opened last, and how its outcomes are wrapped.
-    stream: Option<(CallId, fn(StreamOutcome) -> Outcome)>,
+    /// The stream that was opened last.
+    stream: Option<OpenStream>,
     /// The id of our message, once it was sent.
     sent: Option<MessageId>,
-    facts: Vec<JournalEntry>,
 }
 
-impl Rig {
-    fn new() -> Self {
-        let mut rig = Self {
-            core: Core::new(State::default(), Rules::default(), 7),
-            now: At::from_micros(1_795_000_000_000_000),
-            stored: None,
-            stream: None,
-            sent: None,
-            facts: Vec::new(),
-        };
-        rig.start(None);
-        rig
-    }
-
-    fn start(&mut self, watched_until: Option<At>) {
-        let mut out = Out::default();
-        self.core.resume(self.now, watched_until, &mut out);
-        self.facts.extend(out.facts);
-        self.feed(Input::Configured(vec![Agent::at(URL).spec(Source::Config)]));
-        self.pass(1.0);
-    }
-
-    /// Ends the process and starts another one from the stored state.
-    fn restart(&mut self) {
-        self.core = Core::new(self.core.state().clone(), Rules::default(), 8);
-        self.stream = None;
-        self.start(Some(self.now));
-    }
-
-    fn feed(&mut self, input: Input) {
-        let mut out = Out::default();
-        self.core.step(self.now, input, &mut out);
-        self.facts.extend(out.facts);
-        for effect in out.effects {
-            for outcome in self.answer(&effect.order, effect.call) {
-                self.feed(Input::Outcome { call: effect.call, outcome });
-            }
-        }
-    }
-
-    fn answer(&mut self, order: &Order, call: CallId) -> Vec<Outcome> {
-        let server = ServerTraits::default();
-        let unknown = |kind: CallKind| {
-            let error = RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
-            vec![kind.failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) })]
-        };
-        match order {
-            Order::Probe { url, .. } => {
-                let (binding, version) = ("JSONRPC".into(), Some("1.0".into()));
-                let offer = Offer { url: url.as_ref().into(), binding, version, tenant: None };
-                let card = Card { name: "toy".into(), streaming: true, offers: vec![offer], ..Card::empty() };
-                let card = Some(FetchedCard { card: Arc::new(card), url: url.clone(), etag: None });
-                vec![Outcome::Probe(Ok(Answered { value: Probed { card, server }, took: TOOK }))]
-            }
-            Order::Send { message, .. } => {
+impl Agents for Toy {
+    fn answer(&mut self, effect: &Effect) -> Option<Vec<Outcome>> {
+        if let Some(stream) = OpenStream::of(effect) {
+            self.stream = Some(stream);
+            if let Order::Send { message, .. } = &effect.order {
                 self.sent = Some(message.id.clone());
-                self.stream = Some((call, sending));
-                vec![sending(StreamOutcome::Opened { took: TOOK, server })]
             }
-            Order::Subscribe { .. } => {
-                self.stream = Some((call, subscribed));
-                vec![subscribed(StreamOutcome::Opened { took: TOOK, server })]
-            }
-            Order::Get { .. } => match self.stored.clone() {
-                Some(report) => vec![Outcome::Get(Ok(Answered { value: Box::new(report), took: TOOK }))],
-                None => unknown(CallKind::Get),
-            },
+            return Some(vec![stream.opened()]);
+        }
+        match &effect.order {
+            Order::Get { .. } => Some(vec![got(self.stored.clone()?)]),
             Order::List { query, .. } => {
                 let fits = |report: &TaskReport| {
                     query.state.as_ref().is_none_or(|state| report.status.state == *state)
                 };
-                let tasks: Vec<_> = self.stored.clone().into_iter().filter(fits).collect();
-                let value = Page { tasks, ..Page::default() };
-                vec![Outcome::List(Ok(Answered { value, took: TOOK }))]
+                Some(vec![page(self.stored.clone().into_iter().filter(fits).collect(), None)])
             }
-            Order::Check { .. } => unknown(CallKind::Check),
-            Order::Cancel { .. } => unknown(CallKind::Cancel),
-            Order::Close { .. } | Order::Notify(_) => vec![],
+            _ => None,
         }
     }
+}
 
-    fn pass(&mut self, seconds: f64) {
-        for _ in 0..(seconds * 10.0) as u32 {
-            self.now = self.now + Duration::from_millis(100);
-            if self.core.deadline().is_some_and(|due| due <= self.now) {
-                self.feed(Input::Deadline);
-            }
-        }
+type Rig = Scripted<Toy>;
+
+impl Rig {
+    fn start() -> Self {
+        let mut rig = Self::with(Rules::default(), Toy::default());
+        rig.configure(&[URL]);
+        rig.pass_seconds(1);
+        rig
     }
 
-    fn send(&mut self) {
-        let agent = self.core.state().agents().iter().next().unwrap().1.id;
-        let (parts, context, task, metadata) = (vec![Part::text("work")], None, None, None);
-        let send = Send { agent, parts, context, task, metadata, skill: None, caller: None, parent: None };
-        self.feed(Input::Intent { ticket: 0, intent: Intent::Send(Box::new(send)), by: None });
+    /// Ends the process and starts another one from the stored state.
+    fn start_again(&mut self) {
+        self.agents.stream = None;
+        self.replace(self.core.state().clone(), Rules::default());
+        self.configure(&[URL]);
+        self.pass_seconds(1);
     }
 
     /// Sets what the agent's store reports from now on. Its history contains our message.
     fn store(&mut self, state: TaskState, texts: &[&str]) {
-        let ours = Message { id: self.sent.clone().unwrap(), role: Role::User, ..message("", "work") };
+        let ours = Message { id: self.agents.sent.clone().unwrap(), role: Role::User, ..message("", "work") };
         let artifacts = texts.iter().map(|text| artifact(text)).collect();
-        self.stored = Some(TaskReport { history: vec![ours], artifacts: Some(artifacts), ..report(state) });
+        self.agents.stored =
+            Some(TaskReport { history: vec![ours], artifacts: Some(artifacts), ..report(state) });
     }
 
     fn emit(&mut self, event: StreamEvent) {
-        let (call, stream) = self.stream.unwrap();
-        self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(vec![event])) });
+        self.emit_on(self.agents.stream.unwrap(), event);
     }
 
     fn emit_task(&mut self, state: TaskState) {
@@ -166,7 +86,7 @@ impl Rig {
 
     fn emit_status(&mut self, state: TaskState, message: Option<Message>) {
         let status = Status { state, message, timestamp: None };
-        self.emit(StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None });
+        self.emit(StreamEvent::status(None, None, status));
     }
 
     fn emit_output(&mut self, text: &str, append: bool) {
@@ -175,8 +95,8 @@ impl Rig {
     }
 
     fn end_stream(&mut self) {
-        let (call, stream) = self.stream.take().unwrap();
-        self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Ended(Ok(()))) });
+        let stream = self.agents.stream.take().unwrap();
+        self.end(stream);
     }
 
     /// State, doubt, messages and outputs of the only task, and `!` for each violation.
@@ -210,33 +130,15 @@ impl Rig {
 }
 
 fn report(state: TaskState) -> TaskReport {
-    TaskReport {
-        id: "t".into(),
-        context: None,
-        status: Status { state, message: None, timestamp: None },
-        artifacts: None,
-        history: Vec::new(),
-        metadata: None,
-        hints: Hints::default(),
-        raw: None,
-    }
+    TaskReport::new("t", Status::new(state))
 }
 
 fn artifact(text: &str) -> Artifact {
-    Artifact { id: "o".into(), name: None, description: None, parts: vec![Part::text(text)], metadata: None }
+    Artifact::new("o", vec![Part::text(text)])
 }
 
 fn message(id: &str, text: &str) -> Message {
-    Message {
-        id: id.into(),
-        role: Role::Agent,
-        parts: vec![Part::text(text)],
-        context: None,
-        task: None,
-        metadata: None,
-        references: Vec::new(),
-        hints: Hints::default(),
-    }
+    Message::new(id, Role::Agent, vec![Part::text(text)])
 }
 
 /// What an agent reports, and the summary that is expected.
@@ -250,135 +152,135 @@ const ROWS: &[Row] = &[
     Row {
         name: "a stream delayed by a proxy does not contradict a read that overtook it",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.store(Completed, &["all"]);
-            rig.pass(8.0);
+            rig.pass_seconds(8);
             for state in [Submitted, Working, Completed] {
                 rig.emit_task(state);
             }
             rig.end_stream();
-            rig.pass(5.0);
-            rig.restart();
-            rig.pass(10.0);
+            rig.pass_seconds(5);
+            rig.start_again();
+            rig.pass_seconds(10);
         },
         expected: "completed: [all]",
     },
     Row {
         name: "a stream that goes on after it reported the end is a conflict",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.store(Working, &[]);
             rig.emit_state(Completed);
             rig.emit_state(Working);
             rig.end_stream();
-            rig.pass(5.0);
+            rig.pass_seconds(5);
         },
         expected: "completed, conflict: !",
     },
     Row {
         name: "a store that never reports the end is a conflict",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.store(Working, &[]);
             rig.emit_state(Completed);
             rig.end_stream();
-            rig.pass(5.0);
+            rig.pass_seconds(5);
         },
         expected: "completed, conflict: ",
     },
     Row {
         name: "a store that lags briefly behind its stream is no conflict",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.store(Working, &[]);
             rig.emit_state(Completed);
             rig.end_stream();
             rig.store(Completed, &[]);
-            rig.pass(5.0);
+            rig.pass_seconds(5);
         },
         expected: "completed: ",
     },
     Row {
         name: "a conflict ends when the store finally agrees",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.store(Working, &[]);
             rig.emit_state(Completed);
             rig.end_stream();
-            rig.pass(5.0);
+            rig.pass_seconds(5);
             rig.store(Completed, &[]);
-            rig.pass(60.0);
+            rig.pass_seconds(60);
         },
         expected: "completed: ",
     },
     Row {
         name: "a read that lags behind a stream removes nothing",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.emit_output("Hello", false);
             rig.emit_output(" world", true);
             rig.store(Working, &["Hello"]);
-            rig.pass(40.0);
+            rig.pass_seconds(40);
             rig.emit_output("!", true);
             rig.store(Completed, &["Hello world!"]);
             rig.emit_state(Completed);
             rig.end_stream();
-            rig.pass(5.0);
+            rig.pass_seconds(5);
         },
         expected: "completed: [Hello world!]",
     },
     Row {
         name: "what comes after the end is accepted until the stream ends",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.store(Completed, &[]);
             rig.emit_state(Completed);
-            rig.pass(0.5);
+            rig.pass_seconds(0.5);
             let artifacts = Some(vec![artifact("late")]);
             let last = TaskReport { history: vec![message("m", "bye")], artifacts, ..report(Completed) };
             rig.emit(StreamEvent::Task(Box::new(last)));
             rig.emit_output(" words", true);
-            rig.pass(0.2);
+            rig.pass_seconds(0.2);
             rig.end_stream();
-            rig.pass(1.0);
+            rig.pass_seconds(1);
         },
         expected: "completed: bye | [late words]",
     },
     Row {
         name: "the wait for a stream that stays open after the end is bounded",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.store(Completed, &["all"]);
             rig.emit_state(Completed);
-            rig.pass(2.5);
+            rig.pass_seconds(2.5);
         },
         expected: "completed: [all]",
     },
     Row {
         name: "parts of one output in a snapshot are joined, and an update without append replaces",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.emit_output("Hello", false);
             rig.emit_output("Hi", false);
             rig.store(Completed, &["Hi", " there"]);
             rig.emit_state(Completed);
             rig.end_stream();
-            rig.pass(5.0);
+            rig.pass_seconds(5);
         },
         expected: "completed: [Hi there]",
     },
     Row {
         name: "another text with the same id is another message, and a longer text continues it",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             rig.store(Completed, &[]);
             for text in ["Hel", "lo ", "lo there", "lo there"] {
@@ -387,26 +289,26 @@ const ROWS: &[Row] = &[
             }
             rig.emit_state(Completed);
             rig.end_stream();
-            rig.pass(5.0);
+            rig.pass_seconds(5);
         },
         expected: "completed: Hel | lo there",
     },
     Row {
         name: "messages without ids are distinguished by content and place",
         run: |rig| {
-            rig.send();
+            rig.send(None);
             rig.emit_task(Working);
             for text in ["the ", "end ", "the ", "the "] {
                 rig.emit_status(Working, Some(message("", text)));
             }
             rig.store(Completed, &[]);
-            if let Some(stored) = &mut rig.stored {
+            if let Some(stored) = &mut rig.agents.stored {
                 stored.history.extend(["the ", "end ", "the ", "new"].map(|text| message("", text)));
                 stored.status.message = Some(message("", "new"));
             }
             rig.emit_state(Completed);
             rig.end_stream();
-            rig.pass(60.0);
+            rig.pass_seconds(60);
         },
         expected: "completed: the  | end  | the  | new",
     },
@@ -416,7 +318,7 @@ const ROWS: &[Row] = &[
 fn reads_and_streams_have_no_common_order() {
     let mut wrong = Vec::new();
     for row in ROWS {
-        let mut rig = Rig::new();
+        let mut rig = Rig::start();
         (row.run)(&mut rig);
         let summary = rig.summary();
         if summary != row.expected {

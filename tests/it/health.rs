@@ -22,14 +22,14 @@ use quarterdeck::domain::intent::{Intent, Refusal};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::state::snapshot::Snapshot;
 use quarterdeck::engine::credentials::CredentialBook;
-use quarterdeck::engine::{Engine, Handle, Options};
+use quarterdeck::engine::{Engine, Handle};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use crate::credentials::Authority;
-use crate::support::{agent_of, engine_with, fleet, known, part, rules, send, try_send, until};
+use crate::support::{agent_of, engine_on, engine_with, fleet, known, part, rules, send, try_send, until};
 
 /// What happens to an agent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -203,18 +203,7 @@ fn watch_over_with(patient: &Patient, well: &Patient, ca: Option<&Path>, rules: 
     if let Some(ca) = ca {
         access.set_ca(ca.to_owned());
     }
-    Engine::start(Options {
-        dir: None,
-        power_loss_safe: false,
-        rules,
-        specs: specs.iter().map(|agent| agent.spec(Source::Config)).collect(),
-        sources: Vec::new(),
-        webhook: None,
-        access,
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap()
+    engine_on(specs.iter().map(|agent| agent.spec(Source::Config)).collect(), access, None, rules)
 }
 
 /// The kinds of open problems, each with whom it is about.

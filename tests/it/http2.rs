@@ -197,16 +197,7 @@ fn engine(agent: &Agent, authority: &Authority) -> (Engine, tempfile::TempDir) {
     std::fs::write(&ca, authority.pem()).unwrap();
     let mut access = CredentialBook::default();
     access.set_ca(ca);
-    let spec = AgentSpec {
-        name: None,
-        url: agent.url.as_str().into(),
-        source: Source::Config,
-        dialect: None,
-        resubscribe: None,
-        labels: Vec::new(),
-        capacity: None,
-        probe_interval: None,
-    };
+    let spec = AgentSpec::at(agent.url.as_str(), Source::Config);
     (engine_on(vec![spec], access, None, rules()), dir)
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::kill::binary;
+use crate::support::polled;
 
 /// The agents, in the order of their ports, with what must be said of them.
 const AGENTS: [(&str, &str, &str); 7] = [
@@ -184,16 +185,12 @@ impl Keeper {
 
     /// The same, once it is enough.
     async fn listed_until(&self, enough: impl Fn(u64, u64) -> bool) -> (u64, u64) {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
-        loop {
-            if let Some((calls, tasks)) = self.listed().await
-                && enough(calls, tasks)
-            {
-                return (calls, tasks);
-            }
-            assert!(tokio::time::Instant::now() < deadline, "{} does not get that far", self.url);
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        polled(async || {
+            let listed = self.listed().await;
+            let found = listed.filter(|(calls, tasks)| enough(*calls, *tasks));
+            found.ok_or_else(|| format!("{} does not get that far: {listed:?}", self.url))
+        })
+        .await
     }
 }
 

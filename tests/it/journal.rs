@@ -164,20 +164,7 @@ fn acts(scene: &Scene) -> Vec<(&'static str, Intent, Unchanged)> {
                 })
             },
         ),
-        (
-            "send",
-            Intent::Send(Box::new(Send {
-                agent: scene.one,
-                parts: text("never"),
-                context: None,
-                task: None,
-                metadata: None,
-                skill: None,
-                caller: None,
-                parent: None,
-            })),
-            no_more_jobs,
-        ),
+        ("send", Intent::Send(Box::new(Send::new(scene.one, text("never")))), no_more_jobs),
         ("add", Intent::AddAgent { url: "http://127.0.0.1:9".into(), by: by() }, |_, snapshot| {
             snapshot.agents.iter().filter(|(_, agent)| agent.listed).count() == 4
         }),

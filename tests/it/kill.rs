@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::support::{LONG, fleet, old_part, part};
+use crate::support::{LONG, fleet, old_part, part, polled};
 
 /// Sendings under way at once.
 const AT_ONCE: usize = 3;
@@ -139,8 +139,7 @@ async fn kills(points: &[Option<&str>], times: usize) {
     assert!(deaths * 2 >= times * points.len(), "only {deaths} deaths");
     // A quiet engine settles what is open.
     let serve = world.serve(None).await.expect("it starts on what is left");
-    let until = tokio::time::Instant::now() + LONG;
-    let (known, uncertain) = loop {
+    let (known, uncertain) = polled(async || {
         let list = world.list().await;
         let states = |key: &str| -> Vec<Value> { list[key].as_array().cloned().unwrap_or_default() };
         let with_task = states("tasks").into_iter().map(|task| task["metadata"]["quarterdeck"].clone());
@@ -152,11 +151,12 @@ async fn kills(points: &[Option<&str>], times: usize) {
         if open == 0 {
             let known: BTreeSet<String> =
                 attempts.iter().filter_map(|a| a["attempt"].as_str().map(ToOwned::to_owned)).collect();
-            break (known, attempts.iter().filter(|a| a["attemptState"] == "uncertain").count());
+            Ok((known, attempts.iter().filter(|a| a["attemptState"] == "uncertain").count()))
+        } else {
+            Err(format!("{open} sendings stay open"))
         }
-        assert!(tokio::time::Instant::now() < until, "{open} sendings stay open");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    };
+    })
+    .await;
     drop(serve);
     let lost: Vec<_> = promised.difference(&known).collect();
     assert!(lost.is_empty(), "promised and lost: {lost:?}");

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quarterdeck::domain::agent::card::Card;
-use quarterdeck::domain::call::{Answered, CallKind, Outcome};
-use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
+use quarterdeck::domain::call::{CallKind, Outcome};
+use quarterdeck::domain::cause::{Cause, Failure, Sent};
 use quarterdeck::domain::effect::{ListQuery, Order};
 use quarterdeck::domain::id::TaskId;
 use quarterdeck::domain::input::Rules;
-use quarterdeck::domain::job::message::Hints;
 use quarterdeck::domain::job::task::{Status, TaskReport, TaskState};
 use quarterdeck::domain::text::Untrusted;
 use quarterdeck::domain::time::{At, PeerTime};
 
-use crate::scripted::{Scripted, TOOK, card_at, page, served};
+use crate::scripted::{Scripted, card_at, got, page, served};
 
 const URL: &str = "http://h:1/";
 const SECOND: Duration = Duration::from_secs(1);
@@ -70,16 +69,7 @@ impl Agent {
             Lists::SubmittedLast if toy.state == TaskState::Submitted => None,
             _ => Some(PeerTime(toy.changed.micros())),
         };
-        TaskReport {
-            id: TaskId::from(&*toy.id),
-            context: None,
-            status: Status { state: toy.state.clone(), message: None, timestamp: time },
-            artifacts: None,
-            history: Vec::new(),
-            metadata: None,
-            hints: Hints::default(),
-            raw: None,
-        }
+        TaskReport::new(&*toy.id, Status { state: toy.state.clone(), message: None, timestamp: time })
     }
 
     fn list(&mut self, query: &ListQuery) -> Outcome {
@@ -146,17 +136,7 @@ impl World {
             Order::Get { task, .. } => {
                 let agent = answers.borrow();
                 let toy = agent.tasks.iter().find(|toy| *task.raw() == *toy.id);
-                let outcome = match toy {
-                    Some(toy) => Ok(Answered { value: Box::new(agent.report(toy)), took: TOOK }),
-                    None => {
-                        let error =
-                            RpcError { name: ErrorName::TaskNotFound, code: None, message: "".into() };
-                        return Some(
-                            CallKind::Get.failed(Failure { sent: Sent::Maybe, cause: Cause::Rpc(error) }),
-                        );
-                    }
-                };
-                Some(Outcome::Get(outcome))
+                toy.map(|toy| got(agent.report(toy)))
             }
             _ => None,
         });

@@ -12,7 +12,6 @@ use quarterdeck::domain::input::Rules;
 use quarterdeck::domain::intent::Intent;
 use quarterdeck::domain::problem::{Kind, ProblemAct, Severity};
 use quarterdeck::domain::state::snapshot::Snapshot;
-use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::notify::Webhook;
 use quarterdeck::engine::{Engine, Handle, Options};
 use serde_json::Value;
@@ -21,7 +20,7 @@ use tokio::sync::watch;
 
 use crate::credentials::{Stand, ok};
 use crate::kill;
-use crate::support::{LONG, agent_of, fleet, part, rules, until};
+use crate::support::{LONG, agent_of, fleet, options, part, rules, until};
 
 /// What a webhook received.
 #[derive(Clone, Debug)]
@@ -84,35 +83,32 @@ impl Inbox {
 
 fn engine(fleet: &Fleet, dir: Option<&Path>, url: &str) -> Engine {
     let bearer = Some("env:PATH".parse().unwrap());
-    Engine::start(Options {
-        dir: dir.map(Path::to_owned),
-        power_loss_safe: false,
-        rules: Rules { notify_from: Some(Severity::Bad), ..rules() },
-        specs: fleet.specs(),
-        sources: Vec::new(),
-        webhook: Some(Webhook {
-            url: url.to_owned(),
-            credentials: Credentials { bearer, ..Credentials::default() },
-            fleet: "prod-eu".into(),
-            flags: " --fleet prod-eu".into(),
-        }),
-        access: CredentialBook::default(),
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap()
+    let webhook = Some(Webhook {
+        url: url.to_owned(),
+        credentials: Credentials { bearer, ..Credentials::default() },
+        fleet: "prod-eu".into(),
+        flags: " --fleet prod-eu".into(),
+    });
+    let rules = Rules { notify_from: Some(Severity::Bad), ..rules() };
+    Engine::start(Options { webhook, ..options(fleet.specs(), dir, rules) }).unwrap()
 }
 
 fn two() -> Fleet {
     fleet(vec![part("one", Behaviour::Steady), part("two", Behaviour::Steady)])
 }
 
-async fn both_known(handle: &Handle) {
-    until(handle, "both", |snapshot| {
+/// An engine that knows both of its agents and posts to the inbox.
+async fn posting(dir: Option<&Path>) -> (Inbox, Fleet, Engine, Handle) {
+    let inbox = Inbox::open().await;
+    let fleet = two();
+    let engine = engine(&fleet, dir, &inbox.url);
+    let handle = engine.handle();
+    until(&handle, "both", |snapshot| {
         let known = |name| agent_of(snapshot, name).is_some_and(|agent| agent.card.is_some());
         (known("one") && known("two")).then_some(())
     })
     .await;
+    (inbox, fleet, engine, handle)
 }
 
 /// The number of the problem that says that an agent is down.
@@ -125,11 +121,7 @@ fn down(snapshot: &Snapshot, name: &str) -> Option<u32> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn raised_and_cleared_problems_are_posted_with_the_command_that_opens_them() {
-    let inbox = Inbox::open().await;
-    let fleet = two();
-    let engine = engine(&fleet, None, &inbox.url);
-    let handle = engine.handle();
-    both_known(&handle).await;
+    let (inbox, fleet, engine, handle) = posting(None).await;
     fleet.kill("one");
     let Received { path, login, body, .. } =
         inbox.first("the raise", |post| post.body["event"] == "raised").await;
@@ -204,11 +196,7 @@ async fn each_notification_is_posted_once_whatever_the_webhook_answers() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_problem_that_clears_while_it_is_muted_is_not_posted() {
-    let inbox = Inbox::open().await;
-    let fleet = two();
-    let engine = engine(&fleet, None, &inbox.url);
-    let handle = engine.handle();
-    both_known(&handle).await;
+    let (inbox, fleet, engine, handle) = posting(None).await;
     fleet.kill("one");
     let number = until(&handle, "the problem", |snapshot| down(snapshot, "one")).await;
     inbox.first("the raise", |post| post.is("raised", Kind::AgentDown, Some("one"))).await;
@@ -226,11 +214,8 @@ async fn a_problem_that_clears_while_it_is_muted_is_not_posted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notification_waits_until_the_journal_can_be_written() {
-    let (inbox, dir) = (Inbox::open().await, tempfile::tempdir().unwrap());
-    let fleet = two();
-    let engine = engine(&fleet, Some(dir.path()), &inbox.url);
-    let handle = engine.handle();
-    both_known(&handle).await;
+    let dir = tempfile::tempdir().unwrap();
+    let (inbox, fleet, engine, handle) = posting(Some(dir.path())).await;
     let journal = rusqlite::Connection::open(quarterdeck::store::journal_path(dir.path())).unwrap();
     journal.busy_timeout(LONG).unwrap();
     // Every commit writes there, also one that only tries rows again.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use quarterdeck::demo::Behaviour;
 use quarterdeck::domain::cause::Cause;
 use quarterdeck::domain::problem::Kind;
-use quarterdeck::engine::credentials::CredentialBook;
+use quarterdeck::engine::discovery::Discover;
 use quarterdeck::engine::discovery::own::{OwnRegistry, RegisteredAgents};
 use quarterdeck::engine::{Engine, Options};
 use quarterdeck::net::clock::Clock;
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use crate::kill::binary;
-use crate::support::{LONG, fleet, part, rules, until};
+use crate::support::{LONG, fleet, options, part, rules, until};
 
 /// A `serve` with a registry, its data and its configuration.
 pub(crate) struct Desk {
@@ -200,18 +200,8 @@ async fn a_lease_ends_by_itself_unless_it_is_renewed() {
 
 /// An engine that keeps nothing, with our own registry as a source.
 fn engine(roll: tokio::sync::watch::Receiver<RegisteredAgents>) -> Engine {
-    Engine::start(Options {
-        dir: None,
-        power_loss_safe: false,
-        rules: rules(),
-        specs: Vec::new(),
-        sources: vec![Box::new(OwnRegistry::new("127.0.0.1:8080", roll))],
-        webhook: None,
-        access: CredentialBook::default(),
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap()
+    let sources: Vec<Box<dyn Discover>> = vec![Box::new(OwnRegistry::new("127.0.0.1:8080", roll))];
+    Engine::start(Options { sources, ..options(Vec::new(), None, rules()) }).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

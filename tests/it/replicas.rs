@@ -16,7 +16,7 @@ use quarterdeck::domain::effect::{Effect, Order};
 use quarterdeck::domain::id::AgentKey;
 use quarterdeck::domain::input::{Input, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Send};
-use quarterdeck::domain::job::message::{Hints, Part};
+use quarterdeck::domain::job::message::Part;
 use quarterdeck::domain::job::task::{Status, TaskReport, TaskState};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::state::State;
@@ -50,13 +50,7 @@ impl Small {
         };
         let specs = (0..cards.len()).map(|n| AgentSpec {
             name: Some(format!("cashier-{n}").into()),
-            url: format!("http://cashier-{n}").into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
-            labels: Vec::new(),
-            capacity: None,
-            probe_interval: None,
+            ..AgentSpec::at(format!("http://cashier-{n}"), Source::Config)
         });
         small.feed(Input::Configured(specs.collect()));
         small
@@ -82,16 +76,7 @@ impl Small {
         let took = Duration::from_millis(3);
         let error = |name| Cause::Rpc(RpcError { name, code: None, message: "".into() });
         let failed = |cause| Some(effect.order.kind()?.failed(Failure { sent: Sent::Maybe, cause }));
-        let report = |id: &str, state: &TaskState| TaskReport {
-            id: id.into(),
-            context: None,
-            status: Status { state: state.clone(), message: None, timestamp: None },
-            artifacts: None,
-            history: Vec::new(),
-            metadata: None,
-            hints: Hints::default(),
-            raw: None,
-        };
+        let report = |id: &str, state: &TaskState| TaskReport::new(id, Status::new(state.clone()));
         match &effect.order {
             Order::Probe { url, .. } => {
                 let card = Some(FetchedCard { card: self.card(index), url: url.clone(), etag: None });
@@ -160,16 +145,7 @@ impl Small {
     fn work(&mut self, index: u32, times: u32) {
         let agent = self.core.state().agent(AgentKey(index)).unwrap().id;
         for _ in 0..times {
-            let send = Send {
-                agent,
-                parts: vec![Part::text("work")],
-                context: None,
-                task: None,
-                metadata: None,
-                skill: None,
-                caller: None,
-                parent: None,
-            };
+            let send = Send::new(agent, vec![Part::text("work")]);
             self.feed(Input::Intent { ticket: 0, by: None, intent: Intent::Send(Box::new(send)) });
         }
     }

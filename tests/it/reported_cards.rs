@@ -52,9 +52,7 @@ fn interface(world: &Scripted) -> Option<String> {
 fn work_goes_to(world: &mut Scripted, expected: Option<&str>) {
     let agent = world.agent(BANK).unwrap().id;
     let before = world.orders.len();
-    let (parts, context, task, metadata) = (vec![Part::text("transfer 1000")], None, None, None);
-    let (skill, caller, parent) = (None, None, None);
-    let send = Send { agent, parts, context, task, metadata, skill, caller, parent };
+    let send = Send::new(agent, vec![Part::text("transfer 1000")]);
     world.feed(Input::Intent { ticket: 1, intent: Intent::Send(Box::new(send)), by: None });
     world.pass(Duration::from_secs(1));
     let sent: Vec<_> = world.orders[before..]

@@ -1,4 +1,4 @@
-//! The core alone on a clock of its own, with agents that answer as a test scripts them.
+//! The core alone on a clock of its own, with agents whose answers the test controls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,37 +6,93 @@ use std::time::Duration;
 use quarterdeck::config::Agent as Configured;
 use quarterdeck::domain::agent::card::{Card, FetchedCard, Offer};
 use quarterdeck::domain::agent::{Agent, Source};
-use quarterdeck::domain::call::{Answered, CallKind, Outcome, Page, Probed};
+use quarterdeck::domain::call::{
+    Answered, CallKind, Outcome, Page, Probed, SendOutcome, StreamOutcome, SubscribeOutcome,
+};
 use quarterdeck::domain::cause::{Cause, ErrorName, Failure, RpcError, Sent};
 use quarterdeck::domain::core::{Core, Out};
 use quarterdeck::domain::effect::{Effect, Order};
-use quarterdeck::domain::fact::Fact;
+use quarterdeck::domain::fact::JournalEntry;
 use quarterdeck::domain::fleet::source::{DiscoveredAgent, SourceReport};
+use quarterdeck::domain::id::CallId;
 use quarterdeck::domain::input::{Input, Rules, ServerTraits};
+use quarterdeck::domain::intent::{Intent, Send};
+use quarterdeck::domain::job::message::Part;
+use quarterdeck::domain::job::task::{StreamEvent, TaskReport};
 use quarterdeck::domain::state::{Rows, State};
 use quarterdeck::domain::time::At;
 use quarterdeck::store::record::Record;
 
 pub(crate) const TOOK: Duration = Duration::from_millis(3);
 
-type Script = Box<dyn FnMut(&Order) -> Option<Outcome>>;
+/// Agents that answer what the core orders.
+pub(crate) trait Agents {
+    /// The outcomes of a call so far, or `None` for those of [`usual`].
+    fn answer(&mut self, effect: &Effect) -> Option<Vec<Outcome>>;
+}
 
-/// A core and what it ordered so far.
-pub(crate) struct Scripted {
+pub(crate) type Script = Box<dyn FnMut(&Order) -> Option<Outcome>>;
+
+impl Agents for Script {
+    fn answer(&mut self, effect: &Effect) -> Option<Vec<Outcome>> {
+        Some(vec![self(&effect.order)?])
+    }
+}
+
+/// An open stream of a call.
+#[derive(Clone, Copy)]
+pub(crate) struct OpenStream {
+    call: CallId,
+    wrap: fn(StreamOutcome) -> Outcome,
+}
+
+impl OpenStream {
+    /// The stream of this call, if it is one that opens a stream.
+    pub(crate) fn of(effect: &Effect) -> Option<Self> {
+        let wrap: fn(StreamOutcome) -> Outcome = match effect.order {
+            Order::Send { .. } => |outcome| Outcome::Send(SendOutcome::Stream(outcome)),
+            Order::Subscribe { .. } => |outcome| Outcome::Subscribe(SubscribeOutcome::Stream(outcome)),
+            _ => return None,
+        };
+        Some(Self { call: effect.call, wrap })
+    }
+
+    pub(crate) fn opened(self) -> Outcome {
+        (self.wrap)(StreamOutcome::Opened { took: TOOK, server: ServerTraits::default() })
+    }
+
+    pub(crate) fn event(self, event: StreamEvent) -> Outcome {
+        (self.wrap)(StreamOutcome::Events(vec![event]))
+    }
+}
+
+/// A core, what it did so far, and the agents that it calls.
+pub(crate) struct Scripted<A = Script> {
     pub core: Core,
     pub now: At,
-    pub facts: Vec<Fact>,
+    pub facts: Vec<JournalEntry>,
     pub orders: Vec<Order>,
-    script: Script,
+    pub agents: A,
 }
 
 impl Scripted {
     /// A core that has just started with these rules; whatever the script does not answer is answered by [`usual`].
     pub(crate) fn new(rules: Rules, script: impl FnMut(&Order) -> Option<Outcome> + 'static) -> Self {
+        Self::with(rules, Box::new(script))
+    }
+
+    /// Other answers from here on.
+    pub(crate) fn script(&mut self, script: impl FnMut(&Order) -> Option<Outcome> + 'static) {
+        self.agents = Box::new(script);
+    }
+}
+
+impl<A: Agents> Scripted<A> {
+    /// A core that has just started with these rules, among these agents.
+    pub(crate) fn with(rules: Rules, agents: A) -> Self {
         let now = At::from_micros(1_795_000_000_000_000);
         let core = Core::new(State::default(), rules, 7);
-        let mut scripted =
-            Self { core, now, facts: Vec::new(), orders: Vec::new(), script: Box::new(script) };
+        let mut scripted = Self { core, now, facts: Vec::new(), orders: Vec::new(), agents };
         scripted.resume(None);
         scripted
     }
@@ -63,11 +119,6 @@ impl Scripted {
         self.resume(Some(self.now));
     }
 
-    /// Other answers from here on.
-    pub(crate) fn script(&mut self, script: impl FnMut(&Order) -> Option<Outcome> + 'static) {
-        self.script = Box::new(script);
-    }
-
     pub(crate) fn feed(&mut self, input: Input) {
         let mut out = Out::default();
         self.core.step(self.now, input, &mut out);
@@ -75,11 +126,13 @@ impl Scripted {
     }
 
     fn take(&mut self, out: Out) {
-        self.facts.extend(out.facts.into_iter().map(|entry| entry.fact));
-        for Effect { call, order, .. } in out.effects {
-            let outcome = (self.script)(&order).or_else(|| usual(&order));
+        self.facts.extend(out.facts);
+        for effect in out.effects {
+            let answer = self.agents.answer(&effect);
+            let outcomes = answer.unwrap_or_else(|| usual(&effect.order).into_iter().collect());
+            let Effect { call, order, .. } = effect;
             self.orders.push(order);
-            if let Some(outcome) = outcome {
+            for outcome in outcomes {
                 self.feed(Input::Outcome { call, outcome });
             }
         }
@@ -105,6 +158,29 @@ impl Scripted {
             self.feed(Input::Deadline);
         }
         self.now = until;
+    }
+
+    /// Lets some seconds pass.
+    pub(crate) fn pass_seconds(&mut self, seconds: impl Into<f64>) {
+        self.pass(Duration::from_secs_f64(seconds.into()));
+    }
+
+    /// The operator sends work to the first agent.
+    pub(crate) fn send(&mut self, skill: Option<&str>) {
+        let agent = self.core.state().agents().iter().next().unwrap().1.id;
+        let send = Send { skill: skill.map(Into::into), ..Send::new(agent, vec![Part::text("work")]) };
+        self.feed(Input::Intent { ticket: 0, intent: Intent::Send(Box::new(send)), by: None });
+    }
+
+    /// The agent sends an event on a stream.
+    pub(crate) fn emit_on(&mut self, stream: OpenStream, event: StreamEvent) {
+        self.feed(Input::Outcome { call: stream.call, outcome: stream.event(event) });
+    }
+
+    /// The agent ends a stream.
+    pub(crate) fn end(&mut self, stream: OpenStream) {
+        let outcome = (stream.wrap)(StreamOutcome::Ended(Ok(())));
+        self.feed(Input::Outcome { call: stream.call, outcome });
     }
 
     /// The agent that is known by a URL.
@@ -146,8 +222,13 @@ pub(crate) fn usual(order: &Order) -> Option<Outcome> {
     }
 }
 
+/// The agent reports a task.
+pub(crate) fn got(task: TaskReport) -> Outcome {
+    Outcome::Get(Ok(Answered { value: Box::new(task), took: TOOK }))
+}
+
 /// A page of tasks.
-pub(crate) fn page(tasks: Vec<quarterdeck::domain::job::task::TaskReport>, next: Option<&str>) -> Outcome {
+pub(crate) fn page(tasks: Vec<TaskReport>, next: Option<&str>) -> Outcome {
     let value = Page { tasks, next: next.map(Into::into), total: None, unread: 0 };
     Outcome::List(Ok(Answered { value, took: TOOK }))
 }

@@ -311,14 +311,8 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         seq: 1,
         order: 0,
         spec: Arc::new(AgentSpec {
-            name: None,
-            url: "http://h".into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
             labels: vec![("region".into(), "eu".into())],
-            capacity: None,
-            probe_interval: None,
+            ..AgentSpec::at("http://h", Source::Config)
         }),
         name: "h".into(),
         listed: true,

@@ -49,7 +49,22 @@ pub(crate) fn engine(fleet: &Fleet, dir: Option<&Path>) -> Engine {
 }
 
 pub(crate) fn engine_with(fleet: &Fleet, dir: Option<&Path>, rules: Rules) -> Engine {
-    engine_on(fleet.specs(), CredentialBook::default(), dir, rules)
+    Engine::start(options(fleet.specs(), dir, rules)).unwrap()
+}
+
+/// The options of an engine that watches these agents.
+pub(crate) fn options(specs: Vec<AgentSpec>, dir: Option<&Path>, rules: Rules) -> Options {
+    Options {
+        dir: dir.map(Path::to_owned),
+        power_loss_safe: false,
+        rules,
+        specs,
+        sources: Vec::new(),
+        webhook: None,
+        access: CredentialBook::default(),
+        seed: Some(7),
+        lock: None,
+    }
 }
 
 /// An engine that watches these agents.
@@ -59,18 +74,7 @@ pub(crate) fn engine_on(
     dir: Option<&Path>,
     rules: Rules,
 ) -> Engine {
-    Engine::start(Options {
-        dir: dir.map(Path::to_owned),
-        power_loss_safe: false,
-        rules,
-        specs,
-        sources: Vec::new(),
-        webhook: None,
-        access,
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap()
+    Engine::start(Options { access, ..options(specs, dir, rules) }).unwrap()
 }
 
 /// Waits until a snapshot fits, and returns what was found in it.
@@ -105,6 +109,18 @@ pub(crate) fn until<T>(
     }
 }
 
+/// Asks another process again and again until `ask` finds something; an error is the reason why it is not there yet.
+pub(crate) async fn polled<T>(mut ask: impl AsyncFnMut() -> Result<T, String>) -> T {
+    let end = tokio::time::Instant::now() + LONG;
+    loop {
+        match ask().await {
+            Ok(found) => return found,
+            Err(why) => assert!(tokio::time::Instant::now() < end, "{why}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 pub(crate) fn agent_of<'s>(snapshot: &'s Snapshot, name: &str) -> Option<&'s Agent> {
     snapshot.agents.iter().find(|(_, agent)| agent.name.raw() == name).map(|(_, agent)| agent)
 }
@@ -129,16 +145,7 @@ pub(crate) async fn try_send(
     text: &str,
 ) -> Result<(JobId, AttemptId), Refusal> {
     let agent = known(handle, agent).await;
-    let send = Send {
-        agent,
-        parts: vec![Part::text(text)],
-        context: None,
-        task: None,
-        metadata: None,
-        skill: None,
-        caller: None,
-        parent: None,
-    };
+    let send = Send::new(agent, vec![Part::text(text)]);
     match handle.submit(Intent::Send(Box::new(send))).await? {
         Receipt::Taken { job, attempt } => Ok((job, attempt)),
         other => panic!("a sending is not {other:?}"),

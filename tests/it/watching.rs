@@ -10,13 +10,14 @@ use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict};
 use quarterdeck::domain::problem::Kind;
 use quarterdeck::domain::state::Changed;
 use quarterdeck::engine::Handle;
+use quarterdeck::engine::credentials::CredentialBook;
 use quarterdeck::engine::handle::remote::join;
 use quarterdeck::engine::handle::wire::{Hello, Tasks};
 use quarterdeck::serve::socket::deltas::Deltas;
 use quarterdeck::serve::socket::listen;
 
 use crate::support::{
-    agent_of, attempt_of, engine, engine_with, fleet, old_part, part, rules, send, task_of, until,
+    agent_of, attempt_of, engine, engine_on, engine_with, fleet, old_part, part, rules, send, task_of, until,
 };
 
 /// Checks the result of a task.
@@ -308,18 +309,7 @@ async fn a_frozen_agent_is_down_within_its_interval_and_ten_seconds() {
     let spec = quarterdeck::config::Agent::at(process.urls[0].as_str()).spec(Source::CommandLine);
     let well = fleet(vec![part("well", Behaviour::Slow)]);
     let specs = well.specs().into_iter().chain([spec]).collect();
-    let engine = quarterdeck::engine::Engine::start(quarterdeck::engine::Options {
-        dir: None,
-        power_loss_safe: false,
-        rules: rules(),
-        specs,
-        sources: Vec::new(),
-        webhook: None,
-        access: quarterdeck::engine::credentials::CredentialBook::default(),
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap();
+    let engine = engine_on(specs, CredentialBook::default(), None, rules());
     let handle = engine.handle();
     let frozen = |snapshot: &quarterdeck::domain::state::snapshot::Snapshot| {
         snapshot
@@ -517,18 +507,7 @@ async fn check_shape(
     use quarterdeck::domain::agent::Source;
     let agent = WrongShapes::start(wrong).await;
     let spec = quarterdeck::config::Agent::at(agent.url.as_str()).spec(Source::CommandLine);
-    let engine = quarterdeck::engine::Engine::start(quarterdeck::engine::Options {
-        dir: None,
-        power_loss_safe: false,
-        rules: rules(),
-        specs: vec![spec],
-        sources: Vec::new(),
-        webhook: None,
-        access: quarterdeck::engine::credentials::CredentialBook::default(),
-        seed: Some(7),
-        lock: None,
-    })
-    .unwrap();
+    let engine = engine_on(vec![spec], CredentialBook::default(), None, rules());
     let handle = engine.handle();
     let (_, attempt) = send(&handle, "wrong", "work").await;
     if cancels {

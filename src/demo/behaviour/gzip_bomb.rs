@@ -5,20 +5,13 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress};
 
-use super::{BehaviourFuture, OnWire};
-use crate::demo::agent::Agent;
+use super::{Asked, BehaviourFuture, OnWire};
 use crate::demo::answer::Answer;
-use crate::protocol::Incoming;
 
 pub(super) struct GzipBomb;
 
 impl OnWire for GzipBomb {
-    fn answer<'a>(
-        &'a self,
-        _: &'a Agent,
-        id: &'a str,
-        _: &'a Incoming,
-    ) -> BehaviourFuture<'a, Option<Answer>> {
+    fn answer<'a>(&'a self, Asked { id, .. }: Asked<'a>) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"task":{{"id":""#);
             Some(Answer::Gzip(bomb(&head)))

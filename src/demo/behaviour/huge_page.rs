@@ -5,8 +5,7 @@ use std::iter;
 
 use bytes::Bytes;
 
-use super::{BehaviourFuture, OnWire};
-use crate::demo::agent::Agent;
+use super::{Asked, BehaviourFuture, OnWire};
 use crate::demo::answer::Answer;
 use crate::domain::job::message::text_hash;
 use crate::protocol::Incoming;
@@ -18,12 +17,7 @@ const IN_PIECE: u64 = 200;
 pub(super) struct HugePage;
 
 impl OnWire for HugePage {
-    fn answer<'a>(
-        &'a self,
-        agent: &'a Agent,
-        id: &'a str,
-        request: &'a Incoming,
-    ) -> BehaviourFuture<'a, Option<Answer>> {
+    fn answer<'a>(&'a self, Asked { agent, id, request }: Asked<'a>) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let Incoming::List(..) = request else { return None };
             let head = format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{"tasks":["#);

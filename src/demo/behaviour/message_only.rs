@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::{BehaviourFuture, OnWire};
-use crate::demo::agent::Agent;
+use super::{Asked, BehaviourFuture, OnWire};
 use crate::demo::answer::Answer;
 use crate::demo::tasks::Frame;
 use crate::domain::job::task::StreamEvent;
@@ -14,12 +13,7 @@ use crate::protocol::{Incoming, Reply};
 pub(super) struct MessageOnly;
 
 impl OnWire for MessageOnly {
-    fn answer<'a>(
-        &'a self,
-        agent: &'a Agent,
-        id: &'a str,
-        request: &'a Incoming,
-    ) -> BehaviourFuture<'a, Option<Answer>> {
+    fn answer<'a>(&'a self, Asked { agent, id, request }: Asked<'a>) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let Incoming::Send { message, stream, .. } = request else { return None };
             if message.task.is_some() {

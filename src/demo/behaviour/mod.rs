@@ -35,6 +35,15 @@ use crate::protocol::{self, Incoming};
 /// Something that a behaviour does and that takes time.
 pub(super) type BehaviourFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
 
+/// A request to an agent.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub agent: &'a Agent,
+    /// The request's id, as JSON.
+    pub id: &'a str,
+    pub request: &'a Incoming,
+}
+
 /// An agent's conduct on the wire. What a behaviour does not override is done correctly.
 pub(super) trait OnWire: Sync {
     /// Answers a request for the card of an agent that is served at `url`.
@@ -42,13 +51,8 @@ pub(super) trait OnWire: Sync {
         Answer::Document(protocol::card::encode(&agent.card(url)))
     }
 
-    /// The behaviour's own answer to a request; `None` for the correct one. `id` is JSON.
-    fn answer<'a>(
-        &'a self,
-        _agent: &'a Agent,
-        _id: &'a str,
-        _request: &'a Incoming,
-    ) -> BehaviourFuture<'a, Option<Answer>> {
+    /// The behaviour's own answer to a request; `None` for the correct one.
+    fn answer<'a>(&'a self, _asked: Asked<'a>) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async { None })
     }
 

@@ -1,23 +1,18 @@
 //! `wrong-shapes`: answers with an object of the wrong kind: a send with a page of tasks, a cancel with another
 //! task, `GetTask` with a message, `ListTasks` and a subscription with a task.
 
-use super::{BehaviourFuture, OnWire};
+use super::{Asked, BehaviourFuture, OnWire};
 use crate::demo::agent::Agent;
 use crate::demo::answer::Answer;
-use crate::domain::id::{MessageId, TaskId};
-use crate::domain::job::message::{Hints, Message};
+use crate::domain::id::MessageId;
+use crate::domain::job::message::Message;
 use crate::domain::job::task::{Status, TaskReport, TaskState};
 use crate::protocol::{Incoming, Reply};
 
 pub(super) struct WrongShapes;
 
 impl OnWire for WrongShapes {
-    fn answer<'a>(
-        &'a self,
-        agent: &'a Agent,
-        id: &'a str,
-        request: &'a Incoming,
-    ) -> BehaviourFuture<'a, Option<Answer>> {
+    fn answer<'a>(&'a self, Asked { agent, id, request }: Asked<'a>) -> BehaviourFuture<'a, Option<Answer>> {
         Box::pin(async move {
             let reply = match request {
                 Incoming::Send { message, .. } => {
@@ -40,18 +35,8 @@ fn message(agent: &Agent) -> Message {
 }
 
 fn task(agent: &Agent) -> TaskReport {
-    TaskReport {
-        id: TaskId::from("not-the-one-you-asked-for"),
-        context: None,
-        status: Status {
-            state: TaskState::Working,
-            message: Some(message(agent)),
-            timestamp: Some(agent.now()),
-        },
-        artifacts: None,
-        history: Vec::new(),
-        metadata: None,
-        hints: Hints::default(),
-        raw: None,
-    }
+    TaskReport::new(
+        "not-the-one-you-asked-for",
+        Status { state: TaskState::Working, message: Some(message(agent)), timestamp: Some(agent.now()) },
+    )
 }

@@ -40,6 +40,22 @@ pub struct AgentSpec {
     pub probe_interval: Option<Duration>,
 }
 
+impl AgentSpec {
+    /// An agent of which only the URL is given.
+    pub fn at(url: impl Into<Arc<str>>, source: Source) -> Self {
+        Self {
+            name: None,
+            url: url.into(),
+            source,
+            dialect: None,
+            resubscribe: None,
+            labels: Vec::new(),
+            capacity: None,
+            probe_interval: None,
+        }
+    }
+}
+
 /// Where an agent was named.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Source {

@@ -56,14 +56,11 @@ pub(super) fn send(turn: &mut Turn, send: Send) -> Result<Receipt, Refusal> {
     let only_skill = turn.state().agent(key).and_then(|agent| agent.card.clone());
     let skill = send.skill.clone().or_else(|| Some(only_skill?.only_skill()?.id.clone()));
     let message = Arc::new(Message {
-        id: message_id.clone(),
-        role: Role::User,
-        parts: send.parts,
         context: send.context.clone(),
         task: send.task,
         metadata: send.metadata,
-        references: Vec::new(),
         hints: Hints { caller: send.caller.clone(), skill: send.skill, parent: send.parent.clone() },
+        ..Message::new(message_id.clone(), Role::User, send.parts)
     });
     let caller = send.caller.unwrap_or_else(|| turn.operator());
     let opened = JobFact::Opened {
@@ -507,14 +504,10 @@ pub(super) fn answer(
     let interface = interface.ok_or_else(|| not_now("its agent has no interface that can be called"))?;
     let at = turn.at;
     let message = Arc::new(Message {
-        id: MessageId::from(turn.seed.uuid(at).to_string().as_str()),
-        role: Role::User,
-        parts,
         context,
         task: Some(task_id),
         metadata,
-        references: Vec::new(),
-        hints: Hints::default(),
+        ..Message::new(turn.seed.uuid(at).to_string().as_str(), Role::User, parts)
     });
     let answer = message.clone();
     turn.attempt_fact(key, AttemptFact::AnswerMoved { message: answer, phase: Phase::Sending, cause: None });

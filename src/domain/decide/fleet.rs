@@ -99,16 +99,7 @@ pub(super) fn add_agent(turn: &mut Turn, url: &str, by: Untrusted) -> Result<Rec
     let known =
         by_url(turn, url, false).filter(|key| turn.state().agent(*key).is_some_and(|agent| agent.listed));
     let key = known.unwrap_or_else(|| {
-        let spec = AgentSpec {
-            name: None,
-            url: url.into(),
-            source: Source::Kept,
-            dialect: None,
-            resubscribe: None,
-            labels: Vec::new(),
-            capacity: None,
-            probe_interval: None,
-        };
+        let spec = AgentSpec::at(url, Source::Kept);
         let order = turn.state().next_order();
         self::list(turn, spec, order)
     });

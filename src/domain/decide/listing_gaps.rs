@@ -96,7 +96,6 @@ pub(super) fn read(turn: &mut Turn, agent: AgentKey, why: &ListReason, query: &L
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::message::Hints;
     use crate::domain::job::task::{Status, TaskReport};
 
     /// A page: how many tasks, whether another follows, the total, and how many cannot be read.
@@ -105,16 +104,7 @@ mod tests {
     type Case<'a> = (&'a [(&'a Option<TaskState>, &'a [Row])], Option<&'a str>);
 
     fn page((tasks, more, total, unread): Row) -> Page {
-        let task = TaskReport {
-            id: "t".into(),
-            context: None,
-            status: Status { state: TaskState::Working, message: None, timestamp: None },
-            artifacts: None,
-            history: Vec::new(),
-            metadata: None,
-            hints: Hints::default(),
-            raw: None,
-        };
+        let task = TaskReport::new("t", Status::new(TaskState::Working));
         Page { tasks: vec![task; tasks], next: more.then(|| "n".into()), total, unread }
     }
 

@@ -69,11 +69,7 @@ pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: V
             foreign_id(turn, key, task.as_ref());
             if turn.state().attempt(key).is_some_and(|attempt| attempt.task.is_none()) {
                 let Some(id) = task else { return };
-                let working = Status {
-                    state: crate::domain::job::task::TaskState::Working,
-                    message: None,
-                    timestamp: None,
-                };
+                let working = Status::new(TaskState::Working);
                 bind(turn, key, &id, context, &working, via, None);
             }
             something_new(turn, key, None);
@@ -515,13 +511,7 @@ mod tests {
 
     #[test]
     fn content_beyond_the_limits_of_a_task_is_dropped() {
-        let output = |id: &str, bytes: usize| Artifact {
-            id: id.into(),
-            name: None,
-            description: None,
-            parts: vec![Part::text("x".repeat(bytes))],
-            metadata: None,
-        };
+        let output = |id: &str, bytes: usize| Artifact::new(id, vec![Part::text("x".repeat(bytes))]);
         let progress = |artifacts: usize, content: u64| Progress {
             artifacts: (0..artifacts)
                 .map(|number| ArtifactMeta {

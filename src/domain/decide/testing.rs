@@ -18,7 +18,7 @@ use crate::domain::id::{AgentKey, CallId};
 use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Send};
 use crate::domain::job::Attempt;
-use crate::domain::job::message::{Artifact, Hints, Message, Part, Role};
+use crate::domain::job::message::{Artifact, Message, Part, Role};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::problem::{Kind, Problem};
 use crate::domain::state::State;
@@ -225,16 +225,7 @@ impl Fleet {
             }
             Event::Send(agent, skill) => {
                 let agent = self.agent(agent).id;
-                let send = Send {
-                    agent,
-                    parts: vec![Part::text("work")],
-                    context: None,
-                    task: None,
-                    metadata: None,
-                    skill: Some(skill.into()),
-                    caller: None,
-                    parent: None,
-                };
+                let send = Send { skill: Some(skill.into()), ..Send::new(agent, vec![Part::text("work")]) };
                 self.intent(Intent::Send(Box::new(send)));
             }
             Event::Says(agent, words) => self.status(agent, TaskState::Working, words, None),
@@ -243,13 +234,7 @@ impl Fleet {
                 let output = |number: u32| StreamEvent::Artifact {
                     task: None,
                     context: None,
-                    artifact: Artifact {
-                        id: format!("output-{number}").as_str().into(),
-                        name: None,
-                        description: None,
-                        parts: vec![Part::text("text")],
-                        metadata: None,
-                    },
+                    artifact: Artifact::new(format!("output-{number}").as_str(), vec![Part::text("text")]),
                     append: false,
                     last: true,
                 };
@@ -311,18 +296,11 @@ impl Fleet {
         words: &str,
         timestamp: Option<PeerTime>,
     ) {
-        let message = (!words.is_empty()).then(|| Message {
-            id: format!("m{}", self.now.micros()).as_str().into(),
-            role: Role::Agent,
-            parts: vec![Part::text(words)],
-            context: None,
-            task: None,
-            metadata: None,
-            references: Vec::new(),
-            hints: Hints::default(),
+        let message = (!words.is_empty()).then(|| {
+            Message::new(format!("m{}", self.now.micros()).as_str(), Role::Agent, vec![Part::text(words)])
         });
         let status = Status { state, message, timestamp };
-        let event = StreamEvent::Status { task: None, context: None, status, metadata: None, raw: None };
+        let event = StreamEvent::status(None, None, status);
         self.feed(Input::Outcome { call, outcome: stream(StreamOutcome::Events(vec![event])) });
     }
 
@@ -422,16 +400,7 @@ impl Fleet {
 
     fn report(&self, id: &str) -> TaskReport {
         let state = self.states.get(id).cloned().unwrap_or(TaskState::Working);
-        TaskReport {
-            id: id.into(),
-            context: None,
-            status: Status { state, message: None, timestamp: None },
-            artifacts: None,
-            history: Vec::new(),
-            metadata: None,
-            hints: Hints::default(),
-            raw: None,
-        }
+        TaskReport::new(id, Status::new(state))
     }
 
     /// The row of an agent.
@@ -477,16 +446,7 @@ impl Fleet {
 
 /// An agent as the configuration names it.
 pub(in crate::domain::decide) fn spec(url: &str) -> AgentSpec {
-    AgentSpec {
-        name: None,
-        url: url.into(),
-        source: Source::Config,
-        dialect: None,
-        resubscribe: None,
-        labels: Vec::new(),
-        capacity: None,
-        probe_interval: None,
-    }
+    AgentSpec::at(url, Source::Config)
 }
 
 /// `times` events of the same kind, one each `step` milliseconds.

@@ -14,7 +14,7 @@ use crate::domain::id::{AttemptKey, CallId};
 use crate::domain::input::{Input, Rules, ServerTraits};
 use crate::domain::intent::{Intent, Refusal, Send};
 use crate::domain::job::Attempt;
-use crate::domain::job::message::{Hints, Message, Part, Role};
+use crate::domain::job::message::{Message, Part, Role};
 use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::metrics::Minute;
 use crate::domain::state::State;
@@ -35,16 +35,7 @@ impl Rig {
         let core = Core::new(State::default(), Rules::default(), 7);
         let mut rig =
             Self { core, now: At::from_micros(1_795_000_000_000_000), open: Vec::new(), refused: None };
-        rig.feed(Input::Configured(vec![AgentSpec {
-            name: None,
-            url: "http://toy".into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
-            labels: Vec::new(),
-            capacity: None,
-            probe_interval: None,
-        }]));
+        rig.feed(Input::Configured(vec![AgentSpec::at("http://toy", Source::Config)]));
         rig.probed();
         rig.settle();
         rig
@@ -104,16 +95,7 @@ impl Rig {
 
     fn send(&mut self) {
         let agent = self.core.state().agents().iter().next().unwrap().1.id;
-        self.intent(Intent::Send(Box::new(Send {
-            agent,
-            parts: vec![Part::text("go")],
-            context: None,
-            task: None,
-            metadata: None,
-            skill: None,
-            caller: None,
-            parent: None,
-        })));
+        self.intent(Intent::Send(Box::new(Send::new(agent, vec![Part::text("go")]))));
         assert_eq!(self.refused, None);
     }
 
@@ -164,30 +146,12 @@ fn reset() -> Failure {
 }
 
 fn report(state: TaskState) -> Answered<Box<TaskReport>> {
-    let value = Box::new(TaskReport {
-        id: "t".into(),
-        context: None,
-        status: Status { state, message: None, timestamp: None },
-        artifacts: None,
-        history: Vec::new(),
-        metadata: None,
-        hints: Hints::default(),
-        raw: None,
-    });
+    let value = Box::new(TaskReport::new("t", Status::new(state)));
     Answered { value, took: TOOK }
 }
 
 fn message() -> Answered<Box<Message>> {
-    let value = Box::new(Message {
-        id: "m".into(),
-        role: Role::Agent,
-        parts: vec![Part::text("hello")],
-        context: None,
-        task: None,
-        metadata: None,
-        references: Vec::new(),
-        hints: Hints::default(),
-    });
+    let value = Box::new(Message::new("m", Role::Agent, vec![Part::text("hello")]));
     Answered { value, took: TOOK }
 }
 

@@ -260,16 +260,8 @@ mod tests {
     /// An agent that is configured, another one that an operator added, and a problem that sam has taken.
     fn core() -> (Core, AgentId, AgentId) {
         let mut core = Core::new(State::default(), Rules::default(), 7);
-        let spec = AgentSpec {
-            name: Some("one".into()),
-            url: "http://127.0.0.1:1".into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
-            labels: Vec::new(),
-            capacity: None,
-            probe_interval: None,
-        };
+        let spec =
+            AgentSpec { name: Some("one".into()), ..AgentSpec::at("http://127.0.0.1:1", Source::Config) };
         step(&mut core, Input::Configured(vec![spec]));
         step(
             &mut core,

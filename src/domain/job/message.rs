@@ -119,6 +119,20 @@ pub struct Message {
 }
 
 impl Message {
+    /// A message of these parts and nothing more.
+    pub fn new(id: impl Into<MessageId>, role: Role, parts: Vec<Part>) -> Self {
+        Self {
+            id: id.into(),
+            role,
+            parts,
+            context: None,
+            task: None,
+            metadata: None,
+            references: Vec::new(),
+            hints: Hints::default(),
+        }
+    }
+
     /// The first text, for titles.
     pub fn headline(&self, chars: usize) -> Untrusted {
         let text = self.parts.iter().filter_map(Part::as_text).map(|text| text.headline(chars));
@@ -206,6 +220,11 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// An output, or a chunk of one, of these parts and nothing more.
+    pub fn new(id: impl Into<Untrusted>, parts: Vec<Part>) -> Self {
+        Self { id: id.into(), name: None, description: None, parts, metadata: None }
+    }
+
     /// One artifact for each id, in the order of their first parts: some stores keep each chunk as an artifact
     /// of its own.
     pub fn joined(artifacts: Vec<Self>) -> Vec<Self> {

@@ -83,6 +83,13 @@ pub struct Status {
     pub timestamp: Option<PeerTime>,
 }
 
+impl Status {
+    /// A state without a message or a time.
+    pub fn new(state: TaskState) -> Self {
+        Self { state, message: None, timestamp: None }
+    }
+}
+
 /// A whole task as an agent reported it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TaskReport {
@@ -102,6 +109,22 @@ pub struct TaskReport {
     pub hints: Hints,
     /// The object as received, if it is at most 64 KiB.
     pub raw: Option<Json>,
+}
+
+impl TaskReport {
+    /// A report of the status and nothing more.
+    pub fn new(id: impl Into<TaskId>, status: Status) -> Self {
+        Self {
+            id: id.into(),
+            context: None,
+            status,
+            artifacts: None,
+            history: Vec::new(),
+            metadata: None,
+            hints: Hints::default(),
+            raw: None,
+        }
+    }
 }
 
 /// One event of a stream, of every dialect.
@@ -139,6 +162,13 @@ pub enum StreamEvent {
     },
     /// An event that neither protocol version defines, unchanged.
     Unknown(Json),
+}
+
+impl StreamEvent {
+    /// A status of a task without metadata.
+    pub fn status(task: Option<TaskId>, context: Option<ContextId>, status: Status) -> Self {
+        Self::Status { task, context, status, metadata: None, raw: None }
+    }
 }
 
 /// Our doubt about a task, beyond what its agent reports. The highest applies.

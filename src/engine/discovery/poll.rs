@@ -12,7 +12,6 @@ use crate::domain::agent::normalise_url;
 use crate::domain::cause::Cause;
 use crate::domain::fleet::source::{DiscoveredAgent, SourceReport};
 use crate::domain::text::Untrusted;
-use crate::net::credentials::{Scope, ScopedCredentials, parse_url};
 use crate::net::{Access, Document, Net};
 use crate::protocol::catalog::{Broken, MOST};
 
@@ -170,18 +169,7 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     pub(super) fn new(config: &AgentSource, report: &SourceSender, net: Net) -> Self {
-        let origin = parse_url(&config.at);
-        let grant = origin
-            .clone()
-            .filter(|_| !config.credentials.is_empty())
-            .map(|url| Arc::new(ScopedCredentials::new(Scope::Origin(url), config.credentials.clone())));
-        let access = Access {
-            origin,
-            ca: config.ca.clone(),
-            insecure: false,
-            grants: grant.into_iter().collect(),
-            parameters: Vec::new(),
-        };
+        let access = Access::of_origin(&config.at, &config.credentials, config.ca.clone());
         Self { net, access, line: report.line().clone() }
     }
 

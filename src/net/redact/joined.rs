@@ -196,13 +196,7 @@ impl Tails {
             if held.is_empty() {
                 continue;
             }
-            let artifact = Artifact {
-                id: Untrusted::from(artifact.as_str()),
-                name: None,
-                description: None,
-                parts: vec![Part::text(held)],
-                metadata: None,
-            };
+            let artifact = Artifact::new(artifact.as_str(), vec![Part::text(held)]);
             let task = tail.task.clone();
             out.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last: false });
             tail.released = tail.text.len();

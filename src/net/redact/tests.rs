@@ -11,7 +11,7 @@ use crate::domain::agent::card::Dialect;
 use crate::domain::call::{Answered, CallKind, Outcome, Page, SendOutcome, StreamOutcome, SubscribeOutcome};
 use crate::domain::cause::Cause;
 use crate::domain::id::AttemptKey;
-use crate::domain::job::message::{Message, Part};
+use crate::domain::job::message::{Artifact, Message, Part};
 use crate::domain::job::task::StreamEvent;
 use crate::protocol::{Deviations, Event, Reply, codec};
 
@@ -160,13 +160,7 @@ fn joined(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -
             Event::Chunk { task, artifact, text, last } => StreamEvent::Artifact {
                 task: Some((&*task).into()),
                 context: None,
-                artifact: crate::domain::job::message::Artifact {
-                    id: (&*artifact).into(),
-                    name: None,
-                    description: None,
-                    parts: vec![Part::text(&*text)],
-                    metadata: None,
-                },
+                artifact: Artifact::new(&*artifact, vec![Part::text(&*text)]),
                 append: true,
                 last,
             },
@@ -235,13 +229,7 @@ fn a_secret_split_over_events_is_redacted_and_a_partial_match_is_released_at_the
     let chunk = StreamEvent::Artifact {
         task: None,
         context: None,
-        artifact: crate::domain::job::message::Artifact {
-            id: "a".into(),
-            name: None,
-            description: None,
-            parts: vec![Part::text("it is")],
-            metadata: None,
-        },
+        artifact: Artifact::new("a", vec![Part::text("it is")]),
         append: true,
         last: false,
     };

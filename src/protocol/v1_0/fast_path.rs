@@ -4,8 +4,7 @@
 use std::borrow::Cow;
 
 use crate::domain::agent::card::Dialect;
-use crate::domain::id::MessageId;
-use crate::domain::job::message::{Hints, Message, Part};
+use crate::domain::job::message::{Message, Part};
 use crate::domain::job::task::{Status, StreamEvent};
 use crate::protocol::scan::{Chunk, Cursor, once, rpc_result};
 use crate::protocol::words::{self, Read};
@@ -52,13 +51,7 @@ fn status_update<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
         "status" => once(&mut now, status(cursor)),
         _ => None,
     })?;
-    Some(Event::Full(StreamEvent::Status {
-        task: filled(task),
-        context: filled(context),
-        status: now?,
-        metadata: None,
-        raw: None,
-    }))
+    Some(Event::Full(StreamEvent::status(filled(task), filled(context), now?)))
 }
 
 fn status(cursor: &mut Cursor<'_>) -> Option<Status> {
@@ -84,14 +77,9 @@ fn message(cursor: &mut Cursor<'_>) -> Option<Message> {
         _ => None,
     })?;
     Some(Message {
-        id: MessageId::from(&*id?),
-        role: exact(words::role(by, Dialect::V1_0))?,
-        parts: vec![Part::text(&*text?)],
         context: filled(context),
         task: filled(task),
-        metadata: None,
-        references: Vec::new(),
-        hints: Hints::default(),
+        ..Message::new(&*id?, exact(words::role(by, Dialect::V1_0))?, vec![Part::text(&*text?)])
     })
 }
 

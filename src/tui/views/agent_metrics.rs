@@ -7,7 +7,7 @@ use crate::domain::id::AgentKey;
 use crate::domain::metrics::Tally;
 use crate::tui::metrics;
 use crate::tui::theme::Role;
-use crate::tui::views::metrics::{ok_percent, ok_role, percentile, trend};
+use crate::tui::views::measured::{ok_percent, ok_role, percentile, trend};
 use crate::tui::widgets::canvas::{Span, span};
 
 /// The metrics of agents in the window.
@@ -45,7 +45,7 @@ impl AgentMetrics {
         [
             span(ok_percent(&total), ok_role(&total)),
             span(percentile(&total.took, 95), Role::Plain),
-            trend(&ended, usize::from(TREND), role, ascii),
+            trend(&ended, TREND, role, ascii),
         ]
     }
 }

@@ -214,9 +214,7 @@ impl Rows for AgentRows {
             Key::Group(number) => return self.row_of_group(canvas, ctx, number),
             Key::Agent(key) => key,
         };
-        let Some(agent) = ctx.snapshot.agents.get(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(agent) = ctx.snapshot.agents.get(key) else { return Row::blank() };
         let label = states::agent(agent, ctx.glyphs());
         let counts = agent.counts;
         let known = !matches!(agent.health, Health::Unknown | Health::Stale | Health::Down);

@@ -128,9 +128,7 @@ impl Rows for CandidateRows {
     }
 
     fn row(&self, _canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
-        let Some(row) = self.rows.get(&key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(row) = self.rows.get(&key) else { return Row::blank() };
         Row {
             mark: span(ctx.glyphs().unknown, Role::Doubt),
             cells: CandidateColumn::cells(|column| match column {

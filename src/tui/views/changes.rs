@@ -98,9 +98,7 @@ impl Rows for ChangeRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
-        let Some(change) = self.change(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(change) = self.change(key) else { return Row::blank() };
         Row {
             mark: span(" ", Role::Plain),
             cells: ChangeColumn::cells(|column| match column {

@@ -50,9 +50,7 @@ impl AgentRows {
 
     /// The row of a group.
     pub(super) fn row_of_group(&self, canvas: &Canvas<'_>, ctx: &Context, of: u32) -> Row {
-        let Some(group) = self.groups.get(of) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(group) = self.groups.get(of) else { return Row::blank() };
         let snapshot = &ctx.snapshot;
         let (health, worst) = group.worst();
         let label = states::health(health, ctx.glyphs());

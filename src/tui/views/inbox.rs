@@ -121,9 +121,7 @@ impl Rows for WaitingRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: AttemptKey) -> Row {
-        let Some(attempt) = ctx.snapshot.attempts.get(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(attempt) = ctx.snapshot.attempts.get(key) else { return Row::blank() };
         let label = states::attempt(attempt, ctx.glyphs());
         let seen = FilterRow(&ctx.snapshot, attempt);
         let plain = |key: &str| span(seen.value(key).unwrap_or_default(), Role::Plain);

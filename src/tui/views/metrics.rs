@@ -9,7 +9,7 @@ use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 
 use crate::domain::agent::replicas;
 use crate::domain::metrics::objective::{BurnRate, Objective};
-use crate::domain::metrics::{Dimension, Histogram, Minute, Series, Tally};
+use crate::domain::metrics::{Dimension, Minute, Series, Tally};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -25,10 +25,11 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
+use crate::tui::views::measured::{
+    MeasuredGroups, Named, a_minute, count, micros, ok_percent, ok_role, over_time, percentile, trend,
+};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
-use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::spark;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
 /// The interval between two reads while the view is shown.
@@ -43,23 +44,11 @@ const LINES: [Role; COMPARED] = [Role::Accent, Role::You, Role::Ok, Role::Warn];
 /// The groups of a window.
 #[derive(Clone, Debug)]
 pub struct GroupRows {
-    groups: Arc<Vec<Group>>,
+    groups: MeasuredGroups,
     /// Burn rates, for groups with an objective.
     burns: Arc<Vec<Option<BurnRate>>>,
     /// Minutes of a part.
     step: u32,
-}
-
-struct FilterRow<'s>(&'s Group);
-
-impl Filtered for FilterRow<'_> {
-    fn words(&self) -> Vec<String> {
-        vec![self.0.name.clone()]
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        matches!(key, "name" | "agent" | "skill" | "caller").then(|| self.0.name.clone())
-    }
 }
 
 /// The burn rate of each group's objective; only objectives for exactly that group count.
@@ -103,45 +92,6 @@ fn burn_cell(burn: Option<BurnRate>) -> Span {
     }
 }
 
-impl GroupRows {
-    fn group(&self, key: u32) -> Option<&Group> {
-        self.groups.get(usize::try_from(key).ok()?)
-    }
-}
-
-/// `99.4`, or nothing if nothing ended.
-pub fn ok_percent(tally: &Tally) -> String {
-    tally.ok_per_mille().map_or_else(|| "–".into(), |share| format!("{}.{}", share / 10, share % 10))
-}
-
-/// The 95th percentile or so, or nothing if nothing was measured.
-pub fn percentile(histogram: &Histogram, percent: u8) -> String {
-    histogram.percentile(percent).map_or_else(|| "–".into(), format::measured)
-}
-
-/// The role for a success rate, by its size and its change against the baseline.
-pub fn ok_role(tally: &Tally) -> Role {
-    match tally.ok_per_mille() {
-        None => Role::Quiet,
-        Some(share) if share < 900 => Role::Bad,
-        Some(share) if share < 990 => Role::Warn,
-        Some(_) => Role::Plain,
-    }
-}
-
-/// `41.2`: tasks ended per minute, over the minutes with data.
-pub fn a_minute(group: &Group, step: u32) -> String {
-    let seen = group.parts.iter().filter(|part| part.seen).count() as u64 * u64::from(step);
-    let tenths = (u64::from(group.total.ended()) * 10).div_ceil(seen.max(1));
-    format!("{}.{}", tenths / 10, tenths % 10)
-}
-
-fn micros(histogram: &Histogram, percent: u8) -> SortKey {
-    let micros =
-        histogram.percentile(percent).map_or(-1, |time| i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
-    SortKey::Number(micros)
-}
-
 columns! {
     /// The columns of metrics.
     pub enum MetricsColumn {
@@ -171,20 +121,22 @@ impl Rows for GroupRows {
     type Column = MetricsColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
-        Box::new(0..u32::try_from(self.groups.len()).unwrap_or(0))
+        self.groups.keys()
     }
 
     fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
 
     fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
-        self.group(key).is_some_and(|group| {
+        self.groups.get(key).is_some_and(|group| {
             let something = !group.total.is_empty() || group.previous.ended() > 0;
-            something && (!order.faults || group.total.bad() > 0) && order.filter.passes(&FilterRow(group))
+            something
+                && (!order.faults || group.total.bad() > 0)
+                && order.filter.passes(&Named(group, &["name", "agent", "skill", "caller"]))
         })
     }
 
     fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: MetricsColumn) -> SortKey {
-        let Some(group) = self.group(key) else { return SortKey::Number(0) };
+        let Some(group) = self.groups.get(key) else { return SortKey::Number(0) };
         let total = &group.total;
         match by {
             MetricsColumn::Name => SortKey::Text(group.name.to_lowercase().into()),
@@ -206,18 +158,15 @@ impl Rows for GroupRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
-        let Some(group) = self.group(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(group) = self.groups.get(key) else { return Row::blank() };
         let (total, previous) = (&group.total, &group.previous);
         let quiet = |text: String| span(text, Role::Quiet);
         let plain = |text: String| {
             let role = if text == "–" { Role::Quiet } else { Role::Plain };
             span(text, role)
         };
-        let ended: Vec<Option<u64>> =
-            group.parts.iter().map(|part| part.seen.then(|| u64::from(part.tally.ended()))).collect();
-        let trend = spark::bars(&spark::fold(&ended, usize::from(TREND)), 0, canvas.theme.is_ascii());
+        let role = if total.bad() > 0 { Role::Warn } else { Role::Ok };
+        let trend = trend(&over_time(group, Tally::ended), TREND, role, canvas.theme.is_ascii());
         let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
         let mark = agent.map_or_else(
             || span(" ", Role::Plain),
@@ -242,20 +191,12 @@ impl Rows for GroupRows {
                 MetricsColumn::Live => {
                     plain(agent.map_or_else(|| "–".into(), |agent| agent.counts.live.to_string()))
                 }
-                MetricsColumn::Failed => {
-                    if total.bad() == 0 {
-                        quiet("·".into())
-                    } else {
-                        span(format::count(total.bad() as usize), Role::Bad)
-                    }
-                }
+                MetricsColumn::Failed => count(total.bad(), Role::Bad),
                 MetricsColumn::BurnRate => {
                     burn_cell(usize::try_from(key).ok().and_then(|at| self.burns.get(at)).copied().flatten())
                 }
                 MetricsColumn::Answers => plain(percentile(&total.answer, 95)),
-                MetricsColumn::Trend => {
-                    span(trend.clone(), if total.bad() > 0 { Role::Warn } else { Role::Ok })
-                }
+                MetricsColumn::Trend => trend.clone(),
             }),
             marked: false,
         }
@@ -319,7 +260,7 @@ pub struct MetricsView {
 impl MetricsView {
     /// By agent, the busiest first.
     pub fn new() -> Self {
-        let rows = GroupRows { groups: Arc::default(), burns: Arc::default(), step: 1 };
+        let rows = GroupRows { groups: MeasuredGroups::default(), burns: Arc::default(), step: 1 };
         Self {
             groups: Groups::new(Dimension::Agent),
             list: Listing::new(rows, MetricsColumn::Tasks),
@@ -369,7 +310,7 @@ impl MetricsView {
         let here = self.list.target();
         let marked = self.list.state.marks.iter().copied().filter(|key| Some(*key) != here);
         let keys = here.into_iter().chain(marked).take(COMPARED);
-        keys.filter_map(|key| self.list.source.group(key)).collect()
+        keys.filter_map(|key| self.list.source.groups.get(key)).collect()
     }
 
     fn draw_charts(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context) {
@@ -468,7 +409,7 @@ impl Screen for MetricsView {
         if visible {
             let step = ctx.window.parts(ctx.now).step;
             let burns = Arc::new(burns(ctx, &self.groups));
-            self.list.source = GroupRows { groups: self.groups.all().clone(), burns, step };
+            self.list.source = GroupRows { groups: MeasuredGroups::new(self.groups.all()), burns, step };
             self.list.rebuild();
         }
         let lines = self.lines(area);
@@ -513,7 +454,7 @@ impl Screen for MetricsView {
         }
         match action {
             Action::Open => {
-                let group = self.list.target().and_then(|key| self.list.source.group(key))?;
+                let group = self.list.target().and_then(|key| self.list.source.groups.get(key))?;
                 let page = match (self.groups.by(), group.agent) {
                     (Split::Series(Dimension::Agent), agent) => Destination::agent(ctx, agent?)?,
                     (Split::Fleet(by), _) => Destination::FleetBy(by.clone()),
@@ -552,7 +493,7 @@ impl Screen for MetricsView {
     }
 
     fn target(&self, _ctx: &Context) -> Target {
-        let group = self.list.target().and_then(|key| self.list.source.group(key));
+        let group = self.list.target().and_then(|key| self.list.source.groups.get(key));
         Target { agent: group.and_then(|group| group.agent), ..Target::default() }
     }
 
@@ -571,9 +512,4 @@ impl Screen for MetricsView {
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
         vec![Subscription::Metrics(EVERY)]
     }
-}
-
-/// The same marks as [`Span`]s, for other views.
-pub fn trend(values: &[Option<u64>], cells: usize, role: Role, ascii: bool) -> Span {
-    span(spark::bars(&spark::fold(values, cells), 0, ascii), role)
 }

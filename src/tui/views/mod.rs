@@ -16,6 +16,7 @@ pub mod help;
 pub mod inbox;
 pub mod listing;
 pub mod lists;
+pub mod measured;
 pub mod messages;
 pub mod metrics;
 pub mod now;

@@ -130,9 +130,7 @@ impl Rows for ProblemRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: ProblemKey) -> Row {
-        let Some(problem) = ctx.snapshot.problems.get(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(problem) = ctx.snapshot.problems.get(key) else { return Row::blank() };
         let over = problem.cleared.is_some();
         let label = states::severity(problem.kind.severity(), ctx.glyphs());
         let mark = if over { span(ctx.glyphs().completed, Role::Ok) } else { span(label.mark, label.role) };

@@ -1,7 +1,6 @@
 //! The pulse: a heat map of the agents over time. Each cell shows how far the agent deviated from its own baseline,
 //! readable from a distance.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use ratatui::layout::Rect;
@@ -22,9 +21,8 @@ use crate::tui::step::Step;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
-use crate::tui::views::metrics::percentile;
+use crate::tui::views::measured::{MeasuredGroups, Named, percentile};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
-use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
@@ -35,30 +33,9 @@ const FACTS: u16 = 13;
 
 /// The agents of a window, the worst first.
 #[derive(Clone, Debug, Default)]
-pub struct PulseRows(Arc<Vec<Group>>);
-
-struct FilterRow<'s>(&'s Group);
-
-impl Filtered for FilterRow<'_> {
-    fn words(&self) -> Vec<String> {
-        vec![self.0.name.clone()]
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        matches!(key, "name" | "agent").then(|| self.0.name.clone())
-    }
-}
-
-impl PulseRows {
-    /// The rows of groups.
-    pub fn new(groups: Arc<Vec<Group>>) -> Self {
-        Self(groups)
-    }
-
-    /// The group of a row.
-    pub fn group(&self, key: u32) -> Option<&Group> {
-        self.0.get(usize::try_from(key).ok()?)
-    }
+pub struct PulseRows {
+    /// The groups.
+    pub groups: MeasuredGroups,
 }
 
 columns! {
@@ -78,21 +55,21 @@ impl Rows for PulseRows {
     type Column = PulseColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
-        Box::new(0..u32::try_from(self.0.len()).unwrap_or(0))
+        self.groups.keys()
     }
 
     fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
 
     fn shows(&self, snapshot: &Snapshot, key: u32, order: &Order) -> bool {
-        let Some(group) = self.group(key) else { return false };
+        let Some(group) = self.groups.get(key) else { return false };
         let listed = group.agent.and_then(|key| snapshot.agents.get(key)).is_some_and(|agent| agent.listed);
         listed
             && (!order.faults || group.badness().0 > Heat::Usual as u32)
-            && order.filter.passes(&FilterRow(group))
+            && order.filter.passes(&Named(group, &["name", "agent"]))
     }
 
     fn sort_key(&self, snapshot: &Snapshot, key: u32, by: PulseColumn) -> SortKey {
-        let Some(group) = self.group(key) else { return SortKey::Number(0) };
+        let Some(group) = self.groups.get(key) else { return SortKey::Number(0) };
         if by == PulseColumn::Agent {
             return SortKey::Text(group.name.to_lowercase().into());
         }
@@ -104,9 +81,7 @@ impl Rows for PulseRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
-        let Some(group) = self.group(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(group) = self.groups.get(key) else { return Row::blank() };
         let ascii = canvas.theme.is_ascii();
         let cells = group.heat.iter().map(|heat| mark(*heat, ascii).0).collect::<String>();
         Row {
@@ -189,7 +164,7 @@ impl PulseView {
     pub fn new() -> Self {
         Self {
             groups: Groups::new(Dimension::Agent),
-            list: Listing::new(PulseRows(Arc::default()), PulseColumn::Heat),
+            list: Listing::new(PulseRows::default(), PulseColumn::Heat),
         }
     }
 
@@ -219,7 +194,7 @@ impl Screen for PulseView {
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let mut visible = self.groups.refresh(ctx);
         if visible {
-            self.list.source = PulseRows(self.groups.all().clone());
+            self.list.source = PulseRows { groups: MeasuredGroups::new(self.groups.all()) };
             self.list.rebuild();
         }
         let lines = self.lines(area);
@@ -241,7 +216,7 @@ impl Screen for PulseView {
             let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             return empty(canvas, ctx, inner, filtered, &["No agent was watched in this window."]);
         }
-        let names = self.list.rows.iter().filter_map(|key| self.list.source.group(key));
+        let names = self.list.rows.iter().filter_map(|key| self.list.source.groups.get(key));
         let name = names.map(|group| group.name.chars().count()).max().unwrap_or(0);
         let name = u16::try_from(name).unwrap_or(30).clamp(8, (inner.width / 4).max(8));
         let high = self.high(area);
@@ -249,7 +224,7 @@ impl Screen for PulseView {
         let left = inner.x + name + 5;
         let room = inner.width.saturating_sub(name + 5 + FACTS + 1);
         for (line, key) in window.iter().enumerate() {
-            let Some(group) = self.list.source.group(*key) else { continue };
+            let Some(group) = self.list.source.groups.get(*key) else { continue };
             let y = inner.y + u16::try_from(line).unwrap_or(0) * high;
             let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
             let label = agent.map(|agent| states::agent(agent, ctx.glyphs()));
@@ -293,7 +268,7 @@ impl Screen for PulseView {
         }
         match action {
             Action::Open => {
-                let group = self.list.target().and_then(|key| self.list.source.group(key))?;
+                let group = self.list.target().and_then(|key| self.list.source.groups.get(key))?;
                 let page = Destination::agent(ctx, group.agent?)?;
                 Some(vec![Step::Open(Box::new(page))])
             }
@@ -315,7 +290,7 @@ impl Screen for PulseView {
     }
 
     fn target(&self, _ctx: &Context) -> Target {
-        let group = self.list.target().and_then(|key| self.list.source.group(key));
+        let group = self.list.target().and_then(|key| self.list.source.groups.get(key));
         Target { agent: group.and_then(|group| group.agent), ..Target::default() }
     }
 

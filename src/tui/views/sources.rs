@@ -117,9 +117,7 @@ impl Rows for SourceRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: SourceKey) -> Row {
-        let Some(row) = ctx.snapshot.sources.get(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(row) = ctx.snapshot.sources.get(key) else { return Row::blank() };
         let label = states::source(row.health, ctx.glyphs());
         let plain = if row.health == SourceHealth::Working { Role::Plain } else { Role::Doubt };
         Row {

@@ -214,9 +214,7 @@ impl Rows for TaskRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: AttemptKey) -> Row {
-        let Some(attempt) = ctx.snapshot.attempts.get(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(attempt) = ctx.snapshot.attempts.get(key) else { return Row::blank() };
         let label = states::attempt(attempt, ctx.glyphs());
         let live = attempt.is_live();
         let quiet = if live { Role::Plain } else { Role::Quiet };

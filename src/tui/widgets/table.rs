@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 use crate::tui::theme::Role;
-use crate::tui::widgets::canvas::{Canvas, Span};
+use crate::tui::widgets::canvas::{Canvas, Span, span};
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
@@ -137,6 +137,13 @@ pub struct Row {
     pub cells: Vec<Span>,
     /// It is marked.
     pub marked: bool,
+}
+
+impl Row {
+    /// The row of something that has just gone.
+    pub fn blank() -> Self {
+        Self { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false }
+    }
 }
 
 /// How columns are sorted now.

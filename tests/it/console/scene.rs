@@ -11,7 +11,7 @@ use quarterdeck::domain::cause::Cause;
 use quarterdeck::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry, Owner};
 use quarterdeck::domain::fleet::source::{SourceHealth, SourceKind, SourceSpec};
 use quarterdeck::domain::id::{AgentId, AttemptId, ContextId, JobId, MessageId, TaskId};
-use quarterdeck::domain::job::message::{Hints, Json, Message, Part, Role};
+use quarterdeck::domain::job::message::{Json, Message, Part, Role};
 use quarterdeck::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use quarterdeck::domain::job::{Origin, Phase};
 use quarterdeck::domain::metrics::{Block, Minute, MinuteRange, Series};
@@ -102,14 +102,8 @@ impl Scene {
         let number = self.seqs.len();
         let url = format!("http://10.0.0.{number}:9000/");
         let spec = AgentSpec {
-            name: None,
-            url: url.as_str().into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
             labels: vec![("region".into(), "eu".into())],
-            capacity: None,
-            probe_interval: None,
+            ..AgentSpec::at(url.as_str(), Source::Config)
         };
         let order = u32::try_from(number).unwrap();
         self.add_fact(
@@ -180,16 +174,7 @@ impl Scene {
     }
 
     fn said(&mut self, role: Role, parts: Vec<Part>) -> Arc<Message> {
-        Arc::new(Message {
-            id: MessageId::from(self.uuid().to_string().as_str()),
-            role,
-            parts,
-            context: None,
-            task: None,
-            metadata: None,
-            references: Vec::new(),
-            hints: Hints::default(),
-        })
+        Arc::new(Message::new(self.uuid().to_string().as_str(), role, parts))
     }
 
     pub(crate) fn moved(

@@ -477,16 +477,7 @@ pub(super) async fn stand(answers: fn(&Asked<'_>) -> Answer) -> Stand {
 
 async fn check(row: &AgentRow) {
     let stand = stand(row.answers).await;
-    let spec = AgentSpec {
-        name: Some("field".into()),
-        url: stand.url.as_str().into(),
-        source: Source::Config,
-        dialect: None,
-        resubscribe: None,
-        labels: Vec::new(),
-        capacity: None,
-        probe_interval: None,
-    };
+    let spec = AgentSpec { name: Some("field".into()), ..AgentSpec::at(stand.url.as_str(), Source::Config) };
     let expected = row.expected.replace("{url}", &stand.url);
     let engine = engine_on(vec![spec], CredentialBook::default(), None, rules());
     let handle = engine.handle();

@@ -28,7 +28,7 @@ use quarterdeck::domain::id::{AgentKey, CallId, JobId, MessageId, Rng, TaskId};
 use quarterdeck::domain::input::{Input, PostResult, Reply, Rules, ServerTraits};
 use quarterdeck::domain::intent::{Intent, Receipt, Send};
 use quarterdeck::domain::job::Phase;
-use quarterdeck::domain::job::message::{Artifact, Hints, Message, Part, Role};
+use quarterdeck::domain::job::message::{Artifact, Message, Part, Role};
 use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
 use quarterdeck::domain::problem::{Kind, Severity, Subject};
 use quarterdeck::domain::state::State;
@@ -212,13 +212,7 @@ impl World {
         (0..AGENTS - 1)
             .map(|n| AgentSpec {
                 name: Some(format!("toy-{n}").into()),
-                url: format!("http://toy-{n}").into(),
-                source: Source::Config,
-                dialect: None,
-                resubscribe: None,
-                labels: Vec::new(),
-                capacity: None,
-                probe_interval: None,
+                ..AgentSpec::at(format!("http://toy-{n}"), Source::Config)
             })
             .collect()
     }
@@ -669,13 +663,7 @@ impl World {
             1..=3 => {
                 let text = format!("chunk {step} ");
                 toy.text.push_str(&text);
-                let artifact = Artifact {
-                    id: "a".into(),
-                    name: None,
-                    description: None,
-                    parts: vec![Part::text(text.as_str())],
-                    metadata: None,
-                };
+                let artifact = Artifact::new("a", vec![Part::text(text.as_str())]);
                 let event = StreamEvent::Artifact {
                     task: None,
                     context: None,
@@ -770,16 +758,10 @@ impl World {
                     None => return,
                 }
             }
-            _ if !agents.is_empty() => Intent::Send(Box::new(Send {
-                agent: agents[self.seed.below(agents.len() as u64) as usize],
-                parts: vec![Part::text("do it")],
-                context: None,
-                task: None,
-                metadata: None,
-                skill: None,
-                caller: None,
-                parent: None,
-            })),
+            _ if !agents.is_empty() => Intent::Send(Box::new(Send::new(
+                agents[self.seed.below(agents.len() as u64) as usize],
+                vec![Part::text("do it")],
+            ))),
             _ => return,
         };
         self.submit(intent);
@@ -1137,46 +1119,20 @@ fn rpc(name: ErrorName) -> Cause {
 }
 
 fn words(text: &str) -> Message {
-    Message {
-        id: MessageId::from(text),
-        role: Role::Agent,
-        parts: vec![Part::text(text)],
-        context: None,
-        task: None,
-        metadata: None,
-        references: Vec::new(),
-        hints: Hints::default(),
-    }
+    Message::new(text, Role::Agent, vec![Part::text(text)])
 }
 
 fn report(id: &str, toy: &ToyTask) -> TaskReport {
-    let artifact = Artifact {
-        id: "a".into(),
-        name: None,
-        description: None,
-        parts: vec![Part::text(toy.text.as_str())],
-        metadata: None,
-    };
+    let artifact = Artifact::new("a", vec![Part::text(toy.text.as_str())]);
     TaskReport {
-        id: TaskId::from(id),
-        context: None,
-        status: Status { state: toy.state.clone(), message: None, timestamp: None },
         artifacts: Some(if toy.text.is_empty() { vec![] } else { vec![artifact] }),
         history: toy.messages.clone(),
-        metadata: None,
-        hints: Hints::default(),
-        raw: None,
+        ..TaskReport::new(id, Status::new(toy.state.clone()))
     }
 }
 
 fn status_of(report: &TaskReport) -> StreamEvent {
-    StreamEvent::Status {
-        task: Some(report.id.clone()),
-        context: None,
-        status: report.status.clone(),
-        metadata: None,
-        raw: None,
-    }
+    StreamEvent::status(Some(report.id.clone()), None, report.status.clone())
 }
 
 /// Runs a quarter of a thousand seeds, or of `QUARTERDECK_SIM_SEEDS`; there are four tests, so that they run in

@@ -12,7 +12,7 @@ use crate::domain::cause::Cause as Why;
 use crate::domain::fact::{AgentFact, AttemptFact, Fact, FleetFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, JobId};
 use crate::domain::job::Origin;
-use crate::domain::job::message::{Hints, Message, Part, Role};
+use crate::domain::job::message::{Message, Part, Role};
 use crate::domain::job::task::{Verdict, Via};
 use crate::domain::state::State;
 use crate::domain::time::At;
@@ -53,14 +53,8 @@ impl Fleet {
     fn agent(&mut self, host: &str, capacity: Option<u32>) -> AgentId {
         let id = AgentId(self.id());
         let spec = AgentSpec {
-            name: None,
-            url: format!("http://{host}:{}/", self.next).as_str().into(),
-            source: Source::Config,
-            dialect: None,
-            resubscribe: None,
-            labels: Vec::new(),
             capacity,
-            probe_interval: None,
+            ..AgentSpec::at(format!("http://{host}:{}/", self.next).as_str(), Source::Config)
         };
         let name = format!("a{}", self.next).into();
         self.add_fact(0, Fact::Agent(id, AgentFact::Listed { spec: Arc::new(spec), order: 0, name }));
@@ -98,16 +92,7 @@ impl Fleet {
             let (context, raw) = (None, None);
             self.add_fact(second, fact(AttemptFact::StateSeen { state, context, peer_time, via, raw }));
             if let Some(words) = how {
-                let message = Message {
-                    id: words.into(),
-                    role: Role::Agent,
-                    parts: vec![Part::text(words)],
-                    context: None,
-                    task: None,
-                    metadata: None,
-                    references: Vec::new(),
-                    hints: Hints::default(),
-                };
+                let message = Message::new(words, Role::Agent, vec![Part::text(words)]);
                 let message = Arc::new(message);
                 self.add_fact(second, fact(AttemptFact::MessageSeen { message, status: true }));
             }

@@ -419,16 +419,7 @@ impl Composer {
         let agent = agent
             .ok_or_else(|| format!("no agent is called \"{}\"", Untrusted::from(self.to.text()).line()))?;
         let context = self.context.as_ref().filter(|(_, joins)| *joins).map(|(context, _)| context.clone());
-        Ok(Intent::Send(Box::new(Send {
-            agent: agent.id,
-            parts,
-            context,
-            task: None,
-            metadata,
-            skill: None,
-            caller: None,
-            parent: None,
-        })))
+        Ok(Intent::Send(Box::new(Send { context, metadata, ..Send::new(agent.id, parts) })))
     }
 
     fn send(&mut self, ctx: &Context) -> KeyOutcome {

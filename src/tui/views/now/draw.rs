@@ -324,11 +324,11 @@ impl NowView {
         let lines = pane.height.saturating_sub(1);
         let most = usize::from(lines * columns);
         let (window, cursor) = self.pulse.state.window(&self.pulse.rows, most);
-        let names = window.iter().filter_map(|key| self.pulse.source.group(*key));
+        let names = window.iter().filter_map(|key| self.pulse.source.groups.get(*key));
         let longest = names.map(|group| group.name.chars().count()).max().unwrap_or(0);
         let name = u16::try_from(longest).unwrap_or(u16::MAX).clamp(8, (wide / 3).max(8));
         for (at, key) in window.iter().enumerate() {
-            let Some(group) = self.pulse.source.group(*key) else { continue };
+            let Some(group) = self.pulse.source.groups.get(*key) else { continue };
             let at = u16::try_from(at).unwrap_or(0);
             let (x, y) = (pane.x + 1 + at % columns * wide, pane.y + 1 + at / columns);
             let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));

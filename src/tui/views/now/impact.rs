@@ -10,14 +10,14 @@ use crate::domain::metrics::{Dimension, DimensionValue, Tally};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::context::Context;
-use crate::tui::format;
 use crate::tui::metrics::Group;
 use crate::tui::saved_view::ListKind;
 use crate::tui::theme::Role;
 use crate::tui::views::listing::{Order, Rows};
-use crate::tui::views::metrics::{a_minute, ok_percent, ok_role, percentile, trend};
+use crate::tui::views::measured::{
+    MeasuredGroups, Named, a_minute, count, micros, ok_percent, ok_role, over_time, percentile, trend,
+};
 use crate::tui::widgets::canvas::{Canvas, span};
-use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 
@@ -38,21 +38,9 @@ pub struct GroupRisk {
 /// The rows, worst first.
 #[derive(Clone, Debug, Default)]
 pub struct ImpactRows {
-    pub groups: Arc<Vec<Group>>,
+    pub groups: MeasuredGroups,
     pub risk: Arc<Vec<GroupRisk>>,
     pub step: u32,
-}
-
-struct FilterRow<'s>(&'s Group);
-
-impl Filtered for FilterRow<'_> {
-    fn words(&self) -> Vec<String> {
-        vec![self.0.name.clone()]
-    }
-
-    fn value(&self, key: &str) -> Option<String> {
-        matches!(key, "name" | "skill" | "caller").then(|| self.0.name.clone())
-    }
 }
 
 /// Results of the last minutes, or of the last part if parts are longer.
@@ -74,11 +62,6 @@ pub fn is_unusual(group: &Group, risk: GroupRisk, step: u32) -> bool {
 }
 
 impl ImpactRows {
-    /// The group of a row.
-    pub fn group(&self, key: u32) -> Option<&Group> {
-        self.groups.get(usize::try_from(key).ok()?)
-    }
-
     /// The affected tasks of a group.
     pub fn risk(&self, key: u32) -> GroupRisk {
         usize::try_from(key).ok().and_then(|at| self.risk.get(at)).copied().unwrap_or_default()
@@ -130,28 +113,27 @@ impl Rows for ImpactRows {
     type Column = ImpactColumn;
 
     fn keys<'s>(&'s self, _snapshot: &'s Snapshot) -> Box<dyn Iterator<Item = u32> + 's> {
-        Box::new(0..u32::try_from(self.groups.len()).unwrap_or(0))
+        self.groups.keys()
     }
 
     fn changed(&self, _snapshot: &Snapshot, _changed: Changed, _rows: &mut Vec<u32>) {}
 
     fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
-        self.group(key).is_some_and(|group| {
+        self.groups.get(key).is_some_and(|group| {
             let risk = self.risk(key);
             let something = group.total.begun + group.total.ended() > 0 || risk != GroupRisk::default();
             let wanted = !order.faults || is_unusual(group, risk, self.step);
-            something && wanted && order.filter.passes(&FilterRow(group))
+            something && wanted && order.filter.passes(&Named(group, &["name", "skill", "caller"]))
         })
     }
 
     fn sort_key(&self, _snapshot: &Snapshot, key: u32, by: ImpactColumn) -> SortKey {
-        let Some(group) = self.group(key) else { return SortKey::Number(0) };
+        let Some(group) = self.groups.get(key) else { return SortKey::Number(0) };
         let (now, risk) = (lately(group, self.step), self.risk(key));
-        let p95 = now.took.percentile(95).map_or(-1, |time| i64::try_from(time.as_micros()).unwrap_or(0));
         let bad = 1000 - now.ok_per_mille().map_or(1000, i64::from);
         match by {
             ImpactColumn::DimensionValue => SortKey::Text(group.name.to_lowercase().into()),
-            ImpactColumn::P95 => SortKey::Number(p95),
+            ImpactColumn::P95 => micros(&now.took, 95),
             ImpactColumn::Tasks => SortKey::Number(i64::from(group.total.ended())),
             ImpactColumn::Failed => SortKey::Number(i64::from(group.total.bad())),
             ImpactColumn::AtRisk => SortKey::Number(i64::from(risk.at_risk)),
@@ -167,9 +149,7 @@ impl Rows for ImpactRows {
     }
 
     fn row(&self, canvas: &Canvas<'_>, ctx: &Context, key: u32) -> Row {
-        let Some(group) = self.group(key) else {
-            return Row { mark: span(" ", Role::Plain), cells: Vec::new(), marked: false };
-        };
+        let Some(group) = self.groups.get(key) else { return Row::blank() };
         let (now, previous, risk) = (lately(group, self.step), &group.previous, self.risk(key));
         let glyphs = ctx.glyphs();
         let mark = match ok_role(&now) {
@@ -181,14 +161,9 @@ impl Rows for ImpactRows {
             _ => span(glyphs.up, Role::Ok),
         };
         let quiet = |text: String| span(text, Role::Quiet);
-        let count = |count: u32, role| {
-            if count == 0 { quiet("·".into()) } else { span(format::count(count as usize), role) }
-        };
         let slow = is_unusual(group, GroupRisk::default(), self.step) && now.bad() == 0;
-        let failed: Vec<Option<u64>> =
-            group.parts.iter().map(|part| part.seen.then(|| u64::from(part.tally.bad()))).collect();
         let role = if group.total.bad() > 0 { Role::Bad } else { Role::Quiet };
-        let over_time = trend(&failed, usize::from(TREND), role, canvas.theme.is_ascii());
+        let trend = trend(&over_time(group, Tally::bad), TREND, role, canvas.theme.is_ascii());
         Row {
             mark,
             cells: ImpactColumn::cells(|column| match column {
@@ -203,7 +178,7 @@ impl Rows for ImpactRows {
                 ImpactColumn::Failed => count(group.total.bad(), Role::Bad),
                 ImpactColumn::AtRisk => count(risk.at_risk, Role::Warn),
                 ImpactColumn::NeedYou => count(risk.need_you, Role::You),
-                ImpactColumn::Trend => over_time.clone(),
+                ImpactColumn::Trend => trend.clone(),
             }),
             marked: false,
         }

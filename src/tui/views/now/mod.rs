@@ -30,6 +30,7 @@ use crate::tui::queries::{Ask, Subscription};
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
 use crate::tui::views::listing::{LARGE, List, Listing};
+use crate::tui::views::measured::MeasuredGroups;
 use crate::tui::views::now::fields::FieldCache;
 use crate::tui::views::now::impact::GroupRisk;
 pub use crate::tui::views::now::impact::{ImpactColumn, ImpactRows};
@@ -168,20 +169,20 @@ impl NowView {
             for who in risk.keys() {
                 self.groups.add(ctx, who);
             }
-            let all = self.groups.all().clone();
-            let keys = 0..u32::try_from(all.len()).unwrap_or(0);
-            let risk: Vec<GroupRisk> = keys
+            let groups = MeasuredGroups::new(self.groups.all());
+            let risk: Vec<GroupRisk> = groups
+                .keys()
                 .map(|key| {
                     self.groups.value_of(key).and_then(|who| risk.get(&who)).copied().unwrap_or_default()
                 })
                 .collect();
             let step = ctx.window.parts(ctx.now).step;
-            self.impact.source = ImpactRows { groups: all, risk: Arc::new(risk), step };
+            self.impact.source = ImpactRows { groups, risk: Arc::new(risk), step };
             self.impact.rebuild();
             visible = true;
         }
         if self.agents.refresh(ctx) {
-            self.pulse.source = PulseRows::new(self.agents.all().clone());
+            self.pulse.source = PulseRows { groups: MeasuredGroups::new(self.agents.all()) };
             self.pulse.rebuild();
             visible = true;
         }
@@ -269,7 +270,7 @@ impl NowView {
         match self.pane {
             Pane::Impact => {
                 let key = self.selected()?;
-                let name = self.impact.source.group(key)?.name.clone();
+                let name = self.impact.source.groups.get(key)?.name.clone();
                 Some(Destination::Tasks(filter_of(self.by().word(), &name)))
             }
             Pane::Problems => Some(Destination::Problem(self.problems.target()?)),
@@ -289,7 +290,7 @@ impl NowView {
     }
 
     fn agent(&self) -> Option<AgentKey> {
-        self.pulse.target().and_then(|key| self.pulse.source.group(key)).and_then(|group| group.agent)
+        self.pulse.target().and_then(|key| self.pulse.source.groups.get(key)).and_then(|group| group.agent)
     }
 }
 

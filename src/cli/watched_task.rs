@@ -1,0 +1,435 @@
+//! A task that a command watches until it ends, asks or is stuck, even if another process takes over the engine.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::args::Login;
+use super::output::{Failure, Printer};
+use super::protocol_json;
+use super::session::{Session, Setup};
+use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
+use crate::domain::id::{AttemptId, AttemptKey, JobId, TaskId};
+use crate::domain::job::detail::Detail;
+use crate::domain::job::message::{Artifact, Role};
+use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState, Verdict};
+use crate::domain::job::{Attempt, Phase};
+use crate::domain::shell_words::{flag, positional, quoted};
+use crate::domain::state::snapshot::Snapshot;
+use crate::engine::handle::wire::Tasks;
+use crate::engine::{Answer, Query, QueryError};
+use crate::shutdown::{self, Reason};
+
+/// A task that is watched, even if another process takes over the engine.
+pub(super) struct WatchedTask {
+    pub setup: Setup,
+    pub session: Session,
+    pub job: JobId,
+    pub attempt: AttemptId,
+    pub login: Login,
+    /// The agent as the command line names it; none if it does not.
+    pub reference: Option<String>,
+    /// The number of facts processed.
+    pub known: u64,
+    /// Facts that were printed.
+    pub printed: u64,
+    pub detail: Detail,
+}
+
+impl WatchedTask {
+    fn find(&self, snapshot: &Snapshot) -> Option<(AttemptKey, Attempt)> {
+        let found = snapshot.attempts.iter().find(|(_, attempt)| attempt.id == self.attempt);
+        found.map(|(key, attempt)| (key, attempt.clone()))
+    }
+
+    /// The engine changed hands or ended: the next one is joined, or we carry on ourselves.
+    async fn reopen(&mut self) -> Result<(), Failure> {
+        tracing::debug!("the engine has gone; looks for the next");
+        // It may be over meanwhile.
+        self.setup.tasks = Tasks::All;
+        let next = Session::open(&self.setup, &[], &self.login, false).await?;
+        let old = std::mem::replace(&mut self.session, next);
+        old.close(false).await;
+        // The old engine's last updates may not have been committed: the timeline is read again.
+        (self.known, self.detail) = (0, Detail::default());
+        Ok(())
+    }
+
+    /// Waits until the agent has responded.
+    pub(super) async fn accepted(
+        &mut self,
+        until: Option<Instant>,
+        out: &mut Printer,
+    ) -> Result<(), Failure> {
+        self.wait(until, false, out, |attempt| {
+            attempt.task.is_some() || attempt.phase.is_over() || attempt.phase == Phase::Uncertain
+        })
+        .await
+    }
+
+    /// Waits until the task ends, asks or is stuck.
+    pub(super) async fn decided(
+        &mut self,
+        until: Option<Instant>,
+        stream: bool,
+        out: &mut Printer,
+    ) -> Result<(), Failure> {
+        self.wait(until, stream, out, protocol_json::is_decided).await
+    }
+
+    pub(super) async fn wait(
+        &mut self,
+        until: Option<Instant>,
+        stream: bool,
+        out: &mut Printer,
+        over: impl Fn(&Attempt) -> bool,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let timeout = async move {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let interrupt = shutdown::requested();
+        tokio::pin!(timeout, interrupt);
+        'follow: loop {
+            let mut follow = match self.session.handle.follow(self.job).await {
+                Ok(follow) => follow,
+                Err(QueryError::Gone) => {
+                    self.reopen().await?;
+                    continue;
+                }
+                Err(error) => return Err(Failure::internal(format!("the job cannot be followed: {error}"))),
+            };
+            self.printed = self.printed.min(follow.until);
+            for fact in std::mem::take(&mut follow.facts) {
+                self.take(&fact, stream, out);
+            }
+            self.known = self.known.max(follow.until);
+            let mut snapshots = self.session.handle.watch();
+            let mut tick = tokio::time::interval(Duration::from_millis(500));
+            let ended = loop {
+                let snapshot = snapshots.borrow_and_update().clone();
+                // Facts and rows arrive separately: wait for both.
+                if let Some((_, attempt)) = self.find(&snapshot)
+                    && over(&attempt)
+                    && snapshot.job_of(&attempt).is_none_or(|job| self.known >= job.seq)
+                {
+                    break true;
+                }
+                tokio::select! {
+                    fact = follow.more.recv() => match fact {
+                        Some(fact) => self.take(&fact, stream, out),
+                        None if self.session.handle.is_gone() => break false,
+                        None => {
+                            // It was too slow to follow, and reads the timeline again.
+                            (self.known, self.detail) = (0, Detail::default());
+                            continue 'follow;
+                        }
+                    },
+                    changed = snapshots.changed() => if changed.is_err() { break false },
+                    () = self.session.handed_over() => break false,
+                    _ = tick.tick() => {
+                        if !stream && let Some((_, attempt)) = self.find(&snapshot) {
+                            out.progress(progress(&attempt, begun.elapsed()));
+                        }
+                    }
+                    () = &mut timeout => return Err(self.timed_out(&snapshot)),
+                    reason = &mut interrupt => return Err(self.interrupted(&snapshot, reason)),
+                }
+            };
+            if ended {
+                return Ok(());
+            }
+            self.reopen().await?;
+        }
+    }
+
+    /// Tells an interrupted user how to continue: the task goes on without the command.
+    fn interrupted(&self, snapshot: &Snapshot, reason: Reason) -> Failure {
+        let found = self.find(snapshot);
+        match found.and_then(|(_, attempt)| attempt.task) {
+            Some(task) => {
+                let words = format!("stopped watching; task {} is {} still", task.id, task.state.word());
+                Failure::new(reason.exit_code(), "QUARTERDECK_ERR_INTERRUPTED", words).hint(format!(
+                    "{}, or end it: {}",
+                    self.command("task get --wait", &task.id),
+                    self.command("task cancel", &task.id)
+                ))
+            }
+            None => Failure::new(
+                reason.exit_code(),
+                "QUARTERDECK_ERR_INTERRUPTED",
+                "stopped watching; the agent has not answered yet",
+            )
+            .hint("quarterdeck task list shows what became of it"),
+        }
+    }
+
+    fn timed_out(&self, snapshot: &Snapshot) -> Failure {
+        let task = self.find(snapshot).and_then(|(_, attempt)| attempt.task);
+        match task {
+            Some(task) => Failure::timeout(format!("task {} is {} still", task.id, task.state.word()))
+                .hint(self.command("task get --wait", &task.id)),
+            None => Failure::timeout("the agent has not answered yet"),
+        }
+    }
+
+    /// A command on a task of this agent, as the shell takes it.
+    pub(super) fn command(&self, verb: &str, task: &TaskId) -> String {
+        format!("quarterdeck{} {verb}{} {}", self.setup.flags, self.agent_flag(), positional(&task.raw()))
+    }
+
+    fn agent_flag(&self) -> String {
+        self.reference.as_ref().map(|agent| flag("-a", agent)).unwrap_or_default()
+    }
+
+    /// Processes a fact, and prints it if events are requested.
+    fn take(&mut self, fact: &Arc<JournalEntry>, stream: bool, out: &mut Printer) {
+        if fact.seq <= self.known {
+            return;
+        }
+        self.known = fact.seq;
+        self.detail.apply(fact);
+        let is_news = fact.seq > self.printed;
+        self.printed = self.printed.max(fact.seq);
+        if stream && is_news && fact.fact.of_attempt().is_none_or(|(of, _)| of == self.attempt) {
+            self.print_event(fact, out);
+        }
+    }
+
+    fn print_event(&self, fact: &JournalEntry, out: &mut Printer) {
+        let snapshot = self.session.handle.snapshot();
+        let task = self.find(&snapshot).and_then(|(_, attempt)| attempt.task);
+        let ids = task.map(|task| (task.id, task.context));
+        let (task, context) = ids.map_or((None, None), |(task, context)| (Some(task), context));
+        let state = self.last_state();
+        let Some((_, fact)) = fact.fact.of_attempt() else { return };
+        let event = match fact {
+            AttemptFact::TaskSeen { task, context, state, peer_time, .. } => {
+                StreamEvent::Task(Box::new(TaskReport {
+                    context: context.clone(),
+                    ..TaskReport::new(
+                        task.clone(),
+                        Status { state: state.clone(), message: None, timestamp: *peer_time },
+                    )
+                }))
+            }
+            AttemptFact::StateSeen { state, peer_time, .. } => StreamEvent::status(
+                task,
+                context,
+                Status { state: state.clone(), message: None, timestamp: *peer_time },
+            ),
+            AttemptFact::MessageSeen { message, status: true, .. } => StreamEvent::status(
+                task,
+                context,
+                Status { state, message: Some((**message).clone()), timestamp: None },
+            ),
+            AttemptFact::MessageSeen { message, .. } if message.role != Role::User && task.is_none() => {
+                StreamEvent::Message(Box::new((**message).clone()))
+            }
+            AttemptFact::ArtifactSeen { artifact, name, append, parts, last, .. } => StreamEvent::Artifact {
+                task,
+                context,
+                artifact: Artifact { name: name.clone(), ..Artifact::new(artifact.clone(), parts.to_vec()) },
+                append: *append,
+                last: *last,
+            },
+            _ => return,
+        };
+        if out.is_json() {
+            let mut value = protocol_json::event(&event);
+            for whole in ["task", "message"] {
+                if let (Some(whole), Some((_, attempt))) = (value.get_mut(whole), self.find(&snapshot)) {
+                    *whole = protocol_json::with_ours(whole.take(), protocol_json::ours(&snapshot, &attempt));
+                }
+            }
+            return out.line(&value);
+        }
+        match &event {
+            StreamEvent::Task(report) => {
+                out.field("Task", report.id.text());
+                out.field("State", report.status.state.word());
+            }
+            StreamEvent::Status { status, .. } => {
+                let text = status.message.as_ref().map(|message| format!(": {}", message.headline(400)));
+                out.field("State", format!("{}{}", status.state.word(), text.unwrap_or_default()));
+            }
+            StreamEvent::Artifact { artifact, .. } => {
+                let name = format!("Artifact {}", artifact.id);
+                protocol_json::print_parts(out, &artifact.parts, Some(&name));
+            }
+            StreamEvent::Message(message) => protocol_json::print_message(out, message),
+            StreamEvent::Unknown(_) => {}
+        }
+    }
+
+    fn last_state(&self) -> TaskState {
+        let states = self.detail.timeline.iter().rev().find_map(|line| match &line.fact {
+            JobFact::Attempt(
+                _,
+                AttemptFact::StateSeen { state, .. } | AttemptFact::TaskSeen { state, .. },
+            ) => Some(state.clone()),
+            _ => None,
+        });
+        states.unwrap_or(TaskState::Unspecified)
+    }
+
+    /// Prints the result. The exit code says whether the command did its job, not how the agent decided.
+    pub(super) async fn finish(
+        &mut self,
+        detach: bool,
+        stream: bool,
+        out: &mut Printer,
+    ) -> Result<ExitCode, Failure> {
+        let snapshot = self.session.handle.snapshot();
+        let Some((key, attempt)) = self.find(&snapshot) else {
+            return Err(Failure::internal("the engine no longer knows the job"));
+        };
+        match attempt.phase {
+            Phase::Unsent | Phase::Refused => return Err(Self::not_taken(&snapshot, &attempt)),
+            Phase::Uncertain => {
+                let why = attempt.cause.as_deref().map_or_else(String::new, |cause| format!(": {cause}"));
+                return Err(Failure::new(
+                    1,
+                    "QUARTERDECK_ERR_UNCERTAIN",
+                    format!("nobody can tell whether it arrived{why}"),
+                )
+                .hint(
+                    "quarterdeck inbox shows it; send it again there with the same id, or presume it lost",
+                ));
+            }
+            _ => {}
+        }
+        if let Some(answer) = attempt.answer.as_ref().filter(|answer| answer.phase != Phase::Sending) {
+            return Err(answer.cause.as_deref().map_or_else(
+                || Failure::new(1, "QUARTERDECK_ERR_UNCERTAIN", "it is unknown whether the answer arrived"),
+                Failure::from_cause,
+            ));
+        }
+        if attempt.task.is_none() {
+            self.print_answer(&snapshot, &attempt, stream, out);
+            return Ok(ExitCode::SUCCESS);
+        }
+        let outputs = if detach { Vec::new() } else { self.outputs().await? };
+        if stream {
+            Self::print_last(&snapshot, &attempt, out);
+        } else if out.is_json() {
+            let task = protocol_json::whole_task(&snapshot, &attempt, &self.detail, outputs);
+            out.document(&json!({ "task": task }));
+        } else {
+            protocol_json::print_task(out, &snapshot, key, &self.detail, &outputs);
+        }
+        self.warn(&attempt, out);
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Prints an unsuccessful or paused outcome on stderr.
+    pub(super) fn warn(&self, attempt: &Attempt, out: &mut Printer) {
+        let Some(task) = &attempt.task else { return };
+        match task.verdict {
+            Some(Verdict::Stalled) => {
+                out.warn(format!("stalled: its stream was cut, and the agent says {}", task.state.word()));
+            }
+            Some(Verdict::Conflict) => {
+                let answer = match &task.says {
+                    Some(says) => format!("the agent still says {}", says.word()),
+                    None => "which the agent has contradicted".into(),
+                };
+                out.warn(format!("its stream reported {}, {answer}", task.state.word()));
+            }
+            Some(Verdict::Lost) => out.warn("its agent no longer knows the task"),
+            _ => {}
+        }
+        match task.state {
+            TaskState::InputRequired => {
+                let agent = self.agent_flag();
+                let agent = if agent.is_empty() { " -a AGENT" } else { &agent };
+                let task = quoted(&task.id.raw());
+                let flags = &self.setup.flags;
+                out.warn(format!(
+                    "it needs an answer: quarterdeck{flags} send{agent} --task-id={task} 'YOUR ANSWER'"
+                ));
+            }
+            TaskState::AuthRequired => out.warn("it needs a login that is given to the agent out of band"),
+            TaskState::Failed => out.warn("the task failed"),
+            TaskState::Rejected => out.warn("the agent rejected the task"),
+            TaskState::Canceled => out.warn("the task was canceled"),
+            _ => {}
+        }
+    }
+
+    fn not_taken(snapshot: &Snapshot, attempt: &Attempt) -> Failure {
+        let agent = snapshot.agents.get(attempt.agent);
+        match (&attempt.cause, agent) {
+            (Some(cause), Some(agent)) => Failure::from_call(agent, cause),
+            (Some(cause), None) => Failure::from_cause(cause),
+            (None, _) => {
+                let name = agent.map(|agent| agent.name.to_string()).unwrap_or_default();
+                Failure::internal(format!("{name} did not take it"))
+            }
+        }
+    }
+
+    fn print_answer(&self, snapshot: &Snapshot, attempt: &Attempt, stream: bool, out: &mut Printer) {
+        let answer = self.detail.messages.iter().rev().find(|entry| entry.message.role != Role::User);
+        let Some(answer) = answer else { return };
+        if stream {
+            return;
+        }
+        if out.is_json() {
+            let message = protocol_json::with_ours(
+                protocol_json::message(&answer.message),
+                protocol_json::ours(snapshot, attempt),
+            );
+            out.document(&json!({ "message": message }));
+        } else {
+            protocol_json::print_message(out, &answer.message);
+        }
+    }
+
+    /// The last event repeats ids and state, for readers that keep only the end.
+    fn print_last(snapshot: &Snapshot, attempt: &Attempt, out: &mut Printer) {
+        if out.is_json() {
+            if let Some(task) = &attempt.task {
+                let event = StreamEvent::status(
+                    Some(task.id.clone()),
+                    task.context.clone(),
+                    Status { state: task.state.clone(), message: None, timestamp: task.peer_time },
+                );
+                out.line(&protocol_json::event(&event));
+            }
+        } else {
+            protocol_json::print_ids(
+                out,
+                attempt,
+                snapshot.agents.get(attempt.agent),
+                snapshot.job_of(attempt),
+            );
+        }
+    }
+
+    pub(super) async fn outputs(&self) -> Result<protocol_json::Outputs, Failure> {
+        let query = Query::Outputs { job: self.job, attempt: self.attempt };
+        match self.session.handle.query(query).await {
+            Ok(Answer::Outputs(outputs)) => Ok(outputs),
+            Ok(_) => Err(Failure::internal("the engine answered something else")),
+            Err(error) => Err(Failure::internal(error.to_string())),
+        }
+    }
+}
+
+fn progress(attempt: &Attempt, waited: Duration) -> String {
+    let seconds = waited.as_secs();
+    match &attempt.task {
+        Some(task) => {
+            let note = task.note.as_ref().map(|note| format!(": {}", note.shortened(60))).unwrap_or_default();
+            format!("{} {seconds}s{note}", task.state.word())
+        }
+        None => format!("{} {seconds}s", attempt.phase.as_str()),
+    }
+}
