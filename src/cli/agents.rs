@@ -198,5 +198,6 @@ fn row(agent: &Agent, group: Option<&String>) -> Value {
         "version": agent.card.as_ref().map(|card| text(&card.version)),
         "labels": labels,
         "group": group,
+        "deviations": agent.deviations.iter().map(text).collect::<Vec<_>>(),
     })
 }

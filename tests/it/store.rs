@@ -338,6 +338,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         left: None,
         operator_at: None,
         violations: 0,
+        deviations: Arc::default(),
         sanitised: 0,
         counts: Counts::default(),
     }

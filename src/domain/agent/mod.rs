@@ -188,8 +188,10 @@ pub struct Agent {
     pub certificate_until: Option<At>,
     /// The circuit breaker.
     pub breaker: Breaker,
-    /// Problems of protocol seen so far.
+    /// The number of protocol violations so far, without deviations.
     pub violations: u32,
+    /// Deviations from its protocol version that were understood, each once, in words that follow "it wrote".
+    pub deviations: Arc<[Untrusted]>,
     /// Control sequences and hidden characters sanitised so far.
     pub sanitised: u32,
     /// Counts of its tasks; derived, not stored.

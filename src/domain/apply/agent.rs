@@ -134,6 +134,7 @@ fn insert(
         last_seen: At::ZERO,
         breaker: Breaker::default(),
         violations: 0,
+        deviations: Arc::default(),
         sanitised: 0,
         counts: Counts::default(),
     });

@@ -7,11 +7,15 @@ use smallvec::SmallVec;
 use crate::domain::fact::{AttemptFact, JobFact, JournalEntry};
 use crate::domain::id::{AgentId, AttemptId, AttemptKey, ContextId, JobId, JobKey, MessageId, TaskId};
 use crate::domain::job::message::{Fingerprint, Message};
-use crate::domain::job::task::{CancelMark, TaskState};
+use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState};
 use crate::domain::job::{Answer, ArtifactMeta, Attempt, Job, Phase, Progress, Task};
 use crate::domain::state::{Changed, State};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
+
+/// The maximum number of deviations that an agent's row lists, and of characters of each.
+const DEVIATIONS: usize = 8;
+const DEVIATION_CHARS: usize = 160;
 
 pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: JobId, fact: &JobFact) {
     match fact {
@@ -135,9 +139,9 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
                 Some(Box::new(Answer { message: message.clone(), phase: *phase, cause: cause.clone() }))
             };
         }),
-        AttemptFact::ViolationObserved { .. } => {
+        AttemptFact::ViolationObserved { violation } => {
             edit(state, job, id, |_| {});
-            count_violation_of_agent(state, id);
+            note_violation_of_agent(state, id, violation);
         }
         AttemptFact::Settled => edit(state, job, id, |attempt| {
             attempt.progress = None;
@@ -206,13 +210,27 @@ fn new_task(
 }
 
 /// The one place where a fact of one owner changes the row of another: a violation is a fact of the job in which it was
-/// observed, and the row of the job's agent counts it. The agent's `seq` does not move.
-fn count_violation_of_agent(state: &mut State, id: AttemptId) {
+/// observed, and the row of the job's agent counts it. What was understood nevertheless is listed instead, so that it
+/// does not count against the agent. The agent's `seq` does not move.
+fn note_violation_of_agent(state: &mut State, id: AttemptId, violation: &ProtocolViolation) {
     let attempt = state.attempt_key(id).and_then(|key| state.attempts.get(key));
     if let Some(key) = attempt.map(|attempt| attempt.agent)
         && let Some(agent) = state.agents.get_mut(key)
     {
-        agent.violations = agent.violations.saturating_add(1);
+        match violation {
+            ProtocolViolation::Deviation(what) => {
+                let what = what.shortened(DEVIATION_CHARS);
+                if agent.deviations.len() >= DEVIATIONS || agent.deviations.contains(&what) {
+                    return;
+                }
+                agent.deviations = agent.deviations.iter().cloned().chain([what]).collect();
+            }
+            ProtocolViolation::IllegalMove { .. }
+            | ProtocolViolation::AfterLastChunk
+            | ProtocolViolation::AppendToNothing
+            | ProtocolViolation::ForeignTaskId(_)
+            | ProtocolViolation::Unreadable(_) => agent.violations = agent.violations.saturating_add(1),
+        }
         state.changes.push(Changed::Agent(key));
     }
 }

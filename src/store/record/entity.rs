@@ -10,6 +10,7 @@ use crate::domain::agent::{Agent, Counts};
 use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
 use crate::domain::job::{Answer, Attempt, Job, Task};
 use crate::domain::problem::{DueNotification, Kind, Problem, Subject};
+use crate::domain::text::Untrusted;
 use crate::protocol::json::{Members, Object};
 
 record! {
@@ -59,6 +60,9 @@ impl Record for Agent {
             add(&mut members, "breaker", &self.breaker);
         }
         add(&mut members, "oddities", &self.violations);
+        if !self.deviations.is_empty() {
+            add(&mut members, "deviations", &self.deviations.to_vec());
+        }
         add(&mut members, "disarmed", &self.sanitised);
         members.end();
     }
@@ -93,6 +97,7 @@ impl Record for Agent {
             last_seen: member(&object, "last_seen")?,
             breaker: member::<Option<Breaker>>(&object, "breaker")?.unwrap_or_default(),
             violations: member(&object, "oddities")?,
+            deviations: member::<Option<Vec<Untrusted>>>(&object, "deviations")?.unwrap_or_default().into(),
             sanitised: member(&object, "disarmed")?,
             counts: Counts::default(),
         };

@@ -246,6 +246,10 @@ pub fn card(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) -> 
         }
         lines.push(labelled("odd", words));
     }
+    for (number, what) in agent.deviations.iter().enumerate() {
+        let label = if number == 0 { "wrote" } else { "" };
+        lines.extend(wrapped(label, &format!("{}, which was understood", what.line()), Role::Quiet, width));
+    }
     let Some(card) = &agent.card else {
         lines.push(Vec::new());
         lines.push(vec![span(never_read(ctx), Role::Doubt)]);

@@ -215,7 +215,7 @@ const AGENTS: &[AgentRow] = &[
             _ => streams_1_0(asked, "", String::new),
         }
         },
-        expected: "completed: words!!",
+        expected: "completed: words~~",
     },
     AgentRow {
         name: "bare events in 1.0",
@@ -230,7 +230,7 @@ const AGENTS: &[AgentRow] = &[
                     )
             })
         },
-        expected: "completed: words!!",
+        expected: "completed: words~~",
     },
     AgentRow {
         name: "the last event has no empty line",
@@ -441,8 +441,9 @@ async fn result(handle: &Handle, job: JobId, attempt: AttemptId) -> String {
     let texts = messages.map(|entry| describe_parts(&entry.message.parts));
     let texts: Vec<_> =
         texts.chain(detail.outputs.iter().map(|output| describe_parts(&output.parts))).collect();
-    let violations = agent_of(&snapshot, "field").map_or(0, |agent| agent.violations);
-    format!("{state}: {}{}", texts.join(" | "), "!".repeat(violations as usize))
+    let (violations, deviations) = agent_of(&snapshot, "field")
+        .map_or((0, 0), |agent| (agent.violations as usize, agent.deviations.len()));
+    format!("{state}: {}{}{}", texts.join(" | "), "!".repeat(violations), "~".repeat(deviations))
 }
 
 /// The health of an agent that takes no work, and the reason.
