@@ -119,10 +119,10 @@ impl Lane {
     pub fn send_holding(
         &self,
         call: CallId,
-        outcome: Outcome,
+        mut outcome: Outcome,
         held: Held,
     ) -> impl Future<Output = bool> + Send {
-        let (before, outcome) = self.redactor.join(self.attempt, outcome);
+        let before = self.redactor.join(self.attempt, &mut outcome);
         let waits = match before {
             None => self.put(call, outcome, held),
             Some(before) => {

@@ -28,6 +28,11 @@ impl Page {
     /// # Errors
     /// The text, if it is no page or a small one: then it is decoded like any other answer.
     pub fn new(mut text: String) -> Result<Self, String> {
+        // A page has no more tasks than braces: most need not be read twice.
+        let braces = memchr::memchr_iter(b'{', text.as_bytes()).count();
+        if braces <= limits::TASKS_AT_ONCE && text.len() <= limits::TASK_BYTES_AT_ONCE {
+            return Err(text);
+        }
         let Some((mut tasks, next, total)) = places(&text) else { return Err(text) };
         let is_small = tasks.len() <= limits::TASKS_AT_ONCE && text.len() <= limits::TASK_BYTES_AT_ONCE;
         if is_small {

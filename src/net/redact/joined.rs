@@ -43,39 +43,55 @@ impl std::fmt::Debug for Tail {
 }
 
 impl Redactor {
-    /// Removes secrets that are split over the parts of an outcome, or over its chunks and earlier ones. The first
-    /// outcome that is returned is what was held back until now, and must be delivered before the second, which is the
-    /// outcome itself. `attempt` is the attempt that the call belongs to.
-    pub fn join(&self, attempt: Option<AttemptKey>, mut outcome: Outcome) -> (Option<Outcome>, Outcome) {
-        let Some(prepared) = self.prepared() else { return (None, outcome) };
-        let needles = &prepared.needles;
-        let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut outcome {
+    /// Removes secrets that are split over the parts of an outcome, or over its chunks and earlier ones. Returns what was
+    /// held back until now and must be delivered before the outcome. `attempt` is the attempt that the call belongs to.
+    pub fn join(&self, attempt: Option<AttemptKey>, outcome: &mut Outcome) -> Option<Outcome> {
+        self.with_needles(|needles| {
+            let mut tails = self.0.tails.lock().unwrap_or_else(PoisonError::into_inner);
+            tails.outcome(needles, attempt, outcome)
+        })?
+    }
+
+    /// The same for a task that is only displayed.
+    pub fn join_report(&self, report: &mut TaskReport) {
+        self.with_needles(|needles| Tails::default().report(needles, None, report));
+    }
+}
+
+impl Tails {
+    /// Processes an outcome, and returns what must be delivered before it.
+    fn outcome(
+        &mut self,
+        needles: &Needles,
+        attempt: Option<AttemptKey>,
+        outcome: &mut Outcome,
+    ) -> Option<Outcome> {
+        match outcome {
             Outcome::Send(SendOutcome::Stream(stream)) => {
-                let held = tails.stream(needles, attempt, stream);
-                return (held.map(|held| Outcome::Send(SendOutcome::Stream(held))), outcome);
+                let held = self.stream(needles, attempt, stream);
+                return held.map(|held| Outcome::Send(SendOutcome::Stream(held)));
             }
             Outcome::Subscribe(SubscribeOutcome::Stream(stream)) => {
-                let held = tails.stream(needles, attempt, stream);
-                return (held.map(|held| Outcome::Subscribe(SubscribeOutcome::Stream(held))), outcome);
+                let held = self.stream(needles, attempt, stream);
+                return held.map(|held| Outcome::Subscribe(SubscribeOutcome::Stream(held)));
             }
             Outcome::Send(SendOutcome::Task(task)) | Outcome::Get(Ok(task)) | Outcome::Cancel(Ok(task)) => {
-                tails.report(needles, attempt, &mut task.value);
+                self.report(needles, attempt, &mut task.value);
             }
             Outcome::Send(SendOutcome::Message(message)) => {
                 join_parts(needles, &mut message.value.parts);
             }
             Outcome::List(Ok(page)) => {
                 for task in &mut page.value.tasks {
-                    tails.report(needles, None, task);
+                    self.report(needles, None, task);
                 }
             }
             // A stream that was closed reported no end. If no other stream follows, what it held back is released here.
             Outcome::Subscribe(SubscribeOutcome::Failed(_)) => {
                 let mut held = Vec::new();
-                tails.release(attempt, &mut held);
+                self.release(attempt, &mut held);
                 let held = (!held.is_empty()).then_some(StreamOutcome::Events(held));
-                return (held.map(|held| Outcome::Subscribe(SubscribeOutcome::Stream(held))), outcome);
+                return held.map(|held| Outcome::Subscribe(SubscribeOutcome::Stream(held)));
             }
             // Their texts are never split.
             Outcome::Probe(_)
@@ -86,18 +102,9 @@ impl Redactor {
             | Outcome::Cancel(Err(_))
             | Outcome::Violation(..) => {}
         }
-        (None, outcome)
+        None
     }
 
-    /// The same for a task that is only displayed.
-    pub fn join_report(&self, report: &mut TaskReport) {
-        if let Some(prepared) = self.prepared() {
-            Tails::default().report(&prepared.needles, None, report);
-        }
-    }
-}
-
-impl Tails {
     /// Processes an outcome of a stream. At the end of the stream, returns what was held back, which must be delivered
     /// before the end.
     fn stream(
@@ -109,11 +116,15 @@ impl Tails {
         match outcome {
             StreamOutcome::Opened { .. } => None,
             StreamOutcome::Events(events) => {
-                let mut joined = Vec::with_capacity(events.len());
-                for event in std::mem::take(events) {
-                    self.event(needles, attempt, event, &mut joined);
+                let mut held = Vec::new();
+                for (at, event) in events.iter_mut().enumerate() {
+                    for before in self.event(needles, attempt, event) {
+                        held.push((at, before));
+                    }
                 }
-                *events = joined;
+                for (at, before) in held.into_iter().rev() {
+                    events.insert(at, before);
+                }
                 None
             }
             StreamOutcome::Ended(_) => {
@@ -124,14 +135,15 @@ impl Tails {
         }
     }
 
+    /// Processes an event of a stream, and returns what was held back and must be delivered before it.
     fn event(
         &mut self,
         needles: &Needles,
         attempt: Option<AttemptKey>,
-        mut event: StreamEvent,
-        out: &mut Vec<StreamEvent>,
-    ) {
-        match &mut event {
+        event: &mut StreamEvent,
+    ) -> Vec<StreamEvent> {
+        let mut held = Vec::new();
+        match event {
             StreamEvent::Artifact { task, artifact, append, last, .. } => {
                 self.chunk(needles, attempt, task.as_ref(), artifact, *append, *last);
             }
@@ -140,14 +152,14 @@ impl Tails {
                     join_parts(needles, &mut message.parts);
                 }
                 if status.state.is_terminal() || status.state.is_interrupted() {
-                    self.release(attempt, out);
+                    self.release(attempt, &mut held);
                 }
             }
             StreamEvent::Task(report) => self.report(needles, attempt, report),
             StreamEvent::Message(message) => join_parts(needles, &mut message.parts),
             StreamEvent::Unknown(_) => {}
         }
-        out.push(event);
+        held
     }
 
     fn chunk(
@@ -256,7 +268,11 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
         }
         Cow::Owned(joined)
     };
-    let mut hits = needles.find(joined.as_bytes());
+    // A text that stands alone was searched before it was decoded, with all of its escapes.
+    let mut hits = match &joined {
+        Cow::Borrowed(_) => Vec::new(),
+        Cow::Owned(joined) => needles.find(joined.as_bytes()),
+    };
     let searched = hits.last().map_or(0, |hit| hit.end);
     let tail = searched + needles.tail(&joined.as_bytes()[searched..]);
     // What was released cannot be held back any more.

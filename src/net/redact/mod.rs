@@ -127,8 +127,8 @@ impl Redactor {
         }
     }
 
-    /// The search for all secrets known now; `None` if there are none.
-    fn prepared(&self) -> Option<Arc<Prepared>> {
+    /// Calls `search` with the search for all secrets known now; `None` if there are none.
+    fn with_needles<R>(&self, search: impl FnOnce(&Needles) -> R) -> Option<R> {
         let known = &*self.0;
         let common = known.common.as_ref();
         let version = |of: &Redactor| of.0.version.load(Ordering::Acquire);
@@ -136,26 +136,24 @@ impl Redactor {
         if versions == (0, 0) {
             return None;
         }
-        if let Some(prepared) = known.prepared.load_full()
-            && prepared.versions == versions
-        {
-            return Some(prepared);
+        // Every event is searched, on several threads: the guard changes no count that they share.
+        let prepared = known.prepared.load();
+        if let Some(prepared) = prepared.as_ref().filter(|prepared| prepared.versions == versions) {
+            return Some(search(&prepared.needles));
         }
+        drop(prepared);
         let mut secrets = known.secrets.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(common) = common {
             secrets.extend(common.0.secrets.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
         }
         let prepared = Arc::new(Prepared { versions, needles: Needles::new(secrets.iter()) });
         known.prepared.store(Some(prepared.clone()));
-        Some(prepared)
+        Some(search(&prepared.needles))
     }
 
     /// The text without any known secret, in whatever way it is escaped in JSON.
     pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.prepared() {
-            Some(prepared) => prepared.needles.redact(text),
-            None => Cow::Borrowed(text),
-        }
+        self.with_needles(|needles| needles.redact(text)).unwrap_or(Cow::Borrowed(text))
     }
 
     /// The same for a text that came from a peer.

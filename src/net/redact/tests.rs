@@ -119,7 +119,7 @@ fn the_parts_of_a_secret_header_are_redacted_too() {
 fn a_redactor_without_secrets_changes_nothing_and_children_share_those_of_their_parent() {
     let common = Redactor::default();
     let (one, two) = (common.child(), common.child());
-    assert!(one.prepared().is_none());
+    assert!(one.with_needles(|_| ()).is_none());
     one.learn(&Secret::new("sk-of-one"));
     common.learn(&Secret::new("sk-of-all"));
     let text = "sk-of-one sk-of-all";
@@ -145,9 +145,9 @@ fn event(artifact: &str, parts: &[String], append: bool, last: bool) -> String {
 fn joined(redactor: &Redactor, attempt: Option<AttemptKey>, events: &[String]) -> Vec<StreamEvent> {
     let mut out = Vec::new();
     let mut take = |outcome| {
-        let outcome = Outcome::Subscribe(SubscribeOutcome::Stream(outcome));
-        let (before, after) = redactor.join(attempt, outcome);
-        for outcome in before.into_iter().chain([after]) {
+        let mut outcome = Outcome::Subscribe(SubscribeOutcome::Stream(outcome));
+        let before = redactor.join(attempt, &mut outcome);
+        for outcome in before.into_iter().chain([outcome]) {
             if let Outcome::Subscribe(SubscribeOutcome::Stream(StreamOutcome::Events(events))) = outcome {
                 out.extend(events);
             }
@@ -234,14 +234,15 @@ fn a_secret_split_over_events_is_redacted_and_a_partial_match_is_released_at_the
         last: false,
     };
     let stream = StreamOutcome::Events(vec![chunk]);
-    redactor.join(kept(), Outcome::Subscribe(SubscribeOutcome::Stream(stream)));
+    redactor.join(kept(), &mut Outcome::Subscribe(SubscribeOutcome::Stream(stream)));
     let failed = || CallKind::Subscribe.unsent(Cause::Refused);
-    let (before, after) = redactor.join(kept(), failed());
+    let mut after = failed();
+    let before = redactor.join(kept(), &mut after);
     let Some(Outcome::Subscribe(SubscribeOutcome::Stream(StreamOutcome::Events(held)))) = before else {
         panic!("{before:?}")
     };
     assert_eq!((text_of(&held, "a"), after), ("s".to_owned(), failed()));
-    assert_eq!(redactor.join(kept(), failed()), (None, failed()));
+    assert_eq!(redactor.join(kept(), &mut failed()), None);
     // What is held back is released before the final state.
     let events = joined(&redactor, attempt(91), &[one("it is"), status("COMPLETED")]);
     let order: Vec<_> = events.iter().map(|event| matches!(event, StreamEvent::Artifact { .. })).collect();
@@ -283,14 +284,15 @@ fn parts_of_messages_and_tasks_are_joined() {
         let reply =
             codec(Dialect::V1_0).decode_reply(&redactor.redacted(&body), &mut Deviations::default()).unwrap();
         let took = Duration::ZERO;
-        let outcome = match reply {
+        let mut outcome = match reply {
             Reply::Task(value) => Outcome::Send(SendOutcome::Task(Answered { value, took })),
             Reply::Message(value) => Outcome::Send(SendOutcome::Message(Answered { value, took })),
             Reply::Page { tasks, next, total, unread } => {
                 Outcome::List(Ok(Answered { value: Page { tasks, next, total, unread }, took }))
             }
         };
-        let texts = match redactor.join(None, outcome).1 {
+        redactor.join(None, &mut outcome);
+        let texts = match outcome {
             Outcome::Send(SendOutcome::Message(message)) => vec![text_of_message(&message.value)],
             Outcome::Send(SendOutcome::Task(task)) => texts(&task.value, text_of_message, text),
             Outcome::List(Ok(page)) => texts(&page.value.tasks[0], text_of_message, text),
