@@ -106,7 +106,8 @@ pub(super) fn page(
             Decoded { value, room: None, deviations, left_out }
         }
         Err(text) => {
-            let value = reply::page(codec, method, &text, &mut deviations);
+            let value =
+                pages.with_recent(|recent| reply::page(codec, method, &text, recent, &mut deviations));
             Decoded { value, room, deviations, left_out: None }
         }
     }

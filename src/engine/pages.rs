@@ -1,4 +1,5 @@
-//! Hands large pages of tasks to the loop one slice at a time.
+//! Pages of an agent's tasks on their way to the loop: large ones are handed over one slice at a time, and tasks that are
+//! repeated are not decoded again.
 //!
 //! The core reads a large page as if it were several pages: it receives the first tasks and a token for the next page,
 //! and requests that. Requests with a token that was created here are answered from the rest of the page, without the
@@ -13,13 +14,14 @@ use crate::domain::text::Untrusted;
 use crate::net::Room;
 use crate::protocol::Codec;
 use crate::protocol::page::Page;
+use crate::protocol::recent_tasks::RecentTasks;
 
 /// How long the rest of a page is kept for the core's next request.
 const KEPT: Duration = Duration::from_secs(10);
 /// The prefix of tokens that were created here.
 const TOKEN: &str = "quarterdeck-slice-";
 
-/// The rest of the last large page of one agent. Clones share it.
+/// The rest of the last large page of one agent, and its latest tasks. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pages(Arc<Mutex<Kept>>);
 
@@ -28,6 +30,7 @@ struct Kept {
     rest: Option<Rest>,
     /// Counts tokens.
     made: u64,
+    recent: RecentTasks,
 }
 
 #[derive(Debug)]
@@ -44,6 +47,11 @@ impl Pages {
         // A small rest needs no room.
         let room = room.filter(|_| page.len() > limits::SMALL);
         self.slice(page, room, codec)
+    }
+
+    /// Calls `decode` with the tasks of the agent's latest pages.
+    pub fn with_recent<R>(&self, decode: impl FnOnce(&mut RecentTasks) -> R) -> R {
+        decode(&mut self.kept().recent)
     }
 
     /// True if a token was created here.

@@ -5,6 +5,7 @@
 //! are recorded in [`Deviations`].
 
 use super::json::{Object, elements, text_of};
+use super::recent_tasks::RecentTasks;
 use super::shared::{context, hints, or_empty, task_id, time};
 use super::{Deviations, Event, Reply, jsonrpc, keep_raw, malformed, words};
 use crate::domain::agent::card::Dialect;
@@ -19,6 +20,8 @@ use crate::domain::text::Untrusted;
 pub(super) struct Reader<'d> {
     pub dialect: Dialect,
     pub deviations: &'d mut Deviations,
+    /// Tasks that need not be decoded again.
+    pub recent: Option<&'d mut RecentTasks>,
 }
 
 /// The type of an object in an answer or event.
@@ -155,8 +158,17 @@ impl Reader<'_> {
         let mut tasks = Vec::new();
         let mut unread = 0;
         for raw in object.list("tasks") {
+            if let Some(known) = self.recent.as_ref().and_then(|recent| recent.get(raw)) {
+                tasks.push(known);
+                continue;
+            }
             match object.inner(raw).map(|task| self.task(raw, &task)) {
-                Some(Ok(task)) => tasks.push(task),
+                Some(Ok(task)) => {
+                    if let Some(recent) = &mut self.recent {
+                        recent.keep(raw, &task);
+                    }
+                    tasks.push(task);
+                }
                 Some(Err(_)) | None => unread += 1,
             }
         }

@@ -26,6 +26,7 @@ pub mod json;
 pub mod jsonrpc;
 pub mod page;
 pub mod question;
+pub mod recent_tasks;
 pub mod registry;
 pub mod reply;
 mod scan;

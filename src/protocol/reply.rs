@@ -2,7 +2,9 @@
 //! successful response; [`status_cause`] handles all others.
 
 use super::decode::Reader;
+use super::recent_tasks::RecentTasks;
 use super::{Codec, Deviations, Reply, jsonrpc, malformed};
+use crate::domain::agent::card::Dialect;
 use crate::domain::call::Page;
 use crate::domain::cause::Cause;
 use crate::domain::job::message::Message;
@@ -64,11 +66,18 @@ pub fn task(
 ///
 /// # Errors
 /// The agent's own error, or why this is no page.
-pub fn page(codec: &dyn Codec, method: &str, body: &str, deviations: &mut Deviations) -> Result<Page, Cause> {
-    let reply = match codec.decode_reply(body, deviations) {
-        Err(cause @ Cause::Malformed(_)) => {
-            Reader { dialect: codec.dialect(), deviations }.empty_page(body).ok_or(cause)?
-        }
+pub fn page(
+    codec: &dyn Codec,
+    method: &str,
+    body: &str,
+    recent: &mut RecentTasks,
+    deviations: &mut Deviations,
+) -> Result<Page, Cause> {
+    // Only 1.0 lists tasks.
+    let recent = (codec.dialect() == Dialect::V1_0).then_some(recent);
+    let mut reader = Reader { dialect: codec.dialect(), deviations, recent };
+    let reply = match reader.reply(body) {
+        Err(cause @ Cause::Malformed(_)) => reader.empty_page(body).ok_or(cause)?,
         reply => reply?,
     };
     match reply {
@@ -89,7 +98,6 @@ fn mismatch(method: &str, reply: &Reply) -> Cause {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agent::card::Dialect;
     use crate::domain::effect::ListQuery;
     use crate::domain::id::TaskId;
     use crate::domain::job::message::{Part, Role};
@@ -125,7 +133,9 @@ mod tests {
                 Request::Get(_) | Request::Cancel(_) | Request::Subscribe(_) => {
                     super::task(codec, method, &body, deviations).map(|_| "task")
                 }
-                Request::List(_) => page(codec, method, &body, deviations).map(|_| "page"),
+                Request::List(_) => {
+                    page(codec, method, &body, &mut RecentTasks::default(), deviations).map(|_| "page")
+                }
             };
             let outcome = match outcome {
                 Ok(word) => word.to_owned(),

@@ -10,7 +10,7 @@ use crate::protocol::json::Object;
 use crate::protocol::{Deviations, Event, Incoming, Reply, jsonrpc, malformed};
 
 fn reader(deviations: &mut Deviations) -> Reader<'_> {
-    Reader { dialect: Dialect::V0_3, deviations }
+    Reader { dialect: Dialect::V0_3, deviations, recent: None }
 }
 
 pub(super) fn reply(body: &str, deviations: &mut Deviations) -> Result<Reply, Cause> {

@@ -12,7 +12,7 @@ use crate::protocol::shared::{context, time};
 use crate::protocol::{Deviations, Event, Incoming, Reply, jsonrpc, malformed, words};
 
 fn reader(deviations: &mut Deviations) -> Reader<'_> {
-    Reader { dialect: Dialect::V1_0, deviations }
+    Reader { dialect: Dialect::V1_0, deviations, recent: None }
 }
 
 pub(super) fn reply(body: &str, deviations: &mut Deviations) -> Result<Reply, Cause> {

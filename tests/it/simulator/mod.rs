@@ -33,6 +33,7 @@ use quarterdeck::domain::job::task::{Status, StreamEvent, TaskReport, TaskState,
 use quarterdeck::domain::problem::{Kind, Severity, Subject};
 use quarterdeck::domain::state::State;
 use quarterdeck::domain::time::At;
+use quarterdeck::protocol::recent_tasks::RecentTasks;
 use quarterdeck::protocol::{Deviations, codec, jsonrpc, reply};
 
 const AGENTS: usize = 4;
@@ -507,7 +508,9 @@ impl World {
             Order::Check { .. } | Order::Get { .. } | Order::Cancel { .. } | Order::Subscribe { .. } => {
                 reply::task(codec, method, &result, deviations).err()
             }
-            Order::List { .. } => reply::page(codec, method, &result, deviations).err(),
+            Order::List { .. } => {
+                reply::page(codec, method, &result, &mut RecentTasks::default(), deviations).err()
+            }
             Order::Probe { .. } | Order::Close { .. } | Order::Notify(_) => None,
         }
     }
