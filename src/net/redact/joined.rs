@@ -268,11 +268,8 @@ fn splice(needles: &Needles, before: Tail, parts: &mut [Part], ends: Ends) -> Ta
         }
         Cow::Owned(joined)
     };
-    // A text that stands alone was searched before it was decoded, with all of its escapes.
-    let mut hits = match &joined {
-        Cow::Borrowed(_) => Vec::new(),
-        Cow::Owned(joined) => needles.find(joined.as_bytes()),
-    };
+    // A single text is searched as well: chunks that came together are one text by now.
+    let mut hits = needles.find(joined.as_bytes());
     let searched = hits.last().map_or(0, |hit| hit.end);
     let tail = searched + needles.tail(&joined.as_bytes()[searched..]);
     // What was released cannot be held back any more.
