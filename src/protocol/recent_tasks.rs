@@ -64,7 +64,7 @@ mod tests {
         let expected = |id: usize, state| (format!("t{id}"), state);
         let (first, second) = (task(1, "working"), task(2, "completed"));
         let both = [expected(2, TaskState::Completed), expected(1, TaskState::Working)];
-        assert_eq!(page(&[first.clone()], true), [expected(1, TaskState::Working)]);
+        assert_eq!(page(std::slice::from_ref(&first), true), [expected(1, TaskState::Working)]);
         assert_eq!(page(&[second.clone(), first.clone()], true), both);
         assert_eq!(page(&[second.clone(), first], false), both);
         assert_eq!(

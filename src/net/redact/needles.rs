@@ -98,14 +98,24 @@ impl Needles {
         found.collect()
     }
 
+    /// True if no form is in the text without further escaping, and none begins at its end.
+    pub fn is_clean(&self, text: &[u8]) -> bool {
+        let Some(automaton) = &self.automaton else { return false };
+        !automaton.is_match(text) && self.tail(text) == text.len()
+    }
+
     /// The position of the longest suffix of the text that is the beginning of a form; the length of the text if there
     /// is none.
     pub fn tail(&self, text: &[u8]) -> usize {
         let from = text.len().saturating_sub(self.longest.saturating_sub(1));
         let begins = |at: &usize| {
             let end = &text[*at..];
-            self.first[usize::from(end[0])]
-                && self.forms.iter().any(|form| form.bytes.len() > end.len() && form.bytes.starts_with(end))
+            let begins = |form: &Needle| {
+                form.bytes.first() == end.first()
+                    && form.bytes.len() > end.len()
+                    && form.bytes.starts_with(end)
+            };
+            self.first[usize::from(end[0])] && self.forms.iter().any(begins)
         };
         (from..text.len()).find(begins).unwrap_or(text.len())
     }
