@@ -20,8 +20,6 @@ use crate::domain::text::Untrusted;
 /// The number of outputs of one agent whose ends are remembered. If there are more, ends that were released are
 /// forgotten first. If none was released, the beginning of a secret is removed instead of held back.
 const TAILS: usize = 256;
-/// Up to this many ends are compared one by one, without an allocation.
-const FEW: usize = 16;
 
 /// The ends of outputs that match the beginning of a secret, by attempt and id of the output.
 #[derive(Debug, Default)]
@@ -174,13 +172,6 @@ impl Tails {
         last: bool,
     ) {
         let Some(attempt) = attempt else { return join_parts(needles, &mut artifact.parts) };
-        // Usually nothing was held back and nothing is to be.
-        if !self.may_have(attempt, artifact.id.raw())
-            && let [Part { content: Content::Text(text), .. }] = artifact.parts.as_slice()
-            && needles.is_clean(text.raw().as_bytes())
-        {
-            return;
-        }
         let key = (attempt, artifact.id.raw().to_owned());
         let before = self.0.remove(&key).filter(|_| append).unwrap_or_default();
         let ends = if last || artifact.parts.last().is_some_and(|part| part.as_text().is_none()) {
@@ -222,11 +213,6 @@ impl Tails {
             out.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last: false });
             tail.released = tail.text.len();
         }
-    }
-
-    /// False if no end of this output is remembered. Cheap: where there are many ends, it may be true without one.
-    fn may_have(&self, attempt: AttemptKey, artifact: &str) -> bool {
-        self.0.len() > FEW || self.0.keys().any(|(of, id)| *of == attempt && id == artifact)
     }
 
     /// True if there is room to hold back one more end.

@@ -98,12 +98,6 @@ impl Needles {
         found.collect()
     }
 
-    /// True if no form is in the text without further escaping, and none begins at its end.
-    pub fn is_clean(&self, text: &[u8]) -> bool {
-        let Some(automaton) = &self.automaton else { return false };
-        !automaton.is_match(text) && self.tail(text) == text.len()
-    }
-
     /// The position of the longest suffix of the text that is the beginning of a form; the length of the text if there
     /// is none.
     pub fn tail(&self, text: &[u8]) -> usize {
