@@ -104,12 +104,12 @@ impl Needles {
         let from = text.len().saturating_sub(self.longest.saturating_sub(1));
         let begins = |at: &usize| {
             let end = &text[*at..];
-            let begins = |form: &Needle| {
+            let is_begun = |form: &Needle| {
                 form.bytes.first() == end.first()
                     && form.bytes.len() > end.len()
                     && form.bytes.starts_with(end)
             };
-            self.first[usize::from(end[0])] && self.forms.iter().any(begins)
+            self.first[usize::from(end[0])] && self.forms.iter().any(is_begun)
         };
         (from..text.len()).find(begins).unwrap_or(text.len())
     }
