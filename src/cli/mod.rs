@@ -212,9 +212,9 @@ fn raise_open_files() {
 fn warn_once(text: &str) {
     use std::collections::BTreeSet;
     use std::sync::{Mutex, PoisonError};
-    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    if said.insert(text.to_owned()) {
+    static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    if warned.insert(text.to_owned()) {
         Printer::new(Output::Text).warn(text);
     }
 }

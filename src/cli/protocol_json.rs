@@ -2,13 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::agent::Agent;
 use crate::domain::cause::Cause;
 use crate::domain::id::AttemptKey;
 use crate::domain::job::detail::Detail;
 use crate::domain::job::message::{Artifact, Content, Message, Part, Role};
 use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState, Verdict};
-use crate::domain::job::{Attempt, Job, Phase, Task};
+use crate::domain::job::{Attempt, Phase, Task};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
@@ -79,7 +78,7 @@ pub fn task_row(snapshot: &Snapshot, attempt: &Attempt) -> Option<Value> {
 
 fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) -> TaskReport {
     let last = history.iter().rev().find(|message| message.role == Role::Agent).cloned();
-    let said = last.filter(|message| task.note.is_some() && task.note == Some(message.headline(200)));
+    let noted = last.filter(|message| task.note.is_some() && task.note == Some(message.headline(200)));
     TaskReport {
         context: task.context.clone(),
         artifacts,
@@ -88,7 +87,7 @@ fn report(task: &Task, artifacts: Option<Vec<Artifact>>, history: Vec<Message>) 
             task.id.clone(),
             Status {
                 state: task.state.clone(),
-                message: said,
+                message: noted,
                 timestamp: task.peer_time.or(Some(PeerTime(task.state_since.micros()))),
             },
         )
@@ -108,7 +107,7 @@ pub fn whole_task(
     let task = attempt.task.as_ref()?;
     let artifacts =
         outputs.into_iter().map(|(id, name, parts)| Artifact { name, ..Artifact::new(id, joined(parts)) });
-    let history = detail.messages.iter().map(|said| (*said.message).clone()).collect();
+    let history = detail.messages.iter().map(|entry| (*entry.message).clone()).collect();
     let report = report(task, Some(artifacts.collect()), history);
     Some(with_ours(parsed(&wire().encode_task(&report)), ours(snapshot, attempt)))
 }
@@ -190,16 +189,15 @@ pub fn print_task(
     outputs: &Outputs,
 ) {
     let Some(attempt) = snapshot.attempts.get(key) else { return };
-    let agent = snapshot.agents.get(attempt.agent);
-    print_ids(out, attempt, agent, snapshot.job_of(attempt));
-    for said in detail.messages.iter().filter(|said| said.message.role == Role::Agent) {
-        let text = said.message.text();
+    print_ids(out, snapshot, attempt);
+    for entry in detail.messages.iter().filter(|entry| entry.message.role == Role::Agent) {
+        let text = entry.message.text();
         if !text.is_empty() && text.raw().lines().count() <= 1 {
             out.field("Message", text);
         } else if !text.is_empty() {
             out.block("Message", &text);
         }
-        print_parts(out, &said.message.parts, None);
+        print_parts(out, &entry.message.parts, None);
     }
     for (id, name, parts) in outputs {
         let name = name.as_ref().unwrap_or(id);
@@ -208,7 +206,7 @@ pub fn print_task(
 }
 
 /// The fields that every command prints that touches a task.
-pub fn print_ids(out: &mut Printer, attempt: &Attempt, agent: Option<&Agent>, job: Option<&Job>) {
+pub fn print_ids(out: &mut Printer, snapshot: &Snapshot, attempt: &Attempt) {
     if let Some(task) = &attempt.task {
         out.field("Task", task.id.text());
         if let Some(context) = &task.context {
@@ -228,22 +226,22 @@ pub fn print_ids(out: &mut Printer, attempt: &Attempt, agent: Option<&Agent>, jo
             out.field("Reason", cause.to_string());
         }
     }
-    if let Some(agent) = agent {
+    if let Some(agent) = snapshot.agents.get(attempt.agent) {
         out.field("Agent", agent.name.clone());
     }
-    if let Some(job) = job {
+    if let Some(job) = snapshot.job_of(attempt) {
         out.field("Job", job.id.to_string());
     }
 }
 
 /// Prints a message that came without a task.
-pub fn print_message(out: &mut Printer, said: &Message) {
-    let text = said.text();
+pub fn print_message(out: &mut Printer, message: &Message) {
+    let text = message.text();
     if !text.is_empty() {
         out.block("Message", &text);
     }
-    print_parts(out, &said.parts, None);
-    if let Some(context) = &said.context {
+    print_parts(out, &message.parts, None);
+    if let Some(context) = &message.context {
         out.field("Context", context.text());
     }
 }

@@ -512,12 +512,7 @@ async fn follow(
                         .unwrap_or(Value::Null),
                 );
             } else if stream {
-                protocol_json::print_ids(
-                    out,
-                    attempt,
-                    snapshot.agents.get(attempt.agent),
-                    snapshot.job_of(attempt),
-                );
+                protocol_json::print_ids(out, &snapshot, attempt);
             } else {
                 protocol_json::print_task(out, &snapshot, key, &watching.detail, &outputs);
             }
@@ -589,12 +584,7 @@ async fn cancel(
             if out.is_json() {
                 out.document(&protocol_json::task_row(&snapshot, attempt).unwrap_or(Value::Null));
             } else {
-                protocol_json::print_ids(
-                    out,
-                    attempt,
-                    snapshot.agents.get(attempt.agent),
-                    snapshot.job_of(attempt),
-                );
+                protocol_json::print_ids(out, &snapshot, attempt);
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -103,12 +103,7 @@ pub(super) async fn presume_lost(
                 .unwrap_or_else(|| protocol_json::taskless(&snapshot, attempt));
             out.document(&value);
         } else {
-            protocol_json::print_ids(
-                out,
-                attempt,
-                snapshot.agents.get(attempt.agent),
-                snapshot.job_of(attempt),
-            );
+            protocol_json::print_ids(out, &snapshot, attempt);
         }
     }
     session.close(false).await;

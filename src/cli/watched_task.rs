@@ -404,12 +404,7 @@ impl WatchedTask {
                 out.line(&protocol_json::event(&event));
             }
         } else {
-            protocol_json::print_ids(
-                out,
-                attempt,
-                snapshot.agents.get(attempt.agent),
-                snapshot.job_of(attempt),
-            );
+            protocol_json::print_ids(out, snapshot, attempt);
         }
     }
 

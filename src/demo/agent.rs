@@ -294,8 +294,8 @@ impl Agent {
         }
         self.tasks.ask_to_cancel(task);
         if self.part.behaviour.on_wire().stops_when_canceled() {
-            let said = self.says("canceled as you asked", Some(task), &MessageId::from("cancel"), 0);
-            self.tasks.status(task, TaskState::Canceled, Some(said), self.now());
+            let notice = self.says("canceled as you asked", Some(task), &MessageId::from("cancel"), 0);
+            self.tasks.status(task, TaskState::Canceled, Some(notice), self.now());
         }
         self.task_answer(id, task)
     }
@@ -338,8 +338,8 @@ impl Agent {
             tokio::spawn(async move {
                 agent.sleep(2.0).await;
                 let words = "went on after a restart, done";
-                let said = agent.says(words, Some(&task), &MessageId::from("resume"), 0);
-                agent.tasks.status(&task, TaskState::Completed, Some(said), agent.now());
+                let notice = agent.says(words, Some(&task), &MessageId::from("resume"), 0);
+                agent.tasks.status(&task, TaskState::Completed, Some(notice), agent.now());
             });
         }
     }

@@ -111,12 +111,12 @@ impl Tasks {
         let (cancel, canceled) = watch::channel(false);
         let id = TaskId::from(id.as_str());
         let context = message.context.clone().unwrap_or_else(|| ContextId::from(context.as_str()));
-        let said = Message { task: Some(id.clone()), context: Some(context.clone()), ..message.clone() };
+        let first = Message { task: Some(id.clone()), context: Some(context.clone()), ..message.clone() };
         let status = Status { state: TaskState::Submitted, message: None, timestamp: Some(now) };
         let report = TaskReport {
             context: Some(context),
             artifacts: Some(Vec::new()),
-            history: vec![said],
+            history: vec![first],
             metadata: message.metadata.clone(),
             hints: message.hints.clone(),
             ..TaskReport::new(id.clone(), status)
@@ -199,8 +199,8 @@ impl Tasks {
     }
 
     /// Changes a task's state and sends the event.
-    pub fn status(&self, id: &TaskId, state: TaskState, said: Option<Message>, now: PeerTime) {
-        let status = Status { state: state.clone(), message: said, timestamp: Some(now) };
+    pub fn status(&self, id: &TaskId, state: TaskState, message: Option<Message>, now: PeerTime) {
+        let status = Status { state: state.clone(), message, timestamp: Some(now) };
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
         if let Some(message) = &status.message {

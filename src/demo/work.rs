@@ -64,8 +64,8 @@ impl Work {
 
     /// Sends a status with a message; `number` makes the message's id.
     pub fn send_status(&self, state: TaskState, words: &str, number: u64) {
-        let said = self.agent.says(words, Some(&self.task), &self.message.id, number);
-        self.agent.tasks.status(&self.task, state, Some(said), self.agent.now());
+        let message = self.agent.says(words, Some(&self.task), &self.message.id, number);
+        self.agent.tasks.status(&self.task, state, Some(message), self.agent.now());
     }
 
     /// How long this piece of work takes, in seconds.

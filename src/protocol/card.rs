@@ -61,14 +61,14 @@ fn text(object: &Object<'_>, key: &str) -> Untrusted {
 const BINDINGS: [&str; 3] = ["JSONRPC", "HTTP+JSON", "GRPC"];
 
 /// A binding in the specification's spelling, ignoring case and punctuation.
-fn binding(said: Option<Untrusted>) -> Untrusted {
+fn binding(spelling: Option<Untrusted>) -> Untrusted {
     let letters = |text: &str| -> String {
         let letters = text.chars().filter(char::is_ascii_alphanumeric);
         letters.map(|letter| letter.to_ascii_lowercase()).collect()
     };
-    let Some(said) = said else { return BINDINGS[0].into() };
-    let known = BINDINGS.into_iter().find(|known| letters(known) == letters(said.raw()));
-    known.map_or(said, Untrusted::from)
+    let Some(spelling) = spelling else { return BINDINGS[0].into() };
+    let known = BINDINGS.into_iter().find(|known| letters(known) == letters(spelling.raw()));
+    known.map_or(spelling, Untrusted::from)
 }
 
 /// An interface as a card writes it: its place, and the names of its members there.
@@ -84,7 +84,7 @@ impl Interface<'_> {
         self.object.filled("url")
     }
 
-    fn said_binding(&self) -> Option<Untrusted> {
+    fn binding_as_spelled(&self) -> Option<Untrusted> {
         // Some 1.0 cards use the name of 0.3, and the reverse.
         [self.binding, "protocolBinding", "transport"].iter().find_map(|name| self.object.filled(name))
     }
@@ -130,7 +130,7 @@ fn offers(card: &Object<'_>) -> Vec<Offer> {
         } else {
             (of_card.clone(), None)
         };
-        let offer = Offer { url, binding: binding(interface.said_binding()), version, tenant };
+        let offer = Offer { url, binding: binding(interface.binding_as_spelled()), version, tenant };
         let same = |other: &Offer| {
             other.url == offer.url && other.binding == offer.binding && minor(other) == minor(&offer)
         };
@@ -235,11 +235,11 @@ fn faults(card: &Object<'_>) -> Vec<Untrusted> {
                 }
             }
         }
-        if let Some(said) = interface.said_binding() {
-            let meant = binding(Some(said.clone()));
-            if meant != said {
+        if let Some(spelling) = interface.binding_as_spelled() {
+            let meant = binding(Some(spelling.clone()));
+            if meant != spelling {
                 let name = interface.binding;
-                fault(format!("{place}{name}: {:?} for {:?}", said.shortened(40).raw(), meant.raw()));
+                fault(format!("{place}{name}: {:?} for {:?}", spelling.shortened(40).raw(), meant.raw()));
             }
             if meant.raw() == "GRPC" {
                 continue;

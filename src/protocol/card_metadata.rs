@@ -32,11 +32,11 @@ fn places<'a>(card: &Object<'a>) -> Vec<Object<'a>> {
 /// The region and the framework.
 pub fn traits(card: &Object<'_>) -> (Option<Untrusted>, Option<Untrusted>) {
     let places = places(card);
-    let said = |key: &str| {
+    let value = |key: &str| {
         let found = places.iter().find_map(|place| place.filled(key)).map(|text| text.headline(NAME_CHARS));
         found.filter(|text| !text.is_empty())
     };
-    (said("region"), said("framework"))
+    (value("region"), value("framework"))
 }
 
 /// The peers that a card names. Entries without a plain http or https URL are ignored.

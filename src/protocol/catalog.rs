@@ -460,9 +460,9 @@ mod tests {
         assert_eq!(found, agents, "{text}");
         assert_eq!(catalog.links, links, "{text}");
         assert_eq!(catalog.broken.count(), broken.len(), "{text}: {:?}", catalog.broken);
-        let said = catalog.broken.cause().map(|cause| cause.to_string()).unwrap_or_default();
+        let cause = catalog.broken.cause().map(|cause| cause.to_string()).unwrap_or_default();
         for part in broken {
-            assert!(said.contains(part), "{text}: {said:?} says nothing of {part:?}");
+            assert!(cause.contains(part), "{text}: {cause:?} says nothing of {part:?}");
         }
     }
 

@@ -227,7 +227,7 @@ impl Reader<'_> {
             context: context(object),
             status: self.status(object),
             artifacts,
-            history: object.objects("history").iter().map(|said| self.message(said)).collect(),
+            history: object.objects("history").iter().map(|message| self.message(message)).collect(),
             metadata: object.json_object("metadata"),
             hints: hints(object),
             raw: keep_raw(raw),
@@ -252,7 +252,7 @@ impl Reader<'_> {
         if let (Some(text), Some(meant)) = (&text, state.instead_of) {
             self.deviations.spelt("the state", text, meant);
         }
-        let message = status.object("message").map(|said| self.message(&said));
+        let message = status.object("message").map(|message| self.message(&message));
         Status {
             state: state.value,
             message: message.or_else(|| self.bare_words(&status)),

@@ -158,11 +158,15 @@ mod tests {
         let [page, task, message] = [by("a page of tasks"), by("a task"), by("a message")];
         let task_1_0 = r#"{"id":"t","status":{"state":"TASK_STATE_WORKING"}}"#;
         let wrapped = format!(r#"{{"task":{task_1_0}}}"#);
-        let said = r#"{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[]}}"#;
+        let reply = r#"{"message":{"messageId":"m","role":"ROLE_AGENT","parts":[]}}"#;
         let rows: [(Dialect, &str, [&str; 6]); 6] = [
             (Dialect::V1_0, &wrapped, ["task", "task", "task", "task", "task", &task[5]]),
             (Dialect::V1_0, task_1_0, ["task", "task", "task", "task", "task", &task[5]]),
-            (Dialect::V1_0, said, ["message", "message", &message[2], &message[3], &message[4], &message[5]]),
+            (
+                Dialect::V1_0,
+                reply,
+                ["message", "message", &message[2], &message[3], &message[4], &message[5]],
+            ),
             (Dialect::V1_0, PAGE, [&page[0], &page[1], &page[2], &page[3], &page[4], "page"]),
             (Dialect::V0_3, TASK, ["task", "task", "task", "task", "task", &task[5]]),
             (

@@ -69,14 +69,14 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
                 parts(&send.parts)
             )
         }
-        Intent::Answer { attempt, parts: said, metadata: extra } => match find(*attempt) {
+        Intent::Answer { attempt, parts: answer, metadata: extra } => match find(*attempt) {
             Some(attempt) => format!(
                 "{}quarterdeck{flags} send -a {} --task-id={}{}{}",
-                piped(said),
+                piped(answer),
                 agent_of(attempt),
                 task_of(attempt),
                 metadata(extra),
-                parts(said)
+                parts(answer)
             ),
             None => String::new(),
         },

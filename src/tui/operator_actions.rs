@@ -95,8 +95,8 @@ pub(super) fn edit_copy(model: &mut Model) {
     draft.agent = agent.map(|agent| agent.id);
     let job = model.context.snapshot.job_of(attempt);
     let followed = job.and_then(|job| model.view.screen().followed()?.of(job.id));
-    let said = followed.map(|followed| followed.detail.messages.iter()).into_iter().flatten();
-    let first = said.map(|said| &said.message).find(|message| message.role == Speaker::User).cloned();
+    let messages = followed.map(|followed| followed.detail.messages.iter()).into_iter().flatten();
+    let first = messages.map(|entry| &entry.message).find(|message| message.role == Speaker::User).cloned();
     match first.or_else(|| job.and_then(|job| job.message.clone())) {
         Some(message) => {
             draft.message = message.text().block().into_string();

@@ -397,11 +397,11 @@ impl Console {
             }
             Cmd::Save(name, text) => {
                 tokio::task::spawn_blocking(move || {
-                    let said = match save(&name, &text) {
+                    let message = match save(&name, &text) {
                         Ok(path) => Msg::Say(Role::Ok, format!("saved to {}", path.display())),
                         Err(why) => Msg::Say(Role::Warn, format!("{name} is not saved: {why}")),
                     };
-                    let _the_screen_has_gone = news.blocking_send(said);
+                    let _the_screen_has_gone = news.blocking_send(message);
                 });
             }
             Cmd::Drop(waste) => drop(tokio::task::spawn_blocking(move || drop(waste))),

@@ -21,13 +21,13 @@ impl OnWire for MessageOnly {
             }
             agent.tasks.count(&message.id);
             agent.sleep(0.2).await;
-            let said = agent.says(&agent.result(message), None, &message.id, 0);
+            let answer = agent.says(&agent.result(message), None, &message.id, 0);
             if !stream {
-                let reply = Reply::Message(Box::new(said));
+                let reply = Reply::Message(Box::new(answer));
                 return Some(Answer::result(id, &agent.codec().encode_send_result(&reply)));
             }
             let (sender, frames) = mpsc::channel(2);
-            let event = StreamEvent::Message(Box::new(said));
+            let event = StreamEvent::Message(Box::new(answer));
             let _room_for_two = sender.try_send(Frame::Event(Arc::new(event)));
             let _room_for_two = sender.try_send(Frame::End);
             Some(Answer::Stream(frames, agent.encoder(id)))

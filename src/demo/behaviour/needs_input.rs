@@ -30,10 +30,10 @@ async fn ask(work: &mut Work, amount: u64) {
     }
     let question =
         format!("Refund {amount}.00 EUR? It is over the limit of 300 that I may refund by myself.");
-    let mut said = work.agent.says(&question, Some(&work.task), &work.message.id, 2);
+    let mut question_message = work.agent.says(&question, Some(&work.task), &work.message.id, 2);
     let choices = r#"{"decision":["approve","decline"]}"#;
-    said.parts.push(Part { content: Content::Data(Json::new(choices)), ..Part::text("") });
-    work.agent.tasks.status(&work.task, TaskState::InputRequired, Some(said), work.agent.now());
+    question_message.parts.push(Part { content: Content::Data(Json::new(choices)), ..Part::text("") });
+    work.agent.tasks.status(&work.task, TaskState::InputRequired, Some(question_message), work.agent.now());
     let answer = tokio::select! {
         answer = work.receiver.messages.recv() => answer,
         _ = work.receiver.canceled.wait_for(|canceled| *canceled) => None,

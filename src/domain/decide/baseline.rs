@@ -27,7 +27,7 @@ struct Baseline {
 }
 
 impl Baselines {
-    /// A task of a skill has ended, and its longest pause was this.
+    /// Takes in the longest pause of a task that has ended.
     pub fn see(&mut self, skill: Option<Untrusted>, pause: Duration) {
         let known = self.0.len() < SKILLS || self.0.contains_key(&skill);
         let usual = self.0.entry(skill.filter(|_| known)).or_default();
@@ -48,7 +48,7 @@ impl Baselines {
     }
 }
 
-/// An update of a task arrived: the time since the last one is a pause, unless the task waited for an operator or was
+/// Takes in an update of a task. The time since the last one is a pause, unless the task waited for an operator or was
 /// not watched.
 pub(super) fn update_seen(turn: &mut Turn, key: AttemptKey) {
     let at = turn.at;

@@ -52,7 +52,7 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
     }
 }
 
-/// A message passes a half-open breaker: further ones wait for its result.
+/// Makes a message the trial of a half-open breaker: further messages wait for its result.
 pub(super) fn begins(turn: &mut Turn, agent: AgentKey, attempt: AttemptKey) {
     if breaker(turn, agent).is_some_and(|breaker| breaker.position == BreakerState::HalfOpen) {
         turn.agent_live(agent).trial = Some(attempt);
@@ -169,7 +169,7 @@ fn moved(
     turn.agent_fact(key, AgentFact::BreakerMoved { position, cause, forced });
 }
 
-/// The wait of an open breaker or of a trial has ended.
+/// Ends the wait of an open breaker, or of a trial without a result.
 pub(super) fn due(turn: &mut Turn, key: AgentKey) {
     let Some(now) = breaker(turn, key).cloned() else { return };
     if now.forced.is_some() {
@@ -182,7 +182,7 @@ pub(super) fn due(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-/// The call of a sending was answered, or failed.
+/// Takes in that the call of a trial was answered, or failed.
 pub(super) fn call_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, failed: Option<&Cause>) {
     if turn.agent_live(key).trial != Some(attempt) {
         return;
@@ -192,13 +192,13 @@ pub(super) fn call_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, fa
     let by_tasks = breaker(turn, key).is_some_and(|breaker| breaker.cause.as_deref().is_some_and(of_tasks));
     match failed {
         Some(cause) => open(turn, key, Arc::new(cause.clone())),
-        // An agent that fails its tasks still answers every call: the task decides.
+        // An agent that fails its tasks still answers every call, so the trial is decided by how its task ends.
         None if by_tasks => {}
         None => close(turn, key),
     }
 }
 
-/// The task of a sending ended, or a message answered it.
+/// Takes in that the task of a trial ended, or that a message answered the trial.
 pub(super) fn task_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, failed: bool) {
     if turn.agent_live(key).trial != Some(attempt) {
         return;
@@ -209,14 +209,14 @@ pub(super) fn task_ended(turn: &mut Turn, key: AgentKey, attempt: AttemptKey, fa
     }
 }
 
-/// Another interface is in use: the results of the previous one do not count.
+/// Closes the breaker when another interface is in use: results of the previous one say nothing about it.
 pub(super) fn interface_changed(turn: &mut Turn, key: AgentKey) {
     if breaker(turn, key).is_some_and(|now| now.position != BreakerState::Closed && now.forced.is_none()) {
         close(turn, key);
     }
 }
 
-/// After a start: open breakers are tried again when they were meant to.
+/// Restores the timers of open breakers after a start.
 pub(super) fn resume(turn: &mut Turn) {
     let open: Vec<_> = turn
         .state()

@@ -121,12 +121,12 @@ fn rate(results: impl Iterator<Item = (At, bool)>, at: At, since: At, age: Durat
 }
 
 impl Evidence {
-    /// A call succeeded or failed.
+    /// Records whether a call succeeded or failed.
     pub fn call(&mut self, at: At, ok: bool) {
         push(&mut self.calls, CALLS_KEPT, (at, ok));
     }
 
-    /// A call reached its interface, and was served or not.
+    /// Records a call that reached the agent's interface, and whether it was served.
     pub fn served(&mut self, at: At, ok: bool) {
         push(&mut self.served, CALLS_KEPT, (at, ok));
     }
@@ -164,7 +164,7 @@ impl Evidence {
         }
     }
 
-    /// It went away, or came back.
+    /// Records that the agent went down, or came back.
     pub fn flip(&mut self, at: At) {
         push(&mut self.flips, FLIPS_KEPT, at);
     }
@@ -174,7 +174,7 @@ impl Evidence {
         push(&mut self.skews, SKEWS_KEPT, ahead);
     }
 
-    /// How often it came and went lately.
+    /// How often the agent went down or came back lately.
     pub fn flips(&self, at: At, rules: &ProblemThresholds) -> u32 {
         number(self.flips.iter().filter(|flip| at.since(**flip) < rules.flap_window).count())
     }

@@ -54,7 +54,7 @@ fn ensure_probed(turn: &mut Turn, key: AgentKey) {
     }
 }
 
-/// Lists an agent again, or with other settings.
+/// Lists an agent that was unlisted, or changes its settings.
 pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32) {
     turn.agent_fact(key, AgentFact::Relisted { spec: Arc::new(spec), order });
     name_base(turn, key);
@@ -234,7 +234,7 @@ pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
     let (order, base) = (agent.order, base_name(&agent.spec, agent.card.as_deref()));
     let before = turn.agent_live(key).base.replace((base.clone(), order));
     if before.as_ref().is_some_and(|before| *before == (base.clone(), order)) {
-        // It may have come back.
+        // An agent that comes back under the same name must be numbered again too.
         turn.live.to_rename.insert(base);
         return;
     }
@@ -243,7 +243,7 @@ pub(super) fn name_base(turn: &mut Turn, key: AgentKey) {
     turn.live.to_rename.insert(base);
 }
 
-/// Takes an agent out of those that would be called alike.
+/// Removes an agent from the index of agents of the same name.
 fn leave_name(turn: &mut Turn, key: AgentKey, before: Option<(Untrusted, u32)>) {
     let Some((base, order)) = before else { return };
     if let Some(group) = turn.live.names.get_mut(&base) {
@@ -255,14 +255,14 @@ fn leave_name(turn: &mut Turn, key: AgentKey, before: Option<(Untrusted, u32)>) 
     }
 }
 
-/// An agent has left, so that another one may have its name.
+/// Lets other agents take the name of one that has left.
 pub(super) fn free_name(turn: &mut Turn, key: AgentKey) {
     if let Some((base, _)) = turn.agent_live(key).base.clone() {
         turn.live.to_rename.insert(base);
     }
 }
 
-/// An agent is about to be forgotten: it is found by nothing any more.
+/// Removes an agent that is about to be forgotten from every index.
 pub(super) fn forget(turn: &mut Turn, key: AgentKey) {
     let Some(live) = turn.live.agents.remove(&key) else { return };
     leave_name(turn, key, live.base);

@@ -13,9 +13,9 @@ use crate::domain::job::task::TaskState;
 /// What the lists of one agent leave out.
 #[derive(Clone, Debug, Default)]
 pub(in crate::domain) struct ListingGaps {
-    /// Of the list whose pages are read now.
+    /// The gap of the list whose pages are being read.
     reading: Gap,
-    /// By the state that was asked for; `None` is a list of all tasks.
+    /// The gaps of complete lists, by the state that was asked for; `None` is a list of all tasks.
     gaps: Vec<(Option<TaskState>, Gap)>,
     /// The tasks have been listed for the first time since the engine began.
     pub scanned: bool,
@@ -24,11 +24,11 @@ pub(in crate::domain) struct ListingGaps {
 /// What one list leaves out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 struct Gap {
-    /// Tasks that it gave, and those that cannot be read.
+    /// Tasks on its pages, readable or not.
     given: u64,
-    /// Tasks that cannot be read.
+    /// Tasks on its pages that cannot be read.
     unread: u64,
-    /// Tasks that it says there are; 0 if it does not say.
+    /// The total that it reports; 0 if it reports none.
     total: u64,
 }
 

@@ -34,7 +34,7 @@ pub(in crate::domain) struct Live {
     pub watches: BTreeMap<AttemptKey, Watch>,
     /// Agents, listed or not, by their name before numbering, in order.
     pub names: BTreeMap<Untrusted, BTreeSet<(u32, AgentKey)>>,
-    /// Of these, the ones whose agents must be numbered again.
+    /// The names whose agents must be numbered again.
     pub to_rename: BTreeSet<Untrusted>,
     /// Listed agents by the skeletons of their names, oldest first.
     pub skeletons: BTreeMap<String, BTreeSet<AgentKey>>,
@@ -70,27 +70,27 @@ pub(in crate::domain) enum Timer {
     List(AgentKey),
     /// Resubscribe, poll or compare.
     Watch(AttemptKey),
-    /// Look whether a task has become silent or stalled.
+    /// Check whether a task has become silent or stalled.
     Quiet(AttemptKey),
     /// Check the progress of a cancel.
     Cancel(AttemptKey),
-    /// Look once more for a sending that may have arrived.
+    /// Search once more for a message that may have arrived.
     Lookup(AttemptKey),
     /// Ask the agent's interface again whether it answers.
     Check(AgentKey),
-    /// Look whether an agent's problems are over by themselves.
+    /// Check whether an agent's problems are over although nothing happened.
     Lint(AgentKey),
-    /// A breaker is tried again.
+    /// Let a trial through an open breaker, or give up waiting for one.
     Breaker(AgentKey),
-    /// A mute ends.
+    /// End a mute.
     Mute(u32),
     /// Check the objectives.
     Objectives,
-    /// Look for what exceeds the retention.
+    /// Check what exceeds the retention.
     Retention,
     /// Forget more of it, or the next agent that has left.
     Forget,
-    /// Look whether the journal's problem is over.
+    /// Check whether the journal's problem is over.
     Journal,
 }
 
@@ -107,7 +107,7 @@ pub(in crate::domain) enum PendingCall {
     Probe,
     /// A cheap real call of the interface.
     Check,
-    /// A sending of an attempt, or an answer within it.
+    /// The message of an attempt, or an answer to its task.
     Send(SendCall),
     /// A subscription.
     Stream(AttemptKey),

@@ -32,10 +32,10 @@ pub(super) fn request(body: &str) -> Result<(String, Incoming), Cause> {
     let task = || params.filled("id").map(TaskId::from).ok_or_else(|| malformed("no id"));
     let incoming = match method.as_str() {
         "message/send" | "message/stream" => {
-            let said = params.object("message").ok_or_else(|| malformed("no message"))?;
+            let sent = params.object("message").ok_or_else(|| malformed("no message"))?;
             let config = params.object("configuration").unwrap_or_default();
             Incoming::Send {
-                message: reader(&mut Deviations::default()).message(&said),
+                message: reader(&mut Deviations::default()).message(&sent),
                 stream: method == "message/stream",
                 at_once: config.raw("blocking") == Some("false"),
             }

@@ -100,7 +100,7 @@ fn artifact(artifact: &Artifact) -> String {
 pub(super) fn event(event: &StreamEvent) -> String {
     match event {
         StreamEvent::Task(report) => task(report),
-        StreamEvent::Message(said) => message(said),
+        StreamEvent::Message(content) => message(content),
         StreamEvent::Status { task, context, status, metadata, .. } => Writer::new()
             .text("kind", "status-update")
             .maybe("taskId", task.as_ref().map(|task| task.raw()))
@@ -124,7 +124,7 @@ pub(super) fn event(event: &StreamEvent) -> String {
 pub(super) fn send_result(reply: &Reply) -> String {
     match reply {
         Reply::Task(report) => task(report),
-        Reply::Message(said) => message(said),
+        Reply::Message(content) => message(content),
         Reply::Page { tasks, .. } => array(tasks.iter().map(task)),
     }
 }

@@ -109,7 +109,7 @@ fn artifact(artifact: &Artifact) -> String {
 pub(super) fn event(event: &StreamEvent) -> String {
     match event {
         StreamEvent::Task(report) => Writer::new().raw("task", &task(report)).end(),
-        StreamEvent::Message(said) => Writer::new().raw("message", &message(said)).end(),
+        StreamEvent::Message(content) => Writer::new().raw("message", &message(content)).end(),
         StreamEvent::Status { task, context, status, metadata, .. } => {
             let update = Writer::new()
                 .maybe("taskId", task.as_ref().map(|task| task.raw()))
@@ -140,7 +140,7 @@ pub(super) fn event(event: &StreamEvent) -> String {
 pub(super) fn send_result(reply: &Reply) -> String {
     match reply {
         Reply::Task(report) => Writer::new().raw("task", &task(report)).end(),
-        Reply::Message(said) => Writer::new().raw("message", &message(said)).end(),
+        Reply::Message(content) => Writer::new().raw("message", &message(content)).end(),
         Reply::Page { tasks, next, total, .. } => {
             let next = next.as_ref().map_or("", Untrusted::raw);
             Writer::new()

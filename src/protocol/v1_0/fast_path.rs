@@ -55,15 +55,15 @@ fn status_update<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
 }
 
 fn status(cursor: &mut Cursor<'_>) -> Option<Status> {
-    let (mut named, mut time, mut said) = (None, None, None);
+    let (mut named, mut time, mut note) = (None, None, None);
     cursor.members(|cursor, name| match name {
         "state" => once(&mut named, cursor.plain()),
         "timestamp" => once(&mut time, cursor.plain()),
-        "message" => once(&mut said, message(cursor)),
+        "message" => once(&mut note, message(cursor)),
         _ => None,
     })?;
     let state = exact(words::state(named, Dialect::V1_0))?;
-    Some(Status { state, message: said, timestamp: time.and_then(timestamp::parse) })
+    Some(Status { state, message: note, timestamp: time.and_then(timestamp::parse) })
 }
 
 fn message(cursor: &mut Cursor<'_>) -> Option<Message> {

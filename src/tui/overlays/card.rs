@@ -432,9 +432,9 @@ impl Card {
                 Some(_) => vec!["Nothing is sent. If it did arrive, it continues at the agent and is found there again.".into()],
             },
             About::Answer(choices) => {
-                let said = self.choice.and_then(|at| choices.get(at));
-                let said = said.map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), ctx.info.operator));
-                vec![format!("{}It continues the same task, in the same context.", said.unwrap_or_default())]
+                let chosen = self.choice.and_then(|at| choices.get(at));
+                let chosen = chosen.map(|choice| format!("\"{}\" is sent as {}. ", choice.label.line(), ctx.info.operator));
+                vec![format!("{}It continues the same task, in the same context.", chosen.unwrap_or_default())]
             }
             About::Quit => leaving(ctx),
         }

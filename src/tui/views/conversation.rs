@@ -71,23 +71,23 @@ fn beside_head(head: Vec<Span>, words: Vec<Vec<Span>>, lines: &mut Vec<Vec<Span>
 pub fn messages(ctx: &Context, job: Option<&Job>, followed: &FollowedJob, width: usize) -> Vec<Vec<Span>> {
     let mut lines = Vec::new();
     let caller = job.and_then(|job| job.caller.as_ref()).map(|caller| caller.line().into_string());
-    for said in &followed.detail.messages {
-        let agent = said.attempt.and_then(|id| {
+    for entry in &followed.detail.messages {
+        let agent = entry.attempt.and_then(|id| {
             let job = job?;
             let (_, attempt) =
                 crate::tui::views::timeline::attempts(ctx, job).find(|(_, attempt)| attempt.id == id)?;
             Some(ctx.snapshot.agents.get(attempt.agent)?.name.line().into_string())
         });
-        let (who, role) = match &said.message.role {
+        let (who, role) = match &entry.message.role {
             Speaker::User => (caller.clone().unwrap_or_else(|| "caller".into()), Role::Key),
             Speaker::Agent => (agent.unwrap_or_else(|| "agent".into()), Role::Title),
             Speaker::Other(word) => (word.line().into_string(), Role::Doubt),
         };
         let head =
-            vec![span(format!("{}  ", ctx.clocks.second(said.at, ctx.now)), Role::Quiet), span(who, role)];
+            vec![span(format!("{}  ", ctx.clocks.second(entry.at, ctx.now)), Role::Quiet), span(who, role)];
         let mut words = Vec::new();
         let beside = width >= BESIDE;
-        for part in &said.message.parts {
+        for part in &entry.message.parts {
             part_lines(part, if beside { width - NAMES } else { width }, Role::Plain, &mut words);
         }
         if beside {

@@ -57,8 +57,8 @@ pub fn of_agent(fact: &AgentFact, actor: &Untrusted) -> Vec<Span> {
         ),
         AgentFact::CertificateSeen { until: None } => one("it is called without TLS", Role::Plain),
         AgentFact::ServerSeen { server } => {
-            let said = server.as_ref().map_or_else(|| "nothing".into(), |text| text.line().into_string());
-            one(format!("its server identifies itself as {said}"), Role::Quiet)
+            let name = server.as_ref().map_or_else(|| "nothing".into(), |text| text.line().into_string());
+            one(format!("its server identifies itself as {name}"), Role::Quiet)
         }
         AgentFact::CardChanged { words } => one(format!("card changed: {}", words.line()), Role::Warn),
         AgentFact::InterfaceChosen { interface: Some(interface) } => {

@@ -369,7 +369,7 @@ impl Groups {
         match &self.by {
             GroupBy::None => None,
             GroupBy::Replicas => agent.replica_key.clone().filter(|_| agent.listed).map(Value::ReplicaKey),
-            by => Some(by.value(agent).map_or(Value::Nobody, |said| Value::Said(said.headline(60)))),
+            by => Some(by.value(agent).map_or(Value::Nobody, |value| Value::Said(value.headline(60)))),
         }
     }
 }

@@ -141,8 +141,8 @@ impl Rows for WaitingRows {
 
 /// The question itself, from the conversation: the last message of the agent.
 pub fn asked(job: &FollowedJob) -> Option<&Message> {
-    let said = job.detail.messages.iter().rev();
-    said.map(|said| &*said.message).find(|message| message.role == Speaker::Agent)
+    let entries = job.detail.messages.iter().rev();
+    entries.map(|entry| &*entry.message).find(|message| message.role == Speaker::Agent)
 }
 
 /// The view.

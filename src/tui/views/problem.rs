@@ -96,15 +96,15 @@ fn by_name(counts: &[Count]) -> String {
 fn seen(ctx: &Context, problem: &Problem, known: &Known, headline: &str, width: usize) -> about::Lines {
     let snapshot = &ctx.snapshot;
     let mut lines = about::wrapped("SEEN", headline, Role::Plain, width);
-    let Impact { failed, ended, errors: said, at_least, .. } = &known.impact;
+    let Impact { failed, ended, errors: texts, at_least, .. } = &known.impact;
     if *ended > 0 {
         let since = ctx.clocks.second(diagnosis::counted_from(problem), ctx.now);
         let least = if *at_least { "at least " } else { "" };
         let words = format!("{least}{failed} of {ended} tasks that ended since {since} failed");
         lines.extend(about::wrapped("", &words, Role::Plain, width));
     }
-    if !said.is_empty() {
-        lines.extend(about::wrapped("", &errors(said), Role::Plain, width));
+    if !texts.is_empty() {
+        lines.extend(about::wrapped("", &errors(texts), Role::Plain, width));
     }
     if !known.not_hit.is_empty() {
         let names: Vec<String> = known
@@ -179,14 +179,14 @@ fn item(ctx: &Context, item: Item) -> Vec<Span> {
             let label = states::attempt(attempt, glyphs);
             let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
             let job = snapshot.job_of(attempt).map(|job| job.title.line().fit(40)).unwrap_or_default();
-            let said = attempt.task.as_ref().and_then(|task| task.note.as_ref());
-            let said = said.map(|said| format!("  {}", said.shortened(60).line())).unwrap_or_default();
+            let note = attempt.task.as_ref().and_then(|task| task.note.as_ref());
+            let note = note.map(|note| format!("  {}", note.shortened(60).line())).unwrap_or_default();
             vec![
                 span(format!("{} ", label.mark), label.role),
                 span(format!("{task:<6}"), Role::Quiet),
                 span(format!("{job}  "), Role::Plain),
                 span(label.word, label.role),
-                span(said, Role::Quiet),
+                span(note, Role::Quiet),
             ]
         }
         Item::Agent(key) => {

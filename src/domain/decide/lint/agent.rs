@@ -104,7 +104,7 @@ pub(super) fn findings(turn: &Turn, key: AgentKey) -> Option<Vec<Finding>> {
     Some(found)
 }
 
-/// The one word about whether it can be reached.
+/// The finding about whether the agent can be reached.
 fn health(agent: &Agent) -> Option<Finding> {
     let cause = agent.cause.as_deref();
     let kind = match (agent.health, cause) {
@@ -131,7 +131,7 @@ fn health(agent: &Agent) -> Option<Finding> {
     Some(Finding { kind, text, next: cause.map_or("look at the agent", |cause| cause.next_step()).into() })
 }
 
-/// Silence, a refusal and a broken certificate have different owners at three in the morning.
+/// Silence, a refusal and a broken certificate are mended by different people, so each is a kind of its own.
 pub(super) fn unreachable(cause: &Cause) -> Kind {
     match cause {
         Cause::TimedOut(_) => Kind::AgentFrozen,
@@ -171,7 +171,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
         }
     }
     if let (true, Some(finding)) = (agent.breaker.position != BreakerState::Closed, found.first_mut()) {
-        // One cause, one row: the breaker is our reaction to it.
+        // The breaker is our reaction to that problem, so it is told there and gets no problem of its own.
         let words = if agent.breaker.position == BreakerState::Open {
             "nothing is sent"
         } else {
@@ -184,7 +184,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
             (None, Some(cause)) => cause.to_string(),
             (None, None) => "it failed too often".into(),
         };
-        // A trial is no end of the problem: it would be raised again each time that one fails.
+        // The problem stays open during a trial: it would be raised again each time that a trial fails.
         let given =
             if agent.breaker.position == BreakerState::Open { "nothing" } else { "one task as a trial" };
         found.push(Finding {
@@ -221,7 +221,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
     }
     if let Some(skew) = live.evidence.skew(open(Kind::ClockSkew), rules) {
         let (by, how) = (skew.unsigned_abs() / 1000, if skew > 0 { "ahead of" } else { "behind" });
-        // Rounded, so that a clock that drifts is not news each time.
+        // Rounded, so that the text of a drifting clock rarely changes.
         let by = if by < 120 { format!("{} s", by / 10 * 10) } else { format!("{} min", by / 60) };
         found.push(Finding {
             kind: Kind::ClockSkew,
@@ -232,7 +232,7 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
     found
 }
 
-/// In tens, so that not each task is news.
+/// Rounds down to tens, so that the text does not change with each task.
 fn share_words(failed: u32, of: u32) -> String {
     if failed == of { "all".to_owned() } else { format!("{} %", failed * 100 / of.max(1) / 10 * 10) }
 }

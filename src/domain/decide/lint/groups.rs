@@ -58,7 +58,7 @@ pub(super) fn place(turn: &mut Turn, key: AgentKey) {
             |(spec, sources): &Named| Arc::ptr_eq(spec, &agent.spec) && Arc::ptr_eq(sources, &agent.sources);
         place.down == down && agent.listed != place.common.is_empty() && place.of.as_ref().is_some_and(same)
     };
-    // Nearly always nothing of it has changed.
+    // Nearly always nothing has changed.
     if live.as_ref().is_some_and(same) {
         return;
     }
@@ -154,7 +154,7 @@ fn judge(turn: &mut Turn, one: &GroupKey) {
     }
 }
 
-/// Of a host always; of a source only where its agents are on several.
+/// True for a host; for a source only if its agents that are down are on several hosts.
 fn is_to_blame(turn: &Turn, one: &GroupKey, down: &BTreeSet<AgentKey>) -> bool {
     let GroupKey::Source(_) = one else { return true };
     let hosts = down.iter().filter_map(|key| {
@@ -182,7 +182,7 @@ pub(super) fn covering_problem<'t>(turn: &'t Turn<'_>, key: AgentKey) -> Option<
     })
 }
 
-/// After a start: the groups as the rows have them.
+/// Restores the groups from the stored rows after a start.
 pub(super) fn resume(turn: &mut Turn) {
     let open: Vec<(Kind, Subject)> = turn
         .state()

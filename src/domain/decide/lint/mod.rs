@@ -28,7 +28,7 @@ struct Finding {
     next: Cow<'static, str>,
 }
 
-/// Looks at everything that the step has touched; raises, rewords and clears.
+/// Checks everything that the step has touched; raises, rewords and clears problems.
 pub(super) fn run(turn: &mut Turn) {
     let touched = std::mem::take(&mut turn.touched);
     if touched.console {
@@ -103,12 +103,12 @@ fn about_tasks(turn: &mut Turn, agent: AgentKey, kind: Kind) {
     reconcile(turn, Subject::Agent(agent), &[kind], found.into_iter().collect());
 }
 
-/// A source that is no longer configured has no problems.
+/// Clears the problems of sources that are no longer configured.
 pub(super) fn clear_source(turn: &mut Turn, key: SourceKey) {
     reconcile(turn, Subject::Source(key), &[Kind::SourceFailing, Kind::SourceDown], Vec::new());
 }
 
-/// Attempts that are about to be removed take their problems with them.
+/// Clears the problems of attempts that are about to be removed.
 pub(super) fn forget(turn: &mut Turn, attempts: &[AttemptKey]) {
     let mut changed = BTreeSet::new();
     for key in attempts {
@@ -119,7 +119,7 @@ pub(super) fn forget(turn: &mut Turn, attempts: &[AttemptKey]) {
     }
 }
 
-/// After a start: brings the stored problems in line with the rows.
+/// Brings the stored problems in line with the rows after a start.
 pub(super) fn resume(turn: &mut Turn) {
     let agents: Vec<_> = turn.state().agents().iter().map(|(key, _)| key).collect();
     // An earlier version reported each task separately: of several open problems of a kind, one stays open.
@@ -166,7 +166,7 @@ fn about_source(turn: &Turn, key: SourceKey) -> Option<Finding> {
 
 /// Brings the open problems of a subject in line with the findings.
 fn reconcile(turn: &mut Turn, subject: Subject, kinds: &[Kind], found: Vec<Finding>) {
-    // Nearly every step finds nothing where nothing was.
+    // Nearly always there was no problem, and none is found.
     if found.is_empty() && turn.state().raises_nothing() {
         return;
     }

@@ -30,13 +30,13 @@ pub(super) fn look(turn: &mut Turn, key: AgentKey) {
     for skeleton in index(turn, key) {
         judge(turn, &skeleton);
     }
-    // Once it has left, or looks like no other, no group of names reports it.
+    // An agent that has left, or whose name looks like no other, is not reported.
     if turn.state().raised(Kind::AgentNameConfusable, Subject::Agent(key)).is_some() {
         report(turn, key);
     }
 }
 
-/// After a start: the index as the rows have it.
+/// Restores the index from the stored rows after a start.
 pub(super) fn resume(turn: &mut Turn) {
     let agents: Vec<AgentKey> = turn.state().agents().iter().map(|(key, _)| key).collect();
     let changed: BTreeSet<String> = agents.into_iter().flat_map(|key| index(turn, key)).collect();
@@ -77,7 +77,7 @@ fn index(turn: &mut Turn, key: AgentKey) -> Vec<String> {
     changed
 }
 
-/// Looks at the oldest agents of a skeleton, and at the one that may have been the last of them before.
+/// Checks the oldest agents of a skeleton, and the one that may have been the last of them before.
 fn judge(turn: &mut Turn, skeleton: &str) {
     let agents = turn.live.skeletons.get(skeleton).into_iter().flatten();
     let agents: Vec<AgentKey> = agents.take(REPORTED + 2).copied().collect();

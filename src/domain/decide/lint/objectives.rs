@@ -14,7 +14,7 @@ use crate::domain::text::Untrusted;
 /// The interval between two checks of the objectives.
 const EVERY: Duration = Duration::from_secs(15);
 
-/// Begins to look, and ends the problems of objectives that are no longer configured.
+/// Starts the checks, and ends the problems of objectives that are no longer configured.
 pub(super) fn resume(turn: &mut Turn) {
     let names: Vec<Subject> = turn.rules.objectives.iter().map(subject).collect();
     let gone: Vec<Subject> =
@@ -31,7 +31,7 @@ fn subject(objective: &Objective) -> Subject {
     Subject::objective(&objective.to_string())
 }
 
-/// Looks at all of them.
+/// Checks every objective, and raises or clears its problem.
 pub(in crate::domain::decide) fn look(turn: &mut Turn) {
     turn.set_timer(Timer::Objectives, turn.at + EVERY);
     let now = Minute::of(turn.at);

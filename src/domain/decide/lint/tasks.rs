@@ -42,7 +42,7 @@ pub(super) fn place(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(Ag
     }
 }
 
-/// An attempt is about to be removed with its history.
+/// Removes an attempt that is about to be forgotten from its problems.
 pub(super) fn leave(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(AgentKey, Kind)>) {
     let Some(agent) = turn.state().attempt(key).map(|attempt| attempt.agent) else { return };
     for kind in Kind::OF_TASKS {
@@ -57,7 +57,7 @@ pub(super) fn leave(turn: &mut Turn, key: AttemptKey, changed: &mut BTreeSet<(Ag
     }
 }
 
-/// The problem of one kind that an agent's tasks have, if they have it.
+/// The problem of this kind that the tasks of an agent have; `None` if they have none.
 pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Finding> {
     let members = turn.live.members.get(&(agent, kind))?;
     let first = turn.state().attempt(*members.first()?)?;
