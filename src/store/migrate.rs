@@ -56,6 +56,23 @@ const STEPS: &[&str] = &[
     CREATE TABLE minute (minute INTEGER PRIMARY KEY, body BLOB NOT NULL);
     CREATE TABLE hour (minute INTEGER PRIMARY KEY, body BLOB NOT NULL);
 ",
+    "
+    -- As part of a primary key, bodies were read and copied whenever two keys were compared.
+    ALTER TABLE fact RENAME TO fact_by_owner;
+    CREATE TABLE fact (
+        id INTEGER PRIMARY KEY,
+        owner BLOB NOT NULL,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        UNIQUE (owner, seq)
+    );
+    INSERT INTO fact (owner, seq, at, kind, version, body)
+        SELECT owner, seq, at, kind, version, body FROM fact_by_owner;
+    DROP TABLE fact_by_owner;
+",
 ];
 
 /// The schema that brought sources of agents.
@@ -133,4 +150,43 @@ fn refuse_unknown(found: i64, steps: &[&str], file: &Path) -> Result<(), StoreEr
         return Err(StoreError::Newer { dir, found, known });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A journal of an earlier schema holds the same facts after it is brought to the newest one.
+    #[test]
+    fn facts_of_earlier_schemas_are_kept() {
+        let file = Path::new("journal.db");
+        let facts = |connection: &Connection| {
+            let select = "SELECT owner, seq, at, kind, version, body FROM fact ORDER BY owner, seq";
+            let mut select = connection.prepare(select).unwrap();
+            let rows = select.query_map([], |row| {
+                let owner: Vec<u8> = row.get(0)?;
+                let kind: String = row.get(3)?;
+                let body: String = row.get(5)?;
+                Ok((owner, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, kind, row.get::<_, i64>(4)?, body))
+            });
+            rows.unwrap().collect::<rusqlite::Result<Vec<_>>>().unwrap()
+        };
+        for steps in 1..STEPS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            bring_to(&STEPS[..steps], &mut connection, file).unwrap();
+            for (owner, seq) in [("", 3), ("jobs", 1), ("", 1), ("agents", 7), ("", 2)] {
+                let body = format!("{{\"long\":\"{}\"}}", "x".repeat(3_000 * seq));
+                connection
+                    .execute(
+                        "INSERT INTO fact (owner, seq, at, kind, version, body) VALUES (?1, ?2, 5, 'noted', 1, ?3)",
+                        rusqlite::params![owner.as_bytes(), i64::try_from(seq).unwrap(), body],
+                    )
+                    .unwrap();
+            }
+            let before = facts(&connection);
+            assert_eq!(before.len(), 5, "{steps}");
+            migrate(&mut connection, file).unwrap();
+            assert_eq!(facts(&connection), before, "{steps}");
+        }
+    }
 }

@@ -102,21 +102,26 @@ impl Outputs {
 
 /// Buffers of earlier commits: a busy journal writes as much again fifty milliseconds later.
 #[derive(Debug, Default)]
-pub(super) struct BufferPool(Vec<String>);
+pub(super) struct BufferPool {
+    buffers: Vec<String>,
+    /// Bytes of all of them.
+    bytes: usize,
+}
 
 impl BufferPool {
-    const MOST: usize = 128;
-    /// A longer buffer is not kept.
-    const LONGEST: usize = 32 * 1024;
+    const MOST: usize = 4 << 20;
 
     fn take(&mut self) -> String {
-        self.0.pop().unwrap_or_default()
+        let buffer = self.buffers.pop().unwrap_or_default();
+        self.bytes -= buffer.capacity();
+        buffer
     }
 
     fn give_back(&mut self, mut text: String) {
-        if self.0.len() < Self::MOST && text.capacity() <= Self::LONGEST {
+        if text.capacity() > 0 && self.bytes + text.capacity() <= Self::MOST {
             text.clear();
-            self.0.push(text);
+            self.bytes += text.capacity();
+            self.buffers.push(text);
         }
     }
 }
@@ -251,7 +256,9 @@ impl<'t> FactWriter<'t> {
         };
         let seq = i64::try_from(bundle.seq).unwrap_or(i64::MAX);
         self.transaction
-            .prepare_cached("INSERT OR REPLACE INTO fact VALUES (?1, ?2, ?3, ?4, ?5, ?6)")
+            .prepare_cached(
+                "INSERT OR REPLACE INTO fact (owner, seq, at, kind, version, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )
             .and_then(|mut statement| {
                 statement.execute(params![owner_key(owner), seq, bundle.at, bundle.kind, VERSION, body])
             })

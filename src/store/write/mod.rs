@@ -267,7 +267,11 @@ impl Committer {
     fn write(&mut self, batch: Batch, done: &mut impl FnMut(Done)) {
         let number = batch.number;
         match self.commit(&batch) {
-            Ok(()) => done(Done::Committed { number, size: self.measure() }),
+            Ok(()) => {
+                // From now on the facts belong to the caller alone.
+                drop(batch);
+                done(Done::Committed { number, size: self.measure() });
+            }
             Err(error) => {
                 self.outputs.clear();
                 self.numbers.clear();
