@@ -39,6 +39,8 @@ pub(super) struct Gate {
     /// The number of the batch being filled.
     number: u64,
     facts: Vec<JournalEntry>,
+    /// Empty: the memory of the next batch's facts.
+    spare: Vec<JournalEntry>,
     bytes: usize,
     changed: BTreeSet<Changed>,
     gone_jobs: Vec<JobId>,
@@ -71,6 +73,7 @@ impl Gate {
             writer,
             number: 1,
             facts: Vec::new(),
+            spare: Vec::new(),
             bytes: 0,
             changed: BTreeSet::new(),
             gone_jobs: Vec::new(),
@@ -178,7 +181,7 @@ impl Gate {
         batch.gone_problems = std::mem::take(&mut self.gone_problems);
         batch.gone_sources = std::mem::take(&mut self.gone_sources);
         batch.minutes = std::mem::take(&mut self.minutes);
-        let facts = Arc::new(std::mem::take(&mut self.facts));
+        let facts = Arc::new(std::mem::replace(&mut self.facts, std::mem::take(&mut self.spare)));
         batch.facts = facts.clone();
         self.bytes = 0;
         self.beat = false;
@@ -201,8 +204,8 @@ impl Gate {
 
     /// Releases or fails what waited for a batch.
     pub fn end(&mut self, number: u64) -> Released {
-        if self.committing.as_ref().is_some_and(|(committing, _)| *committing == number) {
-            self.committing = None;
+        if let Some((_, facts)) = self.committing.take_if(|(committing, _)| *committing == number) {
+            self.reuse(facts);
         }
         let mut released = Released::default();
         while self.waiting.front().is_some_and(|waiting| waiting.batch <= number) {
@@ -212,6 +215,16 @@ impl Gate {
             }
         }
         released
+    }
+
+    /// Keeps the memory of committed facts for later ones, unless a busy time that needed so much is over.
+    fn reuse(&mut self, facts: Arc<Vec<JournalEntry>>) {
+        if let Some(mut facts) = Arc::into_inner(facts)
+            && facts.capacity() / 8 <= facts.len()
+        {
+            facts.clear();
+            self.spare = facts;
+        }
     }
 
     /// The facts of an owner that a reader of the journal may not see yet.

@@ -37,28 +37,29 @@ const FIRST: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 struct Coalesced {
     /// The task and the output of the chunk.
-    task: String,
-    artifact: String,
+    task: Option<TaskId>,
+    artifact: Untrusted,
     text: String,
     /// True if there is a chunk, which may be empty.
     is_chunk: bool,
     /// The events before the chunk.
     events: Vec<StreamEvent>,
+    /// About as many events were sent together the last time, and a busy stream gathers as many again.
+    usual: usize,
     bytes: usize,
     since: Option<Instant>,
 }
 
 impl Coalesced {
     fn fits(&self, task: &str, artifact: &str) -> bool {
-        self.artifact == artifact && self.task == task
+        let same_task = self.task.as_ref().map_or(task.is_empty(), |known| known.raw() == *task);
+        self.artifact.raw() == artifact && same_task
     }
 
     fn name(&mut self, task: &str, artifact: &str) {
         self.end_chunk(false);
-        self.task.clear();
-        self.task.push_str(task);
-        self.artifact.clear();
-        self.artifact.push_str(artifact);
+        self.task = (!task.is_empty()).then(|| TaskId::from(task));
+        self.artifact = Untrusted::from(artifact);
     }
 
     fn chunk(&mut self, text: &str) {
@@ -72,6 +73,13 @@ impl Coalesced {
         self.since.get_or_insert_with(Instant::now);
         self.end_chunk(false);
         self.bytes += size(&event);
+        self.push(event);
+    }
+
+    fn push(&mut self, event: StreamEvent) {
+        if self.events.capacity() == 0 {
+            self.events.reserve_exact(self.usual);
+        }
         self.events.push(event);
     }
 
@@ -79,19 +87,20 @@ impl Coalesced {
         if !std::mem::take(&mut self.is_chunk) {
             return;
         }
-        self.bytes += EVENT + self.task.len() + self.artifact.len();
+        self.bytes += EVENT + self.artifact.len();
         let text = Untrusted::from(self.text.as_str());
         self.text.clear();
         self.text.shrink_to(GATHERED);
-        let artifact = Artifact::new(self.artifact.as_str(), vec![Part::text(text)]);
-        let task = (!self.task.is_empty()).then(|| TaskId::from(self.task.as_str()));
-        self.events.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last });
+        let artifact = Artifact::new(self.artifact.clone(), vec![Part::text(text)]);
+        let task = self.task.clone();
+        self.push(StreamEvent::Artifact { task, context: None, artifact, append: true, last });
     }
 
     fn take(&mut self, last: bool) -> Option<StreamOutcome> {
         self.since.take()?;
         self.end_chunk(last);
         self.bytes = 0;
+        self.usual = self.events.len().next_power_of_two();
         Some(StreamOutcome::Events(std::mem::take(&mut self.events)))
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Needles {
     longest: usize,
     /// For each byte, whether a form begins with it.
     first: [bool; 256],
+    /// For each byte behind a backslash, whether that escape stands for a character that no form contains.
+    harmless: [bool; 256],
 }
 
 #[derive(Debug)]
@@ -84,8 +86,12 @@ impl Needles {
         for byte in needles.iter().filter_map(|needle| needle.bytes.first()) {
             first[usize::from(*byte)] = true;
         }
+        let mut harmless = [false; 256];
+        for (letter, meant) in [(b'"', b'"'), (b'/', b'/'), (b'n', b'\n'), (b'r', b'\r'), (b't', b'\t')] {
+            harmless[usize::from(letter)] = needles.iter().all(|needle| !needle.bytes.contains(&meant));
+        }
         let longest = needles.iter().map(|needle| needle.bytes.len()).max().unwrap_or(0);
-        Self { automaton, forms: needles, longest, first }
+        Self { automaton, forms: needles, longest, first, harmless }
     }
 
     /// Every form that is in the text without further escaping, in order and without overlaps.
@@ -104,11 +110,7 @@ impl Needles {
         let from = text.len().saturating_sub(self.longest.saturating_sub(1));
         let begins = |at: &usize| {
             let end = &text[*at..];
-            let is_begun = |form: &Needle| {
-                form.bytes.first() == end.first()
-                    && form.bytes.len() > end.len()
-                    && form.bytes.starts_with(end)
-            };
+            let is_begun = |form: &Needle| form.bytes.len() > end.len() && form.bytes.starts_with(end);
             self.first[usize::from(end[0])] && self.forms.iter().any(is_begun)
         };
         (from..text.len()).find(begins).unwrap_or(text.len())
@@ -142,10 +144,24 @@ impl Needles {
         clean.end().map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
-    /// True if the text contains a form once its escapes are undone.
+    /// True if the text, in which no form was found, contains one once its escapes are undone.
     fn is_within_escapes(&self, automaton: &AhoCorasick, text: &[u8]) -> bool {
-        memchr::memchr(b'\\', text).is_some()
+        let Some(first) = memchr::memchr(b'\\', text) else { return false };
+        // What lies between harmless escapes was searched already, and no form goes across one.
+        self.has_other_escapes(&text[first..])
             && any_window(text, LEVELS, self.longest.saturating_sub(1), |window| automaton.is_match(window))
+    }
+
+    /// True if an escape in the text, which begins with one, may be part of a form or of an escape of another level.
+    fn has_other_escapes(&self, mut text: &[u8]) -> bool {
+        while let [_, letter, rest @ ..] = text {
+            if !self.harmless[usize::from(*letter)] {
+                return true;
+            }
+            let Some(next) = memchr::memchr(b'\\', rest) else { return false };
+            text = &rest[next..];
+        }
+        true
     }
 
     /// A search for each level of escaping, beginning with the text itself.
@@ -317,5 +333,41 @@ fn step(json: &[u8], at: usize, in_string: &mut bool) -> usize {
             1
         }
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 3000, ..ProptestConfig::default() })]
+
+        /// A text is redacted the same whether escapes that cannot be part of a form are skipped or undone.
+        #[test]
+        fn skipped_escapes_hide_no_secret(
+            secret in r#"[ab"/\\n]{6,7}"#,
+            ways in prop::collection::vec(0u8..4, 1..20),
+            noise in r#"(\\[ntr"/\\u]|[ab"/]){0,6}"#,
+        ) {
+            let quick = Needles::new([Secret::new(secret.as_str())].iter());
+            let mut thorough = Needles::new([Secret::new(secret.as_str())].iter());
+            thorough.harmless = [false; 256];
+            let escaped: String = secret
+                .chars()
+                .zip(ways.iter().cycle())
+                .map(|(c, way)| match way {
+                    0 | 1 => c.to_string(),
+                    2 if matches!(c, '"' | '/' | '\\') => format!("\\{c}"),
+                    2 => c.to_string(),
+                    _ => format!("\\u{:04x}", u32::from(c)),
+                })
+                .collect();
+            for text in [format!("{noise}{escaped}{noise}"), format!("{escaped}{noise}{}", &escaped[1..]), noise.clone()] {
+                prop_assert_eq!(quick.redact(&text), thorough.redact(&text));
+            }
+        }
     }
 }
