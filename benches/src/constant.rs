@@ -19,8 +19,9 @@ const PAST: u64 = 180;
 const ROUND: Duration = Duration::from_secs(20);
 /// Each run is watched for this long, by default.
 pub const MINUTES: f64 = 5.0;
-/// Before that all agents are found, and their tasks adopted.
-const SETTLING: Duration = Duration::from_secs(60);
+/// Before that all agents are found and their tasks adopted, and an agent that began without tasks has ended as many as
+/// a page of its newest holds: until then its pages are shorter than those of a busy agent.
+const SETTLING: Duration = Duration::from_secs(7 * 60);
 /// `/proc` counts in hundredths of a second.
 const TICK: f64 = 0.01;
 
