@@ -31,7 +31,7 @@ pub fn run() -> Result<(), Fault> {
     let ca = dir.path().join("ca.pem");
     let ca = ca.to_str().ok_or("the folder's name is not UTF-8")?;
     let servers = [
-        ("HTTP/1.1", vec!["frames-server"], "http://127.0.0.1", HTTP1, "must 24 kB"),
+        ("HTTP/1.1", vec!["frames-server"], "http://127.0.0.1", HTTP1, "must 12 kB"),
         ("HTTP/2", vec!["secure-server", ca], "https://localhost", HTTP2, "must 6 kB"),
     ];
     for (version, words, host, streams, must) in servers {
@@ -47,7 +47,7 @@ pub fn run() -> Result<(), Fault> {
     let measured = figures(&["memory-tasks", &TASKS.to_string()])?;
     let (whole, text) = (measured[0], measured[1]);
     let each = (whole * 1024.0 - text) / TASKS as f64;
-    print_figure("a finished task, beside its text", &format!("{each:.0} bytes"), "must 512");
+    print_figure("a finished task, beside its text", &format!("{each:.0} bytes"), "must 480");
     print_figure("its text", &format!("{:.0} bytes", text / TASKS as f64), "");
     print_figure(&format!("{TASKS} finished tasks"), &format!("{:.0} MB", whole / 1024.0), "must 600 MB");
     Ok(())
