@@ -1,5 +1,6 @@
 //! The command line's arguments: subcommands, options and their help texts.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -31,6 +32,34 @@ pub struct Cli {
     /// Print the version.
     #[arg(short = 'v', long, action = clap::ArgAction::Version)]
     pub version: Option<bool>,
+}
+
+/// A command line without a command, which opens the console. Describing every command to the parser would take a
+/// quarter of the time until its first frame.
+#[derive(Parser)]
+#[command(disable_help_flag = true)]
+struct ConsoleOnly {
+    #[command(flatten)]
+    global: Global,
+    urls: Vec<String>,
+}
+
+impl Cli {
+    /// Parses a command line, the program's name first.
+    ///
+    /// # Errors
+    /// It cannot be understood, or asks for help.
+    pub fn of(words: &[OsString]) -> Result<Self, clap::Error> {
+        let is_command = |word: &OsString| {
+            word.to_str().is_some_and(|word| word == "help" || Command::has_subcommand(word))
+        };
+        if !words.iter().skip(1).any(is_command)
+            && let Ok(ConsoleOnly { global, urls }) = ConsoleOnly::try_parse_from(words)
+        {
+            return Ok(Self { global, command: None, urls, version: None });
+        }
+        Self::try_parse_from(words)
+    }
 }
 
 /// Options of every command.
@@ -525,4 +554,42 @@ pub enum Config {
     Example,
     /// List every action of the console with its name, keys and description.
     Keys,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_is_parsed_as_by_the_whole_command_line() {
+        for line in [
+            "",
+            "http://a:1 http://b:2",
+            "--fleet prod http://a:1 --read-only",
+            "--config c.toml --data-dir=d -o json --debug",
+            "--fleet agents",
+            "http://a:1 agents",
+            "agents --add http://a:1",
+            "-- help",
+            "help",
+            "help send",
+            "--help",
+            "-h",
+            "-v",
+            "--version",
+            "--bearer x http://a:1",
+            "--fleet",
+            "--output yaml",
+            "agnts",
+            "send -a x --help",
+        ] {
+            let words: Vec<OsString> =
+                ["quarterdeck"].into_iter().chain(line.split_whitespace()).map(Into::into).collect();
+            let shown = |parsed: Result<Cli, clap::Error>| match parsed {
+                Ok(cli) => format!("{cli:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(shown(Cli::of(&words)), shown(Cli::try_parse_from(&words)), "{line:?}");
+        }
+    }
 }

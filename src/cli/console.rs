@@ -14,12 +14,12 @@ use super::session::{Session, Setup, card_url, shown_path};
 use crate::config::nearest;
 use crate::demo::{Fleet, Scenario, Story, StoryOptions};
 use crate::domain::agent::Source;
-use crate::domain::text::Untrusted;
+use crate::domain::text::{SafeText, Untrusted};
 use crate::tui::caption::{Caption, Presenter, PresenterCommand};
 use crate::tui::context::Info;
 use crate::tui::format::Clocks;
 use crate::tui::preferences::{Preferences, PreferencesStore};
-use crate::tui::run::{Commentary, ConsoleEnd, Start, run, until_opened};
+use crate::tui::run::{Commentary, ConsoleEnd, Start, run, show_opening, until_opened};
 use crate::tui::terminal::Terminal;
 use crate::tui::theme::{Depth, Theme};
 
@@ -29,25 +29,51 @@ const DEMO_PROBES: Duration = Duration::from_secs(5);
 /// Bound of a presenter's cues; more are dropped, as the story advances only one step at a time.
 const CUES: usize = 8;
 
-/// Opens the console on the chosen fleet.
+/// A console whose fleet is still to be opened, which is shown.
+pub(super) struct Opening {
+    setup: Arc<Setup>,
+    /// The log is complete once this is dropped.
+    log: Option<tracing_appender::non_blocking::WorkerGuard>,
+    settings: Appearance,
+    terminal: Terminal,
+    /// The name of the fleet, safe to be shown.
+    fleet: SafeText,
+}
+
+impl Opening {
+    /// Takes the terminal and shows that the chosen fleet is being opened. That needs no runtime: its threads would
+    /// delay the first frame.
+    pub fn show(global: &Global, urls: &[String]) -> Result<Self, Failure> {
+        for url in urls {
+            no_verb(url)?;
+            card_url(url)?;
+        }
+        needs_terminal()?;
+        let setup = Arc::new(Setup::load(global)?);
+        let log = super::log_to_file(&setup.dir, global.debug);
+        let settings = Appearance::of(&setup);
+        let fleet = Untrusted::from(setup.name.as_str()).line();
+        let mut terminal = settings.terminal(&fleet).map_err(no_terminal)?;
+        show_opening(&mut terminal, &fleet, &settings.theme, &settings.clocks).map_err(no_terminal)?;
+        Ok(Self { setup, log, settings, terminal, fleet })
+    }
+}
+
+/// Opens the console on the chosen fleet; `opening` is its first frame, if that is shown already.
 pub(super) async fn open(
+    mut opening: Option<Opening>,
     mut global: Global,
     mut urls: Vec<String>,
     mut place: Option<String>,
     out: &mut Printer,
 ) -> Result<ExitCode, Failure> {
-    for url in &urls {
-        no_verb(url)?;
-        card_url(url)?;
-    }
-    needs_terminal()?;
     let mut greeting = None;
     loop {
-        let setup = Arc::new(Setup::load(&global)?);
-        let log = super::log_to_file(&setup.dir, global.debug);
-        let settings = Appearance::of(&setup);
-        let fleet = Untrusted::from(setup.name.as_str()).line();
-        let mut terminal = settings.terminal(&fleet).map_err(no_terminal)?;
+        let Opening { setup, log, settings, mut terminal, fleet } = match opening.take() {
+            Some(opening) => opening,
+            None => Opening::show(&global, &urls)?,
+        };
+        crate::shutdown::watch_terminal().map_err(no_terminal)?;
         let opened = until_opened(
             opened(setup.clone(), urls.clone()),
             &mut terminal,
@@ -115,6 +141,7 @@ pub(super) async fn demo(
     out: &mut Printer,
 ) -> Result<ExitCode, Failure> {
     needs_terminal()?;
+    crate::shutdown::watch_terminal().map_err(no_terminal)?;
     let mut setup = Setup::load(global)?;
     setup.name = match args.agents {
         Some(_) => "demo".into(),
@@ -294,7 +321,7 @@ fn ended(left: ConsoleEnd, out: &mut Printer) -> Result<ExitCode, Failure> {
 
 fn needs_terminal() -> Result<(), Failure> {
     if std::io::stdout().is_terminal() {
-        return crate::shutdown::watch_terminal().map_err(no_terminal);
+        return Ok(());
     }
     Err(Failure::usage("the console needs a terminal, and this is none").hint(
         "verbs work without one: quarterdeck agents, task list, inbox, problems; quarterdeck demo --headless",

@@ -25,9 +25,10 @@ mod watched_task;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use args::{Cli, Command, Output};
+use console::Opening;
 use output::{Failure, Printer};
 
 use crate::shutdown::{self, Reason};
@@ -41,7 +42,7 @@ const CLOSING: Duration = Duration::from_millis(1200);
 pub fn run() -> ExitCode {
     // Nothing runs before this, so that signals are handled in every phase.
     let listening = shutdown::install(crate::tui::terminal::restore_in_time);
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of(&std::env::args_os().collect::<Vec<_>>()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -49,25 +50,30 @@ pub fn run() -> ExitCode {
     if let Err(error) = listening {
         Printer::new(Output::Text).warn(format!("signals are not listened for: {error}"));
     }
-    let has_screen = match &cli.command {
-        None => true,
-        Some(Command::Demo(args)) => !args.headless,
-        Some(_) => false,
-    };
+    let opens_console = matches!(&cli.command, None | Some(Command::Open { .. }));
+    let has_screen = opens_console || matches!(&cli.command, Some(Command::Demo(args)) if !args.headless);
     if !has_screen {
         log_to_stderr(cli.global.debug);
     }
     raise_open_files();
     let mut out = Printer::new(cli.global.output);
+    let opening = match opens_console.then(|| Opening::show(&cli.global, &cli.urls)).transpose() {
+        Ok(opening) => opening,
+        Err(failure) => return out.fail(&failure),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return out.fail(&Failure::internal(format!("no runtime: {error}"))),
+        Err(error) => {
+            drop(opening);
+            return out.fail(&Failure::internal(format!("no runtime: {error}")));
+        }
     };
     let result = runtime.block_on(async {
-        let closes_an_engine = matches!(cli.command, None | Some(Command::Serve(_) | Command::Demo(_)));
+        let closes_an_engine =
+            opens_console || matches!(cli.command, Some(Command::Serve(_) | Command::Demo(_)));
         let grace = if closes_an_engine { CLOSING } else { LAST_WORDS };
         let result = tokio::select! {
-            result = dispatch(cli, &mut out) => Some(result),
+            result = dispatch(cli, opening, &mut out) => Some(result),
             () = async { shutdown::requested().await; tokio::time::sleep(grace).await } => None,
         };
         // Commit decisions before exiting, also after an interrupt.
@@ -88,10 +94,10 @@ pub fn run() -> ExitCode {
     code
 }
 
-async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
+async fn dispatch(cli: Cli, opening: Option<Opening>, out: &mut Printer) -> Result<ExitCode, Failure> {
     let global = &cli.global;
     match cli.command {
-        None => console::open(cli.global.clone(), cli.urls, None, out).await,
+        None => console::open(opening, cli.global.clone(), cli.urls, None, out).await,
         Some(Command::Demo(args)) => demo::run(global, args, out).await,
         Some(Command::Serve(args)) => serve::run(global, args, out).await,
         Some(Command::Agents(args)) => agents::run(global, args, out).await,
@@ -105,7 +111,7 @@ async fn dispatch(cli: Cli, out: &mut Printer) -> Result<ExitCode, Failure> {
         Some(Command::Note(args)) => handover::note(global, args, out).await,
         Some(Command::Handover(args)) => handover::run(global, args, out).await,
         Some(Command::Open { reference }) => {
-            console::open(cli.global.clone(), Vec::new(), Some(reference), out).await
+            console::open(opening, cli.global.clone(), Vec::new(), Some(reference), out).await
         }
         Some(Command::Config(args)) => config::run(global, args, out),
         Some(Command::Completion { shell }) => {

@@ -90,7 +90,23 @@ pub enum ConsoleEnd {
     Signal(i32),
 }
 
-/// Shows that a fleet is being opened until it is. The inner `Err` means that the operator left before.
+/// Shows that a fleet is being opened. Nothing else is needed for that, not even the runtime.
+///
+/// # Errors
+/// The terminal cannot be written to.
+pub fn show_opening(
+    terminal: &mut Terminal,
+    fleet: &str,
+    theme: &Theme,
+    clocks: &Clocks,
+) -> io::Result<Drawn> {
+    terminal.draw(|buffer| {
+        opening::frame(buffer, fleet, theme, clocks);
+        Drawn::default()
+    })
+}
+
+/// Waits until a fleet is opened, while that is shown. The inner `Err` means that the operator left before.
 ///
 /// # Errors
 /// The terminal cannot be written to.
@@ -102,13 +118,6 @@ pub async fn until_opened<T>(
     clocks: &Clocks,
 ) -> io::Result<Result<T, ConsoleEnd>> {
     let mut shutdown = std::pin::pin!(shutdown::requested());
-    let draw = |terminal: &mut Terminal| {
-        terminal.draw(|buffer| {
-            opening::frame(buffer, fleet, theme, clocks);
-            Drawn::default()
-        })
-    };
-    draw(terminal)?;
     let mut input = Input::start();
     let mut opened = std::pin::pin!(opened);
     let ended = loop {
@@ -119,7 +128,7 @@ pub async fn until_opened<T>(
             event = input.next() => match event {
                 Some(Ok(Event::Resize(width, height))) => {
                     terminal.resize(width, height)?;
-                    draw(terminal)?;
+                    show_opening(terminal, fleet, theme, clocks)?;
                 }
                 Some(Ok(Event::Key(key))) if key.kind != KeyEventKind::Release => {
                     let control = key.modifiers.contains(KeyModifiers::CONTROL);

@@ -16,7 +16,7 @@ use crossterm::terminal::{
 };
 use crossterm::{execute, queue};
 use ratatui::backend::{Backend, CrosstermBackend};
-use ratatui::buffer::Buffer;
+use ratatui::buffer::{Buffer, Cell, CellWidth};
 use ratatui::layout::Rect;
 
 use super::render::Drawn;
@@ -44,9 +44,11 @@ const BUFFER: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Terminal {
     backend: CrosstermBackend<io::BufWriter<io::Stdout>>,
-    /// The displayed buffer and the next one.
-    buffers: [Buffer; 2],
-    shown: usize,
+    area: Rect,
+    /// The displayed buffer; `None` while the screen is blank.
+    shown: Option<Buffer>,
+    /// Memory for the next one. A large screen takes half a megabyte, so the first frame makes one buffer and not two.
+    spare: Option<Buffer>,
     mouse: bool,
     cursor: Option<(u16, u16)>,
     title: String,
@@ -63,8 +65,9 @@ impl Terminal {
         let out = io::BufWriter::with_capacity(BUFFER, io::stdout());
         let mut terminal = Self {
             backend: CrosstermBackend::new(out),
-            buffers: [Buffer::empty(area), Buffer::empty(area)],
-            shown: 0,
+            area,
+            shown: None,
+            spare: None,
             mouse,
             cursor: None,
             title: title.to_owned(),
@@ -88,8 +91,7 @@ impl Terminal {
 
     /// The size in cells.
     pub fn size(&self) -> (u16, u16) {
-        let area = self.buffers[0].area;
-        (area.width, area.height)
+        (self.area.width, self.area.height)
     }
 
     /// It has another size.
@@ -100,8 +102,8 @@ impl Terminal {
         if self.size() == (width, height) {
             return Ok(());
         }
-        let area = Rect::new(0, 0, width, height);
-        self.buffers = [Buffer::empty(area), Buffer::empty(area)];
+        self.area = Rect::new(0, 0, width, height);
+        (self.shown, self.spare) = (None, None);
         self.afresh()
     }
 
@@ -110,7 +112,7 @@ impl Terminal {
     /// # Errors
     /// The terminal is gone.
     pub fn afresh(&mut self) -> io::Result<()> {
-        self.buffers[self.shown].reset();
+        self.spare = self.shown.take().or(self.spare.take());
         self.cursor = None;
         self.backend.clear()?;
         Write::flush(&mut self.backend)
@@ -121,10 +123,18 @@ impl Terminal {
     /// # Errors
     /// The terminal is gone.
     pub fn draw(&mut self, draw: impl FnOnce(&mut Buffer) -> Drawn) -> io::Result<Drawn> {
-        let next = 1 - self.shown;
-        self.buffers[next].reset();
-        let drawn = draw(&mut self.buffers[next]);
-        let changes = self.buffers[self.shown].diff(&self.buffers[next]);
+        let mut next = match self.spare.take() {
+            Some(mut spare) => {
+                spare.reset();
+                spare
+            }
+            None => Buffer::empty(self.area),
+        };
+        let drawn = draw(&mut next);
+        let changes = match &self.shown {
+            Some(shown) => shown.diff(&next),
+            None => diff_from_blank(&next),
+        };
         if !changes.is_empty() || drawn.typing != self.cursor {
             queue!(self.backend, BeginSynchronizedUpdate)?;
             self.backend.draw(changes.into_iter())?;
@@ -137,7 +147,7 @@ impl Terminal {
             queue!(out, EndSynchronizedUpdate)?;
             Write::flush(out)?;
         }
-        self.shown = next;
+        self.spare = self.shown.replace(next);
         Ok(drawn)
     }
 
@@ -189,6 +199,24 @@ impl Terminal {
         let (width, height) = size()?;
         self.resize(width, height)
     }
+}
+
+/// The cells that a blank screen does not show.
+fn diff_from_blank(next: &Buffer) -> Vec<(u16, u16, &Cell)> {
+    let mut changes = Vec::new();
+    for (y, row) in (next.area.y..).zip(next.content.chunks(usize::from(next.area.width.max(1)))) {
+        let mut x = 0;
+        while let Some(cell) = row.get(x) {
+            if *cell == Cell::EMPTY {
+                x += 1;
+                continue;
+            }
+            changes.push((next.area.x + u16::try_from(x).unwrap_or(u16::MAX), y, cell));
+            // The cells behind a wide character are covered by it.
+            x += usize::from(cell.cell_width().max(1));
+        }
+    }
+    changes
 }
 
 impl Drop for Terminal {
@@ -256,7 +284,25 @@ pub fn restore() {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use ratatui::style::{Color, Style};
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_blank_screen_differs_from_a_frame_as_an_empty_buffer_does(
+            rows in prop::collection::vec((0u16..14, "[ ab漢é👍\u{fe0f}]{0,6}", 0usize..3), 4),
+        ) {
+            let area = Rect::new(0, 0, 14, 4);
+            let mut next = Buffer::empty(area);
+            for (y, (x, text, color)) in (0..).zip(&rows) {
+                let color = [Color::Reset, Color::Red, Color::Blue][*color];
+                next.set_string(*x, y, text, Style::new().bg(color));
+            }
+            prop_assert_eq!(diff_from_blank(&next), Buffer::empty(area).diff(&next));
+        }
+    }
 
     #[test]
     fn a_terminal_that_does_not_report_its_size_gets_one() {
