@@ -232,11 +232,15 @@ pub(super) async fn with_room(
     read: impl Future<Output = Result<bool, Cause>>,
 ) -> Result<bool, Cause> {
     let Some(room) = room else { return read.await };
-    let mut read = std::pin::pin!(read);
-    loop {
-        room.check()?;
-        if let Ok(read) = timeout_at(Instant::now() + LOOK, read.as_mut()).await {
-            return read;
+    // Few answers are large: every idle stream would have memory for this.
+    Box::pin(async move {
+        let mut read = std::pin::pin!(read);
+        loop {
+            room.check()?;
+            if let Ok(read) = timeout_at(Instant::now() + LOOK, read.as_mut()).await {
+                return read;
+            }
         }
-    }
+    })
+    .await
 }

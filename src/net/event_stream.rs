@@ -52,7 +52,8 @@ impl EventReader {
         mut take: impl FnMut(Redacted<'_>, Redacted<'_>) -> bool,
     ) -> Result<bool, Cause> {
         if self.guard.pending() > limits::SMALL && self.room.is_none() {
-            self.room = Some(self.budget.room(RoomPurpose::Event, &self.url, limits::EVENT).await);
+            let room = self.budget.room(RoomPurpose::Event, &self.url, limits::EVENT);
+            self.room = Some(Box::pin(room).await);
             self.guard.reserve();
         }
         let (guard, line) = (&mut self.guard, &self.line);

@@ -50,7 +50,8 @@ pub(super) fn order_list(turn: &mut Turn, agent: AgentKey, why: ListReason, quer
     let interface = turn.state().agent(agent).and_then(|agent| agent.interface.clone());
     let Some(interface) = interface else { return };
     let own = why.is_scan();
-    let call = turn.call(agent, PendingCall::List(why, query.clone()), Order::List { interface, query });
+    let call =
+        turn.call(agent, PendingCall::List(why, Box::new(query.clone())), Order::List { interface, query });
     if own {
         turn.agent_live(agent).listing.call = Some(call);
     }

@@ -112,7 +112,8 @@ pub(in crate::domain) enum PendingCall {
     /// A subscription.
     Stream(AttemptKey),
     Get(AttemptKey, GetReason),
-    List(ListReason, ListQuery),
+    /// Boxed, because most open calls are streams, and there are many.
+    List(ListReason, Box<ListQuery>),
     Cancel(AttemptKey),
 }
 
