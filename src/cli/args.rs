@@ -74,7 +74,7 @@ pub struct Global {
     /// Folder of the fleet's data [default: the configured data_dir].
     #[arg(long, global = true, value_name = "DIR", env = "QUARTERDECK_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Refuse all actions, such as send or cancel; allow only watching and reading.
+    /// Only watch and read: refuse every action of this console or command, such as send or cancel. Others are not affected.
     #[arg(long, global = true)]
     pub read_only: bool,
     /// Output format.

@@ -89,7 +89,7 @@ pub(super) async fn open(
         let info = Info {
             fleet: hello.fleet.line().into_string(),
             protect: hello.protect,
-            read_only: setup.read_only || hello.read_only,
+            read_only: setup.read_only,
             own_engine: session.is_own(),
             operator: setup.config.operator.clone(),
             flags: setup.flags.clone(),
@@ -181,7 +181,8 @@ pub(super) async fn demo(
             presenter: Some(Presenter { stage: args.stage, tour: args.tour }),
         };
         let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
-        let story = Story::begin(scenario, fleet.clone(), session.handle.clone(), options);
+        let engine = session.engine().unwrap_or_else(|| session.handle.clone());
+        let story = Story::begin(scenario, fleet.clone(), engine, options);
         // A large fleet has no story; its tasks are sent by other clients, so that they have to be found.
         let calls = (args.agents.is_some() && !args.no_work).then(|| {
             let fleet = fleet.clone();

@@ -143,13 +143,32 @@ fn usage(error: &clap::Error) -> ExitCode {
         words.windows(2).any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json")
             || words.iter().any(|word| word == "--output=json" || word == "-ojson");
     if json {
-        let text = error.to_string();
-        let message = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-        let failure = Failure::usage(message).hint("quarterdeck help names every verb and flag");
+        let failure = Failure::usage(error_in_one_line(&error.to_string()))
+            .hint("quarterdeck help names every verb and flag");
         return Printer::new(Output::Json).fail(&failure);
     }
     let _nobody_reads_it = error.print();
     ExitCode::from(2)
+}
+
+/// What was wrong, as far as the usage behind it; what is missing or possible stands on lines of its own there.
+fn error_in_one_line(text: &str) -> String {
+    let lines = text.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let mut message = String::new();
+    for line in lines.map(str::trim).filter(|line| !line.is_empty()) {
+        let between = if message.is_empty() {
+            ""
+        } else if message.ends_with(':') {
+            " "
+        } else if line.starts_with(['[', 't']) {
+            "; "
+        } else {
+            ", "
+        };
+        message.push_str(between);
+        message.push_str(line);
+    }
+    message.trim_start_matches("error: ").to_owned()
 }
 
 /// The log filter: `QUARTERDECK_LOG`, or all of our own modules with `--debug`.

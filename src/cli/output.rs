@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 
 use super::args::Output;
+use crate::config::Faults;
 use crate::domain::agent::Agent;
 use crate::domain::cause::{Cause, RpcError};
 use crate::domain::intent::Refusal;
@@ -29,6 +30,8 @@ pub struct Failure {
     pub hint: Option<Untrusted>,
     /// The transport's code; `None` if there is none.
     pub a2a_code: Option<i64>,
+    /// The errors of a configuration file, if these are why.
+    pub faults: Option<Box<Faults>>,
 }
 
 impl Failure {
@@ -42,6 +45,15 @@ impl Failure {
         Self::new(1, "A2ACLI_ERR_INTERNAL", message)
     }
 
+    /// The errors of a configuration file: a single one is the message, several are listed below it.
+    pub fn from_faults(faults: Faults) -> Self {
+        let failure = match &*faults.faults {
+            [fault] => Self::usage(fault.at(&faults.file)),
+            several => Self::usage(format!("{} has {} errors", faults.file.display(), several.len())),
+        };
+        Self { faults: Some(Box::new(faults)), ..failure }
+    }
+
     /// A timeout.
     pub fn timeout(message: impl Into<Untrusted>) -> Self {
         Self::new(5, "A2ACLI_ERR_TIMEOUT", message)
@@ -49,7 +61,14 @@ impl Failure {
 
     /// Any other failure.
     pub fn new(exit: u8, code: &str, message: impl Into<Untrusted>) -> Self {
-        Self { exit, code: code.to_owned(), message: message.into(), hint: None, a2a_code: None }
+        Self {
+            exit,
+            code: code.to_owned(),
+            message: message.into(),
+            hint: None,
+            a2a_code: None,
+            faults: None,
+        }
     }
 
     /// With the next step.
@@ -141,12 +160,23 @@ impl Failure {
 
     /// The envelope of the A2A CLI specification, appendix B.
     pub fn to_json(&self) -> Value {
-        json!({ "error": {
+        let mut error = json!({
             "code": self.code,
             "message": self.message.line().into_string(),
             "hint": self.hint.as_ref().map(|hint| hint.line().into_string()),
             "a2aCode": self.a2a_code,
-        } })
+        });
+        if let Some(Faults { file, faults }) = self.faults.as_deref() {
+            let rows = faults.iter().map(|fault| {
+                let (line, key) = (
+                    Some(fault.line).filter(|line| *line > 0),
+                    Some(&fault.key).filter(|key| !key.is_empty()),
+                );
+                json!({ "file": file.display().to_string(), "line": line, "key": key, "message": fault.what })
+            });
+            error["faults"] = rows.collect();
+        }
+        json!({ "error": error })
     }
 }
 
@@ -250,6 +280,9 @@ impl Printer {
             self.document(&failure.to_json());
         } else {
             self.warn(format!("{} ({})", failure.message.line(), failure.code));
+            for fault in failure.faults.iter().flat_map(|faults| faults.several()) {
+                let _nobody_reads_it = writeln!(io::stderr(), "{}", Untrusted::from(fault).line());
+            }
             if let Some(hint) = &failure.hint {
                 self.warn(format!("→ {}", hint.line()));
             }

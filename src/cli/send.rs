@@ -178,6 +178,11 @@ fn parts(args: &Args) -> Result<Vec<Part>, Failure> {
         return Err(Failure::usage("nothing to send")
             .hint("quarterdeck send -a REF \"text\"; or --text, --file, --data"));
     }
+    let is_blank = |part: &Part| part.as_text().is_some_and(|text| text.raw().trim().is_empty());
+    if parts.iter().all(is_blank) {
+        return Err(Failure::usage("the message is empty, and would start work without saying what")
+            .hint("if its text comes from a variable, look whether that is set"));
+    }
     let bytes = parts.put().len();
     if bytes + BESIDE_PARTS > limits::MESSAGE {
         return Err(Failure::usage(format!(

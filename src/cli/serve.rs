@@ -12,6 +12,11 @@ use crate::store::lock;
 
 pub(super) async fn run(global: &Global, args: Serve, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?;
+    if setup.read_only {
+        return Err(Failure::usage("serve does nothing by itself that --read-only could refuse").hint(
+            "leave it out, and start the consoles and commands that shall only watch with --read-only",
+        ));
+    }
     for url in &args.urls {
         card_url(url)?;
     }

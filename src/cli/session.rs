@@ -52,7 +52,7 @@ pub struct Setup {
     pub fleet: Fleet,
     /// Its data folder.
     pub dir: PathBuf,
-    /// Refuse everything that acts.
+    /// The console or the command refuses everything that acts. The engine that it carries does not: others may join it.
     pub read_only: bool,
     /// The flags a command needs to reach the same fleet, ` --fleet prod-eu`; empty for the default one.
     pub flags: String,
@@ -76,7 +76,7 @@ impl Setup {
         let file = usual.as_ref().map(|dirs| dirs.config_dir().join("config.toml"));
         let read = config::load(global.config.as_deref(), file.as_deref(), preferences::faults);
         let config = read.map_err(|faults| {
-            Failure::usage(faults.to_string()).hint("quarterdeck config check lists every fault")
+            Failure::from_faults(faults).hint("correct it; `quarterdeck config check` reads it again")
         })?;
         let name = global.fleet.clone().unwrap_or_else(|| config.default_fleet.clone());
         let known = config.fleets.get(&name).cloned();
@@ -105,7 +105,6 @@ impl Setup {
     pub fn rules(&self) -> Rules {
         Rules {
             probe_interval: self.fleet.probe_interval,
-            read_only: self.read_only,
             silent_after: self.config.watch.silent_after,
             stalled_after: self.config.watch.stalled_after,
             probes_per_host: self.config.watch.probes_per_host,
@@ -151,12 +150,16 @@ impl Setup {
         })
     }
 
+    /// A handle as this console or command uses it.
+    fn surface(&self, handle: Handle) -> Handle {
+        if self.read_only { handle.watching_only() } else { handle }
+    }
+
     fn hello(&self, lasting: bool) -> Hello {
         Hello {
             lasting,
             fleet: Untrusted::from(self.name.as_str()),
             protect: self.fleet.protect,
-            read_only: self.read_only,
             ..Hello::default()
         }
     }
@@ -250,7 +253,7 @@ impl Session {
         match remote::join(&holder.socket, setup.tasks).await {
             Ok((handle, hello)) => {
                 tracing::debug!(pid = holder.pid, lasting = holder.lasting, "joined an engine");
-                let handle = handle.acting_as(&setup.config.operator);
+                let handle = setup.surface(handle.acting_as(&setup.config.operator));
                 Ok(Some(Self { handle, hello, own: None }))
             }
             Err(JoinError::Absent) => Ok(None),
@@ -324,7 +327,7 @@ impl Session {
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())
             .map_err(|error| Failure::internal(format!("the control socket cannot be made: {error}")))?;
         Ok(Self {
-            handle,
+            handle: setup.surface(handle),
             hello,
             own: Some(OwnEngine { engine, listening: Some(listening), registry: None }),
         })
@@ -336,7 +339,7 @@ impl Session {
         if let Some(secret) = registry.secret() {
             own.engine.net().redactor().learn(secret);
         }
-        own.registry = Some(registry.serve(&self.handle));
+        own.registry = Some(registry.serve(&own.engine.handle()));
     }
 
     /// An engine on one agent that keeps nothing.
@@ -361,7 +364,7 @@ impl Session {
         })
         .map_err(|error| store_failure(&error))?;
         Ok(Self {
-            handle: engine.handle(),
+            handle: setup.surface(engine.handle()),
             hello: setup.hello(false),
             own: Some(OwnEngine { engine, listening: None, registry: None }),
         })
@@ -378,6 +381,11 @@ impl Session {
                 .hint("name another one with --data-dir"));
         };
         Self::run(setup, specs, Vec::new(), CredentialBook::default(), true, false, Some(seed), lock)
+    }
+
+    /// A handle of the engine itself, if it runs in this process: what the demo does is not done by the operator.
+    pub fn engine(&self) -> Option<Handle> {
+        self.own.as_ref().map(|own| own.engine.handle())
     }
 
     /// True if the engine runs in this process.

@@ -8,50 +8,13 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
+use super::fault::{Fault, Faults};
 use super::preferences::Preferences;
 use super::secret::{SecretRef, is_secret_header};
 use super::units;
 use super::{Agent, Config, Credentials, Fleet, Login};
 use crate::domain::agent::card::Dialect;
 use crate::domain::text::nearest;
-
-/// An error in the configuration.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Fault {
-    /// The line, from 1.
-    pub line: usize,
-    /// The key, from the top.
-    pub key: String,
-    /// The error, and what to write instead.
-    pub what: String,
-}
-
-/// All errors in a configuration file.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Faults {
-    /// The file.
-    pub file: PathBuf,
-    /// In order of line.
-    pub faults: Vec<Fault>,
-}
-
-impl fmt::Display for Faults {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, fault) in self.faults.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{}:{}: ", self.file.display(), fault.line)?;
-            if !fault.key.is_empty() {
-                write!(f, "{}: ", fault.key)?;
-            }
-            f.write_str(&fault.what)?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Faults {}
 
 /// Where a setting came from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -101,7 +64,7 @@ pub fn load(named: Option<&Path>, usual: Option<&Path>, judge: PreferencesCheck)
             String::new()
         }
         Some((path, Err(error))) => {
-            let fault = Fault { line: 1, key: String::new(), what: format!("cannot be read: {error}") };
+            let fault = Fault { line: 0, key: String::new(), what: format!("cannot be read: {error}") };
             return Err(Faults { file: path.to_owned(), faults: vec![fault] });
         }
     };
@@ -597,6 +560,9 @@ pub(super) fn join(path: &str, key: &str) -> String {
 /// True if this is a URL that an agent can have; a scheme may be left out.
 pub(super) fn check_url(url: &str) -> Result<(), String> {
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    if !url.contains([':', '.', '/']) && url != "localhost" {
+        return Err(format!("{url:?} is no URL; if it is the name of a host, write {full}"));
+    }
     match url::Url::parse(&full) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.host().is_some() => Ok(()),
         Ok(parsed) => Err(format!("{}: is no scheme of an agent; write http or https", parsed.scheme())),
@@ -647,6 +613,10 @@ mod tests {
                 (11, "headers.bad name: is no header name"),
                 (11, "headers.x-api-key: holds the secret itself"),
             ],
+        );
+        faults(
+            "[[fleet.default.agents]]\nurl = \"notaurl\"\n",
+            &[(2, "\"notaurl\" is no URL; if it is the name of a host, write http://notaurl")],
         );
         faults(
             "[registry]\nlisten = \"0.0.0.0:8080\"\nlease = \"10ms\"\ntokn = 1\n",

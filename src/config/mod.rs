@@ -4,6 +4,7 @@
 
 mod breaker;
 mod console;
+mod fault;
 mod load;
 mod notify;
 mod objectives;
@@ -17,7 +18,8 @@ mod versions;
 mod watch;
 
 pub(crate) use crate::domain::text::nearest;
-pub use load::{Fault, Faults, Origin, PreferencesCheck, Setting, load, load_text};
+pub use fault::{Fault, Faults};
+pub use load::{Origin, PreferencesCheck, Setting, load, load_text};
 pub use notify::Notify;
 pub use registry::Registry;
 pub use sources::{AgentSource, Scheme};

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::load::{Fault, Faults, Reader, Value, join, read};
+use super::fault::{Fault, Faults};
+use super::load::{Reader, Value, join, read};
 
 /// A word with its line number.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -153,7 +154,7 @@ pub fn kept_views(file: &Path) -> Result<Vec<View>, Faults> {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => {
-            let fault = Fault { line: 1, key: String::new(), what: format!("cannot be read: {error}") };
+            let fault = Fault { line: 0, key: String::new(), what: format!("cannot be read: {error}") };
             return Err(Faults { file: file.to_owned(), faults: vec![fault] });
         }
     };

@@ -119,8 +119,6 @@ pub struct Rules {
     pub probe_interval: Duration,
     /// Probes a second that one host gets at most; the shell holds to it.
     pub probes_per_host: u32,
-    /// Refuse every intent that acts.
-    pub read_only: bool,
     /// No event for this long on an open stream makes a task silent.
     pub silent_after: Duration,
     /// No change for this long after a cut stream makes a task stalled.
@@ -153,7 +151,6 @@ impl Default for Rules {
         Self {
             probe_interval: Duration::from_secs(30),
             probes_per_host: 10,
-            read_only: false,
             silent_after: Duration::from_secs(30),
             stalled_after: Duration::from_secs(15),
             keep: Duration::from_secs(30 * 24 * 3600),

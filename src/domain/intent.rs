@@ -192,7 +192,7 @@ pub enum Receipt {
 /// Why an intent was refused. Unless the variant says otherwise, nothing was started.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
-    /// Quarterdeck runs in read-only mode.
+    /// The surface that it came from was started to watch only. The engine never refuses for this reason.
     ReadOnly,
     /// There is no such agent, job, attempt or task; the text names it.
     Unknown(Untrusted),
@@ -209,7 +209,7 @@ pub enum Refusal {
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::ReadOnly => f.write_str("this fleet is read-only"),
+            Self::ReadOnly => f.write_str("--read-only was given, so nothing is changed from here"),
             Self::Unknown(what) => write!(f, "there is no {what}"),
             Self::NotNow(why) => write!(f, "{why}"),
             Self::Cause(cause) => cause.fmt(f),

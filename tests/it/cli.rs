@@ -40,14 +40,19 @@ impl Desk {
             .unwrap_or_else(|_| panic!("{args:?}: {}", text(&output.stdout)))
     }
 
-    /// The exit code and the error's code of a command that fails.
-    async fn error(&self, args: &[&str]) -> (i32, String) {
+    /// The exit code of a command that fails, and its error.
+    async fn failure(&self, args: &[&str]) -> (i32, Value) {
         let output = self.run(&[args, &["-o", "json"]].concat()).await;
         let value: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|_| panic!("{args:?}: {}{}", text(&output.stdout), text(&output.stderr)));
-        let error = &value["error"];
-        assert!(error["message"].is_string(), "{value}");
-        (output.status.code().unwrap(), error["code"].as_str().unwrap().to_owned())
+        assert!(value["error"]["message"].is_string(), "{value}");
+        (output.status.code().unwrap(), value["error"].clone())
+    }
+
+    /// The exit code and the error's code of a command that fails.
+    async fn error(&self, args: &[&str]) -> (i32, String) {
+        let (exit, error) = self.failure(args).await;
+        (exit, error["code"].as_str().unwrap().to_owned())
     }
 }
 
@@ -328,10 +333,40 @@ async fn the_configuration_is_shown_and_checked() {
     let output = desk.run(&["config", "check"]).await;
     assert_eq!(output.status.code(), Some(2));
     let stderr = text(&output.stderr);
-    assert!(
-        stderr.contains("config.toml:1: them: is no setting") && stderr.contains("config.toml:3:"),
-        "{stderr}"
-    );
+    let lines: Vec<&str> = stderr.lines().collect();
+    assert_eq!(lines.len(), 4, "{stderr}");
+    assert!(lines[0].contains("config.toml has 2 errors"), "{stderr}");
+    assert!(lines[1].contains("config.toml:1: them: is no setting"), "{stderr}");
+    assert!(lines[2].contains("config.toml:3: watch.silent_after: "), "{stderr}");
+    let (_, error) = desk.failure(&["config", "check"]).await;
+    let faults = error["faults"].as_array().unwrap();
+    let places: Vec<_> = faults.iter().map(|fault| (fault["line"].as_u64(), fault["key"].as_str())).collect();
+    assert_eq!(places, [(Some(1), Some("them")), (Some(3), Some("watch.silent_after"))]);
+    std::fs::remove_file(desk.dir.path().join("config.toml")).unwrap();
+    let (_, error) = desk.failure(&["config", "check"]).await;
+    assert_eq!(error["faults"][0]["line"], Value::Null);
+    let stderr = text(&desk.run(&["config", "check"]).await.stderr);
+    assert!(stderr.contains("config.toml: cannot be read: "), "{stderr}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn usage_errors_name_what_is_wrong() {
+    let desk = Desk::new(vec![part("slow", Behaviour::Steady)]);
+    for (words, expected) in [
+        (&["send"][..], "required arguments were not provided: --agent-card <REF>"),
+        (&["send", "-a", "slow", "--outptu", "x"], "unexpected argument '--outptu' found; tip: "),
+        (
+            &["breaker", "slow", "ajar"],
+            "invalid value 'ajar' for '<open|close|auto>'; [possible values: open",
+        ),
+        (&["send", "-a", "slow", ""], "the message is empty"),
+        (&["send", "-a", "slow", "--text", " ", "\n"], "the message is empty"),
+    ] {
+        let (exit, error) = desk.failure(words).await;
+        assert_eq!(exit, 2, "{words:?}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(expected), "{words:?}: {message}");
+    }
 }
 
 /// With every line uncommented, the example is a configuration without faults and with every key at its default; the

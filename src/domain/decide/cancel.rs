@@ -210,7 +210,7 @@ pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
     if !open || task.is_over() || under_way {
         return;
     }
-    let may_ask = !turn.rules.read_only && turn.live.unsaved.is_none();
+    let may_ask = turn.live.unsaved.is_none();
     match order(turn, key) {
         Ok((agent, order)) if may_ask => {
             mark(turn, key, CancelMark::Asked, None);

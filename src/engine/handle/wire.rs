@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client                                   server
-//! {"hello":{"version":1}}                  {"hello":{"version":1,"pid":7,"lasting":true,…}}
+//! {"hello":{"version":2}}                  {"hello":{"version":2,"pid":7,"lasting":true,…}}
 //! {"watch":true}                           {"rows":{…}} … {"published":{"rev":1,…}}, again at each change
 //! {"watch":true,"keeps_cards":true}        the same; an agent's row has its card only if that is new, else "same_card"
 //! {"id":1,"by":"sam","submit":{…}}         {"id":1,"receipt":{…}} or {"id":1,"refusal":{…}}
@@ -33,7 +33,7 @@ use crate::store::metrics;
 use crate::store::record::{Record, member, put_member, record, words};
 
 /// The version of the protocol. Another version is refused in the hello.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The tasks that a client wants: a fleet may have had a hundred thousand.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -431,12 +431,10 @@ pub struct Hello {
     pub fleet: Untrusted,
     /// True if the fleet is protected.
     pub protect: bool,
-    /// True if it accepts no intents.
-    pub read_only: bool,
 }
 
 record! {
-    Hello { version, pid, lasting, fleet, protect, read_only }
+    Hello { version, pid, lasting, fleet, protect }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod panes;
 mod picture;
 mod preferences;
 pub(crate) mod pty;
+mod read_only;
 mod scene;
 mod screens;
 mod sizes;

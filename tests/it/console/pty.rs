@@ -138,14 +138,14 @@ impl Drop for Terminal {
 }
 
 /// A data folder with a configuration of some agents.
-struct Desk {
+pub(super) struct Desk {
     dir: tempfile::TempDir,
     _fleet: quarterdeck::demo::Fleet,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Desk {
-    fn new(parts: Vec<quarterdeck::demo::AgentPart>) -> Self {
+    pub(super) fn new(parts: Vec<quarterdeck::demo::AgentPart>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -157,17 +157,17 @@ impl Desk {
         Self { dir, _fleet: fleet, runtime }
     }
 
-    fn args(&self) -> Vec<String> {
+    pub(super) fn args(&self) -> Vec<String> {
         let path = |name: &str| self.dir.path().join(name).display().to_string();
         vec!["--config".into(), path("config.toml"), "--data-dir".into(), path("data")]
     }
 
-    fn without_terminal(&self, verb: Option<&str>) -> std::process::Output {
+    pub(super) fn without_terminal(&self, words: &[&str]) -> std::process::Output {
         self.runtime
-            .block_on(async { crate::kill::binary().args(self.args()).args(verb).output().await.unwrap() })
+            .block_on(async { crate::kill::binary().args(self.args()).args(words).output().await.unwrap() })
     }
 
-    fn open(&self, size: (u16, u16), variables: &[(&str, &str)]) -> Terminal {
+    pub(super) fn open(&self, size: (u16, u16), variables: &[(&str, &str)]) -> Terminal {
         let args = self.args();
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         Terminal::run(size, &args, variables)
@@ -346,13 +346,13 @@ fn no_colour_is_written_when_colours_are_off() {
 #[test]
 fn without_a_terminal_the_console_names_commands_that_work() {
     let desk = Desk::new(vec![part("steady", Behaviour::Steady)]);
-    for verb in [None, Some("demo")] {
-        let output = desk.without_terminal(verb);
+    for words in [&[][..], &["demo"]] {
+        let output = desk.without_terminal(words);
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains("needs a terminal") && stderr.contains("quarterdeck agents"), "{stderr}");
     }
-    let output = desk.without_terminal(Some("agnets"));
+    let output = desk.without_terminal(&["agnets"]);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr.contains("did you mean `quarterdeck agents`"), "{stderr}");
