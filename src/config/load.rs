@@ -480,7 +480,13 @@ impl<'a> Reader<'a> {
         let credentials = self.credentials(table, path);
         let ca = self.maybe_path(table, path, "ca");
         let url = self.required(table, path, "url", at)?;
-        if let Err(what) = check_url(&url) {
+        let is_word = !url.contains([':', '.', '/']) && url != "localhost";
+        let checked = if is_word {
+            Err(format!("{url:?} is no URL; if it is the name of a host, write http://{url}"))
+        } else {
+            check_url(&url)
+        };
+        if let Err(what) = checked {
             self.fault(at, &join(path, "url"), what);
             return None;
         }
@@ -560,9 +566,6 @@ pub(super) fn join(path: &str, key: &str) -> String {
 /// True if this is a URL that an agent can have; a scheme may be left out.
 pub(super) fn check_url(url: &str) -> Result<(), String> {
     let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    if !url.contains([':', '.', '/']) && url != "localhost" {
-        return Err(format!("{url:?} is no URL; if it is the name of a host, write {full}"));
-    }
     match url::Url::parse(&full) {
         Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.host().is_some() => Ok(()),
         Ok(parsed) => Err(format!("{}: is no scheme of an agent; write http or https", parsed.scheme())),
@@ -616,7 +619,7 @@ mod tests {
         );
         faults(
             "[[fleet.default.agents]]\nurl = \"notaurl\"\n",
-            &[(2, "\"notaurl\" is no URL; if it is the name of a host, write http://notaurl")],
+            &[(1, "\"notaurl\" is no URL; if it is the name of a host, write http://notaurl")],
         );
         faults(
             "[registry]\nlisten = \"0.0.0.0:8080\"\nlease = \"10ms\"\ntokn = 1\n",
