@@ -34,8 +34,8 @@ pub struct Cli {
     pub version: Option<bool>,
 }
 
-/// A command line without a command, which opens the console. Describing every command to the parser would take a
-/// quarter of the time until its first frame.
+/// A command line without a command, which opens the console. Describing every command to the parser would delay its
+/// first frame.
 #[derive(Parser)]
 #[command(disable_help_flag = true)]
 struct ConsoleOnly {

@@ -160,7 +160,7 @@ fn error_in_one_line(text: &str) -> String {
             ""
         } else if message.ends_with(':') {
             " "
-        } else if line.starts_with(['[', 't']) {
+        } else if line.starts_with('[') || line.starts_with("tip:") {
             "; "
         } else {
             ", "
