@@ -3,11 +3,12 @@
 //! Chunks of one output, and status texts of a working task, are gathered in order for 50 ms or up to 64 KiB; any other
 //! event is sent at once, after them. A thousand words per second thus cost the core twenty inputs.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::document;
 use super::lanes::Lane;
@@ -329,6 +330,14 @@ pub(super) fn of_document(
     Some(reading.out.into_iter().chain([end]).collect())
 }
 
+/// Waits until a timer fires; without one, for ever.
+async fn elapsed(timer: Option<&mut Pin<Box<Sleep>>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
+    }
+}
+
 /// A stream ready to be read.
 #[derive(Debug)]
 pub(super) struct TaskStream {
@@ -358,16 +367,19 @@ impl TaskStream {
         let kind = self.reading.kind;
         let first_by = Instant::now() + FIRST;
         let mut answered = false;
-        // Each gathered batch is due later than the one before; the timer is moved only when it fires too early.
-        let mut timer = std::pin::pin!(tokio::time::sleep_until(first_by));
+        // Set only while an event is gathered or awaited: an idle stream has none. Each batch is due later than the one
+        // before; the timer is moved only when it fires too early.
+        let mut timer: Option<Pin<Box<Sleep>>> = None;
         let end = loop {
             // A flood that is never idle must not block other tasks.
             tokio::task::consume_budget().await;
             let due = self.reading.gathered.since.map(|since| since + GATHER);
-            let wanted = due.unwrap_or(first_by);
-            let waits = due.is_some() || !answered;
-            if waits && (wanted < timer.deadline() || timer.is_elapsed()) {
-                timer.as_mut().reset(wanted);
+            let wanted = due.or((!answered).then_some(first_by));
+            if let Some(wanted) = wanted {
+                let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(wanted)));
+                if wanted < timer.deadline() || timer.is_elapsed() {
+                    timer.as_mut().reset(wanted);
+                }
             }
             let step = {
                 let mut count = 0u64;
@@ -377,7 +389,7 @@ impl TaskStream {
                 });
                 let step = tokio::select! {
                     read = read => Some(read),
-                    () = timer.as_mut(), if waits => None,
+                    () = elapsed(timer.as_mut()) => None,
                 };
                 self.events.fetch_add(count, Ordering::Relaxed);
                 step
@@ -386,12 +398,18 @@ impl TaskStream {
                 Some(Ok(true)) => None,
                 Some(Ok(false)) => Some(Ok(())),
                 Some(Err(cause)) => Some(Err(cause)),
-                None if wanted > Instant::now() => None,
-                None if due.is_some() => {
-                    self.reading.flush(false);
-                    None
-                }
-                None => Some(Err(Cause::TimedOut(FIRST))),
+                None => match wanted {
+                    None => {
+                        timer = None;
+                        None
+                    }
+                    Some(wanted) if wanted > Instant::now() => None,
+                    Some(_) if due.is_some() => {
+                        self.reading.flush(false);
+                        None
+                    }
+                    Some(_) => Some(Err(Cause::TimedOut(FIRST))),
+                },
             };
             if ended.is_some() {
                 self.reading.flush(false);
@@ -412,7 +430,7 @@ impl TaskStream {
                     failpoint::reach("before-answer");
                 }
                 answered = true;
-                let held = room.take_if(|_| index == last).into();
+                let held = room.take_if(|_| index == last).map(|room| *room).into();
                 if !self.lane.send_holding(self.call, outcome, held).await {
                     return;
                 }

@@ -49,6 +49,21 @@ pub struct Room {
     _bytes: Option<OwnedSemaphorePermit>,
 }
 
+/// The share of one origin's events in a budget. A stream keeps one: it is smaller than the budget and a URL.
+#[derive(Debug)]
+pub(super) struct EventShare {
+    all: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    origin: Arc<Semaphore>,
+}
+
+impl EventShare {
+    /// Waits for the room of one large event.
+    pub async fn room(&self) -> Room {
+        Room::wait(&self.all, &self.waiting, self.origin.clone(), limits::EVENT).await
+    }
+}
+
 impl Budget {
     pub fn new() -> Self {
         let room = Arc::new(Semaphore::new(limits::LARGE_IN_FLIGHT / UNIT));
@@ -57,24 +72,48 @@ impl Budget {
 
     /// Waits for this many bytes of room, at most [`limits::LARGE_IN_FLIGHT`].
     pub async fn room(&self, what: RoomPurpose, url: &Url, bytes: usize) -> Room {
-        let _waits = Waits::new(&self.waiting);
-        let origin = self.origin(what, url).acquire_owned().await.ok();
-        let units = bytes.min(limits::LARGE_IN_FLIGHT).div_ceil(UNIT);
-        let units = u32::try_from(units).unwrap_or(u32::MAX);
-        let bytes = self.room.clone().acquire_many_owned(units).await.ok();
-        Room { since: Instant::now(), waiting: self.waiting.clone(), _origin: origin, _bytes: bytes }
+        Room::wait(&self.room, &self.waiting, self.origin(what, url), bytes).await
+    }
+
+    /// The share of the events of a URL's origin.
+    pub fn events_of(&self, url: &Url) -> EventShare {
+        EventShare {
+            all: self.room.clone(),
+            waiting: self.waiting.clone(),
+            origin: self.origin(RoomPurpose::Event, url),
+        }
     }
 
     fn origin(&self, what: RoomPurpose, url: &Url) -> Arc<Semaphore> {
         let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        // An origin without other references has no room and requests none.
-        origins.retain(|_, one| Arc::strong_count(one) > 1);
-        let one = origins.entry((what, url.origin().ascii_serialization()));
-        one.or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
+        let key = (what, url.origin().ascii_serialization());
+        if let Some(one) = origins.get(&key) {
+            return one.clone();
+        }
+        // An origin without other references has no room and requests none. Looking at all of them each time the map
+        // has doubled keeps it below twice those in use.
+        if origins.len().is_power_of_two() {
+            origins.retain(|_, one| Arc::strong_count(one) > 1);
+        }
+        origins.entry(key).or_insert_with(|| Arc::new(Semaphore::new(1))).clone()
     }
 }
 
 impl Room {
+    async fn wait(
+        all: &Arc<Semaphore>,
+        waiting: &Arc<AtomicUsize>,
+        origin: Arc<Semaphore>,
+        bytes: usize,
+    ) -> Self {
+        let _waits = Waits::new(waiting);
+        let origin = origin.acquire_owned().await.ok();
+        let units = bytes.min(limits::LARGE_IN_FLIGHT).div_ceil(UNIT);
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let bytes = all.clone().acquire_many_owned(units).await.ok();
+        Self { since: Instant::now(), waiting: waiting.clone(), _origin: origin, _bytes: bytes }
+    }
+
     /// Checks that an answer may still be read.
     ///
     /// # Errors

@@ -1,9 +1,7 @@
 //! Reading an event stream: guarded, redacted, tapped.
 
-use url::Url;
-
 use super::body::{Body, with_room};
-use super::budget::{Budget, Room, RoomPurpose};
+use super::budget::{EventShare, Room};
 use super::frames::Frames;
 use super::redact::Redacted;
 use super::tap::{Kind, TapHandle};
@@ -18,19 +16,18 @@ pub struct EventReader {
     guard: Guard,
     line: TapHandle,
     frames: Frames,
-    budget: Budget,
-    url: Url,
+    budget: EventShare,
     /// The room that a large event has.
-    room: Option<Room>,
+    room: Option<Box<Room>>,
 }
 
 impl EventReader {
-    pub(super) fn new(body: Body, line: TapHandle, budget: Budget, url: Url) -> Self {
-        Self { body, guard: Guard::new(), line, frames: Frames::default(), budget, url, room: None }
+    pub(super) fn new(body: Body, line: TapHandle, budget: EventShare) -> Self {
+        Self { body, guard: Guard::new(), line, frames: Frames::default(), budget, room: None }
     }
 
     /// The room of large events handed out. It is to be held until they are processed.
-    pub fn take_room(&mut self) -> Option<Room> {
+    pub fn take_room(&mut self) -> Option<Box<Room>> {
         if self.guard.pending() > limits::SMALL {
             return None;
         }
@@ -52,8 +49,7 @@ impl EventReader {
         mut take: impl FnMut(Redacted<'_>, Redacted<'_>) -> bool,
     ) -> Result<bool, Cause> {
         if self.guard.pending() > limits::SMALL && self.room.is_none() {
-            let room = self.budget.room(RoomPurpose::Event, &self.url, limits::EVENT);
-            self.room = Some(Box::pin(room).await);
+            self.room = Some(Box::new(Box::pin(self.budget.room()).await));
             self.guard.reserve();
         }
         let (guard, line) = (&mut self.guard, &self.line);
@@ -73,7 +69,7 @@ impl EventReader {
             chunks = chunks.saturating_add(1);
             guard.push(bytes, &mut on_event)
         });
-        let read = with_room(self.room.as_ref(), read).await;
+        let read = with_room(self.room.as_deref(), read).await;
         // Also after a broken connection: a complete event is valid.
         if !matches!(read, Ok(true) | Err(Cause::Limit(_))) {
             guard.finish(&mut on_event);
@@ -98,7 +94,10 @@ impl EventReader {
 mod tests {
     use std::sync::Arc;
 
+    use url::Url;
+
     use super::super::Redactor;
+    use super::super::budget::Budget;
     use super::super::clock::Clock;
     use super::super::tap::Tap;
     use super::*;
@@ -110,8 +109,8 @@ mod tests {
         let pieces = pieces.into_iter().map(Ok::<_, std::convert::Infallible>);
         let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
         let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
-        let url = Url::parse("http://h/").unwrap();
-        let mut reader = EventReader::new(Body::Client(body), tap.line(AgentKey(0), 0), Budget::new(), url);
+        let share = Budget::new().events_of(&Url::parse("http://h/").unwrap());
+        let mut reader = EventReader::new(Body::Client(body), tap.line(AgentKey(0), 0), share);
         let mut events = 0;
         loop {
             let take = |_: Redacted<'_>, data: Redacted<'_>| {

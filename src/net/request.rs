@@ -472,7 +472,7 @@ impl Net {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
             line.keep(Kind::Response, &head, &shown(&answer.headers, &[], ""));
             plain(&answer.headers).map_err(maybe)?;
-            let reader = EventReader::new(answer.body, line.clone(), self.budget.clone(), answer.url);
+            let reader = EventReader::new(answer.body, line.clone(), self.budget.events_of(&answer.url));
             return Ok((Opened::Stream(reader), took, server));
         }
         let text = Box::pin(self.body(answer, line, Size::Answer, limit, limit)).await?;

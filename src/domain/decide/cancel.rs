@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::call::Answer;
 use crate::domain::cause::{Cause, ErrorName};
-use crate::domain::decide::live::{GetReason, PendingCall, Timer, Watch};
+use crate::domain::decide::live::{CancelWatch, GetReason, PendingCall, Timer, Watch};
 use crate::domain::decide::not_now;
 use crate::domain::decide::reason;
 use crate::domain::decide::turn::Turn;
@@ -37,7 +37,7 @@ pub(super) fn ask(turn: &mut Turn, attempt: AttemptId, why: Option<Untrusted>) -
     if task.is_over() {
         return Err(not_now(format!("task {} is {} already", task.id.short(), task.state.word())));
     }
-    if turn.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some()) {
+    if turn.live.watches.get(&key).is_some_and(Watch::is_canceling) {
         return Err(not_now("a cancel is already in progress"));
     }
     let (agent, order) = order(turn, key)?;
@@ -59,10 +59,10 @@ fn order(turn: &Turn, key: AttemptKey) -> Result<(AgentKey, Order), Refusal> {
 
 fn call(turn: &mut Turn, key: AttemptKey, agent: AgentKey, order: Order) {
     let call = turn.call(agent, PendingCall::Cancel(key), order);
-    let watch = turn.watch(key);
-    watch.cancel_call = Some(call);
-    watch.cancel_tries = 0;
-    watch.cancel_refused = None;
+    let cancel = turn.watch(key).cancel_mut();
+    cancel.call = Some(call);
+    cancel.reads = 0;
+    cancel.refused = None;
 }
 
 fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Cause>>) {
@@ -76,16 +76,16 @@ fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Ca
 /// Handles the agent's answer, which is an agreement or a refusal, not yet an end.
 pub(super) fn answered(turn: &mut Turn, key: AttemptKey, answer: Answer<Box<TaskReport>>) {
     let at = turn.at;
-    turn.watch(key).cancel_call = None;
+    turn.watch(key).cancel_mut().call = None;
     let over =
         turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(|task| task.is_over());
     match answer {
         Ok(_) if over => return,
         Ok(_) => {
-            let watch = turn.watch(key);
-            watch.agreed = Some(at);
-            watch.events_since_agreed = 0;
-            watch.alarmed = 0;
+            let cancel = turn.watch(key).cancel_mut();
+            cancel.agreed = Some(at);
+            cancel.events_since_agreed = 0;
+            cancel.alarms = 0;
             mark(turn, key, CancelMark::Agreed, None);
         }
         Err(failure) => {
@@ -94,7 +94,7 @@ pub(super) fn answered(turn: &mut Turn, key: AttemptKey, answer: Answer<Box<Task
             }
             if is_refusal(&failure.cause) {
                 // Most tasks that cannot be canceled have just ended: a read decides whether this one has.
-                turn.watch(key).cancel_refused = Some((at, Arc::new(failure.cause)));
+                turn.watch(key).cancel_mut().refused = Some((at, Arc::new(failure.cause)));
             } else if !is_forgotten(&failure.cause) {
                 mark(turn, key, CancelMark::Unconfirmed, Some(Arc::new(failure.cause)));
             }
@@ -121,21 +121,22 @@ fn is_forgotten(cause: &Cause) -> bool {
 /// Sets the timer to the next `GetTask`, or to when the cancel becomes unconfirmed or refused, if that is sooner.
 fn look_again(turn: &mut Turn, key: AttemptKey, wait: Duration) {
     let next = turn.at + wait;
-    let watch = turn.watch(key);
-    watch.cancel_read = next;
-    let limit = answered_at(watch).map(|answered| answered + CONFIRM_WITHIN).filter(|limit| *limit > turn.at);
+    let cancel = turn.watch(key).cancel_mut();
+    cancel.next_read = next;
+    let limit =
+        answered_at(cancel).map(|answered| answered + CONFIRM_WITHIN).filter(|limit| *limit > turn.at);
     turn.set_timer(Timer::Cancel(key), limit.map_or(next, |limit| limit.min(next)));
 }
 
 /// When the agent agreed to the cancel, or refused it.
-fn answered_at(watch: &Watch) -> Option<At> {
-    watch.agreed.or(watch.cancel_refused.as_ref().map(|(at, _)| *at))
+fn answered_at(cancel: &CancelWatch) -> Option<At> {
+    cancel.agreed.or(cancel.refused.as_ref().map(|(at, _)| *at))
 }
 
 /// A read that was requested at `issued` shows that the task goes on: if the agent refused the cancel before then, the
 /// refusal is final.
 pub(super) fn still_runs(turn: &mut Turn, key: AttemptKey, issued: At) {
-    if turn.watch(key).cancel_refused.as_ref().is_some_and(|(at, _)| *at <= issued) {
+    if turn.watch(key).cancel_refused().is_some_and(|(at, _)| *at <= issued) {
         refused(turn, key);
     }
 }
@@ -147,7 +148,7 @@ fn refused(turn: &mut Turn, key: AttemptKey) {
         turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).is_none_or(Task::is_over);
     let marked =
         turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.cancel);
-    let Some((_, cause)) = turn.watch(key).cancel_refused.clone() else { return };
+    let Some((_, cause)) = turn.watch(key).cancel_refused().cloned() else { return };
     if is_over || marked == Some(CancelMark::Refused) {
         return;
     }
@@ -163,41 +164,44 @@ pub(super) fn look(turn: &mut Turn, key: AttemptKey) {
         return;
     }
     let marked = task.cancel;
-    let watch = turn.watch(key);
-    let is_late = answered_at(watch).is_some_and(|answered| at.since(answered) >= CONFIRM_WITHIN);
-    if is_late && watch.cancel_refused.is_some() {
+    let cancel = turn.watch(key).cancel_mut();
+    let is_late = answered_at(cancel).is_some_and(|answered| at.since(answered) >= CONFIRM_WITHIN);
+    if is_late && cancel.refused.is_some() {
         return refused(turn, key);
     }
     if is_late && marked == Some(CancelMark::Agreed) {
         mark(turn, key, CancelMark::Unconfirmed, None);
     }
-    let watch = turn.watch(key);
-    if at < watch.cancel_read {
-        let wait = watch.cancel_read.since(at);
+    let cancel = turn.watch(key).cancel_mut();
+    if at < cancel.next_read {
+        let wait = cancel.next_read.since(at);
         return look_again(turn, key, wait);
     }
-    watch.cancel_tries += 1;
-    let tries = watch.cancel_tries;
+    cancel.reads += 1;
+    let reads = cancel.reads;
     watch::read(turn, key, GetReason::Reconcile);
-    look_again(turn, key, Duration::from_secs(1 << tries.min(6)).min(LONGEST));
+    look_again(turn, key, Duration::from_secs(1 << reads.min(6)).min(LONGEST));
 }
 
 /// The end of the task was seen in its stream or with `GetTask`; the answer to the cancel alone does not count.
 pub(super) fn verified(turn: &mut Turn, key: AttemptKey) {
     mark(turn, key, CancelMark::Verified, None);
     turn.clear_timer(Timer::Cancel(key));
-    turn.watch(key).agreed = None;
+    if let Some(cancel) = turn.watch(key).cancel.as_mut() {
+        cancel.agreed = None;
+    }
 }
 
 /// The agent sent an event although it had agreed to stop.
 pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
     let at = turn.at;
-    let watch = turn.watch(key);
-    let Some(agreed) = watch.agreed else { return };
+    let Some(cancel) = turn.watch(key).cancel.as_mut() else { return };
+    let Some(agreed) = cancel.agreed else { return };
+    cancel.events_since_agreed += 1;
     let alarms = u32::try_from(at.since(agreed).as_micros() / PATIENCE.as_micros()).unwrap_or(u32::MAX);
-    if alarms > watch.alarmed {
-        watch.alarmed = alarms;
-        let events = watch.events_since_agreed;
+    if alarms > cancel.alarms {
+        cancel.alarms = alarms;
+        let events = cancel.events_since_agreed;
         turn.attempt_fact(key, AttemptFact::CancelIgnored { events });
     }
 }
@@ -206,7 +210,7 @@ pub(super) fn still_talking(turn: &mut Turn, key: AttemptKey) {
 pub(super) fn again(turn: &mut Turn, key: AttemptKey) {
     let Some(task) = turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()) else { return };
     let open = matches!(task.cancel, Some(CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed));
-    let under_way = turn.live.watches.get(&key).is_some_and(|watch| watch.cancel_call.is_some());
+    let under_way = turn.live.watches.get(&key).is_some_and(Watch::is_canceling);
     if !open || task.is_over() || under_way {
         return;
     }

@@ -321,18 +321,43 @@ pub(in crate::domain) struct Watch {
     pub missing: u8,
     pub confirms: u8,
     pub lookups: u8,
-    pub cancel_call: Option<CallId>,
-    pub cancel_tries: u32,
-    /// When the next `GetTask` of a cancel is due.
-    pub cancel_read: At,
-    /// When and why the agent refused to cancel the task; `None` once a cancel is asked for again.
-    pub cancel_refused: Option<(At, Arc<Cause>)>,
-    pub agreed: Option<At>,
-    pub events_since_agreed: u32,
-    pub alarmed: u32,
+    /// `None` until a cancel is requested: few tasks are canceled, and every one has a watch.
+    pub cancel: Option<Box<CancelWatch>>,
     /// The agent's clock when its task was first seen.
     pub peer_began: Option<PeerTime>,
     /// Times between words of its stream that are not counted yet, and the minute of the last one.
     pub between: Histogram,
     pub minute: Minute,
+}
+
+/// The progress of a requested cancel.
+#[derive(Clone, Debug, Default)]
+pub(in crate::domain) struct CancelWatch {
+    pub call: Option<CallId>,
+    pub reads: u32,
+    /// When the next `GetTask` is due.
+    pub next_read: At,
+    /// When and why the agent refused to cancel the task; `None` once a cancel is asked for again.
+    pub refused: Option<(At, Arc<Cause>)>,
+    pub agreed: Option<At>,
+    pub events_since_agreed: u32,
+    /// How many times the operator was told that the task goes on although its agent agreed.
+    pub alarms: u32,
+}
+
+impl Watch {
+    /// The progress of its cancel; begun if there is none.
+    pub fn cancel_mut(&mut self) -> &mut CancelWatch {
+        self.cancel.get_or_insert_default()
+    }
+
+    /// True while `CancelTask` has no answer.
+    pub fn is_canceling(&self) -> bool {
+        self.cancel.as_ref().is_some_and(|cancel| cancel.call.is_some())
+    }
+
+    /// When and why the agent refused to cancel the task.
+    pub fn cancel_refused(&self) -> Option<&(At, Arc<Cause>)> {
+        self.cancel.as_ref()?.refused.as_ref()
+    }
 }

@@ -64,9 +64,7 @@ pub(super) fn event_seen(turn: &mut Turn, key: AttemptKey, snapshot: bool) {
     if streams && !snapshot {
         measure::word(turn, key, before);
     }
-    let watch = turn.watch(key);
-    if agreed && watch.agreed.is_some() {
-        watch.events_since_agreed += 1;
+    if agreed {
         cancel::still_talking(turn, key);
     }
     if verdict.is_some_and(|verdict| verdict.is_of_silence() || verdict == Verdict::Stale) {
@@ -634,10 +632,11 @@ pub(super) fn forget_settled(turn: &mut Turn, key: AttemptKey) {
         Some(task) => task.settled,
         None => attempt.phase.is_over(),
     });
-    let idle =
-        turn.live.watches.get(&key).is_some_and(|watch| {
-            watch.stream.is_none() && watch.get.is_none() && watch.cancel_call.is_none()
-        });
+    let idle = turn
+        .live
+        .watches
+        .get(&key)
+        .is_some_and(|watch| watch.stream.is_none() && watch.get.is_none() && !watch.is_canceling());
     // A set timer means that a disagreement will be looked at once more.
     let idle = idle && !turn.timer_is_set(Timer::Watch(key));
     if over && idle {

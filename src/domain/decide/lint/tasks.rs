@@ -109,7 +109,7 @@ pub(super) fn finding(turn: &Turn, agent: AgentKey, kind: Kind) -> Option<Findin
         ),
         Kind::CancelRefused => {
             let watch = members.first().and_then(|key| turn.live.watches.get(key));
-            let cause = watch.and_then(|watch| watch.cancel_refused.as_ref());
+            let cause = watch.and_then(|watch| watch.cancel_refused());
             let why = cause.map_or_else(String::new, |(_, cause)| format!(": {cause}"));
             (
                 format!("refused to cancel {whom}, which keeps working{why}"),
