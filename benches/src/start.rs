@@ -1,4 +1,4 @@
-//! P5: from the start to the first frame in a terminal, against the empty program; memory before the first TLS
+//! P5: from the start to the first frame in a terminal, against the empty program, and to the content; memory before the first TLS
 //! connection; and the start on a journal of a million facts.
 
 use std::path::Path;
@@ -24,6 +24,8 @@ const HANDLER_ROUNDS: usize = 5;
 const HANDLER_DRAWN: &str = "New Server";
 /// The end of a drawing of ours.
 const DRAWN: &str = "\u{1b}[?2026l";
+/// The first words of the content: the title of the first pane.
+const CONTENT: &str = "results by";
 /// The memory is read so long after the first frame, when everything that a start does is done.
 const REST: Duration = Duration::from_millis(700);
 /// One agent that nobody reaches, without TLS.
@@ -67,7 +69,7 @@ pub fn run(other: Option<&str>) -> Result<(), Fault> {
     journal(&dir.path().join("data"))?;
     let mut large: [Vec<f64>; 2] = Default::default();
     for _ in 0..LARGE_ROUNDS {
-        let (frame, memory) = start(&ours, dir.path())?;
+        let (frame, _, memory) = start(&ours, dir.path())?;
         large[0].push(frame);
         large[1].push(memory.all);
     }
@@ -88,7 +90,7 @@ pub fn run_handler(program: &str) -> Result<(), Fault> {
     let mut figures: [Vec<f64>; 4] = Default::default();
     for _ in 0..HANDLER_ROUNDS {
         let dir = tempfile::tempdir()?;
-        let (frame, memory_of_ours) = start(&ours, dir.path())?;
+        let (frame, _, memory_of_ours) = start(&ours, dir.path())?;
         let pty = Pty::start(Path::new(program), &["tui"])?;
         let first = ms(pty.until(HANDLER_DRAWN)?);
         let round = [frame, memory_of_ours.all, first, resting(&pty).all];
@@ -113,6 +115,7 @@ fn ms(time: Duration) -> f64 {
 #[derive(Default)]
 struct Starts {
     frame: Vec<f64>,
+    content: Vec<f64>,
     /// Heap and stacks.
     own: Vec<f64>,
     /// Pages of the program and its libraries that were read in, which the system may take back.
@@ -121,8 +124,9 @@ struct Starts {
 
 impl Starts {
     fn start(&mut self, program: &Path, dir: &Path) -> Result<(), Fault> {
-        let (frame, memory) = start(program, dir)?;
+        let (frame, content, memory) = start(program, dir)?;
         self.frame.push(frame);
+        self.content.push(content);
         self.own.push(memory.own);
         self.code.push(memory.all - memory.own);
         Ok(())
@@ -132,6 +136,8 @@ impl Starts {
         let (frame, own, code) =
             (median(self.frame.clone()), median(self.own.clone()), median(self.code.clone()));
         print_figure(&format!("{name}, fresh journal: first frame"), &format!("{frame:.1} ms"), "");
+        let content = median(self.content.clone());
+        print_figure(&format!("{name}, fresh journal: content"), &format!("{content:.1} ms"), "must 40");
         print_figure(&format!("{name}: own memory before TLS"), &format!("{own:.0} kB"), "");
         print_figure(&format!("{name}: pages of code"), &format!("{code:.0} kB"), "");
     }
@@ -150,14 +156,14 @@ fn resting(pty: &Pty) -> Memory {
     Memory { all: line("VmRSS"), own: line("RssAnon") }
 }
 
-/// Starts ours on the data in a folder: the time to its first frame, and its memory then.
-fn start(program: &Path, dir: &Path) -> Result<(f64, Memory), Fault> {
+/// Starts ours on the data in a folder: the times to its first frame and to its content, and its memory then.
+fn start(program: &Path, dir: &Path) -> Result<(f64, f64, Memory), Fault> {
     let config = dir.join("config.toml");
     std::fs::write(&config, CONFIG)?;
     let (config, data) = (config.display().to_string(), dir.join("data").display().to_string());
     let pty = Pty::start(program, &["--config", &config, "--data-dir", &data])?;
-    let frame = ms(pty.until(DRAWN)?);
-    Ok((frame, resting(&pty)))
+    let (frame, content) = (ms(pty.until(DRAWN)?), ms(pty.until(CONTENT)?));
+    Ok((frame, content, resting(&pty)))
 }
 
 /// Writes a journal of many facts, as the engine would have.

@@ -466,7 +466,7 @@ pub struct Scope {
 pub struct Problems {
     #[command(flatten)]
     pub here: Scope,
-    /// Exit with 1 if any problem is open and not muted.
+    /// Exit with 1 if any problem is open and not muted; notices (severity info) do not count.
     #[arg(long)]
     pub exit_code: bool,
     #[command(subcommand)]

@@ -10,6 +10,7 @@ use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored};
 use super::task::as_of;
 use crate::domain::intent::Intent;
+use crate::domain::problem::counts::ProblemCounts;
 use crate::domain::problem::diagnosis::{self, Count, Impact};
 use crate::domain::problem::{Problem, ProblemAct};
 use crate::domain::state::snapshot::Snapshot;
@@ -45,7 +46,7 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
     if out.is_json() {
         let impacts = all_impacts(&snapshot);
         let rows: Vec<Value> = open.iter().map(|problem| entry(&snapshot, problem, &impacts)).collect();
-        out.document(&json!({ "problems": rows }));
+        out.document(&json!({ "problems": rows, "counts": problem_counts(open.iter().copied()) }));
     } else if open.is_empty() {
         out.warn("no problem is known");
     } else {
@@ -71,8 +72,14 @@ pub(super) async fn run(global: &Global, args: Problems, out: &mut Printer) -> R
     if let Some(session) = session {
         session.close(false).await;
     }
-    let raised = open.iter().any(|problem| problem.muted.is_none());
+    let raised = ProblemCounts::of(open.iter().copied()).problems > 0;
     Ok(if exit_code && raised { ExitCode::from(1) } else { ExitCode::SUCCESS })
+}
+
+/// `{"problems": 2, "notices": 16, "muted": 1}`
+fn problem_counts<'p>(open: impl Iterator<Item = &'p Problem>) -> Value {
+    let counts = ProblemCounts::of(open);
+    json!({ "problems": counts.problems, "notices": counts.notices, "muted": counts.muted })
 }
 
 /// `open`, `taken by sam`, `muted until 06:00`.

@@ -383,6 +383,7 @@ impl<'a> Reader<'a> {
             objectives: self.objectives(table, path),
         };
         let mut agents: Vec<Agent> = Vec::new();
+        let mut declared = Vec::new();
         for (at, row) in self.tables(table, path, "agents") {
             if let Some(agent) = self.agent(row, &join(path, "agents"), at) {
                 if agent.name.is_some() && agents.iter().any(|other| other.name == agent.name) {
@@ -393,7 +394,18 @@ impl<'a> Reader<'a> {
                         format!("the name {name:?} is taken by an agent above"),
                     );
                 }
+                declared.extend(agent.replica_of.clone().map(|of| (at, of)));
                 agents.push(agent);
+            }
+        }
+        for (at, of) in declared {
+            match agents.iter_mut().find(|agent| agent.name.as_ref() == Some(&of)) {
+                // The agent that others are replicas of belongs to them.
+                Some(first) => first.replica_of = Some(of),
+                None => {
+                    let key = join(&join(path, "agents"), "replica_of");
+                    self.fault(at, &key, format!("no agent of this fleet has the name {of:?}"));
+                }
             }
         }
         let mut logins = Vec::new();
@@ -440,6 +452,7 @@ impl<'a> Reader<'a> {
             "dialect",
             "resubscribe",
             "labels",
+            "replica_of",
             "max_concurrent_tasks",
             "probe_interval",
         ];
@@ -464,6 +477,10 @@ impl<'a> Reader<'a> {
         let resubscribe =
             table.get("resubscribe").map(|_| self.flag_setting(table, path, "resubscribe", false));
         let labels = self.labels(table, path);
+        let replica_of = match table.get("replica_of") {
+            Some(_) => self.text_setting(table, path, "replica_of", None, maybe, show),
+            None => None,
+        };
         let capacity = |text: &str| match text.parse::<u32>() {
             Ok(number) if number > 0 => Ok(Some(number)),
             _ => Err(format!("{text:?} is no number of tasks; write 10")),
@@ -498,6 +515,7 @@ impl<'a> Reader<'a> {
             dialect,
             resubscribe,
             labels,
+            replica_of,
             max_concurrent_tasks,
             probe_interval,
         })

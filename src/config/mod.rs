@@ -157,6 +157,8 @@ pub struct Agent {
     pub resubscribe: Option<bool>,
     /// For grouping.
     pub labels: BTreeMap<String, String>,
+    /// The agent of this fleet that it is a replica of; that agent names itself.
+    pub replica_of: Option<String>,
     /// How many tasks it takes at once.
     pub max_concurrent_tasks: Option<u32>,
     /// The probe interval; `None` for that of the fleet.
@@ -174,6 +176,7 @@ impl Agent {
             dialect: None,
             resubscribe: None,
             labels: BTreeMap::new(),
+            replica_of: None,
             max_concurrent_tasks: None,
             probe_interval: None,
         }
@@ -192,6 +195,7 @@ impl Agent {
                 .iter()
                 .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
                 .collect(),
+            replica_of: self.replica_of.as_deref().map(Into::into),
             capacity: self.max_concurrent_tasks,
             probe_interval: self.probe_interval,
         }

@@ -123,6 +123,7 @@ impl Fleet {
                 .iter()
                 .map(|(name, value)| (name.as_str().into(), value.as_str().into()))
                 .collect(),
+            replica_of: None,
             capacity: None,
             probe_interval: None,
         });

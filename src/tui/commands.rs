@@ -27,7 +27,7 @@ pub const ALL: &[Command] = &[
     Command {
         name: "group",
         usage: "group WHAT",
-        doc: "Group the fleet: replicas, provider, version, region, framework, label NAME or none.",
+        doc: "Group the fleet: declared (replicas that you declared), replicas, provider, version, region, framework, label NAME or none.",
     },
     Command {
         name: "time",
@@ -118,7 +118,8 @@ pub fn parse(text: &str) -> Asked {
         ("group", rest) => GroupBy::parse(rest).map_or_else(
             || {
                 Asked::Wrong(
-                    "group replicas, provider, version, region, framework, label NAME or none".into(),
+                    "group declared, replicas, provider, version, region, framework, label NAME or none"
+                        .into(),
                 )
             },
             |by| Asked::Group(Some(by)),

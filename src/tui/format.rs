@@ -5,20 +5,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use crate::domain::time::At;
-
-/// `140ms`, `31s`, `4m02s`, `1h07m`, `2d03h`.
-pub fn duration(time: Duration) -> String {
-    let millis = time.as_millis();
-    let seconds = time.as_secs();
-    match seconds {
-        0 if millis == 0 => "0s".into(),
-        0 => format!("{millis}ms"),
-        1..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-        _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
-    }
-}
+pub use crate::domain::time::format_duration as duration;
 
 /// A whole stretch of minutes: `30m`, `1h`, `1h30m`, `7d`.
 pub fn window(time: Duration) -> String {

@@ -2,7 +2,9 @@
 
 use crate::domain::agent::Health;
 use crate::domain::problem::Severity;
+use crate::domain::problem::counts::ProblemCounts;
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
 use crate::tui::context::Context;
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Span, span, width};
@@ -18,8 +20,7 @@ pub struct Counts {
     other: usize,
     live: u32,
     need_you: u32,
-    problems: usize,
-    worst: Option<Severity>,
+    problems: ProblemCounts,
     failures: usize,
     events: u32,
     unsaved: bool,
@@ -31,6 +32,7 @@ impl Counts {
         let mut counts = Self {
             failures: ctx.failures_a_minute(),
             events: snapshot.events_per_second,
+            problems: snapshot.problem_counts(),
             unsaved: snapshot.unsaved,
             ..Self::default()
         };
@@ -48,13 +50,6 @@ impl Counts {
                 Health::NotSpoken => counts.not_spoken += 1,
                 Health::Unknown | Health::Stale => counts.other += 1,
             }
-        }
-        for (_, problem) in snapshot.open_problems().filter(|(_, problem)| problem.muted.is_none()) {
-            let severity = problem.kind.severity();
-            if severity > Severity::Info {
-                counts.problems += 1;
-            }
-            counts.worst = counts.worst.max(Some(severity));
         }
         counts
     }
@@ -75,24 +70,26 @@ pub fn draw(canvas: &mut Canvas<'_>, ctx: &Context, y: u16) {
     let clock_width = u16::try_from(clock.len()).unwrap_or(6);
     let room = area.width.saturating_sub(clock_width + 3);
     let mut line = Vec::new();
-    for level in [Words::All, Words::Few, Words::None] {
+    let mut gap = GAP;
+    for level in [Words::All, Words::Few, Words::None, Words::Least] {
         line = pieces(ctx, &counts, level);
-        // The most important parts are abbreviated before they are dropped.
-        let least = if level == Words::None { 9 } else { 8 };
-        while total(&line) > room {
-            let weakest = (0..line.len()).filter(|at| line[*at].keep < least).min_by_key(|at| line[*at].keep);
-            match weakest {
-                Some(at) if level != Words::All => line.remove(at),
-                _ => break,
-            };
+        gap = match level {
+            Words::All | Words::Few => GAP,
+            Words::None => GAP - 1,
+            Words::Least => GAP - 2,
+        };
+        while level != Words::All && total(&line, gap) > room {
+            let weakest = (0..line.len()).filter(|at| line[*at].keep < 9).min_by_key(|at| line[*at].keep);
+            let Some(at) = weakest else { break };
+            line.remove(at);
         }
-        if total(&line) <= room {
+        if total(&line, gap) <= room {
             break;
         }
     }
     let mut x = area.x + 1;
     for piece in &line {
-        x += canvas.put_spans(x, y, &piece.spans, area.right().saturating_sub(x + clock_width + 2)) + 3;
+        x += canvas.put_spans(x, y, &piece.spans, area.right().saturating_sub(x + clock_width + 2)) + gap;
     }
     canvas.put_right(area.right().saturating_sub(1), y, &clock, Role::Plain, clock_width);
 }
@@ -105,58 +102,56 @@ enum Words {
     Few,
     /// None at all.
     None,
+    /// Nor a glyph for each state of agents that seldom occurs.
+    Least,
 }
 
-fn total(line: &[Piece]) -> u16 {
-    line.iter().map(|piece| width(&piece.spans) + 3).sum()
+/// Cells between two parts, while there is room for words.
+const GAP: u16 = 3;
+/// The longest name of a fleet where there is no room for words.
+const SHORT_NAME: usize = 12;
+
+fn total(line: &[Piece], gap: u16) -> u16 {
+    line.iter().map(|piece| width(&piece.spans) + gap).sum()
 }
 
 fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
     let glyphs = ctx.glyphs();
     let words = level == Words::All;
-    let mut fleet = vec![span(ctx.info.fleet.clone(), Role::Title)];
+    let short = matches!(level, Words::None | Words::Least);
+    let name = if short {
+        Untrusted::from(ctx.info.fleet.as_str()).line().fit(SHORT_NAME)
+    } else {
+        ctx.info.fleet.clone()
+    };
+    let mut fleet = vec![span(name, Role::Title)];
     if ctx.info.protect {
-        let mark = if ctx.theme.is_ascii() { " *PROD*".into() } else { format!(" {}PROD", glyphs.protect) };
+        let mark = match (level, ctx.theme.is_ascii()) {
+            (Words::Least, _) => glyphs.protect.to_owned(),
+            (_, true) => " *PROD*".to_owned(),
+            (_, false) => format!(" {}PROD", glyphs.protect),
+        };
         fleet.push(span(mark, Role::Bad));
     }
     if ctx.info.read_only {
-        fleet.push(span(" read-only", Role::Warn));
-    }
-    let mut agents = Vec::new();
-    for (count, mark, word, role) in [
-        (counts.up, glyphs.up, "up", Role::Ok),
-        (counts.degraded, glyphs.degraded, "degraded", Role::Warn),
-        (counts.down, glyphs.down, "down", Role::Bad),
-        (counts.login, glyphs.login, "login", Role::You),
-        (counts.not_spoken, glyphs.not_spoken, "not spoken", Role::Doubt),
-        (counts.other, glyphs.unknown, "unknown", Role::Doubt),
-    ] {
-        if count > 0 {
-            if !agents.is_empty() {
-                agents.push(span(if words { "  " } else { " " }, Role::Plain));
-            }
-            let word = if words { format!(" {word}") } else { String::new() };
-            agents.push(span(format!("{mark} {count}{word}"), role));
-        }
-    }
-    if agents.is_empty() {
-        agents.push(span("no agents", Role::Doubt));
+        fleet.push(span(if short { " r/o" } else { " read-only" }, Role::Warn));
     }
     let quiet = |count: usize, role| if count == 0 { Role::Quiet } else { role };
     let need = counts.need_you as usize;
     let need_words = if need == 1 { "needs you" } else { "need you" };
-    let problem_words = if counts.problems == 1 { "problem" } else { "problems" };
-    let problem_role = match counts.worst {
+    let problem_role = match counts.problems.worst {
         Some(Severity::Bad) => Role::Bad,
         Some(Severity::Warn) => Role::Warn,
         _ => Role::Quiet,
     };
     let mut need = format!("{need} {need_words}");
-    let mut problems = format!("{} {problem_words}", counts.problems);
-    if level == Words::None {
-        let mark = if problem_role == Role::Bad { glyphs.down } else { glyphs.degraded };
+    let notices = ProblemCounts { muted: 0, ..counts.problems };
+    let mut problems = ProblemCounts { notices: 0, ..notices }.words();
+    if words {
+        problems = notices.words();
+    } else if short {
         need = format!("{}{}", glyphs.you, counts.need_you);
-        problems = format!("{mark}{}", counts.problems);
+        problems = format!("{}{}", glyphs.problems, counts.problems.problems);
     }
     let last = if counts.failures > 0 {
         Some(span(format!("{} fails/min", counts.failures), Role::Bad))
@@ -167,10 +162,13 @@ fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
     };
     let mut line = vec![
         Piece { spans: fleet, keep: 9 },
-        Piece { spans: agents, keep: 8 },
+        Piece { spans: agents(ctx, counts, level), keep: 9 },
         Piece { spans: vec![span(format!("{} live", counts.live), Role::Plain)], keep: 3 },
         Piece { spans: vec![span(need, quiet(counts.need_you as usize, Role::You))], keep: 9 },
-        Piece { spans: vec![span(problems, quiet(counts.problems, problem_role))], keep: 9 },
+        Piece {
+            spans: vec![span(problems, quiet(counts.problems.problems as usize, problem_role))],
+            keep: 9,
+        },
     ];
     if counts.unsaved {
         line.push(Piece { spans: vec![span("UNSAVED", Role::Bad)], keep: 9 });
@@ -188,4 +186,42 @@ fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
         line.push(Piece { spans: vec![span(time, Role::Quiet)], keep: 1 });
     }
     line
+}
+
+/// The agents by their health.
+fn agents(ctx: &Context, counts: &Counts, level: Words) -> Vec<Span> {
+    let glyphs = ctx.glyphs();
+    let words = level == Words::All;
+    let mut agents = Vec::new();
+    let seldom = [
+        (counts.login, glyphs.login, "login", Role::You),
+        (counts.not_spoken, glyphs.not_spoken, "not spoken", Role::Doubt),
+        (counts.other, glyphs.unknown, "unknown", Role::Doubt),
+    ];
+    let together = [(seldom.iter().map(|(count, ..)| count).sum(), glyphs.unknown, "others", Role::Doubt)];
+    let seldom = if level == Words::Least { &together[..] } else { &seldom[..] };
+    let often = [
+        (counts.up, glyphs.up, "up", Role::Ok),
+        (counts.degraded, glyphs.degraded, "degraded", Role::Warn),
+        (counts.down, glyphs.down, "down", Role::Bad),
+    ];
+    for (count, mark, word, role) in often.iter().chain(seldom).copied() {
+        if count > 0 {
+            if !agents.is_empty() {
+                agents.push(span(if words { "  " } else { " " }, Role::Plain));
+            }
+            agents.push(span(
+                match level {
+                    Words::All => format!("{mark} {count} {word}"),
+                    Words::Few => format!("{mark} {count}"),
+                    Words::None | Words::Least => format!("{mark}{count}"),
+                },
+                role,
+            ));
+        }
+    }
+    if agents.is_empty() {
+        agents.push(span("no agents", Role::Doubt));
+    }
+    agents
 }

@@ -1,6 +1,6 @@
 //! Terminal input, read by its own thread, which pauses while an editor has the terminal.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,7 +15,8 @@ use super::terminal;
 
 /// Events that wait for the loop; more stay in the terminal.
 const WAITING: usize = 256;
-/// The thread looks this often whether it has to stop.
+/// The thread waits this long for the rest of a key sequence, and looks this often whether it has to stop if nothing
+/// can wake it.
 const LOOK: Duration = Duration::from_millis(100);
 const LOOK_TIMESPEC: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
 /// The longest time to wait for the thread to stop.
@@ -26,6 +27,8 @@ const STOPPING: Duration = Duration::from_secs(1);
 pub struct Input {
     events: mpsc::Receiver<io::Result<Event>>,
     stop: Arc<AtomicBool>,
+    /// Wakes the thread when it is dropped; `None` if there was no pipe to be had.
+    _wake: Option<PipeWriter>,
     resized: Option<Signal>,
 }
 
@@ -38,14 +41,15 @@ impl Input {
         let (sender, events) = mpsc::channel(WAITING);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let (woken, wake) = io::pipe().ok().unzip();
         std::thread::spawn(move || {
             let _the_only_one = READING.lock().unwrap_or_else(PoisonError::into_inner);
             // Ends without a word when the terminal has gone; then `next` gives none.
-            let _why = read(&stopped, &sender);
+            let _why = read(&stopped, woken.as_ref(), &sender);
         });
         // Without it a change of size is noticed by the reading thread, a little later.
         let resized = signal(SignalKind::window_change()).ok();
-        Self { events, stop, resized }
+        Self { events, stop, _wake: wake, resized }
     }
 
     /// The next event; none if the terminal has gone.
@@ -79,7 +83,11 @@ impl Input {
 
 /// Reads events until it is told to stop or the terminal is closed. crossterm does not check whether the terminal is
 /// still open and spins if it is not, so that is checked before every read.
-fn read(stopped: &AtomicBool, sender: &mpsc::Sender<io::Result<Event>>) -> io::Result<()> {
+fn read(
+    stopped: &AtomicBool,
+    woken: Option<&PipeReader>,
+    sender: &mpsc::Sender<io::Result<Event>>,
+) -> io::Result<()> {
     let stdin = io::stdin();
     let opened;
     let tty = if stdin.is_terminal() {
@@ -89,8 +97,13 @@ fn read(stopped: &AtomicBool, sender: &mpsc::Sender<io::Result<Event>>) -> io::R
         opened.as_fd()
     };
     while !stopped.load(Ordering::SeqCst) {
-        let mut waiting = [PollFd::new(&tty, PollFlags::IN)];
-        let polled = poll(&mut waiting, Some(&LOOK_TIMESPEC));
+        // An idle console does not wake up to look whether it is still idle.
+        let mut waiting = vec![PollFd::new(&tty, PollFlags::IN)];
+        waiting.extend(woken.map(|woken| PollFd::new(woken, PollFlags::IN)));
+        let polled = poll(&mut waiting, woken.is_none().then_some(&LOOK_TIMESPEC));
+        if stopped.load(Ordering::SeqCst) {
+            return Ok(());
+        }
         let events = waiting[0].revents();
         match polled {
             Ok(_) if events.intersects(PollFlags::HUP | PollFlags::ERR) => return Ok(()),

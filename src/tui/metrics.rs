@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::agent::Agent;
 use crate::domain::agent::replicas;
+use crate::domain::agent::{Agent, Health};
 use crate::domain::id::{AgentId, AgentKey};
-use crate::domain::metrics::{Dimension, DimensionValue, Heat, MinuteRange, Series, Tally};
+use crate::domain::metrics::{Dimension, DimensionValue, Heat, Minute, MinuteRange, Series, Tally};
 use crate::domain::text::Untrusted;
+use crate::domain::time::At;
 use crate::tui::context::Context;
 
 /// The dimension that metrics are grouped by.
@@ -73,6 +74,8 @@ pub struct Group {
     pub parts: Vec<Part>,
     /// The deviation of each part from the group's baseline.
     pub heat: Vec<Heat>,
+    /// The seconds of the last part that are over, if it still runs.
+    runs: Option<u32>,
     /// All but the last part.
     closed: Tally,
 }
@@ -86,14 +89,49 @@ impl Group {
             previous: Tally::default(),
             parts: vec![Part::default(); parts.count()],
             heat: vec![Heat::Unwatched; parts.count()],
+            runs: running_seconds(parts, ctx.now),
             closed: Tally::default(),
         }
     }
 
-    fn measure_heat(&mut self) {
+    /// Measures the heat of each part. A part in which the agent was down is the hottest, whatever else happened in it.
+    fn measure_heat(&mut self, ctx: &Context, parts: MinuteRange) {
         let usual = if self.previous.ended() > 0 { &self.previous } else { &self.closed };
         let (took, answer) = (usual.took.percentile(95), usual.answer.percentile(95));
         self.heat = self.parts.iter().map(|part| Heat::of(&part.tally, took, answer)).collect();
+        let agent = self.agent.and_then(|key| ctx.snapshot.agents.get(key));
+        // An agent that is up was last looked at within its interval, whether or not that was in this minute.
+        if let (Some(heat @ Heat::Unwatched), Some(_)) = (self.heat.last_mut(), self.runs)
+            && agent.is_some_and(|agent| agent.listed && agent.health == Health::Up)
+        {
+            *heat = Heat::Usual;
+        }
+        for outage in agent.iter().flat_map(|agent| agent.outages.iter()) {
+            for (heat, minute) in self.heat.iter_mut().zip((parts.from.0..).step_by(parts.step as usize)) {
+                let until = Minute(minute + parts.step).begins();
+                if outage.overlaps(Minute(minute).begins(), until) {
+                    *heat = Heat::Full;
+                }
+            }
+        }
+    }
+
+    /// The parts that are over: the one that still runs would look like a fall to nothing.
+    pub fn closed_parts(&self) -> &[Part] {
+        &self.parts[..self.parts.len() - usize::from(self.runs.is_some())]
+    }
+
+    /// The watched time of the window, in parts of `step` minutes.
+    pub fn watched_seconds(&self, step: u32) -> u64 {
+        let seconds =
+            |parts: &[Part]| parts.iter().filter(|part| part.seen).count() as u64 * u64::from(step) * 60;
+        match self.runs {
+            Some(runs) => {
+                let is_seen = self.parts.last().is_some_and(|part| part.seen);
+                seconds(self.closed_parts()) + if is_seen { u64::from(runs) } else { 0 }
+            }
+            None => seconds(&self.parts),
+        }
     }
 
     /// The worst of the last five parts.
@@ -210,16 +248,25 @@ impl Groups {
                 }
             }
         }
+        let runs = running_seconds(parts, ctx.now);
         for group in all.iter_mut() {
             group.total = group.closed.clone();
             if let Some(part) = group.parts.last() {
                 group.total.merge(&part.tally);
             }
-            group.measure_heat();
+            group.runs = runs;
+            group.measure_heat(ctx, parts);
         }
         self.of = Some((parts, cache.rev, cache.older()));
         true
     }
+}
+
+/// The seconds of a window's last part that are over; `None` if all of it is.
+fn running_seconds(parts: MinuteRange, now: At) -> Option<u32> {
+    let place = parts.place(Minute::of(now))?;
+    let begins = parts.from.after(u32::try_from(place).unwrap_or(0) * parts.step).begins();
+    Some(u32::try_from(now.since(begins).as_secs()).unwrap_or(u32::MAX).max(1))
 }
 
 fn agent_of(ctx: &Context, name: &DimensionValue) -> Option<AgentKey> {

@@ -20,7 +20,7 @@ pub enum Role {
     Doubt,
     /// Selected.
     Accent,
-    /// Borders and secondary text.
+    /// Secondary text.
     Quiet,
     /// Titles.
     Title,
@@ -28,6 +28,8 @@ pub enum Role {
     Key,
     /// The presenter's caption.
     Caption,
+    /// Lines of frames and between panes.
+    Border,
 }
 
 /// How roles look, and which marks are drawn.
@@ -35,7 +37,7 @@ pub enum Role {
 pub struct Theme {
     /// Its name in the configuration.
     pub name: String,
-    styles: [Style; 11],
+    styles: [Style; 12],
     /// What the terminal can show.
     pub depth: Depth,
     /// The symbols.
@@ -69,6 +71,7 @@ struct RoleStyles {
     title: RoleStyle,
     key: RoleStyle,
     caption: RoleStyle,
+    border: RoleStyle,
 }
 
 /// What the terminal can show.
@@ -102,7 +105,7 @@ impl Theme {
             _ => include_str!("../../assets/themes/dark.toml"),
         };
         let looks: Result<RoleStyles, _> = toml::from_str(text);
-        let styles = looks.map_or([Style::new(); 11], |looks| {
+        let styles = looks.map_or([Style::new(); 12], |looks| {
             [
                 looks.plain,
                 looks.ok,
@@ -115,6 +118,7 @@ impl Theme {
                 looks.title,
                 looks.key,
                 looks.caption,
+                looks.border,
             ]
             .map(|settings| style(&settings, depth))
         });
@@ -187,6 +191,7 @@ glyphs! {
     login "◆" "!" "Agent requires a login.",
     not_spoken "⊘" "/" "Agent not spoken.",
     info "·" "-" "Severity info.",
+    problems "⚑" "P" "Open problems, where the first line has no room for words.",
     queued "…" "." "Task queued or submitted.",
     working "▸" ">" "Task working.",
     you "◆" "!" "Task needs a person.",

@@ -146,7 +146,7 @@ async fn metrics_are_listed_by_agent_skill_and_caller() {
     let shown = text(&shown.stdout);
     let line = shown.lines().find(|line| line.starts_with("steady")).expect("a row of the agent");
     let cells: Vec<&str> = line.split_whitespace().collect();
-    assert_eq!(cells[1..4], ["3", "0", "100.0"], "{shown}");
+    assert_eq!(cells[1..6], ["3", "0", "0", "0", "100.0"], "{shown}");
     let nothing = desk.run(&["metrics", "nobody"]).await;
     assert!(text(&nothing.stderr).contains("nothing was measured"), "{}", text(&nothing.stderr));
     assert_eq!(desk.error(&["metrics", "--window", "never"]).await.0, 2);

@@ -335,6 +335,7 @@ fn agent(seed: u64) -> quarterdeck::domain::agent::Agent {
         since: At::ZERO,
         cause: None,
         last_seen: At::ZERO,
+        outages: Arc::default(),
         left: None,
         operator_at: None,
         violations: 0,

@@ -4,6 +4,7 @@ pub mod breaker;
 pub mod candidates;
 pub mod card;
 pub mod card_diff;
+pub mod outage;
 pub mod replicas;
 pub mod uptime;
 pub mod version;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::domain::agent::breaker::Breaker;
 use crate::domain::agent::card::{Ability, Card, Dialect, Interface};
+use crate::domain::agent::outage::Outage;
 use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::cause::Cause;
 use crate::domain::id::AgentId;
@@ -34,6 +36,8 @@ pub struct AgentSpec {
     pub resubscribe: Option<bool>,
     /// Labels for grouping.
     pub labels: Vec<(Arc<str>, Arc<str>)>,
+    /// The agent of which the operator declared it a replica; that agent names itself. `None` if nothing is declared.
+    pub replica_of: Option<Arc<str>>,
     /// The number of tasks it accepts at once; `None` if not configured or reported.
     pub capacity: Option<u32>,
     /// The probe interval; `None` for that of the fleet.
@@ -50,6 +54,7 @@ impl AgentSpec {
             dialect: None,
             resubscribe: None,
             labels: Vec::new(),
+            replica_of: None,
             capacity: None,
             probe_interval: None,
         }
@@ -184,6 +189,8 @@ pub struct Agent {
     pub cause: Option<Arc<Cause>>,
     /// The last activity before it went down; `At::ZERO` if there was none.
     pub last_seen: At,
+    /// The last times in which it was down, oldest first.
+    pub outages: Arc<[Outage]>,
     /// When the certificate that it last showed ends.
     pub certificate_until: Option<At>,
     /// The circuit breaker.

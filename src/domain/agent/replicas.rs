@@ -1,6 +1,7 @@
 //! Replicas of an agent, and the other ways to group agents.
 //!
-//! Two agents are replicas of each other if their cards have the same `name`, the same `provider.organization` (or
+//! Agents that the operator declared to be replicas (`replica_of`) are replicas of each other and of nobody else. Two
+//! other agents are replicas of each other if their cards have the same `name`, the same `provider.organization` (or
 //! none) and the same set of skill ids, compared exactly; A2A 1.0 and 0.3 spell all three alike. Properties that differ
 //! between instances or versions are ignored: URLs and interfaces, the version, the protocol version, descriptions,
 //! examples, media types, security. A card without a name and an agent that has left the fleet have no replicas.
@@ -20,8 +21,16 @@ use crate::domain::text::Untrusted;
 pub struct ReplicaKey(Arc<str>);
 
 impl ReplicaKey {
-    /// Of a card; none if it has no name.
-    pub fn of(card: &Card) -> Option<Self> {
+    /// Of an agent: what its operator declared, else what its card shows.
+    pub fn of(declared: Option<&str>, card: Option<&Card>) -> Option<Self> {
+        match declared {
+            // No key of a card begins like this, as those begin with a length.
+            Some(name) => Some(Self(format!("={name}").into())),
+            None => card.and_then(Self::of_card),
+        }
+    }
+
+    fn of_card(card: &Card) -> Option<Self> {
         if card.name.is_empty() {
             return None;
         }
@@ -148,8 +157,10 @@ impl ReplicaMembership {
 /// The property that a list of agents is grouped by.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum GroupBy {
-    /// Replicas are folded into one row; agents without replicas are ungrouped.
+    /// Declared replicas are folded into one row; all other agents are ungrouped.
     #[default]
+    Declared,
+    /// All replicas are folded into one row; agents without replicas are ungrouped.
     Replicas,
     /// The provider in the card.
     Provider,
@@ -170,6 +181,7 @@ impl GroupBy {
     pub fn parse(words: &str) -> Option<Self> {
         let (first, rest) = words.trim().split_once(char::is_whitespace).unwrap_or((words.trim(), ""));
         Some(match (first, rest.trim()) {
+            ("declared", "") => Self::Declared,
             ("replicas", "") => Self::Replicas,
             ("provider", "") => Self::Provider,
             ("version", "") => Self::Version,
@@ -184,6 +196,7 @@ impl GroupBy {
     /// The words of the command.
     pub fn words(&self) -> String {
         match self {
+            Self::Declared => "declared".into(),
             Self::Replicas => "replicas".into(),
             Self::Provider => "provider".into(),
             Self::Version => "version".into(),
@@ -204,6 +217,7 @@ impl GroupBy {
             Self::Region => region(agent),
             Self::Framework => framework(agent),
             Self::Label(name) => label(agent, name),
+            Self::Declared => agent.spec.replica_of.clone().map(Untrusted::new),
             Self::Replicas => card.map(|card| card.name.clone()).and_then(filled),
             Self::None => None,
         }
@@ -255,9 +269,9 @@ mod tests {
 
     #[test]
     fn replicas_have_name_provider_and_skills_in_common() {
-        let one = ReplicaKey::of(&card("a", Some("p"), &["x", "y"]));
+        let one = ReplicaKey::of_card(&card("a", Some("p"), &["x", "y"]));
         let version = Card { version: "2".into(), streaming: true, ..card("a", Some("p"), &["y", "x", "x"]) };
-        assert_eq!(one, ReplicaKey::of(&version));
+        assert_eq!(one, ReplicaKey::of_card(&version));
         for other in [
             card("b", Some("p"), &["x", "y"]),
             card("a", None, &["x", "y"]),
@@ -265,16 +279,24 @@ mod tests {
             card("a", Some("p"), &["x"]),
             card("a", Some("p"), &["x", "y", "z"]),
         ] {
-            assert_ne!(one, ReplicaKey::of(&other), "{other:?}");
+            assert_ne!(one, ReplicaKey::of_card(&other), "{other:?}");
         }
         // A crafted name cannot be read as another agent's name and skills.
-        assert_ne!(ReplicaKey::of(&card("a", None, &["b"])), ReplicaKey::of(&card("a-1:b", None, &[])));
-        assert_eq!(ReplicaKey::of(&card("", Some("p"), &["x"])), None);
+        assert_ne!(
+            ReplicaKey::of_card(&card("a", None, &["b"])),
+            ReplicaKey::of_card(&card("a-1:b", None, &[]))
+        );
+        assert_eq!(ReplicaKey::of_card(&card("", Some("p"), &["x"])), None);
+        let declared = |card: Option<&Card>| ReplicaKey::of(Some("a"), card);
+        assert_eq!(declared(None), declared(Some(&card("b", None, &["x"]))), "cards do not matter then");
+        assert_ne!(declared(None), ReplicaKey::of_card(&card("a", None, &[])));
     }
 
     #[test]
     fn ways_to_group_are_parsed_as_they_are_written() {
-        for words in ["replicas", "provider", "version", "region", "framework", "label team", "none"] {
+        for words in
+            ["declared", "replicas", "provider", "version", "region", "framework", "label team", "none"]
+        {
             assert_eq!(GroupBy::parse(words).map(|by| by.words()).as_deref(), Some(words));
         }
         for words in ["", "label", "label ", "versions", "none x"] {

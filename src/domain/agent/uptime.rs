@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::domain::agent::Health;
 use crate::domain::fact::{AgentFact, JournalEntry};
+use crate::domain::metrics::share;
 use crate::domain::time::At;
 
 /// How an agent was in a stretch of time.
@@ -84,8 +85,8 @@ impl Uptime {
         if known.is_zero() {
             return None;
         }
-        let share = u32::try_from(self.up.as_millis() * 1000 / known.as_millis().max(1)).unwrap_or(1000);
-        Some(if self.down.is_zero() { 1000 } else { share.min(999) })
+        let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Some(share(millis(self.up), millis(known), 1000))
     }
 }
 
@@ -148,7 +149,7 @@ mod tests {
             (vec![(0, Up, 0), (50, Degraded, 50)], 100, Some(1000)),
             // Stopped at 40, started again at 90.
             (vec![(0, Up, 0), (90, Stale, 40), (91, Up, 91)], 100, Some(1000)),
-            (vec![(0, Down, 0), (90, Stale, 40), (91, Up, 91)], 100, Some(183)),
+            (vec![(0, Down, 0), (90, Stale, 40), (91, Up, 91)], 100, Some(184)),
             (vec![(0, Stale, 0)], 100, None),
             (vec![], 100, None),
             // Down for a moment is never rounded to always up.

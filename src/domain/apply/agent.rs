@@ -18,6 +18,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
         AgentFact::Relisted { spec, order } => {
             edit(state, id, seq, |agent| {
                 agent.spec = spec.clone();
+                agent.replica_key = ReplicaKey::of(spec.replica_of.as_deref(), agent.card.as_deref());
                 agent.order = *order;
                 agent.listed = true;
                 agent.left = None;
@@ -45,7 +46,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
             if agent.card.as_ref() != Some(card) {
                 agent.card_since = at;
             }
-            agent.replica_key = ReplicaKey::of(card);
+            agent.replica_key = ReplicaKey::of(agent.spec.replica_of.as_deref(), Some(card));
             agent.card = Some(card.clone());
             agent.own_card = !reported;
             agent.stream_refused = None;
@@ -70,6 +71,7 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, id: AgentId, fact: 
             if agent.health != *health {
                 agent.since = at;
             }
+            agent.note_outage(at, *health, cause.as_ref(), *last_seen);
             agent.health = *health;
             agent.cause.clone_from(cause);
             agent.last_seen = *last_seen;
@@ -120,7 +122,7 @@ fn insert(
         sources: Arc::default(),
         card: None,
         own_card: false,
-        replica_key: None,
+        replica_key: ReplicaKey::of(spec.replica_of.as_deref(), None),
         server: None,
         card_since: At::ZERO,
         card_change: None,
@@ -132,6 +134,7 @@ fn insert(
         since: entry.at,
         cause: None,
         last_seen: At::ZERO,
+        outages: Arc::default(),
         breaker: Breaker::default(),
         violations: 0,
         deviations: Arc::default(),

@@ -189,12 +189,20 @@ impl Evidence {
         (wrong && sorted.len() >= SKEWS_NEEDED).then(|| sorted[sorted.len() / 2])
     }
 
-    /// Judges the agent, and returns the reason if it is degraded, most severe first.
-    pub fn judge(&mut self, at: At, rules: &ProblemThresholds) -> Option<Arc<Cause>> {
+    /// The agent is back after an outage: the calls that failed in it are part of the outage.
+    pub fn end_outage(&mut self) {
+        self.calls.clear();
+        self.fails_calls = false;
+    }
+
+    /// Judges the agent, and returns the reason if it is degraded, most severe first. While it is `suspected` to be down,
+    /// failed calls are not held against it: they will be part of the outage, or count once it answers.
+    pub fn judge(&mut self, at: At, rules: &ProblemThresholds, suspected: bool) -> Option<Arc<Cause>> {
         self.judge_tasks(at, rules);
         self.judge_quick(at, rules);
         let calls = rate(self.calls.iter().map(|(at, ok)| (*at, !ok)), at, At::ZERO, CALL_AGE);
-        self.fails_calls = calls.failed > 0 && (self.fails_calls || calls.failed >= rules.failed_calls);
+        let raised = !suspected && calls.failed >= rules.failed_calls;
+        self.fails_calls = calls.failed > 0 && (self.fails_calls || raised);
         let calls = self.fails_calls.then_some(Cause::Failing(calls.failed));
         self.failing.clone().or(calls).or_else(|| self.slow.clone()).map(Arc::new)
     }
@@ -287,7 +295,7 @@ mod tests {
         let mut evidence = Evidence::default();
         for (second, task) in (0..).zip(tasks.chars()) {
             evidence.task(at(second), task == 'f', None, None);
-            evidence.judge(at(second), &ProblemThresholds::default());
+            evidence.judge(at(second), &ProblemThresholds::default(), false);
         }
         match evidence.failing {
             Some(Cause::TasksFailing { failed, of }) => Some((failed, of)),
@@ -316,7 +324,7 @@ mod tests {
         for (second, task) in (0..).zip(tasks.chars()) {
             let skill = Some(task.to_lowercase().to_string().into());
             evidence.task(at(second), task.is_uppercase(), skill, None);
-            evidence.judge(at(second), &ProblemThresholds::default());
+            evidence.judge(at(second), &ProblemThresholds::default(), false);
         }
         evidence.failing_skill.map(|(skill, (bad, of))| format!("{} {bad}/{of}", skill.line()))
     }
@@ -345,7 +353,7 @@ mod tests {
         let mut evidence = Evidence::default();
         for (second, millis) in calls {
             evidence.quick(at(*second), Duration::from_millis(*millis));
-            evidence.judge(at(*second), &ProblemThresholds::default());
+            evidence.judge(at(*second), &ProblemThresholds::default(), false);
         }
         evidence.slow.is_some()
     }

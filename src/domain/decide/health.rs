@@ -341,8 +341,13 @@ fn judge(turn: &mut Turn, key: AgentKey) {
     let at = turn.at;
     turn.touched.agents.push(key);
     let rules = turn.rules.problems.clone();
+    let was_down = turn.health(key) == Health::Down;
     let live = turn.agent_live(key);
-    let degraded = live.evidence.judge(at, &rules);
+    if was_down {
+        live.evidence.end_outage();
+    }
+    let suspected = live.failed_probes > 0 || live.failed_checks > 0;
+    let degraded = live.evidence.judge(at, &rules, suspected);
     let (health, cause) = if let Some(login) = &live.login {
         (Health::LoginNeeded, Some(login.clone()))
     } else if let Some(cause) = degraded {

@@ -160,14 +160,14 @@ fn an_interface_that_refuses_while_the_card_answers_is_down() {
         .concat()
     };
     check(vec![
-        // Three failed calls, the read and two checks, degrade it on the way.
-        ("refused twice", faulty(&[]), 2500, &[AgentDegraded]),
+        // Failed calls of an agent that is about to be down do not degrade it on the way.
+        ("refused twice", faulty(&[]), 2500, &[]),
         ("refused three times", faulty(&[]), 4000, &[AgentDown]),
         (
             "it answers again",
             faulty(&[(5000, Event::Conduct(0, Conduct::Works)), (5000, Event::Probe(0))]),
             5000,
-            &[AgentDegraded],
+            &[],
         ),
     ]);
 }

@@ -120,6 +120,7 @@ fn spec_of(found: &DiscoveredAgent) -> AgentSpec {
         dialect: None,
         resubscribe: None,
         labels: found.labels.clone(),
+        replica_of: None,
         capacity: found.capacity,
         probe_interval: found.probe_interval,
     }

@@ -1,12 +1,15 @@
 //! Changes in and around the fleet, newest first: the first place to look when something begins to fail.
 
+use std::sync::Arc;
+
 use crate::domain::agent::Health;
 use crate::domain::agent::breaker::BreakerState;
+use crate::domain::cause::Cause;
 use crate::domain::fact::{Fact, FleetFact, JournalEntry};
 use crate::domain::id::{AgentId, AgentKey};
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
-use crate::domain::time::At;
+use crate::domain::time::{At, format_duration};
 
 /// The kind of a change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -69,13 +72,31 @@ pub fn changes(snapshot: &Snapshot, fleet: &[JournalEntry], from: At, until: At)
         if let Some((at, words)) = &agent.card_change {
             push(*at, ChangeKind::Card, format!("{name} {}", words.line()));
         }
-        let cause = agent.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let because =
+            |cause: Option<&Arc<Cause>>| cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+        for outage in &*agent.outages {
+            push(
+                outage.from,
+                ChangeKind::Health,
+                format!("{name} went down{}", because(outage.cause.as_ref())),
+            );
+            if let Some(until) = outage.until {
+                let time = format_duration(until.since(outage.from));
+                let text = if outage.came_back {
+                    format!("{name} came back after {time}")
+                } else {
+                    format!("{name} was still down when the watching ended, after {time}")
+                };
+                push(until, ChangeKind::Health, text);
+            }
+        }
+        let came_back = agent.last_outage().is_some_and(|outage| outage.until == Some(agent.since));
         let health = match agent.health {
             // Everybody was seen for the first time once.
-            Health::Up if agent.since <= snapshot.watching_since + SETTLING => None,
+            Health::Up if came_back || agent.since <= snapshot.watching_since + SETTLING => None,
             Health::Up => Some(format!("{name} is up again")),
-            Health::Degraded => Some(format!("{name} is degraded{cause}")),
-            Health::Down => Some(format!("{name} is down{cause}")),
+            Health::Degraded => Some(format!("{name} is degraded{}", because(agent.cause.as_ref()))),
+            Health::Down => None,
             Health::LoginNeeded => Some(format!("{name} requires a login")),
             Health::NotSpoken | Health::Unknown | Health::Stale => None,
         };

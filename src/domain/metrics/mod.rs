@@ -8,6 +8,7 @@ mod dimension;
 mod heat;
 mod histogram;
 mod range;
+mod share;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ pub use dimension::{Dimension, DimensionValue};
 pub use heat::Heat;
 pub use histogram::Histogram;
 pub use range::MinuteRange;
+pub use share::{percentages, share};
 pub use tally::Tally;
 
 use crate::domain::id::AgentId;

@@ -1,6 +1,6 @@
 //! The counts and durations of one stretch of time.
 
-use crate::domain::metrics::Histogram;
+use crate::domain::metrics::{Histogram, share};
 
 /// Results of one period. Two can be merged.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -47,12 +47,8 @@ impl Tally {
 
     /// Completed tasks per thousand; `None` if none ended. 1000 only if all did.
     pub fn ok_per_mille(&self) -> Option<u32> {
-        let ended = u64::from(self.ended());
-        if ended == 0 {
-            return None;
-        }
-        let share = u32::try_from(u64::from(self.ok) * 1000 / ended).unwrap_or(1000);
-        Some(if self.bad() == 0 { 1000 } else { share.min(999) })
+        let ended = self.ended();
+        (ended > 0).then(|| share(u64::from(self.ok), u64::from(ended), 1000))
     }
 
     /// True if nothing happened.

@@ -1,5 +1,6 @@
 //! Problems that the engine detects, each with its subject, its start and the next step.
 
+pub mod counts;
 pub mod diagnosis;
 pub mod shared_attributes;
 pub mod thresholds;

@@ -43,8 +43,10 @@ pub struct Comparison {
 /// An attribute, with the numbers of failed and completed jobs that have it.
 type AttributeCounts<'a> = (&'a Attribute, (u32, u32));
 
-/// The minimum number of failures.
-const LEAST: u32 = 2;
+/// The minimum number of failures: fewer have much in common by chance.
+pub const LEAST: u32 = 8;
+/// The minimum number of failures with the same attribute.
+const LEAST_ALIKE: u32 = 2;
 /// The minimum excess among the failed jobs, in percentage points.
 const POINTS: i64 = 20;
 /// The maximum number of leads.
@@ -73,7 +75,7 @@ impl Comparison {
             }
         }
         counts.retain(|(key, _), _| values.get(key).is_none_or(|count| *count <= VALUES));
-        let mut leads: Vec<_> = counts.into_iter().filter(|(_, (bad, _))| *bad >= LEAST).collect();
+        let mut leads: Vec<_> = counts.into_iter().filter(|(_, (bad, _))| *bad >= LEAST_ALIKE).collect();
         leads.sort_by_key(|(attribute, counts)| (-common.points(*counts), *attribute));
         let found: Vec<_> = leads.iter().filter(|(_, counts)| common.points(*counts) >= POINTS).collect();
         for (attribute, (bad, good)) in found.iter().take(MOST) {
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn too_few_jobs_give_no_lead() {
         for (cases, expected) in [
-            (cases(&[(true, 1, &[("agent", "a")]), (false, 50, &[("agent", "b")])]), vec![]),
+            (cases(&[(true, 7, &[("agent", "a")]), (false, 50, &[("agent", "b")])]), vec![]),
             (cases(&[(true, 10, &[]), (false, 10, &[])]), vec![]),
             (
                 cases(&[(true, 10, &[("skill", "s")]), (false, 90, &[("skill", "s")])]),

@@ -9,6 +9,7 @@ use crate::domain::id::{AgentKey, AttemptKey, JobKey, ProblemKey, SourceKey};
 use crate::domain::job::attention::Attention;
 use crate::domain::job::{Attempt, Job};
 use crate::domain::problem::Problem;
+use crate::domain::problem::counts::ProblemCounts;
 use crate::domain::state::slab::Slab;
 use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
@@ -109,6 +110,11 @@ impl Snapshot {
     /// Problems that are not over, by number.
     pub fn open_problems(&self) -> impl Iterator<Item = (ProblemKey, &Problem)> {
         self.problems.iter().filter(|(_, problem)| problem.cleared.is_none())
+    }
+
+    /// How many problems there are.
+    pub fn problem_counts(&self) -> ProblemCounts {
+        ProblemCounts::of(self.problems.iter().map(|(_, problem)| problem))
     }
 
     /// Attempts that wait for a person, oldest first.

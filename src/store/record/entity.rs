@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Record, add, member, record};
 use crate::domain::agent::breaker::Breaker;
 use crate::domain::agent::card::Card;
+use crate::domain::agent::outage::Outage;
 use crate::domain::agent::replicas::ReplicaKey;
 use crate::domain::agent::{Agent, Counts};
 use crate::domain::id::{AgentId, AgentKey, JobId, JobKey};
@@ -20,6 +21,7 @@ record! {
     }
     Answer { message, phase, cause }
     DueNotification { event, into }
+    Outage { from, until, came_back, cause }
 }
 
 impl Record for Agent {
@@ -56,6 +58,9 @@ impl Record for Agent {
         add(&mut members, "since", &self.since);
         add(&mut members, "cause", &self.cause);
         add(&mut members, "last_seen", &self.last_seen);
+        if !self.outages.is_empty() {
+            add(&mut members, "outages", &self.outages.to_vec());
+        }
         if self.breaker != Breaker::default() {
             add(&mut members, "breaker", &self.breaker);
         }
@@ -81,7 +86,7 @@ impl Record for Agent {
             left: member(&object, "left")?,
             operator_at: member(&object, "operator_at")?,
             sources: member::<Vec<Arc<str>>>(&object, "sources")?.into(),
-            replica_key: card.as_deref().and_then(ReplicaKey::of),
+            replica_key: None,
             card,
             own_card: false,
             server: member(&object, "server")?,
@@ -95,12 +100,14 @@ impl Record for Agent {
             since: member(&object, "since")?,
             cause: member(&object, "cause")?,
             last_seen: member(&object, "last_seen")?,
+            outages: member::<Option<Vec<Outage>>>(&object, "outages")?.unwrap_or_default().into(),
             breaker: member::<Option<Breaker>>(&object, "breaker")?.unwrap_or_default(),
             violations: member(&object, "oddities")?,
             deviations: member::<Option<Vec<Untrusted>>>(&object, "deviations")?.unwrap_or_default().into(),
             sanitised: member(&object, "disarmed")?,
             counts: Counts::default(),
         };
+        agent.replica_key = ReplicaKey::of(agent.spec.replica_of.as_deref(), agent.card.as_deref());
         agent.own_card = from.map_or_else(|| is_own_unless_stored(&agent), |from| &*from == OWN_CARD);
         Some(agent)
     }

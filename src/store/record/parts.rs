@@ -58,7 +58,7 @@ impl Record for Kind {
 }
 
 record! {
-    AgentSpec { name, url, source, dialect, resubscribe, labels, capacity, probe_interval }
+    AgentSpec { name, url, source, dialect, resubscribe, labels, replica_of, capacity, probe_interval }
     SourceSpec { name, kind, at }
     Breaker { position, since, cause, forced, opened }
     Taken { by, at }

@@ -126,7 +126,8 @@ pub fn groups(ctx: &Context) -> Menu {
         step: Step::Command(format!("group {words}")),
     };
     let mut lines = vec![
-        line('r', "replicas", "instances of one card", "replicas".into()),
+        line('d', "declared", "replicas that the configuration declares", "declared".into()),
+        line('r', "replicas", "instances of one card too", "replicas".into()),
         line('p', "provider", "", "provider".into()),
         line('v', "version", "", "version".into()),
         line('e', "region", "a label, else the card", "region".into()),

@@ -255,7 +255,7 @@ fn of_view(ctx: &Context, action: Action) -> String {
         Action::ViewInbox => {
             format!("{} need you", agents().map(|agent| agent.counts.need_you).sum::<u32>())
         }
-        Action::ViewProblems => format!("{} open", snapshot.open_problems().count()),
+        Action::ViewProblems => snapshot.problem_counts().words(),
         Action::ViewNow => "results as callers see them".into(),
         Action::ViewMetrics => format!("last {}", ctx.window.word(&ctx.clocks)),
         Action::ViewPulse => "agents over time".into(),

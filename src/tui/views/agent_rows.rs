@@ -4,6 +4,7 @@ use crate::domain::agent::breaker::BreakerState;
 use crate::domain::agent::replicas::GroupBy;
 use crate::domain::agent::{Agent, Health};
 use crate::domain::cause::Cause;
+use crate::domain::id::AgentKey;
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
@@ -17,7 +18,7 @@ use crate::tui::views::listing::{Order, Rows};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
-use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
+use crate::tui::widgets::table::{NOTHING, Row, TableColumn, columns, fixed, share};
 use crate::tui::{format, states};
 
 /// Agents that are listed, and those that left while work of theirs still runs, in their groups.
@@ -91,16 +92,19 @@ pub(super) fn passes(agent: &Agent, order: &Order) -> bool {
 }
 
 impl AgentRows {
-    fn sort_of_agent(agent: &Agent, by: AgentColumn) -> SortKey {
+    fn sort_of_agent(&self, key: AgentKey, agent: &Agent, by: AgentColumn) -> SortKey {
         let counts = agent.counts;
+        let results = || self.metrics.results(std::iter::once(key));
         let number = |count: u32| SortKey::Pair(i64::from(count), -i64::from(agent.order));
         match by {
             AgentColumn::State => SortKey::Pair(states::health_rank(agent.health), i64::from(agent.order)),
             AgentColumn::Speaks => lower(speaks(agent)),
             AgentColumn::Live => number(counts.live),
             AgentColumn::NeedYou => number(counts.need_you),
-            AgentColumn::Done => number(counts.completed),
-            AgentColumn::Failed => number(counts.failed),
+            AgentColumn::Done => number(results().done),
+            AgentColumn::Failed => number(results().failed),
+            AgentColumn::Refused => number(results().refused),
+            AgentColumn::Lost => number(results().lost),
             AgentColumn::Doubt => number(counts.doubtful),
             AgentColumn::Breaker => SortKey::Pair(agent.breaker.position as i64, -i64::from(agent.order)),
             // The column shows an age: the youngest has the smallest value.
@@ -120,7 +124,7 @@ pub(super) fn lower(text: String) -> SortKey {
 }
 
 pub(super) fn number(count: u32, role: Role) -> Span {
-    if count == 0 { span("·", Role::Quiet) } else { span(format::count(count as usize), role) }
+    if count == 0 { span(NOTHING, Role::Quiet) } else { span(format::count(count as usize), role) }
 }
 
 fn version(agent: &Agent) -> String {
@@ -143,12 +147,14 @@ columns! {
         NeedYou = fixed("NEED YOU", 'N', 8, 6).right().highest_first(),
         Done = fixed("DONE", 'D', 6, 3).right().highest_first(),
         Failed = fixed("FAILED", 'F', 6, 4).right().highest_first(),
+        Refused = fixed("REFUSED", 'E', 7, 4).right().highest_first().if_any(),
+        Lost = fixed("LOST", 'O', 4, 4).right().highest_first().if_any(),
         Doubt = fixed("DOUBT", 'B', 5, 4).right().highest_first(),
         Breaker = fixed("BREAKER", 'R', 9, 1).highest_first(),
         LastSign = fixed("LAST SIGN", 'T', 9, 2).right(),
         Ok = fixed("OK %", ' ', 5, 1).right().unsorted(),
         P95 = fixed("P95", ' ', 6, 1).right().unsorted(),
-        Trend = fixed("TASKS OVER TIME", ' ', TREND, 1).unsorted(),
+        Trend = fixed("TASKS OVER TIME", ' ', TREND, 1).right().unsorted(),
         Skills = share("SKILLS", 'K', 8, 3, 1),
         Url = share("URL", 'U', 16, 3, 1).wide(),
     }
@@ -192,15 +198,15 @@ impl Rows for AgentRows {
         let nothing = SortKey::Number(0);
         let key = match key {
             Key::Group(number) => {
-                let sort = self.groups.get(number).map(|group| Self::sort_of_group(snapshot, group, by));
+                let sort = self.groups.get(number).map(|group| self.sort_of_group(snapshot, group, by));
                 (sort.unwrap_or_else(|| nothing.clone()), i64::from(number), head, nothing)
             }
             Key::Agent(key) => {
-                let own = snapshot.agents.get(key).map(|agent| Self::sort_of_agent(agent, by));
+                let own = snapshot.agents.get(key).map(|agent| self.sort_of_agent(key, agent, by));
                 let own = own.unwrap_or_else(|| nothing.clone());
                 match self.groups.of(key) {
                     Some((number, group)) => {
-                        (Self::sort_of_group(snapshot, group, by), i64::from(number), !head, own)
+                        (self.sort_of_group(snapshot, group, by), i64::from(number), !head, own)
                     }
                     None => (own, 0, head, nothing),
                 }
@@ -226,6 +232,7 @@ impl Rows for AgentRows {
         };
         let under = if self.groups.of(key).is_some() { "  " } else { "" };
         let name = format!("{under}{}", agent.name.line());
+        let results = self.metrics.results(std::iter::once(key));
         let [ok, p95, trend] = self.metrics.cells(std::iter::once(key), canvas.theme.is_ascii());
         Row {
             mark: span(label.mark, label.role),
@@ -240,8 +247,10 @@ impl Rows for AgentRows {
                 AgentColumn::Version => span(version(agent), plain),
                 AgentColumn::Live => number(counts.live, plain),
                 AgentColumn::NeedYou => number(counts.need_you, Role::You),
-                AgentColumn::Done => number(counts.completed, plain),
-                AgentColumn::Failed => number(counts.failed, Role::Bad),
+                AgentColumn::Done => number(results.done, plain),
+                AgentColumn::Failed => number(results.failed, Role::Bad),
+                AgentColumn::Refused => number(results.refused, Role::Warn),
+                AgentColumn::Lost => number(results.lost, Role::Warn),
                 AgentColumn::Doubt => number(counts.doubtful, Role::Warn),
                 AgentColumn::Breaker => breaker(agent),
                 AgentColumn::LastSign => span(sign.clone(), plain),

@@ -4,7 +4,7 @@ use crate::domain::agent::card::Interface;
 use crate::domain::cause::Cause;
 use crate::domain::fact::{AgentFact, AttemptFact, JobFact};
 use crate::domain::job::detail::Line;
-use crate::domain::job::task::{CancelMark, TaskState, Verdict};
+use crate::domain::job::task::{CancelMark, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::text::Untrusted;
 use crate::tui::format;
@@ -130,14 +130,17 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
         AttemptFact::TaskSeen { state: seen, via, .. } => {
             let (mark, role) = state(seen, glyphs);
             let mut line = one(format!("{}{}", spaced(mark), seen.word()), role);
-            line.push(span(format!("  the agent made it a task, by {}", via.as_str()), Role::Quiet));
+            let words = match via {
+                Via::Send => "  accepted as a task".to_owned(),
+                via => format!("  accepted as a task, seen in {}", via.as_str()),
+            };
+            line.push(span(words, Role::Quiet));
             line
         }
         AttemptFact::StateSeen { state: seen, via, .. } => {
             let (mark, role) = state(seen, glyphs);
             let mut line = one(format!("{}{}", spaced(mark), seen.word()), role);
-            if !matches!(via, crate::domain::job::task::Via::Send | crate::domain::job::task::Via::Subscribe)
-            {
+            if !matches!(via, Via::Send | Via::Subscribe) {
                 line.push(span(format!("  by {}", via.as_str()), Role::Quiet));
             }
             line

@@ -73,6 +73,12 @@ impl FleetView {
         groups.sync(snapshot, &order, |agent| passes(agent, &order), speaks);
     }
 
+    /// True if the order depends on metrics, which change without an agent's row.
+    fn is_sorted_by_results(&self) -> bool {
+        let by = AgentColumn::at(self.list.state.settings.sort);
+        matches!(by, AgentColumn::Done | AgentColumn::Failed | AgentColumn::Refused | AgentColumn::Lost)
+    }
+
     /// The group under the cursor.
     fn group_here(&self) -> Option<(u32, &Group)> {
         match self.list.target()? {
@@ -130,8 +136,6 @@ impl Default for FleetView {
     }
 }
 
-/// From this width on, metrics of agents are shown; below it they are not queried.
-const MEASURED: u16 = 140;
 /// The interval between two reads.
 const EVERY: Duration = Duration::from_secs(5);
 
@@ -146,7 +150,11 @@ impl Screen for FleetView {
         let mut visible = self.list.refresh(&ctx.snapshot, lines);
         if self.measured.refresh(ctx) {
             self.list.source.metrics = AgentMetrics::new(self.measured.all());
-            visible |= area.width >= MEASURED;
+            visible = true;
+            if self.is_sorted_by_results() {
+                self.list.rebuild();
+                self.list.refresh(&ctx.snapshot, lines);
+            }
         }
         let agent = self.list.target().and_then(Key::agent);
         if self.work.source.agent != agent {
@@ -166,6 +174,7 @@ impl Screen for FleetView {
         let word = if listed == 1 { "agent" } else { "agents" };
         let first =
             if shown == listed { format!("{listed} {word}") } else { format!("{shown} of {listed} {word}") };
+        let first = format!("{first} · results of the last {}", ctx.window.word(&ctx.clocks));
         let mut facts = self.list.facts(ctx, first);
         if ctx.snapshot.watching_since > At::ZERO {
             let text =
@@ -173,7 +182,7 @@ impl Screen for FleetView {
             facts.push(span(text, Role::Quiet));
         }
         let by = match groups.by() {
-            GroupBy::Replicas => String::new(),
+            GroupBy::Declared => String::new(),
             GroupBy::None => " · each alone".to_owned(),
             by => format!(" · by {}", Untrusted::from(by.words()).line()),
         };
@@ -254,6 +263,15 @@ impl Screen for FleetView {
                     self.list.target().and_then(Key::agent).and_then(|key| Destination::agent(ctx, key));
                 Some(page.map(|page| Step::Open(Box::new(page))).into_iter().collect())
             }
+            // What is done to an agent is done to one of them.
+            Action::Service if self.group_here().is_some() => {
+                let _it_may_be_open = self.fold(true);
+                let key = ctx.key(Action::Service);
+                Some(vec![Step::Say(
+                    Role::Quiet,
+                    format!("these are several agents: choose one, then {key}"),
+                )])
+            }
             Action::Back => self.list.clear_one().then(Vec::new),
             _ => None,
         }
@@ -301,9 +319,8 @@ impl Screen for FleetView {
         Target { agent: self.list.target().and_then(Key::agent), attempt: None, problem: None }
     }
 
-    fn queries(&self, ctx: &Context) -> Vec<Subscription> {
-        let measured = ctx.size.0 >= MEASURED || self.list.state.settings.wide;
-        measured.then_some(Subscription::Metrics(EVERY)).into_iter().collect()
+    fn queries(&self, _ctx: &Context) -> Vec<Subscription> {
+        vec![Subscription::Metrics(EVERY)]
     }
 
     fn marked(&self, _ctx: &Context) -> Vec<AttemptKey> {

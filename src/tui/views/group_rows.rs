@@ -20,17 +20,20 @@ use crate::tui::{format, states};
 
 impl AgentRows {
     /// The sort key of a group.
-    pub(super) fn sort_of_group(snapshot: &Snapshot, group: &Group, by: AgentColumn) -> SortKey {
+    pub(super) fn sort_of_group(&self, snapshot: &Snapshot, group: &Group, by: AgentColumn) -> SortKey {
         let order = i64::from(group.orders.first().copied().unwrap_or(0));
         let number = |count: u32| SortKey::Pair(i64::from(count), -order);
         let counts = group.counts;
+        let results = || self.metrics.results(group.members.iter().copied());
         match by {
             AgentColumn::State => SortKey::Pair(states::health_rank(group.worst().0), order),
             AgentColumn::Speaks => lower(group.speaks.first().cloned().unwrap_or_default()),
             AgentColumn::Live => number(counts.live),
             AgentColumn::NeedYou => number(counts.need_you),
-            AgentColumn::Done => number(counts.completed),
-            AgentColumn::Failed => number(counts.failed),
+            AgentColumn::Done => number(results().done),
+            AgentColumn::Failed => number(results().failed),
+            AgentColumn::Refused => number(results().refused),
+            AgentColumn::Lost => number(results().lost),
             AgentColumn::Doubt => number(counts.doubtful),
             AgentColumn::Breaker => {
                 SortKey::Pair(group.breakers.last().map_or(0, |position| *position as i64), -order)
@@ -69,7 +72,7 @@ impl AgentRows {
             kinds => format!("{kinds} {what}"),
         };
         let speaks = one(group.speaks.kinds(), group.speaks.first().cloned(), "ways");
-        let replicas = *self.groups.by() == GroupBy::Replicas;
+        let replicas = matches!(self.groups.by(), GroupBy::Declared | GroupBy::Replicas);
         let only = group.versions.first().map(|text| text.line().into_string());
         let mixed = if replicas { Role::Warn } else { Role::Plain };
         let version = span(
@@ -92,6 +95,7 @@ impl AgentRows {
             _ => "never".to_owned(),
         };
         let counts = group.counts;
+        let results = self.metrics.results(group.members.iter().copied());
         let [ok, p95, trend] = self.metrics.cells(group.members.iter().copied(), ascii);
         Row {
             mark: span(label.mark, label.role),
@@ -102,8 +106,10 @@ impl AgentRows {
                 AgentColumn::Version => version.clone(),
                 AgentColumn::Live => number(counts.live, Role::Plain),
                 AgentColumn::NeedYou => number(counts.need_you, Role::You),
-                AgentColumn::Done => number(counts.completed, Role::Plain),
-                AgentColumn::Failed => number(counts.failed, Role::Bad),
+                AgentColumn::Done => number(results.done, Role::Plain),
+                AgentColumn::Failed => number(results.failed, Role::Bad),
+                AgentColumn::Refused => number(results.refused, Role::Warn),
+                AgentColumn::Lost => number(results.lost, Role::Warn),
                 AgentColumn::Doubt => number(counts.doubtful, Role::Warn),
                 AgentColumn::Breaker => breaker.clone(),
                 AgentColumn::LastSign => span(sign.clone(), Role::Plain),

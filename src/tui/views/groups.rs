@@ -147,8 +147,17 @@ impl Group {
             Value::Said(text) => text.clone(),
             Value::Nobody => Untrusted::from("–"),
             Value::ReplicaKey(_) => {
-                let card = self.members.first().and_then(|key| snapshot.agents.get(*key)?.card.clone());
-                card.map_or_else(|| Untrusted::from("–"), |card| card.name.clone())
+                let members = || self.members.iter().filter_map(|key| snapshot.agents.get(*key));
+                let declared = members().find_map(|agent| agent.spec.replica_of.clone());
+                // A name that a person wrote stays visible in the row that its agent is folded into.
+                let written: Vec<&str> = members().filter_map(|agent| agent.spec.name.as_deref()).collect();
+                let card = members().find_map(|agent| agent.card.as_ref());
+                match (declared, written.as_slice(), card) {
+                    (Some(name), ..) => Untrusted::new(name),
+                    (None, [_, ..], _) => Untrusted::from(written.join(", ")),
+                    (None, [], Some(card)) => card.name.clone(),
+                    (None, [], None) => Untrusted::from("–"),
+                }
             }
         }
     }
@@ -368,7 +377,10 @@ impl Groups {
     fn value(&self, agent: &Agent) -> Option<Value> {
         match &self.by {
             GroupBy::None => None,
-            GroupBy::Replicas => agent.replica_key.clone().filter(|_| agent.listed).map(Value::ReplicaKey),
+            GroupBy::Declared if agent.spec.replica_of.is_none() => None,
+            GroupBy::Declared | GroupBy::Replicas => {
+                agent.replica_key.clone().filter(|_| agent.listed).map(Value::ReplicaKey)
+            }
             by => Some(by.value(agent).map_or(Value::Nobody, |value| Value::Said(value.headline(60)))),
         }
     }

@@ -2,18 +2,21 @@
 
 use ratatui::layout::Rect;
 
-use crate::domain::id::AttemptKey;
+use crate::domain::fact::{Act, Fact, FleetFact, JournalEntry, Owner};
+use crate::domain::id::{AgentId, AttemptId, AttemptKey};
 use crate::domain::job::message::{Content, Message, Role as Speaker};
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::{Snapshot, waits_since};
+use crate::engine::Answer as Reply;
 use crate::protocol::question::choices;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
+use crate::tui::fact_cache::{FLEET_FACTS, FactCache};
 use crate::tui::followed_job::FollowedJob;
-use crate::tui::queries::Subscription;
+use crate::tui::queries::{Ask, Subscription};
 use crate::tui::saved_view::ListKind;
 use crate::tui::screen::Screen;
 use crate::tui::step::Step;
@@ -77,7 +80,7 @@ columns! {
     pub enum WaitingColumn {
         Waits = fixed("WAITS", 'W', 7, 8).highest_first(),
         Wants = fixed("WANTS", 'N', 9, 6),
-        Question = share("QUESTION", 'Q', 20, 6, 9),
+        Question = share("QUESTION", 'Q', 20, 6, 9).prefers(40),
         Agent = share("AGENT", 'A', 10, 2, 4),
         Job = share("JOB", 'J', 8, 3, 2),
     }
@@ -155,7 +158,28 @@ pub struct InboxView {
     /// The conversation is scrolled, not the list.
     reading: bool,
     seen: Option<(AttemptKey, u64)>,
+    /// Facts of the whole fleet, among them the answers that were given.
+    facts: FactCache,
+    /// How many of those reads are shown.
+    reads: u64,
 }
+
+/// Where the parts of the view are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Parts {
+    list: Rect,
+    /// The conversation, with its title line.
+    conversation: Option<Rect>,
+    /// What is accepted, and what an answer does.
+    foot: Option<Rect>,
+    /// The last answers.
+    lately: Option<Rect>,
+}
+
+/// The newest attempts among which that of an answer is searched, each time it is drawn.
+const SEARCHED: usize = 2000;
+/// The most answers that are shown.
+const LATELY: u16 = 8;
 
 impl InboxView {
     /// The inbox, oldest first.
@@ -166,6 +190,8 @@ impl InboxView {
             conversation: TextState::following(),
             reading: false,
             seen: None,
+            facts: FactCache::default(),
+            reads: 0,
         }
     }
 
@@ -179,27 +205,78 @@ impl InboxView {
         self.followed.of(ctx.snapshot.job_of(attempt)?.id)
     }
 
-    /// The areas of the list, the conversation, the accepted answers, and the effect of an answer.
-    fn parts(&self, area: Rect) -> (Rect, Option<Rect>, Option<Rect>) {
+    fn parts(&self, area: Rect) -> Parts {
         let inner = inside(area);
+        let answers = u16::try_from(self.answers().take(usize::from(LATELY)).count()).unwrap_or(LATELY);
+        // The answers with their title line, where that much is free.
+        let lately = |free: u16| if answers > 0 && free > 4 { (answers + 1).min(free) } else { 0 };
+        if self.list.rows.is_empty() && self.list.state.settings.filter.is_empty() {
+            let high = lately(inner.height.saturating_sub(8));
+            let list = Rect { height: inner.height - high, ..inner };
+            let lately = (high > 0).then_some(Rect { y: list.bottom(), height: high, ..inner });
+            return Parts { list, lately, ..Parts::default() };
+        }
         if !self.list.state.details || inner.height < 12 || self.list.rows.is_empty() {
-            return (inner, None, None);
+            return Parts { list: inner, ..Parts::default() };
         }
         let rows = u16::try_from(self.list.rows.len()).unwrap_or(u16::MAX).saturating_add(1);
         let list = rows.clamp(4, (inner.height / 3).max(4));
         let foot = if inner.height >= 20 { 6 } else { 0 };
-        let conversation = Rect { y: inner.y + list, height: inner.height - list - foot, ..inner };
-        let foot = (foot > 0).then_some(Rect { y: conversation.bottom(), height: foot, ..inner });
-        (Rect { height: list, ..inner }, Some(conversation), foot)
+        let room = inner.height - list - foot;
+        let high = lately(room.saturating_sub(10));
+        let conversation = Rect { y: inner.y + list, height: room - high, ..inner };
+        let after = conversation.bottom();
+        Parts {
+            list: Rect { height: list, ..inner },
+            conversation: Some(conversation),
+            foot: (foot > 0).then_some(Rect { y: after, height: foot, ..inner }),
+            lately: (high > 0).then_some(Rect { y: after + foot, height: high, ..inner }),
+        }
+    }
+
+    /// The answers that were given, newest first.
+    fn answers(&self) -> impl Iterator<Item = (&JournalEntry, AttemptId, AgentId)> {
+        let facts = self.facts.of(Owner::Fleet).unwrap_or_default().iter().rev();
+        facts.filter_map(|entry| match &entry.fact {
+            Fact::Fleet(FleetFact::Acted { act: Act::Answer, attempt: (_, attempt), agent }) => {
+                Some((entry, *attempt, *agent))
+            }
+            _ => None,
+        })
+    }
+
+    /// Draws the last answers: when, to which job of whom, by whom, and how the task is now.
+    fn draw_lately(&self, canvas: &mut Canvas<'_>, area: Rect, pane: Rect, ctx: &Context) {
+        let whole = Rect { x: area.x, width: area.width, ..pane };
+        canvas.rule(whole, pane.y, Edge::Middle, &[span("answered lately", Role::Title)], &[]);
+        let snapshot = &ctx.snapshot;
+        for (y, (entry, attempt, agent)) in (pane.y + 1..pane.bottom()).zip(self.answers()) {
+            let mut newest = snapshot.attempts.iter().rev().take(SEARCHED).map(|(_, row)| row);
+            let row = newest.find(|row| row.id == attempt);
+            let label = row.map(|row| states::attempt(row, ctx.glyphs()));
+            let job = row.and_then(|row| snapshot.job_of(row)).map(|job| job.title.line().into_string());
+            let name = snapshot.agents.iter().find(|(_, row)| row.id == agent).map(|(_, row)| &row.name);
+            let name =
+                name.map_or_else(|| "an agent that was removed".to_owned(), |name| name.line().fit(24));
+            let mut line = vec![span(format!("{}  ", ctx.clocks.second(entry.at, ctx.now)), Role::Quiet)];
+            line.push(match &label {
+                Some(label) => span(format!("{} {:<18}", label.mark, label.word), label.role),
+                None => span(format!("{:<20}", "no longer kept"), Role::Doubt),
+            });
+            line.push(span(format!("{name:<16}"), Role::Plain));
+            line.push(span(format!("answered by {}  ", entry.actor_name().line()), Role::Plain));
+            line.push(span(job.unwrap_or_default(), Role::Quiet));
+            canvas.put_spans(pane.x + 1, y, &line, pane.width.saturating_sub(2));
+        }
     }
 
     fn lines(&self, area: Rect) -> usize {
-        usize::from(self.parts(area).0.height.saturating_sub(1))
+        usize::from(self.parts(area).list.height.saturating_sub(1))
     }
 
     /// Scrolls the conversation, once `tab` has gone there.
     fn read(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
-        let pane = self.parts(area).1?;
+        let pane = self.parts(area).conversation?;
         match action {
             Action::NextPane | Action::PrevPane => self.reading = !self.reading,
             Action::Back if self.reading => self.reading = false,
@@ -314,6 +391,7 @@ impl Screen for InboxView {
             self.reading = false;
         }
         self.seen = seen;
+        let news = news || std::mem::replace(&mut self.reads, self.facts.reads()) != self.facts.reads();
         visible || news
     }
 
@@ -326,7 +404,10 @@ impl Screen for InboxView {
         let order = if by_age { " · oldest first" } else { "" };
         let facts = self.list.facts(ctx, format!("{count} {word}{order}"));
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);
-        let (list, conversation, foot) = self.parts(area);
+        let Parts { list, conversation, foot, lately } = self.parts(area);
+        if let Some(pane) = lately {
+            self.draw_lately(canvas, area, pane, ctx);
+        }
         if self.list.rows.is_empty() {
             return empty(
                 canvas,
@@ -387,7 +468,7 @@ impl Screen for InboxView {
                     &[span("when you answer", Role::Title)],
                     &[],
                 );
-                canvas.divider(x, pane.y, area.bottom());
+                canvas.divider(x, pane.y, pane.bottom());
                 let right = Rect { x: x + 2, width: inner.right() - x - 2, ..inner };
                 text::draw(canvas, right, &after, &TextState::default());
             } else {
@@ -443,7 +524,7 @@ impl Screen for InboxView {
     }
 
     fn list_area(&self, area: Rect) -> Rect {
-        self.parts(area).0
+        self.parts(area).list
     }
 
     fn target(&self, ctx: &Context) -> Target {
@@ -467,7 +548,12 @@ impl Screen for InboxView {
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {
         let job = self.selected(ctx).and_then(|(_, attempt)| ctx.snapshot.job_of(attempt));
-        job.map(|job| Subscription::Job(job.id)).into_iter().collect()
+        let facts = FactCache::query("fleet facts", Owner::Fleet, ctx.snapshot.fleet_seq, FLEET_FACTS);
+        job.map(|job| Subscription::Job(job.id)).into_iter().chain([facts]).collect()
+    }
+
+    fn on_answer(&mut self, ask: &Ask, answer: Reply) {
+        self.facts.take(ask, answer);
     }
 
     fn followed(&self) -> Option<&FollowedJob> {

@@ -53,6 +53,11 @@ pub trait Rows: Clone + Debug {
     /// Its columns.
     type Column: TableColumn;
 
+    /// True if a column would say the same in every row, so that it is not drawn.
+    fn says_nothing(&self, _column: Self::Column) -> bool {
+        false
+    }
+
     /// The filter that leaves these rows of all rows of the kind.
     fn as_filter(&self, _snapshot: &Snapshot) -> String {
         String::new()
@@ -419,6 +424,13 @@ impl<R: Rows> Listing<R> {
         true
     }
 
+    /// The columns that are drawn.
+    fn drawn(&self, ctx: &Context, cursor: Cursor) -> Shown {
+        let mut shown = self.shown(ctx, cursor);
+        shown.columns.retain(|at| !self.source.says_nothing(R::Column::at(*at)));
+        shown
+    }
+
     /// Draws head and rows.
     pub fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let lines = usize::from(area.height.saturating_sub(1));
@@ -432,7 +444,7 @@ impl<R: Rows> Listing<R> {
             })
             .collect();
         let cursor = cursor.map_or(Cursor::Follows, Cursor::On);
-        table::draw(canvas, area, R::Column::COLUMNS, &self.shown(ctx, cursor), &rows);
+        table::draw(canvas, area, R::Column::COLUMNS, &self.drawn(ctx, cursor), &rows);
     }
 
     /// The same as a part of another view: without a cursor.
@@ -440,7 +452,7 @@ impl<R: Rows> Listing<R> {
         let lines = usize::from(area.height.saturating_sub(1));
         let rows: Vec<Row> =
             self.rows.iter().take(lines).map(|key| self.source.row(canvas, ctx, key)).collect();
-        table::draw(canvas, area, R::Column::COLUMNS, &self.shown(ctx, Cursor::None), &rows);
+        table::draw(canvas, area, R::Column::COLUMNS, &self.drawn(ctx, Cursor::None), &rows);
     }
 }
 

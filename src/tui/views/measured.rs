@@ -10,6 +10,7 @@ use crate::tui::widgets::canvas::{Span, span};
 use crate::tui::widgets::filter::Filtered;
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::spark;
+use crate::tui::widgets::table::NOTHING;
 
 /// The groups of a window; the key of each is its place.
 #[derive(Clone, Debug, Default)]
@@ -73,21 +74,22 @@ pub fn ok_role(tally: &Tally) -> Role {
     }
 }
 
-/// `41.2`: tasks ended per minute, over the minutes with data.
+/// `41.2`: tasks ended per minute, over the time with data.
 pub fn a_minute(group: &Group, step: u32) -> String {
-    let seen = group.parts.iter().filter(|part| part.seen).count() as u64 * u64::from(step);
-    let tenths = (u64::from(group.total.ended()) * 10).div_ceil(seen.max(1));
+    // A window of a few seconds is a minute that has just begun.
+    let seconds = group.watched_seconds(step).max(60);
+    let tenths = (u64::from(group.total.ended()) * 600).div_ceil(seconds);
     format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 /// A count that is worth its role unless it is zero.
 pub fn count(count: u32, role: Role) -> Span {
-    if count == 0 { span("·", Role::Quiet) } else { span(format::count(count as usize), role) }
+    if count == 0 { span(NOTHING, Role::Quiet) } else { span(format::count(count as usize), role) }
 }
 
-/// A value of a group over time, part by part, where there is data.
+/// A value of a group over time, part by part, where there is data; without the part that still runs.
 pub fn over_time(group: &Group, value: impl Fn(&Tally) -> u32) -> Vec<Option<u64>> {
-    group.parts.iter().map(|part| part.seen.then(|| u64::from(value(&part.tally)))).collect()
+    group.closed_parts().iter().map(|part| part.seen.then(|| u64::from(value(&part.tally)))).collect()
 }
 
 /// Values over time as bars.

@@ -107,9 +107,11 @@ columns! {
         Between = fixed("BETWEEN", 'B', 7, 1).right().highest_first(),
         Live = fixed("LIVE", 'L', 4, 5).right().highest_first(),
         Failed = fixed("FAILED", 'D', 6, 6).right().highest_first(),
+        Refused = fixed("REFUSED", 'R', 7, 6).right().highest_first().if_any(),
+        Lost = fixed("LOST", 'S', 4, 6).right().highest_first().if_any(),
         BurnRate = fixed("BURN", ' ', 6, 5).right().unsorted(),
         Answers = fixed("ANSWERS", 'A', 7, 1).right().highest_first(),
-        Trend = fixed("TASKS OVER TIME", ' ', TREND, 3).unsorted(),
+        Trend = fixed("TASKS OVER TIME", ' ', TREND, 3).right().unsorted(),
     }
 }
 
@@ -147,7 +149,9 @@ impl Rows for GroupRows {
             MetricsColumn::Between => micros(&total.between, 95),
             MetricsColumn::Answers => micros(&total.answer, 95),
             MetricsColumn::Live => SortKey::Number(i64::from(total.live)),
-            MetricsColumn::Failed => SortKey::Pair(i64::from(total.bad()), i64::from(total.ended())),
+            MetricsColumn::Failed => SortKey::Pair(i64::from(total.failed), i64::from(total.ended())),
+            MetricsColumn::Refused => SortKey::Pair(i64::from(total.refused), i64::from(total.ended())),
+            MetricsColumn::Lost => SortKey::Pair(i64::from(total.lost), i64::from(total.ended())),
             MetricsColumn::Tasks
             | MetricsColumn::Previous
             | MetricsColumn::P95Previous
@@ -191,7 +195,9 @@ impl Rows for GroupRows {
                 MetricsColumn::Live => {
                     plain(agent.map_or_else(|| "–".into(), |agent| agent.counts.live.to_string()))
                 }
-                MetricsColumn::Failed => count(total.bad(), Role::Bad),
+                MetricsColumn::Failed => count(total.failed, Role::Bad),
+                MetricsColumn::Refused => count(total.refused, Role::Warn),
+                MetricsColumn::Lost => count(total.lost, Role::Warn),
                 MetricsColumn::BurnRate => {
                     burn_cell(usize::try_from(key).ok().and_then(|at| self.burns.get(at)).copied().flatten())
                 }
@@ -326,24 +332,45 @@ impl MetricsView {
         let facts = [span("space compares", Role::Quiet)];
         canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
         let pane = Rect { y: pane.y + 1, height: pane.height - 1, ..pane };
+        let seen = self.groups.all().iter().filter_map(|group| group.parts.iter().position(|part| part.seen));
+        let first = seen.min().unwrap_or(0);
         let many = u16::try_from(usize::from(pane.width / 40).clamp(1, 3)).unwrap_or(1);
         let wide = pane.width / many;
         for place in 0..many {
             let shown = Shown::ALL[(self.chart + usize::from(place)) % Shown::ALL.len()];
             let at = Rect { x: pane.x + place * wide, width: wide.saturating_sub(1), ..pane };
-            draw_chart(canvas, at, ctx, shown, &compared);
+            draw_chart(canvas, at, ctx, shown, &compared, first);
         }
     }
 }
 
-fn draw_chart(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, shown: Shown, compared: &[&Group]) {
-    canvas.put(area.x + 1, area.y, shown.title(), Role::Quiet, area.width);
-    let area = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+/// Draws a chart of the parts from `first` on, the first of which anything is known, to the last that is over.
+fn draw_chart(
+    canvas: &mut Canvas<'_>,
+    area: Rect,
+    ctx: &Context,
+    shown: Shown,
+    compared: &[&Group],
+    first: usize,
+) {
     let parts = ctx.window.parts(ctx.now);
+    let closed = compared.iter().map(|group| group.closed_parts().len()).max().unwrap_or(0);
+    let begins = |part: usize| {
+        let minutes = u32::try_from(part).unwrap_or(0).saturating_mul(parts.step);
+        ctx.clocks.time_of_day(parts.from.after(minutes).begins())
+    };
+    let since = if first > 0 { format!(" · watching since {}", begins(first)) } else { String::new() };
+    canvas.put(area.x + 1, area.y, &format!("{}{since}", shown.title()), Role::Quiet, area.width - 1);
+    let area = Rect {
+        x: area.x + 1,
+        y: area.y + 1,
+        width: area.width.saturating_sub(2),
+        height: area.height.saturating_sub(1),
+    };
     let values: Vec<Vec<(f64, f64)>> = compared
         .iter()
         .map(|group| {
-            let points = group.parts.iter().zip(0u32..);
+            let points = group.closed_parts().iter().zip(0u32..);
             let points = points.filter(|(part, _)| part.seen);
             points
                 .filter_map(|(part, at)| Some((f64::from(at), shown.value(&part.tally, parts.step)?)))
@@ -352,13 +379,12 @@ fn draw_chart(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, shown: Shown, 
         .collect();
     let all = values.iter().flatten().map(|(_, value)| *value);
     if all.clone().next().is_none() {
-        canvas.put(
-            area.x + 1,
-            area.y + 1,
-            "nothing in this window; t chooses another",
-            Role::Doubt,
-            area.width,
-        );
+        let words = if first >= closed && parts.is_recent(ctx.now) {
+            "nothing yet: a minute is drawn once it is over"
+        } else {
+            "nothing in this window; t chooses another"
+        };
+        canvas.put(area.x, area.y + 1, words, Role::Doubt, area.width);
         return;
     }
     let most = all.clone().fold(0.0, f64::max);
@@ -378,10 +404,9 @@ fn draw_chart(canvas: &mut Canvas<'_>, area: Rect, ctx: &Context, shown: Shown, 
         })
         .collect();
     let quiet = canvas.theme.style(Role::Quiet);
-    let last = f64::from(u32::try_from(parts.count().saturating_sub(1)).unwrap_or(0)).max(1.0);
-    let from = ctx.clocks.time_of_day(parts.from.begins());
-    let until = ctx.clocks.time_of_day(parts.until.begins());
-    let x = Axis::default().style(quiet).bounds([0.0, last]).labels([from, until]);
+    let place = |part: usize| f64::from(u32::try_from(part).unwrap_or(u32::MAX));
+    let bounds = [place(first), place(closed.saturating_sub(1).max(first + 1))];
+    let x = Axis::default().style(quiet).bounds(bounds).labels([begins(first), begins(closed)]);
     let middle = f64::midpoint(low, high);
     let labels = [shown.label(low), shown.label(middle), shown.label(high)];
     let y = Axis::default().style(quiet).bounds([low, high]).labels(labels);

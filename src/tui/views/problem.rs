@@ -178,7 +178,7 @@ fn item(ctx: &Context, item: Item) -> Vec<Span> {
             let Some(attempt) = snapshot.attempts.get(key) else { return gone() };
             let label = states::attempt(attempt, glyphs);
             let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.short());
-            let job = snapshot.job_of(attempt).map(|job| job.title.line().fit(40)).unwrap_or_default();
+            let job = snapshot.job_of(attempt).map(|job| job.title.line().fit(24)).unwrap_or_default();
             let note = attempt.task.as_ref().and_then(|task| task.note.as_ref());
             let note = note.map(|note| format!("  {}", note.shortened(60).line())).unwrap_or_default();
             vec![

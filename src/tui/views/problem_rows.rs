@@ -68,7 +68,7 @@ pub fn headline(snapshot: &Snapshot, problem: &Problem) -> String {
 columns! {
     /// The columns of problems.
     pub enum ProblemColumn {
-        Problem = share("PROBLEM", 'P', 24, 6, 9),
+        Problem = share("PROBLEM", 'P', 24, 6, 9).prefers(40),
         Began = fixed("BEGAN", 'B', 9, 5).highest_first(),
         Age = fixed("AGE", 'E', 4, 8).right(),
         Impact = share("HITS", 'H', 12, 3, 4).highest_first(),

@@ -361,12 +361,9 @@ impl Screen for ProblemsView {
     }
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
-        let not_over = ctx.snapshot.open_problems().count();
-        let over = ctx.snapshot.problems.len() - not_over;
-        let muted = ctx.snapshot.open_problems().filter(|(_, problem)| problem.muted.is_some()).count();
-        let open = not_over - muted;
-        let muted = if muted > 0 { format!(" · {muted} muted") } else { String::new() };
-        let first = format!("{open} open{muted} · {over} cleared lately");
+        let over = ctx.snapshot.problems.len() - ctx.snapshot.open_problems().count();
+        let over = if over > 0 { format!(" · {over} cleared lately") } else { String::new() };
+        let first = format!("{}{over}", ctx.snapshot.problem_counts().words());
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &self.list.facts(ctx, first));
         let parts = self.parts(area);
         if self.list.rows.is_empty() {

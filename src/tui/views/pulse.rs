@@ -6,12 +6,13 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use crate::domain::agent::Health;
-use crate::domain::metrics::{Dimension, Heat};
+use crate::domain::metrics::{Dimension, Heat, Minute, share as share_of};
 use crate::domain::state::Changed;
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
+use crate::tui::format;
 use crate::tui::metrics::{Group, Groups};
 use crate::tui::queries::Subscription;
 use crate::tui::saved_view::ListKind;
@@ -29,7 +30,7 @@ use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 /// The interval between two reads while the view is shown.
 const EVERY: Duration = Duration::from_secs(2);
 /// The width of the text after a row's cells.
-const FACTS: u16 = 13;
+pub const FACTS: u16 = 15;
 
 /// The agents of a window, the worst first.
 #[derive(Clone, Debug, Default)]
@@ -117,6 +118,13 @@ pub fn now(ctx: &Context, group: &Group) -> Span {
         return span(label.word, label.role);
     }
     let last: Vec<_> = group.parts.iter().rev().take(5).collect();
+    let recent = ctx.now - Duration::from_secs(5 * 60);
+    let outage = agent.and_then(|agent| agent.last_outage());
+    if let Some((from, until)) = outage.and_then(|outage| Some((outage.from, outage.until?)))
+        && until >= recent
+    {
+        return span(format!("was down {}", format::duration(until.since(from))), Role::Warn);
+    }
     let (ended, bad) =
         last.iter().fold((0, 0), |(ended, bad), part| (ended + part.tally.ended(), bad + part.tally.bad()));
     match group.lately() {
@@ -124,7 +132,8 @@ pub fn now(ctx: &Context, group: &Group) -> Span {
         Heat::Usual => span("as usual", Role::Quiet),
         _ if bad > 0 => {
             let role = if bad * 5 > ended { Role::Bad } else { Role::Warn };
-            span(format!("{} % {}", (bad * 100).div_ceil(ended.max(1)), ctx.glyphs().failed), role)
+            let percent = share_of(u64::from(bad), u64::from(ended), 100);
+            span(format!("{percent} % {}", ctx.glyphs().failed), role)
         }
         _ => {
             let slowest = last.iter().max_by_key(|part| part.tally.took.percentile(95));
@@ -168,17 +177,40 @@ impl PulseView {
         }
     }
 
-    /// How many lines a row takes: two where all of them fit.
-    fn high(&self, area: Rect) -> u16 {
-        let height = inside(area).height.saturating_sub(2);
-        let rows = u16::try_from(self.list.rows.len()).unwrap_or(u16::MAX).max(1);
-        (height / rows).clamp(1, 3)
-    }
-
-    fn lines(&self, area: Rect) -> usize {
-        usize::from(inside(area).height.saturating_sub(2) / self.high(area))
+    /// The lines of the inside: without those of the axis and the legend.
+    fn lines(area: Rect) -> usize {
+        usize::from(inside(area).height.saturating_sub(FOOT))
     }
 }
+
+/// Where a row's name, cells and verdict are.
+struct Columns {
+    name: u16,
+    /// The first part that is drawn: the oldest are left out where not all fit.
+    skip: usize,
+    /// The drawn cells together.
+    width: u16,
+}
+
+impl Columns {
+    fn fit(inner: Rect, longest: usize, parts: usize) -> Self {
+        let parts = u16::try_from(parts).unwrap_or(u16::MAX).max(1);
+        let fixed = NAME_AT + FACTS + 2;
+        // Names give way to cells, down to half of what is left.
+        let room = inner.width.saturating_sub(fixed);
+        let name = u16::try_from(longest).unwrap_or(u16::MAX).clamp(8, (room / 2).max(8));
+        let name = name.min(room.saturating_sub(parts).max(13));
+        let room = room.saturating_sub(name);
+        let each = (room / parts).clamp(1, 6);
+        let shown = parts.min(room / each);
+        Self { name, skip: usize::from(parts - shown), width: shown * each }
+    }
+}
+
+/// Lines below the rows: the axis and the legend.
+const FOOT: u16 = 2;
+/// The place of a name in its row, after the cursor and the mark.
+const NAME_AT: u16 = 3;
 
 impl Default for PulseView {
     fn default() -> Self {
@@ -197,7 +229,7 @@ impl Screen for PulseView {
             self.list.source = PulseRows { groups: MeasuredGroups::new(self.groups.all()) };
             self.list.rebuild();
         }
-        let lines = self.lines(area);
+        let lines = Self::lines(area);
         visible |= self.list.refresh(&ctx.snapshot, lines);
         visible
     }
@@ -206,7 +238,7 @@ impl Screen for PulseView {
         let parts = ctx.window.parts(ctx.now);
         let each = match parts.step {
             1 => "a minute".to_owned(),
-            step => crate::tui::format::window(Duration::from_secs(u64::from(step) * 60)),
+            step => format::window(Duration::from_secs(u64::from(step) * 60)),
         };
         let first = format!("last {} · each cell {each}", ctx.window.word(&ctx.clocks));
         let facts = self.list.facts(ctx, first);
@@ -216,50 +248,58 @@ impl Screen for PulseView {
             let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
             return empty(canvas, ctx, inner, filtered, &["No agent was watched in this window."]);
         }
-        let names = self.list.rows.iter().filter_map(|key| self.list.source.groups.get(key));
-        let name = names.map(|group| group.name.chars().count()).max().unwrap_or(0);
-        let name = u16::try_from(name).unwrap_or(30).clamp(8, (inner.width / 4).max(8));
-        let high = self.high(area);
-        let (window, cursor) = self.list.state.window(&self.list.rows, self.lines(area));
-        let left = inner.x + name + 5;
-        let room = inner.width.saturating_sub(name + 5 + FACTS + 1);
-        for (line, key) in window.iter().enumerate() {
-            let Some(group) = self.list.source.groups.get(*key) else { continue };
-            let y = inner.y + u16::try_from(line).unwrap_or(0) * high;
+        let (window, cursor) = self.list.state.window(&self.list.rows, Self::lines(area));
+        let groups = || window.iter().filter_map(|key| self.list.source.groups.get(*key));
+        let longest = groups().map(|group| group.name.chars().count()).max().unwrap_or(0);
+        let columns = Columns::fit(inner, longest, parts.count());
+        let left = inner.x + NAME_AT + columns.name + 1;
+        for (line, group) in groups().enumerate() {
+            let y = inner.y + u16::try_from(line).unwrap_or(0);
             let agent = group.agent.and_then(|key| ctx.snapshot.agents.get(key));
-            let label = agent.map(|agent| states::agent(agent, ctx.glyphs()));
-            if let Some(label) = label {
+            if let Some(label) = agent.map(|agent| states::agent(agent, ctx.glyphs())) {
                 canvas.put(inner.x + 1, y, label.mark, label.role, 1);
             }
-            canvas.put(inner.x + 3, y, &group.name, Role::Plain, name);
-            if cursor == Some(line) {
+            canvas.put(inner.x + NAME_AT, y, &group.name, Role::Plain, columns.name);
+            if cursor.unwrap_or(0) == line {
                 canvas.put(inner.x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-                canvas.tint(Rect::new(inner.x + 1, y, name + 3, 1), Role::Accent);
             }
-            let gap = u16::from(high > 1);
-            draw_cells(canvas, Rect { x: left, y, width: room, height: high - gap }, group);
+            if cursor == Some(line) {
+                canvas.tint(Rect::new(inner.x + 1, y, columns.name + NAME_AT - 1, 1), Role::Accent);
+            }
+            draw_cells(canvas, Rect { x: left, y, width: columns.width, height: 1 }, group);
             let now = now(ctx, group);
-            canvas.put_right(inner.right(), y, &now.text, now.role, FACTS);
+            canvas.put(left + columns.width + 1, y, &now.text, now.role, FACTS);
         }
-        let y = inner.bottom() - 1;
-        let begins = ctx.clocks.time_of_day(parts.from.begins());
-        canvas.put(left, y, &begins, Role::Quiet, room);
+        // The axis follows the last row.
+        let rows = u16::try_from(window.len()).unwrap_or(u16::MAX);
+        let y = (inner.y + rows).min(inner.bottom().saturating_sub(FOOT));
+        let time = |part: usize| {
+            let minutes = u32::try_from(part).unwrap_or(0).saturating_mul(parts.step);
+            ctx.clocks.time_of_day(parts.from.after(minutes).begins())
+        };
+        canvas.put(left, y, &time(columns.skip), Role::Quiet, columns.width);
+        let end = if parts.place(Minute::of(ctx.now)).is_some() { "now".into() } else { time(parts.count()) };
+        if columns.width > 12 {
+            canvas.put_right(left + columns.width, y, &end, Role::Quiet, columns.width - 6);
+        }
         let ascii = canvas.theme.is_ascii();
-        let legend: String = [
-            (Heat::Usual, "as usual"),
-            (Heat::Some, "some failed, 2 times slower"),
-            (Heat::Much, "5 %, 4 times"),
-            (Heat::High, "20 %, 8 times"),
-            (Heat::Full, "half, or gone"),
-        ]
-        .map(|(heat, words)| format!("{} {words}", mark(heat, ascii).0))
-        .join("  ");
-        let legend_room = inner.width.saturating_sub(name + 13);
-        canvas.put_right(inner.right(), y, &legend, Role::Quiet, legend_room);
+        let legend = |words: [&str; 5]| {
+            let all = [Heat::Usual, Heat::Some, Heat::Much, Heat::High, Heat::Full];
+            let parts =
+                all.iter().zip(words).map(|(heat, words)| format!("{} {words}", mark(*heat, ascii).0));
+            parts.collect::<Vec<_>>().join("  ")
+        };
+        let long =
+            ["as usual", "some failed, or 2 times slower", "5 %, 4 times", "20 %, 8 times", "half, or down"];
+        let short = ["usual", "some, 2x", "5 %, 4x", "20 %, 8x", "half, down"];
+        let room = inner.width.saturating_sub(2);
+        let text = Some(legend(long)).filter(|text| text.chars().count() <= usize::from(room));
+        let text = text.unwrap_or_else(|| legend(short));
+        canvas.put(inner.x + 1, inner.bottom() - 1, &text, Role::Quiet, room);
     }
 
     fn act(&mut self, action: Action, ctx: &Context, area: Rect) -> Option<Vec<Step>> {
-        let lines = self.lines(area);
+        let lines = Self::lines(area);
         if matches!(action, Action::Mark | Action::MarkAll | Action::MarkTo) {
             return None;
         }
@@ -296,7 +336,7 @@ impl Screen for PulseView {
 
     fn click(&mut self, _ctx: &Context, area: Rect, _x: u16, y: u16) -> bool {
         let inner = inside(area);
-        let line = y.checked_sub(inner.y).map(|y| usize::from(y / self.high(area)));
+        let line = y.checked_sub(inner.y).map(usize::from);
         line.is_some_and(|line| self.list.state.click(line))
     }
 

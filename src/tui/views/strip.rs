@@ -8,6 +8,7 @@ use ratatui::layout::Rect;
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, JobKey};
 use crate::domain::job::Job;
+use crate::domain::metrics::percentages;
 use crate::domain::time::At;
 use crate::tui::context::Context;
 use crate::tui::followed_job::FollowedJob;
@@ -148,11 +149,11 @@ pub fn shares(ctx: &Context, job: &Job, followed: &FollowedJob) -> Vec<Span> {
     let mut holder: Vec<_> = holder.into_iter().filter(|(_, took)| !took.is_zero()).collect();
     holder.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
     let mut line = Vec::new();
-    for ((kind, name), took) in holder {
+    let shares: Vec<u128> = holder.iter().map(|(_, took)| took.as_millis()).collect();
+    for (((kind, name), _), percent) in holder.into_iter().zip(percentages(&shares)) {
         if !line.is_empty() {
             line.push(span(" · ", Role::Quiet));
         }
-        let percent = took.as_millis() * 100 / all.as_millis().max(1);
         let role = [Role::Plain, Role::Doubt, Role::You][usize::from(kind).min(2)];
         line.push(span(format!("{name} {percent} %"), role));
     }

@@ -128,6 +128,14 @@ impl Rows for TaskRows {
 
     type Column = TaskColumn;
 
+    fn says_nothing(&self, column: TaskColumn) -> bool {
+        match column {
+            TaskColumn::Agent => self.agent.is_some(),
+            TaskColumn::Context => self.context.is_some(),
+            _ => false,
+        }
+    }
+
     fn as_filter(&self, snapshot: &Snapshot) -> String {
         let agent = self.agent.and_then(|key| snapshot.agents.get(key)).map(|agent| agent.name.line());
         // A filter cannot contain spaces, so it uses the first word of the name.

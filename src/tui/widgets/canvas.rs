@@ -290,7 +290,7 @@ impl<'a> Canvas<'a> {
             Edge::Middle => (glyphs.tee_left, glyphs.tee_right),
             Edge::Bottom => (glyphs.bottom_left, glyphs.bottom_right),
         };
-        self.line(area, y, (left, glyphs.horizontal, right), Role::Quiet, title, facts);
+        self.line(area, y, (left, glyphs.horizontal, right), Role::Border, title, facts);
     }
 
     /// A line across a frame that meets the line between two panes above it.
@@ -301,7 +301,7 @@ impl<'a> Canvas<'a> {
             let glyphs = self.theme.glyphs;
             let cell = &self.buffer[(x, y)];
             if cell.symbol() == glyphs.horizontal {
-                self.put(x, y, glyphs.tee_up, Role::Quiet, 1);
+                self.put(x, y, glyphs.tee_up, Role::Border, 1);
             }
         }
     }
@@ -344,20 +344,20 @@ impl<'a> Canvas<'a> {
         }
         self.put(to, y, right, role, 1);
         let room = area.width.saturating_sub(4);
-        let facts_width = if width(facts) == 0 { 0 } else { width(facts).saturating_add(2) };
-        let title_width = if width(title) == 0 { 0 } else { width(title).saturating_add(2) };
-        // The title stays; facts go when both do not fit.
-        let facts_fit = facts_width > 0 && title_width.saturating_add(facts_width) <= room;
+        let padded = |spans: &[Span]| if width(spans) == 0 { 0 } else { width(spans).saturating_add(2) };
+        let title_width = padded(title);
+        // The title is cut before the facts, but something of it stays.
+        let facts = shortened(facts, room.saturating_sub(title_width.min(LEAST_TITLE) + 2));
+        let facts_width = padded(&facts);
         if title_width > 0 {
-            let most = if facts_fit { room - facts_width } else { room };
             self.put(from + 1, y, " ", Role::Plain, 1);
-            let used = self.put_spans(from + 2, y, title, most.saturating_sub(1));
+            let used = self.put_spans(from + 2, y, title, (room - facts_width).saturating_sub(1));
             self.put(from + 2 + used, y, " ", Role::Plain, 1);
         }
-        if facts_fit {
+        if facts_width > 0 {
             let at = to - facts_width;
             self.put(at, y, " ", Role::Plain, 1);
-            let used = self.put_spans(at + 1, y, facts, facts_width);
+            let used = self.put_spans(at + 1, y, &facts, facts_width);
             self.put(at + 1 + used, y, " ", Role::Plain, 1);
         }
     }
@@ -366,8 +366,8 @@ impl<'a> Canvas<'a> {
     pub fn sides(&mut self, area: Rect, from: u16, to: u16) {
         let vertical = self.theme.glyphs.vertical;
         for y in from..to {
-            self.put(area.x, y, vertical, Role::Quiet, 1);
-            self.put(area.right().saturating_sub(1), y, vertical, Role::Quiet, 1);
+            self.put(area.x, y, vertical, Role::Border, 1);
+            self.put(area.right().saturating_sub(1), y, vertical, Role::Border, 1);
         }
     }
 
@@ -383,14 +383,38 @@ impl<'a> Canvas<'a> {
     /// A line down between two panes, with its joints.
     pub fn divider(&mut self, x: u16, from: u16, to: u16) {
         let glyphs = self.theme.glyphs;
-        self.put(x, from, glyphs.tee_down, Role::Quiet, 1);
+        self.put(x, from, glyphs.tee_down, Role::Border, 1);
         for y in from + 1..to {
-            self.put(x, y, glyphs.vertical, Role::Quiet, 1);
+            self.put(x, y, glyphs.vertical, Role::Border, 1);
         }
         if to < self.buffer.area.bottom() {
-            self.put(x, to, glyphs.tee_up, Role::Quiet, 1);
+            self.put(x, to, glyphs.tee_up, Role::Border, 1);
         }
     }
+}
+
+/// The cells that a title keeps beside facts, if it is longer.
+const LEAST_TITLE: u16 = 16;
+/// What separates facts.
+const SEPARATOR: &str = " · ";
+
+/// Facts that fit into `room` cells: whole ones are left out from the end, those that are emphasized last.
+fn shortened(facts: &[Span], room: u16) -> Vec<Span> {
+    let mut facts = facts.to_vec();
+    while width(&facts) > room {
+        let is_quiet = |span: &Span| matches!(span.role, Role::Plain | Role::Quiet | Role::Doubt);
+        let Some(at) = facts.iter().rposition(is_quiet).or(facts.len().checked_sub(1)) else { break };
+        match facts[at].text.rfind(SEPARATOR).filter(|cut| *cut > 0) {
+            Some(cut) => facts[at].text.truncate(cut),
+            None => drop(facts.remove(at)),
+        }
+    }
+    if let Some(first) = facts.first_mut()
+        && let Some(rest) = first.text.strip_prefix(SEPARATOR)
+    {
+        first.text = rest.to_owned();
+    }
+    facts
 }
 
 /// Our symbols in ASCII; letters of other scripts become `?`.

@@ -27,6 +27,8 @@ pub struct Column {
     pub wide: bool,
     /// The highest value comes first when the list is sorted by it.
     pub highest_first: bool,
+    /// True if the column is shown only while some visible row has a value in it.
+    pub if_any: bool,
 }
 
 /// The columns of a list as an enum, with variants in table order. `columns!` declares one.
@@ -88,6 +90,7 @@ pub const fn share(name: &'static str, sort: char, least: u16, share: u16, keep:
         right: false,
         wide: false,
         highest_first: false,
+        if_any: false,
     }
 }
 
@@ -119,6 +122,12 @@ impl Column {
     #[must_use]
     pub const fn unsorted(self) -> Self {
         Self { sort: None, ..self }
+    }
+
+    /// The same for a column that is seldom needed: it is shown only while some visible row has a value in it.
+    #[must_use]
+    pub const fn if_any(self) -> Self {
+        Self { if_any: true, ..self }
     }
 
     /// Restricts the column to wide mode.
@@ -185,42 +194,85 @@ pub struct Shown {
     pub cursor: Cursor,
 }
 
-/// Which columns of those that are wanted fit, and how wide they are.
-pub fn fit(columns: &[Column], wanted: &[usize], width: u16, wide: bool) -> Vec<(usize, u16)> {
+/// The cell of a count of zero.
+pub const NOTHING: &str = "·";
+
+/// Widths of text columns are rounded up to a multiple of this, so that few changes of the rows move the columns.
+const ROUNDED: u16 = 4;
+
+/// The width up to which columns grow before the one that is worth most is given all that it needs.
+const MODEST: u16 = 20;
+
+/// The width that a column needs for its head and its cells. One of fixed width has at least that, so that numbers
+/// stand still.
+fn needed(column: &Column, content: u16) -> u16 {
+    let head = u16::try_from(column.name.width()).unwrap_or(0);
+    if content > column.least && !column.right {
+        return content.next_multiple_of(ROUNDED);
+    }
+    let usual = if column.share > 0 { 0 } else { column.least };
+    content.max(head).max(usual)
+}
+
+/// The columns that fit, and how wide they are.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Fit {
+    /// The columns by their number, with their widths.
+    pub columns: Vec<(usize, u16)>,
+    /// The cells between two columns.
+    pub gap: u16,
+}
+
+/// Which columns of those that are wanted fit, and how wide they are. `content` is the width of a column's cells.
+///
+/// Every column first gets its least width, or what it needs if that is less. The rest of the room goes to the column
+/// that is worth most up to its preferred width, to the others up to [`MODEST`], to the first again, and to the others
+/// again, each at most what it needs. What is left stands between the columns and behind the last one.
+pub fn fit(
+    columns: &[Column],
+    wanted: &[usize],
+    width: u16,
+    wide: bool,
+    content: impl Fn(usize) -> u16,
+) -> Fit {
+    let need: Vec<u16> = columns.iter().enumerate().map(|(at, one)| needed(one, content(at))).collect();
+    let least = |at: usize| columns[at].least.min(need[at]);
+    let preferred = |at: usize| columns[at].preferred.min(need[at]);
     let mut shown: Vec<usize> = wanted.to_vec();
     let room = width.saturating_sub(MARGIN);
-    let needs = |shown: &[usize]| -> u16 {
-        shown.iter().map(|at| columns[*at].least + 1).sum::<u16>().saturating_sub(1)
-    };
-    let preferred = |shown: &[usize]| -> u16 {
-        shown.iter().map(|at| columns[*at].preferred + 1).sum::<u16>().saturating_sub(1)
+    let total = |shown: &[usize], width: &dyn Fn(usize) -> u16| -> u16 {
+        shown.iter().map(|at| width(*at) + 1).sum::<u16>().saturating_sub(1)
     };
     let luxury = |shown: &[usize]| !wide && shown.iter().any(|at| columns[*at].keep <= LUXURY);
-    while shown.len() > 1 && (needs(&shown) > room || (luxury(&shown) && preferred(&shown) > room)) {
+    while shown.len() > 1
+        && (total(&shown, &least) > room || (luxury(&shown) && total(&shown, &preferred) > room))
+    {
         let weakest =
             (0..shown.len()).min_by_key(|at| (columns[shown[*at]].keep, usize::MAX - at)).unwrap_or(0);
         shown.remove(weakest);
     }
-    let spare = room.saturating_sub(needs(&shown));
-    let shares: u16 = shown.iter().map(|at| columns[*at].share).sum();
-    let mut left = spare;
-    let last = shown.iter().rposition(|at| columns[*at].share > 0);
-    shown
-        .iter()
-        .enumerate()
-        .map(|(place, at)| {
-            let column = &columns[*at];
-            let more = if column.share == 0 || shares == 0 {
-                0
-            } else if Some(place) == last {
-                left
-            } else {
-                spare * column.share / shares
-            };
-            left -= more;
-            (*at, column.least + more)
-        })
-        .collect()
+    let mut left = room.saturating_sub(total(&shown, &least));
+    let mut widths: Vec<(usize, u16)> = shown.iter().map(|at| (*at, least(*at))).collect();
+    let mut grow = |place: usize, most: u16| {
+        let (at, width) = &mut widths[place];
+        let more = need[*at].min(most).saturating_sub(*width).min(left);
+        *width += more;
+        left -= more;
+    };
+    let mut order: Vec<usize> = (0..shown.len()).collect();
+    order.sort_by_key(|place| std::cmp::Reverse(columns[shown[*place]].keep));
+    if let Some((first, others)) = order.split_first() {
+        grow(*first, columns[shown[*first]].preferred);
+        for place in others {
+            grow(*place, MODEST);
+        }
+        grow(*first, u16::MAX);
+        for place in others {
+            grow(*place, u16::MAX);
+        }
+    }
+    let gaps = u16::try_from(widths.len().saturating_sub(1)).unwrap_or(u16::MAX);
+    Fit { columns: widths, gap: if left >= gaps { 2 } else { 1 } }
 }
 
 /// Draws a table: its head, then its rows.
@@ -229,13 +281,24 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
         return;
     }
     let Shown { columns: wanted, wide, sort, cursor } = shown;
-    let fitting = fit(columns, wanted, area.width, *wide);
+    let visible = &rows[..rows.len().min(usize::from(area.height - 1))];
+    let content = |at: usize| {
+        let cells = visible.iter().filter_map(|row| row.cells.get(at));
+        cells.map(|cell| u16::try_from(cell.text.width()).unwrap_or(u16::MAX)).max().unwrap_or(0)
+    };
+    let has_value = |at: usize| {
+        let mut cells = visible.iter().filter_map(|row| row.cells.get(at));
+        cells.any(|cell| !matches!(cell.text.as_str(), "" | NOTHING))
+    };
+    let wanted: Vec<usize> =
+        wanted.iter().copied().filter(|at| !columns[*at].if_any || has_value(*at)).collect();
+    let Fit { columns: fitting, gap } = fit(columns, &wanted, area.width, *wide, content);
     let mut x = area.x + MARGIN - 1;
     for (at, width) in &fitting {
         head(canvas, x, area.y, (*at, &columns[*at]), *width, *sort);
-        x += width + 1;
+        x += width + gap;
     }
-    for (line, row) in rows.iter().take(usize::from(area.height - 1)).enumerate() {
+    for (line, row) in visible.iter().enumerate() {
         let y = area.y + 1 + u16::try_from(line).unwrap_or(u16::MAX);
         let here = matches!(cursor, Cursor::On(at) if *at == line);
         if here {
@@ -255,7 +318,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
             } else {
                 canvas.put(x, y, &cell.text, cell.role, *width);
             }
-            x += width + 1;
+            x += width + gap;
         }
         if here {
             canvas.tint(Rect::new(area.x + 1, y, area.width - 1, 1), Role::Accent);
@@ -291,31 +354,51 @@ fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, (at, column): (usize, &Column),
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_least_important_columns_are_left_out_first() {
-        let columns = [
+    fn columns() -> [Column; 5] {
+        [
             fixed("TASK", 'T', 5, 9),
             share("JOB", 'J', 10, 2, 8),
             share("AGENT", 'A', 8, 1, 5),
             fixed("STATE", 'S', 10, 7),
             fixed("FROM", 'F', 8, 1).wide(),
-        ];
+        ]
+    }
+
+    #[test]
+    fn the_least_important_columns_are_left_out_first() {
+        let columns = columns();
         let names = |width, wide| -> Vec<_> {
             let wanted: Vec<usize> = (0..columns.len()).filter(|at| wide || !columns[*at].wide).collect();
-            fit(&columns, &wanted, width, wide)
-                .into_iter()
-                .map(|(at, width)| (columns[at].name, width))
-                .collect()
+            let fitting = fit(&columns, &wanted, width, wide, |_| 99);
+            fitting.columns.into_iter().map(|(at, width)| (columns[at].name, width)).collect()
         };
-        assert_eq!(names(43, false), [("TASK", 5), ("JOB", 12), ("AGENT", 9), ("STATE", 10)]);
+        assert_eq!(names(43, false), [("TASK", 5), ("JOB", 13), ("AGENT", 8), ("STATE", 10)]);
         assert_eq!(names(31, false), [("TASK", 5), ("JOB", 10), ("STATE", 10)]);
         assert_eq!(names(30, false), [("TASK", 5), ("JOB", 20)]);
-        assert_eq!(names(10, false), [("TASK", 5)]);
+        assert_eq!(names(10, false), [("TASK", 6)]);
         assert_eq!(names(60, true).len(), 5);
         // A changed column order does not change which columns are dropped first.
-        let turned: Vec<_> = fit(&columns, &[3, 4, 0], 43, false).into_iter().map(|(at, _)| at).collect();
+        let fitting = |width| fit(&columns, &[3, 4, 0], width, false, |_| 99).columns;
+        let turned: Vec<_> = fitting(43).into_iter().map(|(at, _)| at).collect();
         assert_eq!(turned, [3, 4, 0]);
-        let narrow: Vec<_> = fit(&columns, &[3, 4, 0], 22, false).into_iter().map(|(at, _)| at).collect();
+        let narrow: Vec<_> = fitting(22).into_iter().map(|(at, _)| at).collect();
         assert_eq!(narrow, [3, 0]);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_their_cells_while_there_is_room() {
+        let columns = columns();
+        for (width, content, expected, why) in [
+            (80, [4, 30, 8, 7], ([5, 32, 8, 10], 2), "each has what it needs, and the rest is between them"),
+            (80, [4, 3, 7, 22], ([5, 3, 7, 24], 2), "a column with little in it gives room away"),
+            (47, [4, 30, 8, 22], ([5, 17, 8, 10], 1), "others may grow modestly, by their worth"),
+            (64, [4, 30, 8, 22], ([5, 24, 8, 20], 1), "then the one that matters most grows"),
+            (80, [0, 0, 0, 0], ([5, 3, 5, 10], 2), "without rows there are the heads"),
+        ] {
+            let Fit { columns, gap } =
+                fit(&columns, &[0, 1, 2, 3], width, false, |at| content.get(at).copied().unwrap_or(0));
+            let widths: Vec<u16> = columns.into_iter().map(|(_, width)| width).collect();
+            assert_eq!((widths.as_slice(), gap), (&expected.0[..], expected.1), "{why}");
+        }
     }
 }

@@ -19,7 +19,7 @@ fn replicas(width: u16, height: u16) -> Console {
         card(&mut console, place, "cashier", version);
     }
     console.publish();
-    console.press("1");
+    console.press("1 : \"group_replicas\" enter");
     console
 }
 
@@ -51,9 +51,12 @@ fn rows(console: &mut Console) -> Vec<String> {
 
 #[test]
 fn replicas_fold_into_one_row_that_opens() {
+    let mut ungrouped = Console::new(120, 40);
+    ungrouped.press("1");
     let mut console = replicas(120, 40);
     let folded = rows(&mut console);
     assert!(folded.contains(&"◐ ▸ cashier ×3".to_owned()), "{folded:#?}");
+    assert!(rows(&mut ungrouped).iter().any(|row| row.contains("cashier-2")), "nothing folds unasked");
     assert!(!folded.iter().any(|row| row.contains("cashier-") || row.contains("refund-desk")), "{folded:#?}");
     insta::assert_snapshot!("groups-folded", console.press("/ \"provider=cashiers\" enter").screen());
     console.press("right");
@@ -127,7 +130,7 @@ fn the_fleet_is_grouped_as_requested() {
     console.press(": \"group_none\" enter");
     assert_eq!(rows(&mut console).len(), 8);
     console.press(": \"group_shoe-size\" enter");
-    assert!(console.last_line().contains("group replicas, provider"), "{}", console.last_line());
+    assert!(console.last_line().contains("group declared, replicas, provider"), "{}", console.last_line());
     console.press("v g");
     insta::assert_snapshot!("groups-menu", console.screen());
     console.press("p");

@@ -92,7 +92,7 @@ fn letters_open_cards_and_cards_act() {
 
 #[test]
 fn a_message_is_written_and_sent() {
-    check("n \"cashier-1\" tab \"do_it\" ctrl-s", &[]);
+    check("n \"cashier-1\" tab \"do_it\" ctrl-s", &["send 1 parts: sent to cashier-1"]);
     check("2 n \"cashier-1\" tab \"do_it\" ctrl-s", &["send 1 parts: sent to cashier-1"]);
     check("2 n \"cashier-1\" tab \"do_it\" tab \"{}\" ctrl-s", &["send 2 parts: sent to cashier-1"]);
     check("2 n \"cashier-1\" tab \"do_it\" tab tab \"[1]\" ctrl-s", &[]);

@@ -2,6 +2,7 @@
 
 mod groups;
 mod keys;
+mod numbers;
 mod panes;
 mod picture;
 mod preferences;

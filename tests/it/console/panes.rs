@@ -109,7 +109,7 @@ fn a_problem_is_written_down_as_a_report_and_rows_as_a_table() {
     // The same in the clipboard, and of the problem that Now speaks of.
     console.press("y m");
     assert!(console.asked.iter().any(|cmd| matches!(cmd, Cmd::Copy(copied) if copied.starts_with("# p-"))));
-    console.press("0 s enter");
+    console.press("0 tab s enter");
     assert!(saved(&console).is_some_and(|(name, _)| name.ends_with(".md")));
     // Rows, as they are shown.
     console.press("1 s enter");

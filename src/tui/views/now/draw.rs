@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use crate::domain::problem::shared_attributes;
 use crate::domain::time::At;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
@@ -12,7 +13,7 @@ use crate::tui::views::now::impact::LATELY;
 use crate::tui::views::now::{NowView, Pane, lead};
 use crate::tui::views::problem::next_step;
 use crate::tui::views::problem_rows::headline;
-use crate::tui::views::pulse::{draw_cells, now};
+use crate::tui::views::pulse::{FACTS, draw_cells, now};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 
 /// The area of each pane, with its title line; `None` where there is no room or no content.
@@ -41,54 +42,73 @@ impl Parts {
     }
 }
 
-/// The width of the text after an agent's cells.
-const FACTS: u16 = 13;
+/// Below this height of the view, problems are a line each.
+const TINY: u16 = 14;
 
 impl NowView {
-    /// The panes of an area: problems get their room first, live tasks get the rest.
+    /// The panes of an area. Where there is little room, the heat map goes first, then what the failed have in common;
+    /// results, problems, the next step and tasks remain. On the smallest screens problems are a line each.
     pub(super) fn parts(&self, area: Rect) -> Parts {
         let whole = Rect { x: area.x, width: area.width, ..area };
         let height = area.height;
-        let troubled = !self.problems.rows.is_empty();
+        let problems = self.problems.rows.len();
         let rows = |count: usize, most: u16| u16::try_from(count).unwrap_or(u16::MAX).min(most);
-        let impact = rows(self.impact.rows.len(), if height >= 30 { 6 } else { 3 }).max(1) + 2;
-        let mut left = height.saturating_sub(impact);
-        let mut parts =
-            Parts { impact: Some(Rect { height: impact.min(height), ..whole }), ..Parts::default() };
-        let mut y = area.y + impact.min(height);
-        let mut take = |wanted: u16, left: &mut u16| -> Option<Rect> {
-            (wanted <= *left).then(|| {
-                let part = Rect { y, height: wanted, ..whole };
-                y += wanted;
-                *left -= wanted;
-                part
-            })
+        let most = match height {
+            45.. => 12,
+            30.. => 6,
+            TINY.. => 3,
+            _ => 1,
         };
-        // Live tasks always get at least one line.
-        let least_live = 4;
-        left = left.saturating_sub(least_live);
-        let problems =
-            if troubled { rows(self.problems.rows.len(), if height >= 30 { 4 } else { 2 }) + 2 } else { 1 };
-        parts.problems = take(problems, &mut left);
-        if troubled && height >= 28 {
-            let says = self.lead.changes.len().max(self.lead.common.shared.len() + 1).max(2);
-            let high = rows(says, if height >= 38 { 5 } else { 3 }) + 1;
-            if let Some(both) = take(high, &mut left) {
-                let half = both.width / 2;
-                parts.changes = Some(Rect { width: half + 1, ..both });
-                parts.common = Some(Rect { x: both.x + half, width: both.width - half, ..both });
-            }
-        }
-        if troubled && height >= 24 {
-            parts.next = take(4, &mut left);
-        }
+        let impact = (rows(self.impact.rows.len(), most).max(1) + 2).min(height);
+        let mut parts = Parts { impact: Some(Rect { height: impact, ..whole }), ..Parts::default() };
+        // Tasks always get at least two lines, with their title and head.
+        let least_tasks = if height >= TINY { 4 } else { 3 };
+        let mut left = height.saturating_sub(impact + least_tasks);
+        let mut wanted = |high: u16, least: u16| {
+            let high = high.min(left);
+            let high = if high >= least { high } else { 0 };
+            left -= high;
+            high
+        };
+        let problems = match (problems, height) {
+            (0, _) => wanted(1, 1),
+            (count, 45..) => wanted(rows(count, 10) + 2, 3),
+            (count, 30..) => wanted(rows(count, 4) + 2, 3),
+            (count, TINY..) => wanted(rows(count, 3) + 2, 3),
+            (count, _) => wanted(rows(count, 4) + 1, 2),
+        };
+        let (is_troubled, speaks) = (!self.problems.rows.is_empty(), self.speaks_for_itself());
+        // A problem has a cause, a step and keys; a row without one has less to say.
+        let says = if self.lead.cause.is_some() { 4 } else { 3 };
+        let next = if (is_troubled || speaks) && height >= TINY { wanted(says, 2) } else { 0 };
+        let says = self.lead.changes.len().max(self.lead.common.shared.len() + 1).max(2);
+        let lead = if is_troubled && height >= 28 {
+            wanted(rows(says, if height >= 45 { 8 } else { 5 }) + 1, 4)
+        } else {
+            0
+        };
         let columns = if area.width >= 110 { 2 } else { 1 };
-        let agents = rows(self.pulse.rows.len().div_ceil(columns), if height >= 45 { 8 } else { 4 }) + 1;
-        if height >= 20 && agents > 1 {
-            parts.agents = take(agents.min(left.max(2)), &mut left);
+        let agents = self.pulse.rows.len().div_ceil(columns);
+        let agents = if height >= 26 && agents > 0 {
+            wanted(rows(agents, if height >= 45 { 10 } else { 4 }) + 1, 2)
+        } else {
+            0
+        };
+        let mut y = area.y + impact;
+        let mut place = |height: u16| {
+            let part = Rect { y, height, ..whole };
+            y += height;
+            (height > 0).then_some(part)
+        };
+        parts.problems = place(problems);
+        if let Some(both) = place(lead) {
+            let half = both.width / 2;
+            parts.changes = Some(Rect { width: half + 1, ..both });
+            parts.common = Some(Rect { x: both.x + half, width: both.width - half, ..both });
         }
-        left += least_live;
-        parts.live = take(left, &mut left.clone());
+        parts.next = place(next);
+        parts.agents = place(agents);
+        parts.live = place(height.saturating_sub(impact + problems + lead + next + agents));
         parts
     }
 
@@ -99,7 +119,7 @@ impl NowView {
             return;
         }
         if let Some(pane) = parts.problems {
-            self.draw_problems(canvas, pane, ctx);
+            self.draw_problems(canvas, pane, ctx, area.height < TINY);
         }
         if let (Some(changes), Some(common)) = (parts.changes, parts.common) {
             self.draw_changes(canvas, changes, ctx);
@@ -168,7 +188,7 @@ impl NowView {
         }
     }
 
-    fn draw_problems(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
+    fn draw_problems(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context, as_lines: bool) {
         let count = self.problems.rows.len();
         if count == 0 {
             let last = ctx.snapshot.problems.iter().filter_map(|(_, problem)| problem.cleared).max();
@@ -183,10 +203,13 @@ impl NowView {
             canvas.rule(pane, pane.y, Edge::Middle, &[span(words, Role::Ok)], &[]);
             return;
         }
-        let words = if count == 1 { "1 open".to_owned() } else { format!("{count} open") };
+        let words = ctx.snapshot.problem_counts().words();
         let title = [self.title(Pane::Problems, "problems".to_owned())];
         canvas.rule(pane, pane.y, Edge::Middle, &title, &[span(words, Role::Quiet)]);
         let table = below(pane);
+        if as_lines {
+            return self.draw_problem_lines(canvas, table, ctx);
+        }
         if self.pane == Pane::Problems {
             self.problems.draw(canvas, table, ctx);
         } else {
@@ -194,9 +217,28 @@ impl NowView {
         }
     }
 
+    /// A line for each problem: its severity, its id and what it is.
+    fn draw_problem_lines(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
+        let (window, cursor) = self.problems.state.window(&self.problems.rows, usize::from(area.height));
+        for (y, (line, key)) in (area.y..area.bottom()).zip(window.iter().enumerate()) {
+            let Some(problem) = ctx.snapshot.problems.get(*key) else { continue };
+            let label = states::severity(problem.kind.severity(), ctx.glyphs());
+            canvas.put(area.x + 1, y, label.mark, label.role, 1);
+            let text = format!("p-{} {}", problem.number, headline(&ctx.snapshot, problem));
+            canvas.put(area.x + 3, y, &text, Role::Plain, area.width.saturating_sub(3));
+            if self.pane == Pane::Problems && cursor.unwrap_or(0) == line {
+                canvas.put(area.x, y, ctx.glyphs().cursor, Role::You, 1);
+            }
+        }
+    }
+
     fn draw_changes(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
-        let began = ctx.clocks.second(self.lead.began, ctx.now);
-        let title = [self.title(Pane::Changes, format!("what changed before {began}"))];
+        let words = if self.problem(ctx).is_some() {
+            format!("what changed before {}", ctx.clocks.second(self.lead.began, ctx.now))
+        } else {
+            "what changed lately".to_owned()
+        };
+        let title = [self.title(Pane::Changes, words)];
         canvas.rule(pane, pane.y, Edge::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         if self.lead.changes.is_empty() {
@@ -229,8 +271,23 @@ impl NowView {
         canvas.rule(pane, pane.y, Edge::Middle, &title, &[]);
         let lines = usize::from(pane.height - 1);
         let room = pane.width.saturating_sub(3);
-        if common.failed == 0 {
-            canvas.put(pane.x + 2, pane.y + 1, "none failed in this window", Role::Doubt, room);
+        if common.failed < shared_attributes::LEAST {
+            let mut words = match common.failed {
+                0 => vec!["none failed".to_owned()],
+                failed => vec![format!("{failed} failed")],
+            };
+            let others = [(self.lead.refused, "refused"), (self.lead.lost, "lost")];
+            let others = others.iter().filter(|(count, _)| *count > 0);
+            words.extend(others.map(|(count, word)| format!("{count} {word}")));
+            let least = shared_attributes::LEAST;
+            let few = match common.failed {
+                0 => String::new(),
+                _ => format!("; too few to compare, which needs {least}"),
+            };
+            canvas.put(pane.x + 2, pane.y + 1, &format!("{}{few}", words.join(", ")), Role::Doubt, room);
+            for (y, (words, count)) in (pane.y + 2..pane.bottom()).zip(&self.lead.errors) {
+                canvas.put(pane.x + 2, y, &format!("{count} × {words}"), Role::Bad, room);
+            }
             return;
         }
         let right = pane.right() - 1;
@@ -277,7 +334,7 @@ impl NowView {
     }
 
     fn draw_next(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
-        let Some((_, problem)) = self.problem(ctx) else { return };
+        let Some((_, problem)) = self.problem(ctx) else { return self.draw_next_of_row(canvas, pane, ctx) };
         let agent = problem.agent.and_then(|key| ctx.snapshot.agents.get(key));
         let title = [span(format!("next: {}", headline(&ctx.snapshot, problem)), Role::Plain)];
         let facts = [span("enter evidence", Role::Quiet)];
@@ -307,6 +364,21 @@ impl NowView {
         offer(Action::Note, "note");
         offer(Action::Save, "report");
         canvas.put_spans(pane.x + 2, pane.y + 3, &keys, room);
+    }
+
+    /// The next step for the selected row while no problem affects it.
+    fn draw_next_of_row(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
+        let of = &self.impact.source;
+        let Some((key, group)) = self.selected().and_then(|key| Some((key, of.groups.get(key)?))) else {
+            return;
+        };
+        let title = [span(format!("next: {}", group.name), Role::Plain)];
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &[span("enter its tasks", Role::Quiet)]);
+        let room = pane.width.saturating_sub(4);
+        let lines = lead::next_of_row(ctx, group, of.risk(key), of.step);
+        for (y, (text, role)) in (pane.y + 1..pane.bottom()).zip(lines) {
+            canvas.put(pane.x + 2, y, &text, role, room);
+        }
     }
 
     fn draw_agents(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
@@ -349,8 +421,11 @@ impl NowView {
     }
 
     fn draw_live(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
-        let title = [self.title(Pane::Live, "live".to_owned())];
-        let facts = [span("needs you first, then doubtful", Role::Quiet)];
+        let title = [self.title(Pane::Live, "tasks".to_owned())];
+        let live: u32 = ctx.snapshot.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+        let of = ctx.snapshot.attempts.len();
+        let facts =
+            [span(format!("{live} live of {of} · needs you first, then doubtful, then newest"), Role::Quiet)];
         canvas.rule(pane, pane.y, Edge::Middle, &title, &facts);
         let table = below(pane);
         if self.live.rows.is_empty() {

@@ -99,9 +99,11 @@ columns! {
         P95Previous = fixed("P95 WAS", ' ', 7, 4).right().unsorted(),
         Tasks = fixed("TASKS/MIN", 'T', 9, 3).right().highest_first(),
         Failed = fixed("FAILED", 'F', 6, 7).right().highest_first(),
+        Refused = fixed("REFUSED", 'D', 7, 6).right().highest_first().if_any(),
+        Lost = fixed("LOST", 'L', 4, 6).right().highest_first().if_any(),
         AtRisk = fixed("AT RISK", 'R', 7, 6).right().highest_first(),
         NeedYou = fixed("NEED YOU", 'N', 8, 6).right().highest_first(),
-        Trend = fixed("FAILED OVER TIME", ' ', TREND, 2).unsorted(),
+        Trend = fixed("NOT OK OVER TIME", ' ', TREND, 2).right().unsorted(),
     }
 }
 
@@ -135,7 +137,9 @@ impl Rows for ImpactRows {
             ImpactColumn::DimensionValue => SortKey::Text(group.name.to_lowercase().into()),
             ImpactColumn::P95 => micros(&now.took, 95),
             ImpactColumn::Tasks => SortKey::Number(i64::from(group.total.ended())),
-            ImpactColumn::Failed => SortKey::Number(i64::from(group.total.bad())),
+            ImpactColumn::Failed => SortKey::Number(i64::from(group.total.failed)),
+            ImpactColumn::Refused => SortKey::Number(i64::from(group.total.refused)),
+            ImpactColumn::Lost => SortKey::Number(i64::from(group.total.lost)),
             ImpactColumn::AtRisk => SortKey::Number(i64::from(risk.at_risk)),
             ImpactColumn::NeedYou => SortKey::Number(i64::from(risk.need_you)),
             // Current harm first, then risk, then volume.
@@ -175,7 +179,9 @@ impl Rows for ImpactRows {
                 }
                 ImpactColumn::P95Previous => quiet(percentile(&previous.took, 95)),
                 ImpactColumn::Tasks => span(a_minute(group, self.step), Role::Plain),
-                ImpactColumn::Failed => count(group.total.bad(), Role::Bad),
+                ImpactColumn::Failed => count(group.total.failed, Role::Bad),
+                ImpactColumn::Refused => count(group.total.refused, Role::Warn),
+                ImpactColumn::Lost => count(group.total.lost, Role::Warn),
                 ImpactColumn::AtRisk => count(risk.at_risk, Role::Warn),
                 ImpactColumn::NeedYou => count(risk.need_you, Role::You),
                 ImpactColumn::Trend => trend.clone(),

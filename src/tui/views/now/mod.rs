@@ -66,6 +66,9 @@ struct DetailPanes {
     changes: Vec<Change>,
     common: Comparison,
     errors: Vec<(String, u32)>,
+    /// Tasks of the row, or of all, that were refused and lost.
+    refused: u32,
+    lost: u32,
     /// The probable cause with its certainty.
     cause: Option<String>,
     /// Jobs whose messages are compared.
@@ -140,8 +143,16 @@ impl NowView {
         self.selected().and_then(|key| self.groups.value_of(key))
     }
 
+    /// True if something is unusual about the selected row.
+    fn speaks_for_itself(&self) -> bool {
+        let of = &self.impact.source;
+        self.selected().is_some_and(|key| {
+            of.groups.get(key).is_some_and(|group| impact::is_unusual(group, of.risk(key), of.step))
+        })
+    }
+
     /// The problem of the panes: the one under the cursor, else the worst that affects the selected skill or caller. If
-    /// no row is selected and none is affected, the worst of all.
+    /// nobody has moved to a row, and nothing is unusual about the first, the worst of all.
     fn problem<'s>(&self, ctx: &'s Context) -> Option<(ProblemKey, &'s Problem)> {
         let hits_it = match self.value_of().filter(|_| self.pane != Pane::Problems) {
             Some(DimensionValue::Named(Some(name))) => {
@@ -149,7 +160,8 @@ impl NowView {
             }
             _ => None,
         };
-        let gone_to = self.pane != Pane::Problems && self.impact.state.selected.is_some();
+        let gone_to =
+            self.pane != Pane::Problems && (self.impact.state.selected.is_some() || self.speaks_for_itself());
         let key = hits_it.or_else(|| self.problems.target().filter(|_| !gone_to))?;
         Some((key, ctx.snapshot.problems.get(key)?))
     }
@@ -222,12 +234,22 @@ impl NowView {
             diagnosis::cause(&ctx.snapshot, problem, impact).sentence()
         });
         let facts = self.facts.of(Owner::Fleet).unwrap_or_default();
+        let row =
+            self.selected().and_then(|key| self.impact.source.groups.get(key)).filter(|_| who.is_some());
+        let (refused, lost) = match row {
+            Some(group) => (group.total.refused, group.total.lost),
+            None => self.groups.all().iter().fold((0, 0), |(refused, lost), group| {
+                (refused + group.total.refused, lost + group.total.lost)
+            }),
+        };
         self.lead = DetailPanes {
             cause,
             began,
             changes: lead::what_changed(ctx, facts, problem.map(|(_, problem)| problem), self.groups.all()),
             common: lead::in_common(&ctx.snapshot, &ended, &self.fields),
             errors: lead::errors(&ctx.snapshot, &ended),
+            refused,
+            lost,
             jobs: if anything { ended.iter().filter_map(job).take(READ).collect() } else { Arc::default() },
         };
         self.change = self.change.min(self.lead.changes.len().saturating_sub(1));
