@@ -1,6 +1,9 @@
 //! Differences between two cards of one agent, in words.
 
+use url::Url;
+
 use crate::domain::agent::card::Card;
+use crate::domain::agent::is_same_origin;
 use crate::domain::text::Untrusted;
 
 /// `version 2.4.0 → 2.4.1; skills + refund, - pay; streaming off`. Empty if no parsed member differs.
@@ -60,6 +63,26 @@ pub fn words(before: &Card, after: &Card) -> String {
     changes.join("; ")
 }
 
+/// The card that is expected of an agent that an operator gave another URL: interfaces of the old origin are found at
+/// the new one.
+pub fn moved(card: &Card, from: &str, to: &str) -> Card {
+    let moved = |url: &Untrusted| {
+        let new = Url::parse(to).ok()?;
+        let mut url = Url::parse(url.raw()).ok().filter(|url| is_same_origin(url.as_str(), from))?;
+        url.set_scheme(new.scheme()).ok()?;
+        url.set_host(new.host_str()).ok()?;
+        url.set_port(new.port()).ok()?;
+        Some(Untrusted::from(url.as_str()))
+    };
+    let mut card = card.clone();
+    for offer in &mut card.offers {
+        if let Some(url) = moved(&offer.url) {
+            offer.url = url;
+        }
+    }
+    card
+}
+
 /// `skills + refund, - pay`
 fn list(name: &str, before: &[String], after: &[String]) -> Option<String> {
     let mark =
@@ -73,7 +96,7 @@ fn list(name: &str, before: &[String], after: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agent::card::Skill;
+    use crate::domain::agent::card::{Offer, Skill};
 
     fn card(version: &str, skills: &[&str]) -> Card {
         let skills = skills.iter().map(|id| Skill {
@@ -86,6 +109,22 @@ mod tests {
             output_modes: Vec::new(),
         });
         Card { version: version.into(), skills: skills.collect(), ..Card::empty() }
+    }
+
+    #[test]
+    fn interfaces_move_with_their_agent() {
+        let at = |url: &str| {
+            let offer = Offer { url: url.into(), binding: "JSONRPC".into(), version: None, tenant: None };
+            Card { offers: vec![offer], ..card("1", &[]) }
+        };
+        let words = |before: &str, after: &str| {
+            words(&moved(&at(before), "http://old:1/", "https://new:2"), &at(after))
+        };
+        assert_eq!(words("http://old:1/a2a?x=1", "https://new:2/a2a?x=1"), "");
+        // Whatever else is different is news.
+        assert!(!words("http://old:1/a2a", "https://new:2/b").is_empty());
+        assert!(!words("http://old:1/a2a", "https://other:2/a2a").is_empty());
+        assert!(!words("http://gateway/a2a", "https://new:2/a2a").is_empty());
     }
 
     #[test]

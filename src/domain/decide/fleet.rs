@@ -56,6 +56,10 @@ fn ensure_probed(turn: &mut Turn, key: AgentKey) {
 
 /// Lists an agent that was unlisted, or changes its settings.
 pub(super) fn relist(turn: &mut Turn, key: AgentKey, spec: AgentSpec, order: u32) {
+    let before = turn.state().agent(key).map(|agent| agent.spec.url.clone());
+    if let Some(before) = before.filter(|before| !is_same_origin(before, &spec.url)) {
+        turn.agent_live(key).moved_from = Some(before);
+    }
     turn.agent_fact(key, AgentFact::Relisted { spec: Arc::new(spec), order });
     name_base(turn, key);
     rechoose(turn, key);
@@ -321,7 +325,13 @@ pub(super) fn take_card(turn: &mut Turn, key: AgentKey, card: Arc<Card>, card_ur
     // An earlier build may have read less of the same card.
     if agent.card.as_ref().is_none_or(|known| *known != card) || agent.own_card == reported {
         let sanitised = sanitised_in(&card);
-        let changed = agent.card.as_ref().map(|known| card_diff::words(known, &card));
+        // Where it was moved by an operator, its card follows.
+        let from = turn.live.agents.get(&key).and_then(|live| live.moved_from.as_deref());
+        let changed = agent.card.as_ref().map(|known| match from {
+            Some(from) => card_diff::words(&card_diff::moved(known, from, &agent.spec.url), &card),
+            None => card_diff::words(known, &card),
+        });
+        turn.agent_live(key).moved_from = None;
         turn.agent_fact(key, AgentFact::CardSeen { card, reported });
         if let Some(words) = changed.filter(|words| !words.is_empty()) {
             turn.agent_fact(key, AgentFact::CardChanged { words: words.into() });

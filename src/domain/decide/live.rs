@@ -207,6 +207,8 @@ pub(in crate::domain) struct AgentLive {
     pub base: Option<(Untrusted, u32)>,
     /// The name under which `Live::skeletons` has it; `None` while it is not listed.
     pub indexed_name: Option<IndexedName>,
+    /// Its URL before an operator gave it another one; `None` once it has shown a card there.
+    pub moved_from: Option<Arc<str>>,
     /// The URL and configured name under which it is indexed.
     pub found_by: Option<(String, Option<Arc<str>>)>,
     pub etag: Option<Untrusted>,
