@@ -16,6 +16,9 @@ use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
 
+/// Windows of up to this many minutes are read minute by minute, if a demo made up some of them.
+const BY_MINUTE: u32 = 12 * 60;
+
 pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Result<ExitCode, Failure> {
     let setup = Setup::load(global)?.of_open_tasks();
     let session = Session::running(&setup).await?;
@@ -35,8 +38,15 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
         MetricsWas::Day => 24 * 60,
         MetricsWas::Week => 7 * 24 * 60,
     };
-    let now = read(&setup, session.as_ref(), from, until).await?;
-    let was = read(&setup, session.as_ref(), from.before(before), until.before(before)).await?;
+    let mut now = read(&setup, session.as_ref(), MinuteRange::whole(from, until)).await?;
+    let mut made_up = now.is_made_up();
+    // Minute by minute, what was made up can be left out, as the console does.
+    if made_up && minutes <= BY_MINUTE {
+        now = read(&setup, session.as_ref(), MinuteRange { from, until, step: 1 }).await?;
+        made_up = false;
+    }
+    let was = read(&setup, session.as_ref(), MinuteRange::whole(from.before(before), until.before(before)));
+    let was = was.await?;
     if let Some(session) = session {
         session.close(false).await;
     }
@@ -45,6 +55,7 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
         MetricsBy::Skill => Dimension::Skill,
         MetricsBy::Caller => Dimension::Caller,
     };
+    let was_made_up = was.is_made_up();
     let mut rows: BTreeMap<DimensionValue, (Tally, Tally)> = BTreeMap::new();
     for (series, tally) in now.iter() {
         rows.entry(by.value_of(series)).or_default().0.merge(tally);
@@ -65,65 +76,72 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
             "from": timestamp::format_at(from.begins()),
             "until": timestamp::format_at(snapshot.at),
             "wasFrom": timestamp::format_at(from.before(before).begins()),
+            "madeUp": made_up,
+            "wasMadeUp": was_made_up,
             "metrics": rows.iter().map(row_json).collect::<Vec<Value>>(),
         }));
     } else if rows.is_empty() {
         out.warn("nothing was measured in this window");
     } else {
-        let lines: Vec<Vec<String>> = rows
-            .iter()
-            .map(|(name, now, was)| {
-                vec![
-                    name.clone(),
-                    now.ended().to_string(),
-                    now.failed.to_string(),
-                    now.refused.to_string(),
-                    now.lost.to_string(),
-                    percent(now),
-                    percent(was),
-                    quantile(&now.took, 50),
-                    quantile(&now.took, 95),
-                    quantile(&was.took, 95),
-                    quantile(&now.took, 99),
-                    quantile(&now.first, 95),
-                    quantile(&now.between, 95),
-                    now.live.to_string(),
-                    quantile(&now.answer, 95),
-                ]
-            })
-            .collect();
-        let by = by.word().to_uppercase();
-        let head = [
-            by.as_str(),
-            "ENDED",
-            "FAILED",
-            "REFUSED",
-            "LOST",
-            "OK%",
-            "WAS",
-            "P50",
-            "P95",
-            "WAS",
-            "P99",
-            "FIRST",
-            "BETWEEN",
-            "LIVE",
-            "ANSWERS",
-        ];
-        for line in table(&head, &lines) {
-            out.row(&line);
+        print(by, &rows, out);
+        if made_up {
+            out.warn("part of this window is made up: it is the past of a demo");
+        }
+        if was_made_up {
+            out.warn("WAS is made up: it is the past of a demo");
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn read(
-    setup: &Setup,
-    session: Option<&Session>,
-    from: Minute,
-    until: Minute,
-) -> Result<Block, Failure> {
-    let range = MinuteRange::whole(from, until);
+/// The rows as a table.
+fn print(by: Dimension, rows: &[(String, Tally, Tally)], out: &mut Printer) {
+    let lines: Vec<Vec<String>> = rows
+        .iter()
+        .map(|(name, now, was)| {
+            vec![
+                name.clone(),
+                now.ended().to_string(),
+                now.failed.to_string(),
+                now.refused.to_string(),
+                now.lost.to_string(),
+                percent(now),
+                percent(was),
+                quantile(&now.took, 50),
+                quantile(&now.took, 95),
+                quantile(&was.took, 95),
+                quantile(&now.took, 99),
+                quantile(&now.first, 95),
+                quantile(&now.between, 95),
+                now.live.to_string(),
+                quantile(&now.answer, 95),
+            ]
+        })
+        .collect();
+    let by = by.word().to_uppercase();
+    let head = [
+        by.as_str(),
+        "ENDED",
+        "FAILED",
+        "REFUSED",
+        "LOST",
+        "OK%",
+        "WAS",
+        "P50",
+        "P95",
+        "WAS",
+        "P99",
+        "FIRST",
+        "BETWEEN",
+        "LIVE",
+        "ANSWERS",
+    ];
+    for line in table(&head, &lines) {
+        out.row(&line);
+    }
+}
+
+async fn read(setup: &Setup, session: Option<&Session>, range: MinuteRange) -> Result<Block, Failure> {
     let blocks = match session {
         Some(session) => match session.handle.query(Query::Metrics(range)).await {
             Ok(Answer::Metrics(blocks)) => blocks,
@@ -133,7 +151,7 @@ async fn read(
         None => stored_metrics(setup, range)?,
     };
     let mut all = Block::default();
-    for (_, block) in &blocks {
+    for (_, block) in blocks.iter().filter(|(_, block)| range.step > 1 || !block.is_made_up()) {
         all.merge(block);
     }
     Ok(all)

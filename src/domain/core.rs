@@ -1,5 +1,7 @@
 //! The deterministic core: the state, the work in progress, and `step`, which decides.
 
+use std::sync::Arc;
+
 use crate::domain::decide;
 use crate::domain::decide::live::Live;
 pub use crate::domain::decide::turn::Out;
@@ -7,7 +9,7 @@ use crate::domain::decide::turn::{Touched, Turn};
 use crate::domain::decide::unattended;
 use crate::domain::id::{AttemptKey, CallId, Rng};
 use crate::domain::input::{Input, Rules};
-use crate::domain::metrics::Metrics;
+use crate::domain::metrics::{Block, Metrics, Minute};
 use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
 
@@ -54,6 +56,11 @@ impl Core {
     /// Restores the stored metrics of the last hour.
     pub fn remember(&mut self, metrics: Metrics) {
         self.metrics = metrics;
+    }
+
+    /// Adds a minute that was made up.
+    pub fn make_up(&mut self, minute: Minute, block: Arc<Block>) {
+        self.metrics.put(minute, block);
     }
 
     /// The rules.

@@ -29,6 +29,7 @@ impl Runner {
             Done::Committed { number, size } => {
                 let released = self.gate.end(number);
                 self.release(released);
+                self.made_up = Vec::new();
                 if self
                     .unsaved
                     .as_ref()

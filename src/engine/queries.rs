@@ -65,6 +65,7 @@ impl Runner {
         let MinuteRange { from, until, step } = range;
         let metrics = self.core.metrics().clone();
         let kept = metrics.minutes().next().map_or(until, |(minute, _)| minute).min(until);
+        let unwritten = self.made_up.clone();
         let reader = self.reader.clone().filter(|_| from < kept);
         if reader.is_none() && step == 1 {
             let blocks = metrics.from(from).filter(|(minute, _)| *minute < until);
@@ -73,14 +74,17 @@ impl Runner {
             return;
         }
         tokio::task::spawn_blocking(move || {
-            let old = reader.as_ref().map_or(Ok(Vec::new()), |reader| {
+            let old = reader.as_ref().filter(|_| unwritten.is_empty()).map_or(Ok(Vec::new()), |reader| {
                 let reader = reader.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 reader.metrics(MinuteRange { until: kept, ..range })
             });
             let answer = match old {
                 Ok(old) => {
                     let mut blocks: BTreeMap<Minute, Block> = old.into_iter().collect();
-                    for (minute, block) in metrics.from(from).filter(|(minute, _)| *minute < until) {
+                    let unwritten = unwritten.iter().map(|(minute, block)| (*minute, block));
+                    let unwritten = unwritten.filter(|(minute, _)| *minute < kept);
+                    let recent = unwritten.chain(metrics.minutes());
+                    for (minute, block) in recent.filter(|(minute, _)| *minute >= from && *minute < until) {
                         blocks.entry(range.begins(minute)).or_default().merge(block);
                     }
                     let blocks = blocks.into_iter().map(|(minute, block)| (minute, Arc::new(block)));

@@ -25,10 +25,10 @@ use crate::domain::call::StreamOutcome;
 use crate::domain::core::{Core, Out};
 use crate::domain::fact::{AgentFact, Fact, JobFact, JournalEntry, Owner};
 use crate::domain::fleet::source::SourceSpec;
-use crate::domain::id::{AgentKey, CallId, JobId};
+use crate::domain::id::{AgentId, AgentKey, CallId, JobId};
 use crate::domain::input::{Input, PostResult, Reply};
 use crate::domain::intent::{Receipt, Refusal};
-use crate::domain::metrics::{Block, Minute};
+use crate::domain::metrics::{Block, MadeUp, MadeUpTally, Metrics, Minute, Series};
 use crate::domain::state::{Changed, State};
 use crate::domain::time::At;
 use crate::failpoint;
@@ -94,6 +94,8 @@ pub(super) struct Runner {
     last_at: At,
     /// Minutes before this one were handed to the journal.
     measured_until: Minute,
+    /// Minutes that were made up and that no reader of the journal sees yet.
+    pub(super) made_up: Vec<(Minute, Arc<Block>)>,
     /// Empty between two steps; kept to reuse its buffers.
     out: Out,
     lock: Option<Lock>,
@@ -108,7 +110,7 @@ impl Runner {
     ///
     /// # Errors
     /// The data folder cannot be used.
-    pub fn new(options: Options) -> Result<(Self, LoopChannels), StoreError> {
+    pub fn new(options: Options, made_up: MadeUp) -> Result<(Self, LoopChannels), StoreError> {
         let Options { dir, power_loss_safe, mut rules, specs, sources, webhook, access, seed, lock } =
             options;
         // Without a webhook no post is ordered.
@@ -167,13 +169,14 @@ impl Runner {
             unsaved: None,
             last_at: At::ZERO,
             measured_until: Minute::of(started),
+            made_up: Vec::new(),
             out: Out::default(),
             lock,
             notifier,
             _sources: running,
             _counted: EngineCount::new(),
         };
-        runner.begin(loaded.alive, source_specs, specs);
+        runner.begin(loaded.alive, source_specs, specs, made_up);
         Ok((runner, LoopChannels { handle, net, requests, control, done, source_updates, posted }))
     }
 
@@ -183,7 +186,7 @@ impl Runner {
         self.last_at
     }
 
-    fn begin(&mut self, alive: Option<At>, sources: Vec<SourceSpec>, specs: Vec<AgentSpec>) {
+    fn begin(&mut self, alive: Option<At>, sources: Vec<SourceSpec>, specs: Vec<AgentSpec>, made_up: MadeUp) {
         let now = self.clock.now();
         let at = self.at(now);
         let mut out = Out::default();
@@ -191,6 +194,9 @@ impl Runner {
         self.take(out);
         self.step(at, Input::Sources(sources));
         self.step(at, Input::Configured(specs));
+        if alive.is_none() {
+            self.make_up(made_up);
+        }
         self.publish_now();
         self.hand_over(at);
     }
@@ -413,6 +419,29 @@ impl Runner {
         stopped
     }
 
+    /// Gives the agents a past that was made up. Minutes of this run are measured.
+    fn make_up(&mut self, made_up: MadeUp) {
+        let agents = self.core.state().agents().iter();
+        let ids: BTreeMap<Arc<str>, AgentId> =
+            agents.filter_map(|(_, agent)| Some((agent.spec.name.clone()?, agent.id))).collect();
+        let measured = self.measured_until;
+        let past = made_up.minutes.into_iter().filter(|(minute, _)| *minute < measured);
+        for (minute, tallies) in past {
+            let mut block = Block::default();
+            for MadeUpTally { agent, skill, caller, tally } in tallies {
+                if let Some(agent) = ids.get(&agent) {
+                    block.tally(Series { agent: *agent, skill, caller }).merge(&tally);
+                }
+            }
+            let block = Arc::new(block.made_up(true));
+            if minute.after(Metrics::KEPT) > measured {
+                self.core.make_up(minute, block.clone());
+            }
+            self.made_up.push((minute, block));
+        }
+        self.gate.beat(self.made_up.clone());
+    }
+
     /// The minutes that may have changed since they were last handed to the journal.
     fn measured(&mut self) -> Vec<(Minute, Arc<Block>)> {
         let metrics = self.core.metrics();
@@ -516,7 +545,7 @@ mod tests {
     /// A loop with one agent that does not exist.
     fn runner() -> (Runner, LoopChannels) {
         let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Runner::new(Options {
+        let options = Options {
             dir: None,
             power_loss_safe: false,
             rules: Rules::default(),
@@ -526,8 +555,8 @@ mod tests {
             access: CredentialBook::default(),
             seed: Some(7),
             lock: None,
-        })
-        .unwrap()
+        };
+        Runner::new(options, MadeUp::default()).unwrap()
     }
 
     /// A full turn leaves outcomes behind; deadlines are processed up to the last one taken, and none early.

@@ -12,6 +12,7 @@ use super::notify::Webhook;
 use super::run::Runner;
 use crate::domain::agent::AgentSpec;
 use crate::domain::input::Rules;
+use crate::domain::metrics::MadeUp;
 use crate::net::Net;
 use crate::store::StoreError;
 use crate::store::lock::Lock;
@@ -92,7 +93,15 @@ impl Engine {
     /// # Errors
     /// The data folder cannot be used.
     pub fn start(options: Options) -> Result<Self, StoreError> {
-        let (runner, ends) = Runner::new(options)?;
+        Self::start_with(options, MadeUp::default())
+    }
+
+    /// The same, with a past that is made up if the data folder has none of its own.
+    ///
+    /// # Errors
+    /// The data folder cannot be used.
+    pub fn start_with(options: Options, made_up: MadeUp) -> Result<Self, StoreError> {
+        let (runner, ends) = Runner::new(options, made_up)?;
         let (handle, net) = (ends.handle.clone(), ends.net.clone());
         let (stop, stopping) = oneshot::channel();
         let task = tokio::spawn(runner.run(ends, stopping));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, params};
 use uuid::Uuid;
 
+use super::migrate;
 use crate::domain::id::AgentId;
 use crate::domain::metrics::{Block, Histogram, Minute, MinuteRange, Series, Tally};
 use crate::domain::text::Untrusted;
@@ -156,23 +157,25 @@ pub(super) fn write(
             tallies.push((numbers.of(transaction, series)?, tally));
         }
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO minute VALUES (?1, ?2)")?
-            .execute(params![minute.0, put_numbered(tallies.into_iter())])?;
+            .prepare_cached("INSERT OR REPLACE INTO minute (minute, body, made_up) VALUES (?1, ?2, ?3)")?
+            .execute(params![minute.0, put_numbered(tallies.into_iter()), block.is_made_up()])?;
     }
     let hour = last / HOUR;
     if hour > added + 1 || (added == 0 && hour > 0) {
-        let mut hours: BTreeMap<u32, BTreeMap<u32, Tally>> = BTreeMap::new();
+        let mut hours: BTreeMap<u32, (bool, BTreeMap<u32, Tally>)> = BTreeMap::new();
         let from = if added == 0 { 0 } else { (added + 1) * HOUR };
-        for (minute, tallies) in rows(transaction, "minute", from, hour * HOUR)? {
-            let sums = hours.entry(minute / HOUR * HOUR).or_default();
+        for Row { minute, made_up, tallies } in rows(transaction, "minute", from, hour * HOUR)? {
+            let (any, sums) = hours.entry(minute / HOUR * HOUR).or_default();
+            *any |= made_up;
             for (number, tally) in tallies {
                 sums.entry(number).or_default().merge(&tally);
             }
         }
-        for (minute, sums) in &hours {
+        for (minute, (made_up, sums)) in &hours {
+            let body = put_numbered(sums.iter().map(|(number, tally)| (*number, tally)));
             transaction.execute(
-                "INSERT OR REPLACE INTO hour VALUES (?1, ?2)",
-                params![minute, put_numbered(sums.iter().map(|(number, tally)| (*number, tally)))],
+                "INSERT OR REPLACE INTO hour (minute, body, made_up) VALUES (?1, ?2, ?3)",
+                params![minute, body, made_up],
             )?;
         }
         let oldest = last.saturating_sub(KEPT_MINUTES);
@@ -206,23 +209,30 @@ fn series(connection: &Connection) -> rusqlite::Result<BTreeMap<u32, Series>> {
     rows.collect()
 }
 
-type Numbered = Vec<(u32, Tally)>;
+/// A minute or an hour, by the numbers of its series.
+struct Row {
+    minute: u32,
+    made_up: bool,
+    tallies: Vec<(u32, Tally)>,
+}
 
 /// The rows of a table from one minute until before another. A row that cannot be read is left out.
-fn rows(
-    connection: &Connection,
-    table: &str,
-    from: u32,
-    until: u32,
-) -> rusqlite::Result<Vec<(u32, Numbered)>> {
-    let query =
-        format!("SELECT minute, body FROM {table} WHERE minute >= ?1 AND minute < ?2 ORDER BY minute");
+fn rows(connection: &Connection, table: &str, from: u32, until: u32) -> rusqlite::Result<Vec<Row>> {
+    // An older journal opened read-only has nothing that is made up.
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let made_up = if version < migrate::MADE_UP { "0" } else { "made_up" };
+    let query = format!(
+        "SELECT minute, {made_up}, body FROM {table} WHERE minute >= ?1 AND minute < ?2 ORDER BY minute"
+    );
     let mut select = connection.prepare_cached(&query)?;
-    let rows = select.query_map([from, until], |row| Ok((row.get(0)?, get(row.get_ref(1)?.as_blob()?))))?;
+    let rows = select.query_map([from, until], |row| {
+        let tallies = get(row.get_ref(2)?.as_blob()?);
+        Ok(tallies.map(|tallies| (row.get(0), row.get(1), tallies)))
+    })?;
     let mut all = Vec::new();
     for row in rows {
-        if let (minute, Some(tallies)) = row? {
-            all.push((minute, tallies));
+        if let Some((minute, made_up, tallies)) = row? {
+            all.push(Row { minute: minute?, made_up: made_up?, tallies });
         }
     }
     Ok(all)
@@ -233,9 +243,10 @@ pub(super) fn read(connection: &Connection, range: MinuteRange) -> rusqlite::Res
     let MinuteRange { from, until, step } = range;
     let series = series(connection)?;
     let mut blocks: BTreeMap<Minute, Block> = BTreeMap::new();
-    let mut add = |rows: Vec<(u32, Numbered)>| {
-        for (minute, tallies) in rows {
+    let mut add = |rows: Vec<Row>| {
+        for Row { minute, made_up, tallies } in rows {
             let block = blocks.entry(range.begins(Minute(minute))).or_default();
+            *block = std::mem::take(block).made_up(made_up);
             for (number, tally) in tallies {
                 if let Some(series) = series.get(&number) {
                     block.tally(series.clone()).merge(&tally);
@@ -247,7 +258,7 @@ pub(super) fn read(connection: &Connection, range: MinuteRange) -> rusqlite::Res
     let mut minutes_from = from.0;
     if step.is_multiple_of(HOUR) && from.0.is_multiple_of(HOUR) {
         let hours = rows(connection, "hour", from.0, until.0 / HOUR * HOUR)?;
-        minutes_from = hours.last().map_or(from.0, |(minute, _)| minute + HOUR);
+        minutes_from = hours.last().map_or(from.0, |row| row.minute + HOUR);
         add(hours);
     }
     add(rows(connection, "minute", minutes_from, until.0)?);
@@ -339,6 +350,42 @@ mod tests {
         );
         assert_eq!(by_minute.total(|series| series.agent == agents[0]).calls, 2 * (5 * 60 + 7));
         assert_eq!(last(&connection, 61).unwrap().len(), 61);
+    }
+
+    /// Minutes that a demo made up are marked, and so is every hour and every stretch that has one of them.
+    #[test]
+    fn made_up_minutes_stay_marked() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::migrate::migrate(&mut connection, std::path::Path::new("memory")).unwrap();
+        let agent = AgentId(Rng::new(1).uuid(At::ZERO));
+        connection.execute("INSERT INTO agent VALUES (?1, 1, '{}')", [agent.0.as_bytes()]).unwrap();
+        let mut numbers = Numbers::default();
+        let begin = 29_000_000 / HOUR * HOUR;
+        let end = begin + 4 * HOUR + 3;
+        // Made up for an hour and a half, measured from then on.
+        let measured = begin + HOUR + HOUR / 2;
+        for minute in begin..end {
+            let mut block = Block::default();
+            *block.tally(Series::of_agent(agent)) = tally(7);
+            let block = Arc::new(block.made_up(minute < measured));
+            let transaction = connection.transaction().unwrap();
+            write(&transaction, &mut numbers, &[(Minute(minute), block)]).unwrap();
+            transaction.commit().unwrap();
+        }
+        for (step, marked) in
+            [(1, HOUR + HOUR / 2), (30, 3), (60, 2), (MinuteRange::whole(Minute(0), Minute(1)).step, 1)]
+        {
+            let range = MinuteRange { from: Minute(begin), until: Minute(end), step };
+            let blocks = read(&connection, range).unwrap();
+            let found = blocks.iter().take_while(|(_, block)| block.is_made_up()).count();
+            assert_eq!(
+                (found, blocks.iter().filter(|(_, block)| block.is_made_up()).count()),
+                (marked as usize, marked as usize),
+                "{step}"
+            );
+        }
+        let recent = last(&connection, 61).unwrap();
+        assert!(recent.iter().all(|(_, block)| !block.is_made_up()));
     }
 
     #[test]

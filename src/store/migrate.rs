@@ -73,12 +73,19 @@ const STEPS: &[&str] = &[
         SELECT owner, seq, at, kind, version, body FROM fact_by_owner;
     DROP TABLE fact_by_owner;
 ",
+    "
+    -- True for what a demo made up. Whoever does not know the column would show it as measured.
+    ALTER TABLE minute ADD COLUMN made_up INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE hour ADD COLUMN made_up INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The schema that brought sources of agents.
 pub(super) const SOURCES: i64 = 3;
 /// The schema that brought metrics.
 pub(super) const METRICS: i64 = 4;
+/// The schema that brought metrics that are made up.
+pub(super) const MADE_UP: i64 = 6;
 
 /// Migrates a journal to the newest schema; refuses a newer one.
 pub(super) fn migrate(connection: &mut Connection, file: &Path) -> Result<(), StoreError> {

@@ -13,6 +13,7 @@ use super::theme::{Glyphs, Role, Theme};
 use super::window::{Baseline, Window};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
+use crate::domain::metrics::Block;
 use crate::domain::metrics::objective::Objective;
 use crate::domain::problem::Severity;
 use crate::domain::state::Changed;
@@ -113,11 +114,10 @@ impl Context {
             latest: snapshot.clone(),
             snapshot,
             held: false,
-            info,
             theme,
             clocks,
             size,
-            window: Window::FIRST,
+            window: if info.presenter.is_some() { Window::PRESENTED } else { Window::FIRST },
             baseline: Baseline::Day,
             metrics: MetricsCache::default(),
             failures: VecDeque::new(),
@@ -125,7 +125,25 @@ impl Context {
             preferences: Preferences::default(),
             caption: None,
             now,
+            info,
         }
+    }
+
+    /// `last 15m`, for titles; and until when it is made up, if a demo has made up some of it.
+    pub fn window_words(&self) -> String {
+        let window = self.window.word(&self.clocks);
+        match self.metrics.made_up_until(self.window.parts(self.now), self.now) {
+            Some(until) => {
+                format!("last {window}, made up until {}", self.clocks.time_of_day(until.begins()))
+            }
+            None => format!("last {window}"),
+        }
+    }
+
+    /// `WAS the day before`, for titles; and that it is made up, if a demo has made up some of it.
+    pub fn baseline_words(&self) -> String {
+        let made_up = self.metrics.previous().is_some_and(Block::is_made_up);
+        format!("WAS {}{}", self.baseline.word(), if made_up { " (made up)" } else { "" })
     }
 
     /// True if captions are shown to an audience.

@@ -55,8 +55,10 @@ impl From<Dimension> for Split {
 pub struct Part {
     /// Results of the window.
     pub tally: Tally,
-    /// The engine was running in it.
+    /// The engine was running in it, or a demo has made it up.
     pub seen: bool,
+    /// A demo has made it up: it is drawn, and counts nowhere.
+    pub made_up: bool,
 }
 
 /// The metrics of one agent, skill, caller or label.
@@ -66,7 +68,7 @@ pub struct Group {
     pub name: String,
     /// The agent, if the group is one and it is still known.
     pub agent: Option<AgentKey>,
-    /// Everything of the window.
+    /// Everything of the window that was measured.
     pub total: Tally,
     /// Everything of the baseline.
     pub previous: Tally,
@@ -224,6 +226,8 @@ impl Groups {
             if only_last && place != last {
                 continue;
             }
+            // A longer part may have both kinds of minutes.
+            let made_up = block.is_made_up() && parts.step == 1;
             for (series, tally) in block.iter() {
                 if !of_agents && tally.begun + tally.ended() + tally.canceled == 0 && tally.between.is_empty()
                 {
@@ -231,11 +235,11 @@ impl Groups {
                 }
                 let at = group_of(all, series);
                 let group = &mut all[at];
-                if place != last {
+                if place != last && !made_up {
                     group.closed.merge(tally);
                 }
                 if let Some(part) = group.parts.get_mut(place) {
-                    part.seen = true;
+                    (part.seen, part.made_up) = (true, made_up);
                     part.tally.merge(tally);
                 }
             }

@@ -119,6 +119,14 @@ impl MetricsCache {
         known.map(|(minute, block)| (*minute, block)).filter_map(placed).collect()
     }
 
+    /// The minute until which a window is made up; `None` if all of it was measured.
+    pub fn made_up_until(&self, parts: MinuteRange, now: At) -> Option<Minute> {
+        let blocks = self.blocks(parts, now).into_iter();
+        let last = blocks.filter(|(_, block)| block.is_made_up()).map(|(place, _)| place).max()?;
+        let step = parts.step * u32::try_from(last + 1).unwrap_or(u32::MAX);
+        Some(parts.from.after(step).min(Minute::of(now)))
+    }
+
     /// The number of reads of past minutes.
     pub fn older(&self) -> u64 {
         self.older

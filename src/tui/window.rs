@@ -33,6 +33,9 @@ impl Window {
     /// The window of a console that has just started.
     pub const FIRST: Self = Self::Last(Duration::from_secs(30 * 60));
 
+    /// The window of a presentation that has just started: it lasts minutes.
+    pub const PRESENTED: Self = Self::Last(Duration::from_secs(15 * 60));
+
     /// The choices of the time menu: letter, words, minutes.
     pub const CHOICES: [(char, &'static str, u32); 7] = [
         ('5', "5 minutes", 5),

@@ -88,9 +88,42 @@ impl Series {
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Block {
     series: BTreeMap<Series, Tally>,
+    /// True if any of it was not measured.
+    made_up: bool,
+}
+
+/// Minutes that were made up, so that a demo has a past: marked as such wherever they are kept or shown.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct MadeUp {
+    /// The minutes, in order.
+    pub minutes: Vec<(Minute, Vec<MadeUpTally>)>,
+}
+
+/// Made-up results of an agent, which has no id yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MadeUpTally {
+    /// Its configured name.
+    pub agent: Arc<str>,
+    /// The skill.
+    pub skill: Option<Untrusted>,
+    /// The caller.
+    pub caller: Option<Untrusted>,
+    /// The results.
+    pub tally: Tally,
 }
 
 impl Block {
+    /// True if any of it was made up rather than measured.
+    pub fn is_made_up(&self) -> bool {
+        self.made_up
+    }
+
+    /// Marks it as made up.
+    #[must_use]
+    pub fn made_up(self, made_up: bool) -> Self {
+        Self { made_up: self.made_up || made_up, ..self }
+    }
+
     /// The tallies in order of their series.
     pub fn iter(&self) -> impl Iterator<Item = (&Series, &Tally)> {
         self.series.iter()
@@ -123,6 +156,7 @@ impl Block {
 
     /// Adds all of another.
     pub fn merge(&mut self, other: &Self) {
+        self.made_up |= other.made_up;
         for (series, tally) in &other.series {
             self.tally(series.clone()).merge(tally);
         }
@@ -182,10 +216,11 @@ impl Metrics {
         Arc::make_mut(self.minutes.entry(minute).or_default()).tally(series)
     }
 
-    /// Everything since a minute, of the series that `wanted` is true of.
+    /// Everything that was measured since a minute, of the series that `wanted` is true of.
     pub fn since(&self, minute: Minute, wanted: impl Fn(&Series) -> bool) -> Tally {
         let mut total = Tally::default();
-        for block in self.minutes.range(minute..).map(|(_, block)| block) {
+        let minutes = self.minutes.range(minute..).map(|(_, block)| block);
+        for block in minutes.filter(|block| !block.made_up) {
             for (_, tally) in block.series.iter().filter(|(series, _)| wanted(series)) {
                 total.merge(tally);
             }

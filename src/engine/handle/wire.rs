@@ -373,7 +373,9 @@ fn put_metrics(blocks: &[(Minute, Arc<Block>)]) -> String {
         })
         .collect();
     let writer = Writer::new().text("what", "metrics").raw("series", &array(series));
-    writer.raw("minutes", &array(minutes)).end()
+    let made_up = blocks.iter().filter(|(_, block)| block.is_made_up());
+    let made_up = made_up.map(|(minute, _)| minute.0.to_string());
+    writer.raw("minutes", &array(minutes)).raw("madeUp", &array(made_up)).end()
 }
 
 fn get_metrics(object: &Object<'_>) -> Option<Vec<(Minute, Arc<Block>)>> {
@@ -383,6 +385,9 @@ fn get_metrics(object: &Object<'_>) -> Option<Vec<(Minute, Arc<Block>)>> {
         let (agent, skill, caller) = (member(&of, "agent")?, member(&of, "skill")?, member(&of, "caller")?);
         series.push(Series { agent, skill, caller });
     }
+    let made_up = elements(object.raw("madeUp")?)?;
+    let made_up: Option<Vec<u32>> = made_up.into_iter().map(u32::get).collect();
+    let made_up = made_up?;
     let mut blocks = Vec::new();
     for raw in elements(object.raw("minutes")?)? {
         let (minute, bytes) = <(u32, Untrusted)>::get(raw)?;
@@ -390,7 +395,7 @@ fn get_metrics(object: &Object<'_>) -> Option<Vec<(Minute, Arc<Block>)>> {
         for (number, tally) in metrics::get(&BASE64.decode(bytes.raw()).ok()?)? {
             *block.tally(series.get(usize::try_from(number).ok()?)?.clone()) = tally;
         }
-        blocks.push((Minute(minute), Arc::new(block)));
+        blocks.push((Minute(minute), Arc::new(block.made_up(made_up.contains(&minute)))));
     }
     Some(blocks)
 }
@@ -504,7 +509,7 @@ mod tests {
         let mut block = Block::default();
         block.tally(Series { agent, skill: Some("s\u{1b}".into()), caller: None }).ok = 7;
         block.tally(Series::of_agent(agent)).answer.add(std::time::Duration::from_millis(3));
-        let blocks = vec![(Minute(7), Arc::new(block.clone())), (Minute(9), Arc::new(block))];
+        let blocks = vec![(Minute(7), Arc::new(block.clone().made_up(true))), (Minute(9), Arc::new(block))];
         let answer = Answer::get(&Answer::Metrics(blocks.clone()).put());
         assert!(matches!(answer, Some(Answer::Metrics(read)) if read == blocks));
     }

@@ -70,7 +70,7 @@ impl AgentMetrics {
             total.took.merge(&group.total.took);
             let parts = group.closed_parts();
             ended.resize(parts.len().max(ended.len()), None);
-            for (sum, part) in ended.iter_mut().zip(parts).filter(|(_, part)| part.seen) {
+            for (sum, part) in ended.iter_mut().zip(parts).filter(|(_, part)| part.seen && !part.made_up) {
                 *sum = Some(sum.unwrap_or(0) + u64::from(part.tally.ended()));
             }
         }

@@ -359,8 +359,13 @@ fn draw_chart(
         let minutes = u32::try_from(part).unwrap_or(0).saturating_mul(parts.step);
         ctx.clocks.time_of_day(parts.from.after(minutes).begins())
     };
-    let since = if first > 0 { format!(" · watching since {}", begins(first)) } else { String::new() };
-    canvas.put(area.x + 1, area.y, &format!("{}{since}", shown.title()), Role::Quiet, area.width - 1);
+    let mut title = shown.title().to_owned();
+    if ctx.metrics.made_up_until(parts, ctx.now).is_some() {
+        title.push_str(" (partly made up)");
+    } else if first > 0 {
+        title.push_str(&format!(" · watching since {}", begins(first)));
+    }
+    canvas.put(area.x + 1, area.y, &title, Role::Quiet, area.width - 1);
     let area = Rect {
         x: area.x + 1,
         y: area.y + 1,
@@ -444,11 +449,11 @@ impl Screen for MetricsView {
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let first = format!(
-            "{} by {} · last {} · WAS {}",
+            "{} by {} · {} · {}",
             self.list.rows.len(),
             self.groups.by().word(),
-            ctx.window.word(&ctx.clocks),
-            ctx.baseline.word()
+            ctx.window_words(),
+            ctx.baseline_words()
         );
         let facts = self.list.facts(ctx, first);
         canvas.rule(area, area.y, Edge::Top, &[span("metrics", Role::Title)], &facts);

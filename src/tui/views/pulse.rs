@@ -240,7 +240,7 @@ impl Screen for PulseView {
             1 => "a minute".to_owned(),
             step => format::window(Duration::from_secs(u64::from(step) * 60)),
         };
-        let first = format!("last {} · each cell {each}", ctx.window.word(&ctx.clocks));
+        let first = format!("{} · each cell {each}", ctx.window_words());
         let facts = self.list.facts(ctx, first);
         canvas.rule(area, area.y, Edge::Top, &[span("pulse", Role::Title)], &facts);
         let inner = inside(area);

@@ -147,7 +147,7 @@ impl NowView {
             1 => format!("OK and P95 of the last {LATELY} min"),
             _ => "OK and P95 of the last part".to_owned(),
         };
-        let text = format!("{lately} · WAS {} · worst first", ctx.baseline.word());
+        let text = format!("{lately} · {} · worst first", ctx.baseline_words());
         let facts = self.impact.facts(ctx, text);
         let by = self.by().word();
         let title = [
@@ -383,14 +383,8 @@ impl NowView {
 
     fn draw_agents(&self, canvas: &mut Canvas<'_>, pane: Rect, ctx: &Context) {
         let title = [self.title(Pane::Agents, "agents".to_owned())];
-        let window = ctx.window.word(&ctx.clocks);
-        canvas.rule(
-            pane,
-            pane.y,
-            Edge::Middle,
-            &title,
-            &[span(format!("last {window} · :pulse"), Role::Quiet)],
-        );
+        let facts = [span(format!("{} · :pulse", ctx.window_words()), Role::Quiet)];
+        canvas.rule(pane, pane.y, Edge::Middle, &title, &facts);
         let columns: u16 = if pane.width >= 110 { 2 } else { 1 };
         let wide = (pane.width - 2) / columns;
         let lines = pane.height.saturating_sub(1);

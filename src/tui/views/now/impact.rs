@@ -47,7 +47,8 @@ pub struct ImpactRows {
 pub fn lately(group: &Group, step: u32) -> Tally {
     let parts = if step == 1 { LATELY } else { 1 };
     let mut tally = Tally::default();
-    group.parts.iter().rev().take(parts).for_each(|part| tally.merge(&part.tally));
+    let parts = group.parts.iter().rev().take(parts).filter(|part| !part.made_up);
+    parts.for_each(|part| tally.merge(&part.tally));
     tally
 }
 
@@ -123,7 +124,10 @@ impl Rows for ImpactRows {
     fn shows(&self, _snapshot: &Snapshot, key: u32, order: &Order) -> bool {
         self.groups.get(key).is_some_and(|group| {
             let risk = self.risk(key);
-            let something = group.total.begun + group.total.ended() > 0 || risk != GroupRisk::default();
+            // While nothing has been measured yet, what a demo made up shows what is usual.
+            let something = group.total.begun + group.total.ended() > 0
+                || risk != GroupRisk::default()
+                || group.parts.iter().any(|part| part.made_up && part.tally.begun > 0);
             let wanted = !order.faults || is_unusual(group, risk, self.step);
             something && wanted && order.filter.passes(&Named(group, &["name", "skill", "caller"]))
         })

@@ -7,7 +7,7 @@ use crate::domain::fleet::changes::{Change, ChangeKind, changes};
 use crate::domain::id::AttemptKey;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
-use crate::domain::metrics::{Dimension, DimensionValue, Tally};
+use crate::domain::metrics::{Block, Dimension, DimensionValue, Tally};
 use crate::domain::problem::Problem;
 use crate::domain::problem::shared_attributes::{Case, Comparison};
 use crate::domain::state::snapshot::Snapshot;
@@ -58,6 +58,10 @@ pub fn what_changed(
 fn traffic(ctx: &Context, groups: &[Group]) -> Vec<Change> {
     let parts = ctx.window.parts(ctx.now);
     let mut all = Vec::new();
+    // What was made up says nothing about today.
+    if ctx.metrics.previous().is_some_and(Block::is_made_up) {
+        return all;
+    }
     for group in groups {
         let (now, previous) = (group.total.begun, group.previous.begun);
         let words = match (now, previous) {
