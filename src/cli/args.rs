@@ -195,7 +195,7 @@ pub struct Demo {
     /// Scenario: storm (the default), hostile, document, or the path of a file.
     #[arg(long, value_name = "NAME")]
     pub scenario: Option<String>,
-    /// Seed of the random numbers, for a reproducible run [default: the scenario's seed].
+    /// Seed of everything that looks random: the same seed tells the same story [default: the scenario's seed].
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Run N agents instead of a scenario: steady ones, or with `--scenario hostile` hostile ones and a good one.

@@ -150,7 +150,12 @@ pub(super) async fn demo(
             format!("demo: {}", crate::domain::text::Untrusted::from(&*name.to_string_lossy()).line())
         }
     };
-    setup.fleet = crate::config::Fleet { probe_interval: DEMO_PROBES, ..crate::config::Fleet::default() };
+    let objectives = scenario.objectives();
+    setup.fleet = crate::config::Fleet {
+        probe_interval: DEMO_PROBES,
+        objectives: objectives.clone(),
+        ..crate::config::Fleet::default()
+    };
     let kept = global.data_dir.is_some();
     if !kept {
         setup.dir = std::env::temp_dir().join(format!("quarterdeck-demo-{}", std::process::id()));
@@ -165,7 +170,7 @@ pub(super) async fn demo(
     let seed = args.seed.unwrap_or(scenario.seed);
     let log = super::log_to_file(&setup.dir, global.debug);
     let result = async {
-        let session = Session::on_fleet(&setup, fleet.specs(), seed)?;
+        let session = Session::on_fleet(&setup, fleet.specs(), seed, scenario.yesterday(fleet.now()))?;
         let info = Info {
             fleet: setup.name.clone(),
             protect: false,
@@ -177,7 +182,7 @@ pub(super) async fn demo(
             bell: false,
             desktop: false,
             rings_from: crate::domain::problem::Severity::Bad,
-            objectives: Vec::new(),
+            objectives,
             presenter: Some(Presenter { stage: args.stage, tour: args.tour }),
         };
         let options = StoryOptions { speed: args.speed, stage: args.stage, no_work: args.no_work };
@@ -191,7 +196,9 @@ pub(super) async fn demo(
         let commentary = Some(commentary(&story));
         let settings = Appearance::of(&setup);
         let terminal = settings.terminal(&setup.name).map_err(no_terminal)?;
-        let left = run(terminal, Start { commentary, ..settings.start(&session, info) }).await;
+        let start = settings.start(&session, info);
+        let greeting = fleet.moved().or(start.greeting.clone());
+        let left = run(terminal, Start { commentary, greeting, ..start }).await;
         let left = left.map_err(no_terminal);
         drop(story);
         if let Some(calls) = calls {

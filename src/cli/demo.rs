@@ -1,5 +1,6 @@
 //! `demo`: the embedded fleet, with the console or without.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use serde_json::json;
 
 use super::args::{Demo, Global};
 use super::output::{Failure, Printer};
-use crate::demo::{Fleet, Scenario};
+use crate::demo::{Fleet, Folder, Scenario};
 use crate::shutdown;
 
 /// The number of tasks that each agent of a large steady fleet has already ended within the last day.
@@ -23,12 +24,17 @@ pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Resul
         (Some(agents), Some(_)) => load().and_then(|scenario| scenario.dealt_out(agents)),
         (None, _) => load(),
     };
-    let scenario = scenario.map_err(Failure::usage)?;
+    let mut scenario = scenario.map_err(Failure::usage)?;
     let seed = args.seed.unwrap_or(scenario.seed);
-    let fleet = Fleet::start(&scenario, seed, args.speed, args.faults)
-        .map_err(|error| Failure::internal(format!("no port can be had: {error}")))?;
+    scenario.seed = seed;
+    let folder = global.data_dir.as_deref().map(folder).transpose()?;
+    let fleet = Fleet::start_in(folder, &scenario, seed, args.speed, args.faults)
+        .map_err(|error| Failure::internal(format!("the agents cannot be started: {error}")))?;
     let fleet = Arc::new(fleet);
     if args.headless {
+        if let Some(moved) = fleet.moved() {
+            out.warn(moved);
+        }
         for agent in fleet.list() {
             out.line(&json!({
                 "name": agent.name,
@@ -51,4 +57,16 @@ pub(super) async fn run(global: &Global, args: Demo, out: &mut Printer) -> Resul
         fleet.prefill(PAST);
     }
     super::console::demo(global, &args, scenario, fleet, out).await
+}
+
+/// Where a data folder keeps the demo: its agents' ports and tasks, and how far its story is.
+fn folder(data_dir: &Path) -> Result<Folder, Failure> {
+    let dir = data_dir.join("demo");
+    let fault = |error: &dyn std::fmt::Display| {
+        Failure::internal(format!("{} cannot be used: {error}", dir.display()))
+    };
+    crate::store::make_dir(data_dir).map_err(|error| fault(&error))?;
+    Folder::open(&dir).map_err(|error| fault(&error))?.ok_or_else(|| {
+        Failure::internal("another demo uses this data folder").hint("name another one with --data-dir")
+    })
 }

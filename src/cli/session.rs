@@ -21,7 +21,7 @@ use crate::domain::fleet::source::SourceHealth;
 use crate::domain::id::AgentKey;
 use crate::domain::input::Rules;
 use crate::domain::intent::{Intent, Receipt};
-use crate::domain::metrics::{Block, Minute, MinuteRange};
+use crate::domain::metrics::{Block, MadeUp, Minute, MinuteRange};
 use crate::domain::shell_words::quoted;
 use crate::domain::state::State;
 use crate::domain::state::snapshot::Snapshot;
@@ -302,7 +302,7 @@ impl Session {
         access: CredentialBook,
         lasting: bool,
         power_loss_safe: bool,
-        seed: Option<u64>,
+        demo: Option<(u64, MadeUp)>,
         mut lock: Lock,
     ) -> Result<Self, Failure> {
         // If the lock is held but the socket does not exist yet, try again.
@@ -310,7 +310,8 @@ impl Session {
         lock.announce(&holder).map_err(|error| store_failure(&error))?;
         let webhook = setup.webhook().filter(|_| lasting);
         let notify_from = webhook.as_ref().map(|_| setup.config.notify.severity);
-        let engine = Engine::start(Options {
+        let (seed, made_up) = demo.unzip();
+        let options = Options {
             dir: Some(setup.dir.clone()),
             power_loss_safe,
             rules: Rules { notify_from, ..setup.rules() },
@@ -320,8 +321,9 @@ impl Session {
             access,
             seed,
             lock: Some(lock),
-        })
-        .map_err(|error| store_failure(&error))?;
+        };
+        let engine = Engine::start_with(options, made_up.unwrap_or_default())
+            .map_err(|error| store_failure(&error))?;
         let handle = engine.handle();
         let hello = setup.hello(lasting);
         let listening = socket::listen(&setup.dir, handle.clone(), hello.clone())
@@ -374,13 +376,19 @@ impl Session {
     ///
     /// # Errors
     /// The folder cannot be used.
-    pub fn on_fleet(setup: &Setup, specs: Vec<AgentSpec>, seed: u64) -> Result<Self, Failure> {
+    pub fn on_fleet(
+        setup: &Setup,
+        specs: Vec<AgentSpec>,
+        seed: u64,
+        made_up: MadeUp,
+    ) -> Result<Self, Failure> {
         crate::store::make_dir(&setup.dir).map_err(|error| store_failure(&error))?;
         let Some(lock) = Lock::take(&setup.dir).map_err(|error| store_failure(&error))? else {
             return Err(Failure::internal("another quarterdeck uses this data folder")
                 .hint("name another one with --data-dir"));
         };
-        Self::run(setup, specs, Vec::new(), CredentialBook::default(), true, false, Some(seed), lock)
+        let access = CredentialBook::default();
+        Self::run(setup, specs, Vec::new(), access, true, false, Some((seed, made_up)), lock)
     }
 
     /// A handle of the engine itself, if it runs in this process: what the demo does is not done by the operator.

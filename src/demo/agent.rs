@@ -1,7 +1,7 @@
 //! A demo agent: its card, and its answers to well-formed requests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -21,6 +21,9 @@ use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
 use crate::net::clock::Clock;
 use crate::protocol::{Codec, Incoming, Reply, codec, json};
+
+/// Sets the seeds of tasks with the same text apart.
+const REPEAT: u64 = 0xd1b5_4a32_d192_ed03;
 
 /// An agent. It outlives the server that answers for it, which the story may kill and start again.
 #[derive(Debug)]
@@ -64,14 +67,14 @@ impl Agent {
         Self { part, fault, tasks: Tasks::default(), speed, seed, clock, starts, endless, outgoing }
     }
 
-    /// Gives the agent `count` tasks that ended within the last day.
-    pub fn prefill(&self, count: u64) {
-        let at = At::from_micros(self.now().0);
+    /// Gives the agent `count` tasks that ended within the day before `now`.
+    pub fn prefill(&self, count: u64, now: PeerTime) {
+        let at = At::from_micros(now.0);
         let id = |number: u64| {
             let uuid = Rng::new(self.seed ^ number.wrapping_mul(0x9e37_79b9)).uuid(at);
             uuid_text(uuid.as_u128().reverse_bits())
         };
-        self.tasks.prefill(count, id, self.now());
+        self.tasks.prefill(count, id, now);
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -162,8 +165,17 @@ impl Agent {
         }
     }
 
+    /// A task as the agent reports it when asked.
+    fn reported(&self, task: &TaskId) -> Option<TaskReport> {
+        let mut report = self.tasks.get(task)?;
+        if let Some(claimed) = self.part.behaviour.on_wire().claims() {
+            report.status.state = claimed;
+        }
+        Some(report)
+    }
+
     fn task_answer(&self, id: &str, task: &TaskId) -> Answer {
-        match self.tasks.get(task) {
+        match self.reported(task) {
             Some(report) => Answer::result(id, &self.codec().encode_task(&report)),
             None => not_found(id),
         }
@@ -214,7 +226,7 @@ impl Agent {
                 }
             }
         }
-        match self.tasks.get(&task) {
+        match self.reported(&task) {
             Some(report) => {
                 let reply = Reply::Task(Box::new(report));
                 Answer::result(id, &self.codec().encode_send_result(&reply))
@@ -225,7 +237,7 @@ impl Agent {
 
     /// Hands a message to the task that it belongs to.
     fn follow_up(&self, id: &str, task: &TaskId, message: &Message) -> Result<(), Answer> {
-        let Some(report) = self.tasks.get(task) else { return Err(not_found(id)) };
+        let Some(report) = self.reported(task) else { return Err(not_found(id)) };
         if report.status.state.is_terminal() {
             return Err(Answer::error(id, -32004, "the task has ended"));
         }
@@ -237,19 +249,22 @@ impl Agent {
     }
 
     /// Makes a task for a message and begins to work on it.
+    ///
+    /// Its id differs from run to run; all that the agent decides about it follows from the seed, the agent, the text,
+    /// and how often that text came before. So it does not matter when, or after which others, a message arrives.
     fn begin(self: &Arc<Self>, message: Message) -> TaskId {
         let number = self.tasks.made() + 1;
-        let mut seed = Rng::new(self.seed ^ text_hash(&message.id.raw()) ^ number);
+        let mut ids = Rng::new(self.seed ^ text_hash(&message.id.raw()) ^ number);
         let at = At::from_micros(self.now().0);
-        let (new, context) = (seed.uuid(at), seed.uuid(at));
+        let (new, context) = (ids.uuid(at), ids.uuid(at));
         // The random end comes first, so that short forms of ids differ.
         let name = |id: uuid::Uuid| id.as_u128().reverse_bits();
         let (task, context) = (uuid_text(name(new)), uuid_text(name(context)));
-        let (report, receiver) = self.tasks.open(&message, task, context, self.now());
-        let start = self.starts.load(Ordering::Relaxed);
-        let work = Work::new(self.clone(), report.id.clone(), message, receiver, start, seed);
-        tokio::spawn(work.run());
-        report.id
+        let seed = |text: u64, before: u64| self.seed ^ text ^ before.wrapping_mul(REPEAT);
+        let open = self.tasks.open(&message, task, context, self.now(), seed);
+        let id = open.report.id.clone();
+        tokio::spawn(Work::new(self.clone(), message, open).run());
+        id
     }
 
     fn stream(&self, id: &str, report: TaskReport, mut frames: mpsc::Receiver<Frame>) -> Answer {
@@ -288,7 +303,7 @@ impl Agent {
     }
 
     fn cancel(&self, id: &str, task: &TaskId) -> Answer {
-        let Some(report) = self.tasks.get(task) else { return not_found(id) };
+        let Some(report) = self.reported(task) else { return not_found(id) };
         if report.status.state.is_terminal() {
             return Answer::error(id, -32002, "Task cannot be canceled");
         }
@@ -331,16 +346,11 @@ impl Agent {
         });
     }
 
-    /// Completes the tasks that were under way when its server was killed.
+    /// Goes on with the tasks that were under way when its server, or the whole demo, was killed.
     pub fn resume_work(self: &Arc<Self>) {
-        for task in self.tasks.unfinished() {
-            let agent = self.clone();
-            tokio::spawn(async move {
-                agent.sleep(2.0).await;
-                let words = "went on after a restart, done";
-                let notice = agent.says(words, Some(&task), &MessageId::from("resume"), 0);
-                agent.tasks.status(&task, TaskState::Completed, Some(notice), agent.now());
-            });
+        for open in self.tasks.take_up() {
+            let Some(message) = open.report.history.first().cloned() else { continue };
+            tokio::spawn(Work::new(self.clone(), message, open).resume());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! All embedded agents together: started, killed, brought back.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::Ordering;
@@ -10,10 +11,13 @@ use tokio::task::AbortHandle;
 
 use super::agent::{Agent, Outgoing};
 use super::fault::Fault;
+use super::folder::Folder;
 use super::scenario::Scenario;
 use super::server;
 use crate::domain::agent::{AgentSpec, Source};
 use crate::domain::job::message::{Hints, Message, Part, Role};
+use crate::domain::job::task::TaskState;
+use crate::domain::time::{At, PeerTime};
 use crate::net::ConnectionUse;
 use crate::net::clock::Clock;
 use crate::net::tap::Tap;
@@ -29,6 +33,13 @@ pub struct Fleet {
     agents: Vec<Running>,
     outgoing: tokio::sync::mpsc::Sender<Outgoing>,
     delivery: AbortHandle,
+    /// Where it is kept; `None` if it is not.
+    folder: Option<Arc<Folder>>,
+    clock: Arc<Clock>,
+    /// When it was first started.
+    began: PeerTime,
+    /// Agents whose ports of the first start were taken: name, that port, the one of now.
+    moved: Vec<(String, u16, u16)>,
 }
 
 #[derive(Debug)]
@@ -63,37 +74,97 @@ impl Fleet {
     /// # Errors
     /// No port can be had.
     pub fn start(scenario: &Scenario, seed: u64, speed: f64, faults: u32) -> io::Result<Self> {
+        Self::start_in(None, scenario, seed, speed, faults)
+    }
+
+    /// The same, kept in a folder: the ports are those of the first start, and the agents have the tasks that they had.
+    ///
+    /// # Errors
+    /// No port can be had, or the folder cannot be used.
+    pub fn start_in(
+        folder: Option<Folder>,
+        scenario: &Scenario,
+        seed: u64,
+        speed: f64,
+        faults: u32,
+    ) -> io::Result<Self> {
         let clock = Arc::new(Clock::start());
+        let now = clock.now().micros();
+        let folder = folder.map(Arc::new);
+        if let Some(folder) = &folder {
+            folder.start(scenario, now);
+        }
+        let progress = folder.as_ref().map(|folder| folder.progress()).unwrap_or_default();
         let (sender, messages) = tokio::sync::mpsc::channel(OUTGOING);
         let faulty = scenario.agents.len() * usize::try_from(faults.min(100)).unwrap_or(0) / 100;
         let mut agents = Vec::with_capacity(scenario.agents.len());
+        let (mut ports, mut moved) = (BTreeMap::new(), Vec::new());
         for (index, part) in scenario.agents.iter().enumerate() {
             let fault = (index < faulty).then(|| Fault::ALL[index % Fault::ALL.len()]);
-            let (listener, refusing, address) = if fault == Some(Fault::Down) {
-                let (socket, address) = server::refuse()?;
-                (None, Some(socket), address)
+            let port = progress.ports.get(&part.name).copied();
+            let (listener, refusing) = if fault == Some(Fault::Down) {
+                (None, Some(at_port(port, server::refuse)?))
             } else {
-                let listener = server::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-                let address = listener.local_addr()?;
-                (Some(listener), None, address)
+                (Some(at_port(port, server::bind)?), None)
             };
+            let address = match (&listener, &refusing) {
+                (Some(listener), _) => listener.local_addr()?,
+                (None, Some(socket)) => socket.local_addr()?,
+                (None, None) => continue,
+            };
+            if let Some(before) = port.filter(|before| *before != address.port()) {
+                moved.push((part.name.clone(), before, address.port()));
+            }
+            ports.insert(part.name.clone(), address.port());
             let url: Arc<str> = format!("http://{address}").into();
             let agent = Arc::new(Agent::new(part.clone(), fault, speed, seed, clock.clone(), sender.clone()));
+            if let Some(folder) = &folder {
+                agent.tasks.keep_in(folder.tasks_of(&part.name))?;
+            }
+            // An agent that the story has killed stays down until the story brings it back.
+            let listener = listener.filter(|_| !progress.down.contains(&part.name));
             let server = listener.map(|listener| {
+                agent.resume_work();
                 tokio::spawn(server::serve(listener, agent.clone(), url.clone())).abort_handle()
             });
             agents.push(Running { agent, address, url, server: Mutex::new(server), _refusing: refusing });
         }
+        if let Some(folder) = &folder {
+            folder.update(|progress| progress.ports.append(&mut ports));
+        }
         let places = agents.iter().map(|agent| (agent.agent.part.name.clone(), agent.url.clone())).collect();
-        let delivery = tokio::spawn(deliver(messages, places, clock)).abort_handle();
-        Ok(Self { agents, outgoing: sender, delivery })
+        let delivery = tokio::spawn(deliver(messages, places, clock.clone())).abort_handle();
+        let began = PeerTime(if folder.is_some() { progress.began } else { now });
+        Ok(Self { agents, outgoing: sender, delivery, folder, clock, began, moved })
     }
 
-    /// Gives every agent some tasks that ended within the last day.
+    /// Gives every agent some tasks that ended within the last day before the demo was first started.
     pub fn prefill(&self, tasks: u64) {
         for running in &self.agents {
-            running.agent.prefill(tasks);
+            running.agent.prefill(tasks, self.began);
         }
+    }
+
+    /// The time by the agents' clock.
+    pub fn now(&self) -> At {
+        self.clock.now()
+    }
+
+    /// The folder that keeps it, if one does.
+    pub fn folder(&self) -> Option<&Arc<Folder>> {
+        self.folder.as_ref()
+    }
+
+    /// What to tell about agents that could not get the port of the first start; `None` if all got theirs.
+    pub fn moved(&self) -> Option<String> {
+        let each = self.moved.iter().map(|(name, before, now)| format!("{name} from {before} to {now}"));
+        let each: Vec<_> = each.collect();
+        (!each.is_empty()).then(|| {
+            format!(
+                "ports of the first start are in use by others, so agents have moved: {}",
+                each.join(", ")
+            )
+        })
     }
 
     /// The agents in order.
@@ -182,7 +253,13 @@ impl Fleet {
             .map(|agent| agent.agent.part.name.clone())
             .collect();
         let pause = round / u32::try_from(names.len().max(1)).unwrap_or(u32::MAX);
-        for (number, name) in names.iter().cycle().enumerate() {
+        // A start goes on where the last one ended: the same piece of work would be the same message.
+        let sent = self.folder.as_ref().map_or(0, |folder| folder.progress().calm);
+        let sent = usize::try_from(sent).unwrap_or(0);
+        for (number, name) in names.iter().cycle().enumerate().skip(sent) {
+            if let Some(folder) = &self.folder {
+                folder.update(|progress| progress.calm = number as u64 + 1);
+            }
             let message = Outgoing {
                 to: name.clone(),
                 text: format!("piece of work {}", number + 1),
@@ -197,10 +274,19 @@ impl Fleet {
         std::future::pending::<()>().await;
     }
 
+    /// Every task that the agents have: the agent's name, the text, and the state.
+    pub fn tasks(&self) -> Vec<(String, String, TaskState)> {
+        let of = |agent: &Running| {
+            let (name, tasks) = (agent.agent.part.name.clone(), agent.agent.tasks.all());
+            tasks.into_iter().map(move |(text, state)| (name.clone(), text, state))
+        };
+        self.agents.iter().flat_map(of).collect()
+    }
+
     /// How many sends arrived at all agents, and how many of them repeated an earlier message id.
     pub fn received(&self) -> (u64, u64) {
-        let counts = self.agents.iter().flat_map(|agent| agent.agent.tasks.received());
-        counts.fold((0, 0), |(all, doubled), (_, count)| (all + count, doubled + count - 1))
+        let counts = self.agents.iter().map(|agent| agent.agent.tasks.arrivals());
+        counts.fold((0, 0), |(all, doubled), (more, again)| (all + more, doubled + again))
     }
 }
 
@@ -212,6 +298,15 @@ impl Drop for Fleet {
                 server.abort();
             }
         }
+    }
+}
+
+/// Tries a port; if it is taken, or none is wanted, the system chooses one.
+fn at_port<T>(port: Option<u16>, bind: impl Fn(SocketAddr) -> io::Result<T>) -> io::Result<T> {
+    let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    match port.map(|port| bind(at(port))) {
+        Some(Ok(bound)) => Ok(bound),
+        Some(Err(_)) | None => bind(at(0)),
     }
 }
 

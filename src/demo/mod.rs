@@ -8,15 +8,19 @@ mod answer;
 mod behaviour;
 mod fault;
 mod fleet;
+mod folder;
 pub mod scenario;
 mod server;
 mod story;
+mod task_log;
 mod tasks;
 mod work;
+mod yesterday;
 
 pub use behaviour::Behaviour;
 pub use fault::Fault;
 pub use fleet::{Fleet, Listed};
+pub use folder::Folder;
 pub use scenario::{AgentPart, Scenario};
 pub use story::{Caption, Story, StoryOptions};
 

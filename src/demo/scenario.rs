@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::behaviour::Behaviour;
+use super::yesterday;
+use crate::domain::metrics::objective::Objective;
+use crate::domain::metrics::{MadeUp, Minute};
+use crate::domain::time::At;
 
 /// Scenarios that come with the program.
 pub const BUILT_IN: [(&str, &str); 3] = [
@@ -37,6 +42,25 @@ pub struct Scenario {
     pub beats: Vec<Beat>,
     /// Work that arrives forever after the story.
     pub calm: Option<BackgroundWork>,
+    /// True if a day before the story is made up, so that there is something to compare with.
+    #[serde(default)]
+    pub yesterday: bool,
+    /// The objectives of the fleet.
+    #[serde(default)]
+    pub objectives: Vec<ObjectivePart>,
+}
+
+/// An objective for a skill.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectivePart {
+    /// The skill.
+    pub skill: String,
+    /// Per cent of its tasks that must succeed.
+    pub ok: u32,
+    /// Seconds within which 95 of a hundred must end.
+    #[serde(default)]
+    pub p95: Option<u64>,
 }
 
 fn default_seed() -> u64 {
@@ -87,6 +111,9 @@ pub struct AgentPart {
     /// URLs of peers named in its card.
     #[serde(default)]
     pub peers: Vec<String>,
+    /// Its card is a good one, whatever its behaviour.
+    #[serde(default)]
+    pub good_card: bool,
 }
 
 fn default_dialect() -> String {
@@ -163,9 +190,15 @@ pub struct Beat {
     /// The suggested key, for self-guided viewers.
     #[serde(default)]
     pub tour: Option<String>,
+    /// The same, while the demo is kept in a folder.
+    #[serde(default)]
+    pub tour_if_kept: Option<String>,
     /// Performed automatically this many seconds later, unless the operator did it.
     #[serde(default)]
     pub by_rule_after: Option<f64>,
+    /// The caption from then on; it also says if the rule did it.
+    #[serde(default)]
+    pub done: Option<String>,
 }
 
 /// The event of a step.
@@ -271,7 +304,7 @@ impl Scenario {
             AgentPart { name: format!("{}-{round}", part.name), ..part.clone() }
         });
         let agents = once.into_iter().chain(dealt).collect();
-        Ok(Self { agents, jobs: Vec::new(), beats: Vec::new(), calm: None, ..self })
+        Ok(Self { agents, jobs: Vec::new(), beats: Vec::new(), calm: None, yesterday: false, ..self })
     }
 
     /// A fleet of steady agents, for size and for faults.
@@ -291,6 +324,7 @@ impl Scenario {
             card: None,
             labels: BTreeMap::new(),
             peers: Vec::new(),
+            good_card: false,
         };
         Self {
             title: format!("{agents} agents at work."),
@@ -300,7 +334,26 @@ impl Scenario {
             jobs: Vec::new(),
             beats: Vec::new(),
             calm: None,
+            yesterday: false,
+            objectives: Vec::new(),
         }
+    }
+
+    /// The day before `now`, or nothing if the scenario makes none up.
+    pub fn yesterday(&self, now: At) -> MadeUp {
+        if self.yesterday { yesterday::before(self, Minute::of(now)) } else { MadeUp::default() }
+    }
+
+    /// The objectives of the fleet.
+    pub fn objectives(&self) -> Vec<Objective> {
+        let objectives = self.objectives.iter().map(|part| Objective {
+            skill: Some(part.skill.as_str().into()),
+            caller: None,
+            agent: None,
+            ok: Some(part.ok * 10),
+            p95: part.p95.map(Duration::from_secs),
+        });
+        objectives.collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,11 +39,10 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// A port that refuses connections: it is bound, so that no other process gets it, but never listened on.
-pub(super) fn refuse() -> io::Result<(TcpSocket, SocketAddr)> {
+pub(super) fn refuse(address: SocketAddr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
-    let address = socket.local_addr()?;
-    Ok((socket, address))
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Serves an agent until the task is aborted. Then its port refuses connections, and open ones are cut.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::ABILITIES;
 use super::fleet::Fleet;
+use super::folder::Progress;
 use super::scenario::{Act, BackgroundWork, Beat, JobPart, Scenario};
 use crate::domain::id::{AttemptId, Rng};
 use crate::domain::intent::{Intent, Receipt, Send};
@@ -60,14 +61,17 @@ impl Story {
         let (captions, state) =
             watch::channel(Caption { text: scenario.title.clone(), ..Caption::default() });
         let (presenter, keys) = mpsc::channel(8);
+        let progress = fleet.folder().map(|folder| folder.progress()).unwrap_or_default();
+        let named = progress.named.iter();
+        let named = named.filter_map(|(name, attempt)| Some((name.clone(), attempt.parse().ok()?)));
         let teller = Narrator {
+            named: named.collect(),
             fleet,
             handle,
             captions,
             keys,
             options,
-            named: Vec::new(),
-            seed: Rng::new(scenario.seed),
+            seed: scenario.seed,
             story: 0.0,
             resumed: Instant::now(),
         };
@@ -91,7 +95,7 @@ struct Narrator {
     options: StoryOptions,
     /// Jobs that beats refer to.
     named: Vec<(String, AttemptId)>,
-    seed: Rng,
+    seed: u64,
     /// Seconds of the story that have passed when the clock was last stopped.
     story: f64,
     resumed: Instant,
@@ -126,13 +130,13 @@ impl Narrator {
             }
         }
         moments.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        let mut index = self.resume(&moments);
         let mut aside = tokio::task::JoinSet::new();
         let mut calm = calm.filter(|_| !self.options.no_work);
         // On stage the clock stops between steps and waits for the end of each.
         if let Some(calm) = calm.take_if(|_| !self.options.stage) {
             aside.spawn(self.aside().calm(calm));
         }
-        let mut index = 0;
         while index < moments.len() {
             let (second, moment) = &moments[index];
             let ticks = self.captions.clone();
@@ -151,8 +155,13 @@ impl Narrator {
                 () = clock => {}
             }
             self.captions.send_modify(|caption| caption.second = Some(whole(*second)));
+            // Before it happens: what is not known to have happened must not happen twice.
+            let begins = move |progress: &mut Progress| progress.moments = index + 1;
             match moment {
-                StoryEvent::Job(job) => self.send(job.clone()).await,
+                StoryEvent::Job(job) => {
+                    self.keep(begins);
+                    self.send(job.clone()).await;
+                }
                 StoryEvent::Beat(beat) => {
                     if self.options.stage && beat.caption.is_some() && !self.wait_for_presenter().await {
                         // Once more from the beat before.
@@ -164,13 +173,21 @@ impl Narrator {
                         self.resumed = Instant::now();
                         continue;
                     }
+                    self.keep(begins);
                     self.show(beat);
                     self.act(beat).await;
                 }
                 StoryEvent::Rule(beat) => {
-                    if self.act(beat).await {
-                        self.captions.send_modify(|caption| caption.text.push_str(" (by rule)"));
-                    }
+                    self.keep(begins);
+                    let by_rule = self.act(beat).await;
+                    self.captions.send_modify(|caption| {
+                        if let Some(done) = &beat.done {
+                            caption.text.clone_from(done);
+                        }
+                        if by_rule {
+                            caption.text.push_str(" (By rule: nobody did it.)");
+                        }
+                    });
                 }
             }
             index += 1;
@@ -192,9 +209,36 @@ impl Narrator {
             keys: mpsc::channel(1).1,
             options: self.options,
             named: Vec::new(),
-            seed: self.seed.clone(),
+            seed: self.seed,
             story: self.story,
             resumed: self.resumed,
+        }
+    }
+
+    /// The moment to go on with, after a story that ended in the middle: its caption stands again.
+    fn resume(&mut self, moments: &[(f64, StoryEvent)]) -> usize {
+        let progress = self.fleet.folder().map(|folder| folder.progress()).unwrap_or_default();
+        let index = progress.moments.min(moments.len());
+        let Some((last, _)) = index.checked_sub(1).and_then(|last| moments.get(last)) else { return 0 };
+        self.story = *last;
+        self.resumed = Instant::now();
+        let captioned = moments[..index].iter().rev().find_map(|(_, moment)| match moment {
+            StoryEvent::Beat(beat) => beat.caption.is_some().then(|| beat.clone()),
+            StoryEvent::Rule(beat) => {
+                beat.done.is_some().then(|| Beat { caption: beat.done.clone(), ..beat.clone() })
+            }
+            StoryEvent::Job(_) => None,
+        });
+        if let Some(beat) = captioned {
+            self.show(&beat);
+        }
+        index
+    }
+
+    /// Keeps how far the story is.
+    fn keep(&self, change: impl FnOnce(&mut Progress)) {
+        if let Some(folder) = self.fleet.folder() {
+            folder.update(change);
         }
     }
 
@@ -207,7 +251,10 @@ impl Narrator {
             if let Some(text) = &beat.caption {
                 caption.text = fill(text);
             }
-            caption.tour = beat.tour.as_ref().map(fill);
+            let kept = beat.tour_if_kept.as_ref().filter(|_| self.fleet.folder().is_some());
+            if let Some(tour) = kept.or(beat.tour.as_ref()) {
+                caption.tour = Some(fill(tour));
+            }
             caption.second = Some(whole(beat.at));
         });
     }
@@ -229,6 +276,9 @@ impl Narrator {
             return;
         };
         if let Some(name) = job.name {
+            self.keep(|progress| {
+                progress.named.insert(name.clone(), attempt.to_string());
+            });
             self.named.push((name, attempt));
         }
     }
@@ -238,8 +288,18 @@ impl Narrator {
         let Some(act) = beat.act else { return false };
         let who = beat.who.as_deref().unwrap_or_default();
         match act {
-            Act::Kill => self.fleet.kill(who),
-            Act::Revive => self.fleet.revive(who).await,
+            Act::Kill => {
+                self.keep(|progress| {
+                    progress.down.insert(who.to_owned());
+                });
+                self.fleet.kill(who);
+            }
+            Act::Revive => {
+                self.keep(|progress| {
+                    progress.down.remove(who);
+                });
+                self.fleet.revive(who).await;
+            }
             Act::Restart => {
                 self.fleet.kill(who);
                 let (fleet, who) = (self.fleet.clone(), who.to_owned());
@@ -260,12 +320,15 @@ impl Narrator {
     }
 
     /// A calm fleet, a new traveller every few seconds.
-    async fn calm(mut self, calm: BackgroundWork) {
+    async fn calm(self, calm: BackgroundWork) {
         self.until(calm.from).await;
-        let mut number: usize = 0;
+        let sent = self.fleet.folder().map_or(0, |folder| folder.progress().calm);
+        let mut number = usize::try_from(sent).unwrap_or(0);
         loop {
+            self.keep(|progress| progress.calm = number as u64 + 1);
             let job = &calm.jobs[number % calm.jobs.len().max(1)];
-            let pick = usize::try_from(self.seed.below(calm.names.len() as u64)).unwrap_or(0);
+            let mut chance = Rng::new(self.seed ^ number as u64);
+            let pick = usize::try_from(chance.below(calm.names.len() as u64)).unwrap_or(0);
             let name = calm.names.get(pick).map_or("somebody", String::as_str);
             let text = job.text.replace("{name}", name);
             send(&self.handle, &job.to, &text, job.caller.as_deref(), job.skill.as_deref()).await;

@@ -1,18 +1,30 @@
 //! The tasks of a demo agent, and their watchers.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
+use super::task_log::{Line, OUTPUT_KEPT, TaskLog};
 use crate::domain::id::{ContextId, MessageId, TaskId};
-use crate::domain::job::message::{Artifact, Message, Part, Role};
+use crate::domain::job::message::{Artifact, Message, Part, Role, text_hash};
 use crate::domain::job::task::{Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::PeerTime;
 
 /// The minimum number of ended tasks that an agent keeps; a pre-filled agent keeps as many more.
 const KEPT: usize = 500;
+
+/// The number of ended tasks of an agent that its file keeps.
+const KEPT_IN_FILE: usize = 100;
+
+/// The number of messages whose arrivals are counted one by one; half as many stay when there are more.
+const COUNTED: usize = 10_000;
+
+/// The number of different texts whose repeats an agent counts.
+const TEXTS: usize = 4096;
 
 /// A stream on which more frames than this wait is behind.
 const BEHIND: usize = 16;
@@ -33,8 +45,12 @@ pub(super) enum Frame {
 #[derive(Debug)]
 struct StoredTask {
     report: TaskReport,
-    /// The state that `GetTask` reports instead, if the agent lies.
-    claims: Option<TaskState>,
+    /// Decides everything that looks random in the work on it.
+    seed: u64,
+    /// The bytes that its outputs were sent in.
+    outputs: usize,
+    /// False for a task that only fills the lists, which no file keeps.
+    kept: bool,
     watchers: Vec<mpsc::Sender<Frame>>,
     /// `None` once the task has ended, so that ended tasks take no memory for it.
     sender: Option<TaskSender>,
@@ -58,13 +74,35 @@ pub(super) struct TaskReceiver {
     pub canceled: watch::Receiver<bool>,
 }
 
+/// An unfinished task, for the work on it to begin or to go on.
+#[derive(Debug)]
+pub(super) struct OpenTask {
+    pub report: TaskReport,
+    pub seed: u64,
+    pub receiver: TaskReceiver,
+}
+
+/// How often a message arrived.
+#[derive(Clone, Copy, Debug)]
+struct Arrivals {
+    times: u64,
+    /// Its place among the messages, by their first arrival.
+    order: u64,
+}
+
 #[derive(Debug, Default)]
 struct Store {
     tasks: BTreeMap<String, StoredTask>,
     by_message: BTreeMap<MessageId, TaskId>,
-    received: BTreeMap<MessageId, u64>,
+    received: BTreeMap<MessageId, Arrivals>,
+    /// Messages that are no longer counted one by one: how many, and how many arrivals.
+    earlier: (u64, u64),
+    /// How many tasks each text began, by its hash.
+    begun: BTreeMap<u64, u64>,
     made: u64,
     prefilled: usize,
+    /// The file that keeps all of it; `None` if nothing is kept.
+    log: Option<TaskLog>,
 }
 
 /// The tasks of one agent; they outlive its server unless its behaviour loses them at a restart.
@@ -76,17 +114,37 @@ impl Tasks {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Reads the tasks that a file has, and keeps them there from now on.
+    pub fn keep_in(&self, path: PathBuf) -> io::Result<()> {
+        let (log, lines) = TaskLog::open(path)?;
+        let mut store = self.store();
+        for line in lines {
+            store.replay(line);
+        }
+        store.log = Some(log);
+        Ok(())
+    }
+
     /// Counts a send before anything else happens with it. Returns how often its message has arrived by now.
     pub fn count(&self, message: &MessageId) -> u64 {
         let mut store = self.store();
-        let count = store.received.entry(message.clone()).or_default();
-        *count += 1;
-        *count
+        let times = store.received.get(message).map_or(0, |arrivals| arrivals.times) + 1;
+        store.arrived(message.clone(), times);
+        store.write(|| Line::Received { message: message.clone(), times });
+        times
     }
 
-    /// How often each message id arrived, from all callers and over all restarts.
+    /// How often each message id arrived, from all callers and over all restarts; of many, the latest.
     pub fn received(&self) -> Vec<(MessageId, u64)> {
-        self.store().received.iter().map(|(id, count)| (id.clone(), *count)).collect()
+        self.store().received.iter().map(|(id, arrivals)| (id.clone(), arrivals.times)).collect()
+    }
+
+    /// How many messages arrived, and how many arrivals repeated an earlier one.
+    pub fn arrivals(&self) -> (u64, u64) {
+        let store = self.store();
+        let (messages, arrivals) = store.earlier;
+        let all = arrivals + store.received.values().map(|arrivals| arrivals.times).sum::<u64>();
+        (all, all - messages - store.received.len() as u64)
     }
 
     /// How many tasks were ever made.
@@ -99,48 +157,39 @@ impl Tasks {
         self.store().by_message.get(message).cloned()
     }
 
-    /// Makes a task for a message.
+    /// Makes a task for a message. `seed` is given the hash of its text, and how many tasks that text made before.
     pub fn open(
         &self,
         message: &Message,
         id: String,
         context: String,
         now: PeerTime,
-    ) -> (TaskReport, TaskReceiver) {
-        let (sender, messages) = mpsc::channel(8);
-        let (cancel, canceled) = watch::channel(false);
-        let id = TaskId::from(id.as_str());
-        let context = message.context.clone().unwrap_or_else(|| ContextId::from(context.as_str()));
-        let first = Message { task: Some(id.clone()), context: Some(context.clone()), ..message.clone() };
-        let status = Status { state: TaskState::Submitted, message: None, timestamp: Some(now) };
-        let report = TaskReport {
-            context: Some(context),
-            artifacts: Some(Vec::new()),
-            history: vec![first],
-            metadata: message.metadata.clone(),
-            hints: message.hints.clone(),
-            ..TaskReport::new(id.clone(), status)
-        };
+        seed: impl FnOnce(u64, u64) -> u64,
+    ) -> OpenTask {
         let mut store = self.store();
-        store.made += 1;
-        store.drop_old();
-        let order = store.made;
-        store.by_message.insert(message.id.clone(), id.clone());
-        let sender = Some(TaskSender { messages: sender, cancel });
-        let stored = StoredTask { report: report.clone(), claims: None, watchers: Vec::new(), sender, order };
-        store.tasks.insert(id.raw().to_owned(), stored);
-        (report, TaskReceiver { messages, canceled })
+        let text = text_hash(message.text().raw());
+        let seed = seed(text, store.begun.get(&text).copied().unwrap_or(0));
+        let open = store.make(message, id, context, now, seed, true);
+        store.begin(text);
+        store.write_task(&open.report.id);
+        open
+    }
+
+    /// The state of a task.
+    pub fn state(&self, id: &TaskId) -> Option<TaskState> {
+        self.store().tasks.get(&*id.raw()).map(|stored| stored.report.status.state.clone())
     }
 
     /// A task as the agent returns it.
     pub fn get(&self, id: &TaskId) -> Option<TaskReport> {
+        self.store().tasks.get(&*id.raw()).map(|stored| stored.report.clone())
+    }
+
+    /// The last message of the caller after the one that made the task.
+    pub fn last_answer(&self, id: &TaskId) -> Option<Message> {
         let store = self.store();
-        let stored = store.tasks.get(&*id.raw())?;
-        let mut report = stored.report.clone();
-        if let Some(claims) = &stored.claims {
-            report.status.state = claims.clone();
-        }
-        Some(report)
+        let mut later = store.tasks.get(&*id.raw())?.report.history.iter().skip(1);
+        later.rfind(|message| message.role == Role::User).cloned()
     }
 
     /// A page of the tasks that fit, newest state first, and how many fit in all.
@@ -160,17 +209,20 @@ impl Tasks {
     /// Adds `count` tasks that ended within the last day.
     pub fn prefill(&self, count: u64, id: impl Fn(u64) -> String, now: PeerTime) {
         const DAY: i64 = 24 * 3600 * 1_000_000;
-        self.store().prefilled = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut store = self.store();
+        store.prefilled = usize::try_from(count).unwrap_or(usize::MAX);
         for number in 0..count {
             let message = Message::new(
                 format!("before-{number}-{}", id(number)).as_str(),
                 Role::User,
                 vec![Part::text(format!("piece of work of yesterday {}", number + 1))],
             );
-            let (report, _no_work) = self.open(&message, id(number), id(count + number), now);
+            let open = store.make(&message, id(number), id(count + number), now, 0, false);
             let ago = i64::try_from(DAY.unsigned_abs() / (count + 1) * (count - number)).unwrap_or(0);
             let state = if number % 50 == 49 { TaskState::Failed } else { TaskState::Completed };
-            self.status(&report.id, state, None, PeerTime(now.0 - ago));
+            if let Some(stored) = store.tasks.get_mut(&*open.report.id.raw()) {
+                stored.take_status(Status { state, message: None, timestamp: Some(PeerTime(now.0 - ago)) });
+            }
         }
     }
 
@@ -188,7 +240,9 @@ impl Tasks {
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return false };
         stored.report.history.push(message.clone());
-        stored.sender.as_ref().is_some_and(|sender| sender.messages.try_send(message).is_ok())
+        let taken = stored.sender.as_ref().is_some_and(|sender| sender.messages.try_send(message).is_ok());
+        store.write_task(id);
+        taken
     }
 
     /// Asks the work on a task to stop.
@@ -200,22 +254,20 @@ impl Tasks {
 
     /// Changes a task's state and sends the event.
     pub fn status(&self, id: &TaskId, state: TaskState, message: Option<Message>, now: PeerTime) {
-        let status = Status { state: state.clone(), message, timestamp: Some(now) };
+        let ends = state.is_terminal() || state.is_interrupted();
+        let status = Status { state, message, timestamp: Some(now) };
         let mut store = self.store();
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
-        if let Some(message) = &status.message {
-            stored.report.history.push(message.clone());
-        }
-        stored.report.status = status.clone();
+        stored.take_status(status.clone());
         let event = StreamEvent::status(Some(id.clone()), stored.report.context.clone(), status);
-        stored.send(&Frame::Event(Arc::new(event)));
-        if state.is_terminal() || state.is_interrupted() {
+        let event = Arc::new(event);
+        stored.send(&Frame::Event(event.clone()));
+        if ends {
             stored.send(&Frame::End);
             stored.watchers.clear();
         }
-        if state.is_terminal() {
-            stored.sender = None;
-        }
+        let seed = stored.seed;
+        store.write(|| Line::Event { event: (*event).clone(), seed });
     }
 
     /// Appends to an output and sends the event.
@@ -224,12 +276,7 @@ impl Tasks {
         let Some(stored) = store.tasks.get_mut(&*id.raw()) else { return };
         let artifact =
             Artifact { name: Some(Untrusted::from(name)), ..Artifact::new("out", vec![Part::text(text)]) };
-        let outputs = stored.report.artifacts.get_or_insert_default();
-        match outputs.iter_mut().find(|known| known.id == artifact.id) {
-            Some(known) if append => known.parts.extend(artifact.parts.iter().cloned()),
-            Some(known) => known.parts.clone_from(&artifact.parts),
-            None => outputs.push(artifact.clone()),
-        }
+        stored.take_output(&artifact, append);
         let name = if append { None } else { artifact.name.clone() };
         let event = StreamEvent::Artifact {
             task: Some(id.clone()),
@@ -238,7 +285,12 @@ impl Tasks {
             append,
             last,
         };
-        stored.send(&Frame::Event(Arc::new(event)));
+        let event = Arc::new(event);
+        stored.send(&Frame::Event(event.clone()));
+        let seed = stored.seed;
+        if stored.outputs <= OUTPUT_KEPT {
+            store.write(|| Line::Event { event: (*event).clone(), seed });
+        }
     }
 
     /// Sends a chunk of an output, or a whole one, without storing it, because an endless output fits in no store. It
@@ -290,13 +342,6 @@ impl Tasks {
         }
     }
 
-    /// From now on `GetTask` reports a state other than the streams do.
-    pub fn claim(&self, id: &TaskId, state: TaskState) {
-        if let Some(stored) = self.store().tasks.get_mut(&*id.raw()) {
-            stored.claims = Some(state);
-        }
-    }
-
     /// Drops all streams, as the server was killed.
     pub fn drop_streams(&self) {
         for stored in self.store().tasks.values_mut() {
@@ -309,17 +354,185 @@ impl Tasks {
         let mut store = self.store();
         store.tasks.clear();
         store.by_message.clear();
+        store.write(|| Line::Forgot);
     }
 
-    /// Tasks that have not ended.
-    pub fn unfinished(&self) -> Vec<TaskId> {
+    /// The text and the state of every task, in the order in which they were made.
+    pub fn all(&self) -> Vec<(String, TaskState)> {
         let store = self.store();
-        let running = store.tasks.values().filter(|stored| !stored.report.status.state.is_terminal());
-        running.map(|stored| stored.report.id.clone()).collect()
+        let mut tasks: Vec<_> = store.tasks.values().collect();
+        tasks.sort_by_key(|stored| stored.order);
+        let text = |stored: &StoredTask| stored.report.history.first().map(Message::text).unwrap_or_default();
+        tasks
+            .iter()
+            .map(|stored| (text(stored).raw().to_owned(), stored.report.status.state.clone()))
+            .collect()
+    }
+
+    /// Takes up the tasks that have not ended; whoever worked on them before gets nothing more.
+    pub fn take_up(&self) -> Vec<OpenTask> {
+        let mut store = self.store();
+        let running = store.tasks.values_mut().filter(|stored| !stored.report.status.state.is_terminal());
+        running
+            .map(|stored| {
+                let (sender, receiver) = channels();
+                stored.sender = Some(sender);
+                OpenTask { report: stored.report.clone(), seed: stored.seed, receiver }
+            })
+            .collect()
     }
 }
 
+fn channels() -> (TaskSender, TaskReceiver) {
+    let (sender, messages) = mpsc::channel(8);
+    let (cancel, canceled) = watch::channel(false);
+    (TaskSender { messages: sender, cancel }, TaskReceiver { messages, canceled })
+}
+
 impl Store {
+    fn make(
+        &mut self,
+        message: &Message,
+        id: String,
+        context: String,
+        now: PeerTime,
+        seed: u64,
+        kept: bool,
+    ) -> OpenTask {
+        let id = TaskId::from(id.as_str());
+        let context = message.context.clone().unwrap_or_else(|| ContextId::from(context.as_str()));
+        let first = Message { task: Some(id.clone()), context: Some(context.clone()), ..message.clone() };
+        let status = Status { state: TaskState::Submitted, message: None, timestamp: Some(now) };
+        let report = TaskReport {
+            context: Some(context),
+            artifacts: Some(Vec::new()),
+            history: vec![first],
+            metadata: message.metadata.clone(),
+            hints: message.hints.clone(),
+            ..TaskReport::new(id, status)
+        };
+        let (sender, receiver) = channels();
+        self.drop_old();
+        self.put(report.clone(), seed, kept, Some(sender));
+        OpenTask { report, seed, receiver }
+    }
+
+    /// Stores a task, or replaces what is known of it.
+    fn put(&mut self, report: TaskReport, seed: u64, kept: bool, sender: Option<TaskSender>) {
+        let id = report.id.raw().to_owned();
+        if let Some(stored) = self.tasks.get_mut(&id) {
+            stored.report = report;
+            return;
+        }
+        self.made += 1;
+        if let Some(first) = report.history.first() {
+            self.by_message.insert(first.id.clone(), report.id.clone());
+        }
+        let order = self.made;
+        self.tasks
+            .insert(id, StoredTask { report, seed, outputs: 0, kept, watchers: Vec::new(), sender, order });
+    }
+
+    /// Counts a task of a text.
+    fn begin(&mut self, text: u64) {
+        if self.begun.len() < TEXTS || self.begun.contains_key(&text) {
+            *self.begun.entry(text).or_default() += 1;
+        }
+    }
+
+    /// Notes that a message has arrived this often.
+    fn arrived(&mut self, message: MessageId, times: u64) {
+        let next = self.earlier.0 + self.received.len() as u64;
+        self.received.entry(message).or_insert(Arrivals { times, order: next }).times = times;
+        if self.received.len() > COUNTED {
+            let stays = self.earlier.0 + (COUNTED / 2) as u64;
+            let earlier = &mut self.earlier;
+            self.received.retain(|_, arrivals| {
+                if arrivals.order < stays {
+                    earlier.0 += 1;
+                    earlier.1 += arrivals.times;
+                }
+                arrivals.order >= stays
+            });
+        }
+    }
+
+    /// Does what a line of the file says.
+    fn replay(&mut self, line: Line) {
+        match line {
+            Line::Event { event: StreamEvent::Task(report), seed } => {
+                let new = !self.tasks.contains_key(&*report.id.raw());
+                let text = report.history.first().map(|first| text_hash(first.text().raw()));
+                self.put(TaskReport { raw: None, ..*report }, seed, true, None);
+                if let Some(text) = text.filter(|_| new) {
+                    self.begin(text);
+                }
+            }
+            Line::Event { event: StreamEvent::Status { task: Some(task), status, .. }, .. } => {
+                if let Some(stored) = self.tasks.get_mut(&*task.raw()) {
+                    stored.take_status(status);
+                }
+            }
+            Line::Event {
+                event: StreamEvent::Artifact { task: Some(task), artifact, append, .. }, ..
+            } => {
+                if let Some(stored) = self.tasks.get_mut(&*task.raw()) {
+                    stored.take_output(&artifact, append);
+                }
+            }
+            Line::Event { .. } => {}
+            Line::Received { message, times } => self.arrived(message, times),
+            Line::Earlier { messages, arrivals } => self.earlier = (messages, arrivals),
+            Line::Begun { text, tasks } => {
+                self.begun.insert(text, tasks);
+            }
+            Line::Forgot => {
+                self.tasks.clear();
+                self.by_message.clear();
+            }
+        }
+    }
+
+    /// Writes a change that was made.
+    fn write(&mut self, line: impl FnOnce() -> Line) {
+        let Some(mut log) = self.log.take() else { return };
+        if log.append(&line()) {
+            log.rewrite(self.lines());
+        }
+        self.log = Some(log);
+    }
+
+    /// Writes a task that has changed in more than its status.
+    fn write_task(&mut self, id: &TaskId) {
+        let Some(stored) = self.tasks.get(&*id.raw()).filter(|stored| stored.kept) else { return };
+        let line = stored.line();
+        self.write(|| line);
+    }
+
+    /// Everything that the file keeps.
+    fn lines(&self) -> impl Iterator<Item = Line> {
+        let mut kept: Vec<&StoredTask> = self.tasks.values().filter(|stored| stored.kept).collect();
+        kept.sort_by_key(|stored| std::cmp::Reverse(stored.order));
+        let mut ended = 0;
+        kept.retain(|stored| {
+            ended += usize::from(stored.report.status.state.is_terminal());
+            ended <= KEPT_IN_FILE || !stored.report.status.state.is_terminal()
+        });
+        kept.reverse();
+        let (messages, arrivals) = self.earlier;
+        let mut received: Vec<_> = self.received.iter().collect();
+        received.sort_by_key(|(_, arrivals)| arrivals.order);
+        let received = received
+            .into_iter()
+            .map(|(message, arrivals)| Line::Received { message: message.clone(), times: arrivals.times });
+        // After the tasks, which are counted while they are read.
+        let begun = self.begun.iter().map(|(text, tasks)| Line::Begun { text: *text, tasks: *tasks });
+        std::iter::once(Line::Earlier { messages, arrivals })
+            .chain(received)
+            .chain(kept.into_iter().map(StoredTask::line))
+            .chain(begun)
+    }
+
     /// Drops ended tasks but for the newest, so that a long run does not fill the memory.
     fn drop_old(&mut self) {
         let kept = KEPT.saturating_add(self.prefilled);
@@ -333,10 +546,38 @@ impl Store {
         for (_, id) in ended.into_iter().take(old) {
             self.tasks.remove(&id);
         }
+        let tasks = &self.tasks;
+        self.by_message.retain(|_, task| tasks.contains_key(&*task.raw()));
     }
 }
 
 impl StoredTask {
+    /// The whole of it as a line; an output that is too large for the file is left out.
+    fn line(&self) -> Line {
+        let small = |artifact: &&Artifact| artifact.parts.iter().map(Part::len).sum::<usize>() <= OUTPUT_KEPT;
+        let outputs = self.report.artifacts.iter().flatten().filter(small).cloned();
+        let report = TaskReport { artifacts: Some(outputs.collect()), ..self.report.clone() };
+        Line::Event { event: StreamEvent::Task(Box::new(report)), seed: self.seed }
+    }
+
+    fn take_status(&mut self, status: Status) {
+        self.report.history.extend(status.message.clone());
+        if status.state.is_terminal() {
+            self.sender = None;
+        }
+        self.report.status = status;
+    }
+
+    fn take_output(&mut self, artifact: &Artifact, append: bool) {
+        self.outputs += artifact.parts.iter().map(Part::len).sum::<usize>();
+        let outputs = self.report.artifacts.get_or_insert_default();
+        match outputs.iter_mut().find(|known| known.id == artifact.id) {
+            Some(known) if append => known.parts.extend(artifact.parts.iter().cloned()),
+            Some(known) => known.parts.clone_from(&artifact.parts),
+            None => outputs.push(artifact.clone()),
+        }
+    }
+
     /// A watcher that is too slow loses its stream, as with real servers.
     fn send(&mut self, frame: &Frame) {
         self.watchers.retain(|watcher| watcher.try_send(frame.clone()).is_ok());

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::agent::{Agent, Outgoing};
 use super::behaviour::Behaviour;
 use super::fault::Fault;
-use super::tasks::TaskReceiver;
+use super::tasks::{OpenTask, TaskReceiver};
 use crate::domain::id::{Rng, TaskId};
 use crate::domain::job::message::{Message, text_hash};
 use crate::domain::job::task::TaskState;
@@ -20,19 +20,16 @@ pub(super) struct Work {
     pub receiver: TaskReceiver,
     /// The start of the server in which it began.
     start: u32,
-    pub seed: Rng,
+    /// Decides everything about this task that looks random.
+    seed: u64,
+    pub chance: Rng,
 }
 
 impl Work {
-    pub fn new(
-        agent: Arc<Agent>,
-        task: TaskId,
-        message: Message,
-        receiver: TaskReceiver,
-        start: u32,
-        seed: Rng,
-    ) -> Self {
-        Self { agent, task, message, receiver, start, seed }
+    pub fn new(agent: Arc<Agent>, message: Message, open: OpenTask) -> Self {
+        let OpenTask { report, seed, receiver } = open;
+        let start = agent.starts.load(Ordering::Relaxed);
+        Self { agent, task: report.id, message, receiver, start, seed, chance: Rng::new(seed) }
     }
 
     /// Works according to the agent's behaviour, unless its fault overrides it.
@@ -45,10 +42,36 @@ impl Work {
         behaviour.on_wire().work(&mut self).await;
     }
 
+    /// Goes on with a task that was under way when the agent was killed.
+    pub async fn resume(mut self) {
+        match self.agent.fault {
+            Some(Fault::Failing) => self.fail().await,
+            Some(Fault::Silent) => {}
+            _ => self.agent.part.behaviour.on_wire().resume(&mut self).await,
+        }
+    }
+
+    /// The state of the task; `None` if the agent no longer has it.
+    pub fn state(&self) -> Option<TaskState> {
+        self.agent.tasks.state(&self.task)
+    }
+
+    /// Completes a task after a restart, with its output if it had none yet.
+    pub async fn finish(&mut self) {
+        if !self.wait(2.0).await {
+            return;
+        }
+        let report = self.agent.tasks.get(&self.task);
+        let has_output = report.is_some_and(|report| report.artifacts.is_some_and(|all| !all.is_empty()));
+        if has_output || self.write(0.5).await {
+            self.send_status(TaskState::Completed, "went on after a restart, done", 1000);
+        }
+    }
+
     /// False once the task has ended or the server was restarted.
     pub fn goes_on(&self) -> bool {
         self.agent.starts.load(Ordering::Relaxed) == self.start
-            && self.agent.tasks.get(&self.task).is_some_and(|report| !report.status.state.is_terminal())
+            && self.state().is_some_and(|state| !state.is_terminal())
     }
 
     /// Waits for some seconds, or until the task is canceled. False if the task has ended.
@@ -72,7 +95,7 @@ impl Work {
     pub fn takes(&mut self) -> f64 {
         let [least, most] = self.agent.part.takes;
         #[expect(clippy::cast_precision_loss, reason = "a thousandth is precise enough")]
-        let share = self.seed.below(1000) as f64 / 1000.0;
+        let share = self.chance.below(1000) as f64 / 1000.0;
         least + (most - least) * share
     }
 
@@ -93,8 +116,7 @@ impl Work {
 
     fn delegate(&self) {
         for delegation in &self.agent.part.delegates {
-            let turn = text_hash(&self.message.id.raw()) ^ text_hash(&delegation.to);
-            if !turn.is_multiple_of(delegation.one_in) {
+            if Rng::new(self.seed ^ text_hash(&delegation.to)).below(delegation.one_in) != 0 {
                 continue;
             }
             let message = Outgoing {

@@ -21,6 +21,7 @@ mod cli;
 mod cluster;
 mod console;
 mod credentials;
+mod demo;
 mod departed;
 mod discovery;
 #[cfg(feature = "dns")]

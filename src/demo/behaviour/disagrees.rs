@@ -8,9 +8,10 @@ pub(super) struct Disagrees;
 
 impl OnWire for Disagrees {
     fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
-        Box::pin(async move {
-            work.agent.tasks.claim(&work.task, TaskState::Working);
-            work.steady(2).await;
-        })
+        Box::pin(work.steady(2))
+    }
+
+    fn claims(&self) -> Option<TaskState> {
+        Some(TaskState::Working)
     }
 }

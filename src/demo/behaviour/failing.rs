@@ -8,10 +8,24 @@ pub(super) struct Failing;
 impl OnWire for Failing {
     fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(async move {
-            if work.seed.below(2) == 0 {
+            if work.chance.below(2) == 0 {
                 work.fail().await;
             } else {
                 work.steady(3).await;
+            }
+        })
+    }
+
+    fn fails_often(&self) -> bool {
+        true
+    }
+
+    fn resume<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
+        Box::pin(async move {
+            if work.chance.below(2) == 0 {
+                work.fail().await;
+            } else {
+                work.finish().await;
             }
         })
     }

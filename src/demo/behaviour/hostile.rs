@@ -5,7 +5,6 @@ use super::{BehaviourFuture, OnWire};
 use crate::demo::agent::Agent;
 use crate::demo::answer::Answer;
 use crate::demo::work::Work;
-use crate::domain::job::message::text_hash;
 use crate::domain::job::task::TaskState;
 use crate::protocol;
 
@@ -14,6 +13,9 @@ pub(super) struct Hostile;
 impl OnWire for Hostile {
     fn card(&self, agent: &Agent, url: &str) -> Answer {
         let mut card = agent.card(url);
+        if agent.part.good_card {
+            return Answer::Document(protocol::card::encode(&card));
+        }
         if agent.part.card.is_none() {
             card.name = format!("{}\u{202e}tob", agent.part.name).into();
         }
@@ -46,7 +48,7 @@ async fn attack(work: &mut Work) {
     if !work.wait(0.5).await {
         return;
     }
-    if text_hash(&work.message.id.raw()).is_multiple_of(2) {
+    if work.chance.below(2) == 0 {
         work.agent.tasks.raw(&work.task, &format!("data: {}", "A".repeat(10 * 1024 * 1024)));
         work.agent.tasks.raw(&work.task, "\n\n");
         if !work.wait(0.5).await {

@@ -13,6 +13,11 @@ impl OnWire for Huge {
     fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(stream_output(work))
     }
+
+    /// From the start: too much was lost to go on.
+    fn resume<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
+        Box::pin(stream_output(work))
+    }
 }
 
 async fn stream_output(work: &mut Work) {

@@ -11,6 +11,10 @@ impl OnWire for IgnoresCancel {
         Box::pin(go_on(work))
     }
 
+    fn resume<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
+        Box::pin(go_on(work))
+    }
+
     fn stops_when_canceled(&self) -> bool {
         false
     }

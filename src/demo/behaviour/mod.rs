@@ -30,6 +30,7 @@ use serde::{Deserialize, Deserializer, de};
 use super::agent::Agent;
 use super::answer::Answer;
 use super::work::Work;
+use crate::domain::job::task::TaskState;
 use crate::protocol::{self, Incoming};
 
 /// Something that a behaviour does and that takes time.
@@ -59,6 +60,21 @@ pub(super) trait OnWire: Sync {
     /// Works on a task, up to its end if it has one.
     fn work<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
         Box::pin(work.steady(3))
+    }
+
+    /// Goes on with a task that was under way when the agent was killed.
+    fn resume<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
+        Box::pin(work.finish())
+    }
+
+    /// The state that `GetTask` reports of every task; `None` for the real one.
+    fn claims(&self) -> Option<TaskState> {
+        None
+    }
+
+    /// True if many of its tasks fail.
+    fn fails_often(&self) -> bool {
+        false
     }
 
     /// False if its tasks continue although it agrees to cancel them.
@@ -96,6 +112,10 @@ macro_rules! behaviours {
                 match self {
                     $(Self::$variant => $word,)*
                 }
+            }
+
+            pub(super) fn fails_often(self) -> bool {
+                self.on_wire().fails_often()
             }
 
             pub(super) fn on_wire(self) -> &'static dyn OnWire {

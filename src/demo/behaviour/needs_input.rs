@@ -16,6 +16,18 @@ impl OnWire for NeedsInput {
             }
         })
     }
+
+    fn resume<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
+        Box::pin(async move {
+            let answer = work.agent.tasks.last_answer(&work.task);
+            match (work.state(), answer) {
+                (Some(TaskState::InputRequired), _) => await_answer(work).await,
+                (_, Some(answer)) => settle(work, &answer).await,
+                _ if amount_in(&work.message) > 300 => self.work(work).await,
+                _ => work.finish().await,
+            }
+        })
+    }
 }
 
 async fn ask(work: &mut Work, amount: u64) {
@@ -34,11 +46,20 @@ async fn ask(work: &mut Work, amount: u64) {
     let choices = r#"{"decision":["approve","decline"]}"#;
     question_message.parts.push(Part { content: Content::Data(Json::new(choices)), ..Part::text("") });
     work.agent.tasks.status(&work.task, TaskState::InputRequired, Some(question_message), work.agent.now());
+    await_answer(work).await;
+}
+
+async fn await_answer(work: &mut Work) {
     let answer = tokio::select! {
         answer = work.receiver.messages.recv() => answer,
         _ = work.receiver.canceled.wait_for(|canceled| *canceled) => None,
     };
-    let Some(answer) = answer.filter(|_| work.goes_on()) else { return };
+    if let Some(answer) = answer.filter(|_| work.goes_on()) {
+        settle(work, &answer).await;
+    }
+}
+
+async fn settle(work: &mut Work, answer: &Message) {
     let words = answer.text();
     let declined = ["decline", "no"].iter().any(|no| words.contains_ignore_case(no));
     if !work.wait(0.8).await {

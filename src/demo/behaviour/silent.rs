@@ -14,4 +14,12 @@ impl OnWire for Silent {
             }
         })
     }
+
+    fn resume<'a>(&'a self, work: &'a mut Work) -> BehaviourFuture<'a, ()> {
+        Box::pin(async move {
+            if work.state() == Some(TaskState::Submitted) {
+                self.work(work).await;
+            }
+        })
+    }
 }

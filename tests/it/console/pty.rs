@@ -103,7 +103,7 @@ impl Terminal {
     }
 
     /// Reads something off the screen.
-    pub(super) fn read<T>(&self, read: impl FnOnce(&vt100::Screen) -> T) -> T {
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&vt100::Screen) -> T) -> T {
         read(self.seen.0.lock().unwrap().parser.screen())
     }
 
@@ -115,6 +115,11 @@ impl Terminal {
     fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.child.process_id().unwrap()).unwrap();
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
+    }
+
+    /// Kills the program: it has no chance to do anything.
+    pub(crate) fn kill(&self) {
+        self.signal(rustix::process::Signal::KILL);
     }
 
     /// Waits for the end: the exit code, and everything that was written.

@@ -1,0 +1,148 @@
+//! The day before the story: minutes that are made up, so that there is something to compare the story with.
+//!
+//! They follow from the scenario and its seed. Nothing fails in the hour before the story, so that what failed in the
+//! first minute failed in the story.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::scenario::{AgentPart, Scenario};
+use crate::domain::id::Rng;
+use crate::domain::job::message::text_hash;
+use crate::domain::metrics::{MadeUp, MadeUpTally, Minute, Tally};
+use crate::domain::text::Untrusted;
+
+/// A day, and six hours before it: windows of up to six hours have a day before to be compared with.
+const MINUTES: u32 = 30 * 60;
+/// In this many minutes before the story nothing fails.
+const FLAWLESS: u32 = 60;
+/// Calls for cards and lists in a minute.
+const CALLS: u32 = 12;
+/// One task in this many fails.
+const FAILS_ONE_IN: u64 = 250;
+/// One task in this many fails at an agent that fails often.
+const OFTEN_FAILS_ONE_IN: u64 = 25;
+/// The tasks of each caller in a minute, in the night and at noon.
+const TASKS: (f64, f64) = (0.4, 2.5);
+
+/// The minutes before `until`.
+pub(super) fn before(scenario: &Scenario, until: Minute) -> MadeUp {
+    let from = until.before(MINUTES);
+    let work: Vec<(&AgentPart, Vec<String>)> =
+        scenario.agents.iter().map(|part| (part, callers(scenario, &part.name))).collect();
+    let minutes = (from.0..until.0).map(|minute| {
+        let flawless = until.0 - minute <= FLAWLESS;
+        let tallies = work.iter().flat_map(|(part, callers)| {
+            let seed = scenario.seed ^ text_hash(&part.name) ^ u64::from(minute - from.0) << 32;
+            of_agent(part, callers, Minute(minute), flawless, Rng::new(seed))
+        });
+        (Minute(minute), tallies.collect())
+    });
+    MadeUp { minutes: minutes.collect() }
+}
+
+/// Whoever sends tasks to an agent in the story.
+fn callers(scenario: &Scenario, name: &str) -> Vec<String> {
+    let jobs = scenario.jobs.iter().filter(|job| job.to == name).filter_map(|job| job.caller.clone());
+    let calm = scenario.calm.iter().flat_map(|calm| &calm.jobs).filter(|job| job.to == name);
+    let calm = calm.filter_map(|job| job.caller.clone());
+    let agents = scenario.agents.iter();
+    let delegating = agents.filter(|part| part.delegates.iter().any(|delegation| delegation.to == name));
+    let callers: BTreeSet<String> =
+        jobs.chain(calm).chain(delegating.map(|part| part.name.clone())).collect();
+    callers.into_iter().collect()
+}
+
+/// A minute of an agent: its calls, and the tasks of each caller.
+fn of_agent(
+    part: &AgentPart,
+    callers: &[String],
+    minute: Minute,
+    flawless: bool,
+    mut chance: Rng,
+) -> Vec<MadeUpTally> {
+    let name: Arc<str> = part.name.as_str().into();
+    let fails_one_in = if part.behaviour.fails_often() { OFTEN_FAILS_ONE_IN } else { FAILS_ONE_IN };
+    let mut all = Vec::with_capacity(callers.len() + 1);
+    let mut live = 0;
+    for caller in callers {
+        let mut tally = Tally::default();
+        for _ in 0..tasks(minute, &mut chance) {
+            let took = seconds(&mut chance, part.takes[0], part.takes[1]);
+            tally.begun += 1;
+            tally.took.add(took);
+            tally.first.add(seconds(&mut chance, 0.002, 0.03));
+            tally.between.add(took / 5);
+            if !flawless && chance.below(fails_one_in) == 0 {
+                tally.failed += 1;
+            } else {
+                tally.ok += 1;
+            }
+        }
+        live += tally.begun;
+        if tally.begun > 0 {
+            let skill = part.skills.first().map(|skill| Untrusted::from(skill.as_str()));
+            let caller = Some(Untrusted::from(caller.as_str()));
+            all.push(MadeUpTally { agent: name.clone(), skill, caller, tally });
+        }
+    }
+    let mut tally = Tally { calls: CALLS, live: live.min(3), ..Tally::default() };
+    (0..CALLS).for_each(|_| tally.answer.add(seconds(&mut chance, 0.001, 0.004)));
+    all.push(MadeUpTally { agent: name, skill: None, caller: None, tally });
+    all
+}
+
+/// The tasks of a caller in a minute: few in the night, many at noon.
+fn tasks(minute: Minute, chance: &mut Rng) -> u32 {
+    let time_of_day = f64::from(minute.0 % (24 * 60)) / f64::from(24 * 60);
+    let daylight = (1.0 - (time_of_day * std::f64::consts::TAU).cos()) / 2.0;
+    let mean = TASKS.0 + (TASKS.1 - TASKS.0) * daylight;
+    // Twice as many at most, none at least, the mean on average.
+    let most = mean * 2.0 * share(chance);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a handful of tasks")]
+    let tasks = (most + 0.5) as u32;
+    tasks
+}
+
+fn seconds(chance: &mut Rng, least: f64, most: f64) -> Duration {
+    Duration::from_secs_f64(least + (most - least) * share(chance))
+}
+
+/// A number from 0 to 1.
+fn share(chance: &mut Rng) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a thousandth is precise enough")]
+    let share = chance.below(1000) as f64 / 1000.0;
+    share
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_day_before_follows_from_the_seed_and_has_work_for_all_who_work() {
+        let storm = Scenario::load("storm").unwrap();
+        let until = Minute(29_000_000);
+        let day = before(&storm, until);
+        assert_eq!(day, before(&storm, until));
+        assert_ne!(day, before(&Scenario { seed: 8, ..storm.clone() }, until));
+        assert_eq!(day.minutes.len(), MINUTES as usize);
+        assert_eq!(day.minutes.last().map(|(minute, _)| minute.after(1)), Some(until));
+        let total = |name: &str, minutes: &[(Minute, Vec<MadeUpTally>)]| {
+            let mut total = Tally::default();
+            let tallies = minutes.iter().flat_map(|(_, tallies)| tallies);
+            tallies.filter(|of| &*of.agent == name).for_each(|of| total.merge(&of.tally));
+            total
+        };
+        for part in &storm.agents {
+            let all = total(&part.name, &day.minutes);
+            assert!(all.ended() > 500 && all.calls > 0, "{}: {all:?}", part.name);
+            let share = all.ok_per_mille().unwrap();
+            let usual = if part.behaviour.fails_often() { 940..980 } else { 990..1000 };
+            assert!(usual.contains(&share), "{}: {share}", part.name);
+            let last = total(&part.name, &day.minutes[day.minutes.len() - FLAWLESS as usize..]);
+            assert!(last.bad() == 0 && last.ok > 0, "{}: {last:?}", part.name);
+        }
+    }
+}

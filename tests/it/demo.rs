@@ -1,0 +1,208 @@
+//! The story of the demo: the same seed tells the same one, a kill does not end it, and what is made up says so.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+
+use quarterdeck::demo::{Behaviour, Fleet, Folder, Scenario, Story, StoryOptions};
+use quarterdeck::domain::problem::Kind;
+use serde_json::Value;
+
+use crate::console::pty::Terminal;
+use crate::kill::binary;
+use crate::support::{LONG, agent_of, engine, part, polled, until};
+
+/// What the agents of a story have decided, in the order of the agents and the texts.
+type Decisions = Vec<(String, String, String)>;
+
+/// Plays the minute of a scenario six times as fast.
+async fn play(scenario: &Scenario) -> Decisions {
+    const SPEED: f64 = 6.0;
+    let fleet = Arc::new(Fleet::start(scenario, scenario.seed, SPEED, 0).unwrap());
+    let engine = engine(&fleet, None);
+    let options = StoryOptions { speed: SPEED, stage: false, no_work: false };
+    let mut story = Story::begin(scenario.clone(), fleet.clone(), engine.handle(), options);
+    // Some agents never end their tasks; those of the dead one go on once it is back.
+    let waits = ["refunds", "insurer"];
+    let over = tokio::time::timeout(LONG, async {
+        story.captions.wait_for(|caption| caption.second.is_some()).await.unwrap();
+        story.captions.wait_for(|caption| caption.second.is_none()).await.unwrap();
+        loop {
+            let tasks = fleet.tasks();
+            let open = tasks.iter().filter(|(_, _, state)| !state.is_terminal());
+            if open.clone().all(|(agent, ..)| waits.contains(&agent.as_str())) {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    });
+    assert!(over.await.is_ok(), "the story and its work do not end: {:#?}", fleet.tasks());
+    drop(story);
+    engine.stop().await;
+    let mut decisions: Decisions =
+        fleet.tasks().into_iter().map(|(agent, text, state)| (agent, text, format!("{state:?}"))).collect();
+    decisions.sort();
+    decisions
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_seed_tells_the_same_story() {
+    let storm = Scenario { calm: None, ..Scenario::load("storm").unwrap() };
+    let (first, second) = tokio::join!(play(&storm), play(&storm));
+    assert_eq!(first, second);
+    let fares: Vec<_> = first.iter().filter(|(agent, ..)| agent == "fares-old").collect();
+    let failed = fares.iter().filter(|(_, _, state)| state == "Failed").count();
+    assert_eq!((fares.len(), failed), (4, 2), "{fares:?}");
+}
+
+/// What a command says about a running demo, or about the data that it left.
+async fn ask(data: &Path, words: &[&str]) -> Value {
+    let mut command = binary();
+    let output = command.arg("--data-dir").arg(data).args(words).args(["-o", "json"]).output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON document")
+}
+
+fn urls(agents: &Value) -> BTreeMap<String, String> {
+    let text = |agent: &Value, key: &str| agent[key].as_str().unwrap().to_owned();
+    let agents = agents["agents"].as_array().unwrap();
+    agents.iter().map(|agent| (text(agent, "name"), text(agent, "url"))).collect()
+}
+
+/// The tasks by their ids, each with its agent and our doubt about it.
+fn tasks(list: &Value) -> BTreeMap<String, (String, Option<String>)> {
+    let tasks = list["tasks"].as_array().unwrap().iter().map(|task| {
+        let ours = &task["metadata"]["quarterdeck"];
+        let agent = ours["agent"].as_str().unwrap_or_default().to_owned();
+        let verdict = ours["verdict"].as_str().map(ToOwned::to_owned);
+        (task["id"].as_str().unwrap().to_owned(), (agent, verdict))
+    });
+    tasks.collect()
+}
+
+/// The second of the story in the first line of a screen.
+fn story_second(screen: &str) -> Option<u32> {
+    let (minutes, rest) = screen.split_once("story ")?.1.split_once(':')?;
+    Some(minutes.parse::<u32>().ok()? * 60 + rest.get(..2)?.parse::<u32>().ok()?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_that_was_killed_goes_on_where_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let start = || Terminal::run((160, 40), &["demo", "--data-dir", &data, "--speed", "2"], &[]);
+    let first = start();
+    first.shows("hotel-alps dies");
+    let (agents, before) = (ask(dir.path(), &["agents"]).await, ask(dir.path(), &["task", "list"]).await);
+    let second_of = |terminal: &Terminal| terminal.read(|screen| story_second(&screen.contents()));
+    let killed_at = second_of(&first).expect("the story is under way");
+    first.kill();
+    drop(first);
+    let second = start();
+    second.until("the story", |seen| story_second(&seen.parser.screen().contents()).is_some());
+    assert!(second_of(&second) >= Some(killed_at), "it goes on after second {killed_at}");
+    second.shows("hotel-alps is back");
+    assert_eq!(urls(&ask(dir.path(), &["agents"]).await), urls(&agents));
+    second.shows("counted");
+    assert!(second.read(|screen| screen.contents().contains("0 of them twice")), "nothing was sent twice");
+    // Only vouchers forgets its tasks, when the story restarts it.
+    let before = tasks(&before);
+    assert!(before.len() > 20, "{before:?}");
+    let now = polled(async || {
+        let now = tasks(&ask(dir.path(), &["task", "list"]).await);
+        let stale: Vec<_> = now.values().filter(|(_, verdict)| verdict.as_deref() == Some("stale")).collect();
+        if stale.is_empty() { Ok(now.clone()) } else { Err(format!("stale for ever: {stale:?}")) }
+    })
+    .await;
+    for (id, (agent, _)) in &before {
+        let (_, verdict) = now.get(id).unwrap_or_else(|| panic!("a task of {agent} is gone"));
+        assert!(verdict.as_deref() != Some("lost") || agent == "vouchers", "{agent} lost {id}");
+    }
+    let problems = ask(dir.path(), &["problems"]).await;
+    let kinds: BTreeSet<_> =
+        problems["problems"].as_array().unwrap().iter().filter_map(|p| p["kind"].as_str()).collect();
+    assert!(!kinds.contains("card-changed"), "{problems:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ports_are_those_of_the_first_start_unless_they_are_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let agents = vec![part("one", Behaviour::Steady), part("two", Behaviour::Steady)];
+    let scenario = Scenario { agents, ..Scenario::steady(0) };
+    let start = || {
+        let folder = Folder::open(dir.path()).unwrap().expect("nobody else uses it");
+        Fleet::start_in(Some(folder), &scenario, 7, 10.0, 0).unwrap()
+    };
+    let first = start();
+    let before = first.list();
+    let journal = dir.path().join("journal");
+    let cards = |fleet: &Fleet| {
+        let (engine, fleet) = (engine(fleet, Some(&journal)), fleet.list());
+        async move {
+            until(&engine.handle(), "the cards", |snapshot| {
+                let is_there = |agent: &quarterdeck::demo::Listed| {
+                    let card = agent_of(snapshot, &agent.name)?.card.clone()?;
+                    card.offers.first().filter(|offer| offer.url.raw().starts_with(&agent.url)).map(|_| ())
+                };
+                fleet.iter().map(is_there).collect::<Option<Vec<()>>>()
+            })
+            .await;
+            let snapshot = engine.handle().snapshot();
+            let changed = snapshot.problems.iter().any(|(_, problem)| problem.kind == Kind::CardChanged);
+            engine.stop().await;
+            assert!(!changed, "an agent that was moved has not changed its card");
+        }
+    };
+    cards(&first).await;
+    assert!(Folder::open(dir.path()).unwrap().is_none(), "one demo at a time");
+    drop(first);
+    let second = polled(async || {
+        let folder = Folder::open(dir.path()).unwrap().ok_or("the first is still there")?;
+        drop(folder);
+        Ok(start())
+    })
+    .await;
+    assert_eq!((second.list(), second.moved()), (before.clone(), None));
+    drop(second);
+    let taken = before[1].url.strip_prefix("http://").unwrap();
+    let _other = polled(async || TcpListener::bind(taken).map_err(|error| error.to_string())).await;
+    let third = start();
+    let now = third.list();
+    assert_eq!(now[0], before[0]);
+    assert_ne!(now[1], before[1]);
+    let moved = third.moved().unwrap();
+    assert!(moved.contains("two from ") && !moved.contains("one from "), "{moved}");
+    cards(&third).await;
+}
+
+/// The first frame has a yesterday, which says that it is made up, on the screen and in JSON.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_demo_has_a_day_before_that_is_made_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().display().to_string();
+    let mut terminal =
+        Terminal::run((120, 40), &["demo", "--data-dir", &data, "--no-work", "--speed", "0.1"], &[]);
+    terminal.shows("The day before is made up.");
+    terminal.shows("WAS the day before (made up)");
+    terminal.type_in("7");
+    terminal.shows("made up until");
+    terminal.shows("(partly made up)");
+    for (by, most) in [("agent", 15), ("skill", 14), ("caller", 4)] {
+        let metrics = ask(dir.path(), &["metrics", "--by", by]).await;
+        assert_eq!((&metrics["madeUp"], &metrics["wasMadeUp"]), (&false.into(), &true.into()), "{metrics:#}");
+        let rows = metrics["metrics"].as_array().unwrap();
+        assert!(rows.len() >= most, "{metrics:#}");
+        // Nothing was sent: what is made up is counted as the day before alone.
+        assert!(rows.iter().all(|row| row["now"]["ended"] == 0 && row["was"]["ended"] != 0), "{metrics:#}");
+    }
+    let day = ask(dir.path(), &["metrics", "--window", "24h"]).await;
+    assert_eq!(day["madeUp"], true, "{day:#}");
+    let problems = ask(dir.path(), &["problems"]).await;
+    assert_eq!(problems["problems"], Value::Array(Vec::new()), "no problem comes from what is made up");
+    terminal.type_in(":q\r");
+    terminal.ends();
+    // It stays marked, and is not made up again.
+    let day = ask(dir.path(), &["metrics", "--window", "24h"]).await;
+    assert_eq!(day["madeUp"], true, "{day:#}");
+}
