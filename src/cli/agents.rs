@@ -59,6 +59,7 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
                 vec![
                     agent.name.line().into_string(),
                     agent.health.as_str().to_owned(),
+                    agent.breaker.in_words(),
                     dialect.unwrap_or_else(|| "–".into()),
                     agent.card.as_ref().map(|card| card.version.line().into_string()).unwrap_or_default(),
                     agent.spec.url.to_string(),
@@ -66,7 +67,7 @@ pub(super) async fn run(global: &Global, args: Agents, out: &mut Printer) -> Res
                 ]
             })
             .collect();
-        for line in table(&["AGENT", "STATE", "SPEAKS", "VERSION", "URL", "REASON"], &cells) {
+        for line in table(&["AGENT", "STATE", "BREAKER", "SPEAKS", "VERSION", "URL", "REASON"], &cells) {
             out.row(&line);
         }
     }

@@ -533,6 +533,9 @@ pub struct Note {
     /// Subject of the note: a problem such as p-17, an agent's name, or the id of an attempt or its job.
     #[arg(long, value_name = "REF")]
     pub on: Option<String>,
+    /// Take back your note of this text and subject.
+    #[arg(long)]
+    pub take_back: bool,
 }
 
 /// `handover`

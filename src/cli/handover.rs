@@ -10,7 +10,7 @@ use super::problems::{all_impacts, entry};
 use super::session::{Session, Setup, stored, stored_facts};
 use super::task::as_of;
 use super::uncertain::attempt_named;
-use crate::domain::fact::{Fact, FleetFact, JournalEntry, Owner};
+use crate::domain::fact::{Fact, FleetFact, JournalEntry, Owner, without_notes_taken_back};
 use crate::domain::id::{AgentId, AttemptId};
 use crate::domain::intent::Intent;
 use crate::domain::problem::Problem;
@@ -53,11 +53,15 @@ pub(super) async fn note(global: &Global, args: Note, out: &mut Printer) -> Resu
     }
     if done.is_ok() {
         let text = Untrusted::from(args.text.as_str());
-        let intent = Intent::Note { problem, agent, attempt, by, text };
+        let intent = if args.take_back {
+            Intent::TakeBackNote { problem, agent, attempt, by, text }
+        } else {
+            Intent::Note { problem, agent, attempt, by, text }
+        };
         done = session.handle.submit(intent).await.map(|_| ()).map_err(|no| Failure::from_refusal(&no));
     }
     if done.is_ok() && !out.is_json() {
-        out.warn("noted");
+        out.warn(if args.take_back { "taken back" } else { "noted" });
     }
     session.close(true).await;
     done.map(|()| ExitCode::SUCCESS)
@@ -86,6 +90,7 @@ pub(super) async fn run(global: &Global, args: Handover, out: &mut Printer) -> R
     // Of a folder that no engine has used, there is nothing until now.
     let until = if snapshot.at == At::ZERO { Clock::start().now() } else { snapshot.at };
     let from = until - args.since;
+    let facts = without_notes_taken_back(facts);
     let facts: Vec<&JournalEntry> = facts.iter().filter(|fact| fact.at >= from).collect();
     if out.is_json() {
         let impacts = all_impacts(&snapshot);

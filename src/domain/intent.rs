@@ -105,6 +105,19 @@ pub enum Intent {
         /// The note's text.
         text: Untrusted,
     },
+    /// Take a note back.
+    TakeBackNote {
+        /// The problem that the note is about.
+        problem: Option<u32>,
+        /// The agent that the note is about.
+        agent: Option<AgentId>,
+        /// The attempt that the note is about.
+        attempt: Option<AttemptId>,
+        /// The operator's name; nobody takes back the notes of others.
+        by: Untrusted,
+        /// The note's text.
+        text: Untrusted,
+    },
     /// Follow a task that is not known yet.
     Adopt {
         /// The agent.
@@ -164,7 +177,8 @@ impl Intent {
             | Self::RemoveAgent { .. }
             | Self::Breaker { .. }
             | Self::OnProblem { .. }
-            | Self::Note { .. } => true,
+            | Self::Note { .. }
+            | Self::TakeBackNote { .. } => true,
             Self::CheckAgent { .. }
             | Self::CheckTask { .. }
             | Self::AddAgents { .. }

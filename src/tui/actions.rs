@@ -9,7 +9,7 @@ pub enum Group {
     Find,
     /// Details about the selected row.
     Understand,
-    /// Changing something; each opens a card.
+    /// Changing something.
     Act,
     /// Marking, saving and copying.
     Keep,
@@ -28,7 +28,7 @@ impl Group {
             Self::Move => "move",
             Self::Find => "find",
             Self::Understand => "understand",
-            Self::Act => "act (each opens a card)",
+            Self::Act => "act",
             Self::Keep => "mark and keep",
             Self::Always => "always",
         }
@@ -85,7 +85,7 @@ actions! {
     Left "left" Move ["left"] "fold" "Fold; in a text, scroll left.",
     Right "right" Move ["right"] "unfold" "Unfold; in a text, scroll right.",
     Open "open" Move ["enter"] "open" "Open the row; never acts on the fleet.",
-    Back "back" Move ["esc", "q"] "back" "Back, one step per press: close, end a search, clear marks, clear the filter, go up.",
+    Back "back" Move ["esc", "q"] "back" "Back, one step per press: close, end a search, clear marks, clear the filter, go up. On the first screen q quits.",
     HistoryBack "history-back" Move ["["] "earlier" "The previous view in the history.",
     HistoryForward "history-forward" Move ["]"] "later" "The next view in the history.",
     LastView "last-view" Move ["-"] "last view" "Return to the last view.",
@@ -104,10 +104,10 @@ actions! {
     ViewCandidates "candidates" Move [] "candidates" "Agents named by other agents' cards; o adds one to the fleet.",
     ViewMessages "messages" Move [] "messages" "Messages that this console has shown.",
     Views "views" Move ["v"] "views" "All views, with counts.",
-    Command "command" Find [":"] "command" "Run a command, or go to a pasted id or link.",
+    Command "command" Find [":"] "command" "Run a command: views, acts, agents, ids; enter runs the lit row.",
     Filter "filter" Find ["/"] "filter" "Filter a list (! not, ~ fuzzy, key=value), search a text.",
-    NextMatch "next-match" Find ["n"] "next" "In a text: the next match.",
-    PrevMatch "previous-match" Find ["N"] "before" "In a text: the previous match.",
+    NextMatch "next-match" Find ["n"] "next" "In a text, or after a search: the next match.",
+    PrevMatch "previous-match" Find ["N"] "before" "In a text, or after a search: the previous match.",
     Faults "faults-only" Find ["z", "ctrl-z"] "faults" "Show only faulty or doubtful rows.",
     Wide "wide" Find ["w"] "wide" "All columns.",
     Group "group" Find [] "group" "Group the fleet: by replicas, provider, version, region, framework or a label.",
@@ -120,21 +120,21 @@ actions! {
     Check "check-now" Understand ["ctrl-r"] "check" "Check now: probe the agent, read the task.",
     New "new-task" Act ["n"] "new" "A new task.",
     EditCopy "edit-copy" Act ["e"] "edit a copy" "Edit a copy of this task and send it.",
-    Answer "answer" Act ["a"] "answer" "Answer the question, or take the problem.",
+    Answer "answer" Act ["a"] "answer" "Answer the question; take the problem, at once.",
     Again "again" Act ["r"] "again" "Send again what may not have arrived, or presume it lost.",
     Service "service" Act ["o"] "in or out of service" "Take the agent in or out of service: its breaker, a check.",
-    Mute "mute" Act ["m"] "mute" "Mute a problem for a given time, with a reason.",
-    Undo "undo" Act ["u"] "undo" "Undo what can be undone: a mute, a take.",
+    Mute "mute" Act ["m"] "mute" "Mute a problem for a given time, with a reason, at once.",
+    Undo "undo" Act ["u"] "undo" "Take back, at once: a mute or a take of this row, else your last note, mute, take or undo.",
     Cancel "cancel" Act ["x"] "cancel" "Cancel the task, and verify that it ended.",
     Mark "mark" Keep ["space"] "mark" "Mark the row; in a text, a page down.",
     MarkAll "mark-all" Keep ["*"] "mark all" "Mark all that the filter shows.",
     MarkTo "mark-to-here" Keep ["ctrl-space"] "mark to here" "Mark from the last mark to here.",
     Save "save" Keep ["s"] "save" "Save to a file: a report of the problem, or the rows as CSV or text.",
-    Note "note" Keep ["b"] "note" "Add a note to this row, for the next shift.",
+    Note "note" Keep ["b"] "note" "Add a note to this row, for the next shift, at once.",
     Copy "copy" Keep ["y"] "copy" "Copy: command, id, curl, JSON, table; shows what went to the clipboard.",
     Help "help" Always ["?", "f1"] "help" "Help for this view; keys that type no text also work while typing.",
     Redraw "redraw" Always ["ctrl-l"] "redraw" "Redraw the screen.",
-    Interrupt "leave" Always ["ctrl-c"] "leave" "Twice: leave. Shows what continues without you; cancels nothing.",
+    Interrupt "leave" Always ["ctrl-c"] "quit" "Twice: quit. Cancels nothing.",
     NextBeat "next-beat" Always ["."] "next beat" "In a demo: the next step of the story.",
     BeatAgain "beat-again" Always [","] "once more" "In a demo: back to the previous step.",
 }
@@ -148,6 +148,14 @@ impl Action {
     /// True for those that mean something only where a text is read.
     pub fn is_of_text(self) -> bool {
         matches!(self, Self::NextMatch | Self::PrevMatch)
+    }
+
+    /// True for keys that move or mark: the palette does not list them among its commands.
+    pub fn only_moves(self) -> bool {
+        let moves = self.group() == Group::Move && !self.is_view() && self != Self::Views;
+        moves
+            || self.is_of_text()
+            || matches!(self, Self::Command | Self::Mark | Self::MarkAll | Self::MarkTo | Self::Interrupt)
     }
 
     /// True for those that advance a presentation, and mean nothing without one.
@@ -188,7 +196,7 @@ impl Action {
         )
     }
 
-    /// True for the letters that act.
+    /// True for those that change something.
     pub fn acts(self) -> bool {
         matches!(
             self,

@@ -120,29 +120,35 @@ pub fn of_intent(snapshot: &Snapshot, flags: &str, intent: &Intent) -> String {
             };
             format!("quarterdeck{flags} breaker {agent} {to}")
         }
-        Intent::OnProblem { number, act, .. } => match act {
-            ProblemAct::Take => format!("quarterdeck{flags} problems take p-{number}"),
-            ProblemAct::GiveBack => format!("quarterdeck{flags} problems give-back p-{number}"),
-            ProblemAct::Unmute => format!("quarterdeck{flags} problems unmute p-{number}"),
-            ProblemAct::Mute { time, why } => format!(
-                "quarterdeck{flags} problems mute p-{number} --for {}s{}",
-                time.as_secs(),
-                reason(Some(why))
-            ),
-        },
-        Intent::Note { problem, agent, attempt, text, .. } => {
+        Intent::OnProblem { number, act, .. } => on_problem(flags, *number, act),
+        Intent::Note { problem, agent, attempt, text, .. }
+        | Intent::TakeBackNote { problem, agent, attempt, text, .. } => {
             let named = |id: &AgentId| snapshot.agents.iter().find(|(_, row)| row.id == *id);
             let on = problem
                 .map(|number| format!("p-{number}"))
                 .or_else(|| attempt.map(|attempt| attempt.to_string()))
                 .or_else(|| agent.as_ref().and_then(named).map(|(_, row)| reference(row)));
             let on = on.map(|on| format!(" --on {on}")).unwrap_or_default();
-            format!("quarterdeck{flags} note{on} {}", positional(text.raw()))
+            let back = matches!(intent, Intent::TakeBackNote { .. });
+            let back = if back { " --take-back" } else { "" };
+            format!("quarterdeck{flags} note{back}{on} {}", positional(text.raw()))
         }
         Intent::Adopt { agent, task } => {
             let agent = snapshot.agents.iter().find(|(_, row)| row.id == *agent);
             let agent = agent.map(|(_, agent)| reference(agent)).unwrap_or_default();
             format!("quarterdeck{flags} task subscribe -a {agent} {}", positional(&task.raw()))
+        }
+    }
+}
+
+fn on_problem(flags: &str, number: u32, act: &ProblemAct) -> String {
+    match act {
+        ProblemAct::Take => format!("quarterdeck{flags} problems take p-{number}"),
+        ProblemAct::GiveBack => format!("quarterdeck{flags} problems give-back p-{number}"),
+        ProblemAct::Unmute => format!("quarterdeck{flags} problems unmute p-{number}"),
+        ProblemAct::Mute { time, why } => {
+            let (time, why) = (time.as_secs(), reason(Some(why)));
+            format!("quarterdeck{flags} problems mute p-{number} --for {time}s{why}")
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Facts of one owner, as last read from the journal.
 
 use super::queries::{Ask, Refresh, Subscription};
-use crate::domain::fact::{JournalEntry, Owner};
+use crate::domain::fact::{JournalEntry, Owner, without_notes_taken_back};
 use crate::engine::{Answer, Query};
 
 /// Facts of the fleet as a whole that a view reads at most.
@@ -28,7 +28,7 @@ impl FactCache {
     pub fn take(&mut self, ask: &Ask, answer: Answer) {
         if let (Query::Facts { owner, .. }, Answer::Facts(facts)) = (&ask.query, answer) {
             self.owner = Some(*owner);
-            self.facts = facts;
+            self.facts = without_notes_taken_back(facts);
             self.reads += 1;
         }
     }

@@ -7,10 +7,12 @@ use jiff::tz::TimeZone;
 use crate::domain::time::At;
 pub use crate::domain::time::format_duration as duration;
 
-/// A whole stretch of minutes: `30m`, `1h`, `1h30m`, `7d`.
+/// A whole stretch of minutes: `30m`, `1h`, `1h30m`, `24h`, `7d`.
 pub fn window(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
-    let (days, hours, minutes) = (minutes / 1440, minutes % 1440 / 60, minutes % 60);
+    // Up to two days are told in hours.
+    let days = if minutes < 2 * 1440 { 0 } else { minutes / 1440 };
+    let (hours, minutes) = ((minutes - days * 1440) / 60, minutes % 60);
     let parts = [(days, "d"), (hours, "h"), (minutes, "m")];
     let words = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}"));
     words.collect()

@@ -154,9 +154,10 @@ fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
         problems = format!("{}{}", glyphs.problems, counts.problems.problems);
     }
     let last = if counts.failures > 0 {
-        Some(span(format!("{} fails/min", counts.failures), Role::Bad))
+        Some(span(format!("{} failed/min", counts.failures), Role::Bad))
     } else if counts.events > 0 {
-        Some(span(format!("{} events/s", counts.events), Role::Quiet))
+        let word = if counts.events == 1 { "event" } else { "events" };
+        Some(span(format!("{} {word}/s", counts.events), Role::Quiet))
     } else {
         None
     };
@@ -179,7 +180,8 @@ fn pieces(ctx: &Context, counts: &Counts, level: Words) -> Vec<Piece> {
     line.push(Piece { spans: vec![span(ctx.window.word(&ctx.clocks), Role::Quiet)], keep: 1 });
     if ctx.held {
         let behind = ctx.latest.rev - ctx.snapshot.rev;
-        line.push(Piece { spans: vec![span(format!("HELD, {behind} changes behind"), Role::You)], keep: 9 });
+        let word = if behind == 1 { "change" } else { "changes" };
+        line.push(Piece { spans: vec![span(format!("HELD, {behind} {word} behind"), Role::You)], keep: 9 });
     }
     if let Some(second) = ctx.caption.as_ref().and_then(|caption| caption.second) {
         let time = format!("story {}:{:02}", second / 60, second % 60);

@@ -10,7 +10,7 @@ use crate::tui::written::{FileError, NamedWords};
 pub(super) const IN_CARDS: [&str; 2] = ["y", "enter"];
 
 /// Keys handled by input fields and the composer.
-pub(super) const IN_FIELDS: [&str; 25] = [
+pub(super) const IN_FIELDS: [&str; 36] = [
     "enter",
     "esc",
     "tab",
@@ -21,9 +21,19 @@ pub(super) const IN_FIELDS: [&str; 25] = [
     "right",
     "home",
     "end",
+    "ctrl-left",
+    "ctrl-right",
+    "alt-left",
+    "alt-right",
     "alt-enter",
+    "alt-b",
+    "alt-d",
+    "alt-f",
     "ctrl-a",
+    "ctrl-b",
+    "ctrl-d",
     "ctrl-e",
+    "ctrl-f",
     "ctrl-k",
     "ctrl-n",
     "ctrl-p",
@@ -32,10 +42,11 @@ pub(super) const IN_FIELDS: [&str; 25] = [
     "ctrl-u",
     "ctrl-w",
     "ctrl-x",
+    "ctrl-y",
+    "ctrl-z",
     "pgup",
     "pgdn",
     "insert",
-    "ctrl-d",
 ];
 
 /// A key as pressed and as displayed.

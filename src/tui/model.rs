@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::context::{Context, Info, Message};
+use super::destination::Target;
 use super::draft::Draft;
 use super::header::Counts;
 use super::overlays::Overlay;
@@ -14,12 +15,22 @@ use super::views::View;
 use super::views::now::NowView;
 use crate::domain::fact::JournalEntry;
 use crate::domain::id::JobId;
+use crate::domain::intent::Intent;
 use crate::domain::time::At;
 
 /// A message stays over the last border for this long.
 pub const TOAST: Duration = Duration::from_secs(4);
 /// Drafts and sent messages kept.
 const DRAFTS: usize = 50;
+
+/// The reverse of an act that was done at once.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LastAct {
+    /// What it was about.
+    pub about: Target,
+    /// What takes it back, and the message for that.
+    pub reverse: (Intent, String),
+}
 
 /// The console.
 #[derive(Debug)]
@@ -54,6 +65,8 @@ pub struct Model {
     pub dirty: bool,
     /// True if the job being sent is to be opened once the engine has accepted it.
     pub opens: bool,
+    /// What `u` takes back, if the row under the cursor offers nothing else.
+    pub last_act: Option<LastAct>,
     /// A job that was accepted, and is opened once its row has come.
     pub opening: Option<JobId>,
     /// The highest number of a problem that has rung.
@@ -90,6 +103,7 @@ impl Model {
             dirty: true,
             opens: false,
             opening: None,
+            last_act: None,
             mouse,
             interrupted: None,
             keys: VecDeque::new(),
@@ -102,9 +116,13 @@ impl Model {
         &self.context.info
     }
 
-    /// Shows a message over the last border, and keeps it for `:messages`.
+    /// Shows a message over the last border, and keeps it for `:messages`. Hints about keys are quiet and not kept.
     pub fn say(&mut self, role: Role, text: String) {
-        let message = self.context.note(role, text);
+        let message = if role == Role::Quiet {
+            Message { at: self.context.now, role, text }
+        } else {
+            self.context.note(role, text)
+        };
         self.toast = Some((message, self.time + TOAST));
         self.dirty = true;
     }

@@ -120,16 +120,15 @@ pub(super) fn go_to(model: &mut Model, view: impl Into<View>) {
     open(model, view);
 }
 
-/// Goes to the saved view, agent, task, job, problem or context of this name or id.
+/// Goes to the task, job, problem or context of this id.
 pub(super) fn go_to_reference(model: &mut Model, wanted: &str) {
-    if let Some(view) = model.context.preferences.view(wanted).cloned() {
-        return open_saved(model, &view);
-    }
-    match commands::find(&model.context, wanted) {
+    match commands::find(&model.context, wanted, usize::MAX) {
         Some(destination) => go(model, destination),
         None => {
+            let nearest = commands::nearest(&model.context, wanted);
+            let nearest = nearest.map(|word| format!("; nearest: {word}")).unwrap_or_default();
             let wanted = Untrusted::from(wanted).shortened(60);
-            model.say(Role::Warn, format!("there is no command, agent, task, job or problem {wanted}"));
+            model.say(Role::Warn, format!("no command, agent, task, job or problem {wanted}{nearest}"));
         }
     }
 }

@@ -5,12 +5,13 @@ use crate::domain::id::AttemptKey;
 use crate::domain::intent::Intent;
 use crate::domain::job::message::{Content, Part, Role as Speaker};
 use crate::domain::problem::{Problem, ProblemAct};
-use crate::domain::text::Untrusted;
+use crate::domain::text::{Untrusted, fit};
 use crate::tui::actions::Action;
 use crate::tui::cmd::Cmd;
+use crate::tui::commands;
 use crate::tui::destination::{Destination, Target};
 use crate::tui::draft::{Draft, Purpose};
-use crate::tui::model::Model;
+use crate::tui::model::{LastAct, Model};
 use crate::tui::navigation::{self, go_to};
 use crate::tui::overlays::card::{About, Card};
 use crate::tui::overlays::composer::Composer;
@@ -18,7 +19,11 @@ use crate::tui::overlays::prompt::{File, Prompt, Words};
 use crate::tui::overlays::{Overlay, go, service};
 use crate::tui::theme::Role;
 use crate::tui::views::fleet::FleetView;
+use crate::tui::views::problem_rows::headline;
 use crate::tui::views::{View, inbox, report};
+
+/// Cells of a problem's headline in a message.
+const NAMED: usize = 60;
 
 pub(super) fn check(model: &mut Model, cmds: &mut Vec<Cmd>) {
     let target = model.view.screen().target(&model.context);
@@ -151,24 +156,79 @@ fn problem(model: &Model) -> Option<Problem> {
     model.context.latest.problems.get(key).cloned()
 }
 
-fn on_problem(model: &Model, cmds: &mut Vec<Cmd>, number: u32, act: ProblemAct, words: String) {
-    let by = Untrusted::from(model.info().operator.as_str());
-    cmds.push(Cmd::Submit(Intent::OnProblem { number, act, by }, words));
+/// `p-1 cashier-2 fails 47 % of its tasks`
+fn named(model: &Model, problem: &Problem) -> String {
+    format!("p-{} {}", problem.number, fit(&headline(&model.context.latest, problem), NAMED))
+}
+
+fn on_problem(model: &Model, number: u32, act: ProblemAct) -> Intent {
+    Intent::OnProblem { number, act, by: Untrusted::from(model.info().operator.as_str()) }
+}
+
+/// Submits an act that is done at once, and remembers what takes it back.
+pub(super) fn submit(model: &mut Model, intent: Intent, words: String, cmds: &mut Vec<Cmd>) {
+    if let Some(reverse) = reverse(model, &intent) {
+        model.last_act = Some(LastAct { about: target(model), reverse });
+    }
+    cmds.push(Cmd::Submit(intent, words));
+}
+
+/// What takes an act back, with its message; `None` for acts that open a card.
+fn reverse(model: &Model, intent: &Intent) -> Option<(Intent, String)> {
+    let ctx = &model.context;
+    match intent {
+        Intent::OnProblem { number, act, .. } => {
+            let (_, problem) = ctx.latest.problems.iter().find(|(_, problem)| problem.number == *number)?;
+            let name = named(model, problem);
+            let undo = ctx.key(Action::Undo);
+            let (act, words) = match act {
+                ProblemAct::Take => {
+                    (ProblemAct::GiveBack, format!("{name} is given back; {undo} takes it again"))
+                }
+                ProblemAct::GiveBack => (ProblemAct::Take, format!("{name} is yours; {undo} gives it back")),
+                ProblemAct::Mute { .. } => {
+                    (ProblemAct::Unmute, format!("{name} is no longer muted; {undo} mutes it again"))
+                }
+                ProblemAct::Unmute => {
+                    let muted = problem.muted.as_ref()?;
+                    let time = muted.until.since(model.time).max(std::time::Duration::from_secs(60));
+                    let act = ProblemAct::Mute { time, why: muted.why.clone() };
+                    (act, format!("{name} is muted again; {undo} unmutes it"))
+                }
+            };
+            Some((on_problem(model, *number, act), words))
+        }
+        Intent::Note { problem, agent, attempt, by, text } => {
+            let (problem, agent, attempt) = (*problem, *agent, *attempt);
+            let back = Intent::TakeBackNote { problem, agent, attempt, by: by.clone(), text: text.clone() };
+            let undo = ctx.key(Action::Undo);
+            let words =
+                format!("your note \"{}\" is taken back; {undo} notes it again", text.shortened(40).line());
+            Some((back, words))
+        }
+        Intent::TakeBackNote { problem, agent, attempt, by, text } => {
+            let (problem, agent, attempt) = (*problem, *agent, *attempt);
+            let note = Intent::Note { problem, agent, attempt, by: by.clone(), text: text.clone() };
+            let undo = ctx.key(Action::Undo);
+            Some((note, format!("noted \"{}\"; {undo} takes it back", text.shortened(40).line())))
+        }
+        _ => None,
+    }
 }
 
 /// Takes the problem under the cursor; false if there is none. A question under the cursor can still be answered.
 pub(super) fn take_problem(model: &mut Model, cmds: &mut Vec<Cmd>) -> bool {
     let Some(problem) = problem(model) else { return false };
-    let number = problem.number;
+    let name = named(model, &problem);
+    let undo = model.context.key(Action::Undo);
     let own = problem.taken.as_ref().is_some_and(|taken| *taken.by.line() == *model.info().operator);
     if problem.cleared.is_some() {
-        model.say(Role::Quiet, format!("p-{number} has cleared"));
+        model.say(Role::Quiet, format!("{name}: it has cleared"));
     } else if own {
-        let undo = model.context.key(Action::Undo);
-        model.say(Role::Quiet, format!("p-{number} is yours already; {undo} gives it back"));
+        model.say(Role::Quiet, format!("{name} is yours already; {undo} gives it back"));
     } else {
-        let words = format!("p-{number} is yours; {} gives it back", model.context.key(Action::Undo));
-        on_problem(model, cmds, number, ProblemAct::Take, words);
+        let take = on_problem(model, problem.number, ProblemAct::Take);
+        submit(model, take, format!("{name} is yours; {undo} gives it back"), cmds);
     }
     true
 }
@@ -182,6 +242,33 @@ pub(super) fn group(model: &mut Model, by: Option<GroupBy>) {
     go_to(model, FleetView::new());
     if let View::Fleet(fleet) = &mut model.view {
         fleet.group(by);
+    }
+}
+
+/// Switches to a fleet of the configuration.
+pub(super) fn switch(model: &mut Model, name: &str, cmds: &mut Vec<Cmd>) {
+    if model.info().fleets.iter().any(|fleet| fleet == name) {
+        return cmds.push(Cmd::Switch(name.to_owned()));
+    }
+    let known = model.info().fleets.join(", ");
+    let known =
+        if known.is_empty() { "the configuration names none".into() } else { format!("there are {known}") };
+    model.say(Role::Warn, format!("no fleet {}; {known}", Untrusted::from(name).shortened(60)));
+}
+
+/// Switches to a fleet, goes to a conversation of that id, or without a name lists the fleets.
+pub(super) fn fleets(model: &mut Model, name: &str, cmds: &mut Vec<Cmd>) {
+    if name.is_empty() && model.info().fleets.len() > 1 {
+        return model.overlays.push(Overlay::Menu(go::fleets(&model.context)));
+    }
+    if name.is_empty() {
+        let only = format!("{} is the only fleet; the configuration adds others", model.info().fleet);
+        return model.say(Role::Quiet, only);
+    }
+    let is_fleet = model.info().fleets.iter().any(|fleet| fleet == name);
+    match commands::find(&model.context, name, usize::MAX).filter(|_| !is_fleet) {
+        Some(destination) => navigation::go(model, destination),
+        None => switch(model, name, cmds),
     }
 }
 
@@ -209,26 +296,56 @@ pub(super) fn service(model: &mut Model) {
 pub(super) fn mute(model: &mut Model) {
     match problem(model) {
         Some(problem) if problem.cleared.is_none() => {
-            model.overlays.push(Overlay::Prompt(Prompt::words(Words::Mute(problem.number))));
+            let name = named(model, &problem);
+            model.overlays.push(Overlay::Prompt(Prompt::words(Words::Mute(problem.number, name))));
         }
         Some(_) => model.say(Role::Quiet, "it is over".into()),
         None => model.say(Role::Quiet, "no problem here to mute".into()),
     }
 }
 
-/// Undoes a mute, else a take.
+/// Takes back the last act on this row, else a mute or a take of it, else the last act elsewhere.
 pub(super) fn undo(model: &mut Model, cmds: &mut Vec<Cmd>) {
-    let Some(problem) = problem(model) else {
-        return model.say(Role::Quiet, "nothing to undo here".into());
+    let here = target(model);
+    let last = model.last_act.clone();
+    let is_here = |about: Target| match about.problem {
+        Some(_) => about.problem == here.problem,
+        None => about == here,
     };
-    let number = problem.number;
-    if problem.muted.is_some() {
-        on_problem(model, cmds, number, ProblemAct::Unmute, format!("p-{number} is no longer muted"));
-    } else if problem.taken.is_some() {
-        on_problem(model, cmds, number, ProblemAct::GiveBack, format!("p-{number} is given back"));
-    } else {
-        model.say(Role::Quiet, format!("p-{number} is neither muted nor taken"));
+    if let Some(last) = last.clone().filter(|last| is_here(last.about)) {
+        return take_back(model, last, cmds);
     }
+    let problem = problem(model).filter(|problem| problem.cleared.is_none());
+    let act = match &problem {
+        Some(problem) if problem.muted.is_some() => Some(ProblemAct::Unmute),
+        Some(problem) if problem.taken.is_some() => Some(ProblemAct::GiveBack),
+        _ => None,
+    };
+    match (problem, act, last) {
+        (Some(problem), Some(act), _) => {
+            let undo = model.context.key(Action::Undo);
+            let name = named(model, &problem);
+            let words = match act {
+                ProblemAct::Unmute => format!("{name} is no longer muted; {undo} mutes it again"),
+                _ => format!("{name} is given back; {undo} takes it again"),
+            };
+            let intent = on_problem(model, problem.number, act);
+            submit(model, intent, words, cmds);
+        }
+        (_, None, Some(last)) => take_back(model, last, cmds),
+        (Some(problem), None, None) => {
+            let name = named(model, &problem);
+            model.say(Role::Quiet, format!("{name} is neither muted nor taken"));
+        }
+        (None, ..) => model.say(Role::Quiet, "nothing to undo here".into()),
+    }
+}
+
+fn take_back(model: &mut Model, last: LastAct, cmds: &mut Vec<Cmd>) {
+    let (intent, words) = last.reverse;
+    let again = reverse(model, &intent);
+    model.last_act = again.map(|reverse| LastAct { about: last.about, reverse });
+    cmds.push(Cmd::Submit(intent, words));
 }
 
 pub(super) fn answer(model: &mut Model) {
@@ -236,7 +353,7 @@ pub(super) fn answer(model: &mut Model) {
     let Some((key, attempt)) =
         target.attempt.and_then(|key| Some((key, model.context.latest.attempts.get(key)?)))
     else {
-        return model.say(Role::Quiet, "no question here".into());
+        return model.say(Role::Quiet, "no question and no problem on this row".into());
     };
     if attempt.task.is_none() && attempt.needs_you() {
         return card(model, About::Again);

@@ -58,6 +58,9 @@ fn paint(model: &Model, canvas: &mut Canvas<'_>) -> Drawn {
     caption(canvas, model);
     last_border(canvas, model, area);
     for overlay in &model.overlays {
+        if overlay.dims() {
+            canvas.dim(Rect { y: body.y, height: area.bottom().saturating_sub(body.y + 1), ..area });
+        }
         overlay.draw(canvas, ctx);
     }
     if let Some((message, _)) = &model.toast {
@@ -128,15 +131,15 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
     }
     let mut keys: Vec<(Action, &str)> = model.view.screen().keys(ctx);
     let key = |action: Action| ctx.preferences.keys.first(action);
-    // Actions without a key are found by name.
-    keys.retain(|(action, _)| !key(*action).is_empty());
+    // Actions without a key are found by name; what a read-only console refuses is not offered.
+    let read_only = ctx.info.read_only;
+    keys.retain(|(action, _)| !(key(*action).is_empty() || read_only && action.acts()));
     let wide = |keys: &[(Action, &str)]| -> usize {
         keys.iter().map(|(action, word)| key(*action).width() + word.width() + 3).sum::<usize>() + 8
     };
     while keys.len() > 1 && wide(&keys) > usize::from(area.width.saturating_sub(4)) {
         keys.pop();
     }
-    let read_only = ctx.info.read_only;
     if !key(Action::Help).is_empty() {
         keys.push((Action::Help, "help"));
     }
@@ -146,15 +149,9 @@ fn last_border(canvas: &mut Canvas<'_>, model: &Model, area: Rect) {
         if at > 0 {
             x += canvas.put(x, y, "  ", Role::Plain, 2);
         }
-        let from = x;
-        let struck = read_only && action.acts();
-        let (of_key, of_word) = if struck { (Role::Doubt, Role::Doubt) } else { (Role::Key, Role::Plain) };
-        x += canvas.put(x, y, key(*action), of_key, area.right().saturating_sub(x + 1));
+        x += canvas.put(x, y, key(*action), Role::Key, area.right().saturating_sub(x + 1));
         x += canvas.put(x, y, " ", Role::Plain, 1);
-        x += canvas.put(x, y, word, of_word, area.right().saturating_sub(x + 1));
-        if struck {
-            canvas.strike(Rect::new(from, y, x - from, 1));
-        }
+        x += canvas.put(x, y, word, Role::Plain, area.right().saturating_sub(x + 1));
     }
     if x + 2 < area.right() {
         canvas.put(x, y, " ", Role::Plain, 1);

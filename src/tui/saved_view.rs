@@ -70,6 +70,8 @@ impl ListKind {
 pub struct ListSettings {
     /// Rows that do not pass are left out.
     pub filter: Filter,
+    /// The filter that the list was opened with: leaving it leaves the list.
+    pub opened: Filter,
     /// Show only faulty or doubtful rows.
     pub faults: bool,
     /// The number of the sort column.
@@ -89,6 +91,7 @@ impl ListSettings {
     pub fn new(sort: usize) -> Self {
         Self {
             filter: Filter::default(),
+            opened: Filter::default(),
             faults: false,
             sort,
             reversed: false,
@@ -103,6 +106,12 @@ impl ListSettings {
         Self { saved: Some(saved.clone()), ..saved.settings.clone() }
     }
 
+    /// Everything that passes a filter, which the list is about.
+    pub fn open_with(&mut self, text: &str) {
+        self.filter = Filter::parse(text);
+        self.opened = self.filter.clone();
+    }
+
     /// True if something is left out.
     pub fn leaves_out(&self) -> bool {
         self.faults || !self.filter.is_empty()
@@ -114,12 +123,12 @@ impl ListSettings {
         self.sort = column;
     }
 
-    /// Clears the filter, or if there is none the filter of faults: back to the saved settings, or to all rows. False
-    /// if nothing was cleared.
+    /// Clears the filter, or if there is none the filter of faults: back to the saved settings, to what the list was
+    /// opened with, or to all rows. False if nothing was cleared.
     pub fn clear_one(&mut self) -> bool {
         let (filter, faults) = match &self.saved {
             Some(saved) => (saved.settings.filter.clone(), saved.settings.faults),
-            None => (Filter::default(), false),
+            None => (self.opened.clone(), false),
         };
         if self.filter != filter {
             self.filter = filter;

@@ -78,16 +78,16 @@ pub trait Screen {
         self.list_mut().is_some_and(|list| list.sort(letter))
     }
 
-    /// The text of the filter or search; `None` if the view cannot be searched.
-    fn searched(&self) -> Option<String> {
-        self.list().map(|list| list.settings().filter.text().to_owned())
+    /// The text of the filter or search.
+    fn searched(&self) -> String {
+        self.list().map(|list| list.settings().filter.text().to_owned()).unwrap_or_default()
     }
 
-    /// Filters or searches.
-    fn search(&mut self, text: &str, _ctx: &Context, _area: Rect) {
-        if let Some(list) = self.list_mut() {
-            list.settings_mut().filter = Filter::parse(text);
-        }
+    /// Filters or searches; returns how many lines of a text match, `None` for a list.
+    fn search(&mut self, text: &str, _ctx: &Context, _area: Rect) -> Option<usize> {
+        let Some(list) = self.list_mut() else { return Some(0) };
+        list.settings_mut().filter = Filter::parse(text);
+        None
     }
 
     /// The queries that it needs while it is shown.

@@ -1,5 +1,7 @@
 //! Applies messages to the model and returns the commands to run outside. It has no clock, terminal or engine.
 
+use crossterm::event::KeyCode;
+
 use crate::domain::intent::{Intent, Receipt, Refusal};
 use crate::domain::state::Changed;
 use crate::domain::time::At;
@@ -14,16 +16,17 @@ use crate::tui::model::Model;
 use crate::tui::msg::{Mouse, Msg};
 use crate::tui::navigation::{go_to, go_to_reference};
 use crate::tui::overlays::card::{About, Card};
-use crate::tui::overlays::prompt::{Prompt, Words};
+use crate::tui::overlays::prompt::{Found, Prompt, Words};
 use crate::tui::overlays::views::Views;
 use crate::tui::overlays::{Overlay, copy, go};
 use crate::tui::queries::{Refresh, Subscription};
 use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::{Role, Theme};
+use crate::tui::views::lists::no_column;
 use crate::tui::views::problem_rows::headline;
 use crate::tui::views::{View, help};
 use crate::tui::window::Window;
-use crate::tui::{commands, layout, navigation, operator_actions};
+use crate::tui::{aliases, commands, layout, navigation, operator_actions};
 
 /// A second ctrl-c within this time leaves the console.
 const TWICE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -112,9 +115,7 @@ fn take(model: &mut Model, msg: Msg, cmds: &mut Vec<Cmd>) {
         Msg::Gone => {
             if !model.gone {
                 model.gone = true;
-                let back = model.context.key(Action::Back);
-                let text = format!("the engine has ended; the data shown is old. {back} leaves");
-                model.say(Role::Bad, text);
+                model.say(Role::Bad, "the engine has ended; the data shown is old. :q quits".into());
             }
         }
         Msg::Views(change, result) => navigation::on_changed(model, &change, result),
@@ -238,6 +239,7 @@ fn on_submitted(model: &mut Model, words: &str, result: Result<Receipt, Refusal>
         Ok(_) => model.say(Role::Ok, words.to_owned()),
         Err(refusal) => {
             model.opens = false;
+            model.last_act = None;
             model.say(Role::Bad, format!("not done: {refusal}"));
         }
     }
@@ -261,8 +263,7 @@ fn on_paste(model: &mut Model, text: &str) {
             if let Overlay::Prompt(prompt) = overlay
                 && let Some(text) = prompt.text().map(str::to_owned)
             {
-                let area = layout::body(&model.context);
-                model.view.screen_mut().search(&text, &model.context, area);
+                search(model, &text);
             }
             taken
         }
@@ -322,7 +323,7 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
         if twice {
             cmds.push(Cmd::Quit);
         } else {
-            model.say(Role::Warn, format!("{chord} again leaves; nothing is cancelled"));
+            model.say(Role::Warn, format!("{chord} again quits; nothing is cancelled"));
         }
         return;
     }
@@ -369,15 +370,16 @@ fn on_key(model: &mut Model, chord: Chord, cmds: &mut Vec<Cmd>) {
         return;
     }
     match action {
-        Some(action) => act(model, action, cmds),
+        Some(action) => act_by(model, action, Some(chord), cmds),
         None => {
             let sorted = chord
                 .typed()
                 .filter(char::is_ascii_uppercase)
                 .is_some_and(|letter| model.view.screen_mut().sort(letter));
             if !sorted {
-                let help = model.context.key(Action::Help);
-                let text = format!("{chord} means nothing here; {help} shows every key");
+                let text = aliases::absent_key(&model.context, chord).unwrap_or_else(|| {
+                    format!("{chord} means nothing here; {} shows every key", model.context.key(Action::Help))
+                });
                 model.say(Role::Quiet, text);
             }
         }
@@ -389,7 +391,7 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
     match step {
         Step::Cmd(Cmd::Submit(intent, words)) => {
             model.opens = matches!(intent, Intent::Send(_));
-            cmds.push(Cmd::Submit(intent, words));
+            operator_actions::submit(model, intent, words, cmds);
         }
         Step::Cmd(Cmd::Copy(text)) => {
             let shown = crate::domain::text::fit(
@@ -408,12 +410,9 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
         Step::Window(window) => model.context.window = window,
         Step::Baseline(baseline) => model.context.baseline = baseline,
         Step::Type(words) => {
-            model.overlays.push(Overlay::Prompt(Prompt::command_with(&model.context, words)));
+            model.overlays.push(Overlay::Prompt(Prompt::command_with(&model.context, &words)));
         }
-        Step::Search(text) => {
-            let area = layout::body(&model.context);
-            model.view.screen_mut().search(&text, &model.context, area);
-        }
+        Step::Search(text) => search(model, &text),
         Step::AnswerInWords(key) => operator_actions::answer_in_words(model, key),
         Step::Sent(draft) => model.keep_sent(*draft),
         Step::Say(role, text) => model.say(role, text),
@@ -423,18 +422,41 @@ fn do_step(model: &mut Model, step: Step, cmds: &mut Vec<Cmd>) {
     }
 }
 
+/// Filters or searches the view, and tells beside the line what is found.
+fn search(model: &mut Model, text: &str) {
+    let area = layout::body(&model.context);
+    let screen = model.view.screen_mut();
+    let found = match screen.search(text, &model.context, area) {
+        Some(lines) => Some(Found::Lines(lines)),
+        None => screen.list().and_then(|list| no_column(&model.context, list)).map(Found::NoColumn),
+    };
+    if let Some(Overlay::Prompt(prompt)) = model.overlays.last_mut() {
+        prompt.tell(found);
+    }
+}
+
+/// Goes to what a word means: a saved view, an agent, another word for an action, a fleet, or an id.
+fn refer(model: &mut Model, wanted: &str, cmds: &mut Vec<Cmd>) {
+    let ctx = &model.context;
+    if let Some(view) = ctx.preferences.view(wanted).cloned() {
+        navigation::open_saved(model, &view);
+    } else if let Some(agent) = commands::agent(ctx, wanted) {
+        navigation::go(model, agent);
+    } else if let Some(action) = aliases::action(wanted) {
+        act(model, action, cmds);
+    } else if let Some(fleet) = aliases::fleet(wanted) {
+        operator_actions::fleets(model, fleet, cmds);
+    } else if let Some(instead) = aliases::absent(ctx, wanted) {
+        model.say(Role::Quiet, instead);
+    } else {
+        go_to_reference(model, wanted);
+    }
+}
+
 fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
     match commands::parse(words) {
         Asked::Action(action) => act(model, action, cmds),
-        Asked::Fleet(name) => {
-            if model.info().fleets.contains(&name) {
-                cmds.push(Cmd::Switch(name));
-            } else {
-                let known = model.info().fleets.join(", ");
-                let known = if known.is_empty() { "the configuration names none".into() } else { format!("there are {known}") };
-                model.say(Role::Warn, format!("there is no fleet {name}; {known}"));
-            }
-        }
+        Asked::Fleet(name) => operator_actions::switch(model, &name, cmds),
         Asked::Time(text) => match Window::parse(&text, &model.context.clocks, model.context.now) {
             Ok(window) => model.context.window = window,
             Err(why) => model.say(Role::Warn, why),
@@ -460,16 +482,24 @@ fn command(model: &mut Model, words: &str, cmds: &mut Vec<Cmd>) {
         ),
         Asked::Suspend => cmds.push(Cmd::Suspend),
         Asked::Quit => cmds.push(Cmd::Quit),
-        Asked::GoTo(wanted) => go_to_reference(model, &wanted),
+        Asked::GoTo(wanted) => refer(model, &wanted, cmds),
         Asked::Wrong(why) => model.say(Role::Warn, why),
     }
 }
 
-/// Runs an action: the view may handle it, otherwise it means the same everywhere.
 fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
+    act_by(model, action, None, cmds);
+}
+
+/// Runs an action: the view may handle it, otherwise it means the same everywhere. `by` is the key that was pressed.
+fn act_by(model: &mut Model, action: Action, by: Option<Chord>, cmds: &mut Vec<Cmd>) {
     model.dirty = true;
     if action.acts() && model.info().read_only {
         return model.say(Role::Warn, "read-only: this console was started with --read-only".into());
+    }
+    if action.is_of_text() && model.view.screen().searched().is_empty() {
+        let filter = model.context.key(Action::Filter);
+        return model.say(Role::Quiet, format!("nothing is searched for yet; {filter} searches"));
     }
     let area = layout::body(&model.context);
     if let Some(steps) = model.view.screen_mut().act(action, &model.context, area) {
@@ -482,11 +512,12 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         return go_to(model, view);
     }
     match action {
-        Action::Back => {
-            if !navigation::back(model) {
-                model.overlays.push(Overlay::Card(Card::quit(&model.context)));
-            }
+        Action::Back if navigation::back(model) => {}
+        // Whoever presses esc once too often wants to be at the top, not out.
+        Action::Back if by.is_some_and(|by| by.code == KeyCode::Esc) => {
+            model.say(Role::Quiet, "this is the first screen; :q quits".into());
         }
+        Action::Back => model.overlays.push(Overlay::Card(Card::quit(&model.context))),
         Action::HistoryBack => {
             if !navigation::back(model) {
                 model.say(Role::Quiet, "this is the first view".into());
@@ -506,13 +537,10 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         }
         Action::Views => model.overlays.push(Overlay::Views(Views::new(&model.context, model.view.screen()))),
         Action::Command => model.overlays.push(Overlay::Prompt(Prompt::command(&model.context))),
-        Action::Filter => match model.view.screen().searched() {
-            Some(before) => model.overlays.push(Overlay::Prompt(Prompt::search(before))),
-            None => {
-                let next = model.context.key(Action::NextPane);
-                model.say(Role::Quiet, format!("nothing to search here; {next} goes to the output"));
-            }
-        },
+        Action::Filter => {
+            let before = model.view.screen().searched();
+            model.overlays.push(Overlay::Prompt(Prompt::search(before)));
+        }
         Action::Hold => hold(model, cmds),
         Action::GoTo => {
             let target = model.view.screen().target(&model.context);
@@ -541,7 +569,7 @@ fn act(model: &mut Model, action: Action, cmds: &mut Vec<Cmd>) {
         Action::Undo => operator_actions::undo(model, cmds),
         Action::Note => {
             let target = model.view.screen().target(&model.context);
-            model.overlays.push(Overlay::Prompt(Prompt::words(Words::Note(target))));
+            model.overlays.push(Overlay::Prompt(Prompt::words(Words::note(&model.context, target))));
         }
         Action::Again => operator_actions::card(model, About::Again),
         Action::Cancel => operator_actions::card(model, About::Cancel),

@@ -36,15 +36,15 @@ impl Window {
     /// The window of a presentation that has just started: it lasts minutes.
     pub const PRESENTED: Self = Self::Last(Duration::from_secs(15 * 60));
 
-    /// The choices of the time menu: letter, words, minutes.
+    /// The choices of the time menu: letter, the text of the first line, minutes.
     pub const CHOICES: [(char, &'static str, u32); 7] = [
-        ('5', "5 minutes", 5),
-        ('1', "15 minutes", 15),
-        ('3', "30 minutes", 30),
-        ('h', "1 hour", 60),
-        ('6', "6 hours", 6 * 60),
-        ('d', "24 hours", 24 * 60),
-        ('w', "7 days", 7 * 24 * 60),
+        ('5', "5m", 5),
+        ('1', "15m", 15),
+        ('3', "30m", 30),
+        ('h', "1h", 60),
+        ('6', "6h", 6 * 60),
+        ('d', "24h", 24 * 60),
+        ('w', "7d", 7 * 24 * 60),
     ];
 
     /// The last `minutes` minutes.
@@ -147,6 +147,7 @@ mod tests {
             assert!(parts.count() <= 61 && parts.count() >= 5, "{words}: {}", parts.count());
             assert_eq!(parts.place(Minute::of(now)), Some(parts.count() - 1), "{words} ends now");
             assert_eq!(parts.from.0 % parts.step, 0, "{words}");
+            assert_eq!(Window::last(minutes).word(&Clocks::new("UTC")), words);
             assert_eq!(parts.is_recent(now), minutes <= 60, "{words}");
             let later = Window::last(minutes).parts(now + Duration::from_secs(60));
             assert_eq!((later.from.0 - parts.from.0) % parts.step, 0, "{words}");

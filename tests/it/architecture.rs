@@ -528,4 +528,7 @@ fn keys_in_the_readme_do_what_it_says() {
         table.push_str(&format!("| {keys} | {} |\n", action.doc().replace('|', "\\|")));
     }
     assert!(readme.contains(&table), "the table of keys in README.md must be:\n{table}");
+    let rule = quarterdeck::tui::views::help::rule("`u`");
+    let lines = readme.replace('\n', " ");
+    assert!(lines.contains(&rule), "README.md must say the rule of help: {rule}");
 }

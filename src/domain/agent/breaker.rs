@@ -45,6 +45,14 @@ pub struct Breaker {
     pub opened: u16,
 }
 
+impl Breaker {
+    /// `open, held by sam`
+    pub fn in_words(&self) -> String {
+        let held = self.forced.as_ref().map(|by| format!(", held by {}", by.line())).unwrap_or_default();
+        format!("{}{held}", self.position.as_str())
+    }
+}
+
 /// When breakers open, and for how long.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct BreakerRules {

@@ -104,7 +104,8 @@ pub(super) fn apply(state: &mut State, entry: &JournalEntry, fact: &FleetFact) {
         FleetFact::WatchStarted
         | FleetFact::WatchPaused { .. }
         | FleetFact::JournalGap { .. }
-        | FleetFact::NoteMade { agent: None, .. } => {}
+        | FleetFact::NoteMade { agent: None, .. }
+        | FleetFact::NoteTakenBack { .. } => {}
     }
 }
 

@@ -39,11 +39,16 @@ pub(super) fn lets_through(turn: &Turn, key: AgentKey) -> Result<(), Refusal> {
             "its breaker is half-open: one message is tried, and nothing else is sent until it succeeds",
         )),
         BreakerState::Open => {
-            let why = match (&breaker.forced, &breaker.cause) {
-                (Some(by), _) => format!("{} opened it", by.line()),
-                (None, Some(cause)) => cause.to_string(),
-                (None, None) => "it failed too often".into(),
-            };
+            if let Some(by) = &breaker.forced {
+                return Err(not_now(format!(
+                    "its breaker is held open by {}: nothing is sent until `quarterdeck breaker NAME auto` ends that",
+                    by.line()
+                )));
+            }
+            let why = breaker
+                .cause
+                .as_ref()
+                .map_or_else(|| "it failed too often".into(), |cause| cause.to_string());
             Err(not_now(format!(
                 "its breaker is open: nothing is sent ({why}). It is tried again automatically; \
                  `quarterdeck breaker NAME close` closes it now"

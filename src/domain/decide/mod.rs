@@ -210,7 +210,11 @@ fn on_intent(turn: &mut Turn, ticket: u64, intent: Intent) {
         }
         Intent::Note { problem, agent, attempt, by, text } => {
             let by = named(turn, by);
-            problems::note(turn, problems::About { problem, agent, attempt }, by, text)
+            problems::note(turn, problems::About { problem, agent, attempt }, by, text, false)
+        }
+        Intent::TakeBackNote { problem, agent, attempt, by, text } => {
+            let by = named(turn, by);
+            problems::note(turn, problems::About { problem, agent, attempt }, by, text, true)
         }
         Intent::Adopt { agent, task } => adopt::adopt_by_id(turn, agent, &task),
     };

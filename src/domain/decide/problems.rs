@@ -83,12 +83,13 @@ pub(super) struct About {
     pub attempt: Option<AttemptId>,
 }
 
-/// Stores a note.
+/// Stores a note, or takes one back.
 pub(super) fn note(
     turn: &mut Turn,
     about: About,
     by: Untrusted,
     text: Untrusted,
+    back: bool,
 ) -> Result<Receipt, Refusal> {
     let About { problem, agent, attempt } = about;
     if text.line().trim().is_empty() {
@@ -108,7 +109,12 @@ pub(super) fn note(
             Some((turn.state().job_of(row).ok_or_else(|| unknown("job"))?.id, id))
         }
     };
-    let fact = FleetFact::NoteMade { problem, agent, attempt, text: text.shortened(CHARS) };
+    let text = text.shortened(CHARS);
+    let fact = if back {
+        FleetFact::NoteTakenBack { problem, agent, attempt, text }
+    } else {
+        FleetFact::NoteMade { problem, agent, attempt, text }
+    };
     turn.fleet_fact_by(Some(by), fact);
     Ok(Receipt::Done)
 }

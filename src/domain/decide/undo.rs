@@ -47,7 +47,9 @@ pub(super) fn before(turn: &Turn, intent: &Intent) -> Option<Undo> {
         Some(Undo::Uncertain(key, state.attempt(key)?.cause.clone()))
     };
     match intent {
-        Intent::Send(_) | Intent::Answer { .. } | Intent::Note { .. } => Some(Undo::Nothing),
+        Intent::Send(_) | Intent::Answer { .. } | Intent::Note { .. } | Intent::TakeBackNote { .. } => {
+            Some(Undo::Nothing)
+        }
         Intent::Resend { attempt, .. } | Intent::PresumeLost { attempt, .. } => uncertain(attempt),
         Intent::Cancel { attempt, .. } => {
             let key = state.attempt_key(*attempt)?;

@@ -137,6 +137,17 @@ pub enum FleetFact {
         /// The note.
         text: Untrusted,
     },
+    /// The actor took back a note of this subject and text.
+    NoteTakenBack {
+        /// The number of the problem that it was about.
+        problem: Option<u32>,
+        /// The agent that it was about.
+        agent: Option<AgentId>,
+        /// The attempt that it was about, with its job.
+        attempt: Option<(JobId, AttemptId)>,
+        /// The note.
+        text: Untrusted,
+    },
     /// The actor changed something at an agent.
     Acted {
         /// The change.

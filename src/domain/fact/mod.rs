@@ -90,3 +90,58 @@ impl Fact {
         }
     }
 }
+
+/// Facts of the fleet in their order, without notes that their authors took back.
+pub fn without_notes_taken_back(entries: Vec<JournalEntry>) -> Vec<JournalEntry> {
+    let is_taking_back =
+        |entry: &JournalEntry| matches!(entry.fact, Fact::Fleet(FleetFact::NoteTakenBack { .. }));
+    if !entries.iter().any(is_taking_back) {
+        return entries;
+    }
+    let mut taken_back = Vec::new();
+    let mut kept: Vec<JournalEntry> = Vec::new();
+    for entry in entries.into_iter().rev() {
+        match &entry.fact {
+            Fact::Fleet(FleetFact::NoteTakenBack { problem, agent, attempt, text }) => {
+                taken_back.push((entry.actor.clone(), *problem, *agent, *attempt, text.clone()));
+            }
+            Fact::Fleet(FleetFact::NoteMade { problem, agent, attempt, text }) => {
+                let note = (entry.actor.clone(), *problem, *agent, *attempt, text.clone());
+                match taken_back.iter().position(|back| *back == note) {
+                    Some(at) => drop(taken_back.remove(at)),
+                    None => kept.push(entry),
+                }
+            }
+            _ => kept.push(entry),
+        }
+    }
+    kept.reverse();
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_gone_once_its_author_took_it_back() {
+        // `m` is a note of mia, `-m` takes one back, `s` and `-s` are those of sam.
+        for (written, left) in
+            [("m", "m"), ("m -m", ""), ("m m -m", "m"), ("m -m m", "m"), ("s -m", "s"), ("m s -s", "m")]
+        {
+            let entry = |(seq, word): (usize, &str)| {
+                let (problem, agent, attempt, text) = (Some(7), None, None, Untrusted::from("seen"));
+                let fact = match word.strip_prefix('-') {
+                    Some(_) => FleetFact::NoteTakenBack { problem, agent, attempt, text },
+                    None => FleetFact::NoteMade { problem, agent, attempt, text },
+                };
+                let actor = Some(Untrusted::from(word.trim_start_matches('-')));
+                JournalEntry { at: At::ZERO, seq: seq as u64, actor, fact: Fact::Fleet(fact) }
+            };
+            let entries = written.split(' ').enumerate().map(entry).collect();
+            let kept = without_notes_taken_back(entries);
+            let kept: Vec<_> = kept.iter().map(|entry| entry.actor_name().raw().to_owned()).collect();
+            assert_eq!(kept.join(" "), left, "{written}");
+        }
+    }
+}

@@ -113,8 +113,11 @@ impl Record for Intent {
                 }
                 .end()
             }
-            Self::Note { problem, agent, attempt, by, text } => {
-                let writer = says("note").raw("by", &by.put()).raw("text", &text.put());
+            Self::Note { problem, agent, attempt, by, text }
+            | Self::TakeBackNote { problem, agent, attempt, by, text } => {
+                let back = matches!(self, Self::TakeBackNote { .. });
+                let writer = says(if back { "take back note" } else { "note" });
+                let writer = writer.raw("by", &by.put()).raw("text", &text.put());
                 let writer = put_member(put_member(writer, "problem", problem), "agent", agent);
                 put_member(writer, "attempt", attempt).end()
             }
@@ -161,6 +164,13 @@ impl Record for Intent {
                 },
             },
             "note" => Self::Note {
+                problem: member(&object, "problem")?,
+                agent: member(&object, "agent")?,
+                attempt: member(&object, "attempt")?,
+                by: member(&object, "by")?,
+                text: member(&object, "text")?,
+            },
+            "take back note" => Self::TakeBackNote {
                 problem: member(&object, "problem")?,
                 agent: member(&object, "agent")?,
                 attempt: member(&object, "attempt")?,
@@ -483,6 +493,13 @@ mod tests {
                 by: "sam".into(),
             },
             Intent::Note { problem: Some(7), agent: None, attempt: None, by: "mia".into(), text: "x".into() },
+            Intent::TakeBackNote {
+                problem: None,
+                agent: Some(agent),
+                attempt: None,
+                by: "mia".into(),
+                text: "x".into(),
+            },
             Intent::Adopt { agent, task: "t".into() },
         ];
         for intent in intents {

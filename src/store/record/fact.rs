@@ -70,6 +70,7 @@ bodies!(FleetFact {
     ProblemMuted = "problem_muted" { number, why, until },
     ProblemUnmuted = "problem_unmuted" { number },
     NoteMade = "note_made" { problem, agent, attempt, text },
+    NoteTakenBack = "note_taken_back" { problem, agent, attempt, text },
     Acted = "acted" { act, attempt, agent },
     ProblemForgotten = "problem_forgotten" { number },
     SourceListed = "source_listed" { spec },

@@ -43,7 +43,7 @@ pub enum About {
     Again,
     /// Answer a question that offers choices.
     Answer(Vec<Choice>),
-    /// Leave the console.
+    /// Quit the console.
     Quit,
 }
 
@@ -159,9 +159,14 @@ impl Card {
         self.subjects.is_empty() && !matches!(self.about, About::Quit)
     }
 
-    /// The card shown before leaving.
+    /// The card shown before the console ends.
     pub fn quit(ctx: &Context) -> Self {
         Self::new(ctx, About::Quit, &[])
+    }
+
+    /// The key hint in the last border.
+    pub fn hint(&self) -> &'static str {
+        if matches!(self.about, About::Quit) { "esc stay" } else { "esc leave it" }
     }
 
     fn is_bulk(&self) -> bool {
@@ -405,7 +410,7 @@ impl Card {
             About::Cancel => "cancel",
             About::Again => "again",
             About::Answer(_) => "answer",
-            About::Quit => "leave",
+            About::Quit => "quit",
         }
     }
 
@@ -508,7 +513,7 @@ impl Card {
             ];
         }
         let lit = |on: bool| if on { Role::Accent } else { Role::Plain };
-        let does = if matches!(self.about, About::Quit) { " leave" } else { " do it" };
+        let does = if matches!(self.about, About::Quit) { " quit" } else { " do it" };
         let stays = if matches!(self.about, About::Quit) { " stay" } else { " leave it" };
         let mut line = vec![
             span("y", Role::Key),
@@ -623,17 +628,23 @@ impl Card {
     }
 }
 
-/// What continues after the operator leaves.
+/// What continues after the console ends.
 pub fn leaving(ctx: &Context) -> Vec<String> {
     let live: u32 = ctx.latest.agents.iter().map(|(_, agent)| agent.counts.live).sum();
+    if ctx.info.presenter.is_some() {
+        let with = match live {
+            0 => String::new(),
+            1 => ", and its running task with it".to_owned(),
+            live => format!(", and its {live} running tasks with it"),
+        };
+        return vec![format!("The demo fleet ends with this console{with}.")];
+    }
     let goes_on = match live {
         0 => "No task runs.".to_owned(),
-        1 => "1 task continues at its agent; leaving cancels nothing.".to_owned(),
-        live => format!("{live} tasks continue at their agents; leaving cancels nothing."),
+        1 => "1 task continues at its agent; quitting cancels nothing.".to_owned(),
+        live => format!("{live} tasks continue at their agents; quitting cancels nothing."),
     };
-    let watching = if ctx.info.presenter.is_some() {
-        "The demo fleet ends with this console."
-    } else if ctx.info.own_engine {
+    let watching = if ctx.info.own_engine {
         "The fleet is not watched until a console or `quarterdeck serve` runs again; missed changes are read then."
     } else {
         "The engine that this console is attached to continues watching."

@@ -117,6 +117,16 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
     Menu::new("go to", String::new(), lines)
 }
 
+/// The fleets of the configuration; at most nine.
+pub fn fleets(ctx: &Context) -> Menu {
+    let line = |(key, name): (char, &String)| {
+        let here = if *name == ctx.info.fleet { "  this one" } else { "" };
+        let detail = format!("{}{here}", crate::domain::text::Untrusted::from(name.as_str()).line().fit(40));
+        Line { key, label: "fleet", detail, step: Step::Command(format!("fleet {name}")) }
+    };
+    Menu::new("fleets", String::new(), ('1'..='9').zip(&ctx.info.fleets).map(line).collect())
+}
+
 /// Grouping choices for the fleet; at most nine labels.
 pub fn groups(ctx: &Context) -> Menu {
     let line = |key, label, detail: &str, words: String| Line {

@@ -11,6 +11,10 @@ use crate::tui::step::KeyOutcome;
 pub use crate::tui::step::{Line, Menu};
 use crate::tui::theme::Role;
 use crate::tui::widgets::canvas::{Canvas, Edge, span};
+use crate::tui::widgets::text::wrap;
+
+/// The width of a menu at most, however wide the screen.
+const WIDEST: u16 = 110;
 
 impl Menu {
     /// Takes a key.
@@ -37,30 +41,37 @@ impl Menu {
         KeyOutcome::Closes(vec![self.lines.swap_remove(at).step])
     }
 
-    /// Draws it.
+    /// Draws it; details that are too long continue on further lines.
     pub fn draw(&self, canvas: &mut Canvas<'_>, ctx: &Context) {
         let label = self.lines.iter().map(|line| line.label.width()).max().unwrap_or(0);
         let detail = self.lines.iter().map(|line| line.detail.width()).max().unwrap_or(0);
         let title = self.title.width() + self.facts.width() + 8;
         let width = (label + detail + 10).max(title).max(34);
-        let height = u16::try_from(self.lines.len()).unwrap_or(10) + 2;
-        let area = layout::card(ctx, u16::try_from(width).unwrap_or(60).min(76), height);
+        let width = u16::try_from(width).unwrap_or(u16::MAX).min(WIDEST).min(ctx.size.0);
+        let at = u16::try_from(label).unwrap_or(20) + 7;
+        let room = usize::from(width.saturating_sub(at + 2)).max(10);
+        let details: Vec<Vec<String>> = self.lines.iter().map(|line| wrap(&line.detail, room)).collect();
+        let height: usize = details.iter().map(Vec::len).sum();
+        let area = layout::card(ctx, width, u16::try_from(height + 2).unwrap_or(u16::MAX));
         canvas.clear(area);
         let facts = [span(self.facts.clone(), Role::Quiet)];
         canvas.heavy_rule(area, area.y, Edge::Top, Role::Title, &[span(self.title, Role::Title)], &facts);
         let bottom = area.bottom() - 1;
         canvas.heavy_sides(area, area.y + 1, bottom, Role::Title);
-        let at = u16::try_from(label).unwrap_or(20) + 7;
-        for (index, line) in self.lines.iter().enumerate() {
-            let y = area.y + 1 + u16::try_from(index).unwrap_or(0);
+        let mut y = area.y + 1;
+        for (index, (line, details)) in self.lines.iter().zip(details).enumerate() {
             if y >= bottom {
                 break;
             }
             canvas.put(area.x + 2, y, &line.key.to_string(), Role::Key, 1);
             canvas.put(area.x + 5, y, line.label, Role::Plain, at);
-            canvas.put(area.x + at, y, &line.detail, Role::Quiet, area.width.saturating_sub(at + 2));
+            let from = y;
+            for (row, detail) in (from..bottom).zip(&details) {
+                canvas.put(area.x + at, row, detail, Role::Quiet, area.width.saturating_sub(at + 2));
+                y = row + 1;
+            }
             if index == self.chosen {
-                canvas.tint(Rect::new(area.x + 1, y, area.width - 2, 1), Role::Accent);
+                canvas.tint(Rect::new(area.x + 1, from, area.width - 2, y - from), Role::Accent);
             }
         }
         canvas.heavy_rule(area, bottom, Edge::Bottom, Role::Title, &[span("esc", Role::Key)], &[]);

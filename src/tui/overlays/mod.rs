@@ -70,6 +70,11 @@ impl Overlay {
         }
     }
 
+    /// True if it is read by itself: what lies behind it is dimmed.
+    pub fn dims(&self) -> bool {
+        matches!(self, Self::Card(_) | Self::Composer(_))
+    }
+
     /// The overlay is no longer visible; keys are ignored until it is drawn again.
     pub fn hidden(&mut self) {
         if let Self::Card(card) = self {
@@ -98,9 +103,9 @@ impl Overlay {
     /// The key hints in the last border.
     pub fn keys(&self, ctx: &Context) -> String {
         let words = match self {
-            Self::Prompt(prompt) => return prompt.keys().to_owned(),
+            Self::Prompt(_) => return String::new(),
             Self::Menu(_) | Self::Views(_) => return "a letter chooses   esc close".to_owned(),
-            Self::Card(_) => "esc leave it",
+            Self::Card(card) => card.hint(),
             Self::Composer(_) => "esc closes and keeps the draft",
         };
         let help = ctx.preferences.keys.while_typing(Action::Help);

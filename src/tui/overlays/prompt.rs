@@ -42,14 +42,33 @@ enum Kind {
 /// The purpose of the entered text.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Words {
-    /// For how long a problem is muted, and why.
-    Mute(u32),
-    /// A note about a row.
-    Note(Target),
+    /// For how long a problem of this number and name is muted, and why.
+    Mute(u32, String),
+    /// A note about a row, and the name of that.
+    Note(Target, String),
     /// The name of a saved view.
     Save(Box<SavedView>),
     /// The name of a file.
     File(File),
+}
+
+impl Words {
+    /// A note about a row.
+    pub fn note(ctx: &Context, target: Target) -> Self {
+        let snapshot = &ctx.latest;
+        let problem = target.problem.and_then(|key| snapshot.problems.get(key));
+        let attempt = target.attempt.and_then(|key| snapshot.attempts.get(key));
+        let agent = target.agent.and_then(|key| snapshot.agents.get(key));
+        let name = match (problem, attempt, agent) {
+            (Some(problem), ..) => format!("p-{}", problem.number),
+            (None, Some(attempt), _) => {
+                attempt.task.as_ref().map_or_else(|| "this message".into(), |task| task.id.short())
+            }
+            (None, None, Some(agent)) => agent.name.line().fit(30),
+            (None, None, None) => "the fleet".into(),
+        };
+        Self::Note(target, name)
+    }
 }
 
 /// Contents that can be saved to a file, by file extension.
@@ -91,45 +110,80 @@ pub struct Prompt {
     field: Field,
     entries: Vec<Entry>,
     chosen: Option<usize>,
+    /// What the search found, or what is wrong with the filter.
+    found: Option<Found>,
 }
 
-impl Prompt {
-    /// A command.
-    pub fn command(ctx: &Context) -> Self {
-        Self {
-            kind: Kind::Command,
-            field: Field::default(),
-            entries: commands::complete(ctx, "", LINES),
-            chosen: None,
+/// The result of a search, told beside the line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// Lines of a text that match.
+    Lines(usize),
+    /// The filter names no column of the list; the text lists those that it has.
+    NoColumn(String),
+}
+
+impl Found {
+    /// In words.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Lines(0) => "nothing matches".into(),
+            Self::Lines(1) => "1 line matches".into(),
+            Self::Lines(lines) => format!("{lines} lines match"),
+            Self::NoColumn(why) => why.clone(),
         }
     }
 
+    /// True if it finds nothing.
+    pub fn is_nothing(&self) -> bool {
+        !matches!(self, Self::Lines(1..))
+    }
+}
+
+impl Prompt {
+    fn new(kind: Kind, field: Field) -> Self {
+        Self { kind, field, entries: Vec::new(), chosen: None, found: None }
+    }
+
+    /// A command.
+    pub fn command(ctx: &Context) -> Self {
+        Self::command_with(ctx, "")
+    }
+
     /// The same with words that are typed already.
-    pub fn command_with(ctx: &Context, words: String) -> Self {
-        let words = words.trim_start_matches(':').to_owned();
-        let entries = commands::complete(ctx, &words, LINES);
-        Self { entries, field: Field::new(words), ..Self::command(ctx) }
+    pub fn command_with(ctx: &Context, words: &str) -> Self {
+        let words = words.trim_start_matches(':');
+        let mut prompt = Self::new(Kind::Command, Field::new(words));
+        prompt.complete(ctx);
+        prompt
     }
 
     /// A filter or search line.
     pub fn search(before: String) -> Self {
-        Self {
-            field: Field::new(before.clone()),
-            kind: Kind::Search(before),
-            entries: Vec::new(),
-            chosen: None,
-        }
+        let field = Field::new(before.clone());
+        Self::new(Kind::Search(before), field)
+    }
+
+    /// Lists what fits, and lights the first row if it is what is meant.
+    fn complete(&mut self, ctx: &Context) {
+        self.entries = commands::complete(ctx, self.field.text(), LINES);
+        self.chosen = self.entries.first().filter(|entry| entry.meant).map(|_| 0);
+    }
+
+    /// What the search found.
+    pub fn tell(&mut self, found: Option<Found>) {
+        self.found = found;
     }
 
     /// Words that an intent is made of.
     pub fn words(words: Words) -> Self {
         let begin = match &words {
-            Words::Mute(_) => "2h ".to_owned(),
-            Words::Note(_) => String::new(),
+            Words::Mute(..) => "2h ".to_owned(),
+            Words::Note(..) => String::new(),
             Words::Save(view) => view.name.clone(),
             Words::File(file) => file.name.clone(),
         };
-        Self { kind: Kind::Words(words), field: Field::new(begin), entries: Vec::new(), chosen: None }
+        Self::new(Kind::Words(words), Field::new(begin))
     }
 
     /// The steps for the entered text, or what is missing in it.
@@ -137,19 +191,19 @@ impl Prompt {
         let by = Untrusted::from(ctx.info.operator.as_str());
         let text = self.field.text().trim();
         match words {
-            Words::Mute(number) => {
+            Words::Mute(number, name) => {
                 let (time, why) = text.split_once(' ').unwrap_or((text, ""));
-                let time = duration(time)?;
+                let (for_, time) = (time, duration(time)?);
                 if why.trim().is_empty() {
                     return Err("add a reason after the time: 2h known, its owner is on it".into());
                 }
                 let act = ProblemAct::Mute { time, why: why.trim().into() };
                 let intent = Intent::OnProblem { number: *number, act, by };
-                let done = format!("p-{number} is muted; {} undoes it", ctx.key(Action::Undo));
+                let done = format!("{name} is muted for {for_}; {} unmutes it", ctx.key(Action::Undo));
                 Ok(Cmd::Submit(intent, done))
             }
-            Words::Note(_) if text.is_empty() => Err("write a note for the next shift".into()),
-            Words::Note(target) => {
+            Words::Note(..) if text.is_empty() => Err("write a note for the next shift".into()),
+            Words::Note(target, name) => {
                 let snapshot = &ctx.latest;
                 let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|row| row.number);
                 let attempt = target.attempt.filter(|_| problem.is_none());
@@ -157,7 +211,9 @@ impl Prompt {
                 let agent = target.agent.filter(|_| problem.is_none() && attempt.is_none());
                 let agent = agent.and_then(|key| snapshot.agents.get(key)).map(|row| row.id);
                 let intent = Intent::Note { problem, agent, attempt, by, text: text.into() };
-                Ok(Cmd::Submit(intent, "noted; the handover includes it".into()))
+                let undo = ctx.key(Action::Undo);
+                let done = format!("noted on {name}, for the handover; {undo} takes it back");
+                Ok(Cmd::Submit(intent, done))
             }
             Words::File(_) if text.is_empty() => Err("write the name of a file".into()),
             Words::File(file) => Ok(Cmd::Save(text.to_owned(), file.content(text)?)),
@@ -177,8 +233,7 @@ impl Prompt {
     fn changed(&mut self, ctx: &Context) -> KeyOutcome {
         match self.kind {
             Kind::Command => {
-                self.entries = commands::complete(ctx, self.field.text(), LINES);
-                self.chosen = None;
+                self.complete(ctx);
                 KeyOutcome::Stays(Vec::new())
             }
             Kind::Search(_) => KeyOutcome::Searches(self.field.text().to_owned()),
@@ -200,10 +255,7 @@ impl Prompt {
                     let words =
                         entry.map_or_else(|| self.field.text().to_owned(), |entry| entry.text.clone());
                     // A command that needs arguments waits for them.
-                    if entry.is_some()
-                        && words.contains(' ')
-                        && words.chars().any(|c| c.is_ascii_uppercase() || c == '|')
-                    {
+                    if commands::needs_arguments(&words) {
                         self.field.set(format!("{} ", words.split(' ').next().unwrap_or_default()));
                         return self.changed(ctx);
                     }
@@ -212,7 +264,12 @@ impl Prompt {
                     }
                     KeyOutcome::Closes(vec![Step::Command(words)])
                 }
-                Kind::Search(_) => KeyOutcome::Closes(Vec::new()),
+                Kind::Search(_) => {
+                    let nothing = self.found.as_ref().filter(|found| found.is_nothing());
+                    let nothing = nothing.filter(|_| !self.field.text().trim().is_empty());
+                    let say = nothing.map(|found| Step::Say(Role::Warn, found.words()));
+                    KeyOutcome::Closes(say.into_iter().collect())
+                }
                 Kind::Words(words) => match self.done(words, ctx) {
                     Ok(cmd) => KeyOutcome::Closes(vec![Step::Cmd(cmd)]),
                     Err(missing) => KeyOutcome::Stays(vec![Step::Say(Role::Warn, missing)]),
@@ -228,10 +285,12 @@ impl Prompt {
                 KeyOutcome::Stays(Vec::new())
             }
             (KeyCode::Tab, _) if !self.entries.is_empty() => {
-                let entry = &self.entries[self.chosen.unwrap_or(0)];
-                let word = entry.text.split(' ').next().unwrap_or_default();
-                let space = if entry.text.contains(' ') { " " } else { "" };
-                self.field.set(format!("{word}{space}"));
+                let text = self.entries[self.chosen.unwrap_or(0)].text.clone();
+                if commands::needs_arguments(&text) {
+                    self.field.set(format!("{} ", text.split(' ').next().unwrap_or_default()));
+                } else {
+                    self.field.set(text);
+                }
                 self.changed(ctx)
             }
             _ => {
@@ -255,14 +314,6 @@ impl Prompt {
         matches!(self.kind, Kind::Search(_)).then(|| self.field.text())
     }
 
-    /// The key hints in the last border.
-    pub fn keys(&self) -> &'static str {
-        match self.kind {
-            Kind::Command => "",
-            Kind::Search(_) | Kind::Words(_) => "",
-        }
-    }
-
     /// How many lines it takes, with the palette above it.
     pub fn lines(&self) -> usize {
         if self.entries.is_empty() { 1 } else { self.entries.len() + 2 }
@@ -277,8 +328,8 @@ impl Prompt {
         let sign = match &self.kind {
             Kind::Command => ":".to_owned(),
             Kind::Search(_) => "/".to_owned(),
-            Kind::Words(Words::Mute(number)) => format!("mute p-{number}: "),
-            Kind::Words(Words::Note(_)) => "note: ".to_owned(),
+            Kind::Words(Words::Mute(number, _)) => format!("mute p-{number}: "),
+            Kind::Words(Words::Note(_, name)) => format!("note on {name}: "),
             Kind::Words(Words::Save(_)) => "save this view as: ".to_owned(),
             Kind::Words(Words::File(_)) => "save to: ".to_owned(),
         };
@@ -292,20 +343,28 @@ impl Prompt {
         canvas.put(1 + wide, y, &shown, Role::Plain, room);
         let cursor = u16::try_from(before - skip).unwrap_or(0);
         canvas.type_at(1 + wide + cursor, y);
-        let hint = match self.kind {
+        let hint = match &self.kind {
+            Kind::Command if self.chosen.is_some() => "enter run the lit row   tab complete   esc close",
             Kind::Command => "enter run   tab complete   esc close",
-            Kind::Words(Words::Mute(_)) => "enter mute   esc leave it   for how long, then why",
-            Kind::Words(Words::Note(_)) => "enter keep   esc leave it",
+            Kind::Words(Words::Mute(..)) => "enter mute   esc leave it   for how long, then why",
+            Kind::Words(Words::Note(..)) => "enter keep   esc leave it",
             Kind::Words(Words::Save(_)) => "enter save   esc leave it",
-            Kind::Words(Words::File(ref file)) if file.report.is_none() => {
+            Kind::Words(Words::File(file)) if file.report.is_none() => {
                 "enter save   esc leave it   .csv or .txt"
             }
             Kind::Words(Words::File(_)) => "enter save   esc leave it   .md, .csv or .txt",
             Kind::Search(_) => "enter keep   esc as before   ! not   ~ near   key=value",
         };
+        let found = self.found.as_ref().filter(|_| !self.field.text().is_empty());
+        let (hint, role) = match found {
+            Some(found) => (found.words(), if found.is_nothing() { Role::Warn } else { Role::Quiet }),
+            None => (hint.to_owned(), Role::Quiet),
+        };
         let used = 3 + wide + u16::try_from(shown.width()).unwrap_or(0);
-        if screen.width > used + 56 {
-            canvas.put_right(screen.width - 1, y, hint, Role::Quiet, 60);
+        let room = screen.width.saturating_sub(used + 3);
+        // A result is told as far as it fits; hints only in full.
+        if found.is_some() && room > 0 || usize::from(room) > hint.width() {
+            canvas.put_right(screen.width - 1, y, &hint, role, room);
         }
         if self.entries.is_empty() {
             return;

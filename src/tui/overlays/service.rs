@@ -32,28 +32,29 @@ pub fn menu(ctx: &Context, agent: &Agent) -> Menu {
         });
     };
     if agent.breaker.position != BreakerState::Open || !held {
-        let detail = format!("nothing is sent{live}");
+        let detail = format!("its breaker is held open{live}");
         offer(
             'o',
-            "hold the breaker open",
+            "stop sending",
             detail,
             Some(BreakerState::Open),
-            &format!("nothing is sent; {again} a undoes it"),
+            &format!("nothing is sent to it; {again} a ends that"),
         );
     }
     if agent.breaker.position != BreakerState::Closed || !held {
-        let detail = "everything is sent, even if it fails".to_owned();
+        let detail = "its breaker is held closed, even if everything fails".to_owned();
         offer(
             'c',
-            "hold the breaker closed",
+            "always send",
             detail,
             Some(BreakerState::Closed),
-            &format!("everything is sent; {again} a undoes it"),
+            &format!("everything is sent to it; {again} a ends that"),
         );
     }
     if held || agent.breaker.position != BreakerState::Closed {
-        let detail = "closed now; opens when too much fails".to_owned();
-        offer('a', "let the breaker work automatically", detail, None, "the breaker works automatically");
+        let detail =
+            "sends again; its breaker opens when too much fails, and tries again by itself".to_owned();
+        offer('a', "automatic", detail, None, "its breaker works automatically again");
     }
     if agent.sources.iter().any(|name| **name == *Source::Kept.as_str()) {
         let intent = Intent::RemoveAgent { agent: agent.id, by: by.clone() };

@@ -11,11 +11,11 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
     let mut lines = Vec::new();
     for (key, label, minutes) in Window::CHOICES {
         let window = Window::last(minutes);
-        let detail = if ctx.window == window { "now" } else { "" };
+        let detail = if ctx.window == window { "the last, as now" } else { "the last" };
         lines.push(Line { key, label, detail: detail.into(), step: Step::Window(window) });
     }
     if let Some(at) = happened(ctx, target) {
-        let detail = format!("15 minutes on both sides of {}", ctx.clocks.second(at, ctx.now));
+        let detail = format!("15m on both sides of {}", ctx.clocks.second(at, ctx.now));
         lines.push(Line {
             key: 'a',
             label: "around this row",
@@ -35,7 +35,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
             Baseline::Day => "compare with the day before",
             Baseline::Week => "compare with the week before",
         };
-        let detail = if ctx.baseline == baseline { "now" } else { "" };
+        let detail = if ctx.baseline == baseline { "as now" } else { "" };
         lines.push(Line { key, label, detail: detail.into(), step: Step::Baseline(baseline) });
     }
     let facts = format!("{}, WAS {}", ctx.window.word(&ctx.clocks), ctx.baseline.word());

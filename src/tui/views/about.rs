@@ -135,7 +135,7 @@ pub fn short(canvas: &Canvas<'_>, ctx: &Context, agent: &Agent, width: usize) ->
         let what = match agent.breaker.position {
             BreakerState::Open => "open: nothing is sent",
             BreakerState::HalfOpen => "half-open: one task is tried",
-            BreakerState::Closed => "closed",
+            BreakerState::Closed => "closed: everything is sent",
         };
         let words = format!("{what}{by} {}{why}", canvas.since(agent.breaker.since));
         lines.extend(wrapped("breaker", &words, Role::Warn, width));

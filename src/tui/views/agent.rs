@@ -328,21 +328,21 @@ impl Screen for AgentView {
         (self.tab == Tab::Tasks).then_some(&mut self.list)
     }
 
-    fn searched(&self) -> Option<String> {
+    fn searched(&self) -> String {
         let searched = || self.text.search.clone();
-        Some(self.list().map_or_else(searched, |list| list.settings().filter.text().to_owned()))
+        self.list().map_or_else(searched, |list| list.settings().filter.text().to_owned())
     }
 
-    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) -> Option<usize> {
         if let Some(list) = self.list_mut() {
             list.settings_mut().filter = Filter::parse(text);
-            return;
+            return None;
         }
         let pane = Self::text_pane(area);
         let lines = crate::tui::views::frame::with_scratch(ctx, |canvas| {
             self.text_lines(canvas, ctx, usize::from(pane.width))
         });
-        self.text.look_for(text, &lines, usize::from(pane.height));
+        Some(self.text.look_for(text, &lines, usize::from(pane.height)))
     }
 
     fn queries(&self, ctx: &Context) -> Vec<Subscription> {

@@ -47,7 +47,7 @@ impl Filtered for FilterRow<'_> {
             "agent" | "name" => Some(agent.name.line().into_string()),
             "state" => Some(states::agent(agent, Theme::plain_glyphs()).word),
             "speaks" => Some(speaks(agent)),
-            "breaker" => Some(agent.breaker.position.as_str().to_owned()),
+            "breaker" => Some(format!("{} {}", agent.breaker.in_words(), breaker(agent).text)),
             "url" => Some(Untrusted::from(&*agent.spec.url).line().into_string()),
             "skill" => card.map(|card| {
                 let names =
@@ -265,15 +265,18 @@ impl Rows for AgentRows {
     }
 }
 
-/// A closed breaker is nothing to see.
+/// What a breaker does; a closed one is nothing to see.
 fn breaker(agent: &Agent) -> Span {
+    let held = agent.breaker.forced.is_some();
     match agent.breaker.position {
-        BreakerState::Closed if agent.breaker.forced.is_some() => span("held", Role::Plain),
+        BreakerState::Closed if held => span("always", Role::Plain),
+        BreakerState::Open if held => span("stopped", Role::Warn),
         BreakerState::Closed => span("·", Role::Quiet),
         BreakerState::Open if matches!(agent.breaker.cause.as_deref(), Some(Cause::Outlier { .. })) => {
             span("ejected", Role::Warn)
         }
-        position => span(position.as_str(), Role::Warn),
+        BreakerState::Open => span("paused", Role::Warn),
+        BreakerState::HalfOpen => span("trial", Role::Warn),
     }
 }
 

@@ -244,7 +244,7 @@ fn verdict_words(verdict: Option<Verdict>, glyphs: &'static Glyphs) -> Vec<Span>
         Some(Verdict::Stuck) => "stuck: no event for many times the usual pause",
         Some(Verdict::Looping) => "looping: it repeats the same status",
         Some(Verdict::Stalled) => "stalled: its stream was cut, and its reported state has not changed since",
-        Some(Verdict::Stale) => "stale: its agent has not answered since",
+        Some(Verdict::Stale) => "stale: its agent no longer answers",
         Some(Verdict::Conflict) => "disputed: two sources of one agent disagree",
         Some(Verdict::Lost) => {
             return one(

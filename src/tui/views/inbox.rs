@@ -25,7 +25,7 @@ use crate::tui::views::frame::{empty, inside};
 use crate::tui::views::listing::{List, Listing, Order, Rows};
 use crate::tui::views::{about, conversation};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
-use crate::tui::widgets::filter::Filtered;
+use crate::tui::widgets::filter::{Filter, Filtered};
 use crate::tui::widgets::sorted::SortKey;
 use crate::tui::widgets::table::{Row, TableColumn, columns, fixed, share};
 use crate::tui::widgets::text;
@@ -279,7 +279,7 @@ impl InboxView {
         let pane = self.parts(area).conversation?;
         match action {
             Action::NextPane | Action::PrevPane => self.reading = !self.reading,
-            Action::Back if self.reading => self.reading = false,
+            Action::Back if self.reading && self.conversation.search.is_empty() => self.reading = false,
             _ if self.reading => {
                 let width = usize::from(pane.width.saturating_sub(2));
                 let lines = self.conversation_lines(ctx, width);
@@ -536,6 +536,22 @@ impl Screen for InboxView {
 
     fn in_text(&self) -> bool {
         self.reading
+    }
+
+    fn searched(&self) -> String {
+        if self.reading {
+            return self.conversation.search.clone();
+        }
+        self.list.state.settings.filter.text().to_owned()
+    }
+
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) -> Option<usize> {
+        let (true, Some(pane)) = (self.reading, self.parts(area).1) else {
+            self.list.state.settings.filter = Filter::parse(text);
+            return None;
+        };
+        let lines = self.conversation_lines(ctx, usize::from(pane.width.saturating_sub(2)));
+        Some(self.conversation.look_for(text, &lines, usize::from(pane.height.saturating_sub(1))))
     }
 
     fn unmark(&mut self) {

@@ -151,6 +151,7 @@ pub trait List {
         let columns = chosen.then(|| ctx.preferences.columns.of(self.kind(), self.columns(), settings));
         let now = ListSettings {
             filter: Filter::parse(&filter),
+            opened: Filter::default(),
             wide: false,
             columns,
             saved: None,

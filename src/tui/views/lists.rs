@@ -1,12 +1,14 @@
 //! The lists that can be saved as views: the columns of each, and how many rows a saved view shows.
 
-use super::listing::{LARGE, Order, Rows};
+use super::listing::{LARGE, List, Order, Rows};
 use super::task_rows::TaskRows;
 use super::{
     View, agent_rows, candidates, changes, fleet, inbox, metrics, now, problem_rows, problems, pulse,
     sources, task_rows, tasks, wire,
 };
 use crate::domain::state::snapshot::Snapshot;
+use crate::domain::text::Untrusted;
+use crate::tui::context::Context;
 use crate::tui::preferences::Columns;
 use crate::tui::saved_view::{ListKind, ListSettings, SavedView};
 use crate::tui::widgets::table::{Column, TableColumn};
@@ -51,6 +53,55 @@ impl ListKind {
             Self::Pulse => pulse::PulseView::new().into(),
         }
     }
+}
+
+impl ListKind {
+    /// The words before `=` in a filter; a fleet also takes the names of labels.
+    pub fn filter_keys(self) -> &'static [&'static str] {
+        match self {
+            Self::Fleet => &[
+                "agent",
+                "state",
+                "speaks",
+                "breaker",
+                "url",
+                "skill",
+                "source",
+                "says",
+                "version",
+                "provider",
+                "region",
+                "framework",
+                "label",
+                "name",
+            ],
+            Self::Tasks => {
+                &["agent", "state", "skill", "from", "job", "task", "note", "context", "is", "caller"]
+            }
+            Self::Inbox => &["agent", "wants", "question", "job"],
+            Self::Problems => &["agent", "state", "kind", "severity", "owner"],
+            Self::Wire => &["agent", "kind", "call"],
+            Self::Sources => &["source", "kind", "at", "state", "error", "name", "where"],
+            Self::Candidates => &["url", "name", "by"],
+            Self::Changes => &["agent", "kind"],
+            Self::Now => &["skill", "caller", "name"],
+            Self::Metrics => &["agent", "skill", "caller", "name"],
+            Self::Pulse => &["agent", "name"],
+        }
+    }
+}
+
+/// What is wrong with the filter of a list: it names no column that there is.
+pub fn no_column(ctx: &Context, list: &dyn List) -> Option<String> {
+    let keys = list.kind().filter_keys();
+    let labels = |key: &str| {
+        let mut agents = ctx.snapshot.agents.iter();
+        list.kind() == ListKind::Fleet
+            && agents.any(|(_, agent)| agent.spec.labels.iter().any(|(name, _)| &**name == key))
+    };
+    let unknown = list.settings().filter.keys().find(|key| !keys.contains(key) && !labels(key))?;
+    let unknown = Untrusted::from(unknown).shortened(30);
+    Some(format!("no column {unknown}; there are {}", keys.join(", ")))
 }
 
 impl Columns {

@@ -90,13 +90,13 @@ impl Screen for MessagesView {
         true
     }
 
-    fn searched(&self) -> Option<String> {
-        Some(self.state.search.clone())
+    fn searched(&self) -> String {
+        self.state.search.clone()
     }
 
-    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) -> Option<usize> {
         let pane = Self::pane(area);
         let lines = with_scratch(ctx, |canvas| Self::lines(canvas, ctx, usize::from(pane.width)));
-        self.state.look_for(text, &lines, usize::from(pane.height));
+        Some(self.state.look_for(text, &lines, usize::from(pane.height)))
     }
 }

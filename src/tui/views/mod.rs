@@ -33,6 +33,7 @@ pub mod task;
 pub mod task_rows;
 pub mod tasks;
 pub mod timeline;
+pub mod timeline_pane;
 pub mod wire;
 
 use std::sync::Arc;

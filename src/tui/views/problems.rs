@@ -511,28 +511,31 @@ impl Screen for ProblemsView {
         self.parts(area).list
     }
 
-    fn searched(&self) -> Option<String> {
-        Some(match self.pane {
+    fn searched(&self) -> String {
+        match self.pane {
             Pane::About => self.about.search.clone(),
             Pane::Log => self.log.search.clone(),
             Pane::List | Pane::Evidence => self.list.state.settings.filter.text().to_owned(),
-        })
+        }
     }
 
-    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) -> Option<usize> {
         let parts = self.parts(area);
         let height = |pane: Option<Rect>| pane.map_or(0, |pane| usize::from(pane.height.saturating_sub(1)));
         match self.pane {
             Pane::About => {
                 let wide = parts.about.map_or(0, |pane| usize::from(pane.width.saturating_sub(4)));
                 let lines = with_scratch(ctx, |canvas| self.about_lines(canvas, ctx, wide));
-                self.about.look_for(text, &lines, height(parts.about));
+                Some(self.about.look_for(text, &lines, height(parts.about)))
             }
             Pane::Log => {
                 let lines = self.log_lines();
-                self.log.look_for(text, &lines, height(parts.log));
+                Some(self.log.look_for(text, &lines, height(parts.log)))
             }
-            Pane::List | Pane::Evidence => self.list.state.settings.filter = Filter::parse(text),
+            Pane::List | Pane::Evidence => {
+                self.list.state.settings.filter = Filter::parse(text);
+                None
+            }
         }
     }
 

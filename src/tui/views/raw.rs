@@ -149,12 +149,12 @@ impl Screen for RawView {
         true
     }
 
-    fn searched(&self) -> Option<String> {
-        Some(self.state.search.clone())
+    fn searched(&self) -> String {
+        self.state.search.clone()
     }
 
-    fn search(&mut self, text: &str, _ctx: &Context, area: Rect) {
-        self.state.look_for(text, &self.lines, usize::from(Self::pane(area).height));
+    fn search(&mut self, text: &str, _ctx: &Context, area: Rect) -> Option<usize> {
+        Some(self.state.look_for(text, &self.lines, usize::from(Self::pane(area).height)))
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {

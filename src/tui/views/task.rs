@@ -1,11 +1,9 @@
 //! The page of a job: its timeline at the left, its outputs and messages at the right, where the time went below.
 
-use std::collections::BTreeSet;
-
 use ratatui::layout::Rect;
 
 use super::task_rows::{doubt, next_step};
-use crate::domain::id::{AttemptId, AttemptKey, JobId, JobKey};
+use crate::domain::id::{AttemptKey, JobId, JobKey};
 use crate::domain::job::detail::Output;
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Job};
@@ -22,6 +20,7 @@ use crate::tui::theme::Role;
 use crate::tui::views::frame::{empty, inside, with_scratch};
 use crate::tui::views::output::{Stage, output_lines, size_words};
 use crate::tui::views::timeline::TimelineLine;
+use crate::tui::views::timeline_pane::TimelinePane;
 use crate::tui::views::{conversation, strip, timeline};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
 use crate::tui::widgets::text;
@@ -51,10 +50,7 @@ pub struct TaskView {
     focus: Pane,
     /// The pane at the right, outputs or messages; `None` selects the one with content.
     beside: Option<Pane>,
-    /// The line under the cursor in the timeline; none: the end is followed.
-    line: Option<usize>,
-    top: usize,
-    folded: BTreeSet<AttemptId>,
+    timeline: TimelinePane,
     output: usize,
     output_text: TextState,
     messages_text: TextState,
@@ -75,9 +71,7 @@ impl TaskView {
             followed: FollowedJob::default(),
             focus: Pane::Timeline,
             beside: None,
-            line: None,
-            top: 0,
-            folded: BTreeSet::new(),
+            timeline: TimelinePane::default(),
             output: 0,
             output_text: TextState::following(),
             messages_text: TextState::following(),
@@ -172,7 +166,7 @@ impl TaskView {
     fn timeline_lines(&self, canvas: &Canvas<'_>, ctx: &Context) -> Vec<TimelineLine> {
         match (self.job(ctx), self.followed.of(self.id)) {
             (Some(job), Some(followed)) => {
-                timeline::lines(canvas, ctx, job, followed, &self.children, &self.folded)
+                timeline::lines(canvas, ctx, job, followed, &self.children, &self.timeline.folded)
             }
             _ => Vec::new(),
         }
@@ -208,95 +202,14 @@ impl TaskView {
         }
     }
 
-    fn move_line(&mut self, ctx: &Context, area: Rect, action: Action) -> bool {
-        let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
-        let height = self.parts(area, ctx).left.map_or(0, |left| usize::from(left.height.saturating_sub(1)));
-        let last = lines.len().saturating_sub(1);
-        let here = self.line.unwrap_or(last);
-        let half = (height / 2).max(1);
-        match action {
-            Action::Down => self.line = Some((here + 1).min(last)),
-            Action::Up => self.line = Some(if self.line.is_none() { last } else { here.saturating_sub(1) }),
-            Action::HalfDown => self.line = Some((here + half).min(last)),
-            Action::HalfUp => self.line = Some(here.saturating_sub(half)),
-            Action::First => self.line = Some(0),
-            Action::Last => self.line = None,
-            Action::Left | Action::Right => {
-                let begins = lines
-                    .get(..=here.min(last))
-                    .unwrap_or_default()
-                    .iter()
-                    .rposition(|line| line.begins.is_some());
-                if let Some(at) = begins
-                    && let Some(attempt) = lines[at].begins
-                {
-                    if action == Action::Left {
-                        self.folded.insert(attempt);
-                        self.line = Some(at);
-                    } else {
-                        self.folded.remove(&attempt);
-                    }
-                }
-            }
-            _ => return false,
-        }
-        if let Some(line) = self.line {
-            if line < self.top {
-                self.top = line;
-            } else if height > 0 && line >= self.top + height {
-                self.top = line + 1 - height;
-            }
-        }
-        true
-    }
-
-    fn first_line(&self, lines: usize, height: usize) -> usize {
-        let last = lines.saturating_sub(height);
-        if self.line.is_none() { last } else { self.top.min(last) }
+    /// The height of the timeline's lines.
+    fn timeline_height(&self, ctx: &Context, area: Rect) -> usize {
+        self.parts(area, ctx).left.map_or(0, |left| usize::from(left.height.saturating_sub(1)))
     }
 
     fn draw_timeline(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let lines = self.timeline_lines(canvas, ctx);
-        if lines.is_empty() {
-            canvas.put(
-                area.x + 2,
-                area.y + 1,
-                "reading its timeline",
-                Role::Doubt,
-                area.width.saturating_sub(3),
-            );
-            return;
-        }
-        let rows = Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
-        let height = usize::from(rows.height);
-        let first = self.first_line(lines.len(), height);
-        let steps = area.width >= 56;
-        for (row, line) in lines.iter().enumerate().skip(first).take(height) {
-            let y = rows.y + u16::try_from(row - first).unwrap_or(0);
-            let glyphs = ctx.glyphs();
-            let here = self.line == Some(row) && self.focus == Pane::Timeline;
-            if here {
-                canvas.put(rows.x, y, glyphs.cursor, Role::You, 1);
-            }
-            let mut x = rows.x + 1;
-            canvas.put(x, y, line.frame, Role::Quiet, 2);
-            x += 3;
-            if line.begins.is_none() {
-                let before = lines[..row].iter().rev().find_map(|line| line.at);
-                let clock = if row == first { None } else { before };
-                canvas.put(x, y, &timeline::clock(ctx, line, clock), Role::Quiet, 12);
-                x += 13;
-                if steps {
-                    canvas.put_right(x + 7, y, &timeline::step(line), Role::Quiet, 7);
-                    x += 9;
-                }
-            }
-            let right = rows.right();
-            canvas.put_spans(x, y, &line.words, right.saturating_sub(x + 1));
-            if here {
-                canvas.tint(Rect::new(rows.x + 1, y, rows.width - 1, 1), Role::Accent);
-            }
-        }
+        self.timeline.draw(canvas, area, ctx, &lines, self.focus == Pane::Timeline);
     }
 
     fn draw_right(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
@@ -400,10 +313,9 @@ impl Screen for TaskView {
         let seq = self.followed.of(self.id).map_or(0, |followed| followed.seq);
         visible |= seq != self.seen_seq;
         self.seen_seq = seq;
-        // A page that became short keeps its cursor on its last line.
-        if self.line.is_some() {
+        if self.timeline.has_cursor() {
             let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
-            self.line = self.line.map(|line| line.min(lines.len().saturating_sub(1)));
+            self.timeline.shrink(lines.len());
         }
         visible
     }
@@ -418,7 +330,7 @@ impl Screen for TaskView {
                 false,
                 &[
                     "This task is no longer known: ended tasks are kept for a while, then removed.",
-                    "esc goes back.",
+                    &format!("{} goes back.", ctx.key(Action::Back)),
                 ],
             );
         };
@@ -511,14 +423,14 @@ impl Screen for TaskView {
             }
             Action::Open if self.focus == Pane::Timeline => {
                 let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
-                let here = lines.get(self.line.unwrap_or(lines.len().saturating_sub(1)))?;
+                let here = lines.get(self.timeline.here(lines.len()))?;
                 if let Some(page) = here.leads.and_then(|child| Destination::job(ctx, child)) {
                     return Some(vec![Step::Open(Box::new(page))]);
                 }
                 if let Some(attempt) = here.begins
-                    && !self.folded.remove(&attempt)
+                    && !self.timeline.folded.remove(&attempt)
                 {
-                    self.folded.insert(attempt);
+                    self.timeline.folded.insert(attempt);
                 }
                 return Some(Vec::new());
             }
@@ -527,7 +439,10 @@ impl Screen for TaskView {
         let parts = self.parts(area, ctx);
         let pane = self.right();
         match self.focus {
-            Pane::Timeline => self.move_line(ctx, area, action).then(Vec::new),
+            Pane::Timeline => {
+                let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
+                self.timeline.act(action, &lines, self.timeline_height(ctx, area)).then(Vec::new)
+            }
             Pane::Output | Pane::Messages => {
                 let outputs = self.followed.of(self.id).map_or(0, |followed| followed.detail.outputs.len());
                 if pane == Pane::Output && outputs > 1 && matches!(action, Action::Left | Action::Right) {
@@ -549,6 +464,9 @@ impl Screen for TaskView {
     fn keys(&self, ctx: &Context) -> Vec<(Action, &'static str)> {
         let attempt = self.latest(ctx).map(|(_, attempt)| attempt);
         let mut keys = Vec::new();
+        if !self.searched().is_empty() {
+            keys.extend([(Action::NextMatch, "next match"), (Action::Back, "end search")]);
+        }
         // Possible actions come first.
         if attempt.is_some_and(|attempt| attempt.phase == crate::domain::job::Phase::Uncertain) {
             keys.push((Action::Again, "again, or lost"));
@@ -560,6 +478,7 @@ impl Screen for TaskView {
         }
         keys.extend([
             (Action::NextPane, "pane"),
+            (Action::Filter, "search"),
             (Action::EditCopy, "edit a copy"),
             (Action::GoTo, "go to"),
             (Action::Raw, "raw"),
@@ -579,7 +498,8 @@ impl Screen for TaskView {
     }
 
     fn in_text(&self) -> bool {
-        self.focus != Pane::Timeline
+        // While the timeline is searched, `n` is the next match.
+        self.focus != Pane::Timeline || !self.timeline.search.is_empty()
     }
 
     fn click(&mut self, ctx: &Context, area: Rect, x: u16, y: u16) -> bool {
@@ -587,19 +507,12 @@ impl Screen for TaskView {
         let within = |rect: Option<Rect>| rect.is_some_and(|rect| rect.contains((x, y).into()));
         if within(parts.left) {
             self.focus = Pane::Timeline;
-            let left = parts.left.unwrap_or_default();
-            let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
-            let height = usize::from(left.height.saturating_sub(1));
-            let first = self.first_line(lines.len(), height);
-            if let Some(row) = y.checked_sub(left.y + 1) {
-                let line = first + usize::from(row);
-                if line < lines.len() {
-                    let same = self.line == Some(line);
-                    self.top = first;
-                    self.line = Some(line);
-                    return same;
-                }
-            }
+            let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx)).len();
+            let top = parts.left.map_or(0, |left| left.y + 1);
+            let height = self.timeline_height(ctx, area);
+            return y
+                .checked_sub(top)
+                .is_some_and(|row| self.timeline.click(usize::from(row), lines, height));
         } else if within(parts.right) {
             self.focus = self.right();
             self.beside = Some(self.focus);
@@ -607,21 +520,25 @@ impl Screen for TaskView {
         false
     }
 
-    fn searched(&self) -> Option<String> {
+    fn searched(&self) -> String {
         match self.focus {
-            Pane::Timeline => None,
-            Pane::Output => Some(self.output_text.search.clone()),
-            Pane::Messages => Some(self.messages_text.search.clone()),
+            Pane::Timeline => self.timeline.search.clone(),
+            Pane::Output => self.output_text.search.clone(),
+            Pane::Messages => self.messages_text.search.clone(),
         }
     }
 
-    fn search(&mut self, text: &str, ctx: &Context, area: Rect) {
+    fn search(&mut self, text: &str, ctx: &Context, area: Rect) -> Option<usize> {
+        if self.focus == Pane::Timeline {
+            let lines = with_scratch(ctx, |canvas| self.timeline_lines(canvas, ctx));
+            return Some(self.timeline.look_for(text, &lines, self.timeline_height(ctx, area)));
+        }
         let right = self.parts(area, ctx).right.unwrap_or_default();
         let pane = self.right();
         let lines = self.right_lines(ctx, pane, usize::from(right.width.saturating_sub(2)));
         let height = usize::from(right.height.saturating_sub(1));
         let state = if pane == Pane::Messages { &mut self.messages_text } else { &mut self.output_text };
-        state.look_for(text, &lines, height);
+        Some(state.look_for(text, &lines, height))
     }
 
     fn queries(&self, _ctx: &Context) -> Vec<Subscription> {

@@ -328,7 +328,7 @@ pub fn doubt(attempt: &Attempt) -> Option<String> {
         }
         Verdict::Looping => format!("{says}, and it keeps repeating the same status"),
         Verdict::Stalled => format!("stream cut, agent reports {says}; no change since"),
-        Verdict::Stale => format!("its agent has not answered since; last reported as {says}"),
+        Verdict::Stale => format!("its agent no longer answers; last reported as {says}"),
         Verdict::Conflict => format!("{}, but its agent still reports {says}", task.state.word()),
         Verdict::Lost => "its agent came back and no longer knows it".into(),
     })

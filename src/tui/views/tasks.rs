@@ -15,7 +15,6 @@ use crate::tui::views::frame::inside;
 use crate::tui::views::listing::{List, Listing, Order};
 use crate::tui::views::task_rows::{TaskColumn, TaskRows, Work, explain};
 use crate::tui::widgets::canvas::{Canvas, Edge, Span, span};
-use crate::tui::widgets::filter::Filter;
 use crate::tui::widgets::sorted::Sorted;
 use crate::tui::widgets::text;
 
@@ -34,7 +33,8 @@ impl TasksView {
 
     /// True if it is about all tasks.
     pub fn is_all(&self) -> bool {
-        self.list.source == TaskRows::default() && self.list.state.settings.saved.is_none()
+        let settings = &self.list.state.settings;
+        self.list.source == TaskRows::default() && settings.saved.is_none() && settings.opened.is_empty()
     }
 
     /// The tasks of one conversation.
@@ -53,7 +53,7 @@ impl TasksView {
     /// Applies a filter.
     #[must_use]
     pub fn filtered(mut self, text: &str) -> Self {
-        self.list.state.settings.filter = Filter::parse(text);
+        self.list.state.settings.open_with(text);
         self
     }
 
@@ -110,7 +110,12 @@ impl Screen for TasksView {
         canvas.rule(area, area.y, Edge::Top, &title, &self.list.facts(ctx, first));
         let (list, below) = self.parts(area);
         if self.list.rows.is_empty() {
-            let filtered = !self.list.state.settings.filter.is_empty() || self.list.state.settings.faults;
+            let settings = &self.list.state.settings;
+            if !settings.opened.is_empty() && settings.filter == settings.opened && !settings.faults {
+                let goes_back = format!("{} goes back.", ctx.key(Action::Back));
+                return empty(canvas, ctx, list, false, &["No task passes this filter.", &goes_back]);
+            }
+            let filtered = settings.leaves_out();
             empty(
                 canvas,
                 ctx,

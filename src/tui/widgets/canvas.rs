@@ -223,6 +223,40 @@ impl<'a> Canvas<'a> {
         self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
 
+    /// Shows a row as selected. Colours with a meaning stay.
+    pub fn select(&mut self, area: Rect) {
+        let accent = self.style(Role::Accent);
+        let meant = [Role::Ok, Role::Warn, Role::Bad, Role::You].map(|role| self.style(role).fg);
+        let area = area.intersection(self.buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                let cell = &mut self.buffer[(x, y)];
+                let fg = Some(cell.fg).filter(|fg| accent.bg.is_some() && meant.contains(&Some(*fg)));
+                cell.set_style(accent);
+                if let Some(fg) = fg {
+                    cell.set_fg(fg);
+                }
+            }
+        }
+    }
+
+    /// Dims everything, behind something that is open over it.
+    pub fn dim(&mut self, area: Rect) {
+        let quiet = self.style(Role::Quiet);
+        let area = area.intersection(self.buffer.area);
+        let paper = self.style(Role::Plain);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                let cell = &mut self.buffer[(x, y)];
+                cell.modifier = ratatui::style::Modifier::empty();
+                cell.set_style(paper).set_style(quiet);
+                if paper.bg.is_none() {
+                    cell.set_bg(ratatui::style::Color::Reset);
+                }
+            }
+        }
+    }
+
     /// Makes cells empty.
     pub fn clear(&mut self, area: Rect) {
         let area = area.intersection(self.buffer.area);
@@ -267,12 +301,6 @@ impl<'a> Canvas<'a> {
                 }
             }
         }
-    }
-
-    /// Strikes through cells of unavailable actions.
-    pub fn strike(&mut self, area: Rect) {
-        let style = Style::new().add_modifier(ratatui::style::Modifier::CROSSED_OUT);
-        self.buffer.set_style(area.intersection(self.buffer.area), style);
     }
 
     /// Underlines one cell: the letter that sorts.

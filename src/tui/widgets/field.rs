@@ -1,8 +1,10 @@
 //! One line of typed text.
 
-use crossterm::event::KeyCode;
-
 use crate::tui::keymap::Chord;
+use crate::tui::widgets::editing::{Edit, place};
+
+/// Changes that can be undone.
+const CHANGES: usize = 100;
 
 /// An editable line.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -10,13 +12,19 @@ pub struct Field {
     text: String,
     /// The place of the cursor, in bytes.
     cursor: usize,
+    /// What was cut last.
+    cut: String,
+    /// The text and cursor before each change, newest last.
+    before: Vec<(String, usize)>,
+    /// True if the last change typed a character: a word is undone at once.
+    typing: bool,
 }
 
 impl Field {
     /// A field with text in it, the cursor behind it.
     pub fn new(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self { cursor: text.len(), text }
+        Self { cursor: text.len(), text, ..Self::default() }
     }
 
     /// The text.
@@ -36,8 +44,8 @@ impl Field {
             .map(|c| if c == '\n' || c == '\t' { ' ' } else { c })
             .filter(|c| !crate::domain::text::is_control_or_hidden(*c))
             .collect();
-        self.text.insert_str(self.cursor, &clean);
-        self.cursor += clean.len();
+        self.remember(false);
+        self.put(&clean);
     }
 
     /// Replaces the text.
@@ -45,56 +53,67 @@ impl Field {
         *self = Self::new(text);
     }
 
-    fn previous(&self) -> Option<usize> {
-        self.text[..self.cursor].char_indices().next_back().map(|(at, _)| at)
+    fn put(&mut self, text: &str) {
+        self.text.insert_str(self.cursor, text);
+        self.cursor += text.len();
     }
 
-    fn next(&self) -> Option<usize> {
-        self.text[self.cursor..].chars().next().map(|c| self.cursor + c.len_utf8())
-    }
-
-    fn word_start(&self) -> usize {
-        let before = self.text[..self.cursor].trim_end();
-        before.rfind(char::is_whitespace).map_or(0, |at| at + 1)
+    /// Keeps the text as it is before a change.
+    fn remember(&mut self, typing: bool) {
+        if !(typing && self.typing) {
+            if self.before.len() == CHANGES {
+                self.before.remove(0);
+            }
+            self.before.push((self.text.clone(), self.cursor));
+        }
+        self.typing = typing;
     }
 
     /// Takes a key; false if it means nothing to a field.
     pub fn key(&mut self, chord: Chord) -> bool {
-        match (chord.code, chord.ctrl) {
-            (KeyCode::Backspace, false) => {
-                if let Some(at) = self.previous() {
-                    self.text.remove(at);
-                    self.cursor = at;
-                }
-            }
-            (KeyCode::Char('w') | KeyCode::Backspace, true) => {
-                let start = self.word_start();
-                self.text.replace_range(start..self.cursor, "");
-                self.cursor = start;
-            }
-            (KeyCode::Char('u'), true) => {
-                self.text.replace_range(..self.cursor, "");
-                self.cursor = 0;
-            }
-            (KeyCode::Char('k'), true) => self.text.truncate(self.cursor),
-            (KeyCode::Delete, _) => {
-                if self.next().is_some() {
-                    self.text.remove(self.cursor);
-                }
-            }
-            (KeyCode::Left, _) => self.cursor = self.previous().unwrap_or(0),
-            (KeyCode::Right, _) => self.cursor = self.next().unwrap_or(self.cursor),
-            (KeyCode::Home, _) | (KeyCode::Char('a'), true) => self.cursor = 0,
-            (KeyCode::End, _) | (KeyCode::Char('e'), true) => self.cursor = self.text.len(),
-            _ => match chord.typed() {
-                Some(c) => {
-                    self.text.insert(self.cursor, c);
-                    self.cursor += c.len_utf8();
-                }
-                None => return false,
-            },
+        let edit = Edit::of(chord);
+        if let Some(edit) = edit {
+            self.edit(edit);
         }
-        true
+        edit.is_some()
+    }
+
+    /// Applies an edit.
+    pub fn edit(&mut self, edit: Edit) {
+        match edit {
+            Edit::Type(c) => {
+                self.remember(!c.is_whitespace());
+                self.put(c.encode_utf8(&mut [0; 4]));
+            }
+            Edit::Go(to) => {
+                self.cursor = place(&self.text, self.cursor, to);
+                self.typing = false;
+            }
+            Edit::Delete(to) | Edit::Cut(to) => {
+                let other = place(&self.text, self.cursor, to);
+                let range = other.min(self.cursor)..other.max(self.cursor);
+                if range.is_empty() {
+                    return;
+                }
+                self.remember(false);
+                self.cursor = range.start;
+                let gone: String = self.text.drain(range).collect();
+                if matches!(edit, Edit::Cut(_)) {
+                    self.cut = gone;
+                }
+            }
+            Edit::Yank => {
+                self.remember(false);
+                let cut = self.cut.clone();
+                self.put(&cut);
+            }
+            Edit::Undo => {
+                if let Some((text, cursor)) = self.before.pop() {
+                    (self.text, self.cursor) = (text, cursor);
+                }
+                self.typing = false;
+            }
+        }
     }
 }
 
@@ -102,21 +121,31 @@ impl Field {
 mod tests {
     use super::*;
 
+    fn press(field: &mut Field, keys: &str) {
+        for key in keys.split(' ') {
+            field.key(Chord::parse(key).unwrap());
+        }
+    }
+
     #[test]
     fn a_field_is_typed_into() {
         let mut field = Field::default();
-        for key in ["a", "é", "b", "left", "left", "x", "end", "backspace-none"] {
-            if let Some(chord) = Chord::parse(key) {
-                field.key(chord);
-            }
-        }
+        press(&mut field, "a é b left left x end");
         assert_eq!(field.text(), "axéb");
         field.insert(" two\nlines\u{1b}");
         assert_eq!(field.text(), "axéb two lines");
-        field.key(Chord::parse("ctrl-w").unwrap());
-        assert_eq!(field.text(), "axéb two ");
-        field.key(Chord::parse("ctrl-u").unwrap());
-        assert_eq!(field.text(), "");
         assert!(!field.key(Chord::parse("f1").unwrap()));
+    }
+
+    #[test]
+    fn changes_are_undone_one_after_the_other() {
+        let mut field = Field::default();
+        press(&mut field, "o n e space t w o ctrl-w");
+        let mut texts = vec![field.text().to_owned()];
+        for _ in 0..4 {
+            press(&mut field, "ctrl-z");
+            texts.push(field.text().to_owned());
+        }
+        assert_eq!(texts, ["one ", "one two", "one ", "one", ""]);
     }
 }

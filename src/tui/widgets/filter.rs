@@ -40,6 +40,11 @@ impl Filter {
         &self.text
     }
 
+    /// The columns that it names.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().filter_map(Term::key)
+    }
+
     /// True if it lets everything through.
     pub fn is_empty(&self) -> bool {
         self.terms.is_empty()
@@ -78,6 +83,14 @@ impl Term {
             Self::Has(_) | Self::Near(_) => true,
             Self::Not(term) => term.wants_words(),
             Self::Key(..) => false,
+        }
+    }
+
+    fn key(&self) -> Option<&str> {
+        match self {
+            Self::Key(key, _) => Some(key),
+            Self::Not(term) => term.key(),
+            Self::Has(_) | Self::Near(_) => None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Widgets of views and overlays.
 
 pub mod canvas;
+pub mod editing;
 pub mod field;
 pub mod filter;
 pub mod list;

@@ -169,7 +169,7 @@ pub struct Sort {
 pub enum Cursor {
     /// On a line.
     On(usize),
-    /// At the top, following new rows; the first row is the target.
+    /// At the top, following new rows; the first row is the target and is shown so.
     Follows,
     /// No cursor.
     None,
@@ -300,11 +300,14 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
     }
     for (line, row) in visible.iter().enumerate() {
         let y = area.y + 1 + u16::try_from(line).unwrap_or(u16::MAX);
-        let here = matches!(cursor, Cursor::On(at) if *at == line);
+        let here = match cursor {
+            Cursor::On(at) => *at == line,
+            // Keys mean the first row from the start.
+            Cursor::Follows => line == 0,
+            Cursor::None => false,
+        };
         if here {
             canvas.put(area.x, y, canvas.theme.glyphs.cursor, Role::You, 1);
-        } else if *cursor == Cursor::Follows && line == 0 {
-            canvas.put(area.x, y, canvas.theme.glyphs.cursor, Role::Quiet, 1);
         }
         if row.marked {
             canvas.put(area.x + 2, y, canvas.theme.glyphs.marked, Role::You, 1);
@@ -321,7 +324,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, columns: &[Column], shown: &Sho
             x += width + gap;
         }
         if here {
-            canvas.tint(Rect::new(area.x + 1, y, area.width - 1, 1), Role::Accent);
+            canvas.select(Rect::new(area.x + 1, y, area.width - 1, 1));
         }
     }
 }
@@ -334,13 +337,16 @@ fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, (at, column): (usize, &Column),
         (true, true) => canvas.theme.glyphs.ascending,
     };
     let name_width = u16::try_from(column.name.width()).unwrap_or(0);
-    let show_arrow = sorted && name_width < width;
-    let total = name_width + u16::from(show_arrow);
+    let inside = sorted && name_width < width;
+    let total = name_width + u16::from(inside);
     let start = if column.right { x + width.saturating_sub(total) } else { x };
     let role = if sorted { Role::Title } else { Role::Quiet };
     canvas.put(start, y, column.name, role, width);
-    if show_arrow {
+    if inside {
         canvas.put(start + name_width, y, arrow, role, 1);
+    } else if sorted {
+        // The title fills its column: the arrow takes the space before it.
+        canvas.put(x.saturating_sub(1), y, arrow, role, 1);
     }
     if let Some(letter) = column.sort
         && let Some(at) = column.name.find(letter.to_ascii_uppercase())
@@ -353,6 +359,39 @@ fn head(canvas: &mut Canvas<'_>, x: u16, y: u16, (at, column): (usize, &Column),
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::time::At;
+    use crate::tui::format::Clocks;
+    use crate::tui::theme::{Depth, Theme};
+
+    #[test]
+    fn a_selected_row_keeps_the_colours_that_mean_something() {
+        let columns = [fixed("JOB", 'J', 4, 9), fixed("BAD", 'B', 3, 8).right()];
+        for name in ["dark", "light"] {
+            let (theme, clocks) = (Theme::load(name, Depth::True, false), Clocks::new("UTC"));
+            let area = Rect::new(0, 0, 20, 2);
+            let mut buffer = ratatui::buffer::Buffer::empty(area);
+            let mut canvas = Canvas::new(&mut buffer, &theme, &clocks, At::ZERO);
+            let row = Row {
+                mark: span("x", Role::Warn),
+                cells: vec![span("pay", Role::Plain), span("12", Role::Bad)],
+                marked: false,
+            };
+            let sort = Sort { by: 1, reversed: false };
+            let shown = Shown { columns: vec![0, 1], wide: false, sort, cursor: Cursor::Follows };
+            draw(&mut canvas, area, &columns, &shown, &[row]);
+            let style = |role| theme.style(role);
+            let cell = |x: u16| &buffer[(x, 1)];
+            let fg = |x: u16| Some(cell(x).fg);
+            assert_eq!(
+                (fg(1), fg(3), fg(9)),
+                (style(Role::Warn).fg, style(Role::Accent).fg, style(Role::Bad).fg)
+            );
+            assert!((1..19).all(|x| Some(cell(x).bg) == style(Role::Accent).bg), "{name}");
+            // The title fills its column, so that its arrow stands before it.
+            let head: String = (0..20).map(|x| buffer[(x, 0)].symbol()).collect();
+            assert_eq!(head.trim_end(), "   JOB ↓BAD", "{name}");
+        }
+    }
 
     fn columns() -> [Column; 5] {
         [

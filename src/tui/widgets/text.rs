@@ -55,18 +55,8 @@ impl TextState {
 
     /// Moves to the next or previous line that contains the search text.
     pub fn find(&mut self, lines: &[Vec<Span>], forward: bool, height: usize) -> bool {
-        if self.search.is_empty() || lines.is_empty() {
-            return false;
-        }
         let here = self.first_line(lines.len(), height);
-        let hit =
-            |at: &usize| line_text(&lines[*at]).is_some_and(|text| contains_ignore_case(&text, &self.search));
-        let found = if forward {
-            (here + 1..lines.len()).chain(0..=here.min(lines.len().saturating_sub(1))).find(hit)
-        } else {
-            (0..here).rev().chain((here..lines.len()).rev()).find(hit)
-        };
-        match found {
+        match next_hit(lines.len(), here, forward, |at| has(&lines[*at], &self.search)) {
             Some(at) => {
                 self.top = at;
                 self.follow = false;
@@ -106,19 +96,31 @@ impl TextState {
         true
     }
 
-    /// Searches for something; the first match at or below the top is shown.
-    pub fn look_for(&mut self, text: &str, lines: &[Vec<Span>], height: usize) {
+    /// Searches for something; the first match at or below the top is shown. Returns how many lines match.
+    pub fn look_for(&mut self, text: &str, lines: &[Vec<Span>], height: usize) -> usize {
         text.clone_into(&mut self.search);
         let here = self.first_line(lines.len(), height);
-        let hit = |line: &Vec<Span>| line_text(line).is_some_and(|line| contains_ignore_case(&line, text));
-        if !text.is_empty() && !lines.get(here).is_some_and(hit) {
+        if !lines.get(here).is_some_and(|line| has(line, text)) {
             self.find(lines, true, height);
         }
+        lines.iter().filter(|line| has(line, text)).count()
     }
 }
 
-fn line_text(line: &[Span]) -> Option<String> {
-    (!line.is_empty()).then(|| line.iter().map(|span| span.text.as_str()).collect())
+/// True if a line contains what is searched for.
+pub fn has(line: &[Span], text: &str) -> bool {
+    let whole = || line.iter().map(|span| span.text.as_str()).collect::<String>();
+    !text.is_empty() && !line.is_empty() && contains_ignore_case(&whole(), text)
+}
+
+/// The next or previous of so many lines from `here` for which something is true; it goes on at the other end.
+pub fn next_hit(lines: usize, here: usize, forward: bool, hit: impl Fn(&usize) -> bool) -> Option<usize> {
+    let here = here.min(lines.checked_sub(1)?);
+    if forward {
+        (here + 1..lines).chain(0..=here).find(hit)
+    } else {
+        (0..here).rev().chain((here..lines).rev()).find(hit)
+    }
 }
 
 /// Draws the lines that fit.
@@ -147,9 +149,7 @@ pub fn draw(canvas: &mut Canvas<'_>, area: Rect, lines: &[Vec<Span>], state: &Te
             }
             x += canvas.put(x, y, text, span.role, area.right() - x);
         }
-        if !state.search.is_empty()
-            && line_text(line).is_some_and(|text| contains_ignore_case(&text, &state.search))
-        {
+        if has(line, &state.search) {
             canvas.tint(Rect::new(area.x, y, area.width, 1), Role::Accent);
         }
     }

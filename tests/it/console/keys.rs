@@ -245,7 +245,7 @@ fn a_held_screen_does_not_change_and_counts_updates() {
     console.wait(10.0).publish();
     let after = console.screen();
     assert_eq!(body(&before), body(&after));
-    assert!(after.lines().next().unwrap().contains("HELD, 1 changes behind"), "{after}");
+    assert!(after.lines().next().unwrap().contains("HELD, 1 change behind"), "{after}");
     console.press("p");
     assert!(!console.screen().contains("HELD"));
 }
@@ -268,7 +268,7 @@ fn ids_names_and_links_can_be_followed() {
     }
     let mut console = Console::new(120, 40);
     console.press(": \"nowhere\" enter");
-    assert!(console.last_line().contains("there is no command, agent, task, job or problem nowhere"));
+    assert!(console.last_line().contains("no command, agent, task, job or problem nowhere"));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The console, driven by keys on a fleet that stands still.
 
+mod commands;
 mod groups;
 mod keys;
 mod numbers;

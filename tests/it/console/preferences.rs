@@ -86,7 +86,7 @@ fn rebound_keys_are_shown_and_work() {
     // While something is typed, the new key of help helps, and the old ones are text or nothing.
     console.press("f2");
     let help = console.screen();
-    assert!(help.contains("alt-n e a r k act"), "{help}");
+    assert!(help.contains("alt-n e a r k o act"), "{help}");
     console.press("esc esc : \"canc\"");
     let palette = console.screen();
     assert!(palette.lines().any(|line| line.contains("cancel") && line.contains(" k ")), "{palette}");

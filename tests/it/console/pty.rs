@@ -195,10 +195,10 @@ fn the_console_takes_the_screen_and_restores_it() {
     let mut terminal = desk.open((100, 30), &[]);
     terminal.shows("● 2 up");
     terminal.type_in("q");
-    terminal.shows("y leave");
+    terminal.shows("y quit");
     // The card has been seen; a key that is pressed too early goes nowhere, so it is pressed until heard.
     terminal.type_in("\u{1b}");
-    terminal.until("the card closed", |seen| !seen.parser.screen().contents().contains("y leave"));
+    terminal.until("the card closed", |seen| !seen.parser.screen().contents().contains("y quit"));
     terminal.type_in(":q\r");
     let (code, written) = terminal.ends();
     assert_eq!(code, 0, "{written}");

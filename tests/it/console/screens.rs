@@ -101,7 +101,7 @@ fn every_screen_at_every_size() {
         ("problems-log", "4 j tab tab tab"),
         ("wire", "v w"),
         ("wire-frame", "v w j enter"),
-        ("messages", "r v m"),
+        ("messages", ": \"theme_pink\" enter v m"),
         ("sources", "v s"),
         ("candidates", "v c"),
         ("changes", "c"),

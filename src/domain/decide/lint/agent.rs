@@ -190,7 +190,11 @@ fn evidence_of(turn: &Turn, key: AgentKey, agent: &Agent, live: &AgentLive) -> V
         found.push(Finding {
             kind: Kind::BreakerOpen,
             text: format!("receives {given}: its breaker is {}, {why}", agent.breaker.position.as_str()),
-            next: "look at its failed calls; `quarterdeck breaker NAME close` closes it".into(),
+            next: if agent.breaker.forced.is_some() {
+                "`quarterdeck breaker NAME auto` ends that; until then nothing changes by itself".into()
+            } else {
+                "look at its failed calls; `quarterdeck breaker NAME close` closes it".into()
+            },
         });
     }
     let flips = live.evidence.flips(turn.at, rules);

@@ -149,9 +149,10 @@ fn by_kind(snapshot: &Snapshot, problem: &Problem, agent: Option<&Agent>) -> Opt
             };
             Cause::new(Surely, format!("more work than it accepts, {live} of {takes}{enough}"))
         }
-        Kind::LoginNeeded | Kind::CertificateBroken | Kind::NotSpoken => {
-            Cause::new(Surely, agent?.cause.as_ref()?.to_string())
-        }
+        Kind::LoginNeeded | Kind::CertificateBroken | Kind::NotSpoken => match &**agent?.cause.as_ref()? {
+            Why::NotSpoken(offers) => Cause::new(Surely, format!("what its card offers: {offers}")),
+            why => Cause::new(Surely, why.to_string()),
+        },
         Kind::CertificateEnds => Cause::new(Surely, "its certificate, which nobody has renewed"),
         Kind::CardChanged => Cause::new(Surely, "its owner, who changed the card"),
         Kind::ClockSkew => Cause::new(

@@ -2,7 +2,7 @@
 
 mod draw;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::KeyCode;
 use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher, Utf32Str};
 use ratatui::style::Style;
@@ -21,6 +21,7 @@ use crate::tui::states;
 use crate::tui::step::{KeyOutcome, Step};
 use crate::tui::theme::Role;
 use crate::tui::views::inbox;
+use crate::tui::widgets::editing::key_in_area;
 use crate::tui::widgets::field::Field;
 
 /// Agents offered while the first field is typed.
@@ -300,12 +301,8 @@ impl Composer {
                     }
                 }
             },
-            At::Message => {
-                self.message.input(event(chord));
-            }
-            At::Data => {
-                self.data.input(event(chord));
-            }
+            At::Message => key_in_area(&mut self.message, chord),
+            At::Data => key_in_area(&mut self.data, chord),
             At::Metadata => {
                 self.metadata.key(chord);
             }
@@ -416,8 +413,10 @@ impl Composer {
             return Ok(Intent::Answer { attempt, parts, metadata });
         }
         let agent = self.agent(ctx).map(|(_, agent)| agent);
-        let agent = agent
-            .ok_or_else(|| format!("no agent is called \"{}\"", Untrusted::from(self.to.text()).line()))?;
+        let agent = agent.ok_or_else(|| match self.to.text().trim() {
+            "" => "choose an agent first".to_owned(),
+            name => format!("no agent has the name {}", Untrusted::from(name).line()),
+        })?;
         let context = self.context.as_ref().filter(|(_, joins)| *joins).map(|(context, _)| context.clone());
         Ok(Intent::Send(Box::new(Send { context, metadata, ..Send::new(agent.id, parts) })))
     }
@@ -477,14 +476,20 @@ impl Composer {
     fn what_will_happen(&self, ctx: &Context) -> Vec<(String, Role)> {
         let mut lines = Vec::new();
         match self.agent(ctx) {
-            None if self.to.text().trim().is_empty() => lines.push(("Choose an agent.".into(), Role::Doubt)),
+            None if self.to.text().trim().is_empty() => {
+                return vec![("Nothing yet: choose an agent.".into(), Role::Doubt)];
+            }
             None => {
-                lines.push(("No agent has this name; enter takes the highlighted one.".into(), Role::Warn));
+                let near = if self.offered.is_empty() { "" } else { "; enter takes the highlighted one" };
+                return vec![(format!("Nothing yet: no agent has this name{near}."), Role::Warn)];
             }
             Some((_, agent)) => {
                 let name = agent.name.line();
                 match (&agent.interface, self.doubt(ctx)) {
-                    (_, Some(doubt)) => lines.push((doubt, Role::Warn)),
+                    (_, Some(doubt)) => {
+                        let twice = "ctrl-s asks once more before it is sent.";
+                        return vec![(format!("{doubt}."), Role::Warn), (twice.into(), Role::Plain)];
+                    }
                     (Some(interface), None) => {
                         let streams = if agent.streams() { "streaming" } else { "polled" };
                         let text = format!(
@@ -512,19 +517,4 @@ impl Composer {
         ));
         lines
     }
-}
-
-/// A chord as the library takes it.
-fn event(chord: Chord) -> KeyEvent {
-    let mut held = KeyModifiers::NONE;
-    for (on, modifier) in [
-        (chord.ctrl, KeyModifiers::CONTROL),
-        (chord.alt, KeyModifiers::ALT),
-        (chord.shift, KeyModifiers::SHIFT),
-    ] {
-        if on {
-            held |= modifier;
-        }
-    }
-    KeyEvent::new(chord.code, held)
 }

@@ -198,7 +198,9 @@ impl NowView {
             };
             if !self.lead.changes.is_empty() {
                 let key = ctx.key(Action::Changes);
-                words = format!("{words} · {} changes in 2h, {key} shows them", self.lead.changes.len());
+                let count = self.lead.changes.len();
+                let (word, them) = if count == 1 { ("change", "it") } else { ("changes", "them") };
+                words = format!("{words} · {count} {word} in 2h, {key} shows {them}");
             }
             canvas.rule(pane, pane.y, Edge::Middle, &[span(words, Role::Ok)], &[]);
             return;
@@ -214,6 +216,12 @@ impl NowView {
             self.problems.draw(canvas, table, ctx);
         } else {
             self.problems.draw_plain(canvas, table, ctx);
+            // The problem that keys mean while the cursor is on a row above.
+            let meant = self.problem(ctx).map(|(key, _)| key).filter(|_| self.pane == Pane::Impact);
+            let rows = (table.y + 1..table.bottom()).zip(self.problems.rows.iter());
+            if let Some((y, _)) = rows.into_iter().find(|(_, key)| Some(*key) == meant) {
+                canvas.put(table.x, y, canvas.theme.glyphs.cursor, Role::Quiet, 1);
+            }
         }
     }
 
