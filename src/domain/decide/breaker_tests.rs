@@ -150,7 +150,7 @@ fn an_open_breaker_refuses_sends_and_says_why() {
     let forced = vec![(0, Event::Breaker(0, Some(Open))), (1, SEND)];
     let trial = [tasks(0, 0, 0, 8, "a", &Failed), vec![(30_000, SEND), (30_001, SEND)]].concat();
     for (script, sends, word) in
-        [(opened, 6, "its breaker is open"), (forced, 0, "ada opened it"), (trial, 9, "half-open")]
+        [(opened, 6, "its breaker is open"), (forced, 0, "held open by ada"), (trial, 9, "half-open")]
     {
         let mut fleet = Fleet::new(1, rules());
         fleet.play(&script, 110_500);
