@@ -59,7 +59,7 @@ fn paint(model: &Model, canvas: &mut Canvas<'_>) -> Drawn {
     last_border(canvas, model, area);
     for overlay in &model.overlays {
         if overlay.dims() {
-            canvas.dim(Rect { y: body.y, height: area.bottom().saturating_sub(body.y + 1), ..area });
+            canvas.dim(body);
         }
         overlay.draw(canvas, ctx);
     }

@@ -50,8 +50,13 @@ impl Menu {
         let width = u16::try_from(width).unwrap_or(u16::MAX).min(WIDEST).min(ctx.size.0);
         let at = u16::try_from(label).unwrap_or(20) + 7;
         let room = usize::from(width.saturating_sub(at + 2)).max(10);
-        let details: Vec<Vec<String>> = self.lines.iter().map(|line| wrap(&line.detail, room)).collect();
-        let height: usize = details.iter().map(Vec::len).sum();
+        let mut details: Vec<Vec<String>> = self.lines.iter().map(|line| wrap(&line.detail, room)).collect();
+        let mut height: usize = details.iter().map(Vec::len).sum();
+        if height + 4 > usize::from(ctx.size.1) {
+            // Every line is seen before any detail is seen in full.
+            details = self.lines.iter().map(|line| vec![line.detail.clone()]).collect();
+            height = details.len();
+        }
         let area = layout::card(ctx, width, u16::try_from(height + 2).unwrap_or(u16::MAX));
         canvas.clear(area);
         let facts = [span(self.facts.clone(), Role::Quiet)];

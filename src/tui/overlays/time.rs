@@ -11,7 +11,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
     let mut lines = Vec::new();
     for (key, label, minutes) in Window::CHOICES {
         let window = Window::last(minutes);
-        let detail = if ctx.window == window { "the last, as now" } else { "the last" };
+        let detail = if ctx.window == window { "now" } else { "" };
         lines.push(Line { key, label, detail: detail.into(), step: Step::Window(window) });
     }
     if let Some(at) = happened(ctx, target) {
@@ -35,7 +35,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
             Baseline::Day => "compare with the day before",
             Baseline::Week => "compare with the week before",
         };
-        let detail = if ctx.baseline == baseline { "as now" } else { "" };
+        let detail = if ctx.baseline == baseline { "now" } else { "" };
         lines.push(Line { key, label, detail: detail.into(), step: Step::Baseline(baseline) });
     }
     let facts = format!("{}, WAS {}", ctx.window.word(&ctx.clocks), ctx.baseline.word());

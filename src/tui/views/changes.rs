@@ -169,15 +169,14 @@ impl Screen for ChangesView {
 
     fn draw(&self, canvas: &mut Canvas<'_>, area: Rect, ctx: &Context) {
         let count = self.list.rows.len();
-        let word = if count == 1 { "change" } else { "changes" };
         let window = ctx.window.word(&ctx.clocks);
         let (from, _) = self.stretch(ctx);
         let first = match self.around {
             // It goes further back than the window where the row happened before that.
             Some(at) if from < ctx.window.parts(ctx.now).from.begins() => {
-                format!("{count} {word} since 2h before {}", ctx.clocks.second(at, ctx.now))
+                format!("{count} since 2h before {}", ctx.clocks.time_of_day(at))
             }
-            _ => format!("{count} {word} in {window}"),
+            _ => format!("{count} in {window}"),
         };
         let facts = self.list.facts(ctx, first);
         canvas.rule(area, area.y, Edge::Top, &self.list.title(), &facts);

@@ -487,7 +487,7 @@ impl Composer {
                 let name = agent.name.line();
                 match (&agent.interface, self.doubt(ctx)) {
                     (_, Some(doubt)) => {
-                        let twice = "ctrl-s asks once more before it is sent.";
+                        let twice = "ctrl-s asks once more first.";
                         return vec![(format!("{doubt}."), Role::Warn), (twice.into(), Role::Plain)];
                     }
                     (Some(interface), None) => {
