@@ -546,7 +546,7 @@ impl Screen for InboxView {
     }
 
     fn search(&mut self, text: &str, ctx: &Context, area: Rect) -> Option<usize> {
-        let (true, Some(pane)) = (self.reading, self.parts(area).1) else {
+        let (true, Some(pane)) = (self.reading, self.parts(area).conversation) else {
             self.list.state.settings.filter = Filter::parse(text);
             return None;
         };
