@@ -20,7 +20,7 @@ use crate::domain::job::task::TaskState;
 use crate::domain::time::{At, PeerTime};
 use crate::net::ConnectionUse;
 use crate::net::clock::Clock;
-use crate::net::tap::Tap;
+use crate::net::tap::{Method, Tap};
 use crate::net::{Access, Net, Redactor};
 use crate::protocol::{Request, codec};
 
@@ -342,7 +342,7 @@ async fn deliver(
             };
             let body = codec.encode_request("1", None, &Request::Send { message: &message, stream: false });
             let access = Access::open(&url);
-            let line = net.tap().line(crate::domain::id::AgentKey(0), 0);
+            let line = net.tap().line(crate::domain::id::AgentKey(0), 0, Method::Send, None);
             let to = format!("{url}/").into();
             let asked = net.call(
                 &access,

@@ -4,10 +4,11 @@ use super::pages::Pages;
 use crate::domain::agent::card::Dialect;
 use crate::domain::call;
 use crate::domain::cause::Cause;
+use crate::domain::id::TaskId;
 use crate::domain::job::task::TaskReport;
 use crate::domain::limits;
 use crate::net::tap::{Kind, TapHandle};
-use crate::net::{Redacted, Room, Text};
+use crate::net::{Label, Redacted, Room, Text};
 use crate::protocol::page::Page;
 use crate::protocol::reply::{self, SendReply};
 use crate::protocol::{self, Codec, Deviations};
@@ -23,6 +24,8 @@ pub(super) struct Decoded<T> {
     pub deviations: Deviations,
     /// What was dropped because it exceeded a limit; `None` if nothing was.
     left_out: Option<String>,
+    /// What the document says, and the task that it is about.
+    label: (Label, Option<TaskId>),
 }
 
 /// Decodes a document with `read`, which receives the codec, the method, the text and its room. A large document is
@@ -40,6 +43,16 @@ pub(super) async fn decode<T: Send + 'static>(
     let decoded = if is_small { Ok(decode()) } else { tokio::task::spawn_blocking(decode).await };
     match decoded {
         Ok(mut decoded) => {
+            match &decoded.value {
+                Ok(_) => {
+                    let (label, task) = std::mem::take(&mut decoded.label);
+                    line.answered(label);
+                    if let Some(task) = task {
+                        line.name_task(&task);
+                    }
+                }
+                Err(cause) => line.answered_with(cause),
+            }
             if let Some(left_out) = decoded.left_out.take() {
                 line.keep(Kind::End, &left_out, "");
                 tracing::warn!(%left_out, "an answer is over a limit");
@@ -54,6 +67,7 @@ pub(super) async fn decode<T: Send + 'static>(
                 room: None,
                 deviations: Deviations::default(),
                 left_out: None,
+                label: (Label::Plain, None),
             },
         },
     }
@@ -72,7 +86,12 @@ pub(super) fn send(
         Ok(SendReply::Task(task)) => left_out(cut(task)),
         Ok(SendReply::Message(_)) | Err(_) => None,
     };
-    Decoded { value, room, deviations, left_out }
+    let label = match &value {
+        Ok(SendReply::Task(task)) => label(task),
+        Ok(SendReply::Message(_)) => (Label::Message, None),
+        Err(_) => (Label::Plain, None),
+    };
+    Decoded { value, room, deviations, left_out, label }
 }
 
 /// Reads the answer to a request for one task.
@@ -85,7 +104,8 @@ pub(super) fn task(
     let mut deviations = Deviations::default();
     let mut value = reply::task(codec, method, &text, &mut deviations);
     let left_out = value.as_mut().ok().and_then(|task| left_out(cut(task)));
-    Decoded { value, room, deviations, left_out }
+    let label = value.as_ref().map(|task| label(task)).unwrap_or_default();
+    Decoded { value, room, deviations, left_out, label }
 }
 
 /// Reads the answer to a request for a page of tasks; `pages` hands out a large one in slices.
@@ -102,13 +122,16 @@ pub(super) fn page(
             let (taken, beyond) = (limits::TASKS_IN_PAGE, page.left_out);
             let left_out = (beyond > 0)
                 .then(|| format!("its page has {} tasks; the first {taken} are read", taken + beyond));
+            let label = (Label::Page(u32::try_from(page.count()).unwrap_or(u32::MAX)), None);
             let value = Ok(pages.begin(page, room, codec));
-            Decoded { value, room: None, deviations, left_out }
+            Decoded { value, room: None, deviations, left_out, label }
         }
         Err(text) => {
             let value =
                 pages.with_recent(|recent| reply::page(codec, method, &text, recent, &mut deviations));
-            Decoded { value, room, deviations, left_out: None }
+            let tasks = |page: &call::Page| u32::try_from(page.tasks.len()).unwrap_or(u32::MAX);
+            let label = value.as_ref().map(|page| (Label::Page(tasks(page)), None)).unwrap_or_default();
+            Decoded { value, room, deviations, left_out: None, label }
         }
     }
 }
@@ -125,6 +148,10 @@ pub(super) fn cut(report: &mut TaskReport) -> usize {
         artifacts.truncate(limits::ARTIFACTS + 1);
     }
     dropped
+}
+
+fn label(task: &TaskReport) -> (Label, Option<TaskId>) {
+    (Label::Task(task.status.state.clone()), Some(task.id.clone()))
 }
 
 fn left_out(dropped: usize) -> Option<String> {

@@ -29,7 +29,7 @@ use crate::domain::job::message::Message;
 use crate::domain::job::task::{StreamEvent, TaskReport};
 use crate::failpoint;
 use crate::net::tap::TapHandle;
-use crate::net::{self, Access, ConnectionUse, Net, Opened, Redacted, Room, Text};
+use crate::net::{self, Access, ConnectionUse, Label, Method, Net, Opened, Redacted, Room, Text};
 use crate::protocol::reply::SendReply;
 use crate::protocol::{self, Codec, Deviations, Request};
 
@@ -125,7 +125,7 @@ async fn failed(lane: Lane, call: CallId, kind: CallKind, panic: Box<dyn Any + S
 
 /// Makes a call, up to the stream that answers it, if one does.
 async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) -> Option<Box<TaskStream>> {
-    let line = tools.net.tap().line(agent, call.0);
+    let line = line_of(&tools.net, agent, call, &order);
     match order {
         Order::Probe { url, etag, limit } => {
             tools.net.turn_to_probe(&tools.access, &url).await;
@@ -192,6 +192,24 @@ async fn run(tools: EffectContext, agent: AgentKey, call: CallId, order: Order) 
         Order::Notify(_) => {}
     }
     None
+}
+
+/// The line of a call in the wire view, with what it asks for.
+fn line_of(net: &Net, agent: AgentKey, call: CallId, order: &Order) -> TapHandle {
+    let (method, task) = match order {
+        Order::Probe { .. } => (Method::Card, None),
+        Order::Check { .. } => (Method::Check, None),
+        Order::Send { stream: true, message, .. } => (Method::SendStreaming, message.task.as_ref()),
+        Order::Send { stream: false, message, .. } => (Method::Send, message.task.as_ref()),
+        Order::Get { task, .. } => (Method::Get, Some(task)),
+        Order::List { .. } => (Method::List, None),
+        Order::Subscribe { task, .. } => (Method::Subscribe, Some(task)),
+        Order::Cancel { task, .. } => (Method::Cancel, Some(task)),
+        // Neither is a call to an agent.
+        Order::Close { .. } => (Method::Subscribe, None),
+        Order::Notify(_) => (Method::Notify, None),
+    };
+    net.tap().line(agent, call.0, method, task)
 }
 
 async fn send(
@@ -295,7 +313,7 @@ pub(super) async fn read_task(
     let codec = protocol::codec(interface.dialect);
     let request = Request::Get(task);
     let body = encode(interface, CallId(0), &request);
-    let line = net.tap().line(agent, 0);
+    let line = net.tap().line(agent, 0, Method::Get, Some(task));
     let (headers, connection) = (codec.headers(), ConnectionUse::Pooled);
     let (text, took) = net.call(access, &line, &interface.url, headers, body, connection, net::READ).await?;
     let read = document::decode(interface.dialect, &line, request.method(), text, document::task).await;
@@ -328,7 +346,7 @@ async fn send_streaming(
         Ok((Opened::Document(text), took, server)) => {
             failpoint::reach("before-answer");
             let stream = Stream { call, kind: StreamKind::Send, took, server };
-            let text = stream.send_document(tools, codec, text).await?;
+            let text = stream.send_document(tools, codec, line, text).await?;
             let Decoded { value, room, deviations, .. } =
                 document::decode(interface.dialect, line, request.method(), text, document::send).await;
             report_deviations(&tools.lane, call, CallKind::Send, &deviations).await;
@@ -362,7 +380,7 @@ async fn subscribe(
         }
         Ok((Opened::Document(text), took, server)) => {
             let stream = Stream { call, kind: StreamKind::Subscribe, took, server };
-            let text = stream.send_document(tools, codec, text).await?;
+            let text = stream.send_document(tools, codec, line, text).await?;
             let Decoded { value, room, deviations, .. } =
                 document::decode(interface.dialect, line, request.method(), text, document::task).await;
             report_deviations(&tools.lane, call, CallKind::Subscribe, &deviations).await;
@@ -401,12 +419,14 @@ impl Stream {
         &self,
         tools: &EffectContext,
         codec: &'static dyn Codec,
+        line: &TapHandle,
         text: Text,
     ) -> Option<Text> {
         let mut deviations = Deviations::default();
         let Some(outcomes) = task_stream::of_document(codec, self.kind, &text, &mut deviations) else {
             return Some(text);
         };
+        line.answered(Label::Stream);
         report_deviations(&tools.lane, self.call, self.kind.call(), &deviations).await;
         self.send_opened(&tools.lane).await;
         for outcome in outcomes {

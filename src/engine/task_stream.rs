@@ -19,7 +19,7 @@ use crate::domain::job::message::{Artifact, Part};
 use crate::domain::job::task::{ProtocolViolation, StreamEvent, TaskState};
 use crate::domain::text::Untrusted;
 use crate::failpoint;
-use crate::net::EventReader;
+use crate::net::{EventLabel, EventReader, Label};
 use crate::protocol::chunk_template::Shape;
 use crate::protocol::json::{Object, is_document};
 use crate::protocol::sse::{self, Guard};
@@ -167,6 +167,8 @@ struct StreamState {
     state: Option<TaskState>,
     out: Vec<Outcome>,
     seen: bool,
+    /// True once an event has named a task.
+    named: bool,
     /// Deviations that were not reported yet.
     deviations: Deviations,
     ended: Option<End>,
@@ -182,24 +184,30 @@ impl StreamState {
             state: None,
             out: Vec::new(),
             seen: false,
+            named: false,
             deviations: Deviations::default(),
             ended: None,
         }
     }
 
-    /// Processes an event. False if it only keeps the connection open.
-    fn event(&mut self, name: &str, data: &str) -> bool {
-        if self.ended.is_some() || is_keep_alive(name, data) {
-            return false;
+    /// Processes an event, and says what it is.
+    fn event(&mut self, name: &str, data: &str) -> EventLabel {
+        if self.ended.is_some() {
+            return Label::Ignored.into();
+        }
+        if is_keep_alive(name, data) {
+            return Label::KeepAlive.into();
         }
         if let Some(text) = self.shape.text_of(data) {
             self.gather(&text, false);
-            return true;
+            return Label::Artifact { last: false }.into();
         }
+        let (label, task);
         match self.codec.decode_event(data, &mut self.deviations) {
-            Ok(Event::Chunk { task, artifact, text, last }) => {
-                if !self.gathered.fits(&task, &artifact) {
-                    self.gathered.name(&task, &artifact);
+            Ok(Event::Chunk { task: of, artifact, text, last }) => {
+                (label, task) = (Label::Artifact { last }, self.name(|| Some(TaskId::from(&*of))));
+                if !self.gathered.fits(&of, &artifact) {
+                    self.gathered.name(&of, &artifact);
                     self.shape.forget();
                     if self.gathered.bytes >= GATHERED {
                         self.flush(false);
@@ -211,9 +219,10 @@ impl StreamState {
                 self.gather(&text, last);
             }
             Ok(Event::Full(StreamEvent::Unknown(_))) | Err(Cause::Malformed(_)) if is_ping(name, data) => {
-                return false;
+                return Label::KeepAlive.into();
             }
             Ok(Event::Full(mut event)) => {
+                (label, task) = (Label::of_event(&event), self.name(|| task_of(&event)));
                 if let StreamEvent::Task(report) = &mut event {
                     // What is left is enough for the core to report that the task is over its limits.
                     document::cut(report);
@@ -225,6 +234,7 @@ impl StreamState {
                 }
             }
             Ok(Event::Error(cause)) => {
+                (label, task) = (Label::of_cause(&cause), None);
                 self.flush(false);
                 // As the first event it is the answer to the request; later it ends the stream.
                 self.ended = Some(if self.seen {
@@ -234,12 +244,20 @@ impl StreamState {
                 });
             }
             Err(cause) => {
+                (label, task) = (Label::of_cause(&cause), None);
                 self.flush(false);
                 self.violation(ProtocolViolation::Unreadable(Untrusted::from(cause.to_string())));
             }
         }
         self.seen = true;
-        true
+        EventLabel { label, task }
+    }
+
+    /// The task that an event names, the first time that one does.
+    fn name(&mut self, task: impl FnOnce() -> Option<TaskId>) -> Option<TaskId> {
+        let task = if self.named { None } else { task().filter(|task| !task.raw().is_empty()) };
+        self.named |= task.is_some();
+        task
     }
 
     fn gather(&mut self, text: &str, last: bool) {
@@ -270,6 +288,15 @@ impl StreamState {
 
     fn violation(&mut self, violation: ProtocolViolation) {
         self.out.push(Outcome::Violation(self.kind.call(), violation));
+    }
+}
+
+/// The task that an event names.
+fn task_of(event: &StreamEvent) -> Option<TaskId> {
+    match event {
+        StreamEvent::Task(report) => Some(report.id.clone()),
+        StreamEvent::Status { task, .. } | StreamEvent::Artifact { task, .. } => task.clone(),
+        StreamEvent::Message(_) | StreamEvent::Unknown(_) => None,
     }
 }
 
@@ -385,7 +412,7 @@ impl TaskStream {
                 let mut count = 0u64;
                 let read = self.reader.read(|name, data| {
                     count += 1;
-                    self.reading.event(&name, &data)
+                    self.reading.event(name, data)
                 });
                 let step = tokio::select! {
                     read = read => Some(read),
@@ -442,11 +469,15 @@ impl TaskStream {
                 break End::Stream(ended);
             }
         };
-        self.reader.ended(&match &end {
-            End::Stream(Ok(())) => "the stream ended".to_owned(),
-            End::Stream(Err(cause)) => format!("the stream was cut: {cause}"),
-            End::Call(failure) => format!("the stream reported an error: {}", failure.cause),
-        });
+        match &end {
+            End::Stream(Ok(())) => self.reader.ended("the stream ended", None),
+            End::Stream(Err(cause)) => {
+                self.reader.ended(&format!("the stream was cut: {cause}"), Some(cause));
+            }
+            End::Call(Failure { cause, .. }) => {
+                self.reader.ended(&format!("the stream reported an error: {cause}"), Some(cause));
+            }
+        }
         self.lane.send(self.call, kind.ended(end)).await;
     }
 }

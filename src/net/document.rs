@@ -13,7 +13,7 @@ use super::budget::Room;
 use super::credentials::{Access, parse_url};
 use super::redact::Redacted;
 use super::request::{ConnectionUse, Net, Request, beginning, etag_of};
-use super::tap::{Kind, TapHandle};
+use super::tap::{Kind, Label, TapHandle};
 use crate::domain::cause::{Cause, Failure};
 use crate::domain::text::Untrusted;
 use crate::protocol::reply::status_cause;
@@ -93,7 +93,12 @@ impl Net {
         let answer = self.exchange(access, line, request).await.map_err(|failure| failure.cause)?;
         let status = answer.status;
         let text = beginning(answer, line, limit.saturating_sub(begun.elapsed()), DROPPED).await;
-        if status.is_success() { Ok(()) } else { Err(status_cause(status.as_u16(), &text)) }
+        if status.is_success() {
+            return Ok(());
+        }
+        let cause = status_cause(status.as_u16(), &text);
+        line.answered_with(&cause);
+        Err(cause)
     }
 
     #[expect(clippy::too_many_arguments, reason = "the members of one request")]
@@ -108,6 +113,8 @@ impl Net {
         limit: Duration,
     ) -> Result<Document, Cause> {
         let url = source_url(url)?;
+        // A source asks for several documents at once.
+        let line = &line.another();
         let headers = || {
             let mut headers: HeaderMap = own.clone().into_iter().collect();
             headers.insert(ACCEPT, HeaderValue::from_static("application/json, */*;q=0.5"));
@@ -122,14 +129,12 @@ impl Net {
         let status = answer.status;
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", answer.took.as_millis()), "");
+            line.answered(Label::Unchanged);
             return Ok(Document { url, etag: None, text: None, room: None });
         }
         let etag = etag_of(&answer.headers, line.redactor());
         let left = limit.saturating_sub(begun.elapsed());
-        let text = self.body(answer, line, Size::Answer, left, limit).await.map_err(cause)?;
-        if !status.is_success() {
-            return Err(status_cause(status.as_u16(), &text));
-        }
+        let text = self.document_body(answer, line, Size::Answer, left, limit).await.map_err(cause)?;
         let (text, room) = text.into_parts();
         Ok(Document { url, etag, text: Some(text), room })
     }

@@ -3,6 +3,7 @@
 use super::body::{Body, with_room};
 use super::budget::{EventShare, Room};
 use super::frames::Frames;
+use super::label::EventLabel;
 use super::redact::Redacted;
 use super::tap::{Kind, TapHandle};
 use crate::domain::cause::Cause;
@@ -36,8 +37,8 @@ impl EventReader {
         Some(room)
     }
 
-    /// Waits for bytes and passes the name and the data of each completed event to `take`, which returns whether the
-    /// event is useful or only keeps the connection open. False once the stream has ended.
+    /// Waits for bytes and passes the name and the data of each completed event to `take`, which returns what the event
+    /// says; it may be nothing that is of use. False once the stream has ended.
     ///
     /// There is no limit on silence here: some servers send nothing between events for minutes. Pieces and lines
     /// without an event are counted, as is everything below them (`net/frames.rs`).
@@ -46,7 +47,7 @@ impl EventReader {
     /// The connection broke, or a limit was passed.
     pub async fn read(
         &mut self,
-        mut take: impl FnMut(Redacted<'_>, Redacted<'_>) -> bool,
+        mut take: impl FnMut(&Redacted<'_>, &Redacted<'_>) -> EventLabel,
     ) -> Result<bool, Cause> {
         if self.guard.pending() > limits::SMALL && self.room.is_none() {
             self.room = Some(Box::new(Box::pin(self.budget.room()).await));
@@ -57,12 +58,16 @@ impl EventReader {
         let (mut empty, mut events, idle_before) = (0u32, 0u32, guard.idle_lines());
         let mut on_event = |event: Event<'_>| {
             let (name, data) = (redactor.redacted(&event.name), redactor.redacted(&event.data));
-            line.keep_clean(Kind::Event, &name, &data);
-            if take(name, data) {
+            let EventLabel { label, task } = take(&name, &data);
+            if label.is_of_use() {
                 events += 1;
             } else {
                 empty += 1;
             }
+            if let Some(task) = task {
+                line.name_task(&task);
+            }
+            line.keep_labelled(Kind::Event, label, &name, &data);
         };
         let mut chunks = 0u32;
         let read = self.body.read(|bytes| {
@@ -84,9 +89,9 @@ impl EventReader {
         read
     }
 
-    /// Notes how the stream ended.
-    pub fn ended(&self, how: &str) {
-        self.line.keep(Kind::End, how, "");
+    /// Notes how the stream ended, and the cause if it failed.
+    pub fn ended(&self, how: &str, cause: Option<&Cause>) {
+        self.line.ended(how, cause);
     }
 }
 
@@ -99,7 +104,7 @@ mod tests {
     use super::super::Redactor;
     use super::super::budget::Budget;
     use super::super::clock::Clock;
-    use super::super::tap::Tap;
+    use super::super::tap::{Label, Method, Tap};
     use super::*;
     use crate::domain::cause::Limit;
     use crate::domain::id::AgentKey;
@@ -110,12 +115,13 @@ mod tests {
         let body = reqwest::Body::wrap_stream(futures_util::stream::iter(pieces));
         let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
         let share = Budget::new().events_of(&Url::parse("http://h/").unwrap());
-        let mut reader = EventReader::new(Body::Client(body), tap.line(AgentKey(0), 0), share);
+        let mut reader =
+            EventReader::new(Body::Client(body), tap.line(AgentKey(0), 0, Method::Subscribe, None), share);
         let mut events = 0;
         loop {
-            let take = |_: Redacted<'_>, data: Redacted<'_>| {
+            let take = |_: &Redacted<'_>, data: &Redacted<'_>| {
                 events += u32::from(!data.is_empty());
-                !data.is_empty()
+                EventLabel::from(if data.is_empty() { Label::KeepAlive } else { Label::Message })
             };
             match reader.read(take).await {
                 Ok(true) => {}

@@ -24,6 +24,7 @@ mod event_stream;
 mod frames;
 mod http1;
 mod http2;
+mod label;
 mod probes;
 mod redact;
 pub mod regular_file;
@@ -36,6 +37,7 @@ pub use budget::Room;
 pub use credentials::Access;
 pub use document::Document;
 pub use event_stream::EventReader;
+pub use label::{EventLabel, Label, Method};
 pub use redact::{Redacted, Redactor};
 pub use request::{CardAnswer, ConnectionUse, Net, Opened};
 

@@ -25,7 +25,7 @@ use super::dedicated::{DedicatedClient, HttpRequest, Response};
 use super::event_stream::EventReader;
 use super::probes::Probes;
 use super::redact::{Redacted, Redactor};
-use super::tap::{Kind, Tap, TapHandle};
+use super::tap::{Kind, Label, Tap, TapHandle};
 use super::trust::{Trust, install_crypto};
 use crate::domain::agent::card::{Card, FetchedCard};
 use crate::domain::cause::{Cause, Failure, Limit, Sent};
@@ -227,7 +227,7 @@ impl Net {
             Err(Failure { sent, cause: Cause::TimedOut(*limit) })
         });
         let Response { status, headers, certificate_until, body } =
-            sent.inspect_err(|failure| line.keep(Kind::End, &failure.cause.to_string(), ""))?;
+            sent.inspect_err(|failure| line.failed(&failure.cause))?;
         let took = begun.elapsed();
         let server = ServerTraits {
             express: headers.get("x-powered-by").is_some_and(|value| value.as_bytes() == b"Express"),
@@ -239,11 +239,13 @@ impl Net {
             let challenge = headers.get(WWW_AUTHENTICATE).map(header_text);
             let head = format!("{} in {} ms", status.as_u16(), took.as_millis());
             line.keep(Kind::Response, &head, &shown(&headers, &[], ""));
-            return Err(maybe(Cause::Login {
+            let cause = Cause::Login {
                 status: status.as_u16(),
                 challenge: challenge.map(|text| Untrusted::from(&*line.redactor().redact(&text))),
                 had_credentials: !secret.is_empty(),
-            }));
+            };
+            line.answered_with(&cause);
+            return Err(maybe(cause));
         }
         Ok(Answer { url: url.clone(), took, server, status, headers, body })
     }
@@ -297,10 +299,29 @@ impl Net {
         match read {
             Ok(()) => Ok(text),
             Err(cause) => {
-                line.keep(Kind::End, &cause.to_string(), "");
+                line.failed(&cause);
                 Err(maybe(cause))
             }
         }
+    }
+
+    /// Like [`Self::body`], for an answer that is a failure unless its status is a success.
+    pub(super) async fn document_body(
+        &self,
+        answer: Answer,
+        line: &TapHandle,
+        size: Size,
+        left: Duration,
+        limit: Duration,
+    ) -> Result<Text, Failure> {
+        let status = answer.status;
+        let text = self.body(answer, line, size, left, limit).await?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        let cause = status_cause(status.as_u16(), &text);
+        line.answered_with(&cause);
+        Err(maybe(cause))
     }
 
     /// Fetches an agent's card from its known place, or from the usual ones.
@@ -392,16 +413,21 @@ impl Net {
         let answered = answer.url.clone();
         if status == StatusCode::NOT_MODIFIED {
             line.keep(Kind::Response, &format!("304 in {} ms", took.as_millis()), "");
+            line.answered(Label::Unchanged);
             return Ok(CardAnswer { card: None, text: None, room: None, took, server });
         }
         let etag = etag_of(&answer.headers, line.redactor());
         let left = left.saturating_sub(begun.elapsed());
-        let text = self.body(answer, line, Size::Card, left, limit).await?;
-        if !status.is_success() {
-            return Err(maybe(status_cause(status.as_u16(), &text)));
-        }
+        let text = self.document_body(answer, line, Size::Card, left, limit).await?;
         let (text, room) = text.into_parts();
-        let (text, mut card) = decode_card(text).await.map_err(maybe)?;
+        let (text, mut card) = match decode_card(text).await {
+            Ok(decoded) => decoded,
+            Err(cause) => {
+                line.answered_with(&cause);
+                return Err(maybe(cause));
+            }
+        };
+        line.answered(Label::Card);
         protocol::card::resolve(&mut card, &answered);
         let card = Some(FetchedCard { card: Arc::new(card), url: Arc::from(url.as_str()), etag });
         Ok(CardAnswer { card, text: Some(text), room, took, server })
@@ -433,13 +459,10 @@ impl Net {
             limit,
         };
         let answer = self.exchange(access, line, request).await?;
-        let (took, status) = (answer.took, answer.status);
+        let took = answer.took;
         // The body has as long again as the answer had.
         let left = (limit * 2).saturating_sub(begun.elapsed());
-        let text = self.body(answer, line, Size::Answer, left, limit).await?;
-        if !status.is_success() {
-            return Err(maybe(status_cause(status.as_u16(), &text)));
-        }
+        let text = self.document_body(answer, line, Size::Answer, left, limit).await?;
         Ok((text, took))
     }
 
@@ -471,14 +494,12 @@ impl Net {
         if status.is_success() && is_stream(&kind) {
             let head = format!("{} in {} ms, streaming", status.as_u16(), took.as_millis());
             line.keep(Kind::Response, &head, &shown(&answer.headers, &[], ""));
+            line.answered(Label::Stream);
             plain(&answer.headers).map_err(maybe)?;
             let reader = EventReader::new(answer.body, line.clone(), self.budget.events_of(&answer.url));
             return Ok((Opened::Stream(reader), took, server));
         }
-        let text = Box::pin(self.body(answer, line, Size::Answer, limit, limit)).await?;
-        if !status.is_success() {
-            return Err(maybe(status_cause(status.as_u16(), &text)));
-        }
+        let text = Box::pin(self.document_body(answer, line, Size::Answer, limit, limit)).await?;
         Ok((Opened::Document(text), took, server))
     }
 }
@@ -590,6 +611,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::super::clock::Clock;
+    use super::super::tap::Method;
     use super::*;
     use crate::domain::id::AgentKey;
 
@@ -600,7 +622,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let redactor = Redactor::default();
         let net = Net::new(redactor.clone(), Tap::new(Arc::new(Clock::start()), redactor));
-        let line = net.tap().line(AgentKey(0), 0);
+        let line = net.tap().line(AgentKey(0), 0, Method::Get, None);
         for (scheme, connection, sent) in [
             ("https", ConnectionUse::Dedicated, Sent::Not),
             ("http", ConnectionUse::Dedicated, Sent::Maybe),

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::clock::Clock;
+pub use super::label::{Fault, Label, Method};
 use super::redact::Redactor;
 use crate::config::secret::{HIDDEN, secret_part};
-use crate::domain::id::AgentKey;
+use crate::domain::cause::Cause;
+use crate::domain::id::{AgentKey, TaskId};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -48,7 +50,7 @@ impl Kind {
         match self {
             Self::Request => "→",
             Self::Response => "←",
-            Self::Event => "◂",
+            Self::Event => "⇐",
             Self::End => "┤",
         }
     }
@@ -63,8 +65,14 @@ pub struct Frame {
     pub at: At,
     /// Which call it belongs to; pairs requests with answers.
     pub call: u64,
+    /// What its call asks for.
+    pub method: Method,
+    /// The task that its call is about; `None` if it is about none, or none is known yet.
+    pub task: Option<TaskId>,
     /// What it is.
     pub kind: Kind,
+    /// What it says.
+    pub label: Label,
     /// `POST http://… SendMessage`, `200 in 12 ms`.
     pub head: Untrusted,
     /// Headers and body as they were, redacted, at most 16 KiB.
@@ -73,15 +81,23 @@ pub struct Frame {
     pub bytes: usize,
 }
 
+/// The call that frames belong to; they share it, so that a task that becomes known is known of all of them.
+#[derive(Debug)]
+struct Call {
+    number: u64,
+    method: Method,
+    task: OnceLock<TaskId>,
+}
+
 /// The metadata of a frame.
-#[derive(Clone, Copy)]
 struct FrameMeta {
     at: At,
-    call: u64,
+    call: Arc<Call>,
     kind: Kind,
+    label: Label,
     /// Bytes of its head and of its text.
-    head: usize,
-    text: usize,
+    head: u32,
+    text: u32,
     /// Bytes of the whole.
     bytes: usize,
 }
@@ -98,7 +114,7 @@ struct Ring {
 impl Ring {
     fn forget_oldest(&mut self) {
         if let Some(old) = self.frames.pop_front() {
-            self.texts.drain(..old.head + old.text);
+            self.texts.drain(..(old.head + old.text) as usize);
         }
     }
 
@@ -121,12 +137,21 @@ impl Ring {
         self.count += 1;
     }
 
+    /// Labels the newest answer to a call.
+    fn label(&mut self, call: &Arc<Call>, label: Label) {
+        let is_answer =
+            |frame: &&mut FrameMeta| frame.kind == Kind::Response && Arc::ptr_eq(&frame.call, call);
+        if let Some(frame) = self.frames.iter_mut().rev().find(is_answer) {
+            frame.label = label;
+        }
+    }
+
     /// The newest frames, oldest first.
     fn newest(&mut self, most: usize) -> Vec<Frame> {
         let skipped = self.frames.len().saturating_sub(most);
         let mut unread = &*self.texts.make_contiguous();
-        let mut next = |bytes: usize| {
-            let (these, rest) = unread.split_at(bytes);
+        let mut next = |bytes: u32| {
+            let (these, rest) = unread.split_at(bytes as usize);
             unread = rest;
             these
         };
@@ -139,8 +164,11 @@ impl Ring {
                 frames.push(Frame {
                     number,
                     at: kept.at,
-                    call: kept.call,
+                    call: kept.call.number,
+                    method: kept.call.method,
+                    task: kept.call.task.get().cloned(),
                     kind: kept.kind,
+                    label: kept.label.clone(),
                     head: untrusted(head),
                     text: untrusted(text),
                     bytes: kept.bytes,
@@ -185,7 +213,7 @@ pub struct TapHandle {
     most: Arc<AtomicUsize>,
     clock: Arc<Clock>,
     redactor: Redactor,
-    call: u64,
+    call: Arc<Call>,
     /// The secret part of its URL; `None` if there is none.
     hides: Option<Arc<str>>,
 }
@@ -224,21 +252,29 @@ impl Tap {
         self.agent(agent).redactor
     }
 
-    /// The line of one call to an agent.
-    pub fn line(&self, agent: AgentKey, call: u64) -> TapHandle {
+    /// The line of one call to an agent, and the task that the call is about.
+    pub fn line(&self, agent: AgentKey, call: u64, method: Method, task: Option<&TaskId>) -> TapHandle {
         let Agent { ring, redactor } = self.agent(agent);
-        TapHandle { ring, most: self.most.clone(), clock: self.clock.clone(), redactor, call, hides: None }
+        let task = task.cloned().map(OnceLock::from).unwrap_or_default();
+        TapHandle {
+            ring,
+            most: self.most.clone(),
+            clock: self.clock.clone(),
+            redactor,
+            call: Arc::new(Call { number: call, method, task }),
+            hides: None,
+        }
     }
 
     /// The line of a source of agents: it has a ring of its own beside those of the agents.
     pub fn line_of_source(&self, number: u32) -> TapHandle {
-        self.line(AgentKey(u32::MAX - number.min(SOURCES - 1)), 0)
+        self.line(AgentKey(u32::MAX - number.min(SOURCES - 1)), 0, Method::Document, None)
     }
 
     /// The handle of the webhook. Anyone with its URL may post there, so only its origin is kept.
     pub fn line_of_webhook(&self, url: &str) -> TapHandle {
         let hides = secret_part(url).map(Arc::from);
-        TapHandle { hides, ..self.line(WEBHOOK, 0) }
+        TapHandle { hides, ..self.line(WEBHOOK, 0, Method::Notify, None) }
     }
 
     /// True if frames under this key are those of the webhook.
@@ -289,6 +325,51 @@ impl TapHandle {
         &self.redactor
     }
 
+    /// The line of one more request of its kind, for what asks several at once.
+    pub(super) fn another(&self) -> Self {
+        let call = Call { number: self.call.number, method: self.call.method, task: OnceLock::new() };
+        Self { call: Arc::new(call), ..self.clone() }
+    }
+
+    /// Names the task that the call is about, once it is known.
+    pub fn name_task(&self, task: &TaskId) {
+        let _known_already = self.call.task.set(task.clone());
+    }
+
+    /// Says what the answer of the call was.
+    pub fn answered(&self, label: Label) {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner).label(&self.call, label);
+    }
+
+    /// Says why the answer of the call is a failure. Any error of A2A is what a check asks for.
+    pub fn answered_with(&self, cause: &Cause) {
+        let mut label = self.label_of(cause);
+        if let Label::Failed(fault) = &mut label {
+            fault.expected = self.call.method == Method::Check && matches!(cause, Cause::Rpc(_));
+        }
+        self.answered(label);
+    }
+
+    /// Keeps why the call failed without an answer, or in the middle of it.
+    pub fn failed(&self, cause: &Cause) {
+        self.ended(&cause.to_string(), Some(cause));
+    }
+
+    /// Keeps how the call ended, and the cause if it failed.
+    pub fn ended(&self, how: &str, cause: Option<&Cause>) {
+        let label = cause.map(|cause| self.label_of(cause)).unwrap_or_default();
+        self.keep_labelled(Kind::End, label, &self.clean(how), "");
+    }
+
+    /// The label of a cause, without secrets.
+    fn label_of(&self, cause: &Cause) -> Label {
+        let mut label = Label::of_cause(cause);
+        if let Label::Failed(fault) = &mut label {
+            fault.text = Untrusted::from(self.clean(fault.text.raw()));
+        }
+        label
+    }
+
     /// Keeps a frame. Headers must already be without secrets; the text is redacted here.
     pub fn keep(&self, kind: Kind, head: &str, text: &str) {
         match &self.hides {
@@ -302,8 +383,12 @@ impl TapHandle {
         let bytes = headers.len() + body.len();
         let text = format!("{headers}{}", cut(body, FRAME));
         match &self.hides {
-            Some(_) => self.keep_frame(Kind::Response, &self.clean(head), &self.clean(&text), bytes),
-            None => self.keep_frame(Kind::Response, head, &self.redactor.redact(&text), bytes),
+            Some(_) => {
+                self.keep_frame(Kind::Response, Label::Plain, &self.clean(head), &self.clean(&text), bytes);
+            }
+            None => {
+                self.keep_frame(Kind::Response, Label::Plain, head, &self.redactor.redact(&text), bytes);
+            }
         }
     }
 
@@ -317,20 +402,26 @@ impl TapHandle {
     }
 
     /// Keeps a frame whose text is already redacted.
-    pub(super) fn keep_clean(&self, kind: Kind, head: &str, text: &str) {
-        self.keep_frame(kind, head, text, text.len());
+    fn keep_clean(&self, kind: Kind, head: &str, text: &str) {
+        self.keep_labelled(kind, Label::Plain, head, text);
+    }
+
+    /// The same with a label.
+    pub(super) fn keep_labelled(&self, kind: Kind, label: Label, head: &str, text: &str) {
+        self.keep_frame(kind, label, head, text, text.len());
     }
 
     /// Records the beginning of a text with this total size.
-    fn keep_frame(&self, kind: Kind, head: &str, text: &str, bytes: usize) {
+    fn keep_frame(&self, kind: Kind, label: Label, head: &str, text: &str, bytes: usize) {
         let long = (head.len() > HEAD).then(|| format!("{}…", cut(head, HEAD)));
         let (head, text) = (long.as_deref().unwrap_or(head), cut(text, FRAME));
         let kept = FrameMeta {
             at: self.clock.now(),
-            call: self.call,
+            call: self.call.clone(),
             kind,
-            head: head.len(),
-            text: text.len(),
+            label,
+            head: u32::try_from(head.len()).unwrap_or(0),
+            text: u32::try_from(text.len()).unwrap_or(0),
             bytes,
         };
         let most = self.most.load(Ordering::Relaxed);
@@ -346,7 +437,9 @@ fn cut(text: &str, most: usize) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::secret::shown_url;
+    use crate::config::secret::{Secret, shown_url};
+    use crate::domain::cause::{ErrorName, RpcError};
+    use crate::domain::job::task::TaskState;
 
     #[test]
     fn only_the_origin_of_a_webhook_is_recorded() {
@@ -372,7 +465,7 @@ mod tests {
     fn a_ring_holds_the_newest_frames_within_its_bounds() {
         let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
         let agent = AgentKey(3);
-        let line = tap.line(agent, 7);
+        let line = tap.line(agent, 7, Method::Send, None);
         for (count, bytes, expected) in [(3, 10, 3), (200, 10, FRAMES), (40, 20 * 1024, 7), (1, 0, 8)] {
             let before = tap.count(Some(agent));
             for number in 0..count {
@@ -388,7 +481,7 @@ mod tests {
             assert!(frames.windows(2).all(|pair| pair[0].1.number + 1 == pair[1].1.number));
         }
         // Many agents share the memory; a frame larger than a share is kept anyway.
-        let lines: Vec<_> = (0..8192).map(|agent| tap.line(AgentKey(agent), 7)).collect();
+        let lines: Vec<_> = (0..8192).map(|agent| tap.line(AgentKey(agent), 7, Method::Send, None)).collect();
         line.keep(Kind::Event, "e", &"x".repeat(1024));
         assert_eq!(tap.frames(Some(agent)).len(), 2);
         lines[3].keep(Kind::Event, "e", &"x".repeat(1024));
@@ -397,5 +490,50 @@ mod tests {
         assert_eq!(tap.frames(Some(agent)).len(), 1);
         line.keep(Kind::Event, &"h".repeat(1 << 20), "");
         assert_eq!(tap.frames(None).last().map(|(_, frame)| frame.head.len()), Some(HEAD + "…".len()));
+    }
+
+    #[test]
+    fn labels_and_tasks_belong_to_their_call() {
+        let tap = Tap::new(Arc::new(Clock::start()), Redactor::default());
+        let agent = AgentKey(3);
+        let asks = |call, method| tap.line(agent, call, method, None);
+        let (send, check) = (asks(1, Method::Send), asks(2, Method::Check));
+        for line in [&send, &check] {
+            line.keep(Kind::Request, "POST", "");
+            line.keep_body("200 in 1 ms", "", "{}");
+        }
+        let error = RpcError { name: ErrorName::TaskNotFound, code: Some(-32001), message: "".into() };
+        check.answered_with(&Cause::Rpc(error.clone()));
+        send.answered(Label::Task(TaskState::Submitted));
+        send.name_task(&"2fbf".into());
+        send.name_task(&"another".into());
+        let frames = tap.frames(Some(agent));
+        let shown: Vec<_> = frames
+            .iter()
+            .map(|(_, frame)| {
+                let task = frame.task.as_ref().map(TaskId::short).unwrap_or_default();
+                format!(
+                    "{} {} {task} {}",
+                    frame.call,
+                    frame.method.name(),
+                    frame.label.words().unwrap_or_default()
+                )
+            })
+            .collect();
+        let expected = [
+            "1 SendMessage 2fbf ",
+            "1 SendMessage 2fbf Task submitted",
+            "2 GetTask  ",
+            "2 GetTask  -32001 TaskNotFound, as a check expects",
+        ];
+        assert_eq!(shown, expected);
+        // The same error is a failure of any other call, and secrets are taken out of what it says.
+        send.redactor().learn(&Secret::new("hunter22"));
+        send.answered_with(&Cause::Rpc(RpcError { message: "hunter22".into(), ..error }));
+        send.failed(&Cause::Malformed("hunter22".into()));
+        let frames = tap.frames(Some(agent));
+        let words = |at: usize| frames[at].1.label.words().unwrap_or_default();
+        assert_eq!(words(1), "-32001 TaskNotFound: [redacted]");
+        assert_eq!(words(4), "its answer is not A2A: [redacted]");
     }
 }

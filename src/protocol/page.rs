@@ -50,6 +50,11 @@ impl Page {
         self.text.len()
     }
 
+    /// Tasks that are not decoded yet.
+    pub fn count(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// True once every task is decoded.
     pub fn is_empty(&self) -> bool {
         self.tasks.is_empty()

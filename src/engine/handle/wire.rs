@@ -27,7 +27,7 @@ use crate::domain::metrics::{Block, Minute, MinuteRange, Series};
 use crate::domain::problem::ProblemAct;
 use crate::domain::text::Untrusted;
 use crate::engine::handle::{Answer, Query, QueryError};
-use crate::net::tap::{Frame, Kind};
+use crate::net::tap::{Fault, Frame, Kind, Label, Method};
 use crate::protocol::json::{Object, Writer, array, elements};
 use crate::store::metrics;
 use crate::store::record::{Record, member, put_member, record, words};
@@ -48,11 +48,16 @@ pub enum Tasks {
 words! {
     Tasks { All = "all", Open = "open" }
     Kind { Request = "request", Response = "response", Event = "event", End = "end" }
+    Method {
+        Card = "card", Check = "check", Send = "send", SendStreaming = "send streaming", Get = "get", List = "list",
+        Cancel = "cancel", Subscribe = "subscribe", Document = "document", Notify = "notify",
+    }
 }
 
 record! {
     Send { agent, parts, context, task, metadata, skill, caller, parent }
-    Frame { number, at, call, kind, head, text, bytes }
+    Frame { number, at, call, method, task, kind, label, head, text, bytes }
+    Fault { code, text, expected }
 }
 
 impl Record for usize {
@@ -62,6 +67,48 @@ impl Record for usize {
 
     fn get(raw: &str) -> Option<Self> {
         if raw == "null" { Some(0) } else { raw.parse().ok() }
+    }
+}
+
+impl Record for Label {
+    fn put(&self) -> String {
+        let says = |word: &str| Writer::new().text("is", word);
+        match self {
+            Self::Plain => says("plain"),
+            Self::Task(state) => says("task").raw("state", &state.put()),
+            Self::Message => says("message"),
+            Self::Page(tasks) => says("page").raw("tasks", &tasks.put()),
+            Self::Card => says("card"),
+            Self::Unchanged => says("unchanged"),
+            Self::Stream => says("stream"),
+            Self::Status(state) => says("status").raw("state", &state.put()),
+            Self::Artifact { last } => says("artifact").raw("last", &last.put()),
+            Self::Unknown => says("unknown"),
+            Self::KeepAlive => says("keep-alive"),
+            Self::Ignored => says("ignored"),
+            Self::Failed(fault) => says("failed").raw("fault", &fault.put()),
+        }
+        .end()
+    }
+
+    fn get(raw: &str) -> Option<Self> {
+        let object = Object::parse(raw).ok()?;
+        Some(match &*object.text("is")? {
+            "plain" => Self::Plain,
+            "task" => Self::Task(member(&object, "state")?),
+            "message" => Self::Message,
+            "page" => Self::Page(member(&object, "tasks")?),
+            "card" => Self::Card,
+            "unchanged" => Self::Unchanged,
+            "stream" => Self::Stream,
+            "status" => Self::Status(member(&object, "state")?),
+            "artifact" => Self::Artifact { last: member(&object, "last")? },
+            "unknown" => Self::Unknown,
+            "keep-alive" => Self::KeepAlive,
+            "ignored" => Self::Ignored,
+            "failed" => Self::Failed(Box::new(member(&object, "fault")?)),
+            _ => return None,
+        })
     }
 }
 
@@ -455,6 +502,7 @@ record! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::job::task::TaskState;
 
     #[test]
     fn messages_of_the_socket_are_read_as_they_were_written() {
@@ -529,5 +577,47 @@ mod tests {
         let blocks = vec![(Minute(7), Arc::new(block.clone().made_up(true))), (Minute(9), Arc::new(block))];
         let answer = Answer::get(&Answer::Metrics(blocks.clone()).put());
         assert!(matches!(answer, Some(Answer::Metrics(read)) if read == blocks));
+    }
+
+    #[test]
+    fn frames_are_read_with_what_they_say() {
+        let label = |label| Frame {
+            number: 7,
+            at: crate::domain::time::At::from_micros(3),
+            call: 9,
+            method: Method::SendStreaming,
+            task: Some("2fbf".into()),
+            kind: Kind::Event,
+            label,
+            head: "".into(),
+            text: "x\u{1b}".into(),
+            bytes: 2,
+        };
+        let fault = |code| Box::new(Fault { code, text: "x".into(), expected: code.is_none() });
+        for said in [
+            Label::Plain,
+            Label::Task(TaskState::Other("odd".into())),
+            Label::Message,
+            Label::Page(7),
+            Label::Card,
+            Label::Unchanged,
+            Label::Stream,
+            Label::Status(TaskState::Working),
+            Label::Artifact { last: true },
+            Label::Unknown,
+            Label::KeepAlive,
+            Label::Ignored,
+            Label::Failed(fault(Some(-32001))),
+            Label::Failed(fault(None)),
+        ] {
+            let frames = vec![(AgentKey(3), label(said.clone()))];
+            let read = Answer::get(&Answer::Wire(1, Some(frames)).put());
+            let Some(Answer::Wire(1, Some(frames))) = read else { panic!("{said:?}") };
+            let frame = &frames[0].1;
+            assert_eq!(
+                (&frame.label, &frame.task, frame.method),
+                (&said, &Some("2fbf".into()), Method::SendStreaming)
+            );
+        }
     }
 }

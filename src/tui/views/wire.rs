@@ -5,9 +5,10 @@ use std::time::Duration;
 use ratatui::layout::Rect;
 
 use crate::domain::id::AgentKey;
+use crate::domain::job::task::TaskState;
 use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
-use crate::net::tap::{Frame, Kind, Tap};
+use crate::net::tap::{Frame, Kind, Label, Tap};
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
 use crate::tui::destination::{Destination, Target};
@@ -49,13 +50,20 @@ struct FilterRow<'s>(&'s Context, AgentKey, &'s Frame);
 
 impl Filtered for FilterRow<'_> {
     fn words(&self) -> Vec<String> {
-        vec![self.2.head.line().into_string(), agent_name(self.0, self.1), self.2.text.line().into_string()]
+        let frame = self.2;
+        let task = frame.task.as_ref().map(|task| task.text().line().into_string());
+        let words = [said(frame), agent_name(self.0, self.1), frame.method.name().to_owned()];
+        let texts = [&frame.head, &frame.text].map(|text| text.line().into_string());
+        words.into_iter().chain(texts).chain(task).collect()
     }
 
     fn value(&self, key: &str) -> Option<String> {
         match key {
             "agent" => Some(agent_name(self.0, self.1)),
             "call" => Some(self.2.call.to_string()),
+            "method" => Some(self.2.method.name().to_owned()),
+            "task" => self.2.task.as_ref().map(|task| task.text().line().into_string()),
+            "frame" => Some(said(self.2)),
             "kind" => Some(word(self.2.kind).to_owned()),
             _ => None,
         }
@@ -93,7 +101,9 @@ pub struct WireView {
     /// The count when it was drawn last.
     seen: u64,
     /// The inputs that `rows` was built from.
-    built: Option<(u64, Filter, usize, bool)>,
+    built: Option<(u64, Filter, usize, bool, bool)>,
+    /// True if all rows are of one agent by choice.
+    one_agent: bool,
 }
 
 impl WireView {
@@ -107,6 +117,7 @@ impl WireView {
             state: ListState::new(FrameColumn::Time.number()),
             seen: 0,
             built: None,
+            one_agent: agent.is_some(),
         }
     }
 
@@ -130,24 +141,29 @@ impl WireView {
         (list, Some(Rect { y: list.bottom(), height: below, ..inner }))
     }
 
+    /// The columns that are drawn: rows of one agent need not repeat its name.
+    fn visible(&self, ctx: &Context, cursor: Cursor) -> Shown {
+        let mut shown = self.shown(ctx, cursor);
+        if self.one_agent {
+            shown.columns.retain(|at| *at != FrameColumn::Agent.number());
+        }
+        shown
+    }
+
     fn lines(&self, area: Rect) -> usize {
         usize::from(self.parts(area).0.height.saturating_sub(1))
     }
 
     fn row(ctx: &Context, agent: AgentKey, frame: &Frame) -> Row {
-        let role = match frame.kind {
-            Kind::Request => Role::Key,
-            Kind::Response => Role::Plain,
-            Kind::Event => Role::Doubt,
-            Kind::End => Role::Quiet,
-        };
+        let role = role(frame);
+        let mark = if is_fault(frame) { ctx.glyphs().failed } else { frame.kind.arrow() };
         Row {
-            mark: span(frame.kind.arrow(), role),
+            mark: span(mark, role),
             cells: FrameColumn::cells(|column| match column {
                 FrameColumn::Time => span(ctx.clocks.precise(frame.at), Role::Quiet),
                 FrameColumn::Agent => span(agent_name(ctx, agent), role),
                 FrameColumn::Call => span(frame.call.to_string(), Role::Quiet),
-                FrameColumn::Frame => span(headline(frame), role),
+                FrameColumn::Frame => span(said(frame), role),
                 FrameColumn::Size => span(format::bytes(frame.bytes as u64), Role::Quiet),
             }),
             marked: false,
@@ -171,18 +187,56 @@ impl WireView {
     }
 }
 
-/// An event is summarized by its data, other frames by their head.
-fn headline(frame: &Frame) -> String {
-    if frame.kind == Kind::Event {
-        return frame.text.shortened(400).line().into_string();
-    }
-    frame.head.line().into_string()
+/// Whose frame it is, of which call, and its kind.
+fn name_of(ctx: &Context, agent: AgentKey, frame: &Frame) -> String {
+    format!("{} {} {}", agent_name(ctx, agent), asked(frame), word(frame.kind))
 }
 
-/// A frame in full: its head, then its text, JSON over several lines.
+/// What a frame says, in one line: its label, or what there is without one.
+fn said(frame: &Frame) -> String {
+    let head = frame.head.line();
+    match (frame.kind, frame.label.words()) {
+        (Kind::Request, _) => asked(frame),
+        (Kind::Response, Some(words)) => format!("{words}, {head}"),
+        (Kind::Event, Some(words)) => words,
+        (Kind::Event, None) => frame.text.shortened(400).line().into_string(),
+        (Kind::Response | Kind::End, _) => head.into_string(),
+    }
+}
+
+/// What the call of a frame asks for: `GetTask 2fbf`.
+fn asked(frame: &Frame) -> String {
+    let task = frame.task.as_ref().map(|task| format!(" {}", task.short())).unwrap_or_default();
+    format!("{}{task}", frame.method.name())
+}
+
+fn is_fault(frame: &Frame) -> bool {
+    matches!(&frame.label, Label::Failed(fault) if !fault.expected)
+}
+
+fn role(frame: &Frame) -> Role {
+    match &frame.label {
+        Label::Failed(fault) if !fault.expected => return Role::Bad,
+        Label::Task(TaskState::Failed | TaskState::Rejected)
+        | Label::Status(TaskState::Failed | TaskState::Rejected) => return Role::Bad,
+        Label::Task(state) | Label::Status(state) if state.is_interrupted() => return Role::You,
+        _ => {}
+    }
+    match frame.kind {
+        Kind::Request => Role::Key,
+        Kind::Response => Role::Plain,
+        Kind::Event => Role::Doubt,
+        Kind::End => Role::Quiet,
+    }
+}
+
+/// A frame in full: what it says, its head, then its text, JSON over several lines.
 fn whole(frame: &Frame) -> Vec<Vec<Span>> {
     let head = frame.head.line();
     let mut lines = Vec::new();
+    if let Some(words) = frame.label.words().filter(|words| !head.contains(words.as_str())) {
+        lines.push(vec![span(words, role(frame))]);
+    }
     if !head.is_empty() {
         lines.push(vec![span(head.into_string(), Role::Title)]);
     }
@@ -239,7 +293,7 @@ impl List for WireView {
     }
 
     fn table(&self, ctx: &Context) -> Vec<Vec<String>> {
-        let shown = self.shown(ctx, Cursor::None).columns;
+        let shown = self.visible(ctx, Cursor::None).columns;
         let head = shown.iter().map(|at| FrameColumn::COLUMNS[*at].name.to_owned()).collect();
         let rows: Vec<Key> = self.rows.iter().collect();
         let rows = self.drawn(ctx, &rows);
@@ -255,7 +309,7 @@ impl Screen for WireView {
 
     fn refresh(&mut self, ctx: &Context, area: Rect) -> bool {
         let settings = &self.state.settings;
-        let wanted = (self.count, settings.filter.clone(), settings.sort, settings.reversed);
+        let wanted = (self.count, settings.filter.clone(), settings.sort, settings.reversed, settings.faults);
         let mut visible = false;
         if self.built.as_ref() != Some(&wanted) {
             let by = FrameColumn::at(settings.sort);
@@ -265,18 +319,22 @@ impl Screen for WireView {
                 }
                 FrameColumn::Agent => SortKey::Text(agent_name(ctx, agent).into()),
                 FrameColumn::Call => SortKey::Number(i64::try_from(frame.call).unwrap_or(0)),
-                FrameColumn::Frame => SortKey::Text(headline(frame).into()),
+                FrameColumn::Frame => SortKey::Text(said(frame).into()),
                 FrameColumn::Size => SortKey::Number(i64::try_from(frame.bytes).unwrap_or(0)),
             };
             let passing = self
                 .frames
                 .iter()
+                .filter(|(_, frame)| !settings.faults || is_fault(frame))
                 .filter(|(agent, frame)| settings.filter.passes(&FilterRow(ctx, *agent, frame)))
                 .map(|(agent, frame)| (order(*agent, frame), (*agent, frame.number)));
-            let before = self.rows.len();
+            let (before, asks) = (self.rows.len(), settings.filter.asks_for("agent"));
             let rows =
                 Sorted::build(passing, FrameColumn::COLUMNS[by.number()].highest_first != settings.reversed);
             let new: Vec<Key> = rows.iter().filter(|key| !self.rows.contains(*key)).collect();
+            let first = rows.iter().next().map(|(agent, _)| agent);
+            let alone = first.is_some() && rows.iter().all(|(agent, _)| Some(agent) == first);
+            self.one_agent = self.agent.is_some() || asks && alone;
             self.rows = rows;
             if before > 0 {
                 self.state.came_in(&self.rows, &new);
@@ -298,6 +356,9 @@ impl Screen for WireView {
         }
         let mut facts =
             vec![span(format!("the last {} frames, secrets removed", self.rows.len()), Role::Quiet)];
+        if self.state.settings.faults {
+            facts.push(span(" · faults only", Role::You));
+        }
         if !self.state.settings.filter.is_empty() {
             facts.push(span(format!(" · filter {}", self.state.settings.filter.text()), Role::You));
         }
@@ -311,7 +372,7 @@ impl Screen for WireView {
                 canvas,
                 ctx,
                 list,
-                !self.state.settings.filter.is_empty(),
+                self.state.settings.faults || !self.state.settings.filter.is_empty(),
                 &[
                     "Nothing was sent or received yet.",
                     &format!(
@@ -324,11 +385,11 @@ impl Screen for WireView {
         let lines = usize::from(list.height.saturating_sub(1));
         let (window, cursor) = self.state.window(&self.rows, lines);
         let rows = self.drawn(ctx, &window);
-        let shown = self.shown(ctx, cursor.map_or(Cursor::Follows, Cursor::On));
+        let shown = self.visible(ctx, cursor.map_or(Cursor::Follows, Cursor::On));
         table::draw(canvas, list, FrameColumn::COLUMNS, &Shown { wide: true, ..shown }, &rows);
         if let (Some(pane), Some((agent, frame))) = (below, self.target_frame()) {
             let whole_rule = Rect { x: area.x, width: area.width, ..pane };
-            let title = [span(format!("{} {}", agent_name(ctx, agent), word(frame.kind)), Role::Title)];
+            let title = [span(name_of(ctx, agent, frame), Role::Title)];
             let facts = [span(ctx.clocks.precise(frame.at), Role::Quiet)];
             canvas.rule(whole_rule, pane.y, Edge::Middle, &title, &facts);
             let inner = Rect {
@@ -354,12 +415,12 @@ impl Screen for WireView {
             Action::Details => self.state.details = !self.state.details,
             Action::Open | Action::Raw => {
                 let (agent, frame) = self.target_frame()?;
-                let title =
-                    format!("wire › {} {} {}", agent_name(ctx, agent), word(frame.kind), frame.number);
+                let title = format!("wire › {} {}", name_of(ctx, agent, frame), frame.number);
                 let target = Target { agent: Some(agent), ..Target::default() };
                 let page = Destination::RawText { title, lines: whole(frame), target };
                 return Some(vec![Step::Open(Box::new(page))]);
             }
+            Action::Faults => self.state.settings.faults = !self.state.settings.faults,
             Action::Wide => self.state.settings.wide = !self.state.settings.wide,
             Action::Back => return self.state.settings.clear_one().then(Vec::new),
             _ => return None,
@@ -371,6 +432,7 @@ impl Screen for WireView {
         vec![
             (Action::Open, "open"),
             (Action::Filter, "filter"),
+            (Action::Faults, "failed"),
             (Action::First, "newest"),
             (Action::Hold, "hold"),
             (Action::Details, "details"),
@@ -413,6 +475,7 @@ impl Screen for WireView {
 mod tests {
     use super::*;
     use crate::domain::time::At;
+    use crate::net::tap::{Fault, Method};
 
     #[test]
     fn a_frame_is_shown_with_its_headers_apart() {
@@ -420,7 +483,10 @@ mod tests {
             number: 1,
             at: At::ZERO,
             call: 7,
+            method: Method::Send,
+            task: None,
             kind: Kind::Request,
+            label: Label::Plain,
             head: "POST /".into(),
             text: "accept: */*\n\n{\"a\":\"\u{1b}[2J\"}".into(),
             bytes: 40,
@@ -430,5 +496,58 @@ mod tests {
         assert_eq!(lines[..3], ["POST /".to_owned(), "accept: */*".to_owned(), String::new()]);
         assert!(lines.iter().all(|line| !line.contains('\u{1b}')), "{lines:?}");
         assert!(lines.iter().any(|line| line.contains("␛[2J")), "{lines:?}");
+    }
+
+    #[test]
+    fn a_row_says_what_its_frame_says() {
+        let frame = |kind, method, label, head: &str| Frame {
+            number: 1,
+            at: At::ZERO,
+            call: 7,
+            method,
+            task: Some("2fbf-11".into()),
+            kind,
+            label,
+            head: head.into(),
+            text: "{}".into(),
+            bytes: 2,
+        };
+        let fault = |expected| {
+            let fault = Fault { code: Some(-32001), text: "TaskNotFound".into(), expected };
+            Label::Failed(Box::new(fault))
+        };
+        for (kind, label, head, text, role_expected) in [
+            (Kind::Request, Label::Plain, "POST http://h/", "SendMessage 2fbf", Role::Key),
+            (
+                Kind::Response,
+                Label::Task(TaskState::Submitted),
+                "200 in 3 ms",
+                "Task submitted, 200 in 3 ms",
+                Role::Plain,
+            ),
+            (Kind::Response, Label::Stream, "200 in 3 ms, streaming", "200 in 3 ms, streaming", Role::Plain),
+            (Kind::Event, Label::Status(TaskState::Working), "", "statusUpdate working", Role::Doubt),
+            (
+                Kind::Event,
+                Label::Status(TaskState::InputRequired),
+                "",
+                "statusUpdate needs an answer",
+                Role::You,
+            ),
+            (Kind::Event, Label::Artifact { last: true }, "", "artifactUpdate, last chunk", Role::Doubt),
+            (Kind::Event, Label::Plain, "", "{}", Role::Doubt),
+            (Kind::Response, fault(false), "200 in 3 ms", "-32001 TaskNotFound, 200 in 3 ms", Role::Bad),
+            (
+                Kind::Response,
+                fault(true),
+                "200 in 3 ms",
+                "-32001 TaskNotFound, as a check expects, 200 in 3 ms",
+                Role::Plain,
+            ),
+            (Kind::End, fault(false), "the stream was cut", "the stream was cut", Role::Bad),
+        ] {
+            let frame = frame(kind, Method::Send, label, head);
+            assert_eq!((said(&frame).as_str(), role(&frame)), (text, role_expected), "{frame:?}");
+        }
     }
 }

@@ -50,6 +50,11 @@ impl Filter {
         self.terms.is_empty()
     }
 
+    /// True if it asks for one value of a column.
+    pub fn asks_for(&self, key: &str) -> bool {
+        self.terms.iter().any(|term| matches!(term, Term::Key(named, _) if named == key))
+    }
+
     /// True if a row passes.
     pub fn passes(&self, row: &impl Filtered) -> bool {
         if self.terms.is_empty() {

@@ -1,7 +1,8 @@
 //! Every screen at four sizes, as it is drawn.
 
 use quarterdeck::domain::id::AgentKey;
-use quarterdeck::net::tap::{Frame, Kind};
+use quarterdeck::domain::job::task::TaskState;
+use quarterdeck::net::tap::{Fault, Frame, Kind, Label, Method};
 use quarterdeck::tui::theme::{Depth, Theme};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -14,37 +15,53 @@ const SIZES: [(u16, u16); 4] = [(40, 12), (80, 24), (120, 40), (200, 60)];
 /// A few frames of the wire, one of them hostile.
 pub(super) fn frames(scene: &Scene, agent: Option<AgentKey>) -> Vec<(AgentKey, Frame)> {
     let keys: Vec<AgentKey> = scene.state.agents().iter().map(|(key, _)| key).collect();
-    let frame = |number, kind, head: &str, text: &str| Frame {
+    let frame = |number, kind, label, head: &str, text: &str| Frame {
         number,
         at: at(200.0 + number as f64 / 7.0),
-        call: number / 2,
+        call: number / 4,
+        method: if number < 4 { Method::SendStreaming } else { Method::Get },
+        task: Some("2fbf-7".into()),
         kind,
+        label,
         head: head.into(),
         text: text.into(),
         bytes: text.len(),
     };
+    let fault = Fault { code: None, text: "it refuses the connection".into(), expected: false };
+    let refused = Label::Failed(Box::new(fault));
     let all = [
         (
             0,
             frame(
                 1,
                 Kind::Request,
+                Label::Plain,
                 "POST http://10.0.0.1:9000/",
                 "content-type: application/json\nauthorization: [removed]\n\n{\"jsonrpc\":\"2.0\",\"method\":\"SendStreamingMessage\"}",
             ),
         ),
-        (0, frame(2, Kind::Response, "200 in 12 ms, streaming", "content-type: text/event-stream\n\n")),
+        (
+            0,
+            frame(
+                2,
+                Kind::Response,
+                Label::Stream,
+                "200 in 12 ms, streaming",
+                "content-type: text/event-stream\n\n",
+            ),
+        ),
         (
             0,
             frame(
                 3,
                 Kind::Event,
+                Label::Status(TaskState::Working),
                 "",
                 "{\"result\":{\"statusUpdate\":{\"status\":{\"state\":\"TASK_STATE_WORKING\"}}}}",
             ),
         ),
-        (7, frame(4, Kind::Event, "", "{\"text\":\"\u{1b}[2J\u{9b}31m\u{202e}\"}")),
-        (2, frame(5, Kind::End, "it refuses the connection", "")),
+        (7, frame(4, Kind::Event, Label::Plain, "", "{\"text\":\"\u{1b}[2J\u{9b}31m\u{202e}\"}")),
+        (2, frame(5, Kind::End, refused, "it refuses the connection", "")),
     ];
     let of = all.into_iter().map(|(at, frame)| (keys[at], frame));
     of.filter(|(key, _)| agent.is_none_or(|agent| agent == *key)).collect()
