@@ -10,7 +10,7 @@ use super::session::{Session, Setup, stored};
 use super::task::as_of;
 use crate::domain::job::Attempt;
 use crate::domain::job::task::TaskState;
-use crate::domain::state::snapshot::{Snapshot, waits_since};
+use crate::domain::state::snapshot::Snapshot;
 use crate::domain::text::Untrusted;
 use crate::protocol::timestamp;
 
@@ -77,7 +77,7 @@ fn entry(snapshot: &Snapshot, attempt: &Attempt) -> Value {
         "agent": agent,
         "wants": wants(attempt),
         "question": question(attempt).line().into_string(),
-        "since": timestamp::format_at(waits_since(attempt)),
+        "since": timestamp::format_at(attempt.since().at),
     })
 }
 
@@ -85,7 +85,7 @@ fn cells(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
     let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
     let task = attempt.task.as_ref().map_or_else(|| "–".to_owned(), |task| task.id.to_string());
     vec![
-        timestamp::format_at(waits_since(attempt)),
+        timestamp::format_at(attempt.since().at),
         wants(attempt).to_owned(),
         agent,
         task,

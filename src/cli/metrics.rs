@@ -11,7 +11,9 @@ use super::args::{Global, Metrics, MetricsBy, MetricsWas};
 use super::output::{Failure, Printer, table};
 use super::session::{Session, Setup, stored, stored_metrics};
 use super::task::as_of;
-use crate::domain::metrics::{Block, Dimension, DimensionValue, Histogram, Minute, MinuteRange, Tally};
+use crate::domain::metrics::{
+    Block, Dimension, DimensionValue, Histogram, Minute, MinuteRange, Series, Tally,
+};
 use crate::domain::state::snapshot::Snapshot;
 use crate::engine::{Answer, Query};
 use crate::protocol::timestamp;
@@ -65,12 +67,15 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
     }
     // Calls that do no work belong to agents alone.
     rows.retain(|_, (now, was)| by == Dimension::Agent || now.begun + now.ended() + was.ended() > 0);
-    let mut rows: Vec<(String, Tally, Tally)> =
-        rows.into_iter().map(|(who, (now, was))| (name(&snapshot, &who), now, was)).collect();
+    let live = live(&snapshot, by);
+    let mut rows: Vec<(String, u32, Tally, Tally)> = rows
+        .into_iter()
+        .map(|(who, (now, was))| (name(&snapshot, &who), live.get(&who).copied().unwrap_or(0), now, was))
+        .collect();
     rows.retain(|(name, ..)| args.name.as_ref().is_none_or(|wanted| wanted == name));
-    rows.sort_by(|a, b| (b.1.ended(), &a.0).cmp(&(a.1.ended(), &b.0)));
+    rows.sort_by(|a, b| (b.2.ended(), &a.0).cmp(&(a.2.ended(), &b.0)));
     if out.is_json() {
-        let row_json = |(name, now, was): &(String, Tally, Tally)| json!({ by.word(): name, "now": entry(now), "was": entry(was) });
+        let row_json = |(name, live, now, was): &(String, u32, Tally, Tally)| json!({ by.word(): name, "live": live, "now": entry(now), "was": entry(was) });
         out.document(&json!({
             "by": by.word(),
             "from": timestamp::format_at(from.begins()),
@@ -95,10 +100,10 @@ pub(super) async fn run(global: &Global, args: Metrics, out: &mut Printer) -> Re
 }
 
 /// The rows as a table.
-fn print(by: Dimension, rows: &[(String, Tally, Tally)], out: &mut Printer) {
+fn print(by: Dimension, rows: &[(String, u32, Tally, Tally)], out: &mut Printer) {
     let lines: Vec<Vec<String>> = rows
         .iter()
-        .map(|(name, now, was)| {
+        .map(|(name, live, now, was)| {
             vec![
                 name.clone(),
                 now.ended().to_string(),
@@ -113,6 +118,7 @@ fn print(by: Dimension, rows: &[(String, Tally, Tally)], out: &mut Printer) {
                 quantile(&now.took, 99),
                 quantile(&now.first, 95),
                 quantile(&now.between, 95),
+                live.to_string(),
                 now.live.to_string(),
                 quantile(&now.answer, 95),
             ]
@@ -134,6 +140,7 @@ fn print(by: Dimension, rows: &[(String, Tally, Tally)], out: &mut Printer) {
         "FIRST",
         "BETWEEN",
         "LIVE",
+        "MOST",
         "ANSWERS",
     ];
     for line in table(&head, &lines) {
@@ -155,6 +162,18 @@ async fn read(setup: &Setup, session: Option<&Session>, range: MinuteRange) -> R
         all.merge(block);
     }
     Ok(all)
+}
+
+/// The number of tasks that are live now.
+fn live(snapshot: &Snapshot, by: Dimension) -> BTreeMap<DimensionValue, u32> {
+    let mut live = BTreeMap::new();
+    for (_, attempt) in snapshot.attempts.iter().filter(|(_, attempt)| attempt.is_live()) {
+        let (Some(agent), Some(job)) = (snapshot.agents.get(attempt.agent), snapshot.job_of(attempt)) else {
+            continue;
+        };
+        *live.entry(by.value_of(&Series::of_job(agent.id, job))).or_default() += 1;
+    }
+    live
 }
 
 fn name(snapshot: &Snapshot, who: &DimensionValue) -> String {

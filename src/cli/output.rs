@@ -188,12 +188,14 @@ pub struct Printer {
     shown: bool,
     /// The output could not be written once; nothing more is written to it.
     failed: bool,
+    /// The label of the text that is being printed in pieces, and whether its last line has not ended.
+    piece: Option<(String, bool)>,
 }
 
 impl Printer {
     /// A printer in a format; progress is shown only to people.
     pub fn new(format: Output) -> Self {
-        Self { format, progress: io::stderr().is_terminal(), shown: false, failed: false }
+        Self { format, progress: io::stderr().is_terminal(), shown: false, failed: false, piece: None }
     }
 
     /// True for JSON.
@@ -222,6 +224,19 @@ impl Printer {
         self.out(&format!("{label}:\n{}\n", content.block().trim_end_matches('\n')));
     }
 
+    /// A piece of a text that grows: its label stands above the first one.
+    pub fn piece(&mut self, label: &str, content: &Untrusted) {
+        if self.piece.as_ref().is_none_or(|(open, _)| open != label) {
+            self.out(&format!("{label}:"));
+            self.piece = Some((label.to_owned(), false));
+        }
+        let text = content.block();
+        if !text.is_empty() {
+            self.write(&text);
+            self.piece = Some((label.to_owned(), !text.ends_with('\n')));
+        }
+    }
+
     /// A line of a table; the caller has made it safe.
     pub fn row(&mut self, row: &crate::domain::text::SafeText) {
         self.out(row);
@@ -232,13 +247,24 @@ impl Printer {
         self.out(text);
     }
 
+    fn end_piece(&mut self) {
+        if self.piece.take().is_some_and(|(_, unended)| unended) {
+            self.write("\n");
+        }
+    }
+
     fn out(&mut self, text: &str) {
+        self.end_piece();
+        self.write(&format!("{text}\n"));
+    }
+
+    fn write(&mut self, text: &str) {
         if self.failed {
             return;
         }
         self.end_progress();
         let mut out = io::stdout().lock();
-        let Err(error) = writeln!(out, "{text}").and_then(|()| out.flush()) else { return };
+        let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else { return };
         drop(out);
         // The process must shut down in order, because it may hold an engine: whoever waits for the end is notified.
         self.failed = true;
@@ -254,6 +280,7 @@ impl Printer {
 
     /// Prints information that is not the result to stderr.
     pub fn warn(&mut self, text: impl Into<Untrusted>) {
+        self.end_piece();
         self.end_progress();
         let _nobody_reads_it = writeln!(io::stderr(), "quarterdeck: {}", text.into().line());
     }

@@ -189,7 +189,7 @@ pub fn print_task(
     outputs: &Outputs,
 ) {
     let Some(attempt) = snapshot.attempts.get(key) else { return };
-    print_ids(out, snapshot, attempt);
+    print_ids(out, snapshot, attempt, Some(detail));
     for entry in detail.messages.iter().filter(|entry| entry.message.role == Role::Agent) {
         let text = entry.message.text();
         if !text.is_empty() && text.raw().lines().count() <= 1 {
@@ -206,7 +206,7 @@ pub fn print_task(
 }
 
 /// The fields that every command prints that touches a task.
-pub fn print_ids(out: &mut Printer, snapshot: &Snapshot, attempt: &Attempt) {
+pub fn print_ids(out: &mut Printer, snapshot: &Snapshot, attempt: &Attempt, detail: Option<&Detail>) {
     if let Some(task) = &attempt.task {
         out.field("Task", task.id.text());
         if let Some(context) = &task.context {
@@ -218,7 +218,8 @@ pub fn print_ids(out: &mut Printer, snapshot: &Snapshot, attempt: &Attempt) {
             out.field("Verdict", format!("{}{}", verdict.as_str(), says.unwrap_or_default()));
         }
         if let Some(cancel) = task.cancel {
-            out.field("Cancel", cancel.as_str());
+            let late = detail.and_then(|detail| detail.late_end(attempt.id));
+            out.field("Cancel", late.map_or_else(|| cancel.as_str().to_owned(), ToString::to_string));
         }
     } else {
         out.field("State", attempt.phase.as_str());

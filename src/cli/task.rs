@@ -381,7 +381,7 @@ fn changed(attempt: &Attempt) -> At {
 
 fn row(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
     let agent = snapshot.agents.get(attempt.agent).map(|agent| agent.name.to_string()).unwrap_or_default();
-    let title = snapshot.job_of(attempt).map(|job| job.title.to_string()).unwrap_or_default();
+    let title = snapshot.job_of(attempt).map(|job| job.title.to_string()).filter(|title| !title.is_empty());
     let (id, state) = match &attempt.task {
         Some(task) => {
             let verdict = task.verdict.map(|verdict| format!(", {}", verdict.as_str())).unwrap_or_default();
@@ -389,7 +389,7 @@ fn row(snapshot: &Snapshot, attempt: &Attempt) -> Vec<String> {
         }
         None => ("–".to_owned(), attempt.phase.as_str().to_owned()),
     };
-    vec![id, state, agent, timestamp::format_at(changed(attempt)), title]
+    vec![id, state, agent, timestamp::format_at(attempt.since().at), title.unwrap_or_else(|| "–".to_owned())]
 }
 
 /// Prints that nothing is watched now.
@@ -512,7 +512,7 @@ async fn follow(
                         .unwrap_or(Value::Null),
                 );
             } else if stream {
-                protocol_json::print_ids(out, &snapshot, attempt);
+                protocol_json::print_ids(out, &snapshot, attempt, Some(&watching.detail));
             } else {
                 protocol_json::print_task(out, &snapshot, key, &watching.detail, &outputs);
             }
@@ -555,7 +555,7 @@ async fn cancel(
     let waited = watching
         .wait(Some(until), false, out, |attempt| {
             attempt.task.as_ref().is_none_or(|task| {
-                task.is_over() && matches!(task.cancel, Some(CancelMark::Verified))
+                task.is_over() && matches!(task.cancel, Some(CancelMark::Verified | CancelMark::TooLate))
                     || task.verdict == Some(Verdict::Lost)
                     // An earlier cancel may have been refused too.
                     || task.cancel == Some(CancelMark::Refused) && seq(attempt) > before
@@ -573,8 +573,8 @@ async fn cancel(
                 refusal(&watching.detail, attempt).map_or_else(String::new, |cause| format!(": {cause}"));
             let task = row.task.as_ref();
             let words = format!(
-                "the agent refused to cancel the task, which is {} still{why}",
-                task.map_or_else(String::new, |task| task.state.word())
+                "the agent refused to cancel the task, which {}{why}",
+                task.map_or_else(String::new, |task| task.state.still())
             );
             let wait = task.map_or_else(String::new, |task| watching.command("task get --wait", &task.id));
             Err(Failure::new(1, "TaskNotCancelableError", words)
@@ -584,22 +584,26 @@ async fn cancel(
             if out.is_json() {
                 out.document(&protocol_json::task_row(&snapshot, attempt).unwrap_or(Value::Null));
             } else {
-                protocol_json::print_ids(out, &snapshot, attempt);
+                protocol_json::print_ids(out, &snapshot, attempt, Some(&watching.detail));
             }
             Ok(ExitCode::SUCCESS)
         }
         (Err(_), Some((_, attempt))) => {
             let task = attempt.task.as_ref();
-            let says = task.map_or_else(String::new, |task| task.state.word());
-            let mark = task.and_then(|task| task.cancel).map_or("asked", CancelMark::as_str);
-            Err(Failure::timeout(format!("the cancel is {mark}, and the task is {says} still: unconfirmed"))
-                .hint(format!(
-                    "the engine goes on asking; {} shows how it stands",
-                    task.map_or_else(
-                        || "quarterdeck task list".to_owned(),
-                        |task| { watching.command("task get", &task.id) }
-                    )
-                )))
+            let says = task.map_or_else(String::new, |task| task.state.still());
+            let agent = match task.and_then(|task| task.cancel) {
+                Some(CancelMark::Agreed) => "the agent agreed to cancel the task",
+                Some(CancelMark::Unconfirmed) => "nothing confirms the cancel",
+                _ => "the agent has not answered the cancel",
+            };
+            let but = if agent.ends_with("task") { "but it" } else { "and the task" };
+            Err(Failure::timeout(format!("{agent}, {but} {says}")).hint(format!(
+                "the engine goes on asking; {} shows how it stands",
+                task.map_or_else(
+                    || "quarterdeck task list".to_owned(),
+                    |task| { watching.command("task get", &task.id) }
+                )
+            )))
         }
         (_, None) => Err(Failure::internal("the engine no longer knows the task")),
     };
@@ -610,7 +614,7 @@ async fn cancel(
 /// Why the agent refused the last cancel of the attempt.
 fn refusal(detail: &Detail, attempt: AttemptId) -> Option<&Cause> {
     detail.timeline.iter().rev().find_map(|line| match &line.fact {
-        JobFact::Attempt(of, AttemptFact::CancelMoved { mark: CancelMark::Refused, cause })
+        JobFact::Attempt(of, AttemptFact::CancelMoved { mark: CancelMark::Refused, cause, .. })
             if *of == attempt =>
         {
             cause.as_deref()

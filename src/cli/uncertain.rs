@@ -103,7 +103,7 @@ pub(super) async fn presume_lost(
                 .unwrap_or_else(|| protocol_json::taskless(&snapshot, attempt));
             out.document(&value);
         } else {
-            protocol_json::print_ids(out, &snapshot, attempt);
+            protocol_json::print_ids(out, &snapshot, attempt, None);
         }
     }
     session.close(false).await;

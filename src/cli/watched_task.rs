@@ -154,7 +154,7 @@ impl WatchedTask {
         let found = self.find(snapshot);
         match found.and_then(|(_, attempt)| attempt.task) {
             Some(task) => {
-                let words = format!("stopped watching; task {} is {} still", task.id, task.state.word());
+                let words = format!("stopped watching; task {} {}", task.id, task.state.still());
                 Failure::new(reason.exit_code(), "QUARTERDECK_ERR_INTERRUPTED", words).hint(format!(
                     "{}, or end it: {}",
                     self.command("task get --wait", &task.id),
@@ -173,7 +173,7 @@ impl WatchedTask {
     fn timed_out(&self, snapshot: &Snapshot) -> Failure {
         let task = self.find(snapshot).and_then(|(_, attempt)| attempt.task);
         match task {
-            Some(task) => Failure::timeout(format!("task {} is {} still", task.id, task.state.word()))
+            Some(task) => Failure::timeout(format!("task {} {}", task.id, task.state.still()))
                 .hint(self.command("task get --wait", &task.id)),
             None => Failure::timeout("the agent has not answered yet"),
         }
@@ -186,6 +186,19 @@ impl WatchedTask {
 
     fn agent_flag(&self) -> String {
         self.reference.as_ref().map(|agent| flag("-a", agent)).unwrap_or_default()
+    }
+
+    /// The same with the agent of the attempt if the command line names none.
+    fn known_agent_flag(&self, attempt: &Attempt) -> String {
+        let agent = || {
+            let snapshot = self.session.handle.snapshot();
+            let agent = snapshot.agents.get(attempt.agent)?;
+            let name = agent.name.raw();
+            let alone = snapshot.agents.iter().filter(|(_, other)| other.name.raw() == name).count() == 1;
+            Some(flag("-a", if alone && agent.spec.name.is_some() { name } else { &agent.spec.url }))
+        };
+        let named = self.agent_flag();
+        if named.is_empty() { agent().unwrap_or_default() } else { named }
     }
 
     /// Processes a fact, and prints it if events are requested.
@@ -253,15 +266,32 @@ impl WatchedTask {
         match &event {
             StreamEvent::Task(report) => {
                 out.field("Task", report.id.text());
-                out.field("State", report.status.state.word());
+                if !report.status.state.is_terminal() {
+                    out.field("State", report.status.state.word());
+                }
+            }
+            // The end is printed once, with the result.
+            StreamEvent::Status { status, .. } if status.message.is_none() => {
+                if !status.state.is_terminal() {
+                    out.field("State", status.state.word());
+                }
             }
             StreamEvent::Status { status, .. } => {
-                let text = status.message.as_ref().map(|message| format!(": {}", message.headline(400)));
-                out.field("State", format!("{}{}", status.state.word(), text.unwrap_or_default()));
+                let text = status.message.as_ref().map(|message| message.headline(400));
+                out.field("Message", text.unwrap_or_default());
             }
             StreamEvent::Artifact { artifact, .. } => {
-                let name = format!("Artifact {}", artifact.id);
-                protocol_json::print_parts(out, &artifact.parts, Some(&name));
+                // Chunks that follow the first mostly come without the name.
+                let mut outputs = self.detail.outputs.iter();
+                let known = outputs.find(|one| one.attempt == self.attempt && one.id == artifact.id);
+                let name = known.and_then(|output| output.name.as_ref()).unwrap_or(&artifact.id);
+                let name = format!("Artifact {name}");
+                for part in &artifact.parts {
+                    match part.as_text() {
+                        Some(text) => out.piece(&name, text),
+                        None => protocol_json::print_parts(out, std::slice::from_ref(part), Some(&name)),
+                    }
+                }
             }
             StreamEvent::Message(message) => protocol_json::print_message(out, message),
             StreamEvent::Unknown(_) => {}
@@ -347,8 +377,7 @@ impl WatchedTask {
         }
         match task.state {
             TaskState::InputRequired => {
-                let agent = self.agent_flag();
-                let agent = if agent.is_empty() { " -a AGENT" } else { &agent };
+                let agent = self.known_agent_flag(attempt);
                 let task = quoted(&task.id.raw());
                 let flags = &self.setup.flags;
                 out.warn(format!(
@@ -404,7 +433,7 @@ impl WatchedTask {
                 out.line(&protocol_json::event(&event));
             }
         } else {
-            protocol_json::print_ids(out, snapshot, attempt);
+            protocol_json::print_ids(out, snapshot, attempt, None);
         }
     }
 

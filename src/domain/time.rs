@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Microseconds since the Unix epoch on the engine's clock: wall time at start plus boot time since.
 ///
-/// Never decreases, and is never compared with a [`PeerTime`].
+/// Never decreases, and no decision compares it with a [`PeerTime`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct At(i64);
 

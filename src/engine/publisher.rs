@@ -22,6 +22,8 @@ pub(super) struct Publisher {
     published: Option<Instant>,
     /// Rows that changed since the last publication.
     changed: Vec<Changed>,
+    /// The number of the fleet's last fact that was published; some facts, such as notes, change no row.
+    fleet_seq: u64,
     /// The number of events that agents have sent.
     events: Arc<AtomicU64>,
     last_events: (Instant, u64),
@@ -36,6 +38,7 @@ impl Publisher {
             dirty: true,
             published: None,
             changed: Vec::new(),
+            fleet_seq: 0,
             events: Arc::default(),
             last_events: (Instant::now(), 0),
         };
@@ -59,7 +62,7 @@ impl Publisher {
     pub fn take_changes(&mut self, core: &mut Core) -> &[Changed] {
         let before = self.changed.len();
         core.move_changes(&mut self.changed);
-        self.dirty |= self.changed.len() > before;
+        self.dirty |= self.changed.len() > before || core.state().fleet_seq() != self.fleet_seq;
         &self.changed[before..]
     }
 
@@ -67,6 +70,7 @@ impl Publisher {
         self.dirty = false;
         self.published = Some(Instant::now());
         let changed = std::mem::take(&mut self.changed);
+        self.fleet_seq = core.state().fleet_seq();
         let mut next = Snapshot::clone(&self.snapshots.borrow());
         next.unsaved = core.is_unsaved();
         next.publish(core.state(), at, changed);

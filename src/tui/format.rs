@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use crate::domain::time::At;
 pub use crate::domain::time::format_duration as duration;
+use crate::protocol::timestamp;
 
 /// A whole stretch of minutes: `30m`, `1h`, `1h30m`, `24h`, `7d`.
 pub fn window(time: Duration) -> String {
@@ -98,16 +99,24 @@ pub fn count(number: usize) -> String {
 pub struct Clocks {
     zone: TimeZone,
     suffix: &'static str,
+    /// Seconds are written with their date, in UTC.
+    dated: bool,
 }
 
 impl Clocks {
     /// Clocks in a zone of the configuration.
     pub fn new(zone: &str) -> Self {
         match zone {
-            "UTC" => Self { zone: TimeZone::UTC, suffix: "Z" },
-            "local" => Self { zone: TimeZone::system(), suffix: "" },
-            name => Self { zone: TimeZone::get(name).unwrap_or(TimeZone::UTC), suffix: "" },
+            "UTC" => Self { zone: TimeZone::UTC, suffix: "Z", dated: false },
+            "local" => Self { zone: TimeZone::system(), suffix: "", dated: false },
+            name => Self { zone: TimeZone::get(name).unwrap_or(TimeZone::UTC), suffix: "", dated: false },
         }
+    }
+
+    /// The same for a text that is read elsewhere and later: every point in time has its date and zone.
+    #[must_use]
+    pub fn dated(&self) -> Self {
+        Self { dated: true, ..self.clone() }
     }
 
     fn civil(&self, at: At) -> Option<jiff::civil::DateTime> {
@@ -125,6 +134,9 @@ impl Clocks {
 
     /// `02:58:53`, with the day in front if it is not the same day as `now`.
     pub fn second(&self, at: At, now: At) -> String {
+        if self.dated {
+            return timestamp::format_at(at);
+        }
         let (Some(time), Some(today)) = (self.civil(at), self.civil(now)) else { return "--:--:--".into() };
         let clock = format!("{:02}:{:02}:{:02}", time.hour(), time.minute(), time.second());
         if time.date() == today.date() {
@@ -232,6 +244,7 @@ mod tests {
         let now = At::from_micros(1_795_316_657_000_000);
         assert_eq!(clocks.minute(now).0, "03:04Z");
         assert_eq!(clocks.second(now, now), "03:04:17");
+        assert_eq!(clocks.dated().second(now, now), "2026-11-22T03:04:17.000Z");
         assert_eq!(clocks.second(now - Duration::from_secs(86_400), now), "Sat 03:04");
         assert_eq!(clocks.second(now - Duration::from_secs(30 * 86_400), now), "2026-10-23 03:04");
     }

@@ -81,7 +81,7 @@ pub fn attempt(attempt: &Attempt, glyphs: &'static Glyphs) -> Label {
             CancelMark::Agreed => label(glyphs.working, "cancel agreed", Role::Warn),
             CancelMark::Unconfirmed => label(glyphs.uncertain, "cancel unconfirmed", Role::Warn),
             CancelMark::Refused => label(glyphs.working, "cancel refused", Role::Warn),
-            CancelMark::Verified => label(glyphs.canceled, "canceled", Role::Plain),
+            CancelMark::Verified | CancelMark::TooLate => label(glyphs.canceled, "canceled", Role::Plain),
         };
     }
     let word = task.state.word();

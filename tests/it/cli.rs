@@ -147,6 +147,9 @@ async fn metrics_are_listed_by_agent_skill_and_caller() {
     let line = shown.lines().find(|line| line.starts_with("steady")).expect("a row of the agent");
     let cells: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(cells[1..6], ["3", "0", "0", "0", "100.0"], "{shown}");
+    // LIVE is now, MOST in the window.
+    assert!(shown.lines().next().is_some_and(|head| head.contains("LIVE  MOST")), "{shown}");
+    assert_eq!((cells[13], cells[14] == "0"), ("0", false), "{shown}");
     let nothing = desk.run(&["metrics", "nobody"]).await;
     assert!(text(&nothing.stderr).contains("nothing was measured"), "{}", text(&nothing.stderr));
     assert_eq!(desk.error(&["metrics", "--window", "never"]).await.0, 2);
@@ -167,6 +170,35 @@ async fn streams_are_json_lines_and_the_last_one_is_the_end() {
     let lines: Vec<Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((lines.len(), &lines[0]["message"]["role"]), (1, &Value::from("ROLE_AGENT")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_streamed_text_is_one_block_and_its_end_is_printed_once() {
+    let desk = Desk::new(vec![part("chatty", Behaviour::Chatty)]);
+    let output = desk.run(&["send", "-a", &desk.url("chatty"), "--stream", "a letter"]).await;
+    let (stdout, times) = (text(&output.stdout), |word: &str| text(&output.stdout).matches(word).count());
+    assert_eq!(times("State: completed"), 1, "{stdout}");
+    assert_eq!(times("Artifact "), 1, "{stdout}");
+    assert!(!stdout.contains("\n\n"), "{stdout}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_that_comes_too_late_says_so() {
+    let desk = Desk::new(vec![quarterdeck::demo::AgentPart {
+        takes: [30.0, 30.0],
+        ..part("deaf", Behaviour::IgnoresCancel)
+    }]);
+    let sent = desk.json(&["send", "-a", "deaf", "--async", "drive"]).await;
+    let id = sent["task"]["id"].as_str().unwrap();
+    let output = desk.run(&["task", "cancel", "-a", "deaf", id]).await;
+    let stdout = text(&output.stdout);
+    assert!(
+        stdout.contains("Cancel: too late, it completed by itself "),
+        "{stdout} {}",
+        text(&output.stderr)
+    );
+    let list = desk.json(&["task", "list"]).await;
+    assert_eq!(list["tasks"][0]["metadata"]["quarterdeck"]["cancel"], "too-late");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -211,10 +243,11 @@ async fn a_cancel_that_is_ignored_is_a_time_out() {
     }]);
     let sent = desk.json(&["send", "-a", "deaf", "--async", "drive"]).await;
     let id = sent["task"]["id"].as_str().unwrap();
-    assert_eq!(
-        desk.error(&["task", "cancel", "-a", "deaf", "--timeout", "2s", id]).await,
-        (5, "A2ACLI_ERR_TIMEOUT".into())
-    );
+    let output = desk.run(&["task", "cancel", "-a", "deaf", "--timeout", "2s", id]).await;
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{stderr}");
+    let words = "the agent agreed to cancel the task, but it is still working (A2ACLI_ERR_TIMEOUT)";
+    assert!(stderr.contains(words), "{stderr}");
     let list = desk.json(&["task", "list"]).await;
     assert_eq!(list["tasks"][0]["metadata"]["quarterdeck"]["cancel"], "agreed");
 }

@@ -538,3 +538,16 @@ async fn an_answer_of_the_wrong_shape_ends_its_call() {
     check_shape(("GetTask", 1, page), false, |a| ends(a, TaskState::Completed, None)).await;
     check_shape(("ListTasks", 99, task), false, |a| ends(a, TaskState::Completed, None)).await;
 }
+
+/// A note changes no row, and is published all the same: views that show it read it then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_note_is_published_though_it_changes_no_row() {
+    let engine = engine_on(Vec::new(), CredentialBook::default(), None, rules());
+    let handle = engine.handle();
+    let before = handle.snapshot().fleet_seq;
+    let note =
+        Intent::Note { problem: None, agent: None, attempt: None, by: "mia".into(), text: "seen".into() };
+    handle.submit(note).await.unwrap();
+    until(&handle, "the note", |snapshot| (snapshot.fleet_seq > before).then_some(())).await;
+    engine.stop().await;
+}

@@ -125,7 +125,7 @@ fn apply_to_attempt(state: &mut State, at: At, job: JobKey, id: AttemptId, fact:
         AttemptFact::VerdictChanged { verdict } => {
             edit_task(state, job, id, |task| task.verdict = *verdict);
         }
-        AttemptFact::CancelMoved { mark, cause: _ } => edit_task(state, job, id, |task| {
+        AttemptFact::CancelMoved { mark, cause: _, late: _ } => edit_task(state, job, id, |task| {
             task.cancel = Some(*mark);
             // A repeated cancel may be obeyed this time.
             task.ignored &= *mark != CancelMark::Asked;
@@ -276,6 +276,8 @@ fn change_state(task: &mut Task, at: At, seen: &TaskState, peer_time: Option<Pee
     if task.state != *seen {
         task.state_since = at;
         task.note = None;
+        // The time is that of the state.
+        task.peer_time = None;
     }
     task.state = seen.clone();
     task.peer_time = peer_time.or(task.peer_time);

@@ -16,7 +16,7 @@ use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AgentKey, AttemptId, AttemptKey};
 use crate::domain::intent::{Receipt, Refusal};
 use crate::domain::job::Task;
-use crate::domain::job::task::{CancelMark, TaskReport};
+use crate::domain::job::task::{CancelMark, LateEnd, TaskReport, TaskState};
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -69,7 +69,7 @@ fn mark(turn: &mut Turn, key: AttemptKey, mark: CancelMark, cause: Option<Arc<Ca
     let now =
         turn.state().attempt(key).and_then(|attempt| attempt.task.as_ref()).and_then(|task| task.cancel);
     if now != Some(mark) {
-        turn.attempt_fact(key, AttemptFact::CancelMoved { mark, cause });
+        turn.attempt_fact(key, AttemptFact::CancelMoved { mark, cause, late: None });
     }
 }
 
@@ -183,9 +183,17 @@ pub(super) fn look(turn: &mut Turn, key: AttemptKey) {
     look_again(turn, key, Duration::from_secs(1 << reads.min(6)).min(LONGEST));
 }
 
-/// The end of the task was seen in its stream or with `GetTask`; the answer to the cancel alone does not count.
-pub(super) fn verified(turn: &mut Turn, key: AttemptKey) {
-    mark(turn, key, CancelMark::Verified, None);
+/// The end of the task was seen in its stream or with `GetTask`; the answer to the cancel alone does not count. Only a
+/// task that ended as canceled did so by the cancel.
+pub(super) fn ended(turn: &mut Turn, key: AttemptKey, state: &TaskState) {
+    if *state == TaskState::Canceled {
+        mark(turn, key, CancelMark::Verified, None);
+    } else {
+        let at = turn.at;
+        let agreed = turn.live.watches.get(&key).and_then(|watch| watch.cancel.as_ref()?.agreed);
+        let late = Some(LateEnd { state: state.clone(), after: agreed.map(|agreed| at.since(agreed)) });
+        turn.attempt_fact(key, AttemptFact::CancelMoved { mark: CancelMark::TooLate, cause: None, late });
+    }
     turn.clear_timer(Timer::Cancel(key));
     if let Some(cancel) = turn.watch(key).cancel.as_mut() {
         cancel.agreed = None;

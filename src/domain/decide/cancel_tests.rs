@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::decide::testing::OnCancel::{self, Agrees, Fails, NoAnswer, NotCancelable};
 use crate::domain::decide::testing::{Conduct, Event, Fleet};
 use crate::domain::input::Rules;
-use crate::domain::job::task::CancelMark::{self, Agreed, Asked, Refused, Unconfirmed, Verified};
+use crate::domain::job::task::CancelMark::{self, Agreed, Asked, Refused, TooLate, Unconfirmed, Verified};
 use crate::domain::job::task::TaskState;
 use crate::domain::problem::Kind::{self, CancelIgnored, CancelRefused, CancelUnconfirmed};
 
@@ -36,7 +36,22 @@ fn a_cancel_is_confirmed_only_once_the_task_is_seen_to_have_ended() {
             "it agrees and completes",
             cancel(Agrees, &[ends(10_100, TaskState::Completed)]),
             10_100,
-            Verified,
+            TooLate,
+            &[],
+        ),
+        ("it agrees and fails", cancel(Agrees, &[ends(12_000, TaskState::Failed)]), 12_000, TooLate, &[]),
+        (
+            "it completes before it answers the cancel",
+            cancel(NoAnswer, &[ends(12_000, TaskState::Completed)]),
+            12_000,
+            TooLate,
+            &[],
+        ),
+        (
+            "it completes long after it agreed",
+            cancel(Agrees, &[ends(40_000, TaskState::Completed)]),
+            40_000,
+            TooLate,
             &[],
         ),
         ("it ends unseen by the stream", cancel(Agrees, &[ends_unseen(10_500)]), 11_000, Verified, &[]),
@@ -54,7 +69,7 @@ fn a_cancel_is_confirmed_only_once_the_task_is_seen_to_have_ended() {
             "it fails the cancel, and the task ends",
             cancel(Fails, &[ends(12_000, TaskState::Completed)]),
             12_000,
-            Verified,
+            TooLate,
             &[],
         ),
         ("it cannot be canceled", cancel(NotCancelable, &[]), 10_000, Refused, &[CancelRefused]),

@@ -11,18 +11,17 @@ use crate::domain::id::{AgentKey, AttemptKey};
 use crate::domain::job::task::{TaskState, Verdict, Via};
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::metrics::{Minute, Series, Tally};
-use crate::domain::text::Untrusted;
 use crate::domain::time::At;
-
-/// The maximum length of skill and caller names, in characters.
-const NAME: usize = 64;
 
 /// Measures a fact of an attempt that is about to be applied.
 pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFact) {
     match fact {
-        // A call withheld because of our own disk is no failure of an agent.
+        // A call withheld because of our own disk is no failure of an agent, and nothing was begun there.
         AttemptFact::Moved { phase: Phase::Unsent, cause: Some(cause) }
-            if matches!(**cause, Cause::Unsaved(_)) => {}
+            if matches!(**cause, Cause::Unsaved(_)) =>
+        {
+            withdrawn(turn, key);
+        }
         AttemptFact::Moved { phase, .. } => moved(turn, key, *phase),
         AttemptFact::TaskSeen { state, peer_time, via, .. } => {
             let Some((agent, ours, waited)) = turn.state().attempt(key).map(|attempt| {
@@ -69,6 +68,13 @@ pub(in crate::domain) fn fact(turn: &mut Turn, key: AttemptKey, fact: &AttemptFa
             }
         }
         _ => {}
+    }
+}
+
+/// A message that had begun was not sent after all.
+fn withdrawn(turn: &mut Turn, key: AttemptKey) {
+    if turn.state().attempt(key).is_some_and(|attempt| attempt.phase == Phase::Sending) {
+        add(turn, key, |tally| tally.begun = tally.begun.saturating_sub(1));
     }
 }
 
@@ -180,7 +186,6 @@ fn add(turn: &mut Turn, key: AttemptKey, count: impl FnOnce(&mut Tally)) {
     let state = turn.state();
     let Some(attempt) = state.attempt(key) else { return };
     let (Some(agent), Some(job)) = (state.agent(attempt.agent), state.job_of(attempt)) else { return };
-    let short = |name: &Option<Untrusted>| name.as_ref().map(|name| name.shortened(NAME));
-    let series = Series { agent: agent.id, skill: short(&job.skill), caller: short(&job.caller) };
+    let series = Series::of_job(agent.id, job);
     count(turn.metrics.tally(turn.at, series));
 }

@@ -20,6 +20,9 @@ use crate::domain::limits;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
+/// The message of a status is looked for among so many of the last messages of a history.
+const LAST: usize = 8;
+
 /// Processes an event of a stream. It belongs to the stream's task, whatever id it carries, unless it is a snapshot of
 /// another task.
 pub(super) fn event(turn: &mut Turn, key: AttemptKey, event: StreamEvent, via: Via) {
@@ -210,8 +213,11 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
         }
         bind(turn, key, &report.id, report.context.clone(), &report.status, via, report.raw.clone());
     }
+    let mut repeated = None;
     if turn.state().attempt(key).is_some_and(|attempt| attempt.progress.is_some()) {
-        history(turn, key, report.history);
+        let mut messages = report.history;
+        repeated = report.status.message.as_ref().and_then(|said| take_repeated(&mut messages, said));
+        history(turn, key, messages);
         // A read may have been answered before later events of the stream.
         let may_lag = !is_streamed(via) && turn.watch(key).stream.is_some();
         for artifact in Artifact::joined(report.artifacts.unwrap_or_default()) {
@@ -221,7 +227,23 @@ pub(super) fn report(turn: &mut Turn, key: AttemptKey, report: TaskReport, via: 
     let TaskReport { status: now, context, raw, .. } = report;
     let reported = ReportedState { status: now, context, raw, via, issued, is_event: false };
     status(turn, key, reported);
+    // The state was not taken, but its message was sent.
+    if let Some(repeated) = repeated
+        && !is_known(turn, key, &repeated, 0)
+    {
+        message(turn, key, repeated, false);
+    }
     turn.out.facts.len() > facts
+}
+
+/// Takes the message of the status out of the history, where some agents repeat it among the last: it is recorded as the
+/// words of its state.
+fn take_repeated(history: &mut Vec<Message>, said: &Message) -> Option<Message> {
+    let last = history.len().saturating_sub(LAST);
+    let place = last + history.iter().skip(last).rposition(|message| message.is(said))?;
+    // Without an id, the place among identical messages is all that tells them apart.
+    let is_ambiguous = said.has_no_id() && history[..place].iter().any(|message| message.is(said));
+    (!is_ambiguous).then(|| history.remove(place))
 }
 
 /// Records unknown messages of a history. Only the last ones are remembered, so once there have been more of them, a
@@ -403,11 +425,11 @@ fn status(turn: &mut Turn, key: AttemptKey, reported: ReportedState) {
             CancelMark::Asked | CancelMark::Agreed | CancelMark::Unconfirmed => true,
             // The agent had refused to cancel, so the task may have ended on its own.
             CancelMark::Refused => state == TaskState::Canceled,
-            CancelMark::Verified => false,
+            CancelMark::Verified | CancelMark::TooLate => false,
         })
         && via != Via::Cancel
     {
-        cancel::verified(turn, key);
+        cancel::ended(turn, key, &state);
     }
     if let Some(message) = message {
         status_message(turn, key, message, is_event);

@@ -18,7 +18,7 @@ use crate::domain::job::message::{Message, Part, Role};
 use crate::domain::job::task::{CancelMark, Status, StreamEvent, TaskReport, TaskState};
 use crate::domain::metrics::Minute;
 use crate::domain::state::State;
-use crate::domain::time::At;
+use crate::domain::time::{At, PeerTime};
 
 const TOOK: Duration = Duration::from_millis(3);
 
@@ -325,4 +325,69 @@ fn an_outcome_of_another_call_is_a_failure() {
     let cause = outcome.cause().map(ToString::to_string).unwrap_or_default();
     assert_eq!(outcome.kind(), CallKind::Get);
     assert!(cause.contains("GetTask got an outcome of SubscribeToTask"), "{cause}");
+}
+
+/// A send whose facts could not be written leaves no trace in the metrics of its agent.
+#[test]
+fn a_send_that_was_not_saved_is_not_counted() {
+    let mut rig = Rig::new();
+    let counted = |rig: &Rig| {
+        let tally = rig.core.metrics().since(Minute(0), |_| true);
+        (tally.begun, tally.ended(), tally.bad(), tally.calls, tally.calls_failed)
+    };
+    let before = counted(&rig);
+    rig.send();
+    assert_eq!(counted(&rig).0, before.0 + 1);
+    rig.answer(CallKind::Send.unsent(Cause::Unsaved("disk full".into())));
+    rig.feed(Input::ActUnsaved { ticket: 1, why: "disk full".into() });
+    assert_eq!(rig.attempt().1.phase.as_str(), "unsent");
+    assert_eq!(counted(&rig), before);
+}
+
+/// A task that somebody else sent is shown with its agent's own words and time, where the agent gives them.
+#[test]
+fn a_found_task_has_the_question_and_the_time_of_its_status() {
+    let ago = |rig: &Rig, seconds: i64| Some(PeerTime(rig.now.micros() - seconds * 1_000_000));
+    let question = |id: &str| Message::new(id, Role::Agent, vec![Part::text("which city?")]);
+    // The status' time in seconds before the listing, and the state's age and whether it is that of the finding.
+    for (timestamp, age, found) in [(Some(480), 480, false), (None, 0, true), (Some(-60), 0, false)] {
+        for id in ["q", ""] {
+            let mut rig = Rig::new();
+            while !rig.open.iter().any(|(_, kind)| *kind == CallKind::List) {
+                rig.pass(Duration::from_secs(1));
+            }
+            let status = Status {
+                message: Some(question(id)),
+                timestamp: timestamp.and_then(|seconds| ago(&rig, seconds)),
+                ..Status::new(TaskState::InputRequired)
+            };
+            let task = TaskReport { history: vec![question(id)], ..TaskReport::new("t", status) };
+            let page = Page { tasks: vec![task], ..Page::default() };
+            let listed = rig.now;
+            // A new task is listed once more with its messages.
+            while rig.core.state().attempts().iter().next().is_none() {
+                rig.answer(Outcome::List(Ok(Answered { value: page.clone(), took: TOOK })));
+            }
+            let (_, attempt) = rig.attempt();
+            let note = attempt.task.as_ref().and_then(|task| task.note.as_ref()).map(ToString::to_string);
+            assert_eq!(note.as_deref(), Some("which city?"), "{timestamp:?} {id:?}");
+            let since = attempt.since();
+            assert_eq!((listed.since(since.at).as_secs(), since.found), (age, found), "{timestamp:?}");
+            assert_eq!(listed.since(attempt.began()).as_secs(), age, "{timestamp:?}");
+        }
+    }
+    // A clock that stands before A2A existed says nothing.
+    let mut attempt = {
+        let mut rig = Rig::new();
+        rig.send();
+        rig.answer(Outcome::Send(SendOutcome::Task(report(TaskState::Working))));
+        rig.attempt().1.clone()
+    };
+    let known = attempt.since();
+    if let Some(task) = &mut attempt.task {
+        task.peer_time = Some(PeerTime(1_000_000));
+    }
+    assert_eq!(attempt.since(), known, "one of ours");
+    attempt.message_id = None;
+    assert_eq!(attempt.since().at, known.at, "1970");
 }

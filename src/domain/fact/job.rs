@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::domain::cause::Cause;
 use crate::domain::id::{AgentId, AttemptId, ContextId, MessageId, TaskId};
 use crate::domain::job::message::{Json, Message, Part};
-use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{Origin, Phase};
 use crate::domain::text::Untrusted;
 use crate::domain::time::{At, PeerTime};
@@ -154,6 +154,8 @@ pub enum AttemptFact {
         mark: CancelMark,
         /// The reason why it is unconfirmed; `None` otherwise.
         cause: Option<Arc<Cause>>,
+        /// How the task ended if the cancel came too late; `None` otherwise.
+        late: Option<LateEnd>,
     },
     /// The journal could not store the operator's cancel: nothing was sent, and the mark is as before.
     CancelWithdrawn {

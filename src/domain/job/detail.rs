@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::domain::fact::{AttemptFact, Fact, JobFact, JournalEntry};
 use crate::domain::id::AttemptId;
 use crate::domain::job::message::{Content, Json, Message, Part, Role};
+use crate::domain::job::task::LateEnd;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -120,6 +121,15 @@ impl Detail {
             _ => {}
         }
         self.line(entry, fact.clone());
+    }
+
+    /// How the task of an attempt ended, if its last cancel came too late.
+    pub fn late_end(&self, attempt: AttemptId) -> Option<&LateEnd> {
+        let mut marks = self.timeline.iter().rev().filter_map(|line| match &line.fact {
+            JobFact::Attempt(of, AttemptFact::CancelMoved { late, .. }) if *of == attempt => Some(late),
+            _ => None,
+        });
+        marks.next()?.as_ref()
     }
 
     fn line(&mut self, entry: &JournalEntry, fact: JobFact) {

@@ -159,6 +159,11 @@ impl Message {
             .fold(id, |hash, next| (hash.rotate_left(7) ^ next).wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
+    /// True if this is the message `other`, as far as its id and content tell.
+    pub fn is(&self, other: &Self) -> bool {
+        self.role == other.role && self.fingerprint(0) == other.fingerprint(0)
+    }
+
     /// True if this message has the id and text of `earlier` and more text after it.
     pub fn continues(&self, earlier: &Self) -> bool {
         let is_text = |message: &Self| message.parts.iter().all(|part| part.as_text().is_some());

@@ -216,7 +216,44 @@ pub struct ArtifactMeta {
     pub closed: bool,
 }
 
+/// Since when something holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Since {
+    /// The point in time.
+    pub at: At,
+    /// True if it held before: it was found then, and nobody says since when.
+    pub found: bool,
+}
+
+/// Agents that claim a time before A2A existed have a wrong clock.
+const FIRST_A2A: At = At::from_micros(1_735_689_600_000_000);
+
 impl Attempt {
+    /// Since when its state holds, for display. A task that somebody else sent may have been in its state before it was
+    /// found: then the agent's own time counts, where there is one.
+    pub fn since(&self) -> Since {
+        let Some(task) = &self.task else { return Since { at: self.phase_since, found: false } };
+        let known = Since { at: task.state_since, found: false };
+        if self.message_id.is_some() {
+            return known;
+        }
+        let by_agent = task.peer_time.map(|time| At::from_micros(time.0)).filter(|at| *at >= FIRST_A2A);
+        match by_agent {
+            Some(at) => Since { at: at.min(known.at), found: false },
+            None => Since { found: task.state_since == self.created, ..known },
+        }
+    }
+
+    /// When the work began, as far as is known, for display.
+    pub fn began(&self) -> At {
+        self.created.min(self.since().at)
+    }
+
+    /// When it ended; `None` while it goes on.
+    pub fn ended(&self) -> Option<At> {
+        (!self.is_live()).then(|| self.since().at)
+    }
+
     /// True if it has neither ended nor been lost or abandoned.
     pub fn is_live(&self) -> bool {
         match &self.task {

@@ -1,5 +1,7 @@
 //! An A2A task as an agent reports it, and our verdict on it.
 
+use std::time::Duration;
+
 use crate::domain::id::{ContextId, TaskId};
 use crate::domain::job::message::{Artifact, Hints, Json, Message};
 use crate::domain::text::Untrusted;
@@ -54,6 +56,14 @@ impl TaskState {
             Self::Rejected => "rejected".into(),
             Self::Unspecified => "unspecified".into(),
             Self::Other(raw) => raw.shortened(40).line().into_string(),
+        }
+    }
+
+    /// The state of a task that goes on, as the end of a sentence: `is still working`.
+    pub fn still(&self) -> String {
+        match self {
+            Self::InputRequired | Self::AuthRequired => format!("still {}", self.word()),
+            _ => format!("is still {}", self.word()),
         }
     }
 
@@ -226,6 +236,8 @@ pub enum CancelMark {
     Unconfirmed,
     /// The agent refused, and its task goes on; nobody asks again by themselves.
     Refused,
+    /// Too late: the task ended by itself, not by the cancel.
+    TooLate,
 }
 
 impl CancelMark {
@@ -237,6 +249,37 @@ impl CancelMark {
             Self::Verified => "verified",
             Self::Unconfirmed => "unconfirmed",
             Self::Refused => "refused",
+            Self::TooLate => "too-late",
+        }
+    }
+}
+
+/// The end of a task for which a cancel came too late.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LateEnd {
+    /// The state in which it ended.
+    pub state: TaskState,
+    /// How long after the agent had agreed to the cancel; `None` if it had not.
+    pub after: Option<Duration>,
+}
+
+impl std::fmt::Display for LateEnd {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let how = match self.state {
+            TaskState::Rejected => "the agent rejected it",
+            TaskState::Failed => "it failed by itself",
+            TaskState::Completed => "it completed by itself",
+            _ => "it ended by itself",
+        };
+        write!(f, "too late, {how}")?;
+        match self.after {
+            None => Ok(()),
+            Some(after) if after < Duration::from_secs(60) => {
+                write!(f, " {:.1}s after it agreed", after.as_secs_f64())
+            }
+            Some(after) => {
+                write!(f, " {}m{:02}s after it agreed", after.as_secs() / 60, after.as_secs() % 60)
+            }
         }
     }
 }
@@ -305,5 +348,29 @@ impl std::fmt::Display for ProtocolViolation {
             Self::Unreadable(why) => write!(f, "sent an event that cannot be read: {}", why.shortened(160)),
             Self::Deviation(what) => write!(f, "wrote {}", what.shortened(160)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_cancel_says_how_the_task_ended() {
+        let seconds = |seconds: f64| Some(Duration::from_secs_f64(seconds));
+        for (state, after, words) in [
+            (TaskState::Completed, seconds(5.0), "too late, it completed by itself 5.0s after it agreed"),
+            (TaskState::Failed, seconds(65.0), "too late, it failed by itself 1m05s after it agreed"),
+            (TaskState::Completed, None, "too late, it completed by itself"),
+            (TaskState::Rejected, None, "too late, the agent rejected it"),
+        ] {
+            assert_eq!(LateEnd { state, after }.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn a_live_state_ends_a_sentence() {
+        assert_eq!(TaskState::Working.still(), "is still working");
+        assert_eq!(TaskState::InputRequired.still(), "still needs an answer");
     }
 }

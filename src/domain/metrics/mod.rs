@@ -23,6 +23,7 @@ pub use share::{percentages, share};
 pub use tally::Tally;
 
 use crate::domain::id::AgentId;
+use crate::domain::job::Job;
 use crate::domain::text::Untrusted;
 use crate::domain::time::At;
 
@@ -77,6 +78,15 @@ impl Series {
     const MOST: usize = 64;
     /// The skill and caller of the overflow series.
     const OTHER: &str = "(other)";
+
+    /// The maximum length of the names of skills and callers, in characters.
+    const NAME: usize = 64;
+
+    /// The series of a job's work at an agent.
+    pub fn of_job(agent: AgentId, job: &Job) -> Self {
+        let short = |name: &Option<Untrusted>| name.as_ref().map(|name| name.shortened(Self::NAME));
+        Self { agent, skill: short(&job.skill), caller: short(&job.caller) }
+    }
 
     /// The series of an agent without skill and caller.
     pub fn of_agent(agent: AgentId) -> Self {

@@ -124,16 +124,11 @@ impl Snapshot {
             .flat_map(|(agent, _)| self.attention.of(agent))
             .filter_map(|key| Some((self.attempts.get(key)?, key)))
             .filter(|(attempt, _)| attempt.needs_you())
-            .map(|(attempt, key)| (waits_since(attempt), key))
+            .map(|(attempt, key)| (attempt.since().at, key))
             .collect();
         keys.sort_unstable();
         keys.into_iter().map(|(_, key)| key).collect()
     }
-}
-
-/// Since when an attempt waits for a person.
-pub fn waits_since(attempt: &Attempt) -> At {
-    attempt.task.as_ref().map_or(attempt.phase_since, |task| task.state_since)
 }
 
 #[cfg(test)]

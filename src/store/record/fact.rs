@@ -116,7 +116,7 @@ bodies!(AttemptFact {
     GapOpened = "gap_opened" { since, cause },
     GapClosed = "gap_closed" { via, changed },
     VerdictChanged = "verdict_changed" { verdict },
-    CancelMoved = "cancel_moved" { mark, cause },
+    CancelMoved = "cancel_moved" { mark, cause, late },
     CancelWithdrawn = "cancel_withdrawn" { mark },
     CancelIgnored = "cancel_ignored" { events },
     AnswerMoved = "answer_moved" { message, phase, cause },

@@ -8,7 +8,7 @@ use crate::domain::cause::{Cause, ErrorName, Limit, RpcError, TlsFault};
 use crate::domain::fact::Act;
 use crate::domain::fleet::source::{SourceHealth, SourceKind, SourceRow, SourceSpec};
 use crate::domain::job::message::{Content, Fingerprint, Hints, Json, Message, Part, Role};
-use crate::domain::job::task::{CancelMark, ProtocolViolation, TaskState, Verdict, Via};
+use crate::domain::job::task::{CancelMark, LateEnd, ProtocolViolation, TaskState, Verdict, Via};
 use crate::domain::job::{ArtifactMeta, Origin, Phase, Progress};
 use crate::domain::problem::{Kind, Muted, NotificationEvent, Taken};
 use crate::domain::text::Untrusted;
@@ -39,6 +39,7 @@ words! {
     }
     CancelMark {
         Asked = "asked", Agreed = "agreed", Verified = "verified", Unconfirmed = "unconfirmed", Refused = "refused",
+        TooLate = "too late",
     }
     Via { Send = "send", Subscribe = "subscribe", Get = "get", List = "list", Cancel = "cancel" }
     Limit {
@@ -79,6 +80,7 @@ record! {
     Fingerprint { bytes, hash, tail }
     ArtifactMeta { id, name, print, closed }
     Progress { artifacts, messages, messages_total, content }
+    LateEnd { state, after }
 }
 
 /// One of a few words, or any other text as received.

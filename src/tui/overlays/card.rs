@@ -677,6 +677,6 @@ fn subject_line(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String
         "{id}{title}, {} on {} {}",
         state_of(attempt),
         agent.unwrap_or_default(),
-        canvas.age(attempt.created)
+        canvas.age(attempt.since().at)
     )
 }

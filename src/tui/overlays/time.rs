@@ -46,10 +46,7 @@ pub fn menu(ctx: &Context, target: Target) -> Menu {
 pub fn happened(ctx: &Context, target: Target) -> Option<At> {
     let snapshot = &ctx.snapshot;
     let problem = target.problem.and_then(|key| snapshot.problems.get(key)).map(|problem| problem.since);
-    let attempt = target
-        .attempt
-        .and_then(|key| snapshot.attempts.get(key))
-        .map(|attempt| attempt.task.as_ref().map_or(attempt.phase_since, |task| task.state_since));
+    let attempt = target.attempt.and_then(|key| snapshot.attempts.get(key)).map(|attempt| attempt.since().at);
     let agent = target.agent.and_then(|key| snapshot.agents.get(key)).map(|agent| agent.since);
     problem.or(attempt).or(agent).filter(|at| *at > At::ZERO)
 }

@@ -178,11 +178,13 @@ fn of_attempt(fact: &AttemptFact, line: &Line, glyphs: &'static Glyphs) -> Optio
             one(format!("{0}{0}{0} updated again by {1}: {compared}", glyphs.gap, via.as_str()), Role::Plain)
         }
         AttemptFact::VerdictChanged { verdict, .. } => return Some(verdict_words(*verdict, glyphs)),
+        AttemptFact::CancelMoved { late: Some(late), .. } => one(format!("cancel: {late}"), Role::Warn),
         AttemptFact::CancelMoved { mark, cause, .. } => {
             let (text, role) = match mark {
                 CancelMark::Asked => ("cancel: asked", Role::Warn),
                 CancelMark::Agreed => ("cancel: the agent agreed", Role::Warn),
                 CancelMark::Verified => ("cancel: task ended", Role::Plain),
+                CancelMark::TooLate => ("cancel: too late", Role::Warn),
                 CancelMark::Refused => ("cancel: refused, the task continues", Role::Warn),
                 CancelMark::Unconfirmed => ("cancel: unconfirmed, still checking", Role::Warn),
             };

@@ -8,7 +8,7 @@ use crate::domain::job::message::{Content, Message, Role as Speaker};
 use crate::domain::job::task::TaskState;
 use crate::domain::job::{Attempt, Phase};
 use crate::domain::state::Changed;
-use crate::domain::state::snapshot::{Snapshot, waits_since};
+use crate::domain::state::snapshot::Snapshot;
 use crate::engine::Answer as Reply;
 use crate::protocol::question::choices;
 use crate::tui::actions::Action;
@@ -119,7 +119,7 @@ impl Rows for WaitingRows {
             WaitingColumn::Agent => text("agent"),
             WaitingColumn::Job => text("job"),
             // The column shows the waiting time.
-            WaitingColumn::Waits => SortKey::Pair(-waits_since(attempt).micros(), -i64::from(key.0)),
+            WaitingColumn::Waits => SortKey::Pair(-attempt.since().at.micros(), -i64::from(key.0)),
         }
     }
 
@@ -131,7 +131,7 @@ impl Rows for WaitingRows {
         Row {
             mark: span(label.mark, Role::You),
             cells: WaitingColumn::cells(|column| match column {
-                WaitingColumn::Waits => span(canvas.age(waits_since(attempt)), Role::You),
+                WaitingColumn::Waits => span(canvas.age(attempt.since().at), Role::You),
                 WaitingColumn::Wants => plain("wants"),
                 WaitingColumn::Question => plain("question"),
                 WaitingColumn::Agent => plain("agent"),
@@ -430,8 +430,13 @@ impl Screen for InboxView {
                 attempt.task.as_ref().map(|task| format!(", task {}", task.id.short())).unwrap_or_default();
             let role = if self.reading { Role::You } else { Role::Title };
             let title = [span(format!("{name} asks{task}"), role)];
-            let facts =
-                [span(format!("asked {}", ctx.clocks.second(waits_since(attempt), ctx.now)), Role::Quiet)];
+            let since = attempt.since();
+            let asked = if since.found {
+                format!("found {} ago", canvas.age(since.at))
+            } else {
+                format!("asked {}", ctx.clocks.second(since.at, ctx.now))
+            };
+            let facts = [span(asked, Role::Quiet)];
             canvas.rule(whole, pane.y, Edge::Middle, &title, &facts);
             let inner = Rect {
                 x: pane.x + 1,

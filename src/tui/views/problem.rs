@@ -9,6 +9,7 @@ use crate::domain::problem::{Kind, Problem, Subject};
 use crate::domain::state::snapshot::Snapshot;
 use crate::tui::actions::Action;
 use crate::tui::context::Context;
+use crate::tui::format::Clocks;
 use crate::tui::states;
 use crate::tui::theme::Role;
 use crate::tui::views::frame::labelled;
@@ -52,7 +53,7 @@ pub enum Item {
 
 impl Known {
     /// Analyses a problem.
-    pub fn of(ctx: &Context, key: ProblemKey, problem: &Problem) -> Self {
+    pub fn of(ctx: &Context, clocks: &Clocks, key: ProblemKey, problem: &Problem) -> Self {
         let snapshot: &Snapshot = &ctx.snapshot;
         let impact = diagnosis::impact_of(snapshot, key, problem);
         let agent = problem.subject.one();
@@ -75,7 +76,7 @@ impl Known {
             why: diagnosis::why(snapshot, problem),
             not_hit: diagnosis::not_hit(snapshot, problem),
             impact,
-            shown: evidence.iter().map(|one| item(ctx, *one)).collect(),
+            shown: evidence.iter().map(|one| item(ctx, clocks, *one)).collect(),
             evidence,
         }
     }
@@ -93,12 +94,19 @@ fn by_name(counts: &[Count]) -> String {
     counts.iter().map(one).collect::<Vec<_>>().join(" · ")
 }
 
-fn seen(ctx: &Context, problem: &Problem, known: &Known, headline: &str, width: usize) -> about::Lines {
+fn seen(
+    canvas: &Canvas<'_>,
+    ctx: &Context,
+    problem: &Problem,
+    known: &Known,
+    headline: &str,
+    width: usize,
+) -> about::Lines {
     let snapshot = &ctx.snapshot;
     let mut lines = about::wrapped("SEEN", headline, Role::Plain, width);
     let Impact { failed, ended, errors: texts, at_least, .. } = &known.impact;
     if *ended > 0 {
-        let since = ctx.clocks.second(diagnosis::counted_from(problem), ctx.now);
+        let since = canvas.clocks.second(diagnosis::counted_from(problem), ctx.now);
         let least = if *at_least { "at least " } else { "" };
         let words = format!("{least}{failed} of {ended} tasks that ended since {since} failed");
         lines.extend(about::wrapped("", &words, Role::Plain, width));
@@ -131,7 +139,7 @@ pub fn explain(
     headline: &str,
     width: usize,
 ) -> about::Lines {
-    let mut lines = seen(ctx, problem, known, headline, width);
+    let mut lines = seen(canvas, ctx, problem, known, headline, width);
     let role = if known.cause.certainty == Certainty::Unknown { Role::Doubt } else { Role::Plain };
     lines.extend(about::wrapped("CAUSE", &known.cause.sentence(), role, width));
     let words = diagnosis::impact_in_words(&ctx.snapshot, problem, &known.impact);
@@ -157,7 +165,7 @@ pub fn explain(
         lines.extend(about::wrapped("OWNER", &words, Role::Plain, width));
     }
     if let Some(muted) = &problem.muted {
-        let until = ctx.clocks.second(muted.until, ctx.now);
+        let until = canvas.clocks.second(muted.until, ctx.now);
         let words = format!("until {until} by {}: {}", muted.by.line(), muted.why.line());
         lines.extend(about::wrapped("MUTED", &words, Role::Quiet, width));
     }
@@ -170,7 +178,7 @@ pub fn explain(
 }
 
 /// One piece of evidence, on a line.
-fn item(ctx: &Context, item: Item) -> Vec<Span> {
+fn item(ctx: &Context, clocks: &Clocks, item: Item) -> Vec<Span> {
     let (snapshot, glyphs) = (&ctx.snapshot, ctx.glyphs());
     let gone = || vec![span("gone", Role::Doubt)];
     match item {
@@ -203,7 +211,7 @@ fn item(ctx: &Context, item: Item) -> Vec<Span> {
         Item::Card(key) => {
             let change = snapshot.agents.get(key).and_then(|agent| agent.card_change.as_ref());
             let Some((at, words)) = change else { return gone() };
-            let at = ctx.clocks.second(*at, ctx.now);
+            let at = clocks.second(*at, ctx.now);
             vec![
                 span("± ", Role::Warn),
                 span(format!("card  {}  ", words.shortened(80).line()), Role::Plain),
@@ -217,6 +225,7 @@ fn item(ctx: &Context, item: Item) -> Vec<Span> {
 /// Events around a problem, in order; `None` until the facts of the fleet and of its agent have been read.
 pub fn log<'f>(
     ctx: &Context,
+    clocks: &Clocks,
     problem: &Problem,
     facts: impl Fn(Owner) -> Option<&'f [JournalEntry]>,
 ) -> Option<about::Lines> {
@@ -230,7 +239,7 @@ pub fn log<'f>(
     let mut entries: Vec<(&JournalEntry, Vec<Span>)> = Vec::new();
     for fact in fleet {
         // Facts of the problem itself are always included.
-        let about = of_fleet(ctx, problem, fact, near(&fact));
+        let about = of_fleet(ctx, clocks, problem, fact, near(&fact));
         entries.extend(about.map(|words| (fact, words)));
     }
     for fact in own.iter().filter(near) {
@@ -240,7 +249,7 @@ pub fn log<'f>(
     let mut lines: about::Lines = entries
         .into_iter()
         .map(|(fact, words)| {
-            let at = ctx.clocks.second(fact.at, ctx.now);
+            let at = clocks.second(fact.at, ctx.now);
             std::iter::once(span(format!("{at}  "), Role::Quiet)).chain(words).collect()
         })
         .collect();
@@ -266,7 +275,13 @@ fn of_agent(entry: &JournalEntry) -> Option<Vec<Span>> {
     }
 }
 
-fn of_fleet(ctx: &Context, problem: &Problem, entry: &JournalEntry, near: bool) -> Option<Vec<Span>> {
+fn of_fleet(
+    ctx: &Context,
+    clocks: &Clocks,
+    problem: &Problem,
+    entry: &JournalEntry,
+    near: bool,
+) -> Option<Vec<Span>> {
     let Fact::Fleet(fact) = &entry.fact else { return None };
     let by = entry.actor_name();
     let own = problem.number;
@@ -293,7 +308,7 @@ fn of_fleet(ctx: &Context, problem: &Problem, entry: &JournalEntry, near: bool) 
             plain(format!("given back by {}", by.line()))
         }
         FleetFact::ProblemMuted { number, why, until } if *number == own => {
-            let until = ctx.clocks.second(*until, ctx.now);
+            let until = clocks.second(*until, ctx.now);
             plain(format!("muted by {} until {until}: {}", by.line(), why.line()))
         }
         FleetFact::ProblemUnmuted { number } if *number == own => match &entry.actor {

@@ -189,7 +189,7 @@ impl ProblemsView {
                 self.list.source.impacts = Arc::new(impacts);
                 self.counted = Some(now);
             }
-            let known = self.selected(ctx).map(|(key, problem)| Known::of(ctx, key, problem));
+            let known = self.selected(ctx).map(|(key, problem)| Known::of(ctx, &ctx.clocks, key, problem));
             news |= known != self.known;
             self.known = known;
         }
@@ -199,7 +199,7 @@ impl ProblemsView {
         news |= self.seq != own;
         self.seq = own;
         if self.log_lines.as_ref().is_none_or(|(of, from, _)| *of != key || *from != made_from) {
-            let lines = problem::log(ctx, problem, |owner| self.facts(owner));
+            let lines = problem::log(ctx, &ctx.clocks, problem, |owner| self.facts(owner));
             news |= self.log_lines.is_some() || lines.is_some();
             self.log_lines = lines.map(|lines| (key, made_from, lines));
         }

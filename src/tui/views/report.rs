@@ -1,5 +1,8 @@
 //! A problem as a Markdown report for a chat or a ticket. Text of agents is quoted, so that it cannot become markup.
 
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
 use crate::domain::fact::Owner;
 use crate::domain::fleet::changes;
 use crate::domain::id::ProblemKey;
@@ -7,7 +10,6 @@ use crate::protocol::timestamp;
 use crate::tui::context::Context;
 use crate::tui::screen::Screen;
 use crate::tui::views::about::Lines;
-use crate::tui::views::frame::with_scratch;
 use crate::tui::views::problem;
 use crate::tui::views::problem::Known;
 use crate::tui::widgets::canvas::Canvas;
@@ -20,7 +22,8 @@ const CHANGES: usize = 12;
 /// The report, with the facts that the view has read; empty if the problem is gone.
 pub fn of(ctx: &Context, key: ProblemKey, screen: &dyn Screen) -> String {
     let Some(row) = ctx.snapshot.problems.get(key) else { return String::new() };
-    let known = Known::of(ctx, key, row);
+    let clocks = ctx.clocks.dated();
+    let known = Known::of(ctx, &clocks, key, row);
     let headline = crate::tui::views::problem_rows::headline(&ctx.snapshot, row);
     let explain = |canvas: &Canvas<'_>| problem::explain(canvas, ctx, row, &known, &headline, WIDTH);
     let until = row.cleared.map_or_else(
@@ -35,14 +38,16 @@ pub fn of(ctx: &Context, key: ProblemKey, screen: &dyn Screen) -> String {
         timestamp::format_at(row.since),
         ctx.info.fleet,
     );
-    section(&mut out, "Description", &with_scratch(ctx, explain));
+    let mut buffer = Buffer::empty(Rect::ZERO);
+    let canvas = Canvas::new(&mut buffer, &ctx.theme, &clocks, ctx.now);
+    section(&mut out, "Description", &explain(&canvas));
     section(&mut out, "Evidence", &known.shown);
     let facts = screen.facts(Owner::Fleet).unwrap_or_default();
     let before = changes::changes(&ctx.snapshot, facts, row.since - problem::BEFORE, row.since);
     let before = before.iter().take(CHANGES).rev();
     let words = before.map(|change| format!("{}  {}", timestamp::format_at(change.at), change.words));
     lines(&mut out, "What changed before it began", &words.collect::<Vec<_>>());
-    match problem::log(ctx, row, |owner| screen.facts(owner)) {
+    match problem::log(ctx, &clocks, row, |owner| screen.facts(owner)) {
         Some(log) => section(&mut out, "What happened and who did what", &log),
         None => out.push_str("\nIts log was not read; the problem's page shows it.\n"),
     }

@@ -7,14 +7,14 @@ use ratatui::layout::Rect;
 
 use crate::domain::fact::AttemptFact;
 use crate::domain::id::{AttemptId, JobKey};
-use crate::domain::job::Job;
+use crate::domain::job::{Attempt, Job};
 use crate::domain::metrics::percentages;
 use crate::domain::time::At;
 use crate::tui::context::Context;
 use crate::tui::followed_job::FollowedJob;
 use crate::tui::states;
 use crate::tui::theme::Role;
-use crate::tui::views::timeline::{attempts, ended, precise};
+use crate::tui::views::timeline::{attempts, precise};
 use crate::tui::widgets::canvas::{Canvas, Span, span};
 
 /// The holder of a time span.
@@ -66,6 +66,11 @@ fn periods(followed: &FollowedJob, attempt: AttemptId, begun: At, end: At) -> Ve
     }
     all.push(Period { from, until: end.max(from), holder: holder(asks, gap) });
     all
+}
+
+/// When an attempt ended; a task that was found after its end ended when it was found.
+fn ended(attempt: &Attempt) -> Option<At> {
+    attempt.ended().map(|at| at.max(attempt.created))
 }
 
 /// One bar.

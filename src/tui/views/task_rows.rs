@@ -217,7 +217,7 @@ impl Rows for TaskRows {
             TaskColumn::Context => {
                 text(attempt.task.as_ref().and_then(|task| task.context.as_ref()).map(ToString::to_string))
             }
-            TaskColumn::Age => SortKey::Pair(-micros(attempt.created), -i64::from(key.0)),
+            TaskColumn::Age => SortKey::Pair(-micros(attempt.began()), -i64::from(key.0)),
         }
     }
 
@@ -230,7 +230,7 @@ impl Rows for TaskRows {
         let agent = ctx.snapshot.agents.get(attempt.agent);
         let task = attempt.task.as_ref();
         let dash = || "–".to_owned();
-        let age = if live { canvas.age(attempt.created) } else { canvas.coarse_age(attempt.created) };
+        let age = if live { canvas.age(attempt.began()) } else { canvas.coarse_age(attempt.began()) };
         let sign = match task {
             Some(task) if live => canvas.age(task.last_activity),
             _ => dash(),
@@ -278,9 +278,8 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
     if let Some(job) = job {
         lines.push(vec![span(job.title.line().into_string(), Role::Title)]);
     }
-    let since = attempt.task.as_ref().map_or(attempt.phase_since, |task| task.state_since);
     let mut state = vec![span(format!("{} {}", label.mark, label.word), label.role)];
-    state.push(span(format!(" since {}", canvas.since(since)), Role::Plain));
+    state.push(span(format!(" {}", since(canvas, ctx, attempt)), Role::Plain));
     if let Some(agent) = ctx.snapshot.agents.get(attempt.agent) {
         state.push(span(format!(" on {}", agent.name.line()), Role::Plain));
     }
@@ -299,6 +298,22 @@ pub fn explain(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt, width: usi
     }
     lines.push(labelled("ids", ids(attempt, job)));
     lines
+}
+
+/// Since when it is so: `14:41:09, 7s ago, took 30s` once it has ended, `since 14:41:09, 7s` before.
+fn since(canvas: &Canvas<'_>, ctx: &Context, attempt: &Attempt) -> String {
+    let since = attempt.since();
+    let (at, age) = (ctx.clocks.second(since.at, ctx.now), canvas.age(since.at));
+    if since.found {
+        return format!("when it was found, {age} ago");
+    }
+    match attempt.ended() {
+        Some(ended) if ended > attempt.began() => {
+            format!("{at}, {age} ago, took {}", format::duration(ended.since(attempt.began())))
+        }
+        Some(_) => format!("{at}, {age} ago"),
+        None => format!("since {at}, {age}"),
+    }
 }
 
 fn ids(attempt: &Attempt, job: Option<&crate::domain::job::Job>) -> Vec<Span> {

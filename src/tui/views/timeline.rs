@@ -22,8 +22,6 @@ pub struct TimelineLine {
     pub frame: &'static str,
     /// When it happened; `None` for the present state.
     pub at: Option<At>,
-    /// When the line before it happened.
-    pub before: Option<At>,
     /// The description of the event.
     pub words: Vec<Span>,
     /// The attempt that begins at this line.
@@ -48,18 +46,16 @@ pub fn lines(
     handed_on.sort_unstable();
     let mut handed_on = handed_on.into_iter().peekable();
     let mut current: Option<AttemptId> = None;
-    let mut before: Option<At> = None;
     for line in &followed.detail.timeline {
         while let Some((at, child)) = handed_on.next_if(|(at, _)| *at <= line.at) {
             if current.is_none_or(|of| !folded.contains(&of)) {
-                push_child(ctx, &mut lines, &mut before, at, child);
+                push_child(ctx, &mut lines, at, child);
             }
         }
         let of = line.fact.of_attempt().map(|(attempt, _)| attempt);
         if let Some((attempt, AttemptFact::Planned { .. })) = line.fact.of_attempt() {
             current = Some(attempt);
             lines.push(head(canvas, ctx, job, attempt, line.at, folded.contains(&attempt)));
-            before = Some(line.at);
             continue;
         }
         if of.is_some_and(|of| folded.contains(&of)) {
@@ -69,19 +65,17 @@ pub fn lines(
         lines.push(TimelineLine {
             frame: if of.is_some() { glyphs.inside } else { "" },
             at: Some(line.at),
-            before,
             words,
             begins: None,
             leads: None,
         });
-        before = Some(line.until);
     }
     for (at, child) in handed_on {
         if current.is_none_or(|of| !folded.contains(&of)) {
-            push_child(ctx, &mut lines, &mut before, at, child);
+            push_child(ctx, &mut lines, at, child);
         }
     }
-    close(canvas, ctx, job, &mut lines, folded, before);
+    close(canvas, ctx, job, &mut lines, folded);
     if followed.detail.timeline_cut > 0 {
         let text = format!(
             "{} lines in the middle are left out",
@@ -93,7 +87,6 @@ pub fn lines(
             TimelineLine {
                 frame: glyphs.inside,
                 at: None,
-                before: None,
                 words: vec![span(text, Role::Doubt)],
                 begins: None,
                 leads: None,
@@ -116,14 +109,6 @@ fn find<'s>(ctx: &'s Context, job: &'s Job, id: AttemptId) -> Option<&'s Attempt
     attempts(ctx, job).map(|(_, attempt)| attempt).find(|attempt| attempt.id == id)
 }
 
-/// When an attempt ended, if it has.
-pub fn ended(attempt: &Attempt) -> Option<At> {
-    if attempt.is_live() {
-        return None;
-    }
-    Some(attempt.task.as_ref().map_or(attempt.phase_since, |task| task.state_since))
-}
-
 fn head(canvas: &Canvas<'_>, ctx: &Context, job: &Job, id: AttemptId, at: At, folded: bool) -> TimelineLine {
     let glyphs = ctx.glyphs();
     let mut words = Vec::new();
@@ -136,17 +121,23 @@ fn head(canvas: &Canvas<'_>, ctx: &Context, job: &Job, id: AttemptId, at: At, fo
             words.push(span(format!("   task {}", task.id.short()), Role::Quiet));
         }
         let label = states::attempt(attempt, glyphs);
-        let took = match ended(attempt) {
-            Some(end) => format!(" in {}", precise(end.since(attempt.created))),
-            None => format!(" {}", canvas.age(attempt.created)),
-        };
+        let took = took(canvas, attempt);
         words.push(span(format!("   {} {}{took}", label.mark, label.word), label.role));
     }
     if folded {
         words.push(span(format!("  {}", glyphs.ellipsis), Role::Quiet));
     }
     let frame = if folded { glyphs.folded } else { glyphs.begin };
-    TimelineLine { frame, at: Some(at), before: None, words, begins: Some(id), leads: None }
+    TimelineLine { frame, at: Some(at), words, begins: Some(id), leads: None }
+}
+
+/// ` in 6.2s` once an attempt has ended, ` 1m46s` before; nothing if it had ended when it was found.
+pub fn took(canvas: &Canvas<'_>, attempt: &Attempt) -> String {
+    match attempt.ended() {
+        Some(end) if end > attempt.began() => format!(" in {}", precise(end.since(attempt.began()))),
+        Some(_) => String::new(),
+        None => format!(" {}", canvas.age(attempt.began())),
+    }
 }
 
 /// `6.2s`, `340ms`, `1m46s`
@@ -154,7 +145,7 @@ pub fn precise(time: std::time::Duration) -> String {
     format::step(time).trim_start_matches('+').to_owned()
 }
 
-fn push_child(ctx: &Context, lines: &mut Vec<TimelineLine>, before: &mut Option<At>, at: At, child: JobKey) {
+fn push_child(ctx: &Context, lines: &mut Vec<TimelineLine>, at: At, child: JobKey) {
     let glyphs = ctx.glyphs();
     let Some(job) = ctx.snapshot.jobs.get(child) else { return };
     let Some((_, attempt)) = attempts(ctx, job).last() else { return };
@@ -166,15 +157,7 @@ fn push_child(ctx: &Context, lines: &mut Vec<TimelineLine>, before: &mut Option<
         span(format!("{} delegated to {name}{task}  ", glyphs.child), Role::Plain),
         span(format!("{} {}", label.mark, label.word), label.role),
     ];
-    lines.push(TimelineLine {
-        frame: glyphs.inside,
-        at: Some(at),
-        before: *before,
-        words,
-        begins: None,
-        leads: Some(child),
-    });
-    *before = Some(at);
+    lines.push(TimelineLine { frame: glyphs.inside, at: Some(at), words, begins: None, leads: Some(child) });
 }
 
 /// Closes the frame of each attempt at its last line; a live attempt gets a line with its present state.
@@ -184,7 +167,6 @@ fn close(
     job: &Job,
     lines: &mut Vec<TimelineLine>,
     folded: &BTreeSet<AttemptId>,
-    before: Option<At>,
 ) {
     let glyphs = ctx.glyphs();
     if let Some((_, attempt)) = attempts(ctx, job).last()
@@ -194,7 +176,6 @@ fn close(
         lines.push(TimelineLine {
             frame: glyphs.inside,
             at: None,
-            before,
             words: now(canvas, ctx, attempt),
             begins: None,
             leads: None,
@@ -233,9 +214,9 @@ pub fn clock(ctx: &Context, line: &TimelineLine, previous: Option<At>) -> String
     }
 }
 
-/// The time since the line before.
-pub fn step(line: &TimelineLine) -> String {
-    match (line.at, line.before) {
+/// The time since the line above, as both are shown.
+pub fn step(line: &TimelineLine, above: Option<At>) -> String {
+    match (line.at, above) {
         (Some(at), Some(before)) => format::step(at.since(before)),
         _ => String::new(),
     }

@@ -152,7 +152,7 @@ impl TimelinePane {
                 canvas.put(x, y, &timeline::clock(ctx, line, clock), Role::Quiet, 12);
                 x += 13;
                 if steps {
-                    canvas.put_right(x + 7, y, &timeline::step(line), Role::Quiet, 7);
+                    canvas.put_right(x + 7, y, &timeline::step(line, before), Role::Quiet, 7);
                     x += 9;
                 }
             }

@@ -398,7 +398,11 @@ pub(crate) fn three_in_the_morning() -> (Scene, Cast) {
         }
         s.add_fact(
             seconds,
-            Fact::attempt(canceled.job, canceled.attempt, AttemptFact::CancelMoved { mark, cause: None }),
+            Fact::attempt(
+                canceled.job,
+                canceled.attempt,
+                AttemptFact::CancelMoved { mark, cause: None, late: None },
+            ),
         );
     }
     let stale = s.job(90.0, ledger, "post order 88213 to the ledger", "cashier-1");
