@@ -80,7 +80,7 @@ impl ListKind {
             }
             Self::Inbox => &["agent", "wants", "question", "job"],
             Self::Problems => &["agent", "state", "kind", "severity", "owner"],
-            Self::Wire => &["agent", "kind", "call"],
+            Self::Wire => &["agent", "kind", "call", "method", "task", "frame"],
             Self::Sources => &["source", "kind", "at", "state", "error", "name", "where"],
             Self::Candidates => &["url", "name", "by"],
             Self::Changes => &["agent", "kind"],

@@ -383,13 +383,13 @@ mod tests {
             let cell = |x: u16| &buffer[(x, 1)];
             let fg = |x: u16| Some(cell(x).fg);
             assert_eq!(
-                (fg(1), fg(3), fg(9)),
+                (fg(1), fg(3), fg(10)),
                 (style(Role::Warn).fg, style(Role::Accent).fg, style(Role::Bad).fg)
             );
             assert!((1..19).all(|x| Some(cell(x).bg) == style(Role::Accent).bg), "{name}");
             // The title fills its column, so that its arrow stands before it.
             let head: String = (0..20).map(|x| buffer[(x, 0)].symbol()).collect();
-            assert_eq!(head.trim_end(), "   JOB ↓BAD", "{name}");
+            assert_eq!(head.trim_end(), "   JOB  ↓BAD", "{name}");
         }
     }
 
