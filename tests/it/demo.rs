@@ -40,8 +40,11 @@ async fn play(scenario: &Scenario) -> Decisions {
     assert!(over.await.is_ok(), "the story and its work do not end: {:#?}", fleet.tasks());
     drop(story);
     engine.stop().await;
-    let mut decisions: Decisions =
-        fleet.tasks().into_iter().map(|(agent, text, state)| (agent, text, format!("{state:?}"))).collect();
+    let mut tasks = fleet.tasks();
+    // Whether these arrive before hotel-alps dies is a matter of milliseconds.
+    tasks.retain(|(agent, text, _)| agent != "hotel-alps" || !text.starts_with("a room tonight: "));
+    let decisions = tasks.into_iter().map(|(agent, text, state)| (agent, text, format!("{state:?}")));
+    let mut decisions: Decisions = decisions.collect();
     decisions.sort();
     decisions
 }
@@ -101,7 +104,9 @@ async fn a_demo_that_was_killed_goes_on_where_it_was() {
     drop(first);
     let second = start();
     second.until("the story", |seen| story_second(&seen.parser.screen().contents()).is_some());
-    assert!(second_of(&second) >= Some(killed_at), "it goes on after second {killed_at}");
+    // The clock goes on from the last thing that happened.
+    let goes_on = second_of(&second).is_some_and(|second| second + 4 >= killed_at);
+    assert!(goes_on, "{:?} after {killed_at}", second_of(&second));
     second.shows("hotel-alps is back");
     assert_eq!(urls(&ask(dir.path(), &["agents"]).await), urls(&agents));
     second.shows("counted");
@@ -157,14 +162,26 @@ async fn ports_are_those_of_the_first_start_unless_they_are_taken() {
     cards(&first).await;
     assert!(Folder::open(dir.path()).unwrap().is_none(), "one demo at a time");
     drop(first);
-    let second = polled(async || {
-        let folder = Folder::open(dir.path()).unwrap().ok_or("the first is still there")?;
-        drop(folder);
-        Ok(start())
-    })
-    .await;
+    // Its servers end a moment after it was dropped, other than those of a program that was killed.
+    let is_free = async |url: &str| {
+        let address = url.strip_prefix("http://").unwrap().to_owned();
+        polled(async || TcpListener::bind(&address).map(drop).map_err(|error| error.to_string())).await;
+    };
+    let all_are_free = async || {
+        polled(async || {
+            let folder = Folder::open(dir.path()).unwrap();
+            folder.map(drop).ok_or_else(|| "the folder is in use".to_owned())
+        })
+        .await;
+        for agent in &before {
+            is_free(&agent.url).await;
+        }
+    };
+    all_are_free().await;
+    let second = start();
     assert_eq!((second.list(), second.moved()), (before.clone(), None));
     drop(second);
+    all_are_free().await;
     let taken = before[1].url.strip_prefix("http://").unwrap();
     let _other = polled(async || TcpListener::bind(taken).map_err(|error| error.to_string())).await;
     let third = start();

@@ -157,7 +157,8 @@ async fn a_cancel_is_verified_or_reported_as_ignored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_agent_is_down_within_four_seconds_and_its_tasks_are_stale() {
-    let fleet = fleet(vec![part("one", Behaviour::Silent), part("two", Behaviour::Steady)]);
+    let busy = quarterdeck::demo::AgentPart { takes: [600.0, 600.0], ..part("one", Behaviour::Dies) };
+    let fleet = fleet(vec![busy, part("two", Behaviour::Steady)]);
     let engine = engine(&fleet, None);
     let handle = engine.handle();
     let (_, attempt) = send(&handle, "one", "work").await;
