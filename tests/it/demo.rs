@@ -25,7 +25,8 @@ async fn play(scenario: &Scenario) -> Decisions {
     let mut story = Story::begin(scenario.clone(), fleet.clone(), engine.handle(), options);
     // Some agents never end their tasks; those of the dead one go on once it is back.
     let waits = ["refunds", "insurer"];
-    let over = tokio::time::timeout(LONG, async {
+    // Two stories at six times the speed are much for a busy machine.
+    let over = tokio::time::timeout(LONG * 3, async {
         story.captions.wait_for(|caption| caption.second.is_some()).await.unwrap();
         story.captions.wait_for(|caption| caption.second.is_none()).await.unwrap();
         loop {
