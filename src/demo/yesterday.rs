@@ -15,8 +15,10 @@ use crate::domain::text::Untrusted;
 
 /// A day, and six hours before it: windows of up to six hours have a day before to be compared with.
 const MINUTES: u32 = 30 * 60;
-/// In this many minutes before the story nothing fails.
+/// In this many minutes before the story nothing fails. No view shows single minutes of the time before them.
 const FLAWLESS: u32 = 60;
+/// The work of so many earlier minutes is in the first of them: a start must not take a second of processor time.
+const TOGETHER: u32 = 5;
 /// Calls for cards and lists in a minute.
 const CALLS: u32 = 12;
 /// One task in this many fails.
@@ -31,8 +33,10 @@ pub(super) fn before(scenario: &Scenario, until: Minute) -> MadeUp {
     let from = until.before(MINUTES);
     let work: Vec<(&AgentPart, Vec<String>)> =
         scenario.agents.iter().map(|part| (part, callers(scenario, &part.name))).collect();
-    let minutes = (from.0..until.0).map(|minute| {
-        let flawless = until.0 - minute <= FLAWLESS;
+    let is_recent = |minute: u32| until.0 - minute <= FLAWLESS;
+    let kept = (from.0..until.0).filter(|minute| is_recent(*minute) || (minute - from.0) % TOGETHER == 0);
+    let minutes = kept.map(|minute| {
+        let flawless = is_recent(minute);
         let tallies = work.iter().flat_map(|(part, callers)| {
             let seed = scenario.seed ^ text_hash(&part.name) ^ u64::from(minute - from.0) << 32;
             of_agent(part, callers, Minute(minute), flawless, Rng::new(seed))
@@ -54,7 +58,7 @@ fn callers(scenario: &Scenario, name: &str) -> Vec<String> {
     callers.into_iter().collect()
 }
 
-/// A minute of an agent: its calls, and the tasks of each caller.
+/// A minute of an agent, or several together: its calls, and the tasks of each caller.
 fn of_agent(
     part: &AgentPart,
     callers: &[String],
@@ -68,7 +72,8 @@ fn of_agent(
     let mut live = 0;
     for caller in callers {
         let mut tally = Tally::default();
-        for _ in 0..tasks(minute, &mut chance) {
+        let minutes = if flawless { 1 } else { TOGETHER };
+        for _ in 0..(0..minutes).map(|_| tasks(minute, &mut chance)).sum::<u32>() {
             let took = seconds(&mut chance, part.takes[0], part.takes[1]);
             tally.begun += 1;
             tally.took.add(took);
@@ -128,7 +133,7 @@ mod tests {
         let day = before(&storm, until);
         assert_eq!(day, before(&storm, until));
         assert_ne!(day, before(&Scenario { seed: 8, ..storm.clone() }, until));
-        assert_eq!(day.minutes.len(), MINUTES as usize);
+        assert_eq!(day.minutes.len(), (FLAWLESS + (MINUTES - FLAWLESS) / TOGETHER) as usize);
         assert_eq!(day.minutes.last().map(|(minute, _)| minute.after(1)), Some(until));
         let total = |name: &str, minutes: &[(Minute, Vec<MadeUpTally>)]| {
             let mut total = Tally::default();
