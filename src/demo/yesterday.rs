@@ -34,7 +34,8 @@ pub(super) fn before(scenario: &Scenario, until: Minute) -> MadeUp {
     let work: Vec<(&AgentPart, Vec<String>)> =
         scenario.agents.iter().map(|part| (part, callers(scenario, &part.name))).collect();
     let is_recent = |minute: u32| until.0 - minute <= FLAWLESS;
-    let kept = (from.0..until.0).filter(|minute| is_recent(*minute) || (minute - from.0) % TOGETHER == 0);
+    let kept =
+        (from.0..until.0).filter(|minute| is_recent(*minute) || (minute - from.0).is_multiple_of(TOGETHER));
     let minutes = kept.map(|minute| {
         let flawless = is_recent(minute);
         let tallies = work.iter().flat_map(|(part, callers)| {

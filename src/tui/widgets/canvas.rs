@@ -447,10 +447,14 @@ fn shortened(facts: &[Span], room: u16) -> Vec<Span> {
 
 /// Our symbols in ASCII; letters of other scripts become `?`.
 fn to_ascii(text: &str) -> String {
+    let separates = text.contains(SEPARATOR);
     text.chars()
         .map(|c| match c {
             ' '..='~' => c,
-            '…' | '·' => '.',
+            // A cut, a separator and a count of zero must not look alike.
+            '…' => '~',
+            '·' if separates => '-',
+            '·' => '.',
             '–' | '—' | '╌' | '─' | '━' => '-',
             '→' | '▸' => '>',
             '←' | '⇐' | '◂' => '<',

@@ -25,8 +25,8 @@ fn the_picture_of_the_readme() {
     let Ok(path) = std::env::var("QUARTERDECK_WRITE_PICTURE") else { return };
     let mut terminal = Terminal::run(SIZE, &["demo", "--speed", "1.5"], &[("USER", "sam")]);
     terminal.shows("deals-bot tries to take over");
-    terminal.shows("what changed before");
-    terminal.shows("of its last");
+    terminal.shows("what changed");
+    terminal.shows("is down");
     let svg = terminal.read(picture);
     std::fs::write(Path::new(&path), svg).unwrap();
     terminal.type_in(":q\r");
@@ -96,8 +96,11 @@ fn animation(frames: &[Vec<String>]) -> String {
         }
     }
     svg.push_str("</defs>\n");
-    for (frame, after) in frames.iter().zip((0u16..).map(|at| EVERY.as_secs_f32() * f32::from(at))) {
-        svg.push_str(&format!("<g class=\"f\" style=\"animation-delay:{after}s\">\n"));
+    for (frame, at) in frames.iter().zip(0u16..) {
+        // All frames are under way from the start, each at another place; a viewer without animation shows the last.
+        let delay = EVERY.as_secs_f32() * f32::from(at) - seconds;
+        let shown = if usize::from(at) + 1 == frames.len() { ";visibility:visible" } else { "" };
+        svg.push_str(&format!("<g class=\"f\" style=\"animation-delay:{delay}s{shown}\">\n"));
         for (line, row) in frame.iter().zip(0u16..) {
             let y = MARGIN + f32::from(row) * CELL.1;
             svg.push_str(&format!("<use href=\"#l{}\" y=\"{y}\"/>\n", known[line.as_str()]));
