@@ -125,8 +125,8 @@ impl Group {
 
     /// The watched time of the window, in parts of `step` minutes.
     pub fn watched_seconds(&self, step: u32) -> u64 {
-        let seconds =
-            |parts: &[Part]| parts.iter().filter(|part| part.seen).count() as u64 * u64::from(step) * 60;
+        let counts = |part: &&Part| part.seen && !part.made_up;
+        let seconds = |parts: &[Part]| parts.iter().filter(counts).count() as u64 * u64::from(step) * 60;
         match self.runs {
             Some(runs) => {
                 let is_seen = self.parts.last().is_some_and(|part| part.seen);

@@ -117,7 +117,7 @@ pub fn now(ctx: &Context, group: &Group) -> Span {
         let label = states::agent(agent, ctx.glyphs());
         return span(label.word, label.role);
     }
-    let last: Vec<_> = group.parts.iter().rev().take(5).collect();
+    let last: Vec<_> = group.parts.iter().rev().take(5).filter(|part| !part.made_up).collect();
     let recent = ctx.now - Duration::from_secs(5 * 60);
     let outage = agent.and_then(|agent| agent.last_outage());
     if let Some((from, until)) = outage.and_then(|outage| Some((outage.from, outage.until?)))

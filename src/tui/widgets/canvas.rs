@@ -422,7 +422,7 @@ impl<'a> Canvas<'a> {
 }
 
 /// The cells that a title keeps beside facts, if it is longer.
-const LEAST_TITLE: u16 = 16;
+const LEAST_TITLE: u16 = 26;
 /// What separates facts.
 const SEPARATOR: &str = " · ";
 
