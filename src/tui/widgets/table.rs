@@ -226,7 +226,7 @@ pub struct Fit {
 /// Which columns of those that are wanted fit, and how wide they are. `content` is the width of a column's cells.
 ///
 /// Every column first gets its least width, or what it needs if that is less. The rest of the room goes to the column
-/// that is worth most up to its preferred width, to the others up to [`MODEST`], to the first again, and to the others
+/// that is worth most up to its preferred width, to the others up to `MODEST`, to the first again, and to the others
 /// again, each at most what it needs. What is left stands between the columns and behind the last one.
 pub fn fit(
     columns: &[Column],
