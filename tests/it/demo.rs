@@ -29,14 +29,12 @@ async fn play(scenario: &Scenario) -> Decisions {
     let over = tokio::time::timeout(LONG * 3, async {
         story.captions.wait_for(|caption| caption.second.is_some()).await.unwrap();
         story.captions.wait_for(|caption| caption.second.is_none()).await.unwrap();
-        loop {
-            let tasks = fleet.tasks();
-            let open = tasks.iter().filter(|(_, _, state)| !state.is_terminal());
-            if open.clone().all(|(agent, ..)| waits.contains(&agent.as_str())) {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+        polled(async || {
+            let mut open = fleet.tasks();
+            open.retain(|(agent, _, state)| !state.is_terminal() && !waits.contains(&agent.as_str()));
+            if open.is_empty() { Ok(()) } else { Err(format!("{open:?} do not end")) }
+        })
+        .await;
     });
     assert!(over.await.is_ok(), "the story and its work do not end: {:#?}", fleet.tasks());
     drop(story);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::domain::id::{ContextId, TaskId};
 use crate::domain::job::message::{Artifact, Hints, Json, Message};
 use crate::domain::text::Untrusted;
-use crate::domain::time::PeerTime;
+use crate::domain::time::{PeerTime, format_duration};
 
 /// The states of a task, of every dialect (A2A 1.0 section 4.1.3).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -277,9 +277,7 @@ impl std::fmt::Display for LateEnd {
             Some(after) if after < Duration::from_secs(60) => {
                 write!(f, " {:.1}s after it agreed", after.as_secs_f64())
             }
-            Some(after) => {
-                write!(f, " {}m{:02}s after it agreed", after.as_secs() / 60, after.as_secs() % 60)
-            }
+            Some(after) => write!(f, " {} after it agreed", format_duration(after)),
         }
     }
 }
